@@ -1,0 +1,184 @@
+"""Settings: one TOML file, a few environment overrides, nothing else. The only reader of either.
+
+Unknown keys and combinations that cannot work fail at load, by name. `SEALSERVE_<SECTION>__<KEY>` overrides a
+value; `SEALSERVE_CONFIG` names the file.
+"""
+
+import hashlib
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sealserve.errors import BadConfig
+
+MAX_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""The values that vLLM 0.32 accepts for max_lora_rank."""
+
+
+class Section(BaseModel):
+    """A table of the file. Frozen; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServeSettings(Section):
+    """[serve]: the listener and its bounds."""
+
+    address: str = Field("127.0.0.1:7431", description="host:port of the gRPC listener")
+    max_message_bytes: int = Field(8 * 2**20, ge=2**16, description="largest gRPC message, in bytes")
+    max_concurrent_requests: int = Field(64, ge=1, description="generate calls in flight over all tenants")
+    max_queued_per_tenant: int = Field(32, ge=1, description="generate calls one tenant may have waiting")
+    default_deadline_seconds: float = Field(60, gt=0, description="deadline of a call that brings none")
+    drain_seconds: float = Field(10, ge=0, description="time for running calls to end at shutdown")
+    poll_seconds: float = Field(0.25, gt=0, description="how often the registry is asked for new activations")
+    rollback_window_seconds: float = Field(3600, ge=0, description="how long the previous version stays loaded")
+    replica: str = Field("replica-1", description="this server's name in the observed table")
+
+
+class EngineSettings(Section):
+    """[engine]: the model and how vLLM runs it."""
+
+    model: str = Field("nano", description="'nano' (embedded) or a Hugging Face causal LM: name or directory")
+    dtype: str = Field("auto", description="auto, bfloat16, float16 or float32")
+    max_context_tokens: int | None = Field(None, ge=64, description="context limit; the model's own if unset")
+    slots: int = Field(4, ge=1, description="adapters that can share one batch (vLLM max_loras)")
+    loaded_adapters: int = Field(64, ge=1, description="adapters kept in CPU memory (vLLM max_cpu_loras)")
+    max_rank: int = Field(32, description="largest LoRA rank accepted")
+    kv_cache_gib: float = Field(0.5, gt=0, description="KV cache on CPU, in GiB")
+    gpu_memory_fraction: float = Field(0.85, gt=0, le=1, description="share of GPU memory vLLM may take")
+    max_sequences: int = Field(64, ge=1, description="sequences in one batch")
+    canary_seconds: float = Field(20, gt=0, description="time between the supervisor's test generations")
+    canary_deadline_seconds: float = Field(30, gt=0, description="a test generation slower than this is a hang")
+    threads: int = Field(0, ge=0, description="CPU threads of the engine; 0: all cores")
+
+    @model_validator(mode="after")
+    def _slots_fit(self) -> "EngineSettings":
+        if self.max_rank not in MAX_RANKS:
+            raise ValueError(f"engine.max_rank must be one of {MAX_RANKS}, not {self.max_rank}")
+        if self.loaded_adapters < self.slots:
+            raise ValueError("engine.loaded_adapters must be at least engine.slots")
+        return self
+
+
+class RegistrySettings(Section):
+    """[registry]: where truth is kept."""
+
+    url: str = Field("", description="SQLAlchemy URL; empty: SQLite in the data directory")
+    lease_seconds: float = Field(30, gt=1, description="a worker silent for this long loses its cycle")
+
+
+class IntakeSettings(Section):
+    """[intake]: what may come in."""
+
+    watch_directory: Path | None = Field(None, description="<directory>/<tenant>/*.md|txt|html|pdf is learned")
+    max_document_bytes: int = Field(2 * 2**20, ge=1, description="largest document, in bytes")
+    max_documents_per_tenant: int = Field(100_000, ge=1, description="documents one tenant may keep")
+
+
+class LearnSettings(Section):
+    """[learn]: the learning cycle."""
+
+    engine_address: str = Field("", description="EngineService to write and measure with; empty: serve.address")
+    gather_seconds: float = Field(2, gt=0, description="how often admitted documents are gathered into cycles")
+    nightly: str = Field("0 3 * * *", description="cron line of the nightly evaluation (UTC)")
+    max_documents_per_cycle: int = Field(4, ge=1, description="documents one cycle learns at once")
+    max_attempts: int = Field(5, ge=1, description="claims after which a cycle that keeps crashing fails")
+    edits_per_template: int = Field(2, ge=1, description="self-edits sampled per document and template")
+    edit_temperature: float = Field(0.8, ge=0, le=2, description="sampling temperature of self-edits")
+    edit_max_tokens: int = Field(400, ge=16, description="longest self-edit")
+    quiz_samples: int = Field(3, ge=1, description="open-book samples that must agree on an answer")
+    candidates: int = Field(3, ge=1, description="adapters trained per cycle")
+    rank: int = Field(8, ge=1, description="LoRA rank")
+    alpha: int = Field(16, ge=1, description="LoRA alpha; scaling is alpha / rank")
+    learning_rate: float = Field(3e-3, gt=0, description="AdamW learning rate of the first candidate")
+    max_steps: int = Field(90, ge=1, description="optimizer steps per candidate")
+    batch_size: int = Field(16, ge=1, description="sequences per optimizer step")
+    rehearsal: float = Field(0.35, ge=0, lt=1, description="share of replayed self-edits and base-skill probes")
+    threads: int = Field(0, ge=0, description="CPU threads of the trainer child; 0: all cores")
+    niceness: int = Field(5, ge=0, le=19, description="niceness of the trainer child, so that serving stays quick")
+    trainer_timeout_seconds: float = Field(1800, gt=0, description="a trainer child older than this is killed")
+    policy: Path | None = Field(None, description="policy file; unset: the packaged policies/default.yaml")
+
+
+class TelemetrySettings(Section):
+    """[telemetry]: traces, metrics, logs."""
+
+    otlp_endpoint: str = Field("", description="OTLP gRPC receiver, for example http://localhost:4317; empty: off")
+    log_format: str = Field("json", pattern="^(json|console)$", description="json or console")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug … error")
+    metric_interval_seconds: float = Field(10, gt=0, description="time between metric exports")
+
+
+class Settings(Section):
+    """The whole file."""
+
+    data_directory: Path = Field(Path("sealserve-data"), description="database, artifacts, caches")
+    serve: ServeSettings = ServeSettings()
+    engine: EngineSettings = EngineSettings()
+    registry: RegistrySettings = RegistrySettings()
+    intake: IntakeSettings = IntakeSettings()
+    learn: LearnSettings = LearnSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+
+    @model_validator(mode="after")
+    def _rank_fits(self) -> "Settings":
+        if self.learn.rank > self.engine.max_rank:
+            raise ValueError(f"learn.rank {self.learn.rank} is above engine.max_rank {self.engine.max_rank}")
+        return self
+
+    @property
+    def registry_url(self) -> str:
+        """The database URL, with the default filled in."""
+        return self.registry.url or f"sqlite:///{self.data_directory.absolute() / 'registry.db'}"
+
+    @property
+    def artifact_directory(self) -> Path:
+        """Where artifacts are kept by digest."""
+        return self.data_directory.absolute() / "artifacts"
+
+    def digest(self) -> str:
+        """Return the sha256 of the resolved settings; stored with each candidate."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def load_settings(path: Path | None = None, *, overrides: dict[str, Any] | None = None) -> Settings:
+    """Return the settings of `path` (or SEALSERVE_CONFIG, or the defaults), environment and `overrides` on top.
+
+    `overrides` uses dotted keys ("serve.address"). Raises: BadConfig, naming the file and every wrong key.
+    """
+    named = path or (Path(os.environ["SEALSERVE_CONFIG"]) if os.environ.get("SEALSERVE_CONFIG") else None)
+    tree = _read(named) if named else {}
+    for key, value in {**_environment(), **(overrides or {})}.items():
+        _put(tree, key.split("."), value)
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        where = str(named) if named else "settings"
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'combination'}: {e['msg']}" for e in error.errors()]
+        raise BadConfig(f"{where}: " + "; ".join(lines)) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BadConfig(f"{path}: no such settings file; check --config or SEALSERVE_CONFIG") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadConfig(f"{path}: cannot be read as TOML: {error}") from error
+
+
+def _environment() -> dict[str, str]:
+    prefix = "SEALSERVE_"
+    keys = [key for key in os.environ if key.startswith(prefix) and "__" in key]
+    return {key.removeprefix(prefix).lower().replace("__", "."): os.environ[key] for key in keys}
+
+
+def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
+    for part in path[:-1]:
+        tree = tree.setdefault(part, {})
+    tree[path[-1]] = value

@@ -1,0 +1,1 @@
+"""The engine: generates and scores with the base model or a named adapter."""

@@ -1,0 +1,150 @@
+"""The engine's contract: what `vllm_engine.py`, `remote.py` and the tests' fake all do.
+
+Knows nothing of tenants, versions or the registry: an adapter is a name, and a name is never used twice for
+other contents.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+TENANT_PRIORITY = 0
+BACKGROUND_PRIORITY = 10  # lower goes first (vLLM's convention)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatTurn:
+    """One message; `role` is "system", "user" or "assistant"."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How to sample. temperature 0 is greedy; `seed` None lets the engine choose."""
+
+    max_tokens: int = 256
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerateRequest:
+    """One conversation to continue. `adapter` is a loaded engine name, or None for the base model."""
+
+    request_id: str
+    turns: tuple[ChatTurn, ...]
+    adapter: str | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    cache_salt: str = ""
+    priority: int = TENANT_PRIORITY
+    trace_headers: tuple[tuple[str, str], ...] = ()
+
+
+class FinishReason(StrEnum):
+    """Why generation ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    ABORT = "abort"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """Some more text. `finish` is set on the last delta only, which carries the usage."""
+
+    text: str
+    completion_tokens: int  # so far
+    prompt_tokens: int
+    cached_tokens: int
+    finish: FinishReason | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreRequest:
+    """Ask for log p(completion | turns) under `adapter` (natural log, summed over the completion's tokens)."""
+
+    request_id: str
+    turns: tuple[ChatTurn, ...]
+    completion: str
+    adapter: str | None = None
+    cache_salt: str = ""
+    priority: int = BACKGROUND_PRIORITY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likelihood:
+    """A scored completion: nats, and how many tokens they are summed over."""
+
+    log_likelihood: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterFiles:
+    """An adapter to load: `name` is new for new contents; `path` is absolute and read-only."""
+
+    name: str
+    path: Path
+
+
+class EngineState(StrEnum):
+    """Can it answer?"""
+
+    STARTING = "starting"
+    SERVING = "serving"
+    REBUILDING = "rebuilding"  # died or hung; being started again
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """What runs: `base_digest` names the base model's exact weights."""
+
+    state: EngineState
+    model: str
+    base_digest: str
+    max_context_tokens: int
+    max_rank: int
+    slots: int  # adapters that can share one batch
+    loaded: tuple[str, ...]
+    rebuilds: int
+
+
+class Engine(Protocol):
+    """Generates and scores. Every method may raise Unavailable (starting, rebuilding, stopped)."""
+
+    async def start(self) -> None:
+        """Return when the first request can be answered (model loaded and warmed up)."""
+
+    async def close(self) -> None:
+        """Stop; running requests end with ABORT."""
+
+    def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
+        """Stream the answer. Closing the iterator frees the sequence.
+
+        Raises: InvalidArgument (too long, bad sampling), NotFound (adapter not loaded), EngineFailed, Unavailable.
+        """
+
+    async def score(self, request: ScoreRequest) -> Likelihood:
+        """Return the completion's log-likelihood. Raises as `generate`."""
+
+    async def count_tokens(self, turns: tuple[ChatTurn, ...]) -> int:
+        """Return how many prompt tokens `turns` make, chat template included."""
+
+    async def load(self, adapter: AdapterFiles) -> None:
+        """Make the adapter answerable by name; twice is the same as once.
+
+        Raises: BadAdapter (refused before the engine saw it, or by it; nothing stays behind), Unavailable.
+        """
+
+    async def unload(self, name: str) -> bool:
+        """Drop the adapter; False if it was not loaded. The caller has drained it."""
+
+    async def info(self) -> EngineInfo:
+        """Return what runs now. Never raises."""
