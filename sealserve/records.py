@@ -194,11 +194,18 @@ Score: TypeAlias = Measured | Unmeasured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotApplicable:
+    """Nothing to compare, by right: a tenant that has learned nothing yet can forget nothing."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scorecard:
     """What the gate judges: the winner's scores on items that neither training nor ranking saw."""
 
     confirm: Score  # quiz of the new documents
-    replay: Score  # questions on documents learned earlier
+    replay: Score | NotApplicable  # questions on documents learned earlier
     canary: Score  # resident facts and other old skills
     unknown: Score  # share of "I don't know" on entities nobody has told it about
 

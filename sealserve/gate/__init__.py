@@ -1,0 +1,1 @@
+"""Judging: measures turned into a verdict by written policy. Judges, and never writes."""

@@ -1,0 +1,87 @@
+"""The written thresholds: reads one YAML file of `policies/` into a frozen `Policy`.
+
+Knows the shape of a policy, not what its numbers mean for a verdict (`verdict.py`). A file that cannot be read
+in full is refused: there are no thresholds in code to fall back on.
+"""
+
+import hashlib
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sealserve.errors import BadConfig
+
+
+class Rule(BaseModel):
+    """A group of thresholds. Frozen; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GainRule(Rule):
+    """What the winner has to show on the questions of the new documents."""
+
+    min_items: int = Field(ge=1)
+    min_gain_low: float = Field(ge=-1, le=1)
+    min_share: float = Field(ge=0, le=1)
+
+
+class LossRule(Rule):
+    """How much of something old the winner may lose against the incumbent."""
+
+    min_items: int = Field(ge=1)
+    hold_loss: float = Field(ge=0, le=1)
+    reject_loss: float = Field(ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "LossRule":
+        if self.hold_loss > self.reject_loss:
+            raise ValueError("hold_loss must not be above reject_loss")
+        return self
+
+
+class Policy(Rule):
+    """One rule set. `digest` is the sha256 of the file's bytes: verdicts carry it."""
+
+    name: str = Field(min_length=1)
+    confidence: float = Field(gt=0.5, lt=1)
+    confirm: GainRule
+    replay: LossRule
+    canary: LossRule
+    unknown: LossRule
+    digest: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+def load_policy(path: Path | None = None) -> Policy:
+    """Return the policy of `path`, or the packaged default. Raises: BadConfig, naming the file and every wrong key."""
+    source = path or default_policy_path()
+    try:
+        content = source.read_bytes()
+        tree = yaml.safe_load(content)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BadConfig(f"{source}: cannot be read as a policy: {error}") from error
+    if not isinstance(tree, dict) or "digest" in tree:
+        raise BadConfig(f"{source}: a policy is a YAML mapping, and its digest is computed, not written")
+    try:
+        return Policy.model_validate({**tree, "digest": hashlib.sha256(content).hexdigest()})
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'policy'}: {e['msg']}" for e in error.errors()]
+        raise BadConfig(f"{source}: " + "; ".join(lines)) from error
+
+
+def default_policy_path() -> Path:
+    """Return where `default.yaml` is. Raises: BadConfig when the installation lacks it."""
+    return policy_directory() / "default.yaml"
+
+
+def policy_directory() -> Path:
+    """Return the folder of policies: packed into the package when installed, beside it in a checkout.
+
+    Raises: BadConfig when there is neither.
+    """
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "policies", package.parent / "policies"):
+        if (folder / "default.yaml").is_file():
+            return folder
+    raise BadConfig(f"no policies/default.yaml in {package} or beside it: reinstall sealserve or set learn.policy")

@@ -1,0 +1,53 @@
+"""Scores as JSON: how scorecards and verdicts stand in the journal, in lineage and in golden cases.
+
+A measured score is its six numbers; an unmeasured one is {"why": …}; one with nothing to compare is
+{"not_applicable": …}. Knows nothing of where the JSON is kept.
+"""
+
+from dataclasses import asdict
+
+from sealserve.records import Decision, Json, Measured, NotApplicable, Score, Scorecard, Unmeasured, Verdict
+
+
+def score_json(score: Score | NotApplicable) -> Json:
+    """Return `score` in its JSON form."""
+    return {"not_applicable": score.why} if isinstance(score, NotApplicable) else asdict(score)
+
+
+def score_from_json(tree: Json) -> Score | NotApplicable:
+    """Return the score written as `tree`. Raises: TypeError on any other key."""
+    if "not_applicable" in tree:
+        return NotApplicable(why=tree["not_applicable"])
+    return Unmeasured(**tree) if "why" in tree else Measured(**tree)
+
+
+def scorecard_json(card: Scorecard) -> Json:
+    """Return `card` in its JSON form: one score under each of confirm, replay, canary and unknown."""
+    return {name: score_json(getattr(card, name)) for name in ("confirm", "replay", "canary", "unknown")}
+
+
+def scorecard_from_json(tree: Json) -> Scorecard:
+    """Return the scorecard written as `tree`. Raises: KeyError, TypeError, when it is not one."""
+    return Scorecard(
+        confirm=_applicable(tree["confirm"]),
+        replay=score_from_json(tree["replay"]),
+        canary=_applicable(tree["canary"]),
+        unknown=_applicable(tree["unknown"]),
+    )
+
+
+def verdict_json(verdict: Verdict) -> Json:
+    """Return `verdict` in its JSON form."""
+    return {**asdict(verdict), "decision": verdict.decision.value, "reasons": list(verdict.reasons)}
+
+
+def verdict_from_json(tree: Json) -> Verdict:
+    """Return the verdict written as `tree`. Raises: KeyError, ValueError, TypeError, when it is not one."""
+    return Verdict(**{**tree, "decision": Decision(tree["decision"]), "reasons": tuple(tree["reasons"])})
+
+
+def _applicable(tree: Json) -> Score:
+    score = score_from_json(tree)
+    if isinstance(score, NotApplicable):
+        raise TypeError(f"only replay may have nothing to compare, not: {score.why}")
+    return score

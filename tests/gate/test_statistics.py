@@ -1,0 +1,78 @@
+"""Intervals against published and analytic values."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sealserve.gate.statistics import bootstrap_mean, compare, mcnemar_exact, newcombe_paired, wilson
+
+
+def paired(both: int, better: int, worse: int, neither: int) -> tuple[list[bool], list[bool]]:
+    candidate = [True] * (both + better) + [False] * (worse + neither)
+    incumbent = [True] * both + [False] * better + [True] * worse + [False] * neither
+    return candidate, incumbent
+
+
+def test_wilson_matches_newcombes_published_example() -> None:
+    assert wilson(81, 263, confidence=0.95) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+
+
+def test_wilson_stays_inside_zero_and_one_at_the_ends() -> None:
+    assert wilson(0, 20, confidence=0.95) == pytest.approx((0.0, 0.1611), abs=1e-4)
+    assert wilson(20, 20, confidence=0.95) == pytest.approx((0.8389, 1.0), abs=1e-4)
+
+
+def test_a_share_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError):
+        wilson(0, 0, confidence=0.95)
+
+
+def test_paired_interval_matches_newcombes_table() -> None:
+    low, high = newcombe_paired(*paired(36, 12, 2, 0), confidence=0.95)
+    assert (low, high) == pytest.approx((0.0569, 0.3404), abs=2e-3)
+
+
+def test_all_right_against_none_right_is_a_certain_gain() -> None:
+    score = compare([True] * 12, [False] * 12, confidence=0.95)
+    assert score.gain == 1.0
+    assert 0.6 < score.gain_low < 0.8
+
+
+def test_no_difference_has_an_interval_around_zero() -> None:
+    score = compare([True, False] * 20, [True, False] * 20, confidence=0.95)
+    assert score.gain == 0.0
+    assert score.gain_low < 0.0 < score.gain_high
+
+
+def test_unpaired_answers_are_refused() -> None:
+    with pytest.raises(ValueError):
+        compare([True], [True, False], confidence=0.95)
+    with pytest.raises(ValueError):
+        compare([], [], confidence=0.95)
+
+
+def test_mcnemar_counts_only_discordant_pairs() -> None:
+    assert mcnemar_exact(0, 0) == 1.0
+    assert mcnemar_exact(8, 0) == pytest.approx(2 * 0.5**8)
+
+
+def test_bootstrap_is_repeatable_and_holds_the_mean() -> None:
+    values = [0.1, 0.4, 0.9, -0.3, 0.7, 0.2]
+    first = bootstrap_mean(values, confidence=0.9, seed=7)
+    assert first == bootstrap_mean(values, confidence=0.9, seed=7)
+    assert first[0] < sum(values) / len(values) < first[1]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
+def test_the_interval_always_holds_the_gain(pairs: list[tuple[bool, bool]]) -> None:
+    score = compare([mine for mine, _ in pairs], [theirs for _, theirs in pairs], confidence=0.95)
+    assert -1.0 <= score.gain_low <= score.gain + 1e-12
+    assert score.gain - 1e-12 <= score.gain_high <= 1.0
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
+def test_swapping_the_sides_mirrors_the_interval(pairs: list[tuple[bool, bool]]) -> None:
+    mine, theirs = [a for a, _ in pairs], [b for _, b in pairs]
+    low, high = newcombe_paired(mine, theirs, confidence=0.95)
+    mirrored_low, mirrored_high = newcombe_paired(theirs, mine, confidence=0.95)
+    assert (low, high) == pytest.approx((-mirrored_high, -mirrored_low), abs=1e-9)
