@@ -1,0 +1,90 @@
+"""Turn a conversation into token ids with the model's own chat template.
+
+The one place that knows how a prompt ends and a completion is closed, for generation and for scoring alike.
+Imports transformers only when a model is opened. Knows nothing of engines or adapters.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from sealserve.engine.engine import ChatTurn
+from sealserve.errors import BadConfig, InvalidArgument
+
+ROLES = ("system", "user", "assistant")
+PLAIN_TEMPLATE = (
+    "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+)
+"""For models that bring no chat template of their own."""
+
+_OFF_LOOP_CHARACTERS = 20_000  # longer conversations are tokenised in a thread
+
+
+class Chat:
+    """One model's tokenizer and chat template."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._control_tokens = tuple(token for token in tokenizer.all_special_tokens if len(token) > 1)
+
+    @classmethod
+    def open(cls, directory: Path) -> "Chat":
+        """Read the tokenizer in `directory`; never fetches anything and never runs code found there.
+
+        Raises: BadConfig (no tokenizer there that can be read).
+        """
+        from transformers import AutoTokenizer
+
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+        except (OSError, ValueError) as error:
+            raise BadConfig(f"engine.model: {directory} holds no tokenizer that can be read") from error
+        if not tokenizer.chat_template:
+            tokenizer.chat_template = PLAIN_TEMPLATE
+        return cls(tokenizer)
+
+    async def prompt_ids(self, turns: tuple[ChatTurn, ...]) -> list[int]:
+        """Return the ids of the conversation, up to where the assistant's answer begins.
+
+        Raises: InvalidArgument (no turns, unknown role, or a template that refuses the conversation).
+        """
+        check_turns(turns)
+        if sum(len(turn.content) for turn in turns) > _OFF_LOOP_CHARACTERS:
+            return await asyncio.to_thread(self._template, turns)
+        return self._template(turns)
+
+    def completion_ids(self, text: str) -> list[int]:
+        """Return the ids of an answer, closed by the end-of-turn token if the model has one."""
+        ids: list[int] = self._tokenizer.encode(self._defused(text), add_special_tokens=False)
+        end = self._tokenizer.eos_token_id
+        return ids if end is None else [*ids, end]
+
+    def _template(self, turns: tuple[ChatTurn, ...]) -> list[int]:
+        from jinja2.exceptions import TemplateError
+
+        messages = [{"role": turn.role, "content": self._defused(turn.content)} for turn in turns]
+        try:
+            ids: list[int] = self._tokenizer.apply_chat_template(
+                messages, add_generation_prompt=True, tokenize=True, return_dict=False
+            )
+        except TemplateError as error:
+            raise InvalidArgument("this model's chat template refuses these roles or their order",
+                                  field="messages") from error
+        return ids
+
+    def _defused(self, text: str) -> str:
+        """Content is data: a control token spelled out in it must not open or close a turn."""
+        for token in self._control_tokens:
+            if token in text:
+                text = text.replace(token, f"{token[0]} {token[1:]}")
+        return text
+
+
+def check_turns(turns: tuple[ChatTurn, ...]) -> None:
+    """Return if the conversation has turns of known roles. Raises: InvalidArgument."""
+    if not turns:
+        raise InvalidArgument("a conversation needs at least one message", field="messages")
+    for turn in turns:
+        if turn.role not in ROLES:
+            raise InvalidArgument(f"role {turn.role!r} is not one of {', '.join(ROLES)}", field="messages.role")

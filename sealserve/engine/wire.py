@@ -1,0 +1,146 @@
+"""The engine's requests and answers as wire messages and back: used by both ends of EngineService and by inference.
+
+Knows nothing of tenants or of calls. What comes from the wire is checked here once: roles, sizes, sampling.
+"""
+
+from collections.abc import Iterable
+
+from sealserve.engine.engine import ChatTurn, EngineInfo, EngineState, FinishReason, Sampling
+from sealserve.engine.sampling import check_sampling
+from sealserve.errors import InvalidArgument
+from sealserve.v1 import common_pb2, engine_pb2, inference_pb2
+
+MAX_TURNS = 1024
+
+_ROLES: dict[str, common_pb2.Role.ValueType] = {
+    "system": common_pb2.ROLE_SYSTEM,
+    "user": common_pb2.ROLE_USER,
+    "assistant": common_pb2.ROLE_ASSISTANT,
+}
+_ROLE_NAMES = {number: name for name, number in _ROLES.items()}
+_FINISHES: dict[FinishReason, common_pb2.FinishReason.ValueType] = {
+    FinishReason.STOP: common_pb2.FINISH_REASON_STOP,
+    FinishReason.LENGTH: common_pb2.FINISH_REASON_LENGTH,
+    FinishReason.ABORT: common_pb2.FINISH_REASON_ABORT,
+}
+_FINISH_NAMES = {number: finish for finish, number in _FINISHES.items()}
+_STATES: dict[EngineState, inference_pb2.EngineState.ValueType] = {
+    EngineState.STARTING: inference_pb2.ENGINE_STATE_STARTING,
+    EngineState.SERVING: inference_pb2.ENGINE_STATE_SERVING,
+    EngineState.REBUILDING: inference_pb2.ENGINE_STATE_REBUILDING,
+    EngineState.STOPPED: inference_pb2.ENGINE_STATE_STOPPED,
+}
+_STATE_NAMES = {number: state for state, number in _STATES.items()}
+
+
+def turns_to_wire(turns: Iterable[ChatTurn]) -> list[common_pb2.Message]:
+    """Raises: InvalidArgument (unknown role)."""
+    for turn in turns:
+        if turn.role not in _ROLES:
+            raise InvalidArgument(f"role {turn.role!r} is not one of {', '.join(_ROLES)}", field="messages.role")
+    return [common_pb2.Message(role=_ROLES[turn.role], content=turn.content) for turn in turns]
+
+
+def turns_from_wire(messages: Iterable[common_pb2.Message], *, max_bytes: int) -> tuple[ChatTurn, ...]:
+    """Return the turns of a conversation.
+
+    Raises: InvalidArgument (none, too many, unknown role, empty content, more than `max_bytes` of text in all).
+    """
+    turns = tuple(_turn(index, message) for index, message in enumerate(messages))
+    if not turns:
+        raise InvalidArgument("messages is empty: send at least one turn", field="messages")
+    if len(turns) > MAX_TURNS:
+        raise InvalidArgument(f"{len(turns)} turns; at most {MAX_TURNS} are taken", field="messages")
+    size = sum(len(turn.content.encode()) for turn in turns)
+    if size > max_bytes:
+        text = f"the conversation is {size} bytes; at most {max_bytes} are taken"
+        raise InvalidArgument(text, field="messages", reason="TOO_LARGE")
+    return turns
+
+
+def _turn(index: int, message: common_pb2.Message) -> ChatTurn:
+    role = _ROLE_NAMES.get(message.role)
+    if role is None:
+        raise InvalidArgument(
+            f"messages[{index}].role is {message.role}: set it to ROLE_SYSTEM, ROLE_USER or ROLE_ASSISTANT",
+            field=f"messages[{index}].role",
+        )
+    if not message.content and role != "assistant":
+        raise InvalidArgument(f"messages[{index}].content is empty", field=f"messages[{index}].content")
+    return ChatTurn(role=role, content=message.content)
+
+
+def sampling_to_wire(sampling: Sampling) -> common_pb2.Sampling:
+    """Every field is set: the receiver's defaults never enter."""
+    return common_pb2.Sampling(
+        max_tokens=sampling.max_tokens,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        seed=sampling.seed,
+        stop=sampling.stop,
+    )
+
+
+def sampling_from_wire(wire: common_pb2.Sampling) -> Sampling:
+    """Return how to sample, defaults filled in. Raises: InvalidArgument naming the field."""
+    default = Sampling()
+    sampling = Sampling(
+        max_tokens=wire.max_tokens if wire.HasField("max_tokens") else default.max_tokens,
+        temperature=wire.temperature if wire.HasField("temperature") else default.temperature,
+        top_p=wire.top_p if wire.HasField("top_p") else default.top_p,
+        seed=wire.seed if wire.HasField("seed") else None,
+        stop=tuple(wire.stop),
+    )
+    try:
+        check_sampling(sampling)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"sampling.{error.message}", field=f"sampling.{error.field}") from error
+    return sampling
+
+
+def finish_to_wire(finish: FinishReason | None) -> common_pb2.FinishReason.ValueType:
+    """None, an answer without an end, is sent as unspecified."""
+    return _FINISHES[finish] if finish else common_pb2.FINISH_REASON_UNSPECIFIED
+
+
+def finish_from_wire(number: common_pb2.FinishReason.ValueType) -> FinishReason:
+    """An unknown number, from a newer server, reads as an abort."""
+    return _FINISH_NAMES.get(number, FinishReason.ABORT)
+
+
+def state_to_wire(state: EngineState) -> inference_pb2.EngineState.ValueType:
+    """Return the state's number."""
+    return _STATES[state]
+
+
+def state_from_wire(number: inference_pb2.EngineState.ValueType) -> EngineState:
+    """An unknown number, from a newer server, reads as stopped."""
+    return _STATE_NAMES.get(number, EngineState.STOPPED)
+
+
+def info_to_wire(info: EngineInfo) -> engine_pb2.EngineInfo:
+    """Return the whole of `info`."""
+    return engine_pb2.EngineInfo(
+        state=state_to_wire(info.state),
+        model=info.model,
+        base_digest=info.base_digest,
+        max_context_tokens=info.max_context_tokens,
+        max_rank=info.max_rank,
+        slots=info.slots,
+        loaded=info.loaded,
+        rebuilds=info.rebuilds,
+    )
+
+
+def info_from_wire(wire: engine_pb2.EngineInfo) -> EngineInfo:
+    """Return the whole of `wire`."""
+    return EngineInfo(
+        state=state_from_wire(wire.state),
+        model=wire.model,
+        base_digest=wire.base_digest,
+        max_context_tokens=wire.max_context_tokens,
+        max_rank=wire.max_rank,
+        slots=wire.slots,
+        loaded=tuple(wire.loaded),
+        rebuilds=wire.rebuilds,
+    )

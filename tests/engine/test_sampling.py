@@ -1,0 +1,39 @@
+"""Absurd sampling values are refused by name before any engine sees them."""
+
+import math
+
+import pytest
+
+from sealserve.engine.engine import Sampling
+from sealserve.engine.sampling import check_sampling
+from sealserve.errors import InvalidArgument
+
+
+@pytest.mark.parametrize(
+    ("sampling", "field"),
+    [
+        (Sampling(temperature=-0.1), "temperature"),
+        (Sampling(temperature=math.nan), "temperature"),
+        (Sampling(temperature=math.inf), "temperature"),
+        (Sampling(temperature=1e9), "temperature"),
+        (Sampling(top_p=0.0), "top_p"),
+        (Sampling(top_p=1.01), "top_p"),
+        (Sampling(top_p=math.nan), "top_p"),
+        (Sampling(max_tokens=0), "max_tokens"),
+        (Sampling(max_tokens=-5), "max_tokens"),
+        (Sampling(seed=-1), "seed"),
+        (Sampling(seed=2**64), "seed"),
+        (Sampling(stop=("",)), "stop"),
+        (Sampling(stop=("x" * 1000,)), "stop"),
+        (Sampling(stop=("x",) * 100), "stop"),
+    ],
+)
+def test_absurd_value_is_refused_by_name(sampling: Sampling, field: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        check_sampling(sampling)
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize("sampling", [Sampling(), Sampling(temperature=1.5, top_p=0.9, seed=0, stop=("\n",))])
+def test_ordinary_values_pass(sampling: Sampling) -> None:
+    assert check_sampling(sampling) is None
