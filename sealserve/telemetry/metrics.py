@@ -1,0 +1,130 @@
+"""What is counted and timed: one method for each event, so that callers never spell a metric or attribute name.
+
+Histograms carry no tenant: a series per tenant and bucket would drown the store. Rare events do. Knows
+nothing of exporters.
+"""
+
+from opentelemetry.metrics import Counter, Histogram, Meter
+
+from sealserve.records import Decision, DocumentState, Step
+from sealserve.telemetry import names
+from sealserve.telemetry.names import Attribute, MetricName
+
+
+class Metrics:
+    """Every instrument of `names.METRICS`, made once from one meter. Recording never raises and never blocks."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._request = self._histogram(names.REQUEST_DURATION)
+        self._first_token = self._histogram(names.TIME_TO_FIRST_TOKEN)
+        self._per_token = self._histogram(names.TIME_PER_TOKEN)
+        self._tokens = self._histogram(names.TOKEN_USAGE)
+        self._cycle = self._histogram(names.CYCLE_DURATION)
+        self._step = self._histogram(names.STEP_DURATION)
+        self._flip = self._histogram(names.FLIP_DURATION)
+        self._swap = self._histogram(names.SWAP_DURATION)
+        self._received = self._counter(names.DOCUMENTS_RECEIVED)
+        self._self_edits = self._counter(names.SELF_EDITS)
+        self._activations = self._counter(names.ACTIVATIONS)
+        self._rollbacks = self._counter(names.ROLLBACKS)
+        self._refused = self._counter(names.ADAPTERS_REFUSED)
+        self._rebuilds = self._counter(names.ENGINE_REBUILDS)
+        self._queue = meter.create_gauge(names.QUEUE_DEPTH.name, names.QUEUE_DEPTH.unit, names.QUEUE_DEPTH.says)
+        self._documents = meter.create_gauge(names.DOCUMENTS.name, names.DOCUMENTS.unit, names.DOCUMENTS.says)
+        self._loaded = meter.create_gauge(
+            names.ADAPTERS_LOADED.name, names.ADAPTERS_LOADED.unit, names.ADAPTERS_LOADED.says
+        )
+
+    def request_finished(
+        self,
+        seconds: float,
+        *,
+        model: str,
+        operation: str = names.OPERATION_CHAT,
+        input_tokens: int = 0,
+        output_tokens: int = 0,
+        first_token_seconds: float | None = None,
+        error: str = "",
+    ) -> None:
+        """Record one model call: its duration, first-token time, mean time per later token, and token counts.
+
+        `error` is the value of `error.type`, empty when the call ended well; a failed call counts in the duration
+        alone. Time per output token is (seconds - first_token_seconds) / (output_tokens - 1), as the conventions say.
+        """
+        base = {
+            Attribute.OPERATION.value: operation,
+            Attribute.PROVIDER.value: names.PROVIDER,
+            Attribute.REQUEST_MODEL.value: model,
+        }
+        self._request.record(seconds, {**base, Attribute.ERROR_TYPE.value: error} if error else base)
+        if error:
+            return
+        self._tokens.record(input_tokens, {**base, Attribute.TOKEN_TYPE.value: "input"})
+        self._tokens.record(output_tokens, {**base, Attribute.TOKEN_TYPE.value: "output"})
+        if first_token_seconds is None:
+            return
+        self._first_token.record(first_token_seconds, base)
+        if output_tokens > 1:
+            self._per_token.record((seconds - first_token_seconds) / (output_tokens - 1), base)
+
+    def queue_depth(self, waiting: int, *, priority: str) -> None:
+        """Say how many calls wait now; `priority` is "tenant" or "background"."""
+        self._queue.set(waiting, {Attribute.PRIORITY.value: priority})
+
+    def document_received(self, state: DocumentState, *, reason: str = "") -> None:
+        """Count a new document. `reason` is a stable word, empty when it was admitted."""
+        self._received.add(1, {Attribute.DOCUMENT_STATE.value: state.value, Attribute.REASON.value: reason})
+
+    def documents(self, state: DocumentState, count: int) -> None:
+        """Say how many documents stand in `state` now, over all tenants."""
+        self._documents.set(count, {Attribute.DOCUMENT_STATE.value: state.value})
+
+    def cycle_finished(self, seconds: float, *, verdict: Decision | None, error: str = "") -> None:
+        """Record a finished cycle; `verdict` None and `error` set when it failed before it was judged."""
+        attributes = {Attribute.VERDICT.value: verdict.value if verdict else "none"}
+        self._cycle.record(seconds, {**attributes, Attribute.ERROR_TYPE.value: error} if error else attributes)
+
+    def step_finished(self, step: Step, seconds: float) -> None:
+        """Record one step of a cycle."""
+        self._step.record(seconds, {Attribute.STEP.value: step.value})
+
+    def self_edits(self, count: int, *, kept: bool, reason: str = "") -> None:
+        """Count self-edits that the filter kept, or dropped for `reason` (a stable word)."""
+        outcome = "kept" if kept else "dropped"
+        self._self_edits.add(count, {Attribute.OUTCOME.value: outcome, Attribute.REASON.value: reason})
+
+    def swapped(self, *, tenant: str, kind: str, flip_seconds: float, observed_seconds: float | None) -> None:
+        """Record that this replica answers with a new version.
+
+        `flip_seconds` is the table's replacement; `observed_seconds` the time since the activation was recorded,
+        None when it is older than this process.
+        """
+        self._activations.add(1, {Attribute.TENANT.value: tenant, Attribute.KIND.value: kind})
+        self._flip.record(flip_seconds)
+        if observed_seconds is not None:
+            self._swap.record(observed_seconds, {Attribute.KIND.value: kind})
+
+    def rolled_back(self, *, tenant: str, reason: str) -> None:
+        """Count a rollback; `reason` is a stable word: "operator", "watch", "quarantine"."""
+        self._rollbacks.add(1, {Attribute.TENANT.value: tenant, Attribute.REASON.value: reason})
+
+    def adapter_refused(self, defect: str) -> None:
+        """Count an adapter that was refused before the engine loaded it."""
+        self._refused.add(1, {Attribute.DEFECT.value: defect})
+
+    def adapters_loaded(self, count: int) -> None:
+        """Say how many adapters the engine holds now."""
+        self._loaded.set(count)
+
+    def engine_rebuilt(self, reason: str) -> None:
+        """Count a rebuild; `reason` is a stable word: "died", "hung"."""
+        self._rebuilds.add(1, {Attribute.REASON.value: reason})
+
+    def _histogram(self, metric: MetricName) -> Histogram:
+        return self._meter.create_histogram(
+            metric.name, metric.unit, metric.says, explicit_bucket_boundaries_advisory=list(metric.buckets)
+        )
+
+    def _counter(self, metric: MetricName) -> Counter:
+        return self._meter.create_counter(metric.name, metric.unit, metric.says)

@@ -1,0 +1,134 @@
+"""Every span, metric and attribute name, once. Dashboards, alerts and tests read them from here.
+
+Names that begin with `gen_ai.` or `error.` follow the OpenTelemetry GenAI semantic conventions (status
+"development"); the conventions have no word for adapters, tenants or learning, so the rest is `sealserve.`.
+Knows nothing of the SDK.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+PROVIDER = "sealserve"
+"""The value of `gen_ai.provider.name`: the conventions have none for an embedded engine."""
+
+OPERATION_CHAT = "chat"
+OPERATION_SCORE = "score"
+"""Values of `gen_ai.operation.name`; `score` is ours: the log-likelihood of a given completion."""
+
+
+class Span(StrEnum):
+    """Span names. A request's span is named `<operation> <model>`; see `request_span`."""
+
+    CYCLE = "cycle"  # one learning cycle, all steps below it
+    STEP = "cycle.step"  # one step of a cycle, attribute sealserve.step
+    SELF_EDIT = "self_edit.write"  # one self-edit sampled from the editor
+    TRAIN = "candidate.train"  # one training attempt, seen from the parent
+    MEASURE = "candidate.measure"  # one candidate measured on one suite
+    ACTIVATE = "adapter.activate"  # load, probe, swap, observe
+    LOAD = "adapter.load"
+    REBUILD = "engine.rebuild"
+    RECEIVE = "document.receive"
+
+
+def request_span(operation: str, model: str) -> str:
+    """Return the span name of a model call: operation, then model, as the conventions say."""
+    return f"{operation} {model}"
+
+
+class Attribute(StrEnum):
+    """Attribute names of spans and metrics. None of them ever carries document, prompt or answer text."""
+
+    OPERATION = "gen_ai.operation.name"
+    PROVIDER = "gen_ai.provider.name"
+    REQUEST_MODEL = "gen_ai.request.model"
+    RESPONSE_ID = "gen_ai.response.id"
+    FINISH_REASONS = "gen_ai.response.finish_reasons"
+    INPUT_TOKENS = "gen_ai.usage.input_tokens"
+    OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+    CACHED_TOKENS = "gen_ai.usage.cache_read.input_tokens"
+    TOKEN_TYPE = "gen_ai.token.type"
+    ERROR_TYPE = "error.type"
+    TENANT = "sealserve.tenant"
+    ADAPTER = "sealserve.adapter"  # engine name
+    VERSION = "sealserve.version"
+    REPLICA = "sealserve.replica"
+    CYCLE = "sealserve.cycle"
+    STEP = "sealserve.step"
+    ATTEMPT = "sealserve.attempt"
+    CANDIDATE = "sealserve.candidate"
+    TEMPLATE = "sealserve.template"
+    SUITE = "sealserve.suite"
+    VERDICT = "sealserve.verdict"
+    DOCUMENT = "sealserve.document"  # id
+    DOCUMENT_STATE = "sealserve.document.state"
+    DEFECT = "sealserve.defect"
+    REASON = "sealserve.reason"  # a stable word, never free text
+    KIND = "sealserve.kind"
+    OUTCOME = "sealserve.outcome"
+    PRIORITY = "sealserve.priority"
+
+
+class Kind(StrEnum):
+    """Which instrument a metric is."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricName:
+    """One metric: its OTLP name, UCUM unit, what it says, and a histogram's bucket bounds."""
+
+    name: str
+    kind: Kind
+    unit: str
+    says: str
+    buckets: tuple[float, ...] = ()
+
+
+_DURATION = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+_FIRST_TOKEN = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+_PER_TOKEN = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
+_TOKENS = tuple(float(4**power) for power in range(14))
+_LEARNING = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0, 1280.0, 3600.0)
+_FLIP = (0.00001, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0)
+"""Bucket bounds. The first four are the ones the GenAI conventions ask for; the last two are sized to our steps."""
+
+
+def _histogram(name: str, says: str, buckets: tuple[float, ...], unit: str = "s") -> MetricName:
+    return MetricName(name=name, kind=Kind.HISTOGRAM, unit=unit, says=says, buckets=buckets)
+
+
+def _counter(name: str, unit: str, says: str) -> MetricName:
+    return MetricName(name=name, kind=Kind.COUNTER, unit=unit, says=says)
+
+
+def _gauge(name: str, unit: str, says: str) -> MetricName:
+    return MetricName(name=name, kind=Kind.GAUGE, unit=unit, says=says)
+
+
+REQUEST_DURATION = _histogram("gen_ai.server.request.duration", "Whole model call, queue included.", _DURATION)
+TIME_TO_FIRST_TOKEN = _histogram("gen_ai.server.time_to_first_token", "Arrival to first token.", _FIRST_TOKEN)
+TIME_PER_TOKEN = _histogram("gen_ai.server.time_per_output_token", "Mean time between output tokens.", _PER_TOKEN)
+TOKEN_USAGE = _histogram("gen_ai.client.token.usage", "Tokens of one call, by type.", _TOKENS, unit="{token}")
+QUEUE_DEPTH = _gauge("sealserve.queue.depth", "{request}", "Calls that wait for the engine, by priority.")
+DOCUMENTS_RECEIVED = _counter("sealserve.documents.received", "{document}", "Documents kept, by first state.")
+DOCUMENTS = _gauge("sealserve.documents", "{document}", "Documents that stand in each state now.")
+CYCLE_DURATION = _histogram("sealserve.cycle.duration", "Whole learning cycle, by verdict.", _LEARNING)
+STEP_DURATION = _histogram("sealserve.cycle.step.duration", "One step of a cycle, by step.", _LEARNING)
+SELF_EDITS = _counter("sealserve.self_edits", "{self_edit}", "Self-edits kept or dropped, by reason.")
+FLIP_DURATION = _histogram("sealserve.swap.flip.duration", "Replacing the routing table.", _FLIP)
+SWAP_DURATION = _histogram("sealserve.swap.duration", "Activation recorded to observed by this replica.", _DURATION)
+ACTIVATIONS = _counter("sealserve.activations", "{activation}", "Versions that became active, by kind.")
+ROLLBACKS = _counter("sealserve.rollbacks", "{activation}", "Moves back to an earlier version, by reason.")
+ADAPTERS_REFUSED = _counter("sealserve.adapters.refused", "{adapter}", "Adapters refused before loading, by defect.")
+ADAPTERS_LOADED = _gauge("sealserve.adapters.loaded", "{adapter}", "Adapters that the engine holds now.")
+ENGINE_REBUILDS = _counter("sealserve.engine.rebuilds", "{rebuild}", "Times the engine was started again.")
+
+METRICS: tuple[MetricName, ...] = (
+    REQUEST_DURATION, TIME_TO_FIRST_TOKEN, TIME_PER_TOKEN, TOKEN_USAGE, QUEUE_DEPTH, DOCUMENTS_RECEIVED, DOCUMENTS,
+    CYCLE_DURATION, STEP_DURATION, SELF_EDITS, FLIP_DURATION, SWAP_DURATION, ACTIVATIONS, ROLLBACKS,
+    ADAPTERS_REFUSED, ADAPTERS_LOADED, ENGINE_REBUILDS,
+)  # fmt: skip
+"""All of them, for dashboards' tests."""

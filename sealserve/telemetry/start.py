@@ -1,0 +1,121 @@
+"""Starting and stopping telemetry: providers of our own, exporters when an endpoint is set.
+
+The providers are handed on as an object, since an engine in the same process may set the process-wide ones; those
+are set to ours only while nobody else has. Without an endpoint spans still have ids, so that logs and lineage can
+name them. Knows nothing of what is traced.
+"""
+
+import os
+import threading
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Self
+
+from opentelemetry import metrics, trace
+from opentelemetry.metrics import MeterProvider, NoOpMeterProvider
+from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
+from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, Span, TracerProvider
+
+from sealserve.config import TelemetrySettings
+from sealserve.telemetry.logs import configure_logs
+from sealserve.telemetry.metrics import Metrics
+from sealserve.telemetry.traces import Attributes, open_span, span_context
+
+SCOPE = "sealserve"
+VERSION = version("sealserve")
+EXPORT_TIMEOUT_SECONDS = 5.0
+SHUTDOWN_SECONDS = 5.0
+"""A receiver that is away delays shutdown by no more than this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telemetry:
+    """One process's tracer and metrics. Safe to share between threads and tasks."""
+
+    tracer_provider: TracerProvider
+    meter_provider: MeterProvider
+    metrics: Metrics = field(repr=False)
+
+    @classmethod
+    def off(cls) -> Self:
+        """Return telemetry that records nothing: for tests, tools and defaults."""
+        return cls._of(NoOpTracerProvider(), NoOpMeterProvider())
+
+    @classmethod
+    def _of(cls, tracer_provider: TracerProvider, meter_provider: MeterProvider) -> Self:
+        meter = meter_provider.get_meter(SCOPE, VERSION)
+        return cls(tracer_provider=tracer_provider, meter_provider=meter_provider, metrics=Metrics(meter))
+
+    def span(
+        self, name: str, attributes: Attributes | None = None, *, links: Iterable[str] = (), parent: str | None = None
+    ) -> AbstractContextManager[Span]:
+        """Return a context manager that runs its body in a span named `name` (from `names`).
+
+        `links` and `parent` are traceparents. An exception marks the span with `error.type`, without its message,
+        and rises.
+        """
+        tracer = self.tracer_provider.get_tracer(SCOPE, VERSION)
+        return open_span(tracer, name, attributes or {}, links=links, parent=parent)
+
+    def link(self, span: Span, to: str) -> None:
+        """Link `span` to the traceparent `to`, for example a request to its version's cycle; nothing if unreadable."""
+        context = span_context(to)
+        if context:
+            span.add_link(context)
+
+    def shutdown(self) -> None:
+        """Export what is left and stop, within SHUTDOWN_SECONDS."""
+        worker = threading.Thread(target=self._stop, name="telemetry-shutdown", daemon=True)
+        worker.start()
+        worker.join(SHUTDOWN_SECONDS)
+
+    def _stop(self) -> None:
+        if isinstance(self.tracer_provider, SdkTracerProvider):
+            self.tracer_provider.shutdown()
+        if isinstance(self.meter_provider, SdkMeterProvider):
+            self.meter_provider.shutdown(timeout_millis=SHUTDOWN_SECONDS * 1000)
+
+
+def start_telemetry(settings: TelemetrySettings, *, service: str) -> Telemetry:
+    """Configure logs and return running telemetry for `service` ("serve", "learn"). Exports to the endpoint, if any."""
+    configure_logs(log_format=settings.log_format, log_level=settings.log_level)
+    resource = Resource.create(
+        {
+            "service.name": f"sealserve-{service}",
+            "service.namespace": "sealserve",
+            "service.version": VERSION,
+            "process.pid": os.getpid(),
+        }
+    )
+    tracer_provider = SdkTracerProvider(resource=resource, shutdown_on_exit=False)
+    meter_provider = _export(settings, tracer_provider, resource) if settings.otlp_endpoint else NoOpMeterProvider()
+    _offer_globally(tracer_provider, meter_provider)
+    return Telemetry._of(tracer_provider, meter_provider)
+
+
+def _export(settings: TelemetrySettings, tracer_provider: SdkTracerProvider, resource: Resource) -> SdkMeterProvider:
+    """Attach OTLP exporters. Imported here: without an endpoint nobody pays for them."""
+    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    endpoint = settings.otlp_endpoint
+    spans = OTLPSpanExporter(endpoint=endpoint, timeout=EXPORT_TIMEOUT_SECONDS)
+    tracer_provider.add_span_processor(BatchSpanProcessor(spans, schedule_delay_millis=1000))
+    reader = PeriodicExportingMetricReader(
+        OTLPMetricExporter(endpoint=endpoint, timeout=EXPORT_TIMEOUT_SECONDS),
+        export_interval_millis=settings.metric_interval_seconds * 1000,
+        export_timeout_millis=EXPORT_TIMEOUT_SECONDS * 1000,
+    )
+    return SdkMeterProvider(metric_readers=[reader], resource=resource, shutdown_on_exit=False)
+
+
+def _offer_globally(tracer_provider: TracerProvider, meter_provider: MeterProvider) -> None:
+    if isinstance(trace.get_tracer_provider(), ProxyTracerProvider):
+        trace.set_tracer_provider(tracer_provider)
+        metrics.set_meter_provider(meter_provider)

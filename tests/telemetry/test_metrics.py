@@ -1,0 +1,82 @@
+"""Metrics as a real OTLP receiver sees them."""
+
+import pytest
+
+from sealserve.config import TelemetrySettings
+from sealserve.records import Decision, DocumentState, Step
+from sealserve.telemetry import Telemetry, names, start_telemetry
+from tests.telemetry.receiver import Receiver, receiving, values
+
+
+def _record_one_of_each(telemetry: Telemetry) -> None:
+    metrics = telemetry.metrics
+    metrics.request_finished(1.0, model="nano", input_tokens=12, output_tokens=5, first_token_seconds=0.2)
+    metrics.queue_depth(3, priority="background")
+    metrics.document_received(DocumentState.QUARANTINED, reason="BINARY")
+    metrics.documents(DocumentState.ADMITTED, 7)
+    metrics.cycle_finished(42.0, verdict=Decision.PROMOTE)
+    metrics.step_finished(Step.TRAIN, 20.0)
+    metrics.self_edits(4, kept=False, reason="NOT_GROUNDED")
+    metrics.swapped(tenant="acme", kind="promote", flip_seconds=0.00002, observed_seconds=0.3)
+    metrics.rolled_back(tenant="acme", reason="operator")
+    metrics.adapter_refused("not_finite")
+    metrics.adapters_loaded(2)
+    metrics.engine_rebuilt("died")
+
+
+@pytest.fixture(scope="module")
+def received() -> Receiver:
+    with receiving() as receiver:
+        telemetry = start_telemetry(TelemetrySettings(otlp_endpoint=receiver.endpoint), service="serve")
+        _record_one_of_each(telemetry)
+        telemetry.metrics.request_finished(2.0, model="nano", error="ENGINE_FAILED", first_token_seconds=0.1)
+        telemetry.shutdown()
+    return receiver
+
+
+def test_every_listed_metric_arrives_with_its_unit_and_words(received: Receiver) -> None:
+    assert set(received.metrics) == {metric.name for metric in names.METRICS}
+    for metric in names.METRICS:
+        assert (received.metrics[metric.name].unit, received.metrics[metric.name].description) == (
+            metric.unit, metric.says,
+        )  # fmt: skip
+
+
+def test_request_duration_tells_failed_calls_from_good_ones(received: Receiver) -> None:
+    points = received.metrics["gen_ai.server.request.duration"].histogram.data_points
+    by_error = {values(point.attributes).get("error.type", ""): point for point in points}
+    assert by_error[""].sum == 1.0
+    assert by_error["ENGINE_FAILED"].sum == 2.0
+    assert tuple(by_error[""].explicit_bounds) == names.REQUEST_DURATION.buckets
+    assert values(by_error[""].attributes) == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "sealserve",
+        "gen_ai.request.model": "nano",
+    }
+
+
+def test_a_failed_call_counts_no_tokens_and_no_first_token(received: Receiver) -> None:
+    (first,) = received.metrics["gen_ai.server.time_to_first_token"].histogram.data_points
+    (later,) = received.metrics["gen_ai.server.time_per_output_token"].histogram.data_points
+    tokens = received.metrics["gen_ai.client.token.usage"].histogram.data_points
+    assert (first.count, first.sum) == (1, 0.2)
+    assert later.sum == pytest.approx(0.8 / 4)
+    assert {values(point.attributes)["gen_ai.token.type"]: point.sum for point in tokens} == {"input": 12, "output": 5}
+
+
+def test_no_histogram_carries_a_tenant(received: Receiver) -> None:
+    for metric in received.metrics.values():
+        for point in metric.histogram.data_points:
+            assert "sealserve.tenant" not in values(point.attributes)
+
+
+def test_metrics_can_be_recorded_when_telemetry_is_off() -> None:
+    telemetry = Telemetry.off()
+    _record_one_of_each(telemetry)
+    assert telemetry.shutdown() is None
+
+
+def test_no_name_is_listed_twice() -> None:
+    listed = [metric.name for metric in names.METRICS]
+    assert len(listed) == len(set(listed))
+    assert len(set(names.Attribute)) == len({attribute.value for attribute in names.Attribute})
