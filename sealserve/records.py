@@ -197,7 +197,7 @@ Score: TypeAlias = Measured | Unmeasured
 class NotApplicable:
     """Nothing to compare, by right: a tenant that has learned nothing yet can forget nothing."""
 
-    why: str
+    because: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

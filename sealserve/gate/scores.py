@@ -1,7 +1,7 @@
 """Scores as JSON: how scorecards and verdicts stand in the journal, in lineage and in golden cases.
 
 A measured score is its six numbers; an unmeasured one is {"why": …}; one with nothing to compare is
-{"not_applicable": …}. Knows nothing of where the JSON is kept.
+{"because": …}. Knows nothing of where the JSON is kept.
 """
 
 from dataclasses import asdict
@@ -11,13 +11,13 @@ from sealserve.records import Decision, Json, Measured, NotApplicable, Score, Sc
 
 def score_json(score: Score | NotApplicable) -> Json:
     """Return `score` in its JSON form."""
-    return {"not_applicable": score.why} if isinstance(score, NotApplicable) else asdict(score)
+    return asdict(score)
 
 
 def score_from_json(tree: Json) -> Score | NotApplicable:
     """Return the score written as `tree`. Raises: TypeError on any other key."""
-    if "not_applicable" in tree:
-        return NotApplicable(why=tree["not_applicable"])
+    if "because" in tree:
+        return NotApplicable(**tree)
     return Unmeasured(**tree) if "why" in tree else Measured(**tree)
 
 
@@ -49,5 +49,5 @@ def verdict_from_json(tree: Json) -> Verdict:
 def _applicable(tree: Json) -> Score:
     score = score_from_json(tree)
     if isinstance(score, NotApplicable):
-        raise TypeError(f"only replay may have nothing to compare, not: {score.why}")
+        raise TypeError(f"only replay may have nothing to compare, not: {score.because}")
     return score

@@ -60,7 +60,8 @@ def _loss(what: str, score: Score | NotApplicable, rule: LossRule) -> list[tuple
 def _praise(score: Score) -> str:
     if isinstance(score, Unmeasured):
         return "nothing measured"
-    return f"new documents: {score.candidate:.2f} right where the incumbent has {score.incumbent:.2f}, gain {_interval(score)}"
+    shares = f"{score.candidate:.2f} right where the incumbent has {score.incumbent:.2f}"
+    return f"new documents: {shares}, gain {_interval(score)}"
 
 
 def _interval(score: Measured) -> str:

@@ -33,7 +33,7 @@ unmeasured = st.builds(Unmeasured, why=st.text(max_size=10))
 cards = st.builds(
     Scorecard,
     confirm=measured | unmeasured,
-    replay=measured | unmeasured | st.builds(NotApplicable, why=st.text(max_size=10)),
+    replay=measured | unmeasured | st.builds(NotApplicable, because=st.text(max_size=10)),
     canary=measured | unmeasured,
     unknown=measured | unmeasured,
 )
@@ -48,7 +48,8 @@ def test_golden_case(policy: str, case: Json) -> None:
 
 def test_every_policy_file_loads_and_names_itself() -> None:
     names = [load_policy(path).name for path in sorted(policy_directory().glob("*.yaml"))]
-    assert "default" in names and len(set(names)) == len(names)
+    assert "default" in names
+    assert len(set(names)) == len(names)
 
 
 @given(cards)
@@ -57,8 +58,10 @@ def test_whatever_is_promoted_was_measured_and_gained(card: Scorecard) -> None:
     verdict = judge(card, policy)
     assert verdict.reasons
     if verdict.decision == Decision.PROMOTE:
-        assert isinstance(card.confirm, Measured) and card.confirm.gain_low > policy.confirm.min_gain_low
-        assert isinstance(card.canary, Measured) and -card.canary.gain <= policy.canary.hold_loss
+        assert isinstance(card.confirm, Measured)
+        assert card.confirm.gain_low > policy.confirm.min_gain_low
+        assert isinstance(card.canary, Measured)
+        assert -card.canary.gain <= policy.canary.hold_loss
         assert isinstance(card.unknown, Measured)
         assert not isinstance(card.replay, Unmeasured)
 
@@ -71,7 +74,7 @@ def test_a_scorecard_survives_its_json_form(card: Scorecard) -> None:
 def test_a_verdict_survives_its_json_form() -> None:
     card = Scorecard(
         confirm=Unmeasured(why="x"),
-        replay=NotApplicable(why="y"),
+        replay=NotApplicable(because="y"),
         canary=Unmeasured(why="z"),
         unknown=Unmeasured(why="z"),
     )
