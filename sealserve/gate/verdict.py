@@ -36,7 +36,7 @@ def _gain(what: str, score: Score, rule: GainRule) -> list[tuple[Decision, str]]
     found = []
     if not score.gain_low > rule.min_gain_low:
         found.append(
-            (Decision.REJECT, f"{what}: gain {_interval(score)} is not above {rule.min_gain_low:.2f} for certain")
+            (Decision.REJECT, f"{what}: gain {_interval(score)} may be chance, above {rule.min_gain_low:.2f} needed")
         )
     if not score.candidate >= rule.min_share:
         found.append((Decision.REJECT, f"{what}: {score.candidate:.2f} right, {rule.min_share:.2f} needed"))
