@@ -1,14 +1,14 @@
 """The registry's public face: the only way serve and learn meet.
 
 Every method is one short transaction (law 6); slow work never happens inside. Synchronous: asyncio callers use
-`asyncio.to_thread`. Rows are turned into records here and nowhere else.
+`asyncio.to_thread`. Every method may raise StorageFailed; refused calls change nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import Self
 
+from sealserve import fault
 from sealserve.records import (
     Activation,
     AdapterVersion,
@@ -16,7 +16,6 @@ from sealserve.records import (
     Candidate,
     Claim,
     Cycle,
-    CycleState,
     Document,
     DocumentState,
     Json,
@@ -28,165 +27,324 @@ from sealserve.records import (
     StepRecord,
     Tenant,
 )
+from sealserve.registry import audit, cycles, documents, journal, pointer, schema, tenants, versions
+from sealserve.registry.artifacts import ArtifactStore
+from sealserve.registry.database import BUSY_SECONDS, Clock, Database, utc_now
+from sealserve.registry.effects import AddCandidates, AddQuiz, AddSelfEdits, Effect, Finish, Publish
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddSelfEdits:
-    """Effect of a step: keep these self-edits (upsert by (cycle, self_edit))."""
-
-    edits: tuple[SelfEdit, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddQuiz:
-    """Effect of a step: keep these quiz items."""
-
-    items: tuple[QuizItem, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddCandidates:
-    """Effect of a step: keep these candidates (upsert by (cycle, index))."""
-
-    candidates: tuple[Candidate, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Publish:
-    """Effect of PUBLISH: make the next version of the claim's tenant; with `promote`, move the pointer as well.
-
-    The move is a compare-and-set against `expected_etag`; a clash raises Conflict and nothing is written.
-    """
-
-    artifact: str
-    parent: int
-    documents: tuple[str, ...]
-    lineage: Json
-    promote: bool
-    expected_etag: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finish:
-    """Effect of the last step: end the cycle, and move its documents to `documents`."""
-
-    state: CycleState
-    reason: str
-    documents: DocumentState
-
-
-Effect: TypeAlias = AddSelfEdits | AddQuiz | AddCandidates | Publish | Finish
+__all__ = ["AddCandidates", "AddQuiz", "AddSelfEdits", "Effect", "Finish", "Publish", "Registry"]
 
 
 class Registry:
-    """All that is known, in one database and one artifact store."""
+    """All that is known, in one database and one artifact store (`artifacts`). Safe to use from many threads."""
+
+    def __init__(self, database: Database, artifacts: ArtifactStore) -> None:
+        """Use `database`, migrated already, and `artifacts`; `open` makes both."""
+        self._database = database
+        self.artifacts = artifacts
 
     @classmethod
-    def open(cls, url: str, artifact_directory: Path) -> Self:
-        """Connect, migrate to the newest schema, and return. Raises: StorageFailed, BadConfig (url)."""
-        raise NotImplementedError
+    def open(
+        cls, url: str, artifact_directory: Path, *, clock: Clock = utc_now, busy_seconds: float = BUSY_SECONDS
+    ) -> Self:
+        """Connect, migrate to the newest schema, and return.
 
-    def close(self) -> None: ...
+        A write waits `busy_seconds` for another writer. Raises: StorageFailed, BadConfig (url).
+        """
+        database = Database(url, clock=clock, busy_seconds=busy_seconds)
+        schema.migrate(database)
+        return cls(database, ArtifactStore(artifact_directory))
 
-    # artifacts: self.artifacts (see artifacts.py): put_bytes, get_bytes, put_directory, directory
+    def close(self) -> None:
+        """Close every connection; no method may be called after it."""
+        self._database.close()
 
     # tenants
-    def create_tenant(self, tenant: str, *, display_name: str = "", actor: str, request_id: str = "") -> Tenant: ...
-    def tenant(self, tenant: str) -> Tenant: ...
-    def tenants(self, *, page_size: int = 50, page_token: str = "") -> Page[Tenant]: ...
+    def create_tenant(self, tenant: str, *, display_name: str = "", actor: str, request_id: str = "") -> Tenant:
+        """Make a tenant that answers with the base model. Raises: InvalidArgument, AlreadyExists."""
+        with self._database.write() as tx:
+            return tenants.create(tx, tenant, display_name=display_name, actor=actor, request_id=request_id)
+
+    def tenant(self, tenant: str) -> Tenant:
+        """Return the tenant. Raises: NotFound."""
+        with self._database.read() as tx:
+            return tenants.get(tx, tenant)
+
+    def tenants(self, *, page_size: int = 50, page_token: str = "") -> Page[Tenant]:
+        """Return tenants by name. Raises: InvalidArgument (page_size, page_token), as every listing."""
+        with self._database.read() as tx:
+            return tenants.pages(tx, page_size=page_size, page_token=page_token)
 
     # documents
     def add_document(
-        self, tenant: str, *, title: str, text: str, source: str, media_type: str,
-        state: DocumentState = DocumentState.ADMITTED, reason: str = "", actor: str,
+        self,
+        tenant: str,
+        *,
+        title: str,
+        text: str,
+        source: str,
+        media_type: str,
+        state: DocumentState = DocumentState.ADMITTED,
+        reason: str = "",
+        actor: str,
+        raw: bytes | None = None,
+        readmit: bool = True,
+        max_documents: int | None = None,
     ) -> tuple[Document, bool]:
-        """Keep the document; (document, False) if the same contents are there already (idempotent by digest)."""
-        raise NotImplementedError
+        """Keep the document; (document, False) if the same contents are there already (idempotent by digest).
 
-    def document(self, tenant: str, document: str) -> Document: ...
-    def document_text(self, tenant: str, document: str) -> str: ...
-    def documents(self, tenant: str, *, state: DocumentState | None = None, page_size: int = 50, page_token: str = "") -> Page[Document]: ...
+        One that is SET_ASIDE, WITHDRAWN or QUARANTINED becomes ADMITTED again, unless `readmit` is false (a source
+        that offers everything it has again and again). `raw` is what could not be read of a quarantined one.
+        Raises: NotFound (tenant), InvalidArgument, QuotaExceeded (`max_documents` held already).
+        """
+        documents.check_offer(title=title, text=text, source=source, media_type=media_type, state=state)
+        self.tenant(tenant)
+        data = text.encode() if raw is None else raw
+        offered = documents.Offered(
+            title=title,
+            source=source,
+            media_type=media_type,
+            state=state,
+            reason=reason,
+            size_bytes=len(data),
+            digest=documents.digest(title=title, text=text, raw=raw),
+            contents=self.artifacts.put_bytes(data),
+        )
+        with self._database.write() as tx:
+            kept = documents.add(tx, tenant, offered=offered, actor=actor, readmit=readmit, max_documents=max_documents)
+            fault.point("registry.add_document.before_commit")
+        fault.point("registry.add_document.after_commit")
+        return kept
+
+    def document(self, tenant: str, document: str) -> Document:
+        """Return the document. Raises: NotFound."""
+        with self._database.read() as tx:
+            return documents.get(tx, tenant, document)
+
+    def document_text(self, tenant: str, document: str) -> str:
+        """Return the text as it was given. Raises: NotFound, CorruptArtifact."""
+        with self._database.read() as tx:
+            contents = documents.contents(tx, tenant, document)
+        return self.artifacts.get_bytes(contents).decode(errors="replace")
+
+    def documents(
+        self, tenant: str, *, state: DocumentState | None = None, page_size: int = 50, page_token: str = ""
+    ) -> Page[Document]:
+        """Return the tenant's documents in order of arrival. Raises: NotFound (tenant), InvalidArgument."""
+        with self._database.read() as tx:
+            return documents.pages(tx, tenant, state=state, page_size=page_size, page_token=page_token)
 
     # cycles and their journal
-    def start_cycle(self, tenant: str, *, trigger: str, actor: str, request_id: str = "", max_documents: int = 4) -> Cycle:
+    def start_cycle(
+        self, tenant: str, *, trigger: str, actor: str, request_id: str = "", max_documents: int = 4
+    ) -> Cycle:
         """Open a cycle for the oldest admitted documents (they become LEARNING).
 
-        Raises: NotFound, FailedPrecondition (none admitted, or a cycle is open for this tenant).
+        Raises: NotFound, InvalidArgument, FailedPrecondition (none admitted, or a cycle is open for this tenant).
         """
-        raise NotImplementedError
+        with self._database.write() as tx:
+            return cycles.start(
+                tx, tenant, trigger=trigger, actor=actor, request_id=request_id, max_documents=max_documents
+            )
 
-    def cycle(self, tenant: str, cycle: str) -> Cycle: ...
-    def cycles(self, tenant: str, *, page_size: int = 50, page_token: str = "") -> Page[Cycle]: ...
-    def cycle_documents(self, cycle: str) -> tuple[Document, ...]: ...
-    def tenants_with_admitted_documents(self) -> tuple[str, ...]: ...
+    def cycle(self, tenant: str, cycle: str) -> Cycle:
+        """Return the tenant's cycle. Raises: NotFound."""
+        with self._database.read() as tx:
+            return cycles.get(tx, tenant, cycle)
+
+    def cycle_by_id(self, cycle: str) -> Cycle:
+        """Return the cycle, whoever owns it: for workers, never for a tenant's call. Raises: NotFound."""
+        with self._database.read() as tx:
+            return cycles.by_id(tx, cycle)
+
+    def cycles(self, tenant: str, *, page_size: int = 50, page_token: str = "") -> Page[Cycle]:
+        """Return the tenant's cycles, newest first. Raises: NotFound (tenant), InvalidArgument."""
+        with self._database.read() as tx:
+            return cycles.pages(tx, tenant, page_size=page_size, page_token=page_token)
+
+    def open_cycles(self) -> tuple[Cycle, ...]:
+        """Return every tenant's open cycle, oldest first."""
+        with self._database.read() as tx:
+            return cycles.still_open(tx)
+
+    def cycle_documents(self, cycle: str) -> tuple[Document, ...]:
+        """Return the documents that the cycle claimed, oldest first. Raises: NotFound."""
+        with self._database.read() as tx:
+            return cycles.documents_of(tx, cycle)
+
+    def tenants_with_admitted_documents(self) -> tuple[str, ...]:
+        """Return the tenants that have documents waiting for a cycle, by name."""
+        with self._database.read() as tx:
+            return documents.tenants_with_admitted(tx)
+
     def claim_cycle(self, *, worker: str, lease_seconds: float) -> Claim | None:
         """Take the oldest open cycle whose lease is free or has expired, with a new, higher fence."""
-        raise NotImplementedError
+        with self._database.write() as tx:
+            return journal.claim(tx, worker=worker, lease_seconds=lease_seconds)
 
     def renew(self, claim: Claim, *, lease_seconds: float) -> Claim:
-        """Raises: LeaseLost."""
-        raise NotImplementedError
+        """Return the claim with a later end. Raises: LeaseLost."""
+        with self._database.write() as tx:
+            return journal.renew(tx, claim, lease_seconds=lease_seconds)
 
     def release(self, claim: Claim) -> None:
         """Give the cycle back unfinished (shutdown). No error if the lease is already lost."""
+        with self._database.write() as tx:
+            journal.release(tx, claim)
 
-    def record_step(self, claim: Claim, step: Step, output: Json, *, seconds: float, effects: Sequence[Effect] = ()) -> StepRecord:
+    def record_step(
+        self, claim: Claim, step: Step, output: Json, *, seconds: float, effects: Sequence[Effect] = ()
+    ) -> StepRecord:
         """Store the step's output and its effects in one transaction, if `claim` still holds the fence.
 
         A step already recorded for this cycle is returned unchanged and no effect is applied again.
-        Raises: LeaseLost, Conflict (from Publish).
+        Raises: LeaseLost, Conflict (from Publish), FailedPrecondition (cycle ended, or a later step is recorded),
+        InvalidArgument (output or effects), NotFound and CorruptArtifact (an artifact to publish).
         """
-        raise NotImplementedError
+        for effect in effects:
+            if isinstance(effect, Publish):
+                self.artifacts.directory(effect.artifact)
+        with self._database.write() as tx:
+            recorded = journal.record_step(tx, claim, step=step, output=output, seconds=seconds, effects=effects)
+            fault.point("registry.record_step.before_commit")
+        fault.point("registry.record_step.after_commit")
+        return recorded
 
-    def steps(self, cycle: str) -> tuple[StepRecord, ...]: ...
-    def self_edits(self, cycle: str) -> tuple[SelfEdit, ...]: ...
-    def quiz(self, cycle: str) -> tuple[QuizItem, ...]: ...
-    def candidates(self, cycle: str) -> tuple[Candidate, ...]: ...
+    def steps(self, cycle: str) -> tuple[StepRecord, ...]:
+        """Return the recorded steps in order. Raises: NotFound."""
+        with self._database.read() as tx:
+            return cycles.steps_of(tx, cycle)
+
+    def self_edits(self, cycle: str) -> tuple[SelfEdit, ...]:
+        """Return the cycle's self-edits, dropped ones included, in order of writing. Raises: NotFound."""
+        with self._database.read() as tx:
+            return cycles.self_edits_of(tx, cycle)
+
+    def quiz(self, cycle: str) -> tuple[QuizItem, ...]:
+        """Return the cycle's quiz items in order of writing. Raises: NotFound."""
+        with self._database.read() as tx:
+            return cycles.quiz_of(tx, cycle)
+
+    def candidates(self, cycle: str) -> tuple[Candidate, ...]:
+        """Return the cycle's candidates by index. Raises: NotFound."""
+        with self._database.read() as tx:
+            return cycles.candidates_of(tx, cycle)
+
     def learned_self_edits(self, tenant: str, version: int) -> tuple[SelfEdit, ...]:
-        """Every admitted self-edit of the documents that `version` holds: what replay draws from."""
-        raise NotImplementedError
+        """Return every admitted self-edit of the documents that `version` holds: what replay draws from.
+
+        A document learned again counts with its newest cycle only. Raises: NotFound.
+        """
+        with self._database.read() as tx:
+            return cycles.admitted_self_edits(tx, versions.sources(tx, tenant, version))
 
     def learned_quiz(self, tenant: str, version: int) -> tuple[QuizItem, ...]:
-        """Quiz items of the documents that `version` holds."""
-        raise NotImplementedError
+        """Return the quiz items of the documents that `version` holds, as `learned_self_edits` does."""
+        with self._database.read() as tx:
+            return cycles.quiz_items(tx, versions.sources(tx, tenant, version))
 
     # versions and the pointer
-    def version(self, tenant: str, version: int) -> AdapterVersion: ...
-    def versions(self, tenant: str, *, page_size: int = 50, page_token: str = "") -> Page[AdapterVersion]: ...
-    def promote(self, tenant: str, version: int, *, expected_etag: str | None, actor: str, reason: str, request_id: str = "") -> Activation:
+    def version(self, tenant: str, version: int) -> AdapterVersion:
+        """Return the version. Raises: NotFound, also for the base model, which is no adapter."""
+        with self._database.read() as tx:
+            return versions.get(tx, tenant, version)
+
+    def versions(self, tenant: str, *, page_size: int = 50, page_token: str = "") -> Page[AdapterVersion]:
+        """Return the tenant's versions, newest first. Raises: NotFound (tenant), InvalidArgument."""
+        with self._database.read() as tx:
+            return versions.pages(tx, tenant, page_size=page_size, page_token=page_token)
+
+    def promote(
+        self, tenant: str, version: int, *, expected_etag: str | None, actor: str, reason: str, request_id: str = ""
+    ) -> Activation:
         """Move the pointer (law 2), with its audit row, in one transaction.
 
-        The same request_id again returns the first answer. Raises: NotFound, FailedPrecondition (quarantined,
-        already active), Conflict (etag).
+        The documents it holds become LEARNED, those only the version left holds WITHDRAWN. The same request_id
+        again returns the first answer. Raises: NotFound, InvalidArgument (the base model),
+        FailedPrecondition (quarantined, already active), Conflict (etag).
         """
-        raise NotImplementedError
+        with self._database.write() as tx:
+            moved = pointer.promote(
+                tx, tenant, version, expected_etag=expected_etag, actor=actor, reason=reason, request_id=request_id
+            )
+            fault.point("registry.promote.before_commit")
+        fault.point("registry.promote.after_commit")
+        return moved
 
-    def rollback(self, tenant: str, *, to_version: int | None = None, expected_etag: str | None, actor: str, reason: str, request_id: str = "") -> Activation:
+    def rollback(
+        self,
+        tenant: str,
+        *,
+        to_version: int | None = None,
+        expected_etag: str | None,
+        actor: str,
+        reason: str,
+        request_id: str = "",
+    ) -> Activation:
         """Move the pointer back: to `to_version`, else to the version that was active before the present one.
 
-        Documents held by the version left but not by the version gone back to become WITHDRAWN.
-        Raises: as `promote`; FailedPrecondition when nothing was active before.
+        Rolling back twice goes back two; quarantined versions are passed over. Documents held by the version left
+        but not by the version gone back to become WITHDRAWN. Raises: as `promote`; FailedPrecondition when nothing
+        was active before, or `to_version` was not.
         """
-        raise NotImplementedError
+        with self._database.write() as tx:
+            return pointer.rollback(
+                tx,
+                tenant,
+                to_version=to_version,
+                expected_etag=expected_etag,
+                actor=actor,
+                reason=reason,
+                request_id=request_id,
+            )
 
     def quarantine_version(self, tenant: str, version: int, *, actor: str, reason: str) -> AdapterVersion:
-        """Mark a version as never to be loaded; if it was desired, roll the pointer back in the same transaction."""
-        raise NotImplementedError
+        """Mark a version as never to be loaded; if it was desired, roll the pointer back in the same transaction.
 
-    def activations(self, tenant: str, *, page_size: int = 50, page_token: str = "") -> Page[Activation]: ...
+        Raises: NotFound, InvalidArgument (the base model).
+        """
+        with self._database.write() as tx:
+            marked = versions.quarantine(tx, tenant, version, actor=actor, reason=reason)
+            pointer.leave_quarantined(tx, tenant, version, actor=actor, reason=reason)
+            return marked
+
+    def activations(self, tenant: str, *, page_size: int = 50, page_token: str = "") -> Page[Activation]:
+        """Return the tenant's activations, newest first. Raises: NotFound (tenant), InvalidArgument."""
+        with self._database.read() as tx:
+            return pointer.pages(tx, tenant, page_size=page_size, page_token=page_token)
+
     def desired(self) -> tuple[Tenant, ...]:
-        """Every tenant with a pointer that was ever moved: what the activator makes true."""
-        raise NotImplementedError
+        """Return every tenant with a pointer that was ever moved: what the activator makes true."""
+        with self._database.read() as tx:
+            return tenants.activated(tx)
 
-    def record_observed(self, observed: Observed) -> None: ...
-    def observed(self, tenant: str) -> tuple[Observed, ...]: ...
+    def record_observed(self, observed: Observed) -> None:
+        """Keep what a replica answers with, in place of what it said before. Raises: NotFound (tenant)."""
+        with self._database.write() as tx:
+            pointer.record_observed(tx, observed)
+
+    def observed(self, tenant: str) -> tuple[Observed, ...]:
+        """Return what each replica said last, by replica. Raises: NotFound (tenant)."""
+        with self._database.read() as tx:
+            return pointer.observed(tx, tenant)
 
     # leases by name (leader of the clock), audit
     def hold(self, name: str, *, holder: str, lease_seconds: float) -> bool:
         """Take or renew the lease `name`; False while somebody else holds it."""
-        raise NotImplementedError
+        with self._database.write() as tx:
+            return journal.hold(tx, name, holder=holder, lease_seconds=lease_seconds)
 
-    def audit_rows(self, *, tenant: str | None = None, after: int = 0, limit: int = 1000) -> tuple[AuditRow, ...]: ...
+    def audit_rows(self, *, tenant: str | None = None, after: int = 0, limit: int = 1000) -> tuple[AuditRow, ...]:
+        """Return up to `limit` rows with a sequence above `after`, oldest first."""
+        with self._database.read() as tx:
+            return audit.rows(tx, tenant=tenant, after=after, limit=limit)
+
+    def audit_head(self) -> tuple[int, str]:
+        """Return sequence and hash of the newest row: kept elsewhere, it proves that no row was taken away."""
+        with self._database.read() as tx:
+            return audit.head(tx)
+
     def verify_audit(self) -> int:
         """Return how many rows the chain has. Raises: CorruptArtifact naming the first broken row."""
-        raise NotImplementedError
+        with self._database.read() as tx:
+            return audit.verify(tx)

@@ -1,0 +1,261 @@
+"""The artifact store: bytes and directories by the digest of their contents, in a plain directory.
+
+Everything is written aside, forced to disk and renamed, so a half-written artifact is never visible. Everything
+read is checked against its digest first. Knows nothing of adapters: which files may be loaded is the engine's.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+from sealserve import fault
+from sealserve.errors import CorruptArtifact, InvalidArgument, NotFound, StorageFailed
+from sealserve.registry.database import canonical_json
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_CHUNK_BYTES = 2**20
+
+Manifest: TypeAlias = dict[str, dict[str, str | int]]
+Stamp: TypeAlias = tuple[tuple[str, int, int, int], ...]
+"""What tells that a checked file is still the same one: name, size, modification time, inode."""
+
+
+class ArtifactStore:
+    """`blobs/` for bytes, `trees/` for directories with their manifests, `aside/` for what is being written."""
+
+    def __init__(self, directory: Path) -> None:
+        """Make the store's directories where missing. Raises: StorageFailed."""
+        self._root = directory.absolute()
+        self._verified: dict[str, Stamp] = {}
+        with _disk_errors(self._root):
+            for name in ("blobs", "trees", "aside"):
+                (self._root / name).mkdir(parents=True, exist_ok=True)
+
+    def put_bytes(self, data: bytes) -> str:
+        """Keep `data`; return its sha256 digest. A damaged copy is replaced. Raises: StorageFailed."""
+        digest = hashlib.sha256(data).hexdigest()
+        final = self._blob(digest)
+        with _disk_errors(self._root), self._aside() as aside:
+            if final.is_file() and final.read_bytes() == data:
+                return digest
+            _write(aside, iter((data,)))
+            fault.point("artifacts.put_bytes.before_rename")
+            _make_directory(final.parent)
+            os.replace(aside, final)
+            _sync_directory(final.parent)
+            fault.point("artifacts.put_bytes.after_rename")
+        return digest
+
+    def get_bytes(self, digest: str) -> bytes:
+        """Return the bytes with that digest. Raises: NotFound, CorruptArtifact, StorageFailed."""
+        path = self._blob(digest)
+        with _disk_errors(self._root):
+            if not path.is_file():
+                raise NotFound(digest, kind="artifact")
+            data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise CorruptArtifact(f"artifact {digest} does not match its digest; restore it from a backup")
+        return data
+
+    def put_directory(self, path: Path) -> str:
+        """Keep a copy of the plain files under `path`; return the digest of their manifest.
+
+        The manifest is canonical JSON: {relative name: {"sha256", "size"}}. A damaged copy is replaced.
+        Raises: InvalidArgument (no directory, no files, or something that is not a plain file), StorageFailed.
+        """
+        names = _plain_names(path)
+        with _disk_errors(self._root), self._aside() as aside:
+            _make_directory(aside / "files")
+            manifest = {name: _copy(path / name, aside / "files" / name) for name in names}
+            text = canonical_json(manifest).encode()
+            _write(aside / "manifest.json", iter((text,)))
+            for folder in sorted(aside.rglob("*/"), reverse=True):
+                _sync_directory(folder)
+            _sync_directory(aside)
+            digest = hashlib.sha256(text).hexdigest()
+            self._place(aside, digest)
+        return digest
+
+    def directory(self, digest: str) -> Path:
+        """Return the absolute path of the kept files (mode 0444), each checked against the manifest.
+
+        A directory that was checked before is only looked at for changes. Raises: NotFound, CorruptArtifact,
+        StorageFailed.
+        """
+        tree = self._tree(digest)
+        with _disk_errors(self._root):
+            if not tree.is_dir():
+                raise NotFound(digest, kind="artifact")
+            stamp = _stamp(tree)
+            if self._verified.get(digest) != stamp:
+                _verify(tree, digest)
+                self._verified[digest] = stamp
+        return tree / "files"
+
+    def _place(self, aside: Path, digest: str) -> None:
+        final = self._tree(digest)
+        try:
+            self.directory(digest)
+            return
+        except NotFound:
+            _make_directory(final.parent)
+        except CorruptArtifact:
+            os.rename(final, self._new_aside())
+        fault.point("artifacts.put_directory.before_rename")
+        try:
+            os.rename(aside, final)
+        except OSError as error:  # another process placed the same contents first
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+            self.directory(digest)
+        _sync_directory(final.parent)
+        fault.point("artifacts.put_directory.after_rename")
+
+    def _blob(self, digest: str) -> Path:
+        return self._root / "blobs" / _checked(digest)[:2] / digest
+
+    def _tree(self, digest: str) -> Path:
+        return self._root / "trees" / _checked(digest)[:2] / digest
+
+    def _new_aside(self) -> Path:
+        return self._root / "aside" / secrets.token_hex(12)
+
+    @contextmanager
+    def _aside(self) -> Iterator[Path]:
+        path = self._new_aside()
+        try:
+            yield path
+        finally:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _checked(digest: str) -> str:
+    if not _DIGEST.fullmatch(digest):
+        raise NotFound(digest, kind="artifact")
+    return digest
+
+
+def _plain_names(path: Path) -> list[str]:
+    if not path.is_dir():
+        raise InvalidArgument(f"{path.name} is not a directory", field="path")
+    names = []
+    for folder, folders, files in os.walk(path):
+        for name in folders + files:
+            found = Path(folder, name)
+            relative = found.relative_to(path).as_posix()
+            mode = found.lstat().st_mode
+            if stat.S_ISREG(mode):
+                names.append(relative)
+            elif not stat.S_ISDIR(mode):
+                raise InvalidArgument(f"{relative} is not a plain file; an artifact holds nothing else", field="path")
+    if not names:
+        raise InvalidArgument(f"{path.name} holds no files", field="path")
+    return sorted(names)
+
+
+def _copy(source: Path, target: Path) -> dict[str, str | int]:
+    hasher, size = hashlib.sha256(), 0
+
+    def chunks(descriptor: int) -> Iterator[bytes]:
+        nonlocal size
+        while chunk := os.read(descriptor, _CHUNK_BYTES):
+            hasher.update(chunk)
+            size += len(chunk)
+            yield chunk
+
+    _make_directory(target.parent)
+    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        _write(target, chunks(descriptor))
+    finally:
+        os.close(descriptor)
+    return {"sha256": hasher.hexdigest(), "size": size}
+
+
+def _write(path: Path, chunks: Iterator[bytes]) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+    try:
+        for chunk in chunks:
+            view = memoryview(chunk)
+            while view:
+                view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _make_directory(path: Path) -> None:
+    if not path.is_dir():
+        path.mkdir(parents=True, exist_ok=True)
+        _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _stamp(tree: Path) -> Stamp:
+    found = []
+    for path in sorted(tree.rglob("*")):
+        status = path.lstat()
+        found.append((path.relative_to(tree).as_posix(), status.st_size, status.st_mtime_ns, status.st_ino))
+    return tuple(found)
+
+
+def _verify(tree: Path, digest: str) -> None:
+    try:
+        text = (tree / "manifest.json").read_bytes()
+    except FileNotFoundError as error:
+        raise _corrupt(digest, "it has no manifest") from error
+    if hashlib.sha256(text).hexdigest() != digest:
+        raise _corrupt(digest, "its manifest does not match its digest")
+    manifest: Manifest = json.loads(text)
+    found = {path.relative_to(tree / "files").as_posix() for path in tree.glob("files/**/*") if not _is_folder(path)}
+    if found != set(manifest):
+        raise _corrupt(digest, "its files are not those of its manifest")
+    for name, expected in manifest.items():
+        if _measured(tree / "files" / name) != expected:
+            raise _corrupt(digest, f"{name} does not match the manifest")
+
+
+def _is_folder(path: Path) -> bool:
+    return stat.S_ISDIR(path.lstat().st_mode)
+
+
+def _measured(path: Path) -> dict[str, str | int]:
+    if not stat.S_ISREG(path.lstat().st_mode):
+        return {}
+    with path.open("rb") as file:
+        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "size": os.fstat(file.fileno()).st_size}
+
+
+def _corrupt(digest: str, why: str) -> CorruptArtifact:
+    return CorruptArtifact(f"artifact {digest} is damaged: {why}; it is not loaded, restore it from a backup")
+
+
+@contextmanager
+def _disk_errors(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            what = "its disk is full; free some space, then try again"
+        else:
+            what = f"the disk refused: {os.strerror(error.errno) if error.errno else error}"
+        raise StorageFailed(f"artifact store {root}: {what}") from error

@@ -1,0 +1,250 @@
+"""Cycles and what their steps left behind: opening, finding, and reading back. `journal.py` moves them on."""
+
+import secrets
+from typing import Any
+
+from sqlalchemy import Row, Select, select
+
+from sealserve.errors import FailedPrecondition, InvalidArgument, NotFound
+from sealserve.prompts import Template
+from sealserve.records import (
+    Candidate,
+    Cycle,
+    CycleState,
+    Document,
+    DocumentState,
+    Page,
+    QuizItem,
+    Recipe,
+    SelfEdit,
+    Split,
+    Step,
+    StepRecord,
+)
+from sealserve.registry import audit, documents, lifecycle, paging, requests, tenants
+from sealserve.registry.database import Transaction
+from sealserve.registry.tables import candidates, cycle_documents, cycles, quiz, self_edits, steps
+
+MAX_DOCUMENTS_PER_CYCLE = 1000
+
+
+def start(tx: Transaction, tenant: str, *, trigger: str, actor: str, request_id: str, max_documents: int) -> Cycle:
+    """Open a cycle for the oldest admitted documents. Raises: NotFound, InvalidArgument, FailedPrecondition."""
+    tenants.get(tx, tenant)
+    if not 1 <= max_documents <= MAX_DOCUMENTS_PER_CYCLE:
+        raise InvalidArgument(f"max_documents must be 1 to {MAX_DOCUMENTS_PER_CYCLE}", field="max_documents")
+    arguments = {"trigger": trigger, "max_documents": max_documents}
+    request: dict[str, Any] = {"tenant": tenant, "request_id": request_id, "arguments": arguments}
+    if earlier := requests.earlier_answer(tx, "start_cycle", **request):
+        return by_id(tx, earlier)
+    _require_none_open(tx, tenant)
+    chosen = documents.oldest_admitted(tx, tenant, limit=max_documents)
+    if not chosen:
+        raise FailedPrecondition(
+            f"tenant {tenant} has no admitted document to learn; add one first", reason="NOTHING_TO_LEARN"
+        )
+    name = _new_id(tx)
+    tx.insert(
+        cycles,
+        [
+            {
+                "cycle": name,
+                "tenant": tenant,
+                "state": CycleState.PENDING,
+                "step": None,
+                "trigger": trigger,
+                "reason": "",
+                "version": None,
+                "attempts": 0,
+                "fence": 0,
+                "worker": "",
+                "leased_until": None,
+                "created_at": tx.now,
+                "updated_at": tx.now,
+            }
+        ],
+    )
+    tx.insert(
+        cycle_documents,
+        [
+            {"cycle": name, "position": position, "tenant": tenant, "document": document}
+            for position, document in enumerate(chosen)
+        ],
+    )
+    documents.move(tx, tenant, chosen, to=DocumentState.LEARNING, reason="")
+    audit.append(
+        tx,
+        "cycle.start",
+        actor=actor,
+        tenant=tenant,
+        subject=resource(tenant, name),
+        details={"trigger": trigger, "documents": list(chosen)},
+    )
+    requests.remember(tx, "start_cycle", **request, answer=name)
+    return by_id(tx, name)
+
+
+def get(tx: Transaction, tenant: str, cycle: str) -> Cycle:
+    """Return the tenant's cycle. Raises: NotFound, also if it is another tenant's."""
+    tenants.get(tx, tenant)
+    row = tx.row(select(cycles).where(cycles.c.cycle == cycle, cycles.c.tenant == tenant))
+    if row is None:
+        raise NotFound(resource(tenant, cycle), kind="cycle")
+    return _record(row)
+
+
+def by_id(tx: Transaction, cycle: str) -> Cycle:
+    """Return the cycle, whoever owns it: for workers, never for a tenant's call. Raises: NotFound."""
+    row = tx.row(select(cycles).where(cycles.c.cycle == cycle))
+    if row is None:
+        raise NotFound(cycle, kind="cycle")
+    return _record(row)
+
+
+def pages(tx: Transaction, tenant: str, *, page_size: int, page_token: str) -> Page[Cycle]:
+    """Return the tenant's cycles, newest first. Raises: NotFound (tenant), InvalidArgument."""
+    tenants.get(tx, tenant)
+    return paging.page(
+        tx,
+        select(cycles).where(cycles.c.tenant == tenant),
+        key=cycles.c.sequence,
+        scope=f"{tenant}/cycles",
+        page_size=page_size,
+        page_token=page_token,
+        convert=_record,
+        newest_first=True,
+    )
+
+
+def still_open(tx: Transaction) -> tuple[Cycle, ...]:
+    """Return every tenant's open cycle, oldest first."""
+    query = select(cycles).where(cycles.c.state.in_(lifecycle.OPEN_CYCLES)).order_by(cycles.c.sequence)
+    return tuple(map(_record, tx.rows(query)))
+
+
+def documents_of(tx: Transaction, cycle: str) -> tuple[Document, ...]:
+    """Return the documents that the cycle claimed, oldest first. Raises: NotFound."""
+    owner = by_id(tx, cycle).tenant
+    query = select(cycle_documents.c.document).where(cycle_documents.c.cycle == cycle)
+    names = [row.document for row in tx.rows(query.order_by(cycle_documents.c.position))]
+    return tuple(documents.get(tx, owner, name) for name in names)
+
+
+def steps_of(tx: Transaction, cycle: str) -> tuple[StepRecord, ...]:
+    """Return the recorded steps in order. Raises: NotFound."""
+    by_id(tx, cycle)
+    return tuple(map(step_record, tx.rows(select(steps).where(steps.c.cycle == cycle).order_by(steps.c.sequence))))
+
+
+def self_edits_of(tx: Transaction, cycle: str) -> tuple[SelfEdit, ...]:
+    """Return the cycle's self-edits, dropped ones included, in order of writing. Raises: NotFound."""
+    by_id(tx, cycle)
+    return _self_edits(tx, select(self_edits).where(self_edits.c.cycle == cycle))
+
+
+def quiz_of(tx: Transaction, cycle: str) -> tuple[QuizItem, ...]:
+    """Return the cycle's quiz items in order of writing. Raises: NotFound."""
+    by_id(tx, cycle)
+    return _quiz(tx, select(quiz).where(quiz.c.cycle == cycle))
+
+
+def candidates_of(tx: Transaction, cycle: str) -> tuple[Candidate, ...]:
+    """Return the cycle's candidates by index. Raises: NotFound."""
+    by_id(tx, cycle)
+    query = select(candidates).where(candidates.c.cycle == cycle).order_by(candidates.c.position)
+    return tuple(
+        Candidate(
+            cycle=row.cycle,
+            index=row.position,
+            recipe=_recipe(row.recipe),
+            artifact=row.artifact,
+            final_loss=row.final_loss,
+            seconds=row.seconds,
+        )
+        for row in tx.rows(query)
+    )
+
+
+def admitted_self_edits(tx: Transaction, sources: dict[str, str]) -> tuple[SelfEdit, ...]:
+    """Return the admitted self-edits that each document (key) got in its cycle (value), in order of writing."""
+    query = select(self_edits).where(self_edits.c.cycle.in_(set(sources.values())), self_edits.c.admitted)
+    return tuple(edit for edit in _self_edits(tx, query) if sources.get(edit.document) == edit.cycle)
+
+
+def quiz_items(tx: Transaction, sources: dict[str, str]) -> tuple[QuizItem, ...]:
+    """Return the quiz items that each document (key) got in its cycle (value), in order of writing."""
+    query = select(quiz).where(quiz.c.cycle.in_(set(sources.values()))).order_by(quiz.c.sequence)
+    return tuple(_quiz_item(row) for row in tx.rows(query) if sources.get(row.document) == row.cycle)
+
+
+def resource(tenant: str, cycle: str) -> str:
+    """Return the cycle's resource name."""
+    return f"tenants/{tenant}/cycles/{cycle}"
+
+
+def step_record(row: Row[Any]) -> StepRecord:
+    """Return a row of `steps` as a record."""
+    return StepRecord(
+        cycle=row.cycle,
+        step=Step(row.step),
+        output=row.output,
+        fence=row.fence,
+        seconds=row.seconds,
+        finished_at=row.finished_at,
+    )
+
+
+def _require_none_open(tx: Transaction, tenant: str) -> None:
+    row = tx.row(select(cycles.c.cycle).where(cycles.c.tenant == tenant, cycles.c.state.in_(lifecycle.OPEN_CYCLES)))
+    if row is not None:
+        raise FailedPrecondition(
+            f"{resource(tenant, row.cycle)} is still open; wait until it has ended", reason="CYCLE_OPEN"
+        )
+
+
+def _new_id(tx: Transaction) -> str:
+    return f"{int(tx.now.timestamp() * 1000):012x}{secrets.token_hex(4)}"
+
+
+def _self_edits(tx: Transaction, query: Select[Any]) -> tuple[SelfEdit, ...]:
+    return tuple(
+        SelfEdit(
+            tenant=row.tenant,
+            cycle=row.cycle,
+            self_edit=row.self_edit,
+            document=row.document,
+            template=Template(row.template),
+            text=row.text,
+            seed=row.seed,
+            admitted=row.admitted,
+            reason=row.reason,
+        )
+        for row in tx.rows(query.order_by(self_edits.c.sequence))
+    )
+
+
+def _quiz(tx: Transaction, query: Select[Any]) -> tuple[QuizItem, ...]:
+    return tuple(map(_quiz_item, tx.rows(query.order_by(quiz.c.sequence))))
+
+
+def _quiz_item(row: Row[Any]) -> QuizItem:
+    return QuizItem(question=row.question, answer=row.answer, document=row.document, split=Split(row.split))
+
+
+def _recipe(stored: dict[str, Any]) -> Recipe:
+    return Recipe(**{**stored, "templates": tuple(map(Template, stored["templates"]))})
+
+
+def _record(row: Row[Any]) -> Cycle:
+    return Cycle(
+        tenant=row.tenant,
+        cycle=row.cycle,
+        state=CycleState(row.state),
+        step=Step(row.step) if row.step else None,
+        trigger=row.trigger,
+        reason=row.reason,
+        version=row.version,
+        attempts=row.attempts,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )

@@ -1,0 +1,196 @@
+"""The engine under the registry: connections, transactions, and what a driver's refusal means.
+
+One writer at a time on both databases: `BEGIN IMMEDIATE` in SQLite, one advisory lock in PostgreSQL. The audit
+chain is one line anyway, writes are short, and both databases then behave alike. Knows no tenant and no cycle.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from sqlalchemy import URL, Connection, Engine, Executable, Row, Table, create_engine, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, InterfaceError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from sealserve.errors import BadConfig, StorageFailed
+
+Clock: TypeAlias = Callable[[], datetime]
+"""Returns the time now as an aware UTC datetime."""
+
+BUSY_SECONDS = 10.0
+"""How long a write waits for another writer before it gives up."""
+
+_WRITER_LOCK = 7_431_001  # any number no other application in that database locks
+
+
+def utc_now() -> datetime:
+    """Return the system's time."""
+    return datetime.now(UTC)
+
+
+def canonical_json(value: Any) -> str:
+    """Return `value` as JSON with sorted keys and no spaces. Raises: ValueError for NaN and infinities."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transaction:
+    """An open transaction and the one time that everything written in it bears."""
+
+    connection: Connection
+    now: datetime
+
+    def rows(self, statement: Executable) -> Sequence[Row[Any]]:
+        """Return every row of `statement`."""
+        return self.connection.execute(statement).fetchall()
+
+    def row(self, statement: Executable) -> Row[Any] | None:
+        """Return the first row of `statement`, or None."""
+        return self.connection.execute(statement).first()
+
+    def run(self, statement: Executable) -> int:
+        """Execute `statement`; return how many rows it changed."""
+        return self.connection.execute(statement).rowcount
+
+    def insert(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+        """Insert `rows`, if any."""
+        if rows:
+            self.connection.execute(table.insert(), list(rows))
+
+    def upsert(self, table: Table, rows: Sequence[dict[str, Any]], *, key: tuple[str, ...]) -> None:
+        """Insert `rows`; where `key` is taken, replace the other columns."""
+        if not rows:
+            return
+        dialect = postgresql if self.connection.dialect.name == "postgresql" else sqlite
+        statement = dialect.insert(table)
+        changed = {name: statement.excluded[name] for name in rows[0] if name not in key}
+        statement = statement.on_conflict_do_update(index_elements=list(key), set_=changed)
+        self.connection.execute(statement, list(rows))
+
+
+class Database:
+    """Connections to one database. Safe to use from many threads."""
+
+    def __init__(self, url: str, *, clock: Clock = utc_now, busy_seconds: float = BUSY_SECONDS) -> None:
+        """Connect lazily. Raises: BadConfig if `url` is not one this can use."""
+        self.url = _checked(url)
+        self.clock = clock
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._engine = _engine(self.url, busy_seconds=busy_seconds)
+        self._writer = self._engine.execution_options(sealserve_write=True)
+        self._reader = (
+            self._engine
+            if self.is_sqlite
+            else self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        )
+
+    @property
+    def label(self) -> str:
+        """The URL without its password: fit for messages."""
+        return self.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """Give one consistent view. Raises: StorageFailed."""
+        with _refusals(self.label), self._reader.begin() as connection:
+            yield Transaction(connection=connection, now=self.clock())
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """Give the only open write transaction; commit at the end, roll back on any error. Raises: StorageFailed."""
+        with _refusals(self.label), self._writer.begin() as connection:
+            if not self.is_sqlite:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER_LOCK})
+            yield Transaction(connection=connection, now=self.clock())
+
+    def use_write_ahead_log(self) -> None:
+        """Switch a SQLite file to WAL, which it then keeps. Raises: StorageFailed."""
+        with _refusals(self.label):
+            raw = self._engine.raw_connection()
+            try:
+                raw.cursor().execute("PRAGMA journal_mode=WAL")
+            finally:
+                raw.close()
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self._engine.dispose()
+
+
+def _checked(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise BadConfig("registry.url is not a database URL; try sqlite:////var/lib/sealserve/registry.db") from error
+    if parsed.drivername == "postgres" or backend == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend != "sqlite":
+        raise BadConfig(f"registry.url names {backend}; use sqlite or postgresql")
+    if not parsed.database or parsed.database == ":memory:":
+        raise BadConfig("registry.url must name a SQLite file: serve and learn share it")
+    return parsed
+
+
+def _engine(url: URL, *, busy_seconds: float) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, json_serializer=canonical_json, connect_args={"timeout": busy_seconds})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    engine = create_engine(url, json_serializer=canonical_json, pool_pre_ping=True)
+    event.listen(engine, "connect", _prepare_postgresql(busy_seconds))
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # this module says BEGIN itself
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    is_write = connection.get_execution_options().get("sealserve_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+
+
+def _prepare_postgresql(busy_seconds: float) -> Callable[[Any, Any], None]:
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.execute(f"SET lock_timeout = {int(busy_seconds * 1000)}")
+        connection.execute("SET timezone = 'UTC'")
+        connection.commit()
+
+    return prepare
+
+
+@contextmanager
+def _refusals(label: str) -> Iterator[None]:
+    try:
+        yield
+    except PoolTimeout as error:
+        raise StorageFailed(f"database {label}: every connection is in use; try again") from error
+    except IntegrityError:
+        raise
+    except (DatabaseError, InterfaceError) as error:
+        raise StorageFailed(f"database {label}: {_diagnosis(str(error.orig))}") from error
+
+
+_DIAGNOSES = (
+    (("is locked", "lock timeout", "is busy"), "another writer holds it for too long; try again"),
+    (("is full", "No space left"), "its disk is full; free some space, then try again"),
+    (("readonly", "read-only"), "it cannot be written; check the owner and mode of the file"),
+    (("unable to open",), "it cannot be opened; check that the directory exists and can be written"),
+    (("malformed", "not a database"), "the file is damaged; restore it from a backup"),
+    (("connect", "terminat", "closed"), "the server cannot be reached; check that it runs, then try again"),
+)
+
+
+def _diagnosis(driver_text: str) -> str:
+    for signs, meaning in _DIAGNOSES:
+        if any(sign in driver_text for sign in signs):
+            return meaning
+    return "it refused the operation; see the server's log"

@@ -1,0 +1,237 @@
+"""Documents: what a tenant gave, where each stands, and moving it. Contents are in the artifact store.
+
+Identity is the digest of title and normalised text, so the same article is kept once.
+"""
+
+import hashlib
+import unicodedata
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, func, select, update
+
+from sealserve.errors import InvalidArgument, NotFound, QuotaExceeded
+from sealserve.records import Document, DocumentState, Page
+from sealserve.registry import audit, lifecycle, paging, tenants
+from sealserve.registry.database import Transaction
+from sealserve.registry.tables import documents
+
+MAX_LABEL_LENGTH = 1024
+"""Longest title, source or media type, in characters."""
+
+_FULL_RETRY_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """A document that somebody offers, checked, with its digest; its contents are stored already."""
+
+    title: str
+    source: str
+    media_type: str
+    digest: str
+    contents: str  # artifact digest
+    size_bytes: int
+    state: DocumentState
+    reason: str
+
+
+def check_offer(*, title: str, text: str, source: str, media_type: str, state: DocumentState) -> None:
+    """Return if a document may be offered so. Raises: InvalidArgument."""
+    for field, value in (("title", title), ("source", source), ("media_type", media_type)):
+        if len(value) > MAX_LABEL_LENGTH or not value.isprintable():
+            raise InvalidArgument(f"{field} must be at most {MAX_LABEL_LENGTH} printable characters", field=field)
+    if state not in (DocumentState.ADMITTED, DocumentState.QUARANTINED):
+        raise InvalidArgument(f"a new document is admitted or quarantined, not {state}", field="state")
+    if state is DocumentState.ADMITTED and not text.strip():
+        raise InvalidArgument("the document has no text", field="text")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgument("the document's text is not valid Unicode", field="text") from error
+
+
+def digest(*, title: str, text: str, raw: bytes | None = None) -> str:
+    """Return the identity of a document: unchanged by Unicode form, line ends and outer or trailing whitespace.
+
+    That of bytes which could not be read (`raw`) is their own digest.
+    """
+    if raw is not None:
+        return hashlib.sha256(raw).hexdigest()
+    lines = unicodedata.normalize("NFC", text).splitlines()
+    body = "\n".join(line.rstrip() for line in lines).strip()
+    head = unicodedata.normalize("NFC", title).strip()
+    return hashlib.sha256(f"{head}\0{body}".encode()).hexdigest()
+
+
+def add(
+    tx: Transaction, tenant: str, *, offered: Offered, actor: str, readmit: bool, max_documents: int | None
+) -> tuple[Document, bool]:
+    """Keep the document, or move the one that is there back to ADMITTED if that is allowed and asked for.
+
+    Return it and whether anything changed. Raises: NotFound (tenant), QuotaExceeded.
+    """
+    tenants.get(tx, tenant)
+    name = offered.digest[:16]
+    present = tx.row(_one(tenant, name))
+    if present is not None:
+        return _offered_again(tx, _record(present), offered=offered, actor=actor, readmit=readmit)
+    _check_room(tx, tenant, max_documents=max_documents)
+    tx.insert(
+        documents,
+        [
+            {
+                "tenant": tenant,
+                "document": name,
+                "digest": offered.digest,
+                "contents": offered.contents,
+                "title": offered.title,
+                "source": offered.source,
+                "media_type": offered.media_type,
+                "size_bytes": offered.size_bytes,
+                "state": offered.state,
+                "reason": offered.reason,
+                "created_at": tx.now,
+            }
+        ],
+    )
+    action = "document.admit" if offered.state is DocumentState.ADMITTED else "document.quarantine"
+    audit.append(
+        tx,
+        action,
+        actor=actor,
+        tenant=tenant,
+        subject=resource(tenant, name),
+        details={"digest": offered.digest, "size_bytes": offered.size_bytes},
+    )
+    return get(tx, tenant, name), True
+
+
+def get(tx: Transaction, tenant: str, document: str) -> Document:
+    """Return the document. Raises: NotFound (tenant or document)."""
+    return _record(_row(tx, tenant, document))
+
+
+def contents(tx: Transaction, tenant: str, document: str) -> str:
+    """Return the artifact digest of the document's text. Raises: NotFound."""
+    return str(_row(tx, tenant, document).contents)
+
+
+def pages(
+    tx: Transaction, tenant: str, *, state: DocumentState | None, page_size: int, page_token: str
+) -> Page[Document]:
+    """Return the tenant's documents in order of arrival. Raises: NotFound (tenant), InvalidArgument."""
+    tenants.get(tx, tenant)
+    query = select(documents).where(documents.c.tenant == tenant)
+    if state is not None:
+        query = query.where(documents.c.state == state)
+    return paging.page(
+        tx,
+        query,
+        key=documents.c.sequence,
+        scope=f"{tenant}/documents/{state or ''}",
+        page_size=page_size,
+        page_token=page_token,
+        convert=_record,
+    )
+
+
+def oldest_admitted(tx: Transaction, tenant: str, *, limit: int) -> tuple[str, ...]:
+    """Return the ids of the documents that have waited longest for a cycle."""
+    query = select(documents.c.document).where(
+        documents.c.tenant == tenant, documents.c.state == DocumentState.ADMITTED
+    )
+    return tuple(row.document for row in tx.rows(query.order_by(documents.c.sequence).limit(limit)))
+
+
+def tenants_with_admitted(tx: Transaction) -> tuple[str, ...]:
+    """Return the tenants that have documents waiting for a cycle, by name."""
+    query = select(documents.c.tenant).where(documents.c.state == DocumentState.ADMITTED).distinct()
+    return tuple(row.tenant for row in tx.rows(query.order_by(documents.c.tenant)))
+
+
+def move(tx: Transaction, tenant: str, names: Collection[str], *, to: DocumentState, reason: str) -> None:
+    """Move documents of one tenant to `to`. Raises: FailedPrecondition if one may not make that move."""
+    for name in names:
+        lifecycle.require_document_move(get(tx, tenant, name).state, to)
+    tx.run(
+        update(documents)
+        .where(documents.c.tenant == tenant, documents.c.document.in_(names))
+        .values(state=to, reason=reason)
+    )
+
+
+def in_states(
+    tx: Transaction, tenant: str, names: Collection[str], *, states: Collection[DocumentState]
+) -> tuple[str, ...]:
+    """Return those of `names` that stand in one of `states`, in order of arrival."""
+    query = select(documents.c.document).where(
+        documents.c.tenant == tenant, documents.c.document.in_(names), documents.c.state.in_(states)
+    )
+    return tuple(row.document for row in tx.rows(query.order_by(documents.c.sequence)))
+
+
+def resource(tenant: str, document: str) -> str:
+    """Return the document's resource name."""
+    return f"tenants/{tenant}/documents/{document}"
+
+
+def _offered_again(
+    tx: Transaction, present: Document, *, offered: Offered, actor: str, readmit: bool
+) -> tuple[Document, bool]:
+    is_wanted = readmit and offered.state is DocumentState.ADMITTED and present.state in lifecycle.READMISSIBLE
+    if not is_wanted:
+        return present, False
+    tx.run(
+        update(documents)
+        .where(documents.c.tenant == present.tenant, documents.c.document == present.document)
+        .values(contents=offered.contents)
+    )
+    move(tx, present.tenant, [present.document], to=DocumentState.ADMITTED, reason=offered.reason)
+    audit.append(
+        tx,
+        "document.readmit",
+        actor=actor,
+        tenant=present.tenant,
+        subject=resource(present.tenant, present.document),
+        details={"was": present.state},
+    )
+    return get(tx, present.tenant, present.document), True
+
+
+def _check_room(tx: Transaction, tenant: str, *, max_documents: int | None) -> None:
+    if max_documents is None:
+        return
+    row = tx.row(select(func.count().label("held")).select_from(documents).where(documents.c.tenant == tenant))
+    if row is not None and row.held >= max_documents:
+        raise QuotaExceeded(
+            f"tenant {tenant} holds {row.held} documents, the most it may", retry_seconds=_FULL_RETRY_SECONDS
+        )
+
+
+def _one(tenant: str, document: str) -> Any:
+    return select(documents).where(documents.c.tenant == tenant, documents.c.document == document)
+
+
+def _row(tx: Transaction, tenant: str, document: str) -> Row[Any]:
+    tenants.get(tx, tenant)
+    row = tx.row(_one(tenant, document))
+    if row is None:
+        raise NotFound(resource(tenant, document), kind="document")
+    return row
+
+
+def _record(row: Row[Any]) -> Document:
+    return Document(
+        tenant=row.tenant,
+        document=row.document,
+        digest=row.digest,
+        title=row.title,
+        source=row.source,
+        media_type=row.media_type,
+        size_bytes=row.size_bytes,
+        state=DocumentState(row.state),
+        reason=row.reason,
+        created_at=row.created_at,
+    )

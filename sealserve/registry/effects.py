@@ -1,0 +1,62 @@
+"""What a finished step does besides leaving its output: plain descriptions, applied by `journal.py`.
+
+Knows no tables and moves nothing itself.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from sealserve.records import Candidate, CycleState, DocumentState, Json, QuizItem, SelfEdit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddSelfEdits:
+    """Effect of a step: keep these self-edits (upsert by (cycle, self_edit))."""
+
+    edits: tuple[SelfEdit, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddQuiz:
+    """Effect of a step: keep these quiz items (upsert by (cycle, document, question))."""
+
+    items: tuple[QuizItem, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddCandidates:
+    """Effect of a step: keep these candidates (upsert by (cycle, index))."""
+
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publish:
+    """Effect of PUBLISH: make the next version of the claim's tenant; with `promote`, move the pointer as well.
+
+    The move is a compare-and-set against `expected_etag`; a clash raises Conflict and nothing is written.
+    `artifact` must be in the artifact store, whole.
+    """
+
+    artifact: str
+    parent: int
+    documents: tuple[str, ...]
+    lineage: Json
+    promote: bool
+    expected_etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """Effect of the last step: end the cycle, and move its documents to `documents`.
+
+    Documents that are LEARNED already (the version was promoted in the same step) stay so. `documents` is
+    LEARNED, SET_ASIDE or ADMITTED (try again): nothing stays LEARNING in a finished cycle.
+    """
+
+    state: CycleState
+    reason: str
+    documents: DocumentState
+
+
+Effect: TypeAlias = AddSelfEdits | AddQuiz | AddCandidates | Publish | Finish

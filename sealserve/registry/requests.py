@@ -1,0 +1,59 @@
+"""Request ids: the same mutation asked for twice is done once. Knows only the answer's key, not the answer."""
+
+import hashlib
+
+from sqlalchemy import select
+
+from sealserve.errors import InvalidArgument
+from sealserve.records import Json
+from sealserve.registry.database import Transaction, canonical_json
+from sealserve.registry.tables import requests
+
+MAX_REQUEST_ID_LENGTH = 128
+
+
+def earlier_answer(tx: Transaction, method: str, *, tenant: str, request_id: str, arguments: Json) -> str | None:
+    """Return the answer's key if this request was done before; None if not, or if it bears no id.
+
+    Raises: InvalidArgument if the id is too long, or was used with other arguments.
+    """
+    if not request_id:
+        return None
+    if len(request_id) > MAX_REQUEST_ID_LENGTH or not request_id.isprintable():
+        raise InvalidArgument(
+            f"request_id must be at most {MAX_REQUEST_ID_LENGTH} printable characters", field="request_id"
+        )
+    row = tx.row(
+        select(requests).where(
+            requests.c.tenant == tenant, requests.c.method == method, requests.c.request_id == request_id
+        )
+    )
+    if row is None:
+        return None
+    if row.arguments != _digest(arguments):
+        raise InvalidArgument(
+            f"request_id {request_id!r} was used before with other arguments; choose a new one", field="request_id"
+        )
+    return str(row.answer)
+
+
+def remember(tx: Transaction, method: str, *, tenant: str, request_id: str, arguments: Json, answer: str) -> None:
+    """Keep the answer's key for `request_id`, if there is one, as part of `tx`."""
+    if request_id:
+        tx.insert(
+            requests,
+            [
+                {
+                    "tenant": tenant,
+                    "method": method,
+                    "request_id": request_id,
+                    "arguments": _digest(arguments),
+                    "answer": answer,
+                    "created_at": tx.now,
+                }
+            ],
+        )
+
+
+def _digest(arguments: Json) -> str:
+    return hashlib.sha256(canonical_json(arguments).encode()).hexdigest()

@@ -1,0 +1,93 @@
+"""Tenants: making and finding them. Knows nothing of what they hold."""
+
+import hashlib
+import re
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from sealserve.errors import AlreadyExists, InvalidArgument, NotFound
+from sealserve.records import BASE_VERSION, Page, Tenant
+from sealserve.registry import audit, paging, requests
+from sealserve.registry.database import Transaction
+from sealserve.registry.tables import tenants
+
+NAME = re.compile(r"[a-z][a-z0-9-]{0,61}[a-z0-9]")
+MAX_DISPLAY_NAME_LENGTH = 256
+
+
+def etag(tenant: str, activation: int) -> str:
+    """Return the etag of `tenant` after its activation of that number."""
+    return hashlib.sha256(f"{tenant}:{activation}".encode()).hexdigest()[:16]
+
+
+def create(tx: Transaction, tenant: str, *, display_name: str, actor: str, request_id: str) -> Tenant:
+    """Make the tenant, serving the base model. Raises: InvalidArgument, AlreadyExists."""
+    if not NAME.fullmatch(tenant):
+        raise InvalidArgument(
+            "tenant must be 2 to 63 lower-case letters, digits and hyphens, and begin with a letter", field="tenant_id"
+        )
+    if len(display_name) > MAX_DISPLAY_NAME_LENGTH or not (display_name.isprintable()):
+        raise InvalidArgument(
+            f"display_name must be at most {MAX_DISPLAY_NAME_LENGTH} printable characters", field="display_name"
+        )
+    request: dict[str, Any] = {"tenant": tenant, "request_id": request_id, "arguments": {"display_name": display_name}}
+    if requests.earlier_answer(tx, "create_tenant", **request):
+        return get(tx, tenant)
+    if tx.row(select(tenants.c.tenant).where(tenants.c.tenant == tenant)):
+        raise AlreadyExists(f"tenants/{tenant}", kind="tenant")
+    tx.insert(
+        tenants,
+        [
+            {
+                "tenant": tenant,
+                "display_name": display_name,
+                "desired_version": BASE_VERSION,
+                "activation": 0,
+                "etag": etag(tenant, 0),
+                "newest_version": BASE_VERSION,
+                "created_at": tx.now,
+            }
+        ],
+    )
+    audit.append(tx, "tenant.create", actor=actor, tenant=tenant, subject=f"tenants/{tenant}", details={})
+    requests.remember(tx, "create_tenant", **request, answer=tenant)
+    return get(tx, tenant)
+
+
+def get(tx: Transaction, tenant: str) -> Tenant:
+    """Return the tenant. Raises: NotFound."""
+    row = tx.row(select(tenants).where(tenants.c.tenant == tenant)) if NAME.fullmatch(tenant) else None
+    if row is None:
+        raise NotFound(f"tenants/{tenant}", kind="tenant")
+    return _record(row)
+
+
+def pages(tx: Transaction, *, page_size: int, page_token: str) -> Page[Tenant]:
+    """Return tenants by name."""
+    return paging.page(
+        tx,
+        select(tenants),
+        key=tenants.c.tenant,
+        scope="tenants",
+        page_size=page_size,
+        page_token=page_token,
+        convert=_record,
+    )
+
+
+def activated(tx: Transaction) -> tuple[Tenant, ...]:
+    """Return every tenant whose pointer was ever moved, by name."""
+    query = select(tenants).where(tenants.c.activation > 0).order_by(tenants.c.tenant)
+    return tuple(map(_record, tx.rows(query)))
+
+
+def _record(row: Row[Any]) -> Tenant:
+    return Tenant(
+        tenant=row.tenant,
+        display_name=row.display_name,
+        desired_version=row.desired_version,
+        activation=row.activation,
+        etag=row.etag,
+        created_at=row.created_at,
+    )
