@@ -1,0 +1,61 @@
+"""Who may import what: the layers (import-linter) and the few modules that may touch the heavy libraries."""
+
+import ast
+import fnmatch
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.contract.tree import ROOT, Module, modules
+
+OWNERS = {
+    "vllm": ("sealserve.engine.vllm_*",),
+    "torch": ("sealserve.learning.lora_train", "sealserve.nano.*", "sealserve.engine.vllm_*"),
+    "peft": ("sealserve.learning.lora_train", "sealserve.nano.*"),
+    # chat.py renders chat templates for measuring prompts; transformers needs no torch for that.
+    "transformers": (
+        "sealserve.learning.lora_train",
+        "sealserve.nano.*",
+        "sealserve.engine.vllm_*",
+        "sealserve.engine.chat",
+    ),
+}
+
+
+def test_import_direction_holds() -> None:
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-logo"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("library", sorted(OWNERS))
+def test_heavy_library_is_imported_by_its_owners_only(library: str) -> None:
+    trespassers = [
+        f"{module.path}:{line}"
+        for module in modules()
+        if not module.is_test and not any(fnmatch.fnmatch(module.name, owner) for owner in OWNERS[library])
+        for name, line in _imports(module)
+        if name.split(".")[0] == library
+    ]
+    assert not trespassers, "\n".join(trespassers)
+
+
+def test_core_modules_import_without_torch_or_vllm() -> None:
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'vllm', 'peft', 'transformers'): sys.modules[name] = None\n"
+        "import sealserve.cli, sealserve.client, sealserve.daemon, sealserve.registry.registry\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def _imports(module: Module) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield node.module, node.lineno

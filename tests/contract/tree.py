@@ -1,0 +1,61 @@
+"""The project's files as the contract tests see them: paths, text and syntax trees. Knows no rule."""
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TOP = ("pyproject.toml", "README.md", "Dockerfile", ".ci", "sealserve", "proto", "policies", "ops", "tests")
+MAX_TEXT_BYTES = 2_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Module:
+    """One hand-written Python file; `name` is its dotted path, `path` is relative to the root."""
+
+    name: str
+    path: str
+    text: str
+    tree: ast.Module
+
+    @property
+    def is_test(self) -> bool:
+        """Whether it lives under tests/."""
+        return self.path.startswith("tests/")
+
+
+def files() -> list[Path]:
+    """Return every file of the project, caches left out."""
+    found: list[Path] = []
+    for name in TOP:
+        path = ROOT / name
+        found += [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    return [path for path in found if "__pycache__" not in path.parts]
+
+
+def text_files() -> list[tuple[str, str]]:
+    """Return (path, text) of every file that is text."""
+    found = []
+    for path in files():
+        raw = path.read_bytes()
+        if len(raw) <= MAX_TEXT_BYTES and b"\0" not in raw:
+            found.append((relative(path), raw.decode("utf-8", errors="replace")))
+    return found
+
+
+def modules() -> list[Module]:
+    """Return every Python file but the generated stubs in sealserve/v1."""
+    return [
+        _module(path) for path in files() if path.suffix == ".py" and not relative(path).startswith("sealserve/v1/")
+    ]
+
+
+def relative(path: Path) -> str:
+    """Return `path` as written from the root."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def _module(path: Path) -> Module:
+    text = path.read_text(encoding="utf-8")
+    name = relative(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    return Module(name=name, path=relative(path), text=text, tree=ast.parse(text))
