@@ -115,14 +115,14 @@ class Sampling(_message.Message):
     max_tokens: _builtins.int
     """Longest answer in tokens, at least 1; default 256."""
     temperature: _builtins.float
-    """0 is greedy (the default); at most 2."""
+    """0 is greedy (the default); at most 10."""
     top_p: _builtins.float
     """Probability mass kept, above 0 and at most 1; default 1."""
     seed: _builtins.int
-    """Makes sampling repeatable; unset lets the engine choose."""
+    """Makes sampling repeatable, at least 0; unset lets the engine choose."""
     @_builtins.property
     def stop(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Texts that end the answer and are not part of it; at most 16."""
+        """Texts that end the answer and are not part of it; at most 16 of 1 to 256 characters."""
 
     def __init__(
         self,

@@ -101,8 +101,11 @@ class Score(_message.Message):
 
     MEASURED_FIELD_NUMBER: _builtins.int
     UNMEASURED_REASON_FIELD_NUMBER: _builtins.int
+    NOT_APPLICABLE_REASON_FIELD_NUMBER: _builtins.int
     unmeasured_reason: _builtins.str
     """It could not be measured, and why."""
+    not_applicable_reason: _builtins.str
+    """There is nothing to compare, by right, and why."""
     @_builtins.property
     def measured(self) -> Global___Measured:
         """It was measured."""
@@ -112,12 +115,13 @@ class Score(_message.Message):
         *,
         measured: Global___Measured | None = ...,
         unmeasured_reason: _builtins.str = ...,
+        not_applicable_reason: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["measured", b"measured", "result", b"result", "unmeasured_reason", b"unmeasured_reason"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["measured", b"measured", "not_applicable_reason", b"not_applicable_reason", "result", b"result", "unmeasured_reason", b"unmeasured_reason"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["measured", b"measured", "result", b"result", "unmeasured_reason", b"unmeasured_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["measured", b"measured", "not_applicable_reason", b"not_applicable_reason", "result", b"result", "unmeasured_reason", b"unmeasured_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["measured", "unmeasured_reason"]  # noqa: Y015
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["measured", "unmeasured_reason", "not_applicable_reason"]  # noqa: Y015
     _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 

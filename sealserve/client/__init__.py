@@ -1,0 +1,10 @@
+"""The typed client: `Client` for scripts and the command line, `AsyncClient` for asyncio. Both have the same methods.
+
+Errors come back as the classes of `sealserve.errors`; results are frozen records.
+"""
+
+from sealserve.client.asynchronous import AsyncClient
+from sealserve.client.calls import NewDocument
+from sealserve.client.synchronous import Client
+
+__all__ = ["AsyncClient", "Client", "NewDocument"]

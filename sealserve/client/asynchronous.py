@@ -1,0 +1,263 @@
+"""The client for asyncio: the methods of `Client`, awaited. One event loop, the one of its first call."""
+
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Iterable
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import grpc
+import grpc.aio
+
+from sealserve.client import calls, channel
+from sealserve.client.calls import Call, NewDocument
+from sealserve.engine.engine import ChatTurn, Sampling
+from sealserve.errors import SealserveError
+from sealserve.records import Activation, AdapterVersion, AuditRow, Document, DocumentState, Page, SelfEdit, Tenant
+from sealserve.status import from_rpc_error
+from sealserve.views import AdapterReport, Answer, AnswerEvent, CycleReport, ServerInfo
+
+T = TypeVar("T")
+
+Question = str | Iterable[ChatTurn]
+
+
+class AsyncClient:
+    """One connection to one server. Every method may raise any class of `sealserve.errors` that the server sent.
+
+    Methods that return iterators fetch as they go; closing one early cancels its call.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        timeout_seconds: float = channel.TIMEOUT_SECONDS,
+        max_message_bytes: int = channel.MAX_MESSAGE_BYTES,
+    ) -> None:
+        """Connect on the first call. `timeout_seconds` bounds every call but the watches."""
+        self.address = address
+        self._timeout_seconds = timeout_seconds
+        self._max_message_bytes = max_message_bytes
+        self._opened: grpc.aio.Channel | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Cancel what runs and disconnect."""
+        if self._opened is not None:
+            await self._opened.close()
+
+    # answers
+
+    async def ask(
+        self,
+        tenant: str,
+        question: Question,
+        *,
+        max_tokens: int = 256,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        stop: tuple[str, ...] = (),
+        request_id: str = "",
+        min_activation: int = 0,
+    ) -> Answer:
+        """Return the answer of the tenant's active adapter to a question or a conversation.
+
+        With `min_activation`, Unavailable is raised until the server answers with at least that activation.
+        """
+        sampling = Sampling(max_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed, stop=stop)
+        return await self._unary(
+            calls.generate(tenant, question, sampling=sampling, request_id=request_id, min_activation=min_activation)
+        )
+
+    def stream(
+        self,
+        tenant: str,
+        question: Question,
+        *,
+        max_tokens: int = 256,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        stop: tuple[str, ...] = (),
+        request_id: str = "",
+        min_activation: int = 0,
+    ) -> AsyncGenerator[AnswerEvent, None]:
+        """Return the answer as it is written: one Answering, Pieces, one Ended."""
+        sampling = Sampling(max_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed, stop=stop)
+        return self._stream(
+            calls.stream(tenant, question, sampling=sampling, request_id=request_id, min_activation=min_activation),
+            timeout_seconds=self._timeout_seconds,
+        )
+
+    async def count_tokens(self, tenant: str, question: Question) -> int:
+        """Return how many prompt tokens the conversation takes."""
+        return await self._unary(calls.count_tokens(tenant, question))
+
+    async def engine_info(self) -> ServerInfo:
+        """Return what model answers there and whether it can answer now."""
+        return await self._unary(calls.server_info())
+
+    # documents
+
+    async def add_document(
+        self, tenant: str, body: str | bytes, *, title: str = "", media_type: str = "", source: str = ""
+    ) -> tuple[Document, bool]:
+        """Hand a document in: text, or bytes of `media_type`. Return it, and whether it is new.
+
+        A document that could not be read comes back QUARANTINED, with its reason.
+        Raises: InvalidArgument (empty, or TOO_LARGE, found before anything is sent), NotFound (tenant).
+        """
+        new = NewDocument(body=body, title=title, media_type=media_type, source=source)
+        return await self._unary(calls.add_document(tenant, new))
+
+    def add_documents(
+        self, tenant: str, documents: Iterable[NewDocument]
+    ) -> AsyncGenerator[tuple[Document, bool] | SealserveError, None]:
+        """Hand many in; one result for each, in order: (document, is new), or why that one was refused.
+
+        Raises: InvalidArgument (TOO_LARGE) for one that cannot be sent at all; those before it are kept.
+        """
+        method = self._channel.stream_stream(**calls.STREAM_DOCUMENTS)
+        requests = calls.stream_documents(tenant, documents, max_bytes=self._max_message_bytes)
+        return self._read(method(iter(requests)), calls.read_outcome)
+
+    async def document(self, tenant: str, document: str) -> Document:
+        """Return one document."""
+        return await self._unary(calls.document(tenant, document))
+
+    async def document_text(self, tenant: str, document: str) -> str:
+        """Return a document's text."""
+        return await self._unary(calls.document_text(tenant, document))
+
+    def documents(self, tenant: str, *, state: DocumentState | None = None) -> AsyncGenerator[Document, None]:
+        """Return every document of the tenant, or those in `state`, oldest first."""
+        return self._pages(lambda token: calls.list_documents(tenant, state=state, page_token=token))
+
+    # cycles
+
+    async def start_cycle(self, tenant: str, *, request_id: str = "") -> CycleReport:
+        """Start learning the admitted documents. Raises: FailedPrecondition (none, or a cycle is open)."""
+        return await self._unary(calls.start_cycle(tenant, request_id=request_id))
+
+    async def cycle(self, tenant: str, cycle: str) -> CycleReport:
+        """Return one cycle with steps, candidates, scores and verdict."""
+        return await self._unary(calls.cycle(tenant, cycle))
+
+    def cycles(self, tenant: str) -> AsyncGenerator[CycleReport, None]:
+        """Return every cycle of the tenant, newest first, in short."""
+        return self._pages(lambda token: calls.list_cycles(tenant, page_token=token))
+
+    def watch_cycle(self, tenant: str, cycle: str) -> AsyncGenerator[CycleReport, None]:
+        """Return the cycle now and after every change, until it ends."""
+        return self._stream(calls.watch_cycle(tenant, cycle), timeout_seconds=None)
+
+    def self_edits(self, tenant: str, cycle: str) -> AsyncGenerator[SelfEdit, None]:
+        """Return what the model wrote for itself in a cycle, dropped ones included."""
+        return self._pages(lambda token: calls.list_self_edits(tenant, cycle, page_token=token))
+
+    # adapters
+
+    def adapters(self, tenant: str) -> AsyncGenerator[AdapterVersion, None]:
+        """Return every published version, newest first. Which one is active: `tenant(…).desired_version`."""
+        return self._pages(lambda token: calls.list_adapters(tenant, page_token=token))
+
+    async def adapter(self, tenant: str, version: int) -> AdapterVersion:
+        """Return one version with its lineage; 0 is the base model."""
+        return await self._unary(calls.adapter(tenant, version))
+
+    async def promote(
+        self, tenant: str, version: int, *, etag: str = "", reason: str = "", request_id: str = ""
+    ) -> Activation:
+        """Make a version the one that answers. Raises: Conflict (etag), FailedPrecondition."""
+        return await self._unary(calls.promote(tenant, version, etag=etag, reason=reason, request_id=request_id))
+
+    async def rollback(
+        self, tenant: str, *, to_version: int | None = None, etag: str = "", reason: str = "", request_id: str = ""
+    ) -> Activation:
+        """Go back to the version before, or to `to_version`. Raises: Conflict (etag), FailedPrecondition."""
+        return await self._unary(
+            calls.rollback(tenant, to_version=to_version, etag=etag, reason=reason, request_id=request_id)
+        )
+
+    def activations(self, tenant: str) -> AsyncGenerator[Activation, None]:
+        """Return every move of the tenant's pointer, oldest first."""
+        return self._pages(lambda token: calls.list_activations(tenant, page_token=token))
+
+    def watch_adapters(
+        self, tenant: str, *, timeout_seconds: float | None = None
+    ) -> AsyncGenerator[AdapterReport, None]:
+        """Return what is desired and what each replica answers with: now and after every change."""
+        return self._stream(calls.watch_adapters(tenant), timeout_seconds=timeout_seconds)
+
+    async def wait_until_observed(self, tenant: str, activation: int, *, timeout_seconds: float = 60) -> AdapterReport:
+        """Return once every replica answers with at least `activation`. Raises: DeadlineExceeded."""
+        async with contextlib.aclosing(self.watch_adapters(tenant, timeout_seconds=timeout_seconds)) as reports:
+            return await anext(report async for report in reports if report.has_reached(activation))
+
+    # tenants and the audit trail
+
+    async def create_tenant(self, tenant: str, *, display_name: str = "", request_id: str = "") -> Tenant:
+        """Make a tenant. Raises: AlreadyExists, InvalidArgument (its name)."""
+        return await self._unary(calls.create_tenant(tenant, display_name=display_name, request_id=request_id))
+
+    async def tenant(self, tenant: str) -> Tenant:
+        """Return one tenant, with its etag."""
+        return await self._unary(calls.tenant(tenant))
+
+    def tenants(self) -> AsyncGenerator[Tenant, None]:
+        """Return every tenant."""
+        return self._pages(lambda token: calls.list_tenants(page_token=token))
+
+    def audit(self, tenant: str | None = None) -> AsyncGenerator[AuditRow, None]:
+        """Return the audit trail of a tenant, or of all."""
+        return self._pages(lambda token: calls.list_audit_rows(tenant, page_token=token))
+
+    async def verify_audit(self) -> int:
+        """Return how many rows the audit chain has. Raises: CorruptArtifact (it is broken, and where)."""
+        return await self._unary(calls.verify_audit())
+
+    @property
+    def _channel(self) -> grpc.aio.Channel:
+        if self._opened is None:  # not in __init__: a channel belongs to the loop that runs when it is made
+            self._opened = grpc.aio.insecure_channel(self.address, options=channel.options(self._max_message_bytes))
+        return self._opened
+
+    async def _unary(self, call: Call[T]) -> T:
+        calls.check_size(call.request, max_bytes=self._max_message_bytes)
+        method = self._channel.unary_unary(**calls.method(call))
+        try:
+            return call.read(await method(call.request, timeout=self._timeout_seconds))
+        except grpc.RpcError as error:
+            raise from_rpc_error(error, address=self.address) from error
+
+    async def _pages(self, page: Callable[[str], Call[Page[T]]]) -> AsyncGenerator[T, None]:
+        token = ""
+        while True:
+            one = await self._unary(page(token))
+            for item in one.items:
+                yield item
+            token = one.next_page_token
+            if not token:
+                return
+
+    def _stream(self, call: Call[T], *, timeout_seconds: float | None) -> AsyncGenerator[T, None]:
+        calls.check_size(call.request, max_bytes=self._max_message_bytes)
+        method = self._channel.unary_stream(**calls.method(call))
+        return self._read(method(call.request, timeout=timeout_seconds), call.read)
+
+    async def _read(self, responses: Any, read: Callable[[Any], T]) -> AsyncGenerator[T, None]:
+        try:
+            async for wire in responses:
+                yield read(wire)
+        except grpc.RpcError as error:
+            raise from_rpc_error(error, address=self.address) from error
+        finally:
+            responses.cancel()

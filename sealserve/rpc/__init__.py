@@ -1,0 +1,1 @@
+"""The gRPC face: services, interceptors, health and the server that carries them."""

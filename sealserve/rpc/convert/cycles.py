@@ -1,0 +1,127 @@
+"""Cycles as a whole, and self-edits."""
+
+from sealserve.prompts import Template
+from sealserve.records import Cycle, CycleState, SelfEdit, Step
+from sealserve.rpc.convert import names
+from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
+from sealserve.rpc.convert.scores import scorecard_from_wire, scorecard_to_wire, verdict_from_wire, verdict_to_wire
+from sealserve.rpc.convert.values import time_from_wire, time_to_wire, tree_from_wire, tree_to_wire
+from sealserve.v1 import cycle_pb2
+from sealserve.views import CandidateReport, CycleReport, FinishedStep
+
+_STATE = cycle_pb2.DESCRIPTOR.enum_types_by_name["CycleState"]
+_STEP = cycle_pb2.DESCRIPTOR.enum_types_by_name["CycleStep"]
+_TEMPLATE = cycle_pb2.DESCRIPTOR.enum_types_by_name["Template"]
+
+
+def cycle_to_wire(report: CycleReport) -> cycle_pb2.Cycle:
+    """Return the whole of `report`."""
+    cycle = report.cycle
+    return cycle_pb2.Cycle(
+        name=names.cycle_name(cycle.tenant, cycle.cycle),
+        state=enum_to_wire(cycle.state, _STATE),
+        step=enum_to_wire(cycle.step, _STEP),
+        trigger=cycle.trigger,
+        reason=cycle.reason,
+        adapter="" if cycle.version is None else names.adapter_name(cycle.tenant, cycle.version),
+        attempts=cycle.attempts,
+        documents=[names.document_name(cycle.tenant, document) for document in report.documents],
+        steps=[_step_to_wire(step) for step in report.steps],
+        candidates=[_candidate_to_wire(candidate) for candidate in report.candidates],
+        scores=None if report.scores is None else scorecard_to_wire(report.scores),
+        verdict=None if report.verdict is None else verdict_to_wire(report.verdict),
+        create_time=time_to_wire(cycle.created_at),
+        update_time=time_to_wire(cycle.updated_at),
+    )
+
+
+def cycle_from_wire(wire: cycle_pb2.Cycle) -> CycleReport:
+    """Return the whole of `wire`. A state this client does not know reads as running."""
+    tenant, cycle = names.cycle_of(wire.name)
+    return CycleReport(
+        cycle=Cycle(
+            tenant=tenant,
+            cycle=cycle,
+            state=enum_from_wire(wire.state, CycleState, descriptor=_STATE) or CycleState.RUNNING,
+            step=enum_from_wire(wire.step, Step, descriptor=_STEP),
+            trigger=wire.trigger,
+            reason=wire.reason,
+            version=names.adapter_of(wire.adapter)[1] if wire.adapter else None,
+            attempts=wire.attempts,
+            created_at=time_from_wire(wire.create_time),
+            updated_at=time_from_wire(wire.update_time),
+        ),
+        documents=names.last_parts(wire.documents),
+        steps=tuple(_steps_from_wire(wire)),
+        candidates=tuple(_candidate_from_wire(candidate) for candidate in wire.candidates),
+        scores=scorecard_from_wire(wire.scores) if wire.HasField("scores") else None,
+        verdict=verdict_from_wire(wire.verdict) if wire.HasField("verdict") else None,
+    )
+
+
+def _step_to_wire(step: FinishedStep) -> cycle_pb2.FinishedStep:
+    return cycle_pb2.FinishedStep(
+        step=enum_to_wire(step.step, _STEP), seconds=step.seconds, finish_time=time_to_wire(step.finished_at)
+    )
+
+
+def _steps_from_wire(wire: cycle_pb2.Cycle) -> list[FinishedStep]:
+    steps = []
+    for one in wire.steps:
+        step = enum_from_wire(one.step, Step, descriptor=_STEP)
+        if step is not None:
+            steps.append(FinishedStep(step=step, seconds=one.seconds, finished_at=time_from_wire(one.finish_time)))
+    return steps
+
+
+def _candidate_to_wire(candidate: CandidateReport) -> cycle_pb2.Candidate:
+    return cycle_pb2.Candidate(
+        index=candidate.index,
+        recipe=tree_to_wire(candidate.recipe),
+        artifact_digest=candidate.artifact,
+        final_loss=candidate.final_loss,
+        seconds=candidate.seconds,
+        rank_score=candidate.rank_score,
+        winner=candidate.winner,
+    )
+
+
+def _candidate_from_wire(wire: cycle_pb2.Candidate) -> CandidateReport:
+    return CandidateReport(
+        index=wire.index,
+        recipe=tree_from_wire(wire.recipe),
+        artifact=wire.artifact_digest,
+        final_loss=wire.final_loss,
+        seconds=wire.seconds,
+        rank_score=wire.rank_score if wire.HasField("rank_score") else None,
+        winner=wire.winner,
+    )
+
+
+def self_edit_to_wire(edit: SelfEdit) -> cycle_pb2.SelfEdit:
+    """Return the whole of `edit`."""
+    return cycle_pb2.SelfEdit(
+        name=names.self_edit_name(edit.tenant, edit.cycle, self_edit=edit.self_edit),
+        document=names.document_name(edit.tenant, edit.document),
+        template=enum_to_wire(edit.template, _TEMPLATE),
+        text=edit.text,
+        seed=edit.seed,
+        admitted=edit.admitted,
+        reason=edit.reason,
+    )
+
+
+def self_edit_from_wire(wire: cycle_pb2.SelfEdit) -> SelfEdit:
+    """A template this client does not know reads as a rewrite."""
+    tenant, document = names.document_of(wire.document)
+    return SelfEdit(
+        tenant=tenant,
+        cycle=wire.name.split("/")[3],
+        self_edit=names.last_part(wire.name),
+        document=document,
+        template=enum_from_wire(wire.template, Template, descriptor=_TEMPLATE) or Template.REWRITE,
+        text=wire.text,
+        seed=wire.seed,
+        admitted=wire.admitted,
+        reason=wire.reason,
+    )

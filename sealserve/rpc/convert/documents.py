@@ -1,0 +1,53 @@
+"""Documents."""
+
+from sealserve.records import Document, DocumentState
+from sealserve.rpc.convert import names
+from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
+from sealserve.rpc.convert.values import time_from_wire, time_to_wire
+from sealserve.v1 import document_pb2
+
+_STATE = document_pb2.DESCRIPTOR.enum_types_by_name["DocumentState"]
+
+
+def document_to_wire(document: Document, *, text: str | None = None) -> document_pb2.Document:
+    """Return the whole of `document`, with its text if given."""
+    return document_pb2.Document(
+        name=names.document_name(document.tenant, document.document),
+        digest=document.digest,
+        title=document.title,
+        source=document.source,
+        media_type=document.media_type,
+        size_bytes=document.size_bytes,
+        state=document_state_to_wire(document.state),
+        state_reason=document.reason,
+        create_time=time_to_wire(document.created_at),
+        text=text,
+    )
+
+
+def document_from_wire(wire: document_pb2.Document) -> Document:
+    """Return the whole of `wire`, text left out."""
+    tenant, document = names.document_of(wire.name)
+    return Document(
+        tenant=tenant,
+        document=document,
+        digest=wire.digest,
+        title=wire.title,
+        source=wire.source,
+        media_type=wire.media_type,
+        size_bytes=wire.size_bytes,
+        state=document_state_from_wire(wire.state) or DocumentState.QUARANTINED,
+        reason=wire.state_reason,
+        created_at=time_from_wire(wire.create_time),
+    )
+
+
+def document_state_to_wire(state: DocumentState | None) -> document_pb2.DocumentState.ValueType:
+    """None is "any"."""
+    number: document_pb2.DocumentState.ValueType = enum_to_wire(state, _STATE)
+    return number
+
+
+def document_state_from_wire(number: document_pb2.DocumentState.ValueType) -> DocumentState | None:
+    """None is "any"."""
+    return enum_from_wire(number, DocumentState, descriptor=_STATE)

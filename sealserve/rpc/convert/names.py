@@ -1,0 +1,100 @@
+"""Resource names: `tenants/acme`, `tenants/acme/adapters/v3`, and their parts.
+
+Checks spelling only; whether the thing exists is the registry's to say.
+"""
+
+import re
+from collections.abc import Iterable
+
+from sealserve.errors import InvalidArgument
+from sealserve.records import BASE_VERSION
+
+BASE = "base"
+ANY_TENANT = "-"
+
+_TENANT = r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+_TENANT_NAME = re.compile(rf"tenants/({_TENANT})", re.ASCII)
+_DOCUMENT_NAME = re.compile(rf"tenants/({_TENANT})/documents/({_ID})", re.ASCII)
+_CYCLE_NAME = re.compile(rf"tenants/({_TENANT})/cycles/({_ID})", re.ASCII)
+_ADAPTER_NAME = re.compile(rf"tenants/({_TENANT})/adapters/(base|v[1-9][0-9]{{0,8}})", re.ASCII)
+_TENANT_ID = re.compile(_TENANT, re.ASCII)
+
+
+def tenant_name(tenant: str) -> str:
+    """Return `tenants/{tenant}`."""
+    return f"tenants/{tenant}"
+
+
+def document_name(tenant: str, document: str) -> str:
+    """Return `tenants/{tenant}/documents/{document}`."""
+    return f"tenants/{tenant}/documents/{document}"
+
+
+def cycle_name(tenant: str, cycle: str) -> str:
+    """Return `tenants/{tenant}/cycles/{cycle}`."""
+    return f"tenants/{tenant}/cycles/{cycle}"
+
+
+def self_edit_name(tenant: str, cycle: str, *, self_edit: str) -> str:
+    """Return `tenants/{tenant}/cycles/{cycle}/selfEdits/{self_edit}`."""
+    return f"{cycle_name(tenant, cycle)}/selfEdits/{self_edit}"
+
+
+def activation_name(tenant: str, activation: int) -> str:
+    """Return `tenants/{tenant}/activations/{activation}`."""
+    return f"tenants/{tenant}/activations/{activation}"
+
+
+def adapter_name(tenant: str, version: int) -> str:
+    """Return `tenants/{tenant}/adapters/{version}`; version 0 is "base"."""
+    return f"tenants/{tenant}/adapters/{BASE if version == BASE_VERSION else f'v{version}'}"
+
+
+def last_part(name: str) -> str:
+    """Return what follows the last slash."""
+    return name.rpartition("/")[2]
+
+
+def last_parts(names: Iterable[str]) -> tuple[str, ...]:
+    """Return what follows the last slash of each."""
+    return tuple(last_part(name) for name in names)
+
+
+def tenant_of(name: str, *, field: str = "parent") -> str:
+    """Return the tenant of `tenants/{tenant}`. Raises: InvalidArgument."""
+    return _parts(_TENANT_NAME, name, field=field, form="tenants/{tenant}")[0]
+
+
+def document_of(name: str, *, field: str = "name") -> tuple[str, str]:
+    """Return (tenant, document). Raises: InvalidArgument."""
+    tenant, document = _parts(_DOCUMENT_NAME, name, field=field, form="tenants/{tenant}/documents/{document}")
+    return tenant, document
+
+
+def cycle_of(name: str, *, field: str = "name") -> tuple[str, str]:
+    """Return (tenant, cycle). Raises: InvalidArgument."""
+    tenant, cycle = _parts(_CYCLE_NAME, name, field=field, form="tenants/{tenant}/cycles/{cycle}")
+    return tenant, cycle
+
+
+def adapter_of(name: str, *, field: str = "name") -> tuple[str, int]:
+    """Return (tenant, version). Raises: InvalidArgument."""
+    form = "tenants/{tenant}/adapters/{version}, version base or v1, v2 …"
+    tenant, version = _parts(_ADAPTER_NAME, name, field=field, form=form)
+    return tenant, BASE_VERSION if version == BASE else int(version[1:])
+
+
+def checked_tenant_id(tenant: str) -> str:
+    """Return `tenant` if a tenant may be called that. Raises: InvalidArgument."""
+    if not _TENANT_ID.fullmatch(tenant):
+        text = "a tenant id is 1 to 63 lower-case letters, digits and hyphens, a letter first and no hyphen last"
+        raise InvalidArgument(text, field="tenant_id")
+    return tenant
+
+
+def _parts(pattern: re.Pattern[str], name: str, *, field: str, form: str) -> tuple[str, ...]:
+    match = pattern.fullmatch(name)
+    if match is None:
+        raise InvalidArgument(f"{field} must have the form {form}", field=field)
+    return match.groups()

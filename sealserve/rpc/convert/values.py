@@ -1,0 +1,44 @@
+"""Datetimes, trees and page sizes, between Python and the wire."""
+
+from datetime import UTC, datetime
+
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from sealserve.records import Json
+
+
+def time_to_wire(time: datetime) -> Timestamp:
+    """`time` is aware."""
+    stamp = Timestamp()
+    stamp.FromDatetime(time)
+    return stamp
+
+
+def time_from_wire(stamp: Timestamp) -> datetime:
+    """Return an aware UTC datetime, to the microsecond."""
+    return stamp.ToDatetime(tzinfo=UTC)
+
+
+def tree_to_wire(tree: Json) -> Struct:
+    """`tree` holds JSON values only; its numbers become doubles."""
+    struct = Struct()
+    struct.update(tree)
+    return struct
+
+
+def tree_from_wire(struct: Struct) -> Json:
+    """Whole numbers come back as int: the wire has one number type."""
+    tree: Json = MessageToDict(struct)
+    return {key: _whole(value) for key, value in tree.items()}
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,129 @@
+"""What a client sees beyond plain records: answers, cycles as a whole, what replicas answer with.
+
+Built by `rpc/` from the registry, carried over the wire, built again by the client. Knows nothing of either.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from sealserve.engine.engine import EngineState, FinishReason
+from sealserve.records import Cycle, Json, Observed, Scorecard, Step, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What an answer cost, in tokens."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answering:
+    """Which weights answer: pinned from the first token to the last. `version` 0 is the base model."""
+
+    request_id: str
+    tenant: str
+    version: int
+    activation: int
+    base_digest: str
+    prompt_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A whole answer, and which weights gave it."""
+
+    text: str
+    finish: FinishReason
+    usage: Usage
+    answering: Answering
+
+    @property
+    def version(self) -> int:
+        """The adapter version that answered; 0 is the base model."""
+        return self.answering.version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Some more text of a streamed answer; `completion_tokens` counts from its start."""
+
+    text: str
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The end of a streamed answer."""
+
+    finish: FinishReason
+    usage: Usage
+
+
+AnswerEvent: TypeAlias = Answering | Piece | Ended
+"""A streamed answer is one Answering, any number of Pieces, one Ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedStep:
+    """A step that is done."""
+
+    step: Step
+    seconds: float
+    finished_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateReport:
+    """A trained candidate with its place in the ranking; `rank_score` is None until it is ranked."""
+
+    index: int
+    recipe: Json
+    artifact: str
+    final_loss: float
+    seconds: float
+    rank_score: float | None
+    winner: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleReport:
+    """A cycle with all that is known of it. In listings only `cycle` and `documents` are filled."""
+
+    cycle: Cycle
+    documents: tuple[str, ...] = ()
+    steps: tuple[FinishedStep, ...] = ()
+    candidates: tuple[CandidateReport, ...] = ()
+    scores: Scorecard | None = None
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterReport:
+    """What a tenant should be answered with (`desired`), and what each replica answers with."""
+
+    tenant: str
+    desired: int
+    activation: int
+    etag: str
+    observed: tuple[Observed, ...]
+
+    def has_reached(self, activation: int) -> bool:
+        """True when some replica serves and all of them answer with at least `activation`."""
+        return bool(self.observed) and all(one.activation >= activation for one in self.observed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerInfo:
+    """What answers here. Names no tenant."""
+
+    server_version: str
+    replica: str
+    model: str
+    base_digest: str
+    max_context_tokens: int
+    engine_state: EngineState
+    rebuilds: int
