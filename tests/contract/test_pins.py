@@ -1,0 +1,46 @@
+"""The constraint files pin what pyproject.toml asks for, by version and nothing else."""
+
+import re
+import tomllib
+
+import pytest
+
+from tests.contract.tree import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+@pytest.mark.parametrize("build", ["cpu", "cuda"])
+def test_every_requirement_is_pinned(build: str) -> None:
+    extras = PROJECT["optional-dependencies"]
+    wanted = {_name(line) for line in [*PROJECT["dependencies"], *extras[build], *extras["train"], *extras["dev"]]}
+    assert wanted - set(_pins(build)) == set()
+
+
+@pytest.mark.parametrize("build", ["cpu", "cuda"])
+def test_pins_name_no_path_host_hash_or_build_tag(build: str) -> None:
+    lines = (ROOT / f"ops/constraints-{build}.txt").read_text(encoding="utf-8").splitlines()
+    odd = [line for line in lines if not re.fullmatch(r"#.*|[a-z0-9-]+==[0-9][0-9a-z.!]*", line)]
+    assert odd == []
+
+
+def test_both_builds_run_the_same_versions_of_what_sealserve_calls() -> None:
+    shared = {_name(line) for line in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["train"], "torch"]}
+    cpu, cuda = _pins("cpu"), _pins("cuda")
+    assert {name: (cpu[name], cuda[name]) for name in shared if cpu[name] != cuda[name]} == {}
+
+
+def test_every_dependency_says_why_it_is_there() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    block = text[text.index("\ndependencies = [") : text.index("\n]", text.index("\ndependencies = ["))]
+    silent = [line for line in block.splitlines()[2:] if not re.search(r'",\s+# \w', line)]
+    assert silent == []
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[\[<>=!~; ]", requirement)[0].lower()
+
+
+def _pins(build: str) -> dict[str, str]:
+    lines = (ROOT / f"ops/constraints-{build}.txt").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("==") for line in lines if "==" in line)
