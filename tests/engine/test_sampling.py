@@ -36,4 +36,6 @@ def test_absurd_value_is_refused_by_name(sampling: Sampling, field: str) -> None
 
 @pytest.mark.parametrize("sampling", [Sampling(), Sampling(temperature=1.5, top_p=0.9, seed=0, stop=("\n",))])
 def test_ordinary_values_pass(sampling: Sampling) -> None:
-    assert check_sampling(sampling) is None
+    before = sampling
+    check_sampling(sampling)
+    assert sampling == before

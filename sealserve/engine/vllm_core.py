@@ -1,0 +1,137 @@
+"""The calls into vLLM 0.32: building its engine, its parameter types, its errors. Imported late: it takes seconds.
+
+Everything that would change with another vLLM version is here. Knows nothing of conversations, of which adapters
+are loaded, or of supervision.
+"""
+
+import asyncio
+import os
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.exceptions import GracefulHTTPError, VLLMClientError, VLLMServerError
+from vllm.inputs.engine import tokens_input
+from vllm.lora.request import LoRARequest
+from vllm.platforms import current_platform
+from vllm.sampling_params import RequestOutputKind, SamplingParams
+from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.exceptions import EngineDeadError
+
+from sealserve.config import EngineSettings
+from sealserve.engine.engine import Sampling
+from sealserve.errors import EngineFailed, InvalidArgument, Unavailable
+
+ENGINE_DEAD = "ENGINE_DEAD"
+_GIB = 2**30
+_POLL_SECONDS = 0.5
+_FEW_CORES = 4  # up to here, pinning threads to cores costs more (a trainer shares them) than it gains
+
+
+def build(settings: EngineSettings, directory: Path, *, max_context_tokens: int, otlp_endpoint: str) -> AsyncLLM:
+    """Start vLLM's processes and return when the model is loaded. Blocks; sets this process's VLLM_ variables.
+
+    Raises: EngineFailed (it did not start).
+    """
+    is_cpu = current_platform.is_cpu()
+    os.environ.update(_environment(settings, is_cpu=is_cpu))
+    memory = (
+        {"kv_cache_memory_bytes": int(settings.kv_cache_gib * _GIB)}
+        if is_cpu
+        else {"gpu_memory_utilization": settings.gpu_memory_fraction}
+    )
+    try:
+        args = AsyncEngineArgs(
+            model=str(directory), tokenizer=str(directory), dtype=settings.dtype, max_model_len=max_context_tokens,
+            max_num_seqs=settings.max_sequences, enable_lora=True, max_loras=settings.slots,
+            max_cpu_loras=settings.loaded_adapters, max_lora_rank=settings.max_rank, scheduling_policy="priority",
+            enable_prefix_caching=True, disable_log_stats=True, enable_log_requests=False, trust_remote_code=False,
+            load_format="safetensors", use_tqdm_on_load=False, otlp_traces_endpoint=otlp_endpoint or None, **memory,
+        )  # fmt: skip
+        return AsyncLLM.from_engine_args(args)
+    except (RuntimeError, ValueError, TimeoutError, OSError, VLLMServerError) as error:
+        raise EngineFailed("the engine did not start; its log says why") from error
+
+
+def shut_down(engine: AsyncLLM) -> None:
+    """End vLLM's processes, by force if they do not end by themselves. Blocks for seconds."""
+    engine.shutdown()
+
+
+def generation_params(sampling: Sampling, *, max_tokens: int) -> SamplingParams:
+    """Return vLLM's parameters; only new text is sent, merged while the reader is slow."""
+    return SamplingParams(
+        max_tokens=max_tokens, temperature=sampling.temperature, top_p=sampling.top_p, seed=sampling.seed,
+        stop=list(sampling.stop), output_kind=RequestOutputKind.DELTA,
+    )  # fmt: skip
+
+
+def scoring_params() -> SamplingParams:
+    """Return parameters that give each prompt token's log probability. vLLM reads no cached prefix for these."""
+    return SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, output_kind=RequestOutputKind.FINAL_ONLY)
+
+
+def prompt(ids: list[int], *, cache_salt: str) -> Any:
+    """Return the prompt; an empty salt shares its cached prefix with every other unsalted prompt."""
+    return tokens_input(ids, cache_salt=cache_salt or None)
+
+
+def lora(name: str, number: int, path: Path) -> LoRARequest:
+    """Return the request to load or use an adapter; `path` must be absolute, or vLLM takes it for a hub name."""
+    return LoRARequest(lora_name=name, lora_int_id=number, lora_path=str(path))
+
+
+def dead() -> Unavailable:
+    """Return the error that says the engine's processes are gone."""
+    return Unavailable("the engine has stopped and is being started again", retry_seconds=10, reason=ENGINE_DEAD)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn vLLM's errors into ours; its text stays in the cause."""
+    try:
+        yield
+    except EngineDeadError as error:
+        raise dead() from error
+    except GracefulHTTPError as error:
+        raise Unavailable("the engine's queue is full", retry_seconds=1, reason="QUEUE_FULL") from error
+    except VLLMClientError as error:
+        field = str(getattr(error, "parameter", None) or "sampling")
+        raise InvalidArgument(f"the engine does not take this value of {field}", field=field) from error
+    except VLLMServerError as error:
+        raise EngineFailed("the engine failed on this request; it may be tried again") from error
+
+
+async def control(engine: AsyncLLM, call: Coroutine[Any, Any, Any]) -> Any:
+    """Run one control call (add_lora …) to its end and return its result or the exception it ended in.
+
+    vLLM reports a failed call as a bare Exception and leaves the caller waiting forever when the engine dies in
+    the middle of one, so the exception is returned rather than caught, and the wait watches the engine.
+    Raises: Unavailable (the engine is dead).
+    """
+    task = asyncio.ensure_future(call)
+    try:
+        while not task.done():
+            await asyncio.wait({task}, timeout=_POLL_SECONDS)
+            if engine.errored and not task.done():
+                raise dead()
+    finally:
+        task.cancel()
+    failure = task.exception()
+    if isinstance(failure, EngineDeadError):
+        raise dead() from failure
+    return failure if failure is not None else task.result()
+
+
+def _environment(settings: EngineSettings, *, is_cpu: bool) -> dict[str, str]:
+    variables = {"VLLM_WORKER_MULTIPROC_METHOD": "spawn"}  # a fork after gRPC has started its threads may hang
+    if is_cpu:
+        cores = len(os.sched_getaffinity(0))
+        # With LoRA on the CPU vLLM compiles nothing but its logprob kernel, which costs 20 s and a C++ compiler.
+        variables["TORCH_COMPILE_DISABLE"] = "1"
+        if settings.threads or cores <= _FEW_CORES:
+            variables["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
+            variables["OMP_NUM_THREADS"] = str(settings.threads or cores)
+    return variables

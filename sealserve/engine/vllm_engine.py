@@ -1,0 +1,298 @@
+"""The engine over vLLM, in this process: many adapters, one base model, every adapter checked before it is loaded.
+
+What it keeps straight is names: each loaded adapter has one name and one fresh number, a request only ever names
+a loaded one, and a failed load leaves nothing behind (vLLM by itself guarantees none of these). Knows nothing of
+tenants or versions, and does not restart itself: `supervised.py` does.
+"""
+
+import asyncio
+import itertools
+import math
+import os
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sealserve.config import EngineSettings
+from sealserve.engine.base_model import BaseShape, base_shape
+from sealserve.engine.chat import Chat
+from sealserve.engine.engine import (
+    AdapterFiles,
+    ChatTurn,
+    Delta,
+    EngineInfo,
+    EngineState,
+    FinishReason,
+    GenerateRequest,
+    Likelihood,
+    Sampling,
+    ScoreRequest,
+)
+from sealserve.engine.preflight import check_adapter
+from sealserve.engine.sampling import check_sampling
+from sealserve.errors import BadAdapter, BadConfig, EngineFailed, InvalidArgument, NotFound, Unavailable
+
+_QUIET = {
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
+    "PYTHONWARNINGS": "ignore::FutureWarning",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_DO_NOT_TRACK": "1",
+    "HF_HUB_OFFLINE": "1",
+}
+"""Read by vLLM when it is imported, and by its processes; what the operator has set already stays."""
+
+_FINISH = {reason.value: reason for reason in FinishReason}
+_CLOSE_SECONDS = 5.0  # for aborted streams to hand over their last delta
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """What exists only while vLLM runs. `core` is the module that holds every call into it."""
+
+    core: Any
+    llm: Any
+    chat: Chat
+    shape: BaseShape
+    max_context_tokens: int
+
+
+@dataclass(slots=True)
+class _Adapters:
+    """`loaded` is what a request may name; `places` remembers every name ever loaded, for names are never reused."""
+
+    loaded: dict[str, Any] = field(default_factory=dict)
+    places: dict[str, Path] = field(default_factory=dict)
+    numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class VllmEngine:
+    """`Engine` over vLLM's AsyncLLM. Use it from one event loop."""
+
+    def __init__(self, settings: EngineSettings, *, base: Path, otlp_endpoint: str = "") -> None:
+        self._settings = settings
+        self._base = base
+        self._otlp_endpoint = otlp_endpoint
+        self._model: _Model | None = None
+        self._is_serving = False
+        self._adapters = _Adapters()
+        self._running: set[str] = set()
+        self._idle = asyncio.Event()  # set while nothing runs
+        self._numbers = itertools.count(1)
+
+    async def start(self) -> None:
+        """Return when the first request can be answered. Raises: BadConfig (model files), EngineFailed."""
+        shape = await asyncio.to_thread(base_shape, self._base)
+        max_context_tokens = self._context(shape)
+        self._model = await asyncio.to_thread(self._build, shape, max_context_tokens)
+        await self._warm_up()
+        self._is_serving = True
+
+    async def close(self) -> None:
+        """Stop; running requests end with ABORT. Twice is the same as once."""
+        model, self._is_serving = self._model, False
+        if model is None:
+            return
+        if self._running and not model.llm.errored:
+            await model.llm.abort(list(self._running))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), _CLOSE_SECONDS)
+        self._model = None
+        await asyncio.to_thread(model.core.shut_down, model.llm)
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
+        """Stream the answer; closing the iterator frees the sequence. Raises: see `Engine.generate`."""
+        check_sampling(request.sampling)
+        model = self._serving()
+        adapter = self._adapter(request.adapter)
+        ids = await model.chat.prompt_ids(request.turns)
+        room = self._room(model, len(ids))
+        params = model.core.generation_params(request.sampling, max_tokens=min(request.sampling.max_tokens, room))
+        stream = self._stream(model, ids, params, adapter=adapter, request=request)
+        tokens = 0
+        async with aclosing(stream):
+            async for output in stream:
+                completion = output.outputs[0]
+                tokens += len(completion.token_ids)
+                if completion.text or output.finished:
+                    yield _delta(output, completion_tokens=tokens, prompt_tokens=len(ids))
+
+    async def score(self, request: ScoreRequest) -> Likelihood:
+        """Return log p(completion and its end of turn | turns). Raises: see `Engine.score`."""
+        model = self._serving()
+        adapter = self._adapter(request.adapter)
+        ids = await model.chat.prompt_ids(request.turns)
+        completion = model.chat.completion_ids(request.completion)
+        if not completion:
+            raise InvalidArgument("the completion is empty", field="completion")
+        self._room(model, len(ids) + len(completion))
+        stream = self._stream(model, ids + completion, model.core.scoring_params(), adapter=adapter, request=request)
+        logprobs: list[Any] = []
+        async with aclosing(stream):
+            async for output in stream:
+                logprobs = output.prompt_logprobs or logprobs
+        return _likelihood(logprobs[len(ids) :], completion)
+
+    async def count_tokens(self, turns: tuple[ChatTurn, ...]) -> int:
+        """Return how many prompt tokens `turns` make. Raises: InvalidArgument, Unavailable."""
+        return len(await self._serving().chat.prompt_ids(turns))
+
+    async def load(self, adapter: AdapterFiles) -> None:
+        """Make the adapter answerable by name. Raises: BadAdapter, Unavailable (dead, or its table is full)."""
+        model = self._serving()
+        async with self._adapters.lock:
+            if self._adapters.places.setdefault(adapter.name, adapter.path) != adapter.path:
+                raise BadAdapter(f"the name {adapter.name!r} was used for other files", defect="name_reused")
+            if adapter.name in self._adapters.loaded:
+                return
+            if len(self._adapters.loaded) >= self._settings.loaded_adapters:
+                raise Unavailable(
+                    f"{self._settings.loaded_adapters} adapters are loaded; raise engine.loaded_adapters",
+                    retry_seconds=30, reason="ADAPTERS_FULL",
+                )  # fmt: skip
+            await asyncio.to_thread(check_adapter, adapter.path, model.shape, max_rank=self._settings.max_rank)
+            self._adapters.loaded[adapter.name] = await self._add(model, adapter)
+
+    async def unload(self, name: str) -> bool:
+        """Drop the adapter; False if it was not loaded. Raises: Unavailable."""
+        model = self._serving()
+        async with self._adapters.lock:
+            adapter = self._adapters.loaded.pop(name, None)
+            if adapter is not None:
+                await model.core.control(model.llm, model.llm.remove_lora(adapter.lora_int_id))
+            return adapter is not None
+
+    async def info(self) -> EngineInfo:
+        """Return what runs now. Never raises."""
+        model = self._model
+        return EngineInfo(
+            state=self._state(),
+            model=model.shape.model if model else self._base.name,
+            base_digest=model.shape.digest if model else "",
+            max_context_tokens=model.max_context_tokens if model else 0,
+            max_rank=self._settings.max_rank,
+            slots=self._settings.slots,
+            loaded=tuple(sorted(self._adapters.loaded)),
+            rebuilds=0,
+        )
+
+    def _build(self, shape: BaseShape, max_context_tokens: int) -> _Model:
+        os.environ.update(_QUIET | {name: os.environ[name] for name in _QUIET if name in os.environ})
+        from sealserve.engine import vllm_core
+
+        chat = Chat.open(self._base)
+        llm = vllm_core.build(self._settings, self._base, max_context_tokens=max_context_tokens,
+                              otlp_endpoint=self._otlp_endpoint)
+        return _Model(core=vllm_core, llm=llm, chat=chat, shape=shape, max_context_tokens=max_context_tokens)
+
+    def _context(self, shape: BaseShape) -> int:
+        wanted = self._settings.max_context_tokens or shape.max_context_tokens
+        if wanted > shape.max_context_tokens:
+            raise BadConfig(f"engine.max_context_tokens is {wanted}; {shape.model} has {shape.max_context_tokens}")
+        return wanted
+
+    async def _warm_up(self) -> None:
+        """Run each kind of request once: the first of a kind pays for lazy set-up."""
+        turns = (ChatTurn(role="user", content="Hello."),)
+        self._is_serving = True
+        try:
+            request = GenerateRequest(request_id="warm-up", turns=turns, sampling=Sampling(max_tokens=2))
+            async for _ in self.generate(request):
+                pass
+            await self.score(ScoreRequest(request_id="warm-up", turns=turns, completion="Hello."))
+        finally:
+            self._is_serving = False
+
+    def _serving(self) -> _Model:
+        if self._model is None or not self._is_serving:
+            raise Unavailable("the engine is not running", reason="ENGINE_STOPPED")
+        if self._model.llm.errored:
+            raise self._model.core.dead()
+        return self._model
+
+    def _state(self) -> EngineState:
+        if self._model is None:
+            return EngineState.STOPPED if self._adapters.places else EngineState.STARTING
+        if self._model.llm.errored:
+            return EngineState.STOPPED
+        return EngineState.SERVING if self._is_serving else EngineState.STARTING
+
+    def _adapter(self, name: str | None) -> Any:
+        if name is None:
+            return None
+        adapter = self._adapters.loaded.get(name)
+        if adapter is None:
+            raise NotFound(name, kind="loaded adapter")
+        return adapter
+
+    def _room(self, model: _Model, prompt_tokens: int) -> int:
+        room = model.max_context_tokens - prompt_tokens
+        if room < 1:
+            raise InvalidArgument(
+                f"the conversation has {prompt_tokens} tokens; this model takes {model.max_context_tokens - 1}",
+                field="messages", reason="PROMPT_TOO_LONG",
+            )  # fmt: skip
+        return room
+
+    async def _stream(
+        self, model: _Model, ids: list[int], params: Any, *, adapter: Any, request: GenerateRequest | ScoreRequest
+    ) -> AsyncGenerator[Any, None]:
+        request_id = f"{request.request_id}-{next(self._numbers)}"
+        headers = getattr(request, "trace_headers", ()) if self._otlp_endpoint else ()
+        outputs = model.llm.generate(
+            model.core.prompt(ids, cache_salt=request.cache_salt), params, request_id,
+            lora_request=adapter, priority=request.priority, trace_headers=dict(headers) or None,
+        )  # fmt: skip
+        self._running.add(request_id)
+        self._idle.clear()
+        try:
+            with model.core.translated():
+                async with aclosing(outputs):
+                    async for output in outputs:
+                        yield output
+        finally:
+            self._running.discard(request_id)
+            if not self._running:
+                self._idle.set()
+
+    async def _add(self, model: _Model, adapter: AdapterFiles) -> Any:
+        lora = model.core.lora(adapter.name, next(self._adapters.numbers), adapter.path)
+        is_added = False
+        try:
+            outcome = await model.core.control(model.llm, model.llm.add_lora(lora))
+            is_added = outcome is True
+        finally:
+            if not is_added and not model.llm.errored:  # a failed or cancelled add may have left half an adapter
+                await model.core.control(model.llm, model.llm.remove_lora(lora.lora_int_id))
+        if not is_added:
+            cause = outcome if isinstance(outcome, Exception) else None
+            raise BadAdapter("the engine refused the adapter", defect="refused_by_engine") from cause
+        return lora
+
+
+def _delta(output: Any, *, completion_tokens: int, prompt_tokens: int) -> Delta:
+    completion = output.outputs[0]
+    finish: FinishReason | None = None
+    if output.finished:
+        finish = _FINISH.get(completion.finish_reason)
+        if finish is None:
+            raise EngineFailed("the engine failed on this request; it may be tried again")
+    return Delta(
+        text=completion.text,
+        completion_tokens=completion_tokens,
+        prompt_tokens=prompt_tokens,
+        cached_tokens=output.num_cached_tokens or 0,
+        finish=finish,
+    )
+
+
+def _likelihood(logprobs: list[Any], completion: list[int]) -> Likelihood:
+    if len(logprobs) != len(completion):
+        raise EngineFailed("the engine gave no score; it may be tried again")
+    total = math.fsum(position[token].logprob for position, token in zip(logprobs, completion, strict=True))
+    if not math.isfinite(total):
+        raise EngineFailed("the engine's score is not a number")
+    return Likelihood(log_likelihood=total, tokens=len(completion))

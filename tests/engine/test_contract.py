@@ -1,0 +1,218 @@
+"""What every engine does, asked of the fake and of vLLM alike."""
+
+import asyncio
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from sealserve.engine.base_model import BaseShape
+from sealserve.engine.engine import (
+    AdapterFiles,
+    ChatTurn,
+    Delta,
+    Engine,
+    EngineState,
+    FinishReason,
+    GenerateRequest,
+    Sampling,
+    ScoreRequest,
+)
+from sealserve.errors import BadAdapter, InvalidArgument, NotFound, Unavailable
+from tests.engine.tiny_model import make_adapter
+from tests.fakes import FakeEngine
+
+HELLO = (ChatTurn(role="user", content="Where is the harbour office?"),)
+LONG_SHARED = (ChatTurn(role="user", content="The same long opening. " * 12),)
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+REAL = [pytest.mark.vllm, pytest.mark.timeout(600)]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def fake_engine(tiny_shape: BaseShape) -> FakeEngine:
+    fake = FakeEngine(base=tiny_shape, max_rank=8)
+    await fake.start()
+    return fake
+
+
+@pytest.fixture(params=["fake_engine", pytest.param("vllm_engine", marks=REAL)])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    engine: Engine = request.getfixturevalue(request.param)
+    return engine
+
+
+async def answer(engine: Engine, request: GenerateRequest) -> list[Delta]:
+    return [delta async for delta in engine.generate(request)]
+
+
+def ask(adapter: str | None = None, *, turns: tuple[ChatTurn, ...] = HELLO, sampling: Sampling | None = None,
+        salt: str = "") -> GenerateRequest:
+    return GenerateRequest(request_id="r", turns=turns, adapter=adapter, cache_salt=salt,
+                           sampling=sampling or Sampling(max_tokens=6))
+
+
+def text_of(deltas: list[Delta]) -> str:
+    return "".join(delta.text for delta in deltas)
+
+
+async def test_only_the_last_delta_finishes_and_carries_the_usage(engine: Engine) -> None:
+    deltas = await answer(engine, ask())
+    assert [delta.finish for delta in deltas[:-1]] == [None] * (len(deltas) - 1)
+    assert deltas[-1].finish in (FinishReason.STOP, FinishReason.LENGTH)
+    assert 1 <= deltas[-1].completion_tokens <= 6
+    assert deltas[-1].prompt_tokens == await engine.count_tokens(HELLO)
+
+
+async def test_greedy_answers_repeat(engine: Engine) -> None:
+    assert text_of(await answer(engine, ask())) == text_of(await answer(engine, ask()))
+
+
+async def test_seeded_answers_repeat_and_other_seeds_differ(engine: Engine) -> None:
+    def sampled(seed: int) -> GenerateRequest:
+        return ask(sampling=Sampling(max_tokens=20, temperature=1.0, seed=seed))
+
+    first = text_of(await answer(engine, sampled(1)))
+    assert first == text_of(await answer(engine, sampled(1)))
+    assert first != text_of(await answer(engine, sampled(2)))
+
+
+async def test_adapters_answer_differently_from_the_base_and_from_each_other(
+    engine: Engine, tiny_base: Path, tmp_path: Path
+) -> None:
+    for seed, name in ((11, "one@v1"), (12, "two@v1")):
+        await engine.load(AdapterFiles(name=name, path=make_adapter(tmp_path / name, tiny_base, seed=seed)))
+    answers = [text_of(await answer(engine, ask(name))) for name in (None, "one@v1", "two@v1")]
+    assert len(set(answers)) == 3
+
+
+async def test_loading_twice_is_the_same_as_once(engine: Engine, tiny_base: Path, tmp_path: Path) -> None:
+    files = AdapterFiles(name="twice@v1", path=make_adapter(tmp_path / "a", tiny_base, seed=21))
+    await engine.load(files)
+    before = text_of(await answer(engine, ask("twice@v1")))
+    await engine.load(files)
+    assert text_of(await answer(engine, ask("twice@v1"))) == before
+
+
+async def test_name_is_never_reused_for_other_files(engine: Engine, tiny_base: Path, tmp_path: Path) -> None:
+    await engine.load(AdapterFiles(name="reused@v1", path=make_adapter(tmp_path / "a", tiny_base, seed=31)))
+    before = text_of(await answer(engine, ask("reused@v1")))
+    with pytest.raises(BadAdapter) as refused:
+        await engine.load(AdapterFiles(name="reused@v1", path=make_adapter(tmp_path / "b", tiny_base, seed=32)))
+    assert refused.value.defect == "name_reused"
+    assert text_of(await answer(engine, ask("reused@v1"))) == before
+
+
+async def test_unloaded_adapter_is_gone_until_loaded_again(engine: Engine, tiny_base: Path, tmp_path: Path) -> None:
+    files = AdapterFiles(name="gone@v1", path=make_adapter(tmp_path / "a", tiny_base, seed=41))
+    await engine.load(files)
+    before = text_of(await answer(engine, ask("gone@v1")))
+    assert await engine.unload("gone@v1") is True
+    assert await engine.unload("gone@v1") is False
+    with pytest.raises(NotFound):
+        await answer(engine, ask("gone@v1"))
+    await engine.load(files)
+    assert text_of(await answer(engine, ask("gone@v1"))) == before
+
+
+async def test_bad_adapter_is_refused_and_nothing_changes(engine: Engine, tiny_base: Path, tmp_path: Path) -> None:
+    before, loaded = text_of(await answer(engine, ask())), (await engine.info()).loaded
+    with pytest.raises(BadAdapter) as refused:
+        await engine.load(AdapterFiles(name="bad@v1", path=make_adapter(tmp_path, tiny_base, config={"r": 2})))
+    assert refused.value.defect == "lying_rank"
+    assert (await engine.info()).loaded == loaded
+    assert text_of(await answer(engine, ask())) == before
+
+
+async def test_unknown_adapter_is_not_found(engine: Engine) -> None:
+    with pytest.raises(NotFound):
+        await answer(engine, ask("nobody@v9"))
+    with pytest.raises(NotFound):
+        await engine.score(ScoreRequest(request_id="s", turns=HELLO, completion="x", adapter="nobody@v9"))
+
+
+async def test_score_is_negative_finite_and_repeats(engine: Engine) -> None:
+    request = ScoreRequest(request_id="s", turns=HELLO, completion="By the pier.")
+    likelihood = await engine.score(request)
+    assert likelihood.log_likelihood < 0
+    assert likelihood.tokens >= 2
+    again = await engine.score(request)
+    assert again.log_likelihood == pytest.approx(likelihood.log_likelihood, rel=1e-3)
+
+
+async def test_score_depends_on_the_adapter(engine: Engine, tiny_base: Path, tmp_path: Path) -> None:
+    await engine.load(AdapterFiles(name="score@v1", path=make_adapter(tmp_path / "a", tiny_base, seed=51)))
+    scores = [
+        await engine.score(ScoreRequest(request_id="s", turns=HELLO, completion="By the pier.", adapter=adapter))
+        for adapter in (None, "score@v1")
+    ]
+    assert scores[0].log_likelihood != pytest.approx(scores[1].log_likelihood, rel=1e-3)
+
+
+async def test_conversation_beyond_the_context_is_refused_by_name(engine: Engine) -> None:
+    too_long = (ChatTurn(role="user", content="x" * 600),)
+    with pytest.raises(InvalidArgument) as refused:
+        await answer(engine, ask(turns=too_long))
+    assert refused.value.field == "messages"
+    assert refused.value.reason == "PROMPT_TOO_LONG"
+
+
+async def test_answer_stops_where_the_context_ends(engine: Engine) -> None:
+    nearly_full = (ChatTurn(role="user", content="x" * 470),)
+    deltas = await answer(engine, ask(turns=nearly_full, sampling=Sampling(max_tokens=10_000)))
+    assert deltas[-1].prompt_tokens + deltas[-1].completion_tokens <= 512
+
+
+@pytest.mark.parametrize(
+    ("turns", "field"),
+    [((), "messages"), ((ChatTurn(role="robot", content="hi"),), "messages.role")],
+)
+async def test_malformed_conversation_is_refused(engine: Engine, turns: tuple[ChatTurn, ...], field: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        await answer(engine, ask(turns=turns))
+    assert refused.value.field == field
+
+
+async def test_bad_sampling_is_refused_by_name(engine: Engine) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        await answer(engine, ask(sampling=Sampling(temperature=-1.0)))
+    assert refused.value.field == "temperature"
+
+
+async def test_salt_keeps_tenants_from_sharing_cached_prefixes(engine: Engine) -> None:
+    async def cached(salt: str) -> int:
+        return (await answer(engine, ask(turns=LONG_SHARED, salt=salt)))[-1].cached_tokens
+
+    assert await cached("tenant-a") == 0
+    assert await cached("tenant-a") > 0
+    assert await cached("tenant-b") == 0
+
+
+async def test_closing_the_iterator_frees_the_sequence_and_the_engine_goes_on(engine: Engine) -> None:
+    async with aclosing(engine.generate(ask(sampling=Sampling(max_tokens=400)))) as stream:  # type: ignore[type-var]
+        first = await anext(stream)
+    assert first.finish is None
+    assert text_of(await answer(engine, ask())) != ""
+
+
+async def test_requests_under_many_adapters_run_side_by_side(engine: Engine, tiny_base: Path, tmp_path: Path) -> None:
+    names = [f"side{i}@v1" for i in range(4)]
+    for seed, name in enumerate(names, start=61):
+        await engine.load(AdapterFiles(name=name, path=make_adapter(tmp_path / name, tiny_base, seed=seed)))
+    alone = [text_of(await answer(engine, ask(name))) for name in names]
+    together = await asyncio.gather(*(answer(engine, ask(name)) for name in names))
+    assert [text_of(deltas) for deltas in together] == alone
+
+
+async def test_info_names_what_runs(engine: Engine, tiny_shape: BaseShape) -> None:
+    info = await engine.info()
+    assert info.state is EngineState.SERVING
+    assert info.base_digest == tiny_shape.digest
+    assert (info.max_context_tokens, info.max_rank, info.slots) == (512, 8, 2)
+
+
+async def test_engine_that_was_never_started_is_unavailable() -> None:
+    with pytest.raises(Unavailable):
+        await answer(FakeEngine(), ask())

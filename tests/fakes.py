@@ -1,0 +1,206 @@
+"""Simulators behind the real interfaces.
+
+`FakeEngine` answers at once, deterministically, and differently under each adapter; tests script what it says,
+how slowly, and when it dies.
+"""
+
+import asyncio
+import hashlib
+import itertools
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
+
+from sealserve.engine.base_model import BaseShape
+from sealserve.engine.chat import check_turns
+from sealserve.engine.engine import (
+    AdapterFiles,
+    ChatTurn,
+    Delta,
+    EngineInfo,
+    EngineState,
+    FinishReason,
+    GenerateRequest,
+    Likelihood,
+    ScoreRequest,
+)
+from sealserve.engine.preflight import CONFIG_FILE, check_adapter
+from sealserve.engine.sampling import check_sampling
+from sealserve.errors import BadAdapter, InvalidArgument, NotFound, Unavailable
+
+MAX_CONTEXT_TOKENS = 512
+BASE_DIGEST = "b" * 64
+Answerer = Callable[[str | None, str], str | None]
+
+
+class FakeEngine:
+    """`Engine` without a model. One token is one word of the answer, and one byte of the prompt.
+
+    `answers[(adapter, last user turn)]` is what it says, else what `answerer` returns, else words made from a hash
+    of both. `likelihoods` does the same for scores. With `base` adapters pass the real preflight; without, their
+    directory must hold an adapter_config.json.
+    """
+
+    def __init__(self, *, base: BaseShape | None = None, max_rank: int = 8, answerer: Answerer | None = None) -> None:
+        self.answers: dict[tuple[str | None, str], str] = {}
+        self.likelihoods: dict[tuple[str | None, str, str], float] = {}
+        self.requests: list[GenerateRequest | ScoreRequest] = []
+        self.load_calls: list[str] = []
+        self.aborted: list[str] = []
+        self.gate = asyncio.Event()  # clear it to hold every generation before its next word
+        self.gate.set()
+        self.is_dead = False
+        self.is_deaf = False  # hangs: accepts requests and never answers
+        self.deadly: set[str] = set()  # generating under one of these adapters kills the engine
+        self._base = base
+        self._max_rank = max_rank
+        self._answerer = answerer
+        self._state = EngineState.STARTING
+        self._loaded: dict[str, Path] = {}
+        self._places: dict[str, Path] = {}
+        self._closing = asyncio.Event()
+        self._cached: set[tuple[str | None, str, str]] = set()
+        self._numbers = itertools.count(1)
+
+    async def start(self) -> None:
+        self._state = EngineState.SERVING
+
+    async def close(self) -> None:
+        self._closing.set()
+        self._state = EngineState.STOPPED
+
+    def die(self) -> None:
+        """Kill it: every running and later call raises Unavailable(ENGINE_DEAD)."""
+        self.is_dead = True
+        self._closing.set()
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
+        check_sampling(request.sampling)
+        self._check(request.adapter)
+        prompt_tokens = self._count(request.turns)
+        self.requests.append(request)
+        if request.adapter in self.deadly:
+            self.die()
+        words = self._words(request)
+        limit = min(request.sampling.max_tokens, MAX_CONTEXT_TOKENS - prompt_tokens)
+        cached = self._cached_tokens(request, prompt_tokens)
+        finish = FinishReason.STOP if len(words) <= limit else FinishReason.LENGTH
+        shown = words[:limit]
+        is_finished = False
+        try:
+            for count, word in enumerate(shown, start=1):
+                if await self._is_cut_off():
+                    is_finished = True
+                    yield Delta(text="", completion_tokens=count - 1, prompt_tokens=prompt_tokens,
+                                cached_tokens=cached, finish=FinishReason.ABORT)
+                    return
+                is_last = count == len(shown)
+                is_finished = is_finished or is_last
+                yield Delta(text=word, completion_tokens=count, prompt_tokens=prompt_tokens, cached_tokens=cached,
+                            finish=finish if is_last else None)
+        finally:
+            if not is_finished:
+                self.aborted.append(request.request_id)
+
+    async def score(self, request: ScoreRequest) -> Likelihood:
+        self._check(request.adapter)
+        self._count(request.turns)
+        self.requests.append(request)
+        await self._is_cut_off()
+        key = (request.adapter, request.turns[-1].content, request.completion)
+        tokens = len(request.completion.split()) + 1
+        default = -tokens * (1 + _hash(*map(str, key)) % 1000 / 1000)
+        return Likelihood(log_likelihood=self.likelihoods.get(key, default), tokens=tokens)
+
+    async def count_tokens(self, turns: tuple[ChatTurn, ...]) -> int:
+        self._check(None)
+        return self._count(turns, is_bounded=False)
+
+    async def load(self, adapter: AdapterFiles) -> None:
+        self._check(None)
+        self.load_calls.append(adapter.name)
+        if self._places.setdefault(adapter.name, adapter.path) != adapter.path:
+            raise BadAdapter(f"the name {adapter.name!r} was used for other files", defect="name_reused")
+        if adapter.name in self._loaded:
+            return
+        if self._base is not None:
+            check_adapter(adapter.path, self._base, max_rank=self._max_rank)
+        elif not (adapter.path / CONFIG_FILE).is_file():
+            raise BadAdapter(f"the adapter has no {CONFIG_FILE}", defect="missing_file")
+        self._loaded[adapter.name] = adapter.path
+
+    async def unload(self, name: str) -> bool:
+        self._check(None)
+        return self._loaded.pop(name, None) is not None
+
+    async def info(self) -> EngineInfo:
+        return EngineInfo(
+            state=EngineState.STOPPED if self.is_dead else self._state,
+            model="fake",
+            base_digest=self._base.digest if self._base else BASE_DIGEST,
+            max_context_tokens=MAX_CONTEXT_TOKENS,
+            max_rank=self._max_rank,
+            slots=2,
+            loaded=tuple(sorted(self._loaded)),
+            rebuilds=0,
+        )
+
+    def _check(self, adapter: str | None) -> None:
+        if self.is_dead:
+            raise Unavailable("the engine has stopped", reason="ENGINE_DEAD")
+        if self._state is not EngineState.SERVING:
+            raise Unavailable("the engine is not running", reason="ENGINE_STOPPED")
+        if adapter is not None and adapter not in self._loaded:
+            raise NotFound(adapter, kind="loaded adapter")
+
+    async def _is_cut_off(self) -> bool:
+        """Wait for the gate; True when the engine was closed meanwhile. Raises: Unavailable (it died)."""
+        if self.is_deaf:
+            await self._closing.wait()
+        if not self.gate.is_set():
+            waits = [asyncio.ensure_future(event.wait()) for event in (self.gate, self._closing)]
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()
+        if self.is_dead:
+            raise Unavailable("the engine has stopped", reason="ENGINE_DEAD")
+        await asyncio.sleep(0)
+        return self._closing.is_set()
+
+    def _words(self, request: GenerateRequest) -> list[str]:
+        question = request.turns[-1].content
+        text = self.answers.get((request.adapter, question))
+        if text is None and self._answerer is not None:
+            text = self._answerer(request.adapter, question)
+        if text is None:
+            seed = request.sampling.seed if request.sampling.temperature > 0 else 0
+            if seed is None:
+                seed = next(self._numbers)
+            text = " ".join(_word(request.adapter, question, str(seed), str(i)) for i in range(8))
+        for stop in request.sampling.stop:
+            text = text.split(stop)[0]
+        words = text.split(" ")
+        return [word + " " for word in words[:-1]] + words[-1:]
+
+    def _count(self, turns: tuple[ChatTurn, ...], *, is_bounded: bool = True) -> int:
+        check_turns(turns)
+        tokens = sum(len(turn.content.encode()) + 4 for turn in turns)
+        if is_bounded and tokens >= MAX_CONTEXT_TOKENS:
+            raise InvalidArgument(f"the conversation has {tokens} tokens; this model takes {MAX_CONTEXT_TOKENS - 1}",
+                                  field="messages", reason="PROMPT_TOO_LONG")
+        return tokens
+
+    def _cached_tokens(self, request: GenerateRequest, prompt_tokens: int) -> int:
+        key = (request.adapter, request.cache_salt, request.turns[-1].content)
+        is_cached = key in self._cached
+        self._cached.add(key)
+        return prompt_tokens // 128 * 128 if is_cached else 0
+
+
+def _word(*seed: str | None) -> str:
+    return f"w{_hash(*seed) % 10_000}"
+
+
+def _hash(*parts: str | None) -> int:
+    return int.from_bytes(hashlib.sha256("\0".join(map(str, parts)).encode()).digest()[:8])
