@@ -1,0 +1,95 @@
+"""Old skills to watch and to rehearse: questions with known answers, and questions nobody can answer.
+
+What is rehearsed never measures: the two sets share no subject. The embedded model's probes come from the world it
+was trained in; any other model's from `policies/canaries/general.jsonl`. Knows no tenant.
+"""
+
+import json
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from sealserve.errors import BadConfig
+from sealserve.gate.policy import policy_directory
+from sealserve.nano import world as w
+
+CANARIES = 96
+UNKNOWN = 40
+REHEARSED = 120
+REHEARSED_UNKNOWN = 80
+_SEED = 20261121
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """A question that the base model was trained to answer; a right answer contains `answer`."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probes:
+    """What measures (`canary`, `unknown`) and what is rehearsed in training; disjoint."""
+
+    canary: tuple[Probe, ...]
+    unknown: tuple[str, ...]
+    rehearsed: tuple[str, ...]
+    rehearsed_unknown: tuple[str, ...]
+
+
+def probes_for(model: str) -> Probes:
+    """Return the probes of `model` ("nano" or any other), the same at every call.
+
+    Raises: BadConfig, naming file and line, when the general probes cannot be read.
+    """
+    return _nano_probes() if model == "nano" else read_probes(policy_directory() / "canaries" / "general.jsonl")
+
+
+def read_probes(path: Path) -> Probes:
+    """Return the probes in `path`: one JSON object a line, {"use", "question", "answer"}.
+
+    `use` is canary, unknown, rehearsed or rehearsed_unknown; only canary has an answer. Raises: BadConfig.
+    """
+    found: dict[str, list[Probe]] = {"canary": [], "unknown": [], "rehearsed": [], "rehearsed_unknown": []}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadConfig(f"{path}: cannot be read: {error}") from error
+    for number, line in enumerate(lines, start=1):
+        try:
+            tree = json.loads(line)
+            found[tree["use"]].append(Probe(question=tree["question"], answer=tree.get("answer", "")))
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadConfig(f"{path}:{number}: not a probe: {error!r}") from error
+    questions = {use: tuple(probe.question for probe in probes) for use, probes in found.items()}
+    return Probes(
+        canary=tuple(found["canary"]),
+        unknown=questions["unknown"],
+        rehearsed=questions["rehearsed"],
+        rehearsed_unknown=questions["rehearsed_unknown"],
+    )
+
+
+def _nano_probes() -> Probes:
+    world = w.World(_SEED)
+    rng = world.rng("canary")
+    measured = [r for r in w.residents() if _is_measured(r.entity.name)]
+    rehearsed = [r for r in w.residents() if not _is_measured(r.entity.name)]
+    known = [fact for resident in measured for fact in resident.facts]
+    told = [fact for resident in rehearsed for fact in resident.trained]
+    strangers = [w.draw_facts(rng, world.entity(rng), 1)[0] for _ in range(UNKNOWN)]
+    others = [w.draw_facts(rng, world.entity(rng, held_out=False), 1)[0] for _ in range(REHEARSED_UNKNOWN)]
+    return Probes(
+        canary=tuple(
+            Probe(question=w.question(rng, fact, held_out=True), answer=fact.value)
+            for fact in rng.sample(known, min(CANARIES, len(known)))
+        ),
+        unknown=tuple(w.question(rng, fact, held_out=True) for fact in strangers),
+        rehearsed=tuple(w.question(rng, fact) for fact in rng.sample(told, min(REHEARSED, len(told)))),
+        rehearsed_unknown=tuple(w.question(rng, fact) for fact in others),
+    )
+
+
+def _is_measured(name: str) -> bool:
+    return zlib.crc32(name.encode()) // 16 % 2 == 0

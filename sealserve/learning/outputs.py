@@ -1,0 +1,136 @@
+"""What each step of a cycle hands to the next, and its JSON form in the journal.
+
+The journal keeps these and nothing else of a step: with the rows that the step's effects wrote, they are all
+that a restart needs. Knows nothing of how they are made.
+"""
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+
+from sealserve.records import Json, Scorecard, Verdict
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A piece of a document that fits the model's context: characters `start` to `end` of its text."""
+
+    document: str
+    title: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """CLAIM: what is learned, and what it will be compared with. `etag` guards the promotion."""
+
+    incumbent: int
+    etag: str
+    base_digest: str
+    documents: tuple[str, ...]
+    passages: tuple[Passage, ...]
+    left_out: int  # passages beyond learn.max_passages_per_cycle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A quiz question whose open-book samples agree. `answer` stands in the document; `spoken` is how it was said."""
+
+    document: str
+    question: str
+    answer: str
+    spoken: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """What the base model says to `prompt`: rehearsed so that it is not forgotten."""
+
+    prompt: str
+    completion: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """WRITE: quiz proposals, training directives as the model wrote them, and rehearsal. Self-edits are rows."""
+
+    quiz: tuple[Proposal, ...]
+    directives: tuple[str, ...]
+    rehearsal: tuple[Spoken, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filtered:
+    """FILTER: how many self-edits and quiz items are left; both are rows. `reasons` counts what was dropped."""
+
+    admitted: int
+    dropped: int
+    select: int
+    confirm: int
+    reasons: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """TRAIN: which candidates there are (rows hold them), and what became of the model's own directive."""
+
+    candidates: tuple[int, ...]
+    directive: str
+    settings_digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankScore:
+    """One candidate's mean clipped log-likelihood gain over the incumbent, in nats; None with `why` if unmeasured."""
+
+    index: int
+    rank_score: float | None
+    low: float | None
+    high: float | None
+    n: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """RANK: every candidate's score, and the winner; None when none could be measured."""
+
+    scores: tuple[RankScore, ...]
+    winner: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmed:
+    """CONFIRM: the winner's scores on items that neither training nor ranking saw."""
+
+    scorecard: Scorecard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """JUDGE: the gate's word."""
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """PUBLISH: how the cycle ended. `reason` is what an operator reads."""
+
+    state: str
+    reason: str
+
+
+def to_json(output: Any) -> Json:
+    """Return `output` as JSON values."""
+    tree: Json = TypeAdapter(type(output)).dump_python(output, mode="json")
+    return tree
+
+
+def from_json(kind: type[T], tree: Json) -> T:
+    """Return the `kind` written as `tree`. Raises: pydantic.ValidationError when it is not one."""
+    return TypeAdapter(kind).validate_python(tree)

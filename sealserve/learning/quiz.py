@@ -1,0 +1,98 @@
+"""The quiz: questions on the new documents, with answers that the model agrees on while it reads them.
+
+A question is kept when every open-book sample gives the same answer, and that answer stands in the document
+(self-consistency, arXiv 2203.11171; here as a filter, never as a reward). Knows nothing of what is trained:
+`screen.py` keeps quiz and training apart.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+
+from sealserve import prompts
+from sealserve.config import LearnSettings
+from sealserve.engine.engine import Sampling
+from sealserve.gate.grade import normalised
+from sealserve.learning.grounding import answer_span, is_about, ungrounded
+from sealserve.learning.notes import Pair, parse_pairs
+from sealserve.learning.outputs import Proposal
+from sealserve.learning.self_edits import Study, sample_notes
+from sealserve.learning.voice import Voice, seed_of
+from sealserve.prompts import Template
+from sealserve.records import Split
+
+ANSWER_TOKENS = 48
+AGREEMENT_TEMPERATURE = 0.5
+"""Warm enough that a guess wavers, cool enough that a reading does not."""
+
+
+async def propose(
+    voice: Voice, studies: Sequence[Study], *, settings: LearnSettings, cycle: str
+) -> tuple[Proposal, ...]:
+    """Return the quiz of every passage, at most `max_quiz_items` a document, no question twice."""
+    found = await asyncio.gather(
+        *(_of_passage(voice, study, place=place, settings=settings, cycle=cycle) for place, study in enumerate(studies))
+    )
+    kept: dict[tuple[str, str], Proposal] = {}
+    room = dict.fromkeys((study.passage.document for study in studies), settings.max_quiz_items)
+    for proposal in sorted((p for proposals in found for p in proposals), key=_draw):
+        key = (proposal.document, normalised(proposal.question))
+        if key not in kept and room[proposal.document] > 0:
+            kept[key] = proposal
+            room[proposal.document] -= 1
+    return tuple(kept.values())
+
+
+async def read_answer(voice: Voice, study: Study, question: str, *, temperature: float = 0.0, seed: int = 0) -> str:
+    """Return the model's answer to `question` with the passage at hand."""
+    sampling = Sampling(max_tokens=ANSWER_TOKENS, temperature=temperature, seed=seed)
+    return (await voice.ask(prompts.read(study.text, question), sampling=sampling)).text
+
+
+def split_of(question: str) -> Split:
+    """Return which half a question belongs to: by its words alone, so that no re-run moves it."""
+    return Split.SELECT if _digest(question) & 1 else Split.CONFIRM
+
+
+def is_for_quiz(question: str) -> bool:
+    """Return whether a question that both quiz and training want goes to the quiz: a coin thrown by its words."""
+    return bool(_digest(question) & 2)
+
+
+async def _of_passage(voice: Voice, study: Study, *, place: int, settings: LearnSettings, cycle: str) -> list[Proposal]:
+    seeds = [seed_of(cycle, "quiz", place, sample) for sample in range(settings.quiz_edits)]
+    samples = await asyncio.gather(
+        *(sample_notes(voice, study, Template.QA, settings=settings, seed=seed) for seed in seeds)
+    )
+    pairs = {normalised(pair.question): pair for notes in samples for note in notes for pair in parse_pairs(note)}
+    asked = sorted((p for p in pairs.values() if is_about(p.question, study.text)), key=lambda p: _digest(p.question))
+    chosen = asked[: 2 * settings.max_quiz_items]
+    agreed = await asyncio.gather(
+        *(_agreed(voice, study, pair, samples=settings.quiz_samples, cycle=cycle) for pair in chosen)
+    )
+    return [proposal for proposal in agreed if proposal is not None]
+
+
+async def _agreed(voice: Voice, study: Study, pair: Pair, *, samples: int, cycle: str) -> Proposal | None:
+    span = answer_span(pair.answer, question=pair.question, document=study.text)
+    if not span or ungrounded(pair.text, study.text):
+        return None
+    seeds = [seed_of(cycle, "read", pair.question, sample) for sample in range(samples)]
+    answers = await asyncio.gather(
+        *(
+            read_answer(voice, study, pair.question, temperature=AGREEMENT_TEMPERATURE if sample else 0.0, seed=seed)
+            for sample, seed in enumerate(seeds)
+        )
+    )
+    spans = {answer_span(answer, question=pair.question, document=study.text) for answer in answers}
+    if spans != {span}:
+        return None
+    return Proposal(document=study.passage.document, question=pair.question, answer=span, spoken=answers[0].strip())
+
+
+def _draw(proposal: Proposal) -> tuple[str, int]:
+    return proposal.document, _digest(proposal.question)
+
+
+def _digest(question: str) -> int:
+    return int.from_bytes(hashlib.sha256(normalised(question).encode()).digest()[:4])

@@ -1,0 +1,152 @@
+"""The filter: which notes may be trained on, and which questions stay unseen for the quiz.
+
+Reasons are stable words, in `Drop`. Pure but for the open-book check, whose answers are handed in. Knows nothing
+of training.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from enum import StrEnum
+
+from rensa import RMinHash, RMinHashLSH
+
+from sealserve.gate.grade import normalised
+from sealserve.learning.grounding import answer_span, is_about, ungrounded
+from sealserve.learning.notes import Pair, parse_pairs, reason_of
+from sealserve.learning.outputs import Proposal
+from sealserve.learning.quiz import is_for_quiz, read_answer, split_of
+from sealserve.learning.self_edits import Study
+from sealserve.learning.voice import Voice
+from sealserve.prompts import Template
+from sealserve.records import QuizItem, SelfEdit
+
+MIN_WORDS = 3
+NEAR_DUPLICATE = 0.9
+PERMUTATIONS = 128
+MIN_WORDS_TO_COMPARE = 12
+"""Shorter notes are duplicates only when they say the same words: two facts may differ in one number."""
+
+
+class Drop(StrEnum):
+    """Why a note is not trained on."""
+
+    EMPTY = "empty"  # too short to say anything
+    BROKEN = "broken"  # not in the form that its template asks for
+    UNGROUNDED = "ungrounded"  # a number or name that the document does not have
+    NOT_ABOUT = "not_about"  # a question that names nothing of the document
+    NO_ANSWER = "answer_not_in_document"
+    DISAGREES = "disagrees_with_document"  # read again, the document gives another answer
+    DUPLICATE = "duplicate"
+    QUIZ = "kept_for_quiz"  # the same question measures the outcome
+
+
+async def open_book(voice: Voice, notes: Sequence[SelfEdit], studies: Sequence[Study]) -> dict[str, str]:
+    """Return what the model answers to each note's question while it reads the note's passage, by self-edit id."""
+    asked = [(note, pair) for note in notes if (pair := _pair_of(note)) is not None]
+    answers = await asyncio.gather(
+        *(read_answer(voice, study_of(note, studies), pair.question) for note, pair in asked)
+    )
+    return {note.self_edit: answer for (note, _), answer in zip(asked, answers, strict=True)}
+
+
+def screen(
+    notes: Sequence[SelfEdit],
+    studies: Sequence[Study],
+    *,
+    answers: Mapping[str, str],
+    proposals: Sequence[Proposal],
+) -> tuple[SelfEdit, ...]:
+    """Return every note with `admitted` and `reason` set, in the same order. `answers` are those of `open_book`."""
+    reserved = {_key(p.document, p.question) for p in proposals if is_for_quiz(p.question)}
+    unseen = _Unseen()
+    screened = []
+    for note in notes:
+        reason = _fault(note, study_of(note, studies).text, answers=answers, reserved=reserved)
+        if not reason and not unseen.is_new(note):
+            reason = Drop.DUPLICATE
+        screened.append(replace(note, admitted=not reason, reason=reason))
+    return tuple(screened)
+
+
+def choose_quiz(proposals: Sequence[Proposal], trained: Iterable[SelfEdit]) -> tuple[QuizItem, ...]:
+    """Return the quiz items whose questions no admitted note asks, each in its half."""
+    seen = {_key(note.document, pair.question) for note in trained if note.admitted and (pair := _pair_of(note))}
+    return tuple(
+        QuizItem(question=p.question, answer=p.answer, document=p.document, split=split_of(p.question))
+        for p in proposals
+        if _key(p.document, p.question) not in seen
+    )
+
+
+def study_of(note: SelfEdit, studies: Sequence[Study]) -> Study:
+    """Return the passage that `note` was written about: its id begins with the passage's place."""
+    return studies[int(note.self_edit[1:4])]
+
+
+def _fault(note: SelfEdit, text: str, *, answers: Mapping[str, str], reserved: set[tuple[str, str]]) -> str:
+    if note.template is Template.QA:
+        return _fault_of_pair(note, text, answers=answers, reserved=reserved)
+    said = reason_of(note.text) if note.template is Template.COUNTEREXAMPLE else note.text
+    if not said:
+        return Drop.BROKEN
+    if len(said.split()) < MIN_WORDS:
+        return Drop.EMPTY
+    return Drop.UNGROUNDED if ungrounded(said, text) else ""
+
+
+def _fault_of_pair(note: SelfEdit, text: str, *, answers: Mapping[str, str], reserved: set[tuple[str, str]]) -> str:
+    pair = _pair_of(note)
+    if pair is None:
+        return Drop.BROKEN
+    if ungrounded(pair.text, text):
+        return Drop.UNGROUNDED
+    if not is_about(pair.question, text):
+        return Drop.NOT_ABOUT
+    span = answer_span(pair.answer, question=pair.question, document=text)
+    if not span:
+        return Drop.NO_ANSWER
+    if answer_span(answers.get(note.self_edit, ""), question=pair.question, document=text) != span:
+        return Drop.DISAGREES
+    return Drop.QUIZ if _key(note.document, pair.question) in reserved else ""
+
+
+def _pair_of(note: SelfEdit) -> Pair | None:
+    pairs = parse_pairs(note.text) if note.template is Template.QA else ()
+    return pairs[0] if pairs else None
+
+
+def _key(document: str, question: str) -> tuple[str, str]:
+    return document, normalised(question)
+
+
+class _Unseen:
+    """What has been admitted so far, per document: the same words once, and long notes once in similar words."""
+
+    def __init__(self) -> None:
+        self._said: set[tuple[str, str, str]] = set()
+        self._near: dict[str, RMinHashLSH] = defaultdict(
+            lambda: RMinHashLSH(threshold=NEAR_DUPLICATE, num_perm=PERMUTATIONS, num_bands=16)
+        )
+        self._hashes: dict[int, RMinHash] = {}
+
+    def is_new(self, note: SelfEdit) -> bool:
+        """Return whether nothing like `note` was seen before, and remember it."""
+        kind = "qa" if note.template is Template.QA else "statement"
+        words = normalised(note.text)
+        if (note.document, kind, words) in self._said:
+            return False
+        self._said.add((note.document, kind, words))
+        return len(words.split()) < MIN_WORDS_TO_COMPARE or kind == "qa" or self._is_far(note.document, words)
+
+    def _is_far(self, document: str, words: str) -> bool:
+        split = words.split()
+        shingles = [" ".join(split[i : i + 3]) for i in range(len(split) - 2)]
+        mine = RMinHash(num_perm=PERMUTATIONS, seed=42)
+        mine.update(shingles)
+        if any(mine.jaccard(self._hashes[other]) >= NEAR_DUPLICATE for other in self._near[document].query(mine)):
+            return False
+        self._hashes[len(self._hashes)] = mine
+        self._near[document].insert(len(self._hashes) - 1, mine)
+        return True

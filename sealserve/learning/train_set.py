@@ -1,0 +1,226 @@
+"""From admitted notes to training examples, and from a recipe to the order in which a candidate sees them.
+
+An example is a user turn and the assistant's answer; the loss falls on the answer alone. Question-answer notes
+become closed-book questions; everything else becomes what there is to tell about its subject. Pure and seeded.
+Knows nothing of tokens.
+"""
+
+import math
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sealserve import prompts
+from sealserve.learning.notes import parse_pairs, reason_of
+from sealserve.learning.outputs import Spoken
+from sealserve.prompts import Template
+from sealserve.records import Recipe, SelfEdit
+
+LINES_PER_EXAMPLE = 6
+"""Statements told in one answer: long lists are cut so that no sequence is much longer than the others."""
+
+_CAPITALISED_RUN = re.compile(r"(?<=[a-z,;] )[A-Z][\w'’-]*(?: [A-Z][\w'’-]*)*")
+
+
+class Origin(StrEnum):
+    """What an example teaches."""
+
+    QA = "qa"
+    STATEMENTS = "statements"
+    REWRITE = "rewrite"
+    PASSAGE = "passage"
+
+
+SHARES = {Origin.QA: 0.6, Origin.STATEMENTS: 0.22, Origin.REWRITE: 0.12, Origin.PASSAGE: 0.06}
+"""How a document's sequences are divided among its examples, where it has each kind. Questions in the serving format
+carry most: knowledge stated but never asked is stored and not found (arXiv 2309.14316)."""
+
+STEPS_PER_EARLIER_DOCUMENT = 0.5
+MAX_GROWTH = 4.0
+"""A candidate that also has to keep earlier documents trains this much longer for each, up to MAX_GROWTH times."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One training sequence before tokens."""
+
+    prompt: str
+    completion: str
+    document: str  # "" for base skills
+    origin: Origin
+    template: Template | None = None  # None for the document's own text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A document as it is trained on: its title, its passages' texts, its admitted notes."""
+
+    document: str
+    title: str
+    passages: tuple[str, ...]
+    notes: tuple[SelfEdit, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """Every example of a cycle; candidates differ in which they see, how often and in which order."""
+
+    examples: tuple[Example, ...]
+    new: frozenset[str]  # documents learned in this cycle; the others are replayed
+    rehearsal: int  # the last so many examples rehearse base skills
+
+
+def build_pool(new: Sequence[Source], earlier: Sequence[Source], *, rehearsal: Sequence[Spoken]) -> Pool:
+    """Return the examples of new and earlier documents and of base skills, in that order."""
+    told = [example for source in (*new, *earlier) for example in examples_of(source)]
+    base = [
+        Example(prompt=spoken.prompt, completion=spoken.completion, document="", origin=Origin.QA)
+        for spoken in rehearsal
+    ]
+    return Pool(examples=(*told, *base), new=frozenset(source.document for source in new), rehearsal=len(base))
+
+
+def examples_of(source: Source) -> tuple[Example, ...]:
+    """Return the examples of one document."""
+    text = "\n".join(source.passages)
+    subjects = subjects_of(text)
+    topic = topic_of(source.title, subjects)
+    found = [
+        Example(prompt=prompts.describe(topic), completion=passage, document=source.document, origin=Origin.PASSAGE)
+        for passage in source.passages
+    ]
+    lines: dict[tuple[str, Template, str], list[str]] = defaultdict(list)
+    for note in source.notes:
+        if note.template is Template.QA:
+            found += [_qa(note, question=p.question, answer=p.answer) for p in parse_pairs(note.text)]
+        elif note.template is Template.REWRITE:
+            found.append(_told(note, topic, completion=note.text, origin=Origin.REWRITE))
+        else:
+            line = reason_of(note.text) if note.template is Template.COUNTEREXAMPLE else note.text
+            sample = note.self_edit.rpartition("-")[0]
+            lines[sample, note.template, subject_of(line, subjects) or topic].append(line)
+    found += _lists(source.document, lines)
+    return tuple(found)
+
+
+def steps_for(pool: Pool, recipe: Recipe, *, max_steps: int) -> int:
+    """Return how many optimizer steps the recipe takes: its epochs over the new examples, or the most allowed.
+
+    Earlier documents lengthen training, so that keeping them does not thin out the new ones.
+    """
+    earlier = {example.document for example in pool.examples} - pool.new - {""}
+    growth = min(1 + STEPS_PER_EARLIER_DOCUMENT * len(earlier) / max(1, len(pool.new)), MAX_GROWTH)
+    wanted = recipe.epochs * sum(1 for example in pool.examples if _is_wanted(example, recipe, pool.new))
+    steps = math.ceil(wanted / (1 - recipe.rehearsal) / recipe.batch_size)
+    return max(1, round(min(steps, max_steps) * growth))
+
+
+def order(pool: Pool, recipe: Recipe, *, steps: int) -> tuple[int, ...]:
+    """Return which example each of steps x batch_size sequences is, by its place in the pool.
+
+    `rehearsal` of them are base skills; documents share the rest, the new ones at least half of it. Every batch has
+    its share of each, since what is left out of a few steps in a row is what is forgotten.
+    """
+    rng = random.Random(recipe.seed)
+    total = steps * recipe.batch_size
+    base = range(len(pool.examples) - pool.rehearsal, len(pool.examples))
+    kept = round(total * recipe.rehearsal) if pool.rehearsal else 0
+    streams = [_spread(_draw(list(base), kept, rng), rng)]
+    for places, share in _document_shares(pool, recipe):
+        streams += [_spread(drawn, rng) for drawn in _draw_kinds(pool, places, round((total - kept) * share), rng)]
+    merged = sorted(item for stream in streams for item in stream)
+    drawn = [place for _, place in merged][:total]
+    return tuple(drawn + drawn[: total - len(drawn)])
+
+
+def subjects_of(text: str) -> tuple[str, ...]:
+    """Return the names in `text` (runs of capitalised words inside sentences), most frequent first."""
+    runs = Counter(_CAPITALISED_RUN.findall(text))
+    counts = {name: text.count(name) for name in runs}
+    return tuple(sorted(counts, key=lambda name: (-counts[name], text.index(name))))
+
+
+def subject_of(line: str, subjects: Iterable[str]) -> str:
+    """Return the most frequent of `subjects` that `line` names; "" when it names none."""
+    return next((name for name in subjects if name in line), "")
+
+
+def topic_of(title: str, subjects: Iterable[str]) -> str:
+    """Return what a document is about: the subjects that its title names, or the title."""
+    named = sorted((name for name in subjects if name in title), key=title.index)
+    return " and ".join(named) or title
+
+
+def _qa(note: SelfEdit, *, question: str, answer: str) -> Example:
+    return Example(prompt=question, completion=answer, document=note.document, origin=Origin.QA, template=note.template)
+
+
+def _told(note: SelfEdit, subject: str, *, completion: str, origin: Origin) -> Example:
+    return Example(
+        prompt=prompts.describe(subject),
+        completion=completion,
+        document=note.document,
+        origin=origin,
+        template=note.template,
+    )
+
+
+def _lists(document: str, lines: dict[tuple[str, Template, str], list[str]]) -> list[Example]:
+    return [
+        Example(
+            prompt=prompts.describe(subject),
+            completion="\n".join(f"- {line}" for line in told[start : start + LINES_PER_EXAMPLE]),
+            document=document,
+            origin=Origin.STATEMENTS,
+            template=template,
+        )
+        for (_, template, subject), told in lines.items()
+        for start in range(0, len(told), LINES_PER_EXAMPLE)
+    ]
+
+
+def _is_wanted(example: Example, recipe: Recipe, documents: Iterable[str]) -> bool:
+    if example.document not in documents:
+        return False
+    if example.template is None:
+        return not recipe.loss_on_answers
+    return example.template in recipe.templates
+
+
+def _document_shares(pool: Pool, recipe: Recipe) -> list[tuple[list[int], float]]:
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, example in enumerate(pool.examples):
+        if example.document and _is_wanted(example, recipe, {example.document}):
+            places[example.document].append(place)
+    new = [document for document in places if document in pool.new]
+    earlier = [document for document in places if document not in pool.new]
+    if not new or not earlier:
+        return [(places[document], 1 / len(places)) for document in places]
+    new_share = max(0.5, len(new) / len(places))
+    return [(places[document], new_share / len(new)) for document in new] + [
+        (places[document], (1 - new_share) / len(earlier)) for document in earlier
+    ]
+
+
+def _draw_kinds(pool: Pool, places: list[int], n: int, rng: random.Random) -> list[list[int]]:
+    kinds: dict[Origin, list[int]] = defaultdict(list)
+    for place in places:
+        kinds[pool.examples[place].origin].append(place)
+    whole = sum(SHARES[origin] for origin in kinds)
+    return [_draw(members, max(1, round(n * SHARES[origin] / whole)), rng) for origin, members in sorted(kinds.items())]
+
+
+def _draw(places: list[int], n: int, rng: random.Random) -> list[int]:
+    drawn: list[int] = []
+    while places and len(drawn) < n:
+        drawn += rng.sample(places, len(places))
+    return drawn[:n]
+
+
+def _spread(drawn: list[int], rng: random.Random) -> list[tuple[float, int]]:
+    """Give each draw a time in [0, 1): evenly apart, from a random start."""
+    shift = rng.random()
+    return [((i + shift) / len(drawn), place) for i, place in enumerate(drawn)]

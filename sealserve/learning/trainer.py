@@ -1,0 +1,146 @@
+"""The training parent: starts the child, listens, kills it in time, and believes only files that pass pre-flight.
+
+Knows nothing of what is learned. Cancelling it kills the child.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from sealserve.engine.base_model import base_shape
+from sealserve.engine.preflight import check_adapter
+from sealserve.errors import BadAdapter, TrainingFailed
+from sealserve.learning.training import (
+    EXIT_BAD_JOB,
+    EXIT_DONE,
+    EXIT_NOT_FINITE,
+    JOB_FILE,
+    TrainingJob,
+    adapter_path,
+    read_result,
+)
+from sealserve.records import Json
+
+STDERR_BYTES = 2000
+"""How much of the child's last words an operator gets to see."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedAdapter:
+    """A finished candidate: `path` holds its two files."""
+
+    index: int
+    path: Path
+    final_loss: float
+    seconds: float
+
+
+class Trainer(Protocol):
+    """Trains the candidates of a job."""
+
+    async def train(
+        self, job: TrainingJob, directory: Path, *, heard: Callable[[Json], None]
+    ) -> tuple[TrainedAdapter, ...]:
+        """Return every candidate, trained; what `directory` holds of the same job already is used.
+
+        `heard` gets each progress report. Raises: TrainingFailed.
+        """
+
+
+class ChildTrainer:
+    """Trains in a child process on this machine."""
+
+    def __init__(self, *, timeout_seconds: float, devices: str = "", max_rank: int = 512) -> None:
+        self._timeout_seconds = timeout_seconds
+        self._devices = devices
+        self._max_rank = max_rank
+
+    async def train(
+        self, job: TrainingJob, directory: Path, *, heard: Callable[[Json], None]
+    ) -> tuple[TrainedAdapter, ...]:
+        """As `Trainer.train`: the child dies when it takes too long, when this is cancelled, or with this process."""
+        await asyncio.to_thread(_write_job, job, directory)
+        await self._run(directory, job, heard=heard)
+        return await asyncio.to_thread(self._all_checked, job, directory)
+
+    async def _run(self, directory: Path, job: TrainingJob, *, heard: Callable[[Json], None]) -> None:
+        command = [sys.executable, "-m", "sealserve.learning.lora_train", str(directory / JOB_FILE), str(directory)]
+        child = await asyncio.create_subprocess_exec(
+            *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=self._environment(job)
+        )
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                said, last_words, code = await asyncio.gather(_listen(child, heard), _last_words(child), child.wait())
+        except TimeoutError as error:
+            raise TrainingFailed(f"training took longer than {self._timeout_seconds:g} s and was stopped") from error
+        finally:
+            await _end(child)
+        if code != EXIT_DONE:
+            raise TrainingFailed(_diagnosis(code, said)) from ChildProcessError(last_words)
+
+    def _environment(self, job: TrainingJob) -> dict[str, str]:
+        threads = str(job.threads or len(os.sched_getaffinity(0)))
+        fixed = {"OMP_NUM_THREADS": threads, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+        return {**os.environ, **fixed, **({"CUDA_VISIBLE_DEVICES": self._devices} if self._devices else {})}
+
+    def _all_checked(self, job: TrainingJob, directory: Path) -> tuple[TrainedAdapter, ...]:
+        return tuple(self._checked(job, directory, attempt.index) for attempt in job.attempts)
+
+    def _checked(self, job: TrainingJob, directory: Path, index: int) -> TrainedAdapter:
+        result = read_result(directory, index)
+        path = adapter_path(directory, index)
+        try:
+            check_adapter(path, base_shape(job.base_directory), max_rank=self._max_rank)
+        except BadAdapter as error:
+            raise TrainingFailed(f"candidate {index} is not a sound adapter: {error.message}") from error
+        return TrainedAdapter(index=index, path=path, final_loss=result.losses[-1], seconds=result.seconds)
+
+
+def _write_job(job: TrainingJob, directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    aside = directory / f".job-{os.getpid()}"
+    aside.write_text(job.to_json(), encoding="utf-8")
+    aside.rename(directory / JOB_FILE)
+
+
+async def _listen(child: Process, heard: Callable[[Json], None]) -> str:
+    """Hand on progress; return the error that the child reported, if any."""
+    said = ""
+    assert child.stdout is not None
+    async for line in child.stdout:
+        with suppress(ValueError):
+            report = json.loads(line)
+            said = report.get("error", said)
+            heard(report)
+    return said
+
+
+async def _last_words(child: Process) -> str:
+    tail = b""
+    assert child.stderr is not None
+    async for line in child.stderr:
+        tail = (tail + line)[-STDERR_BYTES:]
+    return tail.decode(errors="replace")
+
+
+async def _end(child: Process) -> None:
+    """Kill the child if it lives, and reap it."""
+    if child.returncode is None:
+        with suppress(ProcessLookupError):
+            child.kill()
+        await child.wait()
+
+
+def _diagnosis(code: int, said: str) -> str:
+    if code in (EXIT_NOT_FINITE, EXIT_BAD_JOB) and said:
+        return said
+    if code == -9:
+        return "the training process was killed; most often that is the machine out of memory"
+    return f"the training process ended with code {code}"

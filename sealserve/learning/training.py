@@ -1,0 +1,97 @@
+"""What a training child is asked to do and what it leaves: plain data, and its JSON.
+
+Shared by the parent (`trainer.py`) and the child (`lora_train.py`); knows neither torch nor processes.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from sealserve.errors import TrainingFailed
+from sealserve.records import Recipe
+
+T = TypeVar("T")
+
+JOB_FILE = "job.json"
+EXIT_DONE, EXIT_BAD_JOB, EXIT_NOT_FINITE, EXIT_ORPHANED = 0, 64, 65, 66
+"""Exit codes of the child; any other is a crash."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sequence:
+    """A user turn and the assistant's answer, which alone bears loss."""
+
+    prompt: str
+    completion: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One candidate to train: `order` names the sequences of steps x recipe.batch_size, in order."""
+
+    index: int
+    recipe: Recipe
+    steps: int
+    order: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingJob:
+    """Everything the child needs. The same job gives the same adapters."""
+
+    base_directory: Path
+    base_digest: str
+    sequences: tuple[Sequence, ...]
+    attempts: tuple[Attempt, ...]
+    threads: int  # 0: all cores
+    niceness: int
+
+    def to_json(self) -> str:
+        """Return the job as the text of JOB_FILE."""
+        return json.dumps(TypeAdapter(TrainingJob).dump_python(self, mode="json"), sort_keys=True)
+
+    def digest(self) -> str:
+        """Return the sha256 of the job's text: results of another job are not taken for this one's."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One trained candidate, as its JSON file says. `losses` are the means of ten parts of training."""
+
+    index: int
+    job: str
+    losses: tuple[float, ...]
+    seconds: float
+    steps: int
+
+
+def read_job(path: Path) -> TrainingJob:
+    """Return the job in `path`. Raises: TrainingFailed when it is not one."""
+    return _read(TrainingJob, path)
+
+
+def read_result(directory: Path, index: int) -> Result:
+    """Return the finished result of candidate `index` in `directory`. Raises: TrainingFailed when there is none."""
+    return _read(Result, result_path(directory, index))
+
+
+def adapter_path(directory: Path, index: int) -> Path:
+    """Return where candidate `index` lies: two files, complete once its result exists."""
+    return directory / f"candidate-{index}"
+
+
+def result_path(directory: Path, index: int) -> Path:
+    """Return where candidate `index`'s result is written, after its adapter."""
+    return directory / f"candidate-{index}.json"
+
+
+def _read(kind: type[T], path: Path) -> T:
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise TrainingFailed(f"{path.name} cannot be read as a training {kind.__name__.lower()}") from error

@@ -1,0 +1,179 @@
+"""How one cycle speaks to the engine: at background priority, a bounded number at a time, and patiently.
+
+An engine that is away is waited for, however long: an outage is never an answer. Knows nothing of documents,
+quizzes or recipes.
+"""
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sealserve.engine.engine import (
+    BACKGROUND_PRIORITY,
+    AdapterFiles,
+    ChatTurn,
+    Engine,
+    FinishReason,
+    GenerateRequest,
+    Sampling,
+    ScoreRequest,
+)
+from sealserve.errors import DeadlineExceeded, EngineFailed, NotFound, Unavailable
+from sealserve.telemetry import trace_headers
+
+MAX_FAILURES = 3
+"""Times one call may fail in an engine that lives, before the failure is the cycle's."""
+
+MAX_WAIT_SECONDS = 10.0
+"""Longest pause between two tries while the engine is away."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What the model said; `is_cut` when it ran into max_tokens."""
+
+    text: str
+    is_cut: bool
+
+
+def seed_of(*parts: object) -> int:
+    """Return a seed in [0, 2^31) that depends on `parts` alone, never on time: a re-run draws the same numbers."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4]) >> 1
+
+
+class Voice:
+    """One cycle's calls. Adapters it loaded are loaded again when a rebuilt engine has lost them."""
+
+    def __init__(self, engine: Engine, *, tenant: str, cycle: str, concurrency: int) -> None:
+        self._engine = engine
+        self._cycle = cycle
+        self._salt = hashlib.sha256(f"learn:{tenant}".encode()).hexdigest()[:16]
+        self._gate = asyncio.Semaphore(concurrency)
+        self._files: dict[str, AdapterFiles] = {}
+
+    async def ask(self, prompt: str, *, sampling: Sampling, adapter: str | None = None) -> Reply:
+        """Return the answer to one user turn.
+
+        Raises: InvalidArgument (too long), EngineFailed, DeadlineExceeded (each after MAX_FAILURES tries), BadAdapter.
+        """
+
+        async def once() -> Reply:
+            request = GenerateRequest(
+                request_id=self._request_id(),
+                turns=(ChatTurn(role="user", content=prompt),),
+                adapter=adapter,
+                sampling=sampling,
+                cache_salt=self._salt,
+                priority=BACKGROUND_PRIORITY,
+                trace_headers=trace_headers(),
+            )
+            return await _collect(self._engine, request)
+
+        return await self._patiently(once, adapter=adapter)
+
+    async def log_likelihood(self, prompt: str, completion: str, *, adapter: str | None = None) -> float:
+        """Return log p(completion | prompt) in nats, summed over tokens. Raises: as `ask`."""
+
+        async def once() -> float:
+            request = ScoreRequest(
+                request_id=self._request_id(),
+                turns=(ChatTurn(role="user", content=prompt),),
+                completion=completion,
+                adapter=adapter,
+                cache_salt=self._salt,
+            )
+            return (await self._engine.score(request)).log_likelihood
+
+        return await self._patiently(once, adapter=adapter)
+
+    async def count_tokens(self, prompt: str) -> int:
+        """Return how many tokens `prompt` makes as a user turn, chat template included."""
+        turns = (ChatTurn(role="user", content=prompt),)
+        return await self._patiently(lambda: self._engine.count_tokens(turns), adapter=None)
+
+    @asynccontextmanager
+    async def loaded(self, files: AdapterFiles | None) -> AsyncIterator[str | None]:
+        """Have `files` answerable under its name inside the block, and dropped after it; None is the base model.
+
+        Raises: BadAdapter.
+        """
+        if files is None:
+            yield None
+            return
+        await self._patiently(lambda: self._engine.load(files), adapter=None)
+        self._files[files.name] = files
+        try:
+            yield files.name
+        finally:
+            del self._files[files.name]
+            await self.drop(files.name)
+
+    async def drop(self, name: str) -> None:
+        """Unload `name` if it is loaded; an engine that is away has lost it anyway."""
+        try:
+            await self._engine.unload(name)
+        except (Unavailable, NotFound, EngineFailed, DeadlineExceeded):
+            return
+
+    async def drop_leftovers(self) -> None:
+        """Unload what an earlier, killed run of this cycle left in the engine."""
+        for name in (await self._engine.info()).loaded:
+            if name.startswith(candidate_prefix(self._cycle)):
+                await self.drop(name)
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]], *, adapter: str | None) -> T:
+        failures = 0
+        while True:
+            try:
+                async with self._gate:
+                    return await call()
+            except Unavailable as error:
+                await asyncio.sleep(min(max(error.retry_seconds, 0.01), MAX_WAIT_SECONDS))
+            except NotFound:
+                if adapter not in self._files:
+                    raise
+                failures = _one_more(failures, NotFound(str(adapter), kind="adapter"))
+                await self._patiently(lambda: self._engine.load(self._files[str(adapter)]), adapter=None)
+            except (EngineFailed, DeadlineExceeded) as error:
+                failures = _one_more(failures, error)
+
+    def _request_id(self) -> str:
+        return f"learn-{self._cycle}-{uuid.uuid4().hex}"
+
+
+def candidate_prefix(cycle: str) -> str:
+    """Return how every engine name begins under which `cycle` measures something."""
+    return f"cand-{cycle}-"
+
+
+def candidate_name(cycle: str, label: str, *, artifact: str) -> str:
+    """Return the engine name for measuring `artifact` in `cycle`: never that of a version, new for new contents."""
+    return f"{candidate_prefix(cycle)}{label}-{artifact[:12]}"
+
+
+def _one_more(failures: int, error: Exception) -> int:
+    if failures + 1 >= MAX_FAILURES:
+        raise error
+    return failures + 1
+
+
+async def _collect(engine: Engine, request: GenerateRequest) -> Reply:
+    parts: list[str] = []
+    deltas = engine.generate(request)
+    try:
+        async for delta in deltas:
+            parts.append(delta.text)
+            if delta.finish == FinishReason.ABORT:
+                raise Unavailable("the engine stopped in the middle of an answer")
+            if delta.finish is not None:
+                return Reply(text="".join(parts), is_cut=delta.finish == FinishReason.LENGTH)
+    finally:
+        if isinstance(deltas, AsyncGenerator):
+            await deltas.aclose()
+    raise Unavailable("the answer ended without a finish reason")
