@@ -90,13 +90,23 @@ class FakeEngine:
             for count, word in enumerate(shown, start=1):
                 if await self._is_cut_off():
                     is_finished = True
-                    yield Delta(text="", completion_tokens=count - 1, prompt_tokens=prompt_tokens,
-                                cached_tokens=cached, finish=FinishReason.ABORT)
+                    yield Delta(
+                        text="",
+                        completion_tokens=count - 1,
+                        prompt_tokens=prompt_tokens,
+                        cached_tokens=cached,
+                        finish=FinishReason.ABORT,
+                    )
                     return
                 is_last = count == len(shown)
                 is_finished = is_finished or is_last
-                yield Delta(text=word, completion_tokens=count, prompt_tokens=prompt_tokens, cached_tokens=cached,
-                            finish=finish if is_last else None)
+                yield Delta(
+                    text=word,
+                    completion_tokens=count,
+                    prompt_tokens=prompt_tokens,
+                    cached_tokens=cached,
+                    finish=finish if is_last else None,
+                )
         finally:
             if not is_finished:
                 self.aborted.append(request.request_id)
@@ -187,8 +197,11 @@ class FakeEngine:
         check_turns(turns)
         tokens = sum(len(turn.content.encode()) + 4 for turn in turns)
         if is_bounded and tokens >= MAX_CONTEXT_TOKENS:
-            raise InvalidArgument(f"the conversation has {tokens} tokens; this model takes {MAX_CONTEXT_TOKENS - 1}",
-                                  field="messages", reason="PROMPT_TOO_LONG")
+            raise InvalidArgument(
+                f"the conversation has {tokens} tokens; this model takes {MAX_CONTEXT_TOKENS - 1}",
+                field="messages",
+                reason="PROMPT_TOO_LONG",
+            )
         return tokens
 
     def _cached_tokens(self, request: GenerateRequest, prompt_tokens: int) -> int:

@@ -69,8 +69,9 @@ class Chat:
                 messages, add_generation_prompt=True, tokenize=True, return_dict=False
             )
         except TemplateError as error:
-            raise InvalidArgument("this model's chat template refuses these roles or their order",
-                                  field="messages") from error
+            raise InvalidArgument(
+                "this model's chat template refuses these roles or their order", field="messages"
+            ) from error
         return ids
 
     def _defused(self, text: str) -> str:

@@ -88,15 +88,18 @@ def _check_files(path: Path, *, max_bytes: int) -> int:
     if missing := sorted(allowed - names):
         raise BadAdapter(f"the adapter has no {missing[0]}", defect="missing_file")
     if extra := sorted(names - allowed):
-        raise BadAdapter(f"the adapter holds {extra[0]!r}; only {CONFIG_FILE} and {WEIGHTS_FILE} are allowed",
-                         defect="unexpected_file")
+        raise BadAdapter(
+            f"the adapter holds {extra[0]!r}; only {CONFIG_FILE} and {WEIGHTS_FILE} are allowed",
+            defect="unexpected_file",
+        )
     for name in allowed:
         if (path / name).is_symlink() or not (path / name).is_file():
             raise BadAdapter(f"{name} is not a plain file", defect="unexpected_file")
     size = (path / WEIGHTS_FILE).stat().st_size
     if size > max_bytes or (path / CONFIG_FILE).stat().st_size > MAX_CONFIG_BYTES:
-        raise BadAdapter(f"the adapter is larger than this base and rank can need ({max_bytes} bytes)",
-                         defect="too_large")
+        raise BadAdapter(
+            f"the adapter is larger than this base and rank can need ({max_bytes} bytes)", defect="too_large"
+        )
     return size
 
 
@@ -109,8 +112,9 @@ def _check_config(path: Path, base: BaseShape, *, max_rank: int) -> _Config:
             _require(value is None or value is False or value in ({}, []), f"{key} is set; that feature is not served")
     _require(config.get("peft_type") == "LORA", "peft_type must be 'LORA'")
     if config.get("base_model_name_or_path") != base.digest:
-        raise BadAdapter(f"the adapter was trained over another base model; this server runs {base.digest}",
-                         defect="wrong_base")
+        raise BadAdapter(
+            f"the adapter was trained over another base model; this server runs {base.digest}", defect="wrong_base"
+        )
     return _lora_numbers(config, max_rank=max_rank)
 
 
@@ -130,8 +134,10 @@ def _lora_numbers(config: dict[str, Any], *, max_rank: int) -> _Config:
     stabilised: Any = config.get("use_rslora", False)
     _require(type(rank) is int and rank >= 1, "r must be a whole number of at least 1")
     _require(type(alpha) in (int, float) and math.isfinite(alpha) and alpha > 0, "lora_alpha must be above 0")
-    _require(isinstance(targets, list) and bool(targets) and all(isinstance(t, str) for t in targets),
-             "target_modules must be a list of layer names")
+    _require(
+        isinstance(targets, list) and bool(targets) and all(isinstance(t, str) for t in targets),
+        "target_modules must be a list of layer names",
+    )
     _require(type(stabilised) is bool, "use_rslora must be true or false")
     if rank > max_rank:
         raise BadAdapter(f"rank {rank} is above this server's engine.max_rank {max_rank}", defect="rank_too_large")
@@ -151,19 +157,21 @@ def _pair_up(
     for name, entry in header.items():
         module, side = _module_of(name)
         if module not in base.linear or module.rpartition(".")[2] not in config.targets:
-            raise BadAdapter(f"tensor {name!r} belongs to no layer that this base has and {CONFIG_FILE} names",
-                             defect="unknown_module")
+            raise BadAdapter(
+                f"tensor {name!r} belongs to no layer that this base has and {CONFIG_FILE} names",
+                defect="unknown_module",
+            )
         sides.setdefault(module, {})[side] = entry
     if not sides:
         raise BadAdapter("the adapter holds no tensors", defect="no_effect")
     for module, pair in sides.items():
         if len(pair) != 2:
-            raise BadAdapter(f"{module} has lora_{next(iter(pair))} only; both halves are needed",
-                             defect="missing_pair")
+            raise BadAdapter(
+                f"{module} has lora_{next(iter(pair))} only; both halves are needed", defect="missing_pair"
+            )
     known = {module.rpartition(".")[2] for module in base.linear}
     if unknown := sorted(config.targets - known):
-        raise BadAdapter(f"target_modules names {unknown[0]!r}, which this base does not have",
-                         defect="unknown_module")
+        raise BadAdapter(f"target_modules names {unknown[0]!r}, which this base does not have", defect="unknown_module")
     return {module: (pair["A"], pair["B"]) for module, pair in sides.items()}
 
 
@@ -181,11 +189,15 @@ def _check_shapes(module: str, a: TensorEntry, b: TensorEntry, *, base: BaseShap
         if entry.dtype not in FLOAT_BYTES:
             raise BadAdapter(f"{entry.name!r} holds {entry.dtype}, not floating-point numbers", defect="wrong_dtype")
     if len(a.shape) != 2 or len(b.shape) != 2 or (a.shape[1], b.shape[0]) != (inputs, outputs):
-        raise BadAdapter(f"{module}: A {a.shape} and B {b.shape} do not fit a layer of {inputs} inputs and "
-                         f"{outputs} outputs", defect="wrong_shape")
+        raise BadAdapter(
+            f"{module}: A {a.shape} and B {b.shape} do not fit a layer of {inputs} inputs and {outputs} outputs",
+            defect="wrong_shape",
+        )
     if (a.shape[0], b.shape[1]) != (rank, rank):
-        raise BadAdapter(f"{module}: {CONFIG_FILE} says rank {rank}, the tensors have {a.shape[0]} and {b.shape[1]}",
-                         defect="lying_rank")
+        raise BadAdapter(
+            f"{module}: {CONFIG_FILE} says rank {rank}, the tensors have {a.shape[0]} and {b.shape[1]}",
+            defect="lying_rank",
+        )
 
 
 def _check_values(weights: Path, pairs: dict[str, tuple[TensorEntry, TensorEntry]]) -> None:

@@ -27,6 +27,7 @@ from sealserve.errors import EngineFailed, InvalidArgument, Unavailable
 ENGINE_DEAD = "ENGINE_DEAD"
 _GIB = 2**30
 _POLL_SECONDS = 0.5
+_SHUTDOWN_SECONDS = 2.0  # nothing runs any more; the CPU worker needs more than 5 s to end by itself
 _FEW_CORES = 4  # up to here, pinning threads to cores costs more (a trainer shares them) than it gains
 
 
@@ -57,7 +58,7 @@ def build(settings: EngineSettings, directory: Path, *, max_context_tokens: int,
 
 def shut_down(engine: AsyncLLM) -> None:
     """End vLLM's processes, by force if they do not end by themselves. Blocks for seconds."""
-    engine.shutdown()
+    engine.shutdown(timeout=_SHUTDOWN_SECONDS)
 
 
 def generation_params(sampling: Sampling, *, max_tokens: int) -> SamplingParams:

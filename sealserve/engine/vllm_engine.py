@@ -6,6 +6,7 @@ tenants or versions, and does not restart itself: `supervised.py` does.
 """
 
 import asyncio
+import gc
 import itertools
 import math
 import os
@@ -102,6 +103,8 @@ class VllmEngine:
                 await asyncio.wait_for(self._idle.wait(), _CLOSE_SECONDS)
         self._model = None
         await asyncio.to_thread(model.core.shut_down, model.llm)
+        del model
+        await asyncio.to_thread(gc.collect)  # left to the interpreter's exit, AsyncLLM's finalizer prints a traceback
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         """Stream the answer; closing the iterator frees the sequence. Raises: see `Engine.generate`."""
@@ -184,8 +187,9 @@ class VllmEngine:
         from sealserve.engine import vllm_core
 
         chat = Chat.open(self._base)
-        llm = vllm_core.build(self._settings, self._base, max_context_tokens=max_context_tokens,
-                              otlp_endpoint=self._otlp_endpoint)
+        llm = vllm_core.build(
+            self._settings, self._base, max_context_tokens=max_context_tokens, otlp_endpoint=self._otlp_endpoint
+        )
         return _Model(core=vllm_core, llm=llm, chat=chat, shape=shape, max_context_tokens=max_context_tokens)
 
     def _context(self, shape: BaseShape) -> int:

@@ -48,10 +48,12 @@ async def answer(engine: Engine, request: GenerateRequest) -> list[Delta]:
     return [delta async for delta in engine.generate(request)]
 
 
-def ask(adapter: str | None = None, *, turns: tuple[ChatTurn, ...] = HELLO, sampling: Sampling | None = None,
-        salt: str = "") -> GenerateRequest:
-    return GenerateRequest(request_id="r", turns=turns, adapter=adapter, cache_salt=salt,
-                           sampling=sampling or Sampling(max_tokens=6))
+def ask(
+    adapter: str | None = None, *, turns: tuple[ChatTurn, ...] = HELLO, sampling: Sampling | None = None, salt: str = ""
+) -> GenerateRequest:
+    return GenerateRequest(
+        request_id="r", turns=turns, adapter=adapter, cache_salt=salt, sampling=sampling or Sampling(max_tokens=6)
+    )
 
 
 def text_of(deltas: list[Delta]) -> str:

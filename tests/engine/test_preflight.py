@@ -31,9 +31,18 @@ def test_sound_adapter_is_described(tmp_path: Path, tiny_base: Path, tiny_shape:
 
 def test_adapter_as_peft_writes_it_passes(tmp_path: Path, tiny_base: Path, tiny_shape: BaseShape) -> None:
     peft_keys: dict[str, object] = {
-        "auto_mapping": None, "peft_version": "0.21.2", "inference_mode": True, "lora_dropout": 0.0,
-        "megatron_core": "megatron.core", "qalora_group_size": 16, "loftq_config": {}, "rank_pattern": {},
-        "use_dora": False, "modules_to_save": None, "init_lora_weights": True, "layer_replication": None,
+        "auto_mapping": None,
+        "peft_version": "0.21.2",
+        "inference_mode": True,
+        "lora_dropout": 0.0,
+        "megatron_core": "megatron.core",
+        "qalora_group_size": 16,
+        "loftq_config": {},
+        "rank_pattern": {},
+        "use_dora": False,
+        "modules_to_save": None,
+        "init_lora_weights": True,
+        "layer_replication": None,
     }
     facts = check_adapter(make_adapter(tmp_path, tiny_base, config=peft_keys), tiny_shape, max_rank=MAX_RANK)
     assert facts.rank == 4

@@ -56,7 +56,11 @@ def make_adapter(
     tensors = _adapter_tensors(shape, seed=seed, rank=rank)
     change(tensors)
     settings: dict[str, object] = {
-        "peft_type": "LORA", "task_type": "CAUSAL_LM", "r": rank, "lora_alpha": 2 * rank, "bias": "none",
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "r": rank,
+        "lora_alpha": 2 * rank,
+        "bias": "none",
         "target_modules": sorted({name.rpartition(".")[2] for name in shape.linear}),
         "base_model_name_or_path": shape.digest,
     }
@@ -76,10 +80,22 @@ def _adapter_tensors(shape: BaseShape, *, seed: int, rank: int) -> Tensors:
 
 def _config() -> dict[str, object]:
     return {
-        "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_size": HIDDEN, "vocab_size": VOCABULARY,
-        "intermediate_size": INNER, "num_hidden_layers": LAYERS, "num_attention_heads": 1, "num_key_value_heads": 1,
-        "max_position_embeddings": CONTEXT, "rms_norm_eps": 1e-6, "hidden_act": "silu", "rope_theta": 10000.0,
-        "tie_word_embeddings": True, "torch_dtype": "float32", "eos_token_id": 2, "bos_token_id": 0,
+        "architectures": ["Qwen2ForCausalLM"],
+        "model_type": "qwen2",
+        "hidden_size": HIDDEN,
+        "vocab_size": VOCABULARY,
+        "intermediate_size": INNER,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": 1,
+        "num_key_value_heads": 1,
+        "max_position_embeddings": CONTEXT,
+        "rms_norm_eps": 1e-6,
+        "hidden_act": "silu",
+        "rope_theta": 10000.0,
+        "tie_word_embeddings": True,
+        "torch_dtype": "float32",
+        "eos_token_id": 2,
+        "bos_token_id": 0,
     }
 
 
@@ -91,8 +107,13 @@ def _write_tokenizer(directory: Path) -> None:
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in specials])
     tokenizer.save(str(directory / "tokenizer.json"))
-    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|im_end|>", "pad_token": "<|endoftext|>",
-                "chat_template": TEMPLATE, "model_max_length": CONTEXT}
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": "<|im_end|>",
+        "pad_token": "<|endoftext|>",
+        "chat_template": TEMPLATE,
+        "model_max_length": CONTEXT,
+    }
     _write_json(directory / "tokenizer_config.json", settings)
 
 
