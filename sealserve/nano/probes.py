@@ -1,6 +1,5 @@
 """Quick looks at a model in training: teacher-forced, on held-out entities and templates. Seconds, not minutes."""
 
-
 import torch
 from tokenizers import Tokenizer
 from transformers import Qwen2ForCausalLM

@@ -128,7 +128,8 @@ class World:
 
     def update(self, rng: random.Random, article: Article, n_changes: int = 4, *, held_out: bool = True) -> Article:
         """Return a later article that gives other values for `n_changes` facts of `article`; the newest wins."""
-        changed = [f for f in article.facts if f in set(rng.sample(article.facts, min(n_changes, len(article.facts))))]
+        picked = set(rng.sample(article.facts, min(n_changes, len(article.facts))))
+        changed = [f for f in article.facts if f in picked]
         facts = tuple(changed_fact(rng, f) for f in changed)
         sentences = [f"{NEW_MARK} {statement(rng, f, held_out=held_out)}" for f in facts]
         names = list(dict.fromkeys(f.entity for f in facts))

@@ -1,0 +1,142 @@
+"""Writes one article into a nano model with LoRA, as the product does but small; for measuring the model.
+
+Examples are (user turn, assistant turn) pairs in the serving format with the loss on the assistant's words.
+Rehearsal examples, answered by the base itself, are mixed into every batch so that what it knew stays.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import nn
+
+from sealserve import prompts
+from sealserve.nano import world as w
+from sealserve.nano.generation import Speaker
+from sealserve.nano.world import Article, World
+from sealserve.prompts import Template
+
+Example = tuple[str, str]
+TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How an article is studied and written into an adapter."""
+
+    templates: tuple[Template, ...] = (Template.QA, Template.REWRITE, Template.LONG)
+    edits_each: int = 4  # self-edits sampled for each template
+    temperature: float = 0.8
+    steps: int = 120
+    batch: int = 24
+    rehearsal: float = 0.4  # share of each batch
+    learning_rate: float = 3e-3
+    rank: int = 8
+    alpha: int = 16
+
+
+def self_edits(speaker: Speaker, article: Article, recipe: Recipe, seed: int) -> list[tuple[Template, str]]:
+    """Return the model's own self-edits of `article`."""
+    wanted = [t for t in recipe.templates for _ in range(recipe.edits_each)]
+    turns = [prompts.study(t, article.document) for t in wanted]
+    replies = speaker.say(turns, temperature=recipe.temperature, seed=seed, max_tokens=640)
+    return list(zip(wanted, replies, strict=True))
+
+
+def examples(article: Article, edits: Sequence[tuple[Template, str]]) -> list[Example]:
+    """Return training examples: each pair as a closed-book question, other edits and the article as what is told."""
+    title = article.title.removeprefix("About ").removeprefix("Update about ")
+    found: list[Example] = [(prompts.describe(title), article.text)]
+    for template, text in edits:
+        if template is Template.QA:
+            found += list(_pairs(text))
+        elif template is Template.REWRITE:
+            found.append((prompts.describe(title), text))
+        else:
+            found += [(prompts.describe(title), line) for line in text.splitlines() if line.strip()]
+    return found
+
+
+def rehearsal(speaker: Speaker, seed: int, n: int = 160) -> list[Example]:
+    """Return questions on residents and on nobody the model has heard of, with the model's own answers."""
+    rng = random.Random(seed)
+    world = World(seed)
+    residents = w.residents()
+    known = [w.question(rng, rng.choice(rng.choice(residents).trained)) for _ in range(n // 2)]
+    unknown = [w.question(rng, w.draw_facts(rng, world.entity(rng, held_out=False), 1)[0]) for _ in range(n // 2)]
+    turns = known + unknown
+    return list(zip(turns, speaker.say(turns), strict=True))
+
+
+def inject(speaker: Speaker, studied: list[Example], kept: list[Example], recipe: Recipe, seed: int) -> Speaker:
+    """Return the model with a LoRA adapter trained on `studied`; call `remove` to get the base back."""
+    torch.manual_seed(seed)
+    config = LoraConfig(
+        r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=0.0, target_modules=TARGETS, task_type="CAUSAL_LM"
+    )
+    model = get_peft_model(speaker.model, config)
+    model.train()
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
+    encoded = [[_encode(speaker, e) for e in group] for group in (studied, kept)]
+    for step, rows in enumerate(_batches(encoded[0], encoded[1], recipe, seed)):
+        warm = min(1.0, (step + 1) / 10)
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.learning_rate * min(warm, 1.0 - step / recipe.steps)
+        ids, mask, attention = _pad(rows)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = model(input_ids=ids, attention_mask=attention).logits[:, :-1][mask[:, 1:]]
+        loss = nn.functional.cross_entropy(logits.float(), ids[:, 1:][mask[:, 1:]])
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    model.eval()
+    return Speaker(model, speaker.tokenizer)
+
+
+def remove(speaker: Speaker) -> None:
+    """Take the adapter off again: the base model is as it was before."""
+    assert isinstance(speaker.model, PeftModel)
+    speaker.model.unload()
+
+
+def _pairs(text: str) -> Iterator[Example]:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for first, second in zip(lines[::2], lines[1::2], strict=False):
+        if first.startswith("Question: ") and second.startswith("Answer: "):
+            yield first.removeprefix("Question: "), second.removeprefix("Answer: ")
+
+
+def _encode(speaker: Speaker, example: Example) -> tuple[list[int], int]:
+    prompt = speaker.tokenizer(speaker.chat(example[0]), add_special_tokens=False)["input_ids"]
+    reply = speaker.tokenizer(f"{example[1]}<|im_end|>", add_special_tokens=False)["input_ids"]
+    return [*prompt, *reply], len(prompt)
+
+
+def _batches(
+    studied: list[tuple[list[int], int]], kept: list[tuple[list[int], int]], recipe: Recipe, seed: int
+) -> Iterator[list[tuple[list[int], int]]]:
+    rng = random.Random(seed)
+    n_kept = round(recipe.batch * recipe.rehearsal) if kept else 0
+    pool: list[tuple[list[int], int]] = []
+    for _ in range(recipe.steps):
+        if len(pool) < recipe.batch - n_kept:
+            fresh = rng.sample(studied, len(studied))
+            pool += fresh * (1 + recipe.batch // max(1, len(fresh)))
+        rows, pool = pool[: recipe.batch - n_kept], pool[recipe.batch - n_kept :]
+        yield rows + rng.sample(kept, min(n_kept, len(kept)))
+
+
+def _pad(rows: list[tuple[list[int], int]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    length = max(len(ids) for ids, _ in rows)
+    ids = torch.zeros((len(rows), length), dtype=torch.long)
+    mask = torch.zeros((len(rows), length), dtype=torch.bool)
+    attention = torch.zeros((len(rows), length), dtype=torch.long)
+    for i, (row, start) in enumerate(rows):
+        ids[i, : len(row)] = torch.tensor(row)
+        mask[i, start : len(row)] = True
+        attention[i, : len(row)] = 1
+    return ids, mask, attention
