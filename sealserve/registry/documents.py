@@ -25,58 +25,69 @@ _FULL_RETRY_SECONDS = 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offered:
-    """A document that somebody offers, checked, with its digest; its contents are stored already."""
+    """A document that somebody offers; `raw` is what could not be read of a quarantined one."""
 
     title: str
+    text: str
     source: str
     media_type: str
-    digest: str
-    contents: str  # artifact digest
-    size_bytes: int
     state: DocumentState
     reason: str
+    raw: bytes | None
 
+    @property
+    def data(self) -> bytes:
+        """What is stored of it."""
+        return self.text.encode() if self.raw is None else self.raw
 
-def check_offer(*, title: str, text: str, source: str, media_type: str, state: DocumentState) -> None:
-    """Return if a document may be offered so. Raises: InvalidArgument."""
-    for field, value in (("title", title), ("source", source), ("media_type", media_type)):
-        if len(value) > MAX_LABEL_LENGTH or not value.isprintable():
-            raise InvalidArgument(f"{field} must be at most {MAX_LABEL_LENGTH} printable characters", field=field)
-    if state not in (DocumentState.ADMITTED, DocumentState.QUARANTINED):
-        raise InvalidArgument(f"a new document is admitted or quarantined, not {state}", field="state")
-    if state is DocumentState.ADMITTED and not text.strip():
-        raise InvalidArgument("the document has no text", field="text")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidArgument("the document's text is not valid Unicode", field="text") from error
+    @property
+    def digest(self) -> str:
+        """Its identity: unchanged by Unicode form, line ends and outer or trailing whitespace.
 
+        That of bytes which could not be read is their own digest; that of no text at all is its source's.
+        """
+        if self.raw is not None:
+            return hashlib.sha256(self.raw).hexdigest()
+        lines = unicodedata.normalize("NFC", self.text).splitlines()
+        body = "\n".join(line.rstrip() for line in lines).strip() or self.source
+        title = unicodedata.normalize("NFC", self.title).strip()
+        return hashlib.sha256(f"{title}\0{body}".encode()).hexdigest()
 
-def digest(*, title: str, text: str, raw: bytes | None = None) -> str:
-    """Return the identity of a document: unchanged by Unicode form, line ends and outer or trailing whitespace.
-
-    That of bytes which could not be read (`raw`) is their own digest.
-    """
-    if raw is not None:
-        return hashlib.sha256(raw).hexdigest()
-    lines = unicodedata.normalize("NFC", text).splitlines()
-    body = "\n".join(line.rstrip() for line in lines).strip()
-    head = unicodedata.normalize("NFC", title).strip()
-    return hashlib.sha256(f"{head}\0{body}".encode()).hexdigest()
+    def require_acceptable(self) -> None:
+        """Return if it may be kept. Raises: InvalidArgument."""
+        for field in ("title", "source", "media_type"):
+            value = getattr(self, field)
+            if len(value) > MAX_LABEL_LENGTH or not value.isprintable():
+                raise InvalidArgument(f"{field} must be at most {MAX_LABEL_LENGTH} printable characters", field=field)
+        if self.state not in (DocumentState.ADMITTED, DocumentState.QUARANTINED):
+            raise InvalidArgument(f"a new document is admitted or quarantined, not {self.state}", field="state")
+        if self.state is DocumentState.ADMITTED and not self.text.strip():
+            raise InvalidArgument("the document has no text", field="text")
+        try:
+            self.text.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidArgument("the document's text is not valid Unicode", field="text") from error
 
 
 def add(
-    tx: Transaction, tenant: str, *, offered: Offered, actor: str, readmit: bool, max_documents: int | None
+    tx: Transaction,
+    tenant: str,
+    *,
+    offered: Offered,
+    contents: str,
+    actor: str,
+    readmit: bool,
+    max_documents: int | None,
 ) -> tuple[Document, bool]:
-    """Keep the document, or move the one that is there back to ADMITTED if that is allowed and asked for.
+    """Keep the document, whose bytes are the artifact `contents`; return it and whether anything changed.
 
-    Return it and whether anything changed. Raises: NotFound (tenant), QuotaExceeded.
+    One that is there already may move back to ADMITTED, if `readmit`. Raises: NotFound (tenant), QuotaExceeded.
     """
     tenants.get(tx, tenant)
     name = offered.digest[:16]
     present = tx.row(_one(tenant, name))
     if present is not None:
-        return _offered_again(tx, _record(present), offered=offered, actor=actor, readmit=readmit)
+        return _offered_again(tx, _record(present), offered=offered, contents=contents, actor=actor, readmit=readmit)
     _check_room(tx, tenant, max_documents=max_documents)
     tx.insert(
         documents,
@@ -85,11 +96,11 @@ def add(
                 "tenant": tenant,
                 "document": name,
                 "digest": offered.digest,
-                "contents": offered.contents,
+                "contents": contents,
                 "title": offered.title,
                 "source": offered.source,
                 "media_type": offered.media_type,
-                "size_bytes": offered.size_bytes,
+                "size_bytes": len(offered.data),
                 "state": offered.state,
                 "reason": offered.reason,
                 "created_at": tx.now,
@@ -103,7 +114,7 @@ def add(
         actor=actor,
         tenant=tenant,
         subject=resource(tenant, name),
-        details={"digest": offered.digest, "size_bytes": offered.size_bytes},
+        details={"digest": offered.digest, "size_bytes": len(offered.data)},
     )
     return get(tx, tenant, name), True
 
@@ -178,7 +189,7 @@ def resource(tenant: str, document: str) -> str:
 
 
 def _offered_again(
-    tx: Transaction, present: Document, *, offered: Offered, actor: str, readmit: bool
+    tx: Transaction, present: Document, *, offered: Offered, contents: str, actor: str, readmit: bool
 ) -> tuple[Document, bool]:
     is_wanted = readmit and offered.state is DocumentState.ADMITTED and present.state in lifecycle.READMISSIBLE
     if not is_wanted:
@@ -186,7 +197,7 @@ def _offered_again(
     tx.run(
         update(documents)
         .where(documents.c.tenant == present.tenant, documents.c.document == present.document)
-        .values(contents=offered.contents)
+        .values(contents=contents)
     )
     move(tx, present.tenant, [present.document], to=DocumentState.ADMITTED, reason=offered.reason)
     audit.append(

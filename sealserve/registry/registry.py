@@ -39,7 +39,6 @@ class Registry:
     """All that is known, in one database and one artifact store (`artifacts`). Safe to use from many threads."""
 
     def __init__(self, database: Database, artifacts: ArtifactStore) -> None:
-        """Use `database`, migrated already, and `artifacts`; `open` makes both."""
         self._database = database
         self.artifacts = artifacts
 
@@ -97,21 +96,22 @@ class Registry:
         that offers everything it has again and again). `raw` is what could not be read of a quarantined one.
         Raises: NotFound (tenant), InvalidArgument, QuotaExceeded (`max_documents` held already).
         """
-        documents.check_offer(title=title, text=text, source=source, media_type=media_type, state=state)
-        self.tenant(tenant)
-        data = text.encode() if raw is None else raw
         offered = documents.Offered(
-            title=title,
-            source=source,
-            media_type=media_type,
-            state=state,
-            reason=reason,
-            size_bytes=len(data),
-            digest=documents.digest(title=title, text=text, raw=raw),
-            contents=self.artifacts.put_bytes(data),
+            title=title, text=text, source=source, media_type=media_type, state=state, reason=reason, raw=raw
         )
+        offered.require_acceptable()
+        self.tenant(tenant)
+        contents = self.artifacts.put_bytes(offered.data)
         with self._database.write() as tx:
-            kept = documents.add(tx, tenant, offered=offered, actor=actor, readmit=readmit, max_documents=max_documents)
+            kept = documents.add(
+                tx,
+                tenant,
+                offered=offered,
+                contents=contents,
+                actor=actor,
+                readmit=readmit,
+                max_documents=max_documents,
+            )
             fault.point("registry.add_document.before_commit")
         fault.point("registry.add_document.after_commit")
         return kept
