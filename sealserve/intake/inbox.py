@@ -1,0 +1,160 @@
+"""The one door for documents: bytes in, a kept document out, admitted or quarantined with its reason.
+
+Every source (RPC, directory) goes through `receive`. Knows nothing of transports or of learning.
+"""
+
+from typing import NoReturn
+
+import structlog
+
+from sealserve.config import IntakeSettings
+from sealserve.errors import InvalidArgument
+from sealserve.intake.media import Defect, Unreadable
+from sealserve.intake.parse import DEFAULT_LIMITS, Limits, parse
+from sealserve.intake.screen import clean_title, screen
+from sealserve.records import Document, DocumentState
+from sealserve.registry.registry import Registry
+from sealserve.telemetry import Telemetry
+from sealserve.telemetry.names import Attribute, Span
+
+_LOG = structlog.get_logger(__name__)
+_MAX_MEDIA_TYPE_CHARACTERS = 120
+
+
+class Inbox:
+    """Receives documents for every tenant. Safe to use from many threads; blocking."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        settings: IntakeSettings,
+        *,
+        telemetry: Telemetry | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self._registry = registry
+        self._settings = settings
+        self._telemetry = telemetry or Telemetry.off()
+        self._limits = limits
+
+    @property
+    def max_document_bytes(self) -> int:
+        """The largest content that `receive` takes."""
+        return self._settings.max_document_bytes
+
+    def receive(
+        self,
+        tenant: str,
+        content: bytes,
+        *,
+        media_type: str,
+        title: str = "",
+        source: str = "rpc",
+        actor: str,
+        readmit: bool = True,
+    ) -> tuple[Document, bool]:
+        """Keep the document; return it, and False if the same contents were there already.
+
+        ADMITTED with its text when it can be read and passes the screen; else QUARANTINED with its bytes and a
+        reason. Without `title` the document's own title is taken, else its first line. `readmit` False leaves
+        a document alone that was set aside or withdrawn.
+        Raises: NotFound (tenant), InvalidArgument (empty, too large, bad label), QuotaExceeded, StorageFailed.
+        """
+        with self._telemetry.span(Span.RECEIVE, {Attribute.TENANT: tenant}) as span:
+            self._registry.tenant(tenant)
+            self._check_size(content)
+            document, is_new = self._keep(
+                tenant, content, media_type=media_type, title=title, source=source, actor=actor, readmit=readmit
+            )
+            span.set_attribute(Attribute.DOCUMENT.value, document.document)
+            span.set_attribute(Attribute.DOCUMENT_STATE.value, document.state.value)
+            self._tell(document, is_new=is_new)
+        return document, is_new
+
+    def note_too_large(
+        self, tenant: str, *, size_bytes: int, media_type: str, title: str, source: str, actor: str
+    ) -> tuple[Document, bool]:
+        """Keep a QUARANTINED row for a file too large to be read; its bytes stay where they are, not here.
+
+        Raises: NotFound (tenant), InvalidArgument (bad label), QuotaExceeded, StorageFailed.
+        """
+        limit = self.max_document_bytes
+        why = Unreadable(defect=Defect.TOO_LARGE, advice=f"{size_bytes} bytes are above the limit of {limit}; split it")
+        document, is_new = self._registry.add_document(
+            tenant,
+            title=clean_title(title),
+            text=f"{source}: {size_bytes} bytes, not kept",
+            source=source,
+            media_type=media_type,
+            state=DocumentState.QUARANTINED,
+            reason=str(why),
+            actor=actor,
+            readmit=False,
+            max_documents=self._settings.max_documents_per_tenant,
+        )
+        self._tell(document, is_new=is_new)
+        return document, is_new
+
+    def _check_size(self, content: bytes) -> None:
+        if not content:
+            _refuse("the document is empty; send its text", reason="EMPTY")
+        if len(content) > self.max_document_bytes:
+            size, limit = len(content), self.max_document_bytes
+            _refuse(f"the document has {size} bytes, above the limit of {limit}; split it", reason="TOO_LARGE")
+
+    def _keep(
+        self, tenant: str, content: bytes, *, media_type: str, title: str, source: str, actor: str, readmit: bool
+    ) -> tuple[Document, bool]:
+        found = self._read(content, media_type=media_type, title=title)
+        unreadable = found if isinstance(found, Unreadable) else None
+        named, text = (clean_title(title), "") if isinstance(found, Unreadable) else found
+        return self._registry.add_document(
+            tenant,
+            title=named,
+            text=text,
+            source=source,
+            media_type=_printable(media_type),
+            state=DocumentState.QUARANTINED if unreadable else DocumentState.ADMITTED,
+            reason=str(unreadable) if unreadable else "",
+            actor=actor,
+            raw=content if unreadable else None,
+            readmit=readmit,
+            max_documents=self._settings.max_documents_per_tenant,
+        )
+
+    def _read(self, content: bytes, *, media_type: str, title: str) -> tuple[str, str] | Unreadable:
+        """Return title and text, or why there is none."""
+        parsed = parse(content, media_type=media_type, limits=self._limits)
+        if isinstance(parsed, Unreadable):
+            return parsed
+        screened = screen(parsed.text, max_bytes=self.max_document_bytes)
+        if isinstance(screened, Unreadable):
+            return screened
+        return clean_title(title) or clean_title(parsed.title) or _first_line(screened.text), screened.text
+
+    def _tell(self, document: Document, *, is_new: bool) -> None:
+        defect = document.reason.split(":")[0] if document.state is DocumentState.QUARANTINED else ""
+        if is_new:
+            self._telemetry.metrics.document_received(document.state, reason=defect)
+        _LOG.info(
+            "document received",
+            tenant=document.tenant,
+            document=document.document,
+            state=document.state.value,
+            defect=defect,
+            source=document.source,
+            is_new=is_new,
+        )
+
+
+def _refuse(message: str, *, reason: str) -> NoReturn:
+    raise InvalidArgument(message, field="content", reason=reason)
+
+
+def _first_line(text: str) -> str:
+    return next((line for line in map(clean_title, text.split("\n")) if line), "")
+
+
+def _printable(media_type: str) -> str:
+    shown = "".join(character for character in media_type if character.isprintable())
+    return shown[:_MAX_MEDIA_TYPE_CHARACTERS]

@@ -1,0 +1,136 @@
+"""The one door: what is sent is kept, admitted or quarantined, on a real registry."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from sealserve.config import IntakeSettings
+from sealserve.errors import InvalidArgument, NotFound, QuotaExceeded
+from sealserve.intake.inbox import Inbox
+from sealserve.records import Document, DocumentState
+from sealserve.registry.registry import Registry
+from tests.intake.samples import SENTENCE, pdf
+
+SETTINGS = IntakeSettings(max_document_bytes=2000, max_documents_per_tenant=5)
+QUARANTINED = DocumentState.QUARANTINED
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Registry]:
+    registry = Registry.open(f"sqlite:///{tmp_path / 'registry.db'}", tmp_path / "artifacts")
+    registry.create_tenant("acme", actor="test")
+    yield registry
+    registry.close()
+
+
+@pytest.fixture
+def inbox(registry: Registry) -> Inbox:
+    return Inbox(registry, SETTINGS)
+
+
+def _send(inbox: Inbox, content: bytes, *, media_type: str = "text/plain", title: str = "") -> tuple[Document, bool]:
+    return inbox.receive("acme", content, media_type=media_type, title=title, actor="test")
+
+
+def _held(registry: Registry) -> int:
+    return len(registry.documents("acme").items)
+
+
+def test_a_document_is_admitted_with_its_text_normalised(registry: Registry, inbox: Inbox) -> None:
+    document, is_new = _send(inbox, b"\xef\xbb\xbfReturn policy\r\nLa\xe2\x80\x8bmps go back.")
+    assert (document.state, document.title, document.source, is_new) == (
+        DocumentState.ADMITTED, "Return policy", "rpc", True,
+    )  # fmt: skip
+    assert registry.document_text("acme", document.document) == "Return policy\nLamps go back."
+
+
+def test_the_title_given_wins_over_the_documents_own(inbox: Inbox) -> None:
+    markdown = b"# Own title\nText"
+    assert _send(inbox, markdown, media_type="text/markdown", title=" Given\ntitle ")[0].title == "Given title"
+    assert _send(inbox, markdown, media_type="text/markdown")[0].title == "Own title"
+
+
+def test_the_same_document_again_is_the_same_document(registry: Registry, inbox: Inbox) -> None:
+    first, is_new = _send(inbox, b"Lamps go back.\n")
+    again, is_new_again = _send(inbox, b"Lamps go back.  \r\n\r\n")
+    assert (is_new, is_new_again) == (True, False)
+    assert again == first
+    assert _held(registry) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type", "defect"),
+    [
+        (bytes(range(256)), "text/plain", "BINARY"),
+        ("Größe".encode("latin-1"), "text/plain", "ENCODING"),
+        (b"words", "application/\x00msword", "UNKNOWN_MEDIA_TYPE"),
+        (b"%PDF-1.4 rubbish", "application/pdf", "BROKEN"),
+        ("words\U000e0041".encode(), "text/plain", "HIDDEN_TEXT"),
+        (b" \n \n", "text/plain", "NO_TEXT"),
+        ("\u0958".encode() * 600, "text/plain", "TOO_LONG"),
+    ],
+)
+def test_what_cannot_be_learned_is_kept_with_its_bytes_and_a_reason(
+    registry: Registry, inbox: Inbox, content: bytes, media_type: str, defect: str
+) -> None:
+    document, is_new = _send(inbox, content, media_type=media_type, title="odd")
+    assert (document.state, is_new, document.title) == (QUARANTINED, True, "odd")
+    word, advice = document.reason.split(": ", 1)
+    assert (word, bool(advice)) == (defect, True)
+    assert registry.artifacts.get_bytes(document.digest) == content
+    assert registry.tenants_with_admitted_documents() == ()
+
+
+def test_two_quarantined_documents_are_two_documents(registry: Registry, inbox: Inbox) -> None:
+    first, _ = _send(inbox, b"\x00one")
+    second, _ = _send(inbox, b"\x00two")
+    again, is_new = _send(inbox, b"\x00one")
+    assert (again.document, is_new, _held(registry)) == (first.document, False, 2)
+    assert second.document != first.document
+
+
+@pytest.mark.parametrize(
+    ("content", "reason", "says"),
+    [(b"", "EMPTY", "empty"), (b"x" * 2001, "TOO_LARGE", "2000"), (b"x" * 100_000_000, "TOO_LARGE", "100000000")],
+    ids=["empty", "a byte too many", "a hundred megabytes"],
+)
+def test_an_empty_or_huge_document_is_refused_and_nothing_is_kept(
+    registry: Registry, inbox: Inbox, content: bytes, reason: str, says: str
+) -> None:
+    before = registry.audit_rows()
+    with pytest.raises(InvalidArgument, match=says) as caught:
+        _send(inbox, content)
+    assert (caught.value.field, caught.value.reason) == ("content", reason)
+    assert registry.audit_rows() == before
+
+
+def test_a_document_of_exactly_the_limit_is_taken(inbox: Inbox) -> None:
+    assert _send(inbox, b"x" * 2000)[0].state is DocumentState.ADMITTED
+
+
+def test_an_unknown_tenant_is_refused_before_anything_is_read(inbox: Inbox) -> None:
+    with pytest.raises(NotFound):
+        inbox.receive("nobody", b"", media_type="text/plain", actor="test")
+
+
+def test_a_tenants_quota_holds_for_quarantined_documents_too(registry: Registry, inbox: Inbox) -> None:
+    for number in range(5):
+        _send(inbox, b"\x00%d" % number)
+    with pytest.raises(QuotaExceeded):
+        _send(inbox, b"one more")
+    assert _held(registry) == 5
+
+
+def test_a_pdf_and_its_text_travel_one_path(registry: Registry, inbox: Inbox) -> None:
+    document, _ = _send(inbox, pdf(title="Policy"), media_type="application/pdf")
+    assert (document.title, document.media_type) == ("Policy", "application/pdf")
+    assert registry.document_text("acme", document.document) == SENTENCE
+
+
+def test_nothing_that_was_written_reaches_the_log(inbox: Inbox) -> None:
+    with capture_logs() as lines:
+        _send(inbox, b"very secret words", title="secret title")
+    assert [line["event"] for line in lines] == ["document received"]
+    assert "secret" not in str(lines)

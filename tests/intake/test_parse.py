@@ -1,0 +1,137 @@
+"""Bytes to text and title, for good and hostile files of every format."""
+
+import pytest
+
+from sealserve.intake.media import Defect, Unreadable
+from sealserve.intake.parse import DEFAULT_LIMITS, Limits, Parsed, parse
+from tests.intake.samples import SENTENCE, blank_pdf, page, pdf
+
+
+def _parsed(content: bytes, media_type: str) -> Parsed:
+    found = parse(content, media_type=media_type)
+    assert isinstance(found, Parsed), found
+    return found
+
+
+def _defect(content: bytes, media_type: str, limits: Limits = DEFAULT_LIMITS) -> Defect:
+    found = parse(content, media_type=media_type, limits=limits)
+    assert isinstance(found, Unreadable), found
+    assert found.advice
+    return found.defect
+
+
+def test_plain_text_is_taken_as_it_is() -> None:
+    assert _parsed("Größe 3\r\nrot\r".encode(), "text/plain") == Parsed(title="", text="Größe 3\nrot\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "body"),
+    [
+        ("---\ntitle: 'Return policy'\ntags: [a]\n---\n# Other\nText", "Return policy", "# Other\nText"),
+        ("Intro\n\n## Return policy ##\nText", "Return policy", "Intro\n\n## Return policy ##\nText"),
+        ("Return policy\n=====\nText", "Return policy", "Return policy\n=====\nText"),
+        ("---\nno end\nText", "", "---\nno end\nText"),
+        ("Text only", "", "Text only"),
+    ],
+)
+def test_markdown_names_itself_by_front_matter_or_first_heading(text: str, title: str, body: str) -> None:
+    assert _parsed(text.encode(), "text/markdown") == Parsed(title=title, text=body)
+
+
+def test_html_gives_its_title_and_main_text() -> None:
+    found = _parsed(page(f"<nav>Home</nav><h1>Returns</h1><p>{SENTENCE}</p>", title=" Our \n shop "), "text/html")
+    assert found.title == "Our shop"
+    assert SENTENCE in found.text
+    assert "Home" not in found.text
+
+
+def test_html_that_a_reader_cannot_see_is_left_out() -> None:
+    hidden = (
+        "<p style='DISPLAY : none'>secret one</p><p hidden>secret two</p>"
+        "<div aria-hidden=true><p>secret three</p></div>"
+        "<script>secret four</script><!-- secret five --><span style='font-size:0px'>secret six</span>"
+        "<p style='opacity:0.0'>secret seven</p><template><p>secret eight</p></template>"
+        "<noscript>secret nine</noscript>"
+    )
+    text = _parsed(page(f"<p>{SENTENCE}</p>{hidden}<p style='opacity:0.5'>End here.</p>"), "text/html").text
+    assert text.split("\n") == [SENTENCE, "End here."]
+
+
+def test_html_without_an_article_gives_all_its_text() -> None:
+    found = _parsed(b"<aside>Red <ul><li>3 <b>kg</b></ul></aside>", "text/html")
+    assert found.text == "Red\n3 kg"
+
+
+def test_html_says_its_own_encoding() -> None:
+    body = b"<body><p>Gr\xf6\xdfe</p></body>"
+    assert "Größe" in _parsed(b"<meta charset='iso-8859-1'>" + body, "text/html").text
+    assert "Größe" in _parsed(body, "text/html; charset=ISO-8859-1").text
+    assert _defect(body, "text/html") is Defect.ENCODING
+
+
+def test_pdf_gives_its_title_and_text_layer() -> None:
+    found = _parsed(pdf(title="Return policy"), "application/pdf")
+    assert (found.title, found.text) == ("Return policy", SENTENCE)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_is_believed(encoding: str) -> None:
+    assert _parsed("Größe".encode(encoding), "text/plain").text == "Größe"
+
+
+def test_a_declared_charset_is_believed() -> None:
+    assert _parsed("Größe".encode("latin-1"), 'text/plain; charset="latin1"').text == "Größe"
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type", "defect"),
+    [
+        ("Größe".encode("latin-1"), "text/plain", Defect.ENCODING),
+        ("Größe".encode("utf-16")[:-1], "text/plain", Defect.ENCODING),
+        (b"words", "text/plain; charset=idna", Defect.ENCODING),
+        (b"words", "text/plain; charset=klingon", Defect.ENCODING),
+        (b"6869", "text/plain; charset=hex", Defect.ENCODING),
+        (bytes(range(256)) * 8, "text/plain", Defect.BINARY),
+        (b"\x01\x02\x03 abc", "text/markdown", Defect.BINARY),
+        (b"\x89PNG\r\n\x1a\n0000", "text/plain", Defect.MISMATCH),
+        (pdf(), "text/plain", Defect.MISMATCH),
+        (b"PK\x03\x04rest", "text/html", Defect.MISMATCH),
+        (b"just words", "application/pdf", Defect.MISMATCH),
+        (b"words", "application/msword", Defect.UNKNOWN_MEDIA_TYPE),
+        (b"words", "", Defect.UNKNOWN_MEDIA_TYPE),
+        (b"words", "\x00\xff;;=;charset", Defect.UNKNOWN_MEDIA_TYPE),
+    ],
+)
+def test_what_is_no_text_is_named_without_starting_a_parser(content: bytes, media_type: str, defect: Defect) -> None:
+    assert _defect(content, media_type) is defect
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type", "defect"),
+    [
+        (b"%PDF-1.4 rubbish", "application/pdf", Defect.BROKEN),
+        (pdf()[:200], "application/pdf", Defect.BROKEN),
+        (pdf(password="s3cret"), "application/pdf", Defect.ENCRYPTED),
+        (blank_pdf(), "application/pdf", Defect.NO_TEXT),
+        (b"<!-- nothing -->", "text/html", Defect.NO_TEXT),
+    ],
+)
+def test_a_damaged_or_locked_file_says_what_to_do(content: bytes, media_type: str, defect: Defect) -> None:
+    assert _defect(content, media_type) is defect
+
+
+def test_a_page_that_expands_beyond_measure_is_refused() -> None:
+    rows = b"<p>" + b"word " * 20_000
+    assert _defect(rows, "text/html", Limits(max_text_bytes=50_000)) is Defect.TOO_LONG
+
+
+@pytest.mark.parametrize(
+    "limits", [Limits(wall_seconds=0.05), Limits(memory_bytes=2**25)], ids=["out of time", "out of memory"]
+)
+def test_a_file_that_costs_too_much_ends_its_child_and_nothing_else(limits: Limits) -> None:
+    assert _defect(b"<div>" * 100_000, "text/html", limits) is Defect.TOO_COSTLY
+
+
+def test_a_page_nested_without_end_is_survived() -> None:
+    found = parse(b"<div>" * 200_000 + b"<p>word", media_type="text/html")
+    assert isinstance(found, Parsed | Unreadable)
