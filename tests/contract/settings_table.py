@@ -30,7 +30,8 @@ def readme_with_table(readme: str) -> str:
 def _row(key: str, field: FieldInfo) -> str:
     default = field.default if field.default is not PydanticUndefined else field.get_default(call_default_factory=True)
     shown = "unset" if default in (None, "") else f"`{default}`"
-    return f"| `{key}` | {shown} | {(field.description or '').replace('|', ' or ')} |"
+    words = (field.description or "").replace("|", " or ").replace("<", "&lt;")
+    return f"| `{key}` | {shown} | {words} |"
 
 
 if __name__ == "__main__":

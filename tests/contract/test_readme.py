@@ -1,0 +1,82 @@
+"""README.md tells the truth: its commands exist with the options shown, its scripts run, its Python compiles."""
+
+import importlib
+import re
+import shlex
+from collections.abc import Iterator
+
+import click
+import pytest
+import typer
+
+from sealserve.cli import app
+from tests.contract.tree import ROOT
+
+TEXTS = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", ROOT / "ops/runbook.md")}
+README = TEXTS["README.md"]
+
+
+def _command_lines() -> list[str]:
+    lines = [line for text in TEXTS.values() for block in _blocks(text, "console") for line in block.splitlines()]
+    return sorted(
+        {line.removeprefix("$ ").strip() for line in lines if re.match(r"(\$ )?(\.venv/bin/)?sealserve ", line)}
+    )
+
+
+@pytest.mark.parametrize("line", _command_lines())
+def test_command_shown_exists_with_its_arguments(line: str) -> None:
+    words = shlex.split(line, comments=True)[1:]
+    command, rest = _resolve(words)
+    assert not isinstance(command, click.Group), f"{line}: needs a subcommand"
+    left = command.make_parser(click.Context(command)).parse_args(list(rest))[1]
+    assert left == [], f"{line}: does not take {left}"
+
+
+@pytest.mark.parametrize("words", re.findall(r"`sealserve ([a-z -]+)`(?:, `|[^`])", README))
+def test_command_named_in_the_text_exists(words: str) -> None:
+    assert _resolve(words.split())[1] == []
+
+
+def test_every_command_is_named_in_readme() -> None:
+    top = typer.main.get_command(app)
+    assert isinstance(top, click.Group)
+    assert [name for name in top.commands if f"`sealserve {name}" not in README] == []
+
+
+def test_scripts_shown_exist() -> None:
+    shown = {word for text in TEXTS.values() for word in re.findall(r"(?<![\w/])ops/[\w./-]*\w", text)}
+    assert shown
+    assert sorted(path for path in shown if not (ROOT / path).exists()) == []
+
+
+def test_it_opens_with_the_two_commands() -> None:
+    first = next(_blocks(README, "console"))
+    assert [line.split()[0] for line in first.splitlines()] == ["ops/demo", "ops/test"]
+
+
+def test_python_shown_compiles_and_its_imports_resolve() -> None:
+    blocks = list(_blocks(README, "python"))
+    assert blocks
+    for block in blocks:
+        compile(block, "README.md", "exec")
+        for module, names in re.findall(r"(?m)^from ([\w.]+) import (.+)$", block):
+            assert all(hasattr(importlib.import_module(module), name.strip()) for name in names.split(","))
+
+
+def test_checks_named_beside_a_promise_exist() -> None:
+    named = re.findall(r"`(tests/\w+)`", README)
+    assert named
+    assert [path for path in named if not list((ROOT / path).glob("test_*.py"))] == []
+
+
+def _blocks(text: str, language: str) -> Iterator[str]:
+    return iter(re.findall(rf"(?ms)^```{language}\n(.*?)^```$", text))
+
+
+def _resolve(words: list[str]) -> tuple[click.Command, list[str]]:
+    command: click.Command = typer.main.get_command(app)
+    rest = list(words)
+    while isinstance(command, click.Group) and rest:
+        assert rest[0] in command.commands, f"no command: sealserve {' '.join(words)}"
+        command = command.commands[rest.pop(0)]
+    return command, rest
