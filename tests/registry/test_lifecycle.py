@@ -1,0 +1,57 @@
+"""The tables of allowed moves, by rule rather than by example."""
+
+from itertools import product
+
+import pytest
+
+from sealserve.errors import FailedPrecondition
+from sealserve.records import STEPS, CycleState, DocumentState, Step, VersionState
+from sealserve.registry import lifecycle
+
+
+def test_every_state_has_its_row() -> None:
+    assert set(lifecycle.DOCUMENT_MOVES) == set(DocumentState)
+    assert set(lifecycle.CYCLE_MOVES) == set(CycleState)
+    assert set(lifecycle.VERSION_MOVES) == set(VersionState)
+
+
+@pytest.mark.parametrize(("current", "target"), [*product(DocumentState, DocumentState)])
+def test_document_moves_only_where_the_table_says(current: DocumentState, target: DocumentState) -> None:
+    if target in lifecycle.DOCUMENT_MOVES[current]:
+        lifecycle.require_document_move(current, target)
+        assert current != target
+    else:
+        with pytest.raises(FailedPrecondition, match=f"{current} cannot become {target}"):
+            lifecycle.require_document_move(current, target)
+
+
+def test_withdrawn_document_is_learned_again_only_by_being_admitted_or_by_a_version_that_holds_it() -> None:
+    allowed = lifecycle.DOCUMENT_MOVES[DocumentState.WITHDRAWN]
+    assert allowed == {DocumentState.ADMITTED, DocumentState.LEARNED}
+
+
+def test_quarantined_document_never_reaches_a_cycle_directly() -> None:
+    assert lifecycle.DOCUMENT_MOVES[DocumentState.QUARANTINED] == {DocumentState.ADMITTED}
+
+
+def test_ended_cycle_never_moves_again() -> None:
+    for state in set(CycleState) - set(lifecycle.OPEN_CYCLES):
+        with pytest.raises(FailedPrecondition, match="it is final"):
+            lifecycle.require_cycle_move(state, CycleState.RUNNING)
+
+
+def test_quarantined_version_stays_so() -> None:
+    lifecycle.require_version_move(VersionState.READY, VersionState.QUARANTINED)
+    with pytest.raises(FailedPrecondition):
+        lifecycle.require_version_move(VersionState.QUARANTINED, VersionState.READY)
+
+
+@pytest.mark.parametrize("last", [None, *STEPS])
+@pytest.mark.parametrize("step", STEPS)
+def test_steps_only_go_forwards(last: Step | None, step: Step) -> None:
+    if last is None or STEPS.index(step) > STEPS.index(last):
+        lifecycle.require_next_step(last, step)
+        assert step != last
+    else:
+        with pytest.raises(FailedPrecondition):
+            lifecycle.require_next_step(last, step)
