@@ -4,10 +4,11 @@ import importlib
 import re
 import shlex
 from collections.abc import Iterator
+from typing import Any
 
-import click
 import pytest
 import typer
+from typer.core import TyperGroup, TyperOption
 
 from sealserve.cli import app
 from tests.contract.tree import ROOT
@@ -27,9 +28,18 @@ def _command_lines() -> list[str]:
 def test_command_shown_exists_with_its_arguments(line: str) -> None:
     words = shlex.split(line, comments=True)[1:]
     command, rest = _resolve(words)
-    assert not isinstance(command, click.Group), f"{line}: needs a subcommand"
-    left = command.make_parser(click.Context(command)).parse_args(list(rest))[1]
-    assert left == [], f"{line}: does not take {left}"
+    assert not isinstance(command, TyperGroup), f"{line}: needs a subcommand"
+    options = {name: p for p in command.params if isinstance(p, TyperOption) for name in (*p.opts, *p.secondary_opts)}
+    arguments = [p for p in command.params if not isinstance(p, TyperOption)]
+    while rest:
+        word = rest.pop(0)
+        if word.startswith("-"):
+            assert word in options, f"{line}: no option {word}"
+            del rest[: 0 if options[word].is_flag else 1]
+        else:
+            assert arguments, f"{line}: does not take {word}"
+            del arguments[: 1 if arguments[0].nargs == 1 else 0]
+    assert [p.name for p in arguments if p.required and p.nargs == 1] == []
 
 
 @pytest.mark.parametrize("words", re.findall(r"`sealserve ([a-z -]+)`(?:, `|[^`])", README))
@@ -39,7 +49,7 @@ def test_command_named_in_the_text_exists(words: str) -> None:
 
 def test_every_command_is_named_in_readme() -> None:
     top = typer.main.get_command(app)
-    assert isinstance(top, click.Group)
+    assert isinstance(top, TyperGroup)
     assert [name for name in top.commands if f"`sealserve {name}" not in README] == []
 
 
@@ -73,10 +83,10 @@ def _blocks(text: str, language: str) -> Iterator[str]:
     return iter(re.findall(rf"(?ms)^```{language}\n(.*?)^```$", text))
 
 
-def _resolve(words: list[str]) -> tuple[click.Command, list[str]]:
-    command: click.Command = typer.main.get_command(app)
+def _resolve(words: list[str]) -> tuple[Any, list[str]]:
+    command: Any = typer.main.get_command(app)
     rest = list(words)
-    while isinstance(command, click.Group) and rest:
+    while isinstance(command, TyperGroup) and rest:
         assert rest[0] in command.commands, f"no command: sealserve {' '.join(words)}"
         command = command.commands[rest.pop(0)]
     return command, rest

@@ -19,6 +19,9 @@ MAY_READ_ENVIRONMENT = (
     "sealserve/config.py",
     "sealserve/fault.py",  # a test switch, not a setting
     "sealserve/engine/vllm_core.py",  # vLLM is configured through it
+    "sealserve/engine/vllm_engine.py",  # as above
+    "sealserve/learning/trainer.py",  # hands it on to a child process
+    "sealserve/local.py",  # hands it on to a child process
 )
 
 Rule = Callable[[Module], Iterator[str]]
