@@ -1,7 +1,7 @@
 """Settings: one TOML file, a few environment overrides, nothing else. The only reader of either.
 
-Unknown keys and combinations that cannot work fail at load, by name. `SEALSERVE_<SECTION>__<KEY>` overrides a
-value; `SEALSERVE_CONFIG` names the file.
+Unknown keys and combinations that cannot work fail at load, by name. `SEALSERVE_<SECTION>__<KEY>` and
+`SEALSERVE_DATA_DIRECTORY` override a value; `SEALSERVE_CONFIG` names the file.
 """
 
 import hashlib
@@ -180,7 +180,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _environment() -> dict[str, str]:
     prefix = "SEALSERVE_"
-    keys = [key for key in os.environ if key.startswith(prefix) and "__" in key]
+    keys = [key for key in os.environ if key == f"{prefix}DATA_DIRECTORY" or (key.startswith(prefix) and "__" in key)]
     return {key.removeprefix(prefix).lower().replace("__", "."): os.environ[key] for key in keys}
 
 
