@@ -29,6 +29,10 @@ DETAILS_KEY = "grpc-status-details-bin"
 """Trailing metadata key of a serialised google.rpc.Status (gRPC's richer error model)."""
 
 STORAGE_RETRY_SECONDS = 1.0
+STORAGE_MESSAGE = (
+    "storage refused this (full, locked or unreachable) and nothing was changed: try again; the server's log says why"
+)
+MAX_MESSAGE_CHARACTERS = 400
 
 Code = grpc.StatusCode
 
@@ -82,28 +86,34 @@ def code_of(error: errors.SealserveError) -> grpc.StatusCode:
 
 def to_status(error: errors.SealserveError, *, request_id: str) -> Status:
     """Return the status that tells a caller about `error`."""
-    status = Status(code=code_of(error).value[0], message=error.message)
-    for detail in _details(error, request_id):
+    message = _shown(error)
+    status = Status(code=code_of(error).value[0], message=message)
+    for detail in _details(error, message, request_id=request_id):
         packed = AnyMessage()
         packed.Pack(detail)
         status.details.append(packed)
     return status
 
 
-def _details(error: errors.SealserveError, request_id: str) -> Iterator[Message]:
+def _shown(error: errors.SealserveError) -> str:
+    """Where storage lies is the operator's to know; and metadata has little room (gRPC: 8 KiB in all)."""
+    return STORAGE_MESSAGE if isinstance(error, errors.StorageFailed) else error.message[:MAX_MESSAGE_CHARACTERS]
+
+
+def _details(error: errors.SealserveError, message: str, *, request_id: str) -> Iterator[Message]:
     metadata = {"defect": error.defect} if isinstance(error, errors.BadAdapter) else {}
     yield ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)
     if isinstance(error, errors.InvalidArgument):
-        violation = BadRequest.FieldViolation(field=error.field, description=error.message, reason=error.reason)
+        violation = BadRequest.FieldViolation(field=error.field, description=message, reason=error.reason)
         yield BadRequest(field_violations=[violation])
     if isinstance(error, errors.NotFound | errors.AlreadyExists):
-        yield ResourceInfo(resource_type=error.kind, resource_name=error.resource, description=error.message)
+        yield ResourceInfo(resource_type=error.kind, resource_name=error.resource, description=message)
     if code_of(error) is Code.FAILED_PRECONDITION:
         subject = getattr(error, "defect", "")
-        breach = PreconditionFailure.Violation(type=error.reason, subject=subject, description=error.message)
+        breach = PreconditionFailure.Violation(type=error.reason, subject=subject, description=message)
         yield PreconditionFailure(violations=[breach])
     if isinstance(error, errors.QuotaExceeded):
-        yield QuotaFailure(violations=[QuotaFailure.Violation(subject="tenant", description=error.message)])
+        yield QuotaFailure(violations=[QuotaFailure.Violation(subject="tenant", description=message)])
     if isinstance(error, errors.QuotaExceeded | errors.Unavailable):
         yield _retry(error.retry_seconds)
     if isinstance(error, errors.StorageFailed):
@@ -139,9 +149,12 @@ def from_status(status: Status) -> errors.SealserveError:
 
 
 def _exhausted(message: str, details: "_Details") -> errors.SealserveError:
+    """gRPC itself uses this code, without details, for messages too large and for too many calls at once."""
     if details.info.reason:
         return errors.QuotaExceeded(message, retry_seconds=details.retry_seconds)
-    return errors.InvalidArgument(f"the message is too large for the server: {message}", field="", reason="TOO_LARGE")
+    if "larger than max" in message:
+        return errors.InvalidArgument(f"the message is too large: {message}", field="", reason="TOO_LARGE")
+    return errors.Unavailable(f"the server has too many calls at once: {message}", reason="OVERLOADED")
 
 
 def _with_message(error: errors.SealserveError, message: str) -> errors.SealserveError:

@@ -188,7 +188,7 @@ class AsyncClient:
         )
 
     def activations(self, tenant: str) -> AsyncGenerator[Activation, None]:
-        """Return every move of the tenant's pointer, oldest first."""
+        """Return every move of the tenant's pointer, newest first."""
         return self._pages(lambda token: calls.list_activations(tenant, page_token=token))
 
     def watch_adapters(

@@ -185,7 +185,7 @@ class Client:
         )
 
     def activations(self, tenant: str) -> Iterator[Activation]:
-        """Return every move of the tenant's pointer, oldest first."""
+        """Return every move of the tenant's pointer, newest first."""
         return self._pages(lambda token: calls.list_activations(tenant, page_token=token))
 
     def watch_adapters(self, tenant: str, *, timeout_seconds: float | None = None) -> Iterator[AdapterReport]:

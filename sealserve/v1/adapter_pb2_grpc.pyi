@@ -42,7 +42,7 @@ class AdapterServiceStub:
     RollbackAdapter: _grpc.UnaryUnaryMultiCallable[_adapter_pb2.RollbackAdapterRequest, _adapter_pb2.Activation]
     """Goes back to the version that answered before, or to a named one."""
     ListActivations: _grpc.UnaryUnaryMultiCallable[_adapter_pb2.ListActivationsRequest, _adapter_pb2.ListActivationsResponse]
-    """Lists every move of the tenant's pointer, oldest first."""
+    """Lists every move of the tenant's pointer, newest first."""
     WatchAdapters: _grpc.UnaryStreamMultiCallable[_adapter_pb2.WatchAdaptersRequest, _adapter_pb2.WatchAdaptersResponse]
     """Sends what is desired and what each replica answers with: now, and after every change."""
 
@@ -60,7 +60,7 @@ class AdapterServiceAsyncStub(AdapterServiceStub):
     RollbackAdapter: _aio.UnaryUnaryMultiCallable[_adapter_pb2.RollbackAdapterRequest, _adapter_pb2.Activation]  # type: ignore[assignment]
     """Goes back to the version that answered before, or to a named one."""
     ListActivations: _aio.UnaryUnaryMultiCallable[_adapter_pb2.ListActivationsRequest, _adapter_pb2.ListActivationsResponse]  # type: ignore[assignment]
-    """Lists every move of the tenant's pointer, oldest first."""
+    """Lists every move of the tenant's pointer, newest first."""
     WatchAdapters: _aio.UnaryStreamMultiCallable[_adapter_pb2.WatchAdaptersRequest, _adapter_pb2.WatchAdaptersResponse]  # type: ignore[assignment]
     """Sends what is desired and what each replica answers with: now, and after every change."""
 
@@ -105,7 +105,7 @@ class AdapterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _adapter_pb2.ListActivationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_adapter_pb2.ListActivationsResponse, _abc.Awaitable[_adapter_pb2.ListActivationsResponse]]:
-        """Lists every move of the tenant's pointer, oldest first."""
+        """Lists every move of the tenant's pointer, newest first."""
 
     @_abc_1.abstractmethod
     def WatchAdapters(

@@ -73,7 +73,7 @@ class CreateTenantRequest(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
-    """Last part of its resource name: lower-case letters, digits and hyphens, 1 to 63, a letter first."""
+    """Last part of its resource name: lower-case letters, digits and hyphens, 2 to 63, a letter first and no hyphen last."""
     display_name: _builtins.str
     """Its name for humans."""
     request_id: _builtins.str

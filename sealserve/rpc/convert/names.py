@@ -18,7 +18,6 @@ _TENANT_NAME = re.compile(rf"tenants/({_TENANT})", re.ASCII)
 _DOCUMENT_NAME = re.compile(rf"tenants/({_TENANT})/documents/({_ID})", re.ASCII)
 _CYCLE_NAME = re.compile(rf"tenants/({_TENANT})/cycles/({_ID})", re.ASCII)
 _ADAPTER_NAME = re.compile(rf"tenants/({_TENANT})/adapters/(base|v[1-9][0-9]{{0,8}})", re.ASCII)
-_TENANT_ID = re.compile(_TENANT, re.ASCII)
 
 
 def tenant_name(tenant: str) -> str:
@@ -83,14 +82,6 @@ def adapter_of(name: str, *, field: str = "name") -> tuple[str, int]:
     form = "tenants/{tenant}/adapters/{version}, version base or v1, v2 …"
     tenant, version = _parts(_ADAPTER_NAME, name, field=field, form=form)
     return tenant, BASE_VERSION if version == BASE else int(version[1:])
-
-
-def checked_tenant_id(tenant: str) -> str:
-    """Return `tenant` if a tenant may be called that. Raises: InvalidArgument."""
-    if not _TENANT_ID.fullmatch(tenant):
-        text = "a tenant id is 1 to 63 lower-case letters, digits and hyphens, a letter first and no hyphen last"
-        raise InvalidArgument(text, field="tenant_id")
-    return tenant
 
 
 def _parts(pattern: re.Pattern[str], name: str, *, field: str, form: str) -> tuple[str, ...]:

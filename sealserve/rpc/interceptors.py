@@ -1,0 +1,177 @@
+"""What surrounds every call: its name, its deadline, its trace, and what a caller is told when it fails.
+
+The last place where an error can be caught. Errors of `sealserve.errors` are told as they are; of anything else
+the caller learns a request id and nothing more. Knows nothing of what the services do.
+"""
+
+import asyncio
+import hmac
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from typing import Any, NoReturn
+
+import grpc
+import grpc.aio
+import structlog
+from opentelemetry import context as trace_context
+
+from sealserve import errors
+from sealserve.rpc.call import CURRENT_CALL, REQUEST_ID_KEY, Call, request_id_of
+from sealserve.rpc.secret import METADATA_KEY
+from sealserve.status import DETAILS_KEY, code_of, to_status
+from sealserve.telemetry.traces import remote_context
+
+PACKAGE = "sealserve.v1"
+INTERNAL_SERVICE = f"/{PACKAGE}.EngineService/"
+UNBOUNDED = frozenset({"WatchAdapters", "WatchCycle", "StreamDocuments"})
+"""Methods that may run for ever: no default deadline."""
+
+FOREVER_SECONDS = 10.0**9
+
+_LOG = structlog.get_logger(__name__)
+
+Handler = grpc.RpcMethodHandler[Any, Any] | None
+Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]
+
+
+class Secrecy(grpc.aio.ServerInterceptor):
+    """Lets only callers with the installation's secret reach EngineService."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret.encode()
+
+    async def intercept_service(self, continuation: Continuation, details: grpc.HandlerCallDetails) -> Handler:
+        """Refuse with UNAUTHENTICATED before anything is read."""
+        if not details.method.startswith(INTERNAL_SERVICE):
+            return await continuation(details)
+        given = str(dict(details.invocation_metadata or ()).get(METADATA_KEY, ""))
+        if hmac.compare_digest(given.encode(), self._secret):
+            return await continuation(details)
+        return grpc.unary_unary_rpc_method_handler(_refuse_stranger)
+
+
+async def _refuse_stranger(_request: bytes, context: Any) -> None:
+    text = "EngineService serves the processes of this installation only"
+    await _abort(context, errors.Unauthenticated(text), request_id="")
+
+
+class Boundary(grpc.aio.ServerInterceptor):
+    """Gives each call a request id, a deadline and its caller's trace, and turns errors into statuses."""
+
+    def __init__(self, *, default_deadline_seconds: float, idle_write_seconds: float) -> None:
+        """`idle_write_seconds` is how long a reader may leave one message of a stream unread."""
+        self._default_deadline_seconds = default_deadline_seconds
+        self._idle_write_seconds = idle_write_seconds
+
+    async def intercept_service(self, continuation: Continuation, details: grpc.HandlerCallDetails) -> Handler:
+        """Wrap the handlers of this package; leave health and reflection alone."""
+        handler = await continuation(details)
+        if handler is None or not details.method.startswith(f"/{PACKAGE}."):
+            return handler
+        method = details.method.rpartition("/")[2]
+        codecs = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.response_streaming and handler.request_streaming:
+            stream = self._streaming(handler.stream_stream, method)
+            return grpc.stream_stream_rpc_method_handler(stream, **codecs)
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(self._streaming(handler.unary_stream, method), **codecs)
+        return grpc.unary_unary_rpc_method_handler(self._unary(handler.unary_unary, method), **codecs)
+
+    def _unary(self, serve: Any, method: str) -> Any:
+        async def call(request: Any, context: Any) -> Any:
+            async with self._bounds(method, request=request, context=context):
+                return await serve(request, context)
+
+        return call
+
+    def _streaming(self, serve: Any, method: str) -> Any:
+        async def call(request: Any, context: Any) -> None:
+            async with self._bounds(method, request=request, context=context):
+                async with aclosing(serve(request, context)) as responses:
+                    async for response in responses:
+                        await self._write(response, context)
+
+        return call
+
+    async def _write(self, response: Any, context: Any) -> None:
+        text = f"nothing was read for {self._idle_write_seconds:g} s: the answer was dropped; read faster"
+        async with _within(self._idle_write_seconds, errors.DeadlineExceeded(text, reason="READER_TOO_SLOW")):
+            await context.write(response)
+
+    @asynccontextmanager
+    async def _bounds(self, method: str, *, request: Any, context: Any) -> AsyncIterator[None]:
+        metadata = dict(context.invocation_metadata() or ())
+        request_id = ""
+        try:
+            request_id = request_id_of(getattr(request, "request_id", "") or str(metadata.get(REQUEST_ID_KEY, "")))
+            seconds = self._seconds(method, context)
+            CURRENT_CALL.set(Call(request_id=request_id, deadline_seconds=seconds))
+            late = errors.DeadlineExceeded(f"not done within {seconds:g} s; allow a longer deadline or ask for less")
+            with _traced(str(metadata.get("traceparent", ""))):
+                async with _within(seconds, late):
+                    yield
+            context.set_trailing_metadata(_trailing(request_id))
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:
+            await _abort(context, _told(error, method=method, request_id=request_id), request_id=request_id)
+
+    def _seconds(self, method: str, context: Any) -> float:
+        remaining: float | None = context.time_remaining()
+        if remaining is None:
+            return FOREVER_SECONDS if method in UNBOUNDED else self._default_deadline_seconds
+        if remaining <= 0:
+            raise errors.DeadlineExceeded("the deadline had passed when the call arrived; allow more time")
+        return min(remaining, FOREVER_SECONDS)
+
+
+@asynccontextmanager
+async def _within(seconds: float, late: errors.SealserveError) -> AsyncIterator[None]:
+    """Raise `late` when the body takes longer than `seconds`; a TimeoutError of the body's own stays one."""
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            yield
+    except TimeoutError as error:
+        if limit.expired():
+            raise late from error
+        raise
+
+
+@contextmanager
+def _traced(traceparent: str) -> Iterator[None]:
+    parent = remote_context(traceparent)
+    if parent is None:
+        yield
+        return
+    token = trace_context.attach(parent)
+    try:
+        yield
+    finally:
+        trace_context.detach(token)
+
+
+def _told(error: Exception, *, method: str, request_id: str) -> errors.SealserveError:
+    """Log what went wrong and return what the caller may know of it."""
+    if isinstance(error, errors.CallerError):
+        _LOG.debug("call refused", method=method, request_id=request_id, reason=error.reason)
+        return error
+    if isinstance(error, errors.SealserveError):
+        _LOG.warning("call failed", method=method, request_id=request_id, reason=error.reason, exc_info=error)
+        return error
+    _LOG.error("call broke", method=method, request_id=request_id, exc_info=error)
+    return errors.OurError(f"something broke in the server; its log has the details under request {request_id}")
+
+
+async def _abort(context: Any, error: errors.SealserveError, *, request_id: str) -> NoReturn:
+    status = to_status(error, request_id=request_id)
+    trailing = ((DETAILS_KEY, status.SerializeToString()), *_trailing(request_id))
+    await context.abort(code_of(error), status.message, trailing)
+    raise AssertionError("abort always raises")
+
+
+def _trailing(request_id: str) -> tuple[tuple[str, str], ...]:
+    """Metadata is ASCII (gRPC over HTTP/2): an id that is not stays in the details only."""
+    return ((REQUEST_ID_KEY, request_id),) if request_id.isascii() and request_id else ()

@@ -1,0 +1,168 @@
+"""The gRPC server: which services it carries, its bounds, its health, and how it starts and stops.
+
+Wires; decides nothing. `daemon.py` makes what the services need and hands it in.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from sealserve.config import ServeSettings
+from sealserve.engine.engine import Engine
+from sealserve.errors import BadConfig
+from sealserve.registry.registry import Registry
+from sealserve.rpc.health import Health
+from sealserve.rpc.interceptors import PACKAGE, Boundary, Secrecy
+from sealserve.rpc.services.adapters import AdapterService
+from sealserve.rpc.services.audit import AuditService
+from sealserve.rpc.services.cycles import CycleService
+from sealserve.rpc.services.documents import DocumentService, Inbox
+from sealserve.rpc.services.engine import EngineService
+from sealserve.rpc.services.inference import Answers, InferenceService
+from sealserve.rpc.services.tenants import TenantService
+from sealserve.v1 import (
+    adapter_pb2_grpc,
+    audit_pb2_grpc,
+    cycle_pb2_grpc,
+    document_pb2_grpc,
+    engine_pb2_grpc,
+    inference_pb2_grpc,
+    tenant_pb2_grpc,
+)
+
+TENANT_SERVICES = tuple(
+    f"{PACKAGE}.{name}Service" for name in ("Inference", "Document", "Adapter", "Cycle", "Tenant", "Audit")
+)
+ENGINE_SERVICE = f"{PACKAGE}.EngineService"
+NEED_THE_ENGINE = ("", f"{PACKAGE}.InferenceService", ENGINE_SERVICE)
+"""Health names that follow the engine's state; the others serve as long as the process does."""
+
+IDLE_WRITE_SECONDS = 30.0
+HEALTH_SECONDS = 0.25
+CALLS_BESIDE_GENERATE = 512  # watches, listings, uploads
+KEEPALIVE_MILLISECONDS = 30_000
+KEEPALIVE_TIMEOUT_MILLISECONDS = 15_000
+
+
+class RpcServer:
+    """One listener. Add services, `start`, and in the end `stop`."""
+
+    def __init__(self, settings: ServeSettings, *, secret: str, idle_write_seconds: float = IDLE_WRITE_SECONDS) -> None:
+        """Must be called in a running loop. `secret` guards EngineService (`rpc.secret.internal_secret`)."""
+        self._settings = settings
+        self._draining = asyncio.Event()
+        self._names: list[str] = []
+        self._engine: Engine | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._server = grpc.aio.server(
+            interceptors=[
+                Secrecy(secret),
+                Boundary(
+                    default_deadline_seconds=settings.default_deadline_seconds, idle_write_seconds=idle_write_seconds
+                ),
+            ],
+            options=_options(settings),
+            maximum_concurrent_rpcs=settings.max_concurrent_requests + CALLS_BESIDE_GENERATE,
+        )
+        self.health = Health((*TENANT_SERVICES, ENGINE_SERVICE))
+
+    def add_tenant_services(
+        self, registry: Registry, *, answers: Answers, inbox: Inbox, engine: Engine, max_documents_per_cycle: int
+    ) -> None:
+        """Carry every service that tenants and operators call."""
+        settings, server = self._settings, self._server
+        poll_seconds = settings.poll_seconds
+        inference = InferenceService(
+            registry,
+            answers=answers,
+            engine=engine,
+            replica=settings.replica,
+            version=version("sealserve"),
+            max_bytes=settings.max_message_bytes,
+        )
+        adapters = AdapterService(registry, engine=engine, poll_seconds=poll_seconds, draining=self._draining)
+        cycles = CycleService(
+            registry, max_documents=max_documents_per_cycle, poll_seconds=poll_seconds, draining=self._draining
+        )
+        inference_pb2_grpc.add_InferenceServiceServicer_to_server(inference, server)
+        document_pb2_grpc.add_DocumentServiceServicer_to_server(DocumentService(registry, inbox), server)
+        adapter_pb2_grpc.add_AdapterServiceServicer_to_server(adapters, server)
+        cycle_pb2_grpc.add_CycleServiceServicer_to_server(cycles, server)
+        tenant_pb2_grpc.add_TenantServiceServicer_to_server(TenantService(registry), server)
+        audit_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(registry), server)
+        self._names += TENANT_SERVICES
+        self._engine = engine
+
+    def add_engine_service(self, engine: Engine, *, resolve: Callable[[str], Path]) -> None:
+        """Carry EngineService; `resolve` is the artifact store's `directory`."""
+        service = EngineService(engine, resolve=resolve, max_bytes=self._settings.max_message_bytes)
+        engine_pb2_grpc.add_EngineServiceServicer_to_server(service, self._server)
+        self._names.append(ENGINE_SERVICE)
+        self._engine = engine
+
+    async def start(self) -> int:
+        """Listen, and return the port. Health follows the engine from here on. Raises: BadConfig (address, port)."""
+        health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
+        shown = [name for name in self._names if name != ENGINE_SERVICE]
+        health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+        reflection.enable_server_reflection([*shown, health_name, reflection.SERVICE_NAME], self._server)
+        port = self._bind()
+        await self._server.start()
+        self.health.set([name for name in self._names if name not in NEED_THE_ENGINE], is_serving=True)
+        if self._engine is not None:
+            follow = self.health.follow(self._engine, services=self._followed(), seconds=HEALTH_SECONDS)
+            self._following = asyncio.create_task(follow, name="health")
+        return port
+
+    async def stop(self) -> None:
+        """Say NOT_SERVING, end the watches, let running calls finish within drain_seconds, cut off the rest."""
+        self._draining.set()
+        self.health.end()
+        await self._server.stop(self._settings.drain_seconds)
+        if self._following is not None:
+            self._following.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._following
+
+    def _followed(self) -> tuple[str, ...]:
+        return tuple(name for name in NEED_THE_ENGINE if name == "" or name in self._names)
+
+    def _bind(self) -> int:
+        address = self._settings.address
+        try:
+            port = self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise _cannot_bind(address) from error
+        if port == 0 and not address.startswith("unix:"):
+            raise _cannot_bind(address)
+        return port
+
+
+def _cannot_bind(address: str) -> BadConfig:
+    return BadConfig(
+        f"serve.address {address}: cannot listen there; the port is in use or the host is not this machine's. "
+        "Stop the other process or choose another port"
+    )
+
+
+def _options(settings: ServeSettings) -> list[tuple[str, int]]:
+    """Keepalive as other inference servers came to need it: a long unary call writes nothing, and pings are no abuse.
+
+    The option is spelled "without_data"; the similar "recv" spelling is silently ignored by gRPC.
+    """
+    return [
+        ("grpc.max_send_message_length", settings.max_message_bytes),
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.so_reuseport", 0),  # on, a second server on the same port would take half of the calls
+        ("grpc.keepalive_time_ms", KEEPALIVE_MILLISECONDS),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MILLISECONDS),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_ping_strikes", 0),
+        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ]

@@ -1,0 +1,134 @@
+"""AdapterService."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from sealserve.engine.engine import Engine
+from sealserve.errors import InvalidArgument
+from sealserve.records import BASE_VERSION, Activation, Observed, Tenant
+from sealserve.registry.registry import Registry
+from sealserve.rpc.convert import names
+from sealserve.rpc.convert.adapters import activation_to_wire, adapter_to_wire, base_adapter, report_to_wire
+from sealserve.rpc.page_tokens import page_size_of
+from sealserve.rpc.watching import follow
+from sealserve.v1 import adapter_pb2, adapter_pb2_grpc
+
+ACTOR = "rpc"
+
+State = tuple[Tenant, tuple[Observed, ...]]
+
+
+class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
+    """Shows versions and moves a tenant's pointer. The engine is only asked which base model it runs."""
+
+    def __init__(self, registry: Registry, *, engine: Engine, poll_seconds: float, draining: asyncio.Event) -> None:
+        self._registry = registry
+        self._engine = engine
+        self._poll_seconds = poll_seconds
+        self._draining = draining
+
+    async def ListAdapters(
+        self, request: adapter_pb2.ListAdaptersRequest, context: Any
+    ) -> adapter_pb2.ListAdaptersResponse:
+        """Raises: InvalidArgument, NotFound."""
+        tenant = await asyncio.to_thread(self._registry.tenant, names.tenant_of(request.parent))
+        page = await asyncio.to_thread(
+            self._registry.versions,
+            tenant.tenant,
+            page_size=page_size_of(request.page_size),
+            page_token=request.page_token,
+        )
+        active = tenant.desired_version
+        return adapter_pb2.ListAdaptersResponse(
+            adapters=[adapter_to_wire(version, active=version.version == active) for version in page.items],
+            next_page_token=page.next_page_token,
+            active_adapter=names.adapter_name(tenant.tenant, active),
+            etag=tenant.etag,
+        )
+
+    async def GetAdapter(self, request: adapter_pb2.GetAdapterRequest, context: Any) -> adapter_pb2.Adapter:
+        """Raises: InvalidArgument, NotFound."""
+        name, version = names.adapter_of(request.name)
+        tenant = await asyncio.to_thread(self._registry.tenant, name)
+        is_active = tenant.desired_version == version
+        if version == BASE_VERSION:
+            info = await self._engine.info()
+            return adapter_to_wire(base_adapter(tenant, base_digest=info.base_digest), active=is_active)
+        found = await asyncio.to_thread(self._registry.version, name, version)
+        return adapter_to_wire(found, active=is_active)
+
+    async def PromoteAdapter(self, request: adapter_pb2.PromoteAdapterRequest, context: Any) -> adapter_pb2.Activation:
+        """Raises: InvalidArgument, NotFound, FailedPrecondition, Conflict."""
+        tenant, version = names.adapter_of(request.name)
+
+        def promote() -> Activation:
+            return self._registry.promote(
+                tenant,
+                version,
+                expected_etag=request.etag or None,
+                actor=ACTOR,
+                reason=request.reason,
+                request_id=request.request_id,
+            )
+
+        return activation_to_wire(await asyncio.to_thread(promote))
+
+    async def RollbackAdapter(
+        self, request: adapter_pb2.RollbackAdapterRequest, context: Any
+    ) -> adapter_pb2.Activation:
+        """Raises: InvalidArgument, NotFound, FailedPrecondition, Conflict."""
+        tenant = names.tenant_of(request.parent)
+        to_version = _version_of(request.to_adapter, tenant) if request.to_adapter else None
+
+        def rollback() -> Activation:
+            return self._registry.rollback(
+                tenant,
+                to_version=to_version,
+                expected_etag=request.etag or None,
+                actor=ACTOR,
+                reason=request.reason,
+                request_id=request.request_id,
+            )
+
+        return activation_to_wire(await asyncio.to_thread(rollback))
+
+    async def ListActivations(
+        self, request: adapter_pb2.ListActivationsRequest, context: Any
+    ) -> adapter_pb2.ListActivationsResponse:
+        """Raises: InvalidArgument, NotFound."""
+        page = await asyncio.to_thread(
+            self._registry.activations,
+            names.tenant_of(request.parent),
+            page_size=page_size_of(request.page_size),
+            page_token=request.page_token,
+        )
+        return adapter_pb2.ListActivationsResponse(
+            activations=map(activation_to_wire, page.items), next_page_token=page.next_page_token
+        )
+
+    async def WatchAdapters(
+        self, request: adapter_pb2.WatchAdaptersRequest, context: Any
+    ) -> AsyncIterator[adapter_pb2.WatchAdaptersResponse]:
+        """Raises: InvalidArgument, NotFound, Unavailable (shutdown)."""
+        tenant = names.tenant_of(request.parent)
+
+        def read() -> State:
+            return self._registry.tenant(tenant), self._registry.observed(tenant)
+
+        states = follow(read, seconds=self._poll_seconds, draining=self._draining, is_same=_says_the_same)
+        async for owner, observed in states:
+            yield report_to_wire(owner, observed)
+
+
+def _version_of(adapter: str, tenant: str) -> int:
+    owner, version = names.adapter_of(adapter, field="to_adapter")
+    if owner != tenant:
+        raise InvalidArgument("to_adapter must be one of the parent's adapters", field="to_adapter")
+    return version
+
+
+def _says_the_same(old: State, new: State) -> bool:
+    """A replica that repeats itself is no news."""
+    told = [{(one.replica, one.version, one.activation) for one in state[1]} for state in (old, new)]
+    return old[0].activation == new[0].activation and told[0] == told[1]

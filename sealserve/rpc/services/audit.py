@@ -1,0 +1,38 @@
+"""AuditService."""
+
+import asyncio
+from typing import Any
+
+from sealserve.registry.registry import Registry
+from sealserve.rpc.convert import names
+from sealserve.rpc.convert.tenants import audit_row_to_wire
+from sealserve.rpc.page_tokens import page_size_of, position_of, position_token
+from sealserve.v1 import audit_pb2, audit_pb2_grpc
+
+
+class AuditService(audit_pb2_grpc.AuditServiceServicer):
+    """Shows the audit trail."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    async def ListAuditRows(
+        self, request: audit_pb2.ListAuditRowsRequest, context: Any
+    ) -> audit_pb2.ListAuditRowsResponse:
+        """Raises: InvalidArgument, NotFound."""
+        tenant = None
+        if request.parent != names.tenant_name(names.ANY_TENANT):
+            tenant = names.tenant_of(request.parent)
+            await asyncio.to_thread(self._registry.tenant, tenant)
+        size = page_size_of(request.page_size)
+        after = position_of(request.page_token, request.parent)
+        rows = await asyncio.to_thread(self._registry.audit_rows, tenant=tenant, after=after, limit=size + 1)
+        shown = rows[:size]
+        return audit_pb2.ListAuditRowsResponse(
+            rows=map(audit_row_to_wire, shown),
+            next_page_token=position_token(request.parent, shown[-1].sequence) if len(rows) > size else "",
+        )
+
+    async def VerifyAudit(self, request: audit_pb2.VerifyAuditRequest, context: Any) -> audit_pb2.VerifyAuditResponse:
+        """Raises: CorruptArtifact."""
+        return audit_pb2.VerifyAuditResponse(rows=await asyncio.to_thread(self._registry.verify_audit))

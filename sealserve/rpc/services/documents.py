@@ -1,0 +1,97 @@
+"""DocumentService. What a document may be is the inbox's to say; here only the wire's shape is checked."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
+
+from sealserve.errors import InvalidArgument, SealserveError
+from sealserve.records import Document
+from sealserve.registry.registry import Registry
+from sealserve.rpc.convert import names
+from sealserve.rpc.convert.documents import document_state_from_wire, document_to_wire
+from sealserve.rpc.page_tokens import page_size_of
+from sealserve.status import to_status
+from sealserve.v1 import document_pb2, document_pb2_grpc
+
+ACTOR = "rpc"
+SOURCE = "rpc"
+DEFAULT_MEDIA_TYPE = "text/plain"
+
+
+class Inbox(Protocol):
+    """What takes documents in; `intake.inbox.Inbox` is the real one."""
+
+    def receive(
+        self, tenant: str, content: bytes, *, media_type: str, title: str = "", source: str = "rpc", actor: str
+    ) -> tuple[Document, bool]:
+        """Return the document, and whether it is new."""
+
+
+class DocumentService(document_pb2_grpc.DocumentServiceServicer):
+    """Takes documents in and says what became of them."""
+
+    def __init__(self, registry: Registry, inbox: Inbox) -> None:
+        self._registry = registry
+        self._inbox = inbox
+
+    async def AddDocument(
+        self, request: document_pb2.AddDocumentRequest, context: Any
+    ) -> document_pb2.AddDocumentResponse:
+        """Raises: InvalidArgument, NotFound, QuotaExceeded, StorageFailed."""
+        return await asyncio.to_thread(self._add, request)
+
+    async def StreamDocuments(
+        self, requests: AsyncIterator[document_pb2.StreamDocumentsRequest], context: Any
+    ) -> AsyncIterator[document_pb2.StreamDocumentsResponse]:
+        """Answer each before the next is read: the sender is held back, nothing piles up."""
+        index = 0
+        async for request in requests:
+            response = document_pb2.StreamDocumentsResponse(index=index)
+            try:
+                response.added.CopyFrom(await asyncio.to_thread(self._add, request.document))
+            except SealserveError as error:
+                response.error.CopyFrom(to_status(error, request_id=request.document.request_id))
+            yield response
+            index += 1
+
+    async def GetDocument(self, request: document_pb2.GetDocumentRequest, context: Any) -> document_pb2.Document:
+        """Raises: InvalidArgument, NotFound, CorruptArtifact."""
+        tenant, document = names.document_of(request.name)
+        found = await asyncio.to_thread(self._registry.document, tenant, document)
+        if not request.include_text:
+            return document_to_wire(found)
+        text = await asyncio.to_thread(self._registry.document_text, tenant, document)
+        return document_to_wire(found, text=text)
+
+    async def ListDocuments(
+        self, request: document_pb2.ListDocumentsRequest, context: Any
+    ) -> document_pb2.ListDocumentsResponse:
+        """Raises: InvalidArgument, NotFound."""
+        state = document_state_from_wire(request.state)
+        if request.state and state is None:
+            raise InvalidArgument(f"state {request.state} is not one this server knows", field="state")
+        page = await asyncio.to_thread(
+            self._registry.documents,
+            names.tenant_of(request.parent),
+            state=state,
+            page_size=page_size_of(request.page_size),
+            page_token=request.page_token,
+        )
+        return document_pb2.ListDocumentsResponse(
+            documents=map(document_to_wire, page.items), next_page_token=page.next_page_token
+        )
+
+    def _add(self, request: document_pb2.AddDocumentRequest) -> document_pb2.AddDocumentResponse:
+        tenant = names.tenant_of(request.parent)
+        if request.WhichOneof("body") is None:
+            raise InvalidArgument("the document is missing: set text or content", field="text", reason="EMPTY")
+        content = request.text.encode() if request.HasField("text") else request.content
+        document, is_new = self._inbox.receive(
+            tenant,
+            content,
+            media_type=request.media_type or DEFAULT_MEDIA_TYPE,
+            title=request.title,
+            source=request.source or SOURCE,
+            actor=ACTOR,
+        )
+        return document_pb2.AddDocumentResponse(document=document_to_wire(document), already_known=not is_new)

@@ -1,0 +1,159 @@
+"""InferenceService: conversations in, answers out, each naming the version that gave it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing
+from typing import Any, Protocol
+
+from sealserve.engine.engine import ChatTurn, Delta, Engine, Sampling
+from sealserve.engine.wire import sampling_from_wire, turns_from_wire
+from sealserve.errors import EngineFailed, InvalidArgument, Unavailable
+from sealserve.registry.registry import Registry
+from sealserve.rpc.call import CURRENT_CALL
+from sealserve.rpc.convert import names
+from sealserve.rpc.convert.answers import answer_to_wire, event_to_wire, server_info_to_wire
+from sealserve.v1 import inference_pb2, inference_pb2_grpc
+from sealserve.views import Answer, AnswerEvent, Answering, Ended, Piece, ServerInfo, Usage
+
+RETRY_SECONDS = 0.25
+
+GenerateRequests = inference_pb2.GenerateRequest | inference_pb2.StreamGenerateRequest
+
+
+class Route(Protocol):
+    """Which version a request is pinned to."""
+
+    @property
+    def version(self) -> int:
+        """0 is the base model."""
+
+    @property
+    def activation(self) -> int:
+        """0 before the tenant's first."""
+
+
+class Answers(Protocol):
+    """What answers conversations; `serving.answer.Answers` is the real one."""
+
+    def stream(
+        self,
+        tenant: str,
+        turns: tuple[ChatTurn, ...],
+        sampling: Sampling,
+        *,
+        request_id: str,
+        deadline_seconds: float,
+    ) -> AsyncGenerator[Any, None]:
+        """Yield the Route, then Deltas. Closing it frees the sequence."""
+
+
+class InferenceService(inference_pb2_grpc.InferenceServiceServicer):
+    """Checks conversations, hands them to `answers`, and tells the answer as it comes."""
+
+    def __init__(
+        self, registry: Registry, *, answers: Answers, engine: Engine, replica: str, version: str, max_bytes: int
+    ) -> None:
+        """`max_bytes` bounds the text of a conversation; `version` is the package's."""
+        self._registry = registry
+        self._answers = answers
+        self._engine = engine
+        self._replica = replica
+        self._version = version
+        self._max_bytes = max_bytes
+
+    async def Generate(self, request: inference_pb2.GenerateRequest, context: Any) -> inference_pb2.GenerateResponse:
+        """Raises: InvalidArgument, NotFound, QuotaExceeded, Unavailable, DeadlineExceeded, EngineFailed."""
+        texts: list[str] = []
+        answering: Answering | None = None
+        async with aclosing(self._events(request)) as events:
+            async for event in events:
+                if isinstance(event, Piece):
+                    texts.append(event.text)
+                elif isinstance(event, Answering):
+                    answering = event
+                elif answering is not None:
+                    text = "".join(texts)
+                    answer = Answer(text=text, finish=event.finish, usage=event.usage, answering=answering)
+                    return answer_to_wire(answer)
+        raise EngineFailed("the engine ended without an answer")
+
+    async def StreamGenerate(
+        self, request: inference_pb2.StreamGenerateRequest, context: Any
+    ) -> AsyncIterator[inference_pb2.StreamGenerateResponse]:
+        """Nothing is kept back or piled up: the next delta is taken when the last one is on its way."""
+        async with aclosing(self._events(request)) as events:
+            async for event in events:
+                yield event_to_wire(event)
+
+    async def CountTokens(
+        self, request: inference_pb2.CountTokensRequest, context: Any
+    ) -> inference_pb2.CountTokensResponse:
+        """Raises: InvalidArgument, NotFound, Unavailable."""
+        tenant = names.tenant_of(request.parent)
+        turns = turns_from_wire(request.messages, max_bytes=self._max_bytes)
+        await asyncio.to_thread(self._registry.tenant, tenant)
+        tokens = await self._engine.count_tokens(turns)
+        info = await self._engine.info()
+        return inference_pb2.CountTokensResponse(prompt_tokens=tokens, max_context_tokens=info.max_context_tokens)
+
+    async def GetServerInfo(
+        self, request: inference_pb2.GetServerInfoRequest, context: Any
+    ) -> inference_pb2.ServerInfo:
+        """Never fails."""
+        info = await self._engine.info()
+        return server_info_to_wire(
+            ServerInfo(
+                server_version=self._version,
+                replica=self._replica,
+                model=info.model,
+                base_digest=info.base_digest,
+                max_context_tokens=info.max_context_tokens,
+                engine_state=info.state,
+                rebuilds=info.rebuilds,
+            )
+        )
+
+    async def _events(self, request: GenerateRequests) -> AsyncGenerator[AnswerEvent, None]:
+        tenant, call = names.tenant_of(request.parent), CURRENT_CALL.get()
+        turns = turns_from_wire(request.messages, max_bytes=self._max_bytes)
+        if turns[-1].role != "user":
+            raise InvalidArgument("the last turn must be the user's", field="messages")
+        stream = self._answers.stream(
+            tenant,
+            turns,
+            sampling_from_wire(request.sampling),
+            request_id=call.request_id,
+            deadline_seconds=call.deadline_seconds,
+        )
+        base_digest = (await self._engine.info()).base_digest
+        async with aclosing(stream) as parts:
+            route = await anext(parts)
+            if route.activation < request.min_activation:
+                text = f"this replica answers with activation {route.activation}, not yet with {request.min_activation}"
+                raise Unavailable(text, reason="NOT_YET_ACTIVE", retry_seconds=RETRY_SECONDS)
+            is_first = True
+            async for delta in parts:
+                if is_first:
+                    yield Answering(
+                        request_id=call.request_id,
+                        tenant=tenant,
+                        version=route.version,
+                        activation=route.activation,
+                        base_digest=base_digest,
+                        prompt_tokens=delta.prompt_tokens,
+                    )
+                    is_first = False
+                for event in _told(delta):
+                    yield event
+
+
+def _told(delta: Delta) -> Iterator[AnswerEvent]:
+    if delta.text:
+        yield Piece(text=delta.text, completion_tokens=delta.completion_tokens)
+    if delta.finish is not None:
+        usage = Usage(
+            prompt_tokens=delta.prompt_tokens,
+            completion_tokens=delta.completion_tokens,
+            cached_tokens=delta.cached_tokens,
+        )
+        yield Ended(finish=delta.finish, usage=usage)

@@ -1,0 +1,44 @@
+"""TenantService."""
+
+import asyncio
+from typing import Any
+
+from sealserve.records import Tenant
+from sealserve.registry.registry import Registry
+from sealserve.rpc.convert import names
+from sealserve.rpc.convert.tenants import tenant_to_wire
+from sealserve.rpc.page_tokens import page_size_of
+from sealserve.v1 import tenant_pb2, tenant_pb2_grpc
+
+ACTOR = "rpc"
+
+
+class TenantService(tenant_pb2_grpc.TenantServiceServicer):
+    """Makes and shows tenants."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    async def CreateTenant(self, request: tenant_pb2.CreateTenantRequest, context: Any) -> tenant_pb2.Tenant:
+        """Raises: InvalidArgument, AlreadyExists."""
+
+        def create() -> Tenant:
+            return self._registry.create_tenant(
+                request.tenant_id, display_name=request.display_name, actor=ACTOR, request_id=request.request_id
+            )
+
+        return tenant_to_wire(await asyncio.to_thread(create))
+
+    async def GetTenant(self, request: tenant_pb2.GetTenantRequest, context: Any) -> tenant_pb2.Tenant:
+        """Raises: InvalidArgument, NotFound."""
+        tenant = names.tenant_of(request.name, field="name")
+        return tenant_to_wire(await asyncio.to_thread(self._registry.tenant, tenant))
+
+    async def ListTenants(self, request: tenant_pb2.ListTenantsRequest, context: Any) -> tenant_pb2.ListTenantsResponse:
+        """Raises: InvalidArgument."""
+        page = await asyncio.to_thread(
+            self._registry.tenants, page_size=page_size_of(request.page_size), page_token=request.page_token
+        )
+        return tenant_pb2.ListTenantsResponse(
+            tenants=map(tenant_to_wire, page.items), next_page_token=page.next_page_token
+        )
