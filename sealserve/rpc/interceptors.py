@@ -16,8 +16,8 @@ import structlog
 from opentelemetry import context as trace_context
 
 from sealserve import errors
+from sealserve.engine.wire import SECRET_KEY
 from sealserve.rpc.call import CURRENT_CALL, REQUEST_ID_KEY, Call, request_id_of
-from sealserve.rpc.secret import METADATA_KEY
 from sealserve.status import DETAILS_KEY, code_of, to_status
 from sealserve.telemetry.traces import remote_context
 
@@ -44,7 +44,7 @@ class Secrecy(grpc.aio.ServerInterceptor):
         """Refuse with UNAUTHENTICATED before anything is read."""
         if not details.method.startswith(INTERNAL_SERVICE):
             return await continuation(details)
-        given = str(dict(details.invocation_metadata or ()).get(METADATA_KEY, ""))
+        given = str(dict(details.invocation_metadata or ()).get(SECRET_KEY, ""))
         if hmac.compare_digest(given.encode(), self._secret):
             return await continuation(details)
         return grpc.unary_unary_rpc_method_handler(_refuse_stranger)

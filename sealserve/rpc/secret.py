@@ -10,9 +10,6 @@ from pathlib import Path
 from sealserve.errors import BadConfig
 
 SECRET_FILE = "internal.secret"
-METADATA_KEY = "x-sealserve-internal"
-"""Request metadata that carries the secret."""
-
 _MIN_CHARACTERS = 32
 
 
