@@ -1,0 +1,1 @@
+"""What `sealserve bench` measures: one file a figure, each run against real processes."""

@@ -1,0 +1,63 @@
+"""What the kill figure counts, and which kills it plans; the run itself needs real daemons."""
+
+import random
+from datetime import UTC, datetime
+
+from sealserve.bench.kill import count_lost, count_twice, learn_strikes
+from sealserve.fault import FAULT_POINTS
+from sealserve.records import STEPS, Activation, AdapterVersion, VersionState
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def _version(number: int, *, cycle: str) -> AdapterVersion:
+    return AdapterVersion(
+        tenant="a", version=number, artifact="0" * 64, engine_name=f"a@v{number}", state=VersionState.READY, reason="",
+        cycle=cycle, parent=number - 1, documents=(), lineage={}, created_at=NOON,
+    )  # fmt: skip
+
+
+def _move(number: int, *, version: int, kind: str) -> Activation:
+    return Activation(
+        tenant="a", activation=number, version=version, previous=0, kind=kind, actor="t", reason="", created_at=NOON
+    )
+
+
+def test_plan_has_both_edges_of_every_step_every_artifact_write_and_random_moments() -> None:
+    plan = learn_strikes(45, rng=random.Random(0))
+    assert len(plan) == 45
+    assert sum(strike.point.startswith("registry.record_step.") for strike in plan) == 2 * len(STEPS)
+    assert {point for point in FAULT_POINTS if point.startswith("artifacts.")} <= {strike.point for strike in plan}
+    assert sum(strike.seconds > 0 for strike in plan) == 45 - 2 * len(STEPS) - 4
+
+
+def test_plan_names_only_points_that_exist() -> None:
+    assert {strike.point for strike in learn_strikes(45, rng=random.Random(0))} - {""} <= set(FAULT_POINTS)
+
+
+def test_short_plan_is_cut_and_the_same_seed_gives_the_same_plan() -> None:
+    assert len(learn_strikes(3, rng=random.Random(0))) == 3
+    assert learn_strikes(45, rng=random.Random(7)) == learn_strikes(45, rng=random.Random(7))
+
+
+def test_document_that_is_gone_or_changed_is_lost() -> None:
+    acknowledged = {"d1": "one", "d2": "two", "d3": "three"}
+    assert count_lost(acknowledged, {"d1": "one", "d2": "two", "d3": "three", "d4": "extra"}) == 0
+    assert count_lost(acknowledged, {"d1": "one", "d2": "other"}) == 2
+
+
+def test_one_version_and_one_promotion_per_cycle_is_not_twice() -> None:
+    versions = [_version(1, cycle="c1"), _version(2, cycle="c2")]
+    moves = [_move(number, version=number, kind="promote") for number in (1, 2)]
+    assert count_twice(versions, [*moves, _move(3, version=1, kind="rollback")], asked=[]) == 0
+
+
+def test_second_version_of_a_cycle_is_twice() -> None:
+    assert count_twice([_version(1, cycle="c1"), _version(2, cycle="c1")], [], asked=[]) == 1
+
+
+def test_promotion_again_is_twice_unless_it_was_asked_for() -> None:
+    moves = [_move(number, version=1, kind="promote") for number in (1, 2, 3)]
+    assert count_twice([], moves, asked=[1, 1]) == 0
+    assert count_twice([], moves, asked=[1]) == 1
+    assert count_twice([], moves, asked=[2]) == 2
