@@ -12,17 +12,21 @@ from sqlalchemy import Row, select
 from sealserve.errors import CorruptArtifact
 from sealserve.records import AuditRow, Json
 from sealserve.registry.database import Transaction, canonical_json
+from sealserve.registry.spelling import require_line
 from sealserve.registry.tables import audit, counters
 
 NO_HASH = "0" * 64
 """What the first row has for `previous_hash`."""
+
+MAX_ACTOR_LENGTH = 256
 
 _HEAD = "audit_head"
 _BATCH = 1000
 
 
 def append(tx: Transaction, action: str, *, actor: str, tenant: str, subject: str, details: Json) -> None:
-    """Add a row to the chain, as part of `tx`."""
+    """Add a row to the chain, as part of `tx`. Raises: InvalidArgument (actor)."""
+    require_line(actor, field="actor", max_length=MAX_ACTOR_LENGTH)
     sequence, previous = head(tx)
     row = {
         "sequence": sequence + 1,

@@ -3,7 +3,7 @@
 import secrets
 from typing import Any
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, Select, Subquery, and_, select
 
 from sealserve.errors import FailedPrecondition, InvalidArgument, NotFound
 from sealserve.prompts import Template
@@ -23,6 +23,7 @@ from sealserve.records import (
 )
 from sealserve.registry import audit, documents, lifecycle, paging, requests, tenants
 from sealserve.registry.database import Transaction
+from sealserve.registry.spelling import require_line
 from sealserve.registry.tables import candidates, cycle_documents, cycles, quiz, self_edits, steps
 
 MAX_DOCUMENTS_PER_CYCLE = 1000
@@ -31,6 +32,7 @@ MAX_DOCUMENTS_PER_CYCLE = 1000
 def start(tx: Transaction, tenant: str, *, trigger: str, actor: str, request_id: str, max_documents: int) -> Cycle:
     """Open a cycle for the oldest admitted documents. Raises: NotFound, InvalidArgument, FailedPrecondition."""
     tenants.get(tx, tenant)
+    require_line(trigger, field="trigger")
     if not 1 <= max_documents <= MAX_DOCUMENTS_PER_CYCLE:
         raise InvalidArgument(f"max_documents must be 1 to {MAX_DOCUMENTS_PER_CYCLE}", field="max_documents")
     arguments = {"trigger": trigger, "max_documents": max_documents}
@@ -124,10 +126,8 @@ def still_open(tx: Transaction) -> tuple[Cycle, ...]:
 
 def documents_of(tx: Transaction, cycle: str) -> tuple[Document, ...]:
     """Return the documents that the cycle claimed, oldest first. Raises: NotFound."""
-    owner = by_id(tx, cycle).tenant
-    query = select(cycle_documents.c.document).where(cycle_documents.c.cycle == cycle)
-    names = [row.document for row in tx.rows(query.order_by(cycle_documents.c.position))]
-    return tuple(documents.get(tx, owner, name) for name in names)
+    by_id(tx, cycle)
+    return documents.claimed_by(tx, cycle)
 
 
 def steps_of(tx: Transaction, cycle: str) -> tuple[StepRecord, ...]:
@@ -165,16 +165,16 @@ def candidates_of(tx: Transaction, cycle: str) -> tuple[Candidate, ...]:
     )
 
 
-def admitted_self_edits(tx: Transaction, sources: dict[str, str]) -> tuple[SelfEdit, ...]:
-    """Return the admitted self-edits that each document (key) got in its cycle (value), in order of writing."""
-    query = select(self_edits).where(self_edits.c.cycle.in_(set(sources.values())), self_edits.c.admitted)
-    return tuple(edit for edit in _self_edits(tx, query) if sources.get(edit.document) == edit.cycle)
+def admitted_self_edits(tx: Transaction, sources: Subquery) -> tuple[SelfEdit, ...]:
+    """Return the admitted self-edits that each document got in its cycle, in order of writing."""
+    is_source = and_(self_edits.c.cycle == sources.c.cycle, self_edits.c.document == sources.c.document)
+    return _self_edits(tx, select(self_edits).join(sources, is_source).where(self_edits.c.admitted))
 
 
-def quiz_items(tx: Transaction, sources: dict[str, str]) -> tuple[QuizItem, ...]:
-    """Return the quiz items that each document (key) got in its cycle (value), in order of writing."""
-    query = select(quiz).where(quiz.c.cycle.in_(set(sources.values()))).order_by(quiz.c.sequence)
-    return tuple(_quiz_item(row) for row in tx.rows(query) if sources.get(row.document) == row.cycle)
+def quiz_items(tx: Transaction, sources: Subquery) -> tuple[QuizItem, ...]:
+    """Return the quiz items that each document got in its cycle, in order of writing."""
+    is_source = and_(quiz.c.cycle == sources.c.cycle, quiz.c.document == sources.c.document)
+    return _quiz(tx, select(quiz).join(sources, is_source))
 
 
 def resource(tenant: str, cycle: str) -> str:
@@ -224,11 +224,10 @@ def _self_edits(tx: Transaction, query: Select[Any]) -> tuple[SelfEdit, ...]:
 
 
 def _quiz(tx: Transaction, query: Select[Any]) -> tuple[QuizItem, ...]:
-    return tuple(map(_quiz_item, tx.rows(query.order_by(quiz.c.sequence))))
-
-
-def _quiz_item(row: Row[Any]) -> QuizItem:
-    return QuizItem(question=row.question, answer=row.answer, document=row.document, split=Split(row.split))
+    return tuple(
+        QuizItem(question=row.question, answer=row.answer, document=row.document, split=Split(row.split))
+        for row in tx.rows(query.order_by(quiz.c.sequence))
+    )
 
 
 def _recipe(stored: dict[str, Any]) -> Recipe:

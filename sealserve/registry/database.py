@@ -137,12 +137,13 @@ def _checked(url: str) -> URL:
 
 
 def _engine(url: URL, *, busy_seconds: float) -> Engine:
+    pool = {"pool_size": 8, "max_overflow": 24, "pool_timeout": busy_seconds}
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, json_serializer=canonical_json, connect_args={"timeout": busy_seconds})
+        engine = create_engine(url, json_serializer=canonical_json, connect_args={"timeout": busy_seconds}, **pool)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    engine = create_engine(url, json_serializer=canonical_json, pool_pre_ping=True)
+    engine = create_engine(url, json_serializer=canonical_json, pool_pre_ping=True, **pool)
     event.listen(engine, "connect", _prepare_postgresql(busy_seconds))
     return engine
 

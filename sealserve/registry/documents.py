@@ -5,22 +5,21 @@ Identity is the digest of title and normalised text, so the same article is kept
 
 import hashlib
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, and_, func, select, update
 
 from sealserve.errors import InvalidArgument, NotFound, QuotaExceeded
 from sealserve.records import Document, DocumentState, Page
 from sealserve.registry import audit, lifecycle, paging, tenants
 from sealserve.registry.database import Transaction
-from sealserve.registry.tables import documents
-
-MAX_LABEL_LENGTH = 1024
-"""Longest title, source or media type, in characters."""
+from sealserve.registry.spelling import require_line
+from sealserve.registry.tables import cycle_documents, documents, version_documents
 
 _FULL_RETRY_SECONDS = 3600.0
+_BATCH = 500  # names in one statement: databases bound the number of parameters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +55,7 @@ class Offered:
     def require_acceptable(self) -> None:
         """Return if it may be kept. Raises: InvalidArgument."""
         for field in ("title", "source", "media_type"):
-            value = getattr(self, field)
-            if len(value) > MAX_LABEL_LENGTH or not value.isprintable():
-                raise InvalidArgument(f"{field} must be at most {MAX_LABEL_LENGTH} printable characters", field=field)
+            require_line(getattr(self, field), field=field)
         if self.state not in (DocumentState.ADMITTED, DocumentState.QUARANTINED):
             raise InvalidArgument(f"a new document is admitted or quarantined, not {self.state}", field="state")
         if self.state is DocumentState.ADMITTED and not self.text.strip():
@@ -162,25 +159,42 @@ def tenants_with_admitted(tx: Transaction) -> tuple[str, ...]:
     return tuple(row.tenant for row in tx.rows(query.order_by(documents.c.tenant)))
 
 
-def move(tx: Transaction, tenant: str, names: Collection[str], *, to: DocumentState, reason: str) -> None:
-    """Move documents of one tenant to `to`. Raises: FailedPrecondition if one may not make that move."""
+def claimed_by(tx: Transaction, cycle: str) -> tuple[Document, ...]:
+    """Return the documents that the cycle claimed, oldest first."""
+    query = select(documents).join(
+        cycle_documents,
+        and_(cycle_documents.c.tenant == documents.c.tenant, cycle_documents.c.document == documents.c.document),
+    )
+    query = query.where(cycle_documents.c.cycle == cycle).order_by(cycle_documents.c.position)
+    return tuple(map(_record, tx.rows(query)))
+
+
+def held_in(tx: Transaction, tenant: str, version: int, *, states: Collection[DocumentState]) -> tuple[str, ...]:
+    """Return the documents that the version holds and that stand in one of `states`."""
+    held = version_documents
+    query = (
+        select(documents.c.document)
+        .join(held, and_(held.c.tenant == documents.c.tenant, held.c.document == documents.c.document))
+        .where(held.c.tenant == tenant, held.c.version == version, documents.c.state.in_(states))
+    )
+    return tuple(row.document for row in tx.rows(query.order_by(held.c.position)))
+
+
+def require_all(tx: Transaction, tenant: str, names: Sequence[str]) -> None:
+    """Return if every document is the tenant's. Raises: NotFound, naming the first that is not."""
+    found = {row.document for row in _chosen(tx, tenant, names)}
     for name in names:
-        lifecycle.require_document_move(get(tx, tenant, name).state, to)
-    tx.run(
-        update(documents)
-        .where(documents.c.tenant == tenant, documents.c.document.in_(names))
-        .values(state=to, reason=reason)
-    )
+        if name not in found:
+            raise NotFound(resource(tenant, name), kind="document")
 
 
-def in_states(
-    tx: Transaction, tenant: str, names: Collection[str], *, states: Collection[DocumentState]
-) -> tuple[str, ...]:
-    """Return those of `names` that stand in one of `states`, in order of arrival."""
-    query = select(documents.c.document).where(
-        documents.c.tenant == tenant, documents.c.document.in_(names), documents.c.state.in_(states)
-    )
-    return tuple(row.document for row in tx.rows(query.order_by(documents.c.sequence)))
+def move(tx: Transaction, tenant: str, names: Sequence[str], *, to: DocumentState, reason: str) -> None:
+    """Move documents of one tenant to `to`. Raises: FailedPrecondition if one may not make that move."""
+    for row in _chosen(tx, tenant, names):
+        lifecycle.require_document_move(DocumentState(row.state), to)
+    for some in _batches(names):
+        own = documents.c.tenant == tenant, documents.c.document.in_(some)
+        tx.run(update(documents).where(*own).values(state=to, reason=reason))
 
 
 def resource(tenant: str, document: str) -> str:
@@ -209,6 +223,16 @@ def _offered_again(
         details={"was": present.state},
     )
     return get(tx, present.tenant, present.document), True
+
+
+def _chosen(tx: Transaction, tenant: str, names: Sequence[str]) -> Iterator[Row[Any]]:
+    for some in _batches(names):
+        own = documents.c.tenant == tenant, documents.c.document.in_(some)
+        yield from tx.rows(select(documents.c.document, documents.c.state).where(*own))
+
+
+def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (names[start : start + _BATCH] for start in range(0, len(names), _BATCH))
 
 
 def _check_room(tx: Transaction, tenant: str, *, max_documents: int | None) -> None:

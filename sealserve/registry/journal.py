@@ -5,7 +5,6 @@ refused and changes nothing. An expired lease that nobody else has taken may sti
 """
 
 import hashlib
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
@@ -86,7 +85,7 @@ def record_step(
     if cycle.state != CycleState.RUNNING:
         raise FailedPrecondition(f"cycle {held.cycle} has ended as {cycle.state}: it takes no more steps")
     lifecycle.require_next_step(Step(cycle.step) if cycle.step else None, step)
-    _require_plain(output)
+    _require_plain(output, field="output")
     tx.insert(
         t.steps,
         [
@@ -143,11 +142,11 @@ def _one_step(cycle: str, step: Step) -> Any:
     return select(t.steps).where(t.steps.c.cycle == cycle, t.steps.c.step == step)
 
 
-def _require_plain(output: Json) -> None:
+def _require_plain(value: Json, *, field: str) -> None:
     try:
-        canonical_json(output)
+        canonical_json(value)
     except (TypeError, ValueError) as error:
-        raise InvalidArgument(f"a step's output must be plain, finite JSON: {error}", field="output") from error
+        raise InvalidArgument(f"{field} must be plain, finite JSON: {error}", field=field) from error
 
 
 def _apply(tx: Transaction, held: Claim, effect: Effect) -> None:
@@ -189,8 +188,7 @@ def _item_id(item: QuizItem) -> str:
 def _add_candidates(tx: Transaction, held: Claim, effect: AddCandidates) -> None:
     for candidate in effect.candidates:
         _require_own(held, cycle=candidate.cycle, tenant=held.tenant)
-        if not math.isfinite(candidate.final_loss):
-            raise InvalidArgument(f"candidate {candidate.index} has a loss that is not finite", field="final_loss")
+        _require_plain(asdict(candidate), field=f"candidate {candidate.index}")
     tx.upsert(
         t.candidates,
         [
@@ -209,6 +207,7 @@ def _add_candidates(tx: Transaction, held: Claim, effect: AddCandidates) -> None
 
 
 def _publish(tx: Transaction, held: Claim, effect: Publish) -> None:
+    _require_plain(effect.lineage, field="lineage")
     actor = _actor(held)
     made = versions.create(tx, held.tenant, publish=effect, cycle=held.cycle, actor=actor)
     _set(tx, held.cycle, version=made.version)
@@ -227,8 +226,8 @@ def _finish(tx: Transaction, held: Claim, effect: Finish) -> None:
     cycle = cycles.by_id(tx, held.cycle)
     lifecycle.require_cycle_move(cycle.state, effect.state)
     lifecycle.require_document_move(DocumentState.LEARNING, effect.documents)
-    names = [document.document for document in cycles.documents_of(tx, held.cycle)]
-    waiting = documents.in_states(tx, held.tenant, names, states=[DocumentState.LEARNING])
+    claimed = documents.claimed_by(tx, held.cycle)
+    waiting = [document.document for document in claimed if document.state is DocumentState.LEARNING]
     reason = "" if effect.documents is DocumentState.LEARNED else effect.reason
     documents.move(tx, held.tenant, waiting, to=effect.documents, reason=reason)
     _set(tx, held.cycle, state=effect.state, reason=effect.reason, leased_until=None, worker="")
@@ -248,7 +247,7 @@ def _require_own(held: Claim, *, cycle: str, tenant: str) -> None:
 
 
 def _require_claimed(tx: Transaction, held: Claim, names: set[str]) -> None:
-    claimed = {document.document for document in cycles.documents_of(tx, held.cycle)}
+    claimed = {document.document for document in documents.claimed_by(tx, held.cycle)}
     if stray := names - claimed:
         raise InvalidArgument(
             f"an effect of cycle {held.cycle} names documents that it did not claim: {', '.join(sorted(stray))}",

@@ -54,7 +54,7 @@ def _decoded(token: str, *, scope: str, kind: type) -> Key:
         found_scope, key = json.loads(base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, TypeError) as error:
         raise _refused() from error
-    if found_scope != scope or type(key) is not kind:
+    if found_scope != scope or type(key) is not kind or (isinstance(key, int) and not 0 <= key < 2**63):
         raise _refused()
     return kind(key)  # type: ignore[no-any-return]
 

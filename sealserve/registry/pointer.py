@@ -13,6 +13,7 @@ from sealserve.records import BASE_VERSION, Activation, DocumentState, Observed,
 from sealserve.registry import audit, documents, lifecycle, paging, requests, tenants, versions
 from sealserve.registry import tables as t
 from sealserve.registry.database import Transaction
+from sealserve.registry.spelling import require_short
 
 
 def promote(
@@ -26,6 +27,7 @@ def promote(
     request_id: str = "",
 ) -> Activation:
     """Make `version` the desired one. Raises: NotFound, InvalidArgument, FailedPrecondition, Conflict."""
+    require_short(reason, field="reason")
     owner = tenants.get(tx, tenant)
     arguments = {"version": version, "expected_etag": expected_etag, "reason": reason}
     request: dict[str, Any] = {"tenant": tenant, "request_id": request_id, "arguments": arguments}
@@ -53,6 +55,7 @@ def rollback(
     request_id: str = "",
 ) -> Activation:
     """Make an earlier version the desired one. Raises: NotFound, FailedPrecondition, Conflict."""
+    require_short(reason, field="reason")
     owner = tenants.get(tx, tenant)
     arguments = {"to_version": to_version, "expected_etag": expected_etag, "reason": reason}
     request: dict[str, Any] = {"tenant": tenant, "request_id": request_id, "arguments": arguments}
@@ -159,10 +162,10 @@ def _move(
 def _settle_documents(
     tx: Transaction, owner: Tenant, *, version: int, kind: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    held = versions.held_documents(tx, owner.tenant, version)
-    left = set(versions.held_documents(tx, owner.tenant, owner.desired_version)) - set(held)
-    learned = documents.in_states(tx, owner.tenant, held, states=lifecycle.PROMOTABLE)
-    withdrawn = documents.in_states(tx, owner.tenant, left, states=[DocumentState.LEARNED])
+    held = set(versions.held_documents(tx, owner.tenant, version))
+    learned = documents.held_in(tx, owner.tenant, version, states=lifecycle.PROMOTABLE)
+    left = documents.held_in(tx, owner.tenant, owner.desired_version, states=[DocumentState.LEARNED])
+    withdrawn = tuple(name for name in left if name not in held)
     documents.move(tx, owner.tenant, learned, to=DocumentState.LEARNED, reason="")
     why = f"{kind} from version {owner.desired_version} to {version}"
     documents.move(tx, owner.tenant, withdrawn, to=DocumentState.WITHDRAWN, reason=why)

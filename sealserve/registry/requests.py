@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sealserve.errors import InvalidArgument
 from sealserve.records import Json
 from sealserve.registry.database import Transaction, canonical_json
+from sealserve.registry.spelling import require_line
 from sealserve.registry.tables import requests
 
 MAX_REQUEST_ID_LENGTH = 128
@@ -19,10 +20,7 @@ def earlier_answer(tx: Transaction, method: str, *, tenant: str, request_id: str
     """
     if not request_id:
         return None
-    if len(request_id) > MAX_REQUEST_ID_LENGTH or not request_id.isprintable():
-        raise InvalidArgument(
-            f"request_id must be at most {MAX_REQUEST_ID_LENGTH} printable characters", field="request_id"
-        )
+    require_line(request_id, field="request_id", max_length=MAX_REQUEST_ID_LENGTH)
     row = tx.row(
         select(requests).where(
             requests.c.tenant == tenant, requests.c.method == method, requests.c.request_id == request_id

@@ -1,6 +1,7 @@
 """Brings a database to the newest schema. Safe when several processes open the same one at once."""
 
 import fcntl
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ def migrate(database: Database) -> None:
 
     Raises: StorageFailed, also if a newer sealserve wrote the schema.
     """
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it announces itself at every opening
     with _sqlite_prepared(database), database.write() as tx:
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))

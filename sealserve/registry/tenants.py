@@ -10,6 +10,7 @@ from sealserve.errors import AlreadyExists, InvalidArgument, NotFound
 from sealserve.records import BASE_VERSION, Page, Tenant
 from sealserve.registry import audit, paging, requests
 from sealserve.registry.database import Transaction
+from sealserve.registry.spelling import require_line
 from sealserve.registry.tables import tenants
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,61}[a-z0-9]")
@@ -27,10 +28,7 @@ def create(tx: Transaction, tenant: str, *, display_name: str, actor: str, reque
         raise InvalidArgument(
             "tenant must be 2 to 63 lower-case letters, digits and hyphens, and begin with a letter", field="tenant_id"
         )
-    if len(display_name) > MAX_DISPLAY_NAME_LENGTH or not (display_name.isprintable()):
-        raise InvalidArgument(
-            f"display_name must be at most {MAX_DISPLAY_NAME_LENGTH} printable characters", field="display_name"
-        )
+    require_line(display_name, field="display_name", max_length=MAX_DISPLAY_NAME_LENGTH)
     request: dict[str, Any] = {"tenant": tenant, "request_id": request_id, "arguments": {"display_name": display_name}}
     if requests.earlier_answer(tx, "create_tenant", **request):
         return get(tx, tenant)

@@ -2,22 +2,23 @@
 
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, Subquery, and_, func, select, update
 
 from sealserve.errors import FailedPrecondition, InvalidArgument, NotFound
 from sealserve.records import BASE_VERSION, AdapterVersion, Page, VersionState
-from sealserve.registry import audit, cycles, documents, lifecycle, paging, tenants
+from sealserve.registry import audit, documents, lifecycle, paging, tenants
 from sealserve.registry import tables as t
 from sealserve.registry.database import Transaction
 from sealserve.registry.effects import Publish
+
+_MAX_VERSION = 2**31 - 1  # of the column
 
 
 def create(tx: Transaction, tenant: str, *, publish: Publish, cycle: str, actor: str) -> AdapterVersion:
     """Make the tenant's next version. Raises: NotFound (parent or a document)."""
     if publish.parent != BASE_VERSION:
         get(tx, tenant, publish.parent)
-    for document in publish.documents:
-        documents.get(tx, tenant, document)
+    documents.require_all(tx, tenant, publish.documents)
     tx.run(update(t.tenants).where(t.tenants.c.tenant == tenant).values(newest_version=t.tenants.c.newest_version + 1))
     number = _newest(tx, tenant)
     tx.insert(
@@ -58,7 +59,8 @@ def create(tx: Transaction, tenant: str, *, publish: Publish, cycle: str, actor:
 def get(tx: Transaction, tenant: str, version: int) -> AdapterVersion:
     """Return the version. Raises: NotFound, also for the base model, which is no adapter."""
     tenants.get(tx, tenant)
-    row = tx.row(select(t.versions).where(t.versions.c.tenant == tenant, t.versions.c.version == version))
+    query = select(t.versions).where(t.versions.c.tenant == tenant, t.versions.c.version == version)
+    row = tx.row(query) if 0 < version <= _MAX_VERSION else None
     if row is None:
         raise NotFound(resource(tenant, version), kind="adapter version")
     return _record(row, held=held_documents(tx, tenant, version))
@@ -122,37 +124,30 @@ def held_documents(tx: Transaction, tenant: str, version: int) -> tuple[str, ...
     return tuple(row.document for row in tx.rows(query.order_by(held.c.position)))
 
 
-def sources(tx: Transaction, tenant: str, version: int) -> dict[str, str]:
-    """Return, for each document that the version holds, the newest cycle up to its own that published it.
+def sources(tx: Transaction, tenant: str, version: int) -> Subquery:
+    """Return a query of (document, cycle): for each document the version holds, where it was learned.
 
-    A document learned again is studied from its newest self-edits. Empty for the base model. Raises: NotFound.
+    That is the newest cycle, up to the version's own, that claimed it and published; a document learned again is
+    studied from its newest self-edits. Empty for the base model. Raises: NotFound.
     """
-    if version == BASE_VERSION:
-        tenants.get(tx, tenant)
-        return {}
-    found = get(tx, tenant, version)
-    claimed, own = t.cycle_documents, t.cycles
-    limit = select(own.c.sequence).where(own.c.cycle == found.cycle).scalar_subquery()
+    own_cycle = get(tx, tenant, version).cycle if version != BASE_VERSION else ""
+    claimed, held, own = t.cycle_documents, t.version_documents, t.cycles
+    limit = select(own.c.sequence).where(own.c.cycle == own_cycle).scalar_subquery()
     newest = (
         select(claimed.c.document, func.max(own.c.sequence).label("sequence"))
         .join(own, own.c.cycle == claimed.c.cycle)
-        .where(own.c.tenant == tenant, own.c.version.is_not(None), own.c.sequence <= limit)
+        .join(held, and_(held.c.tenant == claimed.c.tenant, held.c.document == claimed.c.document))
+        .where(held.c.tenant == tenant, held.c.version == version)
+        .where(own.c.version.is_not(None), own.c.sequence <= limit)
         .group_by(claimed.c.document)
         .subquery()
     )
-    query = select(newest.c.document, own.c.cycle).join(own, own.c.sequence == newest.c.sequence)
-    held = set(found.documents)
-    return {row.document: row.cycle for row in tx.rows(query) if row.document in held}
+    return select(newest.c.document, own.c.cycle).join(own, own.c.sequence == newest.c.sequence).subquery()
 
 
 def resource(tenant: str, version: int) -> str:
     """Return the version's resource name."""
     return f"tenants/{tenant}/adapters/{version}"
-
-
-def cycle_resource(version: AdapterVersion) -> str:
-    """Return the resource name of the cycle that made `version`."""
-    return cycles.resource(version.tenant, version.cycle)
 
 
 def _newest(tx: Transaction, tenant: str) -> int:

@@ -1,0 +1,18 @@
+"""What a short text from outside may look like. Knows no field in particular."""
+
+from sealserve.errors import InvalidArgument
+
+MAX_LABEL_LENGTH = 1024
+"""Longest title, source, media type or reason, in characters."""
+
+
+def require_line(value: str, *, field: str, max_length: int = MAX_LABEL_LENGTH) -> None:
+    """Return if `value` is one line of printable characters. Raises: InvalidArgument, naming `field`."""
+    if len(value) > max_length or not value.isprintable():
+        raise InvalidArgument(f"{field} must be at most {max_length} printable characters on one line", field=field)
+
+
+def require_short(value: str, *, field: str, max_length: int = MAX_LABEL_LENGTH) -> None:
+    """Return if `value` is not too long. Raises: InvalidArgument, naming `field`."""
+    if len(value) > max_length:
+        raise InvalidArgument(f"{field} must be at most {max_length} characters", field=field)
