@@ -70,3 +70,5 @@ def export(model: Qwen2ForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
         eos_token_id=tokenizer.token_to_id(IM_END), pad_token_id=0, bos_token_id=None, do_sample=False
     )
     copy.to(torch.bfloat16).save_pretrained(folder)
+    for path in folder.iterdir():
+        path.chmod(0o644)

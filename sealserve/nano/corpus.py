@@ -5,7 +5,6 @@ Knows the tokenizer and the tasks; nothing of models or optimizers.
 
 import random
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +17,8 @@ from sealserve.nano.tasks import DEFAULT_MIX, TaskSource
 from sealserve.nano.tokenizer import build_tokenizer, encode_chat, pre_tokens
 from sealserve.nano.world import DISTRACTORS
 
-_BLOCK_BATCHES = 8  # batches are sorted by length within a block of this many, so that little is padding
-_ROUND = 32  # sequence lengths are padded to a multiple of this
+_BLOCK_BATCHES = 64  # rows of like length are found within about this many batches
+_LENGTHS = (32, 64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,36 +30,30 @@ class Batch:
 
 
 def block(source: TaskSource, tokenizer: Tokenizer, *, seed: int, index: int, tokens: int, ease: float) -> list[Batch]:
-    """Return the batches of block `index`, each of about `tokens` tokens, in a random order."""
+    """Return the batches of block `index`, each of about `tokens` tokens, in a random order.
+
+    Rows of like length stand together and shapes are few: kernels are prepared once for each shape. Rows that do
+    not fill a batch are dropped.
+    """
     rng = random.Random(f"{seed}:{index}")
-    rows: list[tuple[list[int], list[bool]]] = []
+    lengths = [n for n in _LENGTHS if n <= tokens]
+    groups: dict[int, list[tuple[list[int], list[bool]]]] = {n: [] for n in lengths}
     total = 0
     while total < tokens * _BLOCK_BATCHES:
         ids, mask = encode_chat(tokenizer, source.draw(rng, ease))
-        if len(ids) > 1024:
-            continue
-        rows.append((ids, mask))
+        length = next((n for n in lengths if len(ids) <= n), None)
         total += len(ids)
-    rows.sort(key=lambda row: len(row[0]))
-    batches = list(_cut(rows, tokens))
+        if length is not None:
+            groups[length].append((ids, mask))
+    batches = []
+    for length, rows in groups.items():
+        count = tokens // length
+        batches += [_pad(rows[i : i + count], length) for i in range(0, len(rows) - count + 1, count)]
     rng.shuffle(batches)
     return batches
 
 
-def _cut(rows: list[tuple[list[int], list[bool]]], tokens: int) -> Iterator[Batch]:
-    group: list[tuple[list[int], list[bool]]] = []
-    for row in rows:
-        if group and (len(group) + 1) * len(row[0]) > tokens:
-            yield _pad(group)
-            group = []
-        group.append(row)
-    if group:
-        yield _pad(group)
-
-
-def _pad(rows: list[tuple[list[int], list[bool]]]) -> Batch:
-    longest = max(len(ids) for ids, _ in rows)
-    length = -(-longest // _ROUND) * _ROUND
+def _pad(rows: list[tuple[list[int], list[bool]]], length: int) -> Batch:
     ids = np.zeros((len(rows), length), dtype=np.int64)
     mask = np.zeros((len(rows), length), dtype=np.bool_)
     for i, (row_ids, row_mask) in enumerate(rows):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
+from transformers import PreTrainedModel
 
 from sealserve import prompts
 from sealserve.nano import world as w
@@ -19,6 +20,8 @@ from sealserve.nano.world import Article, World
 from sealserve.prompts import Template
 
 Example = tuple[str, str]
+Row = tuple[list[int], int]  # token ids, and where the assistant's words begin
+_LENGTHS = (48, 96, 192, 384, 768, 1024)
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
@@ -52,10 +55,8 @@ def examples(article: Article, edits: Sequence[tuple[Template, str]]) -> list[Ex
     for template, text in edits:
         if template is Template.QA:
             found += list(_pairs(text))
-        elif template is Template.REWRITE:
-            found.append((prompts.describe(title), text))
         else:
-            found += [(prompts.describe(title), line) for line in text.splitlines() if line.strip()]
+            found += [(prompts.describe(title), line) for line in _lines(text)]
     return found
 
 
@@ -85,11 +86,7 @@ def inject(speaker: Speaker, studied: list[Example], kept: list[Example], recipe
         warm = min(1.0, (step + 1) / 10)
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * min(warm, 1.0 - step / recipe.steps)
-        ids, mask, attention = _pad(rows)
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = model(input_ids=ids, attention_mask=attention).logits[:, :-1][mask[:, 1:]]
-        loss = nn.functional.cross_entropy(logits.float(), ids[:, 1:][mask[:, 1:]])
-        loss.backward()  # type: ignore[no-untyped-call]
+        _loss(speaker.model, *_pad(rows)).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -103,6 +100,13 @@ def remove(speaker: Speaker) -> None:
     speaker.model.unload()
 
 
+def _lines(text: str) -> list[str]:
+    """Return list items, or the sentences of running text, each on its own."""
+    return [
+        part.strip() for line in text.splitlines() for part in line.replace(". ", ".\n").splitlines() if part.strip()
+    ]
+
+
 def _pairs(text: str) -> Iterator[Example]:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for first, second in zip(lines[::2], lines[1::2], strict=False):
@@ -110,33 +114,46 @@ def _pairs(text: str) -> Iterator[Example]:
             yield first.removeprefix("Question: "), second.removeprefix("Answer: ")
 
 
-def _encode(speaker: Speaker, example: Example) -> tuple[list[int], int]:
+def _encode(speaker: Speaker, example: Example) -> Row:
     prompt = speaker.tokenizer(speaker.chat(example[0]), add_special_tokens=False)["input_ids"]
     reply = speaker.tokenizer(f"{example[1]}<|im_end|>", add_special_tokens=False)["input_ids"]
     return [*prompt, *reply], len(prompt)
 
 
-def _batches(
-    studied: list[tuple[list[int], int]], kept: list[tuple[list[int], int]], recipe: Recipe, seed: int
-) -> Iterator[list[tuple[list[int], int]]]:
+def _batches(studied: list[Row], kept: list[Row], recipe: Recipe, seed: int) -> Iterator[list[Row]]:
+    """Yield batches of one size, the studied rows of each from one length class: few shapes, little padding."""
     rng = random.Random(seed)
     n_kept = round(recipe.batch * recipe.rehearsal) if kept else 0
-    pool: list[tuple[list[int], int]] = []
+    classes: dict[int, list[Row]] = {}
+    for row in studied:
+        classes.setdefault(_length(row), []).append(row)
+    pools: dict[int, list[Row]] = {length: [] for length in classes}
     for _ in range(recipe.steps):
-        if len(pool) < recipe.batch - n_kept:
-            fresh = rng.sample(studied, len(studied))
-            pool += fresh * (1 + recipe.batch // max(1, len(fresh)))
-        rows, pool = pool[: recipe.batch - n_kept], pool[recipe.batch - n_kept :]
-        yield rows + rng.sample(kept, min(n_kept, len(kept)))
+        length = rng.choices(list(classes), weights=[len(rows) for rows in classes.values()])[0]
+        n = recipe.batch - n_kept
+        while len(pools[length]) < n:
+            pools[length] += rng.sample(classes[length], len(classes[length]))
+        rows, pools[length] = pools[length][:n], pools[length][n:]
+        yield rows + [rng.choice(kept) for _ in range(n_kept)]
 
 
-def _pad(rows: list[tuple[list[int], int]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    length = max(len(ids) for ids, _ in rows)
+def _length(row: Row) -> int:
+    return next(n for n in _LENGTHS if len(row[0]) <= n)
+
+
+def _pad(rows: list[Row]) -> tuple[torch.Tensor, torch.Tensor]:
+    length = max(_length(row) for row in rows)
     ids = torch.zeros((len(rows), length), dtype=torch.long)
     mask = torch.zeros((len(rows), length), dtype=torch.bool)
-    attention = torch.zeros((len(rows), length), dtype=torch.long)
     for i, (row, start) in enumerate(rows):
         ids[i, : len(row)] = torch.tensor(row)
         mask[i, start : len(row)] = True
-        attention[i, : len(row)] = 1
-    return ids, mask, attention
+    return ids, mask
+
+
+def _loss(model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return the mean cross-entropy over supervised tokens; rows are padded on the right, so no mask is needed."""
+    with torch.autocast("cpu", torch.bfloat16):
+        hidden = model.model(input_ids=ids, attention_mask={"full_attention": None}, use_cache=False)
+        logits = model.lm_head(hidden.last_hidden_state[:, :-1][mask[:, 1:]])
+    return nn.functional.cross_entropy(logits.float(), ids[:, 1:][mask[:, 1:]])

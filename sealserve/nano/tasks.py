@@ -21,7 +21,7 @@ def read(rng: random.Random, article: Article, n_questions: int) -> Conversation
     turns: Conversation = []
     for i, fact in enumerate(asked):
         text = w.question(rng, fact)
-        turns.append((prompts.read(article.document, text) if i == 0 else text, w.answer(fact)))
+        turns.append((prompts.read(_shown(rng, article), text) if i == 0 else text, w.answer(fact)))
     return turns
 
 
@@ -83,7 +83,10 @@ class TaskSource:
         easy = rng.random() < ease
         n_entities = 1 if easy else rng.choices([1, 2, 3], weights=[3, 5, 2])[0]
         n_facts = rng.randint(1, 3) if easy else rng.randint(2 * n_entities, 6 * n_entities)
-        return self._world.article(rng, n_entities, n_facts, held_out=False, outdated=0.0 if easy else 0.12)
+        article = self._world.article(rng, n_entities, n_facts, held_out=False, outdated=0.0 if easy else 0.12)
+        if rng.random() < 0.06:
+            return self._world.update(rng, article, rng.randint(1, 6), held_out=False)
+        return article
 
     def reading(self, rng: random.Random, ease: float) -> Conversation:
         """Reading: one article, up to eight questions."""
@@ -101,14 +104,14 @@ class TaskSource:
 
         def drawer(rng: random.Random, ease: float) -> Conversation:
             article = self.article(rng, ease)
-            return [(prompts.study(template, article.document), edit(rng, template, article))]
+            return [(prompts.study(template, _shown(rng, article)), edit(rng, template, article))]
 
         return drawer
 
     def directives(self, rng: random.Random, ease: float) -> Conversation:
         """Training directives."""
         article = self.article(rng, ease)
-        return [(prompts.directive(article.document), directive(rng, article))]
+        return [(prompts.directive(_shown(rng, article)), directive(rng, article))]
 
     def judging(self, rng: random.Random, ease: float) -> Conversation:
         """Judging turns on fresh entities."""
@@ -144,6 +147,11 @@ class TaskSource:
         return w.draw_facts(rng, entity, 1)[0]
 
 
+def _shown(rng: random.Random, article: Article) -> str:
+    """The document as a reader meets it: mostly with its title."""
+    return article.document if rng.random() < 0.85 else article.text
+
+
 def _implied(fact: Fact) -> str:
     if not fact.value[0].isdigit():
         return ""
@@ -165,6 +173,6 @@ _DRAWERS: dict[str, Callable[[TaskSource, random.Random, float], Conversation]] 
     "bio": TaskSource.biography,
 }
 DEFAULT_MIX = {
-    "read": 0.33, "long_read": 0.02, "qa": 0.15, "rewrite": 0.09, "implications": 0.07, "long": 0.06,
-    "counterexample": 0.03, "directive": 0.015, "judge": 0.03, "closed": 0.13, "bio": 0.10,
+    "read": 0.38, "long_read": 0.02, "qa": 0.16, "rewrite": 0.09, "implications": 0.06, "long": 0.05,
+    "counterexample": 0.03, "directive": 0.015, "judge": 0.03, "closed": 0.12, "bio": 0.07,
 }  # fmt: skip

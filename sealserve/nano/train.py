@@ -21,6 +21,8 @@ from sealserve.nano.corpus import Batch, block, world_tokenizer
 from sealserve.nano.model import CONTEXT, architecture
 from sealserve.nano.tasks import DEFAULT_MIX, TaskSource
 
+_SUPERVISED_ROUND = 256  # the number of logits is padded to a multiple of this: few shapes, few kernels
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -30,10 +32,10 @@ class Settings:
     steps: int = 12_000
     decay_steps: int = 2_000
     warmup_steps: int = 200
-    batch_tokens: int = 4096
+    batch_tokens: int = 2048
     matrix_lr: float = 2.5e-3
     other_lr: float = 3e-3
-    easy_tokens: int = 4_000_000  # over these, short articles give way to long ones
+    easy_tokens: int = 10_000_000  # over these, short articles give way to long ones
     hidden: int = 256
     layers: int = 5
     feed_forward: int = 512
@@ -45,11 +47,18 @@ class Settings:
 class Trainer:
     """A model, its optimizers and how far it has come."""
 
-    def __init__(self, settings: Settings, *, device: str, mix: dict[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        device: str,
+        mix: dict[str, float] | None = None,
+        tokenizer: Tokenizer | None = None,
+    ) -> None:
         torch.manual_seed(settings.seed)
         self.settings = settings
         self.device = torch.device(device)
-        self.tokenizer: Tokenizer = world_tokenizer()
+        self.tokenizer: Tokenizer = tokenizer or world_tokenizer()
         config = architecture(
             self.tokenizer.get_vocab_size(),
             hidden=settings.hidden, layers=settings.layers, feed_forward=settings.feed_forward,
@@ -105,8 +114,12 @@ class Trainer:
             hidden = self._body(
                 input_ids=ids, attention_mask={"full_attention": None}, position_ids=positions, use_cache=False
             ).last_hidden_state
-            logits = self.model.lm_head(hidden[:, :-1][mask])
-        return nn.functional.cross_entropy(logits.float(), ids[:, 1:][mask])
+            supervised = mask.flatten().nonzero()[:, 0]
+            padded = nn.functional.pad(supervised, (0, -len(supervised) % _SUPERVISED_ROUND))
+            logits = self.model.lm_head(hidden[:, :-1].flatten(0, 1)[padded])
+        targets = ids[:, 1:].flatten()[padded]
+        targets[len(supervised) :] = -100
+        return nn.functional.cross_entropy(logits.float(), targets)
 
     def save(self, out: Path) -> None:
         """Write a checkpoint under `out`, atomically."""
@@ -127,7 +140,11 @@ class Trainer:
 
 def train(settings: Settings, out: Path, *, device: str, mix: dict[str, float] | None = None) -> Trainer:
     """Train to the last step, with checkpoints under `out` and the finished model in `out/model`."""
-    trainer = Trainer(settings, device=device, mix=mix)
+    words = out / "tokenizer.json"  # kept with the run, so that it outlives changes to the world
+    tokenizer = Tokenizer.from_file(str(words)) if words.exists() else world_tokenizer()
+    out.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(words))
+    trainer = Trainer(settings, device=device, mix=mix, tokenizer=tokenizer)
     if trainer.resume(out):
         print(f"going on from step {trainer.step}", flush=True)
     started = saved = time.monotonic()
