@@ -1,0 +1,52 @@
+"""The `sealserve` command: puts the commands together. Knows nothing of what they do.
+
+Imports only what help texts need; everything else is imported by the command that runs.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sealserve.commands import adapters, asking, audits, checking, cycles, documents, figures, running, tenants
+from sealserve.commands.session import Shared
+
+_EPILOG = """
+Exit codes: 0 done; 1 our fault; 2 yours (usage, settings, refused by a rule); 3 no such thing; 4 unavailable,
+try again; 5 the gate did not promote. With --json a failure prints {"error": {"reason", "message"}}.
+Settings come from --config or SEALSERVE_CONFIG; SEALSERVE_<SECTION>__<KEY> overrides one value.
+"""
+
+app = typer.Typer(
+    name="sealserve",
+    help="Keeps a language model up to date, per tenant, while it serves. New here? Run `sealserve demo`.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+checking.register(app)
+running.register(app)
+asking.register(app)
+app.add_typer(tenants.app, name="tenant", rich_help_panel="Use")
+app.add_typer(documents.app, name="doc", rich_help_panel="Use", no_args_is_help=True)
+app.add_typer(cycles.app, name="cycle", rich_help_panel="Use", no_args_is_help=True)
+app.add_typer(adapters.app, name="adapter", rich_help_panel="Use", no_args_is_help=True)
+app.add_typer(audits.app, name="audit", rich_help_panel="Use", no_args_is_help=True)
+app.add_typer(figures.bench, name="bench", rich_help_panel="Measure")
+app.add_typer(figures.nano, name="nano", rich_help_panel="Measure")
+
+
+@app.callback()
+def options(
+    ctx: typer.Context,
+    config: Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).", show_default=False)] = None,
+    address: Annotated[str, typer.Option("--address", help="Server, as host:port.", show_default=False)] = "",
+) -> None:
+    """Keep what stands before the command."""
+    ctx.obj = Shared(config=config, address=address)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,74 @@
+"""`sealserve bench` and `sealserve nano`: what is measured, each as one JSON object on the last line."""
+
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+
+from sealserve.commands.session import Session, command
+
+bench = typer.Typer(help="Measure this installation; each prints its figures as one object.", no_args_is_help=True)
+nano = typer.Typer(help="The embedded model.", no_args_is_help=True)
+
+
+@command(bench, "swap")
+def swap(
+    session: Session,
+    swaps: Annotated[int, typer.Option(min=1, help="Version changes.")] = 200,
+    clients: Annotated[int, typer.Option(min=1, help="Clients that ask meanwhile.")] = 4,
+) -> None:
+    """Change versions under load; every answer is checked against the version it names. Bad adapters are offered."""
+    _measure(session, "swap", swaps=swaps, clients=clients)
+
+
+@command(bench, "serve")
+def serve(
+    session: Session,
+    requests: Annotated[int, typer.Option(min=1, help="Requests on each side.")] = 200,
+    clients: Annotated[int, typer.Option(min=1, help="Requests in flight.")] = 8,
+) -> None:
+    """Compare streamed tokens a second over gRPC with the same load on the engine in process."""
+    _measure(session, "serve", requests=requests, clients=clients)
+
+
+@command(bench, "kill")
+def kill(
+    session: Session, kills: Annotated[int, typer.Option(min=1, help="How often something is killed.")] = 50
+) -> None:
+    """kill -9 `learn` at every step edge and at random, and `serve` too; count what is lost or done twice."""
+    _measure(session, "kill", kills=kills)
+
+
+@nano.callback()
+def about() -> None:
+    """The embedded model."""
+
+
+@command(nano, "eval")
+def evaluate(
+    session: Session,
+    seed: Annotated[int, typer.Option(help="Which fresh entities are made up.")] = 0,
+    injections: Annotated[int, typer.Option(min=1, help="Articles written into adapters.")] = 4,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
+) -> None:
+    """Measure it on entities and templates it never saw: reading, "I don't know", self-edits, learning. Minutes."""
+    import torch
+
+    from sealserve.nano.evaluate import evaluate as measure
+    from sealserve.nano.model import weights_dir
+
+    torch.set_num_threads(threads)
+    _show(session, measure(weights_dir(), seed=seed, injections=injections).as_json())
+
+
+def _measure(session: Session, figure: str, **options: int) -> None:
+    """Run `sealserve.bench.<figure>` and show what it returns."""
+    _show(session, import_module(f"sealserve.bench.{figure}").run(say=session.note, **options))
+
+
+def _show(session: Session, figures: Any) -> None:
+    from sealserve.commands import show
+
+    values: dict[str, Any] = show.plain(figures)
+    shown = [(name, value) for name, value in values.items() if not isinstance(value, dict)]
+    session.show(values, lambda: show.pairs(shown))

@@ -1,0 +1,98 @@
+"""Cycles, versions and replicas as people read them in a terminal. Knows no command and no wire."""
+
+from collections.abc import Iterable, Iterator
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from sealserve.commands.show import cell, pairs, printable, table, version_name
+from sealserve.records import AdapterVersion, Measured, NotApplicable, Score, Scorecard, SelfEdit, Unmeasured
+from sealserve.views import AdapterReport, CycleReport
+
+
+def cycle(report: CycleReport, edits: Iterable[SelfEdit]) -> RenderableType:
+    """Return a cycle: what it is, its steps, candidates, scores, verdict, and self-edits if given."""
+    one = report.cycle
+    parts: list[RenderableType] = [
+        pairs([
+            ("cycle", one.cycle), ("tenant", one.tenant), ("state", one.state), ("reason", one.reason),
+            ("version", version_name(one.version) if one.version else ""), ("documents", report.documents),
+            ("started by", one.trigger), ("started", one.created_at), ("claims", one.attempts),
+        ])
+    ]  # fmt: skip
+    if report.steps:
+        rows = ((step.step, f"{step.seconds:.1f}", step.finished_at) for step in report.steps)
+        parts += ["", table(["step", "seconds", "done"], rows, empty="")]
+    if report.candidates:
+        parts += ["", _candidates(report)]
+    if report.scores:
+        columns = ["score", "n", "candidate", "incumbent", "gain", "interval"]
+        parts += ["", table(columns, _scores(report.scores), empty="")]
+    if report.verdict:
+        parts += ["", *_verdict(report.verdict.decision.value, report.verdict.reasons)]
+    parts += [part for edit in edits for part in _edit(edit)]
+    return Group(*parts)
+
+
+def adapter(version: AdapterVersion) -> RenderableType:
+    """Return a version with its lineage, one line for each thing that made it."""
+    own = [
+        ("version", version_name(version.version)), ("tenant", version.tenant), ("state", version.state),
+        ("reason", version.reason), ("cycle", version.cycle),
+        ("measured against", version_name(version.parent)), ("documents", version.documents),
+        ("artifact", version.artifact), ("engine name", version.engine_name), ("published", version.created_at),
+    ]  # fmt: skip
+    return pairs([*own, *((name.replace("_", " "), _lines(value)) for name, value in version.lineage.items())])
+
+
+def report(state: AdapterReport) -> RenderableType:
+    """Return what should answer, and what each replica answers with."""
+    head = Text(f"{state.tenant}: {version_name(state.desired)} should answer (activation {state.activation})")
+    rows = (
+        (one.replica, version_name(one.version), "up to date" if one.activation >= state.activation else "behind")
+        for one in state.observed
+    )
+    return Group(head, table(["replica", "answers with", ""], rows, empty="no replica has reported yet"))
+
+
+def _candidates(report: CycleReport) -> RenderableType:
+    rows = (
+        (
+            one.index, "winner" if one.winner else "",
+            "" if one.rank_score is None else one.rank_score, one.final_loss, f"{one.seconds:.1f}",
+        )
+        for one in report.candidates
+    )  # fmt: skip
+    return table(["candidate", "", "rank score", "final loss", "seconds"], rows, empty="")
+
+
+def _scores(scores: Scorecard) -> Iterator[tuple[str, ...]]:
+    for name in Scorecard.__dataclass_fields__:
+        score: Score | NotApplicable = getattr(scores, name)
+        if isinstance(score, Measured):
+            interval = f"{score.gain_low:+.3f} … {score.gain_high:+.3f}"
+            shown = (cell(score.n), cell(score.candidate), cell(score.incumbent), f"{score.gain:+.3f}", interval)
+        else:
+            why = f"not measured: {score.why}" if isinstance(score, Unmeasured) else f"does not apply: {score.because}"
+            shown = ("", "", "", "", why)
+        yield (name, *shown)
+
+
+def _verdict(decision: str, reasons: tuple[str, ...]) -> Iterator[Text]:
+    yield Text(f"verdict: {decision}", style="bold green" if decision == "promote" else "bold yellow")
+    for reason in reasons:
+        yield Text(f"  {printable(reason)}")
+
+
+def _edit(edit: SelfEdit) -> Iterator[RenderableType]:
+    fate = "kept" if edit.admitted else f"dropped: {edit.reason}"
+    yield Text(f"\n{edit.self_edit}  {edit.template.value} of {edit.document}  {fate}", style="bold")
+    yield Text(printable(edit.text))
+
+
+def _lines(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_lines(item)}" for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_lines, value))
+    return cell(value)

@@ -1,0 +1,83 @@
+"""How results look: records as plain JSON values, and as tables for people.
+
+What tenants wrote goes to terminals without control characters and without markup. Knows no command.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import IO, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_PIPED_WIDTH = 200
+"""Columns when output goes to a file: wide enough that nothing useful is folded."""
+
+
+def plain(value: Any) -> Any:
+    """Return `value` as JSON values: records become objects, enums their values, times ISO 8601."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, str | int | float | bool | None):
+        return value
+    return str(value) if isinstance(value, Path) else [plain(item) for item in value]
+
+
+def console(stream: IO[str]) -> Console:
+    """Return a console on `stream` that shows text as it is: no markup, no emoji codes."""
+    width = None if stream.isatty() else _PIPED_WIDTH
+    return Console(file=stream, width=width, markup=False, emoji=False, highlight=False, soft_wrap=not stream.isatty())
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -> Table | Text:
+    """Return rows under headings; the text `empty` when there are none."""
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        shown.add_column(column, overflow="fold")
+    for row in rows:
+        shown.add_row(*(cell(value) for value in row))
+    return shown if shown.row_count else Text(empty, style="dim")
+
+
+def pairs(items: Iterable[tuple[str, Any]]) -> Table:
+    """Return names and values, one a line; those without a value are left out."""
+    shown = Table(box=None, pad_edge=False, show_header=False)
+    shown.add_column(style="bold")
+    shown.add_column(overflow="fold")
+    for name, value in items:
+        if value not in (None, "", ()):
+            shown.add_row(name, cell(value))
+    return shown
+
+
+def cell(value: Any) -> str:
+    """Return one value as people read it."""
+    if isinstance(value, datetime):
+        return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple | list):
+        return ", ".join(map(cell, value))
+    return printable(str(value.value if isinstance(value, Enum) else value))
+
+
+def printable(text: str) -> str:
+    """Return `text` without characters that could steer a terminal; line ends and tabs stay."""
+    return "".join(character if character.isprintable() or character in "\n\t" else "\ufffd" for character in text)
+
+
+def version_name(version: int) -> str:
+    """Return how a version is called: "base" or "v3"."""
+    return f"v{version}" if version else "base"

