@@ -7,6 +7,7 @@ kills fall on promotions too. Knows nothing of how the daemons recover, only wha
 import os
 import random
 import signal
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -97,7 +98,12 @@ class _Site:
     at_points: int = 0
 
 
-def run(*, kills: int = 50, seed: int = 0, say: Callable[[str], None] = lambda line: None) -> KillFigures:
+def tell(line: str) -> None:
+    """Print a line of progress where it does not mix with the figures."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def run(*, kills: int = 50, seed: int = 0, say: Callable[[str], None] = tell) -> KillFigures:
     """Return the figures of `kills` kills, nine tenths of them on `learn`; `say` gets a line for each.
 
     Raises: Unavailable (the daemons do not start on this machine).

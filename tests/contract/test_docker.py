@@ -1,5 +1,6 @@
 """The Dockerfile names only what is there: no engine builds it here, so every path, extra and command is looked up."""
 
+import importlib.util
 import re
 import tomllib
 
@@ -60,7 +61,9 @@ def test_every_extra_exists(stage: str) -> None:
 @pytest.mark.parametrize("stage", ["cpu", "cuda"])
 def test_it_does_not_run_as_root_and_is_probed(stage: str) -> None:
     assert re.findall(r"(?m)^USER (\d+):0$", STAGES[stage]) == ["10001"]
-    assert len(re.findall(r"(?m)^HEALTHCHECK .*CMD \[", STAGES[stage])) == 1
+    probes = re.findall(r'(?m)^HEALTHCHECK .*CMD \["python3", "-m", "([\w.]+)"\]$', STAGES[stage])
+    assert len(probes) == 1
+    assert importlib.util.find_spec(probes[0]) is not None
 
 
 def test_the_cuda_image_brings_the_vllm_that_the_extra_pins() -> None:

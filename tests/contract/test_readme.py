@@ -17,6 +17,10 @@ TEXTS = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "README
 README = TEXTS["README.md"]
 
 
+def _blocks(text: str, language: str) -> Iterator[str]:
+    return iter(re.findall(rf"(?ms)^```{language}\n(.*?)^```$", text))
+
+
 def _command_lines() -> list[str]:
     lines = [line for text in TEXTS.values() for block in _blocks(text, "console") for line in block.splitlines()]
     return sorted(
@@ -79,14 +83,15 @@ def test_checks_named_beside_a_promise_exist() -> None:
     assert [path for path in named if not list((ROOT / path).glob("test_*.py"))] == []
 
 
-def _blocks(text: str, language: str) -> Iterator[str]:
-    return iter(re.findall(rf"(?ms)^```{language}\n(.*?)^```$", text))
-
-
 def _resolve(words: list[str]) -> tuple[Any, list[str]]:
+    """Walk down the groups, passing over the options that stand before a command."""
     command: Any = typer.main.get_command(app)
     rest = list(words)
     while isinstance(command, TyperGroup) and rest:
+        options: dict[str, Any] = {name: p for p in command.params for name in p.opts}
+        if rest[0] in options:
+            del rest[: 1 if options[rest[0]].is_flag else 2]
+            continue
         assert rest[0] in command.commands, f"no command: sealserve {' '.join(words)}"
         command = command.commands[rest.pop(0)]
     return command, rest
