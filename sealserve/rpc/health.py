@@ -51,7 +51,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
-    async def Check(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+    async def Check(self, request: Any, context: Any) -> Any:
         """Return the state of one service now; NOT_FOUND if there is no such service."""
         if request.service not in self._states:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such service")

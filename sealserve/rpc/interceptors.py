@@ -6,9 +6,10 @@ the caller learns a request id and nothing more. Knows nothing of what the servi
 
 import asyncio
 import hmac
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 import grpc.aio
@@ -19,7 +20,7 @@ from sealserve import errors
 from sealserve.engine.wire import SECRET_KEY
 from sealserve.rpc.call import CURRENT_CALL, REQUEST_ID_KEY, Call, request_id_of
 from sealserve.status import DETAILS_KEY, code_of, to_status
-from sealserve.telemetry.traces import remote_context
+from sealserve.telemetry.traces import error_type, remote_context
 
 PACKAGE = "sealserve.v1"
 INTERNAL_SERVICE = f"/{PACKAGE}.EngineService/"
@@ -27,11 +28,13 @@ UNBOUNDED = frozenset({"WatchAdapters", "WatchCycle", "StreamDocuments"})
 """Methods that may run for ever: no default deadline."""
 
 FOREVER_SECONDS = 10.0**9
+LEAST_SECONDS = 0.005
+"""Not even a refusal gets back to the caller in less: nothing is begun."""
 
 _LOG = structlog.get_logger(__name__)
 
-Handler = grpc.RpcMethodHandler[Any, Any] | None
-Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
+Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]"
 
 
 class Secrecy(grpc.aio.ServerInterceptor):
@@ -99,7 +102,11 @@ class Boundary(grpc.aio.ServerInterceptor):
     async def _write(self, response: Any, context: Any) -> None:
         text = f"nothing was read for {self._idle_write_seconds:g} s: the answer was dropped; read faster"
         async with _within(self._idle_write_seconds, errors.DeadlineExceeded(text, reason="READER_TOO_SLOW")):
-            await context.write(response)
+            try:
+                await context.write(response)
+            except grpc.aio.InternalError as error:
+                _LOG.info("call over before its end: the caller is gone", error_type=error_type(error))
+                raise asyncio.CancelledError from error
 
     @asynccontextmanager
     async def _bounds(self, method: str, *, request: Any, context: Any) -> AsyncIterator[None]:
@@ -123,8 +130,8 @@ class Boundary(grpc.aio.ServerInterceptor):
         remaining: float | None = context.time_remaining()
         if remaining is None:
             return FOREVER_SECONDS if method in UNBOUNDED else self._default_deadline_seconds
-        if remaining <= 0:
-            raise errors.DeadlineExceeded("the deadline had passed when the call arrived; allow more time")
+        if remaining < LEAST_SECONDS:
+            raise errors.DeadlineExceeded("the deadline was past, or all but past, on arrival; allow more time")
         return min(remaining, FOREVER_SECONDS)
 
 
@@ -154,14 +161,18 @@ def _traced(traceparent: str) -> Iterator[None]:
 
 
 def _told(error: Exception, *, method: str, request_id: str) -> errors.SealserveError:
-    """Log what went wrong and return what the caller may know of it."""
+    """Log what went wrong and return what the caller may know of it.
+
+    The text of an unexpected exception is not logged: it may quote a document or a prompt.
+    """
+    known = {"method": method, "request_id": request_id, "error_type": error_type(error)}
     if isinstance(error, errors.CallerError):
-        _LOG.debug("call refused", method=method, request_id=request_id, reason=error.reason)
+        _LOG.debug("call refused", **known)
         return error
     if isinstance(error, errors.SealserveError):
-        _LOG.warning("call failed", method=method, request_id=request_id, reason=error.reason, exc_info=error)
+        _LOG.warning("call failed", why=error.message, cause=type(error.__cause__).__qualname__, **known)
         return error
-    _LOG.error("call broke", method=method, request_id=request_id, exc_info=error)
+    _LOG.error("call broke", frames=traceback.format_tb(error.__traceback__), **known)
     return errors.OurError(f"something broke in the server; its log has the details under request {request_id}")
 
 

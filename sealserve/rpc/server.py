@@ -46,6 +46,7 @@ NEED_THE_ENGINE = ("", f"{PACKAGE}.InferenceService", ENGINE_SERVICE)
 IDLE_WRITE_SECONDS = 30.0
 HEALTH_SECONDS = 0.25
 CALLS_BESIDE_GENERATE = 512  # watches, listings, uploads
+RESPONSE_FACTOR = 4  # a page holds many of what came in one by one
 KEEPALIVE_MILLISECONDS = 30_000
 KEEPALIVE_TIMEOUT_MILLISECONDS = 15_000
 
@@ -157,7 +158,7 @@ def _options(settings: ServeSettings) -> list[tuple[str, int]]:
     The option is spelled "without_data"; the similar "recv" spelling is silently ignored by gRPC.
     """
     return [
-        ("grpc.max_send_message_length", settings.max_message_bytes),
+        ("grpc.max_send_message_length", RESPONSE_FACTOR * settings.max_message_bytes),
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.so_reuseport", 0),  # on, a second server on the same port would take half of the calls
         ("grpc.keepalive_time_ms", KEEPALIVE_MILLISECONDS),

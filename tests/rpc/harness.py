@@ -1,0 +1,121 @@
+"""A whole server on a free port of the loopback: real registry and inbox, a fake engine, answers that tests script."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sealserve.client import AsyncClient
+from sealserve.config import IntakeSettings, ServeSettings
+from sealserve.engine.engine import ChatTurn, Delta, GenerateRequest, Sampling
+from sealserve.intake.inbox import Inbox
+from sealserve.registry.registry import Registry
+from sealserve.rpc.server import RpcServer
+from sealserve.serving.adapter_table import Route
+from tests.fakes import FakeEngine
+from tests.registry.world import FakeClock, World
+
+SECRET = "s" * 40
+
+
+class ScriptedAnswers:
+    """Answers with the fake engine's base model; `failure` is raised instead, if set."""
+
+    def __init__(self, engine: FakeEngine, registry: Registry) -> None:
+        self.failure: Exception | None = None
+        self.activation = 0
+        self.deadlines: list[float] = []
+        self._engine = engine
+        self._registry = registry
+
+    async def stream(
+        self,
+        tenant: str,
+        turns: tuple[ChatTurn, ...],
+        sampling: Sampling,
+        *,
+        request_id: str,
+        deadline_seconds: float,
+    ) -> AsyncGenerator[Route | Delta, None]:
+        self._registry.tenant(tenant)
+        self.deadlines.append(deadline_seconds)
+        if self.failure is not None:
+            raise self.failure
+        yield Route(tenant=tenant, version=0, activation=self.activation, engine_name=None)
+        request = GenerateRequest(request_id=request_id, turns=turns, sampling=sampling)
+        async with aclosing(self._engine.generate(request)) as deltas:
+            async for delta in deltas:
+                yield delta
+
+
+@dataclass(kw_only=True)
+class Served:
+    """What a test can reach: both ends of the wire and everything behind it."""
+
+    address: str
+    client: AsyncClient
+    server: RpcServer
+    engine: FakeEngine
+    answers: ScriptedAnswers
+    world: World
+    adapters: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def registry(self) -> Registry:
+        return self.world.registry
+
+
+def settings(**changes: object) -> ServeSettings:
+    """Quick to poll, quick to drain, on a free port."""
+    quick = {"address": "127.0.0.1:0", "poll_seconds": 0.01, "drain_seconds": 0.2, "max_message_bytes": 2**20}
+    return ServeSettings.model_validate({**quick, **changes})
+
+
+@asynccontextmanager
+async def served(
+    directory: Path, *, serve: ServeSettings | None = None, engine: FakeEngine | None = None, **options: float
+) -> AsyncIterator[Served]:
+    """Serve the tenants acme and globex. `options` go to RpcServer."""
+    registry = Registry.open(f"sqlite:///{directory / 'registry.db'}", directory / "artifacts", busy_seconds=0.5)
+    for tenant in ("acme", "globex"):
+        registry.create_tenant(tenant, actor="ann")
+    engine = engine or FakeEngine()
+    await engine.start()
+    answers = ScriptedAnswers(engine, registry)
+    adapters: dict[str, Path] = {}
+    server = RpcServer(serve or settings(), secret=SECRET, **options)
+    server.add_tenant_services(
+        registry,
+        answers=answers,
+        inbox=Inbox(registry, IntakeSettings(max_document_bytes=100_000, max_documents_per_tenant=50)),
+        engine=engine,
+        max_documents_per_cycle=4,
+    )
+    server.add_engine_service(
+        engine, resolve=lambda digest: adapters.get(digest) or registry.artifacts.directory(digest)
+    )
+    address = f"127.0.0.1:{await server.start()}"
+    async with AsyncClient(address, timeout_seconds=20, max_message_bytes=2**20) as client:
+        world = World(registry=registry, clock=FakeClock(), directory=directory, url="")
+        yield Served(
+            address=address,
+            client=client,
+            server=server,
+            engine=engine,
+            answers=answers,
+            world=world,
+            adapters=adapters,
+        )
+    await server.stop()
+    registry.close()
+
+
+async def until(holds: Callable[[], bool] | Callable[[], Awaitable[bool]], *, seconds: float = 5) -> None:
+    """Return as soon as `holds`; fail the test after `seconds`."""
+    async with asyncio.timeout(seconds):
+        while True:
+            found = holds()
+            if found if isinstance(found, bool) else await found:
+                return
+            await asyncio.sleep(0)

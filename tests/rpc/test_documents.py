@@ -1,0 +1,127 @@
+"""Documents over the wire: what is taken, what is refused, and that nothing taken is lost."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from sealserve.client import Client, NewDocument
+from sealserve.errors import InvalidArgument, NotFound, QuotaExceeded, SealserveError
+from sealserve.records import Document, DocumentState
+from sealserve.v1 import document_pb2
+from tests.rpc.harness import Served
+
+ARTICLE = "The harbour office is open on weekdays. It closes at five."
+
+
+async def test_document_is_admitted_and_can_be_read_back(here: Served) -> None:
+    document, is_new = await here.client.add_document("acme", ARTICLE, title="Harbour", source="handbook/harbour.md")
+    assert is_new
+    assert (document.state, document.title, document.source) == (
+        DocumentState.ADMITTED,
+        "Harbour",
+        "handbook/harbour.md",
+    )
+    assert await here.client.document("acme", document.document) == document
+    assert ARTICLE in await here.client.document_text("acme", document.document)
+    assert [found async for found in here.client.documents("acme")] == [document]
+
+
+async def test_same_contents_again_are_the_same_document(here: Served) -> None:
+    first, _ = await here.client.add_document("acme", ARTICLE)
+    again, is_new = await here.client.add_document("acme", ARTICLE)
+    assert not is_new
+    assert again == first
+
+
+async def test_bytes_that_cannot_be_read_are_kept_and_say_why(here: Served) -> None:
+    document, _ = await here.client.add_document("acme", bytes(range(256)) * 8, media_type="text/plain", title="Blob")
+    assert document.state is DocumentState.QUARANTINED
+    assert document.reason
+
+
+@pytest.mark.parametrize(("body", "reason"), [("", "EMPTY"), (b"", "EMPTY"), ("x" * 200_000, "TOO_LARGE")])
+async def test_empty_or_too_large_document_is_refused(here: Served, body: str | bytes, reason: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        await here.client.add_document("acme", body)
+    assert refused.value.reason == reason
+    assert [found async for found in here.client.documents("acme")] == []
+
+
+async def test_hundred_megabytes_are_refused_before_a_byte_is_sent(here: Served) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        await here.client.add_document("acme", b"x" * 100 * 2**20)
+    assert refused.value.reason == "TOO_LARGE"
+    assert "split the document" in refused.value.message
+
+
+async def test_message_larger_than_the_servers_bound_is_told_as_too_large(here: Served) -> None:
+    with Client(here.address, max_message_bytes=2**26) as careless:
+        with pytest.raises(InvalidArgument) as refused:
+            await asyncio.to_thread(careless.add_document, "acme", "x" * 2**22)
+    assert refused.value.reason == "TOO_LARGE"
+
+
+async def test_document_without_a_body_is_refused_by_name(here: Served) -> None:
+    request = document_pb2.AddDocumentRequest(parent="tenants/acme", title="Nothing")
+    call = here.client._channel.unary_unary(
+        "/sealserve.v1.DocumentService/AddDocument",
+        request_serializer=document_pb2.AddDocumentRequest.SerializeToString,
+        response_deserializer=document_pb2.AddDocumentResponse.FromString,
+    )
+    with pytest.raises(Exception, match="set text or content"):
+        await call(request)
+
+
+async def test_bad_documents_of_a_stream_do_not_lose_the_others(here: Served) -> None:
+    bodies = [ARTICLE, "", "Another article about the pier. It is long.", "x" * 200_000, ARTICLE]
+    outcomes = [
+        outcome async for outcome in here.client.add_documents("acme", [NewDocument(body=body) for body in bodies])
+    ]
+    assert [_kind(outcome) for outcome in outcomes] == ["new", "EMPTY", "new", "TOO_LARGE", "known"]
+    assert len([found async for found in here.client.documents("acme")]) == 2
+
+
+async def test_stream_for_a_stranger_says_so_for_each(here: Served) -> None:
+    (outcome,) = [found async for found in here.client.add_documents("nobody", [NewDocument(body=ARTICLE)])]
+    assert isinstance(outcome, NotFound)
+
+
+async def test_documents_beyond_the_tenants_quota_are_refused(here: Served) -> None:
+    for number in range(50):
+        here.world.document(text=f"Article number {number} is about the pier.")
+    with pytest.raises(QuotaExceeded) as refused:
+        await here.client.add_document("acme", ARTICLE)
+    assert refused.value.reason == "QUOTA_EXCEEDED"
+
+
+async def test_tenant_sees_only_its_own(here: Served) -> None:
+    document, _ = await here.client.add_document("acme", ARTICLE)
+    with pytest.raises(NotFound):
+        await here.client.document("globex", document.document)
+    assert [found async for found in here.client.documents("globex")] == []
+
+
+async def test_listing_can_be_narrowed_to_a_state(here: Served) -> None:
+    await here.client.add_document("acme", ARTICLE)
+    await here.client.add_document("acme", bytes(range(256)) * 8)
+    states = [found.state async for found in here.client.documents("acme", state=DocumentState.QUARANTINED)]
+    assert states == [DocumentState.QUARANTINED]
+
+
+def test_synchronous_client_streams_documents_lazily() -> None:
+    taken = []
+
+    def documents() -> Iterator[NewDocument]:
+        taken.append(1)
+        yield NewDocument(body=ARTICLE)
+
+    with Client("127.0.0.1:1", timeout_seconds=1) as nobody_there, pytest.raises(SealserveError):
+        list(nobody_there.add_documents("acme", documents()))
+    assert len(taken) <= 1
+
+
+def _kind(outcome: tuple[Document, bool] | SealserveError) -> str:
+    if isinstance(outcome, SealserveError):
+        return outcome.reason
+    return "new" if outcome[1] else "known"
