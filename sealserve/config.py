@@ -1,7 +1,7 @@
 """Settings: one TOML file, a few environment overrides, nothing else. The only reader of either.
 
 Unknown keys and combinations that cannot work fail at load, by name. `SEALSERVE_<SECTION>__<KEY>` and
-`SEALSERVE_DATA_DIRECTORY` override a value; `SEALSERVE_CONFIG` names the file.
+`SEALSERVE_DATA_DIRECTORY` override a value (an empty one counts as not set); `SEALSERVE_CONFIG` names the file.
 """
 
 import hashlib
@@ -86,13 +86,13 @@ class LearnSettings(Section):
     gather_seconds: float = Field(2, gt=0, description="how often admitted documents are gathered into cycles")
     nightly: str = Field("0 3 * * *", description="cron line of the nightly evaluation (UTC)")
     max_documents_per_cycle: int = Field(4, ge=1, description="documents one cycle learns at once")
-    max_passages_per_cycle: int = Field(64, ge=1, description="passages one cycle studies; what is beyond is left out")
+    max_passages_per_cycle: int = Field(64, ge=1, le=999, description="passages one cycle studies; others are left out")
     max_attempts: int = Field(5, ge=1, description="claims without a finished step after which a cycle fails")
     workers: int = Field(1, ge=1, description="cycles this process runs at once")
     concurrency: int = Field(48, ge=1, description="engine calls one cycle has in flight")
     edits_per_template: int = Field(2, ge=1, description="self-edits sampled per document and template")
     edit_temperature: float = Field(0.8, ge=0, le=2, description="sampling temperature of self-edits")
-    edit_max_tokens: int = Field(400, ge=16, description="longest self-edit")
+    edit_max_tokens: int = Field(600, ge=16, description="longest self-edit; at most half of the model's context")
     quiz_edits: int = Field(4, ge=1, description="question-answer samples per passage that quiz questions come from")
     max_quiz_items: int = Field(64, ge=2, description="quiz questions per document")
     quiz_samples: int = Field(3, ge=1, description="open-book samples that must agree on an answer")
@@ -100,10 +100,17 @@ class LearnSettings(Section):
     rank: int = Field(8, ge=1, description="LoRA rank")
     alpha: int = Field(16, ge=1, description="LoRA alpha; scaling is alpha / rank")
     learning_rate: float = Field(3e-3, gt=0, description="AdamW learning rate of the first candidate")
+    epochs: int = Field(12, ge=1, description="times a candidate sees each new example, up to max_steps")
     max_steps: int = Field(90, ge=1, description="optimizer steps per candidate")
     batch_size: int = Field(16, ge=1, description="sequences per optimizer step")
     rehearsal: float = Field(0.35, ge=0, lt=1, description="share of replayed self-edits and base-skill probes")
-    threads: int = Field(0, ge=0, description="CPU threads of the trainer child; 0: all cores")
+    trainer_processes: int = Field(
+        0,
+        ge=0,
+        description="candidates trained at once, a copy of the base each; "
+        "0: one a core for a base below 100 MB on CPU, else one",
+    )
+    threads: int = Field(0, ge=0, description="CPU threads of all trainer children together; 0: all cores")
     devices: str = Field("", description="CUDA_VISIBLE_DEVICES of the trainer child; empty: inherited")
     niceness: int = Field(5, ge=0, le=19, description="niceness of the trainer child, so that serving stays quick")
     trainer_timeout_seconds: float = Field(1800, gt=0, description="a trainer child older than this is killed")
@@ -151,6 +158,16 @@ class Settings(Section):
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def as_environment(self) -> dict[str, str]:
+        """Return these settings as environment variables: `load_settings()` under them gives the same settings."""
+        tree = self.model_dump(mode="json")
+        flat = {"SEALSERVE_CONFIG": "", "SEALSERVE_DATA_DIRECTORY": str(self.data_directory)}
+        for section, values in tree.items():
+            if isinstance(values, dict):
+                entries = {f"SEALSERVE_{section}__{key}".upper(): value for key, value in values.items()}
+                flat |= {name: str(value) for name, value in entries.items() if value is not None}
+        return flat
+
 
 def load_settings(path: Path | None = None, *, overrides: dict[str, Any] | None = None) -> Settings:
     """Return the settings of `path` (or SEALSERVE_CONFIG, or the defaults), environment and `overrides` on top.
@@ -181,10 +198,14 @@ def _read(path: Path) -> dict[str, Any]:
 def _environment() -> dict[str, str]:
     prefix = "SEALSERVE_"
     keys = [key for key in os.environ if key == f"{prefix}DATA_DIRECTORY" or (key.startswith(prefix) and "__" in key)]
-    return {key.removeprefix(prefix).lower().replace("__", "."): os.environ[key] for key in keys}
+    return {key.removeprefix(prefix).lower().replace("__", "."): os.environ[key] for key in keys if os.environ[key]}
 
 
 def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
-    for part in path[:-1]:
-        tree = tree.setdefault(part, {})
-    tree[path[-1]] = value
+    *sections, key = path
+    for part in sections:
+        inner = tree.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise BadConfig(f"{'.'.join(path)}: {part} is a value, not a section; check the file and the environment")
+        tree = inner
+    tree[key] = value

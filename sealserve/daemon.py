@@ -1,0 +1,287 @@
+"""The composition root: makes every part of `serve`, `learn` and `up`, wires them, and takes them down in order.
+
+Decides nothing else. A part that stops by itself ends the process: its error rises to the command line.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, suppress
+from time import monotonic
+from typing import Any
+
+import structlog
+
+from sealserve.config import Settings, load_settings
+from sealserve.engine.base_model import model_directory
+from sealserve.engine.remote import RemoteEngine
+from sealserve.engine.supervised import SupervisedEngine
+from sealserve.engine.vllm_engine import VllmEngine
+from sealserve.errors import StorageFailed, Unavailable
+from sealserve.gate.canary import probes_for
+from sealserve.gate.policy import load_policy
+from sealserve.intake.directory import DirectorySource
+from sealserve.intake.inbox import Inbox
+from sealserve.learning.scheduler import Learner
+from sealserve.learning.trainer import ChildTrainer
+from sealserve.learning.workshop import Workshop
+from sealserve.registry.registry import Registry
+from sealserve.rpc.secret import internal_secret
+from sealserve.rpc.server import RpcServer
+from sealserve.serving.activator import Activator
+from sealserve.serving.adapter_table import AdapterTable
+from sealserve.serving.admission import Admission
+from sealserve.serving.answers import Answers
+from sealserve.serving.gated_engine import GatedEngine
+from sealserve.serving.salt import TenantSalts
+from sealserve.serving.slot_gate import SlotGate
+from sealserve.telemetry import Telemetry, start_telemetry
+
+LEARN_STOP_SECONDS = 20.0
+FIRST_BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS = 1.0, 60.0
+STEADY_SECONDS = 120.0
+"""A `learn` that ran this long is restarted without back-off."""
+
+_PARENT_POLL_SECONDS = 1.0
+_log = structlog.get_logger(__name__)
+
+
+def run_serve(settings: Settings, *, engine_only: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT. Raises: BadConfig (model, port, files), StorageFailed, EngineFailed."""
+    _run(_until_signalled(lambda: serve(settings, engine_only=engine_only)))
+
+
+def run_learn(settings: Settings, *, parent: int | None = None) -> None:
+    """Run learning cycles until SIGTERM or SIGINT, or until the process `parent` is gone. Raises: as `run_serve`."""
+    _run(_learn_until_signalled(settings, parent))
+
+
+def run_up(settings: Settings) -> None:
+    """Serve here and keep a `learn` child alive beside it, until SIGTERM or SIGINT. Raises: as `run_serve`."""
+
+    async def both() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(serve(settings), name="serve")
+            group.create_task(_keep_learning(settings), name="learn")
+
+    _run(_until_signalled(both))
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work`; of a group of errors the first one rises, since the command line knows single errors."""
+    try:
+        asyncio.run(work)
+    except BaseExceptionGroup as group:
+        first: BaseException = group
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from group
+
+
+async def serve(settings: Settings, *, engine_only: bool = False) -> None:
+    """Own the engine and answer, until cancelled; then drain and take everything down."""
+    async with AsyncExitStack() as stack:
+        telemetry = start_telemetry(settings.telemetry, service="serve")
+        stack.callback(telemetry.shutdown)
+        registry = await asyncio.to_thread(open_registry, settings)
+        stack.callback(registry.close)
+        server = RpcServer(settings.serve, secret=internal_secret(settings.data_directory))
+        parts = _ServeParts(settings, registry, telemetry)
+        stack.push_async_callback(parts.engine.close)
+        server.add_engine_service(parts.gated, resolve=registry.artifacts.directory)
+        if not engine_only:
+            server.add_tenant_services(
+                registry,
+                answers=parts.answers,
+                inbox=parts.inbox,
+                engine=parts.engine,
+                max_documents_per_cycle=settings.learn.max_documents_per_cycle,
+            )
+        await server.start()
+        stack.push_async_callback(server.stop)
+        _log.info("listening", address=settings.serve.address, model=settings.engine.model)
+        await parts.engine.start()
+        _log.info("serving", address=settings.serve.address)
+        await parts.run(engine_only=engine_only)
+
+
+async def learn(settings: Settings, stop: asyncio.Event) -> None:
+    """Run cycles until `stop` is set."""
+    async with AsyncExitStack() as stack:
+        telemetry = start_telemetry(settings.telemetry, service="learn")
+        stack.callback(telemetry.shutdown)
+        registry = await asyncio.to_thread(open_registry, settings)
+        stack.callback(registry.close)
+        address = settings.learn.engine_address or settings.serve.address
+        engine = RemoteEngine(address, secret=internal_secret(settings.data_directory))
+        stack.push_async_callback(engine.close)
+        workshop = Workshop(
+            registry=registry,
+            engine=engine,
+            trainer=ChildTrainer(
+                timeout_seconds=settings.learn.trainer_timeout_seconds, max_rank=settings.engine.max_rank
+            ),
+            policy=load_policy(settings.learn.policy),
+            probes=probes_for(settings.engine.model),
+            settings=settings,
+            base_directory=await asyncio.to_thread(model_directory, settings.engine.model),
+            telemetry=telemetry,
+        )
+        learner = Learner(workshop, worker=f"{socket.gethostname()}-{os.getpid()}")
+        _log.info("learning", engine=address)
+        await learner.run(stop)
+
+
+def open_registry(settings: Settings) -> Registry:
+    """Return the registry of `settings`, its directories made. Raises: StorageFailed, BadConfig (url)."""
+    try:
+        settings.data_directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageFailed(f"{settings.data_directory} cannot be made: {error.strerror}") from error
+    return Registry.open(settings.registry_url, settings.artifact_directory)
+
+
+class _ServeParts:
+    """What answers, behind the listener."""
+
+    def __init__(self, settings: Settings, registry: Registry, telemetry: Telemetry) -> None:
+        self._settings = settings
+        self._telemetry = telemetry
+        base = model_directory(settings.engine.model)
+        endpoint = settings.telemetry.otlp_endpoint
+        self.engine = SupervisedEngine(
+            lambda: VllmEngine(settings.engine, base=base, otlp_endpoint=endpoint),
+            settings=settings.engine,
+            on_suspect=self._quarantine,
+            telemetry=telemetry,
+        )
+        self.gated = GatedEngine(self.engine, SlotGate(slots=settings.engine.slots))
+        self.table = AdapterTable()
+        self.inbox = Inbox(registry, settings.intake, telemetry=telemetry)
+        self.activator = Activator(
+            registry,
+            self.engine,
+            table=self.table,
+            replica=settings.serve.replica,
+            poll_seconds=settings.serve.poll_seconds,
+            rollback_window_seconds=settings.serve.rollback_window_seconds,
+            telemetry=telemetry,
+        )
+        self.answers = Answers(
+            self.gated,
+            self.table,
+            admission=Admission(
+                max_running=settings.serve.max_concurrent_requests,
+                max_queued_per_tenant=settings.serve.max_queued_per_tenant,
+            ),
+            salts=TenantSalts.open(settings.data_directory / "salt.key"),
+            find_tenant=registry.tenant,
+            default_deadline_seconds=settings.serve.default_deadline_seconds,
+            telemetry=telemetry,
+        )
+
+    async def run(self, *, engine_only: bool) -> None:
+        """Keep observed equal to desired, and take in watched files, until cancelled."""
+        if engine_only:
+            await asyncio.Event().wait()
+        await self.activator.settle()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.activator.run(), name="activator")
+            directory = self._settings.intake.watch_directory
+            if directory is not None:
+                group.create_task(DirectorySource(self.inbox, directory).watch(asyncio.Event()), name="directory")
+
+    async def _quarantine(self, engine_names: tuple[str, ...], reason: str) -> None:
+        await self.activator.quarantine(engine_names, reason=reason)
+
+
+async def _until_signalled(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run `work` until it ends or a signal comes; then cancel it and wait for its clean-up."""
+    stop = _stop_on_signals()
+    task, told = asyncio.create_task(work()), asyncio.create_task(stop.wait())
+    await asyncio.wait((task, told), return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    if not task.done():
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        return
+    await task
+
+
+async def _learn_until_signalled(settings: Settings, parent: int | None) -> None:
+    stop = _stop_on_signals()
+    task = asyncio.create_task(learn(settings, stop))
+    if parent is not None:
+        guard = asyncio.create_task(_stop_with(parent, stop))
+        task.add_done_callback(lambda _: guard.cancel())
+    told = asyncio.create_task(stop.wait())
+    await asyncio.wait((task, told), return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    await asyncio.wait((task,), timeout=LEARN_STOP_SECONDS)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _stop_with(parent: int, stop: asyncio.Event) -> None:
+    while os.getppid() == parent:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _PARENT_POLL_SECONDS)
+    stop.set()
+
+
+async def _keep_learning(settings: Settings) -> None:
+    """Start `learn` as a child; start it again when it ends, sooner or later by how long it lived."""
+    wait = FIRST_BACK_OFF_SECONDS
+    while True:
+        started = monotonic()
+        code = await _run_child(settings)
+        wait = FIRST_BACK_OFF_SECONDS if monotonic() - started > STEADY_SECONDS else wait
+        _log.warning("learn_ended", exit_code=code, restart_seconds=wait)
+        await asyncio.sleep(wait)
+        wait = min(2 * wait, LONGEST_BACK_OFF_SECONDS)
+
+
+async def _run_child(settings: Settings) -> int:
+    command = [sys.executable, "-m", "sealserve.daemon", str(os.getpid())]
+    child = await asyncio.create_subprocess_exec(
+        *command, env={**os.environ, **settings.as_environment()}, stdin=asyncio.subprocess.DEVNULL
+    )
+    try:
+        return await child.wait()
+    finally:
+        if child.returncode is None:
+            child.terminate()
+            await _ended(child.wait, child.kill)
+
+
+async def _ended(wait: Callable[[], Awaitable[int]], kill: Callable[[], None]) -> None:
+    try:
+        await asyncio.wait_for(wait(), LEARN_STOP_SECONDS + 5)
+    except TimeoutError:
+        kill()
+        await wait()
+
+
+def main() -> None:
+    """`python -m sealserve.daemon PARENT`: a `learn` whose settings are all in its environment."""
+    try:
+        run_learn(load_settings(), parent=int(sys.argv[1]))
+    except Unavailable as error:
+        sys.exit(error.message)
+
+
+if __name__ == "__main__":
+    main()
