@@ -1,0 +1,247 @@
+"""Make what answers (observed) equal what should answer (desired), tenant by tenant, and record it.
+
+For each tenant whose activation differs: check the artifact, load, probe, swap the table, record. A version that
+cannot be served is quarantined, which moves the tenant's pointer back, and the old one goes on answering
+meanwhile. One tenant's trouble is its own task and never holds up another. Knows nothing of how versions are made.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from time import perf_counter
+
+import structlog
+
+from sealserve.engine.engine import AdapterFiles, ChatTurn, Engine, EngineState, GenerateRequest, Sampling
+from sealserve.errors import BadAdapter, CorruptArtifact, EngineFailed, NotFound, SealserveError, Unavailable
+from sealserve.records import BASE_VERSION, AdapterVersion, Observed, Tenant
+from sealserve.registry.registry import Registry
+from sealserve.serving.adapter_table import AdapterTable, Route
+from sealserve.serving.retirement import Retirement
+from sealserve.telemetry import Telemetry
+from sealserve.telemetry.names import Attribute, Span
+from sealserve.telemetry.traces import Attributes
+
+ACTOR = "serve"
+MAX_FAILED_PROBES = 3
+"""An adapter under which the engine fails this often is quarantined; fewer may be the engine's own trouble."""
+
+_SWAPS_KEPT = 4096
+PROBE = (ChatTurn(role="user", content="Hello."),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swap:
+    """A tenant's route was replaced. `observed_seconds` is the time since the activation was recorded."""
+
+    route: Route
+    flip_seconds: float
+    observed_seconds: float
+
+
+class Activator:
+    """One replica's loop from the registry to the adapter table. Use it from one event loop."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        engine: Engine,
+        *,
+        table: AdapterTable,
+        replica: str,
+        poll_seconds: float,
+        rollback_window_seconds: float,
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        self._registry = registry
+        self._engine = engine
+        self._table = table
+        self._replica = replica
+        self._poll_seconds = poll_seconds
+        self._telemetry = telemetry or Telemetry.off()
+        self._retirement = Retirement(engine, table, window_seconds=rollback_window_seconds)
+        self._wake = asyncio.Event()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._recorded: dict[str, int] = {}  # tenant -> activation this replica has recorded as observed
+        self._versions: dict[str, tuple[str, int]] = {}  # engine name -> what it is
+        self._has_looked = False
+        self._log = structlog.get_logger("sealserve.activator")
+        self._failed_probes: Counter[str] = Counter()
+        self.swaps: deque[Swap] = deque(maxlen=_SWAPS_KEPT)
+
+    def wake(self) -> None:
+        """Look again at once: something was promoted, rolled back or rebuilt."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Look and act until cancelled."""
+        try:
+            while True:
+                self._wake.clear()
+                await self._look()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), self._poll_seconds)
+        finally:
+            await self._stop()
+
+    async def settle(self) -> None:
+        """Look until nothing is left to do at once. At start: before the first request is let in.
+
+        Raises: StorageFailed (the registry cannot be read).
+        """
+        self._wake.set()
+        while self._wake.is_set():
+            self._wake.clear()
+            await self._begin()
+            while self._tasks:
+                await asyncio.wait(self._tasks.values())
+
+    async def quarantine(self, engine_names: Iterable[str], *, reason: str) -> None:
+        """Quarantine the versions behind these names; names this replica never routed to are passed over."""
+        for name in engine_names:
+            if name in self._versions:
+                tenant, version = self._versions[name]
+                await self._quarantine(tenant, version, reason)
+
+    async def _look(self) -> None:
+        try:
+            await self._begin()
+        except SealserveError as error:
+            self._log.warning("registry_not_read", reason=error.reason)
+
+    async def _begin(self) -> None:
+        """Start a task for each tenant that needs one, and retire what nobody needs any more."""
+        desired = await asyncio.to_thread(self._registry.desired)
+        if not self._has_looked:
+            self._table.expect(tenant.tenant for tenant in desired if tenant.desired_version != BASE_VERSION)
+            self._has_looked = True
+        info = await self._engine.info()
+        if info.state is not EngineState.SERVING:
+            return
+        for tenant in desired:
+            if tenant.tenant not in self._tasks and self._needs_work(tenant, loaded=frozenset(info.loaded)):
+                task = asyncio.create_task(self._make_true(tenant), name=f"activate {tenant.tenant}")
+                self._tasks[tenant.tenant] = task
+                task.add_done_callback(partial(self._forget, tenant.tenant))
+        await self._retirement.sweep()
+        self._telemetry.metrics.adapters_loaded(len(info.loaded))
+
+    def _forget(self, tenant: str, _: asyncio.Task[None]) -> None:
+        self._tasks.pop(tenant, None)
+
+    def _needs_work(self, tenant: Tenant, *, loaded: frozenset[str]) -> bool:
+        route = self._table.route(tenant.tenant)
+        if route is None or route.activation != tenant.activation:
+            return True
+        is_lost = route.engine_name is not None and route.engine_name not in loaded
+        return is_lost or self._recorded.get(tenant.tenant) != tenant.activation
+
+    async def _make_true(self, tenant: Tenant) -> None:
+        """One tenant's whole step; whatever goes wrong stays here and is tried again at the next look."""
+        attributes: Attributes = {Attribute.TENANT: tenant.tenant, Attribute.VERSION: tenant.desired_version}
+        try:
+            with self._telemetry.span(Span.ACTIVATE, attributes):
+                await self._activate(tenant)
+        except SealserveError as error:
+            self._log.warning("not_activated", tenant=tenant.tenant, reason=error.reason, message=error.message)
+        except Exception as error:
+            self._log.error("activation_broke", tenant=tenant.tenant, error=type(error).__name__, exc_info=True)
+
+    async def _activate(self, tenant: Tenant) -> None:
+        route = await self._ready_route(tenant)
+        if route is None:
+            return
+        started = perf_counter()
+        before = self._table.route(tenant.tenant)
+        self._table.swap(route)
+        flip_seconds = perf_counter() - started
+        if before is not None and before.engine_name:
+            self._retirement.add(before.tenant, before.engine_name)
+        await self._record(route, flip_seconds=flip_seconds)
+
+    async def _ready_route(self, tenant: Tenant) -> Route | None:
+        """Return the route to swap in, its adapter loaded and probed; None if the version was quarantined."""
+        if tenant.desired_version == BASE_VERSION:
+            return Route(tenant=tenant.tenant, version=BASE_VERSION, activation=tenant.activation, engine_name=None)
+        version = await asyncio.to_thread(self._registry.version, tenant.tenant, tenant.desired_version)
+        self._versions[version.engine_name] = (version.tenant, version.version)
+        with self._retirement.kept(version.engine_name):
+            try:
+                await self._load(version)
+            except BadAdapter as error:
+                self._telemetry.metrics.adapter_refused(error.defect)
+                await self._quarantine(version.tenant, version.version, f"{error.defect}: {error.message}")
+                return None
+            except CorruptArtifact as error:
+                await self._quarantine(version.tenant, version.version, error.message)
+                return None
+            except EngineFailed:
+                self._failed_probes[version.engine_name] += 1
+                if self._failed_probes[version.engine_name] < MAX_FAILED_PROBES:
+                    raise
+                await self._quarantine(version.tenant, version.version, "the engine fails under it")
+                return None
+            return Route(
+                tenant=tenant.tenant,
+                version=version.version,
+                activation=tenant.activation,
+                engine_name=version.engine_name,
+                origin=str(version.lineage.get("traceparent", "")),
+            )
+
+    async def _load(self, version: AdapterVersion) -> None:
+        path = await asyncio.to_thread(self._registry.artifacts.directory, version.artifact)
+        files = AdapterFiles(name=version.engine_name, path=path)
+        with self._telemetry.span(Span.LOAD, {Attribute.ADAPTER: version.engine_name}):
+            try:
+                await self._engine.load(files)
+            except Unavailable as error:
+                if error.reason != "ADAPTERS_FULL" or not await self._retirement.make_room():
+                    raise
+                await self._engine.load(files)
+        await self._probe(version.engine_name)
+
+    async def _probe(self, engine_name: str) -> None:
+        """Return when one token came out. Raises: EngineFailed, Unavailable."""
+        request = GenerateRequest(
+            request_id=f"probe-{engine_name}", turns=PROBE, adapter=engine_name, sampling=Sampling(max_tokens=1)
+        )
+        try:
+            async for _ in self._engine.generate(request):
+                pass
+        except NotFound as error:
+            raise Unavailable("the adapter was unloaded before it could be probed") from error
+
+    async def _quarantine(self, tenant: str, version: int, reason: str) -> None:
+        self._log.warning("quarantined", tenant=tenant, version=version, message=reason)
+        await asyncio.to_thread(self._registry.quarantine_version, tenant, version, actor=ACTOR, reason=reason)
+        self.wake()
+
+    async def _record(self, route: Route, *, flip_seconds: float) -> None:
+        now = datetime.now(UTC)
+        observed = Observed(
+            replica=self._replica,
+            tenant=route.tenant,
+            version=route.version,
+            activation=route.activation,
+            observed_at=now,
+        )
+        await asyncio.to_thread(self._registry.record_observed, observed)
+        self._recorded[route.tenant] = route.activation
+        newest = (await asyncio.to_thread(self._registry.activations, route.tenant, page_size=1)).items
+        if newest and newest[0].activation == route.activation:
+            seconds = (now - newest[0].created_at).total_seconds()
+            self.swaps.append(Swap(route=route, flip_seconds=flip_seconds, observed_seconds=seconds))
+            self._telemetry.metrics.swapped(
+                tenant=route.tenant, kind=newest[0].kind, flip_seconds=flip_seconds, observed_seconds=seconds
+            )
+
+    async def _stop(self) -> None:
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,122 @@
+"""A real registry on SQLite, a fake engine, and the parts of serving wired together."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from sealserve.records import Activation, AdapterVersion, CycleState, DocumentState, Step
+from sealserve.registry.effects import Finish, Publish
+from sealserve.registry.registry import Registry
+from sealserve.serving.activator import Activator
+from sealserve.serving.adapter_table import AdapterTable
+from sealserve.serving.admission import Admission
+from sealserve.serving.answers import Answers
+from sealserve.serving.gated_engine import GatedEngine
+from sealserve.serving.salt import TenantSalts
+from sealserve.serving.slot_gate import SlotGate
+from tests.engine.tiny_model import make_adapter
+from tests.fakes import FakeEngine
+
+
+async def eventually(condition: Callable[[], object], *, seconds: float = 10) -> None:
+    """Return once `condition()` holds; the event loop runs meanwhile."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Registry]:
+    registry = Registry.open(f"sqlite:///{tmp_path / 'registry.db'}", tmp_path / "artifacts")
+    yield registry
+    registry.close()
+
+
+@dataclass
+class Publisher:
+    """Publishes versions the way the learning cycle does, with adapters made here."""
+
+    registry: Registry
+    directory: Path
+    base: Path
+    made: int = field(default=0)
+
+    def publish(self, tenant: str, *, promote: bool = True, config: dict[str, object] | None = None) -> AdapterVersion:
+        self.made += 1
+        files = make_adapter(self.directory / f"adapter{self.made}", self.base, seed=self.made, config=config)
+        artifact = self.registry.artifacts.put_directory(files)
+        self.registry.add_document(
+            tenant, title="T", text=f"Article {self.made}.", source="test", media_type="text/plain", actor="test"
+        )
+        cycle = self.registry.start_cycle(tenant, trigger="test", actor="test")
+        claim = self.registry.claim_cycle(worker="test", lease_seconds=60)
+        assert claim is not None
+        present = self.registry.tenant(tenant)
+        state, documents = (
+            (CycleState.PROMOTED, DocumentState.LEARNED) if promote else (CycleState.HELD, DocumentState.SET_ASIDE)
+        )
+        held = tuple(document.document for document in self.registry.cycle_documents(cycle.cycle))
+        publish = Publish(
+            artifact=artifact, parent=0, documents=held, lineage={}, promote=promote, expected_etag=present.etag
+        )
+        finish = Finish(state=state, reason="", documents=documents)
+        self.registry.record_step(claim, Step.PUBLISH, {}, seconds=0, effects=(publish, finish))
+        newest = self.registry.versions(tenant, page_size=1).items[0]
+        assert newest.cycle == cycle.cycle
+        return newest
+
+    def rollback(self, tenant: str) -> Activation:
+        return self.registry.rollback(tenant, expected_etag=None, actor="test", reason="test")
+
+
+@pytest.fixture
+def publisher(registry: Registry, tmp_path: Path, tiny_base: Path) -> Publisher:
+    for tenant in ("acme", "globex"):
+        registry.create_tenant(tenant, actor="test")
+    return Publisher(registry, tmp_path / "adapters", tiny_base)
+
+
+@dataclass
+class Server:
+    """Serving without a network."""
+
+    engine: FakeEngine
+    table: AdapterTable
+    admission: Admission
+    activator: Activator
+    answers: Answers
+
+
+@pytest.fixture
+async def server(registry: Registry, publisher: Publisher, tmp_path: Path, tiny_shape: object) -> Server:
+    engine = FakeEngine(base=tiny_shape)  # type: ignore[arg-type]
+    await engine.start()
+    return make_server(registry, engine, tmp_path)
+
+
+def make_server(registry: Registry, engine: FakeEngine, directory: Path, *, window_seconds: float = 3600) -> Server:
+    gated = GatedEngine(engine, SlotGate(slots=2, patience_seconds=0.05))
+    table = AdapterTable()
+    admission = Admission(max_running=4, max_queued_per_tenant=2)
+    activator = Activator(
+        registry,
+        gated,
+        table=table,
+        replica="test",
+        poll_seconds=60,
+        rollback_window_seconds=window_seconds,
+    )
+    answers = Answers(
+        gated,
+        table,
+        admission=admission,
+        salts=TenantSalts.open(directory / "salt.key"),
+        find_tenant=registry.tenant,
+        default_deadline_seconds=30,
+    )
+    return Server(engine, table, admission, activator, answers)

@@ -1,0 +1,270 @@
+"""What answers follows what should answer, one bad version or tenant harms nobody, and rollback needs no load."""
+
+import asyncio
+import shutil
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from sealserve.engine.base_model import BaseShape
+from sealserve.engine.engine import ChatTurn
+from sealserve.errors import EngineFailed, StorageFailed, Unavailable
+from sealserve.records import BASE_VERSION, Observed, VersionState
+from sealserve.registry.registry import Registry
+from sealserve.serving.answers import Question
+from sealserve.views import Answer, Answering
+from tests.fakes import FakeEngine
+from tests.serving.conftest import Publisher, Server, eventually, make_server
+
+HELLO = (ChatTurn(role="user", content="Where is the harbour office?"),)
+
+
+async def ask(server: Server, tenant: str = "acme") -> Answer:
+    return await server.answers.answer(Question(tenant=tenant, turns=HELLO))
+
+
+def observed_version(registry: Registry, tenant: str) -> int:
+    return registry.observed(tenant)[0].version
+
+
+async def test_promoted_version_answers_and_is_recorded_as_observed(
+    server: Server, registry: Registry, publisher: Publisher
+) -> None:
+    before = await ask(server)
+    version = publisher.publish("acme")
+    await server.activator.settle()
+    after = await ask(server)
+    assert (before.version, after.version) == (BASE_VERSION, version.version)
+    assert after.text != before.text
+    assert after.answering.activation == 1
+    assert observed_version(registry, "acme") == version.version
+
+
+async def test_observed_is_recorded_only_after_the_new_version_answers(
+    server: Server, registry: Registry, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    routed: list[int] = []
+    real = registry.record_observed
+
+    def record(observed: Observed) -> None:
+        route = server.table.route(observed.tenant)
+        routed.append(route.version if route else BASE_VERSION)
+        real(observed)
+
+    monkeypatch.setattr(registry, "record_observed", record)
+    version = publisher.publish("acme")
+    await server.activator.settle()
+    assert routed == [version.version]
+
+
+async def test_promotion_of_one_tenant_changes_no_other(server: Server, publisher: Publisher) -> None:
+    before = await ask(server, "globex")
+    publisher.publish("acme")
+    await server.activator.settle()
+    after = await ask(server, "globex")
+    assert (after.version, after.text) == (BASE_VERSION, before.text)
+
+
+async def test_running_answer_keeps_its_version_through_a_swap(server: Server, publisher: Publisher) -> None:
+    first = publisher.publish("acme")
+    await server.activator.settle()
+    whole = await ask(server)
+    server.engine.gate.clear()
+    async with aclosing(server.answers.stream(Question(tenant="acme", turns=HELLO))) as events:
+        running = asyncio.create_task(anext(events))
+        publisher.publish("acme")
+        server.engine.gate.set()
+        answering = await running
+        await server.activator.settle()
+        text = "".join([event.text async for event in events if hasattr(event, "text")])
+    assert isinstance(answering, Answering)
+    assert answering.version == first.version
+    assert text == whole.text
+    assert (await ask(server)).version == first.version + 1
+
+
+async def test_rollback_answers_with_the_earlier_version_without_a_load(server: Server, publisher: Publisher) -> None:
+    publisher.publish("acme")
+    await server.activator.settle()
+    first = await ask(server)
+    publisher.publish("acme")
+    await server.activator.settle()
+    loads = len(set(server.engine.load_calls))
+    publisher.rollback("acme")
+    await server.activator.settle()
+    back = await ask(server)
+    assert (back.version, back.text) == (first.version, first.text)
+    assert len(set(server.engine.load_calls)) == loads
+    assert back.answering.activation == 3
+
+
+async def test_rollback_of_the_first_version_goes_back_to_the_base(server: Server, publisher: Publisher) -> None:
+    publisher.publish("acme")
+    await server.activator.settle()
+    publisher.rollback("acme")
+    await server.activator.settle()
+    assert (await ask(server)).version == BASE_VERSION
+
+
+async def test_bad_adapter_is_quarantined_and_the_old_version_goes_on(
+    server: Server, registry: Registry, publisher: Publisher
+) -> None:
+    good = publisher.publish("acme")
+    await server.activator.settle()
+    bad = publisher.publish("acme", config={"r": 2})
+    await server.activator.settle()
+    assert (await ask(server)).version == good.version
+    kept = registry.version("acme", bad.version)
+    assert kept.state is VersionState.QUARANTINED
+    assert kept.reason.startswith("lying_rank")
+    assert registry.tenant("acme").desired_version == good.version
+    await server.activator.settle()
+    assert (await ask(server)).version == good.version
+    assert observed_version(registry, "acme") == good.version
+
+
+async def test_damaged_artifact_is_never_loaded(server: Server, registry: Registry, publisher: Publisher) -> None:
+    version = publisher.publish("acme")
+    weights = registry.artifacts.directory(version.artifact) / "adapter_model.safetensors"
+    weights.chmod(0o644)
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    await server.activator.settle()
+    assert (await ask(server)).version == BASE_VERSION
+    assert server.engine.load_calls == []
+    assert registry.version("acme", version.version).state is VersionState.QUARANTINED
+
+
+async def test_bad_tenant_does_not_hold_up_another(server: Server, publisher: Publisher, registry: Registry) -> None:
+    broken = publisher.publish("acme")
+    shutil.rmtree(registry.artifacts.directory(broken.artifact).parent)
+    fine = publisher.publish("globex")
+    await server.activator.settle()
+    assert (await ask(server, "globex")).version == fine.version
+    with pytest.raises(Unavailable):
+        await ask(server, "acme")
+
+
+async def test_observed_that_could_not_be_recorded_is_recorded_at_the_next_look(
+    server: Server, registry: Registry, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = publisher.publish("acme")
+
+    def full_disk(_: Observed) -> None:
+        raise StorageFailed("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(registry, "record_observed", full_disk)
+        await server.activator.settle()
+    assert (await ask(server)).version == version.version
+    assert registry.observed("acme") == ()
+    await server.activator.settle()
+    assert observed_version(registry, "acme") == version.version
+
+
+async def test_restarted_server_does_not_answer_with_the_base_before_the_version_is_loaded(
+    registry: Registry, publisher: Publisher, tmp_path: Path, tiny_shape: BaseShape
+) -> None:
+    version = publisher.publish("acme")
+    engine = FakeEngine(base=tiny_shape)
+    restarted = make_server(registry, engine, tmp_path)
+    await restarted.activator.settle()
+    await engine.start()
+    with pytest.raises(Unavailable) as refused:
+        await ask(restarted)
+    assert refused.value.reason == "ADAPTER_LOADING"
+    await restarted.activator.settle()
+    assert (await ask(restarted)).version == version.version
+
+
+async def test_adapter_that_the_engine_lost_is_loaded_again(server: Server, publisher: Publisher) -> None:
+    version = publisher.publish("acme")
+    await server.activator.settle()
+    await server.engine.unload(version.engine_name)
+    with pytest.raises(Unavailable):
+        await ask(server)
+    await server.activator.settle()
+    assert (await ask(server)).version == version.version
+
+
+async def test_old_versions_are_unloaded_when_nobody_can_need_them(server: Server, publisher: Publisher) -> None:
+    versions = []
+    for _ in range(5):
+        versions.append(publisher.publish("acme"))
+        await server.activator.settle()
+    await server.activator.settle()
+    loaded = (await server.engine.info()).loaded
+    assert set(loaded) == {version.engine_name for version in versions[-3:]}
+
+
+async def test_closed_window_unloads_the_version_before(
+    registry: Registry, publisher: Publisher, tmp_path: Path, tiny_shape: BaseShape
+) -> None:
+    engine = FakeEngine(base=tiny_shape)
+    await engine.start()
+    server = make_server(registry, engine, tmp_path, window_seconds=0)
+    publisher.publish("acme")
+    await server.activator.settle()
+    newest = publisher.publish("acme")
+    await server.activator.settle()
+    await server.activator.settle()
+    assert (await engine.info()).loaded == (newest.engine_name,)
+
+
+async def test_version_in_use_is_not_unloaded(
+    registry: Registry, publisher: Publisher, tmp_path: Path, tiny_shape: BaseShape
+) -> None:
+    engine = FakeEngine(base=tiny_shape)
+    await engine.start()
+    server = make_server(registry, engine, tmp_path, window_seconds=0)
+    used = publisher.publish("acme")
+    await server.activator.settle()
+    async with aclosing(server.answers.stream(Question(tenant="acme", turns=HELLO))) as events:
+        await anext(events)
+        publisher.publish("acme")
+        await server.activator.settle()
+        await server.activator.settle()
+        assert used.engine_name in (await engine.info()).loaded
+        assert len([event async for event in events]) > 0
+    await server.activator.settle()
+    assert used.engine_name not in (await engine.info()).loaded
+
+
+async def test_loop_notices_a_promotion_at_once_when_woken(
+    server: Server, registry: Registry, publisher: Publisher
+) -> None:
+    loop = asyncio.create_task(server.activator.run())
+    version = publisher.publish("acme")
+    server.activator.wake()
+    await eventually(lambda: registry.observed("acme"))
+    loop.cancel()
+    await asyncio.gather(loop, return_exceptions=True)
+    assert observed_version(registry, "acme") == version.version
+
+
+async def test_version_in_flight_at_the_engines_death_can_be_quarantined_by_its_engine_name(
+    server: Server, registry: Registry, publisher: Publisher
+) -> None:
+    version = publisher.publish("acme")
+    await server.activator.settle()
+    await server.activator.quarantine([version.engine_name, "a-candidate@c1"], reason="engine died twice under it")
+    assert registry.version("acme", version.version).state is VersionState.QUARANTINED
+    await server.activator.settle()
+    assert (await ask(server)).version == BASE_VERSION
+
+
+async def test_adapter_under_which_the_engine_keeps_failing_is_quarantined(
+    server: Server, registry: Registry, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(adapter: str | None, question: str) -> str | None:
+        if adapter is not None:
+            raise EngineFailed("out of memory")
+        return None
+
+    monkeypatch.setattr(server.engine, "_answerer", fail)
+    version = publisher.publish("acme")
+    states = []
+    for _ in range(3):
+        await server.activator.settle()
+        states.append(registry.version("acme", version.version).state)
+    assert states == [VersionState.READY, VersionState.READY, VersionState.QUARANTINED]

@@ -1,0 +1,92 @@
+"""Queues are bounded, tenants take turns, and a place is never lost."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+
+from sealserve.errors import DeadlineExceeded, QuotaExceeded, Unavailable
+from sealserve.serving.admission import Admission
+
+
+async def inside(admission: Admission, tenant: str, *, seconds: float = 60) -> AsyncExitStack:
+    stack = AsyncExitStack()
+    deadline = asyncio.get_running_loop().time() + seconds
+    await stack.enter_async_context(admission.entered(tenant, deadline=deadline))
+    return stack
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_tenant_with_many_calls_does_not_hold_up_one_with_few() -> None:
+    admission = Admission(max_running=8, max_queued_per_tenant=8)
+    held = [await inside(admission, "x") for _ in range(8)]
+    order: list[str] = []
+
+    async def call(tenant: str) -> None:
+        async with await inside(admission, tenant):
+            order.append(tenant)
+            await settle()
+
+    calls = [asyncio.create_task(call(tenant)) for tenant in ("a", "a", "a", "a", "b", "b")]
+    await settle()
+    await held[0].aclose()
+    await asyncio.gather(*calls)
+    assert order == ["a", "b", "a", "b", "a", "a"]
+    for stack in held[1:]:
+        await stack.aclose()
+    assert admission.running == 0
+
+
+async def test_full_queue_of_one_tenant_is_its_own_trouble() -> None:
+    admission = Admission(max_running=2, max_queued_per_tenant=1)
+    held = [await inside(admission, "a") for _ in range(2)]
+    waiting = asyncio.create_task(inside(admission, "a"))
+    await settle()
+    with pytest.raises(QuotaExceeded):
+        await inside(admission, "a")
+    other = asyncio.create_task(inside(admission, "b"))
+    await settle()
+    assert admission.waiting == 2
+    for stack in held:
+        await stack.aclose()
+    for task in (waiting, other):
+        await (await task).aclose()
+    assert (admission.running, admission.waiting) == (0, 0)
+
+
+async def test_full_house_is_unavailable() -> None:
+    admission = Admission(max_running=1, max_queued_per_tenant=5)
+    held = await inside(admission, "a")
+    waiting = asyncio.create_task(inside(admission, "b"))
+    await settle()
+    with pytest.raises(Unavailable) as refused:
+        await inside(admission, "c")
+    assert refused.value.reason == "QUEUE_FULL"
+    await held.aclose()
+    await (await waiting).aclose()
+
+
+async def test_wait_ends_at_the_deadline_and_gives_its_place_back() -> None:
+    admission = Admission(max_running=1, max_queued_per_tenant=5)
+    held = await inside(admission, "a")
+    with pytest.raises(DeadlineExceeded):
+        await inside(admission, "b", seconds=0.01)
+    assert admission.waiting == 0
+    await held.aclose()
+    await (await inside(admission, "c")).aclose()
+    assert admission.running == 0
+
+
+async def test_place_that_came_with_the_cancellation_is_passed_on() -> None:
+    admission = Admission(max_running=1, max_queued_per_tenant=5)
+    held = await inside(admission, "a")
+    waiting = asyncio.create_task(inside(admission, "b"))
+    await settle()
+    await held.aclose()
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert admission.running == 0
