@@ -5,12 +5,14 @@ chain is one line anyway, writes are short, and both databases then behave alike
 """
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
+import psycopg
 from sqlalchemy import URL, Connection, Engine, Executable, Row, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, InterfaceError, NoSuchModuleError
@@ -178,6 +180,8 @@ def _refusals(label: str) -> Iterator[None]:
         raise
     except (DatabaseError, InterfaceError) as error:
         raise StorageFailed(f"database {label}: {_diagnosis(str(error.orig))}") from error
+    except (sqlite3.Error, psycopg.Error) as error:  # while a connection is prepared, drivers speak for themselves
+        raise StorageFailed(f"database {label}: {_diagnosis(str(error))}") from error
 
 
 _DIAGNOSES = (

@@ -1,11 +1,19 @@
-"""Every registry test that asks for `world` runs twice: on SQLite and on PostgreSQL."""
+"""Every registry test that asks for `world` runs twice: on SQLite and on PostgreSQL.
 
-from collections.abc import Iterator
+One database of each kind serves the whole session and is emptied between tests.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from sealserve.registry import schema
+from sealserve.registry.artifacts import ArtifactStore
+from sealserve.registry.database import Database
 from sealserve.registry.registry import Registry
+from sealserve.registry.tables import metadata
 from tests.registry.postgres import Server, binaries, running_server
 from tests.registry.world import FakeClock, World
 
@@ -19,13 +27,49 @@ def postgres() -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.pg, _NEEDS_SERVER])])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a database without rows."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'registry.db'}"
-    server: Server = request.getfixturevalue("postgres")
-    return server.emptied_database()
+@pytest.fixture
+def new_server_database(postgres: Server) -> str:
+    """The URL of a PostgreSQL database without tables."""
+    return postgres.new_database()
+
+
+@pytest.fixture(scope="session")
+def migrated() -> Iterator[Callable[[str], Database]]:
+    """Gives the migrated database at a URL, the same one each time."""
+    opened = []
+
+    @cache
+    def open_once(url: str) -> Database:
+        database = Database(url, busy_seconds=2)
+        schema.migrate(database)
+        opened.append(database)
+        return database
+
+    yield open_once
+    for database in opened:
+        database.close()
+
+
+@pytest.fixture(scope="session")
+def sqlite_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of the session's SQLite database."""
+    return f"sqlite:///{tmp_path_factory.mktemp('registry') / 'registry.db'}"
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres: Server) -> str:
+    """The URL of the session's PostgreSQL database."""
+    return postgres.new_database()
+
+
+@pytest.fixture(params=["sqlite_url", pytest.param("postgres_url", marks=[pytest.mark.pg, _NEEDS_SERVER])])
+def database(request: pytest.FixtureRequest, migrated: Callable[[str], Database]) -> Database:
+    """A migrated database without rows."""
+    found = migrated(request.getfixturevalue(request.param))
+    with found.write() as tx:
+        for table in reversed(metadata.sorted_tables):
+            tx.run(table.delete())
+    return found
 
 
 @pytest.fixture
@@ -35,10 +79,11 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def world(url: str, tmp_path: Path, clock: FakeClock) -> Iterator[World]:
+def world(database: Database, tmp_path: Path, clock: FakeClock) -> World:
     """An open registry with the tenants acme and globex."""
-    registry = Registry.open(url, tmp_path / "artifacts", clock=clock, busy_seconds=2)
+    database.clock = clock
+    registry = Registry(database, ArtifactStore(tmp_path / "artifacts"))
     for tenant in ("acme", "globex"):
         registry.create_tenant(tenant, actor="ann")
-    yield World(registry=registry, clock=clock, directory=tmp_path, url=url)
-    registry.close()
+    url = database.url.render_as_string(hide_password=False)
+    return World(registry=registry, clock=clock, directory=tmp_path, url=url)

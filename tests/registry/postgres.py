@@ -12,8 +12,6 @@ from pathlib import Path
 
 import psycopg
 
-from sealserve.registry.tables import metadata
-
 _OPTIONS = "-c listen_addresses='' -c fsync=off -c max_connections=60 -c shared_buffers=16MB"
 
 
@@ -31,17 +29,6 @@ class Server:
         self._socket = socket
         self._user = user
         self._numbers = count(1)
-        self._shared = ""
-
-    def emptied_database(self) -> str:
-        """Return the URL of a database that is migrated and holds no rows; the same one each time."""
-        if not self._shared:
-            self._shared = self.new_database()
-            return self._shared
-        with psycopg.connect(self._shared, autocommit=True) as connection:
-            for table in reversed(metadata.sorted_tables):
-                connection.execute(f'DELETE FROM "{table.name}"'.encode())
-        return self._shared
 
     def new_database(self) -> str:
         """Return the URL of a database that nobody has used."""

@@ -1,17 +1,21 @@
 """Tenants: names, listing, doing a request once."""
 
+import base64
+import json
+from functools import partial
+
 import pytest
 
 from sealserve.errors import AlreadyExists, InvalidArgument, NotFound
 from tests.registry.world import World
 
 
-@pytest.mark.parametrize("name", ["", "a", "Acme", "1acme", "acme-", "acme_1", "a" * 64, "../etc", "acme\n", "ácme"])
-def test_malformed_tenant_name_is_refused_and_nothing_is_kept(world: World, name: str) -> None:
+def test_malformed_tenant_name_is_refused_and_nothing_is_kept(world: World) -> None:
     before = world.registry.audit_head()
-    with pytest.raises(InvalidArgument) as refused:
-        world.registry.create_tenant(name, actor="ann")
-    assert refused.value.field == "tenant_id"
+    for name in ("", "a", "Acme", "1acme", "acme-", "acme_1", "a" * 64, "../etc", "acme\n", "ácme"):
+        with pytest.raises(InvalidArgument) as refused:
+            world.registry.create_tenant(name, actor="ann")
+        assert refused.value.field == "tenant_id"
     assert world.registry.audit_head() == before
 
 
@@ -69,11 +73,13 @@ def test_pages_give_every_tenant_once(world: World) -> None:
     assert names == sorted(["acme", "globex", *(f"tenant-{number}" for number in range(5))])
 
 
-@pytest.mark.parametrize("token", ["x", "%%%", "bm90IGpzb24=", "W10=", "WyJ0ZW5hbnRzIiwgN10=", "é"])
-def test_malformed_page_token_is_refused(world: World, token: str) -> None:
-    with pytest.raises(InvalidArgument) as refused:
-        world.registry.tenants(page_token=token)
-    assert refused.value.field == "page_token"
+def test_malformed_page_token_is_refused(world: World) -> None:
+    huge = base64.urlsafe_b64encode(json.dumps(["acme/documents/", 2**70]).encode()).decode()
+    for token in ("x", "%%%", "bm90IGpzb24=", "W10=", "WyJ0ZW5hbnRzIiwgN10=", "é", huge):
+        for listing in (world.registry.tenants, partial(world.registry.documents, "acme")):
+            with pytest.raises(InvalidArgument) as refused:
+                listing(page_token=token)
+            assert refused.value.field == "page_token"
 
 
 def test_page_token_of_another_listing_is_refused(world: World) -> None:
@@ -87,8 +93,8 @@ def test_page_token_of_another_listing_is_refused(world: World) -> None:
     assert refused.value.field == "page_token"
 
 
-@pytest.mark.parametrize("size", [0, -1, 1001])
-def test_page_size_out_of_bounds_is_refused(world: World, size: int) -> None:
-    with pytest.raises(InvalidArgument) as refused:
-        world.registry.tenants(page_size=size)
-    assert refused.value.field == "page_size"
+def test_page_size_out_of_bounds_is_refused(world: World) -> None:
+    for size in (0, -1, 1001):
+        with pytest.raises(InvalidArgument) as refused:
+            world.registry.tenants(page_size=size)
+        assert refused.value.field == "page_size"

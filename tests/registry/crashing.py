@@ -1,0 +1,44 @@
+"""What a killed process was doing: one whole story of one tenant, safe to start again from its beginning.
+
+usage: python -m tests.registry.crashing <directory> [url]
+"""
+
+import sys
+from pathlib import Path
+
+from sealserve.records import CycleState, DocumentState, Step
+from sealserve.registry.registry import Finish, Publish, Registry
+
+
+def main(directory: Path, url: str) -> None:
+    """Add a document, publish a held version of it, promote that. Each part is skipped if it is done already."""
+    registry = Registry.open(url, directory / "artifacts")
+    registry.create_tenant("acme", actor="ann", request_id="tenant")
+    document, _ = registry.add_document(
+        "acme",
+        title="t",
+        text="An article.",
+        source="rpc",
+        media_type="text/plain",
+        actor="ann",
+        readmit=False,
+    )
+    print(document.document, flush=True)
+    registry.start_cycle("acme", trigger="rpc", actor="ann", request_id="cycle")
+    claim = registry.claim_cycle(worker="w1", lease_seconds=0.000001)
+    if claim is not None:
+        trained = directory / "trained"
+        trained.mkdir(exist_ok=True)
+        (trained / "adapter_config.json").write_text("{}")
+        publish = Publish(
+            artifact=registry.artifacts.put_directory(trained), parent=0, documents=(document.document,), lineage={},
+            promote=False, expected_etag="",
+        )  # fmt: skip
+        ending = Finish(state=CycleState.HELD, reason="", documents=DocumentState.SET_ASIDE)
+        registry.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[publish, ending])
+    registry.promote("acme", 1, expected_etag=None, actor="ann", reason="good", request_id="promote")
+    registry.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -1,0 +1,64 @@
+"""A process killed at each named point: what it had acknowledged is there, nothing is half there."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sealserve.fault import FAULT_POINTS
+from sealserve.records import CycleState, DocumentState
+from sealserve.registry.registry import Registry
+from tests.registry import crashing
+
+ROOT = Path(__file__).parents[2]
+
+
+def _run(directory: Path, *, fault: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.registry.crashing", str(directory), f"sqlite:///{directory / 'r.db'}"],
+        env={**os.environ, "SEALSERVE_FAULT": fault},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("point", FAULT_POINTS)
+def test_killed_process_loses_nothing_and_the_next_one_finishes(point: str, tmp_path: Path) -> None:
+    killed = _run(tmp_path, fault=f"{point}:kill")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    registry = Registry.open(f"sqlite:///{tmp_path / 'r.db'}", tmp_path / "artifacts")
+    for name in killed.stdout.split():
+        assert registry.document_text("acme", name) == "An article."
+    for version in registry.versions("acme").items:
+        assert registry.artifacts.directory(version.artifact).is_dir()
+    assert registry.verify_audit() == registry.audit_head()[0]
+    crashing.main(tmp_path, f"sqlite:///{tmp_path / 'r.db'}")
+    tenant = registry.tenant("acme")
+    assert (tenant.desired_version, tenant.activation) == (1, 1)
+    assert [version.version for version in registry.versions("acme").items] == [1]
+    assert [cycle.state for cycle in registry.cycles("acme").items] == [CycleState.HELD]
+    assert [document.state for document in registry.documents("acme").items] == [DocumentState.LEARNED]
+    assert registry.verify_audit() == 6
+    registry.close()
+
+
+@pytest.mark.parametrize(("fault", "printed"), [("a.b:kill:2", "once"), ("a.b:kill", ""), ("other:kill", "once twice")])
+def test_point_kills_at_its_turn_and_no_other(fault: str, printed: str) -> None:
+    program = "from sealserve.fault import point\nfor word in ('once', 'twice'): point('a.b'); print(word, flush=True)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "SEALSERVE_FAULT": fault},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.split() == printed.split()
+    assert (done.returncode == -signal.SIGKILL) == (printed != "once twice")

@@ -1,0 +1,165 @@
+"""The databases under the registry: opened safely, and refusing with words that help."""
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import event, text
+
+from sealserve.errors import BadConfig, StorageFailed
+from sealserve.registry.database import Database
+from sealserve.registry.registry import Registry
+from sealserve.registry.tables import metadata
+from tests.registry.world import World
+
+
+@pytest.mark.parametrize(
+    "bad", ["", "not a url", "mysql://u:secret@h/d", "nosuch://h/d", "sqlite://", "sqlite:///:memory:"]
+)
+def test_url_that_cannot_be_used_is_refused_by_name(bad: str, tmp_path: Path) -> None:
+    with pytest.raises(BadConfig, match=r"registry\.url") as refused:
+        Registry.open(bad, tmp_path)
+    assert "secret" not in refused.value.message
+
+
+def test_password_is_never_in_a_message() -> None:
+    database = Database("postgresql://ann:secret@127.0.0.1:1/none", busy_seconds=1)
+    with pytest.raises(StorageFailed, match="cannot be reached") as refused, database.read():
+        pytest.fail("connected to nothing")
+    assert "secret" not in refused.value.message
+
+
+def test_sqlite_runs_with_its_safe_settings(tmp_path: Path) -> None:
+    Registry.open(f"sqlite:///{tmp_path / 'r.db'}", tmp_path / "artifacts").close()
+    database = Database(f"sqlite:///{tmp_path / 'r.db'}")
+    with database.read() as tx:
+        found = [tx.connection.execute(text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "synchronous")]
+        found.append(tx.connection.execute(text("PRAGMA foreign_keys")).scalar())
+    database.close()
+    assert found == ["wal", 2, 1]
+
+
+def test_migrations_make_the_tables_that_the_code_knows(world: World) -> None:
+    with world.registry._database.write() as tx:
+        assert compare_metadata(MigrationContext.configure(tx.connection), metadata) == []
+
+
+def test_registry_opened_again_holds_what_it_held(world: World) -> None:
+    version = world.version()
+    again = Registry.open(world.url, world.directory / "artifacts", clock=world.clock)
+    assert again.version("acme", 1) == version
+    assert again.tenant("acme") == world.registry.tenant("acme")
+    again.close()
+
+
+def test_many_may_open_an_empty_database_at_once(tmp_path: Path) -> None:
+    _open_at_once(f"sqlite:///{tmp_path / 'new' / 'r.db'}", tmp_path)
+
+
+@pytest.mark.pg
+def test_many_may_open_an_empty_server_database_at_once(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    _open_at_once(request.getfixturevalue("new_server_database"), tmp_path)
+
+
+def _open_at_once(url: str, directory: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        opened = list(pool.map(lambda _: Database(url), range(4)))
+        registries = list(pool.map(lambda _: Registry.open(url, directory / "artifacts"), opened))
+    registries[0].create_tenant("acme", actor="ann")
+    assert {registry.tenant("acme").tenant for registry in registries} == {"acme"}
+    for registry in registries:
+        registry.close()
+
+
+def test_database_of_a_newer_sealserve_is_refused(world: World) -> None:
+    with world.registry._database.write() as tx:
+        tx.connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    try:
+        with pytest.raises(StorageFailed, match="newer sealserve"):
+            Registry.open(world.url, world.directory / "artifacts")
+    finally:
+        with world.registry._database.write() as tx:
+            tx.connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+
+
+def test_writer_that_waits_too_long_is_told_so_and_writes_nothing(world: World) -> None:
+    impatient = Registry.open(world.url, world.directory / "artifacts", busy_seconds=0.1)
+    with world.registry._database.write():
+        with pytest.raises(StorageFailed, match="another writer"):
+            impatient.create_tenant("initech", actor="ann")
+        assert len(impatient.tenants().items) == 2
+    assert impatient.create_tenant("initech", actor="ann").tenant == "initech"
+    impatient.close()
+
+
+def test_transaction_that_fails_leaves_nothing(world: World) -> None:
+    before = world.registry.audit_head()
+    with pytest.raises(ZeroDivisionError):
+        _delete_and_fail(world.registry._database)
+    assert len(world.registry.tenants().items) == 2
+    assert world.registry.audit_head() == before
+
+
+def _delete_and_fail(database: Database) -> None:
+    with database.write() as tx:
+        tx.connection.execute(text("DELETE FROM tenants"))
+        raise ZeroDivisionError
+
+
+def test_full_disk_refuses_the_document_and_keeps_what_was_acknowledged(tmp_path: Path) -> None:
+    registry = Registry.open(f"sqlite:///{tmp_path / 'r.db'}", tmp_path / "artifacts")
+    registry.create_tenant("acme", actor="ann")
+    _limit_pages(registry, headroom=4)
+    kept: list[str] = []
+    with pytest.raises(StorageFailed, match="disk is full"):
+        _fill(registry, kept)
+    assert kept
+    assert [document.document for document in registry.documents("acme", page_size=1000).items] == kept
+    assert registry.verify_audit() == len(kept) + 1
+    registry.close()
+
+
+def _fill(registry: Registry, kept: list[str]) -> None:
+    for number in range(200):
+        document, _ = registry.add_document(
+            "acme", title="t" * 900, text=f"{number}", source="rpc", media_type="text/plain", actor="ann"
+        )
+        kept.append(document.document)
+
+
+def _limit_pages(registry: Registry, *, headroom: int) -> None:
+    engine = registry._database._engine
+
+    def limit(connection: Any, _record: Any) -> None:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count={pages + headroom}")
+
+    engine.dispose()
+    event.listen(engine, "connect", limit)
+
+
+def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "r.db").write_bytes(b"not a database at all" * 100)
+    with pytest.raises(StorageFailed, match="damaged"):
+        Registry.open(f"sqlite:///{tmp_path / 'r.db'}", tmp_path / "artifacts")
+
+
+def test_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageFailed, match="directory"):
+        Registry.open(f"sqlite:///{tmp_path / 'file' / 'r.db'}", tmp_path / "artifacts")
+
+
+def test_table_that_vanished_is_our_fault_in_plain_words(tmp_path: Path) -> None:
+    registry = Registry.open(f"sqlite:///{tmp_path / 'r.db'}", tmp_path / "artifacts")
+    with sqlite3.connect(tmp_path / "r.db") as connection:
+        connection.execute("DROP TABLE observed")
+    registry.create_tenant("acme", actor="ann")
+    with pytest.raises(StorageFailed) as refused:
+        registry.observed("acme")
+    assert "SELECT" not in refused.value.message
+    registry.close()
