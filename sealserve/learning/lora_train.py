@@ -1,10 +1,11 @@
-"""The training child: `python -m sealserve.learning.lora_train <job.json> <directory>`.
+"""The training child: `python -m sealserve.learning.lora_train --job job.json --directory out --candidates 0 1`.
 
-Trains the job's candidates one after another over one frozen base (LoRA, arXiv 2106.09685) and writes each as a
-PEFT directory, aside and renamed. The only module of `learning` that imports torch and peft. A candidate that is
-finished already is not trained again. Ends when its parent does.
+Trains the named candidates of the job one after another over one frozen base (LoRA, arXiv 2106.09685) and writes
+each as a PEFT directory, aside and renamed. The only module of `learning` that imports torch and peft. A candidate
+that is finished already is not trained again. Ends when its parent does.
 """
 
+import argparse
 import asyncio
 import json
 import math
@@ -27,7 +28,7 @@ from sealserve.errors import SealserveError, TrainingFailed
 from sealserve.learning.training import (
     EXIT_BAD_JOB,
     EXIT_DONE,
-    EXIT_NOT_FINITE,
+    EXIT_FAILED,
     EXIT_ORPHANED,
     Attempt,
     Result,
@@ -41,7 +42,7 @@ from sealserve.learning.training import (
 WARM_UP_STEPS = 6
 CLIP_NORM = 1.0
 BETAS = (0.9, 0.95)
-BUCKET_BATCHES = 6
+BUCKET_BATCHES = 10
 """Sequences of this many batches are sorted by length before they are cut into batches: little padding, some mixing."""
 
 SCALED_HEADS = ("final_logit_softcapping", "logits_scaling", "logit_scale", "lm_head_multiplier")
@@ -59,26 +60,32 @@ class Encoded:
 
 
 def main(arguments: list[str]) -> int:
-    """Train everything that is not trained yet; return an exit code of `training.py`."""
-    job_file, directory = Path(arguments[0]), Path(arguments[1])
+    """Train what is not trained yet; return an exit code of `training.py`."""
+    parser = argparse.ArgumentParser(description="Trains LoRA candidates of one job.")
+    parser.add_argument("--job", type=Path, required=True)
+    parser.add_argument("--directory", type=Path, required=True, help="where candidates are written")
+    parser.add_argument("--candidates", type=int, nargs="+", required=True, help="which candidates of the job")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--niceness", type=int, default=0)
+    given = parser.parse_args(arguments)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.nice(given.niceness)
+    torch.set_num_threads(given.threads)
     try:
-        job = read_job(job_file)
-        os.nice(job.niceness)
-        torch.set_num_threads(job.threads or len(os.sched_getaffinity(0)))
-        run(job, directory)
+        run(read_job(given.job), given.directory, mine=set(given.candidates))
     except TrainingFailed as error:
         _say(error=error.message)
-        return EXIT_NOT_FINITE
+        return EXIT_FAILED
     except SealserveError as error:
         _say(error=error.message)
         return EXIT_BAD_JOB
     return EXIT_DONE
 
 
-def run(job: TrainingJob, directory: Path) -> None:
-    """Leave every candidate of `job` in `directory`. Raises: TrainingFailed, BadConfig (base directory)."""
-    waiting = [attempt for attempt in job.attempts if not _is_finished(job, directory, attempt.index)]
+def run(job: TrainingJob, directory: Path, *, mine: set[int]) -> None:
+    """Leave the candidates `mine` of `job` in `directory`. Raises: TrainingFailed, BadConfig (base directory)."""
+    wanted = [attempt for attempt in job.attempts if attempt.index in mine]
+    waiting = [attempt for attempt in wanted if not _is_finished(job, directory, attempt.index)]
     if not waiting:
         return
     encoded = asyncio.run(_encode(job))
@@ -97,7 +104,8 @@ def _train(job: TrainingJob, attempt: Attempt, *, base: nn.Module, encoded: list
     for step, batch in enumerate(_batches(attempt, encoded)):
         for group in optimizer.param_groups:
             group["lr"] = attempt.recipe.learning_rate * _schedule(step, attempt.steps)
-        loss = _loss(model, batch)
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=_has_bfloat16(model.device)):
+            loss = _loss(model, batch)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
         optimizer.step()
@@ -208,6 +216,11 @@ async def _encode(job: TrainingJob) -> list[Encoded]:
     return encoded
 
 
+def _has_bfloat16(device: torch.device) -> bool:
+    """Halves the step where the processor has it (0.26 s to 0.16 s, 3 M parameters, one core); elsewhere it costs."""
+    return device.type != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def _schedule(step: int, steps: int) -> float:
     """Linear warm-up, then linear decay to zero (the decay of SEAL's inner loop; its scripts/TTT_server.sh)."""
     return min(1.0, (step + 1) / WARM_UP_STEPS) * max(0.02, 1 - step / steps)
@@ -245,7 +258,8 @@ def _say(**progress: Any) -> None:
 
 def _end_with_parent() -> None:
     """The parent holds our standard input open: when it dies, however it dies, reading ends and so do we."""
-    sys.stdin.buffer.read()
+    while os.read(0, 4096):  # not sys.stdin: its lock, held here, would abort the interpreter at its end
+        pass
     os._exit(EXIT_ORPHANED)
 
 

@@ -34,6 +34,8 @@ class Claimed:
     documents: tuple[str, ...]
     passages: tuple[Passage, ...]
     left_out: int  # passages beyond learn.max_passages_per_cycle
+    edit_tokens: int  # longest self-edit
+    traceparent: str  # a resumed cycle goes on in this trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,7 @@ class Trained:
     """TRAIN: which candidates there are (rows hold them), and what became of the model's own directive."""
 
     candidates: tuple[int, ...]
-    directive: str
+    directives: tuple[str, ...]  # one note per directive
     settings_digest: str
 
 

@@ -17,7 +17,7 @@ from sealserve.records import Recipe
 T = TypeVar("T")
 
 JOB_FILE = "job.json"
-EXIT_DONE, EXIT_BAD_JOB, EXIT_NOT_FINITE, EXIT_ORPHANED = 0, 64, 65, 66
+EXIT_DONE, EXIT_BAD_JOB, EXIT_FAILED, EXIT_ORPHANED = 0, 64, 65, 66
 """Exit codes of the child; any other is a crash."""
 
 
@@ -47,8 +47,6 @@ class TrainingJob:
     base_digest: str
     sequences: tuple[Sequence, ...]
     attempts: tuple[Attempt, ...]
-    threads: int  # 0: all cores
-    niceness: int
 
     def to_json(self) -> str:
         """Return the job as the text of JOB_FILE."""

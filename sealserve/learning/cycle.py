@@ -1,0 +1,70 @@
+"""One learning cycle, top to bottom.
+
+Each step's output is recorded before the next begins, and every seed comes from the cycle's id: a cycle that is
+killed anywhere goes on, in any process, where its journal ends. Knows nothing of schedules.
+"""
+
+import asyncio
+from functools import partial
+
+from sealserve.errors import Conflict
+from sealserve.gate.verdict import judge
+from sealserve.learning import measuring, studying
+from sealserve.learning.journal import Done, Journal
+from sealserve.learning.outputs import (
+    Claimed,
+    Confirmed,
+    Filtered,
+    Judged,
+    Published,
+    Ranked,
+    Trained,
+    Written,
+)
+from sealserve.learning.publishing import conflict, publication
+from sealserve.learning.voice import Voice
+from sealserve.learning.workshop import Workshop
+from sealserve.records import Claim, Cycle, Step
+from sealserve.telemetry.names import Attribute, Span
+
+
+async def run_cycle(shop: Workshop, claim: Claim) -> Cycle:
+    """Carry the claimed cycle to its end and return it.
+
+    Raises: LeaseLost (somebody else has it now), TrainingFailed, EngineFailed, StorageFailed and others of our own
+    faults: the cycle stays as far as it got. An engine that is away is waited for.
+    """
+    journal = Journal(shop.registry, claim, telemetry=shop.telemetry)
+    await journal.open()
+    begun = journal.recorded(Step.CLAIM, Claimed)
+    about = {Attribute.TENANT: claim.tenant, Attribute.CYCLE: claim.cycle}
+    with shop.telemetry.span(Span.CYCLE, about, parent=begun.traceparent or None if begun else None):
+        await _steps(shop, claim, journal)
+    return await asyncio.to_thread(shop.registry.cycle, claim.tenant, claim.cycle)
+
+
+async def _steps(shop: Workshop, claim: Claim, journal: Journal) -> None:
+    voice = Voice(shop.engine, tenant=claim.tenant, cycle=claim.cycle, concurrency=shop.settings.learn.concurrency)
+    await voice.drop_leftovers()
+    claimed = await journal.step(Step.CLAIM, Claimed, partial(studying.claim_documents, shop, voice, claim))
+    written = await journal.step(Step.WRITE, Written, partial(studying.write, shop, voice, claim, claimed))
+    filtered = await journal.step(
+        Step.FILTER, Filtered, partial(studying.screen_notes, shop, voice, claim, claimed, written)
+    )
+    await journal.step(Step.TRAIN, Trained, partial(studying.train, shop, voice, claim, claimed, written, filtered))
+    ranked = await journal.step(
+        Step.RANK, Ranked, partial(measuring.rank_candidates, shop, voice, claim, claimed, written)
+    )
+    confirmed = await journal.step(
+        Step.CONFIRM, Confirmed, partial(measuring.confirm_winner, shop, voice, claim, claimed, ranked)
+    )
+    judged = await journal.step(Step.JUDGE, Judged, partial(_judge, shop, confirmed))
+    publish = partial(publication, shop, claim, claimed=claimed, ranked=ranked, confirmed=confirmed, judged=judged)
+    try:
+        await journal.step(Step.PUBLISH, Published, publish)
+    except Conflict:
+        await journal.step(Step.PUBLISH, Published, conflict)
+
+
+async def _judge(shop: Workshop, confirmed: Confirmed) -> Done[Judged]:
+    return Done(output=Judged(verdict=judge(confirmed.scorecard, shop.policy)))

@@ -1,0 +1,75 @@
+"""One cycle's journal as the cycle sees it: a step that is recorded is read, any other is done and recorded.
+
+Knows nothing of what a step does.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import structlog
+
+from sealserve.learning.outputs import from_json, to_json
+from sealserve.records import Claim, Step, StepRecord
+from sealserve.registry.registry import Effect, Registry
+from sealserve.telemetry import Telemetry
+from sealserve.telemetry.names import Attribute, Span
+
+_LOG = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done(Generic[T]):
+    """What a step made: its output, and the rows that go into the registry with it."""
+
+    output: T
+    effects: tuple[Effect, ...] = ()
+
+
+class Journal:
+    """The recorded steps of a claimed cycle."""
+
+    def __init__(self, registry: Registry, claim: Claim, *, telemetry: Telemetry) -> None:
+        self._registry = registry
+        self._claim = claim
+        self._telemetry = telemetry
+        self._records: dict[Step, StepRecord] = {}
+
+    async def open(self) -> None:
+        """Read what is recorded."""
+        records = await asyncio.to_thread(self._registry.steps, self._claim.cycle)
+        self._records = {record.step: record for record in records}
+
+    def recorded(self, step: Step, kind: type[T]) -> T | None:
+        """Return the step's output, or None while it is not recorded."""
+        record = self._records.get(step)
+        return from_json(kind, record.output) if record else None
+
+    async def step(self, step: Step, kind: type[T], act: Callable[[], Awaitable[Done[T]]]) -> T:
+        """Return the step's recorded output; or act, record output and effects in one transaction, and return it.
+
+        Nothing is open in the database while `act` runs. Raises: LeaseLost, Conflict (from Publish), and whatever
+        `act` raises; then nothing is recorded.
+        """
+        known = self.recorded(step, kind)
+        if known is not None:
+            return known
+        started = time.monotonic()
+        with self._telemetry.span(Span.STEP, {Attribute.STEP: step.value}):
+            done = await act()
+            seconds = time.monotonic() - started
+            record = await asyncio.to_thread(
+                self._registry.record_step,
+                self._claim,
+                step,
+                to_json(done.output),
+                seconds=seconds,
+                effects=done.effects,
+            )
+        self._records[step] = record
+        self._telemetry.metrics.step_finished(step, seconds)
+        _LOG.info("cycle.step", cycle=self._claim.cycle, step=step.value, seconds=round(seconds, 2))
+        return from_json(kind, record.output)

@@ -1,0 +1,198 @@
+"""The clock and the workers of `sealserve learn`: gathers documents into cycles, and carries cycles to their end.
+
+APScheduler is the clock and nothing more; one process holds the lease "clock". Any number of processes may work.
+Knows nothing of what a cycle does.
+"""
+
+import asyncio
+import shutil
+import time
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from sealserve.errors import BadConfig, FailedPrecondition, LeaseLost, SealserveError
+from sealserve.learning.cycle import run_cycle
+from sealserve.learning.journal import Journal
+from sealserve.learning.lease import under_lease
+from sealserve.learning.nightly import evaluate_active_versions
+from sealserve.learning.outputs import Judged, Published, from_json
+from sealserve.learning.publishing import failure
+from sealserve.learning.voice import Voice
+from sealserve.learning.workshop import Workshop
+from sealserve.records import Claim, Cycle, CycleState, Step
+from sealserve.telemetry.traces import error_type
+
+_LOG = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+CLOCK = "clock"
+MAX_BACKOFF_SECONDS = 30.0
+
+
+class Learner:
+    """One learning process. Killing it at any instruction loses nothing: the journal knows where each cycle stands."""
+
+    def __init__(self, shop: Workshop, *, worker: str) -> None:
+        self._shop = shop
+        self._worker = worker
+        self._settings = shop.settings.learn
+        self._lease_seconds = shop.settings.registry.lease_seconds
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Gather and learn until `stop` is set; cycles in work are then given back unfinished.
+
+        Raises: BadConfig (learn.nightly is not a cron line).
+        """
+        clock = AsyncIOScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
+        clock.add_job(self._tick, IntervalTrigger(seconds=self._settings.gather_seconds), name="gather")
+        clock.add_job(self._night, _cron(self._settings.nightly), name="nightly")
+        clock.start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._settings.workers):
+                    group.create_task(self._work(stop))
+        finally:
+            clock.shutdown(wait=False)
+
+    async def gather(self) -> int:
+        """Open a cycle for every tenant with admitted documents and none open; return how many. Leader or not."""
+        tenants = await asyncio.to_thread(self._shop.registry.tenants_with_admitted_documents)
+        opened = 0
+        for tenant in tenants:
+            with suppress(FailedPrecondition):  # a cycle is open already, or somebody else took the documents
+                await asyncio.to_thread(
+                    self._shop.registry.start_cycle,
+                    tenant,
+                    trigger="schedule",
+                    actor=f"worker:{self._worker}",
+                    max_documents=self._settings.max_documents_per_cycle,
+                )
+                opened += 1
+        return opened
+
+    async def work_once(self) -> Cycle | None:
+        """Claim one cycle and carry it as far as it goes; None when there was none to claim.
+
+        A cycle that breaks is given back and counted; the one that broke too often ends as FAILED.
+        """
+        claim = await asyncio.to_thread(
+            self._shop.registry.claim_cycle, worker=self._worker, lease_seconds=self._lease_seconds
+        )
+        return await self._carry(claim) if claim else None
+
+    async def _work(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            pause = await _unless(stop, self._attempt())
+            await _unless(stop, asyncio.sleep(pause or 0.0))
+
+    async def _attempt(self) -> float:
+        """Carry one cycle; return how long to wait before the next."""
+        try:
+            cycle = await self.work_once()
+        except SealserveError as error:
+            _LOG.warning("learn.cannot_claim", reason=error.message)
+            return self._settings.gather_seconds
+        if cycle is None:
+            return min(0.5, self._settings.gather_seconds)
+        return 0.0 if cycle.state is not CycleState.RUNNING else min(2.0 ** (cycle.attempts - 2), MAX_BACKOFF_SECONDS)
+
+    async def _carry(self, claim: Claim) -> Cycle:
+        shop, started = self._shop, time.monotonic()
+        try:
+            if await self._wasted(claim) > self._settings.max_attempts:
+                await self._give_up(claim, "the worker died in it every time")
+            else:
+                await under_lease(shop.registry, claim, run_cycle(shop, claim), lease_seconds=self._lease_seconds)
+        except LeaseLost as error:
+            _LOG.warning("cycle.lost", cycle=claim.cycle, reason=error.message)
+        except asyncio.CancelledError:
+            await asyncio.to_thread(shop.registry.release, claim)
+            raise
+        except Exception as error:
+            await self._broke(claim, error)
+        cycle = await asyncio.to_thread(shop.registry.cycle, claim.tenant, claim.cycle)
+        if cycle.state not in (CycleState.PENDING, CycleState.RUNNING):
+            await self._ended(cycle, seconds=time.monotonic() - started)
+        return cycle
+
+    async def _broke(self, claim: Claim, error: Exception) -> None:
+        """Count a broken attempt: give the cycle back, or end it. What is logged holds no text of a document."""
+        wasted = await self._wasted(claim)
+        reason = (
+            error.message if isinstance(error, SealserveError) else f"an error inside sealserve: {error_type(error)}"
+        )
+        _LOG.warning("cycle.broke", cycle=claim.cycle, attempt=wasted, error=error_type(error), exc_info=error)
+        with suppress(LeaseLost):
+            if wasted >= self._settings.max_attempts:
+                await self._give_up(claim, reason)
+            else:
+                await asyncio.to_thread(self._shop.registry.release, claim)
+
+    async def _wasted(self, claim: Claim) -> int:
+        """How many claims of this cycle, this one included, have recorded no step."""
+        cycle = await asyncio.to_thread(self._shop.registry.cycle, claim.tenant, claim.cycle)
+        steps = await asyncio.to_thread(self._shop.registry.steps, claim.cycle)
+        return cycle.attempts - len({step.fence for step in steps})
+
+    async def _give_up(self, claim: Claim, why: str) -> None:
+        journal = Journal(self._shop.registry, claim, telemetry=self._shop.telemetry)
+        reason = f"gave up after {self._settings.max_attempts} attempts: {why}"
+        await journal.step(Step.PUBLISH, Published, lambda: failure(reason))
+
+    async def _ended(self, cycle: Cycle, *, seconds: float) -> None:
+        shop = self._shop
+        voice = Voice(shop.engine, tenant=cycle.tenant, cycle=cycle.cycle, concurrency=1)
+        await voice.drop_leftovers()
+        await asyncio.to_thread(shutil.rmtree, shop.work_directory(cycle.cycle), ignore_errors=True)
+        steps = {step.step: step for step in await asyncio.to_thread(shop.registry.steps, cycle.cycle)}
+        judged = steps.get(Step.JUDGE)
+        verdict = from_json(Judged, judged.output).verdict.decision if judged else None
+        failed = "FAILED" if cycle.state is CycleState.FAILED else ""
+        shop.telemetry.metrics.cycle_finished(seconds, verdict=verdict, error=failed)
+        _LOG.info("cycle.finished", cycle=cycle.cycle, state=cycle.state.value, seconds=round(seconds, 1))
+
+    async def _tick(self) -> None:
+        try:
+            if await self._is_leader():
+                await self.gather()
+        except Exception as error:
+            _LOG.warning("learn.gather_failed", error=error_type(error), exc_info=error)
+
+    async def _night(self) -> None:
+        try:
+            if await self._is_leader():
+                await evaluate_active_versions(self._shop)
+        except Exception as error:
+            _LOG.warning("learn.nightly_failed", error=error_type(error), exc_info=error)
+
+    async def _is_leader(self) -> bool:
+        lease_seconds = max(self._lease_seconds, 3 * self._settings.gather_seconds)
+        return await asyncio.to_thread(
+            self._shop.registry.hold, CLOCK, holder=self._worker, lease_seconds=lease_seconds
+        )
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """Return what `work` returns, or None when `stop` came first; `work` has then been cancelled and has ended."""
+    working, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        stopped.cancel()
+        if not working.done():
+            working.cancel()
+            await asyncio.wait({working})
+
+
+def _cron(line: str) -> CronTrigger:
+    try:
+        return CronTrigger.from_crontab(line, timezone="UTC")
+    except ValueError as error:
+        raise BadConfig(f"learn.nightly: {line!r} is not a cron line: {error}") from error

@@ -1,0 +1,30 @@
+"""What a cycle works with, put together once by whoever starts learning. Holds things; does nothing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sealserve.config import Settings
+from sealserve.engine.engine import Engine
+from sealserve.gate.canary import Probes
+from sealserve.gate.policy import Policy
+from sealserve.learning.trainer import Trainer
+from sealserve.registry.registry import Registry
+from sealserve.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """Registry, engine, trainer, the gate's policy and probes, settings, telemetry."""
+
+    registry: Registry
+    engine: Engine
+    trainer: Trainer
+    policy: Policy
+    probes: Probes
+    settings: Settings
+    base_directory: Path  # the base model's files, which the trainer reads
+    telemetry: Telemetry
+
+    def work_directory(self, cycle: str) -> Path:
+        """Return where the cycle's training files lie until it ends; losing it costs time, never truth."""
+        return self.settings.data_directory.absolute() / "learn" / cycle
