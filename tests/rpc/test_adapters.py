@@ -1,0 +1,212 @@
+"""Versions, the pointer and cycles over the wire."""
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import replace
+
+import pytest
+
+from sealserve import errors
+from sealserve.client import Client, calls
+from sealserve.gate.scores import scorecard_json, verdict_json
+from sealserve.records import (
+    CycleState,
+    Decision,
+    DocumentState,
+    Measured,
+    NotApplicable,
+    Observed,
+    Scorecard,
+    Step,
+    Unmeasured,
+    Verdict,
+    VersionState,
+)
+from sealserve.registry.registry import AddCandidates, AddSelfEdits, Effect
+from sealserve.v1 import adapter_pb2
+from tests.fakes import BASE_DIGEST
+from tests.registry.world import candidate, finish, self_edit
+from tests.rpc.harness import Served
+
+CARD = Scorecard(
+    confirm=Measured(n=40, candidate=0.9, incumbent=0.1, gain=0.8, gain_low=0.6, gain_high=0.9),
+    replay=NotApplicable(because="nothing learned before"),
+    canary=Unmeasured(why="the engine went away"),
+    unknown=Measured(n=10, candidate=1.0, incumbent=1.0, gain=0.0, gain_low=-0.1, gain_high=0.1),
+)
+VERDICT = Verdict(
+    decision=Decision.HOLD, reasons=("canary was not measured",), policy="default", policy_digest="d" * 64
+)
+
+
+async def test_promotion_moves_the_pointer_and_rollback_moves_it_back(here: Served) -> None:
+    here.world.version(promote=False)
+    moved = await here.client.promote("acme", 1, reason="looks good")
+    assert (moved.version, moved.previous, moved.kind, moved.reason) == (1, 0, "promote", "looks good")
+    assert (await here.client.tenant("acme")).desired_version == 1
+    back = await here.client.rollback("acme")
+    assert (back.version, back.previous, back.kind) == (0, 1, "rollback")
+    assert [one.activation async for one in here.client.activations("acme")] == [2, 1]
+
+
+async def test_same_request_id_twice_moves_the_pointer_once(here: Served) -> None:
+    here.world.version(promote=False)
+    first = await here.client.promote("acme", 1, request_id="once")
+    assert await here.client.promote("acme", 1, request_id="once") == first
+    assert (await here.client.tenant("acme")).activation == 1
+
+
+async def test_request_id_used_for_something_else_is_refused(here: Served) -> None:
+    here.world.version(promote=False)
+    await here.client.promote("acme", 1, request_id="once")
+    with pytest.raises(errors.InvalidArgument) as refused:
+        await here.client.promote("acme", 1, request_id="once", reason="another")
+    assert refused.value.field == "request_id"
+
+
+async def test_stale_etag_is_a_conflict_and_moves_nothing(here: Served) -> None:
+    here.world.version(promote=False)
+    stale = (await here.client.tenant("acme")).etag
+    await here.client.promote("acme", 1, etag=stale)
+    with pytest.raises(errors.Conflict):
+        await here.client.rollback("acme", etag=stale)
+    assert (await here.client.tenant("acme")).desired_version == 1
+
+
+async def test_promoting_what_is_active_or_missing_or_the_base_is_refused(here: Served) -> None:
+    here.world.version()
+    with pytest.raises(errors.FailedPrecondition) as active:
+        await here.client.promote("acme", 1)
+    assert active.value.reason == "ALREADY_ACTIVE"
+    with pytest.raises(errors.NotFound):
+        await here.client.promote("acme", 9)
+    with pytest.raises(errors.InvalidArgument):
+        await here.client.promote("acme", 0)
+    with pytest.raises(errors.NotFound):
+        await here.client.promote("globex", 1)
+
+
+async def test_rolling_back_to_anothers_version_is_refused_by_name(here: Served) -> None:
+    call = calls.rollback("acme", to_version=1, etag="", reason="", request_id="")
+    assert isinstance(call.request, adapter_pb2.RollbackAdapterRequest)
+    call.request.to_adapter = "tenants/globex/adapters/v1"
+    with pytest.raises(errors.InvalidArgument) as refused:
+        await here.client._unary(call)
+    assert refused.value.field == "to_adapter"
+
+
+async def test_version_carries_its_lineage(here: Served) -> None:
+    document = here.world.document(text="The office closes at five.")
+    claim = here.world.claim()
+    publish = here.world.publish_effect(claim, promote=False)
+    lineage = {
+        "recipe": {"rank": 8, "learning_rate": 0.003, "templates": ["qa"]},
+        "self_edits": ["e1"],
+        "scores": scorecard_json(CARD),
+        "verdict": verdict_json(VERDICT),
+        "base_digest": BASE_DIGEST,
+        "settings_digest": "c" * 64,
+    }
+    publish = replace(publish, lineage=lineage)
+    effects: list[Effect] = [
+        AddSelfEdits(edits=(self_edit(claim, document.document),)),
+        publish,
+        finish(CycleState.HELD),
+    ]
+    here.registry.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=effects)
+    version = await here.client.adapter("acme", 1)
+    assert version.lineage == lineage
+    assert version == here.registry.version("acme", 1)
+    assert [found async for found in here.client.adapters("acme")] == [version]
+
+
+async def test_base_model_is_version_zero_of_every_tenant(here: Served) -> None:
+    base = await here.client.adapter("acme", 0)
+    assert (base.version, base.state, base.lineage["base_digest"]) == (0, VersionState.READY, BASE_DIGEST)
+
+
+async def test_watch_tells_the_state_now_and_after_every_change(here: Served) -> None:
+    here.world.version(promote=False)
+    async with aclosing(here.client.watch_adapters("acme")) as reports:
+        assert (await anext(reports)).desired == 0
+        await here.client.promote("acme", 1)
+        assert (await anext(reports)).desired == 1
+        owner = here.registry.tenant("acme")
+        seen = Observed(replica="r1", tenant="acme", version=1, activation=1, observed_at=owner.created_at)
+        here.registry.record_observed(seen)
+        report = await anext(reports)
+    assert report.observed == (seen,)
+    assert report.has_reached(1)
+
+
+async def test_waiting_until_observed_ends_when_it_is_or_when_time_is_up(here: Served) -> None:
+    with pytest.raises(errors.DeadlineExceeded):
+        await here.client.wait_until_observed("acme", 1, timeout_seconds=0.2)
+    owner = here.registry.tenant("acme")
+    seen = Observed(replica="r1", tenant="acme", version=1, activation=1, observed_at=owner.created_at)
+    here.registry.record_observed(seen)
+    assert (await here.client.wait_until_observed("acme", 1)).observed == (seen,)
+    with Client(here.address) as client:
+        assert (await asyncio.to_thread(client.wait_until_observed, "acme", 1)).observed == (seen,)
+
+
+async def test_watching_a_stranger_is_not_found(here: Served) -> None:
+    with pytest.raises(errors.NotFound):
+        await anext(here.client.watch_adapters("nobody"))
+
+
+async def test_cycle_is_shown_with_steps_candidates_scores_and_verdict(here: Served) -> None:
+    document = here.world.document(text="The office closes at five.")
+    started = await here.client.start_cycle("acme", request_id="go")
+    assert (started.cycle.state, started.documents) == (CycleState.PENDING, (document.document,))
+    assert (await here.client.start_cycle("acme", request_id="go")).cycle.cycle == started.cycle.cycle
+    claim = here.world.claim_open()
+    edits = tuple(self_edit(claim, document.document, name=f"e{n}", admitted=n != 2) for n in range(3))
+    here.registry.record_step(claim, Step.WRITE, {}, seconds=1.5, effects=[AddSelfEdits(edits=edits)])
+    both = AddCandidates(candidates=(candidate(claim, 0), candidate(claim, 1)))
+    here.registry.record_step(claim, Step.TRAIN, {}, seconds=2, effects=[both])
+    ranked = {"scores": [{"index": 0, "rank_score": None}, {"index": 1, "rank_score": 0.7}], "winner": 1}
+    here.registry.record_step(claim, Step.RANK, ranked, seconds=2)
+    here.registry.record_step(claim, Step.CONFIRM, {"scorecard": scorecard_json(CARD)}, seconds=2)
+    here.registry.record_step(claim, Step.JUDGE, {"verdict": verdict_json(VERDICT)}, seconds=2)
+
+    report = await here.client.cycle("acme", started.cycle.cycle)
+    assert [step.step for step in report.steps] == [Step.WRITE, Step.TRAIN, Step.RANK, Step.CONFIRM, Step.JUDGE]
+    assert [(one.rank_score, one.winner) for one in report.candidates] == [(None, False), (0.7, True)]
+    assert report.candidates[0].recipe["rank"] == 8
+    assert (report.scores, report.verdict) == (CARD, VERDICT)
+    assert tuple([edit async for edit in here.client.self_edits("acme", started.cycle.cycle)]) == edits
+    assert [one.cycle.cycle async for one in here.client.cycles("acme")] == [started.cycle.cycle]
+
+
+async def test_watching_a_cycle_ends_with_it(here: Served) -> None:
+    here.world.document()
+    started = await here.client.start_cycle("acme")
+    async with aclosing(here.client.watch_cycle("acme", started.cycle.cycle)) as reports:
+        assert (await anext(reports)).cycle.state is CycleState.PENDING
+        claim = here.world.claim_open()
+        here.registry.record_step(
+            claim, Step.PUBLISH, {}, seconds=1, effects=[finish(CycleState.REJECTED, reason="no gain")]
+        )
+        last = [report async for report in reports][-1]
+    assert (last.cycle.state, last.cycle.reason) == (CycleState.REJECTED, "no gain")
+
+
+async def test_cycle_without_documents_or_beside_another_is_refused(here: Served) -> None:
+    with pytest.raises(errors.FailedPrecondition):
+        await here.client.start_cycle("acme")
+    here.world.document()
+    await here.client.start_cycle("acme")
+    here.world.document()
+    with pytest.raises(errors.FailedPrecondition):
+        await here.client.start_cycle("acme")
+    assert set(here.world.document_states().values()) == {DocumentState.LEARNING, DocumentState.ADMITTED}
+
+
+async def test_anothers_cycle_does_not_exist(here: Served) -> None:
+    here.world.document()
+    started = await here.client.start_cycle("acme")
+    with pytest.raises(errors.NotFound):
+        await here.client.cycle("globex", started.cycle.cycle)
+    with pytest.raises(errors.NotFound):
+        _ = [edit async for edit in here.client.self_edits("globex", started.cycle.cycle)]

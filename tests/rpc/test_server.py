@@ -1,0 +1,158 @@
+"""The server as a process sees it: health, reflection, the port, the secret, shutdown."""
+
+import asyncio
+import stat
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from sealserve.engine.engine import EngineState
+from sealserve.errors import BadConfig, Unavailable
+from sealserve.rpc.health import Health
+from sealserve.rpc.secret import SECRET_FILE, internal_secret
+from sealserve.rpc.server import ENGINE_SERVICE, TENANT_SERVICES, RpcServer
+from sealserve.v1 import engine_pb2, engine_pb2_grpc
+from tests.rpc.harness import SECRET, Served, served, settings, until
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+SERVICE_UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+
+
+async def check(here: Served, service: str) -> int:
+    async with grpc.aio.insecure_channel(here.address) as channel:
+        answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=service))
+    return int(answer.status)
+
+
+async def test_health_names_every_service(here: Served) -> None:
+    await until(lambda: _is(here, "", SERVING))
+    for service in (*TENANT_SERVICES, ENGINE_SERVICE):
+        assert await check(here, service) == SERVING
+    with pytest.raises(grpc.aio.AioRpcError) as unknown:
+        await check(here, "sealserve.v1.DanceService")
+    assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_watch_is_told_when_the_engine_goes_and_comes_back(here: Served) -> None:
+    await until(lambda: _is(here, "", SERVING))
+    async with grpc.aio.insecure_channel(here.address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        watch = stub.Watch(health_pb2.HealthCheckRequest(service="sealserve.v1.InferenceService"))
+        states = aiter(watch)
+        assert (await anext(states)).status == SERVING
+        here.engine._state = EngineState.REBUILDING
+        assert (await anext(states)).status == NOT_SERVING
+        assert await check(here, "sealserve.v1.DocumentService") == SERVING
+        here.engine._state = EngineState.SERVING
+        assert (await anext(states)).status == SERVING
+        watch.cancel()
+
+
+async def test_watch_of_an_unknown_service_says_so_and_waits(here: Served) -> None:
+    async with grpc.aio.insecure_channel(here.address) as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service="later"))
+        assert (await anext(aiter(watch))).status == SERVICE_UNKNOWN
+        watch.cancel()
+
+
+async def test_health_that_has_ended_never_serves_again() -> None:
+    health = Health(["a"])
+    health.set(["a"], is_serving=True)
+    health.end()
+    health.set(["a", ""], is_serving=True)
+    async with aclosing(health.Watch(health_pb2.HealthCheckRequest(service="a"), None)) as states:  # type: ignore[type-var]
+        assert [state.status async for state in states] == [NOT_SERVING]
+
+
+async def test_reflection_lists_what_tenants_may_call(here: Served) -> None:
+    async with grpc.aio.insecure_channel(here.address) as channel:
+        ask = reflection_pb2.ServerReflectionRequest(list_services="")
+        answers = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(iter([ask]))
+        answer = await anext(aiter(answers))
+    names = {service.name for service in answer.list_services_response.service}
+    assert names >= {*TENANT_SERVICES, "grpc.health.v1.Health"}
+    assert ENGINE_SERVICE not in names
+
+
+@pytest.mark.parametrize("secret", ["", "guess", "s" * 39])
+async def test_engine_service_refuses_whoever_lacks_the_secret(here: Served, secret: str) -> None:
+    async with grpc.aio.insecure_channel(here.address) as channel:
+        stub = engine_pb2_grpc.EngineServiceStub(channel)
+        with pytest.raises(grpc.RpcError) as refused:
+            await stub.GetEngineInfo(engine_pb2.GetEngineInfoRequest(), metadata=(("x-sealserve-internal", secret),))
+        assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        told = await stub.GetEngineInfo(engine_pb2.GetEngineInfoRequest(), metadata=(("x-sealserve-internal", SECRET),))
+    assert told.model == "fake"
+
+
+async def test_port_in_use_is_a_clear_error(here: Served) -> None:
+    second = RpcServer(settings(address=here.address), secret=SECRET)
+    with pytest.raises(BadConfig, match="in use"):
+        await second.start()
+
+
+async def test_host_of_another_machine_is_a_clear_error() -> None:
+    with pytest.raises(BadConfig, match=r"192\.0\.2\.1"):
+        await RpcServer(settings(address="192.0.2.1:7431"), secret=SECRET).start()
+
+
+async def test_shutdown_ends_watches_and_lets_running_answers_finish(tmp_path: Path) -> None:
+    async with served(tmp_path, serve=settings(drain_seconds=5)) as here:
+        here.engine.gate.clear()
+        running = asyncio.ensure_future(here.client.ask("acme", "Where?"))
+        async with aclosing(here.client.watch_adapters("acme")) as reports:
+            assert (await anext(reports)).desired == 0
+            await until(lambda: bool(here.engine.requests))
+            stopping = asyncio.ensure_future(here.server.stop())
+            with pytest.raises(Unavailable) as over:
+                await anext(reports)
+        assert over.value.reason == "SHUTTING_DOWN"
+        with pytest.raises(Unavailable):
+            await here.client.ask("acme", "One more?")
+        here.engine.gate.set()
+        assert (await running).text
+        await stopping
+    assert len(here.engine.requests) == 1
+
+
+async def test_shutdown_cuts_off_what_does_not_finish_in_time(tmp_path: Path) -> None:
+    async with served(tmp_path, serve=settings(drain_seconds=0.1)) as here:
+        here.engine.gate.clear()
+        running = asyncio.ensure_future(here.client.ask("acme", "Where?", request_id="slow"))
+        await until(lambda: bool(here.engine.requests))
+        await here.server.stop()
+        with pytest.raises(Unavailable):
+            await running
+    assert here.engine.aborted == ["slow"]
+
+
+def test_secret_is_made_once_and_kept_from_others(tmp_path: Path) -> None:
+    secret = internal_secret(tmp_path / "data")
+    assert internal_secret(tmp_path / "data") == secret
+    assert len(secret) >= 40
+    path = tmp_path / "data" / SECRET_FILE
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [entry.name for entry in path.parent.iterdir()] == [SECRET_FILE]
+
+
+def test_secret_that_others_can_read_or_that_is_too_short_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / SECRET_FILE
+    path.write_text("short")
+    path.chmod(0o600)
+    with pytest.raises(BadConfig, match="too short"):
+        internal_secret(tmp_path)
+    path.write_text("s" * 64)
+    path.chmod(0o644)
+    with pytest.raises(BadConfig, match="chmod 600"):
+        internal_secret(tmp_path)
+
+
+async def _is(here: Served, service: str, status: Any) -> bool:
+    return bool(await check(here, service) == status)
