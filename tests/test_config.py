@@ -22,9 +22,9 @@ def _file(directory: Path, text: str) -> Path:
     return path
 
 
-def _why(path: Path | None = None, **overrides: object) -> str:
+def _why(path: Path | None = None, overrides: dict[str, object] | None = None) -> str:
     with pytest.raises(BadConfig) as caught:
-        load_settings(path, overrides=dict(overrides))
+        load_settings(path, overrides=overrides)
     assert caught.value.reason == "BAD_CONFIG"
     return caught.value.message
 
@@ -74,7 +74,7 @@ def test_every_wrong_key_is_named_at_once(tmp_path: Path) -> None:
     ],
 )
 def test_values_that_cannot_work_together_fail_by_name(overrides: dict[str, object], says: str) -> None:
-    assert says in _why(**overrides)
+    assert says in _why(overrides=overrides)
 
 
 def test_a_missing_or_broken_file_says_so(tmp_path: Path) -> None:

@@ -62,7 +62,10 @@ def evaluate(
 
 
 def _measure(session: Session, figure: str, **options: int) -> None:
-    """Run `sealserve.bench.<figure>` and show what it returns."""
+    """Run `sealserve.bench.<figure>` and show what it returns. Logs of what runs in process go to stderr."""
+    from sealserve.telemetry import configure_logs
+
+    configure_logs(log_format="console", log_level="warning")
     _show(session, import_module(f"sealserve.bench.{figure}").run(say=session.note, **options))
 
 

@@ -1,0 +1,106 @@
+"""`tenant` and `doc`: what they print and how they end."""
+
+from pathlib import Path
+
+from tests.cli.site import Site
+from tests.intake.samples import pdf
+
+TENANT_KEYS = {"tenant", "display_name", "desired_version", "activation", "etag", "created_at"}
+DOCUMENT_KEYS = {
+    "tenant", "document", "digest", "title", "source", "media_type", "size_bytes", "state", "reason", "created_at",
+}  # fmt: skip
+
+
+def test_a_tenant_is_made_shown_and_listed(site: Site) -> None:
+    made = site.json("tenant", "create", "initech", "--display-name", "Initech [bold]")
+    assert set(made) == TENANT_KEYS
+    assert (made["tenant"], made["desired_version"], made["activation"]) == ("initech", 0, 0)
+    assert site.json("tenant", "show", "initech") == made
+    listed = site.json("tenant", "list")
+    assert [tenant["tenant"] for tenant in listed["tenants"]] == ["acme", "globex", "initech"]
+    shown = site.run("tenant", "list")
+    assert "Initech [bold]" in shown.out
+
+
+def test_a_tenant_that_cannot_be_made_is_the_callers_fault(site: Site) -> None:
+    for name, reason in (("acme", "ALREADY_EXISTS"), ("Not A Name", "INVALID_ARGUMENT")):
+        failed = site.json("tenant", "create", name, code=2)
+        assert failed["error"]["reason"] == reason
+        assert failed["error"]["message"]
+
+
+def test_documents_come_from_files_directories_and_stdin(site: Site, tmp_path: Path) -> None:
+    folder = tmp_path / "handbook"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "a.md").write_text("# Returns\nLamps go back within 30 days.")
+    (folder / "deep" / "b.pdf").write_bytes(pdf())
+    (folder / "c.docx").write_text("left alone")
+    added = site.run("doc", "add", "acme", str(folder), "-", "--json", stdin="Chairs stay.")
+    assert added.code == 0
+    assert [(one["document"]["title"], one["is_new"], one["error"]) for one in added.shown["documents"]] == [
+        ("Returns", True, ""), ("Lamps may be returned within 30 days.", True, ""), ("Chairs stay.", True, ""),
+    ]  # fmt: skip
+    assert {one["document"]["source"] for one in added.shown["documents"]} == {"file:a.md", "file:b.pdf", "stdin"}
+    listed = site.json("doc", "list", "acme")["documents"]
+    assert [set(one) for one in listed] == [DOCUMENT_KEYS] * 3
+    assert {one["state"] for one in listed} == {"admitted"}
+
+
+def test_the_same_document_again_says_so(site: Site, tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("Lamps go back.")
+    assert site.json("doc", "add", "acme", str(path))["documents"][0]["is_new"] is True
+    assert site.json("doc", "add", "acme", str(path))["documents"][0]["is_new"] is False
+    assert "known already" in site.run("doc", "add", "acme", str(path)).out
+
+
+def test_one_bad_document_does_not_lose_the_others(site: Site, tmp_path: Path) -> None:
+    files = {"bad.txt": bytes(range(256)), "empty.txt": b"", "good.txt": b"Good words.", "huge.txt": b"x" * 200_000}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    added = site.json("doc", "add", "acme", *(str(tmp_path / name) for name in files), code=2)["documents"]
+    states = [one["document"]["state"] if one["document"] else "refused" for one in added]
+    assert states == ["quarantined", "refused", "admitted", "refused"]
+    assert "empty" in added[1]["error"]
+    assert "100000" in added[3]["error"]
+    assert added[0]["document"]["reason"].startswith("BINARY: ")
+    quarantined = site.json("doc", "list", "acme", "--state", "quarantined")["documents"]
+    assert [one["source"] for one in quarantined] == ["file:bad.txt"]
+
+
+def test_a_document_is_shown_with_its_text_on_request(site: Site) -> None:
+    document = site.world.document(text="Lamps go back.\x1b[31m")
+    without = site.json("doc", "show", "acme", document.document)
+    assert set(without) == DOCUMENT_KEYS
+    assert site.json("doc", "show", "acme", document.document, "--text")["text"] == "Lamps go back.\x1b[31m"
+    shown = site.run("doc", "show", "acme", document.document, "--text").out
+    assert "Lamps go back." in shown
+    assert "\x1b[31m" not in shown
+
+
+def test_a_path_that_is_not_there_is_the_callers_fault(site: Site, tmp_path: Path) -> None:
+    failed = site.json("doc", "add", "acme", str(tmp_path / "missing.txt"), code=2)
+    assert "no such file" in failed["error"]["message"]
+    assert site.registry.documents("acme").items == ()
+
+
+def test_one_title_does_not_fit_many_documents(site: Site) -> None:
+    assert "--title" in site.json("doc", "add", "acme", "a", "b", "--title", "x", code=2)["error"]["message"]
+
+
+def test_what_is_not_there_ends_with_three(site: Site) -> None:
+    for line in (
+        "tenant show nobody", "doc list nobody", "doc show acme 0000000000000000", "ask nobody Hello?",
+        "cycle start nobody", "cycle show acme", "cycle watch acme cccccccccccccccc", "adapter list nobody",
+        "adapter show acme v7", "adapter promote acme 7", "audit list --tenant nobody",
+    ):  # fmt: skip
+        failed = site.json(*line.split(), code=3)
+        assert failed["error"]["reason"] == "NOT_FOUND", line
+        assert "does not exist" in failed["error"]["message"], line
+
+
+def test_an_unknown_tenant_reads_no_file_and_says_so_on_stderr(site: Site) -> None:
+    failed = site.run("doc", "add", "nobody", "-", stdin="Words.")
+    assert failed.code == 3
+    assert failed.out == ""
+    assert "nobody" in failed.err
