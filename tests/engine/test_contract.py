@@ -1,6 +1,7 @@
-"""What every engine does, asked of the fake and of vLLM alike."""
+"""What every engine does, asked of the fake, of the fake behind a real server, and of vLLM alike."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 
@@ -19,9 +20,11 @@ from sealserve.engine.engine import (
     Sampling,
     ScoreRequest,
 )
+from sealserve.engine.remote import RemoteEngine
 from sealserve.errors import BadAdapter, InvalidArgument, NotFound, Unavailable
 from tests.engine.tiny_model import make_adapter
 from tests.fakes import FakeEngine
+from tests.rpc.remote import remote_to
 
 HELLO = (ChatTurn(role="user", content="Where is the harbour office?"),)
 LONG_SHARED = (ChatTurn(role="user", content="The same long opening. " * 12),)
@@ -38,7 +41,13 @@ async def fake_engine(tiny_shape: BaseShape) -> FakeEngine:
     return fake
 
 
-@pytest.fixture(params=["fake_engine", pytest.param("vllm_engine", marks=REAL)])
+@pytest_asyncio.fixture(loop_scope="session")
+async def remote_engine(tiny_shape: BaseShape) -> AsyncIterator[RemoteEngine]:
+    async with remote_to(FakeEngine(base=tiny_shape, max_rank=8)) as remote:
+        yield remote
+
+
+@pytest.fixture(params=["fake_engine", "remote_engine", pytest.param("vllm_engine", marks=REAL)])
 def engine(request: pytest.FixtureRequest) -> Engine:
     engine: Engine = request.getfixturevalue(request.param)
     return engine
