@@ -1,15 +1,13 @@
 """Who may import what: the layers (import-linter) and the few modules that may touch the heavy libraries."""
 
-import ast
 import fnmatch
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.contract.tree import ROOT, Module, modules
+from tests.contract.tree import ROOT, imports, modules
 
 OWNERS = {
     "vllm": ("sealserve.engine.vllm_*",),
@@ -37,7 +35,7 @@ def test_heavy_library_is_imported_by_its_owners_only(library: str) -> None:
         f"{module.path}:{line}"
         for module in modules()
         if not module.is_test and not any(fnmatch.fnmatch(module.name, owner) for owner in OWNERS[library])
-        for name, line in _imports(module)
+        for name, line in imports(module)
         if name.split(".")[0] == library
     ]
     assert not trespassers, "\n".join(trespassers)
@@ -51,11 +49,3 @@ def test_core_modules_import_without_torch_or_vllm() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-
-
-def _imports(module: Module) -> Iterator[tuple[str, int]]:
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            yield node.module, node.lineno

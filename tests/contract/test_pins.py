@@ -2,10 +2,14 @@
 
 import re
 import tomllib
+from importlib.metadata import packages_distributions
 
 import pytest
 
-from tests.contract.tree import ROOT
+from tests.contract.tree import ROOT, imports, modules
+
+THROUGH_VLLM = {"huggingface-hub", "jinja2"}
+"""Imported only where vLLM or transformers run, which bring them."""
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -37,8 +41,19 @@ def test_every_dependency_says_why_it_is_there() -> None:
     assert silent == []
 
 
+def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
+    distributions = packages_distributions()
+    names = {name.split(".")[0] for module in modules() if not module.is_test for name, _ in imports(module)}
+    owners = {name: {_name(owner) for owner in distributions[name]} for name in names & set(distributions)}
+    declared = {_name(line) for line in PROJECT["dependencies"]}
+    optional = {_name(line) for lines in PROJECT["optional-dependencies"].values() for line in lines}
+    known = declared | optional | THROUGH_VLLM | {"sealserve"}
+    assert {name: found for name, found in owners.items() if not found & known} == {}
+    assert declared - set().union(*owners.values()) == set()
+
+
 def _name(requirement: str) -> str:
-    return re.split(r"[\[<>=!~; ]", requirement)[0].lower()
+    return re.split(r"[\[<>=!~; ]", requirement)[0].lower().replace("_", "-")
 
 
 def _pins(build: str) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The project's files as the contract tests see them: paths, text and syntax trees. Knows no rule."""
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +49,15 @@ def modules() -> list[Module]:
     return [
         _module(path) for path in files() if path.suffix == ".py" and not relative(path).startswith("sealserve/v1/")
     ]
+
+
+def imports(module: Module) -> Iterator[tuple[str, int]]:
+    """Yield (dotted name, line) of every absolute import, those inside functions too."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield node.module, node.lineno
 
 
 def relative(path: Path) -> str:
