@@ -19,10 +19,11 @@ from typing import TypeAlias
 
 from sealserve import fault
 from sealserve.errors import CorruptArtifact, InvalidArgument, NotFound, StorageFailed
-from sealserve.registry.database import canonical_json
+from sealserve.registry.database import Clock, canonical_json, utc_now
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK_BYTES = 2**20
+_LONGEST_WRITE_SECONDS = 24 * 3600  # what lies aside for longer has no writer any more
 
 Manifest: TypeAlias = dict[str, dict[str, str | int]]
 Stamp: TypeAlias = tuple[tuple[str, int, int, int], ...]
@@ -32,13 +33,14 @@ Stamp: TypeAlias = tuple[tuple[str, int, int, int], ...]
 class ArtifactStore:
     """`blobs/` for bytes, `trees/` for directories with their manifests, `aside/` for what is being written."""
 
-    def __init__(self, directory: Path) -> None:
-        """Make the store's directories where missing. Raises: StorageFailed."""
+    def __init__(self, directory: Path, *, clock: Clock = utc_now) -> None:
+        """Make the store's directories where missing, and clear what killed writers left. Raises: StorageFailed."""
         self._root = directory.absolute()
         self._verified: dict[str, Stamp] = {}
         with _disk_errors(self._root):
             for name in ("blobs", "trees", "aside"):
                 (self._root / name).mkdir(parents=True, exist_ok=True)
+            _clear(self._root / "aside", before=clock().timestamp() - _LONGEST_WRITE_SECONDS)
 
     def put_bytes(self, data: bytes) -> str:
         """Keep `data`; return its sha256 digest. A damaged copy is replaced. Raises: StorageFailed."""
@@ -135,10 +137,20 @@ class ArtifactStore:
         try:
             yield path
         finally:
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+            _remove(path)
+
+
+def _clear(aside: Path, *, before: float) -> None:
+    for path in aside.iterdir():
+        if path.lstat().st_mtime < before:
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _checked(digest: str) -> str:

@@ -110,13 +110,15 @@ class Database:
             yield Transaction(connection=connection, now=self.clock())
 
     def use_write_ahead_log(self) -> None:
-        """Switch a SQLite file to WAL, which it then keeps. Raises: StorageFailed."""
+        """Switch a SQLite file to WAL, which it then keeps. Raises: StorageFailed, also where WAL cannot work."""
         with _refusals(self.label):
             raw = self._engine.raw_connection()
             try:
-                raw.cursor().execute("PRAGMA journal_mode=WAL")
+                mode = raw.cursor().execute("PRAGMA journal_mode=WAL").fetchone()[0]
             finally:
                 raw.close()
+        if mode != "wal":
+            raise StorageFailed(f"database {self.label}: its file system cannot share it; put it on a local disk")
 
     def close(self) -> None:
         """Close every pooled connection."""

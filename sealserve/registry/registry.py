@@ -52,7 +52,7 @@ class Registry:
         """
         database = Database(url, clock=clock, busy_seconds=busy_seconds)
         schema.migrate(database)
-        return cls(database, ArtifactStore(artifact_directory))
+        return cls(database, ArtifactStore(artifact_directory, clock=clock))
 
     def close(self) -> None:
         """Close every connection; no method may be called after it."""

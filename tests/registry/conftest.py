@@ -14,10 +14,8 @@ from sealserve.registry.artifacts import ArtifactStore
 from sealserve.registry.database import Database
 from sealserve.registry.registry import Registry
 from sealserve.registry.tables import metadata
-from tests.registry.postgres import Server, binaries, running_server
+from tests.registry.postgres import NEEDS_SERVER, Server, running_server
 from tests.registry.world import FakeClock, World
-
-_NEEDS_SERVER = pytest.mark.skipif(binaries() is None, reason="no PostgreSQL server binaries on this machine")
 
 
 @pytest.fixture(scope="session")
@@ -25,12 +23,6 @@ def postgres() -> Iterator[Server]:
     """A PostgreSQL server for the whole test session."""
     with running_server() as server:
         yield server
-
-
-@pytest.fixture
-def new_server_database(postgres: Server) -> str:
-    """The URL of a PostgreSQL database without tables."""
-    return postgres.new_database()
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +54,7 @@ def postgres_url(postgres: Server) -> str:
     return postgres.new_database()
 
 
-@pytest.fixture(params=["sqlite_url", pytest.param("postgres_url", marks=[pytest.mark.pg, _NEEDS_SERVER])])
+@pytest.fixture(params=["sqlite_url", pytest.param("postgres_url", marks=[pytest.mark.pg, NEEDS_SERVER])])
 def database(request: pytest.FixtureRequest, migrated: Callable[[str], Database]) -> Database:
     """A migrated database without rows."""
     found = migrated(request.getfixturevalue(request.param))

@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 
 import psycopg
+import pytest
 
 _OPTIONS = "-c listen_addresses='' -c fsync=off -c max_connections=60 -c shared_buffers=16MB"
 
@@ -22,40 +23,77 @@ def binaries() -> Path | None:
     return next((folder for folder in [*packaged, *found] if (folder / "pg_ctl").exists()), None)
 
 
-class Server:
-    """A running server; hands out empty databases."""
+NEEDS_SERVER = pytest.mark.skipif(binaries() is None, reason="no PostgreSQL server binaries on this machine")
 
-    def __init__(self, socket: Path, user: str) -> None:
-        self._socket = socket
+
+class Server:
+    """A server in `directory`, which is also where its socket is; hands out empty databases."""
+
+    def __init__(self, directory: Path, user: str) -> None:
+        folder = binaries()
+        assert folder is not None
+        self._programs = folder
+        self._directory = directory
         self._user = user
         self._numbers = count(1)
+        self._run("initdb", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C")
 
     def new_database(self) -> str:
         """Return the URL of a database that nobody has used."""
         name = f"registry_{next(self._numbers)}"
-        address = f"host={self._socket} user={self._user} dbname=postgres"
+        address = f"host={self._directory} user={self._user} dbname=postgres"
         with psycopg.connect(address, autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}"'.encode())
-        return f"postgresql://{self._user}@/{name}?host={self._socket}"
+        return f"postgresql://{self._user}@/{name}?host={self._directory}"
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        options = f"{_OPTIONS} -c unix_socket_directories='{self._directory}'"
+        self._run("pg_ctl", "-l", self._directory / "log", "-w", "-o", options, "start")
+
+    def stop(self) -> None:
+        """Stop at once, whoever is connected."""
+        self._run("pg_ctl", "-m", "immediate", "stop")
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Stand still for a while."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        is_root = os.geteuid() == 0
+        done = subprocess.run(
+            [str(self._programs / program), "-D", str(self._directory / "data"), *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            user=self._user if is_root else None,
+            group=pwd.getpwnam(self._user).pw_gid if is_root else None,
+            extra_groups=[] if is_root else None,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, f"{program} failed with {done.returncode}"
 
 
 @contextmanager
 def running_server() -> Iterator[Server]:
     """Start a server in a fresh directory and stop it at the end; as root it runs as another user."""
-    folder = binaries()
-    assert folder is not None
     directory = Path(tempfile.mkdtemp(prefix="pg-"))
     user = _unprivileged()
     shutil.chown(directory, user=user)
-    data = directory / "data"
     try:
-        _run(user, folder / "initdb", "-D", data, "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C")
-        options = f"{_OPTIONS} -c unix_socket_directories='{directory}'"
-        _run(user, folder / "pg_ctl", "-D", data, "-l", directory / "log", "-w", "-o", options, "start")
+        server = Server(directory, user)
+        server.start()
         try:
-            yield Server(directory, user)
+            yield server
         finally:
-            _run(user, folder / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+            server.stop()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
@@ -66,20 +104,3 @@ def _unprivileged() -> str:
         return own
     known = {entry.pw_name for entry in pwd.getpwall()}
     return "postgres" if "postgres" in known else "nobody"
-
-
-def _run(user: str, program: Path, *arguments: str | Path) -> None:
-    is_root = os.geteuid() == 0
-    done = subprocess.run(
-        [str(program), *map(str, arguments)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        user=user if is_root else None,
-        group=pwd.getpwnam(user).pw_gid if is_root else None,
-        extra_groups=[] if is_root else None,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, f"{program.name} failed with {done.returncode}"

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -267,3 +268,14 @@ def test_store_in_an_impossible_place_is_refused_at_once(tmp_path: Path) -> None
     (tmp_path / "file").write_text("")
     with pytest.raises(SealserveError, match="disk refused"):
         ArtifactStore(tmp_path / "file" / "store")
+
+
+def test_what_a_killed_writer_left_is_cleared_a_day_later(tmp_path: Path) -> None:
+    aside = tmp_path / "store" / "aside"
+    (aside / "tree" / "files").mkdir(parents=True)
+    (aside / "blob").write_bytes(b"half")
+    now = datetime.fromtimestamp((aside / "blob").stat().st_mtime, UTC)
+    ArtifactStore(tmp_path / "store", clock=lambda: now + timedelta(hours=23))
+    assert len(list(aside.iterdir())) == 2
+    ArtifactStore(tmp_path / "store", clock=lambda: now + timedelta(hours=25))
+    assert list(aside.iterdir()) == []

@@ -14,6 +14,7 @@ from sealserve.errors import BadConfig, StorageFailed
 from sealserve.registry.database import Database
 from sealserve.registry.registry import Registry
 from sealserve.registry.tables import metadata
+from tests.registry.postgres import NEEDS_SERVER, Server
 from tests.registry.world import World
 
 
@@ -60,9 +61,10 @@ def test_many_may_open_an_empty_database_at_once(tmp_path: Path) -> None:
     _open_at_once(f"sqlite:///{tmp_path / 'new' / 'r.db'}", tmp_path)
 
 
+@NEEDS_SERVER
 @pytest.mark.pg
-def test_many_may_open_an_empty_server_database_at_once(request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    _open_at_once(request.getfixturevalue("new_server_database"), tmp_path)
+def test_many_may_open_an_empty_server_database_at_once(postgres: Server, tmp_path: Path) -> None:
+    _open_at_once(postgres.new_database(), tmp_path)
 
 
 def _open_at_once(url: str, directory: Path) -> None:
@@ -162,4 +164,23 @@ def test_table_that_vanished_is_our_fault_in_plain_words(tmp_path: Path) -> None
     with pytest.raises(StorageFailed) as refused:
         registry.observed("acme")
     assert "SELECT" not in refused.value.message
+    registry.close()
+
+
+def test_file_system_without_shared_memory_is_refused(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///file:{tmp_path / 'r.db'}?vfs=unix-none&uri=true")
+    with pytest.raises(StorageFailed, match="local disk"):
+        database.use_write_ahead_log()
+    database.close()
+
+
+@NEEDS_SERVER
+@pytest.mark.pg
+def test_server_that_restarts_is_found_again(postgres: Server, tmp_path: Path) -> None:
+    registry = Registry.open(postgres.new_database(), tmp_path / "artifacts")
+    registry.create_tenant("acme", actor="ann")
+    with postgres.stopped(), pytest.raises(StorageFailed, match="cannot be reached"):
+        registry.tenant("acme")
+    assert registry.tenant("acme").tenant == "acme"
+    assert registry.create_tenant("globex", actor="ann").tenant == "globex"
     registry.close()

@@ -4,6 +4,7 @@ import pytest
 
 from sealserve.errors import Conflict, CorruptArtifact, FailedPrecondition, InvalidArgument, LeaseLost, NotFound
 from sealserve.records import Claim, CycleState, DocumentState, Step
+from sealserve.registry import documents
 from sealserve.registry.registry import AddSelfEdits, Effect, Finish
 from tests.registry.world import World, finish, self_edit
 
@@ -240,3 +241,13 @@ def test_lease_by_name_has_one_holder(world: World) -> None:
     assert hold("clock", holder="b", lease_seconds=10)
     assert not hold("clock", holder="a", lease_seconds=10)
     assert hold("other", holder="a", lease_seconds=10)
+
+
+def test_version_may_hold_more_documents_than_fit_one_statement(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "_BATCH", 2)
+    for _ in range(5):
+        world.document()
+    version = world.version()
+    assert len(version.documents) == 5
+    world.registry.rollback("acme", expected_etag=None, actor="ann", reason="wrong")
+    assert list(world.document_states().values()) == [DocumentState.WITHDRAWN] * 5
