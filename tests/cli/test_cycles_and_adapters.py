@@ -1,0 +1,189 @@
+"""`cycle`, `adapter` and `audit`: what they print and how they end."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sealserve.gate.scores import scorecard_json, verdict_json
+from sealserve.records import (
+    CycleState,
+    Decision,
+    Measured,
+    NotApplicable,
+    Observed,
+    Scorecard,
+    Step,
+    Unmeasured,
+    Verdict,
+)
+from sealserve.registry.registry import AddCandidates, AddSelfEdits
+from tests.cli.site import Ran, Site
+from tests.registry.world import candidate, finish, self_edit
+
+CARD = Scorecard(
+    confirm=Measured(n=40, candidate=0.9, incumbent=0.1, gain=0.8, gain_low=0.6, gain_high=0.95),
+    replay=NotApplicable(because="nothing learned before"),
+    canary=Unmeasured(why="the engine went away"),
+    unknown=Measured(n=10, candidate=1.0, incumbent=1.0, gain=0.0, gain_low=-0.1, gain_high=0.1),
+)
+VERDICT = Verdict(decision=Decision.PROMOTE, reasons=("gain 0.800",), policy="default", policy_digest="d" * 64)
+REPORT_KEYS = {"cycle", "documents", "steps", "candidates", "scores", "verdict"}
+
+
+def _play(site: Site, state: CycleState) -> None:
+    """Play the open cycle to its end, as `learn` would."""
+    claim = site.world.claim_open()
+    (document,) = site.registry.cycle_documents(claim.cycle)
+    edits = (
+        self_edit(claim, document.document, text="Lamps go back.\x1b[2J"),
+        self_edit(claim, document.document, name="e2", admitted=False),
+    )
+    record = site.registry.record_step
+    record(claim, Step.WRITE, {}, seconds=1.5, effects=[AddSelfEdits(edits=edits)])
+    record(claim, Step.TRAIN, {}, seconds=20, effects=[AddCandidates(candidates=(candidate(claim, 0),))])
+    record(claim, Step.RANK, {"scores": [{"index": 0, "rank_score": 0.7}], "winner": 0}, seconds=2)
+    record(claim, Step.CONFIRM, {"scorecard": scorecard_json(CARD)}, seconds=2)
+    record(claim, Step.JUDGE, {"verdict": verdict_json(VERDICT)}, seconds=2)
+    publish = site.world.publish_effect(claim, promote=state is CycleState.PROMOTED)
+    lineage = {"scores": scorecard_json(CARD), "verdict": verdict_json(VERDICT), "base_digest": "b" * 64}
+    published = [] if state is CycleState.FAILED else [replace(publish, lineage=lineage)]
+    record(claim, Step.PUBLISH, {}, seconds=1, effects=[*published, finish(state)])
+
+
+def _meanwhile(site: Site, play: Callable[[], None], *arguments: str) -> Ran:
+    """Run a command in this thread while another plays `play`."""
+    other = threading.Thread(target=play)
+    other.start()
+    ran = site.run(*arguments)
+    other.join(20)
+    return ran
+
+
+def _observe(site: Site, activation: int) -> None:
+    """Let replica r1 say that it answers with `activation`."""
+    at = site.registry.tenant("acme").created_at
+    site.registry.record_observed(
+        Observed(replica="r1", tenant="acme", version=1, activation=activation, observed_at=at)
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [(CycleState.PROMOTED, 0), (CycleState.HELD, 5), (CycleState.REJECTED, 5), (CycleState.FAILED, 1)],
+)
+def test_a_followed_cycle_ends_with_what_the_gate_said(site: Site, state: CycleState, code: int) -> None:
+    site.world.document()
+    started = site.json("cycle", "start", "acme")
+    assert set(started) == REPORT_KEYS
+    assert started["cycle"]["state"] == "pending"
+    ran = _meanwhile(site, lambda: _play(site, state), "cycle", "watch", "acme", "--json")
+    assert (ran.code, ran.shown["cycle"]["state"]) == (code, state.value)
+    assert [step["step"] for step in ran.shown["steps"]] == ["write", "train", "rank", "confirm", "judge", "publish"]
+    assert "train" in ran.err
+    assert len(ran.out.splitlines()) == 1
+
+
+def test_a_cycle_shows_scores_verdict_and_self_edits(site: Site) -> None:
+    site.world.document()
+    site.run("cycle", "start", "acme")
+    _play(site, CycleState.PROMOTED)
+    shown = site.json("cycle", "show", "acme", "--edits")
+    assert set(shown) == {*REPORT_KEYS, "self_edits"}
+    assert shown["scores"]["confirm"]["gain"] == 0.8
+    assert shown["scores"]["canary"] == {"why": "the engine went away"}
+    assert shown["scores"]["replay"] == {"because": "nothing learned before"}
+    assert shown["verdict"]["decision"] == "promote"
+    assert [(edit["admitted"], edit["reason"]) for edit in shown["self_edits"]] == [(True, ""), (False, "not grounded")]
+    text = site.run("cycle", "show", "acme", "--edits").out
+    for words in ("not measured: the engine went away", "+0.600 … +0.950", "verdict: promote", "dropped: not grounded"):
+        assert words in text
+    assert "\x1b[2J" not in text
+    (listed,) = site.json("cycle", "list", "acme")["cycles"]
+    assert (listed["state"], listed["version"]) == ("promoted", 1)
+
+
+def test_a_watch_without_an_id_waits_for_the_cycle_that_documents_are_about_to_get(site: Site) -> None:
+    site.world.version()
+    site.world.document(text="The second article.")
+
+    def gather() -> None:
+        site.registry.start_cycle("acme", trigger="schedule", actor="clock")
+        _play(site, CycleState.PROMOTED)
+
+    ran = _meanwhile(site, gather, "cycle", "watch", "acme", "--json")
+    assert (ran.code, ran.shown["cycle"]["trigger"], ran.shown["cycle"]["version"]) == (0, "schedule", 2)
+
+
+def test_a_cycle_without_documents_or_beside_another_is_the_callers_fault(site: Site) -> None:
+    assert site.json("cycle", "start", "acme", code=2)["error"]["reason"]
+    site.world.document()
+    site.json("cycle", "start", "acme")
+    site.world.document()
+    assert site.json("cycle", "start", "acme", code=2)["error"]["message"]
+
+
+def test_versions_are_listed_and_shown_with_their_lineage(site: Site) -> None:
+    site.world.document()
+    site.run("cycle", "start", "acme")
+    _play(site, CycleState.HELD)
+    listed = site.json("adapter", "list", "acme")
+    assert (listed["active_version"], [one["version"] for one in listed["adapters"]]) == (0, [1])
+    for name in ("1", "v1", "V1"):
+        shown = site.json("adapter", "show", "acme", name)
+        assert shown["lineage"]["verdict"]["decision"] == "promote"
+    text = site.run("adapter", "show", "acme", "1").out
+    for words in ("measured against", "base", shown["artifact"], "gain 0.8"):
+        assert words in text
+    assert site.json("adapter", "show", "acme", "base")["version"] == 0
+
+
+def test_promote_and_rollback_move_the_pointer_and_wait_for_the_replicas(site: Site) -> None:
+    site.world.version(promote=False)
+    _observe(site, activation=1)
+    moved = site.json("adapter", "promote", "acme", "v1", "--reason", "looks good")
+    assert (moved["version"], moved["previous"], moved["kind"], moved["observed"]) == (1, 0, "promote", True)
+    assert "active" in site.run("adapter", "list", "acme").out
+    back = site.json("adapter", "rollback", "acme", "--no-wait")
+    assert (back["version"], back["kind"], back["observed"]) == (0, "rollback", False)
+    reasons = [row["action"] for row in site.json("audit", "list", "--tenant", "acme")["rows"]]
+    assert reasons[-2:] == ["adapter.promote", "adapter.rollback"]
+
+
+def test_a_replica_that_lags_ends_with_four_and_the_move_stays(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sealserve.client import Client
+
+    own = Client.wait_until_observed
+
+    def hurried(client: Client, tenant: str, activation: int, **_: Any) -> Any:
+        return own(client, tenant, activation, timeout_seconds=0.2)
+
+    monkeypatch.setattr(Client, "wait_until_observed", hurried)
+    site.world.version(promote=False)
+    assert site.json("adapter", "promote", "acme", "1", code=4)["error"]["reason"] == "DEADLINE_EXCEEDED"
+    assert site.registry.tenant("acme").desired_version == 1
+
+
+def test_a_pointer_that_somebody_moved_first_is_left_alone(site: Site) -> None:
+    site.world.version(promote=False)
+    etag = site.json("tenant", "show", "acme")["etag"]
+    site.json("adapter", "promote", "acme", "1", "--no-wait")
+    failed = site.json("adapter", "rollback", "acme", "--no-wait", "--etag", etag, code=2)
+    assert failed["error"]["reason"] == "ETAG_MISMATCH"
+    assert site.registry.tenant("acme").desired_version == 1
+
+
+def test_words_that_are_no_version_are_the_callers_fault(site: Site) -> None:
+    for words in ("latest", "v", "1.0", "²"):
+        assert "no version" in site.json("adapter", "show", "acme", words, code=2)["error"]["message"]
+
+
+def test_the_audit_trail_is_listed_and_verified(site: Site) -> None:
+    site.world.version()
+    rows = site.json("audit", "list")["rows"]
+    assert [row["sequence"] for row in rows] == list(range(1, len(rows) + 1))
+    assert [row["sequence"] for row in site.json("audit", "list", "--limit", "2")["rows"]] == [1, 2]
+    assert site.json("audit", "verify") == {"whole": True, "rows": len(rows)}
+    assert "the chain is whole" in site.run("audit", "verify").out

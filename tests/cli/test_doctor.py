@@ -1,0 +1,79 @@
+"""`doctor`: each finding, and what to do about it."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from sealserve.config import Settings, load_settings
+from sealserve.doctor import Finding, State, examine
+from tests.cli.site import Site, run
+
+
+def _finding(name: str, settings: Settings) -> Finding:
+    (found,) = [finding for finding in examine(settings) if finding.name == name]
+    return found
+
+
+def _settings(directory: Path, **overrides: object) -> Settings:
+    return load_settings(
+        overrides={"data_directory": directory, "serve.address": "127.0.0.1:1"}
+        | {key.replace("__", "."): value for key, value in overrides.items()}
+    )
+
+
+def test_every_finding_that_is_not_well_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    settings = _settings(
+        tmp_path, engine__model=str(tmp_path), learn__policy=tmp_path / "file", intake__watch_directory=tmp_path / "no",
+        registry__url=f"sqlite:///{tmp_path / 'file' / 'registry.db'}",
+    )  # fmt: skip
+    findings = {finding.name: finding for finding in examine(settings)}
+    for name in ("model", "policy", "watched directory", "registry"):
+        assert findings[name].state is State.FAILS, name
+        assert findings[name].advice, name
+    for name in ("python", "data directory"):
+        assert findings[name].state is State.OK, name
+        assert findings[name].advice == "", name
+
+
+def test_a_model_that_is_not_here_is_a_warning_and_is_not_fetched(tmp_path: Path) -> None:
+    found = _finding("model", _settings(tmp_path, engine__model="some/model"))
+    assert found.state is State.WARNS
+    assert "first start" in found.advice
+
+
+def test_a_registry_that_is_not_made_yet_is_left_unmade(tmp_path: Path) -> None:
+    assert _finding("registry", _settings(tmp_path)).state is State.OK
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_port_taken_by_something_else_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sealserve.doctor._PROBE_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        found = _finding("server", _settings(tmp_path, serve__address=f"127.0.0.1:{taken.getsockname()[1]}"))
+    assert (found.state, bool(found.advice)) == (State.FAILS, True)
+
+
+def test_a_running_server_is_recognised(site: Site, tmp_path: Path) -> None:
+    found = _finding("server", _settings(tmp_path / "other", serve__address=site.address))
+    assert found.state is State.OK
+    assert "serving" in found.found
+
+
+def test_a_registry_in_use_is_verified(site: Site) -> None:
+    site.world.document()
+    found = _finding("registry", _settings(site.world.directory))
+    assert found.state is State.OK
+    assert "chain whole" in found.found
+
+
+def test_the_command_shows_all_findings_and_fails_with_one(tmp_path: Path) -> None:
+    config = tmp_path / "sealserve.toml"
+    config.write_text(
+        f"data_directory = '{tmp_path}'\n[engine]\nmodel = '{tmp_path}'\n[serve]\naddress = '127.0.0.1:1'\n"
+    )
+    ran = run("doctor", "--config", str(config), "--json")
+    assert (ran.code, ran.shown["healthy"]) == (1, False)
+    assert {finding["state"] for finding in ran.shown["findings"]} <= {"ok", "warns", "fails"}
+    assert "needs config.json" in run("doctor", "--config", str(config)).out
