@@ -26,11 +26,14 @@ class Route:
 
 
 class AdapterTable:
-    """The routes of all tenants. A tenant without one is answered by the base model, unless one is expected."""
+    """The routes of all tenants. A tenant without one is answered by the base model, unless one is expected.
+
+    Until `expect` is called for the first time nobody is let in: nothing is known yet of who has a version.
+    """
 
     def __init__(self) -> None:
         self._routes: Mapping[str, Route] = MappingProxyType({})
-        self._expected: frozenset[str] = frozenset()
+        self._expected: frozenset[str] | None = None
         self._pins: Counter[str] = Counter()
 
     def route(self, tenant: str) -> Route | None:
@@ -43,11 +46,12 @@ class AdapterTable:
 
     def expect(self, tenants: Iterable[str]) -> None:
         """Refuse these tenants until their first route is there: the base model must not stand in for a version."""
-        self._expected |= frozenset(tenants) - self._routes.keys()
+        self._expected = (self._expected or frozenset()) | (frozenset(tenants) - self._routes.keys())
 
     def swap(self, route: Route) -> None:
         """Give `route` to its tenant: requests that enter after this call get it, those inside keep theirs."""
-        self._expected -= {route.tenant}
+        if self._expected:
+            self._expected -= {route.tenant}
         self._routes = MappingProxyType({**self._routes, route.tenant: route})
 
     @contextmanager
@@ -56,7 +60,7 @@ class AdapterTable:
 
         Raises: Unavailable (the tenant has a version, and it is not loaded yet).
         """
-        if tenant in self._expected:
+        if self._expected is None or tenant in self._expected:
             raise Unavailable("the version that should answer is being loaded", reason="ADAPTER_LOADING")
         base = Route(tenant=tenant, version=BASE_VERSION, activation=0, engine_name=None)
         route = self._routes.get(tenant, base)

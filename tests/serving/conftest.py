@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from sealserve.engine.engine import ChatTurn, Delta, Sampling
 from sealserve.records import Activation, AdapterVersion, CycleState, DocumentState, Step
 from sealserve.registry.effects import Finish, Publish
 from sealserve.registry.registry import Registry
 from sealserve.serving.activator import Activator
-from sealserve.serving.adapter_table import AdapterTable
+from sealserve.serving.adapter_table import AdapterTable, Route
 from sealserve.serving.admission import Admission
 from sealserve.serving.answers import Answers
 from sealserve.serving.gated_engine import GatedEngine
@@ -19,6 +21,8 @@ from sealserve.serving.salt import TenantSalts
 from sealserve.serving.slot_gate import SlotGate
 from tests.engine.tiny_model import make_adapter
 from tests.fakes import FakeEngine
+
+HELLO = (ChatTurn(role="user", content="Where is the harbour office?"),)
 
 
 async def eventually(condition: Callable[[], object], *, seconds: float = 10) -> None:
@@ -81,6 +85,15 @@ def publisher(registry: Registry, tmp_path: Path, tiny_base: Path) -> Publisher:
     return Publisher(registry, tmp_path / "adapters", tiny_base)
 
 
+@dataclass(frozen=True)
+class Answer:
+    """A whole answer and what gave it."""
+
+    text: str
+    version: int
+    activation: int
+
+
 @dataclass
 class Server:
     """Serving without a network."""
@@ -91,12 +104,24 @@ class Server:
     activator: Activator
     answers: Answers
 
+    async def ask(
+        self, tenant: str = "acme", *, sampling: Sampling | None = None, deadline_seconds: float | None = None
+    ) -> Answer:
+        stream = self.answers.stream(tenant, HELLO, sampling or Sampling(), deadline_seconds=deadline_seconds)
+        async with aclosing(stream) as events:
+            route = await anext(events)
+            assert isinstance(route, Route)
+            text = "".join([event.text async for event in events if isinstance(event, Delta)])
+        return Answer(text, route.version, route.activation)
+
 
 @pytest.fixture
 async def server(registry: Registry, publisher: Publisher, tmp_path: Path, tiny_shape: object) -> Server:
     engine = FakeEngine(base=tiny_shape)  # type: ignore[arg-type]
     await engine.start()
-    return make_server(registry, engine, tmp_path)
+    server = make_server(registry, engine, tmp_path)
+    await server.activator.settle()
+    return server
 
 
 def make_server(registry: Registry, engine: FakeEngine, directory: Path, *, window_seconds: float = 3600) -> Server:
