@@ -23,9 +23,14 @@ CURRENT_CALL: ContextVar[Call] = ContextVar("sealserve_call")
 """Set by the interceptor in the task that serves the call."""
 
 
-def request_id_of(given: str) -> str:
-    """Return the caller's request id, or a new one. Raises: InvalidArgument."""
+def new_request_id() -> str:
+    """Return an id that no call had before."""
+    return uuid.uuid4().hex
+
+
+def checked_request_id(given: str) -> str:
+    """Return the caller's request id, possibly empty. Raises: InvalidArgument."""
     if len(given) > MAX_REQUEST_ID_CHARACTERS or not given.isprintable():
         text = f"request_id must be at most {MAX_REQUEST_ID_CHARACTERS} printable characters"
         raise InvalidArgument(text, field="request_id")
-    return given or uuid.uuid4().hex
+    return given

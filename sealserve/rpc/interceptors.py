@@ -9,16 +9,18 @@ import hmac
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from typing import Any, NoReturn, TypeAlias
+from dataclasses import replace
+from typing import Any, NoReturn, TypeAlias, cast
 
 import grpc
 import grpc.aio
 import structlog
+from google.protobuf.message import DecodeError
 from opentelemetry import context as trace_context
 
 from sealserve import errors
 from sealserve.engine.wire import SECRET_KEY
-from sealserve.rpc.call import CURRENT_CALL, REQUEST_ID_KEY, Call, request_id_of
+from sealserve.rpc.call import CURRENT_CALL, REQUEST_ID_KEY, Call, checked_request_id, new_request_id
 from sealserve.status import DETAILS_KEY, code_of, to_status
 from sealserve.telemetry.traces import error_type, remote_context
 
@@ -34,6 +36,7 @@ LEAST_SECONDS = 0.005
 _LOG = structlog.get_logger(__name__)
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
+Parse: TypeAlias = Callable[[bytes], Any]
 Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]"
 
 
@@ -72,27 +75,30 @@ class Boundary(grpc.aio.ServerInterceptor):
         if handler is None or not details.method.startswith(f"/{PACKAGE}."):
             return handler
         method = details.method.rpartition("/")[2]
-        codecs = {
-            "request_deserializer": handler.request_deserializer,
-            "response_serializer": handler.response_serializer,
-        }
+        codec = {"response_serializer": handler.response_serializer}  # requests arrive as bytes: see _parsed
+        parse = cast(Parse, handler.request_deserializer)
         if handler.response_streaming and handler.request_streaming:
-            stream = self._streaming(handler.stream_stream, method)
-            return grpc.stream_stream_rpc_method_handler(stream, **codecs)
+            both = self._streaming(handler.stream_stream, method, parse=lambda raw: _each_parsed(raw, parse))
+            return grpc.stream_stream_rpc_method_handler(both, **codec)
         if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(self._streaming(handler.unary_stream, method), **codecs)
-        return grpc.unary_unary_rpc_method_handler(self._unary(handler.unary_unary, method), **codecs)
+            stream = self._streaming(handler.unary_stream, method, parse=lambda raw: _parsed(raw, parse))
+            return grpc.unary_stream_rpc_method_handler(stream, **codec)
+        return grpc.unary_unary_rpc_method_handler(self._unary(handler.unary_unary, method, parse=parse), **codec)
 
-    def _unary(self, serve: Any, method: str) -> Any:
-        async def call(request: Any, context: Any) -> Any:
-            async with self._bounds(method, request=request, context=context):
+    def _unary(self, serve: Any, method: str, *, parse: Parse) -> Any:
+        async def call(raw: bytes, context: Any) -> Any:
+            async with self._bounds(method, context=context):
+                request = _parsed(raw, parse)
+                _name_call(request)
                 return await serve(request, context)
 
         return call
 
-    def _streaming(self, serve: Any, method: str) -> Any:
-        async def call(request: Any, context: Any) -> None:
-            async with self._bounds(method, request=request, context=context):
+    def _streaming(self, serve: Any, method: str, *, parse: Callable[[Any], Any]) -> Any:
+        async def call(raw: Any, context: Any) -> None:
+            async with self._bounds(method, context=context):
+                request = parse(raw)
+                _name_call(request)
                 async with aclosing(serve(request, context)) as responses:
                     async for response in responses:
                         await self._write(response, context)
@@ -109,21 +115,22 @@ class Boundary(grpc.aio.ServerInterceptor):
                 raise asyncio.CancelledError from error
 
     @asynccontextmanager
-    async def _bounds(self, method: str, *, request: Any, context: Any) -> AsyncIterator[None]:
+    async def _bounds(self, method: str, *, context: Any) -> AsyncIterator[None]:
         metadata = dict(context.invocation_metadata() or ())
-        request_id = ""
+        CURRENT_CALL.set(Call(request_id=new_request_id(), deadline_seconds=self._default_deadline_seconds))
         try:
-            request_id = request_id_of(getattr(request, "request_id", "") or str(metadata.get(REQUEST_ID_KEY, "")))
             seconds = self._seconds(method, context)
+            request_id = checked_request_id(str(metadata.get(REQUEST_ID_KEY, ""))) or CURRENT_CALL.get().request_id
             CURRENT_CALL.set(Call(request_id=request_id, deadline_seconds=seconds))
             late = errors.DeadlineExceeded(f"not done within {seconds:g} s; allow a longer deadline or ask for less")
             with _traced(str(metadata.get("traceparent", ""))):
                 async with _within(seconds, late):
                     yield
-            context.set_trailing_metadata(_trailing(request_id))
+            context.set_trailing_metadata(_trailing(CURRENT_CALL.get().request_id))
         except grpc.aio.AbortError:
             raise
         except Exception as error:
+            request_id = CURRENT_CALL.get().request_id
             await _abort(context, _told(error, method=method, request_id=request_id), request_id=request_id)
 
     def _seconds(self, method: str, context: Any) -> float:
@@ -158,6 +165,26 @@ def _traced(traceparent: str) -> Iterator[None]:
         yield
     finally:
         trace_context.detach(token)
+
+
+def _parsed(raw: bytes, parse: Parse) -> Any:
+    """Parse here and not in gRPC, which answers bytes that are no message with UNKNOWN and a stack trace."""
+    try:
+        return parse(raw)
+    except DecodeError as error:
+        raise errors.InvalidArgument("the request is not a message of this method", field="") from error
+
+
+async def _each_parsed(raws: AsyncIterator[bytes], parse: Parse) -> AsyncIterator[Any]:
+    async for raw in raws:
+        yield _parsed(raw, parse)
+
+
+def _name_call(request: Any) -> None:
+    """A request_id in the message wins over one in the metadata. Raises: InvalidArgument."""
+    named = checked_request_id(getattr(request, "request_id", ""))
+    if named:
+        CURRENT_CALL.set(replace(CURRENT_CALL.get(), request_id=named))
 
 
 def _told(error: Exception, *, method: str, request_id: str) -> errors.SealserveError:

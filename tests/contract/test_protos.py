@@ -1,0 +1,67 @@
+"""The wire contract: what is checked in is what proto/ generates, and every element of it says what it is."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sealserve.client import AsyncClient, Client, calls
+from tests.contract.tree import ROOT
+
+PROTOS = sorted((ROOT / "proto/sealserve/v1").glob("*.proto"))
+ELEMENT = re.compile(r"(message|enum|service|oneof|rpc|optional|repeated|map<|[\w.]+ \w+ = \d+|[A-Z][A-Z0-9_]* = \d+)")
+NOT_ELEMENTS = ("syntax", "package", "import", "option", "//", "}")
+
+
+def test_generated_code_is_what_the_protos_give(tmp_path: Path) -> None:
+    subprocess.run([ROOT / "ops/protos", tmp_path], check=True, capture_output=True, cwd=ROOT)
+    fresh = {path.name: path.read_text() for path in (tmp_path / "sealserve/v1").glob("*_pb2*")}
+    kept = {path.name: path.read_text() for path in (ROOT / "sealserve/v1").glob("*_pb2*")}
+    assert sorted(fresh) == sorted(kept)
+    stale = [name for name, text in fresh.items() if kept[name] != text]
+    assert not stale, f"stale: {stale}; run ops/protos"
+
+
+@pytest.mark.parametrize("path", PROTOS, ids=lambda path: path.name)
+def test_every_element_is_commented(path: Path) -> None:
+    lines = [line.strip() for line in path.read_text().splitlines()]
+    elements = [number for number, line in enumerate(lines) if _is_element(line)]
+    silent = [lines[number] for number in elements if not lines[number - 1].startswith("//")]
+    assert elements
+    assert not silent
+
+
+@pytest.mark.parametrize("path", PROTOS, ids=lambda path: path.name)
+def test_enums_have_a_zero_and_their_own_prefix(path: Path) -> None:
+    for name, body in re.findall(r"^enum (\w+) \{(.*?)^\}", path.read_text(), re.DOTALL | re.MULTILINE):
+        prefix = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
+        values = re.findall(r"^\s*(\w+) = (\d+);", body, re.MULTILINE)
+        assert values[0] == (f"{prefix}_UNSPECIFIED", "0")
+        assert all(value.startswith(f"{prefix}_") for value, _ in values)
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    assert _methods(Client) - {"close"} == _methods(AsyncClient) - {"close"}
+
+
+def test_every_tenant_method_of_the_protos_has_a_client_call() -> None:
+    built = set(re.findall(r'"(\w+Service/\w+)"', Path(calls.__file__).read_text())) | {
+        "DocumentService/StreamDocuments"
+    }
+    declared = {
+        f"{service}/{method}"
+        for path in PROTOS
+        for service, body in re.findall(r"^service (\w+) \{(.*?)^\}", path.read_text(), re.DOTALL | re.MULTILINE)
+        for method in re.findall(r"rpc (\w+)\(", body)
+        if service != "EngineService"
+    }
+    assert built == declared
+
+
+def _is_element(line: str) -> bool:
+    return not line.startswith(NOT_ELEMENTS) and bool(ELEMENT.match(line))
+
+
+def _methods(kind: type) -> set[str]:
+    return {name for name in vars(kind) if not name.startswith("_")}

@@ -1,0 +1,134 @@
+"""Whatever comes in, the answer is a refusal with a reason: never INTERNAL, never UNKNOWN, never silence."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sealserve.v1 import adapter_pb2, audit_pb2, cycle_pb2, document_pb2, engine_pb2, inference_pb2, tenant_pb2
+from tests.rpc.harness import SECRET, served
+from tests.rpc.harness import settings as serve_settings
+
+FILES = (adapter_pb2, audit_pb2, cycle_pb2, document_pb2, engine_pb2, inference_pb2, tenant_pb2)
+METHODS: list[MethodDescriptor] = [
+    method for file in FILES for service in file.DESCRIPTOR.services_by_name.values() for method in service.methods
+]
+BROKEN = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS, grpc.StatusCode.UNIMPLEMENTED}
+SECONDS = 0.5
+EXAMPLES = 12
+
+NAMES = st.sampled_from(
+    "tenants/acme tenants/- tenants/nobody tenants/acme/documents/0123456789abcdef tenants/acme/adapters/v1 "
+    "tenants/acme/adapters/base tenants/acme/adapters/v99999999 tenants/acme/cycles/c1 acme \0 -1".split(" ")
+)
+TEXTS = st.one_of(NAMES, st.text(max_size=40), st.just("x" * 5_000), st.just("../../etc/passwd"))
+INTEGERS = st.one_of(st.sampled_from([0, 1, -1, 2**31 - 1, -(2**31)]), st.integers(-(2**31), 2**31 - 1))
+
+
+def messages(descriptor: Descriptor, *, depth: int = 0) -> st.SearchStrategy[Message]:
+    """Messages of that type with any fields set to anything of the right kind."""
+    fields = {field.name: values(field, depth=depth) for field in descriptor.fields if depth < 4}
+    optional = st.fixed_dictionaries({}, optional=fields)
+    return optional.map(lambda given: _built(descriptor, given))
+
+
+def values(field: FieldDescriptor, *, depth: int) -> st.SearchStrategy[Any]:
+    kinds: dict[int, st.SearchStrategy[Any]] = {
+        FieldDescriptor.CPPTYPE_STRING: st.binary(max_size=40) if field.type == field.TYPE_BYTES else TEXTS,
+        FieldDescriptor.CPPTYPE_BOOL: st.booleans(),
+        FieldDescriptor.CPPTYPE_DOUBLE: st.floats(),
+        FieldDescriptor.CPPTYPE_INT32: INTEGERS,
+        FieldDescriptor.CPPTYPE_INT64: st.one_of(INTEGERS, st.sampled_from([2**63 - 1, -(2**63)])),
+        FieldDescriptor.CPPTYPE_ENUM: st.integers(-1, 12),
+    }
+    one = kinds.get(field.cpp_type)
+    if one is None:
+        assert field.message_type is not None
+        one = messages(field.message_type, depth=depth + 1)
+    return st.lists(one, max_size=3) if field.is_repeated else one
+
+
+def _built(descriptor: Descriptor, given: dict[str, Any]) -> Message:
+    return GetMessageClass(descriptor)(**given)
+
+
+@pytest.fixture(scope="module")
+def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Wire"]:
+    running = Wire(tmp_path_factory.mktemp("fuzz"))
+    yield running
+    running.close()
+
+
+class Wire:
+    """A server and a channel on a loop of their own, so that hypothesis can call in from outside."""
+
+    def __init__(self, directory: Path) -> None:
+        self._runner = asyncio.Runner()
+        self._serving = served(directory, serve=serve_settings(default_deadline_seconds=SECONDS))
+        self._here = self._runner.run(self._serving.__aenter__())
+        self._channel = self._runner.run(self._open())
+
+    def send(self, method: MethodDescriptor, payload: bytes) -> grpc.StatusCode:
+        """Return how the call ended."""
+        return self._runner.run(self._send(method, payload))
+
+    def close(self) -> None:
+        """Stop both."""
+        self._runner.run(self._channel.close())
+        self._runner.run(self._serving.__aexit__(None, None, None))
+        self._runner.close()
+
+    async def _open(self) -> grpc.aio.Channel:
+        return grpc.aio.insecure_channel(self._here.address)
+
+    async def _send(self, method: MethodDescriptor, payload: bytes) -> grpc.StatusCode:
+        path = f"/{method.containing_service.full_name}/{method.name}"
+        options: dict[str, Any] = {"metadata": (("x-sealserve-internal", SECRET),), "timeout": SECONDS}
+        channel: Any = self._channel
+        if not method.server_streaming:
+            return await channel.unary_unary(path)(payload, **options).code()  # type: ignore[no-any-return]
+        if method.client_streaming:
+            call = channel.stream_stream(path)(iter([payload]), **options)
+        else:
+            call = channel.unary_stream(path)(payload, **options)
+        if path.endswith(("WatchAdapters", "WatchCycle")):
+            asyncio.get_running_loop().call_later(0.05, call.cancel)
+        with contextlib.suppress(grpc.RpcError, asyncio.CancelledError):
+            async for _ in call:
+                pass
+        return await call.code()  # type: ignore[no-any-return]
+
+
+def test_every_service_is_fuzzed() -> None:
+    assert len({method.containing_service.name for method in METHODS}) == 7
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_any_message_gets_an_answer_or_a_reason(wire: Wire, method: MethodDescriptor) -> None:
+    @settings(max_examples=EXAMPLES, deadline=None, database=None, derandomize=True,
+              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @given(messages(method.input_type))
+    def check(message: Message) -> None:
+        assert wire.send(method, message.SerializeToString()) not in BROKEN, message
+
+    check()
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_any_bytes_get_an_answer_or_a_reason(wire: Wire, method: MethodDescriptor) -> None:
+    @settings(max_examples=4, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(st.binary(max_size=60))
+    def check(payload: bytes) -> None:
+        assert wire.send(method, payload) not in BROKEN
+
+    check()
