@@ -121,9 +121,7 @@ async def learn(settings: Settings, stop: asyncio.Event) -> None:
         workshop = Workshop(
             registry=registry,
             engine=engine,
-            trainer=ChildTrainer(
-                timeout_seconds=settings.learn.trainer_timeout_seconds, max_rank=settings.engine.max_rank
-            ),
+            trainer=ChildTrainer(settings.learn, max_rank=settings.engine.max_rank),
             policy=load_policy(settings.learn.policy),
             probes=probes_for(settings.engine.model),
             settings=settings,
