@@ -145,6 +145,13 @@ def pages(
     )
 
 
+def counts(tx: Transaction) -> dict[DocumentState, int]:
+    """Return how many documents stand in each state, over all tenants."""
+    query = select(documents.c.state, func.count().label("held")).group_by(documents.c.state)
+    found = {DocumentState(row.state): int(row.held) for row in tx.rows(query)}
+    return {state: found.get(state, 0) for state in DocumentState}
+
+
 def oldest_admitted(tx: Transaction, tenant: str, *, limit: int) -> tuple[str, ...]:
     """Return the ids of the documents that have waited longest for a cycle."""
     query = select(documents.c.document).where(

@@ -104,14 +104,9 @@ class Registry:
         contents = self.artifacts.put_bytes(offered.data)
         with self._database.write() as tx:
             kept = documents.add(
-                tx,
-                tenant,
-                offered=offered,
-                contents=contents,
-                actor=actor,
-                readmit=readmit,
+                tx, tenant, offered=offered, contents=contents, actor=actor, readmit=readmit,
                 max_documents=max_documents,
-            )
+            )  # fmt: skip
             fault.point("registry.add_document.before_commit")
         fault.point("registry.add_document.after_commit")
         return kept
@@ -126,6 +121,11 @@ class Registry:
         with self._database.read() as tx:
             contents = documents.contents(tx, tenant, document)
         return self.artifacts.get_bytes(contents).decode(errors="replace")
+
+    def document_counts(self) -> dict[DocumentState, int]:
+        """Return how many documents stand in each state, over all tenants."""
+        with self._database.read() as tx:
+            return documents.counts(tx)
 
     def documents(
         self, tenant: str, *, state: DocumentState | None = None, page_size: int = 50, page_token: str = ""

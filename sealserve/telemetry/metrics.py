@@ -4,7 +4,9 @@ Histograms carry no tenant: a series per tenant and bucket would drown the store
 nothing of exporters.
 """
 
-from opentelemetry.metrics import Counter, Histogram, Meter
+from collections.abc import Callable, Iterable, Mapping
+
+from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter, Observation
 
 from sealserve.records import Decision, DocumentState, Step
 from sealserve.telemetry import names
@@ -30,11 +32,8 @@ class Metrics:
         self._rollbacks = self._counter(names.ROLLBACKS)
         self._refused = self._counter(names.ADAPTERS_REFUSED)
         self._rebuilds = self._counter(names.ENGINE_REBUILDS)
-        self._queue = meter.create_gauge(names.QUEUE_DEPTH.name, names.QUEUE_DEPTH.unit, names.QUEUE_DEPTH.says)
-        self._documents = meter.create_gauge(names.DOCUMENTS.name, names.DOCUMENTS.unit, names.DOCUMENTS.says)
-        self._loaded = meter.create_gauge(
-            names.ADAPTERS_LOADED.name, names.ADAPTERS_LOADED.unit, names.ADAPTERS_LOADED.says
-        )
+        loaded = names.ADAPTERS_LOADED
+        self._loaded = meter.create_gauge(loaded.name, loaded.unit, loaded.says)
 
     def request_finished(
         self,
@@ -68,17 +67,20 @@ class Metrics:
         if output_tokens > 1:
             self._per_token.record((seconds - first_token_seconds) / (output_tokens - 1), base)
 
-    def queue_depth(self, waiting: int, *, priority: str) -> None:
-        """Say how many calls wait now; `priority` is "tenant" or "background"."""
-        self._queue.set(waiting, {Attribute.PRIORITY.value: priority})
+    def watch_queue(self, waiting: Callable[[], int]) -> None:
+        """Export how many calls wait; `waiting` is asked at each export, in the exporter's thread."""
+        self._watch(names.QUEUE_DEPTH, lambda: [Observation(waiting())])
 
     def document_received(self, state: DocumentState, *, reason: str = "") -> None:
         """Count a new document. `reason` is a stable word, empty when it was admitted."""
         self._received.add(1, {Attribute.DOCUMENT_STATE.value: state.value, Attribute.REASON.value: reason})
 
-    def documents(self, state: DocumentState, count: int) -> None:
-        """Say how many documents stand in `state` now, over all tenants."""
-        self._documents.set(count, {Attribute.DOCUMENT_STATE.value: state.value})
+    def watch_documents(self, counts: Callable[[], Mapping[DocumentState, int]]) -> None:
+        """Export how many documents stand in each state; `counts` is asked at each export, in the exporter's thread."""
+        label = Attribute.DOCUMENT_STATE.value
+        self._watch(
+            names.DOCUMENTS, lambda: [Observation(count, {label: state.value}) for state, count in counts().items()]
+        )
 
     def cycle_finished(self, seconds: float, *, verdict: Decision | None, error: str = "") -> None:
         """Record a finished cycle; `verdict` None and `error` set when it failed before it was judged."""
@@ -95,19 +97,17 @@ class Metrics:
         self._self_edits.add(count, {Attribute.OUTCOME.value: outcome, Attribute.REASON.value: reason})
 
     def swapped(self, *, tenant: str, kind: str, flip_seconds: float, observed_seconds: float | None) -> None:
-        """Record that this replica answers with a new version.
+        """Record that this replica answers with a new version; `kind` is the activation's: "promote" or "rollback".
 
         `flip_seconds` is the table's replacement; `observed_seconds` the time since the activation was recorded,
         None when it is older than this process.
         """
         self._activations.add(1, {Attribute.TENANT.value: tenant, Attribute.KIND.value: kind})
+        if kind == "rollback":
+            self._rollbacks.add(1, {Attribute.TENANT.value: tenant})
         self._flip.record(flip_seconds)
         if observed_seconds is not None:
             self._swap.record(observed_seconds, {Attribute.KIND.value: kind})
-
-    def rolled_back(self, *, tenant: str, reason: str) -> None:
-        """Count a rollback; `reason` is a stable word: "operator", "watch", "quarantine"."""
-        self._rollbacks.add(1, {Attribute.TENANT.value: tenant, Attribute.REASON.value: reason})
 
     def adapter_refused(self, defect: str) -> None:
         """Count an adapter that was refused before the engine loaded it."""
@@ -120,6 +120,12 @@ class Metrics:
     def engine_rebuilt(self, reason: str) -> None:
         """Count a rebuild; `reason` is a stable word: "died", "hung"."""
         self._rebuilds.add(1, {Attribute.REASON.value: reason})
+
+    def _watch(self, metric: MetricName, read: Callable[[], Iterable[Observation]]) -> None:
+        def observe(_: CallbackOptions) -> Iterable[Observation]:
+            return read()
+
+        self._meter.create_observable_gauge(metric.name, [observe], metric.unit, metric.says)
 
     def _histogram(self, metric: MetricName) -> Histogram:
         return self._meter.create_histogram(

@@ -65,7 +65,6 @@ class Attribute(StrEnum):
     REASON = "sealserve.reason"  # a stable word, never free text
     KIND = "sealserve.kind"
     OUTCOME = "sealserve.outcome"
-    PRIORITY = "sealserve.priority"
 
 
 class Kind(StrEnum):
@@ -112,7 +111,7 @@ REQUEST_DURATION = _histogram("gen_ai.server.request.duration", "Whole model cal
 TIME_TO_FIRST_TOKEN = _histogram("gen_ai.server.time_to_first_token", "Arrival to first token.", _FIRST_TOKEN)
 TIME_PER_TOKEN = _histogram("gen_ai.server.time_per_output_token", "Mean time between output tokens.", _PER_TOKEN)
 TOKEN_USAGE = _histogram("gen_ai.client.token.usage", "Tokens of one call, by type.", _TOKENS, unit="{token}")
-QUEUE_DEPTH = _gauge("sealserve.queue.depth", "{request}", "Calls that wait for the engine, by priority.")
+QUEUE_DEPTH = _gauge("sealserve.queue.depth", "{request}", "Tenants' calls that wait for the engine.")
 DOCUMENTS_RECEIVED = _counter("sealserve.documents.received", "{document}", "Documents kept, by first state.")
 DOCUMENTS = _gauge("sealserve.documents", "{document}", "Documents that stand in each state now.")
 CYCLE_DURATION = _histogram("sealserve.cycle.duration", "Whole learning cycle, by verdict.", _LEARNING)
@@ -121,7 +120,7 @@ SELF_EDITS = _counter("sealserve.self_edits", "{self_edit}", "Self-edits kept or
 FLIP_DURATION = _histogram("sealserve.swap.flip.duration", "Replacing the routing table.", _FLIP)
 SWAP_DURATION = _histogram("sealserve.swap.duration", "Activation recorded to observed by this replica.", _DURATION)
 ACTIVATIONS = _counter("sealserve.activations", "{activation}", "Versions that became active, by kind.")
-ROLLBACKS = _counter("sealserve.rollbacks", "{activation}", "Moves back to an earlier version, by reason.")
+ROLLBACKS = _counter("sealserve.rollbacks", "{activation}", "Moves back to an earlier version.")
 ADAPTERS_REFUSED = _counter("sealserve.adapters.refused", "{adapter}", "Adapters refused before loading, by defect.")
 ADAPTERS_LOADED = _gauge("sealserve.adapters.loaded", "{adapter}", "Adapters that the engine holds now.")
 ENGINE_REBUILDS = _counter("sealserve.engine.rebuilds", "{rebuild}", "Times the engine was started again.")

@@ -140,3 +140,15 @@ def test_listing_filters_by_state_in_order_of_arrival(world: World) -> None:
     assert [document.document for document in (*admitted.items, *rest.items)] == waiting
     found = world.registry.documents("acme", state=DocumentState.LEARNED).items
     assert [document.document for document in found] == [learned.document]
+
+
+def test_documents_are_counted_by_state_over_all_tenants(world: World) -> None:
+    world.document()
+    world.document("globex")
+    world.version()
+    counts = world.registry.document_counts()
+    assert set(counts) == set(DocumentState)
+    assert {state: count for state, count in counts.items() if count} == {
+        DocumentState.ADMITTED: 1,
+        DocumentState.LEARNED: 1,
+    }

@@ -11,14 +11,14 @@ from tests.telemetry.receiver import Receiver, receiving, values
 def _record_one_of_each(telemetry: Telemetry) -> None:
     metrics = telemetry.metrics
     metrics.request_finished(1.0, model="nano", input_tokens=12, output_tokens=5, first_token_seconds=0.2)
-    metrics.queue_depth(3, priority="background")
+    metrics.watch_queue(lambda: 3)
     metrics.document_received(DocumentState.QUARANTINED, reason="BINARY")
-    metrics.documents(DocumentState.ADMITTED, 7)
+    metrics.watch_documents(lambda: {DocumentState.ADMITTED: 7, DocumentState.LEARNED: 2})
     metrics.cycle_finished(42.0, verdict=Decision.PROMOTE)
     metrics.step_finished(Step.TRAIN, 20.0)
     metrics.self_edits(4, kept=False, reason="NOT_GROUNDED")
     metrics.swapped(tenant="acme", kind="promote", flip_seconds=0.00002, observed_seconds=0.3)
-    metrics.rolled_back(tenant="acme", reason="operator")
+    metrics.swapped(tenant="acme", kind="rollback", flip_seconds=0.00002, observed_seconds=None)
     metrics.adapter_refused("not_finite")
     metrics.adapters_loaded(2)
     metrics.engine_rebuilt("died")
@@ -62,6 +62,24 @@ def test_a_failed_call_counts_no_tokens_and_no_first_token(received: Receiver) -
     assert (first.count, first.sum) == (1, 0.2)
     assert later.sum == pytest.approx(0.8 / 4)
     assert {values(point.attributes)["gen_ai.token.type"]: point.sum for point in tokens} == {"input": 12, "output": 5}
+
+
+def test_what_is_watched_is_read_at_export(received: Receiver) -> None:
+    states = received.metrics["sealserve.documents"].gauge.data_points
+    assert {values(point.attributes)["sealserve.document.state"]: point.as_int for point in states} == {
+        "admitted": 7,
+        "learned": 2,
+    }
+    assert received.metrics["sealserve.queue.depth"].gauge.data_points[0].as_int == 3
+
+
+def test_a_rollback_is_counted_as_an_activation_too(received: Receiver) -> None:
+    moves = received.metrics["sealserve.activations"].sum.data_points
+    assert {values(point.attributes)["sealserve.kind"]: point.as_int for point in moves} == {
+        "promote": 1,
+        "rollback": 1,
+    }
+    assert received.metrics["sealserve.rollbacks"].sum.data_points[0].as_int == 1
 
 
 def test_no_histogram_carries_a_tenant(received: Receiver) -> None:
