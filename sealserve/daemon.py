@@ -168,13 +168,16 @@ class _ServeParts:
             rollback_window_seconds=settings.serve.rollback_window_seconds,
             telemetry=telemetry,
         )
+        admission = Admission(
+            max_running=settings.serve.max_concurrent_requests,
+            max_queued_per_tenant=settings.serve.max_queued_per_tenant,
+        )
+        telemetry.metrics.watch_queue(lambda: admission.waiting)
+        telemetry.metrics.watch_documents(registry.document_counts)
         self.answers = Answers(
             self.gated,
             self.table,
-            admission=Admission(
-                max_running=settings.serve.max_concurrent_requests,
-                max_queued_per_tenant=settings.serve.max_queued_per_tenant,
-            ),
+            admission=admission,
             salts=TenantSalts.open(settings.data_directory / "salt.key"),
             find_tenant=registry.tenant,
             default_deadline_seconds=settings.serve.default_deadline_seconds,

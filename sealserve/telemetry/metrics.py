@@ -5,9 +5,11 @@ nothing of exporters.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 
 from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter, Observation
 
+from sealserve.errors import OurError
 from sealserve.records import Decision, DocumentState, Step
 from sealserve.telemetry import names
 from sealserve.telemetry.names import Attribute, MetricName
@@ -76,11 +78,17 @@ class Metrics:
         self._received.add(1, {Attribute.DOCUMENT_STATE.value: state.value, Attribute.REASON.value: reason})
 
     def watch_documents(self, counts: Callable[[], Mapping[DocumentState, int]]) -> None:
-        """Export how many documents stand in each state; `counts` is asked at each export, in the exporter's thread."""
-        label = Attribute.DOCUMENT_STATE.value
-        self._watch(
-            names.DOCUMENTS, lambda: [Observation(count, {label: state.value}) for state, count in counts().items()]
-        )
+        """Export how many documents stand in each state; `counts` is asked at each export, in the exporter's thread.
+
+        While it cannot be counted (OurError: the database is away) nothing is exported.
+        """
+
+        def read() -> Iterable[Observation]:
+            with suppress(OurError):
+                return [Observation(n, {Attribute.DOCUMENT_STATE.value: s.value}) for s, n in counts().items()]
+            return []
+
+        self._watch(names.DOCUMENTS, read)
 
     def cycle_finished(self, seconds: float, *, verdict: Decision | None, error: str = "") -> None:
         """Record a finished cycle; `verdict` None and `error` set when it failed before it was judged."""

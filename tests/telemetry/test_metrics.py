@@ -3,6 +3,7 @@
 import pytest
 
 from sealserve.config import TelemetrySettings
+from sealserve.errors import StorageFailed
 from sealserve.records import Decision, DocumentState, Step
 from sealserve.telemetry import Telemetry, names, start_telemetry
 from tests.telemetry.receiver import Receiver, receiving, values
@@ -71,6 +72,18 @@ def test_what_is_watched_is_read_at_export(received: Receiver) -> None:
         "learned": 2,
     }
     assert received.metrics["sealserve.queue.depth"].gauge.data_points[0].as_int == 3
+
+
+def test_documents_that_cannot_be_counted_are_left_out_and_the_rest_is_exported() -> None:
+    def away() -> dict[DocumentState, int]:
+        raise StorageFailed("the database is away")
+
+    with receiving() as receiver:
+        telemetry = start_telemetry(TelemetrySettings(otlp_endpoint=receiver.endpoint), service="serve")
+        telemetry.metrics.watch_documents(away)
+        telemetry.metrics.adapters_loaded(2)
+        telemetry.shutdown()
+    assert set(receiver.metrics) == {"sealserve.adapters.loaded"}
 
 
 def test_a_rollback_is_counted_as_an_activation_too(received: Receiver) -> None:
