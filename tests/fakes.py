@@ -49,6 +49,7 @@ class FakeEngine:
         self.gate = asyncio.Event()  # clear it to hold every generation before its next word
         self.gate.set()
         self.is_dead = False
+        self.is_killed = False  # from outside: its death is nobody's fault
         self.is_deaf = False  # hangs: accepts requests and never answers
         self.deadly: set[str] = set()  # generating under one of these adapters kills the engine
         self._base = base
@@ -72,6 +73,9 @@ class FakeEngine:
         """Kill it: every running and later call raises Unavailable(ENGINE_DEAD)."""
         self.is_dead = True
         self._closing.set()
+
+    def was_killed(self) -> bool:
+        return self.is_killed
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         check_sampling(request.sampling)

@@ -6,6 +6,7 @@ are loaded, or of supervision.
 
 import asyncio
 import os
+import signal
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,6 +60,13 @@ def build(settings: EngineSettings, directory: Path, *, max_context_tokens: int,
 def shut_down(engine: AsyncLLM) -> None:
     """End vLLM's processes, by force if they do not end by themselves. Blocks for seconds."""
     engine.shutdown(timeout=_SHUTDOWN_SECONDS)
+
+
+def was_killed(engine: AsyncLLM) -> bool:
+    """True if vLLM's engine process was ended by SIGKILL or SIGTERM."""
+    manager = engine.engine_core.resources.engine_manager
+    codes = manager.finished_procs().values() if manager is not None else ()
+    return any(code in (-signal.SIGKILL, -signal.SIGTERM) for code in codes)
 
 
 def generation_params(sampling: Sampling, *, max_tokens: int) -> SamplingParams:

@@ -10,6 +10,7 @@ import gc
 import itertools
 import math
 import os
+import threading
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
@@ -83,12 +84,17 @@ class VllmEngine:
         self._running: set[str] = set()
         self._idle = asyncio.Event()  # set while nothing runs
         self._numbers = itertools.count(1)
+        self._is_unwanted = threading.Event()
 
     async def start(self) -> None:
         """Return when the first request can be answered. Raises: BadConfig (model files), EngineFailed."""
         shape = await asyncio.to_thread(base_shape, self._base)
         max_context_tokens = self._context(shape)
-        self._model = await asyncio.to_thread(self._build, shape, max_context_tokens)
+        try:
+            self._model = await asyncio.to_thread(self._build, shape, max_context_tokens)
+        except asyncio.CancelledError:
+            self._is_unwanted.set()  # the thread cannot be stopped: it takes down what it has built
+            raise
         await self._warm_up()
         self._is_serving = True
 
@@ -182,6 +188,10 @@ class VllmEngine:
             rebuilds=0,
         )
 
+    def was_killed(self) -> bool:
+        """True if vLLM's process was ended by a signal from outside."""
+        return self._model is not None and bool(self._model.core.was_killed(self._model.llm))
+
     def _build(self, shape: BaseShape, max_context_tokens: int) -> _Model:
         os.environ.update(_QUIET | {name: os.environ[name] for name in _QUIET if name in os.environ})
         from sealserve.engine import vllm_core
@@ -190,6 +200,8 @@ class VllmEngine:
         llm = vllm_core.build(
             self._settings, self._base, max_context_tokens=max_context_tokens, otlp_endpoint=self._otlp_endpoint
         )
+        if self._is_unwanted.is_set():
+            vllm_core.shut_down(llm)
         return _Model(core=vllm_core, llm=llm, chat=chat, shape=shape, max_context_tokens=max_context_tokens)
 
     def _context(self, shape: BaseShape) -> int:

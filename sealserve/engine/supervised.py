@@ -1,0 +1,278 @@
+"""An engine that comes back: notices that the one inside died or hangs, builds another, and loads what was loaded.
+
+While it rebuilds, every call raises Unavailable. An adapter in use when the engine died is loaded last, alone and
+under probation (`suspects.py`). Gives up never. Knows nothing of vLLM, tenants or the registry.
+"""
+
+import asyncio
+import dataclasses
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager, suppress
+from typing import Protocol
+
+import structlog
+
+from sealserve.config import EngineSettings
+from sealserve.engine.engine import (
+    AdapterFiles,
+    ChatTurn,
+    Delta,
+    Engine,
+    EngineInfo,
+    EngineState,
+    FinishReason,
+    GenerateRequest,
+    Likelihood,
+    Sampling,
+    ScoreRequest,
+)
+from sealserve.engine.suspects import Suspects
+from sealserve.errors import BadAdapter, EngineFailed, SealserveError, Unavailable
+from sealserve.telemetry import Telemetry
+from sealserve.telemetry.names import Attribute, Span
+
+ENGINE_DEAD = "ENGINE_DEAD"
+DIED, HUNG = "died", "hung"
+LOOK_SECONDS = 0.5
+FIRST_BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS = 1.0, 60.0
+CANARY_PRIORITY = -1
+_HELLO = (ChatTurn(role="user", content="Hello."),)
+
+
+class MortalEngine(Engine, Protocol):
+    """An engine that can say how it died."""
+
+    def was_killed(self) -> bool:
+        """True if its process was ended by a signal from outside."""
+
+
+OnSuspect = Callable[[tuple[str, ...], str], Awaitable[None]]
+
+
+class SupervisedEngine:
+    """`Engine` around engines that `factory` makes, one after another. Use it from one event loop."""
+
+    def __init__(
+        self,
+        factory: Callable[[], MortalEngine],
+        *,
+        settings: EngineSettings,
+        on_suspect: OnSuspect,
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        self._factory = factory
+        self._settings = settings
+        self._on_suspect = on_suspect
+        self._telemetry = telemetry or Telemetry.off()
+        self._engine: MortalEngine = factory()
+        self._state = EngineState.STARTING
+        self._rebuilds = 0
+        self._files: dict[str, AdapterFiles] = {}  # what should be loaded
+        self._in_use: Counter[str] = Counter()
+        self._in_use_at_death: set[str] = set()
+        self._suspects = Suspects()
+        self._trouble = asyncio.Event()
+        self._last_token_seconds = 0.0
+        self._watch: asyncio.Task[None] | None = None
+        self._log = structlog.get_logger("sealserve.engine")
+
+    async def start(self) -> None:
+        """Start the first engine and the watch over it. Raises: BadConfig, EngineFailed (the first one only)."""
+        await self._engine.start()
+        self._state = EngineState.SERVING
+        self._last_token_seconds = self._now()
+        self._watch = asyncio.create_task(self._keep_alive(), name="engine watch")
+
+    async def close(self) -> None:
+        """Stop watching and stop the engine; running requests end with ABORT."""
+        self._state = EngineState.STOPPED
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        await self._engine.close()
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
+        """Stream the answer. Raises: as `Engine.generate`; Unavailable when the engine dies in the middle."""
+        engine = self._serving()
+        with self._used(request.adapter, engine):
+            async with aclosing(engine.generate(request)) as deltas:  # type: ignore[type-var]
+                async for delta in deltas:
+                    if delta.finish is FinishReason.ABORT and self._state is EngineState.REBUILDING:
+                        raise _rebuilding()
+                    self._last_token_seconds = self._now()
+                    yield delta
+
+    async def score(self, request: ScoreRequest) -> Likelihood:
+        """Return the completion's log-likelihood. Raises: as `Engine.score`."""
+        engine = self._serving()
+        with self._used(request.adapter, engine):
+            likelihood = await engine.score(request)
+            self._last_token_seconds = self._now()
+            return likelihood
+
+    async def count_tokens(self, turns: tuple[ChatTurn, ...]) -> int:
+        """Return how many prompt tokens `turns` make. Raises: InvalidArgument, Unavailable."""
+        return await self._serving().count_tokens(turns)
+
+    async def load(self, adapter: AdapterFiles) -> None:
+        """Make the adapter answerable by name. Raises: BadAdapter (also: it has killed the engine), Unavailable."""
+        engine = self._serving()
+        if adapter.name in self._suspects.convicted:
+            raise BadAdapter("the engine has died under this adapter", defect="killed_engine")
+        with self._used(adapter.name, engine):
+            await engine.load(adapter)
+        self._files[adapter.name] = adapter
+
+    async def unload(self, name: str) -> bool:
+        """Drop the adapter; False if it was not loaded. Raises: Unavailable."""
+        is_dropped = await self._serving().unload(name)
+        self._files.pop(name, None)
+        return is_dropped
+
+    async def info(self) -> EngineInfo:
+        """Return what runs now. Never raises."""
+        info = await self._engine.info()
+        is_serving = self._state is EngineState.SERVING
+        return dataclasses.replace(
+            info,
+            state=info.state if is_serving and info.state is EngineState.SERVING else self._state_told(),
+            loaded=info.loaded if is_serving else (),
+            rebuilds=self._rebuilds,
+        )
+
+    def _state_told(self) -> EngineState:
+        return EngineState.REBUILDING if self._state is EngineState.SERVING else self._state
+
+    def _serving(self) -> MortalEngine:
+        if self._state is EngineState.REBUILDING:
+            raise _rebuilding()
+        if self._state is not EngineState.SERVING:
+            raise Unavailable(f"the engine is {self._state}", reason="ENGINE_STOPPED", retry_seconds=5)
+        return self._engine
+
+    @contextmanager
+    def _used(self, adapter: str | None, engine: MortalEngine) -> Iterator[None]:
+        """Count the adapter as in use; if `engine` dies meanwhile, remember that it was, and raise the alarm."""
+        if adapter is not None:
+            self._in_use[adapter] += 1
+        try:
+            yield
+        except Unavailable as error:
+            if error.reason == ENGINE_DEAD and engine is self._engine:
+                self._in_use_at_death |= {adapter} if adapter is not None else set()
+                self._trouble.set()
+            raise
+        finally:
+            if adapter is not None:
+                self._in_use[adapter] -= 1
+
+    async def _keep_alive(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._trouble.wait(), LOOK_SECONDS)
+            trouble = await self._diagnose()
+            self._trouble.clear()
+            if trouble:
+                await self._rebuild(trouble)
+
+    async def _diagnose(self) -> str:
+        """Return DIED, HUNG or nothing. Silence alone proves nothing: only a canary's deadline does."""
+        if self._trouble.is_set() or (await self._engine.info()).state is not EngineState.SERVING:
+            return DIED
+        if self._now() - self._last_token_seconds < self._settings.canary_seconds:
+            return ""
+        try:
+            async with asyncio.timeout(self._settings.canary_deadline_seconds):
+                await self._try_out(None)
+        except TimeoutError:
+            return HUNG
+        except SealserveError as error:
+            self._log.warning("canary_failed", reason=error.reason)
+            return DIED
+        return ""
+
+    async def _try_out(self, adapter: str | None) -> None:
+        request = GenerateRequest(
+            request_id=f"canary-{adapter or 'base'}",
+            turns=_HELLO,
+            adapter=adapter,
+            sampling=Sampling(max_tokens=1),
+            priority=CANARY_PRIORITY,
+        )
+        async for _ in self._engine.generate(request):
+            self._last_token_seconds = self._now()
+
+    async def _rebuild(self, trouble: str) -> None:
+        self._state = EngineState.REBUILDING
+        self._telemetry.metrics.engine_rebuilt(trouble)
+        with self._telemetry.span(Span.REBUILD, {Attribute.REASON: trouble}):
+            suspects = self._in_use_at_death | {name for name, uses in self._in_use.items() if uses > 0}
+            was_killed = trouble == DIED and self._engine.was_killed()
+            self._log.error("engine_lost", trouble=trouble, was_killed=was_killed, in_use=sorted(suspects))
+            if not was_killed:
+                convicted = self._suspects.in_use_at_death(suspects, at_seconds=self._now())
+                await self._convict(convicted, f"in use at two deaths of the engine ({trouble})")
+            await self._come_back(suspects)
+        self._in_use_at_death.clear()
+        self._trouble.clear()
+        self._state = EngineState.SERVING
+        self._log.info("engine_back", rebuilds=self._rebuilds, loaded=len(self._files))
+
+    async def _come_back(self, suspects: set[str]) -> None:
+        """Try until an engine runs with everything loaded that should be; wait longer each time."""
+        wait_seconds = FIRST_BACK_OFF_SECONDS
+        while True:
+            try:
+                await self._replace_engine()
+                await self._load_all(suspects)
+                return
+            except (SealserveError, OSError) as error:
+                self._log.error("rebuild_failed", error=type(error).__name__, retry_seconds=wait_seconds)
+                await asyncio.sleep(wait_seconds)
+                wait_seconds = min(2 * wait_seconds, LONGEST_BACK_OFF_SECONDS)
+
+    async def _replace_engine(self) -> None:
+        """Raises: EngineFailed (the new one did not start; vLLM raises all sorts, hence no class is named here)."""
+        await asyncio.gather(self._engine.close(), return_exceptions=True)
+        self._rebuilds += 1
+        self._engine = self._factory()
+        (failure,) = await asyncio.gather(self._engine.start(), return_exceptions=True)
+        if failure is not None:
+            raise EngineFailed("the engine did not start again") from failure
+        self._last_token_seconds = self._now()
+
+    async def _load_all(self, suspects: set[str]) -> None:
+        """Load the suspects last and try each out. Raises: EngineFailed (one of them killed this engine too)."""
+        for name in sorted(self._files, key=lambda name: (name in suspects, name)):
+            try:
+                await self._engine.load(self._files[name])
+                if name in suspects:
+                    async with asyncio.timeout(self._settings.canary_deadline_seconds):
+                        await self._try_out(name)
+            except BadAdapter as error:
+                del self._files[name]
+                self._log.warning("not_loaded_again", adapter=name, defect=error.defect)
+            except (Unavailable, TimeoutError) as error:
+                if not self._engine.was_killed():
+                    self._suspects.died_alone_with(name)
+                    await self._convict({name}, "the engine died when it was tried out alone")
+                raise EngineFailed(f"the engine was lost again, under {name}") from error
+
+    async def _convict(self, names: set[str] | frozenset[str], reason: str) -> None:
+        """Never load these again, and say so; if that fails the next `load` of one of them is refused all the same."""
+        for name in names:
+            self._files.pop(name, None)
+        if not names:
+            return
+        try:
+            await self._on_suspect(tuple(sorted(names)), reason)
+        except SealserveError as error:
+            self._log.error("suspect_not_reported", adapters=sorted(names), reason=error.reason)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _rebuilding() -> Unavailable:
+    return Unavailable("the engine is being started again", reason="ENGINE_REBUILDING", retry_seconds=10)

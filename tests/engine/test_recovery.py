@@ -1,0 +1,54 @@
+"""A real engine that is killed comes back and answers as before."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from sealserve.engine.engine import AdapterFiles, ChatTurn, EngineState, GenerateRequest, Sampling
+from sealserve.engine.supervised import SupervisedEngine
+from sealserve.engine.vllm_engine import VllmEngine
+from sealserve.errors import Unavailable
+from tests.conftest import TINY_ENGINE
+from tests.engine.tiny_model import make_adapter
+
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(900)]
+HELLO = (ChatTurn(role="user", content="Where is the harbour office?"),)
+
+
+async def answer(engine: SupervisedEngine, adapter: str, *, tokens: int = 12) -> str:
+    request = GenerateRequest(request_id="r", turns=HELLO, adapter=adapter, sampling=Sampling(max_tokens=tokens))
+    return "".join([delta.text async for delta in engine.generate(request)])
+
+
+async def test_killed_engine_is_rebuilt_with_its_adapters_and_blames_nobody(tiny_base: Path, tmp_path: Path) -> None:
+    made: list[VllmEngine] = []
+    suspected: list[tuple[str, ...]] = []
+
+    def factory() -> VllmEngine:
+        made.append(VllmEngine(TINY_ENGINE, base=tiny_base))
+        return made[-1]
+
+    async def on_suspect(names: tuple[str, ...], reason: str) -> None:
+        suspected.append(names)
+
+    engine = SupervisedEngine(factory, settings=TINY_ENGINE, on_suspect=on_suspect)
+    await engine.start()
+    try:
+        await engine.load(AdapterFiles(name="a@v1", path=make_adapter(tmp_path, tiny_base)))
+        before = await answer(engine, "a@v1")
+        first = made[0]._model
+        assert first is not None
+        os.kill(first.llm.engine_core.resources.engine_manager.processes[0].pid, signal.SIGKILL)
+        with pytest.raises(Unavailable):
+            while True:
+                await answer(engine, "a@v1", tokens=400)
+        assert (await engine.info()).state is EngineState.REBUILDING
+        while (await engine.info()).state is not EngineState.SERVING:  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+        assert await answer(engine, "a@v1") == before
+        assert suspected == []
+    finally:
+        await engine.close()
