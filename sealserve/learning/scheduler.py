@@ -7,6 +7,7 @@ Knows nothing of what a cycle does.
 import asyncio
 import shutil
 import time
+import traceback
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -127,7 +128,7 @@ class Learner:
         reason = (
             error.message if isinstance(error, SealserveError) else f"an error inside sealserve: {error_type(error)}"
         )
-        _LOG.warning("cycle.broke", cycle=claim.cycle, attempt=wasted, error=error_type(error), exc_info=error)
+        _LOG.warning("cycle.broke", cycle=claim.cycle, attempt=wasted, error=error_type(error), at=_place(error))
         with suppress(LeaseLost):
             if wasted >= self._settings.max_attempts:
                 await self._give_up(claim, reason)
@@ -162,14 +163,14 @@ class Learner:
             if await self._is_leader():
                 await self.gather()
         except Exception as error:
-            _LOG.warning("learn.gather_failed", error=error_type(error), exc_info=error)
+            _LOG.warning("learn.gather_failed", error=error_type(error), at=_place(error))
 
     async def _night(self) -> None:
         try:
             if await self._is_leader():
                 await evaluate_active_versions(self._shop)
         except Exception as error:
-            _LOG.warning("learn.nightly_failed", error=error_type(error), exc_info=error)
+            _LOG.warning("learn.nightly_failed", error=error_type(error), at=_place(error))
 
     async def _is_leader(self) -> bool:
         lease_seconds = max(self._lease_seconds, 3 * self._settings.gather_seconds)
@@ -189,6 +190,12 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
         if not working.done():
             working.cancel()
             await asyncio.wait({working})
+
+
+def _place(error: BaseException) -> str:
+    """Return file and line where `error` was raised: a traceback's values could hold a document."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 
 
 def _cron(line: str) -> CronTrigger:

@@ -1,0 +1,146 @@
+"""One learning process over a real registry, with a simulated model and trainer, and a clock that tests move."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sealserve.config import LearnSettings, RegistrySettings, Settings
+from sealserve.errors import SealserveError
+from sealserve.gate.policy import load_policy
+from sealserve.learning.scheduler import Learner
+from sealserve.learning.workshop import Workshop
+from sealserve.records import Claim, Cycle, Document, Json, Step, StepRecord
+from sealserve.registry.registry import Effect, Registry
+from sealserve.telemetry import Telemetry
+from tests.stories.student import PROBES, Student, Teacher, article
+
+LEASE_SECONDS = 30.0
+TENANT = "acme"
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing in the process may catch it and go on."""
+
+
+class KillableRegistry(Registry):
+    """A real registry whose process dies at a named step edge, once."""
+
+    kill_at: tuple[Step, str] | None = None  # step, and "before" or "after" its transaction
+
+    def record_step(
+        self, claim: Claim, step: Step, output: Json, *, seconds: float, effects: Sequence[Effect] = ()
+    ) -> StepRecord:
+        when = self.kill_at[1] if self.kill_at and self.kill_at[0] is step else ""
+        if when:
+            self.kill_at = None
+        if when == "before":
+            raise Killed
+        record = super().record_step(claim, step, output, seconds=seconds, effects=effects)
+        if when == "after":
+            raise Killed
+        return record
+
+
+class Clock:
+    """The registry's time."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 21, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+    def pass_lease(self) -> None:
+        """Let every lease expire."""
+        self.now += timedelta(seconds=2 * LEASE_SECONDS)
+
+
+@dataclass(slots=True)
+class School:
+    """The parts, and short names for what stories do."""
+
+    registry: KillableRegistry
+    student: Student
+    teacher: Teacher
+    clock: Clock
+    shop: Workshop
+    learner: Learner
+
+    def add(self, title: str, *, shift: int = 0) -> Document:
+        """Keep an article about `title`."""
+        document, _ = self.registry.add_document(
+            TENANT,
+            title=title,
+            text=article(title, shift=shift),
+            source="test",
+            media_type="text/plain",
+            actor="test",
+        )
+        return document
+
+    async def learn(self) -> Cycle:
+        """Open a cycle for what is admitted and carry it as far as it goes."""
+        assert await self.learner.gather() == 1
+        cycle = await self.learner.work_once()
+        assert cycle is not None
+        return cycle
+
+    def restart(self, worker: str = "second") -> None:
+        """The learning process is gone; another one starts after its lease."""
+        self.clock.pass_lease()
+        self.learner = Learner(self.shop, worker=worker)
+
+    async def answer(self, question: str) -> str:
+        """What the tenant's desired version says."""
+        tenant = self.registry.tenant(TENANT)
+        if tenant.desired_version == 0:
+            return self.student.say(None, question, seed=0)
+        version = self.registry.version(TENANT, tenant.desired_version)
+        path = self.registry.artifacts.directory(version.artifact)
+        self.student._loaded["probe"] = path
+        try:
+            return self.student.say("probe", question, seed=0)
+        finally:
+            del self.student._loaded["probe"]
+
+    def state(self) -> dict[str, Any]:
+        """Everything a tenant could notice: pointer, versions, documents."""
+        tenant = self.registry.tenant(TENANT)
+        documents = self.registry.documents(TENANT).items
+        return {
+            "tenant": (tenant.desired_version, tenant.activation, tenant.etag),
+            "versions": [version.artifact for version in self.registry.versions(TENANT).items],
+            "documents": sorted((document.document, document.state) for document in documents),
+        }
+
+
+def open_school(directory: Path, **learn: Any) -> School:
+    """Start a school in an empty directory with one tenant."""
+    clock = Clock()
+    settings = Settings(
+        data_directory=directory,
+        learn=LearnSettings(**{"edits_per_template": 3, "quiz_edits": 8, "max_attempts": 3, **learn}),
+        registry=RegistrySettings(lease_seconds=LEASE_SECONDS),
+    )
+    registry = KillableRegistry.open(settings.registry_url, settings.artifact_directory, clock=clock)
+    registry.create_tenant(TENANT, actor="test")
+    student, teacher = Student(), Teacher()
+    shop = Workshop(
+        registry=registry,
+        engine=student,
+        trainer=teacher,
+        policy=load_policy(),
+        probes=PROBES,
+        settings=settings,
+        base_directory=directory,
+        telemetry=Telemetry.off(),
+    )
+    return School(registry, student, teacher, clock, shop, Learner(shop, worker="first"))
+
+
+def message_of(error: SealserveError) -> str:
+    """What an operator reads."""
+    return error.message
