@@ -141,7 +141,9 @@ class DirectorySource:
 
 
 def _source(path: Path) -> str:
-    return f"file:{path.parent.name}/{path.name}"
+    """Return the file's label; characters that cannot be shown (a name may hold any bytes) become "\ufffd"."""
+    label = f"file:{path.parent.name}/{path.name}"
+    return "".join(character if character.isprintable() else "\ufffd" for character in label)
 
 
 def _stamp(path: Path) -> Stamp | None:

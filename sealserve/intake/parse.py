@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 
 from sealserve.intake.media import Claimed, Defect, MediaType, Unreadable, claimed, decode, mismatch
+from sealserve.intake.parse_child import LIMIT_HIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,13 +93,12 @@ def _in_child(content: bytes, media_type: MediaType, limits: Limits) -> Parsed |
 
 
 def _reply(output: bytes, code: int) -> Parsed | Unreadable:
-    """Turn the child's JSON into a result. A child that was killed or said nothing hit a limit."""
-    try:
-        reply = json.loads(output) if code == 0 else None
-    except ValueError:
-        reply = None
-    if reply is None:
+    """Turn the child's JSON into a result. A child that a signal ended hit a limit; another exit is a parser's bug."""
+    if code < 0 or code == LIMIT_HIT:
         return Unreadable(defect=Defect.TOO_COSTLY, advice="reading it took too much time or memory; simplify it")
+    if code != 0:
+        return Unreadable(defect=Defect.BROKEN, advice="its parser gave up on it; save it anew, or send plain text")
+    reply = json.loads(output)
     if "defect" in reply:
         return Unreadable(defect=Defect(reply["defect"]), advice=reply["advice"])
     return Parsed(title=reply["title"], text=reply["text"])

@@ -174,6 +174,14 @@ def test_a_failing_store_loses_no_file(watched: _Watched, monkeypatch: pytest.Mo
     assert list(watched.documents()) == ["file:acme/a.txt"]
 
 
+def test_a_name_that_is_no_text_is_shown_as_well_as_can_be(watched: _Watched) -> None:
+    folder = watched.directory / "acme"
+    folder.mkdir()
+    Path(os.fsdecode(os.fsencode(folder) + b"/gr\xf6\nss.txt")).write_text("Words.")
+    watched.settle()
+    assert list(watched.documents()) == ["file:acme/gr\ufffd\ufffdss.txt"]
+
+
 def test_a_file_deleted_before_it_settled_is_forgotten(watched: _Watched) -> None:
     path = watched.write("acme/a.txt", b"Words.")
     watched.source.look()

@@ -1,9 +1,12 @@
 """Bytes to text and title, for good and hostile files of every format."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sealserve.intake.media import Defect, Unreadable
 from sealserve.intake.parse import DEFAULT_LIMITS, Limits, Parsed, parse
+from sealserve.intake.screen import Screened, screen
 from tests.intake.samples import SENTENCE, blank_pdf, page, pdf
 
 
@@ -130,6 +133,28 @@ def test_a_page_that_expands_beyond_measure_is_refused() -> None:
 )
 def test_a_file_that_costs_too_much_ends_its_child_and_nothing_else(limits: Limits) -> None:
     assert _defect(b"<div>" * 100_000, "text/html", limits) is Defect.TOO_COSTLY
+
+
+def test_a_file_its_parser_cannot_cope_with_is_broken_and_not_a_crash() -> None:
+    odd = pdf().replace(b"<< /Length", b"<< /Filter /FlateDecope /Length")
+    assert _defect(odd, "application/pdf") is Defect.BROKEN
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=300), st.sampled_from(["text/plain", "text/markdown", "text/plain; charset=utf-16"]))
+def test_any_bytes_are_read_or_named(content: bytes, media_type: str) -> None:
+    found = parse(content, media_type=media_type)
+    if isinstance(found, Parsed):
+        screened = screen(found.text, max_bytes=10_000)
+        assert isinstance(screened, Screened | Unreadable)
+    else:
+        assert found.advice
+
+
+@given(st.text(max_size=80))
+def test_any_media_type_is_known_or_named(media_type: str) -> None:
+    found = parse(b"words", media_type=media_type)
+    assert isinstance(found, Parsed) or found.defect in (Defect.UNKNOWN_MEDIA_TYPE, Defect.ENCODING, Defect.MISMATCH)
 
 
 def test_a_page_nested_without_end_is_survived() -> None:
