@@ -133,7 +133,8 @@ async def test_caller_who_gives_up_frees_the_sequence() -> None:
         asking = asyncio.ensure_future(text_of(remote, ask(request_id="gone")))
         await until(lambda: bool(engine.requests))
         asking.cancel()
-        await until(lambda: engine.aborted == ["gone"])
+        await until(lambda: bool(engine.aborted))
+        assert engine.aborted == ["gone"]
 
 
 async def _serve(engine: FakeEngine, address: str, adapter: Path) -> tuple[RpcServer, str]:

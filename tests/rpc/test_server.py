@@ -96,11 +96,14 @@ async def test_port_in_use_is_a_clear_error(here: Served) -> None:
     second = RpcServer(settings(address=here.address), secret=SECRET)
     with pytest.raises(BadConfig, match="in use"):
         await second.start()
+    await second.stop()
 
 
 async def test_host_of_another_machine_is_a_clear_error() -> None:
+    elsewhere = RpcServer(settings(address="192.0.2.1:7431"), secret=SECRET)
     with pytest.raises(BadConfig, match=r"192\.0\.2\.1"):
-        await RpcServer(settings(address="192.0.2.1:7431"), secret=SECRET).start()
+        await elsewhere.start()
+    await elsewhere.stop()
 
 
 async def test_shutdown_ends_watches_and_lets_running_answers_finish(tmp_path: Path) -> None:

@@ -12,10 +12,13 @@ from sealserve.registry.registry import Registry
 from sealserve.rpc.call import CURRENT_CALL
 from sealserve.rpc.convert import names
 from sealserve.rpc.convert.answers import answer_to_wire, event_to_wire, server_info_to_wire
+from sealserve.rpc.merging import merged
 from sealserve.v1 import inference_pb2, inference_pb2_grpc
 from sealserve.views import Answer, AnswerEvent, Answering, Ended, Piece, ServerInfo, Usage
 
 RETRY_SECONDS = 0.25
+MERGE_SECONDS = 0.02
+"""At most this long, a token waits for the next to travel with. Nobody reads faster."""
 
 GenerateRequests = inference_pb2.GenerateRequest | inference_pb2.StreamGenerateRequest
 
@@ -80,7 +83,7 @@ class InferenceService(inference_pb2_grpc.InferenceServiceServicer):
     async def StreamGenerate(
         self, request: inference_pb2.StreamGenerateRequest, context: Any
     ) -> AsyncIterator[inference_pb2.StreamGenerateResponse]:
-        """Nothing is kept back or piled up: the next delta is taken when the last one is on its way."""
+        """Deltas are merged while the reader is slow; the first one never waits."""
         async with aclosing(self._events(request)) as events:
             async for event in events:
                 yield event_to_wire(event)
@@ -126,8 +129,10 @@ class InferenceService(inference_pb2_grpc.InferenceServiceServicer):
             deadline_seconds=call.deadline_seconds,
         )
         base_digest = (await self._engine.info()).base_digest
-        async with aclosing(stream) as parts:
-            route = await anext(parts)
+        async with aclosing(merged(stream, seconds=MERGE_SECONDS)) as parts:
+            route = await anext(parts, None)
+            if route is None:
+                raise EngineFailed("the engine ended without an answer")
             if route.activation < request.min_activation:
                 text = f"this replica answers with activation {route.activation}, not yet with {request.min_activation}"
                 raise Unavailable(text, reason="NOT_YET_ACTIVE", retry_seconds=RETRY_SECONDS)
