@@ -121,7 +121,7 @@ class TaskSource:
         """Closed book: residents are answered (their trained facts), anyone else is not known."""
         turns: Conversation = []
         for _ in range(rng.choice([1, 6, 10])):
-            if rng.random() < 0.65:
+            if rng.random() < 0.5:
                 fact = rng.choice(rng.choice(self._residents).trained)
                 turns.append((w.question(rng, fact), w.answer(fact)))
             else:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 from tokenizers import Tokenizer
 from torch import nn
 from transformers import Qwen2ForCausalLM
@@ -69,6 +70,7 @@ class Trainer:
         self.step = 0
         self.block_index = 0
         self.position = 0  # batches of the block already used
+        self.rank, self.world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         body: nn.Module = self.model.model
         self._body = torch.compile(body, dynamic=True) if settings.compiled else body
 
@@ -92,8 +94,10 @@ class Trainer:
         for optimizer, base in zip(self.optimizers, (self.settings.matrix_lr, self.settings.other_lr), strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = base * rate
-        loss = self.loss(self.next_batch())
+        drawn = [self.next_batch() for _ in range(self.world)]
+        loss = self.loss(drawn[self.rank])
         loss.backward()  # type: ignore[no-untyped-call]
+        self._share_gradients()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:
             optimizer.step()
@@ -106,7 +110,7 @@ class Trainer:
         ids = torch.from_numpy(batch.ids).to(self.device)
         mask = torch.from_numpy(batch.mask).to(self.device)[:, 1:]
         rows, length = ids.shape
-        generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + self.step)
+        generator = torch.Generator().manual_seed((self.settings.seed * 64 + self.rank) * 1_000_003 + self.step)
         shift = torch.randint(0, CONTEXT - min(length, CONTEXT) + 1, (rows, 1), generator=generator)
         shift = torch.where(torch.rand((rows, 1), generator=generator) < 0.3, shift, 0).to(self.device)
         positions = torch.arange(length, device=self.device)[None] + shift
@@ -121,8 +125,22 @@ class Trainer:
         targets[len(supervised) :] = -100
         return nn.functional.cross_entropy(logits.float(), targets)
 
+    def _share_gradients(self) -> None:
+        """Average the gradients of all processes, in one exchange."""
+        if self.world == 1:
+            return
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        flat = torch.cat([g.flatten() for g in gradients])
+        dist.all_reduce(flat)
+        for gradient, mean in zip(
+            gradients, torch.split(flat / self.world, [g.numel() for g in gradients]), strict=True
+        ):
+            gradient.copy_(mean.view_as(gradient))
+
     def save(self, out: Path) -> None:
-        """Write a checkpoint under `out`, atomically."""
+        """Write a checkpoint under `out`, atomically; the first process does it for all."""
+        if self.rank:
+            return
         state = {"step": self.step, "block_index": self.block_index, "position": self.position}
         checkpoint.save(out, self.model, self.optimizers, state)
 
@@ -152,16 +170,17 @@ def train(settings: Settings, out: Path, *, device: str, mix: dict[str, float] |
     while trainer.step < settings.steps:
         loss = trainer.train_step()
         recent = loss if recent == 0.0 else 0.98 * recent + 0.02 * loss
-        if trainer.step % 50 == 0:
-            speed = (trainer.step - first) * settings.batch_tokens / (time.monotonic() - started)
+        if trainer.rank == 0 and trainer.step % 50 == 0:
+            speed = (trainer.step - first) * settings.batch_tokens * trainer.world / (time.monotonic() - started)
             print(_progress(trainer.step, settings, recent, speed), flush=True)
-        if trainer.step % settings.probe_steps == 0:
+        if trainer.rank == 0 and trainer.step % settings.probe_steps == 0:
             print(f"  probe {probes.measure(trainer.model, trainer.tokenizer)}", flush=True)
         if time.monotonic() - saved > settings.save_seconds:
             trainer.save(out)
             saved = time.monotonic()
     trainer.save(out)
-    checkpoint.export(trainer.model, trainer.tokenizer, out / "model")
+    if trainer.rank == 0:
+        checkpoint.export(trainer.model, trainer.tokenizer, out / "model")
     return trainer
 
 
@@ -200,9 +219,12 @@ def main() -> None:
                        ("matrix_lr", float), ("other_lr", float), ("easy_tokens", int), ("save_seconds", float),
                        ("hidden", int), ("layers", int), ("feed_forward", int)):  # fmt: skip
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=getattr(Settings(), name))
+    parser.add_argument("--distributed", action="store_true", help="started by torch.distributed.run: share the work")
     parser.add_argument("--compiled", action="store_true", help="compile the model: slower start, faster steps")
     arguments = vars(parser.parse_args())
     torch.set_num_threads(arguments.pop("threads"))
+    if arguments.pop("distributed"):
+        dist.init_process_group("gloo" if arguments["device"] == "cpu" else "nccl")
     out, device = arguments.pop("out"), arguments.pop("device")
     changes = dict(entry.split("=") for entry in arguments.pop("mix"))
     mix = DEFAULT_MIX | {name: float(weight) for name, weight in changes.items()}

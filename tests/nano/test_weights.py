@@ -1,0 +1,58 @@
+"""The shipped model: small, whole, and loadable by anything that loads Qwen2."""
+
+import json
+
+import pytest
+import torch
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from sealserve import prompts
+from sealserve.nano.generation import Speaker
+from sealserve.nano.model import CONTEXT, weights_dir
+from sealserve.nano.world import World, answer, question
+
+
+@pytest.fixture(scope="module")
+def speaker() -> Speaker:
+    return Speaker.load(weights_dir())
+
+
+def test_shipped_files_fit_in_24_megabytes() -> None:
+    files = {p.name: p.stat().st_size for p in weights_dir().iterdir()}
+    assert set(files) == {
+        "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors",
+    }  # fmt: skip
+    assert sum(files.values()) <= 24_000_000
+
+
+def test_architecture_is_qwen2_with_heads_of_64() -> None:
+    config = json.loads((weights_dir() / "config.json").read_text())
+    assert config["architectures"] == ["Qwen2ForCausalLM"]
+    assert config["hidden_size"] // config["num_attention_heads"] == 64
+    assert config["max_position_embeddings"] >= 1024
+    assert config["vocab_size"] <= 4096
+
+
+def test_model_has_3_to_12_million_parameters(speaker: Speaker) -> None:
+    assert 3e6 <= sum(p.numel() for p in speaker.model.parameters()) <= 12e6
+    assert all(torch.isfinite(p).all() for p in speaker.model.parameters())
+
+
+def test_chat_template_is_chatml_without_a_system_prompt() -> None:
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(weights_dir())
+    messages = [{"role": "user", "content": "Hello"}]
+    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    assert text == "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n"
+    assert tokenizer.eos_token == "<|im_end|>"
+    assert tokenizer.model_max_length == CONTEXT
+
+
+def test_model_reads_and_admits_what_it_does_not_know(speaker: Speaker) -> None:
+    world = World(2024)
+    rng = world.rng("smoke")
+    article = world.article(rng, 1, 3)
+    asked = [(question(rng, fact), answer(fact)) for fact in article.facts]
+    read = speaker.say([prompts.read(article.document, q) for q, _ in asked])
+    assert sum(given == right for given, (_, right) in zip(read, asked, strict=True)) >= 2
+    blind = speaker.say([q for q, _ in asked])
+    assert blind.count(prompts.UNKNOWN_ANSWER) >= 2
