@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from google.protobuf.message import Message
 
 from sealserve.engine.engine import ChatTurn, Sampling
-from sealserve.engine.wire import sampling_to_wire, turns_to_wire
+from sealserve.engine.wire import check_text, sampling_to_wire, turns_to_wire
 from sealserve.errors import InvalidArgument, SealserveError
 from sealserve.records import Activation, AdapterVersion, AuditRow, Document, DocumentState, Page, SelfEdit, Tenant
 from sealserve.rpc.convert import adapters, answers, cycles, documents, names, tenants
@@ -151,6 +151,8 @@ def read_outcome(wire: document_pb2.StreamDocumentsResponse) -> tuple[Document, 
 
 
 def _add_request(tenant: str, new: NewDocument) -> document_pb2.AddDocumentRequest:
+    check_text(new.title, field="title")
+    check_text(new.source, field="source")
     request = document_pb2.AddDocumentRequest(
         parent=names.tenant_name(tenant),
         title=new.title,
@@ -159,6 +161,7 @@ def _add_request(tenant: str, new: NewDocument) -> document_pb2.AddDocumentReque
         request_id=new_request_id(),
     )
     if isinstance(new.body, str):
+        check_text(new.body, field="text")
         request.text = new.body
     else:
         request.content = new.body

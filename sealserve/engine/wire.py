@@ -36,11 +36,20 @@ _STATE_NAMES = {number: state for state, number in _STATES.items()}
 
 
 def turns_to_wire(turns: Iterable[ChatTurn]) -> list[common_pb2.Message]:
-    """Raises: InvalidArgument (unknown role)."""
+    """Raises: InvalidArgument (unknown role, text that is not Unicode)."""
     for turn in turns:
         if turn.role not in _ROLES:
             raise InvalidArgument(f"role {turn.role!r} is not one of {', '.join(_ROLES)}", field="messages.role")
+        check_text(turn.content, field="messages.content")
     return [common_pb2.Message(role=_ROLES[turn.role], content=turn.content) for turn in turns]
+
+
+def check_text(text: str, *, field: str) -> None:
+    """Return if `text` can be sent. Raises: InvalidArgument (lone surrogates: bytes that were not UTF-8)."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(f"{field} is not valid Unicode: was it read from UTF-8?", field=field) from error
 
 
 def turns_from_wire(messages: Iterable[common_pb2.Message], *, max_bytes: int) -> tuple[ChatTurn, ...]:

@@ -88,7 +88,7 @@ async def served(
     server.add_tenant_services(
         registry,
         answers=answers,
-        inbox=Inbox(registry, IntakeSettings(max_document_bytes=100_000, max_documents_per_tenant=50)),
+        inbox=Inbox(registry, IntakeSettings(max_document_bytes=100_000, max_documents_per_tenant=8)),
         engine=engine,
         max_documents_per_cycle=4,
     )

@@ -1,12 +1,14 @@
 """Documents over the wire: what is taken, what is refused, and that nothing taken is lost."""
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from sealserve.client import Client, NewDocument
-from sealserve.errors import InvalidArgument, NotFound, QuotaExceeded, SealserveError
+from sealserve.errors import CorruptArtifact, InvalidArgument, NotFound, QuotaExceeded, SealserveError, StorageFailed
 from sealserve.records import Document, DocumentState
 from sealserve.v1 import document_pb2
 from tests.rpc.harness import Served
@@ -88,7 +90,7 @@ async def test_stream_for_a_stranger_says_so_for_each(here: Served) -> None:
 
 
 async def test_documents_beyond_the_tenants_quota_are_refused(here: Served) -> None:
-    for number in range(50):
+    for number in range(8):
         here.world.document(text=f"Article number {number} is about the pier.")
     with pytest.raises(QuotaExceeded) as refused:
         await here.client.add_document("acme", ARTICLE)
@@ -125,3 +127,32 @@ def _kind(outcome: tuple[Document, bool] | SealserveError) -> str:
     if isinstance(outcome, SealserveError):
         return outcome.reason
     return "new" if outcome[1] else "known"
+
+
+@pytest.mark.parametrize("new", [NewDocument(body="\ud800"), NewDocument(body="x", title="\udcff")])
+async def test_text_that_is_not_unicode_is_refused_before_it_is_sent(here: Served, new: NewDocument) -> None:
+    with pytest.raises(InvalidArgument, match="not valid Unicode"):
+        await here.client.add_document("acme", new.body, title=new.title)
+    with pytest.raises(InvalidArgument, match="not valid Unicode"):
+        await here.client.ask("acme", "\udcff")
+
+
+async def test_text_that_was_damaged_on_disk_is_never_shown(here: Served, tmp_path: Path) -> None:
+    document, _ = await here.client.add_document("acme", ARTICLE)
+    for blob in (tmp_path / "artifacts" / "blobs").rglob("*"):
+        if blob.is_file():
+            blob.chmod(0o600)
+            blob.write_text("something else")
+    with pytest.raises(CorruptArtifact):
+        await here.client.document_text("acme", document.document)
+
+
+async def test_locked_database_is_told_as_storage_and_nothing_is_half_done(here: Served, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "registry.db", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageFailed) as refused:
+            await here.client.add_document("acme", ARTICLE)
+        other.execute("ROLLBACK")
+    assert str(tmp_path) not in refused.value.message
+    assert [found async for found in here.client.documents("acme")] == []
+    assert (await here.client.add_document("acme", ARTICLE))[1]

@@ -1,6 +1,7 @@
 """What a caller is told when a call fails: code, details, and nothing that is not his to know."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import grpc
@@ -11,7 +12,10 @@ from google.rpc.status_pb2 import Status
 
 from sealserve import errors
 from sealserve.client import AsyncClient, Client
+from sealserve.engine.engine import Delta, FinishReason
+from sealserve.serving.adapter_table import Route
 from sealserve.status import DETAILS_KEY, code_of, from_status, to_status
+from sealserve.telemetry import trace_headers
 from sealserve.v1 import common_pb2, inference_pb2, inference_pb2_grpc
 from tests.rpc.harness import Served
 
@@ -160,6 +164,34 @@ async def test_call_the_server_does_not_know_is_told_apart(here: Served) -> None
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await _raw(channel, "/sealserve.v1.InferenceService/Dance")(b"")
     assert refused.value.code() is Code.UNIMPLEMENTED
+
+
+async def test_callers_trace_goes_on_in_the_server(here: Served) -> None:
+    seen: list[tuple[str, str]] = []
+
+    async def stream(tenant: str, *_: object, **__: object) -> AsyncGenerator[Route | Delta, None]:
+        seen.extend(trace_headers())
+        yield Route(tenant=tenant, version=0, activation=0, engine_name=None)
+        yield Delta(text="x", completion_tokens=1, prompt_tokens=1, cached_tokens=0, finish=FinishReason.STOP)
+
+    here.answers.stream = stream  # type: ignore[method-assign]
+    parent = f"00-{'a' * 32}-{'b' * 16}-01"
+    message = common_pb2.Message(role=common_pb2.ROLE_USER, content="Where?")
+    request = inference_pb2.GenerateRequest(parent="tenants/acme", messages=[message])
+    async with grpc.aio.insecure_channel(here.address) as channel:
+        await inference_pb2_grpc.InferenceServiceStub(channel).Generate(request, metadata=(("traceparent", parent),))
+    assert ("traceparent", parent) in seen
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Received message larger than max (9 vs. 4)", errors.InvalidArgument),
+        ("Concurrent RPC limit", errors.Unavailable),
+    ],
+)
+def test_refusals_by_grpc_itself_are_told_apart(text: str, kind: type[errors.SealserveError]) -> None:
+    assert isinstance(from_status(Status(code=Code.RESOURCE_EXHAUSTED.value[0], message=text)), kind)
 
 
 def _raw(channel: grpc.aio.Channel, method: str) -> Any:

@@ -1,7 +1,9 @@
 """DocumentService. What a document may be is the inbox's to say; here only the wire's shape is checked."""
 
 import asyncio
+import contextvars
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from sealserve.errors import InvalidArgument, SealserveError
@@ -16,6 +18,8 @@ from sealserve.v1 import document_pb2, document_pb2_grpc
 ACTOR = "rpc"
 SOURCE = "rpc"
 DEFAULT_MEDIA_TYPE = "text/plain"
+READERS = 4
+"""Documents read at once. In threads of their own: a slow PDF must not keep other calls from the registry."""
 
 
 class Inbox(Protocol):
@@ -33,12 +37,13 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
     def __init__(self, registry: Registry, inbox: Inbox) -> None:
         self._registry = registry
         self._inbox = inbox
+        self._readers = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="intake")
 
     async def AddDocument(
         self, request: document_pb2.AddDocumentRequest, context: Any
     ) -> document_pb2.AddDocumentResponse:
         """Raises: InvalidArgument, NotFound, QuotaExceeded, StorageFailed."""
-        return await asyncio.to_thread(self._add, request)
+        return await self._added(request)
 
     async def StreamDocuments(
         self, requests: AsyncIterator[document_pb2.StreamDocumentsRequest], context: Any
@@ -48,7 +53,7 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
         async for request in requests:
             response = document_pb2.StreamDocumentsResponse(index=index)
             try:
-                response.added.CopyFrom(await asyncio.to_thread(self._add, request.document))
+                response.added.CopyFrom(await self._added(request.document))
             except SealserveError as error:
                 response.error.CopyFrom(to_status(error, request_id=request.document.request_id))
             yield response
@@ -80,6 +85,10 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
         return document_pb2.ListDocumentsResponse(
             documents=map(document_to_wire, page.items), next_page_token=page.next_page_token
         )
+
+    async def _added(self, request: document_pb2.AddDocumentRequest) -> document_pb2.AddDocumentResponse:
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self._readers, context.run, self._add, request)
 
     def _add(self, request: document_pb2.AddDocumentRequest) -> document_pb2.AddDocumentResponse:
         tenant = names.tenant_of(request.parent)
