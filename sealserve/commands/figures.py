@@ -52,13 +52,10 @@ def evaluate(
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
 ) -> None:
     """Measure it on entities and templates it never saw: reading, "I don't know", self-edits, learning. Minutes."""
-    import torch
-
     from sealserve.nano.evaluate import evaluate as measure
     from sealserve.nano.model import weights_dir
 
-    torch.set_num_threads(threads)
-    _show(session, measure(weights_dir(), seed=seed, injections=injections).as_json())
+    _show(session, measure(weights_dir(), seed=seed, injections=injections, threads=threads).as_json())
 
 
 def _measure(session: Session, figure: str, **options: int) -> None:

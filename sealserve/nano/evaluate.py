@@ -91,11 +91,15 @@ def evaluate(
     edited: int = 12,
     injections: int = 4,
     recipe: Recipe | None = None,
+    threads: int | None = None,
 ) -> NanoReport:
     """Measure the model in `model_dir` (its weights are not changed).
 
     `articles` are read, `edited` of other ones studied with every template, `injections` of others written in.
+    `threads` sets this process's CPU threads for good.
     """
+    if threads is not None:
+        torch.set_num_threads(threads)
     speaker = Speaker.load(model_dir)
     world = World(seed)
     chosen = recipe or Recipe()

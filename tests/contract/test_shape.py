@@ -22,7 +22,11 @@ MAY_READ_ENVIRONMENT = (
     "sealserve/engine/vllm_engine.py",  # as above
     "sealserve/learning/trainer.py",  # hands it on to a child process
     "sealserve/local.py",  # hands it on to a child process
+    "sealserve/daemon.py",  # hands it on to a child process
 )
+
+FIXED_WAIT = r"(time|asyncio)\.sleep\([\d.]*[1-9]"
+"""A wait of a fixed length, other than between two looks at a condition (in a loop)."""
 
 Rule = Callable[[Module], Iterator[str]]
 
@@ -86,7 +90,7 @@ def leaves_the_environment_to_config(module: Module) -> Iterator[str]:
     if module.is_test or module.path in MAY_READ_ENVIRONMENT:
         return
     for node in ast.walk(module.tree):
-        if isinstance(node, ast.Attribute) and ast.unparse(node) in ("os.environ", "os.getenv"):
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv"):
             yield f"{module.path}:{node.lineno}: reads the environment"
 
 
@@ -97,16 +101,11 @@ def proves_something(module: Module) -> Iterator[str]:
     for function in _functions(module.tree):
         if function.name.startswith("test_") and not _asserts(function):
             yield f"{module.path}:{function.lineno}: {function.name} asserts nothing"
+    polls = {id(call) for loop in _loops(module.tree) for call in ast.walk(loop)}
     for node in ast.walk(module.tree):
-        if isinstance(node, ast.Call) and re.fullmatch(
-            r"(time|asyncio)\.sleep\((?!0\)).*", ast.unparse(node), re.DOTALL
-        ):
-            yield f"{module.path}:{node.lineno}: sleeps"
-        if isinstance(node, ast.Attribute) and ast.unparse(node) in (
-            "pytest.skip",
-            "pytest.mark.skip",
-            "pytest.mark.xfail",
-        ):
+        if isinstance(node, ast.Call) and id(node) not in polls and re.match(FIXED_WAIT, ast.unparse(node)):
+            yield f"{module.path}:{node.lineno}: waits for time"
+        if isinstance(node, ast.Attribute) and node.attr in ("skip", "xfail") and "pytest" in ast.unparse(node):
             yield f"{module.path}:{node.lineno}: does not run"
 
 
@@ -124,6 +123,10 @@ def test_every_module_keeps_the_rule(rule: Rule) -> None:
 
 def _functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def _loops(tree: ast.Module) -> Iterator[ast.AST]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.While | ast.For | ast.AsyncFor))
 
 
 def _asserts(function: ast.AST) -> bool:

@@ -32,5 +32,6 @@ def test_no_file_holds(what: str) -> None:
 
 
 def test_every_text_file_ends_with_a_newline_and_has_no_carriage_return() -> None:
-    found = [path for path, text in text_files() if text and (not text.endswith("\n") or "\r\n" in text)]
+    written = [(path, text) for path, text in text_files() if text and not path.startswith("sealserve/nano/weights/")]
+    found = [path for path, text in written if not text.endswith("\n") or "\r\n" in text]
     assert not found, "\n".join(found)

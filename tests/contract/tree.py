@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -44,11 +45,11 @@ def text_files() -> list[tuple[str, str]]:
     return found
 
 
-def modules() -> list[Module]:
+@cache
+def modules() -> tuple[Module, ...]:
     """Return every Python file but the generated stubs in sealserve/v1."""
-    return [
-        _module(path) for path in files() if path.suffix == ".py" and not relative(path).startswith("sealserve/v1/")
-    ]
+    found = (path for path in files() if path.suffix == ".py" and not relative(path).startswith("sealserve/v1/"))
+    return tuple(_module(path) for path in found)
 
 
 def imports(module: Module) -> Iterator[tuple[str, int]]:
