@@ -64,7 +64,7 @@ def test_every_decision_has_context_choice_and_what_would_change_it() -> None:
     records = sorted((ROOT / "ops/decisions").glob("*.md"))
     assert records
     for path in records:
-        headings = re.findall(r"(?m)^## (.+)$", path.read_text(encoding="utf-8"))
+        headings = re.findall(r"(?m)^(?:## |\*\*)([A-Z][a-z ]+?)(?:$|\.\*\*)", path.read_text(encoding="utf-8"))
         assert headings == ["Context", "Options", "Choice", "What would change it"], path.name
         assert re.fullmatch(r"\d{4}-[a-z0-9-]+\.md", path.name)
 
