@@ -132,8 +132,8 @@ async def test_closing_a_stream_midway_frees_the_sequence(here: Served) -> None:
     waiting = asyncio.ensure_future(anext(stream))
     await until(lambda: bool(here.engine.requests))
     waiting.cancel()
-    here.engine.gate.set()
     await until(lambda: here.engine.aborted == ["gone"])
+    here.engine.gate.set()
     assert (await here.client.ask("acme", "Where?")).text
 
 
