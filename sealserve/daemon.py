@@ -161,7 +161,7 @@ class _ServeParts:
         self.inbox = Inbox(registry, settings.intake, telemetry=telemetry)
         self.activator = Activator(
             registry,
-            self.engine,
+            self.gated,
             table=self.table,
             replica=settings.serve.replica,
             poll_seconds=settings.serve.poll_seconds,

@@ -36,8 +36,8 @@ class FakeEngine:
     """`Engine` without a model. One token is one word of the answer, and one byte of the prompt.
 
     `answers[(adapter, last user turn)]` is what it says, else what `answerer` returns, else words made from a hash
-    of both. `likelihoods` does the same for scores. With `base` adapters pass the real preflight; without, their
-    directory must hold an adapter_config.json.
+    of the adapter's files and the turn. `likelihoods` does the same for scores. With `base` adapters pass the real
+    preflight; without, their directory must hold an adapter_config.json.
     """
 
     def __init__(self, *, base: BaseShape | None = None, max_rank: int = 8, answerer: Answerer | None = None) -> None:
@@ -58,6 +58,7 @@ class FakeEngine:
         self._state = EngineState.STARTING
         self._loaded: dict[str, Path] = {}
         self._places: dict[str, Path] = {}
+        self._contents: dict[str | None, str] = {}
         self._closing = asyncio.Event()
         self._cached: set[tuple[str | None, str, str]] = set()
         self._numbers = itertools.count(1)
@@ -141,6 +142,7 @@ class FakeEngine:
         elif not (adapter.path / CONFIG_FILE).is_file():
             raise BadAdapter(f"the adapter has no {CONFIG_FILE}", defect="missing_file")
         self._loaded[adapter.name] = adapter.path
+        self._contents[adapter.name] = _digest(adapter.path)
 
     async def unload(self, name: str) -> bool:
         self._check(None)
@@ -191,7 +193,8 @@ class FakeEngine:
             seed = request.sampling.seed if request.sampling.temperature > 0 else 0
             if seed is None:
                 seed = next(self._numbers)
-            text = " ".join(_word(request.adapter, question, str(seed), str(i)) for i in range(8))
+            contents = self._contents.get(request.adapter)
+            text = " ".join(_word(contents, question, str(seed), str(i)) for i in range(8))
         for stop in request.sampling.stop:
             text = text.split(stop)[0]
         words = text.split(" ")
@@ -213,6 +216,11 @@ class FakeEngine:
         is_cached = key in self._cached
         self._cached.add(key)
         return prompt_tokens // 128 * 128 if is_cached else 0
+
+
+def _digest(path: Path) -> str:
+    files = sorted(file for file in path.iterdir() if file.is_file())
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _word(*seed: str | None) -> str:

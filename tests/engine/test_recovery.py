@@ -23,6 +23,18 @@ async def answer(engine: SupervisedEngine, adapter: str, *, tokens: int = 12) ->
     return "".join([delta.text async for delta in engine.generate(request)])
 
 
+async def answer_for_ever(engine: SupervisedEngine, adapter: str) -> None:
+    while True:
+        await answer(engine, adapter, tokens=400)
+
+
+async def serving_again(engine: SupervisedEngine) -> None:
+    while True:
+        if (await engine.info()).state is EngineState.SERVING:
+            return
+        await asyncio.sleep(0.2)
+
+
 async def test_killed_engine_is_rebuilt_with_its_adapters_and_blames_nobody(tiny_base: Path, tmp_path: Path) -> None:
     made: list[VllmEngine] = []
     suspected: list[tuple[str, ...]] = []
@@ -43,11 +55,9 @@ async def test_killed_engine_is_rebuilt_with_its_adapters_and_blames_nobody(tiny
         assert first is not None
         os.kill(first.llm.engine_core.resources.engine_manager.processes[0].pid, signal.SIGKILL)
         with pytest.raises(Unavailable):
-            while True:
-                await answer(engine, "a@v1", tokens=400)
+            await answer_for_ever(engine, "a@v1")
         assert (await engine.info()).state is EngineState.REBUILDING
-        while (await engine.info()).state is not EngineState.SERVING:  # noqa: ASYNC110
-            await asyncio.sleep(0.2)
+        await serving_again(engine)
         assert await answer(engine, "a@v1") == before
         assert suspected == []
     finally:

@@ -1,0 +1,107 @@
+"""Serving in this process, as `sealserve serve` puts it together, with its parts at hand for a figure.
+
+Knows nothing of what is measured.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sealserve.config import EngineSettings, ServeSettings, Settings
+from sealserve.engine.base_model import model_directory
+from sealserve.engine.engine import Engine
+from sealserve.engine.vllm_engine import VllmEngine
+from sealserve.intake.inbox import Inbox
+from sealserve.local import free_address
+from sealserve.registry.registry import Registry
+from sealserve.rpc.secret import internal_secret
+from sealserve.rpc.server import RpcServer
+from sealserve.serving.activator import Activator
+from sealserve.serving.adapter_table import AdapterTable
+from sealserve.serving.admission import Admission
+from sealserve.serving.answers import Answers
+from sealserve.serving.gated_engine import GatedEngine
+from sealserve.serving.salt import TenantSalts
+from sealserve.serving.slot_gate import SlotGate
+from sealserve.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A running server and its parts."""
+
+    settings: Settings
+    address: str
+    secret: str
+    base: Path
+    engine: Engine
+    registry: Registry
+    activator: Activator
+
+
+@asynccontextmanager
+async def open_site(directory: Path, *, dtype: str = "auto", max_sequences: int = 64) -> AsyncIterator[Site]:
+    """Run the body with a server on the loopback; its activator is not running yet. Raises: EngineFailed."""
+    settings = Settings(
+        data_directory=directory,
+        serve=ServeSettings(address=free_address()),
+        engine=EngineSettings(dtype=dtype, max_sequences=max_sequences),
+    )
+    async with AsyncExitStack() as stack:
+        registry = Registry.open(settings.registry_url, settings.artifact_directory)
+        stack.callback(registry.close)
+        base = model_directory(settings.engine.model)
+        vllm = VllmEngine(settings.engine, base=base)
+        stack.push_async_callback(vllm.close)
+        await vllm.start()
+        engine = GatedEngine(vllm, SlotGate(slots=settings.engine.slots))
+        table = AdapterTable()
+        activator = _activator(settings, registry, engine, table=table)
+        await activator.settle()
+        secret = internal_secret(directory)
+        server = RpcServer(settings.serve, secret=secret)
+        server.add_engine_service(engine, resolve=registry.artifacts.directory)
+        server.add_tenant_services(
+            registry,
+            answers=_answers(settings, registry, engine, table=table),
+            inbox=Inbox(registry, settings.intake, telemetry=Telemetry.off()),
+            engine=engine,
+            max_documents_per_cycle=settings.learn.max_documents_per_cycle,
+        )
+        await server.start()
+        stack.push_async_callback(server.stop)
+        yield Site(
+            settings=settings,
+            address=settings.serve.address,
+            secret=secret,
+            base=base,
+            engine=engine,
+            registry=registry,
+            activator=activator,
+        )
+
+
+def _activator(settings: Settings, registry: Registry, engine: Engine, *, table: AdapterTable) -> Activator:
+    return Activator(
+        registry,
+        engine,
+        table=table,
+        replica=settings.serve.replica,
+        poll_seconds=settings.serve.poll_seconds,
+        rollback_window_seconds=settings.serve.rollback_window_seconds,
+    )
+
+
+def _answers(settings: Settings, registry: Registry, engine: Engine, *, table: AdapterTable) -> Answers:
+    return Answers(
+        engine,
+        table,
+        admission=Admission(
+            max_running=settings.serve.max_concurrent_requests,
+            max_queued_per_tenant=settings.serve.max_queued_per_tenant,
+        ),
+        salts=TenantSalts.open(settings.data_directory / "salt.key"),
+        find_tenant=registry.tenant,
+        default_deadline_seconds=settings.serve.default_deadline_seconds,
+    )
