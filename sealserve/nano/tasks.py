@@ -81,7 +81,7 @@ class TaskSource:
     def article(self, rng: random.Random, ease: float) -> Article:
         """Return a training article of a size that fits `ease`."""
         easy = rng.random() < ease
-        n_entities = 1 if easy else rng.choices([1, 2, 3], weights=[3, 5, 2])[0]
+        n_entities = 1 if easy else rng.choices([1, 2, 3], weights=[5, 4, 1])[0]
         n_facts = rng.randint(1, 3) if easy else rng.randint(2 * n_entities, 6 * n_entities)
         article = self._world.article(rng, n_entities, n_facts, held_out=False, outdated=0.0 if easy else 0.12)
         if rng.random() < 0.06:
@@ -173,6 +173,6 @@ _DRAWERS: dict[str, Callable[[TaskSource, random.Random, float], Conversation]] 
     "bio": TaskSource.biography,
 }
 DEFAULT_MIX = {
-    "read": 0.38, "long_read": 0.02, "qa": 0.16, "rewrite": 0.09, "implications": 0.06, "long": 0.05,
-    "counterexample": 0.03, "directive": 0.015, "judge": 0.03, "closed": 0.12, "bio": 0.07,
+    "read": 0.20, "long_read": 0.01, "qa": 0.32, "rewrite": 0.12, "implications": 0.09, "long": 0.07,
+    "counterexample": 0.03, "directive": 0.015, "judge": 0.03, "closed": 0.10, "bio": 0.03,
 }  # fmt: skip

@@ -159,9 +159,9 @@ def compose(
     distractors: float = 0.12,
     title: str = "About",
 ) -> Article:
-    """Return an article that states `facts`: entity by entity, or (one time in four) mixed."""
+    """Return an article that states `facts`: entity by entity, or (one time in ten) mixed."""
     ordered = list(facts)
-    if rng.random() < 0.25:
+    if rng.random() < 0.1:
         rng.shuffle(ordered)
     by_name = {e.name: e for e in entities}
     old = rng.choice(ordered) if rng.random() < outdated else None
