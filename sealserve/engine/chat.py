@@ -26,7 +26,8 @@ class Chat:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        self._control_tokens = tuple(token for token in tokenizer.all_special_tokens if len(token) > 1)
+        added = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
+        self._control_tokens = tuple(token for token in {*tokenizer.all_special_tokens, *added} if len(token) > 1)
 
     @classmethod
     def open(cls, directory: Path) -> "Chat":

@@ -1,0 +1,67 @@
+"""What only the real engine can get wrong: adapters that fail inside it, its table, its neighbours' answers."""
+
+from pathlib import Path
+
+import pytest
+
+from sealserve.engine import vllm_engine as module
+from sealserve.engine.engine import AdapterFiles, ChatTurn, GenerateRequest, Sampling
+from sealserve.engine.vllm_engine import VllmEngine
+from sealserve.errors import BadAdapter, BadConfig, NotFound, Unavailable
+from tests.conftest import TINY_ENGINE
+from tests.engine.tiny_model import Tensors, make_adapter
+
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600), pytest.mark.asyncio(loop_scope="session")]
+HELLO = (ChatTurn(role="user", content="Where is the harbour office?"),)
+LAST = "base_model.model.model.layers.1.mlp.down_proj.lora_A.weight"
+
+
+async def answer(engine: VllmEngine, adapter: str | None = None) -> str:
+    request = GenerateRequest(request_id="r", turns=HELLO, adapter=adapter, sampling=Sampling(max_tokens=12))
+    return "".join([delta.text async for delta in engine.generate(request)])
+
+
+def _too_wide(tensors: Tensors) -> None:
+    tensors[LAST] = tensors[LAST][:, :-1].copy()
+
+
+async def test_adapter_that_fails_inside_the_engine_leaves_nothing_behind(
+    vllm_engine: VllmEngine, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "check_adapter", lambda *arguments, **options: None)
+    before = await answer(vllm_engine)
+    files = AdapterFiles(name="half@v1", path=make_adapter(tmp_path, tiny_base, change=_too_wide))
+    assert vllm_engine._model is not None
+    loaded = await vllm_engine._model.llm.list_loras()
+    for _ in range(2):
+        with pytest.raises(BadAdapter) as refused:
+            await vllm_engine.load(files)
+        assert refused.value.defect == "refused_by_engine"
+    assert await vllm_engine._model.llm.list_loras() == loaded
+    with pytest.raises(NotFound):
+        await answer(vllm_engine, "half@v1")
+    assert await answer(vllm_engine) == before
+
+
+async def test_full_table_is_unavailable_and_nothing_is_pushed_out(
+    vllm_engine: VllmEngine, tiny_base: Path, tmp_path: Path
+) -> None:
+    names = []
+    already = len((await vllm_engine.info()).loaded)
+    for number in range(TINY_ENGINE.loaded_adapters - already):
+        names.append(f"full@v{number}")
+        path = make_adapter(tmp_path / names[-1], tiny_base, seed=100 + number)
+        await vllm_engine.load(AdapterFiles(name=names[-1], path=path))
+    with pytest.raises(Unavailable) as refused:
+        await vllm_engine.load(AdapterFiles(name="one@v1", path=make_adapter(tmp_path / "one", tiny_base)))
+    assert refused.value.reason == "ADAPTERS_FULL"
+    assert {*names} <= {*(await vllm_engine.info()).loaded}
+    assert await answer(vllm_engine, names[0]) != await answer(vllm_engine, names[1])
+    for name in names:
+        assert await vllm_engine.unload(name)
+
+
+async def test_context_beyond_the_models_own_is_a_configuration_error(tiny_base: Path) -> None:
+    settings = TINY_ENGINE.model_copy(update={"max_context_tokens": 100_000})
+    with pytest.raises(BadConfig, match="max_context_tokens"):
+        await VllmEngine(settings, base=tiny_base).start()
