@@ -229,7 +229,7 @@ def _schedule(step: int, steps: int) -> float:
 def _save(model: PeftModel, result: Result, *, directory: Path) -> None:
     """Write the adapter's two files and then its result; each appears whole or not at all."""
     aside = directory / f".aside-{os.getpid()}-{result.index}"
-    model.save_pretrained(str(aside), safe_serialization=True)
+    model.save_pretrained(str(aside), safe_serialization=True, save_embedding_layers=False)
     (aside / "README.md").unlink(missing_ok=True)
     final = adapter_path(directory, result.index)
     if final.exists():
