@@ -80,6 +80,7 @@ class VllmEngine:
         self._otlp_endpoint = otlp_endpoint
         self._model: _Model | None = None
         self._is_serving = False
+        self._is_closed = False
         self._adapters = _Adapters()
         self._running: set[str] = set()
         self._idle = asyncio.Event()  # set while nothing runs
@@ -100,7 +101,7 @@ class VllmEngine:
 
     async def close(self) -> None:
         """Stop; running requests end with ABORT. Twice is the same as once."""
-        model, self._is_serving = self._model, False
+        model, self._is_serving, self._is_closed = self._model, False, True
         if model is None:
             return
         if self._running and not model.llm.errored:
@@ -231,7 +232,7 @@ class VllmEngine:
 
     def _state(self) -> EngineState:
         if self._model is None:
-            return EngineState.STOPPED if self._adapters.places else EngineState.STARTING
+            return EngineState.STOPPED if self._is_closed else EngineState.STARTING
         if self._model.llm.errored:
             return EngineState.STOPPED
         return EngineState.SERVING if self._is_serving else EngineState.STARTING
