@@ -4,10 +4,10 @@ Knows nothing of what was measured. Every comparison is paired: both sides answe
 """
 
 from collections.abc import Sequence
-from math import sqrt
+from math import comb, sqrt
+from statistics import NormalDist
 
 import numpy as np
-from scipy.stats import binomtest, norm
 
 from sealserve.records import Measured
 
@@ -50,7 +50,7 @@ def wilson(successes: int, n: int, *, confidence: float) -> tuple[float, float]:
     """Return the score interval of a share (Wilson, JASA 22 (1927) 209-212). Raises: ValueError when n is 0."""
     if n <= 0 or not 0 <= successes <= n:
         raise ValueError(f"{successes} of {n} is not a share")
-    z = float(norm.ppf(0.5 + confidence / 2))
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
     share = successes / n
     centre = share + z * z / (2 * n)
     half = z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
@@ -60,7 +60,9 @@ def wilson(successes: int, n: int, *, confidence: float) -> tuple[float, float]:
 
 def mcnemar_exact(better: int, worse: int) -> float:
     """Return the two-sided p-value of `better` against `worse` discordant pairs (McNemar 1947, exact binomial form)."""
-    return 1.0 if better + worse == 0 else float(binomtest(better, better + worse, 0.5).pvalue)
+    n = better + worse
+    tail = sum(comb(n, k) for k in range(min(better, worse) + 1)) / 2**n
+    return min(1.0, 2 * tail)
 
 
 def bootstrap_mean(values: Sequence[float], *, confidence: float, seed: int, rounds: int = 2000) -> tuple[float, float]:
