@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from sealserve import prompts
 from sealserve.config import LearnSettings
 from sealserve.engine.engine import Sampling
-from sealserve.gate.grade import normalised
+from sealserve.gate.grade import is_right, normalised
 from sealserve.learning.grounding import answer_span, is_about, ungrounded
 from sealserve.learning.notes import Pair, parse_pairs
 from sealserve.learning.outputs import Proposal
@@ -84,8 +84,7 @@ async def _agreed(voice: Voice, study: Study, pair: Pair, *, samples: int, cycle
             for sample, seed in enumerate(seeds)
         )
     )
-    spans = {answer_span(answer, question=pair.question, document=study.text) for answer in answers}
-    if spans != {span}:
+    if not all(is_right(answer, span) for answer in answers):
         return None
     return Proposal(document=study.passage.document, question=pair.question, answer=span, spoken=answers[0].strip())
 

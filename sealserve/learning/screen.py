@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from rensa import RMinHash, RMinHashLSH
 
-from sealserve.gate.grade import normalised
+from sealserve.gate.grade import is_right, normalised
 from sealserve.learning.grounding import answer_span, is_about, ungrounded
 from sealserve.learning.notes import Pair, parse_pairs, reason_of
 from sealserve.learning.outputs import Proposal
@@ -107,7 +107,7 @@ def _fault_of_pair(note: SelfEdit, text: str, *, answers: Mapping[str, str], res
     span = answer_span(pair.answer, question=pair.question, document=text)
     if not span:
         return Drop.NO_ANSWER
-    if answer_span(answers.get(note.self_edit, ""), question=pair.question, document=text) != span:
+    if not is_right(answers.get(note.self_edit, ""), span):
         return Drop.DISAGREES
     return Drop.QUIZ if _key(note.document, pair.question) in reserved else ""
 
