@@ -1,0 +1,52 @@
+"""Quiz questions come from what the model agrees on while it reads."""
+
+from sealserve.config import LearnSettings
+from sealserve.learning.outputs import Passage
+from sealserve.learning.quiz import propose
+from sealserve.learning.self_edits import Study
+from sealserve.learning.voice import Voice
+from tests.fakes import FakeEngine
+
+TEXT = "About Varnel Lamp\nVarnel Lamp costs 45 crowns. Varnel Lamp is painted dark green."
+STUDY = Study(passage=Passage(document="d1", title="About Varnel Lamp", start=0, end=len(TEXT)), text=TEXT)
+WRITTEN = """Question: What is the price of Varnel Lamp?
+Answer: The price is 45 crowns.
+Question: What is the colour of Varnel Lamp?
+Answer: The colour is dark green.
+Question: What is the price?
+Answer: The price is 45 crowns.
+Question: What is the weight of Varnel Lamp?
+Answer: The weight is 12 kilos."""
+
+
+async def proposals(answers: dict[str, str], **settings: int) -> list[tuple[str, str, str]]:
+    def say(_: str | None, prompt: str) -> str:
+        if prompt.startswith("Write question"):
+            return WRITTEN
+        return next((answer for word, answer in answers.items() if word in prompt.rpartition("\n")[2]), "No idea.")
+
+    engine = FakeEngine(answerer=say)
+    await engine.start()
+    voice = Voice(engine, tenant="acme", cycle="c", concurrency=8)
+    found = await propose(voice, [STUDY], settings=LearnSettings(**settings), cycle="c")
+    return sorted((p.question, p.answer, p.spoken) for p in found)
+
+
+async def test_a_question_is_kept_when_reading_again_agrees_and_the_document_says_so() -> None:
+    found = await proposals(
+        {"price": "It costs 45 crowns.", "colour": "The colour is dark green.", "weight": "12 kilos"}
+    )
+    assert found == [
+        ("What is the colour of Varnel Lamp?", "dark green", "The colour is dark green."),
+        ("What is the price of Varnel Lamp?", "45 crowns", "It costs 45 crowns."),
+    ]
+
+
+async def test_a_question_that_reading_answers_otherwise_is_dropped() -> None:
+    found = await proposals({"price": "The price is dark green.", "colour": "The colour is dark green."})
+    assert [question for question, _, _ in found] == ["What is the colour of Varnel Lamp?"]
+
+
+async def test_a_document_gets_no_more_questions_than_allowed() -> None:
+    said = {"price": "The price is 45 crowns.", "colour": "The colour is dark green."}
+    assert len(await proposals(said, max_quiz_items=2)) == 2
