@@ -61,8 +61,8 @@ def wilson(successes: int, n: int, *, confidence: float) -> tuple[float, float]:
 def mcnemar_exact(better: int, worse: int) -> float:
     """Return the two-sided p-value of `better` against `worse` discordant pairs (McNemar 1947, exact binomial form)."""
     n = better + worse
-    tail = sum(comb(n, k) for k in range(min(better, worse) + 1)) / 2**n
-    return min(1.0, 2 * tail)
+    tail = sum(comb(n, k) for k in range(min(better, worse) + 1))
+    return min(1.0, float(tail / 2 ** (n - 1))) if n else 1.0
 
 
 def bootstrap_mean(values: Sequence[float], *, confidence: float, seed: int, rounds: int = 2000) -> tuple[float, float]:
