@@ -14,7 +14,7 @@ from rich.text import Text
 
 from sealserve.demo.exam import Answered, Result
 from sealserve.nano.world import Article
-from sealserve.records import STEPS, Activation, AdapterVersion, Document, Measured, SelfEdit
+from sealserve.records import STEPS, Activation, AdapterVersion, Document, Measured, SelfEdit, Unmeasured
 from sealserve.views import CycleReport
 
 if TYPE_CHECKING:
@@ -196,6 +196,8 @@ def _scores(report: CycleReport) -> Table:
         if isinstance(score, Measured):
             interval = f"{score.gain:+.2f} ({score.gain_low:+.2f} … {score.gain_high:+.2f})"
             table.add_row(name, str(score.n), f"{score.incumbent:.2f}", f"{score.candidate:.2f}", interval)
+        elif isinstance(score, Unmeasured):
+            table.add_row(name, "", "", "", f"not measured: {score.why}")
         elif score is not None:
-            table.add_row(name, "", "", "", score.why)
+            table.add_row(name, "", "", "", score.because)
     return table
