@@ -79,7 +79,6 @@ def world_tokenizer(seed: int = 0) -> Tokenizer:
             words.update({piece: 2000 for value in values for piece in pre_tokens(f" {value}")})
     for names in vocabulary.SECOND_NAMES.values():
         words.update({piece: 2000 for name in names for piece in pre_tokens(f" {name}")})
-    words.update({piece: 2000 for n in range(10, 100) for piece in pre_tokens(f" {n}")})
     return build_tokenizer(words, (*vocabulary.MIDDLES, *vocabulary.CODAS), vocabulary.ONSETS)
 
 

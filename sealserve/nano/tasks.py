@@ -81,7 +81,7 @@ class TaskSource:
     def article(self, rng: random.Random, ease: float) -> Article:
         """Return a training article of a size that fits `ease`."""
         easy = rng.random() < ease
-        n_entities = 1 if easy else rng.choices([1, 2, 3], weights=[5, 4, 1])[0]
+        n_entities = 1 if easy else rng.choices([1, 2, 3], weights=[4, 5, 1])[0]
         n_facts = rng.randint(1, 3) if easy else rng.randint(2 * n_entities, 6 * n_entities)
         article = self._world.article(rng, n_entities, n_facts, held_out=False, outdated=0.0 if easy else 0.12)
         if rng.random() < 0.06:

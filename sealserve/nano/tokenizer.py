@@ -1,7 +1,7 @@
 """The nano model's byte-level BPE and its ChatML encoding: text to token ids and a loss mask.
 
-Digits go in pairs from the left (with the space before them), so that numbers are always split the same way.
-Knows nothing of worlds or tasks: its merges are learned from whatever words it is given.
+A two-digit number is one token and an invented name is three, so that both are always split the same way. Knows
+nothing of worlds or tasks: its merges are learned from whatever words it is given.
 """
 
 import json
@@ -15,7 +15,13 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 END_OF_TEXT, IM_START, IM_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 VOCABULARY_SIZE = 2560
 _SPACE = "\u0120"  # how the byte alphabet writes a space
-_PATTERN = r" ?\p{L}+| ?\p{N}{1,2}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+# How transformers splits text for every Qwen2 model, whatever tokenizer.json says: the same here, or ids would differ.
+_PATTERN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+# Two-digit numbers are whole tokens with the space before them. The pattern above keeps digits apart, so these are
+# tokens of their own, found before it is applied.
+_NUMBERS = tuple(f" {n}" for n in range(10, 100))
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
@@ -38,13 +44,14 @@ def build_tokenizer(words: Counter[str], syllables: Sequence[str], first_syllabl
         merges[_SPACE, syllable] = None
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     specials = [END_OF_TEXT, IM_START, IM_END]
-    room = VOCABULARY_SIZE - len(specials) - len(alphabet)
+    room = VOCABULARY_SIZE - len(specials) - len(alphabet) - len(_NUMBERS)
     _learn_merges(merges, words, room)
     tokens = [*specials, *alphabet, *dict.fromkeys(a + b for a, b in merges)]
     tokenizer = Tokenizer(models.BPE({t: i for i, t in enumerate(tokens)}, list(merges)))
     tokenizer.pre_tokenizer = _pre_tokenizer()
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in specials])
+    tokenizer.add_tokens([AddedToken(n, normalized=False) for n in _NUMBERS])
     return tokenizer
 
 

@@ -106,8 +106,8 @@ class World:
     def article(
         self,
         rng: random.Random,
-        n_entities: int = 2,
-        n_facts: int = 12,
+        n_entities: int = 1,
+        n_facts: int = 6,
         *,
         held_out: bool = True,
         outdated: float = 0.0,

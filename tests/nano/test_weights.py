@@ -1,14 +1,17 @@
 """The shipped model: small, whole, and loadable by anything that loads Qwen2."""
 
 import json
+import random
 
 import pytest
 import torch
+from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from sealserve import prompts
 from sealserve.nano.generation import Speaker
 from sealserve.nano.model import CONTEXT, weights_dir
+from sealserve.nano.tasks import TaskSource
 from sealserve.nano.world import World, answer, question
 
 
@@ -45,6 +48,17 @@ def test_chat_template_is_chatml_without_a_system_prompt() -> None:
     assert text == "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n"
     assert tokenizer.eos_token == "<|im_end|>"
     assert tokenizer.model_max_length == CONTEXT
+
+
+def test_transformers_splits_text_as_the_tokenizer_file_does() -> None:
+    own = Tokenizer.from_file(str(weights_dir() / "tokenizer.json"))
+    theirs: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(weights_dir())
+    source, rng = TaskSource(1), random.Random(1)
+    for _ in range(40):
+        for user, reply in source.draw(rng, 0.0):
+            text = f"user\n{user}\n{reply}"
+            assert theirs(text)["input_ids"] == own.encode(text).ids
+            assert theirs.decode(own.encode(text).ids) == text
 
 
 def test_model_reads_and_admits_what_it_does_not_know(speaker: Speaker) -> None:
