@@ -52,7 +52,8 @@ def read(document: str, question: str) -> str:
 
 def judge(question: str, gold: str, given: str) -> str:
     """Return the user turn that asks whether `given` answers `question` as `gold` does; the answer is yes or no."""
-    return f"Is the given answer right? Say yes or no.\nQuestion: {question}\nRight answer: {gold}\nGiven answer: {given}"
+    asked = f"Question: {question}\nRight answer: {gold}\nGiven answer: {given}"
+    return f"Is the given answer right? Say yes or no.\n{asked}"
 
 
 def describe(entity: str) -> str:
