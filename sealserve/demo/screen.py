@@ -63,7 +63,8 @@ class Screen:
     def chapter(self, number: str, text: str) -> None:
         """Begin a part of the story."""
         self._console.print()
-        self._console.rule(f"[bold]{number}[/bold]  {text}", align="left")
+        self._console.rule(number, align="left")
+        self._console.print(text, style="bold")
 
     def article(self, article: Article) -> None:
         """Show a document."""
