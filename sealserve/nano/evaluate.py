@@ -54,12 +54,15 @@ class Fraction:
 class NanoReport:
     """What the nano model can do; see `CARD.md` for the goals."""
 
-    reading: Fraction  # open book, fresh entities, held-out questions
+    reading: Fraction  # open book, fresh entities, held-out questions; articles on one entity
+    reading_two: Fraction  # the same, articles on two entities
     unknown_right: Fraction  # closed book, fresh entities: right by luck
     unknown_said: Fraction  # closed book, fresh entities: "I don't know"
     resident: Fraction  # closed book, resident facts that training never asked
-    faithful: Fraction  # claims of self-edits that the article states
+    faithful: Fraction  # claims of self-edits that the article states; articles on one entity
     coverage: Fraction  # the article's facts that one self-edit states
+    faithful_two: Fraction  # the same, articles on two entities
+    coverage_two: Fraction
     injected: Fraction  # closed book after LoRA on the model's own self-edits
     injected_raw: Fraction  # the same after LoRA on the article's text alone
     resident_before: Fraction  # resident facts before and after that LoRA (self-edits)
@@ -104,11 +107,13 @@ def evaluate(
     world = World(seed)
     chosen = recipe or Recipe()
     unknown_right, unknown_said = _unknown(speaker, world, 300)
-    faithful, coverage = self_edit_quality(speaker, _articles(world, "edit", edited), chosen.temperature, seed)
+    one, two = (_articles(world, ("edit", n), edited, n) for n in (1, 2))
+    faithful, coverage = self_edit_quality(speaker, one, chosen.temperature, seed)
+    faithful_two, coverage_two = self_edit_quality(speaker, two, chosen.temperature, seed)
     kept = injection.rehearsal(speaker, seed)
     before = _resident(speaker, world)
     injected = injected_raw = after = still_unknown = Fraction(0, 0)
-    for i, article in enumerate(_articles(world, "inject", injections)):
+    for i, article in enumerate(_articles(world, "inject", injections, 1)):
         edits = injection.self_edits(speaker, article, chosen, seed + i)
         told = injection.examples(article, edits)
         changed = injection.inject(speaker, told, kept, chosen, seed + i)
@@ -120,8 +125,10 @@ def evaluate(
         injected_raw += closed_book(raw, article)
         injection.remove(raw)
     return NanoReport(
-        reading=_reading(speaker, world, articles), unknown_right=unknown_right, unknown_said=unknown_said,
-        resident=before, faithful=faithful, coverage=coverage, injected=injected, injected_raw=injected_raw,
+        reading=_reading(speaker, world, articles, 1), reading_two=_reading(speaker, world, articles, 2),
+        unknown_right=unknown_right, unknown_said=unknown_said, resident=before, faithful=faithful,
+        coverage=coverage, faithful_two=faithful_two, coverage_two=coverage_two,
+        injected=injected, injected_raw=injected_raw,
         resident_before=before, resident_after=after, injected_unknown_said=still_unknown,
     )  # fmt: skip
 
@@ -147,13 +154,12 @@ def closed_book(speaker: Speaker, article: Article, each: int = 3) -> Fraction:
     return _right(speaker, asked)
 
 
-def _reading(speaker: Speaker, world: World, n: int) -> Fraction:
-    rng = world.rng("reading")
+def _reading(speaker: Speaker, world: World, n: int, entities: int) -> Fraction:
+    rng = world.rng("reading", entities)
     asked = []
-    for i in range(n):
-        entities = 1 + i % 3
-        article = world.article(rng, entities, rng.randint(3 * entities, 6 * entities), outdated=0.2)
-        for fact in rng.sample(article.facts, min(10, len(article.facts))):
+    for _ in range(n):
+        article = world.article(rng, entities, rng.randint(3, 6) * entities, outdated=0.2)
+        for fact in rng.sample(article.facts, 3 * entities):
             asked.append((prompts.read(article.document, w.question(rng, fact, held_out=True)), fact))
     return _right(speaker, asked)
 
@@ -178,9 +184,9 @@ def _right(speaker: Speaker, asked: Sequence[tuple[str, Fact]]) -> Fraction:
     return Fraction(sum(w.is_right(r, f) for r, (_, f) in zip(replies, asked, strict=True)), len(asked))
 
 
-def _articles(world: World, purpose: str, n: int) -> list[Article]:
+def _articles(world: World, purpose: object, n: int, entities: int) -> list[Article]:
     rng = world.rng(purpose)
-    return [world.article(rng, 2, 12) for _ in range(n)]
+    return [world.article(rng, entities, 6 if entities == 1 else 4 * entities) for _ in range(n)]
 
 
 def _some(pairs: list[tuple[str, str]], n: int, fact: Fact) -> list[tuple[str, str]]:

@@ -29,13 +29,13 @@ TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 class Recipe:
     """How an article is studied and written into an adapter."""
 
-    templates: tuple[Template, ...] = (Template.QA, Template.REWRITE, Template.LONG)
-    edits_each: int = 4  # self-edits sampled for each template
-    temperature: float = 0.8
-    steps: int = 120
-    batch: int = 24
-    rehearsal: float = 0.4  # share of each batch
-    learning_rate: float = 3e-3
+    templates: tuple[Template, ...] = (Template.QA,)
+    edits_each: int = 6  # self-edits sampled for each template
+    temperature: float = 0.5
+    steps: int = 80
+    batch: int = 32
+    rehearsal: float = 0.65  # share of each batch
+    learning_rate: float = 1.5e-3
     rank: int = 8
     alpha: int = 16
 
