@@ -11,26 +11,26 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sealserve.bench.kill_plan import Strike, count_lost, count_twice, learn_strikes
 from sealserve.client import Client
 from sealserve.errors import CorruptArtifact, SealserveError, Unavailable
-from sealserve.fault import FAULT_POINTS
 from sealserve.local import LocalDaemon
 from sealserve.nano.world import World
-from sealserve.records import STEPS, Activation, AdapterVersion, Cycle, CycleState, DocumentState
+from sealserve.records import Cycle, CycleState, DocumentState
 
 TENANT = "kills"
 SERVE_SHARE = 0.1
 """How many of the kills strike `serve` or its engine: each costs an engine start."""
 
 STRIKE_SECONDS = 300.0  # an armed point that is not reached by then is struck from outside
-RANDOM_SECONDS = (1.0, 25.0)  # when a random kill falls, counted from the start of `learn`
 SETTLE_SECONDS = 600.0
 _POLL_SECONDS = 0.5
 _FACTS_PER_DOCUMENT = 4
+_WORLD_SEED = 20261121
 _BACKLOG = 2  # documents that wait or are being learned while `learn` is struck
 _FINAL = frozenset(CycleState) - {CycleState.PENDING, CycleState.RUNNING}
 _OPEN_DOCUMENTS = (DocumentState.ADMITTED, DocumentState.LEARNING)
@@ -42,25 +42,17 @@ canary: {min_items: 1, hold_loss: 1.0, reject_loss: 1.0}
 unknown: {min_items: 1, hold_loss: 1.0, reject_loss: 1.0}
 """
 _SETTINGS = {
-    "SEALSERVE_REGISTRY__LEASE_SECONDS": "4",
+    "SEALSERVE_REGISTRY__LEASE_SECONDS": "3",
     "SEALSERVE_LEARN__GATHER_SECONDS": "0.5",
     "SEALSERVE_LEARN__MAX_ATTEMPTS": "1000",
     "SEALSERVE_LEARN__MAX_DOCUMENTS_PER_CYCLE": "4",
     "SEALSERVE_LEARN__EDITS_PER_TEMPLATE": "1",
+    "SEALSERVE_LEARN__QA_EDITS": "2",
     "SEALSERVE_LEARN__CANDIDATES": "1",
     "SEALSERVE_LEARN__MAX_STEPS": "6",
     "SEALSERVE_LEARN__QUIZ_EDITS": "2",
     "SEALSERVE_LEARN__QUIZ_SAMPLES": "1",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Strike:
-    """When to kill: at the `nth` passing of a fault point, or `seconds` after the start when `point` is empty."""
-
-    point: str = ""
-    nth: int = 1
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +76,10 @@ class KillFigures:
     seconds: float
 
 
+Writer = Callable[[int], str]
+"""Writes the text of the n-th document; no two are alike."""
+
+
 @dataclass(slots=True)
 class _Site:
     """The daemons under test, and what their clients were told."""
@@ -92,7 +88,8 @@ class _Site:
     learn: LocalDaemon
     client: Client
     say: Callable[[str], None]
-    world: World = field(default_factory=lambda: World(20261121))
+    write: Writer
+    written: int = 0
     acknowledged: dict[str, str] = field(default_factory=dict)
     asked: list[int] = field(default_factory=list)
     at_points: int = 0
@@ -103,15 +100,23 @@ def tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def run(*, kills: int = 50, seed: int = 0, say: Callable[[str], None] = tell) -> KillFigures:
+def fresh_article(number: int) -> str:
+    """Return a short article of the embedded model's world that nobody has seen."""
+    world = World(_WORLD_SEED + number)
+    return world.article(world.rng("kill"), 1, _FACTS_PER_DOCUMENT).text
+
+
+def run(
+    *, kills: int = 50, seed: int = 0, say: Callable[[str], None] = tell, write: Writer = fresh_article
+) -> KillFigures:
     """Return the figures of `kills` kills, nine tenths of them on `learn`; `say` gets a line for each.
 
-    Raises: Unavailable (the daemons do not start on this machine).
+    Raises: Unavailable (the daemons do not start on this machine, or end by themselves).
     """
     started = time.monotonic()
     on_serve = max(1, round(kills * SERVE_SHARE))
     with tempfile.TemporaryDirectory(prefix="sealserve-kill-") as name:
-        site = _open(Path(name), say)
+        site = _open(Path(name), say, write)
         try:
             for strike in learn_strikes(kills - on_serve, rng=random.Random(seed)):
                 _strike_learn(site, strike)
@@ -126,42 +131,13 @@ def run(*, kills: int = 50, seed: int = 0, say: Callable[[str], None] = tell) ->
             site.client.close()
 
 
-def learn_strikes(count: int, *, rng: random.Random) -> list[Strike]:
-    """Return the plan: both edges of every step in order, both edges of every artifact write, then random moments.
-
-    Killing before the commit and then after it takes a cycle one step further with every two kills.
-    """
-    edges = [f"registry.record_step.{edge}_commit" for _ in STEPS for edge in ("before", "after")]
-    writes = [point for point in FAULT_POINTS if point.startswith("artifacts.")]
-    plan = [Strike(point=point) for point in [*edges, *writes]]
-    plan += [Strike(seconds=rng.uniform(*RANDOM_SECONDS)) for _ in range(count - len(plan))]
-    return plan[: max(count, 0)]
-
-
-def count_lost(acknowledged: dict[str, str], stored: dict[str, str]) -> int:
-    """Return how many acknowledged documents (id to text) are not stored word for word."""
-    return sum(stored.get(document) != text for document, text in acknowledged.items())
-
-
-def count_twice(versions: Iterable[AdapterVersion], moves: Iterable[Activation], *, asked: Iterable[int]) -> int:
-    """Return how often something happened again: a cycle's version, or a promotion.
-
-    A version is promoted once by its cycle, and once more for each time it stands in `asked`.
-    """
-    per_cycle = Counter(version.cycle for version in versions)
-    promoted = Counter(move.version for move in moves if move.kind == "promote")
-    allowed = Counter(asked)
-    again = sum(number - 1 for number in per_cycle.values())
-    return again + sum(max(0, number - 1 - allowed[version]) for version, number in promoted.items())
-
-
-def _open(directory: Path, say: Callable[[str], None]) -> _Site:
+def _open(directory: Path, say: Callable[[str], None], write: Writer) -> _Site:
     policy = directory / "policy.yaml"
     policy.write_text(_POLICY, encoding="utf-8")
     environment = {**_SETTINGS, "SEALSERVE_LEARN__POLICY": str(policy)}
     serve = LocalDaemon(directory, command="serve", environment=environment)
     learn = LocalDaemon(directory, command="learn", address=serve.address, environment=environment)
-    site = _Site(serve=serve, learn=learn, client=Client(serve.address), say=say)
+    site = _Site(serve=serve, learn=learn, client=Client(serve.address), say=say, write=write)
     say("starting serve")
     _start_serve(site)
     site.client.create_tenant(TENANT)
@@ -195,10 +171,9 @@ def _keep_supplied(site: _Site) -> None:
 
 
 def _push(site: _Site) -> None:
-    """Hand a fresh article in; only what the server answered for counts as acknowledged. Raises: SealserveError."""
-    rng = site.world.rng("kill", len(site.acknowledged), time.monotonic_ns())
-    article = site.world.article(rng, 1, _FACTS_PER_DOCUMENT)
-    document, _ = site.client.add_document(TENANT, article.text, title=article.title)
+    """Hand a new document in; only what the server answered for counts as acknowledged. Raises: SealserveError."""
+    site.written += 1
+    document, _ = site.client.add_document(TENANT, site.write(site.written), title=f"Article {site.written}")
     site.acknowledged[document.document] = site.client.document_text(TENANT, document.document)
 
 
@@ -216,7 +191,10 @@ def _kill_engine(site: _Site) -> None:
     _push(site)
     site.learn.start()
     rebuilds = site.client.engine_info().rebuilds
-    for pid in _engine_processes(site.serve.pid):
+    engine = _engine_processes(site.serve.pid)
+    if not engine:
+        raise Unavailable("no engine process was found below sealserve serve")
+    for pid in engine:
         os.kill(pid, signal.SIGKILL)
     deadline = time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < deadline and site.client.engine_info().rebuilds == rebuilds:
@@ -274,10 +252,10 @@ def _kill_while_promoting(site: _Site) -> None:
 
 _SERVE_STRIKES: tuple[Callable[[_Site], None], ...] = (
     _kill_serve,
-    _kill_engine,
     lambda site: _kill_while_adding(site, "before"),
     lambda site: _kill_while_adding(site, "after"),
     _kill_while_promoting,
+    _kill_engine,
 )
 
 

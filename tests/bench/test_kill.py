@@ -3,7 +3,7 @@
 import random
 from datetime import UTC, datetime
 
-from sealserve.bench.kill import count_lost, count_twice, learn_strikes
+from sealserve.bench.kill_plan import count_lost, count_twice, learn_strikes
 from sealserve.fault import FAULT_POINTS
 from sealserve.records import STEPS, Activation, AdapterVersion, VersionState
 
