@@ -14,8 +14,8 @@ from sealserve.engine.base_model import base_shape
 from sealserve.engine.preflight import CONFIG_FILE, WEIGHTS_FILE
 
 RANK = 4
-SCALE = 0.05
-"""Standard deviation of the random weights: enough to change the nano model's answers."""
+SCALE = 0.25
+"""Standard deviation of the random weights: no two adapters of the nano model then say the same."""
 
 Tensors = dict[str, np.ndarray]
 

@@ -27,7 +27,7 @@ from sealserve.registry.effects import Finish, Publish
 
 TENANTS = ("swap-a", "swap-b")
 PROMPTS = ("Tell me about the harbour.", "List three places.", "Who are you?", "What is a rule?", "Say something.")
-MAX_TOKENS = 12
+MAX_TOKENS = 8
 DISTINCT = 12
 """Different sound adapters; versions take them in turn, so that neighbours never say the same."""
 
@@ -114,14 +114,17 @@ async def _prepare(one: _Run, *, say: Callable[[str], None]) -> None:
         one.said[artifact] = await _answers(engine, f"expected-{seed}")
         await engine.unload(f"expected-{seed}")
         one.artifacts.append(artifact)
-    one.prompts = [p for p in PROMPTS if len({said[p] for said in one.said.values()}) == len(one.said)]
+    one.prompts = [p for p in PROMPTS if len({said[p] for said in one.said.values() if p in said}) == len(one.said)]
     if not one.prompts:
         raise BadAdapter("the adapters made for this figure do not differ in what they say", defect="no_effect")
     say(f"{DISTINCT} adapters, {len(one.prompts)} prompts at which all differ")
 
 
 async def _answers(engine: Engine, adapter: str | None) -> dict[str, str]:
-    return {prompt: await _answer(engine, adapter, prompt) for prompt in PROMPTS}
+    """Return what each prompt gets, asked alone; a choice so close that company changes it is left out."""
+    alone = [await _answer(engine, adapter, prompt) for prompt in PROMPTS]
+    together = await asyncio.gather(*(_answer(engine, adapter, prompt) for prompt in PROMPTS))
+    return {prompt: text for prompt, text, other in zip(PROMPTS, alone, together, strict=True) if text == other}
 
 
 async def _answer(engine: Engine, adapter: str | None, prompt: str) -> str:

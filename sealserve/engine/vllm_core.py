@@ -142,5 +142,6 @@ def _environment(settings: EngineSettings, *, is_cpu: bool) -> dict[str, str]:
         variables["TORCH_COMPILE_DISABLE"] = "1"
         if settings.threads or cores <= _FEW_CORES:
             variables["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
-            variables["OMP_NUM_THREADS"] = str(settings.threads or cores)
+            # One core is left to vLLM's scheduler and to this process, as vLLM's own binding does.
+            variables["OMP_NUM_THREADS"] = str(settings.threads or max(1, cores - 1))
     return variables
