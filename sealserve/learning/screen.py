@@ -38,6 +38,7 @@ class Drop(StrEnum):
     NOT_ABOUT = "not_about"  # a question that names nothing of the document
     NO_ANSWER = "answer_not_in_document"
     DISAGREES = "disagrees_with_document"  # read again, the document gives another answer
+    UNSUPPORTED = "unsupported"  # states no answer that reading confirmed
     DUPLICATE = "duplicate"
     QUIZ = "kept_for_quiz"  # the same question measures the outcome
 
@@ -60,10 +61,16 @@ def screen(
 ) -> tuple[SelfEdit, ...]:
     """Return every note with `admitted` and `reason` set, in the same order. `answers` are those of `open_book`."""
     reserved = {_key(p.document, p.question) for p in proposals if is_for_quiz(p.question)}
+    faults = {
+        note.self_edit: _fault(note, study_of(note, studies).text, answers=answers, reserved=reserved) for note in notes
+    }
+    confirmed = _confirmed(notes, studies, faults=faults, proposals=proposals)
     unseen = _Unseen()
     screened = []
     for note in notes:
-        reason = _fault(note, study_of(note, studies).text, answers=answers, reserved=reserved)
+        reason = faults[note.self_edit]
+        if not reason and not _is_supported(note, confirmed[note.document]):
+            reason = Drop.UNSUPPORTED
         if not reason and not unseen.is_new(note):
             reason = Drop.DUPLICATE
         screened.append(replace(note, admitted=not reason, reason=reason))
@@ -85,10 +92,40 @@ def study_of(note: SelfEdit, studies: Sequence[Study]) -> Study:
     return studies[int(note.self_edit[1:4])]
 
 
+def _confirmed(
+    notes: Sequence[SelfEdit],
+    studies: Sequence[Study],
+    *,
+    faults: Mapping[str, str],
+    proposals: Sequence[Proposal],
+) -> Mapping[str, set[str]]:
+    """Return, for each document, the answers that the model gave again when it read the passage."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for proposal in proposals:
+        found[proposal.document].add(proposal.answer)
+    for note in notes:
+        pair = _pair_of(note)
+        if pair and faults[note.self_edit] in ("", Drop.QUIZ):
+            text = study_of(note, studies).text
+            found[note.document].add(answer_span(pair.answer, question=pair.question, document=text))
+    return found
+
+
+def _is_supported(note: SelfEdit, confirmed: set[str]) -> bool:
+    """Whether the note states a confirmed answer. Words can be right one by one and wrong together."""
+    if note.template is Template.QA:
+        return True
+    return any(is_right(_said(note), answer) for answer in confirmed)
+
+
+def _said(note: SelfEdit) -> str:
+    return reason_of(note.text) if note.template is Template.COUNTEREXAMPLE else note.text
+
+
 def _fault(note: SelfEdit, text: str, *, answers: Mapping[str, str], reserved: set[tuple[str, str]]) -> str:
     if note.template is Template.QA:
         return _fault_of_pair(note, text, answers=answers, reserved=reserved)
-    said = reason_of(note.text) if note.template is Template.COUNTEREXAMPLE else note.text
+    said = _said(note)
     if not said:
         return Drop.BROKEN
     if len(said.split()) < MIN_WORDS:

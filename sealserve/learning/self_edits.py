@@ -33,12 +33,12 @@ class Study:
 async def write_notes(
     voice: Voice, studies: Sequence[Study], *, settings: LearnSettings, tenant: str, cycle: str
 ) -> tuple[SelfEdit, ...]:
-    """Return every note of `edits_per_template` samples per passage and template; none admitted yet."""
+    """Return every note of `qa_edits` or `edits_per_template` samples per passage and template; none admitted yet."""
     jobs = [
         (place, study, template, sample)
         for place, study in enumerate(studies)
         for template in Template
-        for sample in range(settings.edits_per_template)
+        for sample in range(settings.qa_edits if template is Template.QA else settings.edits_per_template)
     ]
 
     async def one(place: int, study: Study, template: Template, sample: int) -> list[SelfEdit]:

@@ -32,7 +32,13 @@ def pair(question: str, answer: str) -> SelfEdit:
     return note(Template.QA, f"Question: {question}\nAnswer: {answer}")
 
 
-def reasons(*notes: SelfEdit, answers: dict[str, str] | None = None, quiz: tuple[Proposal, ...] = ()) -> list[str]:
+READ = tuple(
+    Proposal(document="d1", question=f"{value}?", answer=value, spoken=value)
+    for value in ("45 crowns", "number 45", "number 12", "12 kilos")
+)
+
+
+def reasons(*notes: SelfEdit, answers: dict[str, str] | None = None, quiz: tuple[Proposal, ...] = READ) -> list[str]:
     read = {n.self_edit: n.text.rpartition("Answer: ")[2] for n in notes} | (answers or {})
     return [n.reason for n in screen(notes, [STUDY], answers=read, proposals=quiz)]
 
@@ -52,6 +58,14 @@ def test_every_fault_has_its_own_reason() -> None:
     assert reasons(note(Template.LONG, "Varnel Lamp costs 46 crowns.")) == [Drop.UNGROUNDED]
     assert reasons(pair("What is the price?", "The price is 45 crowns.")) == [Drop.NOT_ABOUT]
     assert reasons(pair("What is the shape of Varnel Lamp?", "It is round.")) == [Drop.NO_ANSWER]
+
+
+def test_a_statement_without_a_confirmed_answer_is_dropped() -> None:
+    assert reasons(note(Template.LONG, "Varnel Lamp has parrot as the animal.")) == [Drop.UNSUPPORTED]
+    dark = note(Template.LONG, "Varnel Lamp is painted dark green.")
+    asked = pair("What is the colour of Varnel Lamp?", "The colour is dark green.")
+    assert reasons(dark) == [Drop.UNSUPPORTED]
+    assert reasons(dark, asked) == ["", ""]
 
 
 def test_an_answer_that_the_document_contradicts_when_read_again_is_dropped() -> None:

@@ -122,7 +122,7 @@ def open_school(directory: Path, **learn: Any) -> School:
     clock = Clock()
     settings = Settings(
         data_directory=directory,
-        learn=LearnSettings(**{"edits_per_template": 3, "quiz_edits": 8, "max_attempts": 3, **learn}),
+        learn=LearnSettings(**{"edits_per_template": 3, "qa_edits": 3, "quiz_edits": 8, "max_attempts": 3, **learn}),
         registry=RegistrySettings(lease_seconds=LEASE_SECONDS),
     )
     registry = KillableRegistry.open(settings.registry_url, settings.artifact_directory, clock=clock)
