@@ -8,8 +8,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from time import monotonic
 from typing import Any
 
@@ -20,7 +20,7 @@ from sealserve.engine.base_model import model_directory
 from sealserve.engine.remote import RemoteEngine
 from sealserve.engine.supervised import SupervisedEngine
 from sealserve.engine.vllm_engine import VllmEngine
-from sealserve.errors import StorageFailed, Unavailable
+from sealserve.errors import SealserveError, StorageFailed
 from sealserve.gate.canary import probes_for
 from sealserve.gate.policy import load_policy
 from sealserve.intake.directory import DirectorySource
@@ -49,25 +49,28 @@ _PARENT_POLL_SECONDS = 1.0
 _log = structlog.get_logger(__name__)
 
 
-def run_serve(settings: Settings, *, engine_only: bool = False) -> None:
-    """Serve until SIGTERM or SIGINT. Raises: BadConfig (model, port, files), StorageFailed, EngineFailed."""
-    _run(_until_signalled(lambda: serve(settings, engine_only=engine_only)))
+def run_serve(settings: Settings, *, engine_only: bool = False, parent: int | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, or until the process `parent` is gone.
+
+    Raises: BadConfig (model, port, files), StorageFailed, EngineFailed.
+    """
+    _run(_until_told(lambda: serve(settings, engine_only=engine_only), parent))
 
 
 def run_learn(settings: Settings, *, parent: int | None = None) -> None:
-    """Run learning cycles until SIGTERM or SIGINT, or until the process `parent` is gone. Raises: as `run_serve`."""
-    _run(_learn_until_signalled(settings, parent))
+    """Run learning cycles until told to end, as `run_serve`. Raises: as `run_serve`."""
+    _run(_learn_until_told(settings, parent))
 
 
-def run_up(settings: Settings) -> None:
-    """Serve here and keep a `learn` child alive beside it, until SIGTERM or SIGINT. Raises: as `run_serve`."""
+def run_up(settings: Settings, *, parent: int | None = None) -> None:
+    """Serve here and keep a `learn` child alive beside it, until told to end. Raises: as `run_serve`."""
 
     async def both() -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(serve(settings), name="serve")
             group.create_task(_keep_learning(settings), name="learn")
 
-    _run(_until_signalled(both))
+    _run(_until_told(both, parent))
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
@@ -199,41 +202,44 @@ class _ServeParts:
         await self.activator.quarantine(engine_names, reason=reason)
 
 
-async def _until_signalled(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run `work` until it ends or a signal comes; then cancel it and wait for its clean-up."""
-    stop = _stop_on_signals()
-    task, told = asyncio.create_task(work()), asyncio.create_task(stop.wait())
-    await asyncio.wait((task, told), return_when=asyncio.FIRST_COMPLETED)
-    told.cancel()
-    if not task.done():
+async def _until_told(work: Callable[[], Coroutine[Any, Any, None]], parent: int | None) -> None:
+    """Run `work` until it ends or it is time to stop; then cancel it and wait for its clean-up."""
+    async with _stopping(parent) as stop:
+        task, told = asyncio.create_task(work()), asyncio.create_task(stop.wait())
+        await asyncio.wait((task, told), return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        if task.done():
+            await task
+            return
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-        return
-    await task
 
 
-async def _learn_until_signalled(settings: Settings, parent: int | None) -> None:
-    stop = _stop_on_signals()
-    task = asyncio.create_task(learn(settings, stop))
-    if parent is not None:
-        guard = asyncio.create_task(_stop_with(parent, stop))
-        task.add_done_callback(lambda _: guard.cancel())
-    told = asyncio.create_task(stop.wait())
-    await asyncio.wait((task, told), return_when=asyncio.FIRST_COMPLETED)
-    told.cancel()
-    await asyncio.wait((task,), timeout=LEARN_STOP_SECONDS)
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+async def _learn_until_told(settings: Settings, parent: int | None) -> None:
+    async with _stopping(parent) as stop:
+        task, told = asyncio.create_task(learn(settings, stop)), asyncio.create_task(stop.wait())
+        await asyncio.wait((task, told), return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        await asyncio.wait((task,), timeout=LEARN_STOP_SECONDS)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
-def _stop_on_signals() -> asyncio.Event:
+@asynccontextmanager
+async def _stopping(parent: int | None) -> AsyncIterator[asyncio.Event]:
+    """Give an event that SIGTERM, SIGINT or the end of `parent` sets."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    return stop
+    guard = asyncio.create_task(_stop_with(parent, stop)) if parent is not None else None
+    try:
+        yield stop
+    finally:
+        if guard is not None:
+            guard.cancel()
 
 
 async def _stop_with(parent: int, stop: asyncio.Event) -> None:
@@ -256,7 +262,7 @@ async def _keep_learning(settings: Settings) -> None:
 
 
 async def _run_child(settings: Settings) -> int:
-    command = [sys.executable, "-m", "sealserve.daemon", str(os.getpid())]
+    command = [sys.executable, "-m", "sealserve.daemon", "learn", str(os.getpid())]
     child = await asyncio.create_subprocess_exec(
         *command, env={**os.environ, **settings.as_environment()}, stdin=asyncio.subprocess.DEVNULL
     )
@@ -277,10 +283,11 @@ async def _ended(wait: Callable[[], Awaitable[int]], kill: Callable[[], None]) -
 
 
 def main() -> None:
-    """`python -m sealserve.daemon PARENT`: a `learn` whose settings are all in its environment."""
+    """`python -m sealserve.daemon up|serve|learn PARENT`: settings from the environment; ends with its parent."""
+    command, parent = sys.argv[1], int(sys.argv[2])
     try:
-        run_learn(load_settings(), parent=int(sys.argv[1]))
-    except Unavailable as error:
+        {"up": run_up, "serve": run_serve, "learn": run_learn}[command](load_settings(), parent=parent)
+    except SealserveError as error:
         sys.exit(error.message)
 
 

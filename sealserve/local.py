@@ -24,7 +24,7 @@ _POLL_SECONDS = 0.2
 
 
 class LocalDaemon:
-    """One `sealserve <command>` child, the leader of its own process group; its output goes to a log file."""
+    """One `sealserve <command>` child with its own process group and log file; it ends when this process does."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class LocalDaemon:
         own = {"SEALSERVE_DATA_DIRECTORY": str(self.directory), "SEALSERVE_SERVE__ADDRESS": self.address}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "sealserve", self.command],
+                [sys.executable, "-m", "sealserve.daemon", self.command, str(os.getpid())],
                 env={**os.environ, **own, **self._environment, **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
