@@ -101,10 +101,10 @@ class LearnSettings(Section):
     rank: int = Field(8, ge=1, description="LoRA rank")
     alpha: int = Field(16, ge=1, description="LoRA alpha; scaling is alpha / rank")
     learning_rate: float = Field(3e-3, gt=0, description="AdamW learning rate of the first candidate")
-    epochs: int = Field(12, ge=1, description="times a candidate sees each new example, up to max_steps")
-    max_steps: int = Field(90, ge=1, description="optimizer steps per candidate")
-    batch_size: int = Field(16, ge=1, description="sequences per optimizer step")
-    rehearsal: float = Field(0.35, ge=0, lt=1, description="share of replayed self-edits and base-skill probes")
+    epochs: int = Field(20, ge=1, description="times a candidate sees each new example, up to max_steps")
+    max_steps: int = Field(80, ge=1, description="optimizer steps per candidate")
+    batch_size: int = Field(24, ge=1, description="sequences per optimizer step")
+    rehearsal: float = Field(0.45, ge=0, lt=1, description="share of replayed self-edits and base-skill probes")
     trainer_processes: int = Field(
         0,
         ge=0,

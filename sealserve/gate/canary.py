@@ -1,11 +1,10 @@
 """Old skills to watch and to rehearse: questions with known answers, and questions nobody can answer.
 
-What is rehearsed never measures: the two sets share no subject. The embedded model's probes come from the world it
+What is rehearsed never measures: the two sets share no fact. The embedded model's probes come from the world it
 was trained in; any other model's from `policies/canaries/general.jsonl`. Knows no tenant.
 """
 
 import json
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +14,8 @@ from sealserve.nano import world as w
 
 CANARIES = 96
 UNKNOWN = 40
-REHEARSED = 120
-REHEARSED_UNKNOWN = 80
+REHEARSED = 200
+REHEARSED_UNKNOWN = 120
 _SEED = 20261121
 
 
@@ -74,22 +73,14 @@ def read_probes(path: Path) -> Probes:
 def _nano_probes() -> Probes:
     world = w.World(_SEED)
     rng = world.rng("canary")
-    measured = [r for r in w.residents() if _is_measured(r.entity.name)]
-    rehearsed = [r for r in w.residents() if not _is_measured(r.entity.name)]
-    known = [fact for resident in measured for fact in resident.facts]
-    told = [fact for resident in rehearsed for fact in resident.trained]
+    facts = [fact for resident in w.residents() for fact in resident.facts]
+    rng.shuffle(facts)
+    measured, rehearsed = facts[:CANARIES], facts[CANARIES : CANARIES + REHEARSED]
     strangers = [w.draw_facts(rng, world.entity(rng), 1)[0] for _ in range(UNKNOWN)]
     others = [w.draw_facts(rng, world.entity(rng, held_out=False), 1)[0] for _ in range(REHEARSED_UNKNOWN)]
     return Probes(
-        canary=tuple(
-            Probe(question=w.question(rng, fact, held_out=True), answer=fact.value)
-            for fact in rng.sample(known, min(CANARIES, len(known)))
-        ),
+        canary=tuple(Probe(question=w.question(rng, fact, held_out=True), answer=fact.value) for fact in measured),
         unknown=tuple(w.question(rng, fact, held_out=True) for fact in strangers),
-        rehearsed=tuple(w.question(rng, fact) for fact in rng.sample(told, min(REHEARSED, len(told)))),
+        rehearsed=tuple(w.question(rng, fact) for fact in rehearsed),
         rehearsed_unknown=tuple(w.question(rng, fact) for fact in others),
     )
-
-
-def _is_measured(name: str) -> bool:
-    return zlib.crc32(name.encode()) // 16 % 2 == 0

@@ -42,6 +42,10 @@ from sealserve.learning.training import (
 WARM_UP_STEPS = 6
 CLIP_NORM = 1.0
 BETAS = (0.9, 0.95)
+KEPT_WEIGHT = 2.0
+"""Of the divergence from the base. On the embedded model, 40 steps: old facts 0.77 right with likelihood on rehearsed
+answers, 0.88 with divergence at weight 1 and the same gain, 0.94 at weight 3 and a smaller one."""
+
 BUCKET_BATCHES = 10
 """Sequences of this many batches are sorted by length before they are cut into batches: little padding, some mixing."""
 
@@ -57,6 +61,7 @@ class Encoded:
 
     ids: list[int]
     answer_start: int
+    is_kept: bool
 
 
 def main(arguments: list[str]) -> int:
@@ -161,13 +166,29 @@ def _linear_names(base: nn.Module) -> list[str]:
 
 
 def _loss(model: PeftModel, batch: list[Encoded]) -> Tensor:
-    """Negative log-likelihood of the answers; n answer tokens weigh sqrt(n) together: lists do not drown words."""
+    """Mean over answer tokens: log-likelihood of new answers, divergence from the base on kept ones.
+
+    n answer tokens of one sequence weigh sqrt(n) together, so that lists do not drown words.
+    """
     ids_BT, labels_BT, attention_BT = _padded(batch, device=model.device)
     is_answer_BT = labels_BT != IGNORED
     logits_NV = _logits(model, ids_BT, attention_BT, keep_BT=is_answer_BT).float()
     losses_N = nn.functional.cross_entropy(logits_NV, labels_BT[is_answer_BT], reduction="none")
+    is_kept_B = torch.tensor([sequence.is_kept for sequence in batch], device=model.device)
+    if is_kept_B.any():
+        is_kept_N = is_kept_B[:, None].expand_as(is_answer_BT)[is_answer_BT]
+        kept = ids_BT[is_kept_B], attention_BT[is_kept_B]
+        drift_K = _drift(model, *kept, keep_BT=is_answer_BT[is_kept_B], logits_KV=logits_NV[is_kept_N])
+        losses_N = losses_N.masked_scatter(is_kept_N, KEPT_WEIGHT * drift_K)
     weights_N = (is_answer_BT / is_answer_BT.sum(dim=1, keepdim=True).clamp(min=1).sqrt())[is_answer_BT]
     return (losses_N * weights_N).sum() / weights_N.sum()
+
+
+def _drift(model: PeftModel, ids_BT: Tensor, attention_BT: Tensor, *, keep_BT: Tensor, logits_KV: Tensor) -> Tensor:
+    """KL(base || candidate) at each kept token: what forgetting follows (RL's Razor, arXiv 2509.04259)."""
+    with torch.no_grad(), model.disable_adapter():
+        base_KV = _logits(model, ids_BT, attention_BT, keep_BT=keep_BT).float().log_softmax(dim=-1)
+    return (base_KV.exp() * (base_KV - logits_KV.log_softmax(dim=-1))).sum(dim=-1)
 
 
 def _logits(model: PeftModel, ids_BT: Tensor, attention_BT: Tensor, *, keep_BT: Tensor) -> Tensor:
@@ -212,7 +233,7 @@ async def _encode(job: TrainingJob) -> list[Encoded]:
     encoded = []
     for sequence in job.sequences:
         prompt = await chat.prompt_ids((ChatTurn(role="user", content=sequence.prompt),))
-        encoded.append(Encoded([*prompt, *chat.completion_ids(sequence.completion)], len(prompt)))
+        encoded.append(Encoded([*prompt, *chat.completion_ids(sequence.completion)], len(prompt), sequence.is_kept))
     return encoded
 
 

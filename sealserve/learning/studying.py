@@ -213,6 +213,8 @@ def _job(shop: Workshop, pool: Pool, chosen: tuple[Recipe, ...], *, base_digest:
     return TrainingJob(
         base_directory=shop.base_directory,
         base_digest=base_digest,
-        sequences=tuple(Sequence(prompt=e.prompt, completion=e.completion) for e in pool.examples),
+        sequences=tuple(
+            Sequence(prompt=e.prompt, completion=e.completion, is_kept=not e.document) for e in pool.examples
+        ),
         attempts=tuple(attempts),
     )

@@ -23,10 +23,14 @@ EXIT_DONE, EXIT_BAD_JOB, EXIT_FAILED, EXIT_ORPHANED = 0, 64, 65, 66
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sequence:
-    """A user turn and the assistant's answer, which alone bears loss."""
+    """A user turn and the assistant's answer, which alone bears loss.
+
+    `is_kept`: the answer is the base's own, and what is kept is its whole distribution over next tokens.
+    """
 
     prompt: str
     completion: str
+    is_kept: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

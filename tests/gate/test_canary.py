@@ -7,6 +7,7 @@ import pytest
 from sealserve.errors import BadConfig
 from sealserve.gate.canary import Probes, probes_for, read_probes
 from sealserve.gate.policy import load_policy
+from sealserve.nano.world import Fact, attribute_of, residents
 
 
 @pytest.mark.parametrize("model", ["nano", "some/other-model"])
@@ -20,10 +21,17 @@ def test_probes_satisfy_the_default_policy_and_are_disjoint(model: str) -> None:
     assert probes == probes_for(model)
 
 
-def test_nano_probes_measure_residents_that_are_not_rehearsed() -> None:
+def test_nano_probes_measure_facts_that_are_not_rehearsed() -> None:
     probes: Probes = probes_for("nano")
-    rehearsed = {_name(question) for question in probes.rehearsed}
-    assert not rehearsed & {_name(probe.question) for probe in probes.canary}
+    about = {fact: r.entity.name for r in residents() for fact in r.facts}
+
+    def facts(question: str, answer: str) -> set[Fact]:
+        return {f for f, name in about.items() if name in question and answer in ("", f.value) and _asks(question, f)}
+
+    measured = {fact for probe in probes.canary for fact in facts(probe.question, probe.answer)}
+    rehearsed = {fact for question in probes.rehearsed for fact in facts(question, "")}
+    assert len(measured) >= len(probes.canary)
+    assert not measured & rehearsed
 
 
 def test_a_broken_probe_file_is_refused_by_line(tmp_path: Path) -> None:
@@ -35,7 +43,7 @@ def test_a_broken_probe_file_is_refused_by_line(tmp_path: Path) -> None:
         read_probes(tmp_path / "absent")
 
 
-def _name(question: str) -> str:
-    words = question.replace("?", " ").replace(".", " ").replace(":", " ").replace(",", " ").split()
-    capitalised = [word for word in words[1:] if word[0].isupper()]
-    return " ".join(capitalised)
+def _asks(question: str, fact: Fact) -> bool:
+    attribute = attribute_of(fact)
+    wordings = attribute.trained_questions + attribute.held_out_questions
+    return question in {wording.replace("{e}", fact.entity) for wording in wordings}
