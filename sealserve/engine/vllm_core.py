@@ -57,6 +57,12 @@ def build(settings: EngineSettings, directory: Path, *, max_context_tokens: int,
         raise EngineFailed("the engine did not start; its log says why") from error
 
 
+def stop_reading(engine: AsyncLLM) -> None:
+    """Stop taking outputs, so that the end of the processes is not reported as their failure. On the engine's loop."""
+    if engine.output_handler is not None:
+        engine.output_handler.cancel()
+
+
 def shut_down(engine: AsyncLLM) -> None:
     """End vLLM's processes, by force if they do not end by themselves. Blocks for seconds."""
     engine.shutdown(timeout=_SHUTDOWN_SECONDS)

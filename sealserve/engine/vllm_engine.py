@@ -39,7 +39,7 @@ from sealserve.errors import BadAdapter, BadConfig, EngineFailed, InvalidArgumen
 _QUIET = {
     "VLLM_LOGGING_LEVEL": "ERROR",
     "TORCH_CPP_LOG_LEVEL": "ERROR",
-    "PYTHONWARNINGS": "ignore::FutureWarning",
+    "PYTHONWARNINGS": "ignore::FutureWarning,ignore:resource_tracker:UserWarning",
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_DO_NOT_TRACK": "1",
     "HF_HUB_OFFLINE": "1",
@@ -91,8 +91,9 @@ class VllmEngine:
         """Return when the first request can be answered. Raises: BadConfig (model files), EngineFailed."""
         shape = await asyncio.to_thread(base_shape, self._base)
         max_context_tokens = self._context(shape)
+        core = await asyncio.to_thread(_import_core)
         try:
-            self._model = await asyncio.to_thread(self._build, shape, max_context_tokens)
+            self._model = await asyncio.to_thread(self._build, core, shape, max_context_tokens)
         except asyncio.CancelledError:
             self._is_unwanted.set()  # the thread cannot be stopped: it takes down what it has built
             raise
@@ -109,6 +110,7 @@ class VllmEngine:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), _CLOSE_SECONDS)
         self._model = None
+        model.core.stop_reading(model.llm)
         await asyncio.to_thread(model.core.shut_down, model.llm)
         del model
         await asyncio.to_thread(gc.collect)  # left to the interpreter's exit, AsyncLLM's finalizer prints a traceback
@@ -193,17 +195,14 @@ class VllmEngine:
         """True if vLLM's process was ended by a signal from outside."""
         return self._model is not None and bool(self._model.core.was_killed(self._model.llm))
 
-    def _build(self, shape: BaseShape, max_context_tokens: int) -> _Model:
-        os.environ.update(_QUIET | {name: os.environ[name] for name in _QUIET if name in os.environ})
-        from sealserve.engine import vllm_core
-
+    def _build(self, core: Any, shape: BaseShape, max_context_tokens: int) -> _Model:
         chat = Chat.open(self._base)
-        llm = vllm_core.build(
+        llm = core.build(
             self._settings, self._base, max_context_tokens=max_context_tokens, otlp_endpoint=self._otlp_endpoint
         )
         if self._is_unwanted.is_set():
-            vllm_core.shut_down(llm)
-        return _Model(core=vllm_core, llm=llm, chat=chat, shape=shape, max_context_tokens=max_context_tokens)
+            core.shut_down(llm)
+        return _Model(core=core, llm=llm, chat=chat, shape=shape, max_context_tokens=max_context_tokens)
 
     def _context(self, shape: BaseShape) -> int:
         wanted = self._settings.max_context_tokens or shape.max_context_tokens
@@ -288,6 +287,14 @@ class VllmEngine:
             cause = outcome if isinstance(outcome, Exception) else None
             raise BadAdapter("the engine refused the adapter", defect="refused_by_engine") from cause
         return lora
+
+
+def _import_core() -> Any:
+    """Import vLLM: seconds. Errors that it keeps hold the frames below this one, so no engine may be among them."""
+    os.environ.update(_QUIET | {name: os.environ[name] for name in _QUIET if name in os.environ})
+    from sealserve.engine import vllm_core
+
+    return vllm_core
 
 
 def _delta(output: Any, *, completion_tokens: int, prompt_tokens: int) -> Delta:
