@@ -216,10 +216,10 @@ def _kill_serve(site: _Site) -> None:
     site.say(f"serve killed during a cycle; {_progress(site)}")
 
 
-def _kill_while_adding(site: _Site, edge: str) -> None:
-    """`serve` dies on either side of the commit of a document; a refused call leaves nothing acknowledged."""
+def _kill_while_adding(site: _Site, point: str) -> None:
+    """`serve` dies while it stores the second of three documents; a call that failed acknowledged nothing."""
     site.serve.stop()
-    _start_serve(site, SEALSERVE_FAULT=f"registry.add_document.{edge}_commit:kill:2")
+    _start_serve(site, SEALSERVE_FAULT=f"{point}:kill:2")
     try:
         for _ in range(3):
             _push(site)
@@ -227,7 +227,7 @@ def _kill_while_adding(site: _Site, edge: str) -> None:
         site.at_points += 1
     site.serve.kill()
     _start_serve(site)
-    site.say(f"serve killed {edge} the commit of a document; {_progress(site)}")
+    site.say(f"serve killed at {point}; {_progress(site)}")
 
 
 def _kill_while_promoting(site: _Site) -> None:
@@ -252,10 +252,12 @@ def _kill_while_promoting(site: _Site) -> None:
 
 _SERVE_STRIKES: tuple[Callable[[_Site], None], ...] = (
     _kill_serve,
-    lambda site: _kill_while_adding(site, "before"),
-    lambda site: _kill_while_adding(site, "after"),
+    lambda site: _kill_while_adding(site, "registry.add_document.before_commit"),
+    lambda site: _kill_while_adding(site, "registry.add_document.after_commit"),
     _kill_while_promoting,
     _kill_engine,
+    lambda site: _kill_while_adding(site, "artifacts.put_bytes.before_rename"),
+    lambda site: _kill_while_adding(site, "artifacts.put_bytes.after_rename"),
 )
 
 

@@ -24,12 +24,12 @@ class Strike:
 
 
 def learn_strikes(count: int, *, rng: random.Random) -> list[Strike]:
-    """Return the plan: both edges of every step in order, both edges of every artifact write, then random moments.
+    """Return the plan: both edges of every step in order, both edges of storing an adapter, then random moments.
 
     Killing before the commit and then after it takes a cycle one step further with every two kills.
     """
     edges = [f"registry.record_step.{edge}_commit" for _ in STEPS for edge in ("before", "after")]
-    writes = [point for point in FAULT_POINTS if point.startswith("artifacts.")]
+    writes = [point for point in FAULT_POINTS if point.startswith("artifacts.put_directory.")]
     plan = [Strike(point=point) for point in [*edges, *writes]]
     plan += [Strike(seconds=rng.uniform(*RANDOM_SECONDS)) for _ in range(count - len(plan))]
     return plan[: max(count, 0)]

@@ -1,7 +1,7 @@
 """The serve figure: streamed tokens a second over gRPC, divided by the same load on the engine in process.
 
-Both sides run in turns within one run, on the same engine and with the same requests, so that what else the machine
-does falls on both; the ratio is that of their summed times. Knows nothing of what the answers say.
+Both sides run in turns within one run, on the same engine and with the same requests. The ratio is the median of the
+turns' ratios, so that what else the machine does for a while does not decide it. Knows nothing of what the answers say.
 """
 
 import asyncio
@@ -9,8 +9,9 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 from sealserve.bench.site import Site, open_site
 from sealserve.client import AsyncClient
@@ -47,11 +48,11 @@ class ServeFigures:
 
 @dataclass(slots=True)
 class _Side:
-    """What one side did in all: tokens, seconds, and each request's time to its first token."""
+    """What one side did: tokens in all, tokens a second in each turn, and each request's time to its first token."""
 
-    tokens: int
-    seconds: float
-    first_token_seconds: list[float]
+    tokens: int = 0
+    speeds: list[float] = field(default_factory=list)
+    first_token_seconds: list[float] = field(default_factory=list)
 
 
 Ask = Callable[[int], Awaitable[tuple[int, float]]]
@@ -69,7 +70,7 @@ async def _measure(directory: Path, *, requests: int, clients: int, say: Callabl
     started = time.monotonic()
     async with open_site(directory, max_sequences=max(clients, 8)) as site, AsyncClient(site.address) as client:
         await client.create_tenant(TENANT)
-        engine, grpc = _Side(0, 0.0, []), _Side(0, 0.0, [])
+        engine, grpc = _Side(), _Side()
         sides: tuple[tuple[_Side, Ask], ...] = (
             (engine, lambda number: _ask_engine(site, number)),
             (grpc, lambda number: _ask_grpc(client, number)),
@@ -80,15 +81,15 @@ async def _measure(directory: Path, *, requests: int, clients: int, say: Callabl
             for side, ask in sides if turn % 2 else reversed(sides):
                 await _load(side, ask, numbers=numbers, clients=clients, counts=turn > 0)
             if turn:
-                say(f"round {turn} of {ROUNDS}: ratio {_speed(grpc) / _speed(engine):.3f}")
+                say(f"round {turn} of {ROUNDS}: ratio {grpc.speeds[-1] / engine.speeds[-1]:.3f}")
     if abs(engine.tokens - grpc.tokens) > 0.02 * engine.tokens:
         raise EngineFailed(f"the sides did not do the same: {engine.tokens} tokens in process, {grpc.tokens} over gRPC")
     return ServeFigures(
-        ratio=round(_speed(grpc) / _speed(engine), 4),
-        grpc_tokens_per_second=round(_speed(grpc), 1),
-        engine_tokens_per_second=round(_speed(engine), 1),
-        first_token_ms_grpc=round(_median(grpc.first_token_seconds) * 1000, 2),
-        first_token_ms_engine=round(_median(engine.first_token_seconds) * 1000, 2),
+        ratio=round(median([a / b for a, b in zip(grpc.speeds, engine.speeds, strict=True)]), 4),
+        grpc_tokens_per_second=round(median(grpc.speeds), 1),
+        engine_tokens_per_second=round(median(engine.speeds), 1),
+        first_token_ms_grpc=round(median(grpc.first_token_seconds) * 1000, 2),
+        first_token_ms_engine=round(median(engine.first_token_seconds) * 1000, 2),
         requests=requests,
         clients=clients,
         seconds=round(time.monotonic() - started, 1),
@@ -106,8 +107,9 @@ async def _load(side: _Side, ask: Ask, *, numbers: range, clients: int, counts: 
     began = time.perf_counter()
     await asyncio.gather(*(one_client() for _ in range(clients)))
     if counts:
-        side.seconds += time.perf_counter() - began
-        side.tokens += sum(tokens for tokens, _ in results)
+        tokens = sum(tokens for tokens, _ in results)
+        side.speeds.append(tokens / (time.perf_counter() - began))
+        side.tokens += tokens
         side.first_token_seconds += [seconds for _, seconds in results]
 
 
@@ -136,11 +138,3 @@ async def _ask_grpc(client: AsyncClient, number: int) -> tuple[int, float]:
             if isinstance(event, Ended):
                 tokens = event.usage.completion_tokens
     return tokens, first
-
-
-def _speed(side: _Side) -> float:
-    return side.tokens / side.seconds
-
-
-def _median(values: list[float]) -> float:
-    return sorted(values)[len(values) // 2]

@@ -23,12 +23,12 @@ def _move(number: int, *, version: int, kind: str) -> Activation:
     )
 
 
-def test_plan_has_both_edges_of_every_step_every_artifact_write_and_random_moments() -> None:
+def test_plan_has_both_edges_of_every_step_and_of_storing_an_adapter_and_random_moments() -> None:
     plan = learn_strikes(45, rng=random.Random(0))
     assert len(plan) == 45
     assert sum(strike.point.startswith("registry.record_step.") for strike in plan) == 2 * len(STEPS)
-    assert {point for point in FAULT_POINTS if point.startswith("artifacts.")} <= {strike.point for strike in plan}
-    assert sum(strike.seconds > 0 for strike in plan) == 45 - 2 * len(STEPS) - 4
+    assert {f"artifacts.put_directory.{edge}_rename" for edge in ("before", "after")} <= {s.point for s in plan}
+    assert sum(strike.seconds > 0 for strike in plan) == 45 - 2 * len(STEPS) - 2
 
 
 def test_plan_names_only_points_that_exist() -> None:

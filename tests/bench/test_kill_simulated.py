@@ -1,4 +1,4 @@
-"""The kill figure with real processes and a simulated model: kill -9 at step edges, artifact writes and in `serve`."""
+"""The kill figure with real processes and a simulated model: kill -9 at step edges and in `serve`."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from sealserve.bench.kill import run
 from tests.contract.tree import ROOT
 from tests.stories.student import article
 
-KILLS = 24
+KILLS = 12
 SIMULATED = Path(__file__).parent / "simulated"
 
 
@@ -20,5 +20,5 @@ def test_nothing_is_lost_and_nothing_happens_twice(monkeypatch: pytest.MonkeyPat
     assert (figures.lost, figures.twice, figures.unfinished, figures.failed) == (0, 0, 0, 0)
     assert figures.audit_whole
     assert figures.kills == KILLS
-    assert figures.at_points >= KILLS - 3
+    assert figures.at_points == KILLS - 1  # the one on `serve` falls on no point
     assert figures.promoted >= 1
