@@ -155,7 +155,7 @@ class Recipe:
     epochs: int
     batch_size: int
     loss_on_answers: bool  # False: loss on the document's own text too
-    rehearsal: float  # share of sequences that are replayed self-edits and base-skill probes
+    rehearsal: float  # share of sequences that keep base skills; new and earlier documents share the rest
     seed: int
 
 
