@@ -133,7 +133,7 @@ class FakeEngine:
     async def load(self, adapter: AdapterFiles) -> None:
         self._check(None)
         self.load_calls.append(adapter.name)
-        if self._places.setdefault(adapter.name, adapter.path) != adapter.path:
+        if self._places.get(adapter.name, adapter.path) != adapter.path:
             raise BadAdapter(f"the name {adapter.name!r} was used for other files", defect="name_reused")
         if adapter.name in self._loaded:
             return
@@ -141,7 +141,7 @@ class FakeEngine:
             check_adapter(adapter.path, self._base, max_rank=self._max_rank)
         elif not (adapter.path / CONFIG_FILE).is_file():
             raise BadAdapter(f"the adapter has no {CONFIG_FILE}", defect="missing_file")
-        self._loaded[adapter.name] = adapter.path
+        self._loaded[adapter.name] = self._places[adapter.name] = adapter.path
         self._contents[adapter.name] = _digest(adapter.path)
 
     async def unload(self, name: str) -> bool:

@@ -156,7 +156,7 @@ class VllmEngine:
         """Make the adapter answerable by name. Raises: BadAdapter, Unavailable (dead, or its table is full)."""
         model = self._serving()
         async with self._adapters.lock:
-            if self._adapters.places.setdefault(adapter.name, adapter.path) != adapter.path:
+            if self._adapters.places.get(adapter.name, adapter.path) != adapter.path:
                 raise BadAdapter(f"the name {adapter.name!r} was used for other files", defect="name_reused")
             if adapter.name in self._adapters.loaded:
                 return
@@ -167,6 +167,7 @@ class VllmEngine:
                 )  # fmt: skip
             await asyncio.to_thread(check_adapter, adapter.path, model.shape, max_rank=self._settings.max_rank)
             self._adapters.loaded[adapter.name] = await self._add(model, adapter)
+            self._adapters.places[adapter.name] = adapter.path
 
     async def unload(self, name: str) -> bool:
         """Drop the adapter; False if it was not loaded. Raises: Unavailable."""

@@ -137,6 +137,15 @@ async def test_bad_adapter_is_refused_and_nothing_changes(engine: Engine, tiny_b
     assert text_of(await answer(engine, ask())) == before
 
 
+async def test_name_of_a_refused_adapter_is_still_free(engine: Engine, tiny_base: Path, tmp_path: Path) -> None:
+    bad = make_adapter(tmp_path / "bad", tiny_base, config={"r": 2})
+    with pytest.raises(BadAdapter):
+        await engine.load(AdapterFiles(name="second-try@v1", path=bad))
+    good = make_adapter(tmp_path / "good", tiny_base)
+    await engine.load(AdapterFiles(name="second-try@v1", path=good))
+    assert "second-try@v1" in (await engine.info()).loaded
+
+
 async def test_unknown_adapter_is_not_found(engine: Engine) -> None:
     with pytest.raises(NotFound):
         await answer(engine, ask("nobody@v9"))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sealserve.engine import vllm_engine as module
@@ -22,7 +23,7 @@ async def answer(engine: VllmEngine, adapter: str | None = None) -> str:
 
 
 def _too_wide(tensors: Tensors) -> None:
-    tensors[LAST] = tensors[LAST][:, :-1].copy()
+    tensors[LAST] = np.concatenate([tensors[LAST], tensors[LAST]], axis=1)
 
 
 async def test_adapter_that_fails_inside_the_engine_leaves_nothing_behind(
