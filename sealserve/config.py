@@ -104,7 +104,7 @@ class LearnSettings(Section):
     epochs: int = Field(20, ge=1, description="times a candidate sees each new example, up to max_steps")
     max_steps: int = Field(80, ge=1, description="optimizer steps per candidate")
     batch_size: int = Field(24, ge=1, description="sequences per optimizer step")
-    rehearsal: float = Field(0.45, ge=0, lt=1, description="share of sequences that keep base skills; documents get the rest")
+    rehearsal: float = Field(0.45, ge=0, lt=1, description="share of sequences that keep base skills, not documents")
     trainer_processes: int = Field(
         0,
         ge=0,

@@ -15,8 +15,8 @@ _SENTENCE_START = re.compile(r"(?:^|[.!?:]\s+|\n\s*(?:[-*•]\s+)?)$")
 _SUFFIX = re.compile(r"(?:ing|ed|es|s|e)$")
 _EMPTY_WORDS = frozenset(
     """a an and are as at be been but by can did do does for from had has have he her his how i if in into is it its
-    may more most no nor not of on one or she so some than that the their them then there these they this those to too
-    us was we were what when where which who whom whose why will with would you your""".split()
+    more most no nor not of on one or she so some than that the their them then there these they this those to too
+    us was we were what when where which who whom whose why with would you your""".split()
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 from rensa import RMinHash, RMinHashLSH
 
 from sealserve.gate.grade import is_right, normalised
-from sealserve.learning.grounding import answer_span, is_about, ungrounded
+from sealserve.learning.grounding import answer_span, is_about, names, ungrounded
 from sealserve.learning.notes import Pair, parse_pairs, reason_of
 from sealserve.learning.outputs import Proposal
 from sealserve.learning.quiz import is_for_quiz, read_answer, split_of
@@ -23,6 +23,7 @@ from sealserve.prompts import Template
 from sealserve.records import QuizItem, SelfEdit
 
 MIN_WORDS = 3
+MIN_SAMPLES = 3
 NEAR_DUPLICATE = 0.9
 PERMUTATIONS = 128
 MIN_WORDS_TO_COMPARE = 12
@@ -61,8 +62,12 @@ def screen(
 ) -> tuple[SelfEdit, ...]:
     """Return every note with `admitted` and `reason` set, in the same order. `answers` are those of `open_book`."""
     reserved = {_key(p.document, p.question) for p in proposals if is_for_quiz(p.question)}
+    agreed = _unanimous(notes, studies)
     faults = {
-        note.self_edit: _fault(note, study_of(note, studies).text, answers=answers, reserved=reserved) for note in notes
+        note.self_edit: _fault(
+            note, study_of(note, studies).text, answers=answers, reserved=reserved, is_agreed=note.self_edit in agreed
+        )
+        for note in notes
     }
     confirmed = _confirmed(notes, studies, faults=faults, proposals=proposals)
     unseen = _Unseen()
@@ -90,6 +95,27 @@ def choose_quiz(proposals: Sequence[Proposal], trained: Iterable[SelfEdit]) -> t
 def study_of(note: SelfEdit, studies: Sequence[Study]) -> Study:
     """Return the passage that `note` was written about: its id begins with the passage's place."""
     return studies[int(note.self_edit[1:4])]
+
+
+def _unanimous(notes: Sequence[SelfEdit], studies: Sequence[Study]) -> frozenset[str]:
+    """Return the question-answer notes that every sample agrees on: MIN_SAMPLES wrote the same of the same thing.
+
+    A thing is the names in the question with the answer's words around its span ("the price is …").
+    """
+    said: dict[tuple[str, frozenset[str], str], list[tuple[str, str]]] = defaultdict(list)
+    for note in notes:
+        pair = _pair_of(note)
+        text = study_of(note, studies).text
+        span = answer_span(pair.answer, question=pair.question, document=text) if pair else ""
+        frame = normalised(pair.answer).replace(span, "", 1).strip() if pair and span else ""
+        if pair and frame:
+            said[note.document, frozenset(names(pair.question)), frame].append((note.self_edit, span))
+    return frozenset(
+        edit
+        for group in said.values()
+        if len({span for _, span in group}) == 1 and len({edit.split("-")[2] for edit, _ in group}) >= MIN_SAMPLES
+        for edit, _ in group
+    )
 
 
 def _confirmed(
@@ -122,9 +148,11 @@ def _said(note: SelfEdit) -> str:
     return reason_of(note.text) if note.template is Template.COUNTEREXAMPLE else note.text
 
 
-def _fault(note: SelfEdit, text: str, *, answers: Mapping[str, str], reserved: set[tuple[str, str]]) -> str:
+def _fault(
+    note: SelfEdit, text: str, *, answers: Mapping[str, str], reserved: set[tuple[str, str]], is_agreed: bool
+) -> str:
     if note.template is Template.QA:
-        return _fault_of_pair(note, text, answers=answers, reserved=reserved)
+        return _fault_of_pair(note, text, answers=answers, reserved=reserved, is_agreed=is_agreed)
     said = _said(note)
     if not said:
         return Drop.BROKEN
@@ -133,7 +161,9 @@ def _fault(note: SelfEdit, text: str, *, answers: Mapping[str, str], reserved: s
     return Drop.UNGROUNDED if ungrounded(said, text) else ""
 
 
-def _fault_of_pair(note: SelfEdit, text: str, *, answers: Mapping[str, str], reserved: set[tuple[str, str]]) -> str:
+def _fault_of_pair(
+    note: SelfEdit, text: str, *, answers: Mapping[str, str], reserved: set[tuple[str, str]], is_agreed: bool
+) -> str:
     pair = _pair_of(note)
     if pair is None:
         return Drop.BROKEN
@@ -144,7 +174,7 @@ def _fault_of_pair(note: SelfEdit, text: str, *, answers: Mapping[str, str], res
     span = answer_span(pair.answer, question=pair.question, document=text)
     if not span:
         return Drop.NO_ANSWER
-    if not is_right(answers.get(note.self_edit, ""), span):
+    if not is_agreed and not is_right(answers.get(note.self_edit, ""), span):
         return Drop.DISAGREES
     return Drop.QUIZ if _key(note.document, pair.question) in reserved else ""
 

@@ -19,6 +19,7 @@ DOCUMENT = (
         ("Mira Stone", "Who leads the workshop of Varnel Lamp?", "mira stone"),
         ("The colour is red.", "Which colour does Varnel Lamp come in?", ""),
         ("The price is 46 crowns.", "How much does Varnel Lamp cost?", "crowns"),
+        ("It opened in May.", "When did it open?", ""),
         ("", "How much?", ""),
     ],
 )

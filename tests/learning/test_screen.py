@@ -73,6 +73,23 @@ def test_an_answer_that_the_document_contradicts_when_read_again_is_dropped() ->
     assert reasons(wrong, answers={wrong.self_edit: "The weight is 12 kilos."}) == [Drop.DISAGREES]
 
 
+def test_what_every_sample_says_needs_no_second_reading() -> None:
+    wordings = (
+        "What is the weight of Varnel Lamp?",
+        "Tell me the weight of Varnel Lamp.",
+        "Which weight has Varnel Lamp?",
+    )
+    notes = [
+        replace(pair(question, "The weight is 12 kilos."), self_edit=f"p000-qa-{sample}-00")
+        for sample, question in enumerate(wordings)
+    ]
+    misread = {n.self_edit: "The weight is 45 crowns." for n in notes}
+    assert reasons(*notes, answers=misread) == ["", "", ""]
+    assert reasons(*notes[:2], answers=misread) == [Drop.DISAGREES] * 2
+    other = replace(pair("Say the weight of Varnel Lamp.", "The weight is 45 crowns."), self_edit="p000-qa-3-00")
+    assert reasons(*notes, other, answers=misread) == [Drop.DISAGREES] * 3 + [""]
+
+
 def test_saying_it_twice_is_saying_it_once() -> None:
     once = note(Template.LONG, "Varnel Lamp costs 45 crowns.")
     assert reasons(once, replace(once, self_edit="p000-long-0-99", text="varnel lamp costs 45 crowns")) == [
