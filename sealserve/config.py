@@ -94,7 +94,7 @@ class LearnSettings(Section):
     qa_edits: int = Field(6, ge=1, description="question-answer self-edits sampled per passage: they teach most")
     edit_temperature: float = Field(0.8, ge=0, le=2, description="sampling temperature of self-edits")
     edit_max_tokens: int = Field(600, ge=16, description="longest self-edit; at most half of the model's context")
-    quiz_edits: int = Field(4, ge=1, description="question-answer samples per passage that quiz questions come from")
+    quiz_edits: int = Field(8, ge=1, description="question-answer samples per passage that quiz questions come from")
     max_quiz_items: int = Field(64, ge=2, description="quiz questions per document")
     quiz_samples: int = Field(3, ge=1, description="open-book samples that must agree on an answer")
     candidates: int = Field(3, ge=1, description="adapters trained per cycle")

@@ -11,8 +11,8 @@ from sealserve.gate.grade import is_right
 from sealserve.nano.world import Article, World, questions
 
 QUESTIONS_PER_ARTICLE = 24
-ENTITIES_PER_ARTICLE = 2
-FACTS_PER_ARTICLE = 8
+ENTITIES_PER_ARTICLE = 1
+FACTS_PER_ARTICLE = 6
 _ASKED_AT_ONCE = 8
 _ANSWER_TOKENS = 32
 
