@@ -9,7 +9,7 @@ from sealserve.bench.kill import run
 from tests.contract.tree import ROOT
 from tests.stories.student import article
 
-KILLS = 12
+KILLS = 6
 SIMULATED = Path(__file__).parent / "simulated"
 
 
