@@ -23,8 +23,9 @@ from sealserve.records import NotApplicable, QuizItem, Score, Scorecard, Unmeasu
 
 Grade: TypeAlias = Callable[[str], bool]
 
-CLIP_NATS = 5.0
-"""No single item moves the mean by more than this: a first token that was impossible would outweigh all others."""
+FLOOR_NATS = -5.0
+"""Log-likelihoods below this count as this, so that no single item moves the mean by more than 5 nats: how impossible
+an answer was before says nothing about how well it is known now."""
 
 MAX_REPLAY_ITEMS = 48
 
@@ -51,7 +52,7 @@ async def rank(
 ) -> Ranked:
     """Return each contender's mean gain in log p(answer | question) over the incumbent, and the best one.
 
-    `spoken` gives the answer to each question in the model's own words. The gain is clipped per item; log p of the
+    `spoken` gives the answer to each question in the model's own words. Each log p is clipped from below; log p of the
     right answer is the likelihood reward that worked everywhere in arXiv 2602.03979. One contender that cannot be
     measured does not stop the others.
     """
@@ -156,10 +157,9 @@ async def _gain(
         mine = await _likelihoods(voice, contender.files, asked)
     except UNMEASURABLE as error:
         return _unranked(contender.index, error.message)
-    raw = [a - b for a, b in zip(mine, baseline, strict=True)]
-    if not all(map(math.isfinite, raw)):
+    if not all(map(math.isfinite, (*mine, *baseline))):
         return _unranked(contender.index, "a log-likelihood is not a number")
-    gains = [max(-CLIP_NATS, min(CLIP_NATS, gain)) for gain in raw]
+    gains = [max(a, FLOOR_NATS) - max(b, FLOOR_NATS) for a, b in zip(mine, baseline, strict=True)]
     low, high = bootstrap_mean(gains, confidence=confidence, seed=seed_of("rank", contender.index))
     return RankScore(
         index=contender.index, rank_score=sum(gains) / len(gains), low=low, high=high, n=len(gains), why=""

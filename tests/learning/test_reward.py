@@ -7,7 +7,7 @@ import pytest
 
 from sealserve.engine.engine import AdapterFiles
 from sealserve.gate.canary import Probe, Probes
-from sealserve.learning.reward import CLIP_NATS, MAX_REPLAY_ITEMS, Contender, confirm, rank
+from sealserve.learning.reward import FLOOR_NATS, MAX_REPLAY_ITEMS, Contender, confirm, rank
 from sealserve.learning.voice import Voice
 from sealserve.records import Measured, NotApplicable, QuizItem, Split, Unmeasured
 from tests.fakes import FakeEngine
@@ -37,7 +37,7 @@ def score(engine: FakeEngine, name: str | None, value: float) -> None:
     engine.likelihoods |= {(name, item.question, item.answer): value for item in ITEMS}
 
 
-async def test_the_highest_mean_gain_wins_and_no_item_counts_for_more_than_the_clip(
+async def test_the_highest_mean_gain_wins_and_an_answer_once_impossible_counts_for_no_more_than_an_unlikely_one(
     engine: FakeEngine, tmp_path: Path
 ) -> None:
     good, bad = adapter(tmp_path, "good"), adapter(tmp_path, "bad")
@@ -53,7 +53,7 @@ async def test_the_highest_mean_gain_wins_and_no_item_counts_for_more_than_the_c
         confidence=0.95,
     )
     assert ranked.winner == 1
-    assert [s.rank_score for s in ranked.scores] == [0.5, CLIP_NATS]
+    assert [s.rank_score for s in ranked.scores] == [0.0, -1.0 - FLOOR_NATS]
     assert (await engine.info()).loaded == ()
 
 
