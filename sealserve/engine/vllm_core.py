@@ -39,8 +39,10 @@ def build(settings: EngineSettings, directory: Path, *, max_context_tokens: int,
     """
     is_cpu = current_platform.is_cpu()
     os.environ.update(_environment(settings, is_cpu=is_cpu))
+    # A prompt cut in two makes vLLM 0.32 rewind the generator of a seeded request; torch's CPU generator cannot, and
+    # the whole engine dies ("CPU Generator does not use offset"). So prompts are never cut on CPU.
     memory = (
-        {"kv_cache_memory_bytes": int(settings.kv_cache_gib * _GIB)}
+        {"kv_cache_memory_bytes": int(settings.kv_cache_gib * _GIB), "enable_chunked_prefill": False}
         if is_cpu
         else {"gpu_memory_utilization": settings.gpu_memory_fraction}
     )
