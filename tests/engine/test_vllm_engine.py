@@ -54,7 +54,7 @@ async def test_full_table_is_unavailable_and_nothing_is_pushed_out(
         path = make_adapter(tmp_path / names[-1], tiny_base, seed=100 + number)
         await vllm_engine.load(AdapterFiles(name=names[-1], path=path))
     with pytest.raises(Unavailable) as refused:
-        await vllm_engine.load(AdapterFiles(name="one@v1", path=make_adapter(tmp_path / "one", tiny_base)))
+        await vllm_engine.load(AdapterFiles(name="beyond@v1", path=make_adapter(tmp_path / "beyond", tiny_base)))
     assert refused.value.reason == "ADAPTERS_FULL"
     assert {*names} <= {*(await vllm_engine.info()).loaded}
     assert await answer(vllm_engine, names[0]) != await answer(vllm_engine, names[1])
