@@ -7,6 +7,7 @@ any checkpoint of the level part (Hu et al., arXiv 2404.06395, section 4). Hidde
 """
 
 import argparse
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,15 +157,25 @@ class Trainer:
         return True
 
 
-def train(settings: Settings, out: Path, *, device: str, mix: dict[str, float] | None = None) -> Trainer:
-    """Train to the last step, with checkpoints under `out` and the finished model in `out/model`."""
+def train(
+    settings: Settings, out: Path, *, device: str, mix: dict[str, float] | None = None, start: Path | None = None
+) -> Trainer:
+    """Train to the last step, with checkpoints under `out` and the finished model in `out/model`.
+
+    Where `out` holds no checkpoint yet, the weights are those of the model in `start`, or fresh ones.
+    """
     words = out / "tokenizer.json"  # kept with the run, so that it outlives changes to the world
+    if start is not None and not words.exists():
+        out.mkdir(parents=True, exist_ok=True)
+        shutil.copy(start / "tokenizer.json", words)
     tokenizer = Tokenizer.from_file(str(words)) if words.exists() else world_tokenizer()
     out.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(words))
     trainer = Trainer(settings, device=device, mix=mix, tokenizer=tokenizer)
     if trainer.resume(out):
         print(f"going on from step {trainer.step}", flush=True)
+    elif start is not None:
+        trainer.model.load_state_dict(Qwen2ForCausalLM.from_pretrained(start, dtype=torch.float32).state_dict())
     started = saved = time.monotonic()
     first, recent = trainer.step, 0.0
     while trainer.step < settings.steps:
@@ -172,7 +183,7 @@ def train(settings: Settings, out: Path, *, device: str, mix: dict[str, float] |
         recent = loss if recent == 0.0 else 0.98 * recent + 0.02 * loss
         if trainer.rank == 0 and trainer.step % 50 == 0:
             speed = (trainer.step - first) * settings.batch_tokens * trainer.world / (time.monotonic() - started)
-            print(_progress(trainer.step, settings, recent, speed), flush=True)
+            print(_progress(trainer.step, settings, recent, speed, processes=trainer.world), flush=True)
         if trainer.rank == 0 and trainer.step % settings.probe_steps == 0:
             print(f"  probe {probes.measure(trainer.model, trainer.tokenizer)}", flush=True)
         if time.monotonic() - saved > settings.save_seconds:
@@ -199,11 +210,12 @@ def _rate(step: int, settings: Settings) -> float:
     return warm * left
 
 
-def _progress(step: int, settings: Settings, loss: float, speed: float) -> str:
+def _progress(step: int, settings: Settings, loss: float, speed: float, *, processes: int) -> str:
     width = 24
     done = width * step // settings.steps
-    tokens = step * settings.batch_tokens / 1e6
-    left = (settings.steps - step) * settings.batch_tokens / max(speed, 1.0) / 60
+    step_tokens = settings.batch_tokens * processes
+    tokens = step * step_tokens / 1e6
+    left = (settings.steps - step) * step_tokens / max(speed, 1.0) / 60
     bar = "#" * done + "." * (width - done)
     return f"[{bar}] step {step} {tokens:.1f}M tokens loss {loss:.4f} {speed:.0f} tokens/s {left:.0f} min left"
 
@@ -214,6 +226,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints and of the finished model")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--from-model", type=Path, dest="start", help="finished model to go on from")
     parser.add_argument("--mix", action="append", default=[], metavar="TASK=WEIGHT", help="change a task's share")
     for name, kind in (("seed", int), ("steps", int), ("decay_steps", int), ("batch_tokens", int),
                        ("matrix_lr", float), ("other_lr", float), ("easy_tokens", int), ("save_seconds", float),
@@ -225,10 +238,10 @@ def main() -> None:
     torch.set_num_threads(arguments.pop("threads"))
     if arguments.pop("distributed"):
         dist.init_process_group("gloo" if arguments["device"] == "cpu" else "nccl")
-    out, device = arguments.pop("out"), arguments.pop("device")
+    out, device, start = arguments.pop("out"), arguments.pop("device"), arguments.pop("start")
     changes = dict(entry.split("=") for entry in arguments.pop("mix"))
     mix = DEFAULT_MIX | {name: float(weight) for name, weight in changes.items()}
-    train(Settings(**arguments), out, device=device, mix=mix)
+    train(Settings(**arguments), out, device=device, mix=mix, start=start)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Tokens, loss mask, batches and a training run that can be cut short."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from tokenizers import Tokenizer
 from sealserve.nano.corpus import block, world_tokenizer
 from sealserve.nano.tasks import TaskSource
 from sealserve.nano.tokenizer import encode_chat
-from sealserve.nano.train import Settings, Trainer
+from sealserve.nano.train import Settings, Trainer, train
 from sealserve.nano.world import World
 
 TINY = Settings(hidden=64, layers=1, feed_forward=64, batch_tokens=256, steps=6, decay_steps=2, warmup_steps=2)
@@ -76,3 +77,10 @@ def test_checkpoint_holds_safetensors_and_json_only(tmp_path: Path) -> None:
     trainer.save(tmp_path)
     assert {p.suffix for p in tmp_path.rglob("*") if p.is_file()} == {".safetensors", ".json"}
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+def test_training_goes_on_from_a_finished_model(tmp_path: Path) -> None:
+    first = train(replace(TINY, steps=2), tmp_path / "first", device="cpu")
+    more = train(replace(TINY, steps=0), tmp_path / "more", device="cpu", start=tmp_path / "first" / "model")
+    weights = first.model.state_dict()
+    assert all(torch.equal(weights[name].bfloat16(), w.bfloat16()) for name, w in more.model.state_dict().items())
