@@ -1,7 +1,8 @@
 """Writes one article into a nano model with LoRA, as the product does but small; for measuring the model.
 
 Examples are (user turn, assistant turn) pairs in the serving format with the loss on the assistant's words.
-Rehearsal examples, answered by the base itself, are mixed into every batch so that what it knew stays.
+Rehearsal examples, answered by the base itself, are mixed into every batch so that what it knew stays: on them the
+adapter is held to the base's whole distribution over next tokens, as in the product's own training.
 """
 
 import random
@@ -9,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftMixedModel, PeftModel, get_peft_model
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -21,6 +22,7 @@ from sealserve.prompts import Template
 
 Example = tuple[str, str]
 Row = tuple[list[int], int]  # token ids, and where the assistant's words begin
+KEPT_WEIGHT = 2.0  # of the divergence from the base
 _LENGTHS = (48, 96, 192, 384, 768, 1024)
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -90,7 +92,7 @@ def inject(speaker: Speaker, studied: list[Example], kept: list[Example], recipe
         warm = min(1.0, (step + 1) / 10)
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * min(warm, 1.0 - step / recipe.steps)
-        _loss(speaker.model, *_pad(rows)).backward()  # type: ignore[no-untyped-call]
+        _loss(model, rows, n_kept=_n_kept(recipe) if kept else 0).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -127,7 +129,7 @@ def _encode(speaker: Speaker, example: Example) -> Row:
 def _batches(studied: list[Row], kept: list[Row], recipe: Recipe, seed: int) -> Iterator[list[Row]]:
     """Yield batches of one size, the studied rows of each from one length class: few shapes, little padding."""
     rng = random.Random(seed)
-    n_kept = round(recipe.batch * recipe.rehearsal) if kept else 0
+    n_kept = _n_kept(recipe) if kept else 0
     classes: dict[int, list[Row]] = {}
     for row in studied:
         classes.setdefault(_length(row), []).append(row)
@@ -155,17 +157,32 @@ def _pad(rows: list[Row]) -> tuple[torch.Tensor, torch.Tensor]:
     return ids, mask
 
 
-def _loss(model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Return the mean cross-entropy over supervised tokens; rows are padded on the right, so no mask is needed.
+def _n_kept(recipe: Recipe) -> int:
+    return round(recipe.batch * recipe.rehearsal)
 
-    Positions are padded to a round number: kernels are prepared anew for every new shape, which costs more than
-    the step itself.
+
+def _loss(model: PeftModel | PeftMixedModel, rows: list[Row], *, n_kept: int) -> torch.Tensor:
+    """Return the mean over answer tokens: log-likelihood, and KL(base || adapter) on the last `n_kept` rows."""
+    ids, mask = _pad(rows)
+    logits, targets = _answers(model.base_model.model, ids, mask)
+    n_told = int(mask[: len(rows) - n_kept, 1:].sum())
+    loss = nn.functional.cross_entropy(logits[:n_told], targets[:n_told], reduction="sum")
+    if n_kept:
+        with torch.no_grad(), model.disable_adapter():
+            base = _answers(model.base_model.model, ids[-n_kept:], mask[-n_kept:])[0].log_softmax(-1)
+        loss = loss + KEPT_WEIGHT * (base.exp() * (base - logits[n_told:].log_softmax(-1))).sum()
+    return loss / len(targets)
+
+
+def _answers(model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return (logits_NV, targets_N) of the supervised tokens; rows are padded on the right, so no mask is needed.
+
+    The number of positions is padded to a round one: kernels are prepared anew for every new shape, which costs more
+    than the step itself.
     """
     supervised = mask[:, 1:].flatten().nonzero()[:, 0]
     padded = nn.functional.pad(supervised, (0, -len(supervised) % 256))
     with torch.autocast("cpu", torch.bfloat16):
         hidden = model.model(input_ids=ids, attention_mask={"full_attention": None}, use_cache=False)
-        logits = model.lm_head(hidden.last_hidden_state[:, :-1].flatten(0, 1)[padded])
-    targets = ids[:, 1:].flatten()[padded]
-    targets[len(supervised) :] = -100
-    return nn.functional.cross_entropy(logits.float(), targets)
+        logits: torch.Tensor = model.lm_head(hidden.last_hidden_state[:, :-1].flatten(0, 1)[padded])
+    return logits.float()[: len(supervised)], ids[:, 1:].flatten()[supervised]
