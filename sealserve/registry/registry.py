@@ -31,11 +31,12 @@ from sealserve.registry import audit, cycles, documents, journal, pointer, schem
 from sealserve.registry.artifacts import ArtifactStore
 from sealserve.registry.database import BUSY_SECONDS, Clock, Database, utc_now
 from sealserve.registry.effects import AddCandidates, AddQuiz, AddSelfEdits, Effect, Finish, Publish
+from sealserve.registry.ledger import Ledger
 
 __all__ = ["AddCandidates", "AddQuiz", "AddSelfEdits", "Effect", "Finish", "Publish", "Registry"]
 
 
-class Registry:
+class Registry(Ledger):
     """All that is known, in one database and one artifact store (`artifacts`). Safe to use from many threads."""
 
     def __init__(self, database: Database, artifacts: ArtifactStore) -> None:
@@ -229,19 +230,6 @@ class Registry:
         """Return the cycle's candidates by index. Raises: NotFound."""
         with self._database.read() as tx:
             return cycles.candidates_of(tx, cycle)
-
-    def learned_self_edits(self, tenant: str, version: int) -> tuple[SelfEdit, ...]:
-        """Return every admitted self-edit of the documents that `version` holds: what replay draws from.
-
-        A document learned again counts with its newest cycle only. Raises: NotFound.
-        """
-        with self._database.read() as tx:
-            return cycles.admitted_self_edits(tx, versions.sources(tx, tenant, version))
-
-    def learned_quiz(self, tenant: str, version: int) -> tuple[QuizItem, ...]:
-        """Return the quiz items of the documents that `version` holds, as `learned_self_edits` does."""
-        with self._database.read() as tx:
-            return cycles.quiz_items(tx, versions.sources(tx, tenant, version))
 
     # versions and the pointer
     def version(self, tenant: str, version: int) -> AdapterVersion:

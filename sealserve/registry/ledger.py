@@ -1,0 +1,71 @@
+"""What a tenant has studied so far, cycle by cycle: the notes and questions that later cycles go on from.
+
+Read-only. Knows nothing of who replays them.
+"""
+
+from typing import Any
+
+from sqlalchemy import Row, Select, and_, func, or_, select
+
+from sealserve.records import EarlierStudy, QuizItem, SelfEdit
+from sealserve.registry import cycles, tables, versions
+from sealserve.registry.database import Database, Transaction
+
+
+class Ledger:
+    """The part of the registry's face that reads what was studied; `_database` is the registry's own."""
+
+    _database: Database
+
+    def learned_self_edits(self, tenant: str, version: int) -> tuple[SelfEdit, ...]:
+        """Return every admitted self-edit of the documents that `version` holds: what replay draws from.
+
+        A document learned again counts with its newest cycle only. Raises: NotFound.
+        """
+        with self._database.read() as tx:
+            return cycles.admitted_self_edits(tx, versions.sources(tx, tenant, version))
+
+    def learned_quiz(self, tenant: str, version: int) -> tuple[QuizItem, ...]:
+        """Return the quiz items of the documents that `version` holds, as `learned_self_edits` does."""
+        with self._database.read() as tx:
+            return cycles.quiz_items(tx, versions.sources(tx, tenant, version))
+
+    def earlier_studies(self, cycle: str) -> tuple[EarlierStudy, ...]:
+        """Return, for each of the cycle's documents, the newest earlier cycle that wrote on it or its namesake.
+
+        A namesake has the same title: most often the article as it was before. Documents never studied before are
+        left out. Raises: NotFound.
+        """
+        with self._database.read() as tx:
+            cycles.by_id(tx, cycle)
+            return tuple(
+                EarlierStudy(document=row.now, earlier_document=found.document, cycle=found.cycle)
+                for row in tx.rows(_own_documents(cycle))
+                if (found := _newest_before(tx, row)) is not None
+            )
+
+
+def _own_documents(cycle: str) -> Select[Any]:
+    claimed, kept, own = tables.cycle_documents, tables.documents, tables.cycles
+    return (
+        select(kept.c.document.label("now"), kept.c.title, kept.c.tenant, own.c.sequence.label("before"))
+        .join(claimed, and_(claimed.c.tenant == kept.c.tenant, claimed.c.document == kept.c.document))
+        .join(own, own.c.cycle == claimed.c.cycle)
+        .where(claimed.c.cycle == cycle)
+        .order_by(claimed.c.position)
+    )
+
+
+def _newest_before(tx: Transaction, row: Row[Any]) -> Row[Any] | None:
+    notes, kept, own = tables.self_edits, tables.documents, tables.cycles
+    is_same = or_(kept.c.document == row.now, and_(kept.c.title == row.title, kept.c.title != ""))
+    query = (
+        select(notes.c.document, notes.c.cycle, func.max(own.c.sequence).label("sequence"))
+        .join(own, own.c.cycle == notes.c.cycle)
+        .join(kept, and_(kept.c.tenant == notes.c.tenant, kept.c.document == notes.c.document))
+        .where(notes.c.tenant == row.tenant, own.c.sequence < row.before, is_same)
+        .group_by(notes.c.document, notes.c.cycle)
+        .order_by(func.max(own.c.sequence).desc(), notes.c.document)
+        .limit(1)
+    )
+    return tx.row(query)

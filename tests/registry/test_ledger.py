@@ -1,0 +1,40 @@
+"""Where a document was studied before."""
+
+from sealserve.records import CycleState, Document, EarlierStudy, Step
+from sealserve.registry.registry import AddSelfEdits
+from tests.registry.world import World, finish, self_edit
+
+
+def _studied(world: World, document: Document, *, state: CycleState = CycleState.REJECTED) -> str:
+    """Play a cycle that writes one note on every document waiting; return its id."""
+    claim = world.claim(document.tenant)
+    edits = tuple(
+        self_edit(claim, one.document, name=f"e{i}")
+        for i, one in enumerate(world.registry.cycle_documents(claim.cycle))
+    )
+    world.registry.record_step(claim, Step.WRITE, {}, seconds=1, effects=[AddSelfEdits(edits=edits)])
+    world.registry.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[finish(state)])
+    return claim.cycle
+
+
+def test_a_document_studied_again_names_the_newest_cycle_before(world: World) -> None:
+    first = world.document(text="Lamps go back.")
+    _studied(world, first)
+    world.document(text="Lamps go back.")  # was set aside, and is offered again
+    second = _studied(world, first)
+    world.document(text="Lamps go back.")
+    third = _studied(world, first)
+    assert world.registry.earlier_studies(third) == (
+        EarlierStudy(document=first.document, earlier_document=first.document, cycle=second),
+    )
+
+
+def test_an_article_of_the_same_title_counts_and_another_tenants_does_not(world: World) -> None:
+    old = world.document(text="Lamps go back in 9 days.", title="Lamps")
+    cycle = _studied(world, old)
+    new = world.document(text="Lamps go back in 7 days.", title="Lamps")
+    found = EarlierStudy(document=new.document, earlier_document=old.document, cycle=cycle)
+    assert world.registry.earlier_studies(_studied(world, new)) == (found,)
+    assert world.registry.earlier_studies(cycle) == ()
+    other = world.document("globex", text="Lamps go back in 5 days.", title="Lamps")
+    assert world.registry.earlier_studies(_studied(world, other)) == ()
