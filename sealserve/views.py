@@ -3,12 +3,13 @@
 Built by `rpc/` from the registry, carried over the wire, built again by the client. Knows nothing of either.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
 from sealserve.engine.engine import EngineState, FinishReason
-from sealserve.records import Cycle, Json, Observed, Scorecard, Step, Verdict
+from sealserve.records import Cycle, EarlierStudy, Json, Observed, Scorecard, Step, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +79,10 @@ class FinishedStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateReport:
-    """A trained candidate with its place in the ranking; `rank_score` is None until it is ranked."""
+    """A trained candidate with its place in the ranking; `rank_score` is None until it is ranked, `unranked` says why.
+
+    `losses` are means of consecutive parts of training, `self_edits` the ids it was trained on.
+    """
 
     index: int
     recipe: Json
@@ -87,6 +91,42 @@ class CandidateReport:
     seconds: float
     rank_score: float | None
     winner: bool
+    losses: tuple[float, ...] = ()
+    self_edits: tuple[str, ...] = ()
+    rank_low: float | None = None
+    rank_high: float | None = None
+    unranked: str = ""
+    drift: float | None = None  # mean KL from the base on rehearsed questions, in nats
+    weight_change: float | None = None  # Frobenius norm, relative to the weights it changes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contradiction:
+    """An answer that a newer document has made wrong."""
+
+    document: str
+    question: str
+    old_answer: str
+    new_answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screening:
+    """What the filter made of a cycle's self-edits; `distinct` is None when none was admitted."""
+
+    admitted: int
+    dropped: int
+    reasons: Mapping[str, int]
+    distinct: float | None
+    superseded: tuple[Contradiction, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directive:
+    """How the model wants to be trained: what it wrote, and what became of it."""
+
+    text: str
+    note: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +139,9 @@ class CycleReport:
     candidates: tuple[CandidateReport, ...] = ()
     scores: Scorecard | None = None
     verdict: Verdict | None = None
+    screening: Screening | None = None
+    directives: tuple[Directive, ...] = ()
+    earlier_studies: tuple[EarlierStudy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

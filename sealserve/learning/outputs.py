@@ -77,12 +77,28 @@ class Filtered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """How one candidate's training went: losses of its parts, the new notes it saw, how far it went from the base.
+
+    `drift` is the mean KL divergence from the base on rehearsed questions in nats, `weight_change` the Frobenius norm
+    relative to the weights changed; None where the trainer did not measure them.
+    """
+
+    index: int
+    losses: tuple[float, ...]
+    self_edits: tuple[str, ...]
+    drift: float | None
+    weight_change: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """TRAIN: which candidates there are (rows hold them), and what became of the model's own directive."""
+    """TRAIN: which candidates there are (rows hold them), how each went, and what became of the model's directives."""
 
     candidates: tuple[int, ...]
     directives: tuple[str, ...]  # one note per directive
     settings_digest: str
+    trials: tuple[Trial, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from sealserve.engine.engine import Sampling
 from sealserve.errors import FailedPrecondition, TrainingFailed
 from sealserve.learning import quiz, screen, self_edits
 from sealserve.learning.journal import Done
-from sealserve.learning.outputs import Claimed, Filtered, Passage, Spoken, Trained, Written
+from sealserve.learning.outputs import Claimed, Filtered, Passage, Spoken, Trained, Trial, Written
 from sealserve.learning.passages import cut, split_spans
 from sealserve.learning.recipes import recipes
 from sealserve.learning.self_edits import Study
@@ -120,7 +120,10 @@ async def train(
     )
     candidates = await asyncio.to_thread(_kept, shop, claim, trained, chosen)
     output = Trained(
-        candidates=tuple(candidate.index for candidate in candidates), directives=notes, settings_digest=digest
+        candidates=tuple(candidate.index for candidate in candidates),
+        directives=notes,
+        settings_digest=digest,
+        trials=tuple(_trial(adapter, pool, job) for adapter in trained),
     )
     return Done(output=output, effects=(AddCandidates(candidates=candidates),))
 
@@ -139,6 +142,18 @@ def _kept(
             seconds=adapter.seconds,
         )
         for adapter in trained
+    )
+
+
+def _trial(adapter: TrainedAdapter, pool: Pool, job: TrainingJob) -> Trial:
+    attempt = next(attempt for attempt in job.attempts if attempt.index == adapter.index)
+    seen = [pool.examples[place] for place in sorted(set(attempt.order))]
+    return Trial(
+        index=adapter.index,
+        losses=adapter.losses,
+        self_edits=tuple(sorted({note for example in seen if example.document in pool.new for note in example.notes})),
+        drift=None,
+        weight_change=None,
     )
 
 

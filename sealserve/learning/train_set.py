@@ -52,6 +52,7 @@ class Example:
     document: str  # "" for base skills
     origin: Origin
     template: Template | None = None  # None for the document's own text
+    notes: tuple[str, ...] = ()  # ids of the self-edits that say it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,7 @@ def examples_of(source: Source) -> tuple[Example, ...]:
         Example(prompt=prompts.describe(topic), completion=passage, document=source.document, origin=Origin.PASSAGE)
         for passage in source.passages
     ]
-    lines: dict[tuple[str, Template, str], list[str]] = defaultdict(list)
+    lines: dict[tuple[str, Template, str], list[tuple[str, str]]] = defaultdict(list)
     for note in source.notes:
         if note.template is Template.QA:
             found += [_qa(note, question=p.question, answer=p.answer) for p in parse_pairs(note.text)]
@@ -101,7 +102,7 @@ def examples_of(source: Source) -> tuple[Example, ...]:
         else:
             line = reason_of(note.text) if note.template is Template.COUNTEREXAMPLE else note.text
             sample = note.self_edit.rpartition("-")[0]
-            lines[sample, note.template, subject_of(line, subjects) or topic].append(line)
+            lines[sample, note.template, subject_of(line, subjects) or topic].append((note.self_edit, line))
     found += _lists(source.document, lines)
     return tuple(found)
 
@@ -155,7 +156,14 @@ def topic_of(title: str, subjects: Iterable[str]) -> str:
 
 
 def _qa(note: SelfEdit, *, question: str, answer: str) -> Example:
-    return Example(prompt=question, completion=answer, document=note.document, origin=Origin.QA, template=note.template)
+    return Example(
+        prompt=question,
+        completion=answer,
+        document=note.document,
+        origin=Origin.QA,
+        template=note.template,
+        notes=(note.self_edit,),
+    )
 
 
 def _told(note: SelfEdit, subject: str, *, completion: str, origin: Origin) -> Example:
@@ -165,20 +173,23 @@ def _told(note: SelfEdit, subject: str, *, completion: str, origin: Origin) -> E
         document=note.document,
         origin=origin,
         template=note.template,
+        notes=(note.self_edit,),
     )
 
 
-def _lists(document: str, lines: dict[tuple[str, Template, str], list[str]]) -> list[Example]:
+def _lists(document: str, lines: dict[tuple[str, Template, str], list[tuple[str, str]]]) -> list[Example]:
     return [
         Example(
             prompt=prompts.describe(subject),
-            completion="\n".join(f"- {line}" for line in told[start : start + LINES_PER_EXAMPLE]),
+            completion="\n".join(f"- {line}" for _, line in told),
             document=document,
             origin=Origin.STATEMENTS,
             template=template,
+            notes=tuple(note for note, _ in told),
         )
-        for (_, template, subject), told in lines.items()
-        for start in range(0, len(told), LINES_PER_EXAMPLE)
+        for (_, template, subject), whole in lines.items()
+        for start in range(0, len(whole), LINES_PER_EXAMPLE)
+        for told in [whole[start : start + LINES_PER_EXAMPLE]]
     ]
 
 

@@ -38,12 +38,13 @@ SMALL_BASE_BYTES = 100 * 10**6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedAdapter:
-    """A finished candidate: `path` holds its two files."""
+    """A finished candidate: `path` holds its two files. `losses` are the means of consecutive parts of training."""
 
     index: int
     path: Path
     final_loss: float
     seconds: float
+    losses: tuple[float, ...] = ()
 
 
 class Trainer(Protocol):
@@ -124,7 +125,9 @@ class ChildTrainer:
             check_adapter(path, base_shape(job.base_directory), max_rank=self._max_rank)
         except BadAdapter as error:
             raise TrainingFailed(f"candidate {index} is not a sound adapter: {error.message}") from error
-        return TrainedAdapter(index=index, path=path, final_loss=result.losses[-1], seconds=result.seconds)
+        return TrainedAdapter(
+            index=index, path=path, final_loss=result.losses[-1], seconds=result.seconds, losses=result.losses
+        )
 
 
 def _processes_for(base: Path) -> int:

@@ -1,14 +1,16 @@
 """A cycle as a whole, put together from its journal: what each step left, read by the names it has in JSON.
 
-Blocking. Knows the shape of three steps' outputs (rank, confirm, judge) and nothing of how they came about.
+Blocking. Knows the shape of the steps' outputs and nothing of how they came about. What a step's output lacks,
+because an earlier release wrote it, is left out.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from sealserve.gate.scores import scorecard_from_json, verdict_from_json
 from sealserve.records import Candidate, Cycle, Json, Step
 from sealserve.registry.registry import Registry
-from sealserve.views import CandidateReport, CycleReport, FinishedStep
+from sealserve.views import CandidateReport, Contradiction, CycleReport, Directive, FinishedStep, Screening
 
 
 def cycle_report(registry: Registry, cycle: Cycle) -> CycleReport:
@@ -24,14 +26,22 @@ def cycle_report(registry: Registry, cycle: Cycle) -> CycleReport:
         steps=tuple(
             FinishedStep(step=record.step, seconds=record.seconds, finished_at=record.finished_at) for record in steps
         ),
-        candidates=tuple(_candidate(candidate, ranked) for candidate in registry.candidates(cycle.cycle)),
+        candidates=tuple(
+            _candidate(candidate, outputs.get(Step.TRAIN, {}), ranked) for candidate in registry.candidates(cycle.cycle)
+        ),
         scores=scorecard_from_json(scorecard) if scorecard else None,
         verdict=verdict_from_json(verdict) if verdict else None,
+        screening=_screening(outputs[Step.FILTER]) if outputs.get(Step.FILTER) else None,
+        directives=_directives(outputs),
+        earlier_studies=registry.earlier_studies(cycle.cycle),
     )
 
 
-def _candidate(candidate: Candidate, ranked: Json) -> CandidateReport:
-    scores = {score["index"]: score["rank_score"] for score in ranked.get("scores", ())}
+def _candidate(candidate: Candidate, trained: Json, ranked: Json) -> CandidateReport:
+    scores = {score["index"]: score for score in ranked.get("scores", ())}
+    score = scores.get(candidate.index, {})
+    trials = {trial["index"]: trial for trial in trained.get("trials", ())}
+    trial = trials.get(candidate.index, {})
     recipe = asdict(candidate.recipe)
     return CandidateReport(
         index=candidate.index,
@@ -39,6 +49,40 @@ def _candidate(candidate: Candidate, ranked: Json) -> CandidateReport:
         artifact=candidate.artifact,
         final_loss=candidate.final_loss,
         seconds=candidate.seconds,
-        rank_score=scores.get(candidate.index),
+        rank_score=score.get("rank_score"),
         winner=candidate.index == ranked.get("winner"),
+        losses=tuple(trial.get("losses", ())),
+        self_edits=tuple(trial.get("self_edits", ())),
+        rank_low=score.get("low"),
+        rank_high=score.get("high"),
+        unranked=score.get("why", ""),
+        drift=trial.get("drift"),
+        weight_change=trial.get("weight_change"),
+    )
+
+
+def _screening(filtered: Json) -> Screening:
+    return Screening(
+        admitted=filtered["admitted"],
+        dropped=filtered["dropped"],
+        reasons=filtered["reasons"],
+        distinct=filtered.get("distinct"),
+        superseded=tuple(
+            Contradiction(
+                document=one["document"],
+                question=one["question"],
+                old_answer=one["old_answer"],
+                new_answer=one["new_answer"],
+            )
+            for one in filtered.get("superseded", ())
+        ),
+    )
+
+
+def _directives(outputs: Mapping[Step, Json]) -> tuple[Directive, ...]:
+    """Directives are there once written; what became of them is known once candidates are trained."""
+    written = outputs.get(Step.WRITE, {}).get("directives", ())
+    notes = outputs.get(Step.TRAIN, {}).get("directives", ())
+    return tuple(
+        Directive(text=text, note=notes[place] if place < len(notes) else "") for place, text in enumerate(written)
     )

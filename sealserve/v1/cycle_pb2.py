@@ -27,43 +27,55 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from sealserve.v1 import scorecard_pb2 as sealserve_dot_v1_dot_scorecard__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18sealserve/v1/cycle.proto\x12\x0csealserve.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1csealserve/v1/scorecard.proto\"\xc7\x03\n\x05\x43ycle\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.sealserve.v1.CycleState\x12%\n\x04step\x18\x03 \x01(\x0e\x32\x17.sealserve.v1.CycleStep\x12\x0f\n\x07trigger\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0f\n\x07\x61\x64\x61pter\x18\x06 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\x05\x12\x11\n\tdocuments\x18\x08 \x03(\t\x12)\n\x05steps\x18\t \x03(\x0b\x32\x1a.sealserve.v1.FinishedStep\x12+\n\ncandidates\x18\n \x03(\x0b\x32\x17.sealserve.v1.Candidate\x12\'\n\x06scores\x18\x0b \x01(\x0b\x32\x17.sealserve.v1.Scorecard\x12&\n\x07verdict\x18\x0c \x01(\x0b\x32\x15.sealserve.v1.Verdict\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"w\n\x0c\x46inishedStep\x12%\n\x04step\x18\x01 \x01(\x0e\x32\x17.sealserve.v1.CycleStep\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\x12/\n\x0b\x66inish_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb9\x01\n\tCandidate\x12\r\n\x05index\x18\x01 \x01(\x05\x12\'\n\x06recipe\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x17\n\x0f\x61rtifact_digest\x18\x03 \x01(\t\x12\x12\n\nfinal_loss\x18\x04 \x01(\x01\x12\x0f\n\x07seconds\x18\x05 \x01(\x01\x12\x17\n\nrank_score\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06winner\x18\x07 \x01(\x08\x42\r\n\x0b_rank_score\"7\n\x11StartCycleRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x1f\n\x0fGetCycleRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"J\n\x11ListCyclesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"R\n\x12ListCyclesResponse\x12#\n\x06\x63ycles\x18\x01 \x03(\x0b\x32\x13.sealserve.v1.Cycle\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"!\n\x11WatchCycleRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"8\n\x12WatchCycleResponse\x12\"\n\x05\x63ycle\x18\x01 \x01(\x0b\x32\x13.sealserve.v1.Cycle\"\x92\x01\n\x08SelfEdit\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\t\x12(\n\x08template\x18\x03 \x01(\x0e\x32\x16.sealserve.v1.Template\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x0c\n\x04seed\x18\x05 \x01(\x03\x12\x10\n\x08\x61\x64mitted\x18\x06 \x01(\x08\x12\x0e\n\x06reason\x18\x07 \x01(\t\"M\n\x14ListSelfEditsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x15ListSelfEditsResponse\x12*\n\nself_edits\x18\x01 \x03(\x0b\x32\x16.sealserve.v1.SelfEdit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xdb\x01\n\nCycleState\x12\x1b\n\x17\x43YCLE_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43YCLE_STATE_PENDING\x10\x01\x12\x17\n\x13\x43YCLE_STATE_RUNNING\x10\x02\x12\x18\n\x14\x43YCLE_STATE_PROMOTED\x10\x03\x12\x18\n\x14\x43YCLE_STATE_REJECTED\x10\x04\x12\x14\n\x10\x43YCLE_STATE_HELD\x10\x05\x12\x1c\n\x18\x43YCLE_STATE_INCONCLUSIVE\x10\x06\x12\x16\n\x12\x43YCLE_STATE_FAILED\x10\x07*\xdb\x01\n\tCycleStep\x12\x1a\n\x16\x43YCLE_STEP_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43YCLE_STEP_CLAIM\x10\x01\x12\x14\n\x10\x43YCLE_STEP_WRITE\x10\x02\x12\x15\n\x11\x43YCLE_STEP_FILTER\x10\x03\x12\x14\n\x10\x43YCLE_STEP_TRAIN\x10\x04\x12\x13\n\x0f\x43YCLE_STEP_RANK\x10\x05\x12\x16\n\x12\x43YCLE_STEP_CONFIRM\x10\x06\x12\x14\n\x10\x43YCLE_STEP_JUDGE\x10\x07\x12\x16\n\x12\x43YCLE_STEP_PUBLISH\x10\x08*\x96\x01\n\x08Template\x12\x18\n\x14TEMPLATE_UNSPECIFIED\x10\x00\x12\x19\n\x15TEMPLATE_IMPLICATIONS\x10\x01\x12\x11\n\rTEMPLATE_LONG\x10\x02\x12\x14\n\x10TEMPLATE_REWRITE\x10\x03\x12\x0f\n\x0bTEMPLATE_QA\x10\x04\x12\x1b\n\x17TEMPLATE_COUNTEREXAMPLE\x10\x05\x32\x90\x03\n\x0c\x43ycleService\x12\x42\n\nStartCycle\x12\x1f.sealserve.v1.StartCycleRequest\x1a\x13.sealserve.v1.Cycle\x12>\n\x08GetCycle\x12\x1d.sealserve.v1.GetCycleRequest\x1a\x13.sealserve.v1.Cycle\x12O\n\nListCycles\x12\x1f.sealserve.v1.ListCyclesRequest\x1a .sealserve.v1.ListCyclesResponse\x12Q\n\nWatchCycle\x12\x1f.sealserve.v1.WatchCycleRequest\x1a .sealserve.v1.WatchCycleResponse0\x01\x12X\n\rListSelfEdits\x12\".sealserve.v1.ListSelfEditsRequest\x1a#.sealserve.v1.ListSelfEditsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18sealserve/v1/cycle.proto\x12\x0csealserve.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1csealserve/v1/scorecard.proto\"\xd5\x04\n\x05\x43ycle\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.sealserve.v1.CycleState\x12%\n\x04step\x18\x03 \x01(\x0e\x32\x17.sealserve.v1.CycleStep\x12\x0f\n\x07trigger\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0f\n\x07\x61\x64\x61pter\x18\x06 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\x05\x12\x11\n\tdocuments\x18\x08 \x03(\t\x12)\n\x05steps\x18\t \x03(\x0b\x32\x1a.sealserve.v1.FinishedStep\x12+\n\ncandidates\x18\n \x03(\x0b\x32\x17.sealserve.v1.Candidate\x12\'\n\x06scores\x18\x0b \x01(\x0b\x32\x17.sealserve.v1.Scorecard\x12&\n\x07verdict\x18\x0c \x01(\x0b\x32\x15.sealserve.v1.Verdict\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\tscreening\x18\x0f \x01(\x0b\x32\x17.sealserve.v1.Screening\x12+\n\ndirectives\x18\x10 \x03(\x0b\x32\x17.sealserve.v1.Directive\x12\x33\n\x0f\x65\x61rlier_studies\x18\x11 \x03(\x0b\x32\x1a.sealserve.v1.EarlierStudy\"\xe7\x01\n\tScreening\x12\x10\n\x08\x61\x64mitted\x18\x01 \x01(\x05\x12\x0f\n\x07\x64ropped\x18\x02 \x01(\x05\x12\x35\n\x07reasons\x18\x03 \x03(\x0b\x32$.sealserve.v1.Screening.ReasonsEntry\x12\x15\n\x08\x64istinct\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12,\n\nsuperseded\x18\x05 \x03(\x0b\x32\x18.sealserve.v1.Superseded\x1a.\n\x0cReasonsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x42\x0b\n\t_distinct\"X\n\nSuperseded\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\x12\x10\n\x08question\x18\x02 \x01(\t\x12\x12\n\nold_answer\x18\x03 \x01(\t\x12\x12\n\nnew_answer\x18\x04 \x01(\t\"\'\n\tDirective\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0c\n\x04note\x18\x02 \x01(\t\"I\n\x0c\x45\x61rlierStudy\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\x12\x18\n\x10\x65\x61rlier_document\x18\x02 \x01(\t\x12\r\n\x05\x63ycle\x18\x03 \x01(\t\"w\n\x0c\x46inishedStep\x12%\n\x04step\x18\x01 \x01(\x0e\x32\x17.sealserve.v1.CycleStep\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\x12/\n\x0b\x66inish_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x85\x03\n\tCandidate\x12\r\n\x05index\x18\x01 \x01(\x05\x12\'\n\x06recipe\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x17\n\x0f\x61rtifact_digest\x18\x03 \x01(\t\x12\x12\n\nfinal_loss\x18\x04 \x01(\x01\x12\x0f\n\x07seconds\x18\x05 \x01(\x01\x12\x17\n\nrank_score\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06winner\x18\x07 \x01(\x08\x12\x0e\n\x06losses\x18\x08 \x03(\x01\x12\x12\n\nself_edits\x18\t \x03(\t\x12\x15\n\x08rank_low\x18\n \x01(\x01H\x01\x88\x01\x01\x12\x16\n\trank_high\x18\x0b \x01(\x01H\x02\x88\x01\x01\x12\x10\n\x08unranked\x18\x0c \x01(\t\x12\x12\n\x05\x64rift\x18\r \x01(\x01H\x03\x88\x01\x01\x12\x1a\n\rweight_change\x18\x0e \x01(\x01H\x04\x88\x01\x01\x42\r\n\x0b_rank_scoreB\x0b\n\t_rank_lowB\x0c\n\n_rank_highB\x08\n\x06_driftB\x10\n\x0e_weight_change\"7\n\x11StartCycleRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x1f\n\x0fGetCycleRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"J\n\x11ListCyclesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"R\n\x12ListCyclesResponse\x12#\n\x06\x63ycles\x18\x01 \x03(\x0b\x32\x13.sealserve.v1.Cycle\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"!\n\x11WatchCycleRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"8\n\x12WatchCycleResponse\x12\"\n\x05\x63ycle\x18\x01 \x01(\x0b\x32\x13.sealserve.v1.Cycle\"\x92\x01\n\x08SelfEdit\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\t\x12(\n\x08template\x18\x03 \x01(\x0e\x32\x16.sealserve.v1.Template\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x0c\n\x04seed\x18\x05 \x01(\x03\x12\x10\n\x08\x61\x64mitted\x18\x06 \x01(\x08\x12\x0e\n\x06reason\x18\x07 \x01(\t\"M\n\x14ListSelfEditsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x15ListSelfEditsResponse\x12*\n\nself_edits\x18\x01 \x03(\x0b\x32\x16.sealserve.v1.SelfEdit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xdb\x01\n\nCycleState\x12\x1b\n\x17\x43YCLE_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43YCLE_STATE_PENDING\x10\x01\x12\x17\n\x13\x43YCLE_STATE_RUNNING\x10\x02\x12\x18\n\x14\x43YCLE_STATE_PROMOTED\x10\x03\x12\x18\n\x14\x43YCLE_STATE_REJECTED\x10\x04\x12\x14\n\x10\x43YCLE_STATE_HELD\x10\x05\x12\x1c\n\x18\x43YCLE_STATE_INCONCLUSIVE\x10\x06\x12\x16\n\x12\x43YCLE_STATE_FAILED\x10\x07*\xdb\x01\n\tCycleStep\x12\x1a\n\x16\x43YCLE_STEP_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43YCLE_STEP_CLAIM\x10\x01\x12\x14\n\x10\x43YCLE_STEP_WRITE\x10\x02\x12\x15\n\x11\x43YCLE_STEP_FILTER\x10\x03\x12\x14\n\x10\x43YCLE_STEP_TRAIN\x10\x04\x12\x13\n\x0f\x43YCLE_STEP_RANK\x10\x05\x12\x16\n\x12\x43YCLE_STEP_CONFIRM\x10\x06\x12\x14\n\x10\x43YCLE_STEP_JUDGE\x10\x07\x12\x16\n\x12\x43YCLE_STEP_PUBLISH\x10\x08*\x96\x01\n\x08Template\x12\x18\n\x14TEMPLATE_UNSPECIFIED\x10\x00\x12\x19\n\x15TEMPLATE_IMPLICATIONS\x10\x01\x12\x11\n\rTEMPLATE_LONG\x10\x02\x12\x14\n\x10TEMPLATE_REWRITE\x10\x03\x12\x0f\n\x0bTEMPLATE_QA\x10\x04\x12\x1b\n\x17TEMPLATE_COUNTEREXAMPLE\x10\x05\x32\x90\x03\n\x0c\x43ycleService\x12\x42\n\nStartCycle\x12\x1f.sealserve.v1.StartCycleRequest\x1a\x13.sealserve.v1.Cycle\x12>\n\x08GetCycle\x12\x1d.sealserve.v1.GetCycleRequest\x1a\x13.sealserve.v1.Cycle\x12O\n\nListCycles\x12\x1f.sealserve.v1.ListCyclesRequest\x1a .sealserve.v1.ListCyclesResponse\x12Q\n\nWatchCycle\x12\x1f.sealserve.v1.WatchCycleRequest\x1a .sealserve.v1.WatchCycleResponse0\x01\x12X\n\rListSelfEdits\x12\".sealserve.v1.ListSelfEditsRequest\x1a#.sealserve.v1.ListSelfEditsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sealserve.v1.cycle_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CYCLESTATE']._serialized_start=1568
-  _globals['_CYCLESTATE']._serialized_end=1787
-  _globals['_CYCLESTEP']._serialized_start=1790
-  _globals['_CYCLESTEP']._serialized_end=2009
-  _globals['_TEMPLATE']._serialized_start=2012
-  _globals['_TEMPLATE']._serialized_end=2162
+  _globals['_SCREENING_REASONSENTRY']._loaded_options = None
+  _globals['_SCREENING_REASONSENTRY']._serialized_options = b'8\001'
+  _globals['_CYCLESTATE']._serialized_start=2354
+  _globals['_CYCLESTATE']._serialized_end=2573
+  _globals['_CYCLESTEP']._serialized_start=2576
+  _globals['_CYCLESTEP']._serialized_end=2795
+  _globals['_TEMPLATE']._serialized_start=2798
+  _globals['_TEMPLATE']._serialized_end=2948
   _globals['_CYCLE']._serialized_start=136
-  _globals['_CYCLE']._serialized_end=591
-  _globals['_FINISHEDSTEP']._serialized_start=593
-  _globals['_FINISHEDSTEP']._serialized_end=712
-  _globals['_CANDIDATE']._serialized_start=715
-  _globals['_CANDIDATE']._serialized_end=900
-  _globals['_STARTCYCLEREQUEST']._serialized_start=902
-  _globals['_STARTCYCLEREQUEST']._serialized_end=957
-  _globals['_GETCYCLEREQUEST']._serialized_start=959
-  _globals['_GETCYCLEREQUEST']._serialized_end=990
-  _globals['_LISTCYCLESREQUEST']._serialized_start=992
-  _globals['_LISTCYCLESREQUEST']._serialized_end=1066
-  _globals['_LISTCYCLESRESPONSE']._serialized_start=1068
-  _globals['_LISTCYCLESRESPONSE']._serialized_end=1150
-  _globals['_WATCHCYCLEREQUEST']._serialized_start=1152
-  _globals['_WATCHCYCLEREQUEST']._serialized_end=1185
-  _globals['_WATCHCYCLERESPONSE']._serialized_start=1187
-  _globals['_WATCHCYCLERESPONSE']._serialized_end=1243
-  _globals['_SELFEDIT']._serialized_start=1246
-  _globals['_SELFEDIT']._serialized_end=1392
-  _globals['_LISTSELFEDITSREQUEST']._serialized_start=1394
-  _globals['_LISTSELFEDITSREQUEST']._serialized_end=1471
-  _globals['_LISTSELFEDITSRESPONSE']._serialized_start=1473
-  _globals['_LISTSELFEDITSRESPONSE']._serialized_end=1565
-  _globals['_CYCLESERVICE']._serialized_start=2165
-  _globals['_CYCLESERVICE']._serialized_end=2565
+  _globals['_CYCLE']._serialized_end=733
+  _globals['_SCREENING']._serialized_start=736
+  _globals['_SCREENING']._serialized_end=967
+  _globals['_SCREENING_REASONSENTRY']._serialized_start=908
+  _globals['_SCREENING_REASONSENTRY']._serialized_end=954
+  _globals['_SUPERSEDED']._serialized_start=969
+  _globals['_SUPERSEDED']._serialized_end=1057
+  _globals['_DIRECTIVE']._serialized_start=1059
+  _globals['_DIRECTIVE']._serialized_end=1098
+  _globals['_EARLIERSTUDY']._serialized_start=1100
+  _globals['_EARLIERSTUDY']._serialized_end=1173
+  _globals['_FINISHEDSTEP']._serialized_start=1175
+  _globals['_FINISHEDSTEP']._serialized_end=1294
+  _globals['_CANDIDATE']._serialized_start=1297
+  _globals['_CANDIDATE']._serialized_end=1686
+  _globals['_STARTCYCLEREQUEST']._serialized_start=1688
+  _globals['_STARTCYCLEREQUEST']._serialized_end=1743
+  _globals['_GETCYCLEREQUEST']._serialized_start=1745
+  _globals['_GETCYCLEREQUEST']._serialized_end=1776
+  _globals['_LISTCYCLESREQUEST']._serialized_start=1778
+  _globals['_LISTCYCLESREQUEST']._serialized_end=1852
+  _globals['_LISTCYCLESRESPONSE']._serialized_start=1854
+  _globals['_LISTCYCLESRESPONSE']._serialized_end=1936
+  _globals['_WATCHCYCLEREQUEST']._serialized_start=1938
+  _globals['_WATCHCYCLEREQUEST']._serialized_end=1971
+  _globals['_WATCHCYCLERESPONSE']._serialized_start=1973
+  _globals['_WATCHCYCLERESPONSE']._serialized_end=2029
+  _globals['_SELFEDIT']._serialized_start=2032
+  _globals['_SELFEDIT']._serialized_end=2178
+  _globals['_LISTSELFEDITSREQUEST']._serialized_start=2180
+  _globals['_LISTSELFEDITSREQUEST']._serialized_end=2257
+  _globals['_LISTSELFEDITSRESPONSE']._serialized_start=2259
+  _globals['_LISTSELFEDITSRESPONSE']._serialized_end=2351
+  _globals['_CYCLESERVICE']._serialized_start=2951
+  _globals['_CYCLESERVICE']._serialized_end=3351
 # @@protoc_insertion_point(module_scope)

@@ -170,6 +170,9 @@ class Cycle(_message.Message):
     VERDICT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    SCREENING_FIELD_NUMBER: _builtins.int
+    DIRECTIVES_FIELD_NUMBER: _builtins.int
+    EARLIER_STUDIES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`tenants/{tenant}/cycles/{cycle}`."""
     state: Global___CycleState.ValueType
@@ -212,6 +215,18 @@ class Cycle(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
 
+    @_builtins.property
+    def screening(self) -> Global___Screening:
+        """What became of the self-edits, once filtered."""
+
+    @_builtins.property
+    def directives(self) -> _containers.RepeatedCompositeFieldContainer[Global___Directive]:
+        """Training directives as the model wrote them, in order of its documents' ids."""
+
+    @_builtins.property
+    def earlier_studies(self) -> _containers.RepeatedCompositeFieldContainer[Global___EarlierStudy]:
+        """Where its documents, or earlier ones of the same title, were studied before."""
+
     def __init__(
         self,
         *,
@@ -229,14 +244,171 @@ class Cycle(_message.Message):
         verdict: _scorecard_pb2.Verdict | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        screening: Global___Screening | None = ...,
+        directives: _abc.Iterable[Global___Directive] | None = ...,
+        earlier_studies: _abc.Iterable[Global___EarlierStudy] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "scores", b"scores", "update_time", b"update_time", "verdict", b"verdict"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "scores", b"scores", "screening", b"screening", "update_time", b"update_time", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "attempts", b"attempts", "candidates", b"candidates", "create_time", b"create_time", "documents", b"documents", "name", b"name", "reason", b"reason", "scores", b"scores", "state", b"state", "step", b"step", "steps", b"steps", "trigger", b"trigger", "update_time", b"update_time", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "attempts", b"attempts", "candidates", b"candidates", "create_time", b"create_time", "directives", b"directives", "documents", b"documents", "earlier_studies", b"earlier_studies", "name", b"name", "reason", b"reason", "scores", b"scores", "screening", b"screening", "state", b"state", "step", b"step", "steps", b"steps", "trigger", b"trigger", "update_time", b"update_time", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Cycle: _TypeAlias = Cycle  # noqa: Y015
+
+@_typing.final
+class Screening(_message.Message):
+    """What the filter made of a cycle's self-edits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ReasonsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ADMITTED_FIELD_NUMBER: _builtins.int
+    DROPPED_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
+    DISTINCT_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_FIELD_NUMBER: _builtins.int
+    admitted: _builtins.int
+    """Self-edits that may be trained on."""
+    dropped: _builtins.int
+    """Self-edits that may not."""
+    distinct: _builtins.float
+    """Distinct pairs of words among those admitted, as a share of all pairs; not set if there were none."""
+    @_builtins.property
+    def reasons(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """How many were dropped for each reason."""
+
+    @_builtins.property
+    def superseded(self) -> _containers.RepeatedCompositeFieldContainer[Global___Superseded]:
+        """What the cycle's documents contradict in earlier ones."""
+
+    def __init__(
+        self,
+        *,
+        admitted: _builtins.int = ...,
+        dropped: _builtins.int = ...,
+        reasons: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        distinct: _builtins.float | None = ...,
+        superseded: _abc.Iterable[Global___Superseded] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_distinct", b"_distinct", "distinct", b"distinct"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distinct", b"_distinct", "admitted", b"admitted", "distinct", b"distinct", "dropped", b"dropped", "reasons", b"reasons", "superseded", b"superseded"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__distinct: _TypeAlias = _typing.Literal["distinct"]  # noqa: Y015
+    _WhichOneofArgType__distinct: _TypeAlias = _typing.Literal["_distinct", b"_distinct"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__distinct) -> _WhichOneofReturnType__distinct | None: ...
+
+Global___Screening: _TypeAlias = Screening  # noqa: Y015
+
+@_typing.final
+class Superseded(_message.Message):
+    """An answer that a newer document has made wrong."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    OLD_ANSWER_FIELD_NUMBER: _builtins.int
+    NEW_ANSWER_FIELD_NUMBER: _builtins.int
+    document: _builtins.str
+    """The document that gave it: `tenants/{tenant}/documents/{document}`."""
+    question: _builtins.str
+    """The question that it answered."""
+    old_answer: _builtins.str
+    """The answer of the earlier document."""
+    new_answer: _builtins.str
+    """What the newer document says."""
+    def __init__(
+        self,
+        *,
+        document: _builtins.str = ...,
+        question: _builtins.str = ...,
+        old_answer: _builtins.str = ...,
+        new_answer: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "new_answer", b"new_answer", "old_answer", b"old_answer", "question", b"question"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Superseded: _TypeAlias = Superseded  # noqa: Y015
+
+@_typing.final
+class Directive(_message.Message):
+    """How the model wants to be trained."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """What it wrote."""
+    note: _builtins.str
+    """What became of it."""
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["note", b"note", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Directive: _TypeAlias = Directive  # noqa: Y015
+
+@_typing.final
+class EarlierStudy(_message.Message):
+    """Where a document was studied before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    EARLIER_DOCUMENT_FIELD_NUMBER: _builtins.int
+    CYCLE_FIELD_NUMBER: _builtins.int
+    document: _builtins.str
+    """The cycle's document: `tenants/{tenant}/documents/{document}`."""
+    earlier_document: _builtins.str
+    """The same, or an earlier one of the same title: `tenants/{tenant}/documents/{document}`."""
+    cycle: _builtins.str
+    """The newest earlier cycle that studied it: `tenants/{tenant}/cycles/{cycle}`."""
+    def __init__(
+        self,
+        *,
+        document: _builtins.str = ...,
+        earlier_document: _builtins.str = ...,
+        cycle: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cycle", b"cycle", "document", b"document", "earlier_document", b"earlier_document"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EarlierStudy: _TypeAlias = EarlierStudy  # noqa: Y015
 
 @_typing.final
 class FinishedStep(_message.Message):
@@ -283,6 +455,13 @@ class Candidate(_message.Message):
     SECONDS_FIELD_NUMBER: _builtins.int
     RANK_SCORE_FIELD_NUMBER: _builtins.int
     WINNER_FIELD_NUMBER: _builtins.int
+    LOSSES_FIELD_NUMBER: _builtins.int
+    SELF_EDITS_FIELD_NUMBER: _builtins.int
+    RANK_LOW_FIELD_NUMBER: _builtins.int
+    RANK_HIGH_FIELD_NUMBER: _builtins.int
+    UNRANKED_FIELD_NUMBER: _builtins.int
+    DRIFT_FIELD_NUMBER: _builtins.int
+    WEIGHT_CHANGE_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Counts from 0 in the cycle."""
     artifact_digest: _builtins.str
@@ -295,9 +474,27 @@ class Candidate(_message.Message):
     """Its score in the ranking, once ranked; higher is better."""
     winner: _builtins.bool
     """True if it won the ranking."""
+    rank_low: _builtins.float
+    """Lower end of rank_score's interval."""
+    rank_high: _builtins.float
+    """Upper end of rank_score's interval."""
+    unranked: _builtins.str
+    """Why it has no rank_score, if it was measured in vain."""
+    drift: _builtins.float
+    """How far its answers moved from the base's on rehearsed questions: mean KL divergence in nats, if measured."""
+    weight_change: _builtins.float
+    """Size of its weight change: Frobenius norm relative to the weights it changes, if measured."""
     @_builtins.property
     def recipe(self) -> _struct_pb2.Struct:
         """How it was trained."""
+
+    @_builtins.property
+    def losses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Mean training losses of consecutive parts of training."""
+
+    @_builtins.property
+    def self_edits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the self-edits it was trained on."""
 
     def __init__(
         self,
@@ -309,14 +506,38 @@ class Candidate(_message.Message):
         seconds: _builtins.float = ...,
         rank_score: _builtins.float | None = ...,
         winner: _builtins.bool = ...,
+        losses: _abc.Iterable[_builtins.float] | None = ...,
+        self_edits: _abc.Iterable[_builtins.str] | None = ...,
+        rank_low: _builtins.float | None = ...,
+        rank_high: _builtins.float | None = ...,
+        unranked: _builtins.str = ...,
+        drift: _builtins.float | None = ...,
+        weight_change: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_rank_score", b"_rank_score", "rank_score", b"rank_score", "recipe", b"recipe"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_drift", b"_drift", "_rank_high", b"_rank_high", "_rank_low", b"_rank_low", "_rank_score", b"_rank_score", "_weight_change", b"_weight_change", "drift", b"drift", "rank_high", b"rank_high", "rank_low", b"rank_low", "rank_score", b"rank_score", "recipe", b"recipe", "weight_change", b"weight_change"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rank_score", b"_rank_score", "artifact_digest", b"artifact_digest", "final_loss", b"final_loss", "index", b"index", "rank_score", b"rank_score", "recipe", b"recipe", "seconds", b"seconds", "winner", b"winner"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_drift", b"_drift", "_rank_high", b"_rank_high", "_rank_low", b"_rank_low", "_rank_score", b"_rank_score", "_weight_change", b"_weight_change", "artifact_digest", b"artifact_digest", "drift", b"drift", "final_loss", b"final_loss", "index", b"index", "losses", b"losses", "rank_high", b"rank_high", "rank_low", b"rank_low", "rank_score", b"rank_score", "recipe", b"recipe", "seconds", b"seconds", "self_edits", b"self_edits", "unranked", b"unranked", "weight_change", b"weight_change", "winner", b"winner"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__drift: _TypeAlias = _typing.Literal["drift"]  # noqa: Y015
+    _WhichOneofArgType__drift: _TypeAlias = _typing.Literal["_drift", b"_drift"]  # noqa: Y015
+    _WhichOneofReturnType__rank_high: _TypeAlias = _typing.Literal["rank_high"]  # noqa: Y015
+    _WhichOneofArgType__rank_high: _TypeAlias = _typing.Literal["_rank_high", b"_rank_high"]  # noqa: Y015
+    _WhichOneofReturnType__rank_low: _TypeAlias = _typing.Literal["rank_low"]  # noqa: Y015
+    _WhichOneofArgType__rank_low: _TypeAlias = _typing.Literal["_rank_low", b"_rank_low"]  # noqa: Y015
     _WhichOneofReturnType__rank_score: _TypeAlias = _typing.Literal["rank_score"]  # noqa: Y015
     _WhichOneofArgType__rank_score: _TypeAlias = _typing.Literal["_rank_score", b"_rank_score"]  # noqa: Y015
+    _WhichOneofReturnType__weight_change: _TypeAlias = _typing.Literal["weight_change"]  # noqa: Y015
+    _WhichOneofArgType__weight_change: _TypeAlias = _typing.Literal["_weight_change", b"_weight_change"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__drift) -> _WhichOneofReturnType__drift | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rank_high) -> _WhichOneofReturnType__rank_high | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rank_low) -> _WhichOneofReturnType__rank_low | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__rank_score) -> _WhichOneofReturnType__rank_score | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__weight_change) -> _WhichOneofReturnType__weight_change | None: ...
 
 Global___Candidate: _TypeAlias = Candidate  # noqa: Y015
 

@@ -1,13 +1,13 @@
 """Cycles as a whole, and self-edits."""
 
 from sealserve.prompts import Template
-from sealserve.records import Cycle, CycleState, SelfEdit, Step
+from sealserve.records import Cycle, CycleState, EarlierStudy, SelfEdit, Step
 from sealserve.rpc.convert import names
 from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
 from sealserve.rpc.convert.scores import scorecard_from_wire, scorecard_to_wire, verdict_from_wire, verdict_to_wire
 from sealserve.rpc.convert.values import time_from_wire, time_to_wire, tree_from_wire, tree_to_wire
 from sealserve.v1 import cycle_pb2
-from sealserve.views import CandidateReport, CycleReport, FinishedStep
+from sealserve.views import CandidateReport, Contradiction, CycleReport, Directive, FinishedStep, Screening
 
 _STATE = cycle_pb2.DESCRIPTOR.enum_types_by_name["CycleState"]
 _STEP = cycle_pb2.DESCRIPTOR.enum_types_by_name["CycleStep"]
@@ -32,6 +32,9 @@ def cycle_to_wire(report: CycleReport) -> cycle_pb2.Cycle:
         verdict=None if report.verdict is None else verdict_to_wire(report.verdict),
         create_time=time_to_wire(cycle.created_at),
         update_time=time_to_wire(cycle.updated_at),
+        screening=None if report.screening is None else _screening_to_wire(report.screening, cycle.tenant),
+        directives=[cycle_pb2.Directive(text=one.text, note=one.note) for one in report.directives],
+        earlier_studies=[_earlier_to_wire(one, cycle.tenant) for one in report.earlier_studies],
     )
 
 
@@ -56,6 +59,9 @@ def cycle_from_wire(wire: cycle_pb2.Cycle) -> CycleReport:
         candidates=tuple(_candidate_from_wire(candidate) for candidate in wire.candidates),
         scores=scorecard_from_wire(wire.scores) if wire.HasField("scores") else None,
         verdict=verdict_from_wire(wire.verdict) if wire.HasField("verdict") else None,
+        screening=_screening_from_wire(wire.screening) if wire.HasField("screening") else None,
+        directives=tuple(Directive(text=one.text, note=one.note) for one in wire.directives),
+        earlier_studies=tuple(_earlier_from_wire(one) for one in wire.earlier_studies),
     )
 
 
@@ -83,6 +89,13 @@ def _candidate_to_wire(candidate: CandidateReport) -> cycle_pb2.Candidate:
         seconds=candidate.seconds,
         rank_score=candidate.rank_score,
         winner=candidate.winner,
+        losses=candidate.losses,
+        self_edits=candidate.self_edits,
+        rank_low=candidate.rank_low,
+        rank_high=candidate.rank_high,
+        unranked=candidate.unranked,
+        drift=candidate.drift,
+        weight_change=candidate.weight_change,
     )
 
 
@@ -95,6 +108,65 @@ def _candidate_from_wire(wire: cycle_pb2.Candidate) -> CandidateReport:
         seconds=wire.seconds,
         rank_score=wire.rank_score if wire.HasField("rank_score") else None,
         winner=wire.winner,
+        losses=tuple(wire.losses),
+        self_edits=tuple(wire.self_edits),
+        rank_low=wire.rank_low if wire.HasField("rank_low") else None,
+        rank_high=wire.rank_high if wire.HasField("rank_high") else None,
+        unranked=wire.unranked,
+        drift=wire.drift if wire.HasField("drift") else None,
+        weight_change=wire.weight_change if wire.HasField("weight_change") else None,
+    )
+
+
+def _screening_to_wire(screening: Screening, tenant: str) -> cycle_pb2.Screening:
+    return cycle_pb2.Screening(
+        admitted=screening.admitted,
+        dropped=screening.dropped,
+        reasons=screening.reasons,
+        distinct=screening.distinct,
+        superseded=[
+            cycle_pb2.Superseded(
+                document=names.document_name(tenant, one.document),
+                question=one.question,
+                old_answer=one.old_answer,
+                new_answer=one.new_answer,
+            )
+            for one in screening.superseded
+        ],
+    )
+
+
+def _screening_from_wire(wire: cycle_pb2.Screening) -> Screening:
+    return Screening(
+        admitted=wire.admitted,
+        dropped=wire.dropped,
+        reasons=dict(wire.reasons),
+        distinct=wire.distinct if wire.HasField("distinct") else None,
+        superseded=tuple(
+            Contradiction(
+                document=names.last_part(one.document),
+                question=one.question,
+                old_answer=one.old_answer,
+                new_answer=one.new_answer,
+            )
+            for one in wire.superseded
+        ),
+    )
+
+
+def _earlier_to_wire(one: EarlierStudy, tenant: str) -> cycle_pb2.EarlierStudy:
+    return cycle_pb2.EarlierStudy(
+        document=names.document_name(tenant, one.document),
+        earlier_document=names.document_name(tenant, one.earlier_document),
+        cycle=names.cycle_name(tenant, one.cycle),
+    )
+
+
+def _earlier_from_wire(wire: cycle_pb2.EarlierStudy) -> EarlierStudy:
+    return EarlierStudy(
+        document=names.last_part(wire.document),
+        earlier_document=names.last_part(wire.earlier_document),
+        cycle=names.last_part(wire.cycle),
     )
 
 
