@@ -1,17 +1,17 @@
 """`sealserve cycle`: learning, from documents to a verdict."""
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from sealserve.commands.session import GATE_SAID_NO, OUR_FAULT, Session, command
+from sealserve.commands.session import GATE_SAID_NO, MISSING, OUR_FAULT, Session, command
 from sealserve.commands.tenants import Tenant
-from sealserve.errors import NotFound
 from sealserve.records import CycleState, DocumentState, Step
 
 if TYPE_CHECKING:
     from sealserve.client import Client
+    from sealserve.commands.edits import Trials
     from sealserve.views import CycleReport
 
 app = typer.Typer(help="Learning: start cycles, follow them, see self-edits, scores and verdicts.")
@@ -69,7 +69,8 @@ def watch(session: Session, tenant: Tenant, cycle: CycleId = "") -> None:
     Without an id: the open cycle, or the one that the waiting documents are about to get, else the newest.
     """
     with session.client() as client:
-        report = _follow(session, client, tenant, cycle or _newest(client, tenant, is_patient=True))
+        name = cycle or _newest(client, tenant, is_patient=True)
+        report = _follow(session, client, tenant, name or _nothing_yet(session, client, tenant))
     _show(session, report)
     _exit_by(report)
 
@@ -79,34 +80,63 @@ def show_cycle(
     session: Session,
     tenant: Tenant,
     cycle: CycleId = "",
-    edits: Annotated[bool, typer.Option("--edits", help="Show the self-edits too, dropped ones included.")] = False,
+    edits: Annotated[
+        bool,
+        typer.Option("--edits", help="Show every trial too: self-edits, dropped ones included, recipes, changes."),
+    ] = False,
 ) -> None:
-    """Show a cycle: steps, candidates, scores, and the verdict with its reasons."""
-    from sealserve.commands import render, show
+    """Show a cycle: steps, candidates, scores, and the verdict with its reasons.
 
+    With --edits: each self-edit with its template, seed, fate and the candidates trained on it; each candidate's
+    recipe and losses; and how the admitted self-edits differ from those of the document's earlier study, or of an
+    earlier document of the same title.
+    """
     with session.client() as client:
         name = cycle or _newest(client, tenant, is_patient=False)
-        report = client.cycle(tenant, name)
-        written = list(client.self_edits(tenant, name)) if edits else None
-    shown = {**show.plain(report), **({} if written is None else {"self_edits": show.plain(written)})}
-    session.show(shown, lambda: render.cycle(report, written or ()))
+        report = client.cycle(tenant, name or _nothing_yet(session, client, tenant))
+        trials = _trials(client, report) if edits else None
+    _show(session, report, trials)
+
+
+def _trials(client: "Client", report: "CycleReport") -> "Trials":
+    from sealserve.commands.edits import Trials, changes
+
+    tenant = report.cycle.tenant
+    earlier = [edit for one in {s.cycle for s in report.earlier_studies} for edit in client.self_edits(tenant, one)]
+    written = tuple(client.self_edits(tenant, report.cycle.cycle))
+    return Trials(edits=written, changes=changes(report.earlier_studies, written, earlier))
+
+
+def _nothing_yet(session: Session, client: "Client", tenant: str) -> NoReturn:
+    """Say what to do so that there is a cycle to see, and end as for a missing thing."""
+    waiting = sum(1 for _ in client.documents(tenant, state=DocumentState.ADMITTED))
+    to_do = (
+        f"{waiting} documents wait; they are learned by themselves while `sealserve learn` runs, "
+        f"or at once with: sealserve cycle start {tenant} --wait"
+        if waiting
+        else f"hand a document in first: sealserve doc add {tenant} FILE"
+    )
+    text = f"{tenant} has no cycle yet. Next: {to_do}"
+    session.show({"cycle": None, "next": to_do}, lambda: text)
+    raise typer.Exit(MISSING)
 
 
 def _made(version: int | None) -> str:
     return "" if version is None else f"v{version}"
 
 
-def _show(session: Session, report: "CycleReport") -> None:
-    from sealserve.commands import render
+def _show(session: Session, report: "CycleReport", trials: "Trials | None" = None) -> None:
+    from sealserve.commands import edits, render, show
 
-    session.show(report, lambda: render.cycle(report, ()))
+    shown = show.plain(report)
+    if trials is not None:
+        own = [edits.edit_json(edit, report) for edit in trials.edits]
+        shown |= {"self_edits": own, "changes": show.plain(trials.changes)}
+    session.show(shown, lambda: render.cycle(report, edits.render(report, trials) if trials else ()))
 
 
 def _newest(client: "Client", tenant: str, *, is_patient: bool) -> str:
-    """Return the newest cycle; a patient caller waits for the next one while documents wait for it.
-
-    Raises: NotFound (no cycle).
-    """
+    """Return the newest cycle, "" if none; a patient caller waits for the next one while documents wait for it."""
     deadline = time.monotonic() + (_APPEAR_SECONDS if is_patient else 0.0)
     while True:
         newest = next(client.cycles(tenant), None)
@@ -115,7 +145,7 @@ def _newest(client: "Client", tenant: str, *, is_patient: bool) -> str:
         if newest is not None and not (is_awaited and time.monotonic() < deadline):
             return newest.cycle.cycle
         if not is_awaited or time.monotonic() >= deadline:
-            raise NotFound(f"tenants/{tenant}/cycles/-", kind="cycle")
+            return ""
         time.sleep(_POLL_SECONDS)
 
 

@@ -6,12 +6,12 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sealserve.commands.show import cell, pairs, printable, table, version_name
-from sealserve.records import AdapterVersion, Measured, NotApplicable, Score, Scorecard, SelfEdit, Unmeasured
+from sealserve.records import AdapterVersion, Measured, NotApplicable, Score, Scorecard, Unmeasured
 from sealserve.views import AdapterReport, CycleReport
 
 
-def cycle(report: CycleReport, edits: Iterable[SelfEdit]) -> RenderableType:
-    """Return a cycle: what it is, its steps, candidates, scores, verdict, and self-edits if given."""
+def cycle(report: CycleReport, trials: Iterable[RenderableType]) -> RenderableType:
+    """Return a cycle: what it is, its steps, candidates, scores, verdict, and its trials if given."""
     one = report.cycle
     parts: list[RenderableType] = [
         pairs([
@@ -30,8 +30,7 @@ def cycle(report: CycleReport, edits: Iterable[SelfEdit]) -> RenderableType:
         parts += ["", table(columns, _scores(report.scores), empty="")]
     if report.verdict:
         parts += ["", *_verdict(report.verdict.decision.value, report.verdict.reasons)]
-    parts += [part for edit in edits for part in _edit(edit)]
-    return Group(*parts)
+    return Group(*parts, *trials)
 
 
 def adapter(version: AdapterVersion) -> RenderableType:
@@ -59,11 +58,14 @@ def _candidates(report: CycleReport) -> RenderableType:
     rows = (
         (
             one.index, "winner" if one.winner else "",
-            "" if one.rank_score is None else one.rank_score, one.final_loss, f"{one.seconds:.1f}",
+            "" if one.rank_score is None else one.rank_score, one.final_loss,
+            "" if one.drift is None else one.drift, "" if one.weight_change is None else one.weight_change,
+            f"{one.seconds:.1f}",
         )
         for one in report.candidates
     )  # fmt: skip
-    return table(["candidate", "", "rank score", "final loss", "seconds"], rows, empty="")
+    columns = ["candidate", "", "rank score", "final loss", "drift", "weight change", "seconds"]
+    return table(columns, rows, empty="")
 
 
 def _scores(scores: Scorecard) -> Iterator[tuple[str, ...]]:
@@ -82,12 +84,6 @@ def _verdict(decision: str, reasons: tuple[str, ...]) -> Iterator[Text]:
     yield Text(f"verdict: {decision}", style="bold green" if decision == "promote" else "bold yellow")
     for reason in reasons:
         yield Text(f"  {printable(reason)}")
-
-
-def _edit(edit: SelfEdit) -> Iterator[RenderableType]:
-    fate = "kept" if edit.admitted else f"dropped: {edit.reason}"
-    yield Text(f"\n{edit.self_edit}  {edit.template.value} of {edit.document}  {fate}", style="bold")
-    yield Text(printable(edit.text))
 
 
 def _lines(value: object) -> str:

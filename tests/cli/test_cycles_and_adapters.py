@@ -30,7 +30,16 @@ CARD = Scorecard(
     unknown=Measured(n=10, candidate=1.0, incumbent=1.0, gain=0.0, gain_low=-0.1, gain_high=0.1),
 )
 VERDICT = Verdict(decision=Decision.PROMOTE, reasons=("gain 0.800",), policy="default", policy_digest="d" * 64)
-REPORT_KEYS = {"cycle", "documents", "steps", "candidates", "scores", "verdict"}
+REPORT_KEYS = {
+    "cycle", "documents", "steps", "candidates", "scores", "verdict", "screening", "directives", "earlier_studies",
+}  # fmt: skip
+TRIAL = {
+    "index": 0, "losses": [2.5, 0.5], "self_edits": ["e1"], "drift": 0.125, "weight_change": None,
+}  # fmt: skip
+SCREENED = {
+    "admitted": 1, "dropped": 1, "reasons": {"not grounded": 1}, "distinct": 0.75,
+    "superseded": [{"document": "d" * 16, "question": "How long?", "old_answer": "9 days", "new_answer": "7 days"}],
+}  # fmt: skip
 
 
 def _play(site: Site, state: CycleState) -> None:
@@ -42,8 +51,10 @@ def _play(site: Site, state: CycleState) -> None:
         self_edit(claim, document.document, name="e2", admitted=False),
     )
     record = site.registry.record_step
-    record(claim, Step.WRITE, {}, seconds=1.5, effects=[AddSelfEdits(edits=edits)])
-    record(claim, Step.TRAIN, {}, seconds=20, effects=[AddCandidates(candidates=(candidate(claim, 0),))])
+    record(claim, Step.WRITE, {"directives": ['{"rank": 4}']}, seconds=1.5, effects=[AddSelfEdits(edits=edits)])
+    record(claim, Step.FILTER, SCREENED, seconds=1)
+    trained = {"trials": [TRIAL], "directives": ["followed rank"]}
+    record(claim, Step.TRAIN, trained, seconds=20, effects=[AddCandidates(candidates=(candidate(claim, 0),))])
     record(claim, Step.RANK, {"scores": [{"index": 0, "rank_score": 0.7}], "winner": 0}, seconds=2)
     record(claim, Step.CONFIRM, {"scorecard": scorecard_json(CARD)}, seconds=2)
     record(claim, Step.JUDGE, {"verdict": verdict_json(VERDICT)}, seconds=2)
@@ -81,7 +92,9 @@ def test_a_followed_cycle_ends_with_what_the_gate_said(site: Site, state: CycleS
     assert started["cycle"]["state"] == "pending"
     ran = _meanwhile(site, lambda: _play(site, state), "cycle", "watch", "acme", "--json")
     assert (ran.code, ran.shown["cycle"]["state"]) == (code, state.value)
-    assert [step["step"] for step in ran.shown["steps"]] == ["write", "train", "rank", "confirm", "judge", "publish"]
+    assert [step["step"] for step in ran.shown["steps"]] == list(
+        "write filter train rank confirm judge publish".split()
+    )
     assert "train" in ran.err
     assert len(ran.out.splitlines()) == 1
 
@@ -91,7 +104,7 @@ def test_a_cycle_shows_scores_verdict_and_self_edits(site: Site) -> None:
     site.run("cycle", "start", "acme")
     _play(site, CycleState.PROMOTED)
     shown = site.json("cycle", "show", "acme", "--edits")
-    assert set(shown) == {*REPORT_KEYS, "self_edits"}
+    assert set(shown) == {*REPORT_KEYS, "self_edits", "changes"}
     assert shown["scores"]["confirm"]["gain"] == 0.8
     assert shown["scores"]["canary"] == {"why": "the engine went away"}
     assert shown["scores"]["replay"] == {"because": "nothing learned before"}
@@ -103,6 +116,42 @@ def test_a_cycle_shows_scores_verdict_and_self_edits(site: Site) -> None:
     assert "\x1b[2J" not in text
     (listed,) = site.json("cycle", "list", "acme")["cycles"]
     assert (listed["state"], listed["version"]) == ("promoted", 1)
+
+
+def test_every_trial_is_shown_with_what_became_of_it(site: Site) -> None:
+    site.world.document()
+    site.run("cycle", "start", "acme")
+    _play(site, CycleState.PROMOTED)
+    shown = site.json("cycle", "show", "acme", "--edits")
+    assert [(edit["self_edit"], edit["candidates"]) for edit in shown["self_edits"]] == [("e1", [0]), ("e2", [])]
+    (one,) = shown["candidates"]
+    assert (one["losses"], one["drift"], one["weight_change"]) == ([2.5, 0.5], 0.125, None)
+    assert shown["directives"] == [{"text": '{"rank": 4}', "note": "followed rank"}]
+    assert shown["screening"] == SCREENED
+    text = site.run("cycle", "show", "acme", "--edits").out
+    for words in ("2.500, 0.500", "seed 7  kept, candidates 0", "followed rank", "is now 7 days", "templates qa+long"):
+        assert words in text
+
+
+def test_a_second_study_of_an_article_shows_what_changed(site: Site) -> None:
+    for text in ("Lamps go back in 9 days.", "Lamps go back in 7 days."):
+        site.world.document(text=text, title="Lamps")
+        site.run("cycle", "start", "acme")
+        _play(site, CycleState.REJECTED)
+    (change,) = site.json("cycle", "show", "acme", "--edits")["changes"]
+    assert (change["same"], change["added"], change["removed"]) == (1, 0, 0)
+    assert change["document"] != change["earlier_document"]
+    assert "1 notes the same, 0 new, 0 gone" in site.run("cycle", "show", "acme", "--edits").out
+
+
+def test_a_tenant_without_cycles_is_told_what_to_do(site: Site) -> None:
+    for command in ("show", "watch"):
+        ran = site.run("cycle", command, "acme")
+        assert (ran.code, ran.err) == (3, "")
+        assert "sealserve doc add acme" in ran.out
+    site.world.document()
+    assert "sealserve cycle start acme" in site.json("cycle", "show", "acme", code=3)["next"]
+    assert site.json("cycle", "show", "nobody", code=3)["error"]["reason"] == "NOT_FOUND"
 
 
 def test_a_watch_without_an_id_waits_for_the_cycle_that_documents_are_about_to_get(site: Site) -> None:
