@@ -260,6 +260,21 @@ leases = Table(
     Column("leased_until", UtcTime, nullable=False),
 )
 
+tokens = Table(
+    "tokens",
+    metadata,
+    _sequence(),
+    Column("token", String(12), nullable=False, unique=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("principal", String(127), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("tenants", JSON(none_as_null=True)),  # null: bound to none, sees all
+    Column("created_by", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("revoked_at", UtcTime),
+    Index(None, "principal"),
+)
+
 audit = Table(
     "audit",
     metadata,

@@ -79,13 +79,14 @@ def _seen_by_all(url: str, directory: Path) -> list[str]:
 
 def test_database_of_a_newer_sealserve_is_refused(world: World) -> None:
     with world.registry._database.write() as tx:
+        present = tx.connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
         tx.connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     try:
         with pytest.raises(StorageFailed, match="newer sealserve"):
             Registry.open(world.url, world.directory / "artifacts")
     finally:
         with world.registry._database.write() as tx:
-            tx.connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+            tx.connection.execute(text("UPDATE alembic_version SET version_num = :present"), {"present": present})
 
 
 def test_writer_that_waits_too_long_is_told_so_and_writes_nothing(world: World) -> None:
