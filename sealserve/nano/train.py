@@ -7,7 +7,7 @@ any checkpoint of the level part (Hu et al., arXiv 2404.06395, section 4). Hidde
 """
 
 import argparse
-import shutil
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,13 +164,7 @@ def train(
 
     Where `out` holds no checkpoint yet, the weights are those of the model in `start`, or fresh ones.
     """
-    words = out / "tokenizer.json"  # kept with the run, so that it outlives changes to the world
-    if start is not None and not words.exists():
-        out.mkdir(parents=True, exist_ok=True)
-        shutil.copy(start / "tokenizer.json", words)
-    tokenizer = Tokenizer.from_file(str(words)) if words.exists() else world_tokenizer()
-    out.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(words))
+    tokenizer = _tokenizer(out, start)
     trainer = Trainer(settings, device=device, mix=mix, tokenizer=tokenizer)
     if trainer.resume(out):
         print(f"going on from step {trainer.step}", flush=True)
@@ -193,6 +187,21 @@ def train(
     if trainer.rank == 0:
         checkpoint.export(trainer.model, trainer.tokenizer, out / "model")
     return trainer
+
+
+def _tokenizer(out: Path, start: Path | None) -> Tokenizer:
+    """Return the run's own tokenizer, kept so that it outlives changes to the world.
+
+    Other processes of the run look for it at the same time: it appears whole.
+    """
+    words = out / "tokenizer.json"
+    if not words.exists():
+        out.mkdir(parents=True, exist_ok=True)
+        aside = out / f".tokenizer-{os.getpid()}.json"
+        first = Tokenizer.from_file(str(start / "tokenizer.json")) if start else world_tokenizer()
+        first.save(str(aside))
+        aside.rename(words)
+    return Tokenizer.from_file(str(words))
 
 
 def _optimizers(model: Qwen2ForCausalLM, settings: Settings) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
