@@ -1,0 +1,317 @@
+"""A laboratory for the learning figures: one real engine, one trainer, and articles that nobody has ever read.
+
+Documents are studied, filtered and trained on by the product's own functions; many documents' candidates go into one
+training job, and many adapters are asked at once. Answers are closed-book and greedy. Knows no figure.
+"""
+
+import asyncio
+import os
+import random
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sealserve.config import EngineSettings, LearnSettings, Settings
+from sealserve.engine.base_model import base_shape, model_directory
+from sealserve.engine.engine import AdapterFiles, Sampling
+from sealserve.engine.vllm_engine import VllmEngine
+from sealserve.gate.canary import Probes, probes_for
+from sealserve.gate.policy import load_policy
+from sealserve.learning import quiz, screen, self_edits
+from sealserve.learning.outputs import Passage, Spoken
+from sealserve.learning.recipes import recipes
+from sealserve.learning.self_edits import Study
+from sealserve.learning.train_set import Pool, Source, build_pool, order, steps_for
+from sealserve.learning.trainer import ChildTrainer, TrainedAdapter
+from sealserve.learning.training import Attempt, TrainingJob
+from sealserve.learning.training import Sequence as Turn
+from sealserve.learning.voice import Voice
+from sealserve.learning.workshop import Workshop
+from sealserve.nano import world as w
+from sealserve.nano.world import Article, Fact, World
+from sealserve.prompts import UNKNOWN_ANSWER
+from sealserve.records import Json, QuizItem, Recipe, SelfEdit, Split
+from sealserve.registry.registry import Registry
+from sealserve.serving.gated_engine import GatedEngine
+from sealserve.serving.slot_gate import SlotGate
+from sealserve.telemetry import Telemetry
+
+TENANT = "bench"
+ANSWER_TOKENS = 32
+REHEARSAL_TOKENS = 48
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A question in words that no training saw, and the value that a right answer gives."""
+
+    text: str
+    gold: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A document nobody has read, and the exam on it."""
+
+    document: str
+    title: str
+    text: str
+    exam: tuple[Question, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Studied:
+    """What the model made of a document: every note, screened, and the quiz that no admitted note asks."""
+
+    subject: Subject
+    notes: tuple[SelfEdit, ...]
+    quiz: tuple[QuizItem, ...]
+    spoken: Mapping[str, str]  # the answer to each quiz question in the model's own words
+
+    @property
+    def source(self) -> Source:
+        """The document as it is trained on: its text and its admitted notes."""
+        admitted = tuple(note for note in self.notes if note.admitted)
+        return source_of(self.subject, admitted)
+
+    def items(self, split: Split) -> tuple[QuizItem, ...]:
+        """Return one half of the quiz."""
+        return tuple(item for item in self.quiz if item.split is split)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """One adapter to train: on which examples, how, and for how many steps at most."""
+
+    pool: Pool
+    recipe: Recipe
+    max_steps: int
+
+
+class Lab:
+    """The parts, and what every figure does with them."""
+
+    def __init__(self, shop: Workshop, *, seed: int, say: Say) -> None:
+        self.shop = shop
+        self.seed = seed
+        self.say = say
+        self.is_right: Callable[[str, str], bool] = _states_value
+        self.voice = Voice(shop.engine, tenant=TENANT, cycle=f"lab{seed}", concurrency=shop.settings.learn.concurrency)
+        self.trained_seconds = 0.0  # wall time in the trainer
+        self._adapters_at_once = asyncio.Semaphore(shop.settings.engine.slots)
+        self._jobs = 0
+        self._rehearsal: tuple[Spoken, ...] = ()
+
+    @property
+    def settings(self) -> LearnSettings:
+        """The product's own learning settings."""
+        return self.shop.settings.learn
+
+    @property
+    def probes(self) -> Probes:
+        """Old skills: what measures and what is rehearsed."""
+        return self.shop.probes
+
+    def subjects(
+        self, n: int, *, entities: int = 1, facts: int = 6, questions: int = 24, key: str = ""
+    ) -> list[Subject]:
+        """Return `n` fresh articles with `questions` each; the same for the same seed and key."""
+        world = World(self.seed)
+        return [
+            subject_of(
+                world.article(world.rng("lab", key, i), entities, facts, held_out=True), n=questions, seed=self.seed
+            )
+            for i in range(n)
+        ]
+
+    async def study(self, subjects: Sequence[Subject], *, settings: LearnSettings | None = None) -> list[Studied]:
+        """Return what the base makes of each document: notes, filter and quiz as a cycle has them."""
+        chosen, cycle = settings or self.settings, f"lab{self.seed}"
+        studies = [study_of(subject) for subject in subjects]
+        notes, proposals = await asyncio.gather(
+            self_edits.write_notes(self.voice, studies, settings=chosen, tenant=TENANT, cycle=cycle),
+            quiz.propose(self.voice, studies, settings=chosen, cycle=cycle),
+        )
+        answers = await screen.open_book(self.voice, notes, studies)
+        screened = screen.screen(notes, studies, answers=answers, proposals=proposals)
+        items = screen.choose_quiz(proposals, screened)
+        return [
+            Studied(
+                subject=subject,
+                notes=tuple(note for note in screened if note.document == subject.document),
+                quiz=tuple(item for item in items if item.document == subject.document),
+                spoken={p.question: p.spoken for p in proposals if p.document == subject.document},
+            )
+            for subject in subjects
+        ]
+
+    async def rehearsal(self) -> tuple[Spoken, ...]:
+        """Return the base's own answers to old questions, as a cycle rehearses them."""
+        if not self._rehearsal:
+            sampling = Sampling(max_tokens=REHEARSAL_TOKENS)
+            asked = self.probes.rehearsed
+            answers = await asyncio.gather(*(self.voice.ask(q, sampling=sampling) for q in asked))
+            known = [Spoken(prompt=q, completion=a.text) for q, a in zip(asked, answers, strict=True) if a.text.strip()]
+            unknown = [Spoken(prompt=q, completion=UNKNOWN_ANSWER) for q in self.probes.rehearsed_unknown]
+            self._rehearsal = (*known, *unknown)
+        return self._rehearsal
+
+    async def pool(self, new: Sequence[Source], earlier: Sequence[Source] = ()) -> Pool:
+        """Return the examples of a cycle on `new` that holds `earlier`."""
+        return build_pool(new, earlier, rehearsal=await self.rehearsal())
+
+    def recipes(self, key: str, n: int | None = None) -> tuple[Recipe, ...]:
+        """Return the product's own candidates for a cycle called `key`, the default first."""
+        settings = self.settings if n is None else self.settings.model_copy(update={"candidates": n})
+        return recipes(settings, (), cycle=key, max_rank=self.settings.rank)[0]
+
+    async def train(self, lessons: Sequence[Lesson], *, base: Path | None = None) -> list[AdapterFiles]:
+        """Return an adapter for each lesson, in order, all trained in one job over `base`. Raises: TrainingFailed."""
+        self._jobs += 1
+        directory = self.shop.work_directory(f"job-{self._jobs}")
+        started = time.monotonic()
+        job = job_of(lessons, base=base or self.shop.base_directory)
+        reporter = _Reporter(self.say, job, started)
+        trained = await self.shop.trainer.train(job, directory, heard=reporter.heard)
+        self.trained_seconds += time.monotonic() - started
+        return [self.named(adapter) for adapter in sorted(trained, key=lambda one: one.index)]
+
+    def named(self, adapter: TrainedAdapter) -> AdapterFiles:
+        """Return the adapter under an engine name of its own."""
+        return AdapterFiles(name=f"lab-{adapter.path.parent.name}-{adapter.index}", path=adapter.path.absolute())
+
+    async def sit(self, exams: Iterable[tuple[AdapterFiles | None, Sequence[Question]]]) -> list[list[bool]]:
+        """Return which questions each adapter (None: the base) answers rightly; many adapters at once."""
+
+        async def one(files: AdapterFiles | None, questions: Sequence[Question]) -> list[bool]:
+            async with self._adapters_at_once, self.voice.loaded(files) as name:
+                sampling = Sampling(max_tokens=ANSWER_TOKENS)
+                given = await asyncio.gather(
+                    *(self.voice.ask(q.text, sampling=sampling, adapter=name) for q in questions)
+                )
+            return [self.is_right(reply.text, q.gold) for reply, q in zip(given, questions, strict=True)]
+
+        return list(await asyncio.gather(*(one(files, questions) for files, questions in exams)))
+
+    async def canary(self, adapters: Sequence[AdapterFiles | None]) -> list[list[bool]]:
+        """Return which old questions each adapter still answers rightly."""
+        asked = [Question(text=probe.question, gold=probe.answer) for probe in self.probes.canary]
+        return await self.sit((files, asked) for files in adapters)
+
+
+@asynccontextmanager
+async def open_lab(
+    *, model: str = "nano", seed: int = 0, say: Say = print, slots: int = 8, max_rank: int = 32, **learn: Any
+) -> AsyncIterator[Lab]:
+    """Run the body with a lab in a temporary directory; `learn` changes [learn] settings. Raises: EngineFailed."""
+    async with AsyncExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sealserve-lab-")))
+        settings = Settings(
+            data_directory=directory,
+            engine=EngineSettings(model=model, slots=slots, max_rank=max_rank, max_sequences=96),
+            learn=LearnSettings(**{"niceness": 0, "concurrency": 96, "trainer_timeout_seconds": 7200, **learn}),
+        )
+        registry = Registry.open(settings.registry_url, settings.artifact_directory)
+        stack.callback(registry.close)
+        base = await asyncio.to_thread(model_directory, model)
+        vllm = VllmEngine(settings.engine, base=base)
+        stack.push_async_callback(vllm.close)
+        say("starting the engine")
+        await vllm.start()
+        shop = Workshop(
+            registry=registry,
+            engine=GatedEngine(vllm, SlotGate(slots=slots)),
+            trainer=ChildTrainer(settings.learn, max_rank=max_rank),
+            policy=load_policy(None),
+            probes=probes_for(model),
+            settings=settings,
+            base_directory=base,
+            telemetry=Telemetry.off(),
+        )
+        yield Lab(shop, seed=seed, say=say)
+
+
+def machine() -> str:
+    """Return the kind of machine, as results name it."""
+    import torch
+
+    cores = f"{len(os.sched_getaffinity(0))} CPU cores"
+    return f"{torch.cuda.get_device_name()}, {cores}" if torch.cuda.is_available() else cores
+
+
+def subject_of(article: Article, *, n: int, seed: int) -> Subject:
+    """Return the article with `n` questions: each fact in turn, in different held-out words."""
+    rng = random.Random(f"{seed}:{article.title}")
+    pools = [[Question(text=text, gold=fact.value) for text, _ in w.questions(fact)] for fact in article.facts]
+    for pool in pools:
+        rng.shuffle(pool)
+    turns = [pool[turn] for turn in range(max(map(len, pools))) for pool in pools if turn < len(pool)]
+    name = article.title.removeprefix("About ").replace(" ", "-").lower()
+    return Subject(document=name, title=article.title, text=article.text, exam=tuple(turns[:n]))
+
+
+def study_of(subject: Subject) -> Study:
+    """Return the whole document as one passage to study."""
+    passage = Passage(document=subject.document, title=subject.title, start=0, end=len(subject.text))
+    return Study(passage=passage, text=f"{subject.title}\n{subject.text}")
+
+
+def source_of(subject: Subject, notes: Iterable[SelfEdit]) -> Source:
+    """Return the document and `notes` as something to train on."""
+    return Source(document=subject.document, title=subject.title, passages=(subject.text,), notes=tuple(notes))
+
+
+def job_of(lessons: Sequence[Lesson], *, base: Path) -> TrainingJob:
+    """Return one job for all lessons: each sequence stands in it once, however many lessons want it."""
+    places: dict[Turn, int] = {}
+    attempts = []
+    for index, lesson in enumerate(lessons):
+        turns = [Turn(prompt=e.prompt, completion=e.completion, is_kept=not e.document) for e in lesson.pool.examples]
+        local = [places.setdefault(turn, len(places)) for turn in turns]
+        steps = steps_for(lesson.pool, lesson.recipe, max_steps=lesson.max_steps)
+        drawn = order(lesson.pool, lesson.recipe, steps=steps)
+        attempts.append(
+            Attempt(index=index, recipe=lesson.recipe, steps=steps, order=tuple(local[place] for place in drawn))
+        )
+    return TrainingJob(
+        base_directory=base,
+        base_digest=base_shape(base).digest,
+        sequences=tuple(places),
+        attempts=tuple(attempts),
+    )
+
+
+def seeded(recipe: Recipe, *key: object) -> Recipe:
+    """Return the recipe with a seed that depends on `key` alone."""
+    return replace(recipe, seed=random.Random(f"{key}").randrange(2**31))
+
+
+def _states_value(given: str, gold: str) -> bool:
+    return w.is_right(given, Fact("", "", "", gold))
+
+
+class _Reporter:
+    """Turns the trainer's reports into one line now and then."""
+
+    def __init__(self, say: Say, job: TrainingJob, started: float) -> None:
+        self._say = say
+        self._attempts = len(job.attempts)
+        self._steps = sum(attempt.steps for attempt in job.attempts)
+        self._reached: dict[int, int] = {}
+        self._started = started
+        self._next = 0.1
+
+    def heard(self, report: Json) -> None:
+        """Note one report of the trainer."""
+        if isinstance(report.get("candidate"), int) and isinstance(report.get("step"), int):
+            self._reached[report["candidate"]] = report["step"]
+        done = sum(self._reached.values()) / max(1, self._steps)
+        if done >= self._next:
+            seconds = time.monotonic() - self._started
+            self._say(f"training {self._attempts} adapters: {done:.0%} of {self._steps} steps, {seconds:.0f} s")
+            self._next = done + 0.2
