@@ -38,6 +38,7 @@ class DocumentState(StrEnum):
     SET_ASIDE = "set_aside"  # its cycle did not promote; `reason` says why
     WITHDRAWN = "withdrawn"  # was learned, then its version was rolled back; never learned again by itself
     QUARANTINED = "quarantined"  # could not be read or failed screening; `reason` says why
+    FORGOTTEN = "forgotten"  # its text and everything made of it is deleted; only its id and digest are left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +191,8 @@ class Measured:
     gain: float
     gain_low: float
     gain_high: float
+    better: int  # items where the candidate did better
+    worse: int  # items where it did worse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,3 +325,20 @@ class Page(Generic[T]):
 
     items: tuple[T, ...]
     next_page_token: str
+
+
+FORGET_TRIGGER = "forget"
+"""Trigger of a cycle that teaches what is left, after a document was forgotten, from what was written before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """What forgetting a document did: the certificate, as its audit row has it."""
+
+    tenant: str
+    document: str
+    versions: tuple[int, ...]  # quarantined: they had learned it
+    desired_version: int  # answers now; it never saw the document
+    self_edits: int  # deleted
+    quiz_items: int  # deleted
+    cycle: str  # teaches the other documents of the version left; "" when there are none to teach again

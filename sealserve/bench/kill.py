@@ -37,9 +37,9 @@ _OPEN_DOCUMENTS = (DocumentState.ADMITTED, DocumentState.LEARNING)
 _POLICY = """name: bench-kill
 confidence: 0.95
 confirm: {min_items: 1, min_gain_low: -1.0, min_share: 0.0}
-replay: {min_items: 1, hold_loss: 1.0, reject_loss: 1.0}
-canary: {min_items: 1, hold_loss: 1.0, reject_loss: 1.0}
-unknown: {min_items: 1, hold_loss: 1.0, reject_loss: 1.0}
+replay: {min_items: 1, margin: 0.99, alpha: 0.05}
+canary: {min_items: 1, margin: 0.99, alpha: 0.05}
+unknown: {min_items: 1, margin: 0.99, alpha: 0.05}
 """
 _SETTINGS = {
     "SEALSERVE_REGISTRY__LEASE_SECONDS": "3",
@@ -133,7 +133,7 @@ def _open(directory: Path, say: Callable[[str], None], write: Writer) -> _Site:
     environment = {**_SETTINGS, "SEALSERVE_LEARN__POLICY": str(policy)}
     serve = LocalDaemon(directory, command="serve", environment=environment)
     learn = LocalDaemon(directory, command="learn", address=serve.address, environment=environment)
-    site = _Site(serve=serve, learn=learn, client=Client(serve.address), say=say, write=write)
+    site = _Site(serve=serve, learn=learn, client=Client(serve.address, token=serve.token), say=say, write=write)
     say("starting serve")
     _start_serve(site)
     site.client.create_tenant(TENANT)

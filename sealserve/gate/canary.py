@@ -12,9 +12,11 @@ from sealserve.errors import BadConfig
 from sealserve.gate.policy import policy_directory
 from sealserve.nano import world as w
 
-CANARIES = 96
-UNKNOWN = 40
-REHEARSED = 200
+REHEARSED = 80
+"""Of the 432 facts the embedded model knows by heart. All others measure: each one that is rehearsed is lost to the
+canary, and a canary below some 350 facts mostly cannot tell a loss of one in a hundred from five."""
+
+UNKNOWN = 160
 REHEARSED_UNKNOWN = 120
 _SEED = 20261121
 
@@ -75,7 +77,7 @@ def _nano_probes() -> Probes:
     rng = world.rng("canary")
     facts = [fact for resident in w.residents() for fact in resident.facts]
     rng.shuffle(facts)
-    measured, rehearsed = facts[:CANARIES], facts[CANARIES : CANARIES + REHEARSED]
+    rehearsed, measured = facts[:REHEARSED], facts[REHEARSED:]
     strangers = [w.draw_facts(rng, world.entity(rng), 1)[0] for _ in range(UNKNOWN)]
     others = [w.draw_facts(rng, world.entity(rng, held_out=False), 1)[0] for _ in range(REHEARSED_UNKNOWN)]
     return Probes(

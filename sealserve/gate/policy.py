@@ -8,7 +8,7 @@ import hashlib
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sealserve.errors import BadConfig
 
@@ -28,17 +28,11 @@ class GainRule(Rule):
 
 
 class LossRule(Rule):
-    """How much of something old the winner may lose against the incumbent."""
+    """How sure it has to be that nothing old was lost against the incumbent."""
 
     min_items: int = Field(ge=1)
-    hold_loss: float = Field(ge=0, le=1)
-    reject_loss: float = Field(ge=0, le=1)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "LossRule":
-        if self.hold_loss > self.reject_loss:
-            raise ValueError("hold_loss must not be above reject_loss")
-        return self
+    margin: float = Field(ge=0, lt=1)
+    alpha: float = Field(gt=0, lt=0.5)
 
 
 class Policy(Rule):

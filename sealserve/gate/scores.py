@@ -1,6 +1,6 @@
 """Scores as JSON: how scorecards and verdicts stand in the journal, in lineage and in golden cases.
 
-A measured score is its six numbers; an unmeasured one is {"why": …}; one with nothing to compare is
+A measured score is its numbers; an unmeasured one is {"why": …}; one with nothing to compare is
 {"because": …}. Knows nothing of where the JSON is kept.
 """
 
@@ -18,7 +18,7 @@ def score_from_json(tree: Json) -> Score | NotApplicable:
     """Return the score written as `tree`. Raises: TypeError on any other key."""
     if "because" in tree:
         return NotApplicable(**tree)
-    return Unmeasured(**tree) if "why" in tree else Measured(**tree)
+    return Unmeasured(**tree) if "why" in tree else Measured(**{**_fewest_pairs(tree), **tree})
 
 
 def scorecard_json(card: Scorecard) -> Json:
@@ -44,6 +44,14 @@ def verdict_json(verdict: Verdict) -> Json:
 def verdict_from_json(tree: Json) -> Verdict:
     """Return the verdict written as `tree`. Raises: KeyError, ValueError, TypeError, when it is not one."""
     return Verdict(**{**tree, "decision": Decision(tree["decision"]), "reasons": tuple(tree["reasons"])})
+
+
+def _fewest_pairs(tree: Json) -> Json:
+    """Counts for a score that was written before they were kept: the fewest pairs that give its gain."""
+    if "better" in tree:
+        return {}
+    pairs = round(tree["gain"] * tree["n"])
+    return {"better": max(pairs, 0), "worse": max(-pairs, 0)}
 
 
 def _applicable(tree: Json) -> Score:

@@ -1,15 +1,25 @@
-"""Paired comparisons with honest intervals at small n. Pure: numbers in, numbers out.
+"""Paired comparisons with honest error rates at small n. Pure: numbers in, numbers out.
 
 Knows nothing of what was measured. Every comparison is paired: both sides answered the same items.
 """
 
 from collections.abc import Sequence
-from math import comb, sqrt
+from enum import StrEnum
+from math import sqrt
 from statistics import NormalDist
 
 import numpy as np
+from scipy.stats import binomtest, norm
 
 from sealserve.records import Measured
+
+
+class Outcome(StrEnum):
+    """What a test of "nothing old is lost" says."""
+
+    PASS = "pass"  # a loss as large as the margin is excluded
+    FAIL = "fail"  # a loss larger than the margin is shown
+    INCONCLUSIVE = "inconclusive"  # neither: more items, or a human
 
 
 def compare(candidate: Sequence[bool], incumbent: Sequence[bool], *, confidence: float) -> Measured:
@@ -17,12 +27,20 @@ def compare(candidate: Sequence[bool], incumbent: Sequence[bool], *, confidence:
 
     Raises: ValueError when the sides differ in length or are empty.
     """
-    if len(candidate) != len(incumbent) or not candidate:
-        raise ValueError(f"paired answers needed: {len(candidate)} of the candidate, {len(incumbent)} of the incumbent")
+    _require_pairs(candidate, incumbent)
     n = len(candidate)
     low, high = newcombe_paired(candidate, incumbent, confidence=confidence)
     mine, theirs = sum(candidate) / n, sum(incumbent) / n
-    return Measured(n=n, candidate=mine, incumbent=theirs, gain=mine - theirs, gain_low=low, gain_high=high)
+    return Measured(
+        n=n,
+        candidate=mine,
+        incumbent=theirs,
+        gain=mine - theirs,
+        gain_low=low,
+        gain_high=high,
+        better=sum(a and not b for a, b in zip(candidate, incumbent, strict=True)),
+        worse=sum(b and not a for a, b in zip(candidate, incumbent, strict=True)),
+    )
 
 
 def newcombe_paired(candidate: Sequence[bool], incumbent: Sequence[bool], *, confidence: float) -> tuple[float, float]:
@@ -59,10 +77,59 @@ def wilson(successes: int, n: int, *, confidence: float) -> tuple[float, float]:
 
 
 def mcnemar_exact(better: int, worse: int) -> float:
-    """Return the two-sided p-value of `better` against `worse` discordant pairs (McNemar 1947, exact binomial form)."""
+    """Return the two-sided p-value of `better` against `worse` discordant pairs.
+
+    McNemar, Psychometrika 12 (1947) 153-157, in its exact binomial form: without a difference, a discordant pair
+    falls either way with chance one half. Never rejects more often than its level says, at any n.
+    """
     n = better + worse
-    tail = sum(comb(n, k) for k in range(min(better, worse) + 1))
-    return min(1.0, float(tail / 2 ** (n - 1))) if n else 1.0
+    return float(binomtest(better, n, 0.5).pvalue) if n else 1.0
+
+
+def loss_excluded(better: int, worse: int, *, n: int, margin: float) -> float:
+    """Return the p-value against "the candidate has lost `margin` or more": small when such a loss is excluded.
+
+    Score test for paired shares: Tango, "Equivalence test and confidence interval for the difference in proportions
+    for the paired-sample design", Statistics in Medicine 17 (1998) 891-908. `margin` 0 asks for a gain.
+    Raises: ValueError when the counts do not fit `n`, or margin is outside [0, 1).
+    """
+    return float(norm.sf(_tango(better, worse, n=n, difference=-margin)))
+
+
+def loss_shown(better: int, worse: int, *, n: int, margin: float) -> float:
+    """Return the p-value against "the candidate has lost at most `margin`": small when a larger loss is shown.
+
+    Tango's score test; with margin 0 the exact one-sided McNemar test. Raises: as `loss_excluded`.
+    """
+    if margin == 0:
+        pairs = better + worse
+        return float(binomtest(worse, pairs, 0.5, alternative="greater").pvalue) if pairs else 1.0
+    return float(norm.cdf(_tango(better, worse, n=n, difference=-margin)))
+
+
+def judge_loss(*, excluded_p: float, shown_p: float, alpha: float) -> Outcome:
+    """Return the outcome of a non-inferiority test from its two p-values, `shown_p` adjusted by `holm`.
+
+    All suites have to pass, so passing needs no adjustment (intersection-union test: Berger, Technometrics 24
+    (1982) 295-300). A p-value that is not a number proves nothing.
+    """
+    if shown_p <= alpha:
+        return Outcome.FAIL
+    return Outcome.PASS if excluded_p <= alpha else Outcome.INCONCLUSIVE
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """Return the p-values adjusted for having looked at all of them, in the given order.
+
+    Step-down of Holm, Scandinavian Journal of Statistics 6 (1979) 65-70: the chance that any true null hypothesis
+    is rejected stays below the level, however the tests depend on each other.
+    """
+    adjusted = [1.0] * len(p_values)
+    largest = 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = largest
+    return tuple(adjusted)
 
 
 def bootstrap_mean(values: Sequence[float], *, confidence: float, seed: int, rounds: int = 2000) -> tuple[float, float]:
@@ -77,6 +144,52 @@ def bootstrap_mean(values: Sequence[float], *, confidence: float, seed: int, rou
     means = sample[rng.integers(0, len(sample), size=(rounds, len(sample)))].mean(axis=1)
     tail = (1 - confidence) / 2
     return float(np.quantile(means, tail)), float(np.quantile(means, 1 - tail))
+
+
+def compare_graded(
+    candidate: Sequence[float], incumbent: Sequence[float], *, confidence: float, seed: int, rounds: int = 4000
+) -> Measured:
+    """Return both mean grades and the gain with its paired bootstrap interval: items are drawn, with both grades.
+
+    Studentised, which keeps its level at small n better than percentiles do (Efron and Tibshirani, "An Introduction
+    to the Bootstrap", 1993, section 12.5). Raises: ValueError when the sides differ in length or are empty.
+    """
+    _require_pairs(candidate, incumbent)
+    gains = np.asarray(candidate, dtype=np.float64) - np.asarray(incumbent, dtype=np.float64)
+    n, gain = len(gains), float(gains.mean())
+    drawn = gains[np.random.default_rng(seed).integers(0, n, size=(rounds, n))]
+    errors = drawn.std(axis=1) / sqrt(n)
+    fits = errors > 0
+    ratios = (drawn.mean(axis=1)[fits] - gain) / errors[fits]
+    tail, error = (1 - confidence) / 2, float(gains.std()) / sqrt(n)
+    low, high = (np.quantile(ratios, (1 - tail, tail)) * error) if fits.any() else (0.0, 0.0)
+    return Measured(
+        n=n,
+        candidate=float(np.mean(candidate)),
+        incumbent=float(np.mean(incumbent)),
+        gain=gain,
+        gain_low=gain - float(low),
+        gain_high=gain - float(high),
+        better=int((gains > 0).sum()),
+        worse=int((gains < 0).sum()),
+    )
+
+
+def _require_pairs(candidate: Sequence[float], incumbent: Sequence[float]) -> None:
+    if len(candidate) != len(incumbent) or not candidate:
+        raise ValueError(f"paired answers needed: {len(candidate)} of the candidate, {len(incumbent)} of the incumbent")
+
+
+def _tango(better: int, worse: int, *, n: int, difference: float) -> float:
+    """The score statistic for a true gain of `difference`, with the likeliest discordance under it (eq. 4)."""
+    if min(better, worse) < 0 or better + worse > n or not -1 < difference <= 0:
+        raise ValueError(f"{better} better and {worse} worse of {n}, difference {difference}: not a paired comparison")
+    b = (2 * n - better + worse) * difference - better - worse
+    c = -worse * difference * (1 - difference)
+    share = (sqrt(max(0.0, b * b - 8 * n * c)) - b) / (4 * n)
+    variance = n * (2 * share + difference * (1 - difference))
+    distance = better - worse - n * difference
+    return distance / sqrt(variance) if variance > 0 else 0.0
 
 
 def _corrected_phi(both: int, better: int, worse: int, neither: int) -> float:

@@ -63,6 +63,8 @@ class Measured(_message.Message):
     GAIN_FIELD_NUMBER: _builtins.int
     GAIN_LOW_FIELD_NUMBER: _builtins.int
     GAIN_HIGH_FIELD_NUMBER: _builtins.int
+    BETTER_FIELD_NUMBER: _builtins.int
+    WORSE_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Items compared."""
     candidate: _builtins.float
@@ -75,6 +77,10 @@ class Measured(_message.Message):
     """Lower end of the gain's interval."""
     gain_high: _builtins.float
     """Upper end of the gain's interval."""
+    better: _builtins.int
+    """Items where the candidate did better."""
+    worse: _builtins.int
+    """Items where it did worse."""
     def __init__(
         self,
         *,
@@ -84,10 +90,12 @@ class Measured(_message.Message):
         gain: _builtins.float = ...,
         gain_low: _builtins.float = ...,
         gain_high: _builtins.float = ...,
+        better: _builtins.int = ...,
+        worse: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "gain", b"gain", "gain_high", b"gain_high", "gain_low", b"gain_low", "incumbent", b"incumbent", "n", b"n"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["better", b"better", "candidate", b"candidate", "gain", b"gain", "gain_high", b"gain_high", "gain_low", b"gain_low", "incumbent", b"incumbent", "n", b"n", "worse", b"worse"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

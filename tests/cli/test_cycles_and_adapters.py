@@ -24,10 +24,10 @@ from tests.cli.site import Ran, Site
 from tests.registry.world import candidate, finish, self_edit
 
 CARD = Scorecard(
-    confirm=Measured(n=40, candidate=0.9, incumbent=0.1, gain=0.8, gain_low=0.6, gain_high=0.95),
+    confirm=Measured(n=40, candidate=0.9, incumbent=0.1, gain=0.8, gain_low=0.6, gain_high=0.95, better=32, worse=0),
     replay=NotApplicable(because="nothing learned before"),
     canary=Unmeasured(why="the engine went away"),
-    unknown=Measured(n=10, candidate=1.0, incumbent=1.0, gain=0.0, gain_low=-0.1, gain_high=0.1),
+    unknown=Measured(n=10, candidate=1.0, incumbent=1.0, gain=0.0, gain_low=-0.1, gain_high=0.1, better=0, worse=0),
 )
 VERDICT = Verdict(decision=Decision.PROMOTE, reasons=("gain 0.800",), policy="default", policy_digest="d" * 64)
 REPORT_KEYS = {

@@ -4,7 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealserve.gate.statistics import bootstrap_mean, compare, mcnemar_exact, newcombe_paired, wilson
+from sealserve.gate.statistics import (
+    Outcome,
+    bootstrap_mean,
+    compare,
+    compare_graded,
+    holm,
+    judge_loss,
+    loss_excluded,
+    loss_shown,
+    mcnemar_exact,
+    newcombe_paired,
+    wilson,
+)
 
 
 def paired(both: int, better: int, worse: int, neither: int) -> tuple[list[bool], list[bool]]:
@@ -76,3 +88,53 @@ def test_swapping_the_sides_mirrors_the_interval(pairs: list[tuple[bool, bool]])
     low, high = newcombe_paired(mine, theirs, confidence=0.95)
     mirrored_low, mirrored_high = newcombe_paired(theirs, mine, confidence=0.95)
     assert (low, high) == pytest.approx((-mirrored_high, -mirrored_low), abs=1e-9)
+
+
+def test_mcnemar_matches_published_values() -> None:
+    assert mcnemar_exact(2, 12) == pytest.approx(0.01294, abs=1e-5)  # Newcombe 1998: airway and mood example
+    assert mcnemar_exact(5, 5) == 1.0
+
+
+def test_tangos_score_matches_his_published_example() -> None:
+    assert loss_excluded(0, 1, n=44, margin=0.1) == pytest.approx(0.0438, abs=1e-4)  # soft lenses, Z = 1.709
+
+
+def test_a_loss_is_never_both_excluded_and_shown() -> None:
+    for worse in range(60):
+        excluded = loss_excluded(3, worse, n=200, margin=0.05)
+        shown = loss_shown(3, worse, n=200, margin=0.05)
+        assert excluded + shown == pytest.approx(1.0)
+
+
+def test_counts_that_are_no_pairs_are_refused() -> None:
+    for better, worse, n in ((-1, 0, 10), (6, 6, 10), (0, 11, 10)):
+        with pytest.raises(ValueError, match="not a paired comparison"):
+            loss_excluded(better, worse, n=n, margin=0.05)
+
+
+def test_holm_matches_his_step_down() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx((0.03, 0.06, 0.06))
+    assert holm([]) == ()
+    assert max(holm([0.9, 0.8])) == 1.0
+
+
+@given(st.lists(st.floats(0, 1), max_size=8))
+def test_holm_never_makes_a_p_value_smaller_and_keeps_the_order(p_values: list[float]) -> None:
+    adjusted = holm(p_values)
+    assert all(p <= q <= 1 for p, q in zip(p_values, adjusted, strict=True))
+    places = sorted(range(len(p_values)), key=p_values.__getitem__)
+    assert [adjusted[i] for i in places] == sorted(adjusted)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=40))
+def test_graded_gains_lie_in_their_interval(pairs: list[tuple[float, float]]) -> None:
+    score = compare_graded([a for a, _ in pairs], [b for _, b in pairs], confidence=0.9, seed=1, rounds=200)
+    assert score.gain == pytest.approx(score.candidate - score.incumbent)
+    assert score.better + score.worse <= score.n
+
+
+def test_what_is_not_a_number_passes_nothing() -> None:
+    nan = float("nan")
+    assert judge_loss(excluded_p=nan, shown_p=nan, alpha=0.05) is Outcome.INCONCLUSIVE
+    assert judge_loss(excluded_p=0.001, shown_p=0.9, alpha=0.05) is Outcome.PASS
+    assert judge_loss(excluded_p=0.9, shown_p=0.001, alpha=0.05) is Outcome.FAIL

@@ -1,5 +1,6 @@
 """Every policy file loads, and its golden cases come out as written."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from sealserve.errors import BadConfig
 from sealserve.gate.policy import default_policy_path, load_policy, policy_directory
 from sealserve.gate.scores import scorecard_from_json, scorecard_json, verdict_from_json, verdict_json
+from sealserve.gate.statistics import compare
 from sealserve.gate.verdict import judge
 from sealserve.records import Decision, Json, Measured, NotApplicable, Scorecard, Unmeasured
 
@@ -28,6 +30,8 @@ measured = st.builds(
     gain=st.floats(),
     gain_low=st.floats(),
     gain_high=st.floats(),
+    better=st.integers(-1, 200),
+    worse=st.integers(-1, 200),
 )
 unmeasured = st.builds(Unmeasured, why=st.text(max_size=10))
 cards = st.builds(
@@ -61,7 +65,7 @@ def test_whatever_is_promoted_was_measured_and_gained(card: Scorecard) -> None:
         assert isinstance(card.confirm, Measured)
         assert card.confirm.gain_low > policy.confirm.min_gain_low
         assert isinstance(card.canary, Measured)
-        assert -card.canary.gain <= policy.canary.hold_loss
+        assert -card.canary.gain < policy.canary.margin
         assert isinstance(card.unknown, Measured)
         assert not isinstance(card.replay, Unmeasured)
 
@@ -97,8 +101,38 @@ def test_a_missing_or_unreadable_policy_is_refused(tmp_path: Path) -> None:
         load_policy(tmp_path / "list.yaml")
 
 
-def test_thresholds_in_the_wrong_order_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "policy.yaml"
-    path.write_text(default_policy_path().read_text().replace("hold_loss: 0.05", "hold_loss: 0.5"))
-    with pytest.raises(BadConfig, match="hold_loss must not be above"):
+@pytest.mark.parametrize("wrong", ["alpha: 0.5", "alpha: 0", "margin: 1.0", "margin: -0.1"])
+def test_a_margin_or_error_that_tests_nothing_is_refused(tmp_path: Path, wrong: str) -> None:
+    path, name = tmp_path / "policy.yaml", wrong.split(":", maxsplit=1)[0]
+    path.write_text(re.sub(rf"{name}: [0-9.]+", wrong, default_policy_path().read_text()))
+    with pytest.raises(BadConfig, match=rf"canary\.{name}"):
         load_policy(path)
+
+
+def test_a_margin_of_zero_passes_whoever_is_not_seen_to_lose() -> None:
+    policy = load_policy()
+    strict = policy.model_copy(update={"canary": policy.canary.model_copy(update={"margin": 0.0})})
+    assert judge(_card(worse=0), strict).decision is Decision.PROMOTE
+    assert judge(_card(worse=1), strict).decision is Decision.HOLD
+    assert judge(_card(worse=9), strict).decision is Decision.REJECT
+
+
+def test_more_suites_do_not_refuse_more_candidates_for_nothing() -> None:
+    policy = load_policy()
+    alone = judge(_card(worse=22, items=250), policy)
+    assert alone.decision is Decision.REJECT
+    crowded = judge(_card(worse=22, items=250, replay=_kept(40, worse=0)), policy)
+    assert crowded.decision is Decision.HOLD
+
+
+def _card(*, worse: int, items: int = 300, replay: Measured | None = None) -> Scorecard:
+    return Scorecard(
+        confirm=compare([True] * 30, [False] * 30, confidence=0.95),
+        replay=replay or NotApplicable(because="nothing learned earlier"),
+        canary=_kept(items, worse=worse),
+        unknown=_kept(300, worse=0),
+    )
+
+
+def _kept(n: int, *, worse: int) -> Measured:
+    return compare([False] * worse + [True] * (n - worse), [True] * n, confidence=0.95)

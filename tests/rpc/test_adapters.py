@@ -29,10 +29,10 @@ from tests.registry.world import candidate, finish, self_edit
 from tests.rpc.harness import Served
 
 CARD = Scorecard(
-    confirm=Measured(n=40, candidate=0.9, incumbent=0.1, gain=0.8, gain_low=0.6, gain_high=0.9),
+    confirm=Measured(n=40, candidate=0.9, incumbent=0.1, gain=0.8, gain_low=0.6, gain_high=0.9, better=32, worse=0),
     replay=NotApplicable(because="nothing learned before"),
     canary=Unmeasured(why="the engine went away"),
-    unknown=Measured(n=10, candidate=1.0, incumbent=1.0, gain=0.0, gain_low=-0.1, gain_high=0.1),
+    unknown=Measured(n=10, candidate=1.0, incumbent=1.0, gain=0.0, gain_low=-0.1, gain_high=0.1, better=0, worse=0),
 )
 VERDICT = Verdict(
     decision=Decision.HOLD, reasons=("canary was not measured",), policy="default", policy_digest="d" * 64
@@ -146,7 +146,7 @@ async def test_waiting_until_observed_ends_when_it_is_or_when_time_is_up(here: S
     seen = Observed(replica="r1", tenant="acme", version=1, activation=1, observed_at=owner.created_at)
     here.registry.record_observed(seen)
     assert (await here.client.wait_until_observed("acme", 1)).observed == (seen,)
-    with Client(here.address) as client:
+    with Client(here.address, token=ADMIN_SECRET) as client:
         assert (await asyncio.to_thread(client.wait_until_observed, "acme", 1)).observed == (seen,)
 
 

@@ -51,7 +51,15 @@ NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 SCORES = st.one_of(
     st.builds(Unmeasured, why=WORDS),
     st.builds(
-        Measured, n=COUNTS, candidate=NUMBERS, incumbent=NUMBERS, gain=NUMBERS, gain_low=NUMBERS, gain_high=NUMBERS
+        Measured,
+        n=COUNTS,
+        candidate=NUMBERS,
+        incumbent=NUMBERS,
+        gain=NUMBERS,
+        gain_low=NUMBERS,
+        gain_high=NUMBERS,
+        better=COUNTS,
+        worse=COUNTS,
     ),
 )
 CARDS = st.builds(

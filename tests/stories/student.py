@@ -60,8 +60,8 @@ WORDINGS = (
     "Could you give the {a} of {e}?",
 )
 PROBES = Probes(
-    canary=tuple(Probe(question=f"What is the mayor of Town {i}?", answer=f"Mayor{i}") for i in range(48)),
-    unknown=tuple(f"What is the mayor of Nowhere {i}?" for i in range(24)),
+    canary=tuple(Probe(question=f"What is the mayor of Town {i}?", answer=f"Mayor{i}") for i in range(240)),
+    unknown=tuple(f"What is the mayor of Nowhere {i}?" for i in range(120)),
     rehearsed=tuple(f"What is the mayor of City {i}?" for i in range(20)),
     rehearsed_unknown=tuple(f"What is the mayor of Void {i}?" for i in range(10)),
 )

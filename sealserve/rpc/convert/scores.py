@@ -40,6 +40,8 @@ def _score_to_wire(score: Score | NotApplicable) -> scorecard_pb2.Score:
             gain=score.gain,
             gain_low=score.gain_low,
             gain_high=score.gain_high,
+            better=score.better,
+            worse=score.worse,
         )
     )
 
@@ -61,6 +63,8 @@ def _score_from_wire(wire: scorecard_pb2.Score) -> Score:
         gain=measured.gain,
         gain_low=measured.gain_low,
         gain_high=measured.gain_high,
+        better=measured.better,
+        worse=measured.worse,
     )
 
 
