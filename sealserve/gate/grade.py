@@ -1,16 +1,27 @@
 """Is this answer right? The one place where a given answer is compared with the right one.
 
-Knows nothing of models: two strings in, a boolean out.
+Knows nothing of models: two strings in, a boolean or a share out.
 """
 
 import re
 import unicodedata
+from collections import Counter
+from enum import StrEnum
 
+from sealserve.gate.patterns import matches
 from sealserve.prompts import UNKNOWN_ANSWER
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NOT_WORD = re.compile(r"[^\w%.$€£/:-]+")
 _EDGE = re.compile(r"(?<!\d)[.:-]+|[.:-]+(?!\d)")
+
+
+class Matcher(StrEnum):
+    """The rules by which an answer may be right."""
+
+    CONTAINS = "contains"  # the right answer stands in it, as whole words
+    EXACT = "exact"  # it is the right answer and nothing else
+    REGEX = "regex"  # the item's pattern is found in it
 
 
 def normalised(text: str) -> str:
@@ -36,3 +47,26 @@ def is_right(given: str, gold: str) -> bool:
 def is_unknown(given: str) -> bool:
     """Return whether `given` says that the answer is not known, in the form that the prompts teach."""
     return normalised(given).startswith(normalised(UNKNOWN_ANSWER))
+
+
+def is_exactly(given: str, gold: str) -> bool:
+    """Return whether `given` is `gold` and nothing else, both normalised. An empty gold is never given."""
+    wanted = normalised(gold)
+    return bool(wanted) and normalised(given) == wanted
+
+
+def f1(given: str, gold: str) -> float:
+    """Return the harmonic mean of precision and recall over words, both normalised (arXiv 1606.05250, section 6.1).
+
+    0.0 when either has no words.
+    """
+    said, wanted = Counter(normalised(given).split()), Counter(normalised(gold).split())
+    shared = (said & wanted).total()
+    return 2 * shared / (said.total() + wanted.total()) if shared else 0.0
+
+
+def is_right_by(matcher: Matcher, given: str, *, gold: str, pattern: str = "") -> bool:
+    """Return whether `given` is right by `matcher`; `pattern` is used by REGEX alone."""
+    if matcher is Matcher.REGEX:
+        return matches(given, pattern)
+    return is_exactly(given, gold) if matcher is Matcher.EXACT else is_right(given, gold)
