@@ -35,11 +35,18 @@ class LossRule(Rule):
     alpha: float = Field(gt=0, lt=0.5)
 
 
+class DiversityRule(Rule):
+    """How much a cycle's self-edits may repeat themselves before nothing is trained on them."""
+
+    min_distinct: float = Field(ge=0, le=1)
+
+
 class Policy(Rule):
     """One rule set. `digest` is the sha256 of the file's bytes: verdicts carry it."""
 
     name: str = Field(min_length=1)
     confidence: float = Field(gt=0.5, lt=1)
+    diversity: DiversityRule
     confirm: GainRule
     replay: LossRule
     canary: LossRule
