@@ -9,11 +9,12 @@ import json
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from sealserve.errors import BadConfig
+from sealserve.prompts import free_recipe_fault
 
 MAX_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """The values that vLLM 0.32 accepts for max_lora_rank."""
@@ -79,6 +80,11 @@ class IntakeSettings(Section):
     max_documents_per_tenant: int = Field(100_000, ge=1, description="documents one tenant may keep")
 
 
+def _from_text(value: Any) -> Any:
+    """Read a list or a table that came as text: an environment variable has no other form."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
 class LearnSettings(Section):
     """[learn]: the learning cycle."""
 
@@ -94,10 +100,35 @@ class LearnSettings(Section):
     qa_edits: int = Field(6, ge=1, description="question-answer self-edits sampled per passage: they teach most")
     edit_temperature: float = Field(0.8, ge=0, le=2, description="sampling temperature of self-edits")
     edit_max_tokens: int = Field(600, ge=16, description="longest self-edit; at most half of the model's context")
+    editor: Literal["tenant", "base", "endpoint"] = Field(
+        "base", description="who writes self-edits: the tenant's active model, the base, or the teacher of editor_url"
+    )
+    editor_url: str = Field("", description="OpenAI-compatible API for editor = endpoint, up to /v1; it sees documents")
+    editor_model: str = Field("", description="model that editor_url is asked for")
+    editor_key_variable: str = Field("", description="environment variable that holds the API key of editor_url")
+    editor_timeout_seconds: float = Field(120, gt=0, description="an answer of editor_url takes at most this long")
+    editor_patience_seconds: float = Field(
+        600, ge=0, description="an editor_url that is away is waited for this long; then the cycle is inconclusive"
+    )
+    free_recipe: str = Field("", description="one more way to study, in words: asked of the editor for every passage")
+    tenant_recipes: Annotated[dict[str, str], BeforeValidator(_from_text)] = Field(
+        {}, description="a free_recipe of their own for tenants named here"
+    )
     quiz_edits: int = Field(8, ge=1, description="question-answer samples per passage that quiz questions come from")
     max_quiz_items: int = Field(64, ge=2, description="quiz questions per document")
     quiz_samples: int = Field(2, ge=1, description="open-book samples that must agree on an answer")
     candidates: int = Field(3, ge=1, description="adapters trained per cycle")
+    targets: Annotated[tuple[Literal["likelihood", "distillation"], ...], BeforeValidator(_from_text)] = Field(
+        ("likelihood",), min_length=1, description="what candidates are trained towards, in turn: likelihood of the "
+        "notes, distillation from the model with the passage open, or both"
+    )
+    update: Literal["rebuild", "continue"] = Field(
+        "rebuild", description="start from the base on all that was learned, or from the active adapter"
+    )
+    replay_examples: int = Field(4096, ge=0, description="examples of earlier documents replayed at most, in equal parts")
+    max_source_share: float = Field(
+        0.5, gt=0, le=1, description="most that one source may have of the new documents' examples, if there are others"
+    )
     rank: int = Field(8, ge=1, description="LoRA rank")
     alpha: int = Field(16, ge=1, description="LoRA alpha; scaling is alpha / rank")
     learning_rate: float = Field(3e-3, gt=0, description="AdamW learning rate of the first candidate")
@@ -116,6 +147,26 @@ class LearnSettings(Section):
     niceness: int = Field(5, ge=0, le=19, description="niceness of the trainer child, so that serving stays quick")
     trainer_timeout_seconds: float = Field(1800, gt=0, description="a trainer child older than this is killed")
     policy: Path | None = Field(None, description="policy file; unset: the packaged policies/default.yaml")
+
+    @model_validator(mode="after")
+    def _editor_is_whole(self) -> "LearnSettings":
+        if self.editor == "endpoint" and not (self.editor_url.startswith(("http://", "https://")) and self.editor_model):
+            raise ValueError("learn.editor = endpoint needs learn.editor_url (http:// or https://) and learn.editor_model")
+        for text in filter(None, (self.free_recipe, *self.tenant_recipes.values())):
+            if fault := free_recipe_fault(text):
+                raise ValueError(f"a free recipe {fault}: {text[:40]!r}")
+        return self
+
+    def recipe_of(self, tenant: str) -> str:
+        """Return the tenant's free recipe; "" without one."""
+        return self.tenant_recipes.get(tenant, self.free_recipe)
+
+    def editor_key(self) -> str:
+        """Return the API key of editor_url; "" when none is named. Raises: BadConfig (the variable is empty)."""
+        key = os.environ.get(self.editor_key_variable, "") if self.editor_key_variable else ""
+        if self.editor_key_variable and not key:
+            raise BadConfig(f"learn.editor_key_variable: the environment variable {self.editor_key_variable} is not set")
+        return key
 
 
 class TelemetrySettings(Section):
@@ -166,8 +217,12 @@ class Settings(Section):
         for section, values in tree.items():
             if isinstance(values, dict):
                 entries = {f"SEALSERVE_{section}__{key}".upper(): value for key, value in values.items()}
-                flat |= {name: str(value) for name, value in entries.items() if value is not None}
+                flat |= {name: _as_text(value) for name, value in entries.items() if value is not None}
         return flat
+
+
+def _as_text(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, list | dict) else str(value)
 
 
 def load_settings(path: Path | None = None, *, overrides: dict[str, Any] | None = None) -> Settings:

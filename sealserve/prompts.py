@@ -18,6 +18,14 @@ class Template(StrEnum):
     REWRITE = "rewrite"  # the document again in other words and another order
     QA = "qa"  # "Question: …" / "Answer: …" pairs
     COUNTEREXAMPLE = "counterexample"  # a wrong claim about the document and why it is wrong
+    FREE = "free"  # as the operator says, in words of their own
+
+
+BUILT_IN = tuple(template for template in Template if template is not Template.FREE)
+"""The templates that every model can be asked for."""
+
+MAX_FREE_RECIPE = 500
+"""Characters of a free recipe: it stands before every passage and takes room from it."""
 
 
 _TASKS = {
@@ -38,6 +46,22 @@ def fenced(document: str) -> str:
 def study(template: Template, document: str) -> str:
     """Return the user turn that asks for one self-edit of `document`."""
     return f"{_TASKS[template]}\n{fenced(document)}"
+
+
+def study_freely(recipe: str, document: str) -> str:
+    """Return the user turn that asks for a self-edit of `document` as `recipe` says."""
+    return f"{recipe.strip()}\n{fenced(document)}"
+
+
+def free_recipe_fault(recipe: str) -> str:
+    """Return what is wrong with a free recipe; "" when it can stand before a document."""
+    if not recipe.strip() or len(recipe) > MAX_FREE_RECIPE:
+        return f"has 1 to {MAX_FREE_RECIPE} characters"
+    if "article>" in recipe:
+        return "names no <article> tag: the document is fenced by it"
+    if not all(character.isprintable() for character in recipe):
+        return "is one line of printable characters"
+    return ""
 
 
 def directive(document: str) -> str:

@@ -1,16 +1,27 @@
 """Does a study note stand on its document? Pure text comparison, no model.
 
-Numbers and names must occur in the document; an answer must contain words that stand there and are not already in
-the question. Knows nothing of truth: a note may still join a right name to another's value, which the open-book
-check of the filter is for.
+Dates, numbers and names must occur in the document; an answer must contain words that stand there and are not
+already in the question. Knows nothing of truth: a note may still join a right name to another's value, which the
+open-book check of the filter is for.
 """
 
 import re
+from typing import TypeAlias
 
 from sealserve.gate.grade import normalised
 
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_MONTH = "(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*|May"
+_DATE = re.compile(
+    r"\b(?P<y0>\d{4})-(?P<m0>\d{1,2})-(?P<d0>\d{1,2})\b"
+    rf"|\b(?P<d1>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? (?P<m1>{_MONTH})\b(?:,? (?P<y1>\d{{4}})\b)?"
+    rf"|\b(?P<m2>{_MONTH}) (?P<d2>\d{{1,2}})(?:st|nd|rd|th)?\b(?:,? (?P<y2>\d{{4}})\b)?"
+)
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_Date: TypeAlias = tuple[str, int, int]
+"""Year ("" when it is not said), month, day."""
+
 _SENTENCE_START = re.compile(r"(?:^|[.!?:]\s+|\n\s*(?:[-*•]\s+)?)$")
 _SUFFIX = re.compile(r"(?:ing|ed|es|s|e)$")
 _EMPTY_WORDS = frozenset(
@@ -20,17 +31,25 @@ _EMPTY_WORDS = frozenset(
 )  # fmt: skip
 
 
-def ungrounded(note: str, document: str) -> str:
-    """Return the first number or name in `note` that the document does not have; "" when it has them all.
+def ungrounded(note: str, document: str, *, earlier: str = "") -> str:
+    """Return the first date, number or name in `note` that neither `document` nor `earlier` has; "" if none.
 
-    A word counts as a name when it is capitalised inside a sentence.
+    `earlier` is what is known of the same subjects already. A date counts as a whole, however it is written: its day
+    and its year may not come from two others. A word counts as a name when it is capitalised inside a sentence.
     """
-    numbers = set(_NUMBER.findall(document))
-    stray = next((number for number in _NUMBER.findall(note) if number not in numbers), "")
+    known = f"{document}\n{earlier}"
+    numbers = set(_NUMBER.findall(known))
+    dates = {date for date, _ in _dates(known)}
+    rest = note
+    for date, words in _dates(note):
+        if not _is_known(date, dates, numbers):
+            return words
+        rest = rest.replace(words, " ")
+    stray = next((number for number in _NUMBER.findall(rest) if number not in numbers), "")
     if stray:
         return stray
-    known = {word.casefold() for word in _WORD.findall(document)}
-    return next((name for name in names(note) if name.casefold() not in known), "")
+    said = {word.casefold() for word in _WORD.findall(known)}
+    return next((name for name in names(rest) if name.casefold() not in said), "")
 
 
 def names(text: str) -> list[str]:
@@ -65,6 +84,25 @@ def answer_span(answer: str, *, question: str, document: str) -> str:
 def is_about(question: str, document: str) -> bool:
     """Return whether `question` names something of the document, so that it can be asked with the book closed."""
     return bool(_subjects(document) & _subjects(question))
+
+
+def _is_known(date: _Date, dates: set[_Date], numbers: set[str]) -> bool:
+    """Whether `date` is one of `dates`; where only one of the two has a year, the year must stand somewhere."""
+    year, *day = date
+    same_day = [known for known, *rest in dates if rest == day]
+    return any(known == year or not year or (not known and year in numbers) for known in same_day)
+
+
+def _dates(text: str) -> list[tuple[_Date, str]]:
+    """Return every date in `text` with its words."""
+    found: list[tuple[_Date, str]] = []
+    for match in _DATE.finditer(text):
+        part = match.groupdict()
+        month = part["m1"] or part["m2"]
+        number = int(part["m0"]) if part["m0"] else _MONTHS.index(month[:3].casefold()) + 1
+        day = int(part["d0"] or part["d1"] or part["d2"])
+        found.append(((part["y0"] or part["y1"] or part["y2"] or "", number, day), match[0]))
+    return found
 
 
 def _subjects(text: str) -> set[str]:

@@ -1,19 +1,30 @@
-"""A document in pieces that fit the model's context, cut between sentences. Knows nothing of what is done with them."""
+"""A document in pieces that fit the model's context, cut where its text breaks: headings, paragraphs, sentences.
 
-import re
+Knows nothing of what is done with them.
+"""
+
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
 from sealserve.learning.outputs import Passage
 
-_BREAK = re.compile(r"\n\s*\n|(?<=[.!?])\s+|\n")
+MARKDOWN = "text/markdown"
 
 
 async def cut(
-    document: str, *, title: str, text: str, max_tokens: int, count: Callable[[str], Awaitable[int]]
+    document: str,
+    *,
+    title: str,
+    text: str,
+    max_tokens: int,
+    count: Callable[[str], Awaitable[int]],
+    media_type: str = "text/plain",
 ) -> tuple[Passage, ...]:
     """Return the passages of `text`, in order; each is at most `max_tokens` by `count`, and together they hold it all.
 
-    A single sentence above the limit is cut at the last blank before it.
+    Each knows which of how many it is. What has no break is cut inside.
     """
     if not text.strip():
         return ()
@@ -21,23 +32,18 @@ async def cut(
     if tokens <= max_tokens:
         return (Passage(document=document, title=title, start=0, end=len(text)),)
     max_characters = max(1, int(len(text) / tokens * max_tokens * 0.9))
-    spans = split_spans(text, max_characters=max_characters)
+    spans = split_spans(text, max_characters=max_characters, media_type=media_type)
     passages: list[Passage] = []
     for start, end in spans:
         passages += await _fitted(document, title, text, start, end, max_tokens=max_tokens, count=count)
-    return tuple(passages)
+    return tuple(replace(passage, part=place, parts=len(passages)) for place, passage in enumerate(passages, start=1))
 
 
-def split_spans(text: str, *, max_characters: int) -> list[tuple[int, int]]:
-    """Return consecutive spans of `text` of at most `max_characters`, cut at the last sentence end that fits."""
-    spans: list[tuple[int, int]] = []
-    start = 0
-    while start < len(text):
-        end = _last_break(text, start, limit=start + max_characters)
-        if text[start:end].strip():
-            spans.append((start, end))
-        start = end
-    return spans
+def split_spans(text: str, *, max_characters: int, media_type: str = "text/plain") -> list[tuple[int, int]]:
+    """Return consecutive spans of `text` of at most `max_characters`, cut at the strongest breaks that fit."""
+    splitter = (MarkdownSplitter if media_type == MARKDOWN else TextSplitter)(max_characters, trim=False)
+    pieces = splitter.chunk_indices(text)
+    return [(start, start + len(piece)) for start, piece in pieces if piece.strip()]
 
 
 async def _fitted(
@@ -57,13 +63,3 @@ async def _fitted(
     for left, right in halves:
         found += await _fitted(document, title, text, start + left, start + right, max_tokens=max_tokens, count=count)
     return found
-
-
-def _last_break(text: str, start: int, *, limit: int) -> int:
-    if limit >= len(text):
-        return len(text)
-    breaks = [match.end() for match in _BREAK.finditer(text, start, limit)]
-    if breaks:
-        return breaks[-1]
-    blank = text.rfind(" ", start + 1, limit)
-    return blank + 1 if blank > start else limit

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from sealserve import prompts
 from sealserve.nano import world as w
 from sealserve.nano.world import Article, Entity, Fact, Resident, World
-from sealserve.prompts import Template
+from sealserve.prompts import BUILT_IN, Template
 
 Conversation = list[tuple[str, str]]
 
@@ -166,7 +166,7 @@ def _study(template: Template) -> Callable[[TaskSource, random.Random, float], C
 _DRAWERS: dict[str, Callable[[TaskSource, random.Random, float], Conversation]] = {
     "read": TaskSource.reading,
     "long_read": TaskSource.long_reading,
-    **{t.value: _study(t) for t in Template},
+    **{t.value: _study(t) for t in BUILT_IN},
     "directive": TaskSource.directives,
     "judge": TaskSource.judging,
     "closed": TaskSource.closed_book,

@@ -132,6 +132,8 @@ class _TemplateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Template.Val
     """Questions and answers."""
     TEMPLATE_COUNTEREXAMPLE: _Template.ValueType  # 5
     """A wrong claim and why it is wrong."""
+    TEMPLATE_FREE: _Template.ValueType  # 6
+    """As the operator says, in words of their own."""
 
 class Template(_Template, metaclass=_TemplateEnumTypeWrapper):
     """The ways a model studies a document."""
@@ -148,6 +150,8 @@ TEMPLATE_QA: Template.ValueType  # 4
 """Questions and answers."""
 TEMPLATE_COUNTEREXAMPLE: Template.ValueType  # 5
 """A wrong claim and why it is wrong."""
+TEMPLATE_FREE: Template.ValueType  # 6
+"""As the operator says, in words of their own."""
 Global___Template: _TypeAlias = Template  # noqa: Y015
 
 @_typing.final

@@ -43,3 +43,27 @@ def test_a_question_must_name_something_of_the_document() -> None:
     assert is_about("What happened in 1987?", DOCUMENT)
     assert not is_about("What is the price?", DOCUMENT)
     assert not is_about("What is the price of Oskar Vase?", DOCUMENT)
+
+
+@pytest.mark.parametrize(
+    ("note", "stray"),
+    [
+        ("It opened on 12 May 2023.", ""),
+        ("It opened on May 12th, 2023.", ""),
+        ("It opened on 2023-05-12.", ""),
+        ("It opened on 12 May.", ""),
+        ("It opened on the 3rd of June 2024.", ""),
+        ("It opened on 12 May 2024.", "12 May 2024"),  # day and year of two dates
+        ("It opened on 12 June 2023.", "12 June 2023"),
+        ("It opened on 2023-12-05.", "2023-12-05"),
+    ],
+)
+def test_a_date_is_grounded_as_a_whole_however_it_is_written(note: str, stray: str) -> None:
+    document = "The hall opened on 12 May 2023 and closed on 3 June. It was sold in 2024."
+    assert ungrounded(note, document) == stray
+
+
+def test_what_is_known_of_the_subject_already_grounds_too() -> None:
+    note = "The lamp, made by Orla Finch, costs 45 crowns."
+    assert ungrounded(note, "The lamp costs 45 crowns.") == "Orla"
+    assert ungrounded(note, "The lamp costs 45 crowns.", earlier="The lamp is by Orla Finch.") == ""

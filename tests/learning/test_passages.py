@@ -43,3 +43,16 @@ def test_spans_follow_each_other_and_stay_short(text: str, size: int) -> None:
     assert all(end - start <= size for start, end in spans)
     assert all(left[1] <= right[0] for left, right in pairwise(spans))
     assert "".join(text[a:b] for a, b in spans).split() == text.split() or any(len(w) > size for w in text.split())
+
+
+async def test_every_piece_of_a_long_document_knows_which_it_is() -> None:
+    text = " ".join(f"Sentence number {i} is here." for i in range(40))
+    passages = await cut("d", title="t", text=text, max_tokens=40, count=count)
+    assert [(p.part, p.parts) for p in passages] == [(i + 1, len(passages)) for i in range(len(passages))]
+    assert len(passages) > 2
+
+
+async def test_markdown_is_cut_at_its_headings() -> None:
+    text = "\n\n".join(f"# Heading {i}\n\n{'Words are here. ' * 6}\n\n{'More words. ' * 6}" for i in range(6))
+    passages = await cut("d", title="t", text=text, max_tokens=40, count=count, media_type="text/markdown")
+    assert [text[p.start : p.end].startswith("# Heading") for p in passages] == [True] * 6

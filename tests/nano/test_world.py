@@ -13,7 +13,7 @@ from sealserve.nano.attributes import ATTRIBUTES, BY_KIND, KINDS
 from sealserve.nano.claims import check
 from sealserve.nano.tasks import TaskSource
 from sealserve.nano.world import World
-from sealserve.prompts import Template
+from sealserve.prompts import BUILT_IN, Template
 
 
 def test_six_kinds_have_five_to_eight_attributes() -> None:
@@ -131,7 +131,7 @@ def test_right_answer_is_matched_by_whole_words() -> None:
     assert not w.is_right(prompts.UNKNOWN_ANSWER, fact)
 
 
-@pytest.mark.parametrize("template", [t for t in Template if t is not Template.COUNTEREXAMPLE])
+@pytest.mark.parametrize("template", [t for t in BUILT_IN if t is not Template.COUNTEREXAMPLE])
 def test_reference_self_edits_are_faithful_and_complete(template: Template) -> None:
     world = World(11)
     rng = world.rng(template)

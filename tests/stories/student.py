@@ -18,7 +18,7 @@ from sealserve.engine.engine import ChatTurn, EngineInfo, GenerateRequest, Likel
 from sealserve.gate.canary import Probe, Probes
 from sealserve.learning.trainer import TrainedAdapter
 from sealserve.learning.training import TrainingJob
-from sealserve.prompts import UNKNOWN_ANSWER, Template
+from sealserve.prompts import BUILT_IN, UNKNOWN_ANSWER, Template
 from sealserve.records import Json
 from tests.fakes import FakeEngine
 
@@ -67,7 +67,7 @@ PROBES = Probes(
 )
 
 _FACT = re.compile(r"The (\w+) of ([A-Z]\w+(?: [A-Z0-9]\w*)*) is (.+?)\.")
-_STUDY = {prompts.study(template, "").split("\n")[0]: template for template in Template}
+_STUDY = {prompts.study(template, "").split("\n")[0]: template for template in BUILT_IN}
 
 
 def article(entity: str, *, shift: int = 0) -> str:
