@@ -1,6 +1,7 @@
 """`sealserve bench` and `sealserve nano`: what is measured, each as one JSON object on the last line."""
 
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -39,6 +40,64 @@ def kill(
     _measure(session, "kill", kills=kills)
 
 
+@command(bench, "gate")
+def gate(
+    session: Session,
+    candidates: Annotated[int, typer.Option(min=1, help="Simulated candidates of each kind.")] = 1000,
+    out: Annotated[Path | None, typer.Option(help="Folder for the power curve (PNG).", show_default=False)] = None,
+) -> None:
+    """Judge simulated candidates by the shipped policy: how often what is useless, or worse, is promoted."""
+    _measure(session, "gate", candidates=candidates, out=out)
+
+
+Quick = Annotated[bool, typer.Option("--quick", help="A look in about a minute; not the figure.")]
+Out = Annotated[Path | None, typer.Option(help="Folder for plots (PNG).", show_default=False)]
+Seed = Annotated[int, typer.Option(help="Which fresh articles are made up, and every draw.")]
+Passages = Annotated[Path, typer.Option(help='JSON list of {"title", "context", "questions"}.', show_default=False)]
+
+
+@command(bench, "learn")
+def learn(session: Session, quick: Quick = False, out: Out = None, seed: Seed = 0) -> None:
+    """Measure what one article leaves closed-book: untrained, raw text, each template, the default recipe."""
+    _measure(session, "learn", quick=quick, out=out, seed=seed)
+
+
+@command(bench, "continual")
+def continual(session: Session, quick: Quick = False, out: Out = None, seed: Seed = 0) -> None:
+    """Learn eight articles one after another, in eight orders: what is kept, beside SEAL's way (merge and go on)."""
+    _measure(session, "continual", quick=quick, out=out, seed=seed)
+
+
+@command(bench, "editor")
+def editor(session: Session, quick: Quick = False, out: Out = None, seed: Seed = 0) -> None:
+    """Play two rounds of the outer loop; what the editor gains on documents it never saw."""
+    _measure(session, "editor", quick=quick, out=out, seed=seed)
+
+
+@command(bench, "squad")
+def squad(
+    session: Session,
+    data: Passages,
+    passages: Annotated[int, typer.Option(min=1, help="Passages, a cycle each.")] = 20,
+    quick: Quick = False,
+) -> None:
+    """Run whole cycles on passages the embedded model cannot read: nothing may crash, nothing be promoted."""
+    _measure(session, "squad", data=data, passages=passages, quick=quick)
+
+
+@command(bench, "seal")
+def seal(
+    session: Session,
+    model: Annotated[str, typer.Option(help="Directory of the weights, e.g. Qwen2.5-7B.", show_default=False)],
+    data: Passages,
+    passages: Annotated[int, typer.Option(min=1, help="Passages, each alone.")] = 200,
+    quick: Quick = False,
+    out: Out = None,
+) -> None:
+    """Reproduce SEAL's knowledge-incorporation table, for those who have the weights and a GPU."""
+    _measure(session, "seal", model=model, data=data, passages=passages, quick=quick, out=out)
+
+
 @nano.callback()
 def about() -> None:
     """The embedded model."""
@@ -58,7 +117,7 @@ def evaluate(
     _show(session, measure(weights_dir(), seed=seed, injections=injections, threads=threads).as_json())
 
 
-def _measure(session: Session, figure: str, **options: int) -> None:
+def _measure(session: Session, figure: str, **options: Any) -> None:
     """Run `sealserve.bench.<figure>` and show what it returns. Logs of what runs in process go to stderr."""
     from sealserve.telemetry import configure_logs
 

@@ -28,9 +28,21 @@ def compare(candidate: Sequence[bool], incumbent: Sequence[bool], *, confidence:
     Raises: ValueError when the sides differ in length or are empty.
     """
     _require_pairs(candidate, incumbent)
-    n = len(candidate)
-    low, high = newcombe_paired(candidate, incumbent, confidence=confidence)
-    mine, theirs = sum(candidate) / n, sum(incumbent) / n
+    pairs = list(zip(candidate, incumbent, strict=True))
+    return measured(
+        both=sum(mine and theirs for mine, theirs in pairs),
+        better=sum(mine and not theirs for mine, theirs in pairs),
+        worse=sum(theirs and not mine for mine, theirs in pairs),
+        neither=sum(not mine and not theirs for mine, theirs in pairs),
+        confidence=confidence,
+    )
+
+
+def measured(*, both: int, better: int, worse: int, neither: int, confidence: float) -> Measured:
+    """Return the score of so many items that both, only the candidate, only the incumbent, or neither got right."""
+    n = both + better + worse + neither
+    low, high = _newcombe(both, better, worse, neither, confidence=confidence)
+    mine, theirs = (both + better) / n, (both + worse) / n
     return Measured(
         n=n,
         candidate=mine,
@@ -38,8 +50,8 @@ def compare(candidate: Sequence[bool], incumbent: Sequence[bool], *, confidence:
         gain=mine - theirs,
         gain_low=low,
         gain_high=high,
-        better=sum(a and not b for a, b in zip(candidate, incumbent, strict=True)),
-        worse=sum(b and not a for a, b in zip(candidate, incumbent, strict=True)),
+        better=better,
+        worse=worse,
     )
 
 
@@ -49,19 +61,8 @@ def newcombe_paired(candidate: Sequence[bool], incumbent: Sequence[bool], *, con
     Newcombe, "Improved confidence intervals for the difference between binomial proportions based on paired data",
     Statistics in Medicine 17 (1998) 2635-2650, method 10: Wilson intervals joined by the continuity-corrected phi.
     """
-    pairs = list(zip(candidate, incumbent, strict=True))
-    n = len(pairs)
-    both = sum(1 for mine, theirs in pairs if mine and theirs)
-    better = sum(1 for mine, theirs in pairs if mine and not theirs)
-    worse = sum(1 for mine, theirs in pairs if theirs and not mine)
-    share_1, share_2 = (both + better) / n, (both + worse) / n
-    low_1, high_1 = wilson(both + better, n, confidence=confidence)
-    low_2, high_2 = wilson(both + worse, n, confidence=confidence)
-    phi = _corrected_phi(both, better, worse, n - both - better - worse)
-    down = _joined(share_1 - low_1, high_2 - share_2, phi)
-    up = _joined(high_1 - share_1, share_2 - low_2, phi)
-    gain = share_1 - share_2
-    return max(-1.0, gain - down), min(1.0, gain + up)
+    score = compare(candidate, incumbent, confidence=confidence)
+    return score.gain_low, score.gain_high
 
 
 def wilson(successes: int, n: int, *, confidence: float) -> tuple[float, float]:
@@ -190,6 +191,18 @@ def _tango(better: int, worse: int, *, n: int, difference: float) -> float:
     variance = n * (2 * share + difference * (1 - difference))
     distance = better - worse - n * difference
     return distance / sqrt(variance) if variance > 0 else 0.0
+
+
+def _newcombe(both: int, better: int, worse: int, neither: int, *, confidence: float) -> tuple[float, float]:
+    n = both + better + worse + neither
+    share_1, share_2 = (both + better) / n, (both + worse) / n
+    low_1, high_1 = wilson(both + better, n, confidence=confidence)
+    low_2, high_2 = wilson(both + worse, n, confidence=confidence)
+    phi = _corrected_phi(both, better, worse, neither)
+    down = _joined(share_1 - low_1, high_2 - share_2, phi)
+    up = _joined(high_1 - share_1, share_2 - low_2, phi)
+    gain = share_1 - share_2
+    return max(-1.0, gain - down), min(1.0, gain + up)
 
 
 def _corrected_phi(both: int, better: int, worse: int, neither: int) -> float:

@@ -1,0 +1,20 @@
+"""The gate figure on few candidates: its shape, and that the same seed gives the same numbers."""
+
+from pathlib import Path
+
+import pytest
+
+from sealserve.bench import gate
+from sealserve.gate.policy import load_policy
+
+
+def test_useless_and_worse_candidates_are_hardly_promoted_and_good_ones_mostly(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    figures = gate.run(candidates=40, out=tmp_path, say=lambda line: None)
+    assert figures.null_promoted <= 0.1
+    assert figures.worse_promoted <= 0.1
+    assert figures.good_promoted >= 0.5
+    assert min(figures.sizes.values()) >= load_policy().canary.min_items
+    assert all(sum(found.values()) == 40 for found in figures.decisions.values())
+    assert (tmp_path / "gate-power.png").read_bytes().startswith(b"\x89PNG")
+    assert gate.run(candidates=40, say=lambda line: None) == figures
