@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +23,17 @@ from sealserve.engine.vllm_engine import VllmEngine
 from sealserve.gate.canary import Probes, probes_for
 from sealserve.gate.policy import load_policy
 from sealserve.learning import quiz, screen, self_edits
+from sealserve.learning.lessons import Lesson, all_trained, job_of, rehearse
 from sealserve.learning.outputs import Passage, Spoken
 from sealserve.learning.recipes import recipes
 from sealserve.learning.self_edits import Study
-from sealserve.learning.train_set import Pool, Source, build_pool, order, steps_for
+from sealserve.learning.train_set import Pool, Source, build_pool
 from sealserve.learning.trainer import ChildTrainer, TrainedAdapter
-from sealserve.learning.training import Attempt, TrainingJob
-from sealserve.learning.training import Sequence as Turn
+from sealserve.learning.training import TrainingJob
 from sealserve.learning.voice import Voice
 from sealserve.learning.workshop import Workshop
 from sealserve.nano import world as w
 from sealserve.nano.world import Article, Fact, World
-from sealserve.prompts import UNKNOWN_ANSWER
 from sealserve.records import Json, QuizItem, Recipe, SelfEdit, Split
 from sealserve.registry.registry import Registry
 from sealserve.serving.gated_engine import GatedEngine
@@ -42,7 +42,6 @@ from sealserve.telemetry import Telemetry
 
 TENANT = "bench"
 ANSWER_TOKENS = 32
-REHEARSAL_TOKENS = 48
 Say = Callable[[str], None]
 
 
@@ -82,15 +81,6 @@ class Studied:
     def items(self, split: Split) -> tuple[QuizItem, ...]:
         """Return one half of the quiz."""
         return tuple(item for item in self.quiz if item.split is split)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lesson:
-    """One adapter to train: on which examples, how, and for how many steps at most."""
-
-    pool: Pool
-    recipe: Recipe
-    max_steps: int
 
 
 class Lab:
@@ -153,12 +143,7 @@ class Lab:
     async def rehearsal(self) -> tuple[Spoken, ...]:
         """Return the base's own answers to old questions, as a cycle rehearses them."""
         if not self._rehearsal:
-            sampling = Sampling(max_tokens=REHEARSAL_TOKENS)
-            asked = self.probes.rehearsed
-            answers = await asyncio.gather(*(self.voice.ask(q, sampling=sampling) for q in asked))
-            known = [Spoken(prompt=q, completion=a.text) for q, a in zip(asked, answers, strict=True) if a.text.strip()]
-            unknown = [Spoken(prompt=q, completion=UNKNOWN_ANSWER) for q in self.probes.rehearsed_unknown]
-            self._rehearsal = (*known, *unknown)
+            self._rehearsal = await rehearse(self.voice, self.probes)
         return self._rehearsal
 
     async def pool(self, new: Sequence[Source], earlier: Sequence[Source] = ()) -> Pool:
@@ -179,7 +164,7 @@ class Lab:
         reporter = _Reporter(self.say, job, started)
         trained = await self.shop.trainer.train(job, directory, heard=reporter.heard)
         self.trained_seconds += time.monotonic() - started
-        return [self.named(adapter) for adapter in sorted(trained, key=lambda one: one.index)]
+        return [self.named(adapter) for adapter in all_trained(trained, len(lessons))]
 
     def named(self, adapter: TrainedAdapter) -> AdapterFiles:
         """Return the adapter under an engine name of its own."""
@@ -236,6 +221,19 @@ async def open_lab(
         yield Lab(shop, seed=seed, say=say)
 
 
+def about(lab: Lab, *, seconds: float) -> Json:
+    """Return what every result says of its run: seed, base, machine, date, time taken."""
+    return {
+        "seed": lab.seed,
+        "model": lab.shop.settings.engine.model,
+        "base_digest": base_shape(lab.shop.base_directory).digest[:16],
+        "machine": machine(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "training_seconds": round(lab.trained_seconds, 1),
+        "seconds": round(seconds, 1),
+    }
+
+
 def machine() -> str:
     """Return the kind of machine, as results name it."""
     import torch
@@ -264,26 +262,6 @@ def study_of(subject: Subject) -> Study:
 def source_of(subject: Subject, notes: Iterable[SelfEdit]) -> Source:
     """Return the document and `notes` as something to train on."""
     return Source(document=subject.document, title=subject.title, passages=(subject.text,), notes=tuple(notes))
-
-
-def job_of(lessons: Sequence[Lesson], *, base: Path) -> TrainingJob:
-    """Return one job for all lessons: each sequence stands in it once, however many lessons want it."""
-    places: dict[Turn, int] = {}
-    attempts = []
-    for index, lesson in enumerate(lessons):
-        turns = [Turn(prompt=e.prompt, completion=e.completion, is_kept=not e.document) for e in lesson.pool.examples]
-        local = [places.setdefault(turn, len(places)) for turn in turns]
-        steps = steps_for(lesson.pool, lesson.recipe, max_steps=lesson.max_steps)
-        drawn = order(lesson.pool, lesson.recipe, steps=steps)
-        attempts.append(
-            Attempt(index=index, recipe=lesson.recipe, steps=steps, order=tuple(local[place] for place in drawn))
-        )
-    return TrainingJob(
-        base_directory=base,
-        base_digest=base_shape(base).digest,
-        sequences=tuple(places),
-        attempts=tuple(attempts),
-    )
 
 
 def seeded(recipe: Recipe, *key: object) -> Recipe:

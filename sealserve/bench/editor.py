@@ -1,0 +1,189 @@
+"""The editor figure: what two rounds of the outer loop add on documents that no editor ever saw.
+
+Rounds are played by the product's own functions (`learning/editor.py`), each on fresh documents; then every editor
+writes for the same held-out documents, a short adapter is trained from what it wrote, and the world's own questions
+are asked. `start` in the result says where the editor starts from. Knows nothing of tenants.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sealserve.bench import plots
+from sealserve.bench.lab import Lab, Say, Subject, about, open_lab, study_of
+from sealserve.bench.shares import Share, gains, share, with_goals
+from sealserve.engine.engine import AdapterFiles
+from sealserve.learning import editor as loop
+from sealserve.learning.costs import Cost
+from sealserve.learning.editor import Desk, Plan
+from sealserve.learning.train_set import Example
+from sealserve.learning.trials import sample_trials, screen_trials, train_trials
+from sealserve.prompts import Template
+
+GOALS = {"gain": (">=", 0.07), "gain_low": (">=", 0.0)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much is measured."""
+
+    rounds: int
+    documents: int  # a round's
+    held_out: int
+    questions: int
+    samples: int
+    trial_steps: int
+
+
+QUICK = Size(rounds=1, documents=2, held_out=2, questions=12, samples=2, trial_steps=12)
+FULL = Size(rounds=2, documents=20, held_out=24, questions=20, samples=5, trial_steps=40)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Where the editor starts from: harder articles, hotter sampling and one edit a document leave it room to gain."""
+
+    entities: int = 2
+    facts: int = 10
+    temperature: float = 1.0
+    templates: tuple[str, ...] = (Template.QA.value,)
+    trial_batch: int = 12
+    tuning_rate: float = 1e-3
+    tuning_epochs: int = 6
+
+
+def run(*, quick: bool = False, out: Path | None = None, seed: int = 0, say: Say = print) -> dict[str, Any]:
+    """Return the figures; a plot goes under `out`. Raises: EngineFailed, TrainingFailed, BadConfig (no matplotlib)."""
+    plots.require_plots(out)
+    return asyncio.run(_measure(QUICK if quick else FULL, Start(), seed=seed, out=out, say=say))
+
+
+async def _measure(size: Size, start: Start, *, seed: int, out: Path | None, say: Say) -> dict[str, Any]:
+    started = time.monotonic()
+    async with open_lab(seed=seed, say=say, edit_temperature=start.temperature) as lab:
+        held_out = lab.subjects(
+            size.held_out, entities=start.entities, facts=start.facts, questions=size.questions, key="held-out"
+        )
+        editors: list[AdapterFiles | None] = [None]
+        right = [await _known(lab, held_out, _plan(lab, size, start), editor=None, label="known-0")]
+        say(f"round 0: {share(right[0]).value:.3f} on held-out documents")
+        history: list[dict[str, Any]] = []
+        learned: list[Example] = []
+        for number in range(1, size.rounds + 1):
+            new, told = await _round(lab, size, start, number=number, editor=editors[-1], learned=learned)
+            editors.append(new)
+            history.append(told)
+            plan = _plan(lab, size, start)
+            right.append(await _known(lab, held_out, plan, editor=new, label=f"known-{number}"))
+            say(f"round {number}: {share(right[-1]).value:.3f} on held-out documents")
+        figures = _figures(lab, size, start, right, history, seconds=time.monotonic() - started)
+    if out is not None:
+        by_round = {"held-out documents": [share(one) for one in right]}
+        plots.lines(out / "editor.png", by_round, title="The editor, round by round", x="round", y="accuracy")
+    return figures
+
+
+async def _round(
+    lab: Lab, size: Size, start: Start, *, number: int, editor: AdapterFiles | None, learned: list[Example]
+) -> tuple[AdapterFiles, dict[str, Any]]:
+    """Play one round on fresh documents; its winners join `learned`."""
+    subjects = lab.subjects(size.documents, entities=start.entities, facts=start.facts, key=f"round-{number}")
+    desk = await _desk(lab, f"round{number}")
+    asked = await loop.exams(desk, [study_of(subject) for subject in subjects])
+    lab.say(f"round {number}: {len(asked)} of {len(subjects)} documents have a quiz")
+    plan = _plan(lab, size, start)
+    scored, cost = await loop.explore(desk, asked, plan=plan, editor=editor, label="trials")
+    won = loop.winners(scored)
+    learned += loop.tuning_examples(won)
+    new, tuning = await loop.fine_tune(desk, learned, plan=plan, label="editor")
+    told = {
+        "trials": len(scored),
+        "winners": len(won),
+        "confirm_mean": round(sum(one.confirm for one in scored) / len(scored), 4),
+        "confirm_winners": round(sum(one.confirm for one in won) / len(won), 4) if won else None,
+        "cost": asdict(cost + tuning),
+    }
+    lab.say(f"round {number}: {told}")
+    return new, told
+
+
+async def _known(
+    lab: Lab, subjects: Sequence[Subject], plan: Plan, *, editor: AdapterFiles | None, label: str
+) -> list[list[bool]]:
+    """Return which questions are answered rightly by the adapters made from one edit set of `editor` each."""
+    desk = await _desk(lab, label)
+    studies = [study_of(subject) for subject in subjects]
+    drafts = await sample_trials(
+        lab.voice,
+        studies,
+        templates=plan.templates,
+        samples=1,
+        settings=desk.settings,
+        editor=editor,
+        key=f"known{lab.seed}",
+    )
+    trials = await screen_trials(lab.voice, drafts, studies, proposals=())
+    adapters = await train_trials(
+        lab.shop.trainer,
+        trials,
+        studies,
+        recipe=plan.trial,
+        max_steps=plan.trial_steps,
+        rehearsal=desk.rehearsal,
+        base=lab.shop.base_directory,
+        directory=desk.directory,
+    )
+    return await lab.sit((files, one.exam) for files, one in zip(adapters, subjects, strict=True))
+
+
+async def _desk(lab: Lab, key: str) -> Desk:
+    return Desk(
+        shop=lab.shop,
+        voice=lab.voice,
+        settings=lab.settings,
+        rehearsal=await lab.rehearsal(),
+        directory=lab.shop.work_directory(f"editor-{key}"),
+        key=f"bench{lab.seed}-{key}",
+    )
+
+
+def _plan(lab: Lab, size: Size, start: Start) -> Plan:
+    plan = loop.default_plan(lab.settings, max_rank=lab.shop.settings.engine.max_rank, key=f"bench{lab.seed}")
+    return replace(
+        plan,
+        templates=tuple(map(Template, start.templates)),
+        samples=size.samples,
+        trial=replace(plan.trial, batch_size=start.trial_batch, epochs=1000),
+        trial_steps=size.trial_steps,
+        tuning=replace(plan.tuning, learning_rate=start.tuning_rate, epochs=start.tuning_epochs),
+    )
+
+
+def _figures(
+    lab: Lab,
+    size: Size,
+    start: Start,
+    right: Sequence[Sequence[Sequence[bool]]],
+    history: Sequence[dict[str, Any]],
+    *,
+    seconds: float,
+) -> dict[str, Any]:
+    gain = share(gains(right[-1], right[0]))
+    by_round: list[Share] = [share(one) for one in right]
+    values = {"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high}
+    cost = sum((Cost(**told["cost"]) for told in history), Cost())
+    points = 100 * max(gain.value, 0.0)
+    return {
+        **values,
+        "accuracy": [one.value for one in by_round],
+        "accuracy_intervals": [[one.low, one.high] for one in by_round],
+        "goals": with_goals(values, GOALS),
+        "rounds": list(history),
+        "seconds_per_confirmed_point": round(cost.device_seconds / points, 1) if points else None,
+        "start": {**asdict(start), "why": "the embedded model's own edits of easy articles leave little to gain"},
+        **{name: value for name, value in asdict(size).items() if name != "rounds"},
+        **about(lab, seconds=seconds),
+    }

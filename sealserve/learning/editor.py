@@ -1,0 +1,256 @@
+"""The outer loop: rounds of ReST-EM on the editor, the adapter that writes self-edits.
+
+A round samples several sets of self-edits a document from the current editor, trains a short adapter from each,
+keeps the best one a document where unseen questions confirm it, fine-tunes a new editor on (study prompt, edit) of the
+winners, and lets it replace the old one only when held-out documents say so. As ReST-EM has it (arXiv 2312.06585,
+section 3), every editor is trained from the base, not from the one before; winners of all rounds are its examples.
+SEAL's settings (arXiv 2506.10943, its scripts): 5 samples a document, the best kept, rank 64, alpha 128, 3e-4,
+2 epochs, batch 10. Knows nothing of documents' states, of files or of schedules: `editor_rounds.py` does.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sealserve.config import LearnSettings
+from sealserve.engine.base_model import base_shape
+from sealserve.engine.engine import AdapterFiles, Sampling
+from sealserve.gate.grade import is_right
+from sealserve.gate.statistics import compare_graded
+from sealserve.learning import quiz
+from sealserve.learning.costs import Cost
+from sealserve.learning.lessons import Lesson, job_of
+from sealserve.learning.outputs import Proposal, Spoken
+from sealserve.learning.quiz import ANSWER_TOKENS
+from sealserve.learning.reward import FLOOR_NATS
+from sealserve.learning.self_edits import Study
+from sealserve.learning.train_set import Example, Origin, Pool
+from sealserve.learning.trials import Trial, sample_trials, screen_trials, train_trials
+from sealserve.learning.voice import Voice, seed_of
+from sealserve.learning.workshop import Workshop
+from sealserve.prompts import BUILT_IN, Template
+from sealserve.records import Measured, QuizItem, Recipe, Split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How a round is played. `trial` trains the short adapters, `tuning` the editor."""
+
+    templates: tuple[Template, ...]
+    samples: int
+    trial: Recipe
+    trial_steps: int
+    tuning: Recipe
+    tuning_steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Where a round is played: the documents' own quiz and rehearsal are made once, by the base, for every editor."""
+
+    shop: Workshop
+    voice: Voice
+    settings: LearnSettings
+    rehearsal: tuple[Spoken, ...]
+    directory: Path
+    key: str  # every seed of the round depends on it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exam:
+    """A document to be studied, and its quiz: questions with answers that stand in it, as a cycle makes them."""
+
+    study: Study
+    proposals: tuple[Proposal, ...]
+
+    def items(self, split: Split) -> tuple[QuizItem, ...]:
+        """Return one half of the quiz."""
+        return tuple(
+            QuizItem(question=p.question, answer=p.answer, document=p.document, split=split)
+            for p in self.proposals
+            if quiz.split_of(p.question) is split
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """A trial, its adapter, and how it did: mean clipped log p of the answers, and share right on the other half."""
+
+    trial: Trial
+    adapter: AdapterFiles
+    select: float
+    confirm: float
+
+
+async def exams(desk: Desk, studies: Sequence[Study]) -> list[Exam]:
+    """Return every document with its quiz, made by the base; those without questions in both halves are left out."""
+    proposals = await quiz.propose(desk.voice, studies, settings=desk.settings, cycle=desk.key)
+    found = [
+        Exam(study=study, proposals=tuple(p for p in proposals if p.document == study.passage.document))
+        for study in studies
+    ]
+    return [one for one in found if one.items(Split.SELECT) and one.items(Split.CONFIRM)]
+
+
+async def explore(
+    desk: Desk, asked: Sequence[Exam], *, plan: Plan, editor: AdapterFiles | None, label: str
+) -> tuple[list[Scored], Cost]:
+    """Return every trial of `editor` on the documents, measured, and what it cost. Raises: TrainingFailed."""
+    started = time.monotonic()
+    studies = [one.study for one in asked]
+    drafts = await sample_trials(
+        desk.voice,
+        studies,
+        templates=plan.templates,
+        samples=plan.samples,
+        settings=desk.settings,
+        editor=editor,
+        key=f"{desk.key}-{label}",
+    )
+    trials = await screen_trials(
+        desk.voice, drafts, studies, proposals=[proposal for one in asked for proposal in one.proposals]
+    )
+    adapters = await train_trials(
+        desk.shop.trainer,
+        trials,
+        studies,
+        recipe=plan.trial,
+        max_steps=plan.trial_steps,
+        rehearsal=desk.rehearsal,
+        base=desk.shop.base_directory,
+        directory=desk.directory / label,
+    )
+    scored = await measure(desk, trials, adapters, asked)
+    return scored, Cost(device_seconds=time.monotonic() - started, candidates=len(trials))
+
+
+async def measure(
+    desk: Desk, trials: Sequence[Trial], adapters: Sequence[AdapterFiles], asked: Sequence[Exam]
+) -> list[Scored]:
+    """Return the trials with their scores, as many adapters at once as the engine has slots."""
+    slots = asyncio.Semaphore((await desk.shop.engine.info()).slots)
+
+    async def one(trial: Trial, adapter: AdapterFiles) -> Scored:
+        exam = asked[trial.place]
+        spoken = {proposal.question: proposal.spoken for proposal in exam.proposals}
+        async with slots, desk.voice.loaded(adapter) as name:
+            nats = await asyncio.gather(
+                *(
+                    desk.voice.log_likelihood(item.question, spoken[item.question], adapter=name)
+                    for item in exam.items(Split.SELECT)
+                )
+            )
+            right = await _right(desk.voice, exam.items(Split.CONFIRM), adapter=name)
+        select = sum(max(value, FLOOR_NATS) for value in nats) / len(nats)
+        return Scored(trial=trial, adapter=adapter, select=select, confirm=sum(right) / len(right))
+
+    return list(await asyncio.gather(*(one(*pair) for pair in zip(trials, adapters, strict=True))))
+
+
+def winners(scored: Sequence[Scored]) -> list[Scored]:
+    """Return the best trial of each document by its selection score, where the other half of the quiz confirms it.
+
+    Confirmed: at least as many unseen questions right as the document's trials have on average, and some at all. A
+    winner that only looked best among its own selection questions is mostly noise (SEAL's single rewards have a
+    reliability of 0.13 to 0.32).
+    """
+    kept = []
+    for place in sorted({one.trial.place for one in scored}):
+        group = [one for one in scored if one.trial.place == place]
+        best = max(group, key=lambda one: (one.select, -one.trial.sample))
+        mean = sum(one.confirm for one in group) / len(group)
+        if best.confirm >= mean and best.confirm > 0 and not any(edit.is_cut for edit in best.trial.edits):
+            kept.append(best)
+    return kept
+
+
+def tuning_examples(won: Sequence[Scored]) -> tuple[Example, ...]:
+    """Return (study prompt, edit) of every winner as training examples."""
+    return tuple(
+        Example(prompt=edit.prompt, completion=edit.text.strip(), document=f"winner-{n}", origin=Origin.REWRITE)
+        for n, one in enumerate(won)
+        for edit in one.trial.edits
+    )
+
+
+async def fine_tune(desk: Desk, examples: Sequence[Example], *, plan: Plan, label: str) -> tuple[AdapterFiles, Cost]:
+    """Return a new editor, trained from the base on `examples`; rehearsal is kept by KL. Raises: TrainingFailed."""
+    pool = Pool(
+        examples=(
+            *examples,
+            *(Example(prompt=s.prompt, completion=s.completion, document="", origin=Origin.QA) for s in desk.rehearsal),
+        ),
+        new=frozenset(example.document for example in examples),
+        rehearsal=len(desk.rehearsal),
+    )
+    started = time.monotonic()
+    job = job_of([Lesson(pool=pool, recipe=plan.tuning, max_steps=plan.tuning_steps)], base=desk.shop.base_directory)
+    (trained,) = await desk.shop.trainer.train(job, desk.directory / label, heard=lambda report: None)
+    files = AdapterFiles(name=f"editor-{desk.key}-{label}", path=trained.path.absolute())
+    return files, Cost(device_seconds=time.monotonic() - started, candidates=1)
+
+
+async def gate(
+    desk: Desk, held_out: Sequence[Exam], *, plan: Plan, old: AdapterFiles | None, new: AdapterFiles
+) -> tuple[Measured, Cost]:
+    """Return both editors' mean accuracy on documents that neither was trained on, paired by document.
+
+    One trial a document and editor, with the same seeds; every question of the quiz counts, as none has selected.
+    Raises: TrainingFailed, ValueError (no documents).
+    """
+    shares = []
+    cost = Cost()
+    for label, editor in (("gate-new", new), ("gate-old", old)):
+        scored, spent = await explore(desk, held_out, plan=replace(plan, samples=1), editor=editor, label=label)
+        cost += spent
+        shares.append([one.confirm for one in scored])
+    confidence = desk.shop.policy.confidence
+    return compare_graded(shares[0], shares[1], confidence=confidence, seed=seed_of(desk.key, "gate")), cost
+
+
+def default_plan(settings: LearnSettings, *, max_rank: int, key: str) -> Plan:
+    """Return the settings' plan, with SEAL's numbers for the editor and short trials of the default recipe."""
+    rank = min(64, max_rank)
+    trial = Recipe(
+        templates=BUILT_IN,
+        rank=min(settings.rank, max_rank),
+        alpha=settings.alpha,
+        learning_rate=settings.learning_rate,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        loss_on_answers=False,
+        rehearsal=settings.rehearsal,
+        seed=seed_of(key, "trial"),
+    )
+    tuning = Recipe(
+        templates=BUILT_IN,
+        rank=rank,
+        alpha=2 * rank,
+        learning_rate=settings.editor_learning_rate,
+        epochs=settings.editor_epochs,
+        batch_size=10,
+        loss_on_answers=False,
+        rehearsal=0.2,
+        seed=seed_of(key, "editor"),
+    )
+    return Plan(
+        templates=(Template.QA,),
+        samples=settings.editor_samples,
+        trial=trial,
+        trial_steps=settings.editor_trial_steps,
+        tuning=tuning,
+        tuning_steps=10_000,
+    )
+
+
+async def _right(voice: Voice, items: Sequence[QuizItem], *, adapter: str | None) -> list[bool]:
+    sampling = Sampling(max_tokens=ANSWER_TOKENS)
+    given = await asyncio.gather(*(voice.ask(item.question, sampling=sampling, adapter=adapter) for item in items))
+    return [is_right(reply.text, item.answer) for reply, item in zip(given, items, strict=True)]
+
+
+def base_digest(shop: Workshop) -> str:
+    """Return the digest of the base that editors are trained over."""
+    return base_shape(shop.base_directory).digest
