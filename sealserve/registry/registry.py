@@ -31,13 +31,14 @@ from sealserve.registry import audit, cycles, documents, journal, pointer, schem
 from sealserve.registry.artifacts import ArtifactStore
 from sealserve.registry.database import BUSY_SECONDS, Clock, Database, utc_now
 from sealserve.registry.effects import AddCandidates, AddQuiz, AddSelfEdits, Effect, Finish, Publish
+from sealserve.registry.evidence import Evidence
 from sealserve.registry.ledger import Ledger
 from sealserve.registry.principals import Principals
 
 __all__ = ["AddCandidates", "AddQuiz", "AddSelfEdits", "Effect", "Finish", "Publish", "Registry"]
 
 
-class Registry(Ledger, Principals):
+class Registry(Ledger, Principals, Evidence):
     """All that is known, in one database and one artifact store (`artifacts`). Safe to use from many threads."""
 
     def __init__(self, database: Database, artifacts: ArtifactStore) -> None:

@@ -1,0 +1,9 @@
+"""All that candidates are measured by, as one part of the registry's face."""
+
+from sealserve.registry.evaluations import Evaluations
+from sealserve.registry.feedback import Feedbacks
+from sealserve.registry.measurements import Measurements
+
+
+class Evidence(Measurements, Feedbacks, Evaluations):
+    """Kept measurements, feedback, evaluation sets."""

@@ -1,0 +1,57 @@
+"""The tables of what candidates are measured by: kept measurements, people's feedback, evaluation sets.
+
+No queries. They stand beside `tables.py` and belong to the same metadata.
+"""
+
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Integer, String, Table, Text, UniqueConstraint
+
+from sealserve.registry.tables import GeneratedText, UtcTime, metadata
+
+_SEQUENCE = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _sequence() -> Column[int]:
+    return Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True)
+
+
+measurements = Table(
+    "measurements",
+    metadata,
+    _sequence(),
+    Column("tenant", ForeignKey("tenants.tenant"), nullable=False),
+    Column("key", String(64), nullable=False),  # digest of what was measured, how, and on which adapter and base
+    Column("scores", JSON, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    UniqueConstraint("tenant", "key"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    _sequence(),
+    Column("feedback", String(32), nullable=False, unique=True),
+    Column("tenant", ForeignKey("tenants.tenant"), nullable=False),
+    Column("answer_request", String(128), nullable=False),  # request id of the answer it is about
+    Column("version", Integer, nullable=False),  # that gave the answer; 0: the base model
+    Column("thumb", String(8), nullable=False),
+    Column("question", GeneratedText, nullable=False),
+    Column("answer", GeneratedText, nullable=False),
+    Column("correction", GeneratedText, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    UniqueConstraint("tenant", "answer_request"),
+)
+
+evaluation_sets = Table(
+    "evaluation_sets",
+    metadata,
+    _sequence(),
+    Column("tenant", ForeignKey("tenants.tenant"), nullable=False),
+    Column("name", String(63), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("items", JSON, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    UniqueConstraint("tenant", "name", "revision"),
+)
