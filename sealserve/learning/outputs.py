@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
+from sealserve.gate.reliability import Reliability
 from sealserve.records import Json, Scorecard, Verdict
 
 T = TypeVar("T")
@@ -103,7 +104,7 @@ class Trained:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankScore:
-    """One candidate's mean clipped log-likelihood gain over the incumbent, in nats; None with `why` if unmeasured."""
+    """One candidate's mean gain over the incumbent by the cycle's reward; None with `why` if unmeasured."""
 
     index: int
     rank_score: float | None
@@ -111,14 +112,22 @@ class RankScore:
     high: float | None
     n: int
     why: str
+    error: float | None = None  # standard error of rank_score over items
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranked:
-    """RANK: every candidate's score, and the winner; None when none could be measured."""
+    """RANK: every candidate's score, and the winner; None when none could be measured.
+
+    `stands_out` says whether the winner's lead over the group is no chance; `note` says so in words.
+    """
 
     scores: tuple[RankScore, ...]
     winner: int | None
+    reward: str = "likelihood"
+    stands_out: bool = False
+    note: str = ""
+    reliability: Reliability | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

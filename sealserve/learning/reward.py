@@ -4,41 +4,41 @@ Selection items rank and confirmation items confirm, never both. What cannot be 
 zero. Knows nothing of thresholds.
 """
 
-import asyncio
-import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sealserve.engine.engine import AdapterFiles, Sampling
-from sealserve.errors import BadAdapter, DeadlineExceeded, EngineFailed, InvalidArgument, NotFound
+from sealserve.engine.engine import AdapterFiles
 from sealserve.gate.canary import Probes
-from sealserve.gate.grade import is_right, is_unknown
+from sealserve.gate.grade import Matcher, is_right
+from sealserve.gate.reliability import reliability, standard_error
 from sealserve.gate.statistics import bootstrap_mean, compare
 from sealserve.learning.outputs import Ranked, RankScore
-from sealserve.learning.quiz import ANSWER_TOKENS
+from sealserve.learning.rewards.answers import GradedAnswers, SaysUnknown
+from sealserve.learning.rewards.kinds import Asked, Kind, Reward, asked_of, greedy_all
+from sealserve.learning.rewards.likelihood import FLOOR_NATS, LogLikelihood
+from sealserve.learning.sheets import Failed, Kept, Scores, Suite, score_sheets
 from sealserve.learning.voice import Voice, seed_of
 from sealserve.records import NotApplicable, QuizItem, Score, Scorecard, Unmeasured
 
+__all__ = ["FLOOR_NATS", "Contender", "Grade", "confirm", "paired", "rank", "states"]
+
 Grade: TypeAlias = Callable[[str], bool]
 
-FLOOR_NATS = -5.0
-"""Log-likelihoods below this count as this, so that no single item moves the mean by more than 5 nats: how impossible
-an answer was before says nothing about how well it is known now."""
+Rules: TypeAlias = Mapping[str, tuple[Matcher, str]]
+"""Rules of tenants' own items, (matcher, pattern) by normalised question."""
 
 MAX_REPLAY_ITEMS = 48
-
-UNMEASURABLE = (BadAdapter, EngineFailed, DeadlineExceeded, InvalidArgument, NotFound)
-"""What makes one measurement impossible. An engine that is away is waited for instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """A candidate to measure."""
+    """A candidate to measure. `recipe` is the same for candidates that differ in their seed alone."""
 
     index: int
     files: AdapterFiles
+    recipe: int | None = None  # None: a recipe of its own
 
 
 async def rank(
@@ -49,24 +49,66 @@ async def rank(
     items: Sequence[QuizItem],
     spoken: Mapping[str, str],
     confidence: float,
+    reward: Reward | None = None,
+    rules: Rules | None = None,
+    kept: Kept | None = None,
 ) -> Ranked:
-    """Return each contender's mean gain in log p(answer | question) over the incumbent, and the best one.
+    """Return each contender's mean gain over the incumbent by `reward` (likelihood if None), and the winner.
 
-    `spoken` gives the answer to each question in the model's own words. Each log p is clipped from below; log p of the
-    right answer is the likelihood reward that worked everywhere in arXiv 2602.03979. One contender that cannot be
-    measured does not stop the others.
+    All are asked together. `spoken` gives the answer to each question in the model's own words. One contender that
+    cannot be measured does not stop the others. The best one wins if it stands out from the group, else the first.
     """
+    chosen = reward or LogLikelihood()
     if not items:
-        return Ranked(scores=tuple(_unranked(c.index, "no selection questions") for c in contenders), winner=None)
-    asked = [(item.question, spoken.get(item.question, item.answer)) for item in items]
-    try:
-        baseline = await _likelihoods(voice, incumbent, asked)
-    except UNMEASURABLE as error:
-        why = f"the incumbent could not be measured: {error.message}"
-        return Ranked(scores=tuple(_unranked(c.index, why) for c in contenders), winner=None)
-    scores = [await _gain(voice, c, asked, baseline=baseline, confidence=confidence) for c in contenders]
-    measured = [(score.rank_score, -score.index) for score in scores if score.rank_score is not None]
-    return Ranked(scores=tuple(scores), winner=-max(measured)[1] if measured else None)
+        return _nothing(contenders, chosen, "no selection questions")
+    suite = Suite(reward=chosen, items=asked_of(items, spoken=spoken, rules=rules or {}))
+    sides = [incumbent, *(contender.files for contender in contenders)]
+    baseline, *theirs = [sheet[0] for sheet in await score_sheets(voice, sides, [suite], kept=kept)]
+    if isinstance(baseline, Failed):
+        return _nothing(contenders, chosen, f"the incumbent could not be measured: {baseline.why}")
+    gains = {
+        contender.index: [mine - before for mine, before in zip(scores, baseline, strict=True)]
+        for contender, scores in zip(contenders, theirs, strict=True)
+        if not isinstance(scores, Failed)
+    }
+    winner, stands_out, note = choose(gains, confidence=confidence)
+    recipes = [c.index if c.recipe is None else c.recipe for c in contenders if c.index in gains]
+    return Ranked(
+        scores=tuple(
+            _unranked(c.index, scores.why)
+            if isinstance(scores, Failed)
+            else _ranked(c.index, gains[c.index], confidence=confidence)
+            for c, scores in zip(contenders, theirs, strict=True)
+        ),
+        winner=winner,
+        reward=chosen.name,
+        stands_out=stands_out,
+        note=note,
+        reliability=reliability(list(gains.values()), recipes),
+    )
+
+
+def choose(gains: Mapping[int, Sequence[float]], *, confidence: float) -> tuple[int | None, bool, str]:
+    """Return the winner among `gains[index][item]`, whether it stands out, and what to say of it.
+
+    The best stands out when the interval of its lead over the group's mean, paired over items, is above zero; the
+    level is shared among all that could have been the best (Bonferroni), since the best of many always looks good.
+    When none stands out, ranking knows nothing, and the first, the settings' own recipe, is as good as any.
+    """
+    if not gains:
+        return None, False, "no candidate could be measured"
+    first = min(gains)
+    if len(gains) == 1:
+        return first, False, "one candidate: nothing to choose"
+    best = max(gains, key=lambda index: (sum(gains[index]), -index))
+    means = [sum(column) / len(column) for column in zip(*gains.values(), strict=True)]
+    lead = [mine - mean for mine, mean in zip(gains[best], means, strict=True)]
+    level = 1 - (1 - confidence) / len(gains)
+    low, high = bootstrap_mean(lead, confidence=level, seed=seed_of("lead", best))
+    shown = f"{sum(lead) / len(lead):+.3f} [{low:+.3f}, {high:+.3f}] against the mean of {len(gains)}"
+    if low > 0:
+        return best, True, f"candidate {best} stands out: {shown}"
+    return first, False, f"no candidate stands out (the best, {best}: {shown}): candidate {first} is taken"
 
 
 async def confirm(
@@ -78,25 +120,29 @@ async def confirm(
     earlier: Sequence[QuizItem] | None,
     probes: Probes,
     confidence: float,
+    rules: Rules | None = None,
+    kept: Kept | None = None,
 ) -> Scorecard:
-    """Return the winner's paired scores against the incumbent, closed book and greedy.
+    """Return the winner's paired scores against the incumbent, closed book and greedy, both asked together.
 
     `earlier` are confirmation items of documents learned before; None when there are no such documents.
     """
-
-    async def score(questions: Sequence[str], grades: Sequence[Grade]) -> Score:
-        return await paired(
-            voice, winner, incumbent=incumbent, questions=questions, grades=grades, confidence=confidence
-        )
-
-    replayed = _sampled(earlier or ())
+    contains, known = GradedAnswers(Kind.CONTAINS), rules or {}
+    suites = [
+        Suite(reward=contains, items=asked_of(items, spoken={}, rules=known)),
+        Suite(reward=contains, items=asked_of(_sampled(earlier or ()), spoken={}, rules=known)),
+        Suite(reward=contains, items=tuple(_asked(p.question, p.answer) for p in probes.canary)),
+        Suite(reward=SaysUnknown(), items=tuple(_asked(question, "") for question in probes.unknown)),
+    ]
+    mine, theirs = await score_sheets(voice, [winner, incumbent], suites, kept=kept)
+    new, replay, canary, unknown = (
+        _compared(*sides, confidence=confidence) for sides in zip(mine, theirs, strict=True)
+    )
     return Scorecard(
-        confirm=await score([i.question for i in items], [states(i.answer) for i in items]),
-        replay=NotApplicable(because="nothing learned earlier")
-        if earlier is None
-        else await score([i.question for i in replayed], [states(i.answer) for i in replayed]),
-        canary=await score([p.question for p in probes.canary], [states(p.answer) for p in probes.canary]),
-        unknown=await score(probes.unknown, [is_unknown] * len(probes.unknown)),
+        confirm=new,
+        replay=NotApplicable(because="nothing learned earlier") if earlier is None else replay,
+        canary=canary,
+        unknown=unknown,
     )
 
 
@@ -110,24 +156,39 @@ async def paired(
     confidence: float,
 ) -> Score:
     """Return the paired comparison of greedy answers; unmeasured when there is nothing to ask or nobody to ask."""
-    if not questions:
-        return Unmeasured(why="no questions")
-    try:
-        async with voice.loaded(candidate) as mine, voice.loaded(incumbent) as theirs:
-            given = await asyncio.gather(*(_answer(voice, q, mine) for q in questions))
-            before = await asyncio.gather(*(_answer(voice, q, theirs) for q in questions))
-    except UNMEASURABLE as error:
-        return Unmeasured(why=error.message)
-    return compare(
-        [grade(answer) for grade, answer in zip(grades, given, strict=True)],
-        [grade(answer) for grade, answer in zip(grades, before, strict=True)],
-        confidence=confidence,
-    )
+    suite = Suite(reward=_Given(grades), items=tuple(_asked(question, "") for question in questions))
+    (mine,), (theirs,) = await score_sheets(voice, [candidate, incumbent], [suite])
+    return _compared(mine, theirs, confidence=confidence)
 
 
 def states(answer: str) -> Grade:
     """Return the grade that asks for `answer`."""
     return lambda given: is_right(given, answer)
+
+
+class _Given:
+    """The greedy answer by a grade of each item's own."""
+
+    name = "given"
+
+    def __init__(self, grades: Sequence[Grade]) -> None:
+        self._grades = grades
+
+    async def scores(self, voice: Voice, adapter: str | None, items: Sequence[Asked]) -> Scores:
+        answers = await greedy_all(voice, adapter, items)
+        return tuple(float(grade(answer)) for grade, answer in zip(self._grades, answers, strict=True))
+
+
+def _asked(question: str, answer: str) -> Asked:
+    return Asked(question=question, answer=answer, spoken=answer)
+
+
+def _compared(mine: Scores | Failed, theirs: Scores | Failed, *, confidence: float) -> Score:
+    if isinstance(mine, Failed):
+        return Unmeasured(why=mine.why)
+    if isinstance(theirs, Failed):
+        return Unmeasured(why=f"the incumbent could not be measured: {theirs.why}")
+    return compare([one > 0 for one in mine], [one > 0 for one in theirs], confidence=confidence)
 
 
 def _sampled(items: Sequence[QuizItem]) -> list[QuizItem]:
@@ -140,35 +201,22 @@ def _sampled(items: Sequence[QuizItem]) -> list[QuizItem]:
     return mixed[:MAX_REPLAY_ITEMS]
 
 
-async def _answer(voice: Voice, question: str, adapter: str | None) -> str:
-    reply = await voice.ask(question, sampling=Sampling(max_tokens=ANSWER_TOKENS), adapter=adapter)
-    return reply.text
-
-
-async def _gain(
-    voice: Voice,
-    contender: Contender,
-    asked: Sequence[tuple[str, str]],
-    *,
-    baseline: Sequence[float],
-    confidence: float,
-) -> RankScore:
-    try:
-        mine = await _likelihoods(voice, contender.files, asked)
-    except UNMEASURABLE as error:
-        return _unranked(contender.index, error.message)
-    if not all(map(math.isfinite, (*mine, *baseline))):
-        return _unranked(contender.index, "a log-likelihood is not a number")
-    gains = [max(a, FLOOR_NATS) - max(b, FLOOR_NATS) for a, b in zip(mine, baseline, strict=True)]
-    low, high = bootstrap_mean(gains, confidence=confidence, seed=seed_of("rank", contender.index))
+def _ranked(index: int, gains: Sequence[float], *, confidence: float) -> RankScore:
+    low, high = bootstrap_mean(gains, confidence=confidence, seed=seed_of("rank", index))
     return RankScore(
-        index=contender.index, rank_score=sum(gains) / len(gains), low=low, high=high, n=len(gains), why=""
+        index=index,
+        rank_score=sum(gains) / len(gains),
+        low=low,
+        high=high,
+        n=len(gains),
+        why="",
+        error=standard_error(gains) if len(gains) > 1 else None,
     )
 
 
-async def _likelihoods(voice: Voice, files: AdapterFiles | None, asked: Sequence[tuple[str, str]]) -> list[float]:
-    async with voice.loaded(files) as name:
-        return await asyncio.gather(*(voice.log_likelihood(q, answer, adapter=name) for q, answer in asked))
+def _nothing(contenders: Sequence[Contender], reward: Reward, why: str) -> Ranked:
+    scores = tuple(_unranked(contender.index, why) for contender in contenders)
+    return Ranked(scores=scores, winner=None, reward=reward.name, note=why)
 
 
 def _unranked(index: int, why: str) -> RankScore:

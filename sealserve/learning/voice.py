@@ -97,6 +97,10 @@ class Voice:
         turns = (ChatTurn(role="user", content=prompt),)
         return await self._patiently(lambda: self._engine.count_tokens(turns), adapter=None)
 
+    async def slots(self) -> int:
+        """Return how many adapters can share one batch."""
+        return max(1, (await self._engine.info()).slots)
+
     @asynccontextmanager
     async def loaded(self, files: AdapterFiles | None) -> AsyncIterator[str | None]:
         """Have `files` answerable under its name inside the block, and dropped after it; None is the base model.
