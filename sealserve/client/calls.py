@@ -4,19 +4,18 @@ Both clients build their calls here, so that they differ in nothing but `await`.
 """
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
 from sealserve.engine.engine import ChatTurn, Sampling
-from sealserve.engine.wire import check_text, sampling_to_wire, turns_to_wire
-from sealserve.errors import InvalidArgument, SealserveError
-from sealserve.records import Activation, AdapterVersion, AuditRow, Document, DocumentState, Page, SelfEdit, Tenant
-from sealserve.rpc.convert import adapters, answers, cycles, documents, names, tenants
-from sealserve.status import from_status
-from sealserve.v1 import adapter_pb2, audit_pb2, cycle_pb2, document_pb2, inference_pb2, tenant_pb2
+from sealserve.engine.wire import sampling_to_wire, turns_to_wire
+from sealserve.errors import InvalidArgument
+from sealserve.records import Activation, AdapterVersion, AuditRow, Page, SelfEdit, Tenant
+from sealserve.rpc.convert import adapters, answers, cycles, names, tenants
+from sealserve.v1 import adapter_pb2, audit_pb2, cycle_pb2, inference_pb2, tenant_pb2
 from sealserve.views import AdapterReport, Answer, AnswerEvent, CycleReport, ServerInfo
 
 T = TypeVar("T")
@@ -36,16 +35,6 @@ class Call(Generic[T]):
     read: Callable[[Any], T]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewDocument:
-    """A document to hand in: text, or bytes in the format of `media_type`."""
-
-    body: str | bytes
-    title: str = ""
-    media_type: str = ""
-    source: str = ""
-
-
 def method(call: Call[Any]) -> dict[str, Any]:
     """Return the arguments that make a channel's multi-callable for `call`."""
     return {
@@ -53,13 +42,6 @@ def method(call: Call[Any]) -> dict[str, Any]:
         "request_serializer": type(call.request).SerializeToString,
         "response_deserializer": call.response.FromString,
     }
-
-
-STREAM_DOCUMENTS: Mapping[str, Any] = {
-    "method": f"/{PACKAGE}.DocumentService/StreamDocuments",
-    "request_serializer": document_pb2.StreamDocumentsRequest.SerializeToString,
-    "response_deserializer": document_pb2.StreamDocumentsResponse.FromString,
-}
 
 
 def check_size(request: Message, *, max_bytes: int) -> None:
@@ -70,7 +52,8 @@ def check_size(request: Message, *, max_bytes: int) -> None:
         raise InvalidArgument(text, field="content", reason="TOO_LARGE")
 
 
-def _call(method: str, request: Message, response: type[Message], read: Callable[[Any], T]) -> Call[T]:
+def call(method: str, request: Message, response: type[Message], read: Callable[[Any], T]) -> Call[T]:
+    """Return the call of `service/method` in our package."""
     return Call(path=f"/{PACKAGE}.{method}", request=request, response=response, read=read)
 
 
@@ -95,7 +78,7 @@ def generate(
         request_id=request_id,
         min_activation=min_activation,
     )
-    return _call("InferenceService/Generate", request, inference_pb2.GenerateResponse, answers.answer_from_wire)
+    return call("InferenceService/Generate", request, inference_pb2.GenerateResponse, answers.answer_from_wire)
 
 
 def stream(
@@ -110,7 +93,7 @@ def stream(
         min_activation=min_activation,
     )
     response = inference_pb2.StreamGenerateResponse
-    return _call("InferenceService/StreamGenerate", request, response, answers.event_from_wire)
+    return call("InferenceService/StreamGenerate", request, response, answers.event_from_wire)
 
 
 def count_tokens(tenant: str, question: str | Iterable[ChatTurn]) -> Call[int]:
@@ -118,7 +101,7 @@ def count_tokens(tenant: str, question: str | Iterable[ChatTurn]) -> Call[int]:
     request = inference_pb2.CountTokensRequest(
         parent=names.tenant_name(tenant), messages=turns_to_wire(conversation(question))
     )
-    return _call(
+    return call(
         "InferenceService/CountTokens", request, inference_pb2.CountTokensResponse, lambda wire: int(wire.prompt_tokens)
     )
 
@@ -126,74 +109,7 @@ def count_tokens(tenant: str, question: str | Iterable[ChatTurn]) -> Call[int]:
 def server_info() -> Call[ServerInfo]:
     """Ask what answers here."""
     request = inference_pb2.GetServerInfoRequest()
-    return _call("InferenceService/GetServerInfo", request, inference_pb2.ServerInfo, answers.server_info_from_wire)
-
-
-def add_document(tenant: str, new: NewDocument) -> Call[tuple[Document, bool]]:
-    """Take a document in; the answer is (document, whether it is new)."""
-    request = _add_request(tenant, new)
-    return _call("DocumentService/AddDocument", request, document_pb2.AddDocumentResponse, _read_added)
-
-
-def stream_documents(
-    tenant: str, documents: Iterable[NewDocument], *, max_bytes: int
-) -> Iterator[document_pb2.StreamDocumentsRequest]:
-    """Take many in. Raises: InvalidArgument (TOO_LARGE) when one comes that cannot be sent."""
-    for new in documents:
-        request = document_pb2.StreamDocumentsRequest(document=_add_request(tenant, new))
-        check_size(request, max_bytes=max_bytes)
-        yield request
-
-
-def read_outcome(wire: document_pb2.StreamDocumentsResponse) -> tuple[Document, bool] | SealserveError:
-    """Return what became of one of many."""
-    return from_status(wire.error) if wire.HasField("error") else _read_added(wire.added)
-
-
-def _add_request(tenant: str, new: NewDocument) -> document_pb2.AddDocumentRequest:
-    check_text(new.title, field="title")
-    check_text(new.source, field="source")
-    request = document_pb2.AddDocumentRequest(
-        parent=names.tenant_name(tenant),
-        title=new.title,
-        media_type=new.media_type,
-        source=new.source,
-        request_id=new_request_id(),
-    )
-    if isinstance(new.body, str):
-        check_text(new.body, field="text")
-        request.text = new.body
-    else:
-        request.content = new.body
-    return request
-
-
-def _read_added(wire: document_pb2.AddDocumentResponse) -> tuple[Document, bool]:
-    return documents.document_from_wire(wire.document), not wire.already_known
-
-
-def document(tenant: str, document: str) -> Call[Document]:
-    """Ask for one document."""
-    request = document_pb2.GetDocumentRequest(name=names.document_name(tenant, document))
-    return _call("DocumentService/GetDocument", request, document_pb2.Document, documents.document_from_wire)
-
-
-def document_text(tenant: str, document: str) -> Call[str]:
-    """Ask for a document's text."""
-    request = document_pb2.GetDocumentRequest(name=names.document_name(tenant, document), include_text=True)
-    return _call("DocumentService/GetDocument", request, document_pb2.Document, lambda wire: str(wire.text))
-
-
-def list_documents(tenant: str, *, state: DocumentState | None, page_token: str) -> Call[Page[Document]]:
-    """Ask for a page of documents."""
-    request = document_pb2.ListDocumentsRequest(
-        parent=names.tenant_name(tenant),
-        page_size=PAGE_SIZE,
-        page_token=page_token,
-        state=documents.document_state_to_wire(state),
-    )
-    read = _page("documents", documents.document_from_wire)
-    return _call("DocumentService/ListDocuments", request, document_pb2.ListDocumentsResponse, read)
+    return call("InferenceService/GetServerInfo", request, inference_pb2.ServerInfo, answers.server_info_from_wire)
 
 
 def create_tenant(tenant: str, *, display_name: str, request_id: str) -> Call[Tenant]:
@@ -201,46 +117,46 @@ def create_tenant(tenant: str, *, display_name: str, request_id: str) -> Call[Te
     request = tenant_pb2.CreateTenantRequest(
         tenant_id=tenant, display_name=display_name, request_id=request_id or new_request_id()
     )
-    return _call("TenantService/CreateTenant", request, tenant_pb2.Tenant, tenants.tenant_from_wire)
+    return call("TenantService/CreateTenant", request, tenant_pb2.Tenant, tenants.tenant_from_wire)
 
 
 def tenant(tenant: str) -> Call[Tenant]:
     """Ask for one tenant."""
     request = tenant_pb2.GetTenantRequest(name=names.tenant_name(tenant))
-    return _call("TenantService/GetTenant", request, tenant_pb2.Tenant, tenants.tenant_from_wire)
+    return call("TenantService/GetTenant", request, tenant_pb2.Tenant, tenants.tenant_from_wire)
 
 
 def list_tenants(*, page_token: str) -> Call[Page[Tenant]]:
     """Ask for a page of tenants."""
     request = tenant_pb2.ListTenantsRequest(page_size=PAGE_SIZE, page_token=page_token)
-    read = _page("tenants", tenants.tenant_from_wire)
-    return _call("TenantService/ListTenants", request, tenant_pb2.ListTenantsResponse, read)
+    read = page("tenants", tenants.tenant_from_wire)
+    return call("TenantService/ListTenants", request, tenant_pb2.ListTenantsResponse, read)
 
 
 def start_cycle(tenant: str, *, request_id: str) -> Call[CycleReport]:
     """Start a cycle for the admitted documents."""
     request = cycle_pb2.StartCycleRequest(parent=names.tenant_name(tenant), request_id=request_id or new_request_id())
-    return _call("CycleService/StartCycle", request, cycle_pb2.Cycle, cycles.cycle_from_wire)
+    return call("CycleService/StartCycle", request, cycle_pb2.Cycle, cycles.cycle_from_wire)
 
 
 def cycle(tenant: str, cycle: str) -> Call[CycleReport]:
     """Ask for one cycle."""
     request = cycle_pb2.GetCycleRequest(name=names.cycle_name(tenant, cycle))
-    return _call("CycleService/GetCycle", request, cycle_pb2.Cycle, cycles.cycle_from_wire)
+    return call("CycleService/GetCycle", request, cycle_pb2.Cycle, cycles.cycle_from_wire)
 
 
 def list_cycles(tenant: str, *, page_token: str) -> Call[Page[CycleReport]]:
     """Ask for a page of cycles."""
     request = cycle_pb2.ListCyclesRequest(parent=names.tenant_name(tenant), page_size=PAGE_SIZE, page_token=page_token)
-    read = _page("cycles", cycles.cycle_from_wire)
-    return _call("CycleService/ListCycles", request, cycle_pb2.ListCyclesResponse, read)
+    read = page("cycles", cycles.cycle_from_wire)
+    return call("CycleService/ListCycles", request, cycle_pb2.ListCyclesResponse, read)
 
 
 def watch_cycle(tenant: str, cycle: str) -> Call[CycleReport]:
     """Be told how a cycle goes."""
     request = cycle_pb2.WatchCycleRequest(name=names.cycle_name(tenant, cycle))
     response = cycle_pb2.WatchCycleResponse
-    return _call("CycleService/WatchCycle", request, response, lambda wire: cycles.cycle_from_wire(wire.cycle))
+    return call("CycleService/WatchCycle", request, response, lambda wire: cycles.cycle_from_wire(wire.cycle))
 
 
 def list_self_edits(tenant: str, cycle: str, *, page_token: str) -> Call[Page[SelfEdit]]:
@@ -248,8 +164,8 @@ def list_self_edits(tenant: str, cycle: str, *, page_token: str) -> Call[Page[Se
     request = cycle_pb2.ListSelfEditsRequest(
         parent=names.cycle_name(tenant, cycle), page_size=PAGE_SIZE, page_token=page_token
     )
-    read = _page("self_edits", cycles.self_edit_from_wire)
-    return _call("CycleService/ListSelfEdits", request, cycle_pb2.ListSelfEditsResponse, read)
+    read = page("self_edits", cycles.self_edit_from_wire)
+    return call("CycleService/ListSelfEdits", request, cycle_pb2.ListSelfEditsResponse, read)
 
 
 def list_adapters(tenant: str, *, page_token: str) -> Call[Page[AdapterVersion]]:
@@ -257,14 +173,14 @@ def list_adapters(tenant: str, *, page_token: str) -> Call[Page[AdapterVersion]]
     request = adapter_pb2.ListAdaptersRequest(
         parent=names.tenant_name(tenant), page_size=PAGE_SIZE, page_token=page_token
     )
-    read = _page("adapters", adapters.adapter_from_wire)
-    return _call("AdapterService/ListAdapters", request, adapter_pb2.ListAdaptersResponse, read)
+    read = page("adapters", adapters.adapter_from_wire)
+    return call("AdapterService/ListAdapters", request, adapter_pb2.ListAdaptersResponse, read)
 
 
 def adapter(tenant: str, version: int) -> Call[AdapterVersion]:
     """Ask for one version."""
     request = adapter_pb2.GetAdapterRequest(name=names.adapter_name(tenant, version))
-    return _call("AdapterService/GetAdapter", request, adapter_pb2.Adapter, adapters.adapter_from_wire)
+    return call("AdapterService/GetAdapter", request, adapter_pb2.Adapter, adapters.adapter_from_wire)
 
 
 def promote(tenant: str, version: int, *, etag: str, reason: str, request_id: str) -> Call[Activation]:
@@ -275,7 +191,7 @@ def promote(tenant: str, version: int, *, etag: str, reason: str, request_id: st
         reason=reason,
         request_id=request_id or new_request_id(),
     )
-    return _call("AdapterService/PromoteAdapter", request, adapter_pb2.Activation, adapters.activation_from_wire)
+    return call("AdapterService/PromoteAdapter", request, adapter_pb2.Activation, adapters.activation_from_wire)
 
 
 def rollback(tenant: str, *, to_version: int | None, etag: str, reason: str, request_id: str) -> Call[Activation]:
@@ -287,7 +203,7 @@ def rollback(tenant: str, *, to_version: int | None, etag: str, reason: str, req
         reason=reason,
         request_id=request_id or new_request_id(),
     )
-    return _call("AdapterService/RollbackAdapter", request, adapter_pb2.Activation, adapters.activation_from_wire)
+    return call("AdapterService/RollbackAdapter", request, adapter_pb2.Activation, adapters.activation_from_wire)
 
 
 def list_activations(tenant: str, *, page_token: str) -> Call[Page[Activation]]:
@@ -295,15 +211,15 @@ def list_activations(tenant: str, *, page_token: str) -> Call[Page[Activation]]:
     request = adapter_pb2.ListActivationsRequest(
         parent=names.tenant_name(tenant), page_size=PAGE_SIZE, page_token=page_token
     )
-    read = _page("activations", adapters.activation_from_wire)
-    return _call("AdapterService/ListActivations", request, adapter_pb2.ListActivationsResponse, read)
+    read = page("activations", adapters.activation_from_wire)
+    return call("AdapterService/ListActivations", request, adapter_pb2.ListActivationsResponse, read)
 
 
 def watch_adapters(tenant: str) -> Call[AdapterReport]:
     """Be told what is desired and observed."""
     request = adapter_pb2.WatchAdaptersRequest(parent=names.tenant_name(tenant))
     response = adapter_pb2.WatchAdaptersResponse
-    return _call("AdapterService/WatchAdapters", request, response, adapters.report_from_wire)
+    return call("AdapterService/WatchAdapters", request, response, adapters.report_from_wire)
 
 
 def list_audit_rows(tenant: str | None, *, page_token: str) -> Call[Page[AuditRow]]:
@@ -311,17 +227,19 @@ def list_audit_rows(tenant: str | None, *, page_token: str) -> Call[Page[AuditRo
     request = audit_pb2.ListAuditRowsRequest(
         parent=names.tenant_name(tenant or names.ANY_TENANT), page_size=PAGE_SIZE, page_token=page_token
     )
-    read = _page("rows", tenants.audit_row_from_wire)
-    return _call("AuditService/ListAuditRows", request, audit_pb2.ListAuditRowsResponse, read)
+    read = page("rows", tenants.audit_row_from_wire)
+    return call("AuditService/ListAuditRows", request, audit_pb2.ListAuditRowsResponse, read)
 
 
 def verify_audit() -> Call[int]:
     """Check the audit chain."""
     request = audit_pb2.VerifyAuditRequest()
-    return _call("AuditService/VerifyAudit", request, audit_pb2.VerifyAuditResponse, lambda wire: int(wire.rows))
+    return call("AuditService/VerifyAudit", request, audit_pb2.VerifyAuditResponse, lambda wire: int(wire.rows))
 
 
-def _page(field: str, read: Callable[[Any], R]) -> Callable[[Any], Page[R]]:
+def page(field: str, read: Callable[[Any], R]) -> Callable[[Any], Page[R]]:
+    """Return how to read a listing whose items are in `field`."""
+
     def read_page(wire: Any) -> Page[R]:
         return Page(items=tuple(read(item) for item in getattr(wire, field)), next_page_token=wire.next_page_token)
 

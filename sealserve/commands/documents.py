@@ -94,6 +94,30 @@ def show_document(
     session.show(shown, lambda: show.pairs([(name.replace("_", " "), value) for name, value in shown.items()]))
 
 
+@command(app, "forget")
+def forget(
+    session: Session,
+    tenant: Tenant,
+    document: DocumentId,
+    reason: Annotated[str, typer.Option(help="Why, for the audit trail.", show_default=False)] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a document and all that was made of it, for good.
+
+    Versions that learned it never answer again. The last one that never saw it answers at once; a cycle teaches the
+    other documents once more.
+    """
+    from sealserve.commands import show
+
+    with session.client() as client:
+        found = client.document(tenant, document)
+        if not yes:
+            typer.confirm(f"Forget {found.title!r} ({document}) for good?", abort=True, err=True)
+        done = client.forget_document(tenant, document, reason=reason)
+    shown = {**show.plain(done), "next": f"sealserve cycle watch {tenant} {done.cycle}" if done.cycle else ""}
+    session.show(shown, lambda: show.pairs([(name.replace("_", " "), value) for name, value in shown.items()]))
+
+
 def _files(path: str) -> Iterator[str]:
     """Yield `path` itself, or the documents in and below it. Raises: InvalidArgument (nothing there)."""
     from sealserve.intake.media import SUFFIXES

@@ -7,9 +7,9 @@ killed anywhere goes on, in any process, where its journal ends. Knows nothing o
 import asyncio
 from functools import partial
 
-from sealserve.errors import Conflict
+from sealserve.errors import Conflict, CouldNotMeasure
 from sealserve.gate.verdict import judge
-from sealserve.learning import measuring, studying
+from sealserve.learning import measuring, recalling, studying
 from sealserve.learning.journal import Done, Journal
 from sealserve.learning.outputs import (
     Claimed,
@@ -21,10 +21,10 @@ from sealserve.learning.outputs import (
     Trained,
     Written,
 )
-from sealserve.learning.publishing import conflict, publication
+from sealserve.learning.publishing import conflict, publication, unmeasurable
 from sealserve.learning.voice import Voice
 from sealserve.learning.workshop import Workshop
-from sealserve.records import Claim, Cycle, Step
+from sealserve.records import FORGET_TRIGGER, Claim, Cycle, Step
 from sealserve.telemetry.names import Attribute, Span
 
 
@@ -39,7 +39,10 @@ async def run_cycle(shop: Workshop, claim: Claim) -> Cycle:
     begun = journal.recorded(Step.CLAIM, Claimed)
     about = {Attribute.TENANT: claim.tenant, Attribute.CYCLE: claim.cycle}
     with shop.telemetry.span(Span.CYCLE, about, parent=begun.traceparent or None if begun else None):
-        await _steps(shop, claim, journal)
+        try:
+            await _steps(shop, claim, journal)
+        except CouldNotMeasure as error:
+            await journal.step(Step.PUBLISH, Published, partial(unmeasurable, error.message))
     return await asyncio.to_thread(shop.registry.cycle, claim.tenant, claim.cycle)
 
 
@@ -47,10 +50,14 @@ async def _steps(shop: Workshop, claim: Claim, journal: Journal) -> None:
     voice = Voice(shop.engine, tenant=claim.tenant, cycle=claim.cycle, concurrency=shop.settings.learn.concurrency)
     await voice.drop_leftovers()
     claimed = await journal.step(Step.CLAIM, Claimed, partial(studying.claim_documents, shop, voice, claim))
-    written = await journal.step(Step.WRITE, Written, partial(studying.write, shop, voice, claim, claimed))
-    filtered = await journal.step(
-        Step.FILTER, Filtered, partial(studying.screen_notes, shop, voice, claim, claimed, written)
-    )
+    if (await asyncio.to_thread(shop.registry.cycle_by_id, claim.cycle)).trigger == FORGET_TRIGGER:
+        written = await journal.step(Step.WRITE, Written, partial(recalling.recall, shop, voice, claim))
+        filtered = await journal.step(Step.FILTER, Filtered, partial(recalling.keep_all, shop, claim))
+    else:
+        written = await journal.step(Step.WRITE, Written, partial(studying.write, shop, voice, claim, claimed))
+        filtered = await journal.step(
+            Step.FILTER, Filtered, partial(studying.screen_notes, shop, voice, claim, claimed, written)
+        )
     await journal.step(Step.TRAIN, Trained, partial(studying.train, shop, voice, claim, claimed, written, filtered))
     ranked = await journal.step(
         Step.RANK, Ranked, partial(measuring.rank_candidates, shop, voice, claim, claimed, written)

@@ -103,6 +103,16 @@ class ArtifactStore:
                 self._verified[digest] = stamp
         return tree / "files"
 
+    def delete(self, digest: str) -> None:
+        """Remove what has that digest, bytes or directory; no error if there is none. Raises: StorageFailed."""
+        with _disk_errors(self._root):
+            for path in (self._blob(digest), self._tree(digest)):
+                if path.exists():
+                    aside = self._new_aside()
+                    os.rename(path, aside)
+                    _sync_directory(path.parent)
+                    _remove(aside)
+
     def _place(self, aside: Path, digest: str) -> None:
         final = self._tree(digest)
         try:

@@ -1,6 +1,7 @@
 """Cycles and what their steps left behind: opening, finding, and reading back. `journal.py` moves them on."""
 
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, Select, Subquery, and_, select
@@ -45,6 +46,13 @@ def start(tx: Transaction, tenant: str, *, trigger: str, actor: str, request_id:
         raise FailedPrecondition(
             f"tenant {tenant} has no admitted document to learn; add one first", reason="NOTHING_TO_LEARN"
         )
+    opened = open_for(tx, tenant, chosen, trigger=trigger, actor=actor)
+    requests.remember(tx, "start_cycle", **request, answer=opened.cycle)
+    return opened
+
+
+def open_for(tx: Transaction, tenant: str, chosen: Sequence[str], *, trigger: str, actor: str) -> Cycle:
+    """Open a cycle for these documents of a tenant with none open. Raises: FailedPrecondition (a document's state)."""
     name = _new_id(tx)
     tx.insert(
         cycles,
@@ -82,7 +90,6 @@ def start(tx: Transaction, tenant: str, *, trigger: str, actor: str, request_id:
         subject=resource(tenant, name),
         details={"trigger": trigger, "documents": list(chosen)},
     )
-    requests.remember(tx, "start_cycle", **request, answer=name)
     return by_id(tx, name)
 
 

@@ -215,10 +215,11 @@ def _offered_again(
     is_wanted = readmit and offered.state is DocumentState.ADMITTED and present.state in lifecycle.READMISSIBLE
     if not is_wanted:
         return present, False
+    told = {"title": offered.title, "source": offered.source} if present.state is DocumentState.FORGOTTEN else {}
     tx.run(
         update(documents)
         .where(documents.c.tenant == present.tenant, documents.c.document == present.document)
-        .values(contents=contents)
+        .values(contents=contents, **told)
     )
     move(tx, present.tenant, [present.document], to=DocumentState.ADMITTED, reason=offered.reason)
     audit.append(

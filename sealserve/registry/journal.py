@@ -118,6 +118,28 @@ def hold(tx: Transaction, name: str, *, holder: str, lease_seconds: float) -> bo
     return True
 
 
+def end_open(tx: Transaction, tenant: str, *, actor: str, reason: str) -> None:
+    """End the tenant's open cycle, if there is one: its worker's writes are refused, its documents wait again."""
+    own = t.cycles.c.tenant == tenant, t.cycles.c.state.in_(lifecycle.OPEN_CYCLES)
+    row = tx.row(select(t.cycles).where(*own))
+    if row is None:
+        return
+    lifecycle.require_cycle_move(CycleState(row.state), CycleState.INCONCLUSIVE)
+    claimed = documents.claimed_by(tx, row.cycle)
+    waiting = [document.document for document in claimed if document.state is DocumentState.LEARNING]
+    documents.move(tx, tenant, waiting, to=DocumentState.ADMITTED, reason="")
+    ended = {"state": CycleState.INCONCLUSIVE, "reason": reason, "fence": _next_fence(tx)}
+    _set(tx, row.cycle, **ended, leased_until=None, worker="")
+    audit.append(
+        tx,
+        "cycle.finish",
+        actor=actor,
+        tenant=tenant,
+        subject=cycles.resource(tenant, row.cycle),
+        details={"state": CycleState.INCONCLUSIVE, "documents": dict.fromkeys(waiting, DocumentState.ADMITTED)},
+    )
+
+
 def _next_fence(tx: Transaction) -> int:
     row = tx.row(select(t.counters.c.value).where(t.counters.c.name == _FENCE))
     fence = (row.value if row else 0) + 1

@@ -13,16 +13,19 @@ from sealserve.records import STEPS, CycleState, DocumentState, Step, VersionSta
 D, C, V = DocumentState, CycleState, VersionState
 
 DOCUMENT_MOVES: Mapping[DocumentState, frozenset[DocumentState]] = {
-    D.ADMITTED: frozenset({D.LEARNING, D.LEARNED}),  # LEARNED: a version that holds it was promoted by hand
+    D.ADMITTED: frozenset(
+        {D.LEARNING, D.LEARNED, D.FORGOTTEN}
+    ),  # LEARNED: a version that holds it was promoted by hand
     D.LEARNING: frozenset({D.LEARNED, D.SET_ASIDE, D.ADMITTED}),
-    D.LEARNED: frozenset({D.WITHDRAWN}),
-    D.SET_ASIDE: frozenset({D.ADMITTED, D.LEARNED}),
-    D.WITHDRAWN: frozenset({D.ADMITTED, D.LEARNED}),
-    D.QUARANTINED: frozenset({D.ADMITTED}),
+    D.LEARNED: frozenset({D.WITHDRAWN, D.FORGOTTEN}),
+    D.SET_ASIDE: frozenset({D.ADMITTED, D.LEARNED, D.FORGOTTEN}),
+    D.WITHDRAWN: frozenset({D.ADMITTED, D.LEARNED, D.LEARNING, D.FORGOTTEN}),  # LEARNING: taught again
+    D.QUARANTINED: frozenset({D.ADMITTED, D.FORGOTTEN}),
+    D.FORGOTTEN: frozenset({D.ADMITTED}),  # handed in once more
 }
 
 CYCLE_MOVES: Mapping[CycleState, frozenset[CycleState]] = {
-    C.PENDING: frozenset({C.RUNNING}),
+    C.PENDING: frozenset({C.RUNNING, C.INCONCLUSIVE}),
     C.RUNNING: frozenset({C.PROMOTED, C.REJECTED, C.HELD, C.INCONCLUSIVE, C.FAILED}),
     C.PROMOTED: frozenset(),
     C.REJECTED: frozenset(),

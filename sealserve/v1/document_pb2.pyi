@@ -41,6 +41,8 @@ class _DocumentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Documen
     """Was learned, then its version was rolled back; not learned again by itself."""
     DOCUMENT_STATE_QUARANTINED: _DocumentState.ValueType  # 6
     """Could not be read or failed screening; state_reason says why."""
+    DOCUMENT_STATE_FORGOTTEN: _DocumentState.ValueType  # 7
+    """Its text and everything made of it is deleted."""
 
 class DocumentState(_DocumentState, metaclass=_DocumentStateEnumTypeWrapper):
     """Where a document stands."""
@@ -59,6 +61,8 @@ DOCUMENT_STATE_WITHDRAWN: DocumentState.ValueType  # 5
 """Was learned, then its version was rolled back; not learned again by itself."""
 DOCUMENT_STATE_QUARANTINED: DocumentState.ValueType  # 6
 """Could not be read or failed screening; state_reason says why."""
+DOCUMENT_STATE_FORGOTTEN: DocumentState.ValueType  # 7
+"""Its text and everything made of it is deleted."""
 Global___DocumentState: _TypeAlias = DocumentState  # noqa: Y015
 
 @_typing.final
@@ -284,6 +288,82 @@ class GetDocumentRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetDocumentRequest: _TypeAlias = GetDocumentRequest  # noqa: Y015
+
+@_typing.final
+class ForgetDocumentRequest(_message.Message):
+    """Asks to forget a document."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`tenants/{tenant}/documents/{document}`."""
+    reason: _builtins.str
+    """Why, for the audit trail."""
+    request_id: _builtins.str
+    """The same id again is the same request, done once."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgetDocumentRequest: _TypeAlias = ForgetDocumentRequest  # noqa: Y015
+
+@_typing.final
+class ForgetDocumentResponse(_message.Message):
+    """What forgetting did."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    DESIRED_VERSION_FIELD_NUMBER: _builtins.int
+    SELF_EDIT_COUNT_FIELD_NUMBER: _builtins.int
+    QUIZ_ITEM_COUNT_FIELD_NUMBER: _builtins.int
+    CYCLE_FIELD_NUMBER: _builtins.int
+    desired_version: _builtins.int
+    """The version that answers now; 0 is the base model."""
+    self_edit_count: _builtins.int
+    """How many self-edits were deleted."""
+    quiz_item_count: _builtins.int
+    """How many quiz items were deleted."""
+    cycle: _builtins.str
+    """The cycle that teaches the other documents again: `tenants/{tenant}/cycles/{cycle}`; empty if there are none."""
+    @_builtins.property
+    def document(self) -> Global___Document:
+        """The document: state FORGOTTEN."""
+
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Versions that had learned it, quarantined now."""
+
+    def __init__(
+        self,
+        *,
+        document: Global___Document | None = ...,
+        versions: _abc.Iterable[_builtins.int] | None = ...,
+        desired_version: _builtins.int = ...,
+        self_edit_count: _builtins.int = ...,
+        quiz_item_count: _builtins.int = ...,
+        cycle: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["document", b"document"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cycle", b"cycle", "desired_version", b"desired_version", "document", b"document", "quiz_item_count", b"quiz_item_count", "self_edit_count", b"self_edit_count", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgetDocumentResponse: _TypeAlias = ForgetDocumentResponse  # noqa: Y015
 
 @_typing.final
 class ListDocumentsRequest(_message.Message):

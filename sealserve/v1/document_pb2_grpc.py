@@ -50,6 +50,11 @@ class DocumentServiceStub:
                 request_serializer=sealserve_dot_v1_dot_document__pb2.GetDocumentRequest.SerializeToString,
                 response_deserializer=sealserve_dot_v1_dot_document__pb2.Document.FromString,
                 _registered_method=True)
+        self.ForgetDocument = channel.unary_unary(
+                '/sealserve.v1.DocumentService/ForgetDocument',
+                request_serializer=sealserve_dot_v1_dot_document__pb2.ForgetDocumentRequest.SerializeToString,
+                response_deserializer=sealserve_dot_v1_dot_document__pb2.ForgetDocumentResponse.FromString,
+                _registered_method=True)
         self.ListDocuments = channel.unary_unary(
                 '/sealserve.v1.DocumentService/ListDocuments',
                 request_serializer=sealserve_dot_v1_dot_document__pb2.ListDocumentsRequest.SerializeToString,
@@ -82,6 +87,14 @@ class DocumentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ForgetDocument(self, request, context):
+        """Deletes a document and everything made of it. Versions that learned it are never loaded again; the tenant is
+        answered by the last version that never saw it, until a cycle has taught the other documents once more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListDocuments(self, request, context):
         """Lists a tenant's documents, oldest first.
         """
@@ -106,6 +119,11 @@ def add_DocumentServiceServicer_to_server(servicer, server):
                     servicer.GetDocument,
                     request_deserializer=sealserve_dot_v1_dot_document__pb2.GetDocumentRequest.FromString,
                     response_serializer=sealserve_dot_v1_dot_document__pb2.Document.SerializeToString,
+            ),
+            'ForgetDocument': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForgetDocument,
+                    request_deserializer=sealserve_dot_v1_dot_document__pb2.ForgetDocumentRequest.FromString,
+                    response_serializer=sealserve_dot_v1_dot_document__pb2.ForgetDocumentResponse.SerializeToString,
             ),
             'ListDocuments': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDocuments,
@@ -195,6 +213,33 @@ class DocumentService:
             '/sealserve.v1.DocumentService/GetDocument',
             sealserve_dot_v1_dot_document__pb2.GetDocumentRequest.SerializeToString,
             sealserve_dot_v1_dot_document__pb2.Document.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForgetDocument(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sealserve.v1.DocumentService/ForgetDocument',
+            sealserve_dot_v1_dot_document__pb2.ForgetDocumentRequest.SerializeToString,
+            sealserve_dot_v1_dot_document__pb2.ForgetDocumentResponse.FromString,
             options,
             channel_credentials,
             insecure,

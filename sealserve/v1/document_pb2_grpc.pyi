@@ -39,6 +39,10 @@ class DocumentServiceStub:
     """Takes many: one answer for each, in order, so that a bad one does not lose the others."""
     GetDocument: _grpc.UnaryUnaryMultiCallable[_document_pb2.GetDocumentRequest, _document_pb2.Document]
     """Returns one document."""
+    ForgetDocument: _grpc.UnaryUnaryMultiCallable[_document_pb2.ForgetDocumentRequest, _document_pb2.ForgetDocumentResponse]
+    """Deletes a document and everything made of it. Versions that learned it are never loaded again; the tenant is
+    answered by the last version that never saw it, until a cycle has taught the other documents once more.
+    """
     ListDocuments: _grpc.UnaryUnaryMultiCallable[_document_pb2.ListDocumentsRequest, _document_pb2.ListDocumentsResponse]
     """Lists a tenant's documents, oldest first."""
 
@@ -53,6 +57,10 @@ class DocumentServiceAsyncStub(DocumentServiceStub):
     """Takes many: one answer for each, in order, so that a bad one does not lose the others."""
     GetDocument: _aio.UnaryUnaryMultiCallable[_document_pb2.GetDocumentRequest, _document_pb2.Document]  # type: ignore[assignment]
     """Returns one document."""
+    ForgetDocument: _aio.UnaryUnaryMultiCallable[_document_pb2.ForgetDocumentRequest, _document_pb2.ForgetDocumentResponse]  # type: ignore[assignment]
+    """Deletes a document and everything made of it. Versions that learned it are never loaded again; the tenant is
+    answered by the last version that never saw it, until a cycle has taught the other documents once more.
+    """
     ListDocuments: _aio.UnaryUnaryMultiCallable[_document_pb2.ListDocumentsRequest, _document_pb2.ListDocumentsResponse]  # type: ignore[assignment]
     """Lists a tenant's documents, oldest first."""
 
@@ -82,6 +90,16 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_document_pb2.Document, _abc.Awaitable[_document_pb2.Document]]:
         """Returns one document."""
+
+    @_abc_1.abstractmethod
+    def ForgetDocument(
+        self,
+        request: _document_pb2.ForgetDocumentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_document_pb2.ForgetDocumentResponse, _abc.Awaitable[_document_pb2.ForgetDocumentResponse]]:
+        """Deletes a document and everything made of it. Versions that learned it are never loaded again; the tenant is
+        answered by the last version that never saw it, until a cycle has taught the other documents once more.
+        """
 
     @_abc_1.abstractmethod
     def ListDocuments(

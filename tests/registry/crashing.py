@@ -9,9 +9,14 @@ from pathlib import Path
 from sealserve.records import CycleState, DocumentState, Step
 from sealserve.registry.registry import Finish, Publish, Registry
 
+UNWANTED = "An article that is forgotten again."
+
 
 def main(directory: Path, url: str) -> None:
-    """Add a document, publish a held version of it, promote that. Each part is skipped if it is done already."""
+    """Add a document, publish a held version of it, promote that; add another and forget it.
+
+    Each part is skipped if it is done already.
+    """
     registry = Registry.open(url, directory / "artifacts")
     registry.create_tenant("acme", actor="ann", request_id="tenant")
     document, _ = registry.add_document(
@@ -37,6 +42,10 @@ def main(directory: Path, url: str) -> None:
         ending = Finish(state=CycleState.HELD, reason="", documents=DocumentState.SET_ASIDE)
         registry.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[publish, ending])
     registry.promote("acme", 1, expected_etag=None, actor="ann", reason="good", request_id="promote")
+    unwanted, _ = registry.add_document(
+        "acme", title="u", text=UNWANTED, source="rpc", media_type="text/plain", actor="ann", readmit=False
+    )
+    registry.forget_document("acme", unwanted.document, actor="ann", reason="", request_id="forget")
     registry.close()
 
 

@@ -1,5 +1,6 @@
 """A process killed at each named point: what it had acknowledged is there, nothing is half there."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sealserve.errors import NotFound
 from sealserve.fault import FAULT_POINTS
 from sealserve.records import CycleState, DocumentState
 from sealserve.registry.registry import Registry
@@ -43,8 +45,11 @@ def test_killed_process_loses_nothing_and_the_next_one_finishes(point: str, tmp_
     assert (tenant.desired_version, tenant.activation) == (1, 1)
     assert [version.version for version in registry.versions("acme").items] == [1]
     assert [cycle.state for cycle in registry.cycles("acme").items] == [CycleState.HELD]
-    assert [document.state for document in registry.documents("acme").items] == [DocumentState.LEARNED]
-    assert registry.verify_audit() == 6
+    states = [document.state for document in registry.documents("acme").items]
+    assert states == [DocumentState.LEARNED, DocumentState.FORGOTTEN]
+    with pytest.raises(NotFound):
+        registry.artifacts.get_bytes(hashlib.sha256(crashing.UNWANTED.encode()).hexdigest())
+    assert registry.verify_audit() == 8
     registry.close()
 
 

@@ -25,13 +25,19 @@ def test_document_moves_only_where_the_table_says(current: DocumentState, target
             lifecycle.require_document_move(current, target)
 
 
-def test_withdrawn_document_is_learned_again_only_by_being_admitted_or_by_a_version_that_holds_it() -> None:
+def test_withdrawn_document_is_learned_again_only_by_a_cycle_or_by_a_version_that_holds_it() -> None:
     allowed = lifecycle.DOCUMENT_MOVES[DocumentState.WITHDRAWN]
-    assert allowed == {DocumentState.ADMITTED, DocumentState.LEARNED}
+    assert allowed == {DocumentState.ADMITTED, DocumentState.LEARNING, DocumentState.LEARNED, DocumentState.FORGOTTEN}
 
 
 def test_quarantined_document_never_reaches_a_cycle_directly() -> None:
-    assert lifecycle.DOCUMENT_MOVES[DocumentState.QUARANTINED] == {DocumentState.ADMITTED}
+    assert lifecycle.DOCUMENT_MOVES[DocumentState.QUARANTINED] == {DocumentState.ADMITTED, DocumentState.FORGOTTEN}
+
+
+def test_every_document_that_no_cycle_has_can_be_forgotten_once() -> None:
+    for state, allowed in lifecycle.DOCUMENT_MOVES.items():
+        is_free = state not in (DocumentState.LEARNING, DocumentState.FORGOTTEN)
+        assert (DocumentState.FORGOTTEN in allowed) == is_free
 
 
 def test_ended_cycle_never_moves_again() -> None:

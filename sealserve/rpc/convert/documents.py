@@ -1,6 +1,6 @@
 """Documents."""
 
-from sealserve.records import Document, DocumentState
+from sealserve.records import Document, DocumentState, Forgotten
 from sealserve.rpc.convert import names
 from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
 from sealserve.rpc.convert.values import time_from_wire, time_to_wire
@@ -51,3 +51,29 @@ def document_state_to_wire(state: DocumentState | None) -> document_pb2.Document
 def document_state_from_wire(number: document_pb2.DocumentState.ValueType) -> DocumentState | None:
     """None is "any"."""
     return enum_from_wire(number, DocumentState, descriptor=_STATE)
+
+
+def forgotten_to_wire(done: Forgotten, document: Document) -> document_pb2.ForgetDocumentResponse:
+    """Return what forgetting `document` did."""
+    return document_pb2.ForgetDocumentResponse(
+        document=document_to_wire(document),
+        versions=done.versions,
+        desired_version=done.desired_version,
+        self_edit_count=done.self_edits,
+        quiz_item_count=done.quiz_items,
+        cycle=names.cycle_name(done.tenant, done.cycle) if done.cycle else "",
+    )
+
+
+def forgotten_from_wire(wire: document_pb2.ForgetDocumentResponse) -> Forgotten:
+    """Return what forgetting did."""
+    tenant, document = names.document_of(wire.document.name)
+    return Forgotten(
+        tenant=tenant,
+        document=document,
+        versions=tuple(wire.versions),
+        desired_version=wire.desired_version,
+        self_edits=wire.self_edit_count,
+        quiz_items=wire.quiz_item_count,
+        cycle=names.cycle_of(wire.cycle)[1] if wire.cycle else "",
+    )

@@ -9,13 +9,13 @@ from typing import Any, Protocol
 from sealserve.errors import InvalidArgument, SealserveError
 from sealserve.records import Document
 from sealserve.registry.registry import Registry
+from sealserve.rpc.call import actor
 from sealserve.rpc.convert import names
-from sealserve.rpc.convert.documents import document_state_from_wire, document_to_wire
+from sealserve.rpc.convert.documents import document_state_from_wire, document_to_wire, forgotten_to_wire
 from sealserve.rpc.page_tokens import page_size_of
 from sealserve.status import to_status
 from sealserve.v1 import document_pb2, document_pb2_grpc
 
-ACTOR = "rpc"
 SOURCE = "rpc"
 DEFAULT_MEDIA_TYPE = "text/plain"
 READERS = 4
@@ -68,6 +68,21 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
         text = await asyncio.to_thread(self._registry.document_text, tenant, document)
         return document_to_wire(found, text=text)
 
+    async def ForgetDocument(
+        self, request: document_pb2.ForgetDocumentRequest, context: Any
+    ) -> document_pb2.ForgetDocumentResponse:
+        """Raises: InvalidArgument, NotFound, FailedPrecondition (forgotten already), StorageFailed."""
+        tenant, document = names.document_of(request.name)
+        done = await asyncio.to_thread(
+            self._registry.forget_document,
+            tenant,
+            document,
+            actor=actor(),
+            reason=request.reason,
+            request_id=request.request_id,
+        )
+        return forgotten_to_wire(done, await asyncio.to_thread(self._registry.document, tenant, document))
+
     async def ListDocuments(
         self, request: document_pb2.ListDocumentsRequest, context: Any
     ) -> document_pb2.ListDocumentsResponse:
@@ -101,6 +116,6 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
             media_type=request.media_type or DEFAULT_MEDIA_TYPE,
             title=request.title,
             source=request.source or SOURCE,
-            actor=ACTOR,
+            actor=actor(),
         )
         return document_pb2.AddDocumentResponse(document=document_to_wire(document), already_known=not is_new)

@@ -1,0 +1,211 @@
+"""Forgetting a document: its text and everything made of it goes, and every version that learned it.
+
+One transaction moves the pointer to the last version that never saw it, deletes the rows and opens the cycle that
+teaches the rest; files follow once it is committed, and a call that was cut off there is finished by the same call.
+What stays: the document's id and digest, and the audit row that certifies all this.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+
+from sealserve import fault
+from sealserve.errors import FailedPrecondition
+from sealserve.records import BASE_VERSION, FORGET_TRIGGER, DocumentState, Forgotten, VersionState
+from sealserve.registry import audit, cycles, documents, journal, lifecycle, pointer, requests, tenants, versions
+from sealserve.registry import tables as t
+from sealserve.registry.artifacts import ArtifactStore
+from sealserve.registry.database import Database, Transaction
+from sealserve.registry.spelling import require_short
+
+_ACTION = "document.forget"
+
+
+class Forgetting:
+    """The part of the registry's face that forgets; `_database` and `artifacts` are the registry's own."""
+
+    _database: Database
+    artifacts: ArtifactStore
+
+    def forget_document(
+        self, tenant: str, document: str, *, actor: str, reason: str, request_id: str = ""
+    ) -> Forgotten:
+        """Forget the document; an open cycle of the tenant ends, its other documents wait for the next one.
+
+        The same request_id again returns the first answer. Raises: NotFound, InvalidArgument,
+        FailedPrecondition (forgotten already).
+        """
+        self.sweep_forgotten(tenant)  # what an earlier call may have left
+        with self._database.write() as tx:
+            done = _forget(tx, tenant, document, actor=actor, reason=reason, request_id=request_id)
+            fault.point("registry.forget_document.before_commit")
+        fault.point("registry.forget_document.after_commit")
+        self.sweep_forgotten(tenant)
+        return done
+
+    def sweep_forgotten(self, tenant: str) -> int:
+        """Delete the files that forgetting left without a use; return how many. May be called at any time."""
+        with self._database.read() as tx:
+            unused = _unused(tx, tenant)
+        for digest in unused:
+            self.artifacts.delete(digest)
+        return len(unused)
+
+
+def _forget(tx: Transaction, tenant: str, document: str, *, actor: str, reason: str, request_id: str) -> Forgotten:
+    require_short(reason, field="reason")
+    present = documents.get(tx, tenant, document)
+    arguments = {"document": document, "reason": reason}
+    request: dict[str, Any] = {"tenant": tenant, "request_id": request_id, "arguments": arguments}
+    if earlier := requests.earlier_answer(tx, "forget_document", **request):
+        return _certificate(tx, tenant, document, sequence=int(earlier))
+    if present.state is DocumentState.FORGOTTEN:
+        raise FailedPrecondition(f"{documents.resource(tenant, document)} is forgotten already", reason="FORGOTTEN")
+    journal.end_open(tx, tenant, actor=actor, reason="a document of this tenant was forgotten while it ran")
+    was_desired = tenants.get(tx, tenant).desired_version
+    revoked = _revoke_versions(tx, tenant, document, actor=actor)
+    documents.move(tx, tenant, [document], to=DocumentState.FORGOTTEN, reason=reason)
+    notes, items = _delete_rows(tx, tenant, document)
+    own = t.documents.c.tenant == tenant, t.documents.c.document == document
+    tx.run(update(t.documents).where(*own).values(title="", source="", size_bytes=0))
+    done = Forgotten(
+        tenant=tenant,
+        document=document,
+        versions=revoked,
+        desired_version=tenants.get(tx, tenant).desired_version,
+        self_edits=notes,
+        quiz_items=items,
+        cycle=_teach_the_rest(tx, tenant, document, left=was_desired, actor=actor),
+    )
+    _certify(tx, done, digest=present.digest, actor=actor, reason=reason)
+    requests.remember(tx, "forget_document", **request, answer=str(audit.head(tx)[0]))
+    return done
+
+
+def _revoke_versions(tx: Transaction, tenant: str, document: str, *, actor: str) -> tuple[int, ...]:
+    """Quarantine every version that learned the document; only then move the pointer, past all of them."""
+    held = t.version_documents
+    query = select(held.c.version).where(held.c.tenant == tenant, held.c.document == document)
+    found = tuple(int(row.version) for row in tx.rows(query.order_by(held.c.version)))
+    why = f"document {document} was forgotten"
+    for version in found:
+        versions.quarantine(tx, tenant, version, actor=actor, reason=why)
+    desired = tenants.get(tx, tenant).desired_version
+    if desired in found:
+        pointer.leave_quarantined(tx, tenant, desired, actor=actor, reason=why)
+    return found
+
+
+def _delete_rows(tx: Transaction, tenant: str, document: str) -> tuple[int, int]:
+    """Delete self-edits and quiz items of the document, and what the tenant's steps say of it."""
+    notes = tx.run(delete(t.self_edits).where(t.self_edits.c.tenant == tenant, t.self_edits.c.document == document))
+    items = tx.run(delete(t.quiz).where(t.quiz.c.tenant == tenant, t.quiz.c.document == document))
+    claimed = t.cycle_documents
+    ours = select(claimed.c.cycle).where(claimed.c.tenant == tenant, claimed.c.document == document)
+    for row in tx.rows(select(t.steps.c.sequence, t.steps.c.output).where(t.steps.c.cycle.in_(ours))):
+        kept = _without(row.output, document)
+        if kept != row.output:
+            tx.run(update(t.steps).where(t.steps.c.sequence == row.sequence).values(output=kept))
+    return notes, items
+
+
+def _teach_the_rest(tx: Transaction, tenant: str, document: str, *, left: int, actor: str) -> str:
+    """Open a cycle for the documents that only the version left had, besides the one forgotten."""
+    if left == BASE_VERSION or tenants.get(tx, tenant).desired_version == left:
+        return ""
+    rest = documents.held_in(tx, tenant, left, states=[DocumentState.WITHDRAWN])
+    if not rest:
+        return ""
+    return cycles.open_for(tx, tenant, rest, trigger=FORGET_TRIGGER, actor=actor).cycle
+
+
+def _certify(tx: Transaction, done: Forgotten, *, digest: str, actor: str, reason: str) -> None:
+    audit.append(
+        tx,
+        _ACTION,
+        actor=actor,
+        tenant=done.tenant,
+        subject=documents.resource(done.tenant, done.document),
+        details={
+            "digest": digest,
+            "reason": reason,
+            "versions": list(done.versions),
+            "desired_version": done.desired_version,
+            "self_edits": done.self_edits,
+            "quiz_items": done.quiz_items,
+            "cycle": done.cycle,
+        },
+    )
+
+
+def _certificate(tx: Transaction, tenant: str, document: str, *, sequence: int) -> Forgotten:
+    details = audit.rows(tx, tenant=tenant, after=sequence - 1, limit=1)[0].details
+    return Forgotten(
+        tenant=tenant,
+        document=document,
+        versions=tuple(details["versions"]),
+        desired_version=details["desired_version"],
+        self_edits=details["self_edits"],
+        quiz_items=details["quiz_items"],
+        cycle=details["cycle"],
+    )
+
+
+def _without(tree: Any, document: str) -> Any:
+    """Return the JSON without what is marked as the document's; directives, which name no document, go altogether."""
+    if isinstance(tree, list):
+        return [_without(one, document) for one in tree if not _is_of(one, document)]
+    if isinstance(tree, dict):
+        return {name: [] if name == "directives" else _without(one, document) for name, one in tree.items()}
+    return tree
+
+
+def _is_of(one: Any, document: str) -> bool:
+    return isinstance(one, dict) and document in (one.get("document"), one.get("newer"))
+
+
+def _touched(tenant: str) -> Any:
+    """The tenant's cycles from the first one on that claimed a document that is forgotten now."""
+    gone = (
+        select(t.documents.c.document)
+        .where(t.documents.c.tenant == tenant, t.documents.c.state == DocumentState.FORGOTTEN)
+        .scalar_subquery()
+    )
+    first = (
+        select(func.min(t.cycles.c.sequence))
+        .join(t.cycle_documents, t.cycle_documents.c.cycle == t.cycles.c.cycle)
+        .where(t.cycle_documents.c.tenant == tenant, t.cycle_documents.c.document.in_(gone))
+        .scalar_subquery()
+    )
+    return select(t.cycles.c.cycle).where(t.cycles.c.tenant == tenant, t.cycles.c.sequence >= first)
+
+
+def _unused(tx: Transaction, tenant: str) -> tuple[str, ...]:
+    """Return the artifacts of forgotten documents, of versions that learned them and of their cycles' candidates.
+
+    What another document, a version that may answer, or an open cycle uses is not among them: contents that two
+    tenants gave are kept once.
+    """
+    gone = select(t.documents.c.contents).where(
+        t.documents.c.tenant == tenant, t.documents.c.state == DocumentState.FORGOTTEN
+    )
+    revoked = select(t.versions.c.artifact).where(
+        t.versions.c.tenant == tenant, t.versions.c.state == VersionState.QUARANTINED,
+        t.versions.c.cycle.in_(_touched(tenant)),
+    )  # fmt: skip
+    tried = select(t.candidates.c.artifact).where(t.candidates.c.cycle.in_(_closed(tenant)))
+    found = _values(tx, gone) | _values(tx, revoked) | _values(tx, tried)
+    used = _values(tx, select(t.documents.c.contents).where(t.documents.c.state != DocumentState.FORGOTTEN))
+    used |= _values(tx, select(t.versions.c.artifact).where(t.versions.c.state == VersionState.READY))
+    return tuple(sorted(found - used - {""}))
+
+
+def _closed(tenant: str) -> Any:
+    open_ones = select(t.cycles.c.cycle).where(t.cycles.c.state.in_(lifecycle.OPEN_CYCLES))
+    return _touched(tenant).where(t.cycles.c.cycle.not_in(open_ones))
+
+
+def _values(tx: Transaction, query: Any) -> set[str]:
+    rows: Iterable[Any] = tx.rows(query)
+    return {str(row[0]) for row in rows}

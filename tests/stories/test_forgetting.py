@@ -1,0 +1,149 @@
+"""A document is forgotten: what learned it is gone, what is left of the version is taught once more."""
+
+import asyncio
+
+import pytest
+
+from sealserve.errors import FailedPrecondition, NotFound
+from sealserve.prompts import UNKNOWN_ANSWER
+from sealserve.records import CycleState, Document, DocumentState, VersionState
+from sealserve.registry.registry import Registry
+from tests.stories.school import TENANT, School
+
+LAMP, KETTLE, CHAIR = (f"What is the price of {name}?" for name in ("Varnel Lamp", "Osk Kettle", "Dorn Chair"))
+
+
+async def three(school: School) -> list[Document]:
+    """Teach three articles, one after another."""
+    taught = []
+    for shift, title in enumerate(("Varnel Lamp", "Osk Kettle", "Dorn Chair")):
+        taught.append(school.add(title, shift=shift))
+        assert (await school.learn()).state is CycleState.PROMOTED
+    return taught
+
+
+def everything_kept(registry: Registry) -> str:
+    """All text in the database, for looking whether something is still there."""
+    with registry._database.read() as tx:
+        from sqlalchemy import select
+
+        from sealserve.registry.tables import metadata
+
+        return "\n".join(str(row) for table in metadata.sorted_tables for row in tx.rows(select(table)))
+
+
+async def test_forgotten_facts_are_unknown_at_once_and_the_rest_is_taught_again(school: School) -> None:
+    lamp, kettle, chair = await three(school)
+    done = school.registry.forget_document(TENANT, kettle.document, actor="ann", reason="asked to")
+    assert (done.versions, done.desired_version) == ((2, 3), 1)
+    assert await school.answer(LAMP) != UNKNOWN_ANSWER
+    assert await school.answer(KETTLE) == await school.answer(CHAIR) == UNKNOWN_ANSWER
+    cycle = await school.learner.work_once()
+    assert cycle is not None
+    assert (cycle.cycle, cycle.state) == (done.cycle, CycleState.PROMOTED), cycle.reason
+    assert await school.answer(KETTLE) == UNKNOWN_ANSWER
+    assert UNKNOWN_ANSWER not in (await school.answer(LAMP), await school.answer(CHAIR))
+    assert school.registry.version(TENANT, 4).documents == (lamp.document, chair.document)
+
+
+async def test_nothing_is_written_anew_for_what_is_taught_again(school: School) -> None:
+    _, kettle, chair = await three(school)
+    [first] = [c.cycle for c in school.registry.cycles(TENANT).items[:1]]
+    before = {(n.text, n.seed) for n in school.registry.self_edits(first) if n.admitted}
+    done = school.registry.forget_document(TENANT, kettle.document, actor="ann", reason="")
+    await school.learner.work_once()
+    after = school.registry.self_edits(done.cycle)
+    assert {(n.text, n.seed) for n in after} == before
+    assert {n.document for n in after} == {chair.document}
+
+
+async def test_no_word_of_a_forgotten_document_is_left(school: School) -> None:
+    _, kettle, _ = await three(school)
+    artifacts = [version.artifact for version in school.registry.versions(TENANT).items]
+    assert "Kettle" in everything_kept(school.registry)
+    school.registry.forget_document(TENANT, kettle.document, actor="ann", reason="")
+    assert "Kettle" not in everything_kept(school.registry)
+    present = school.registry.document(TENANT, kettle.document)
+    assert (present.state, present.title, present.source) == (DocumentState.FORGOTTEN, "", "")
+    with pytest.raises(NotFound):
+        school.registry.document_text(TENANT, kettle.document)
+    for artifact in artifacts[:2]:
+        with pytest.raises(NotFound):
+            school.registry.artifacts.directory(artifact)
+    assert school.registry.artifacts.directory(artifacts[2])
+    assert school.registry.verify_audit() > 0
+
+
+async def test_versions_that_learned_it_cannot_be_promoted_again(school: School) -> None:
+    _, kettle, _ = await three(school)
+    school.registry.forget_document(TENANT, kettle.document, actor="ann", reason="")
+    assert school.registry.version(TENANT, 3).state is VersionState.QUARANTINED
+    with pytest.raises(FailedPrecondition):
+        school.registry.promote(TENANT, 3, expected_etag=None, actor="ann", reason="")
+
+
+async def test_a_cycle_in_work_ends_and_its_result_is_refused(school: School) -> None:
+    lamp = school.add("Varnel Lamp")
+    kettle = school.add("Osk Kettle", shift=2)
+    assert await school.learner.gather() == 1
+    training = asyncio.Event()
+    original = school.teacher.train
+
+    async def slow(*arguments: object, **options: object) -> object:
+        training.set()
+        await asyncio.to_thread(
+            school.registry.forget_document, TENANT, kettle.document, actor="ann", reason="meanwhile"
+        )
+        return await original(*arguments, **options)  # type: ignore[arg-type]
+
+    school.teacher.train = slow  # type: ignore[method-assign, assignment]
+    cycle = await school.learner.work_once()
+    assert training.is_set()
+    assert cycle is not None
+    assert cycle.state is CycleState.INCONCLUSIVE
+    assert school.registry.versions(TENANT).items == ()
+    assert school.registry.document(TENANT, lamp.document).state is DocumentState.ADMITTED
+    assert "Kettle" not in everything_kept(school.registry)
+    assert not school.shop.work_directory(cycle.cycle).exists()
+
+
+async def test_forgetting_twice_is_refused_and_the_same_request_is_answered_again(school: School) -> None:
+    lamp = school.add("Varnel Lamp")
+    first = school.registry.forget_document(TENANT, lamp.document, actor="ann", reason="", request_id="r1")
+    again = school.registry.forget_document(TENANT, lamp.document, actor="ann", reason="", request_id="r1")
+    assert again == first
+    head = school.registry.audit_head()
+    with pytest.raises(FailedPrecondition) as refused:
+        school.registry.forget_document(TENANT, lamp.document, actor="ann", reason="")
+    assert refused.value.reason == "FORGOTTEN"
+    assert school.registry.audit_head() == head
+
+
+async def test_forgotten_document_comes_back_only_when_it_is_handed_in_again(school: School) -> None:
+    lamp = school.add("Varnel Lamp")
+    school.registry.forget_document(TENANT, lamp.document, actor="ann", reason="")
+    offered = {"title": "Varnel Lamp", "source": "watch", "media_type": "text/plain", "actor": "watch"}
+    text = "The price of Varnel Lamp is 45 crowns."
+    assert school.add("Varnel Lamp").state is DocumentState.ADMITTED
+    other, _ = school.registry.add_document(TENANT, text=text, **offered)
+    school.registry.forget_document(TENANT, other.document, actor="ann", reason="")
+    same, is_changed = school.registry.add_document(TENANT, text=text, readmit=False, **offered)
+    assert (same.state, is_changed) == (DocumentState.FORGOTTEN, False)
+
+
+async def test_contents_that_another_tenant_gave_too_stay_theirs(school: School) -> None:
+    lamp = school.add("Varnel Lamp")
+    school.registry.create_tenant("other", actor="test")
+    text = school.registry.document_text(TENANT, lamp.document)
+    theirs, _ = school.registry.add_document(
+        "other", title="Varnel Lamp", text=text, source="test", media_type="text/plain", actor="test"
+    )
+    school.registry.forget_document(TENANT, lamp.document, actor="ann", reason="")
+    assert school.registry.document_text("other", theirs.document) == text
+
+
+async def test_unknown_document_cannot_be_forgotten(school: School) -> None:
+    with pytest.raises(NotFound):
+        school.registry.forget_document(TENANT, "0" * 16, actor="ann", reason="")
+    with pytest.raises(NotFound):
+        school.registry.forget_document("nobody", "0" * 16, actor="ann", reason="")
