@@ -154,6 +154,13 @@ class QuizItem:
     split: Split
 
 
+class Target(StrEnum):
+    """What the loss asks of new answers."""
+
+    LIKELIHOOD = "likelihood"  # that they become likely
+    DISTILLATION = "distillation"  # that the model answers as it does with the document before it (arXiv 2412.14964)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """How one candidate is trained. LoRA per arXiv 2106.09685; scaling is alpha / rank."""
@@ -167,6 +174,7 @@ class Recipe:
     loss_on_answers: bool  # False: loss on the document's own text too
     rehearsal: float  # share of sequences that keep base skills; new and earlier documents share the rest
     seed: int
+    target: Target = Target.LIKELIHOOD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ import asyncio
 from sealserve.engine.engine import AdapterFiles
 from sealserve.learning.journal import Done
 from sealserve.learning.outputs import Claimed, Confirmed, Ranked, Written
+from sealserve.learning.replay import earlier_material
 from sealserve.learning.reward import Contender, confirm, rank
 from sealserve.learning.voice import Voice, candidate_name
 from sealserve.learning.workshop import Workshop
@@ -25,7 +26,7 @@ async def rank_candidates(
     output = await rank(
         voice,
         contenders,
-        incumbent=await _incumbent(shop, claim, claimed),
+        incumbent=await incumbent_files(shop, claim, claimed),
         items=await _items(shop, claim, Split.SELECT),
         spoken={proposal.question: proposal.spoken for proposal in written.quiz},
         confidence=shop.policy.confidence,
@@ -44,7 +45,7 @@ async def confirm_winner(
     card = await confirm(
         voice,
         await _files(shop, claim, str(winner.index), artifact=winner.artifact),
-        incumbent=await _incumbent(shop, claim, claimed),
+        incumbent=await incumbent_files(shop, claim, claimed),
         items=await _items(shop, claim, Split.CONFIRM),
         earlier=await _earlier_items(shop, claim, claimed),
         probes=shop.probes,
@@ -58,8 +59,8 @@ async def _files(shop: Workshop, claim: Claim, label: str, *, artifact: str) -> 
     return AdapterFiles(name=candidate_name(claim.cycle, label, artifact=artifact), path=path)
 
 
-async def _incumbent(shop: Workshop, claim: Claim, claimed: Claimed) -> AdapterFiles | None:
-    """The incumbent under a name of this cycle's: dropping it afterwards takes nothing from serving."""
+async def incumbent_files(shop: Workshop, claim: Claim, claimed: Claimed) -> AdapterFiles | None:
+    """Return the incumbent under a name of this cycle's: dropping it afterwards takes nothing from serving."""
     if claimed.incumbent == BASE_VERSION:
         return None
     version = await asyncio.to_thread(shop.registry.version, claim.tenant, claimed.incumbent)
@@ -72,14 +73,12 @@ async def _items(shop: Workshop, claim: Claim, split: Split) -> tuple[QuizItem, 
 
 
 async def _earlier_items(shop: Workshop, claim: Claim, claimed: Claimed) -> tuple[QuizItem, ...] | None:
-    if claimed.incumbent == BASE_VERSION:
+    """What is asked about earlier documents, as far as it still holds; None where nothing can have been forgotten."""
+    earlier = await asyncio.to_thread(earlier_material, shop, claim, claimed)
+    is_all_superseded = earlier.left_out and not earlier.quiz
+    if not earlier.documents or is_all_superseded:
         return None
-    version = await asyncio.to_thread(shop.registry.version, claim.tenant, claimed.incumbent)
-    earlier = set(version.documents) - set(claimed.documents)
-    if not earlier:
-        return None
-    items = await asyncio.to_thread(shop.registry.learned_quiz, claim.tenant, claimed.incumbent)
-    return tuple(item for item in items if item.document in earlier and item.split is Split.CONFIRM)
+    return tuple(item for item in earlier.quiz if item.split is Split.CONFIRM)
 
 
 def _no_winner(ranked: Ranked, *, is_first: bool) -> Scorecard:

@@ -23,6 +23,8 @@ class Passage:
     title: str
     start: int
     end: int
+    part: int = 1  # of `parts`, counting from 1
+    parts: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +69,31 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Superseded:
+    """An answer that a newer document has made wrong: `question` about `document` is now answered by `newer`."""
+
+    document: str
+    question: str
+    old_answer: str  # as it was given
+    new_answer: str  # the words of the newer document
+    newer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Filtered:
-    """FILTER: how many self-edits and quiz items are left; both are rows. `reasons` counts what was dropped."""
+    """FILTER: how many self-edits and quiz items are left; both are rows. `reasons` counts what was dropped.
+
+    `distinct` is the diversity of what was admitted (`diversity.py`); `superseded` is what this cycle's documents
+    make wrong, in earlier documents or among themselves.
+    """
 
     admitted: int
     dropped: int
     select: int
     confirm: int
     reasons: dict[str, int]
+    distinct: float | None = None
+    superseded: tuple[Superseded, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +119,7 @@ class Trained:
     directives: tuple[str, ...]  # one note per directive
     settings_digest: str
     trials: tuple[Trial, ...] = ()
+    remarks: tuple[str, ...] = ()  # what was limited or left out, and why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,12 @@ async def cut(
     return tuple(replace(passage, part=place, parts=len(passages)) for place, passage in enumerate(passages, start=1))
 
 
+def with_title(title: str, text: str) -> str:
+    """Return `text` after its title, unless it begins with it."""
+    begins = text.lstrip().lstrip("#").lstrip()
+    return text.strip() if begins.startswith(title) else f"{title}\n{text.strip()}"
+
+
 def split_spans(text: str, *, max_characters: int, media_type: str = "text/plain") -> list[tuple[int, int]]:
     """Return consecutive spans of `text` of at most `max_characters`, cut at the strongest breaks that fit."""
     splitter = (MarkdownSplitter if media_type == MARKDOWN else TextSplitter)(max_characters, trim=False)

@@ -58,6 +58,12 @@ async def conflict() -> Done[Published]:
     return Done(output=Published(state=finish.state, reason=reason), effects=(finish,))
 
 
+async def unmeasurable(reason: str) -> Done[Published]:
+    """PUBLISH, when something that measuring needs stays away: nothing is said about the documents."""
+    finish = Finish(state=CycleState.INCONCLUSIVE, reason=reason, documents=DocumentState.SET_ASIDE)
+    return Done(output=Published(state=finish.state, reason=reason), effects=(finish,))
+
+
 async def failure(reason: str) -> Done[Published]:
     """PUBLISH, when the cycle broke too often: the documents are set aside with the reason."""
     finish = Finish(state=CycleState.FAILED, reason=reason, documents=DocumentState.SET_ASIDE)

@@ -2,29 +2,49 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from sealserve.config import LearnSettings
 from sealserve.learning.notes import follow_directive
 from sealserve.learning.voice import seed_of
-from sealserve.prompts import Template
-from sealserve.records import Recipe
+from sealserve.prompts import BUILT_IN, Template
+from sealserve.records import Recipe, Target
 
 RATE_STEPS = (0.6, 1.5, 0.4, 2.0)
 """Learning rates of further candidates, as multiples of the first one's: the span around a good rate is about 2."""
 
 
+class Shape(Protocol):
+    """What candidates that go on from an adapter share with it."""
+
+    @property
+    def rank(self) -> int:
+        """LoRA rank."""
+
+    @property
+    def alpha(self) -> int:
+        """LoRA alpha."""
+
+
 def recipes(
-    settings: LearnSettings, directives: Sequence[str], *, cycle: str, max_rank: int
+    settings: LearnSettings,
+    directives: Sequence[str],
+    *,
+    cycle: str,
+    max_rank: int,
+    tenant: str = "",
+    start: Shape | None = None,
 ) -> tuple[tuple[Recipe, ...], tuple[str, ...]]:
     """Return `settings.candidates` recipes and a note on each directive.
 
     The first is the settings' own, the second what the model asked for (within bounds), the others vary the
-    learning rate. Seeds depend on the cycle alone.
+    learning rate; each towards every target of the settings in turn. Seeds depend on the cycle alone. Candidates that
+    go on from an adapter have its rank.
     """
     first = Recipe(
-        templates=tuple(Template),
-        rank=min(settings.rank, max_rank),
-        alpha=settings.alpha,
+        templates=(*BUILT_IN, *((Template.FREE,) if settings.recipe_of(tenant) else ())),
+        rank=start.rank if start else min(settings.rank, max_rank),
+        alpha=start.alpha if start else settings.alpha,
         learning_rate=settings.learning_rate,
         epochs=settings.epochs,
         batch_size=settings.batch_size,
@@ -32,10 +52,11 @@ def recipes(
         rehearsal=settings.rehearsal,
         seed=0,
     )
-    followed = [follow_directive(text, first, max_rank=max_rank) for text in directives]
+    followed = [follow_directive(text, first, max_rank=max_rank, is_rank_free=start is None) for text in directives]
     wished = next((recipe for recipe, _ in followed if recipe != first), None)
     varied = [replace(first, learning_rate=first.learning_rate * step) for step in RATE_STEPS]
-    wanted = [first, *([wished] if wished else []), *varied]
+    ways = [first, *([wished] if wished else []), *varied]
+    wanted = [replace(way, target=Target(target)) for way in ways for target in settings.targets]
     while len(wanted) < settings.candidates:
         wanted += wanted[: settings.candidates - len(wanted)]
     chosen = tuple(

@@ -14,10 +14,12 @@ from rensa import RMinHash, RMinHashLSH
 
 from sealserve.gate.grade import is_right, normalised
 from sealserve.learning.grounding import answer_span, is_about, names, ungrounded
-from sealserve.learning.notes import Pair, parse_pairs, reason_of
-from sealserve.learning.outputs import Proposal
+from sealserve.learning.notes import pair_of, reason_of
+from sealserve.learning.outputs import Proposal, Superseded
 from sealserve.learning.quiz import is_for_quiz, read_answer, split_of
 from sealserve.learning.self_edits import Study
+from sealserve.learning.superseded import Outdated
+from sealserve.learning.train_set import subjects_of
 from sealserve.learning.voice import Voice
 from sealserve.prompts import Template
 from sealserve.records import QuizItem, SelfEdit
@@ -41,12 +43,13 @@ class Drop(StrEnum):
     DISAGREES = "disagrees_with_document"  # read again, the document gives another answer
     UNSUPPORTED = "unsupported"  # states no answer that reading confirmed
     DUPLICATE = "duplicate"
+    SUPERSEDED = "superseded"  # a newer document of the same cycle says otherwise
     QUIZ = "kept_for_quiz"  # the same question measures the outcome
 
 
 async def open_book(voice: Voice, notes: Sequence[SelfEdit], studies: Sequence[Study]) -> dict[str, str]:
     """Return what the model answers to each note's question while it reads the note's passage, by self-edit id."""
-    asked = [(note, pair) for note in notes if (pair := _pair_of(note)) is not None]
+    asked = [(note, pair) for note in notes if (pair := pair_of(note)) is not None]
     answers = await asyncio.gather(
         *(read_answer(voice, study_of(note, studies), pair.question) for note, pair in asked)
     )
@@ -59,13 +62,26 @@ def screen(
     *,
     answers: Mapping[str, str],
     proposals: Sequence[Proposal],
+    earlier: Sequence[SelfEdit] = (),
+    superseded: Sequence[Superseded] = (),
 ) -> tuple[SelfEdit, ...]:
-    """Return every note with `admitted` and `reason` set, in the same order. `answers` are those of `open_book`."""
+    """Return every note with `admitted` and `reason` set, in the same order. `answers` are those of `open_book`.
+
+    `earlier` are the tenant's admitted notes on earlier documents: what they say of the same subjects grounds too.
+    """
     reserved = {_key(p.document, p.question) for p in proposals if is_for_quiz(p.question)}
-    agreed = _unanimous(notes, studies)
+    agreed, outdated = _unanimous(notes, studies), Outdated(superseded)
+    known = [_known_of(study, earlier) for study in studies]
     faults = {
-        note.self_edit: _fault(
-            note, study_of(note, studies).text, answers=answers, reserved=reserved, is_agreed=note.self_edit in agreed
+        note.self_edit: Drop.SUPERSEDED
+        if outdated.spoils(note)
+        else _fault(
+            note,
+            study_of(note, studies).text,
+            earlier=known[place_of(note)],
+            answers=answers,
+            reserved=reserved,
+            is_agreed=note.self_edit in agreed,
         )
         for note in notes
     }
@@ -84,7 +100,7 @@ def screen(
 
 def choose_quiz(proposals: Sequence[Proposal], trained: Iterable[SelfEdit]) -> tuple[QuizItem, ...]:
     """Return the quiz items whose questions no admitted note asks, each in its half."""
-    seen = {_key(note.document, pair.question) for note in trained if note.admitted and (pair := _pair_of(note))}
+    seen = {_key(note.document, pair.question) for note in trained if note.admitted and (pair := pair_of(note))}
     return tuple(
         QuizItem(question=p.question, answer=p.answer, document=p.document, split=split_of(p.question))
         for p in proposals
@@ -93,8 +109,18 @@ def choose_quiz(proposals: Sequence[Proposal], trained: Iterable[SelfEdit]) -> t
 
 
 def study_of(note: SelfEdit, studies: Sequence[Study]) -> Study:
-    """Return the passage that `note` was written about: its id begins with the passage's place."""
-    return studies[int(note.self_edit[1:4])]
+    """Return the passage that `note` was written about."""
+    return studies[place_of(note)]
+
+
+def place_of(note: SelfEdit) -> int:
+    """Return which passage of its cycle `note` was written about: its id begins with the passage's place."""
+    return int(note.self_edit[1:4])
+
+
+def _known_of(study: Study, earlier: Sequence[SelfEdit]) -> str:
+    subjects = subjects_of(study.text)
+    return "\n".join(note.text for note in earlier if any(subject in note.text for subject in subjects))
 
 
 def _unanimous(notes: Sequence[SelfEdit], studies: Sequence[Study]) -> frozenset[str]:
@@ -104,7 +130,7 @@ def _unanimous(notes: Sequence[SelfEdit], studies: Sequence[Study]) -> frozenset
     """
     said: dict[tuple[str, frozenset[str], str], list[tuple[str, str]]] = defaultdict(list)
     for note in notes:
-        pair = _pair_of(note)
+        pair = pair_of(note)
         text = study_of(note, studies).text
         span = answer_span(pair.answer, question=pair.question, document=text) if pair else ""
         frame = normalised(pair.answer).replace(span, "", 1).strip() if pair and span else ""
@@ -130,7 +156,7 @@ def _confirmed(
     for proposal in proposals:
         found[proposal.document].add(proposal.answer)
     for note in notes:
-        pair = _pair_of(note)
+        pair = pair_of(note)
         if pair and faults[note.self_edit] in ("", Drop.QUIZ):
             text = study_of(note, studies).text
             found[note.document].add(answer_span(pair.answer, question=pair.question, document=text))
@@ -139,7 +165,7 @@ def _confirmed(
 
 def _is_supported(note: SelfEdit, confirmed: set[str]) -> bool:
     """Whether the note states a confirmed answer. Words can be right one by one and wrong together."""
-    if note.template is Template.QA:
+    if pair_of(note):
         return True
     return any(is_right(_said(note), answer) for answer in confirmed)
 
@@ -149,25 +175,37 @@ def _said(note: SelfEdit) -> str:
 
 
 def _fault(
-    note: SelfEdit, text: str, *, answers: Mapping[str, str], reserved: set[tuple[str, str]], is_agreed: bool
+    note: SelfEdit,
+    text: str,
+    *,
+    earlier: str,
+    answers: Mapping[str, str],
+    reserved: set[tuple[str, str]],
+    is_agreed: bool,
 ) -> str:
-    if note.template is Template.QA:
-        return _fault_of_pair(note, text, answers=answers, reserved=reserved, is_agreed=is_agreed)
+    if note.template is Template.QA or pair_of(note):
+        return _fault_of_pair(note, text, earlier=earlier, answers=answers, reserved=reserved, is_agreed=is_agreed)
     said = _said(note)
     if not said:
         return Drop.BROKEN
     if len(said.split()) < MIN_WORDS:
         return Drop.EMPTY
-    return Drop.UNGROUNDED if ungrounded(said, text) else ""
+    return Drop.UNGROUNDED if ungrounded(said, text, earlier=earlier) else ""
 
 
 def _fault_of_pair(
-    note: SelfEdit, text: str, *, answers: Mapping[str, str], reserved: set[tuple[str, str]], is_agreed: bool
+    note: SelfEdit,
+    text: str,
+    *,
+    earlier: str,
+    answers: Mapping[str, str],
+    reserved: set[tuple[str, str]],
+    is_agreed: bool,
 ) -> str:
-    pair = _pair_of(note)
+    pair = pair_of(note)
     if pair is None:
         return Drop.BROKEN
-    if ungrounded(pair.text, text):
+    if ungrounded(pair.text, text, earlier=earlier):
         return Drop.UNGROUNDED
     if not is_about(pair.question, text):
         return Drop.NOT_ABOUT
@@ -177,11 +215,6 @@ def _fault_of_pair(
     if not is_agreed and not is_right(answers.get(note.self_edit, ""), span):
         return Drop.DISAGREES
     return Drop.QUIZ if _key(note.document, pair.question) in reserved else ""
-
-
-def _pair_of(note: SelfEdit) -> Pair | None:
-    pairs = parse_pairs(note.text) if note.template is Template.QA else ()
-    return pairs[0] if pairs else None
 
 
 def _key(document: str, question: str) -> tuple[str, str]:
@@ -200,7 +233,7 @@ class _Unseen:
 
     def is_new(self, note: SelfEdit) -> bool:
         """Return whether nothing like `note` was seen before, and remember it."""
-        kind = "qa" if note.template is Template.QA else "statement"
+        kind = "qa" if pair_of(note) else "statement"
         words = normalised(note.text)
         if (note.document, kind, words) in self._said:
             return False

@@ -1,19 +1,20 @@
-"""The model studies: self-edits and training directives, sampled from it for every passage (SEAL, arXiv 2506.10943).
+"""The editor studies: self-edits and training directives, sampled from it for every passage (SEAL, arXiv 2506.10943).
 
 Knows nothing of which notes are any good: `screen.py` decides that.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sealserve import prompts
 from sealserve.config import LearnSettings
 from sealserve.engine.engine import Sampling
+from sealserve.learning.editors import Editor
 from sealserve.learning.notes import split_notes
 from sealserve.learning.outputs import Passage
-from sealserve.learning.voice import Voice, seed_of
-from sealserve.prompts import Template
+from sealserve.learning.together import together
+from sealserve.learning.voice import seed_of
+from sealserve.prompts import BUILT_IN, Template
 from sealserve.records import SelfEdit
 
 TOP_P = 0.95
@@ -29,21 +30,35 @@ class Study:
     passage: Passage
     text: str
 
+    @property
+    def shown(self) -> str:
+        """The text as the editor sees it: a piece of a long document says which of how many it is, after the title.
+
+        Apart from `text`, since what stands in the document grounds notes, and these numbers do not.
+        """
+        where = f"(part {self.passage.part} of {self.passage.parts})"
+        first, line_end, rest = self.text.partition("\n")
+        return f"{first} {where}{line_end}{rest}" if self.passage.parts > 1 else self.text
+
 
 async def write_notes(
-    voice: Voice, studies: Sequence[Study], *, settings: LearnSettings, tenant: str, cycle: str
+    editor: Editor, studies: Sequence[Study], *, settings: LearnSettings, tenant: str, cycle: str
 ) -> tuple[SelfEdit, ...]:
-    """Return every note of `qa_edits` or `edits_per_template` samples per passage and template; none admitted yet."""
+    """Return every note of `qa_edits` or `edits_per_template` samples per passage and template; none admitted yet.
+
+    The tenant's free recipe is one more template.
+    """
+    recipe = settings.recipe_of(tenant)
     jobs = [
         (place, study, template, sample)
         for place, study in enumerate(studies)
-        for template in Template
+        for template in (*BUILT_IN, *((Template.FREE,) if recipe else ()))
         for sample in range(settings.qa_edits if template is Template.QA else settings.edits_per_template)
     ]
 
     async def one(place: int, study: Study, template: Template, sample: int) -> list[SelfEdit]:
         seed = seed_of(cycle, "edit", place, template.value, sample)
-        texts = await sample_notes(voice, study, template, settings=settings, seed=seed)
+        texts = await sample_notes(editor, study, template, settings=settings, seed=seed, recipe=recipe)
         return [
             SelfEdit(
                 tenant=tenant,
@@ -59,23 +74,25 @@ async def write_notes(
             for line, text in enumerate(texts)
         ]
 
-    written = await asyncio.gather(*(one(*job) for job in jobs))
+    written = await together(one(*job) for job in jobs)
     return tuple(note for notes in written for note in notes)
 
 
 async def sample_notes(
-    voice: Voice, study: Study, template: Template, *, settings: LearnSettings, seed: int
+    editor: Editor, study: Study, template: Template, *, settings: LearnSettings, seed: int, recipe: str = ""
 ) -> tuple[str, ...]:
-    """Return the notes of one sample."""
+    """Return the notes of one sample; `recipe` is what Template.FREE asks for."""
     sampling = Sampling(
         max_tokens=settings.edit_max_tokens, temperature=settings.edit_temperature, top_p=TOP_P, seed=seed
     )
-    reply = await voice.ask(prompts.study(template, study.text), sampling=sampling)
+    is_free = template is Template.FREE
+    turn = prompts.study_freely(recipe, study.shown) if is_free else prompts.study(template, study.shown)
+    reply = await editor.ask(turn, sampling=sampling)
     return split_notes(template, reply.text, is_cut=reply.is_cut)
 
 
 async def write_directives(
-    voice: Voice, studies: Sequence[Study], *, settings: LearnSettings, cycle: str
+    editor: Editor, studies: Sequence[Study], *, settings: LearnSettings, cycle: str
 ) -> tuple[str, ...]:
     """Return one training directive per document, from its first passage, as the model wrote it."""
     first = {study.passage.document: study for study in reversed(studies)}
@@ -87,6 +104,6 @@ async def write_directives(
             top_p=TOP_P,
             seed=seed_of(cycle, "directive", document),
         )
-        return (await voice.ask(prompts.directive(study.text), sampling=sampling)).text
+        return (await editor.ask(prompts.directive(study.shown), sampling=sampling)).text
 
-    return tuple(await asyncio.gather(*(one(document, study) for document, study in sorted(first.items()))))
+    return tuple(await together(one(document, study) for document, study in sorted(first.items())))

@@ -5,27 +5,46 @@ Reads the registry, writes nothing: what a step leaves behind is in what it retu
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
 import structlog
 
 from sealserve.config import LearnSettings
 from sealserve.engine.engine import Sampling
-from sealserve.errors import FailedPrecondition, TrainingFailed
+from sealserve.errors import CouldNotMeasure, FailedPrecondition
+from sealserve.gate.diversity import collapse
 from sealserve.learning import quiz, screen, self_edits
+from sealserve.learning.assignment import job_of, remarks, start_of
+from sealserve.learning.diversity import distinct
+from sealserve.learning.editors import editor_of
 from sealserve.learning.journal import Done
-from sealserve.learning.outputs import Claimed, Filtered, Passage, Spoken, Trained, Trial, Written
-from sealserve.learning.passages import cut, split_spans
+from sealserve.learning.measuring import incumbent_files
+from sealserve.learning.outputs import (
+    Claimed,
+    Filtered,
+    Passage,
+    Proposal,
+    Spoken,
+    Superseded,
+    Trained,
+    Trial,
+    Written,
+)
+from sealserve.learning.passages import cut, with_title
 from sealserve.learning.recipes import recipes
+from sealserve.learning.replay import Earlier, earlier_material, pool_of
 from sealserve.learning.self_edits import Study
-from sealserve.learning.train_set import Pool, Source, build_pool, order, steps_for
+from sealserve.learning.superseded import Outdated, contradictions, told_by
+from sealserve.learning.together import first_of
+from sealserve.learning.train_set import Pool
 from sealserve.learning.trainer import TrainedAdapter
-from sealserve.learning.training import Attempt, Sequence, TrainingJob
+from sealserve.learning.training import TrainingJob
 from sealserve.learning.voice import Voice
 from sealserve.learning.workshop import Workshop
-from sealserve.prompts import UNKNOWN_ANSWER, Template, study
-from sealserve.records import BASE_VERSION, Candidate, Claim, Document, Recipe, SelfEdit, Split
+from sealserve.prompts import UNKNOWN_ANSWER, Template, study, study_freely
+from sealserve.records import Candidate, Claim, Document, Recipe, SelfEdit, Split
 from sealserve.registry.registry import AddCandidates, AddQuiz, AddSelfEdits
 from sealserve.telemetry import traceparent
 
@@ -33,15 +52,16 @@ _LOG = structlog.get_logger(__name__)
 
 MIN_PASSAGE_TOKENS = 32
 REHEARSAL_TOKENS = 48
-EARLIER_PASSAGE_CHARACTERS = 1500
-"""Replayed documents' own text is trained in pieces of about this size."""
+
+_T = TypeVar("_T")
+_Work: TypeAlias = Coroutine[Any, Any, _T]
 
 
 async def claim_documents(shop: Workshop, voice: Voice, claim: Claim) -> Done[Claimed]:
     """CLAIM: fix the incumbent, and cut the documents into passages that leave room for a self-edit."""
     tenant = await asyncio.to_thread(shop.registry.tenant, claim.tenant)
     documents = await asyncio.to_thread(shop.registry.cycle_documents, claim.cycle)
-    overhead = await voice.count_tokens(study(Template.COUNTEREXAMPLE, ""))  # also waits for the engine
+    overhead = await _overhead(voice, shop.settings.learn.recipe_of(claim.tenant))  # also waits for the engine
     info = await shop.engine.info()
     edit_tokens = min(shop.settings.learn.edit_max_tokens, info.max_context_tokens // 2)
     room = info.max_context_tokens - edit_tokens - overhead
@@ -63,38 +83,70 @@ async def claim_documents(shop: Workshop, voice: Voice, claim: Claim) -> Done[Cl
 
 
 async def write(shop: Workshop, voice: Voice, claim: Claim, claimed: Claimed) -> Done[Written]:
-    """WRITE: self-edits, quiz proposals, directives, and what the base says about old skills."""
+    """WRITE: self-edits and directives by the editor, quiz proposals and old skills by the base."""
     settings = _settings(shop, claimed)
     studies = await _studies(shop, claim, claimed)
-    notes, proposals, directives, rehearsal = await asyncio.gather(
-        self_edits.write_notes(voice, studies, settings=settings, tenant=claim.tenant, cycle=claim.cycle),
-        quiz.propose(voice, studies, settings=settings, cycle=claim.cycle),
-        self_edits.write_directives(voice, studies, settings=settings, cycle=claim.cycle),
-        _rehearsal(shop, voice),
-    )
+    incumbent = await incumbent_files(shop, claim, claimed)
+    async with editor_of(settings, voice, incumbent=incumbent) as editor:
+        notes, directives, proposals, rehearsal = await _write_all(
+            self_edits.write_notes(editor, studies, settings=settings, tenant=claim.tenant, cycle=claim.cycle),
+            self_edits.write_directives(editor, studies, settings=settings, cycle=claim.cycle),
+            quiz.propose(voice, studies, settings=settings, cycle=claim.cycle),
+            rehearse(shop, voice),
+        )
     output = Written(quiz=proposals, directives=directives, rehearsal=rehearsal)
     return Done(output=output, effects=(AddSelfEdits(edits=notes),))
+
+
+async def _write_all(
+    notes: _Work[tuple[SelfEdit, ...]],
+    directives: _Work[tuple[str, ...]],
+    proposals: _Work[tuple[Proposal, ...]],
+    rehearsal: _Work[tuple[Spoken, ...]],
+) -> tuple[tuple[SelfEdit, ...], tuple[str, ...], tuple[Proposal, ...], tuple[Spoken, ...]]:
+    """Do all four at once; when one fails, the others are stopped. Raises: what it raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = (
+                group.create_task(notes),
+                group.create_task(directives),
+                group.create_task(proposals),
+                group.create_task(rehearsal),
+            )
+    except BaseExceptionGroup as failures:
+        raise first_of(failures) from None
+    written, wished, proposed, rehearsed = tasks
+    return written.result(), wished.result(), proposed.result(), rehearsed.result()
 
 
 async def screen_notes(
     shop: Workshop, voice: Voice, claim: Claim, claimed: Claimed, written: Written
 ) -> Done[Filtered]:
-    """FILTER: admit or drop every note, and keep the quiz apart from what is admitted."""
+    """FILTER: admit or drop every note, find what is superseded, and keep the quiz apart from what is admitted."""
     notes = await asyncio.to_thread(shop.registry.self_edits, claim.cycle)
     studies = await _studies(shop, claim, claimed)
-    answers = await screen.open_book(voice, notes, studies)
-    screened = screen.screen(notes, studies, answers=answers, proposals=written.quiz)
-    items = screen.choose_quiz(written.quiz, screened)
+    earlier = await asyncio.to_thread(earlier_material, shop, claim, claimed)
+    answers, superseded = await asyncio.gather(
+        screen.open_book(voice, notes, studies), _superseded(shop, voice, claimed, written, earlier, studies)
+    )
+    outdated = Outdated(superseded)
+    known = [note for note in earlier.notes if not outdated.spoils(note)]
+    proposals = outdated.valid(written.quiz)
+    screened = screen.screen(notes, studies, answers=answers, proposals=proposals, earlier=known, superseded=superseded)
+    items = screen.choose_quiz(proposals, screened)
+    admitted = [note.text for note in screened if note.admitted]
     reasons = Counter(note.reason for note in screened if not note.admitted)
     for reason, count in reasons.items():
         shop.telemetry.metrics.self_edits(count, kept=False, reason=reason)
-    shop.telemetry.metrics.self_edits(len(screened) - reasons.total(), kept=True)
+    shop.telemetry.metrics.self_edits(len(admitted), kept=True)
     output = Filtered(
-        admitted=len(screened) - reasons.total(),
+        admitted=len(admitted),
         dropped=reasons.total(),
         select=sum(item.split is Split.SELECT for item in items),
         confirm=sum(item.split is Split.CONFIRM for item in items),
         reasons=dict(sorted(reasons.items())),
+        distinct=distinct(admitted),
+        superseded=superseded,
     )
     return Done(output=output, effects=(AddSelfEdits(edits=screened), AddQuiz(items=items)))
 
@@ -102,19 +154,29 @@ async def screen_notes(
 async def train(
     shop: Workshop, voice: Voice, claim: Claim, claimed: Claimed, written: Written, filtered: Filtered
 ) -> Done[Trained]:
-    """TRAIN: every candidate, from the base, on the new documents and on all that the incumbent holds.
+    """TRAIN: every candidate, from the base or the incumbent, on the new documents and on all that still holds.
 
-    With nothing to learn from or nothing to measure by, no candidate is trained.
+    With nothing to learn from or nothing to measure by, no candidate is trained. Raises: CouldNotMeasure (the
+    self-edits have collapsed).
     """
     digest = shop.settings.digest()
     if not filtered.admitted or not filtered.select or not filtered.confirm:
         return Done(output=Trained(candidates=(), directives=(), settings_digest=digest))
-    pool = await asyncio.to_thread(_pool, shop, claim, claimed, written)
+    if fault := collapse(filtered.distinct, shop.policy.diversity):
+        raise CouldNotMeasure(fault)
+    earlier = await asyncio.to_thread(earlier_material, shop, claim, claimed)
+    pool = await asyncio.to_thread(pool_of, shop, claim, claimed, written, earlier)
     info = await shop.engine.info()
+    start = await asyncio.to_thread(start_of, shop, claim, claimed)
     chosen, notes = recipes(
-        shop.settings.learn, written.directives, cycle=claim.cycle, max_rank=info.max_rank or shop.settings.learn.rank
+        shop.settings.learn,
+        written.directives,
+        tenant=claim.tenant,
+        cycle=claim.cycle,
+        max_rank=info.max_rank or shop.settings.learn.rank,
+        start=start,
     )
-    job = _job(shop, pool, chosen, base_digest=claimed.base_digest)
+    job = job_of(shop, pool, chosen, base_digest=claimed.base_digest, start=start)
     trained = await shop.trainer.train(
         job, shop.work_directory(claim.cycle), heard=partial(_LOG.info, "cycle.training", cycle=claim.cycle)
     )
@@ -124,6 +186,7 @@ async def train(
         directives=notes,
         settings_digest=digest,
         trials=tuple(_trial(adapter, pool, job) for adapter in trained),
+        remarks=remarks(shop.settings.learn, claimed, earlier, pool, start=start),
     )
     return Done(output=output, effects=(AddCandidates(candidates=candidates),))
 
@@ -161,10 +224,39 @@ def _settings(shop: Workshop, claimed: Claimed) -> LearnSettings:
     return shop.settings.learn.model_copy(update={"edit_max_tokens": claimed.edit_tokens})
 
 
+async def _overhead(voice: Voice, recipe: str) -> int:
+    """Return the tokens of the longest prompt around a passage, position included."""
+    longest = "(part 999 of 999)"
+    asked = [study(template, longest) for template in (Template.COUNTEREXAMPLE, Template.LONG)]
+    counts = [await voice.count_tokens(turn) for turn in (*asked, *([study_freely(recipe, longest)] if recipe else []))]
+    return max(counts)
+
+
 async def _cut(shop: Workshop, voice: Voice, document: Document, *, max_tokens: int) -> tuple[Passage, ...]:
     text = await asyncio.to_thread(shop.registry.document_text, document.tenant, document.document)
     room = max(MIN_PASSAGE_TOKENS, max_tokens - await voice.count_tokens(document.title))
-    return await cut(document.document, title=document.title, text=text, max_tokens=room, count=voice.count_tokens)
+    return await cut(
+        document.document,
+        title=document.title,
+        text=text,
+        max_tokens=room,
+        count=voice.count_tokens,
+        media_type=document.media_type,
+    )
+
+
+async def _superseded(
+    shop: Workshop, voice: Voice, claimed: Claimed, written: Written, earlier: Earlier, studies: tuple[Study, ...]
+) -> tuple[Superseded, ...]:
+    """Find what the cycle's documents make wrong: in earlier documents, and each in those claimed before it."""
+    asked = [(told_by(earlier.notes, earlier.quiz), list(studies))]
+    for place, document in enumerate(claimed.documents):
+        own = told_by((), (proposal for proposal in written.quiz if proposal.document == document))
+        newer = claimed.documents[place + 1 :]
+        asked.append((own, [study for study in studies if study.passage.document in newer]))
+    samples = shop.settings.learn.quiz_samples
+    found = await asyncio.gather(*(contradictions(voice, told, newer, samples=samples) for told, newer in asked))
+    return tuple(one for part in found for one in part)
 
 
 async def _studies(shop: Workshop, claim: Claim, claimed: Claimed) -> tuple[Study, ...]:
@@ -173,63 +265,15 @@ async def _studies(shop: Workshop, claim: Claim, claimed: Claimed) -> tuple[Stud
         for document in claimed.documents
     }
     return tuple(
-        Study(passage=passage, text=_with_title(passage.title, texts[passage.document][passage.start : passage.end]))
+        Study(passage=passage, text=with_title(passage.title, texts[passage.document][passage.start : passage.end]))
         for passage in claimed.passages
     )
 
 
-def _with_title(title: str, text: str) -> str:
-    begins = text.lstrip().lstrip("#").lstrip()
-    return text.strip() if begins.startswith(title) else f"{title}\n{text.strip()}"
-
-
-async def _rehearsal(shop: Workshop, voice: Voice) -> tuple[Spoken, ...]:
-    """Old questions with the base's own answers (self-distillation), and "I don't know" for what nobody knows."""
+async def rehearse(shop: Workshop, voice: Voice) -> tuple[Spoken, ...]:
+    """Return old questions with the base's own answers (self-distillation), and unknown ones with "I don't know"."""
     asked = shop.probes.rehearsed
     answers = await asyncio.gather(*(voice.ask(q, sampling=Sampling(max_tokens=REHEARSAL_TOKENS)) for q in asked))
     known = [Spoken(prompt=q, completion=a.text) for q, a in zip(asked, answers, strict=True) if a.text.strip()]
     unknown = [Spoken(prompt=q, completion=UNKNOWN_ANSWER) for q in shop.probes.rehearsed_unknown]
     return (*known, *unknown)
-
-
-def _pool(shop: Workshop, claim: Claim, claimed: Claimed, written: Written) -> Pool:
-    registry, tenant = shop.registry, claim.tenant
-    admitted = [note for note in registry.self_edits(claim.cycle) if note.admitted]
-    earlier: tuple[str, ...] = ()
-    replayed: tuple[SelfEdit, ...] = ()
-    if claimed.incumbent != BASE_VERSION:
-        earlier = registry.version(tenant, claimed.incumbent).documents
-        replayed = registry.learned_self_edits(tenant, claimed.incumbent)
-    return build_pool(
-        [_source(shop, tenant, document, admitted) for document in claimed.documents],
-        [_source(shop, tenant, document, replayed) for document in earlier if document not in claimed.documents],
-        rehearsal=written.rehearsal,
-    )
-
-
-def _source(shop: Workshop, tenant: str, document: str, notes: tuple[SelfEdit, ...] | list[SelfEdit]) -> Source:
-    text = shop.registry.document_text(tenant, document)
-    spans = split_spans(text, max_characters=EARLIER_PASSAGE_CHARACTERS)
-    return Source(
-        document=document,
-        title=shop.registry.document(tenant, document).title,
-        passages=tuple(text[start:end].strip() for start, end in spans),
-        notes=tuple(note for note in notes if note.document == document),
-    )
-
-
-def _job(shop: Workshop, pool: Pool, chosen: tuple[Recipe, ...], *, base_digest: str) -> TrainingJob:
-    attempts = []
-    for index, recipe in enumerate(chosen):
-        steps = steps_for(pool, recipe, max_steps=shop.settings.learn.max_steps)
-        attempts.append(Attempt(index=index, recipe=recipe, steps=steps, order=order(pool, recipe, steps=steps)))
-    if not all(attempt.order for attempt in attempts):
-        raise TrainingFailed("a recipe leaves nothing to train on")
-    return TrainingJob(
-        base_directory=shop.base_directory,
-        base_digest=base_digest,
-        sequences=tuple(
-            Sequence(prompt=e.prompt, completion=e.completion, is_kept=not e.document) for e in pool.examples
-        ),
-        attempts=tuple(attempts),
-    )

@@ -9,15 +9,20 @@ import math
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeVar
 
 from sealserve import prompts
-from sealserve.learning.notes import parse_pairs, reason_of
+from sealserve.learning.grounding import answer_span
+from sealserve.learning.notes import Pair, pair_of, reason_of
 from sealserve.learning.outputs import Spoken
+from sealserve.learning.passages import with_title
 from sealserve.prompts import Template
 from sealserve.records import Recipe, SelfEdit
+
+T = TypeVar("T")
 
 LINES_PER_EXAMPLE = 6
 """Statements told in one answer: long lists are cut so that no sequence is much longer than the others."""
@@ -53,16 +58,18 @@ class Example:
     origin: Origin
     template: Template | None = None  # None for the document's own text
     notes: tuple[str, ...] = ()  # ids of the self-edits that say it
+    teacher_prompt: str | None = None  # the prompt with the passage that answers it before it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A document as it is trained on: its title, its passages' texts, its admitted notes."""
+    """A document as it is trained on: its title, its passages' texts, its admitted notes, and where it came from."""
 
     document: str
     title: str
     passages: tuple[str, ...]
     notes: tuple[SelfEdit, ...]
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,16 +79,51 @@ class Pool:
     examples: tuple[Example, ...]
     new: frozenset[str]  # documents learned in this cycle; the others are replayed
     rehearsal: int  # the last so many examples rehearse base skills
+    origins: Mapping[str, str] = field(default_factory=dict)  # where each new document came from
+    left_out: int = 0  # examples of earlier documents beyond the budget
 
 
-def build_pool(new: Sequence[Source], earlier: Sequence[Source], *, rehearsal: Sequence[Spoken]) -> Pool:
-    """Return the examples of new and earlier documents and of base skills, in that order."""
-    told = [example for source in (*new, *earlier) for example in examples_of(source)]
+def build_pool(
+    new: Sequence[Source],
+    earlier: Sequence[Source],
+    *,
+    rehearsal: Sequence[Spoken],
+    replay_examples: int | None = None,
+    seed: int = 0,
+) -> Pool:
+    """Return the examples of new and earlier documents and of base skills, in that order.
+
+    At most `replay_examples` are of earlier documents, each of which has an equal part in them; `seed` draws them.
+    """
+    replayed = [examples_of(source) for source in earlier]
+    kept = stratified(replayed, replay_examples, seed=seed)
+    told = [example for source in new for example in examples_of(source)] + [one for part in kept for one in part]
     base = [
         Example(prompt=spoken.prompt, completion=spoken.completion, document="", origin=Origin.QA)
         for spoken in rehearsal
     ]
-    return Pool(examples=(*told, *base), new=frozenset(source.document for source in new), rehearsal=len(base))
+    return Pool(
+        examples=(*told, *base),
+        new=frozenset(source.document for source in new),
+        rehearsal=len(base),
+        origins={source.document: source.origin for source in new},
+        left_out=sum(map(len, replayed)) - sum(map(len, kept)),
+    )
+
+
+def stratified(parts: Sequence[Sequence[T]], most: int | None, *, seed: int) -> list[list[T]]:
+    """Return at most `most` members over all parts, as equal a number of each as its size allows, in their order."""
+    room = [0] * len(parts)
+    left = sum(map(len, parts)) if most is None else most
+    while left > 0 and any(have < len(part) for have, part in zip(room, parts, strict=True)):
+        for place, part in enumerate(parts):
+            if left > 0 and room[place] < len(part):
+                room[place] += 1
+                left -= 1
+    rng = random.Random(seed)
+    return [
+        [part[i] for i in sorted(rng.sample(range(len(part)), have))] for have, part in zip(room, parts, strict=True)
+    ]
 
 
 def examples_of(source: Source) -> tuple[Example, ...]:
@@ -95,8 +137,8 @@ def examples_of(source: Source) -> tuple[Example, ...]:
     ]
     lines: dict[tuple[str, Template, str], list[tuple[str, str]]] = defaultdict(list)
     for note in source.notes:
-        if note.template is Template.QA:
-            found += [_qa(note, question=p.question, answer=p.answer) for p in parse_pairs(note.text)]
+        if pair := pair_of(note):
+            found.append(_qa(note, pair, source=source))
         elif note.template is Template.REWRITE:
             found.append(_told(note, topic, completion=note.text, origin=Origin.REWRITE))
         else:
@@ -107,34 +149,55 @@ def examples_of(source: Source) -> tuple[Example, ...]:
     return tuple(found)
 
 
-def steps_for(pool: Pool, recipe: Recipe, *, max_steps: int) -> int:
+def steps_for(pool: Pool, recipe: Recipe, *, max_steps: int, is_rebuilt: bool = True) -> int:
     """Return how many optimizer steps the recipe takes: its epochs over the new examples, or the most allowed.
 
-    Earlier documents lengthen training, so that keeping them does not thin out the new ones.
+    Earlier documents lengthen training where the adapter is rebuilt from the base, so that keeping them does not thin
+    out the new ones.
     """
-    earlier = {example.document for example in pool.examples} - pool.new - {""}
+    earlier = {example.document for example in pool.examples} - pool.new - {""} if is_rebuilt else set()
     growth = min(1 + STEPS_PER_EARLIER_DOCUMENT * len(earlier) / max(1, len(pool.new)), MAX_GROWTH)
     wanted = recipe.epochs * sum(1 for example in pool.examples if _is_wanted(example, recipe, pool.new))
     steps = math.ceil(wanted / (1 - recipe.rehearsal) / recipe.batch_size)
     return max(1, round(min(steps, max_steps) * growth))
 
 
-def order(pool: Pool, recipe: Recipe, *, steps: int) -> tuple[int, ...]:
+def order(pool: Pool, recipe: Recipe, *, steps: int, max_source_share: float = 1.0) -> tuple[int, ...]:
     """Return which example each of steps x batch_size sequences is, by its place in the pool.
 
-    `rehearsal` of them are base skills; documents share the rest, the new ones at least half of it. Every batch has
-    its share of each, since what is left out of a few steps in a row is what is forgotten.
+    `rehearsal` of them are base skills; documents share the rest, the new ones at least half of it, of which no source
+    has more than `max_source_share` while there are others. Every batch has its share of each, since what is left out
+    of a few steps in a row is what is forgotten.
     """
     rng = random.Random(recipe.seed)
     total = steps * recipe.batch_size
     base = range(len(pool.examples) - pool.rehearsal, len(pool.examples))
     kept = round(total * recipe.rehearsal) if pool.rehearsal else 0
     streams = [_spread(_draw(list(base), kept, rng), rng)]
-    for places, share in _document_shares(pool, recipe):
+    for places, share in _document_shares(pool, recipe, max_source_share=max_source_share):
         streams += [_spread(drawn, rng) for drawn in _draw_kinds(pool, places, round((total - kept) * share), rng)]
     merged = sorted(item for stream in streams for item in stream)
     drawn = [place for _, place in merged][:total]
     return tuple(drawn + drawn[: total - len(drawn)])
+
+
+def source_shares(origins: Mapping[str, str], *, most: float) -> dict[str, float]:
+    """Return each source's share of the new documents: by their number, no source above `most` while others take it.
+
+    What is taken from one goes to the others in proportion. With too few sources for `most` they share equally.
+    """
+    counts = Counter(origins.values())
+    shares = {source: count / counts.total() for source, count in counts.items()}
+    limit = max(most, 1 / max(1, len(shares)))
+    capped: set[str] = set()
+    while above := {source for source, share in shares.items() if share > limit + 1e-9 and source not in capped}:
+        capped |= above
+        rest = {source: counts[source] for source in shares if source not in capped}
+        left = 1 - limit * len(capped)
+        shares = {
+            source: limit if source in capped else left * counts[source] / sum(rest.values()) for source in shares
+        }
+    return shares
 
 
 def subjects_of(text: str) -> tuple[str, ...]:
@@ -155,15 +218,24 @@ def topic_of(title: str, subjects: Iterable[str]) -> str:
     return " and ".join(named) or title
 
 
-def _qa(note: SelfEdit, *, question: str, answer: str) -> Example:
+def _qa(note: SelfEdit, pair: Pair, *, source: Source) -> Example:
     return Example(
-        prompt=question,
-        completion=answer,
+        prompt=pair.question,
+        completion=pair.answer,
         document=note.document,
         origin=Origin.QA,
         template=note.template,
         notes=(note.self_edit,),
+        teacher_prompt=_open_book(pair, source),
     )
+
+
+def _open_book(pair: Pair, source: Source) -> str | None:
+    """The question with the passage before it in which its answer stands; None when it stands in none."""
+    for passage in source.passages:
+        if answer_span(pair.answer, question=pair.question, document=passage):
+            return prompts.read(with_title(source.title, passage), pair.question)
+    return None
 
 
 def _told(note: SelfEdit, subject: str, *, completion: str, origin: Origin) -> Example:
@@ -201,19 +273,19 @@ def _is_wanted(example: Example, recipe: Recipe, documents: Iterable[str]) -> bo
     return example.template in recipe.templates
 
 
-def _document_shares(pool: Pool, recipe: Recipe) -> list[tuple[list[int], float]]:
+def _document_shares(pool: Pool, recipe: Recipe, *, max_source_share: float) -> list[tuple[list[int], float]]:
     places: dict[str, list[int]] = defaultdict(list)
     for place, example in enumerate(pool.examples):
         if example.document and _is_wanted(example, recipe, {example.document}):
             places[example.document].append(place)
     new = [document for document in places if document in pool.new]
     earlier = [document for document in places if document not in pool.new]
-    if not new or not earlier:
-        return [(places[document], 1 / len(places)) for document in places]
-    new_share = max(0.5, len(new) / len(places))
-    return [(places[document], new_share / len(new)) for document in new] + [
-        (places[document], (1 - new_share) / len(earlier)) for document in earlier
-    ]
+    new_share = max(0.5, len(new) / len(places)) if new and earlier else float(bool(new))
+    origins = {document: pool.origins.get(document, "") for document in new}
+    shares, documents = source_shares(origins, most=max_source_share), Counter(origins.values())
+    return [
+        (places[document], new_share * shares[origins[document]] / documents[origins[document]]) for document in new
+    ] + [(places[document], (1 - new_share) / len(earlier)) for document in earlier]
 
 
 def _draw_kinds(pool: Pool, places: list[int], n: int, rng: random.Random) -> list[list[int]]:

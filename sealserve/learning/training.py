@@ -26,21 +26,27 @@ class Sequence:
     """A user turn and the assistant's answer, which alone bears loss.
 
     `is_kept`: the answer is the base's own, and what is kept is its whole distribution over next tokens.
+    `teacher_prompt`: the prompt with the document in it, for recipes whose target is distillation.
     """
 
     prompt: str
     completion: str
     is_kept: bool = False
+    teacher_prompt: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One candidate to train: `order` names the sequences of steps x recipe.batch_size, in order."""
+    """One candidate to train: `order` names the sequences of steps x recipe.batch_size, in order.
+
+    `start`: the adapter it goes on from, of the recipe's rank and alpha; None: a new one.
+    """
 
     index: int
     recipe: Recipe
     steps: int
     order: tuple[int, ...]
+    start: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from sealserve.records import (
     Split,
     Step,
     StepRecord,
+    Target,
 )
 from sealserve.registry import audit, documents, lifecycle, paging, requests, tenants
 from sealserve.registry.database import Transaction
@@ -238,7 +239,8 @@ def _quiz(tx: Transaction, query: Select[Any]) -> tuple[QuizItem, ...]:
 
 
 def _recipe(stored: dict[str, Any]) -> Recipe:
-    return Recipe(**{**stored, "templates": tuple(map(Template, stored["templates"]))})
+    enums = {"templates": tuple(map(Template, stored["templates"])), "target": Target(stored.get("target", "likelihood"))}
+    return Recipe(**{**stored, **enums})
 
 
 def _record(row: Row[Any]) -> Cycle:

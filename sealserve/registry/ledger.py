@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, and_, func, or_, select
 
-from sealserve.records import EarlierStudy, QuizItem, SelfEdit
+from sealserve.records import EarlierStudy, QuizItem, SelfEdit, Step, StepRecord
 from sealserve.registry import cycles, tables, versions
 from sealserve.registry.database import Database, Transaction
 
@@ -29,6 +29,17 @@ class Ledger:
         """Return the quiz items of the documents that `version` holds, as `learned_self_edits` does."""
         with self._database.read() as tx:
             return cycles.quiz_items(tx, versions.sources(tx, tenant, version))
+
+    def learned_steps(self, tenant: str, version: int, step: Step) -> tuple[StepRecord, ...]:
+        """Return what `step` left in every cycle that taught `version` a document it holds, oldest first.
+
+        Raises: NotFound.
+        """
+        with self._database.read() as tx:
+            sources, steps = versions.sources(tx, tenant, version), tables.steps
+            taught = select(sources.c.cycle).distinct()
+            query = select(steps).where(steps.c.cycle.in_(taught), steps.c.step == step).order_by(steps.c.sequence)
+            return tuple(map(cycles.step_record, tx.rows(query)))
 
     def earlier_studies(self, cycle: str) -> tuple[EarlierStudy, ...]:
         """Return, for each of the cycle's documents, the newest earlier cycle that wrote on it or its namesake.
