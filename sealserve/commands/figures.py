@@ -98,6 +98,16 @@ def seal(
     _measure(session, "seal", model=model, data=data, passages=passages, quick=quick, out=out)
 
 
+@command(bench, "forget")
+def forget(
+    session: Session,
+    articles: Annotated[int, typer.Option(min=2, help="Articles taught; the second is forgotten.")] = 3,
+    seed: Annotated[int, typer.Option(help="Which articles are made up.")] = 11,
+) -> None:
+    """Teach articles, forget one: what is left of it, and what the others lose by it."""
+    _measure(session, "forget", articles=articles, seed=seed)
+
+
 @nano.callback()
 def about() -> None:
     """The embedded model."""
