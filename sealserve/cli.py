@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from sealserve.commands import adapters, asking, audits, checking, cycles, documents, figures, running, tenants
+from sealserve.commands import adapters, asking, audits, checking, cycles, documents, figures, running, tenants, tokens
 from sealserve.commands.session import Shared
 
 _EPILOG = """
 Exit codes: 0 done; 1 our fault; 2 yours (usage, settings, refused by a rule); 3 no such thing; 4 unavailable,
 try again; 5 the gate did not promote. With --json a failure prints {"error": {"reason", "message"}}.
 Settings come from --config or SEALSERVE_CONFIG; SEALSERVE_<SECTION>__<KEY> overrides one value.
+Who you are comes from --token or SEALSERVE_TOKEN; without, from admin.token in the data directory.
 """
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ app.add_typer(tenants.app, name="tenant", rich_help_panel="Use")
 app.add_typer(documents.app, name="doc", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(cycles.app, name="cycle", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(adapters.app, name="adapter", rich_help_panel="Use", no_args_is_help=True)
+app.add_typer(tokens.app, name="token", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(audits.app, name="audit", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(figures.bench, name="bench", rich_help_panel="Measure")
 app.add_typer(figures.nano, name="nano", rich_help_panel="Measure")
@@ -42,9 +44,12 @@ def options(
     ctx: typer.Context,
     config: Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).", show_default=False)] = None,
     address: Annotated[str, typer.Option("--address", help="Server, as host:port.", show_default=False)] = "",
+    token: Annotated[
+        str, typer.Option("--token", envvar="SEALSERVE_TOKEN", help="Who you are.", show_default=False)
+    ] = "",
 ) -> None:
     """Keep what stands before the command."""
-    ctx.obj = Shared(config=config, address=address)
+    ctx.obj = Shared(config=config, address=address, token=token)
 
 
 def main() -> None:

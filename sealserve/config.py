@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from sealserve.errors import BadConfig
 from sealserve.prompts import free_recipe_fault
+from sealserve.transport import Tls, is_loopback
 
 MAX_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """The values that vLLM 0.32 accepts for max_lora_rank."""
@@ -38,6 +39,42 @@ class ServeSettings(Section):
     poll_seconds: float = Field(0.25, gt=0, description="how often the registry is asked for new activations")
     rollback_window_seconds: float = Field(3600, ge=0, description="how long the previous version stays loaded")
     replica: str = Field("replica-1", description="this server's name in the observed table")
+    auth: str = Field(
+        "token", pattern="^(token|off)$", description="token, or off: everybody may do all; loopback only"
+    )
+    tls_certificate: Path | None = Field(None, description="certificate chain (PEM) that the listener shows")
+    tls_key: Path | None = Field(None, description="private key (PEM) of tls_certificate")
+    tls_authority: Path | None = Field(None, description="what clients trust (PEM); unset: tls_certificate itself")
+    tls_name: str = Field("", description="server's name in the certificate, where it is not the address's host")
+    insecure: bool = Field(False, description="true: plain text beyond loopback; the way is private already")
+
+    @model_validator(mode="after")
+    def _is_guarded(self) -> "ServeSettings":
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("serve.tls_certificate and serve.tls_key go together: set both or neither")
+        if is_loopback(self.address):
+            return self
+        if self.auth == "off":
+            raise ValueError(f"serve.auth = off is for loopback only, and serve.address is {self.address}")
+        if self.tls_certificate is None and self.tls_authority is None and not self.insecure:
+            raise ValueError(
+                f"serve.address {self.address} is not loopback: set serve.tls_certificate and serve.tls_key, "
+                "or say serve.insecure = true where the way is private already"
+            )
+        return self
+
+    def server_certificate(self) -> tuple[bytes, bytes] | None:
+        """Return (key, certificate chain) for the listener; None: plain text. Raises: BadConfig (unreadable)."""
+        if self.tls_certificate is None or self.tls_key is None:
+            return None
+        return _bytes(self.tls_key, "serve.tls_key"), _bytes(self.tls_certificate, "serve.tls_certificate")
+
+    def tls(self) -> Tls | None:
+        """Return what clients of this server need; None: plain text. Raises: BadConfig (unreadable)."""
+        trusted = self.tls_authority or self.tls_certificate
+        if trusted is None:
+            return None
+        return Tls(authority=_bytes(trusted, "serve.tls_authority"), name=self.tls_name)
 
 
 class EngineSettings(Section):
@@ -85,7 +122,7 @@ def _from_text(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
-class LearnSettings(Section):
+class LearnSettings(RewardSettings, Section):
     """[learn]: the learning cycle."""
 
     engine_address: str = Field("", description="EngineService to write and measure with; empty: serve.address")
@@ -240,6 +277,20 @@ def load_settings(path: Path | None = None, *, overrides: dict[str, Any] | None 
         where = str(named) if named else "settings"
         lines = [f"{'.'.join(map(str, e['loc'])) or 'combination'}: {e['msg']}" for e in error.errors()]
         raise BadConfig(f"{where}: " + "; ".join(lines)) from error
+
+
+def _bytes(path: Path, key: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadConfig(f"{key}: {path} cannot be read: {error.strerror}") from error
+
+
+def _secret(setting: str, variable: str) -> str:
+    key = os.environ.get(variable, "") if variable else ""
+    if variable and not key:
+        raise BadConfig(f"{setting}: the environment variable {variable} is not set")
+    return key
 
 
 def _read(path: Path) -> dict[str, Any]:

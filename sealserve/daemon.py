@@ -29,7 +29,7 @@ from sealserve.learning.scheduler import Learner
 from sealserve.learning.trainer import ChildTrainer
 from sealserve.learning.workshop import Workshop
 from sealserve.registry.registry import Registry
-from sealserve.rpc.secret import internal_secret
+from sealserve.rpc.own_tokens import admin_secret, internal_secret
 from sealserve.rpc.server import RpcServer
 from sealserve.serving.activator import Activator
 from sealserve.serving.adapter_table import AdapterTable
@@ -39,6 +39,7 @@ from sealserve.serving.gated_engine import GatedEngine
 from sealserve.serving.salt import TenantSalts
 from sealserve.serving.slot_gate import SlotGate
 from sealserve.telemetry import Telemetry, start_telemetry
+from sealserve.transport import reachable
 
 LEARN_STOP_SECONDS = 20.0
 FIRST_BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS = 1.0, 60.0
@@ -91,7 +92,9 @@ async def serve(settings: Settings, *, engine_only: bool = False) -> None:
         stack.callback(telemetry.shutdown)
         registry = await asyncio.to_thread(open_registry, settings)
         stack.callback(registry.close)
-        server = RpcServer(settings.serve, secret=internal_secret(settings.data_directory))
+        for make in (admin_secret, internal_secret):
+            await asyncio.to_thread(make, settings.data_directory, registry.enrol_token)
+        server = RpcServer(settings.serve, find_principal=registry.principal_of)
         parts = _ServeParts(settings, registry, telemetry)
         stack.push_async_callback(parts.engine.close)
         server.add_engine_service(parts.gated, resolve=registry.artifacts.directory)
@@ -118,8 +121,9 @@ async def learn(settings: Settings, stop: asyncio.Event) -> None:
         stack.callback(telemetry.shutdown)
         registry = await asyncio.to_thread(open_registry, settings)
         stack.callback(registry.close)
-        address = settings.learn.engine_address or settings.serve.address
-        engine = RemoteEngine(address, secret=internal_secret(settings.data_directory))
+        address = settings.learn.engine_address or reachable(settings.serve.address)
+        secret = await asyncio.to_thread(internal_secret, settings.data_directory, registry.enrol_token)
+        engine = RemoteEngine(address, secret=secret, tls=settings.serve.tls(), insecure=settings.serve.insecure)
         stack.push_async_callback(engine.close)
         workshop = Workshop(
             registry=registry,

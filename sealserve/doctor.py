@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sealserve.config import Settings
-from sealserve.errors import SealserveError
+from sealserve.errors import SealserveError, Unauthenticated
 
 MIN_FREE_GIB = 2.0
 """Room for the database, a few hundred adapters of a small model, and a training attempt's scratch files."""
@@ -156,16 +156,23 @@ def _inbox(settings: Settings) -> Finding:
 def _server(settings: Settings) -> Finding:
     """The server answers, or its port is free for it."""
     from sealserve.client import Client
+    from sealserve.rpc.own_tokens import ADMIN_FILE, found_secret
+    from sealserve.transport import reachable
 
-    address = settings.serve.address
+    address = reachable(settings.serve.address)
     host, _, port = address.rpartition(":")
     if not port.isdigit():
         return _finding("server", False, address, advice="write serve.address as host:port")
     if not _listens(host, int(port)):
         return _finding("server", True, f"not running; {address} is free for `sealserve up`")
+    token = found_secret(settings.data_directory / ADMIN_FILE)
+    tls, insecure = settings.serve.tls(), settings.serve.insecure
     try:
-        with Client(address, timeout_seconds=_PROBE_SECONDS) as client:
+        with Client(address, token=token, tls=tls, insecure=insecure, timeout_seconds=_PROBE_SECONDS) as client:
             info = client.engine_info()
+    except Unauthenticated:
+        advice = "run it as the owner of the data directory to see how the engine is"
+        return _finding("server", False, f"{address}: it runs, for those with a token", advice=advice, bad=State.WARNS)
     except SealserveError:
         advice = "stop what listens there, or set serve.address to another port"
         return _finding("server", False, f"{address} is taken by something else", advice=advice)

@@ -14,9 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sealserve.client import Client
-from sealserve.engine.engine import EngineState
-from sealserve.errors import SealserveError, Unavailable
+from sealserve.errors import Unavailable
+from sealserve.rpc.own_tokens import ADMIN_FILE, own_secret
+from sealserve.rpc.probe import is_serving
 
 START_SECONDS = 600.0
 STOP_SECONDS = 60.0
@@ -52,6 +52,11 @@ class LocalDaemon:
         self.stop()
 
     @property
+    def token(self) -> str:
+        """The administrator's secret, known to the daemon once it serves. Raises: BadConfig (the directory)."""
+        return own_secret(self.directory / ADMIN_FILE)
+
+    @property
     def pid(self) -> int:
         """The child's process id. Raises: Unavailable when it does not run."""
         if self._process is None:
@@ -85,13 +90,12 @@ class LocalDaemon:
     def wait_until_serving(self, *, timeout_seconds: float = START_SECONDS) -> None:
         """Return when questions can be answered. Raises: Unavailable (the child ended, or time is up)."""
         deadline = time.monotonic() + timeout_seconds
-        with Client(self.address, timeout_seconds=5) as client:
-            while time.monotonic() < deadline:
-                if not self.is_running:
-                    raise Unavailable(f"sealserve {self.command} ended with {self.exit_code}:\n{self.last_words()}")
-                if _is_serving(client):
-                    return
-                time.sleep(_POLL_SECONDS)
+        while time.monotonic() < deadline:
+            if not self.is_running:
+                raise Unavailable(f"sealserve {self.command} ended with {self.exit_code}:\n{self.last_words()}")
+            if is_serving(self.address):
+                return
+            time.sleep(_POLL_SECONDS)
         raise Unavailable(f"sealserve {self.command} did not serve within {timeout_seconds:.0f} s; see {self.log}")
 
     def wait(self, *, timeout_seconds: float) -> int:
@@ -136,10 +140,3 @@ def free_address() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{probe.getsockname()[1]}"
-
-
-def _is_serving(client: Client) -> bool:
-    try:
-        return client.engine_info().engine_state is EngineState.SERVING
-    except SealserveError:
-        return False

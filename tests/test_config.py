@@ -71,10 +71,28 @@ def test_every_wrong_key_is_named_at_once(tmp_path: Path) -> None:
         ({"learn.rank": 64}, "learn.rank 64 is above engine.max_rank 32"),
         ({"engine.max_rank": 12}, "engine.max_rank must be one of"),
         ({"engine.slots": 8, "engine.loaded_adapters": 4}, "engine.loaded_adapters must be at least engine.slots"),
+        ({"serve.address": "0.0.0.0:1", "serve.insecure": True, "serve.auth": "off"}, "serve.auth = off is for"),
+        ({"serve.auth": "maybe"}, "serve.auth"),
+        ({"serve.address": "0.0.0.0:1"}, "set serve.tls_certificate and serve.tls_key"),
+        ({"serve.address": "db.example:1"}, "or say serve.insecure = true"),
+        ({"serve.tls_key": "key.pem"}, "serve.tls_certificate and serve.tls_key go together"),
     ],
 )
 def test_values_that_cannot_work_together_fail_by_name(overrides: dict[str, object], says: str) -> None:
     assert says in _why(overrides=overrides)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.1.2.3:1", "[::1]:1", "localhost:1", "unix:/run/s.sock"])
+def test_on_loopback_everybody_may_be_let_in(address: str) -> None:
+    assert load_settings(overrides={"serve.address": address, "serve.auth": "off"}).serve.auth == "off"
+
+
+def test_beyond_loopback_tls_or_a_word_about_the_way_is_enough() -> None:
+    far = {"serve.address": "0.0.0.0:1"}
+    assert load_settings(overrides={**far, "serve.insecure": True}).serve.tls() is None
+    given = {"serve.tls_certificate": "missing.pem", "serve.tls_key": "missing.pem"}
+    with pytest.raises(BadConfig, match=r"serve\.tls_key: missing\.pem cannot be read"):
+        load_settings(overrides={**far, **given}).serve.server_certificate()
 
 
 def test_a_missing_or_broken_file_says_so(tmp_path: Path) -> None:

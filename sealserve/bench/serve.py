@@ -68,7 +68,10 @@ def run(*, requests: int = 200, clients: int = 8, say: Callable[[str], None] = p
 async def _measure(directory: Path, *, requests: int, clients: int, say: Callable[[str], None]) -> ServeFigures:
     say("starting the engine")
     started = time.monotonic()
-    async with open_site(directory, max_sequences=max(clients, 8)) as site, AsyncClient(site.address) as client:
+    async with (
+        open_site(directory, max_sequences=max(clients, 8)) as site,
+        AsyncClient(site.address, token=site.token) as client,
+    ):
         await client.create_tenant(TENANT)
         engine, grpc = _Side(), _Side()
         sides: tuple[tuple[_Side, Ask], ...] = (

@@ -15,7 +15,7 @@ from sealserve.engine.vllm_engine import VllmEngine
 from sealserve.intake.inbox import Inbox
 from sealserve.local import free_address
 from sealserve.registry.registry import Registry
-from sealserve.rpc.secret import internal_secret
+from sealserve.rpc.own_tokens import admin_secret, internal_secret
 from sealserve.rpc.server import RpcServer
 from sealserve.serving.activator import Activator
 from sealserve.serving.adapter_table import AdapterTable
@@ -33,7 +33,8 @@ class Site:
 
     settings: Settings
     address: str
-    secret: str
+    token: str
+    internal_token: str
     base: Path
     engine: Engine
     registry: Registry
@@ -59,8 +60,7 @@ async def open_site(directory: Path, *, dtype: str = "auto", max_sequences: int 
         table = AdapterTable()
         activator = _activator(settings, registry, engine, table=table)
         await activator.settle()
-        secret = internal_secret(directory)
-        server = RpcServer(settings.serve, secret=secret)
+        server = RpcServer(settings.serve, find_principal=registry.principal_of)
         server.add_engine_service(engine, resolve=registry.artifacts.directory)
         server.add_tenant_services(
             registry,
@@ -74,7 +74,8 @@ async def open_site(directory: Path, *, dtype: str = "auto", max_sequences: int 
         yield Site(
             settings=settings,
             address=settings.serve.address,
-            secret=secret,
+            token=admin_secret(directory, registry.enrol_token),
+            internal_token=internal_secret(directory, registry.enrol_token),
             base=base,
             engine=engine,
             registry=registry,

@@ -84,8 +84,11 @@ def run(*, swaps: int = 200, clients: int = 4, say: Callable[[str], None] = prin
 
 async def _measure(directory: Path, *, swaps: int, clients: int, say: Callable[[str], None]) -> SwapFigures:
     say("starting the engine")
-    async with open_site(directory / "data", dtype="float32") as site, AsyncClient(site.address) as client:
-        remote = RemoteEngine(site.address, secret=site.secret)
+    async with (
+        open_site(directory / "data", dtype="float32") as site,
+        AsyncClient(site.address, token=site.token) as client,
+    ):
+        remote = RemoteEngine(site.address, secret=site.internal_token)
         one = _Run(site=site, client=client, remote=remote, directory=directory)
         await _prepare(one, say=say)
         started = time.monotonic()

@@ -6,12 +6,25 @@ from typing import Any, Self, TypeVar
 
 import grpc
 
-from sealserve.client import calls, channel
-from sealserve.client.calls import Call, NewDocument
+from sealserve.client import calls, channel, document_calls, people_calls
+from sealserve.client.calls import Call
+from sealserve.client.document_calls import NewDocument
 from sealserve.engine.engine import ChatTurn, Sampling
 from sealserve.errors import SealserveError
-from sealserve.records import Activation, AdapterVersion, AuditRow, Document, DocumentState, Page, SelfEdit, Tenant
+from sealserve.people import Principal, Token
+from sealserve.records import (
+    Activation,
+    AdapterVersion,
+    AuditRow,
+    Document,
+    DocumentState,
+    Forgotten,
+    Page,
+    SelfEdit,
+    Tenant,
+)
 from sealserve.status import from_rpc_error
+from sealserve.transport import Tls, bearer, open_channel, require_private
 from sealserve.views import AdapterReport, Answer, AnswerEvent, CycleReport, ServerInfo
 
 T = TypeVar("T")
@@ -29,14 +42,22 @@ class Client:
         self,
         address: str,
         *,
+        token: str = "",
+        tls: Tls | None = None,
+        insecure: bool = False,
         timeout_seconds: float = channel.TIMEOUT_SECONDS,
         max_message_bytes: int = channel.MAX_MESSAGE_BYTES,
     ) -> None:
-        """Connect on the first call. `timeout_seconds` bounds every call but the watches."""
+        """Connect on the first call, showing `token`. `timeout_seconds` bounds every call but the watches.
+
+        Without `tls` calls go in plain text. Raises: BadConfig (a token beyond this machine, and not `insecure`).
+        """
+        require_private(address, secret=token, tls=tls, insecure=insecure)
         self.address = address
+        self._shown = bearer(token)
         self._timeout_seconds = timeout_seconds
         self._max_message_bytes = max_message_bytes
-        self._channel = grpc.insecure_channel(address, options=channel.options(max_message_bytes))
+        self._channel: grpc.Channel = open_channel(grpc, address, tls=tls, options=channel.options(max_message_bytes))
 
     def __enter__(self) -> Self:
         return self
@@ -113,7 +134,7 @@ class Client:
         Raises: InvalidArgument (empty, or TOO_LARGE, found before anything is sent), NotFound (tenant).
         """
         new = NewDocument(body=body, title=title, media_type=media_type, source=source)
-        return self._unary(calls.add_document(tenant, new))
+        return self._unary(document_calls.add_document(tenant, new))
 
     def add_documents(
         self, tenant: str, documents: Iterable[NewDocument]
@@ -122,21 +143,29 @@ class Client:
 
         Raises: InvalidArgument (TOO_LARGE) for one that cannot be sent at all; those before it are kept.
         """
-        method = self._channel.stream_stream(**calls.STREAM_DOCUMENTS)
-        requests = calls.stream_documents(tenant, documents, max_bytes=self._max_message_bytes)
-        return self._read(method(iter(requests)), calls.read_outcome)
+        method = self._channel.stream_stream(**document_calls.STREAM_DOCUMENTS)
+        requests = document_calls.stream_documents(tenant, documents, max_bytes=self._max_message_bytes)
+        return self._read(method(iter(requests), metadata=self._shown), document_calls.read_outcome)
 
     def document(self, tenant: str, document: str) -> Document:
         """Return one document."""
-        return self._unary(calls.document(tenant, document))
+        return self._unary(document_calls.document(tenant, document))
 
     def document_text(self, tenant: str, document: str) -> str:
         """Return a document's text."""
-        return self._unary(calls.document_text(tenant, document))
+        return self._unary(document_calls.document_text(tenant, document))
+
+    def forget_document(self, tenant: str, document: str, *, reason: str = "", request_id: str = "") -> Forgotten:
+        """Delete a document and all that was made of it; versions that learned it never answer again.
+
+        Until the cycle in the answer has taught the other documents once more, the last version that never saw the
+        document answers. Raises: NotFound, FailedPrecondition (forgotten already).
+        """
+        return self._unary(document_calls.forget_document(tenant, document, reason=reason, request_id=request_id))
 
     def documents(self, tenant: str, *, state: DocumentState | None = None) -> Iterator[Document]:
         """Return every document of the tenant, or those in `state`, oldest first."""
-        return self._pages(lambda token: calls.list_documents(tenant, state=state, page_token=token))
+        return self._pages(lambda token: document_calls.list_documents(tenant, state=state, page_token=token))
 
     # cycles
 
@@ -219,11 +248,25 @@ class Client:
         """Return how many rows the audit chain has. Raises: CorruptArtifact (it is broken, and where)."""
         return self._unary(calls.verify_audit())
 
+    # who may call
+
+    def create_token(self, principal: Principal) -> tuple[Token, str]:
+        """Make a token; return it with its secret, which is shown this once. Raises: AlreadyExists (the name)."""
+        return self._unary(people_calls.create_token(principal))
+
+    def tokens(self) -> Iterator[Token]:
+        """Return every token this caller may know of, revoked ones included, oldest first."""
+        return self._pages(lambda token: people_calls.list_tokens(page_token=token))
+
+    def revoke_token(self, token: str) -> Token:
+        """Refuse a token from now on. Raises: NotFound, FailedPrecondition (the last administrator's)."""
+        return self._unary(people_calls.revoke_token(token))
+
     def _unary(self, call: Call[T]) -> T:
         calls.check_size(call.request, max_bytes=self._max_message_bytes)
         method = self._channel.unary_unary(**calls.method(call))
         try:
-            return call.read(method(call.request, timeout=self._timeout_seconds))
+            return call.read(method(call.request, timeout=self._timeout_seconds, metadata=self._shown))
         except grpc.RpcError as error:
             raise from_rpc_error(error, address=self.address) from error
 
@@ -239,7 +282,7 @@ class Client:
     def _stream(self, call: Call[T], *, timeout_seconds: float | None) -> Iterator[T]:
         calls.check_size(call.request, max_bytes=self._max_message_bytes)
         method = self._channel.unary_stream(**calls.method(call))
-        return self._read(method(call.request, timeout=timeout_seconds), call.read)
+        return self._read(method(call.request, timeout=timeout_seconds, metadata=self._shown), call.read)
 
     def _read(self, responses: Any, read: Callable[[Any], T]) -> Iterator[T]:
         try:

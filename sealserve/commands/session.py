@@ -1,7 +1,7 @@
 """What every command has: settings, a client, one way to show a result, one table from errors to exit codes.
 
 A command is a function whose first parameter is a `Session`; `command` registers it and adds `--config`,
-`--address` and `--json`. Knows nothing of what any command does.
+`--address`, `--token` and `--json`. Knows nothing of what any command does.
 """
 
 import functools
@@ -30,6 +30,10 @@ OUR_FAULT, YOUR_FAULT, MISSING, UNAVAILABLE, GATE_SAID_NO = 1, 2, 3, 4, 5
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).", show_default=False)]
 Address = Annotated[str, typer.Option("--address", help="Server, as host:port.", show_default=False)]
+Token = Annotated[
+    str,
+    typer.Option("--token", help="Who you are; else SEALSERVE_TOKEN, else the data directory's.", show_default=False),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line; the rest to stderr.")]
 
 
@@ -39,6 +43,7 @@ class Shared:
 
     config: Path | None = None
     address: str = ""
+    token: str = ""
 
 
 class Session:
@@ -62,11 +67,21 @@ class Session:
     def client(self, *, timeout_seconds: float | None = None) -> "Client":
         """Return a client of the server; use it in a `with`. Raises: BadConfig."""
         from sealserve.client import Client
+        from sealserve.config import load_settings
+        from sealserve.transport import reachable
 
-        serve = self.settings().serve
-        address = serve.address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:")
+        settings = load_settings(self._shared.config)  # --address is where to call, not where to listen
+        serve = settings.serve
+        address = reachable(self._shared.address or serve.address)
         bounds = {} if timeout_seconds is None else {"timeout_seconds": timeout_seconds}
-        return Client(address, max_message_bytes=serve.max_message_bytes, **bounds)
+        return Client(
+            address,
+            token=self._shared.token or _own_token(settings, address),
+            tls=serve.tls(),
+            insecure=serve.insecure,
+            max_message_bytes=serve.max_message_bytes,
+            **bounds,
+        )
 
     def show(self, result: Any, human: Callable[[], "RenderableType"]) -> None:
         """Print the result: as one JSON line, or as `human()` renders it."""
@@ -93,6 +108,15 @@ class Session:
         raise typer.Exit(exit_code(error))
 
 
+def _own_token(settings: "Settings", address: str) -> str:
+    """The administrator's token is for the server of this data directory: it is shown to nobody else."""
+    from sealserve.rpc.own_tokens import ADMIN_FILE, found_secret
+    from sealserve.transport import is_loopback, reachable
+
+    is_own = is_loopback(address) or address == reachable(settings.serve.address)
+    return found_secret(settings.data_directory / ADMIN_FILE) if is_own else ""
+
+
 def exit_code(error: SealserveError) -> int:
     """Return the exit code that tells a script whose fault `error` is."""
     if isinstance(error, NotFound):
@@ -103,7 +127,7 @@ def exit_code(error: SealserveError) -> int:
 
 
 def command(app: typer.Typer, name: str, **settings: Any) -> Callable[[F], F]:
-    """Register the decorated function as the command `name` of `app`, with the three options that all share."""
+    """Register the decorated function as the command `name` of `app`, with the options that all share."""
 
     def register(function: F) -> F:
         app.command(name, **settings)(_with_session(function))
@@ -115,10 +139,15 @@ def command(app: typer.Typer, name: str, **settings: Any) -> Callable[[F], F]:
 def _with_session(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def run(
-        ctx: typer.Context, config: Config = None, address: Address = "", json_output: Json = False, **own: Any
+        ctx: typer.Context,
+        config: Config = None,
+        address: Address = "",
+        token: Token = "",
+        json_output: Json = False,
+        **own: Any,
     ) -> None:
         before = ctx.obj if isinstance(ctx.obj, Shared) else Shared()
-        shared = Shared(config=config or before.config, address=address or before.address)
+        shared = Shared(config=config or before.config, address=address or before.address, token=token or before.token)
         session = Session(shared, json_output=json_output)
         try:
             function(session, **own)
@@ -135,5 +164,5 @@ def _with_session(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _SHARED(  # noqa: N802 - a signature, never called
-    ctx: typer.Context, config: Config = None, address: Address = "", json_output: Json = False
+    ctx: typer.Context, config: Config = None, address: Address = "", token: Token = "", json_output: Json = False
 ) -> None: ...

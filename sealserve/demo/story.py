@@ -63,7 +63,7 @@ def run_demo(
         try:
             with screen.working("starting vLLM and loading the embedded model (a minute or two on two cores)"):
                 daemon.wait_until_serving()
-            figures = asyncio.run(_story(daemon.address, seed, screen))
+            figures = asyncio.run(_story(daemon, seed, screen))
         except SealserveError as error:
             screen.failed(error.message, daemon.last_words())
             return 1
@@ -80,10 +80,10 @@ def _learned(figures: Figures) -> bool:
     return figures.before < figures.after and figures.after_rollback < figures.second_after_second
 
 
-async def _story(address: str, seed: int, screen: Screen) -> Figures:
+async def _story(daemon: LocalDaemon, seed: int, screen: Screen) -> Figures:
     first, second = exam.fresh_articles(seed, 2)
     on_first, on_second = exam.exam(first, seed=seed), exam.exam(second, seed=seed)
-    async with AsyncClient(address) as client:
+    async with AsyncClient(daemon.address, token=daemon.token) as client:
         for tenant in (TENANT, OTHER_TENANT):
             await client.create_tenant(tenant, display_name=tenant.title())
         screen.chapter("1", f"Two tenants, {TENANT} and {OTHER_TENANT}, share one base model. An article nobody knows:")

@@ -30,6 +30,7 @@ from sealserve.engine.sampling import check_sampling
 from sealserve.errors import NotFound, SealserveError, Unavailable
 from sealserve.status import from_rpc_error
 from sealserve.telemetry import trace_headers
+from sealserve.transport import Tls, bearer, open_channel, require_private
 from sealserve.v1 import engine_pb2
 
 SERVICE = "/sealserve.v1.EngineService"
@@ -49,17 +50,24 @@ def artifact_digest(path: Path) -> str:
 
 
 class RemoteEngine:
-    """`Engine` at `address`. The secret is the installation's; the artifact store is shared with the server."""
+    """`Engine` at `address`. `secret` is a token's of role engine; the artifact store is shared with the server."""
 
     def __init__(
         self,
         address: str,
         *,
         secret: str,
+        tls: Tls | None = None,
+        insecure: bool = False,
         patience_seconds: float = PATIENCE_SECONDS,
         digest_of: Callable[[Path], str] = artifact_digest,
     ) -> None:
-        """Connect on the first call. `patience_seconds` is how long an unavailable server is waited for."""
+        """Connect on the first call. `patience_seconds` is how long an unavailable server is waited for.
+
+        Raises: BadConfig (the secret would travel in plain text beyond this machine, and not `insecure`).
+        """
+        require_private(address, secret=secret, tls=tls, insecure=insecure)
+        self._tls = tls
         self._address = address
         self._secret = secret
         self._patience_seconds = patience_seconds
@@ -188,7 +196,7 @@ class RemoteEngine:
             request_serializer=type(message).SerializeToString,
             response_deserializer=response.FromString,
         )
-        metadata = ((wire.SECRET_KEY, self._secret), *trace_headers())
+        metadata = (*bearer(self._secret), *trace_headers())
         try:
             answer: M = await call(message, timeout=TIMEOUT_SECONDS, metadata=metadata)
         except grpc.RpcError as error:
@@ -198,11 +206,11 @@ class RemoteEngine:
     @property
     def _channel(self) -> grpc.aio.Channel:
         if self._opened is None:  # not in __init__: a channel belongs to the loop that runs when it is made
-            options = [
+            options: list[tuple[str, Any]] = [
                 ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
                 ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
                 ("grpc.max_reconnect_backoff_ms", 1_000),
                 ("grpc.initial_reconnect_backoff_ms", 100),
             ]
-            self._opened = grpc.aio.insecure_channel(self._address, options=options)
+            self._opened = open_channel(grpc.aio, self._address, tls=self._tls, options=options)
         return self._opened

@@ -11,8 +11,6 @@ from sealserve.errors import InvalidArgument
 from sealserve.v1 import common_pb2, engine_pb2, inference_pb2
 
 MAX_TURNS = 1024
-SECRET_KEY = "x-sealserve-internal"
-"""Request metadata that carries the installation's secret to EngineService."""
 
 _ROLES: dict[str, common_pb2.Role.ValueType] = {
     "system": common_pb2.ROLE_SYSTEM,

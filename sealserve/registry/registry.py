@@ -32,13 +32,14 @@ from sealserve.registry.artifacts import ArtifactStore
 from sealserve.registry.database import BUSY_SECONDS, Clock, Database, utc_now
 from sealserve.registry.effects import AddCandidates, AddQuiz, AddSelfEdits, Effect, Finish, Publish
 from sealserve.registry.evidence import Evidence
+from sealserve.registry.forgetting import Forgetting
 from sealserve.registry.ledger import Ledger
 from sealserve.registry.principals import Principals
 
 __all__ = ["AddCandidates", "AddQuiz", "AddSelfEdits", "Effect", "Finish", "Publish", "Registry"]
 
 
-class Registry(Ledger, Principals, Evidence):
+class Registry(Ledger, Principals, Forgetting, Evidence):
     """All that is known, in one database and one artifact store (`artifacts`). Safe to use from many threads."""
 
     def __init__(self, database: Database, artifacts: ArtifactStore) -> None:
@@ -72,10 +73,12 @@ class Registry(Ledger, Principals, Evidence):
         with self._database.read() as tx:
             return tenants.get(tx, tenant)
 
-    def tenants(self, *, page_size: int = 50, page_token: str = "") -> Page[Tenant]:
-        """Return tenants by name. Raises: InvalidArgument (page_size, page_token), as every listing."""
+    def tenants(
+        self, *, only: tuple[str, ...] | None = None, page_size: int = 50, page_token: str = ""
+    ) -> Page[Tenant]:
+        """Return tenants by name, `only` these. Raises: InvalidArgument (page_size, page_token), as every listing."""
         with self._database.read() as tx:
-            return tenants.pages(tx, page_size=page_size, page_token=page_token)
+            return tenants.pages(tx, only=only, page_size=page_size, page_token=page_token)
 
     # documents
     def add_document(

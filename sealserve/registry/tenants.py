@@ -61,11 +61,11 @@ def get(tx: Transaction, tenant: str) -> Tenant:
     return _record(row)
 
 
-def pages(tx: Transaction, *, page_size: int, page_token: str) -> Page[Tenant]:
-    """Return tenants by name."""
+def pages(tx: Transaction, *, only: tuple[str, ...] | None, page_size: int, page_token: str) -> Page[Tenant]:
+    """Return tenants by name: all, or those named in `only`."""
     return paging.page(
         tx,
-        select(tenants),
+        select(tenants) if only is None else select(tenants).where(tenants.c.tenant.in_(only)),
         key=tenants.c.tenant,
         scope="tenants",
         page_size=page_size,

@@ -1,10 +1,11 @@
-"""What is known of the call that runs: its name in traces and how long it may take."""
+"""What is known of the call that runs: who calls, its name in traces, and how long it may take."""
 
 import uuid
 from contextvars import ContextVar
 from dataclasses import dataclass
 
 from sealserve.errors import InvalidArgument
+from sealserve.people import Principal
 
 MAX_REQUEST_ID_CHARACTERS = 128
 REQUEST_ID_KEY = "x-request-id"
@@ -21,6 +22,14 @@ class Call:
 
 CURRENT_CALL: ContextVar[Call] = ContextVar("sealserve_call")
 """Set by the interceptor in the task that serves the call."""
+
+CURRENT_PRINCIPAL: ContextVar[Principal] = ContextVar("sealserve_principal")
+"""Who calls. Set by `authorisation.Authentication`, likewise."""
+
+
+def actor() -> str:
+    """Return what the audit trail calls the one who calls."""
+    return CURRENT_PRINCIPAL.get().name
 
 
 def new_request_id() -> str:

@@ -5,12 +5,11 @@ the caller learns a request id and nothing more. Knows nothing of what the servi
 """
 
 import asyncio
-import hmac
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import replace
-from typing import Any, NoReturn, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import grpc
 import grpc.aio
@@ -19,13 +18,11 @@ from google.protobuf.message import DecodeError
 from opentelemetry import context as trace_context
 
 from sealserve import errors
-from sealserve.engine.wire import SECRET_KEY
+from sealserve.rpc.authorisation import PACKAGE, Continuation, Handler
 from sealserve.rpc.call import CURRENT_CALL, REQUEST_ID_KEY, Call, checked_request_id, new_request_id
-from sealserve.status import DETAILS_KEY, code_of, to_status
+from sealserve.rpc.refusal import abort, trailing
 from sealserve.telemetry.traces import error_type, remote_context
 
-PACKAGE = "sealserve.v1"
-INTERNAL_SERVICE = f"/{PACKAGE}.EngineService/"
 UNBOUNDED = frozenset({"WatchAdapters", "WatchCycle", "StreamDocuments"})
 """Methods that may run for ever: no default deadline."""
 
@@ -35,30 +32,7 @@ LEAST_SECONDS = 0.005
 
 _LOG = structlog.get_logger(__name__)
 
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 Parse: TypeAlias = Callable[[bytes], Any]
-Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]"
-
-
-class Secrecy(grpc.aio.ServerInterceptor):
-    """Lets only callers with the installation's secret reach EngineService."""
-
-    def __init__(self, secret: str) -> None:
-        self._secret = secret.encode()
-
-    async def intercept_service(self, continuation: Continuation, details: grpc.HandlerCallDetails) -> Handler:
-        """Refuse with UNAUTHENTICATED before anything is read."""
-        if not details.method.startswith(INTERNAL_SERVICE):
-            return await continuation(details)
-        given = str(dict(details.invocation_metadata or ()).get(SECRET_KEY, ""))
-        if hmac.compare_digest(given.encode(), self._secret):
-            return await continuation(details)
-        return grpc.unary_unary_rpc_method_handler(_refuse_stranger)
-
-
-async def _refuse_stranger(_request: bytes, context: Any) -> None:
-    text = "EngineService serves the processes of this installation only"
-    await _abort(context, errors.Unauthenticated(text), request_id="")
 
 
 class Boundary(grpc.aio.ServerInterceptor):
@@ -126,12 +100,12 @@ class Boundary(grpc.aio.ServerInterceptor):
             with _traced(str(metadata.get("traceparent", ""))):
                 async with _within(seconds, late):
                     yield
-            context.set_trailing_metadata(_trailing(CURRENT_CALL.get().request_id))
+            context.set_trailing_metadata(trailing(CURRENT_CALL.get().request_id))
         except grpc.aio.AbortError:
             raise
         except Exception as error:
             request_id = CURRENT_CALL.get().request_id
-            await _abort(context, _told(error, method=method, request_id=request_id), request_id=request_id)
+            await abort(context, _told(error, method=method, request_id=request_id), request_id=request_id)
 
     def _seconds(self, method: str, context: Any) -> float:
         remaining: float | None = context.time_remaining()
@@ -201,15 +175,3 @@ def _told(error: Exception, *, method: str, request_id: str) -> errors.Sealserve
         return error
     _LOG.error("call broke", frames=traceback.format_tb(error.__traceback__), **known)
     return errors.OurError(f"something broke in the server; its log has the details under request {request_id}")
-
-
-async def _abort(context: Any, error: errors.SealserveError, *, request_id: str) -> NoReturn:
-    status = to_status(error, request_id=request_id)
-    trailing = ((DETAILS_KEY, status.SerializeToString()), *_trailing(request_id))
-    await context.abort(code_of(error), status.message, trailing)
-    raise AssertionError("abort always raises")
-
-
-def _trailing(request_id: str) -> tuple[tuple[str, str], ...]:
-    """Metadata is ASCII (gRPC over HTTP/2): an id that is not stays in the details only."""
-    return ((REQUEST_ID_KEY, request_id),) if request_id.isascii() and request_id else ()

@@ -9,13 +9,14 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from sealserve.config import load_settings
+from sealserve.transport import Tls, open_channel, reachable
 
 TIMEOUT_SECONDS = 4.0
 
 
-def is_serving(address: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> bool:
+def is_serving(address: str, *, tls: Tls | None = None, timeout_seconds: float = TIMEOUT_SECONDS) -> bool:
     """Return whether the server at `address` says SERVING for all of it; a server that does not answer does not."""
-    with grpc.insecure_channel(address) as channel:
+    with open_channel(grpc, address, tls=tls, options=[]) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         try:
             answer = stub.Check(health_pb2.HealthCheckRequest(service=""), timeout=timeout_seconds)
@@ -25,4 +26,5 @@ def is_serving(address: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> boo
 
 
 if __name__ == "__main__":
-    sys.exit(not is_serving(load_settings().serve.address))
+    serve = load_settings().serve
+    sys.exit(not is_serving(reachable(serve.address), tls=serve.tls()))

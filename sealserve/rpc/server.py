@@ -9,6 +9,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -16,9 +17,11 @@ from grpc_reflection.v1alpha import reflection
 from sealserve.config import ServeSettings
 from sealserve.engine.engine import Engine
 from sealserve.errors import BadConfig
+from sealserve.people import Principal
 from sealserve.registry.registry import Registry
+from sealserve.rpc.authorisation import PACKAGE, Authentication, KnownTokens, Tenancy
 from sealserve.rpc.health import Health
-from sealserve.rpc.interceptors import PACKAGE, Boundary, Secrecy
+from sealserve.rpc.interceptors import Boundary
 from sealserve.rpc.services.adapters import AdapterService
 from sealserve.rpc.services.audit import AuditService
 from sealserve.rpc.services.cycles import CycleService
@@ -26,6 +29,8 @@ from sealserve.rpc.services.documents import DocumentService, Inbox
 from sealserve.rpc.services.engine import EngineService
 from sealserve.rpc.services.inference import Answers, InferenceService
 from sealserve.rpc.services.tenants import TenantService
+from sealserve.rpc.services.tokens import TokenService
+from sealserve.transport import is_loopback
 from sealserve.v1 import (
     adapter_pb2_grpc,
     audit_pb2_grpc,
@@ -34,10 +39,11 @@ from sealserve.v1 import (
     engine_pb2_grpc,
     inference_pb2_grpc,
     tenant_pb2_grpc,
+    token_pb2_grpc,
 )
 
 TENANT_SERVICES = tuple(
-    f"{PACKAGE}.{name}Service" for name in ("Inference", "Document", "Adapter", "Cycle", "Tenant", "Audit")
+    f"{PACKAGE}.{name}Service" for name in ("Inference", "Document", "Adapter", "Cycle", "Tenant", "Token", "Audit")
 )
 ENGINE_SERVICE = f"{PACKAGE}.EngineService"
 NEED_THE_ENGINE = ("", f"{PACKAGE}.InferenceService", ENGINE_SERVICE)
@@ -54,19 +60,27 @@ KEEPALIVE_TIMEOUT_MILLISECONDS = 15_000
 class RpcServer:
     """One listener. Add services, `start`, and in the end `stop`."""
 
-    def __init__(self, settings: ServeSettings, *, secret: str, idle_write_seconds: float = IDLE_WRITE_SECONDS) -> None:
-        """Must be called in a running loop. `secret` guards EngineService (`rpc.secret.internal_secret`)."""
+    def __init__(
+        self,
+        settings: ServeSettings,
+        *,
+        find_principal: Callable[[str], Principal],
+        idle_write_seconds: float = IDLE_WRITE_SECONDS,
+    ) -> None:
+        """Must be called in a running loop. `find_principal` says whose a secret is (`Registry.principal_of`)."""
         self._settings = settings
+        self._known = KnownTokens(find_principal)
         self._draining = asyncio.Event()
         self._names: list[str] = []
         self._engine: Engine | None = None
         self._following: asyncio.Task[None] | None = None
         self._server = grpc.aio.server(
             interceptors=[
-                Secrecy(secret),
+                Authentication(self._known, is_open=settings.auth == "off"),
                 Boundary(
                     default_deadline_seconds=settings.default_deadline_seconds, idle_write_seconds=idle_write_seconds
                 ),
+                Tenancy(),
             ],
             options=_options(settings),
             maximum_concurrent_rpcs=settings.max_concurrent_requests + CALLS_BESIDE_GENERATE,
@@ -96,6 +110,7 @@ class RpcServer:
         adapter_pb2_grpc.add_AdapterServiceServicer_to_server(adapters, server)
         cycle_pb2_grpc.add_CycleServiceServicer_to_server(cycles, server)
         tenant_pb2_grpc.add_TenantServiceServicer_to_server(TenantService(registry), server)
+        token_pb2_grpc.add_TokenServiceServicer_to_server(TokenService(registry, known=self._known), server)
         audit_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(registry), server)
         self._names += TENANT_SERVICES
         self._engine = engine
@@ -135,20 +150,30 @@ class RpcServer:
         return tuple(name for name in NEED_THE_ENGINE if name == "" or name in self._names)
 
     def _bind(self) -> int:
-        address = self._settings.address
+        address, certificate = self._settings.address, self._settings.server_certificate()
+        if certificate is None and not self._settings.insecure and not is_loopback(address):
+            text = (
+                f"serve.address {address} is not loopback: set serve.tls_certificate and serve.tls_key to listen there"
+            )
+            raise BadConfig(text)
         try:
-            port = self._server.add_insecure_port(address)
+            if certificate is None:
+                port = self._server.add_insecure_port(address)
+            else:
+                port = self._server.add_secure_port(address, grpc.ssl_server_credentials([certificate]))
         except RuntimeError as error:
-            raise _cannot_bind(address) from error
+            raise _cannot_bind(address, has_certificate=certificate is not None) from error
         if port == 0 and not address.startswith("unix:"):
-            raise _cannot_bind(address)
+            raise _cannot_bind(address, has_certificate=certificate is not None)
         return port
 
 
-def _cannot_bind(address: str) -> BadConfig:
+def _cannot_bind(address: str, *, has_certificate: bool) -> BadConfig:
+    causes = "the port is in use or the host is not this machine's"
+    if has_certificate:
+        causes += ", or serve.tls_certificate and serve.tls_key are no pair in PEM"
     return BadConfig(
-        f"serve.address {address}: cannot listen there; the port is in use or the host is not this machine's. "
-        "Stop the other process or choose another port"
+        f"serve.address {address}: cannot listen there; {causes}. Stop the other process or choose another port"
     )
 
 

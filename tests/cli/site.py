@@ -17,7 +17,7 @@ from sealserve.cli import app
 from sealserve.registry.registry import Registry
 from tests.fakes import FakeEngine
 from tests.registry.world import World
-from tests.rpc.harness import served
+from tests.rpc.harness import ADMIN_SECRET, served
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class Site:
 
     def run(self, *arguments: str, stdin: str | bytes | None = None) -> Ran:
         """Run a command against this server."""
-        return run("--address", self.address, *arguments, stdin=stdin)
+        return run("--address", self.address, "--token", ADMIN_SECRET, *arguments, stdin=stdin)
 
     def json(self, *arguments: str, code: int = 0) -> dict[str, Any]:
         """Run a command with --json; return its object after checking the exit code."""

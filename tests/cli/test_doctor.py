@@ -7,7 +7,9 @@ import pytest
 
 from sealserve.config import Settings, load_settings
 from sealserve.doctor import Finding, State, examine
+from sealserve.rpc.own_tokens import ADMIN_FILE
 from tests.cli.site import Site, run
+from tests.rpc.harness import ADMIN_SECRET
 
 
 def _finding(name: str, settings: Settings) -> Finding:
@@ -56,7 +58,12 @@ def test_a_port_taken_by_something_else_fails(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_running_server_is_recognised(site: Site, tmp_path: Path) -> None:
-    found = _finding("server", _settings(tmp_path / "other", serve__address=site.address))
+    settings = _settings(tmp_path / "other", serve__address=site.address)
+    stranger = _finding("server", settings)
+    assert (stranger.state, bool(stranger.advice)) == (State.WARNS, True)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / ADMIN_FILE).write_text(ADMIN_SECRET)
+    found = _finding("server", settings)
     assert found.state is State.OK
     assert "serving" in found.found
 

@@ -9,14 +9,29 @@ from pathlib import Path
 from sealserve.client import AsyncClient
 from sealserve.config import IntakeSettings, ServeSettings
 from sealserve.engine.engine import ChatTurn, Delta, GenerateRequest, Sampling
+from sealserve.errors import Unauthenticated
 from sealserve.intake.inbox import Inbox
+from sealserve.people import Principal
 from sealserve.registry.registry import Registry
+from sealserve.rpc.own_tokens import ADMIN, INTERNAL
 from sealserve.rpc.server import RpcServer
 from sealserve.serving.adapter_table import Route
+from sealserve.transport import bearer
 from tests.fakes import FakeEngine
 from tests.registry.world import FakeClock, World
 
-SECRET = "s" * 40
+ADMIN_SECRET = "admin-" + "s" * 40
+ENGINE_SECRET = "engine-" + "s" * 40
+BEARER = bearer(ADMIN_SECRET)
+ENGINE_BEARER = bearer(ENGINE_SECRET)
+
+
+def find_principal(secret: str) -> Principal:
+    """Knows the two secrets above, where a test has no registry."""
+    known = {ADMIN_SECRET: ADMIN, ENGINE_SECRET: INTERNAL}
+    if secret not in known:
+        raise Unauthenticated("this token is unknown")
+    return known[secret]
 
 
 class ScriptedAnswers:
@@ -84,7 +99,9 @@ async def served(
     await engine.start()
     answers = ScriptedAnswers(engine, registry)
     adapters: dict[str, Path] = {}
-    server = RpcServer(serve or settings(), secret=SECRET, **options)
+    for principal, secret in ((ADMIN, ADMIN_SECRET), (INTERNAL, ENGINE_SECRET)):
+        registry.enrol_token(principal, secret, actor="test")
+    server = RpcServer(serve or settings(), find_principal=registry.principal_of, **options)
     server.add_tenant_services(
         registry,
         answers=answers,
@@ -96,7 +113,7 @@ async def served(
         engine, resolve=lambda digest: adapters.get(digest) or registry.artifacts.directory(digest)
     )
     address = f"127.0.0.1:{await server.start()}"
-    async with AsyncClient(address, timeout_seconds=20, max_message_bytes=2**20) as client:
+    async with AsyncClient(address, token=ADMIN_SECRET, timeout_seconds=20, max_message_bytes=2**20) as client:
         world = World(registry=registry, clock=FakeClock(), directory=directory, url="")
         yield Served(
             address=address,

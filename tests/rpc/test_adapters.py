@@ -26,7 +26,7 @@ from sealserve.registry.registry import AddCandidates, AddSelfEdits, Effect
 from sealserve.v1 import adapter_pb2
 from tests.fakes import BASE_DIGEST
 from tests.registry.world import candidate, finish, self_edit
-from tests.rpc.harness import Served
+from tests.rpc.harness import ADMIN_SECRET, Served
 
 CARD = Scorecard(
     confirm=Measured(n=40, candidate=0.9, incumbent=0.1, gain=0.8, gain_low=0.6, gain_high=0.9, better=32, worse=0),

@@ -11,7 +11,7 @@ from sealserve.client import Client, NewDocument
 from sealserve.errors import CorruptArtifact, InvalidArgument, NotFound, QuotaExceeded, SealserveError, StorageFailed
 from sealserve.records import Document, DocumentState
 from sealserve.v1 import document_pb2
-from tests.rpc.harness import Served
+from tests.rpc.harness import ADMIN_SECRET, BEARER, Served
 
 ARTICLE = "The harbour office is open on weekdays. It closes at five."
 
@@ -58,7 +58,7 @@ async def test_hundred_megabytes_are_refused_before_a_byte_is_sent(here: Served)
 
 
 async def test_message_larger_than_the_servers_bound_is_told_as_too_large(here: Served) -> None:
-    with Client(here.address, max_message_bytes=2**26) as careless:
+    with Client(here.address, token=ADMIN_SECRET, max_message_bytes=2**26) as careless:
         with pytest.raises(InvalidArgument) as refused:
             await asyncio.to_thread(careless.add_document, "acme", "x" * 2**22)
     assert refused.value.reason == "TOO_LARGE"
@@ -72,7 +72,7 @@ async def test_document_without_a_body_is_refused_by_name(here: Served) -> None:
         response_deserializer=document_pb2.AddDocumentResponse.FromString,
     )
     with pytest.raises(Exception, match="set text or content"):
-        await call(request)
+        await call(request, metadata=BEARER)
 
 
 async def test_bad_documents_of_a_stream_do_not_lose_the_others(here: Served) -> None:

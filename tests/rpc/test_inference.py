@@ -17,7 +17,7 @@ from sealserve.status import from_rpc_error
 from sealserve.v1 import common_pb2, inference_pb2, inference_pb2_grpc
 from sealserve.views import Answering, Ended, Piece
 from tests.fakes import BASE_DIGEST
-from tests.rpc.harness import Served, served, settings, until
+from tests.rpc.harness import ADMIN_SECRET, BEARER, Served, served, settings, until
 
 
 async def test_answer_names_version_base_and_cost(here: Served) -> None:
@@ -55,13 +55,13 @@ async def test_unset_sampling_takes_defaults_and_zero_is_a_value(here: Served) -
     async with grpc.aio.insecure_channel(here.address) as channel:
         stub = inference_pb2_grpc.InferenceServiceStub(channel)
         message = common_pb2.Message(role=common_pb2.ROLE_USER, content="Where?")
-        await stub.Generate(inference_pb2.GenerateRequest(parent="tenants/acme", messages=[message]))
+        await stub.Generate(inference_pb2.GenerateRequest(parent="tenants/acme", messages=[message]), metadata=BEARER)
         assert here.engine.requests[-1].sampling.max_tokens == 256  # type: ignore[union-attr]
         zero = inference_pb2.GenerateRequest(
             parent="tenants/acme", messages=[message], sampling=common_pb2.Sampling(max_tokens=0)
         )
         with pytest.raises(grpc.RpcError) as refused:
-            await stub.Generate(zero)
+            await stub.Generate(zero, metadata=BEARER)
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
@@ -103,7 +103,7 @@ async def test_malformed_conversation_is_refused_by_name(
     request = inference_pb2.GenerateRequest(parent="tenants/acme", messages=messages)
     async with grpc.aio.insecure_channel(here.address) as channel:
         with pytest.raises(grpc.RpcError) as refused:
-            await inference_pb2_grpc.InferenceServiceStub(channel).Generate(request)
+            await inference_pb2_grpc.InferenceServiceStub(channel).Generate(request, metadata=BEARER)
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     told = from_rpc_error(refused.value, address=here.address)
     assert isinstance(told, InvalidArgument)
@@ -139,14 +139,14 @@ async def test_closing_a_stream_midway_frees_the_sequence(here: Served) -> None:
 
 async def test_caller_who_waits_no_longer_frees_the_sequence(here: Served) -> None:
     here.engine.gate.clear()
-    async with AsyncClient(here.address, timeout_seconds=0.2) as hasty:
+    async with AsyncClient(here.address, token=ADMIN_SECRET, timeout_seconds=0.2) as hasty:
         with pytest.raises(DeadlineExceeded):
             await hasty.ask("acme", "Where?", request_id="hasty")
     await until(lambda: here.engine.aborted == ["hasty"])
 
 
 async def test_deadline_already_past_is_refused_before_the_engine_hears_of_it(here: Served) -> None:
-    async with AsyncClient(here.address, timeout_seconds=0) as late:
+    async with AsyncClient(here.address, token=ADMIN_SECRET, timeout_seconds=0) as late:
         with pytest.raises(DeadlineExceeded):
             await late.ask("acme", "Where?")
     assert here.engine.requests == []
@@ -159,7 +159,7 @@ async def test_call_without_a_deadline_gets_the_servers(tmp_path: Path) -> None:
             message = common_pb2.Message(role=common_pb2.ROLE_USER, content="Where?")
             request = inference_pb2.GenerateRequest(parent="tenants/acme", messages=[message])
             with pytest.raises(grpc.RpcError) as late:
-                await inference_pb2_grpc.InferenceServiceStub(channel).Generate(request)
+                await inference_pb2_grpc.InferenceServiceStub(channel).Generate(request, metadata=BEARER)
         assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         assert "0.2 s" in str(late.value.details())
         assert here.answers.deadlines == [0.2]

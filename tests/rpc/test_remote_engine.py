@@ -1,4 +1,4 @@
-"""The engine of another process: its priority, its secret, and its restarts."""
+"""The engine of another process: its priority, its token, and its restarts."""
 
 import asyncio
 from pathlib import Path
@@ -18,7 +18,7 @@ from sealserve.engine.remote import RemoteEngine, artifact_digest
 from sealserve.errors import BadAdapter, NotFound, Unauthenticated, Unavailable
 from sealserve.rpc.server import RpcServer
 from tests.fakes import FakeEngine
-from tests.rpc.harness import SECRET, Served, settings, until
+from tests.rpc.harness import ENGINE_SECRET, Served, find_principal, settings, until
 from tests.rpc.remote import remote_to
 
 TURNS = (ChatTurn(role="user", content="Where?"),)
@@ -44,7 +44,7 @@ async def test_artifact_of_the_registry_is_loaded_by_its_digest(here: Served) ->
     digest = here.world.artifact()
     path = here.registry.artifacts.directory(digest)
     assert artifact_digest(path) == digest
-    remote = RemoteEngine(here.address, secret=SECRET, patience_seconds=0)
+    remote = RemoteEngine(here.address, secret=ENGINE_SECRET, patience_seconds=0)
     await remote.load(AdapterFiles(name="acme@c1-0", path=path))
     assert (await here.engine.info()).loaded == ("acme@c1-0",)
     assert await remote.unload("acme@c1-0")
@@ -52,13 +52,13 @@ async def test_artifact_of_the_registry_is_loaded_by_its_digest(here: Served) ->
 
 
 async def test_artifact_nobody_stored_is_not_found(here: Served, tmp_path: Path) -> None:
-    remote = RemoteEngine(here.address, secret=SECRET, patience_seconds=0)
+    remote = RemoteEngine(here.address, secret=ENGINE_SECRET, patience_seconds=0)
     with pytest.raises(NotFound):
         await remote.load(AdapterFiles(name="x@1", path=tmp_path / ("0" * 64) / "files"))
     await remote.close()
 
 
-async def test_wrong_secret_is_told_at_once_and_never_waited_for(here: Served) -> None:
+async def test_wrong_token_is_told_at_once_and_never_waited_for(here: Served) -> None:
     remote = RemoteEngine(here.address, secret="wrong", patience_seconds=60)
     with pytest.raises(Unauthenticated):
         await asyncio.wait_for(remote.start(), timeout=5)
@@ -66,7 +66,7 @@ async def test_wrong_secret_is_told_at_once_and_never_waited_for(here: Served) -
 
 
 async def test_unreachable_engine_reads_as_stopped_and_is_unavailable() -> None:
-    remote = RemoteEngine("127.0.0.1:1", secret=SECRET, patience_seconds=0)
+    remote = RemoteEngine("127.0.0.1:1", secret=ENGINE_SECRET, patience_seconds=0)
     assert (await remote.info()).state is EngineState.STOPPED
     with pytest.raises(Unavailable):
         await text_of(remote, ask())
@@ -77,7 +77,7 @@ async def test_engine_that_is_still_starting_is_waited_for() -> None:
     engine = FakeEngine()
     async with remote_to(engine) as near:
         engine._state = EngineState.STARTING
-        remote = RemoteEngine(near._address, secret=SECRET, patience_seconds=20)
+        remote = RemoteEngine(near._address, secret=ENGINE_SECRET, patience_seconds=20)
         waiting = asyncio.ensure_future(remote.start())
         answering = asyncio.ensure_future(text_of(remote, ask()))
         await until(_has_failed_once(remote))
@@ -93,7 +93,7 @@ async def test_server_that_restarts_is_waited_for_and_gets_its_adapters_back(tmp
     adapter.mkdir(parents=True)
     (adapter / "adapter_config.json").write_text("{}")
     first, address = await _serve(FakeEngine(), "127.0.0.1:0", adapter)
-    remote = RemoteEngine(address, secret=SECRET, patience_seconds=20)
+    remote = RemoteEngine(address, secret=ENGINE_SECRET, patience_seconds=20)
     await remote.load(AdapterFiles(name="acme@c1-0", path=adapter))
     before = await text_of(remote, ask("acme@c1-0"))
     await first.stop()
@@ -108,7 +108,7 @@ async def test_server_that_restarts_is_waited_for_and_gets_its_adapters_back(tmp
 
 
 async def test_adapter_that_was_never_handed_over_stays_unknown(here: Served) -> None:
-    remote = RemoteEngine(here.address, secret=SECRET, patience_seconds=20)
+    remote = RemoteEngine(here.address, secret=ENGINE_SECRET, patience_seconds=20)
     with pytest.raises(NotFound):
         await asyncio.wait_for(text_of(remote, ask("nobody@v1")), timeout=5)
     assert here.engine.load_calls == []
@@ -117,7 +117,7 @@ async def test_adapter_that_was_never_handed_over_stays_unknown(here: Served) ->
 
 async def test_refused_adapter_is_not_handed_over_again(here: Served, tmp_path: Path) -> None:
     here.adapters["e" * 64] = tmp_path / "empty"
-    remote = RemoteEngine(here.address, secret=SECRET, patience_seconds=0)
+    remote = RemoteEngine(here.address, secret=ENGINE_SECRET, patience_seconds=0)
     with pytest.raises(BadAdapter):
         await remote.load(AdapterFiles(name="bad@1", path=tmp_path / ("e" * 64) / "files"))
     with pytest.raises(NotFound):
@@ -139,7 +139,7 @@ async def test_caller_who_gives_up_frees_the_sequence() -> None:
 
 async def _serve(engine: FakeEngine, address: str, adapter: Path) -> tuple[RpcServer, str]:
     await engine.start()
-    server = RpcServer(settings(address=address), secret=SECRET)
+    server = RpcServer(settings(address=address), find_principal=find_principal)
     server.add_engine_service(engine, resolve=lambda _digest: adapter)
     return server, f"127.0.0.1:{await server.start()}"
 

@@ -1,7 +1,6 @@
-"""The server as a process sees it: health, reflection, the port, the secret, shutdown."""
+"""The server as a process sees it: health, reflection, the port, shutdown."""
 
 import asyncio
-import stat
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from sealserve.engine.engine import EngineState
 from sealserve.errors import BadConfig, Unavailable
 from sealserve.rpc.health import Health
-from sealserve.rpc.secret import SECRET_FILE, internal_secret
 from sealserve.rpc.server import ENGINE_SERVICE, TENANT_SERVICES, RpcServer
-from sealserve.v1 import engine_pb2, engine_pb2_grpc
-from tests.rpc.harness import SECRET, Served, served, settings, until
+from tests.rpc.harness import Served, find_principal, served, settings, until
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -81,26 +78,15 @@ async def test_reflection_lists_what_tenants_may_call(here: Served) -> None:
     assert ENGINE_SERVICE not in names
 
 
-@pytest.mark.parametrize("secret", ["", "guess", "s" * 39])
-async def test_engine_service_refuses_whoever_lacks_the_secret(here: Served, secret: str) -> None:
-    async with grpc.aio.insecure_channel(here.address) as channel:
-        stub = engine_pb2_grpc.EngineServiceStub(channel)
-        with pytest.raises(grpc.RpcError) as refused:
-            await stub.GetEngineInfo(engine_pb2.GetEngineInfoRequest(), metadata=(("x-sealserve-internal", secret),))
-        assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
-        told = await stub.GetEngineInfo(engine_pb2.GetEngineInfoRequest(), metadata=(("x-sealserve-internal", SECRET),))
-    assert told.model == "fake"
-
-
 async def test_port_in_use_is_a_clear_error(here: Served) -> None:
-    second = RpcServer(settings(address=here.address), secret=SECRET)
+    second = RpcServer(settings(address=here.address), find_principal=find_principal)
     with pytest.raises(BadConfig, match="in use"):
         await second.start()
     await second.stop()
 
 
 async def test_host_of_another_machine_is_a_clear_error() -> None:
-    elsewhere = RpcServer(settings(address="192.0.2.1:7431"), secret=SECRET)
+    elsewhere = RpcServer(settings(address="192.0.2.1:7431", insecure=True), find_principal=find_principal)
     with pytest.raises(BadConfig, match=r"192\.0\.2\.1"):
         await elsewhere.start()
     await elsewhere.stop()
@@ -134,27 +120,6 @@ async def test_shutdown_cuts_off_what_does_not_finish_in_time(tmp_path: Path) ->
         with pytest.raises(Unavailable):
             await running
     assert here.engine.aborted == ["slow"]
-
-
-def test_secret_is_made_once_and_kept_from_others(tmp_path: Path) -> None:
-    secret = internal_secret(tmp_path / "data")
-    assert internal_secret(tmp_path / "data") == secret
-    assert len(secret) >= 40
-    path = tmp_path / "data" / SECRET_FILE
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert [entry.name for entry in path.parent.iterdir()] == [SECRET_FILE]
-
-
-def test_secret_that_others_can_read_or_that_is_too_short_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / SECRET_FILE
-    path.write_text("short")
-    path.chmod(0o600)
-    with pytest.raises(BadConfig, match="too short"):
-        internal_secret(tmp_path)
-    path.write_text("s" * 64)
-    path.chmod(0o644)
-    with pytest.raises(BadConfig, match="chmod 600"):
-        internal_secret(tmp_path)
 
 
 async def _is(here: Served, service: str, status: Any) -> bool:

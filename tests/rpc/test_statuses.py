@@ -17,7 +17,7 @@ from sealserve.serving.adapter_table import Route
 from sealserve.status import DETAILS_KEY, code_of, from_status, to_status
 from sealserve.telemetry import trace_headers
 from sealserve.v1 import common_pb2, inference_pb2, inference_pb2_grpc
-from tests.rpc.harness import Served
+from tests.rpc.harness import ADMIN_SECRET, BEARER, Served
 
 Code = grpc.StatusCode
 
@@ -103,7 +103,7 @@ async def test_failure_in_a_service_reaches_both_clients_as_its_class(
         await here.client.ask("acme", "Where?")
     with pytest.raises(type(error)):
         _ = [event async for event in here.client.stream("acme", "Where?")]
-    with Client(here.address) as client, pytest.raises(type(error)):
+    with Client(here.address, token=ADMIN_SECRET) as client, pytest.raises(type(error)):
         await asyncio.to_thread(client.ask, "acme", "Where?")
 
 
@@ -127,10 +127,10 @@ async def test_request_id_is_sent_back_and_made_where_it_is_missing(here: Served
     request = inference_pb2.GenerateRequest(parent="tenants/acme", messages=[message])
     async with grpc.aio.insecure_channel(here.address) as channel:
         stub = inference_pb2_grpc.InferenceServiceStub(channel)
-        named = stub.Generate(request, metadata=(("x-request-id", "mine"),))
+        named = stub.Generate(request, metadata=(("x-request-id", "mine"), *BEARER))
         assert (await named).metadata.request_id == "mine"
         assert ("x-request-id", "mine") in list(await named.trailing_metadata())
-        unnamed = await stub.Generate(request)
+        unnamed = await stub.Generate(request, metadata=BEARER)
     assert len(unnamed.metadata.request_id) == 32
 
 
@@ -146,7 +146,7 @@ async def test_details_are_where_other_languages_look_for_them(here: Served) -> 
     request = inference_pb2.GenerateRequest(parent="tenants/acme", messages=[message])
     async with grpc.aio.insecure_channel(here.address) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await inference_pb2_grpc.InferenceServiceStub(channel).Generate(request)
+            await inference_pb2_grpc.InferenceServiceStub(channel).Generate(request, metadata=BEARER)
     trailing: dict[Any, Any] = dict(refused.value.trailing_metadata())
     status = Status.FromString(trailing[DETAILS_KEY])
     assert status.code == Code.RESOURCE_EXHAUSTED.value[0]
@@ -179,7 +179,9 @@ async def test_callers_trace_goes_on_in_the_server(here: Served) -> None:
     message = common_pb2.Message(role=common_pb2.ROLE_USER, content="Where?")
     request = inference_pb2.GenerateRequest(parent="tenants/acme", messages=[message])
     async with grpc.aio.insecure_channel(here.address) as channel:
-        await inference_pb2_grpc.InferenceServiceStub(channel).Generate(request, metadata=(("traceparent", parent),))
+        await inference_pb2_grpc.InferenceServiceStub(channel).Generate(
+            request, metadata=(("traceparent", parent), *BEARER)
+        )
     assert ("traceparent", parent) in seen
 
 

@@ -18,6 +18,7 @@ _TENANT_NAME = re.compile(rf"tenants/({_TENANT})", re.ASCII)
 _DOCUMENT_NAME = re.compile(rf"tenants/({_TENANT})/documents/({_ID})", re.ASCII)
 _CYCLE_NAME = re.compile(rf"tenants/({_TENANT})/cycles/({_ID})", re.ASCII)
 _ADAPTER_NAME = re.compile(rf"tenants/({_TENANT})/adapters/(base|v[1-9][0-9]{{0,8}})", re.ASCII)
+_TOKEN_NAME = re.compile(r"tokens/([0-9a-f]{12})", re.ASCII)
 
 
 def tenant_name(tenant: str) -> str:
@@ -48,6 +49,11 @@ def activation_name(tenant: str, activation: int) -> str:
 def adapter_name(tenant: str, version: int) -> str:
     """Return `tenants/{tenant}/adapters/{version}`; version 0 is "base"."""
     return f"tenants/{tenant}/adapters/{BASE if version == BASE_VERSION else f'v{version}'}"
+
+
+def token_name(token: str) -> str:
+    """Return `tokens/{token}`."""
+    return f"tokens/{token}"
 
 
 def last_part(name: str) -> str:
@@ -82,6 +88,11 @@ def adapter_of(name: str, *, field: str = "name") -> tuple[str, int]:
     form = "tenants/{tenant}/adapters/{version}, version base or v1, v2 …"
     tenant, version = _parts(_ADAPTER_NAME, name, field=field, form=form)
     return tenant, BASE_VERSION if version == BASE else int(version[1:])
+
+
+def token_of(name: str, *, field: str = "name") -> str:
+    """Return the token of `tokens/{token}`. Raises: InvalidArgument."""
+    return _parts(_TOKEN_NAME, name, field=field, form="tokens/{token}")[0]
 
 
 def _parts(pattern: re.Pattern[str], name: str, *, field: str, form: str) -> tuple[str, ...]:

@@ -8,13 +8,12 @@ from sealserve.engine.engine import Engine
 from sealserve.errors import InvalidArgument
 from sealserve.records import BASE_VERSION, Activation, Observed, Tenant
 from sealserve.registry.registry import Registry
+from sealserve.rpc.call import actor
 from sealserve.rpc.convert import names
 from sealserve.rpc.convert.adapters import activation_to_wire, adapter_to_wire, base_adapter, report_to_wire
 from sealserve.rpc.page_tokens import page_size_of
 from sealserve.rpc.watching import follow
 from sealserve.v1 import adapter_pb2, adapter_pb2_grpc
-
-ACTOR = "rpc"
 
 State = tuple[Tenant, tuple[Observed, ...]]
 
@@ -67,7 +66,7 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
                 tenant,
                 version,
                 expected_etag=request.etag or None,
-                actor=ACTOR,
+                actor=actor(),
                 reason=request.reason,
                 request_id=request.request_id,
             )
@@ -86,7 +85,7 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
                 tenant,
                 to_version=to_version,
                 expected_etag=request.etag or None,
-                actor=ACTOR,
+                actor=actor(),
                 reason=request.reason,
                 request_id=request.request_id,
             )

@@ -6,6 +6,7 @@ from typing import Any
 
 from sealserve.records import Cycle, CycleState
 from sealserve.registry.registry import Registry
+from sealserve.rpc.call import actor
 from sealserve.rpc.convert import names
 from sealserve.rpc.convert.cycles import cycle_to_wire, self_edit_to_wire
 from sealserve.rpc.cycle_report import cycle_report
@@ -14,7 +15,6 @@ from sealserve.rpc.watching import follow
 from sealserve.v1 import cycle_pb2, cycle_pb2_grpc
 from sealserve.views import CycleReport
 
-ACTOR = "rpc"
 TRIGGER = "rpc"
 OPEN = (CycleState.PENDING, CycleState.RUNNING)
 
@@ -37,7 +37,7 @@ class CycleService(cycle_pb2_grpc.CycleServiceServicer):
             cycle = self._registry.start_cycle(
                 tenant,
                 trigger=TRIGGER,
-                actor=ACTOR,
+                actor=actor(),
                 request_id=request.request_id,
                 max_documents=self._max_documents,
             )

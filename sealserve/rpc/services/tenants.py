@@ -5,12 +5,11 @@ from typing import Any
 
 from sealserve.records import Tenant
 from sealserve.registry.registry import Registry
+from sealserve.rpc.call import CURRENT_PRINCIPAL, actor
 from sealserve.rpc.convert import names
 from sealserve.rpc.convert.tenants import tenant_to_wire
 from sealserve.rpc.page_tokens import page_size_of
 from sealserve.v1 import tenant_pb2, tenant_pb2_grpc
-
-ACTOR = "rpc"
 
 
 class TenantService(tenant_pb2_grpc.TenantServiceServicer):
@@ -24,7 +23,7 @@ class TenantService(tenant_pb2_grpc.TenantServiceServicer):
 
         def create() -> Tenant:
             return self._registry.create_tenant(
-                request.tenant_id, display_name=request.display_name, actor=ACTOR, request_id=request.request_id
+                request.tenant_id, display_name=request.display_name, actor=actor(), request_id=request.request_id
             )
 
         return tenant_to_wire(await asyncio.to_thread(create))
@@ -37,7 +36,10 @@ class TenantService(tenant_pb2_grpc.TenantServiceServicer):
     async def ListTenants(self, request: tenant_pb2.ListTenantsRequest, context: Any) -> tenant_pb2.ListTenantsResponse:
         """Raises: InvalidArgument."""
         page = await asyncio.to_thread(
-            self._registry.tenants, page_size=page_size_of(request.page_size), page_token=request.page_token
+            self._registry.tenants,
+            only=CURRENT_PRINCIPAL.get().tenants,
+            page_size=page_size_of(request.page_size),
+            page_token=request.page_token,
         )
         return tenant_pb2.ListTenantsResponse(
             tenants=map(tenant_to_wire, page.items), next_page_token=page.next_page_token

@@ -1,0 +1,226 @@
+"""Who may call what: the one table from method to role, and the two interceptors that hold every call against it.
+
+`Authentication` decides by the token, before anything of the request is read; `Tenancy` by the tenant that the
+request names. To a principal bound to tenants, every other name is one that does not exist: the same code answers
+for both, before the registry is asked. Knows nothing of what the services do.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import grpc
+import grpc.aio
+
+from sealserve.errors import InvalidArgument, NotFound, PermissionDenied, SealserveError, Unauthenticated
+from sealserve.people import MAX_SECRET_CHARACTERS, Principal, Role
+from sealserve.rpc.call import CURRENT_PRINCIPAL
+from sealserve.rpc.convert.names import ANY_TENANT
+from sealserve.rpc.refusal import refuse
+from sealserve.transport import shown_secret
+
+PACKAGE = "sealserve.v1"
+
+NONE = ""
+"""The request names no tenant: anybody with the role may call, and the service shows what the caller sees."""
+
+EVERY = "*"
+"""The answer is about all tenants: principals bound to some may not call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a caller needs: a role, and to see the tenant that the request names in `field` (or NONE, or EVERY)."""
+
+    role: Role
+    field: str
+
+
+METHODS: Mapping[str, Need] = {
+    "InferenceService/Generate": Need(Role.VIEWER, "parent"),
+    "InferenceService/StreamGenerate": Need(Role.VIEWER, "parent"),
+    "InferenceService/CountTokens": Need(Role.VIEWER, "parent"),
+    "InferenceService/GetServerInfo": Need(Role.VIEWER, NONE),
+    "DocumentService/AddDocument": Need(Role.OPERATOR, "parent"),
+    "DocumentService/StreamDocuments": Need(Role.OPERATOR, "document.parent"),
+    "DocumentService/GetDocument": Need(Role.VIEWER, "name"),
+    "DocumentService/ListDocuments": Need(Role.VIEWER, "parent"),
+    "DocumentService/ForgetDocument": Need(Role.TENANT_ADMIN, "name"),
+    "CycleService/StartCycle": Need(Role.OPERATOR, "parent"),
+    "CycleService/GetCycle": Need(Role.VIEWER, "name"),
+    "CycleService/ListCycles": Need(Role.VIEWER, "parent"),
+    "CycleService/WatchCycle": Need(Role.VIEWER, "name"),
+    "CycleService/ListSelfEdits": Need(Role.VIEWER, "parent"),
+    "AdapterService/ListAdapters": Need(Role.VIEWER, "parent"),
+    "AdapterService/GetAdapter": Need(Role.VIEWER, "name"),
+    "AdapterService/PromoteAdapter": Need(Role.OPERATOR, "name"),
+    "AdapterService/RollbackAdapter": Need(Role.OPERATOR, "parent"),
+    "AdapterService/ListActivations": Need(Role.VIEWER, "parent"),
+    "AdapterService/WatchAdapters": Need(Role.VIEWER, "parent"),
+    "TenantService/CreateTenant": Need(Role.ADMIN, NONE),
+    "TenantService/GetTenant": Need(Role.VIEWER, "name"),
+    "TenantService/ListTenants": Need(Role.VIEWER, NONE),
+    "AuditService/ListAuditRows": Need(Role.VIEWER, "parent"),
+    "AuditService/VerifyAudit": Need(Role.VIEWER, EVERY),
+    "TokenService/CreateToken": Need(Role.TENANT_ADMIN, NONE),
+    "TokenService/ListTokens": Need(Role.TENANT_ADMIN, NONE),
+    "TokenService/RevokeToken": Need(Role.TENANT_ADMIN, NONE),
+    "EngineService/Generate": Need(Role.ENGINE, NONE),
+    "EngineService/Score": Need(Role.ENGINE, NONE),
+    "EngineService/CountTokens": Need(Role.ENGINE, NONE),
+    "EngineService/LoadAdapter": Need(Role.ENGINE, NONE),
+    "EngineService/UnloadAdapter": Need(Role.ENGINE, NONE),
+    "EngineService/GetEngineInfo": Need(Role.ENGINE, NONE),
+}
+"""Every method of the package. One that is not here is refused; health and reflection are not of the package."""
+
+ANYONE = Principal(name="anyone", role=Role.ADMIN, tenants=None)
+"""Who calls when serve.auth is off."""
+
+REMEMBER_SECONDS = 1.0
+"""How long another server's revocation may go unnoticed."""
+
+_MAX_REMEMBERED = 10_000
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
+Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]"
+
+
+class KnownTokens:
+    """Whose a secret is, remembered for a moment: most calls come from those who called just now."""
+
+    def __init__(self, find: Callable[[str], Principal], *, clock: Callable[[], float] = time.monotonic) -> None:
+        """`find` blocks, and raises Unauthenticated for a secret that is nobody's."""
+        self._find = find
+        self._clock = clock
+        self._remembered: dict[str, tuple[Principal, float]] = {}
+
+    async def principal_of(self, secret: str) -> Principal:
+        """Return whose secret this is. Raises: Unauthenticated, StorageFailed."""
+        now = self._clock()
+        principal, until = self._remembered.get(secret, (None, 0.0))
+        if principal is not None and now < until:
+            return principal
+        self._remembered.pop(secret, None)
+        found = await asyncio.to_thread(self._find, secret)
+        if len(self._remembered) >= _MAX_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[secret] = (found, now + REMEMBER_SECONDS)
+        return found
+
+    def forget(self) -> None:
+        """Ask anew from now on: a token was revoked here."""
+        self._remembered.clear()
+
+
+class Authentication(grpc.aio.ServerInterceptor):
+    """Lets a call in whose token has the role that the method needs, and says who calls (CURRENT_PRINCIPAL)."""
+
+    def __init__(self, tokens: KnownTokens, *, is_open: bool) -> None:
+        """With `is_open` (serve.auth = "off") everybody is ANYONE; EngineService asks for a token even then."""
+        self._tokens = tokens
+        self._is_open = is_open
+
+    async def intercept_service(self, continuation: Continuation, details: grpc.HandlerCallDetails) -> Handler:
+        """Refuse with UNAUTHENTICATED or PERMISSION_DENIED before anything is read."""
+        method = details.method.removeprefix(f"/{PACKAGE}.")
+        if method == details.method:
+            return await continuation(details)
+        handler = await continuation(details)
+        if handler is None:
+            return None  # no such method: UNIMPLEMENTED, to everybody
+        try:
+            CURRENT_PRINCIPAL.set(await self._admitted(method, details))
+        except SealserveError as error:
+            return grpc.stream_stream_rpc_method_handler(refuse(error))
+        return handler
+
+    async def _admitted(self, method: str, details: grpc.HandlerCallDetails) -> Principal:
+        need = METHODS.get(method)
+        if self._is_open and need is not None and need.role is not Role.ENGINE:
+            return ANYONE
+        principal = await self._tokens.principal_of(_secret_of(details))
+        if need is None or not principal.has(need.role):
+            asked = need.role if need is not None else "no"
+            text = f"{principal.name} is {principal.role}; this call needs the role {asked}"
+            raise PermissionDenied(text, reason="ROLE_NEEDED")
+        if need.field == EVERY:
+            require_unbound(principal)
+        return principal
+
+
+class Tenancy(grpc.aio.ServerInterceptor):
+    """Hides every tenant that the caller is not bound to. Stands behind `Boundary`, which parses requests."""
+
+    async def intercept_service(self, continuation: Continuation, details: grpc.HandlerCallDetails) -> Handler:
+        """Wrap the handlers whose requests name a tenant."""
+        handler = await continuation(details)
+        need = METHODS.get(details.method.removeprefix(f"/{PACKAGE}."))
+        if handler is None or need is None or need.field in (NONE, EVERY):
+            return handler
+        codec = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.request_streaming:
+            return grpc.stream_stream_rpc_method_handler(_each_checked(handler.stream_stream, need.field), **codec)
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(_checked(handler.unary_stream, need.field), **codec)
+        return grpc.unary_unary_rpc_method_handler(_checked(handler.unary_unary, need.field), **codec)
+
+
+def require_unbound(principal: Principal) -> None:
+    """Return if `principal` sees every tenant. Raises: PermissionDenied."""
+    if principal.tenants is not None:
+        text = f"{principal.name} is bound to tenants; this call is about all of them"
+        raise PermissionDenied(text, reason="BOUND_TO_TENANTS")
+
+
+def _secret_of(details: grpc.HandlerCallDetails) -> str:
+    secret = shown_secret(details.invocation_metadata)
+    if not secret:
+        text = (
+            "a token is needed: metadata `authorization: Bearer SECRET`; on the command line --token or SEALSERVE_TOKEN"
+        )
+        raise Unauthenticated(text, reason="TOKEN_MISSING")
+    if len(secret) > MAX_SECRET_CHARACTERS:
+        raise Unauthenticated("this is no token: it is too long")
+    return secret
+
+
+def _checked(serve: Any, field: str) -> Any:
+    """`serve` itself decides whether it answers once or streams."""
+
+    def call(request: Any, context: Any) -> Any:
+        _require_seen(request, field)
+        return serve(request, context)
+
+    return call
+
+
+def _each_checked(serve: Any, field: str) -> Any:
+    async def seen(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for request in requests:
+            _require_seen(request, field)
+            yield request
+
+    return lambda requests, context: serve(seen(requests), context)
+
+
+def _require_seen(request: Any, field: str) -> None:
+    principal = CURRENT_PRINCIPAL.get()
+    if principal.tenants is None:
+        return
+    name = request
+    for part in field.split("."):
+        name = getattr(name, part)
+    kind, _, rest = name.partition("/")
+    tenant = rest.partition("/")[0]
+    if kind != "tenants" or not tenant:
+        raise InvalidArgument(f"{field} must begin with tenants/{{tenant}}", field=field)
+    if tenant == ANY_TENANT:
+        require_unbound(principal)
+    if not principal.sees(tenant):
+        raise NotFound(f"tenants/{tenant}", kind="tenant")

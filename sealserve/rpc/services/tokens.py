@@ -1,0 +1,84 @@
+"""TokenService."""
+
+import asyncio
+from typing import Any
+
+from sealserve.errors import InvalidArgument, NotFound, PermissionDenied
+from sealserve.people import Principal, Role, Token
+from sealserve.registry.registry import Registry
+from sealserve.rpc.authorisation import KnownTokens
+from sealserve.rpc.call import CURRENT_PRINCIPAL
+from sealserve.rpc.convert import names
+from sealserve.rpc.convert.tokens import principal_from_wire, token_to_wire
+from sealserve.rpc.page_tokens import page_size_of, position_of, position_token
+from sealserve.v1 import token_pb2, token_pb2_grpc
+
+_SCOPE = "tokens"
+
+
+class TokenService(token_pb2_grpc.TokenServiceServicer):
+    """Makes, lists and revokes tokens: an administrator all of them, a tenant administrator its own tenants'."""
+
+    def __init__(self, registry: Registry, *, known: KnownTokens) -> None:
+        self._registry = registry
+        self._known = known
+
+    async def CreateToken(self, request: token_pb2.CreateTokenRequest, context: Any) -> token_pb2.CreateTokenResponse:
+        """Raises: InvalidArgument, NotFound, AlreadyExists, PermissionDenied."""
+        caller, asked = CURRENT_PRINCIPAL.get(), principal_from_wire(request)
+        _require_grantable(caller, asked)
+        token, secret = await asyncio.to_thread(self._registry.create_token, asked, actor=caller.name)
+        return token_pb2.CreateTokenResponse(token=token_to_wire(token), secret=secret)
+
+    async def ListTokens(self, request: token_pb2.ListTokensRequest, context: Any) -> token_pb2.ListTokensResponse:
+        """Raises: InvalidArgument."""
+        caller = CURRENT_PRINCIPAL.get()
+        size, start = page_size_of(request.page_size), position_of(request.page_token, _SCOPE)
+        every = await asyncio.to_thread(self._registry.tokens)
+        seen = [token for token in every if _governs(caller, token.principal)]
+        end = start + size
+        return token_pb2.ListTokensResponse(
+            tokens=map(token_to_wire, seen[start:end]),
+            next_page_token=position_token(_SCOPE, end) if end < len(seen) else "",
+        )
+
+    async def RevokeToken(self, request: token_pb2.RevokeTokenRequest, context: Any) -> token_pb2.Token:
+        """Raises: InvalidArgument, NotFound, FailedPrecondition."""
+        caller, token = CURRENT_PRINCIPAL.get(), names.token_of(request.name)
+        revoked = await asyncio.to_thread(self._revoke, caller, token)
+        self._known.forget()
+        return token_to_wire(revoked)
+
+    def _revoke(self, caller: Principal, token: str) -> Token:
+        """Somebody else's token is not there: the registry would say the same of one that never was."""
+        found = next((one for one in self._registry.tokens() if one.token == token), None)
+        if found is None or not _governs(caller, found.principal):
+            raise NotFound(names.token_name(token), kind="token")
+        return self._registry.revoke_token(token, actor=caller.name)
+
+
+def _governs(caller: Principal, other: Principal) -> bool:
+    """Whether the tokens of `other` are the caller's to see and to revoke."""
+    if caller.tenants is None:
+        return caller.has(Role.ADMIN) or caller.has(other.role)
+    return other.tenants is not None and set(other.tenants) <= set(caller.tenants)
+
+
+def _require_grantable(caller: Principal, asked: Principal) -> None:
+    """Return if the caller may make a token for `asked`: nobody gives what they do not have.
+
+    Names made by a tenant's administrator begin with the tenant, so that a name taken tells nothing of others.
+    """
+    is_engine_of_admin = asked.role is Role.ENGINE and caller.has(Role.ADMIN)
+    if not caller.has(asked.role) and not is_engine_of_admin:
+        raise PermissionDenied(f"{caller.name} is {caller.role} and cannot make a token for {asked.role}")
+    if caller.tenants is None:
+        return
+    if asked.tenants is None:
+        raise PermissionDenied(f"{caller.name} is bound to tenants and cannot make a token that is not")
+    for tenant in asked.tenants:
+        if not caller.sees(tenant):
+            raise NotFound(names.tenant_name(tenant), kind="tenant")
+    if not any(asked.name.startswith(f"{tenant}/") for tenant in asked.tenants):
+        text = f"name must begin with the tenant: {asked.tenants[0]}/{asked.name}"
+        raise InvalidArgument(text, field="principal")

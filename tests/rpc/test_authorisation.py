@@ -1,0 +1,291 @@
+"""Who may call what: by role, by tenant, and for strangers nothing at all."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from google.rpc.status_pb2 import Status
+
+from sealserve.client import AsyncClient, NewDocument
+from sealserve.errors import InvalidArgument, NotFound, PermissionDenied, SealserveError, Unauthenticated
+from sealserve.people import INCLUDED, Principal, Role
+from sealserve.rpc.authorisation import EVERY, METHODS, NONE, REMEMBER_SECONDS, KnownTokens
+from sealserve.status import DETAILS_KEY
+from sealserve.transport import bearer
+from sealserve.v1 import engine_pb2, engine_pb2_grpc, tenant_pb2, tenant_pb2_grpc
+from tests.registry.world import FakeClock
+from tests.rpc.harness import ADMIN_SECRET, ENGINE_BEARER, Served, served, settings
+
+PACKAGE = "/sealserve.v1."
+DOOR = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}
+
+
+def secret_of(here: Served, role: Role, *tenants: str) -> str:
+    """A new principal's secret; without tenants it sees all."""
+    name = "-".join([role, *tenants, "x"])
+    return here.registry.create_token(Principal(name=name, role=role, tenants=tenants or None), actor="test")[1]
+
+
+def as_principal(here: Served, role: Role, *tenants: str) -> AsyncClient:
+    return AsyncClient(here.address, token=secret_of(here, role, *tenants), timeout_seconds=20)
+
+
+async def code_of_call(channel: grpc.aio.Channel, method: str, secret: str) -> grpc.StatusCode:
+    """How a call with an empty message ends."""
+    call: Any = channel.stream_stream(PACKAGE + method)(iter([b""]), metadata=bearer(secret), timeout=20)
+    try:
+        async for _ in call:
+            pass
+    except grpc.RpcError:
+        pass
+    return await call.code()  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_each_role_passes_the_doors_it_has_and_no_other(here: Served, role: Role) -> None:
+    secret = secret_of(here, role)
+    async with grpc.aio.insecure_channel(here.address) as channel:
+        for method, need in METHODS.items():
+            code = await code_of_call(channel, method, secret)
+            assert (code in DOOR) == (need.role not in INCLUDED[role]), (method, code)
+
+
+@pytest.mark.parametrize("secret", ["", "guess", "sealserve_guess", "x" * 129, "x" * 6000])
+async def test_strangers_get_nowhere(here: Served, secret: str) -> None:
+    async with grpc.aio.insecure_channel(here.address) as channel:
+        codes = {await code_of_call(channel, method, secret) for method in METHODS}
+    assert codes == {grpc.StatusCode.UNAUTHENTICATED}
+
+
+async def test_metadata_too_large_for_http2_are_refused_and_the_server_lives_on(here: Served) -> None:
+    async with grpc.aio.insecure_channel(here.address) as channel:
+        code = await code_of_call(channel, "TenantService/ListTenants", "x" * 200_000)
+    assert code in {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAUTHENTICATED}
+    assert (await here.client.tenant("acme")).tenant == "acme"
+
+
+@pytest.mark.parametrize("value", ["Basic abc", "Bearer", "Bearer ", ADMIN_SECRET, f"Token {ADMIN_SECRET}"])
+async def test_other_ways_to_show_a_token_are_none(here: Served, value: str) -> None:
+    async with grpc.aio.insecure_channel(here.address) as channel:
+        stub = tenant_pb2_grpc.TenantServiceStub(channel)
+        with pytest.raises(grpc.RpcError) as refused:
+            await stub.ListTenants(tenant_pb2.ListTenantsRequest(), metadata=(("authorization", value),))
+    assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_revoked_token_is_refused_by_this_server_at_once(here: Served) -> None:
+    async with as_principal(here, Role.VIEWER) as viewer:
+        assert await viewer.tenant("acme")
+        token = here.registry.tokens()[-1].token
+        await here.client.revoke_token(token)
+        with pytest.raises(Unauthenticated):
+            await viewer.tenant("acme")
+
+
+async def test_other_servers_learn_of_a_revocation_after_a_moment() -> None:
+    clock, known, revoked = FakeClock(), Principal(name="ann", role=Role.VIEWER, tenants=None), [False]
+
+    def find(_: str) -> Principal:
+        if revoked[0]:
+            raise Unauthenticated("revoked")
+        return known
+
+    tokens = KnownTokens(find, clock=lambda: clock().timestamp())
+    assert await tokens.principal_of("s") == known
+    revoked[0] = True
+    assert await tokens.principal_of("s") == known
+    clock.advance(REMEMBER_SECONDS)
+    with pytest.raises(Unauthenticated):
+        await tokens.principal_of("s")
+
+
+TENANTS_OWN = [
+    lambda client, tenant: client.tenant(tenant),
+    lambda client, tenant: client.ask(tenant, "Where?"),
+    lambda client, tenant: _all(client.stream(tenant, "Where?")),
+    lambda client, tenant: client.count_tokens(tenant, "Where?"),
+    lambda client, tenant: client.add_document(tenant, "An article."),
+    lambda client, tenant: _all(client.add_documents(tenant, [NewDocument(body="An article.")])),
+    lambda client, tenant: client.document(tenant, "0" * 16),
+    lambda client, tenant: _all(client.documents(tenant)),
+    lambda client, tenant: client.start_cycle(tenant),
+    lambda client, tenant: client.cycle(tenant, "c" * 20),
+    lambda client, tenant: _all(client.cycles(tenant)),
+    lambda client, tenant: _all(client.watch_cycle(tenant, "c" * 20)),
+    lambda client, tenant: _all(client.self_edits(tenant, "c" * 20)),
+    lambda client, tenant: _all(client.adapters(tenant)),
+    lambda client, tenant: client.adapter(tenant, 1),
+    lambda client, tenant: client.promote(tenant, 1),
+    lambda client, tenant: client.rollback(tenant),
+    lambda client, tenant: _all(client.activations(tenant)),
+    lambda client, tenant: _all(client.watch_adapters(tenant)),
+    lambda client, tenant: _all(client.audit(tenant)),
+]  # fmt: skip
+
+
+async def _all(items: AsyncIterator[Any]) -> list[Any]:
+    return [item async for item in items]
+
+
+async def _refusal(asked: Any) -> tuple[type, str, str]:
+    with pytest.raises(SealserveError) as refused:
+        await asked
+    return type(refused.value), refused.value.reason, refused.value.message
+
+
+@pytest.mark.parametrize("ask", TENANTS_OWN, ids=range(len(TENANTS_OWN)))
+async def test_not_yours_and_not_there_are_one_answer(here: Served, ask: Any) -> None:
+    here.world.version("globex")
+    before = here.registry.audit_head()
+    async with as_principal(here, Role.TENANT_ADMIN, "acme") as client:
+        others, nobodys = await _refusal(ask(client, "globex")), await _refusal(ask(client, "nobody"))
+    assert others == (NotFound, "NOT_FOUND", nobodys[2].replace("nobody", "globex"))
+    assert nobodys == (NotFound, "NOT_FOUND", "tenant 'tenants/nobody' does not exist")
+    assert here.registry.audit_head()[0] == before[0] + 1  # the token's row
+
+
+def test_every_kind_of_name_is_tried_above() -> None:
+    named = [method for method, need in METHODS.items() if need.field not in (NONE, EVERY)]
+    assert len(TENANTS_OWN) >= len(named) - 3  # more pages, same names
+
+
+async def test_not_yours_and_not_there_are_the_same_bytes(here: Served) -> None:
+    metadata = bearer(secret_of(here, Role.VIEWER, "acme"))
+    told = []
+    async with grpc.aio.insecure_channel(here.address) as channel:
+        for tenant in ("globex", "absent"):
+            request = tenant_pb2.GetTenantRequest(name=f"tenants/{tenant}")
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await tenant_pb2_grpc.TenantServiceStub(channel).GetTenant(
+                    request, metadata=(*metadata, ("x-request-id", "r"))
+                )
+            trailing: dict[Any, Any] = dict(refused.value.trailing_metadata())
+            told.append((refused.value.code(), trailing.keys(), Status.FromString(trailing[DETAILS_KEY])))
+    globex, absent = told
+    assert globex[:2] == absent[:2]
+    assert globex[2].SerializeToString() == absent[2].SerializeToString().replace(b"absent", b"globex")
+
+
+async def test_bound_principal_is_shown_its_own_tenants_only(here: Served) -> None:
+    async with as_principal(here, Role.VIEWER, "acme") as bound, as_principal(here, Role.VIEWER) as unbound:
+        assert [one.tenant async for one in bound.tenants()] == ["acme"]
+        assert [one.tenant async for one in unbound.tenants()] == ["acme", "globex"]
+        assert {row.tenant async for row in bound.audit("acme")} == {"acme"}
+
+
+async def test_what_is_about_all_tenants_is_not_for_those_bound_to_some(here: Served) -> None:
+    async with as_principal(here, Role.TENANT_ADMIN, "acme") as bound:
+        with pytest.raises(PermissionDenied):
+            await bound.verify_audit()
+        with pytest.raises(PermissionDenied):
+            await anext(bound.audit())
+
+
+async def test_name_that_is_none_is_refused_before_a_service_sees_it(here: Served) -> None:
+    metadata = bearer(secret_of(here, Role.VIEWER, "acme"))
+    async with grpc.aio.insecure_channel(here.address) as channel:
+        stub = tenant_pb2_grpc.TenantServiceStub(channel)
+        for name in ("", "globex", "tenants/", "/tenants/globex", "tokens/globex"):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await stub.GetTenant(tenant_pb2.GetTenantRequest(name=name), metadata=metadata)
+            assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_audit_trail_names_who_did_it(here: Served) -> None:
+    async with as_principal(here, Role.OPERATOR, "acme") as ann, as_principal(here, Role.OPERATOR) as bob:
+        await asyncio.gather(
+            *(ann.add_document("acme", f"Ann's article {number}.") for number in range(3)),
+            *(bob.add_document("acme", f"Bob's article {number}.") for number in range(3)),
+        )
+        await ann.start_cycle("acme")
+    rows = here.registry.audit_rows(tenant="acme")
+    kept = [row for row in rows if row.action == "document.add" or row.action.startswith("document.")]
+    assert sorted(row.actor for row in kept) == ["operator-acme-x"] * 3 + ["operator-x"] * 3
+    assert [row.actor for row in rows if row.action == "cycle.start"] == ["operator-acme-x"]
+
+
+async def test_engine_is_for_the_installation_alone_even_where_everybody_may_call(tmp_path: Path) -> None:
+    async with served(tmp_path, serve=settings(auth="off")) as here:
+        async with AsyncClient(here.address) as anyone:
+            await anyone.add_document("acme", "An article.")
+        assert [row.actor for row in here.registry.audit_rows(tenant="acme")][-1] == "anyone"
+        async with grpc.aio.insecure_channel(here.address) as channel:
+            stub = engine_pb2_grpc.EngineServiceStub(channel)
+            assert await code_of_call(channel, "EngineService/GetEngineInfo", "") is grpc.StatusCode.UNAUTHENTICATED
+            code = await code_of_call(channel, "EngineService/GetEngineInfo", ADMIN_SECRET)
+            assert code is grpc.StatusCode.PERMISSION_DENIED
+            told = await stub.GetEngineInfo(engine_pb2.GetEngineInfoRequest(), metadata=ENGINE_BEARER)
+            assert told.model == "fake"
+
+
+async def test_storage_that_fails_at_the_door_is_a_reason_to_try_again(here: Served) -> None:
+    here.registry._database.close()
+    (here.world.directory / "registry.db").rename(here.world.directory / "gone.db")
+    (here.world.directory / "registry.db").mkdir()
+    async with grpc.aio.insecure_channel(here.address) as channel:
+        code = await code_of_call(channel, "TenantService/ListTenants", "sealserve_new")
+    assert code is grpc.StatusCode.UNAVAILABLE
+
+
+# tokens over the wire
+
+
+async def test_token_is_made_used_listed_and_revoked(here: Served) -> None:
+    ann = Principal(name="ann", role=Role.OPERATOR, tenants=("acme", "globex"))
+    token, secret = await here.client.create_token(ann)
+    assert token.principal == ann
+    assert token.created_by == "admin"
+    async with AsyncClient(here.address, token=secret) as client:
+        assert [one.tenant async for one in client.tenants()] == ["acme", "globex"]
+    assert [one.principal.name async for one in here.client.tokens()] == ["admin", "engine", "ann"]
+    revoked = await here.client.revoke_token(token.token)
+    assert revoked.revoked_at is not None
+
+
+async def test_tenants_administrator_governs_its_own_tenant_and_knows_of_no_other(here: Served) -> None:
+    other = await here.client.create_token(Principal(name="globex/zoe", role=Role.VIEWER, tenants=("globex",)))
+    both = await here.client.create_token(Principal(name="both", role=Role.VIEWER, tenants=("acme", "globex")))
+    async with as_principal(here, Role.TENANT_ADMIN, "acme") as admin:
+        bob, _ = await admin.create_token(Principal(name="acme/bob", role=Role.OPERATOR, tenants=("acme",)))
+        seen = [one.principal.name async for one in admin.tokens()]
+        assert seen == ["tenant-admin-acme-x", "acme/bob"]
+        for hidden in (other[0].token, both[0].token, "0" * 12):
+            with pytest.raises(NotFound):
+                await admin.revoke_token(hidden)
+        assert (await admin.revoke_token(bob.token)).revoked_at is not None
+
+
+@pytest.mark.parametrize(
+    ("asked", "refused"),
+    [
+        (Principal(name="acme/a", role=Role.ADMIN, tenants=None), PermissionDenied),
+        (Principal(name="acme/a", role=Role.ENGINE, tenants=None), PermissionDenied),
+        (Principal(name="acme/a", role=Role.VIEWER, tenants=None), PermissionDenied),
+        (Principal(name="acme/a", role=Role.VIEWER, tenants=("globex",)), NotFound),
+        (Principal(name="acme/a", role=Role.VIEWER, tenants=("acme", "globex")), NotFound),
+        (Principal(name="acme/a", role=Role.VIEWER, tenants=("nobody",)), NotFound),
+        (Principal(name="a", role=Role.VIEWER, tenants=("acme",)), InvalidArgument),
+        (Principal(name="globex/a", role=Role.VIEWER, tenants=("acme",)), InvalidArgument),
+    ],
+)
+async def test_nobody_gives_what_they_do_not_have(
+    here: Served, asked: Principal, refused: type[SealserveError]
+) -> None:
+    async with as_principal(here, Role.TENANT_ADMIN, "acme") as admin:
+        before = here.registry.tokens()
+        with pytest.raises(refused):
+            await admin.create_token(asked)
+    assert here.registry.tokens() == before
+
+
+async def test_administrator_makes_a_token_for_learning_elsewhere(here: Served) -> None:
+    _, secret = await here.client.create_token(Principal(name="learn-2", role=Role.ENGINE, tenants=None))
+    async with grpc.aio.insecure_channel(here.address) as channel:
+        told = await engine_pb2_grpc.EngineServiceStub(channel).GetEngineInfo(
+            engine_pb2.GetEngineInfoRequest(), metadata=bearer(secret)
+        )
+    assert told.model == "fake"

@@ -1,0 +1,111 @@
+"""TLS with a certificate made here: who trusts it is served, who does not sends nothing."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from sealserve.client import AsyncClient, Client, Tls
+from sealserve.engine.engine import EngineState
+from sealserve.engine.remote import RemoteEngine
+from sealserve.errors import BadConfig, Unavailable
+from sealserve.rpc.probe import is_serving
+from sealserve.rpc.server import RpcServer
+from tests.rpc.harness import ADMIN_SECRET, ENGINE_SECRET, Served, find_principal, served, settings, until
+
+
+def certificate(directory: Path, *, host: str = "127.0.0.1") -> tuple[Path, Path]:
+    """Make a key and a certificate signed by itself for `host`; return (certificate, key)."""
+    directory.mkdir(exist_ok=True)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sealserve test")])
+    is_address = host[0].isdigit()
+    alternative = x509.IPAddress(ip_address(host)) if is_address else x509.DNSName(host)
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    chain, private = directory / "certificate.pem", directory / "key.pem"
+    chain.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return chain, private
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> tuple[Path, Path]:
+    return certificate(tmp_path / "tls")
+
+
+async def test_who_trusts_the_certificate_is_served(tmp_path: Path, chain: tuple[Path, Path]) -> None:
+    serve = settings(tls_certificate=chain[0], tls_key=chain[1])
+    async with served(tmp_path, serve=serve) as here:
+        async with AsyncClient(here.address, token=ADMIN_SECRET, tls=serve.tls(), timeout_seconds=20) as client:
+            assert (await client.tenant("acme")).tenant == "acme"
+            assert (await client.ask("acme", "Where?")).text
+        remote = RemoteEngine(here.address, secret=ENGINE_SECRET, tls=serve.tls(), patience_seconds=0)
+        assert (await remote.info()).state is EngineState.SERVING
+        await remote.close()
+        await until(lambda: _is_healthy(here, serve.tls()))
+
+
+async def test_who_does_not_trust_it_or_speaks_plainly_is_not(tmp_path: Path, chain: tuple[Path, Path]) -> None:
+    serve = settings(tls_certificate=chain[0], tls_key=chain[1])
+    stranger = Tls(authority=certificate(tmp_path / "other")[0].read_bytes())
+    async with served(tmp_path, serve=serve) as here:
+        for tls in (stranger, None, Tls(authority=chain[0].read_bytes(), name="elsewhere.example")):
+            async with AsyncClient(here.address, token=ADMIN_SECRET, tls=tls, timeout_seconds=5) as client:
+                with pytest.raises(Unavailable):
+                    await client.tenant("acme")
+
+
+async def test_name_in_the_certificate_may_be_another_than_the_addresss(tmp_path: Path) -> None:
+    own, key = certificate(tmp_path / "named", host="sealserve.example")
+    serve = settings(tls_certificate=own, tls_key=key, tls_name="sealserve.example")
+    async with served(tmp_path, serve=serve) as here:
+        async with AsyncClient(here.address, token=ADMIN_SECRET, tls=serve.tls(), timeout_seconds=20) as client:
+            assert (await client.tenant("acme")).tenant == "acme"
+
+
+async def test_certificate_that_is_none_is_a_clear_error(tmp_path: Path, chain: tuple[Path, Path]) -> None:
+    (tmp_path / "bad.pem").write_text("no certificate")
+    server = RpcServer(settings(tls_certificate=tmp_path / "bad.pem", tls_key=chain[1]), find_principal=find_principal)
+    with pytest.raises(BadConfig, match="no pair in PEM"):
+        await server.start()
+    await server.stop()
+
+
+async def test_server_does_not_listen_beyond_loopback_in_plain_text(chain: tuple[Path, Path]) -> None:
+    server = RpcServer(settings(address="0.0.0.0:0", tls_authority=chain[0]), find_principal=find_principal)
+    with pytest.raises(BadConfig, match="not loopback"):
+        await server.start()
+    await server.stop()
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_token_is_not_sent_in_plain_text_to_another_machine(kind: type[Client] | type[AsyncClient]) -> None:
+    with pytest.raises(BadConfig, match="plain text"):
+        kind("example.org:7431", token="sealserve_x")
+    assert kind("example.org:7431", token="sealserve_x", insecure=True).address == "example.org:7431"
+    assert kind("example.org:7431").address == "example.org:7431"
+
+
+async def _is_healthy(here: Served, tls: Tls | None) -> bool:
+
+    return await asyncio.to_thread(is_serving, here.address, tls=tls)
