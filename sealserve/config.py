@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from sealserve.errors import BadConfig
 from sealserve.prompts import free_recipe_fault
+from sealserve.reward_settings import RewardSettings
 from sealserve.transport import Tls, is_loopback
 
 MAX_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -200,10 +201,11 @@ class LearnSettings(RewardSettings, Section):
 
     def editor_key(self) -> str:
         """Return the API key of editor_url; "" when none is named. Raises: BadConfig (the variable is empty)."""
-        key = os.environ.get(self.editor_key_variable, "") if self.editor_key_variable else ""
-        if self.editor_key_variable and not key:
-            raise BadConfig(f"learn.editor_key_variable: the environment variable {self.editor_key_variable} is not set")
-        return key
+        return _secret("learn.editor_key_variable", self.editor_key_variable)
+
+    def grader_key(self) -> str:
+        """Return the API key of grader_url, as `editor_key`."""
+        return _secret("learn.grader_key_variable", self.grader_key_variable)
 
 
 class TelemetrySettings(Section):
@@ -284,6 +286,13 @@ def _bytes(path: Path, key: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise BadConfig(f"{key}: {path} cannot be read: {error.strerror}") from error
+
+
+def _secret(setting: str, variable: str) -> str:
+    key = os.environ.get(variable, "") if variable else ""
+    if variable and not key:
+        raise BadConfig(f"{setting}: the environment variable {variable} is not set")
+    return key
 
 
 def _secret(setting: str, variable: str) -> str:

@@ -6,28 +6,16 @@ All rewards score item by item, so that the same paired statistics hold for each
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 from sealserve.engine.engine import Sampling
+from sealserve.evidence import RewardKind as Kind
 from sealserve.gate.grade import Matcher, is_right_by, normalised
 from sealserve.learning.quiz import ANSWER_TOKENS
 from sealserve.learning.voice import Voice
 from sealserve.records import QuizItem
 
-
-class Kind(StrEnum):
-    """The rewards by name."""
-
-    LIKELIHOOD = "likelihood"  # clipped log p of the right answer: one forward pass, no generation
-    EXACT = "exact"  # the greedy answer is the right one and nothing else
-    F1 = "f1"  # the words that the greedy answer shares with the right one
-    CONTAINS = "contains"  # the greedy answer states the right one
-    REGEX = "regex"  # the greedy answer is right by the item's own rule
-    AGREEMENT = "agreement"  # how far sampled answers agree; needs no right answer
-    GRADER = "grader"  # the base model judges the greedy answer
-    ENDPOINT = "endpoint"  # a judge behind learn.grader_url
-    FEEDBACK = "feedback"  # right answers to what people corrected
+__all__ = ["Asked", "Kind", "Reward", "asked_of", "greedy_all"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
