@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from sealserve.records import Candidate, CycleState, DocumentState, Json, QuizItem, SelfEdit
+from sealserve.rulings import Ruling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,4 +60,11 @@ class Finish:
     documents: DocumentState
 
 
-Effect: TypeAlias = AddSelfEdits | AddQuiz | AddCandidates | Publish | Finish
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddRulings:
+    """Effect of a step: keep these decisions by written rules."""
+
+    rulings: tuple[Ruling, ...]
+
+
+Effect: TypeAlias = AddSelfEdits | AddQuiz | AddCandidates | AddRulings | Publish | Finish

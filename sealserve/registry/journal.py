@@ -14,10 +14,10 @@ from sqlalchemy import Row, or_, select, update
 
 from sealserve.errors import FailedPrecondition, InvalidArgument, LeaseLost, NotFound
 from sealserve.records import Claim, CycleState, DocumentState, Json, QuizItem, Step, StepRecord
-from sealserve.registry import audit, cycles, documents, lifecycle, pointer, versions
+from sealserve.registry import audit, cycles, documents, lifecycle, pointer, rulings, versions
 from sealserve.registry import tables as t
 from sealserve.registry.database import Transaction, canonical_json
-from sealserve.registry.effects import AddCandidates, AddQuiz, AddSelfEdits, Effect, Finish, Publish
+from sealserve.registry.effects import AddCandidates, AddQuiz, AddRulings, AddSelfEdits, Effect, Finish, Publish
 
 _FENCE = "fence"
 
@@ -179,6 +179,9 @@ def _apply(tx: Transaction, held: Claim, effect: Effect) -> None:
             _add_quiz(tx, held, effect.items)
         case AddCandidates():
             _add_candidates(tx, held, effect)
+        case AddRulings():
+            for ruling in effect.rulings:
+                rulings.keep(tx, ruling)
         case Publish():
             _publish(tx, held, effect)
         case Finish():

@@ -30,16 +30,17 @@ from sealserve.records import (
 from sealserve.registry import audit, cycles, documents, journal, pointer, schema, tenants, versions
 from sealserve.registry.artifacts import ArtifactStore
 from sealserve.registry.database import BUSY_SECONDS, Clock, Database, utc_now
-from sealserve.registry.effects import AddCandidates, AddQuiz, AddSelfEdits, Effect, Finish, Publish
+from sealserve.registry.effects import AddCandidates, AddQuiz, AddRulings, AddSelfEdits, Effect, Finish, Publish
 from sealserve.registry.evidence import Evidence
 from sealserve.registry.forgetting import Forgetting
 from sealserve.registry.ledger import Ledger
 from sealserve.registry.principals import Principals
+from sealserve.registry.rulings import Rulings
 
-__all__ = ["AddCandidates", "AddQuiz", "AddSelfEdits", "Effect", "Finish", "Publish", "Registry"]
+__all__ = ["AddCandidates", "AddQuiz", "AddRulings", "AddSelfEdits", "Effect", "Finish", "Publish", "Registry"]
 
 
-class Registry(Ledger, Principals, Forgetting, Evidence):
+class Registry(Ledger, Principals, Forgetting, Evidence, Rulings):
     """All that is known, in one database and one artifact store (`artifacts`). Safe to use from many threads."""
 
     def __init__(self, database: Database, artifacts: ArtifactStore) -> None:

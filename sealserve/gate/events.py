@@ -1,0 +1,61 @@
+"""What policy is asked about: the events, and an example of each one's input that the shipped rules let pass.
+
+The examples are the schema: a rule may only speak of fields that stand in its event's example. Knows no rule.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from sealserve.records import Json
+
+
+class Event(StrEnum):
+    """What may be allowed, warned of, held or denied."""
+
+    DOCUMENT_INGEST = "document.ingest"
+    SELFEDIT_BATCH = "selfedit.batch"
+    ADAPTER_PROMOTE = "adapter.promote"
+    ADAPTER_ROLLBACK = "adapter.rollback"
+    APPROVAL_GRANT = "approval.grant"
+
+
+_TENANT: Json = {"id": "acme"}
+_DOCUMENTS: list[Json] = [{"id": "0123456789abcdef", "source": "rpc"}]
+_EDITS: Json = {"admitted": 40, "dropped": 3, "largest_share": 0.2, "documents": 1}
+
+EXAMPLES: Mapping[Event, Json] = {
+    Event.DOCUMENT_INGEST: {
+        "tenant": _TENANT,
+        "actor": "ann",
+        "document": {"title": "Returns", "source": "rpc", "media_type": "text/plain", "size_bytes": 1200},
+    },
+    Event.SELFEDIT_BATCH: {"tenant": _TENANT, "cycle": "c1", "edits": _EDITS, "documents": _DOCUMENTS},
+    Event.ADAPTER_PROMOTE: {
+        "tenant": _TENANT,
+        "actor": "worker:1",
+        "author": "ann",  # who started the cycle
+        "trigger": "cycle",  # or "person"
+        "version": {"parent": 0, "cycle": "c1", "is_imported": False},
+        "verdict": {"decision": "promote", "policy": "default"},
+        "scores": [
+            {"name": "confirm", "is_measured": True, "n": 24, "gain": 0.9, "gain_low": 0.7, "gain_high": 0.97},
+            {"name": "canary", "is_measured": True, "n": 350, "gain": 0.0, "gain_low": -0.01, "gain_high": 0.01},
+        ],
+        "edits": _EDITS,
+        "documents": _DOCUMENTS,
+        "approvals": ["bea"],
+    },
+    Event.ADAPTER_ROLLBACK: {
+        "tenant": _TENANT,
+        "actor": "ann",
+        "version": {"now": 2, "to": 1},
+        "reason": "wrong answers",
+    },
+    Event.APPROVAL_GRANT: {
+        "tenant": _TENANT,
+        "actor": "bea",
+        "author": "ann",
+        "version": {"number": 2, "cycle": "c1"},
+        "verdict": {"decision": "hold", "policy": "default"},
+    },
+}
