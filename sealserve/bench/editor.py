@@ -19,7 +19,6 @@ from sealserve.engine.engine import AdapterFiles
 from sealserve.learning import editor as loop
 from sealserve.learning.costs import Cost
 from sealserve.learning.editor import Desk, Plan
-from sealserve.learning.train_set import Example
 from sealserve.learning.trials import sample_trials, screen_trials, train_trials
 from sealserve.prompts import Template
 
@@ -71,9 +70,8 @@ async def _measure(size: Size, start: Start, *, seed: int, out: Path | None, say
         right = [await _known(lab, held_out, _plan(lab, size, start), editor=None, label="known-0")]
         say(f"round 0: {share(right[0]).value:.3f} on held-out documents")
         history: list[dict[str, Any]] = []
-        learned: list[Example] = []
         for number in range(1, size.rounds + 1):
-            new, told = await _round(lab, size, start, number=number, editor=editors[-1], learned=learned)
+            new, told = await _round(lab, size, start, number=number, editor=editors[-1])
             editors.append(new)
             history.append(told)
             plan = _plan(lab, size, start)
@@ -87,9 +85,9 @@ async def _measure(size: Size, start: Start, *, seed: int, out: Path | None, say
 
 
 async def _round(
-    lab: Lab, size: Size, start: Start, *, number: int, editor: AdapterFiles | None, learned: list[Example]
+    lab: Lab, size: Size, start: Start, *, number: int, editor: AdapterFiles | None
 ) -> tuple[AdapterFiles, dict[str, Any]]:
-    """Play one round on fresh documents; its winners join `learned`."""
+    """Play one round on fresh documents; return its editor and what is told of it."""
     subjects = lab.subjects(size.documents, entities=start.entities, facts=start.facts, key=f"round-{number}")
     desk = await _desk(lab, f"round{number}")
     asked = await loop.exams(desk, [study_of(subject) for subject in subjects])
@@ -97,8 +95,7 @@ async def _round(
     plan = _plan(lab, size, start)
     scored, cost = await loop.explore(desk, asked, plan=plan, editor=editor, label="trials")
     won = loop.winners(scored)
-    learned += loop.tuning_examples(won)
-    new, tuning = await loop.fine_tune(desk, learned, plan=plan, label="editor")
+    new, tuning = await loop.fine_tune(desk, loop.tuning_examples(won), plan=plan, label="editor")
     told = {
         "trials": len(scored),
         "winners": len(won),

@@ -3,7 +3,7 @@
 A round samples several sets of self-edits a document from the current editor, trains a short adapter from each,
 keeps the best one a document where unseen questions confirm it, fine-tunes a new editor on (study prompt, edit) of the
 winners, and lets it replace the old one only when held-out documents say so. As ReST-EM has it (arXiv 2312.06585,
-section 3), every editor is trained from the base, not from the one before; winners of all rounds are its examples.
+section 3), every editor is trained from the base on its own round's winners, not from the editor before.
 SEAL's settings (arXiv 2506.10943, its scripts): 5 samples a document, the best kept, rank 64, alpha 128, 3e-4,
 2 epochs, batch 10. Knows nothing of documents' states, of files or of schedules: `editor_rounds.py` does.
 """
@@ -76,10 +76,9 @@ class Exam:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored:
-    """A trial, its adapter, and how it did: mean clipped log p of the answers, and share right on the other half."""
+    """A trial and how its adapter did: mean clipped log p of the answers, and share right on the other half."""
 
     trial: Trial
-    adapter: AdapterFiles
     select: float
     confirm: float
 
@@ -112,18 +111,38 @@ async def explore(
     trials = await screen_trials(
         desk.voice, drafts, studies, proposals=[proposal for one in asked for proposal in one.proposals]
     )
-    adapters = await train_trials(
+    scored = await scored_under(desk, asked, trials, plan=plan, label=label)
+    return scored, Cost(device_seconds=time.monotonic() - started, candidates=len(trials))
+
+
+async def scored_under(
+    desk: Desk, asked: Sequence[Exam], trials: Sequence[Trial], *, plan: Plan, label: str
+) -> list[Scored]:
+    """Return the trials with the scores of short adapters trained by the plan; the adapters are not kept.
+
+    Raises: TrainingFailed.
+    """
+    artifacts = desk.shop.registry.artifacts
+    trained = await train_trials(
         desk.shop.trainer,
         trials,
-        studies,
+        [one.study for one in asked],
         recipe=plan.trial,
         max_steps=plan.trial_steps,
         rehearsal=desk.rehearsal,
         base=desk.shop.base_directory,
         directory=desk.directory / label,
     )
-    scored = await measure(desk, trials, adapters, asked)
-    return scored, Cost(device_seconds=time.monotonic() - started, candidates=len(trials))
+    digests = [await asyncio.to_thread(artifacts.put_directory, one.path) for one in trained]
+    paths = [await asyncio.to_thread(artifacts.directory, digest) for digest in digests]
+    adapters = [
+        AdapterFiles(name=f"{one.name}-{path.name[:12]}", path=path) for one, path in zip(trained, paths, strict=True)
+    ]
+    try:
+        return await measure(desk, trials, adapters, asked)
+    finally:
+        for digest in set(digests):
+            await asyncio.to_thread(artifacts.delete, digest)
 
 
 async def measure(
@@ -144,7 +163,7 @@ async def measure(
             )
             right = await _right(desk.voice, exam.items(Split.CONFIRM), adapter=name)
         select = sum(max(value, FLOOR_NATS) for value in nats) / len(nats)
-        return Scored(trial=trial, adapter=adapter, select=select, confirm=sum(right) / len(right))
+        return Scored(trial=trial, select=select, confirm=sum(right) / len(right))
 
     return list(await asyncio.gather(*(one(*pair) for pair in zip(trials, adapters, strict=True))))
 
@@ -176,7 +195,10 @@ def tuning_examples(won: Sequence[Scored]) -> tuple[Example, ...]:
 
 
 async def fine_tune(desk: Desk, examples: Sequence[Example], *, plan: Plan, label: str) -> tuple[AdapterFiles, Cost]:
-    """Return a new editor, trained from the base on `examples`; rehearsal is kept by KL. Raises: TrainingFailed."""
+    """Return a new editor, trained from the base on `examples` and kept as an artifact; rehearsal is kept by KL.
+
+    Raises: TrainingFailed.
+    """
     pool = Pool(
         examples=(
             *examples,
@@ -188,7 +210,9 @@ async def fine_tune(desk: Desk, examples: Sequence[Example], *, plan: Plan, labe
     started = time.monotonic()
     job = job_of([Lesson(pool=pool, recipe=plan.tuning, max_steps=plan.tuning_steps)], base=desk.shop.base_directory)
     (trained,) = await desk.shop.trainer.train(job, desk.directory / label, heard=lambda report: None)
-    files = AdapterFiles(name=f"editor-{desk.key}-{label}", path=trained.path.absolute())
+    digest = await asyncio.to_thread(desk.shop.registry.artifacts.put_directory, trained.path)
+    path = await asyncio.to_thread(desk.shop.registry.artifacts.directory, digest)
+    files = AdapterFiles(name=f"editor-{desk.key}-{digest[:12]}", path=path)
     return files, Cost(device_seconds=time.monotonic() - started, candidates=1)
 
 

@@ -1,7 +1,7 @@
 """A tenant's editors: which adapter writes its self-edits, where it came from, and what every round cost.
 
 One JSON file a tenant beside the registry's data, written aside and renamed; the adapters themselves are artifacts,
-by digest. Knows nothing of how editors are made or judged.
+by digest. No text of a document is kept here. Knows nothing of how editors are made or judged.
 """
 
 import json
@@ -14,10 +14,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from sealserve.engine.base_model import base_shape
 from sealserve.engine.engine import AdapterFiles
-from sealserve.errors import StorageFailed
+from sealserve.errors import NotFound, StorageFailed
 from sealserve.learning.costs import Cost, Spent
 from sealserve.learning.workshop import Workshop
-from sealserve.records import Json, Measured
+from sealserve.records import DocumentState, Json, Measured
 
 BASE_EDITOR = 0
 """The version number of "the base model writes"."""
@@ -43,27 +43,17 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """A study prompt and what a winner wrote: later rounds learn from them too."""
-
-    document: str
-    prompt: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Editors:
     """Everything that is known of a tenant's editors. `active` is the round whose editor writes, or BASE_EDITOR."""
 
     active: int = BASE_EDITOR
     rounds: tuple[Round, ...] = ()
-    winners: tuple[Turn, ...] = ()
     archive: tuple[Json, ...] = ()
 
-    def after(self, done: Round, winners: tuple[Turn, ...]) -> "Editors":
+    def after(self, done: Round) -> "Editors":
         """Return the editors once `done` has ended; a promoted round's editor is the active one."""
         active = done.round if done.is_promoted else self.active
-        return replace(self, active=active, rounds=(*self.rounds, done), winners=(*self.winners, *winners))
+        return replace(self, active=active, rounds=(*self.rounds, done))
 
     @property
     def spent(self) -> tuple[Spent, ...]:
@@ -98,22 +88,56 @@ def write_editors(data_directory: Path, tenant: str, editors: Editors) -> None:
         raise StorageFailed(f"{path} cannot be written: {error.strerror}") from error
 
 
+def settle(shop: Workshop, tenant: str) -> Editors:
+    """Return the tenant's editors without those that learned from a document that is forgotten now.
+
+    Their adapters are deleted, and the newest promoted editor that is left is the active one, or the base.
+    Raises: StorageFailed.
+    """
+    editors = read_editors(shop.settings.data_directory, tenant)
+    learned = {document for one in editors.rounds if one.artifact for document in one.documents}
+    gone = {document for document in learned if _is_forgotten(shop, tenant, document)}
+    if not gone:
+        return editors
+    for one in editors.rounds:
+        if one.artifact and gone & set(one.documents):
+            shop.registry.artifacts.delete(one.artifact)
+    kept = without(editors, gone)
+    write_editors(shop.settings.data_directory, tenant, kept)
+    return kept
+
+
+def without(editors: Editors, gone: set[str]) -> Editors:
+    """Return the editors once those that learned from `gone` are no longer. Pure."""
+    rounds = tuple(
+        replace(one, artifact="", is_promoted=False, reason="a document it learned from was forgotten")
+        if one.artifact and gone & set(one.documents)
+        else one
+        for one in editors.rounds
+    )
+    return replace(
+        editors, rounds=rounds, active=max((one.round for one in rounds if one.is_promoted), default=BASE_EDITOR)
+    )
+
+
 def active_editor(shop: Workshop, tenant: str) -> AdapterFiles | None:
     """Return the tenant's promoted editor, checked against its digest; None: the base writes.
 
     An editor of another base model is not one of this one's. Raises: StorageFailed, CorruptArtifact, NotFound.
     """
-    editors = read_editors(shop.settings.data_directory, tenant)
+    editors = settle(shop, tenant)
     active = next((one for one in editors.rounds if one.round == editors.active), None)
     if active is None or active.base_digest != base_shape(shop.base_directory).digest:
         return None
-    return editor_files(shop, tenant, active)
+    path = shop.registry.artifacts.directory(active.artifact)
+    return AdapterFiles(name=f"editor-{tenant}-{active.round}-{active.artifact[:12]}", path=path)
 
 
-def editor_files(shop: Workshop, tenant: str, of: Round) -> AdapterFiles:
-    """Return a round's editor under its engine name, new for new contents."""
-    path = shop.registry.artifacts.directory(of.artifact)
-    return AdapterFiles(name=f"editor-{tenant}-{of.round}-{of.artifact[:12]}", path=path)
+def _is_forgotten(shop: Workshop, tenant: str, document: str) -> bool:
+    try:
+        return shop.registry.document(tenant, document).state is DocumentState.FORGOTTEN
+    except NotFound:
+        return True
 
 
 def _path(data_directory: Path, tenant: str) -> Path:
