@@ -108,6 +108,17 @@ def forget(
     _measure(session, "forget", articles=articles, seed=seed)
 
 
+@command(bench, "reward")
+def reward(
+    session: Session,
+    documents: Annotated[int, typer.Option(min=1, help="Documents, with nine candidates each.")] = 8,
+    seed: Annotated[int, typer.Option(help="Which articles are made up.")] = 0,
+    quick: Quick = False,
+) -> None:
+    """Correlate every cheap reward with accuracy on questions in words that no training saw."""
+    _measure(session, "reward", documents=documents, seed=seed, quick=quick)
+
+
 @nano.callback()
 def about() -> None:
     """The embedded model."""
