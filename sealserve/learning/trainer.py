@@ -23,6 +23,7 @@ from sealserve.learning.training import (
     EXIT_DONE,
     EXIT_FAILED,
     JOB_FILE,
+    Result,
     TrainingJob,
     adapter_path,
     read_result,
@@ -38,13 +39,15 @@ SMALL_BASE_BYTES = 100 * 10**6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedAdapter:
-    """A finished candidate: `path` holds its two files. `losses` are the means of consecutive parts of training."""
+    """A finished candidate: `path` holds its two files. `losses`, `drift`, `weight_change`: see `training.Result`."""
 
     index: int
     path: Path
     final_loss: float
     seconds: float
     losses: tuple[float, ...] = ()
+    drift: float | None = None
+    weight_change: float | None = None
 
 
 class Trainer(Protocol):
@@ -53,9 +56,9 @@ class Trainer(Protocol):
     async def train(
         self, job: TrainingJob, directory: Path, *, heard: Callable[[Json], None]
     ) -> tuple[TrainedAdapter, ...]:
-        """Return every candidate, trained; what `directory` holds of the same job already is used.
+        """Return the candidates, trained; what `directory` holds of the same job already is used.
 
-        `heard` gets each progress report. Raises: TrainingFailed.
+        One that failed alone is absent. `heard` gets each progress report. Raises: TrainingFailed (none is left).
         """
 
 
@@ -116,17 +119,25 @@ class ChildTrainer:
         return {**os.environ, **fixed, **devices}
 
     def _all_checked(self, job: TrainingJob, directory: Path) -> tuple[TrainedAdapter, ...]:
-        return tuple(self._checked(job, directory, attempt.index) for attempt in job.attempts)
+        results = [read_result(directory, attempt.index) for attempt in job.attempts]
+        if all(result.failure for result in results):
+            raise TrainingFailed("; ".join(result.failure for result in results))
+        return tuple(self._checked(job, directory, result) for result in results if not result.failure)
 
-    def _checked(self, job: TrainingJob, directory: Path, index: int) -> TrainedAdapter:
-        result = read_result(directory, index)
-        path = adapter_path(directory, index)
+    def _checked(self, job: TrainingJob, directory: Path, result: Result) -> TrainedAdapter:
+        path = adapter_path(directory, result.index)
         try:
             check_adapter(path, base_shape(job.base_directory), max_rank=self._max_rank)
         except BadAdapter as error:
-            raise TrainingFailed(f"candidate {index} is not a sound adapter: {error.message}") from error
+            raise TrainingFailed(f"candidate {result.index} is not a sound adapter: {error.message}") from error
         return TrainedAdapter(
-            index=index, path=path, final_loss=result.losses[-1], seconds=result.seconds, losses=result.losses
+            index=result.index,
+            path=path,
+            final_loss=result.losses[-1],
+            seconds=result.seconds,
+            losses=result.losses,
+            drift=result.drift,
+            weight_change=result.weight_change,
         )
 
 

@@ -69,13 +69,21 @@ class TrainingJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One trained candidate, as its JSON file says. `losses` are the means of ten parts of training."""
+    """One candidate that needs no more training, as its JSON file says.
+
+    `losses` are the means of ten parts of training; `seconds` its share of the pass. `drift` is the mean divergence
+    from the base per kept token over the last tenth (None: nothing was kept), `weight_change` the Frobenius norm of
+    what the adapter adds, relative to the weights it adds to. A candidate that failed has its reason and no adapter.
+    """
 
     index: int
     job: str
     losses: tuple[float, ...]
     seconds: float
     steps: int
+    drift: float | None = None
+    weight_change: float | None = None
+    failure: str = ""
 
 
 def read_job(path: Path) -> TrainingJob:

@@ -9,10 +9,18 @@ import pytest
 
 from tests.contract.tree import ROOT, imports, modules
 
+# The training child and what it alone imports.
+TRAINING = (
+    "sealserve.learning.lora_train",
+    "sealserve.learning.one_pass",
+    "sealserve.learning.packing",
+    "sealserve.learning.adapter_files",
+    "sealserve.learning.slot*",
+)
 OWNERS = {
     "vllm": ("sealserve.engine.vllm_*",),
-    "torch": ("sealserve.learning.lora_train", "sealserve.nano.*", "sealserve.engine.vllm_*"),
-    "peft": ("sealserve.learning.lora_train", "sealserve.nano.*"),
+    "torch": (*TRAINING, "sealserve.nano.*", "sealserve.engine.vllm_*"),
+    "peft": ("sealserve.nano.*",),
     # chat.py renders chat templates for measuring prompts; transformers needs no torch for that.
     "transformers": (
         "sealserve.learning.lora_train",

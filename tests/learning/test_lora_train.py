@@ -108,12 +108,24 @@ def test_an_adapter_over_another_base_is_not_believed(tiny_base: Path, tiny_shap
         trainer()._all_checked(asked, tmp_path)
 
 
-def test_a_loss_that_is_not_finite_stops_training(tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path) -> None:
-    recipe = replace(RECIPE, learning_rate=1e30)
-    attempt = Attempt(index=0, recipe=recipe, steps=20, order=tuple(range(8)) * 10)
+def test_a_loss_that_is_not_finite_fails_its_candidate_alone(
+    tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path
+) -> None:
+    sound = Attempt(index=0, recipe=RECIPE, steps=20, order=tuple(range(8)) * 10)
+    broken = replace(sound, index=1, recipe=replace(RECIPE, learning_rate=1e30))
+    asked = job(tiny_base, tiny_shape, attempts=(sound, broken))
+    _train_here(asked, tmp_path)
+    assert [trained.index for trained in trainer()._all_checked(asked, tmp_path)] == [0]
+    assert "not finite" in read_result(tmp_path, 1).failure
+    assert not adapter_path(tmp_path, 1).exists()
+
+
+def test_a_job_of_which_no_candidate_is_left_says_why(tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path) -> None:
+    broken = Attempt(index=0, recipe=replace(RECIPE, learning_rate=1e30), steps=20, order=tuple(range(8)) * 10)
+    asked = job(tiny_base, tiny_shape, attempts=(broken,))
+    _train_here(asked, tmp_path)
     with pytest.raises(TrainingFailed, match="not finite"):
-        _train_here(job(tiny_base, tiny_shape, attempts=(attempt,)), tmp_path)
-    assert not result_path(tmp_path, 0).exists()
+        trainer()._all_checked(asked, tmp_path)
 
 
 def test_a_file_that_is_no_job_is_refused(tmp_path: Path) -> None:

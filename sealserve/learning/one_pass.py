@@ -1,0 +1,195 @@
+"""All attempts of a job over one frozen base at once: each in a slot of its own, stepping together.
+
+A slot's result does not depend on what runs beside it. A slot that is done, or whose loss is not finite, leaves;
+waiting attempts take the place. Knows the order of things; losses, stack and optimizer know how.
+"""
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from sealserve.errors import TrainingFailed
+from sealserve.learning.adapter_files import read_checkpoint, write_adapter, write_checkpoint, write_result
+from sealserve.learning.batches import Encoded, batches
+from sealserve.learning.packing import Piece, Rows, pack
+from sealserve.learning.slot_adamw import Slot, new_slot, take_step, tenths
+from sealserve.learning.slot_losses import Losses, Teacher, can_pack, device_of, losses, teacher_key
+from sealserve.learning.slots import SlotStack
+from sealserve.learning.training import Attempt, Result, TrainingJob
+
+CHECKPOINT_SECONDS = 60.0
+Say = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What a pass works with. `capacity` is how many slots train at once."""
+
+    model: nn.Module
+    encoded: list[Encoded]
+    dtype: torch.dtype
+    capacity: int
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+
+
+class Pass:
+    """One pass over the attempts of a job; `run` leaves every one of them in `directory`, trained or failed."""
+
+    def __init__(self, job: TrainingJob, attempts: list[Attempt], *, bench: Bench, directory: Path, say: Say) -> None:
+        self._job = job
+        self._digest = job.digest()
+        self._bench = bench
+        self._directory = directory
+        self._say = say
+        self._capacity = bench.capacity
+        self._device = device_of(bench.model)
+        self._together = can_pack(bench.model)
+        multiple = 8 if self._device.type == "cuda" else 1  # grouped_mm wants rows of 16 bytes
+        rank = -(-max(attempt.recipe.rank for attempt in attempts) // multiple) * multiple
+        self._stack = SlotStack(bench.model, rank=rank, dtype=bench.dtype)
+        self._teacher = Teacher(bench.model, self._stack, bench.encoded)
+        self._batches = {attempt.index: batches(attempt, bench.encoded) for attempt in attempts}
+        self._waiting: deque[Attempt | Slot] = deque(attempts)
+        self._slots: list[Slot] = []
+
+    def run(self) -> None:
+        """Train all; early ones leave at once. Raises: TrainingFailed (not even one slot fits into memory)."""
+        saved = time.monotonic()
+        self._settle([])
+        while self._slots:
+            try:
+                stay = self._step()
+            except torch.OutOfMemoryError:
+                self._shrink()
+                continue
+            if time.monotonic() - saved > self._bench.checkpoint_seconds:
+                for slot in stay:
+                    write_checkpoint(slot, job=self._digest, directory=self._directory)
+                saved = time.monotonic()
+            if len(stay) < len(self._slots):
+                self._settle(stay)
+
+    def _settle(self, stay: list[Slot]) -> None:
+        """Fill the stack with those that stay and as many of the waiting as there is room for."""
+        self._slots = stay
+        while self._waiting and len(self._slots) < self._capacity:
+            slot = self._opened(self._waiting.popleft())
+            if slot.is_done():
+                self._finish(slot)
+            else:
+                self._slots.append(slot)
+        if self._slots:
+            self._stack.fill([slot.weights_P for slot in self._slots])
+        for slot, weights_P in zip(self._slots, self._stack.weights_GP, strict=False):
+            slot.weights_P = weights_P
+
+    def _opened(self, attempt: Attempt | Slot) -> Slot:
+        if isinstance(attempt, Slot):
+            return attempt
+        kept = read_checkpoint(attempt, job=self._digest, directory=self._directory, device=self._device)
+        if kept is not None:
+            return kept
+        return new_slot(attempt, self._stack.fresh_adapter(rank=attempt.recipe.rank, seed=attempt.recipe.seed))
+
+    def _step(self) -> list[Slot]:
+        """Take one step of every slot and return those that go on."""
+        started = time.monotonic()
+        rows, taught = self._rows()
+        found = self._backward(rows, taught)
+        loss_of, drift_of = found.loss_G.tolist(), found.drift_G.tolist()
+        stay = []
+        for place, slot in enumerate(self._slots):
+            if not math.isfinite(loss_of[place]):
+                self._fail(slot, f"the loss is not finite at step {slot.step}")
+                continue
+            take_step(slot, self._stack.gradients_GP[place], loss=loss_of[place])
+            if math.isfinite(drift_of[place]):
+                slot.drifts.append(drift_of[place])
+            stay.append(slot)
+        seconds = (time.monotonic() - started) / len(self._slots)
+        for slot in stay:
+            slot.seconds += seconds
+            if (slot.step - 1) % 10 == 0:
+                self._report(slot, step=slot.step - 1)
+            if slot.is_done():
+                self._finish(slot)
+        return [slot for slot in stay if not slot.is_done()]
+
+    def _rows(self) -> tuple[Rows, list[tuple[int, bool] | None]]:
+        """Return the next batch of every slot in rows, and what teaches each of their sequences."""
+        encoded = self._bench.encoded
+        chosen = [self._batches[slot.attempt.index][slot.step] for slot in self._slots]
+        pieces = [
+            [Piece(key=place, ids=encoded[place].ids, answer_start=encoded[place].answer_start) for place in batch]
+            for batch in chosen
+        ]
+        rows = pack(pieces, device=self._device, together=self._together)
+        recipes = [slot.attempt.recipe for slot, batch in zip(self._slots, chosen, strict=True) for _ in batch]
+        taught = [teacher_key(key, encoded[key], recipe) for key, recipe in zip(rows.keys, recipes, strict=True)]
+        return rows, taught
+
+    def _backward(self, rows: Rows, taught: list[tuple[int, bool] | None]) -> Losses:
+        recipes = [slot.attempt.recipe for slot in self._slots]
+        tokens = rows.rows * rows.ids_BL.shape[1]
+        self._stack.refresh()
+        self._stack.gradients_GP.zero_()
+        with self._autocast():
+            self._teacher.read(key for key in taught if key is not None)
+            self._stack.arrange([slot.scale for slot in self._slots], [tokens] * len(self._slots))
+            found = losses(self._bench.model, rows, recipes, teacher=self._teacher, taught=taught)
+        found.loss_G.sum().backward()  # type: ignore[no-untyped-call]
+        self._stack.add_penalty([r.change_weight for r in recipes], scales=[slot.scale for slot in self._slots])
+        return found
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._bench.dtype == torch.bfloat16)
+
+    def _shrink(self) -> None:
+        """Halve the slots: those without a place wait with what they have learned."""
+        if len(self._slots) == 1:
+            raise TrainingFailed("not one candidate fits into memory; lower learn.batch_size or learn.rank")
+        self._capacity = -(-len(self._slots) // 2)
+        for slot in reversed(self._slots[self._capacity :]):
+            slot.weights_P = slot.weights_P.clone()  # a view would keep the whole stack
+            self._waiting.appendleft(slot)
+        self._settle(self._slots[: self._capacity])
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        self._say(slots=self._capacity, why="out of memory")
+
+    def _finish(self, slot: Slot) -> None:
+        pairs = self._stack.parts(slot.weights_P)
+        write_adapter(pairs, attempt=slot.attempt, base=self._job.base_digest, directory=self._directory)
+        last = slot.drifts[-max(1, len(slot.drifts) // 10) :]
+        result = Result(
+            index=slot.attempt.index,
+            job=self._digest,
+            losses=tenths(slot.losses),
+            seconds=slot.seconds,
+            steps=slot.step,
+            drift=sum(last) / len(last) if last else None,
+            weight_change=self._stack.weight_change(slot.weights_P, scale=slot.scale),
+        )
+        write_result(result, directory=self._directory)
+        self._report(slot, step=slot.step)
+
+    def _fail(self, slot: Slot, why: str) -> None:
+        result = Result(
+            index=slot.attempt.index,
+            job=self._digest,
+            losses=tenths(slot.losses),
+            seconds=slot.seconds,
+            steps=slot.step,
+            failure=f"candidate {slot.attempt.index}: {why}",
+        )
+        write_result(result, directory=self._directory)
+        self._say(candidate=slot.attempt.index, failed=result.failure)
+
+    def _report(self, slot: Slot, *, step: int) -> None:
+        self._say(candidate=slot.attempt.index, step=step, of=slot.attempt.steps, loss=round(slot.losses[-1], 4))

@@ -1,0 +1,194 @@
+"""Many adapters in one pass are the adapters that stock PEFT and AdamW train one at a time, whoever is beside them."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from peft import LoraConfig, PeftModel
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import Qwen2Config, Qwen2ForCausalLM
+
+from sealserve.learning.batches import Encoded, batches
+from sealserve.learning.one_pass import Bench, Pass
+from sealserve.learning.slot_adamw import BETAS, CLIP_NORM, schedule
+from sealserve.learning.slots import SlotStack
+from sealserve.learning.training import Attempt, TrainingJob, adapter_path, read_result
+from sealserve.records import Recipe, Target
+
+STEPS = 50
+VOCABULARY = 48
+TOLERANCE = 1e-4
+"""Relative difference of what an adapter adds to a layer, in the Frobenius norm, float32."""
+
+RECIPE = Recipe(
+    templates=(),
+    rank=4,
+    alpha=8,
+    learning_rate=1e-3,
+    epochs=1,
+    batch_size=2,
+    loss_on_answers=True,
+    rehearsal=0.0,
+    seed=3,
+)
+
+
+def fresh_model() -> Qwen2ForCausalLM:
+    torch.manual_seed(0)
+    config = Qwen2Config(
+        vocab_size=VOCABULARY,
+        hidden_size=16,
+        intermediate_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        max_position_embeddings=128,
+        initializer_range=0.3,
+    )
+    return Qwen2ForCausalLM(config).requires_grad_(False).eval()
+
+
+def sequence(number: int, *, length: int, answer: int, is_kept: bool = False, document: int = 0) -> Encoded:
+    generator = torch.Generator().manual_seed(number)
+    ids = torch.randint(1, VOCABULARY, (length,), generator=generator).tolist()
+    behind = torch.randint(1, VOCABULARY, (document,), generator=generator).tolist()
+    start = length - answer
+    return Encoded(ids, start, is_kept, [*behind, *ids] if document else [], start + document if document else 0)
+
+
+SEQUENCES = [
+    sequence(n, length=4 + 5 * n % 37, answer=1 + n % 3, is_kept=n % 4 == 3, document=9 if n % 4 == 1 else 0)
+    for n in range(24)
+]
+
+
+def attempt(index: int, **changes: Any) -> Attempt:
+    recipe = replace(RECIPE, seed=100 + index, **changes.pop("recipe", {}))
+    steps = changes.pop("steps", STEPS)
+    generator = torch.Generator().manual_seed(recipe.seed)
+    order = torch.randint(0, len(SEQUENCES), (steps * recipe.batch_size,), generator=generator).tolist()
+    return Attempt(index=index, recipe=recipe, steps=steps, order=tuple(order))
+
+
+def job(attempts: list[Attempt]) -> TrainingJob:
+    return TrainingJob(base_directory=Path("none"), base_digest="0" * 64, sequences=(), attempts=tuple(attempts))
+
+
+def train(attempts: list[Attempt], directory: Path, *, capacity: int = 8, **changes: Any) -> list[dict[str, Tensor]]:
+    """Train in one pass; return what each adapter adds to each layer."""
+    directory.mkdir(exist_ok=True)
+    bench = Bench(model=fresh_model(), encoded=SEQUENCES, dtype=torch.float32, capacity=capacity, **changes)
+    Pass(job(attempts), attempts, bench=bench, directory=directory, say=lambda **_: None).run()
+    return [added(directory, attempt) for attempt in attempts]
+
+
+def added(directory: Path, attempt: Attempt) -> dict[str, Tensor]:
+    values = load_file(adapter_path(directory, attempt.index) / "adapter_model.safetensors")
+    return _products(values, scale=attempt.recipe.alpha / attempt.recipe.rank)
+
+
+def stock(attempt: Attempt, initial: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[float]]:
+    """Train the attempt alone: stock PEFT, torch's AdamW and clipping, padded batches, the base asked at every step."""
+    recipe = attempt.recipe
+    names = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    config = LoraConfig(r=recipe.rank, lora_alpha=recipe.alpha, target_modules=names, task_type="CAUSAL_LM")
+    model = PeftModel(fresh_model(), config)
+    parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(initial[name.replace(".default", "")])
+    optimizer = torch.optim.AdamW(parameters.values(), betas=BETAS, weight_decay=0.0)
+    losses: list[float] = []
+    for step, batch in enumerate(batches(attempt, SEQUENCES)):
+        optimizer.param_groups[0]["lr"] = recipe.learning_rate * schedule(step, attempt.steps)
+        loss = _stock_loss(model, recipe, [SEQUENCES[place] for place in batch])
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(parameters.values(), CLIP_NORM)
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+        if len(losses) >= 10 and sum(losses[-10:]) / 10 < recipe.stop_loss:
+            break
+    values = {name.replace(".default", ""): p.detach() for name, p in parameters.items()}
+    return _products(values, scale=recipe.alpha / recipe.rank), losses
+
+
+recipes = st.fixed_dictionaries(
+    {
+        "rank": st.integers(1, 6),
+        "alpha": st.sampled_from([4, 8, 16]),
+        "learning_rate": st.sampled_from([3e-4, 1e-3, 3e-3]),
+        "batch_size": st.integers(1, 4),
+        "stop_loss": st.sampled_from([0.0, 3.6, 4.0]),
+        "target": st.sampled_from(Target),
+    }
+)
+attempts = st.lists(st.tuples(recipes, st.sampled_from([20, STEPS])), min_size=2, max_size=3)
+
+
+@settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(drawn=attempts)
+def test_one_pass_equals_as_many_separate_runs_of_stock_peft(
+    drawn: list[tuple[dict[str, Any], int]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    torch.set_num_threads(1)
+    asked = [attempt(index, recipe=recipe, steps=steps) for index, (recipe, steps) in enumerate(drawn)]
+    directory = tmp_path_factory.mktemp("pass")
+    together = train(asked, directory, capacity=2)  # so that one takes the place of another
+    for one, mine in zip(asked, together, strict=True):
+        theirs, losses = stock(one, initial(one))
+        assert difference(mine, theirs) <= TOLERANCE
+        assert read_result(directory, one.index).steps == len(losses)
+
+
+def initial(one: Attempt) -> dict[str, Tensor]:
+    stack = SlotStack(fresh_model(), rank=one.recipe.rank, dtype=torch.float32)
+    pairs = stack.parts(stack.fresh_adapter(rank=one.recipe.rank, seed=one.recipe.seed))
+    sides = {"A": 0, "B": 1}
+    return {f"base_model.model.{n}.lora_{s}.weight": pair[at] for n, pair in pairs.items() for s, at in sides.items()}
+
+
+def difference(a: dict[str, Tensor], b: dict[str, Tensor]) -> float:
+    """Return the largest relative difference over all layers."""
+    assert a.keys() == b.keys()
+    return max(float((a[name] - b[name]).norm() / b[name].norm()) for name in a)
+
+
+def _products(values: dict[str, Tensor], *, scale: float) -> dict[str, Tensor]:
+    return {
+        name.removesuffix(".lora_A.weight"): scale * values[name.replace("lora_A", "lora_B")] @ a
+        for name, a in values.items()
+        if "lora_A" in name
+    }
+
+
+def _stock_loss(model: PeftModel, recipe: Recipe, batch: list[Encoded]) -> Tensor:
+    total = torch.zeros(())
+    weights = 0.0
+    logits = _padded_logits(model, [s.ids for s in batch])
+    for row, s in enumerate(batch):
+        answer = torch.tensor(s.ids[s.answer_start :])
+        mine = logits[row, s.answer_start - 1 : len(s.ids) - 1]
+        losses = nn.functional.cross_entropy(mine, answer, reduction="none")
+        is_distilled = not s.is_kept and bool(s.taught_ids) and recipe.target is Target.DISTILLATION
+        if s.is_kept or is_distilled:
+            ids, start = (s.taught_ids, s.taught_start) if is_distilled else (s.ids, s.answer_start)
+            with torch.no_grad(), model.disable_adapter():
+                base = _padded_logits(model, [ids])[0, start - 1 : len(ids) - 1].log_softmax(-1)
+            losses = (base.exp() * (base - mine.log_softmax(-1))).sum(-1) * (recipe.kept_weight if s.is_kept else 1.0)
+        total = total + losses.sum() / len(answer) ** 0.5
+        weights += len(answer) ** 0.5
+    return total / weights
+
+
+def _padded_logits(model: PeftModel, rows: list[list[int]]) -> Tensor:
+    length = max(map(len, rows))
+    ids = torch.tensor([row + [0] * (length - len(row)) for row in rows])
+    attention = torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in rows])
+    logits: Tensor = model(input_ids=ids, attention_mask=attention, use_cache=False).logits
+    return logits
