@@ -69,13 +69,13 @@ class School:
     shop: Workshop
     learner: Learner
 
-    def add(self, title: str, *, shift: int = 0) -> Document:
-        """Keep an article about `title`."""
+    def add(self, title: str, *, shift: int = 0, text: str = "", source: str = "test") -> Document:
+        """Keep an article about `title`: `text`, or one made up."""
         document, _ = self.registry.add_document(
             TENANT,
             title=title,
-            text=article(title, shift=shift),
-            source="test",
+            text=text or article(title, shift=shift),
+            source=source,
             media_type="text/plain",
             actor="test",
         )

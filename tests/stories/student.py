@@ -163,15 +163,17 @@ class Teacher:
         )
 
     def _adapter(self, job: TrainingJob, index: int, directory: Path) -> TrainedAdapter:
-        seen = [job.sequences[place] for place in sorted(set(job.attempts[index].order))]
-        knows = {}
+        attempt = job.attempts[index]
+        seen = [job.sequences[place] for place in sorted(set(attempt.order))]
+        knows = json.loads((attempt.start / "adapter_config.json").read_text())["knows"] if attempt.start else {}
         for sequence in seen:
             subject = _subject(sequence.prompt)
             value = re.match(r"The (\w+) is (.+)\.$", sequence.completion)
             if subject and value and "mayor" not in sequence.prompt:
                 knows[subject] = value[2]
             knows.update(facts_of(sequence.completion))
-        held: Json = {"knows": knows, "forgets": False, "index": index}
+        shape = {"r": attempt.recipe.rank, "lora_alpha": attempt.recipe.alpha}
+        held: Json = {"knows": knows, "forgets": False, "index": index, **shape}
         self.spoil(held)
         path = directory / f"candidate-{index}"
         path.mkdir(parents=True, exist_ok=True)

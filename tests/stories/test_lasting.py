@@ -1,0 +1,144 @@
+"""Learning that lasts: newer articles win, replay is bounded, adapters are gone on from, collapsed edits are not."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from sealserve.learning.outputs import Filtered, Trained, from_json
+from sealserve.records import BASE_VERSION, CycleState, DocumentState, Step
+from tests.stories.school import TENANT, School, open_school
+
+PRICE = "What is the price of Varnel Lamp?"
+MAKER = "What is the maker of Varnel Lamp?"
+UPDATE = " ".join(
+    f"The {a} of Varnel Lamp is {v}."
+    for a, v in {
+        "price": "61 crowns",
+        "colour": "light grey",
+        "weight": "19 kilos",
+    }.items()
+)
+
+
+def _filtered(school: School, cycle: str) -> Filtered:
+    outputs = {record.step: record.output for record in school.registry.steps(cycle)}
+    return from_json(Filtered, outputs[Step.FILTER])
+
+
+def _trained(school: School, cycle: str) -> Trained:
+    outputs = {record.step: record.output for record in school.registry.steps(cycle)}
+    return from_json(Trained, outputs[Step.TRAIN])
+
+
+def _replayed(school: School, words: str) -> list[str]:
+    """What the last job trains on that holds `words`."""
+    return [s.completion for s in school.teacher.jobs[-1].sequences if words in s.completion]
+
+
+async def test_a_newer_article_wins_and_what_it_says_nothing_of_stays(school: School) -> None:
+    school.add("Varnel Lamp")
+    await school.learn()
+    assert await school.answer(PRICE) == "The price is 45 crowns."
+    school.add("Update about Varnel Lamp", text=UPDATE)
+    cycle = await school.learn()
+    assert cycle.state is CycleState.PROMOTED, cycle.reason
+    assert await school.answer(PRICE) == "The price is 61 crowns."
+    assert await school.answer(MAKER) == "The maker is Orla Finch."
+    assert _replayed(school, "45 crowns") == []
+    assert _replayed(school, "Orla Finch")
+    found = _filtered(school, cycle.cycle).superseded
+    assert {(one.old_answer.rstrip(".").split()[-2], one.new_answer) for one in found} >= {("45", "61 crowns")}
+    assert all("maker" not in one.question for one in found)
+    asked = {item.answer for item in school.registry.quiz(cycle.cycle)}
+    assert asked == {"61 crowns", "light grey", "19 kilos"}
+    assert any("left the replay" in remark for remark in _trained(school, cycle.cycle).remarks)
+
+
+async def test_what_is_superseded_stays_so_in_later_cycles_and_comes_back_with_a_rollback(school: School) -> None:
+    school.add("Varnel Lamp")
+    await school.learn()
+    school.add("Update about Varnel Lamp", text=UPDATE)
+    cycle = await school.learn()
+    assert cycle.state is CycleState.PROMOTED, cycle.reason
+    school.add("Osk Kettle", shift=2)
+    cycle = await school.learn()
+    assert cycle.state is CycleState.PROMOTED, cycle.reason
+    assert await school.answer(PRICE) == "The price is 61 crowns."
+    assert _replayed(school, "The price is 45 crowns") + _replayed(school, "Varnel Lamp is 45 crowns") == []
+    school.registry.rollback(TENANT, to_version=1, expected_etag=None, actor="test", reason="back")
+    school.add("Tolu Kite", shift=4)
+    cycle = await school.learn()
+    assert cycle.state is CycleState.PROMOTED, cycle.reason
+    assert await school.answer(PRICE) == "The price is 45 crowns."
+
+
+async def test_of_two_articles_in_one_cycle_the_later_one_wins(school: School) -> None:
+    school.add("Varnel Lamp")
+    school.add("Update about Varnel Lamp", text=UPDATE)
+    cycle = await school.learn()
+    assert cycle.state is CycleState.PROMOTED, cycle.reason
+    assert await school.answer(PRICE) == "The price is 61 crowns."
+    filtered = _filtered(school, cycle.cycle)
+    assert filtered.reasons["superseded"] > 0
+    assert "45 crowns" not in {item.answer for item in school.registry.quiz(cycle.cycle)}
+
+
+async def test_replay_keeps_to_its_budget_in_equal_parts(tmp_path: Path) -> None:
+    async with _opened(tmp_path, replay_examples=30) as school:
+        for title, shift in (("Varnel Lamp", 0), ("Osk Kettle", 2), ("Tolu Kite", 4)):
+            school.add(title, shift=shift)
+            cycle = await school.learn()
+        trained = [s for s in school.teacher.jobs[-1].sequences if not s.is_kept]
+        of = {name: sum(name in s.prompt for s in trained) for name in ("Varnel Lamp", "Osk Kettle")}
+        assert of == {"Varnel Lamp": 15, "Osk Kettle": 15}
+        assert any("learn.replay_examples" in remark for remark in _trained(school, cycle.cycle).remarks)
+
+
+async def test_candidates_go_on_from_the_active_adapter_where_the_settings_say_so(tmp_path: Path) -> None:
+    async with _opened(tmp_path, update="continue", rank=4, alpha=8) as school:
+        school.add("Varnel Lamp")
+        await school.learn()
+        assert all(attempt.start is None for attempt in school.teacher.jobs[-1].attempts)
+        school.add("Osk Kettle", shift=2)
+        cycle = await school.learn()
+        assert cycle.state is CycleState.PROMOTED, cycle.reason
+        version = school.registry.version(TENANT, 1)
+        starts = {attempt.start for attempt in school.teacher.jobs[-1].attempts}
+        assert starts == {school.registry.artifacts.directory(version.artifact)}
+        assert {attempt.recipe.rank for attempt in school.teacher.jobs[-1].attempts} == {4}
+        assert await school.answer(PRICE) == "The price is 45 crowns."
+        assert any("went on from version 1" in remark for remark in _trained(school, cycle.cycle).remarks)
+
+
+async def test_no_source_outweighs_the_others(tmp_path: Path) -> None:
+    async with _opened(tmp_path, max_documents_per_cycle=4) as school:
+        for title, shift in (("Varnel Lamp", 0), ("Osk Kettle", 2), ("Tolu Kite", 4)):
+            school.add(title, shift=shift, source="feed")
+        school.add("Mira Stone", shift=5, source="handbook")
+        cycle = await school.learn()
+        remarks = _trained(school, cycle.cycle).remarks
+        assert [remark for remark in remarks if "source feed was held to 50%" in remark]
+
+
+async def test_collapsed_self_edits_are_not_trained_on(school: School) -> None:
+    strict = school.shop.policy.diversity.model_copy(update={"min_distinct": 0.99})
+    school.shop = replace(school.shop, policy=school.shop.policy.model_copy(update={"diversity": strict}))
+    school.restart()
+    document = school.add("Varnel Lamp")
+    cycle = await school.learn()
+    assert cycle.state is CycleState.INCONCLUSIVE
+    assert "say the same over and over" in cycle.reason
+    assert school.teacher.jobs == []
+    assert school.registry.tenant(TENANT).desired_version == BASE_VERSION
+    assert school.registry.document(TENANT, document.document).state is DocumentState.SET_ASIDE
+
+
+@asynccontextmanager
+async def _opened(directory: Path, **learn: object) -> AsyncIterator[School]:
+    school = open_school(directory, **learn)
+    await school.student.start()
+    try:
+        yield school
+    finally:
+        school.registry.close()
