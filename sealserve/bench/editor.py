@@ -104,7 +104,7 @@ async def _round(
         "cost": asdict(cost + tuning),
     }
     lab.say(f"round {number}: {told}")
-    return new, told
+    return new.files, told
 
 
 async def _known(

@@ -83,6 +83,14 @@ class Scored:
     confirm: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A new editor: its artifact's digest, and how to load it."""
+
+    artifact: str
+    files: AdapterFiles
+
+
 async def exams(desk: Desk, studies: Sequence[Study]) -> list[Exam]:
     """Return every document with its quiz, made by the base; those without questions in both halves are left out."""
     proposals = await quiz.propose(desk.voice, studies, settings=desk.settings, cycle=desk.key)
@@ -134,9 +142,9 @@ async def scored_under(
         directory=desk.directory / label,
     )
     digests = [await asyncio.to_thread(artifacts.put_directory, one.path) for one in trained]
-    paths = [await asyncio.to_thread(artifacts.directory, digest) for digest in digests]
     adapters = [
-        AdapterFiles(name=f"{one.name}-{path.name[:12]}", path=path) for one, path in zip(trained, paths, strict=True)
+        AdapterFiles(name=f"{one.name}-{digest[:12]}", path=await asyncio.to_thread(artifacts.directory, digest))
+        for one, digest in zip(trained, digests, strict=True)
     ]
     try:
         return await measure(desk, trials, adapters, asked)
@@ -194,7 +202,7 @@ def tuning_examples(won: Sequence[Scored]) -> tuple[Example, ...]:
     )
 
 
-async def fine_tune(desk: Desk, examples: Sequence[Example], *, plan: Plan, label: str) -> tuple[AdapterFiles, Cost]:
+async def fine_tune(desk: Desk, examples: Sequence[Example], *, plan: Plan, label: str) -> tuple[Made, Cost]:
     """Return a new editor, trained from the base on `examples` and kept as an artifact; rehearsal is kept by KL.
 
     Raises: TrainingFailed.
@@ -213,7 +221,7 @@ async def fine_tune(desk: Desk, examples: Sequence[Example], *, plan: Plan, labe
     digest = await asyncio.to_thread(desk.shop.registry.artifacts.put_directory, trained.path)
     path = await asyncio.to_thread(desk.shop.registry.artifacts.directory, digest)
     files = AdapterFiles(name=f"editor-{desk.key}-{digest[:12]}", path=path)
-    return files, Cost(device_seconds=time.monotonic() - started, candidates=1)
+    return Made(artifact=digest, files=files), Cost(device_seconds=time.monotonic() - started, candidates=1)
 
 
 async def gate(

@@ -116,17 +116,17 @@ async def _judged(
 ) -> Round:
     """Train the new editor and ask the held-out half."""
     new, tuning = await loop.fine_tune(desk, loop.tuning_examples(won), plan=plan, label="editor")
-    gain, judging = await loop.gate(desk, judges, plan=plan, old=old, new=new)
+    gain, judging = await loop.gate(desk, judges, plan=plan, old=old, new=new.files)
     is_better = gain.gain_low > 0
     interval = f"{gain.gain:+.3f} [{gain.gain_low:+.3f}, {gain.gain_high:+.3f}] on {gain.n} held-out documents"
     if is_better:
         reason = f"writes better self-edits: {interval}"
     else:
         reason = f"the gain may be chance: {interval}"
-        await asyncio.to_thread(desk.shop.registry.artifacts.delete, new.path.name)
+        await asyncio.to_thread(desk.shop.registry.artifacts.delete, new.artifact)
     return replace(
         done,
-        artifact=new.path.name if is_better else "",
+        artifact=new.artifact if is_better else "",
         gain=gain,
         is_promoted=is_better,
         reason=reason,

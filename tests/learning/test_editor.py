@@ -1,0 +1,207 @@
+"""The outer loop over a simulated model: who wins, who is promoted, what is kept, and what is refused."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from sealserve.config import LearnSettings
+from sealserve.errors import FailedPrecondition, StorageFailed
+from sealserve.learning import editor as loop
+from sealserve.learning import editor_rounds, trials
+from sealserve.learning.costs import Cost
+from sealserve.learning.editor import Scored, default_plan, tuning_examples, winners
+from sealserve.learning.editor_rounds import run_round, run_rounds
+from sealserve.learning.editor_store import Editors, Round, active_editor, read_editors, without, write_editors
+from sealserve.learning.trials import Edit, Trial
+from sealserve.learning.workshop import Workshop
+from sealserve.prompts import Template
+from sealserve.records import CycleState
+from tests.stories.school import TENANT, School, open_school
+
+TITLES = (
+    "Varnel Lamp",
+    "Osk Kettle",
+    "Tarn Bridge",
+    "Ulm Harbour",
+    "Brisk Ferry",
+    "Cold Anvil",
+    "Dun Mill",
+    "Elk Hall",
+)
+
+
+def scored(place: int, sample: int, *, select: float, confirm: float, is_cut: bool = False) -> Scored:
+    edit = Edit(template=Template.QA, prompt=f"study {place}", text=f"edit {sample}", is_cut=is_cut)
+    trial = Trial(place=place, sample=sample, edits=(edit,), notes=())
+    return Scored(trial=trial, select=select, confirm=confirm)
+
+
+def a_round(number: int, **changes: object) -> Round:
+    made = Round(
+        round=number,
+        parent=number - 1,
+        artifact="ab" * 32,
+        documents=(f"d{number}",),
+        held_out=(),
+        winners=1,
+        gain=None,
+        is_promoted=True,
+        reason="",
+        cost=Cost(device_seconds=1),
+        base_digest="",
+        settings_digest="",
+        finished_at="2026-11-21T00:00:00+00:00",
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def test_the_winner_is_the_best_by_selection_and_kept_only_when_unseen_questions_agree() -> None:
+    agreed = [scored(0, 0, select=-1, confirm=0.9), scored(0, 1, select=-2, confirm=0.5)]
+    lucky = [scored(1, 0, select=-1, confirm=0.4), scored(1, 1, select=-2, confirm=0.8)]
+    assert winners([*agreed, *lucky]) == [agreed[0]]
+
+
+def test_a_winner_that_knows_nothing_or_was_cut_off_teaches_nothing() -> None:
+    assert winners([scored(0, 0, select=-1, confirm=0.0), scored(0, 1, select=-1, confirm=0.0)]) == []
+    assert winners([scored(0, 0, select=-1, confirm=1.0, is_cut=True)]) == []
+
+
+def test_the_editor_learns_study_prompts_with_what_winners_wrote() -> None:
+    (example,) = tuning_examples([scored(3, 1, select=-1, confirm=1.0)])
+    assert (example.prompt, example.completion) == ("study 3", "edit 1")
+
+
+def test_the_editor_is_tuned_as_seal_tunes_it_within_the_engine_s_rank() -> None:
+    tuning = default_plan(LearnSettings(), max_rank=128, key="k").tuning
+    assert (tuning.rank, tuning.alpha, tuning.learning_rate, tuning.epochs, tuning.batch_size) == (64, 128, 3e-4, 2, 10)
+    assert default_plan(LearnSettings(), max_rank=32, key="k").tuning.rank == 32
+    assert default_plan(LearnSettings(), max_rank=32, key="k").samples == 5
+
+
+def test_what_is_known_of_editors_survives_and_damage_is_named(tmp_path: Path) -> None:
+    editors = Editors().after(a_round(1)).after(a_round(2, is_promoted=False))
+    assert editors.active == 1
+    write_editors(tmp_path, "acme", editors)
+    assert read_editors(tmp_path, "acme") == editors
+    assert read_editors(tmp_path, "globex") == Editors()
+    (tmp_path / "editors/acme.json").write_text("{")
+    with pytest.raises(StorageFailed, match=r"acme\.json"):
+        read_editors(tmp_path, "acme")
+
+
+def test_an_editor_that_learned_from_a_forgotten_document_is_gone_and_the_one_before_writes() -> None:
+    editors = Editors().after(a_round(1)).after(a_round(2))
+    kept = without(editors, {"d2"})
+    assert kept.active == 1
+    assert kept.rounds[1].artifact == ""
+    assert "forgotten" in kept.rounds[1].reason
+    assert without(editors, {"d1", "d2"}).active == 0
+
+
+@pytest_asyncio.fixture
+async def taught(tmp_path: Path, tiny_base: Path) -> School:
+    """A school whose tenant has learned eight documents."""
+    school = open_school(tmp_path, editor_samples=2, candidates=1, editor_dip=0.0)
+    await school.student.start()
+    school.shop = replace(school.shop, base_directory=tiny_base)
+    for shift, title in enumerate(TITLES):
+        school.add(title, shift=shift)
+    for _ in range(2):
+        assert (await school.learn()).state is CycleState.PROMOTED
+    return school
+
+
+async def test_a_round_that_gains_nothing_promotes_nothing_and_leaves_no_adapter(taught: School) -> None:
+    before = taught.state()
+    done = await run_round(taught.shop, TENANT)
+    assert not done.is_promoted
+    assert "may be chance" in done.reason
+    assert done.gain is not None
+    assert done.cost.candidates > 0
+    assert done.documents
+    assert not set(done.documents) & set(done.held_out)
+    assert read_editors(taught.shop.settings.data_directory, TENANT).rounds == (done,)
+    assert active_editor(taught.shop, TENANT) is None
+    assert taught.state() == before
+    assert (await taught.student.info()).loaded == ()
+
+
+async def test_an_editor_that_writes_better_is_promoted_and_found_again(
+    taught: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _have_the_new_editor_write_better(monkeypatch)
+    done = await run_round(taught.shop, TENANT)
+    assert done.is_promoted, done.reason
+    assert done.gain is not None
+    assert done.gain.gain_low > 0
+    files = active_editor(taught.shop, TENANT)
+    assert files is not None
+    assert files.path == taught.shop.registry.artifacts.directory(done.artifact)
+    again = await run_round(taught.shop, TENANT)
+    assert again.parent == done.round
+
+
+async def test_a_forgotten_document_takes_its_editor_along(taught: School, monkeypatch: pytest.MonkeyPatch) -> None:
+    _have_the_new_editor_write_better(monkeypatch)
+    done = await run_round(taught.shop, TENANT)
+    taught.registry.forget_document(TENANT, done.documents[0], actor="test", reason="asked to")
+    assert active_editor(taught.shop, TENANT) is None
+    assert "forgotten" in read_editors(taught.shop.settings.data_directory, TENANT).rounds[0].reason
+
+
+async def test_recipes_are_tried_when_asked_for(taught: School) -> None:
+    learn = taught.shop.settings.learn.model_copy(update={"editor_recipes": 2})
+    shop = replace(taught.shop, settings=taught.shop.settings.model_copy(update={"learn": learn}))
+    await run_round(shop, TENANT)
+    archive = read_editors(shop.settings.data_directory, TENANT).archive
+    assert len(archive) == 3
+    assert archive[0]["parent"] == ""
+
+
+async def test_a_tenant_that_learned_too_little_is_told_so(tmp_path: Path, tiny_base: Path) -> None:
+    school = open_school(tmp_path)
+    await school.student.start()
+    shop = replace(school.shop, base_directory=tiny_base)
+    with pytest.raises(FailedPrecondition, match="nothing yet"):
+        await run_round(shop, TENANT)
+    school.add("Varnel Lamp")
+    await school.learn()
+    with pytest.raises(FailedPrecondition, match="learn more documents"):
+        await run_round(shop, TENANT)
+    assert await run_rounds(shop) == []
+    assert not (tmp_path / "editors").exists()
+
+
+async def test_rounds_over_the_cap_or_with_dipped_returns_are_refused(taught: School) -> None:
+    shop = taught.shop
+    dear = Editors().after(a_round(1, artifact="", is_promoted=False, cost=Cost(device_seconds=50)))
+    write_editors(shop.settings.data_directory, TENANT, dear)
+    with pytest.raises(FailedPrecondition, match="editor_max_device_seconds"):
+        await run_round(_with(shop, editor_max_device_seconds=10.0), TENANT)
+
+
+async def test_two_rounds_of_one_tenant_do_not_run_at_once(taught: School) -> None:
+    async with editor_rounds._alone(taught.shop, TENANT):
+        with pytest.raises(FailedPrecondition, match="is running"):
+            await run_round(taught.shop, TENANT)
+    await run_round(taught.shop, TENANT)
+
+
+def _with(shop: Workshop, **learn: object) -> Workshop:
+    settings = shop.settings.model_copy(update={"learn": shop.settings.learn.model_copy(update=learn)})
+    return replace(shop, settings=settings)
+
+
+def _have_the_new_editor_write_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The base's trials hold one note each, an editor's all of them; nothing is learned but from notes."""
+    sample, source = trials.sample_trials, trials._source
+
+    async def sampled(*args: Any, **options: Any) -> list[Trial]:
+        found = await sample(*args, **options)
+        return found if options["editor"] else [replace(trial, notes=trial.notes[:1]) for trial in found]
+
+    monkeypatch.setattr(loop, "sample_trials", sampled)
+    monkeypatch.setattr(trials, "_source", lambda trial, study: replace(source(trial, study), passages=()))
