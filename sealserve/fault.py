@@ -19,6 +19,8 @@ FAULT_POINTS: tuple[str, ...] = (
     "registry.record_step.after_commit",
     "registry.promote.before_commit",
     "registry.promote.after_commit",
+    "registry.approve.before_commit",
+    "registry.approve.after_commit",
     "registry.forget_document.before_commit",
     "registry.forget_document.after_commit",
 )

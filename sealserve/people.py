@@ -76,3 +76,36 @@ def new_secret() -> str:
 def digest_of(secret: str) -> str:
     """Return what is kept of `secret`. It needs no salt and no stretching: 256 random bits cannot be guessed."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class ApprovalState(StrEnum):
+    """Where a held version stands."""
+
+    WAITING = "waiting"  # for somebody to decide
+    LATE = "late"  # what it was measured against answers no longer: it can only be rejected
+    APPROVED = "approved"  # released; it became active then
+    REJECTED = "rejected"  # never released; `Opinion.reason` says why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opinion:
+    """What one person said of a held version."""
+
+    actor: str
+    approves: bool
+    reason: str
+    given_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """A version that policy left to people. `authors` started its cycle or handed in its documents."""
+
+    tenant: str
+    version: int
+    cycle: str
+    state: ApprovalState
+    reason: str  # what holds it
+    authors: tuple[str, ...]
+    opinions: tuple[Opinion, ...]
+    held_at: datetime

@@ -10,7 +10,7 @@ from sqlalchemy import Row, select, update
 
 from sealserve.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound
 from sealserve.records import BASE_VERSION, Activation, DocumentState, Observed, Page, Tenant, VersionState
-from sealserve.registry import audit, documents, lifecycle, paging, requests, tenants, versions
+from sealserve.registry import audit, documents, held, lifecycle, paging, requests, tenants, versions
 from sealserve.registry import tables as t
 from sealserve.registry.database import Transaction
 from sealserve.registry.spelling import require_short
@@ -38,6 +38,7 @@ def promote(
     _require_etag(owner, expected_etag)
     versions.require_ready(tx, tenant, version)
     _require_change(owner, version)
+    held.require_released(tx, tenant, version)
     below = owner.activation or None
     done = _move(tx, owner, version=version, below=below, kind="promote", actor=actor, reason=reason)
     requests.remember(tx, "promote", **request, answer=str(done.activation))

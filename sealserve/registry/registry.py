@@ -28,6 +28,7 @@ from sealserve.records import (
     Tenant,
 )
 from sealserve.registry import audit, cycles, documents, journal, pointer, schema, tenants, versions
+from sealserve.registry.approvals import Approvals
 from sealserve.registry.artifacts import ArtifactStore
 from sealserve.registry.database import BUSY_SECONDS, Clock, Database, utc_now
 from sealserve.registry.effects import AddCandidates, AddQuiz, AddRulings, AddSelfEdits, Effect, Finish, Publish
@@ -40,7 +41,7 @@ from sealserve.registry.rulings import Rulings
 __all__ = ["AddCandidates", "AddQuiz", "AddRulings", "AddSelfEdits", "Effect", "Finish", "Publish", "Registry"]
 
 
-class Registry(Ledger, Principals, Forgetting, Evidence, Rulings):
+class Registry(Ledger, Principals, Approvals, Forgetting, Evidence, Rulings):
     """All that is known, in one database and one artifact store (`artifacts`). Safe to use from many threads."""
 
     def __init__(self, database: Database, artifacts: ArtifactStore) -> None:

@@ -275,6 +275,22 @@ tokens = Table(
     Index(None, "principal"),
 )
 
+opinions = Table(
+    "opinions",
+    metadata,
+    _sequence(),
+    Column("cycle", ForeignKey("cycles.cycle"), nullable=False),
+    Column("tenant", String(63), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("actor", String(256), nullable=False),
+    Column("approves", Boolean, nullable=False),
+    Column("releases", Boolean, nullable=False),  # the pointer moved with it
+    Column("reason", GeneratedText, nullable=False),
+    Column("given_at", UtcTime, nullable=False),
+    UniqueConstraint("cycle", "actor", "approves"),
+    ForeignKeyConstraint(["tenant", "version"], ["versions.tenant", "versions.version"]),
+)
+
 audit = Table(
     "audit",
     metadata,

@@ -13,7 +13,7 @@ UNWANTED = "An article that is forgotten again."
 
 
 def main(directory: Path, url: str) -> None:
-    """Add a document, publish a held version of it, promote that; add another and forget it.
+    """Add a document, publish a held version of it, approve that, leave it and come back; add another and forget it.
 
     Each part is skipped if it is done already.
     """
@@ -41,6 +41,8 @@ def main(directory: Path, url: str) -> None:
         )  # fmt: skip
         ending = Finish(state=CycleState.HELD, reason="", documents=DocumentState.SET_ASIDE)
         registry.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[publish, ending])
+    registry.approve("acme", 1, actor="bea", reason="good", request_id="approve")
+    registry.rollback("acme", expected_etag=None, actor="ann", reason="bad", request_id="rollback")
     registry.promote("acme", 1, expected_etag=None, actor="ann", reason="good", request_id="promote")
     unwanted, _ = registry.add_document(
         "acme", title="u", text=UNWANTED, source="rpc", media_type="text/plain", actor="ann", readmit=False

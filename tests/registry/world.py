@@ -91,14 +91,23 @@ class World:
         )
 
     def version(
-        self, tenant: str = "acme", *, promote: bool = True, parent: int | None = None, effects: Sequence[Effect] = ()
+        self,
+        tenant: str = "acme",
+        *,
+        promote: bool = True,
+        held: bool = False,
+        parent: int | None = None,
+        effects: Sequence[Effect] = (),
     ) -> AdapterVersion:
-        """Play a whole cycle for what is admitted (a new document if nothing is); return the version it publishes."""
+        """Play a whole cycle for what is admitted (a new document if nothing is); return the version it publishes.
+
+        One that is neither promoted nor held is there for tests to promote.
+        """
         if tenant not in self.registry.tenants_with_admitted_documents():
             self.document(tenant)
         claim = self.claim(tenant)
-        ending = finish(CycleState.PROMOTED if promote else CycleState.HELD)
-        publish = self.publish_effect(claim, promote=promote, parent=parent)
+        ending = finish(CycleState.HELD if held else CycleState.PROMOTED if promote else CycleState.INCONCLUSIVE)
+        publish = self.publish_effect(claim, promote=promote and not held, parent=parent)
         self.registry.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[*effects, publish, ending])
         return self.registry.versions(tenant, page_size=1).items[0]
 
