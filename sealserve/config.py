@@ -185,6 +185,23 @@ class LearnSettings(RewardSettings, Section):
     niceness: int = Field(5, ge=0, le=19, description="niceness of the trainer child, so that serving stays quick")
     trainer_timeout_seconds: float = Field(1800, gt=0, description="a trainer child older than this is killed")
     policy: Path | None = Field(None, description="policy file; unset: the packaged policies/default.yaml")
+    rules: Path | None = Field(None, description="folder with rules/ and tests/rules/; unset: the packaged policies")
+    editor_rounds: str = Field("", description="cron line of the editor's rounds (UTC), e.g. 0 4 * * 0; empty: off")
+    editor_documents: int = Field(40, ge=4, description="newest learned documents in a round; half of them judge it")
+    editor_samples: int = Field(5, ge=2, description="sets of self-edits tried per document in a round")
+    editor_trial_steps: int = Field(40, ge=1, description="optimizer steps of a round's short adapters")
+    editor_learning_rate: float = Field(3e-4, gt=0, description="AdamW learning rate of the editor")
+    editor_epochs: int = Field(2, ge=1, description="times an editor sees each winning self-edit")
+    editor_recipes: int = Field(0, ge=0, description="recipes of the archive tried per round")
+    editor_max_device_seconds: float = Field(
+        0, ge=0, description="device-seconds after which a tenant's editor is not trained further; 0: no cap"
+    )
+    editor_dip: float = Field(
+        0.25,
+        ge=0,
+        lt=1,
+        description="rounds stop once the last gained less per device-second than this share of the best; 0: never",
+    )
 
     @model_validator(mode="after")
     def _editor_is_whole(self) -> "LearnSettings":
@@ -286,13 +303,6 @@ def _bytes(path: Path, key: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise BadConfig(f"{key}: {path} cannot be read: {error.strerror}") from error
-
-
-def _secret(setting: str, variable: str) -> str:
-    key = os.environ.get(variable, "") if variable else ""
-    if variable and not key:
-        raise BadConfig(f"{setting}: the environment variable {variable} is not set")
-    return key
 
 
 def _secret(setting: str, variable: str) -> str:

@@ -23,11 +23,13 @@ from sealserve.engine.vllm_engine import VllmEngine
 from sealserve.errors import SealserveError, StorageFailed
 from sealserve.gate.canary import probes_for
 from sealserve.gate.policy import load_policy
+from sealserve.gate.rulebook import open_rules
 from sealserve.intake.directory import DirectorySource
 from sealserve.intake.inbox import Inbox
 from sealserve.learning.scheduler import Learner
 from sealserve.learning.trainer import ChildTrainer
 from sealserve.learning.workshop import Workshop
+from sealserve.permits import Permits
 from sealserve.registry.registry import Registry
 from sealserve.rpc.own_tokens import admin_secret, internal_secret
 from sealserve.rpc.server import RpcServer
@@ -105,6 +107,7 @@ async def serve(settings: Settings, *, engine_only: bool = False) -> None:
                 inbox=parts.inbox,
                 engine=parts.engine,
                 max_documents_per_cycle=settings.learn.max_documents_per_cycle,
+                permits=parts.permits,
             )
         await server.start()
         stack.push_async_callback(server.stop)
@@ -130,6 +133,7 @@ async def learn(settings: Settings, stop: asyncio.Event) -> None:
             engine=engine,
             trainer=ChildTrainer(settings.learn, max_rank=settings.engine.max_rank),
             policy=load_policy(settings.learn.policy),
+            rules=open_rules(settings.learn.rules),
             probes=probes_for(settings.engine.model),
             settings=settings,
             base_directory=await asyncio.to_thread(model_directory, settings.engine.model),
@@ -165,7 +169,8 @@ class _ServeParts:
         )
         self.gated = GatedEngine(self.engine, SlotGate(slots=settings.engine.slots))
         self.table = AdapterTable()
-        self.inbox = Inbox(registry, settings.intake, telemetry=telemetry)
+        self.permits = Permits(registry, open_rules(settings.learn.rules))
+        self.inbox = Inbox(registry, settings.intake, telemetry=telemetry, refuse=self.permits.refuse_document)
         self.activator = Activator(
             registry,
             self.gated,

@@ -22,6 +22,7 @@ from sealserve.engine.engine import AdapterFiles, Sampling
 from sealserve.engine.vllm_engine import VllmEngine
 from sealserve.gate.canary import Probes, probes_for
 from sealserve.gate.policy import load_policy
+from sealserve.gate.rulebook import open_rules
 from sealserve.learning import quiz, screen, self_edits
 from sealserve.learning.lessons import Lesson, all_trained, job_of, rehearse
 from sealserve.learning.outputs import Passage, Spoken
@@ -213,6 +214,7 @@ async def open_lab(
             engine=GatedEngine(vllm, SlotGate(slots=slots)),
             trainer=ChildTrainer(settings.learn, max_rank=max_rank),
             policy=load_policy(None),
+            rules=open_rules(),
             probes=probes_for(model),
             settings=settings,
             base_directory=base,

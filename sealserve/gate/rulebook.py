@@ -6,7 +6,7 @@ Knows nothing of who asks. A bundle that is refused is said once, and the one be
 import secrets
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 
@@ -17,6 +17,7 @@ from sealserve.gate.bundle import Bundle, load_bundle, rule_files
 from sealserve.gate.decide import decide
 from sealserve.gate.events import Event
 from sealserve.gate.golden import check, read_cases
+from sealserve.gate.policy import policy_directory
 from sealserve.records import Json
 from sealserve.rulings import Ruling
 
@@ -30,6 +31,11 @@ def proven_bundle(directory: Path) -> Bundle:
     if wrong:
         raise BadConfig(f"{directory}: golden cases fail: " + "; ".join(wrong))
     return bundle
+
+
+def open_rules(directory: Path | None = None) -> "Rulebook":
+    """Return the rules below `directory`, else the packaged ones. Raises: BadConfig."""
+    return Rulebook(directory or policy_directory(), clock=lambda: datetime.now(UTC))
 
 
 class Rulebook:

@@ -3,6 +3,7 @@
 Every source (RPC, directory) goes through `receive`. Knows nothing of transports or of learning.
 """
 
+from collections.abc import Callable
 from typing import NoReturn
 
 import structlog
@@ -21,6 +22,10 @@ _LOG = structlog.get_logger(__name__)
 _MAX_MEDIA_TYPE_CHARACTERS = 120
 
 
+def _refuse_nothing(tenant: str, **about: object) -> str:
+    return ""
+
+
 class Inbox:
     """Receives documents for every tenant. Safe to use from many threads; blocking."""
 
@@ -31,8 +36,11 @@ class Inbox:
         *,
         telemetry: Telemetry | None = None,
         limits: Limits = DEFAULT_LIMITS,
+        refuse: Callable[..., str] = _refuse_nothing,
     ) -> None:
+        """`refuse` says why a document may not be learned from, or nothing (`Permits.refuse_document`)."""
         self._registry = registry
+        self._refuse = refuse
         self._settings = settings
         self._telemetry = telemetry or Telemetry.off()
         self._limits = limits
@@ -108,14 +116,17 @@ class Inbox:
         found = self._read(content, media_type=media_type, title=title)
         unreadable = found if isinstance(found, Unreadable) else None
         named, text = (clean_title(title), "") if isinstance(found, Unreadable) else found
+        refusal = str(unreadable or "") or self._refuse(
+            tenant, title=named, source=source, media_type=media_type, size_bytes=len(content), actor=actor
+        )
         return self._registry.add_document(
             tenant,
             title=named,
             text=text,
             source=source,
             media_type=_printable(media_type),
-            state=DocumentState.QUARANTINED if unreadable else DocumentState.ADMITTED,
-            reason=str(unreadable) if unreadable else "",
+            state=DocumentState.QUARANTINED if refusal else DocumentState.ADMITTED,
+            reason=refusal,
             actor=actor,
             raw=content if unreadable else None,
             readmit=readmit,

@@ -8,9 +8,9 @@ import asyncio
 from functools import partial
 
 from sealserve.errors import Conflict, CouldNotMeasure
-from sealserve.gate.verdict import judge
 from sealserve.learning import measuring, recalling, studying
-from sealserve.learning.journal import Done, Journal
+from sealserve.learning.journal import Journal
+from sealserve.learning.judging import judged as judged_by
 from sealserve.learning.outputs import (
     Claimed,
     Confirmed,
@@ -65,13 +65,9 @@ async def _steps(shop: Workshop, claim: Claim, journal: Journal) -> None:
     confirmed = await journal.step(
         Step.CONFIRM, Confirmed, partial(measuring.confirm_winner, shop, voice, claim, claimed, ranked)
     )
-    judged = await journal.step(Step.JUDGE, Judged, partial(_judge, shop, confirmed))
+    judged = await journal.step(Step.JUDGE, Judged, partial(judged_by, shop, claim, claimed, confirmed))
     publish = partial(publication, shop, claim, claimed=claimed, ranked=ranked, confirmed=confirmed, judged=judged)
     try:
         await journal.step(Step.PUBLISH, Published, publish)
     except Conflict:
         await journal.step(Step.PUBLISH, Published, conflict)
-
-
-async def _judge(shop: Workshop, confirmed: Confirmed) -> Done[Judged]:
-    return Done(output=Judged(verdict=judge(confirmed.scorecard, shop.policy)))

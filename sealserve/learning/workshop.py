@@ -7,6 +7,7 @@ from sealserve.config import Settings
 from sealserve.engine.engine import Engine
 from sealserve.gate.canary import Probes
 from sealserve.gate.policy import Policy
+from sealserve.gate.rulebook import Rulebook
 from sealserve.learning.trainer import Trainer
 from sealserve.registry.registry import Registry
 from sealserve.telemetry import Telemetry
@@ -14,12 +15,13 @@ from sealserve.telemetry import Telemetry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workshop:
-    """Registry, engine, trainer, the gate's policy and probes, settings, telemetry."""
+    """Registry, engine, trainer, the gate's policy, rules and probes, settings, telemetry."""
 
     registry: Registry
     engine: Engine
     trainer: Trainer
     policy: Policy
+    rules: Rulebook
     probes: Probes
     settings: Settings
     base_directory: Path  # the base model's files, which the trainer reads

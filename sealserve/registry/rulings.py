@@ -9,6 +9,7 @@ from sealserve.errors import NotFound
 from sealserve.registry import audit
 from sealserve.registry.database import Database, Transaction
 from sealserve.registry.ruling_tables import rulings
+from sealserve.registry.tables import audit as audit_table
 from sealserve.rulings import RuleEffect, RuleResult, Ruling
 
 ACTOR = "policy"
@@ -41,6 +42,14 @@ class Rulings:
             query = query.where(rulings.c.subject == subject)
         with self._database.read() as tx:
             return tuple(map(_record, tx.rows(query)))
+
+    def cycle_author(self, cycle: str) -> str:
+        """Return who started the cycle; empty when its audit row does not say."""
+        starts = audit_table.c.action.in_(("cycle.start", "cycle.import"))
+        query = select(audit_table.c.actor).where(starts, audit_table.c.subject.endswith(f"/cycles/{cycle}"))
+        with self._database.read() as tx:
+            row = tx.row(query)
+        return row.actor if row else ""
 
 
 def keep(tx: Transaction, ruling: Ruling) -> None:

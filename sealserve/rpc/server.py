@@ -18,6 +18,7 @@ from sealserve.config import ServeSettings
 from sealserve.engine.engine import Engine
 from sealserve.errors import BadConfig
 from sealserve.people import Principal
+from sealserve.permits import Permits
 from sealserve.registry.registry import Registry
 from sealserve.rpc.authorisation import PACKAGE, Authentication, KnownTokens, Tenancy
 from sealserve.rpc.health import Health
@@ -88,9 +89,16 @@ class RpcServer:
         self.health = Health((*TENANT_SERVICES, ENGINE_SERVICE))
 
     def add_tenant_services(
-        self, registry: Registry, *, answers: Answers, inbox: Inbox, engine: Engine, max_documents_per_cycle: int
+        self,
+        registry: Registry,
+        *,
+        answers: Answers,
+        inbox: Inbox,
+        engine: Engine,
+        max_documents_per_cycle: int,
+        permits: Permits | None = None,
     ) -> None:
-        """Carry every service that tenants and operators call."""
+        """Carry every service that tenants and operators call; `permits` is asked before a pointer moves."""
         settings, server = self._settings, self._server
         poll_seconds = settings.poll_seconds
         inference = InferenceService(
@@ -101,7 +109,9 @@ class RpcServer:
             version=version("sealserve"),
             max_bytes=settings.max_message_bytes,
         )
-        adapters = AdapterService(registry, engine=engine, poll_seconds=poll_seconds, draining=self._draining)
+        adapters = AdapterService(
+            registry, engine=engine, poll_seconds=poll_seconds, draining=self._draining, permits=permits
+        )
         cycles = CycleService(
             registry, max_documents=max_documents_per_cycle, poll_seconds=poll_seconds, draining=self._draining
         )

@@ -9,6 +9,7 @@ from typing import Any
 from sealserve.config import LearnSettings, RegistrySettings, Settings
 from sealserve.errors import SealserveError
 from sealserve.gate.policy import load_policy
+from sealserve.gate.rulebook import open_rules
 from sealserve.learning.scheduler import Learner
 from sealserve.learning.workshop import Workshop
 from sealserve.records import Claim, Cycle, Document, Json, Step, StepRecord
@@ -133,6 +134,7 @@ def open_school(directory: Path, **learn: Any) -> School:
         engine=student,
         trainer=teacher,
         policy=load_policy(),
+        rules=open_rules(),
         probes=PROBES,
         settings=settings,
         base_directory=directory,

@@ -6,6 +6,7 @@ from typing import Any
 
 from sealserve.engine.engine import Engine
 from sealserve.errors import InvalidArgument
+from sealserve.permits import Permits
 from sealserve.records import BASE_VERSION, Activation, Observed, Tenant
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call import actor
@@ -21,11 +22,20 @@ State = tuple[Tenant, tuple[Observed, ...]]
 class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
     """Shows versions and moves a tenant's pointer. The engine is only asked which base model it runs."""
 
-    def __init__(self, registry: Registry, *, engine: Engine, poll_seconds: float, draining: asyncio.Event) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        engine: Engine,
+        poll_seconds: float,
+        draining: asyncio.Event,
+        permits: Permits | None = None,
+    ) -> None:
         self._registry = registry
         self._engine = engine
         self._poll_seconds = poll_seconds
         self._draining = draining
+        self._permits = permits
 
     async def ListAdapters(
         self, request: adapter_pb2.ListAdaptersRequest, context: Any
@@ -62,6 +72,8 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
         tenant, version = names.adapter_of(request.name)
 
         def promote() -> Activation:
+            if self._permits is not None:
+                self._permits.require_promote(tenant, version, actor=actor())
             return self._registry.promote(
                 tenant,
                 version,
@@ -81,6 +93,8 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
         to_version = _version_of(request.to_adapter, tenant) if request.to_adapter else None
 
         def rollback() -> Activation:
+            if self._permits is not None:
+                self._permits.require_rollback(tenant, to_version, actor=actor(), reason=request.reason)
             return self._registry.rollback(
                 tenant,
                 to_version=to_version,

@@ -1,0 +1,49 @@
+"""JUDGE: the gate's word on a scorecard, made stricter by the written rules. Moves nothing."""
+
+import asyncio
+
+from sealserve.gate.events import Event
+from sealserve.gate.scores import verdict_json
+from sealserve.gate.verdict import judge
+from sealserve.learning.journal import Done
+from sealserve.learning.outputs import Claimed, Confirmed, Judged
+from sealserve.learning.workshop import Workshop
+from sealserve.permits import card_scores, edit_counts, promotion, ruled
+from sealserve.records import Claim, Json
+from sealserve.registry.registry import AddRulings
+from sealserve.rulings import Ruling
+
+
+async def judged(shop: Workshop, claim: Claim, claimed: Claimed, confirmed: Confirmed) -> Done[Judged]:
+    """Return the verdict, and the rulings to keep with it."""
+    verdict = judge(confirmed.scorecard, shop.policy)
+    rulings = await asyncio.to_thread(_rulings, shop, claim, claimed, confirmed, verdict_json(verdict))
+    return Done(output=Judged(verdict=ruled(verdict, rulings)), effects=(AddRulings(rulings=rulings),))
+
+
+def _rulings(shop: Workshop, claim: Claim, claimed: Claimed, confirmed: Confirmed, verdict: Json) -> tuple[Ruling, ...]:
+    edits = shop.registry.self_edits(claim.cycle)
+    documents: list[Json] = [
+        {"id": one.document, "source": one.source} for one in shop.registry.cycle_documents(claim.cycle)
+    ]
+    batch = {
+        "tenant": {"id": claim.tenant},
+        "cycle": claim.cycle,
+        "edits": edit_counts(edits),
+        "documents": documents,
+    }
+    promote = promotion(
+        claim.tenant,
+        actor=f"worker:{claim.worker}",
+        author=shop.registry.cycle_author(claim.cycle),
+        trigger="cycle",
+        cycle=claim.cycle,
+        parent=claimed.incumbent,
+        verdict=verdict,
+        scores=card_scores(confirmed.scorecard),
+        edits=edits,
+        documents=documents,
+        approvals=[],
+    )
+    asked = ((Event.SELFEDIT_BATCH, batch), (Event.ADAPTER_PROMOTE, promote))
+    return tuple(shop.rules.rule(event, given, tenant=claim.tenant, subject=claim.cycle) for event, given in asked)

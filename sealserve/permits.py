@@ -1,0 +1,172 @@
+"""What written rules are told, and what comes of their rulings: the one place between the gate and who asks it.
+
+Builds each event's input from the registry, has it ruled on, and keeps the ruling. Decides nothing by itself.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from sealserve.errors import FailedPrecondition
+from sealserve.gate.events import Event
+from sealserve.gate.rulebook import Rulebook
+from sealserve.gate.scores import scorecard_json
+from sealserve.records import BASE_VERSION, Decision, Json, Scorecard, SelfEdit, Verdict
+from sealserve.registry.registry import Registry
+from sealserve.rulings import RuleEffect, Ruling
+
+_NO_EDITS: Json = {"admitted": 0, "dropped": 0, "largest_share": 0.0, "documents": 0}
+
+
+class Permits:
+    """Asks the rules in force before something happens. Safe to use from many threads."""
+
+    def __init__(self, registry: Registry, rules: Rulebook) -> None:
+        self._registry = registry
+        self._rules = rules
+
+    def refuse_document(
+        self, tenant: str, *, title: str, source: str, media_type: str, size_bytes: int, actor: str
+    ) -> str:
+        """Return why the document may not be learned from; empty when it may. A held one waits in quarantine, too."""
+        document = {"title": title, "source": source, "media_type": media_type, "size_bytes": size_bytes}
+        given = {"tenant": {"id": tenant}, "actor": actor, "document": document}
+        ruling = self._kept(Event.DOCUMENT_INGEST, given, tenant=tenant, subject=source)
+        return "; ".join(ruling.reasons) if _stops(ruling) else ""
+
+    def require_promote(self, tenant: str, version: int, *, actor: str) -> None:
+        """Return if a person may make `version` the active one.
+
+        Raises: NotFound, FailedPrecondition (POLICY_DENIED, POLICY_HELD: the rules that stop it).
+        """
+        if version == BASE_VERSION:  # the registry's to refuse
+            return
+        found = self._registry.version(tenant, version)
+        lineage = found.lineage
+        imported = bool(lineage.get("imported"))
+        given = promotion(
+            tenant,
+            actor=actor,
+            author=self._registry.cycle_author(found.cycle),
+            trigger="person",
+            cycle=found.cycle,
+            parent=found.parent,
+            verdict=lineage.get("verdict", {"decision": "", "policy": ""}),
+            scores=lineage.get("scores", {}),
+            edits=self._registry.self_edits(found.cycle),
+            documents=self._sources(tenant, found.documents),
+            approvals=[actor],
+            is_imported=imported,
+        )
+        _require(
+            self._kept(Event.ADAPTER_PROMOTE, given, tenant=tenant, subject=f"tenants/{tenant}/adapters/{version}")
+        )
+
+    def require_rollback(self, tenant: str, to_version: int | None, *, actor: str, reason: str) -> None:
+        """Return if the tenant may go back. Raises: NotFound (tenant), FailedPrecondition, as `require_promote`."""
+        now = self._registry.tenant(tenant).desired_version
+        newest = self._registry.activations(tenant, page_size=1).items
+        before = newest[0].previous if newest else BASE_VERSION
+        to = before if to_version is None else to_version
+        given = {"tenant": {"id": tenant}, "actor": actor, "version": {"now": now, "to": to}, "reason": reason}
+        _require(self._kept(Event.ADAPTER_ROLLBACK, given, tenant=tenant, subject=_adapter(tenant, now)))
+
+    def _kept(self, event: Event, given: Json, *, tenant: str, subject: str) -> Ruling:
+        ruling = self._rules.rule(event, given, tenant=tenant, subject=subject)
+        self._registry.keep_ruling(ruling)
+        return ruling
+
+    def _sources(self, tenant: str, documents: Sequence[str]) -> list[Json]:
+        return [{"id": one, "source": self._registry.document(tenant, one).source} for one in documents]
+
+
+def promotion(
+    tenant: str,
+    *,
+    actor: str,
+    author: str,
+    trigger: str,
+    cycle: str,
+    parent: int,
+    verdict: Json,
+    scores: Json,
+    edits: Sequence[SelfEdit],
+    documents: list[Json],
+    approvals: list[str],
+    is_imported: bool = False,
+) -> Json:
+    """Return the input of `adapter.promote`; a score that does not apply is left out, an unmeasured one has no n."""
+    return {
+        "tenant": {"id": tenant},
+        "actor": actor,
+        "author": author,
+        "trigger": trigger,
+        "version": {"parent": parent, "cycle": cycle, "is_imported": is_imported},
+        "verdict": {"decision": str(verdict.get("decision", "")), "policy": str(verdict.get("policy", ""))},
+        "scores": [_score(name, one) for name, one in scores.items() if "because" not in one],
+        "edits": edit_counts(edits),
+        "documents": documents,
+        "approvals": approvals,
+    }
+
+
+def edit_counts(edits: Sequence[SelfEdit]) -> Json:
+    """Return how many self-edits there are, and the share of the document that gave most."""
+    admitted = [edit for edit in edits if edit.admitted]
+    if not admitted:
+        return {**_NO_EDITS, "dropped": len(edits)}
+    by_document = Counter(edit.document for edit in admitted)
+    return {
+        "admitted": len(admitted),
+        "dropped": len(edits) - len(admitted),
+        "largest_share": max(by_document.values()) / len(admitted),
+        "documents": len(by_document),
+    }
+
+
+def card_scores(card: Scorecard) -> Json:
+    """Return `card` as `promotion` takes it."""
+    return scorecard_json(card)
+
+
+def ruled(verdict: Verdict, rulings: Sequence[Ruling]) -> Verdict:
+    """Return what is left of `verdict` under `rulings`: they only ever make it stricter."""
+    decision = verdict.decision
+    if decision not in (Decision.PROMOTE, Decision.HOLD):
+        return verdict
+    effects = {ruling.effect for ruling in rulings}
+    if RuleEffect.DENY in effects:
+        decision = Decision.REJECT
+    elif RuleEffect.HOLD in effects:
+        decision = Decision.HOLD
+    spoken = tuple(reason for ruling in rulings for reason in ruling.reasons)
+    return Verdict(
+        decision=decision,
+        reasons=(*verdict.reasons, *spoken),
+        policy=verdict.policy,
+        policy_digest=verdict.policy_digest,
+    )
+
+
+def _adapter(tenant: str, version: int) -> str:
+    return f"tenants/{tenant}/adapters/{version}"
+
+
+def _score(name: str, tree: Json) -> Json:
+    if "why" in tree:
+        return {"name": name, "is_measured": False}
+    numbers = {field: tree[field] for field in ("n", "gain", "gain_low", "gain_high")}
+    return {"name": name, "is_measured": True, **numbers}
+
+
+def _stops(ruling: Ruling) -> bool:
+    return ruling.effect in (RuleEffect.DENY, RuleEffect.HOLD)
+
+
+def _require(ruling: Ruling) -> None:
+    if not _stops(ruling):
+        return
+    is_held = ruling.effect is RuleEffect.HOLD
+    raise FailedPrecondition(
+        f"policy {'holds' if is_held else 'denies'} it: {'; '.join(ruling.reasons)} (decision {ruling.ruling})",
+        reason="POLICY_HELD" if is_held else "POLICY_DENIED",
+    )
