@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from sealserve.commands import adapters, asking, audits, checking, cycles, documents, figures, running, tenants, tokens
+from sealserve.commands import (
+    adapters,
+    asking,
+    audits,
+    checking,
+    cycles,
+    documents,
+    editor,
+    figures,
+    running,
+    tenants,
+    tokens,
+)
 from sealserve.commands.session import Shared
 
 _EPILOG = """
@@ -32,6 +44,7 @@ asking.register(app)
 app.add_typer(tenants.app, name="tenant", rich_help_panel="Use")
 app.add_typer(documents.app, name="doc", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(cycles.app, name="cycle", rich_help_panel="Use", no_args_is_help=True)
+app.add_typer(editor.app, name="editor", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(adapters.app, name="adapter", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(tokens.app, name="token", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(audits.app, name="audit", rich_help_panel="Use", no_args_is_help=True)

@@ -70,14 +70,14 @@ async def run_round(shop: Workshop, tenant: str) -> Round:
     return done
 
 
-async def run_rounds(shop: Workshop) -> list[Round]:
+async def run_rounds(shop: Workshop) -> list[tuple[str, Round]]:
     """Play a round for every tenant that can have one; why the others have none is logged."""
     played = []
     for tenant in await asyncio.to_thread(shop.registry.desired):
         if tenant.desired_version == BASE_VERSION:
             continue
         try:
-            played.append(await run_round(shop, tenant.tenant))
+            played.append((tenant.tenant, await run_round(shop, tenant.tenant)))
         except FailedPrecondition as error:
             _LOG.info("editor.no_round", tenant=tenant.tenant, reason=error.message)
     return played

@@ -19,6 +19,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from sealserve.errors import BadConfig, FailedPrecondition, LeaseLost, SealserveError
 from sealserve.learning.cycle import run_cycle
+from sealserve.learning.editor_rounds import run_rounds
 from sealserve.learning.journal import Journal
 from sealserve.learning.lease import under_lease
 from sealserve.learning.nightly import evaluate_active_versions
@@ -48,11 +49,13 @@ class Learner:
     async def run(self, stop: asyncio.Event) -> None:
         """Gather and learn until `stop` is set; cycles in work are then given back unfinished.
 
-        Raises: BadConfig (learn.nightly is not a cron line).
+        Raises: BadConfig (learn.nightly or learn.editor_rounds is not a cron line).
         """
         clock = AsyncIOScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
         clock.add_job(self._tick, IntervalTrigger(seconds=self._settings.gather_seconds), name="gather")
-        clock.add_job(self._night, _cron(self._settings.nightly), name="nightly")
+        clock.add_job(self._night, _cron(self._settings.nightly, "nightly"), name="nightly")
+        if self._settings.editor_rounds:
+            clock.add_job(self._rounds, _cron(self._settings.editor_rounds, "editor_rounds"), name="editor")
         clock.start()
         try:
             async with asyncio.TaskGroup() as group:
@@ -172,6 +175,13 @@ class Learner:
         except Exception as error:
             _LOG.warning("learn.nightly_failed", error=error_type(error), at=_place(error))
 
+    async def _rounds(self) -> None:
+        try:
+            if await self._is_leader():
+                await run_rounds(self._shop)
+        except Exception as error:
+            _LOG.warning("learn.rounds_failed", error=error_type(error), at=_place(error))
+
     async def _is_leader(self) -> bool:
         lease_seconds = max(self._lease_seconds, 3 * self._settings.gather_seconds)
         return await asyncio.to_thread(
@@ -198,8 +208,8 @@ def _place(error: BaseException) -> str:
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 
 
-def _cron(line: str) -> CronTrigger:
+def _cron(line: str, setting: str) -> CronTrigger:
     try:
         return CronTrigger.from_crontab(line, timezone="UTC")
     except ValueError as error:
-        raise BadConfig(f"learn.nightly: {line!r} is not a cron line: {error}") from error
+        raise BadConfig(f"learn.{setting}: {line!r} is not a cron line: {error}") from error
