@@ -10,10 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from sealserve.errors import TrainingFailed
 from sealserve.learning.slot_adamw import Slot
 from sealserve.learning.training import Attempt, Result, adapter_path, result_path
 
@@ -46,6 +47,17 @@ def write_adapter(pairs: Mapping[str, tuple[Tensor, Tensor]], *, attempt: Attemp
     if final.exists():
         final.rename(directory / f".stale-{os.getpid()}-{attempt.index}")
     aside.rename(final)
+
+
+def read_adapter(path: Path, into: Mapping[str, tuple[Tensor, Tensor]], *, rank: int) -> None:
+    """Copy the adapter in `path` over A and B of each layer of `into`. Raises: TrainingFailed (it does not fit)."""
+    try:
+        with safe_open(path / "adapter_model.safetensors", framework="pt", device="cpu") as file:
+            for name, (a_RI, b_OR) in into.items():
+                a_RI[:rank].copy_(file.get_tensor(f"base_model.model.{name}.lora_A.weight"))
+                b_OR[:, :rank].copy_(file.get_tensor(f"base_model.model.{name}.lora_B.weight"))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise TrainingFailed(f"the adapter to go on from does not fit this model at rank {rank}") from error
 
 
 def write_result(result: Result, *, directory: Path) -> None:

@@ -15,7 +15,13 @@ import torch
 from torch import nn
 
 from sealserve.errors import TrainingFailed
-from sealserve.learning.adapter_files import read_checkpoint, write_adapter, write_checkpoint, write_result
+from sealserve.learning.adapter_files import (
+    read_adapter,
+    read_checkpoint,
+    write_adapter,
+    write_checkpoint,
+    write_result,
+)
 from sealserve.learning.batches import Encoded, batches
 from sealserve.learning.packing import Piece, Rows, pack
 from sealserve.learning.slot_adamw import Slot, new_slot, take_step, tenths
@@ -95,7 +101,10 @@ class Pass:
         kept = read_checkpoint(attempt, job=self._digest, directory=self._directory, device=self._device)
         if kept is not None:
             return kept
-        return new_slot(attempt, self._stack.fresh_adapter(rank=attempt.recipe.rank, seed=attempt.recipe.seed))
+        weights_P = self._stack.fresh_adapter(rank=attempt.recipe.rank, seed=attempt.recipe.seed)
+        if attempt.start is not None:
+            read_adapter(attempt.start, self._stack.parts(weights_P), rank=attempt.recipe.rank)
+        return new_slot(attempt, weights_P)
 
     def _step(self) -> list[Slot]:
         """Take one step of every slot and return those that go on."""

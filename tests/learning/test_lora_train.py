@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from sealserve.config import LearnSettings
 from sealserve.engine.base_model import BaseShape
@@ -90,6 +92,19 @@ def test_a_finished_candidate_is_not_trained_again_and_the_same_job_gives_the_sa
         assert _weights(tmp_path / "a", index) == _weights(tmp_path / "b", index)
 
 
+def test_training_goes_on_from_an_adapter(tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path) -> None:
+    first = job(tiny_base, tiny_shape)
+    _train_here(first, tmp_path / "first")
+    start = adapter_path(tmp_path / "first", 0)
+    (attempt,) = first.attempts
+    still = replace(attempt, start=start, recipe=replace(RECIPE, learning_rate=1e-12, seed=9))
+    _train_here(job(tiny_base, tiny_shape, attempts=(still,)), tmp_path / "second")
+    assert _close(start, adapter_path(tmp_path / "second", 0))
+    other = replace(still, recipe=replace(RECIPE, rank=2, alpha=4))
+    with pytest.raises(TrainingFailed, match="does not fit"):
+        _train_here(job(tiny_base, tiny_shape, attempts=(other,)), tmp_path / "third")
+
+
 async def test_a_child_that_takes_too_long_is_killed(tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path) -> None:
     with pytest.raises(TrainingFailed, match="longer than"):
         await trainer(trainer_timeout_seconds=0.3).train(job(tiny_base, tiny_shape), tmp_path, heard=_ignore)
@@ -157,6 +172,11 @@ def _train_here(asked: TrainingJob, directory: Path) -> None:
 
 def _weights(directory: Path, index: int) -> bytes:
     return (adapter_path(directory, index) / "adapter_model.safetensors").read_bytes()
+
+
+def _close(one: Path, other: Path) -> bool:
+    left, right = (load_file(path / "adapter_model.safetensors") for path in (one, other))
+    return left.keys() == right.keys() and all(torch.allclose(left[name], right[name], atol=1e-6) for name in left)
 
 
 def _ignore(report: Json) -> None:
