@@ -17,6 +17,7 @@ from sealserve.commands import (
     documents,
     editor,
     figures,
+    policies,
     running,
     tenants,
     tokens,
@@ -48,6 +49,7 @@ app.add_typer(editor.app, name="editor", rich_help_panel="Use", no_args_is_help=
 app.add_typer(adapters.app, name="adapter", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(tokens.app, name="token", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(audits.app, name="audit", rich_help_panel="Use", no_args_is_help=True)
+app.add_typer(policies.app, name="policy", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(figures.bench, name="bench", rich_help_panel="Measure")
 app.add_typer(figures.nano, name="nano", rich_help_panel="Measure")
 

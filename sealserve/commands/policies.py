@@ -1,0 +1,117 @@
+"""`sealserve policy`: test rules, explain a decision, and see what other rules would have decided.
+
+Works on the registry itself, as `learn` does: run it where the daemon runs.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sealserve.commands.session import GATE_SAID_NO, Session, command
+
+if TYPE_CHECKING:
+    from sealserve.registry.registry import Registry
+
+app = typer.Typer(help="Rules in writing: test them, explain a decision, replay decisions under new rules.")
+
+Folder = Annotated[Path | None, typer.Argument(help="Folder with rules/ and tests/rules/.", show_default=False)]
+
+
+@command(app, "test")
+def check_rules(session: Session, folder: Folder = None) -> None:
+    """Load rules and run their golden cases. Exit code 5 when a case fails; 2 when the rules cannot be read."""
+    from sealserve.commands import show
+    from sealserve.gate.bundle import load_bundle
+    from sealserve.gate.golden import check, read_cases
+
+    directory = _directory(session, folder)
+    bundle = load_bundle(directory)
+    checked = check(bundle, read_cases(directory))
+    wrong = [one for one in checked if not one.is_right]
+    result = {"bundle": bundle.digest, "rules": len(bundle.rules), "cases": checked, "failed": len(wrong)}
+    rows = (("ok" if one.is_right else "FAILED", one.name, one.found) for one in checked)
+    session.show(result, lambda: show.table(["", "case", "found"], rows, empty="no cases"))
+    if wrong:
+        raise typer.Exit(GATE_SAID_NO)
+
+
+@command(app, "list")
+def list_decisions(
+    session: Session,
+    tenant: Annotated[str, typer.Option(help="Only this tenant's; all if left out.", show_default=False)] = "",
+    last: Annotated[int, typer.Option(min=1, help="At most this many, newest first.")] = 50,
+) -> None:
+    """List decisions, newest first."""
+    from sealserve.commands import show
+
+    with _registry(session) as registry:
+        found = registry.rulings(tenant=tenant or None, last=last)
+    rows = ((one.ruling, one.decided_at, one.tenant, one.event, one.subject, one.effect) for one in found)
+    columns = ["decision", "when", "tenant", "event", "about", "effect"]
+    session.show({"decisions": found}, lambda: show.table(columns, rows, empty="no decisions yet"))
+
+
+@command(app, "explain")
+def explain(session: Session, decision: Annotated[str, typer.Argument(help="Its id.", show_default=False)]) -> None:
+    """Show a decision: its input, what every rule said, and under which rules."""
+    from sealserve.commands import show
+
+    with _registry(session) as registry:
+        found = registry.ruling(decision)
+    pairs = [
+        ("decision", found.ruling),
+        ("effect", found.effect),
+        ("event", found.event),
+        ("about", found.subject),
+        ("when", found.decided_at),
+        ("bundle", found.bundle),
+        *((f"rule {one.rule}", f"{one.effect} {one.reason} {one.error}".strip()) for one in found.results),
+        *((f"input {name}", str(value)) for name, value in found.input.items()),
+    ]
+    session.show(found, lambda: show.pairs(pairs))
+
+
+@command(app, "replay")
+def replay(
+    session: Session,
+    bundle: Annotated[Path, typer.Option(help="Folder with the new rules.", show_default=False)],
+    last: Annotated[int, typer.Option(min=1, help="So many decisions, newest first.")] = 100,
+) -> None:
+    """Decide recorded inputs again under other rules, and show which decisions would change."""
+    from sealserve.commands import show
+    from sealserve.gate.decide import decide
+    from sealserve.gate.events import Event
+    from sealserve.gate.rulebook import proven_bundle
+
+    rules = proven_bundle(bundle)
+    with _registry(session) as registry:
+        found = registry.rulings(last=last)
+    changed = [
+        {"decision": one.ruling, "event": one.event, "about": one.subject, "was": one.effect, "would_be": now.effect}
+        for one in found
+        if (now := decide(rules.of(one.tenant), Event(one.event), one.input)).effect is not one.effect
+    ]
+    result = {"bundle": rules.digest, "replayed": len(found), "changed": changed}
+    columns = ["decision", "event", "about", "was", "would be"]
+    rows = (tuple(one.values()) for one in changed)
+    session.show(result, lambda: show.table(columns, rows, empty=f"nothing changes in {len(found)} decisions"))
+
+
+def _directory(session: Session, folder: Path | None) -> Path:
+    from sealserve.gate.policy import policy_directory
+
+    return folder or session.settings().learn.rules or policy_directory()
+
+
+@contextmanager
+def _registry(session: Session) -> "Iterator[Registry]":
+    from sealserve.daemon import open_registry
+
+    registry = open_registry(session.settings())
+    try:
+        yield registry
+    finally:
+        registry.close()
