@@ -1,35 +1,70 @@
 """The second half of a cycle: candidates in, a scorecard out. Each function is one step; `cycle.py` orders them.
 
-Reads the registry, writes nothing.
+Reads the registry, and writes nothing but measurements that need not be taken again.
 """
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 
 from sealserve.engine.engine import AdapterFiles
+from sealserve.gate.grade import Matcher
+from sealserve.learning.given import corrections, rules_of
 from sealserve.learning.journal import Done
-from sealserve.learning.outputs import Claimed, Confirmed, Ranked, Written
+from sealserve.learning.outputs import Claimed, Confirmed, Ranked, Written, from_json
 from sealserve.learning.replay import earlier_material
-from sealserve.learning.reward import Contender, confirm, rank
+from sealserve.learning.reward import Contender, confirm, nothing_ranked, rank
+from sealserve.learning.rewards.by_name import reward_by_name
+from sealserve.learning.rewards.kinds import Kind
+from sealserve.learning.sheets import Kept
 from sealserve.learning.voice import Voice, candidate_name
 from sealserve.learning.workshop import Workshop
-from sealserve.records import BASE_VERSION, Claim, NotApplicable, QuizItem, Scorecard, Split, Unmeasured
+from sealserve.records import (
+    BASE_VERSION,
+    Candidate,
+    Claim,
+    NotApplicable,
+    QuizItem,
+    Scorecard,
+    Split,
+    Step,
+    Unmeasured,
+)
+
+MIN_CORRECTIONS = 5
+"""Fewer corrections than this rank nobody."""
 
 
 async def rank_candidates(
     shop: Workshop, voice: Voice, claim: Claim, claimed: Claimed, written: Written
 ) -> Done[Ranked]:
-    """RANK: every candidate against the incumbent on the selection half of the quiz."""
+    """RANK: every candidate against the incumbent on the selection half of the questions, by the tenant's reward."""
+    kind = shop.settings.learn.reward_of(claim.tenant)
+    reward = reward_by_name(kind, shop.settings.learn)
     candidates = await asyncio.to_thread(shop.registry.candidates, claim.cycle)
+    if why := await asyncio.to_thread(_unusable, shop, claim, claimed, kind):
+        return Done(output=nothing_ranked([c.index for c in candidates], reward, why))
+    incumbent = await incumbent_files(shop, claim, claimed)
     contenders = [
-        Contender(index=c.index, files=await _files(shop, claim, str(c.index), artifact=c.artifact)) for c in candidates
+        Contender(
+            index=c.index,
+            files=await _files(shop, claim, str(c.index), artifact=c.artifact),
+            recipe=_same(c, candidates),
+        )
+        for c in candidates
     ]
     output = await rank(
         voice,
         contenders,
-        incumbent=await incumbent_files(shop, claim, claimed),
-        items=await _items(shop, claim, Split.SELECT),
+        incumbent=incumbent,
+        items=await asyncio.to_thread(corrections, shop.registry, claim.tenant, Split.SELECT)
+        if kind is Kind.FEEDBACK
+        else await _items(shop, claim, Split.SELECT),
         spoken={proposal.question: proposal.spoken for proposal in written.quiz},
         confidence=shop.policy.confidence,
+        reward=reward,
+        rules=await asyncio.to_thread(rules_of, shop.registry, claim.tenant, written.evaluation),
+        kept=await _kept(shop, claim, claimed, candidates),
     )
     return Done(output=output)
 
@@ -50,8 +85,50 @@ async def confirm_winner(
         earlier=await _earlier_items(shop, claim, claimed),
         probes=shop.probes,
         confidence=shop.policy.confidence,
+        rules=await asyncio.to_thread(_rules, shop, claim),
+        kept=await _kept(shop, claim, claimed, [winner]),
     )
     return Done(output=Confirmed(scorecard=card))
+
+
+def _unusable(shop: Workshop, claim: Claim, claimed: Claimed, kind: Kind) -> str:
+    """Why this reward cannot rank now; "" when it can."""
+    if kind is Kind.FEEDBACK and len(corrections(shop.registry, claim.tenant, Split.SELECT)) < MIN_CORRECTIONS:
+        return f"reward feedback needs {MIN_CORRECTIONS} corrections to select by; set another learn.reward until then"
+    if kind is Kind.AGREEMENT and _agreed_in_a_row(shop, claim, claimed) >= shop.settings.learn.agreement_rounds:
+        return "agreement has chosen the last versions; let a reward with right answers choose the next"
+    return ""
+
+
+def _agreed_in_a_row(shop: Workshop, claim: Claim, claimed: Claimed) -> int:
+    """How many versions, the incumbent first, were chosen by agreement: who pleases itself for long forgets truth."""
+    count, version = 0, claimed.incumbent
+    while version != BASE_VERSION:
+        found = shop.registry.version(claim.tenant, version)
+        if not str(found.lineage.get("reward", "")).startswith(Kind.AGREEMENT):
+            break
+        count, version = count + 1, found.parent
+    return count
+
+
+def _same(candidate: Candidate, candidates: Sequence[Candidate]) -> int:
+    """The first candidate with this one's recipe, seeds aside."""
+    recipe = replace(candidate.recipe, seed=0)
+    return next(other.index for other in candidates if replace(other.recipe, seed=0) == recipe)
+
+
+def _rules(shop: Workshop, claim: Claim) -> dict[str, tuple[Matcher, str]]:
+    written = next(record for record in shop.registry.steps(claim.cycle) if record.step is Step.WRITE)
+    return rules_of(shop.registry, claim.tenant, from_json(Written, written.output).evaluation)
+
+
+async def _kept(shop: Workshop, claim: Claim, claimed: Claimed, candidates: Sequence[Candidate]) -> Kept:
+    """What was measured before; the adapters of this step are known by the engine names that they get here."""
+    artifacts = {candidate_name(claim.cycle, str(c.index), artifact=c.artifact): c.artifact for c in candidates}
+    if claimed.incumbent != BASE_VERSION:
+        version = await asyncio.to_thread(shop.registry.version, claim.tenant, claimed.incumbent)
+        artifacts[candidate_name(claim.cycle, "incumbent", artifact=version.artifact)] = version.artifact
+    return Kept(registry=shop.registry, tenant=claim.tenant, base_digest=claimed.base_digest, artifacts=artifacts)
 
 
 async def _files(shop: Workshop, claim: Claim, label: str, *, artifact: str) -> AdapterFiles:

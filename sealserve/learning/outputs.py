@@ -43,12 +43,16 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A quiz question whose open-book samples agree. `answer` stands in the document; `spoken` is how it was said."""
+    """A quiz question whose open-book samples agree. `answer` stands in the document; `spoken` is how it was said.
+
+    One that `is_given` is the tenant's own: it needs no agreement.
+    """
 
     document: str
     question: str
     answer: str
     spoken: str
+    is_given: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,7 @@ class Written:
     quiz: tuple[Proposal, ...]
     directives: tuple[str, ...]
     rehearsal: tuple[Spoken, ...]
+    evaluation: tuple[str, ...] = ()  # the tenant's evaluation sets used, as "name@revision"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,7 +44,10 @@ async def publication(
         artifact=winner.artifact,
         parent=claimed.incumbent,
         documents=await asyncio.to_thread(_held_documents, shop, claim, claimed),
-        lineage=await asyncio.to_thread(_lineage, shop, claim, claimed, winner, confirmed, judged),
+        lineage={
+            **await asyncio.to_thread(_lineage, shop, claim, claimed, winner, confirmed, judged),
+            "reward": ranked.reward,
+        },
         promote=verdict.decision is Decision.PROMOTE,
         expected_etag=claimed.etag,
     )

@@ -22,7 +22,7 @@ from sealserve.learning.sheets import Failed, Kept, Scores, Suite, score_sheets
 from sealserve.learning.voice import Voice, seed_of
 from sealserve.records import NotApplicable, QuizItem, Score, Scorecard, Unmeasured
 
-__all__ = ["FLOOR_NATS", "Contender", "Grade", "confirm", "paired", "rank", "states"]
+__all__ = ["FLOOR_NATS", "Contender", "Grade", "choose", "confirm", "nothing_ranked", "paired", "rank", "states"]
 
 Grade: TypeAlias = Callable[[str], bool]
 
@@ -60,12 +60,13 @@ async def rank(
     """
     chosen = reward or LogLikelihood()
     if not items:
-        return _nothing(contenders, chosen, "no selection questions")
+        return nothing_ranked([c.index for c in contenders], chosen, "no selection questions")
     suite = Suite(reward=chosen, items=asked_of(items, spoken=spoken, rules=rules or {}))
     sides = [incumbent, *(contender.files for contender in contenders)]
     baseline, *theirs = [sheet[0] for sheet in await score_sheets(voice, sides, [suite], kept=kept)]
     if isinstance(baseline, Failed):
-        return _nothing(contenders, chosen, f"the incumbent could not be measured: {baseline.why}")
+        why = f"the incumbent could not be measured: {baseline.why}"
+        return nothing_ranked([c.index for c in contenders], chosen, why)
     gains = {
         contender.index: [mine - before for mine, before in zip(scores, baseline, strict=True)]
         for contender, scores in zip(contenders, theirs, strict=True)
@@ -86,6 +87,11 @@ async def rank(
         note=note,
         reliability=reliability(list(gains.values()), recipes),
     )
+
+
+def nothing_ranked(candidates: Sequence[int], reward: Reward, why: str) -> Ranked:
+    """Return a ranking without scores, and why."""
+    return Ranked(scores=tuple(_unranked(one, why) for one in candidates), winner=None, reward=reward.name, note=why)
 
 
 def choose(gains: Mapping[int, Sequence[float]], *, confidence: float) -> tuple[int | None, bool, str]:
@@ -212,11 +218,6 @@ def _ranked(index: int, gains: Sequence[float], *, confidence: float) -> RankSco
         why="",
         error=standard_error(gains) if len(gains) > 1 else None,
     )
-
-
-def _nothing(contenders: Sequence[Contender], reward: Reward, why: str) -> Ranked:
-    scores = tuple(_unranked(contender.index, why) for contender in contenders)
-    return Ranked(scores=scores, winner=None, reward=reward.name, note=why)
 
 
 def _unranked(index: int, why: str) -> RankScore:

@@ -69,7 +69,7 @@ def screen(
 
     `earlier` are the tenant's admitted notes on earlier documents: what they say of the same subjects grounds too.
     """
-    reserved = {_key(p.document, p.question) for p in proposals if is_for_quiz(p.question)}
+    reserved = {_key(p.document, p.question) for p in proposals if p.is_given or is_for_quiz(p.question)}
     agreed, outdated = _unanimous(notes, studies), Outdated(superseded)
     known = [_known_of(study, earlier) for study in studies]
     faults = {

@@ -19,6 +19,7 @@ from sealserve.learning import quiz, screen, self_edits
 from sealserve.learning.assignment import job_of, remarks, start_of
 from sealserve.learning.diversity import distinct
 from sealserve.learning.editors import editor_of
+from sealserve.learning.given import before_quiz, given_items
 from sealserve.learning.journal import Done
 from sealserve.learning.measuring import incumbent_files
 from sealserve.learning.outputs import (
@@ -94,7 +95,13 @@ async def write(shop: Workshop, voice: Voice, claim: Claim, claimed: Claimed) ->
             quiz.propose(voice, studies, settings=settings, cycle=claim.cycle),
             rehearse(shop, voice),
         )
-    output = Written(quiz=proposals, directives=directives, rehearsal=rehearsal)
+    given = await asyncio.to_thread(given_items, shop.registry, claim.tenant, studies)
+    output = Written(
+        quiz=before_quiz(given.proposals, proposals, max_items=settings.max_quiz_items),
+        directives=directives,
+        rehearsal=rehearsal,
+        evaluation=given.sets,
+    )
     return Done(output=output, effects=(AddSelfEdits(edits=notes),))
 
 
@@ -215,8 +222,8 @@ def _trial(adapter: TrainedAdapter, pool: Pool, job: TrainingJob) -> Trial:
         index=adapter.index,
         losses=adapter.losses,
         self_edits=tuple(sorted({note for example in seen if example.document in pool.new for note in example.notes})),
-        drift=None,
-        weight_change=None,
+        drift=adapter.drift,
+        weight_change=adapter.weight_change,
     )
 
 

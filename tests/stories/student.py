@@ -124,6 +124,7 @@ class Student(FakeEngine):
         return self._closed_book(adapter, prompt)
 
     def _closed_book(self, adapter: str | None, question: str) -> str:
+        self._check(adapter)  # it may have been lost since the request came in
         held: Json = {} if adapter is None else json.loads((self._loaded[adapter] / "adapter_config.json").read_text())
         known = _answer(held.get("knows", {}), question)
         if known != UNKNOWN_ANSWER:

@@ -1,6 +1,7 @@
 """Whole cycles over a real registry: what is learned, what is refused, what survives."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ from sealserve.records import (
     Split,
     Step,
 )
-from tests.stories.school import TENANT, Killed, School
+from tests.stories.school import TENANT, Killed, School, open_school
 
 PRICE = "What is the price of Varnel Lamp?"
 
@@ -167,7 +168,9 @@ async def test_an_engine_that_is_away_is_waited_for_and_counts_against_nobody(sc
     assert cycle.attempts == 1
 
 
-async def test_an_engine_that_lost_its_adapters_gets_them_again(school: School) -> None:
+async def test_an_engine_that_lost_its_adapters_gets_them_again(tmp_path: Path) -> None:
+    school = open_school(tmp_path, concurrency=4)  # so that most calls come after the loss
+    await school.student.start()
     lost: list[str] = []
 
     def lose(adapter: str | None, prompt: str) -> str | None:
