@@ -142,6 +142,7 @@ class CycleReport:
     screening: Screening | None = None
     directives: tuple[Directive, ...] = ()
     earlier_studies: tuple[EarlierStudy, ...] = ()
+    remarks: tuple[str, ...] = ()  # what was limited or left out of training, and why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

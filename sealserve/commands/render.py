@@ -25,6 +25,7 @@ def cycle(report: CycleReport, trials: Iterable[RenderableType]) -> RenderableTy
         parts += ["", table(["step", "seconds", "done"], rows, empty="")]
     if report.candidates:
         parts += ["", _candidates(report)]
+    parts += [Text(printable(remark)) for remark in report.remarks]
     if report.scores:
         columns = ["score", "n", "candidate", "incumbent", "gain", "interval"]
         parts += ["", table(columns, _scores(report.scores), empty="")]

@@ -34,6 +34,7 @@ def cycle_report(registry: Registry, cycle: Cycle) -> CycleReport:
         screening=_screening(outputs[Step.FILTER]) if outputs.get(Step.FILTER) else None,
         directives=_directives(outputs),
         earlier_studies=registry.earlier_studies(cycle.cycle),
+        remarks=tuple(outputs.get(Step.TRAIN, {}).get("remarks", ())),
     )
 
 

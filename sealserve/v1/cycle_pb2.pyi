@@ -177,6 +177,7 @@ class Cycle(_message.Message):
     SCREENING_FIELD_NUMBER: _builtins.int
     DIRECTIVES_FIELD_NUMBER: _builtins.int
     EARLIER_STUDIES_FIELD_NUMBER: _builtins.int
+    REMARKS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`tenants/{tenant}/cycles/{cycle}`."""
     state: Global___CycleState.ValueType
@@ -231,6 +232,10 @@ class Cycle(_message.Message):
     def earlier_studies(self) -> _containers.RepeatedCompositeFieldContainer[Global___EarlierStudy]:
         """Where its documents, or earlier ones of the same title, were studied before."""
 
+    @_builtins.property
+    def remarks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What was limited or left out of training, and why."""
+
     def __init__(
         self,
         *,
@@ -251,10 +256,11 @@ class Cycle(_message.Message):
         screening: Global___Screening | None = ...,
         directives: _abc.Iterable[Global___Directive] | None = ...,
         earlier_studies: _abc.Iterable[Global___EarlierStudy] | None = ...,
+        remarks: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "scores", b"scores", "screening", b"screening", "update_time", b"update_time", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "attempts", b"attempts", "candidates", b"candidates", "create_time", b"create_time", "directives", b"directives", "documents", b"documents", "earlier_studies", b"earlier_studies", "name", b"name", "reason", b"reason", "scores", b"scores", "screening", b"screening", "state", b"state", "step", b"step", "steps", b"steps", "trigger", b"trigger", "update_time", b"update_time", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "attempts", b"attempts", "candidates", b"candidates", "create_time", b"create_time", "directives", b"directives", "documents", b"documents", "earlier_studies", b"earlier_studies", "name", b"name", "reason", b"reason", "remarks", b"remarks", "scores", b"scores", "screening", b"screening", "state", b"state", "step", b"step", "steps", b"steps", "trigger", b"trigger", "update_time", b"update_time", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

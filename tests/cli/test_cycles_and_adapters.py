@@ -32,6 +32,7 @@ CARD = Scorecard(
 VERDICT = Verdict(decision=Decision.PROMOTE, reasons=("gain 0.800",), policy="default", policy_digest="d" * 64)
 REPORT_KEYS = {
     "cycle", "documents", "steps", "candidates", "scores", "verdict", "screening", "directives", "earlier_studies",
+    "remarks",
 }  # fmt: skip
 TRIAL = {
     "index": 0, "losses": [2.5, 0.5], "self_edits": ["e1"], "drift": 0.125, "weight_change": None,
@@ -53,7 +54,7 @@ def _play(site: Site, state: CycleState) -> None:
     record = site.registry.record_step
     record(claim, Step.WRITE, {"directives": ['{"rank": 4}']}, seconds=1.5, effects=[AddSelfEdits(edits=edits)])
     record(claim, Step.FILTER, SCREENED, seconds=1)
-    trained = {"trials": [TRIAL], "directives": ["followed rank"]}
+    trained = {"trials": [TRIAL], "directives": ["followed rank"], "remarks": ["12 earlier notes left the replay"]}
     record(claim, Step.TRAIN, trained, seconds=20, effects=[AddCandidates(candidates=(candidate(claim, 0),))])
     record(claim, Step.RANK, {"scores": [{"index": 0, "rank_score": 0.7}], "winner": 0}, seconds=2)
     record(claim, Step.CONFIRM, {"scorecard": scorecard_json(CARD)}, seconds=2)
@@ -128,6 +129,7 @@ def test_every_trial_is_shown_with_what_became_of_it(site: Site) -> None:
     assert (one["losses"], one["drift"], one["weight_change"]) == ([2.5, 0.5], 0.125, None)
     assert shown["directives"] == [{"text": '{"rank": 4}', "note": "followed rank"}]
     assert shown["screening"] == SCREENED
+    assert "12 earlier notes left" in site.run("cycle", "show", "acme").out
     text = site.run("cycle", "show", "acme", "--edits").out
     for words in ("2.500, 0.500", "seed 7  kept, candidates 0", "followed rank", "is now 7 days", "templates qa+long"):
         assert words in text

@@ -35,6 +35,7 @@ def cycle_to_wire(report: CycleReport) -> cycle_pb2.Cycle:
         screening=None if report.screening is None else _screening_to_wire(report.screening, cycle.tenant),
         directives=[cycle_pb2.Directive(text=one.text, note=one.note) for one in report.directives],
         earlier_studies=[_earlier_to_wire(one, cycle.tenant) for one in report.earlier_studies],
+        remarks=report.remarks,
     )
 
 
@@ -62,6 +63,7 @@ def cycle_from_wire(wire: cycle_pb2.Cycle) -> CycleReport:
         screening=_screening_from_wire(wire.screening) if wire.HasField("screening") else None,
         directives=tuple(Directive(text=one.text, note=one.note) for one in wire.directives),
         earlier_studies=tuple(_earlier_from_wire(one) for one in wire.earlier_studies),
+        remarks=tuple(wire.remarks),
     )
 
 
