@@ -35,7 +35,7 @@ def recipes(
     tenant: str = "",
     start: Shape | None = None,
 ) -> tuple[tuple[Recipe, ...], tuple[str, ...]]:
-    """Return `settings.candidates` recipes and a note on each directive.
+    """Return `settings.candidates` recipes, all of them `settings.seeds` times, and a note on each directive.
 
     The first is the settings' own, the second what the model asked for (within bounds), the others vary the
     learning rate; each towards every target of the settings in turn. Seeds depend on the cycle alone. Candidates that
@@ -59,8 +59,6 @@ def recipes(
     wanted = [replace(way, target=Target(target)) for way in ways for target in settings.targets]
     while len(wanted) < settings.candidates:
         wanted += wanted[: settings.candidates - len(wanted)]
-    chosen = tuple(
-        replace(recipe, seed=seed_of(cycle, "train", index))
-        for index, recipe in enumerate(wanted[: settings.candidates])
-    )
+    tried = wanted[: settings.candidates] * settings.seeds
+    chosen = tuple(replace(recipe, seed=seed_of(cycle, "train", index)) for index, recipe in enumerate(tried))
     return chosen, tuple(note for _, note in followed)

@@ -1,5 +1,7 @@
 """Which candidates are trained."""
 
+from dataclasses import replace
+
 from sealserve.config import LearnSettings
 from sealserve.learning.recipes import recipes
 
@@ -30,3 +32,11 @@ def test_seeds_differ_between_candidates_and_are_the_same_in_a_re_run() -> None:
 def test_no_rank_is_above_what_the_engine_takes() -> None:
     chosen, _ = recipes(SETTINGS, ['{"rank": 128}'], cycle="c", max_rank=4)
     assert {recipe.rank for recipe in chosen} == {4}
+
+
+def test_every_recipe_is_trained_with_as_many_seeds_as_wanted_the_settings_own_first() -> None:
+    once, _ = recipes(LearnSettings(), (), cycle="c", max_rank=32)
+    thrice, _ = recipes(LearnSettings(seeds=3), (), cycle="c", max_rank=32)
+    assert thrice[: len(once)] == once
+    assert [replace(one, seed=0) for one in thrice] == [replace(one, seed=0) for one in once] * 3
+    assert len({one.seed for one in thrice}) == 3 * len(once)
