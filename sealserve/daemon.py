@@ -17,15 +17,18 @@ import structlog
 
 from sealserve.config import Settings, load_settings
 from sealserve.engine.base_model import model_directory
+from sealserve.engine.engine import EngineState
 from sealserve.engine.remote import RemoteEngine
 from sealserve.engine.supervised import SupervisedEngine
 from sealserve.engine.vllm_engine import VllmEngine
-from sealserve.errors import SealserveError, StorageFailed
+from sealserve.errors import SealserveError, StorageFailed, Unavailable
 from sealserve.gate.canary import probes_for
 from sealserve.gate.policy import load_policy
 from sealserve.gate.rulebook import open_rules
 from sealserve.intake.directory import DirectorySource
 from sealserve.intake.inbox import Inbox
+from sealserve.learning.editor_rounds import run_round, run_rounds
+from sealserve.learning.editor_store import Round
 from sealserve.learning.scheduler import Learner
 from sealserve.learning.trainer import ChildTrainer
 from sealserve.learning.workshop import Workshop
@@ -119,6 +122,26 @@ async def serve(settings: Settings, *, engine_only: bool = False) -> None:
 
 async def learn(settings: Settings, stop: asyncio.Event) -> None:
     """Run cycles until `stop` is set."""
+    async with open_workshop(settings) as workshop:
+        learner = Learner(workshop, worker=f"{socket.gethostname()}-{os.getpid()}")
+        _log.info("learning", engine=settings.learn.engine_address or settings.serve.address)
+        await learner.run(stop)
+
+
+async def play_rounds(settings: Settings, tenant: str) -> list[tuple[str, Round]]:
+    """Play a round of the outer loop now, for `tenant` or, when it is "", for every tenant that can have one.
+
+    Raises: as `editor_rounds.run_round`; Unavailable while no engine is served.
+    """
+    async with open_workshop(settings) as workshop:
+        if (await workshop.engine.info()).state is EngineState.STOPPED:
+            raise Unavailable("no engine can be reached; start one with: sealserve up", retry_seconds=5)
+        return [(tenant, await run_round(workshop, tenant))] if tenant else await run_rounds(workshop)
+
+
+@asynccontextmanager
+async def open_workshop(settings: Settings) -> AsyncIterator[Workshop]:
+    """Give everything that learning works with, its engine reached over gRPC."""
     async with AsyncExitStack() as stack:
         telemetry = start_telemetry(settings.telemetry, service="learn")
         stack.callback(telemetry.shutdown)
@@ -128,7 +151,7 @@ async def learn(settings: Settings, stop: asyncio.Event) -> None:
         secret = await asyncio.to_thread(internal_secret, settings.data_directory, registry.enrol_token)
         engine = RemoteEngine(address, secret=secret, tls=settings.serve.tls(), insecure=settings.serve.insecure)
         stack.push_async_callback(engine.close)
-        workshop = Workshop(
+        yield Workshop(
             registry=registry,
             engine=engine,
             trainer=ChildTrainer(settings.learn, max_rank=settings.engine.max_rank),
@@ -139,9 +162,6 @@ async def learn(settings: Settings, stop: asyncio.Event) -> None:
             base_directory=await asyncio.to_thread(model_directory, settings.engine.model),
             telemetry=telemetry,
         )
-        learner = Learner(workshop, worker=f"{socket.gethostname()}-{os.getpid()}")
-        _log.info("learning", engine=address)
-        await learner.run(stop)
 
 
 def open_registry(settings: Settings) -> Registry:
