@@ -7,8 +7,11 @@ training job, and many adapters are asked at once. Answers are closed-book and g
 import asyncio
 import os
 import random
+import shutil
+import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -36,6 +39,7 @@ from sealserve.learning.workshop import Workshop
 from sealserve.nano import world as w
 from sealserve.nano.world import Article, Fact, World
 from sealserve.records import Json, QuizItem, Recipe, SelfEdit, Split
+from sealserve.proof.manifest import Seals
 from sealserve.registry.registry import Registry
 from sealserve.serving.gated_engine import GatedEngine
 from sealserve.serving.slot_gate import SlotGate
@@ -215,6 +219,7 @@ async def open_lab(
             trainer=ChildTrainer(settings.learn, max_rank=max_rank),
             policy=load_policy(None),
             rules=open_rules(),
+            seals=Seals.open(settings.data_directory),
             probes=probes_for(model),
             settings=settings,
             base_directory=base,
@@ -238,10 +243,15 @@ def about(lab: Lab, *, seconds: float) -> Json:
 
 def machine() -> str:
     """Return the kind of machine, as results name it."""
-    import torch
-
     cores = f"{len(os.sched_getaffinity(0))} CPU cores"
-    return f"{torch.cuda.get_device_name()}, {cores}" if torch.cuda.is_available() else cores
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return cores
+    asked = subprocess.run(
+        [tool, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, check=False
+    )
+    names = Counter(line.strip() for line in asked.stdout.splitlines() if line.strip())
+    return ", ".join([*(f"{n} x {name}" for name, n in names.items()), cores])
 
 
 def subject_of(article: Article, *, n: int, seed: int) -> Subject:

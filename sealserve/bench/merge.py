@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from safetensors.numpy import load_file, save_file
 
 from sealserve.engine.preflight import CONFIG_FILE, WEIGHTS_FILE
+from sealserve.engine.tensor_file import read_floats, read_header
 
 PREFIX = "base_model.model."
 Array = np.ndarray
@@ -19,9 +21,6 @@ Array = np.ndarray
 
 def merge(base: Path, adapter: Path, *, into: Path) -> Path:
     """Write `base` with `adapter` merged into its weights, in float32, to the new directory `into`; return it."""
-    import torch
-    from safetensors.torch import load_file, save_file
-
     into.mkdir(parents=True)
     for file in base.iterdir():
         if file.is_file() and file.suffix != ".safetensors" and not file.name.startswith("."):
@@ -30,9 +29,9 @@ def merge(base: Path, adapter: Path, *, into: Path) -> Path:
     (into / "config.json").write_text(json.dumps({**config, "dtype": "float32"}), encoding="utf-8")
     changes = {name: b @ a for name, (a, b) in _pairs(adapter).items()}
     for file in base.glob("*.safetensors"):
-        weights = {name: tensor.float() for name, tensor in load_file(file).items()}
+        weights = {name: read_floats(file, entry).astype(np.float32) for name, entry in read_header(file).items()}
         for name in [name for name in weights if name.removesuffix(".weight") in changes]:
-            weights[name] = weights[name] + torch.from_numpy(changes.pop(name.removesuffix(".weight")))
+            weights[name] = weights[name] + changes.pop(name.removesuffix(".weight"))
         save_file(weights, into / file.name, metadata={"format": "pt"})
     if changes:
         raise ValueError(f"the base has no weights named {', '.join(sorted(changes))}")
@@ -41,8 +40,6 @@ def merge(base: Path, adapter: Path, *, into: Path) -> Path:
 
 def summed(adapters: Sequence[Path], *, into: Path) -> Path:
     """Write one adapter to the new directory `into` that changes the weights as all `adapters` together; return it."""
-    from safetensors.numpy import save_file
-
     into.mkdir(parents=True)
     every = [_pairs(adapter) for adapter in adapters]
     tensors: dict[str, Array] = {}
@@ -58,8 +55,6 @@ def summed(adapters: Sequence[Path], *, into: Path) -> Path:
 
 def _pairs(adapter: Path) -> dict[str, tuple[Array, Array]]:
     """Return (A, B times its scaling) of every module, by the module's name in the base."""
-    from safetensors.numpy import load_file
-
     config = json.loads((adapter / CONFIG_FILE).read_text(encoding="utf-8"))
     scaling = config["lora_alpha"] / config["r"]
     tensors = load_file(adapter / WEIGHTS_FILE)
