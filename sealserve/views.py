@@ -130,6 +130,26 @@ class Directive:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """How candidates were ranked, and how far that can be trusted (`gate/reliability.py`); None: not known."""
+
+    reward: str
+    note: str
+    stands_out: bool
+    items: int = 0
+    seeds: int = 0
+    item_error: float | None = None
+    between_candidates: float | None = None
+    between_seeds: float | None = None
+    over_items: float | None = None
+    over_seeds: float | None = None
+
+
+MEASURING = (Step.RANK, Step.CONFIRM)
+"""The steps that measure what was trained."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CycleReport:
     """A cycle with all that is known of it. In listings only `cycle` and `documents` are filled."""
 
@@ -143,6 +163,14 @@ class CycleReport:
     directives: tuple[Directive, ...] = ()
     earlier_studies: tuple[EarlierStudy, ...] = ()
     remarks: tuple[str, ...] = ()  # what was limited or left out of training, and why
+    ranking: Ranking | None = None
+
+    @property
+    def measuring_share(self) -> float | None:
+        """Return the share of the recorded time that ranking and confirming took; None until both are done."""
+        seconds = {done.step: done.seconds for done in self.steps}
+        total = sum(seconds.values())
+        return sum(seconds[step] for step in MEASURING) / total if total and seconds.keys() >= {*MEASURING} else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

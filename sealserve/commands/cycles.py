@@ -94,11 +94,12 @@ def show_cycle(
     with session.client() as client:
         name = cycle or _newest(client, tenant, is_patient=False)
         report = client.cycle(tenant, name or _nothing_yet(session, client, tenant))
-        trials = _trials(client, report) if edits else None
+        trials = trials_of(client, report) if edits else None
     _show(session, report, trials)
 
 
-def _trials(client: "Client", report: "CycleReport") -> "Trials":
+def trials_of(client: "Client", report: "CycleReport") -> "Trials":
+    """Return all that the cycle wrote for itself, and what changed since its documents were studied before."""
     from sealserve.commands.edits import Trials, changes
 
     tenant = report.cycle.tenant
@@ -128,7 +129,7 @@ def _made(version: int | None) -> str:
 def _show(session: Session, report: "CycleReport", trials: "Trials | None" = None) -> None:
     from sealserve.commands import edits, render, show
 
-    shown = show.plain(report)
+    shown = show.plain(report) | {"measuring_share": report.measuring_share}
     if trials is not None:
         own = [edits.edit_json(edit, report) for edit in trials.edits]
         shown |= {"self_edits": own, "changes": show.plain(trials.changes)}

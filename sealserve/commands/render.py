@@ -7,7 +7,7 @@ from rich.text import Text
 
 from sealserve.commands.show import cell, pairs, printable, table, version_name
 from sealserve.records import AdapterVersion, Measured, NotApplicable, Score, Scorecard, Unmeasured
-from sealserve.views import AdapterReport, CycleReport
+from sealserve.views import AdapterReport, CycleReport, Ranking
 
 
 def cycle(report: CycleReport, trials: Iterable[RenderableType]) -> RenderableType:
@@ -25,6 +25,8 @@ def cycle(report: CycleReport, trials: Iterable[RenderableType]) -> RenderableTy
         parts += ["", table(["step", "seconds", "done"], rows, empty="")]
     if report.candidates:
         parts += ["", _candidates(report)]
+    if report.ranking:
+        parts += ["", pairs(_ranking(report, report.ranking))]
     parts += [Text(printable(remark)) for remark in report.remarks]
     if report.scores:
         columns = ["score", "n", "candidate", "incumbent", "gain", "interval"]
@@ -67,6 +69,21 @@ def _candidates(report: CycleReport) -> RenderableType:
     )  # fmt: skip
     columns = ["candidate", "", "rank score", "final loss", "drift", "weight change", "seconds"]
     return table(columns, rows, empty="")
+
+
+def _ranking(report: CycleReport, ranking: Ranking) -> Iterator[tuple[str, str]]:
+    yield "ranked by", ranking.reward
+    yield "ranking", printable(ranking.note)
+    if ranking.item_error is not None:
+        yield "standard error", f"{ranking.item_error:.3f} over {ranking.items} questions"
+    for name, share in (("over questions", ranking.over_items), ("over seeds", ranking.over_seeds)):
+        if share is not None:
+            yield f"reliability {name}", f"{share:.2f}"
+    if ranking.between_seeds is not None:
+        known = "not known" if ranking.between_candidates is None else f"{ranking.between_candidates:.4f}"
+        yield "variance", f"{known} between recipes, {ranking.between_seeds:.4f} between {ranking.seeds} seeds"
+    if report.measuring_share is not None:
+        yield "time spent measuring", f"{report.measuring_share:.0%} (ranking and confirming)"
 
 
 def _scores(scores: Scorecard) -> Iterator[tuple[str, ...]]:

@@ -10,7 +10,9 @@ from dataclasses import asdict
 from sealserve.gate.scores import scorecard_from_json, verdict_from_json
 from sealserve.records import Candidate, Cycle, Json, Step
 from sealserve.registry.registry import Registry
-from sealserve.views import CandidateReport, Contradiction, CycleReport, Directive, FinishedStep, Screening
+from sealserve.views import CandidateReport, Contradiction, CycleReport, Directive, FinishedStep, Ranking, Screening
+
+RELIABILITY = ("item_error", "between_candidates", "between_seeds", "over_items", "over_seeds")
 
 
 def cycle_report(registry: Registry, cycle: Cycle) -> CycleReport:
@@ -34,6 +36,7 @@ def cycle_report(registry: Registry, cycle: Cycle) -> CycleReport:
         screening=_screening(outputs[Step.FILTER]) if outputs.get(Step.FILTER) else None,
         directives=_directives(outputs),
         earlier_studies=registry.earlier_studies(cycle.cycle),
+        ranking=_ranking(ranked) if ranked.get("reward") else None,
         remarks=tuple(outputs.get(Step.TRAIN, {}).get("remarks", ())),
     )
 
@@ -59,6 +62,18 @@ def _candidate(candidate: Candidate, trained: Json, ranked: Json) -> CandidateRe
         unranked=score.get("why", ""),
         drift=trial.get("drift"),
         weight_change=trial.get("weight_change"),
+    )
+
+
+def _ranking(ranked: Json) -> Ranking:
+    known = ranked.get("reliability") or {}
+    return Ranking(
+        reward=ranked["reward"],
+        note=ranked["note"],
+        stands_out=ranked["stands_out"],
+        items=known.get("items", 0),
+        seeds=known.get("seeds", 0),
+        **{name: known.get(name) for name in RELIABILITY},
     )
 
 

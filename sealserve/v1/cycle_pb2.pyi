@@ -178,6 +178,7 @@ class Cycle(_message.Message):
     DIRECTIVES_FIELD_NUMBER: _builtins.int
     EARLIER_STUDIES_FIELD_NUMBER: _builtins.int
     REMARKS_FIELD_NUMBER: _builtins.int
+    RANKING_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`tenants/{tenant}/cycles/{cycle}`."""
     state: Global___CycleState.ValueType
@@ -236,6 +237,10 @@ class Cycle(_message.Message):
     def remarks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What was limited or left out of training, and why."""
 
+    @_builtins.property
+    def ranking(self) -> Global___Ranking:
+        """How its candidates were ranked, once they are."""
+
     def __init__(
         self,
         *,
@@ -257,14 +262,92 @@ class Cycle(_message.Message):
         directives: _abc.Iterable[Global___Directive] | None = ...,
         earlier_studies: _abc.Iterable[Global___EarlierStudy] | None = ...,
         remarks: _abc.Iterable[_builtins.str] | None = ...,
+        ranking: Global___Ranking | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "scores", b"scores", "screening", b"screening", "update_time", b"update_time", "verdict", b"verdict"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "ranking", b"ranking", "scores", b"scores", "screening", b"screening", "update_time", b"update_time", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "attempts", b"attempts", "candidates", b"candidates", "create_time", b"create_time", "directives", b"directives", "documents", b"documents", "earlier_studies", b"earlier_studies", "name", b"name", "reason", b"reason", "remarks", b"remarks", "scores", b"scores", "screening", b"screening", "state", b"state", "step", b"step", "steps", b"steps", "trigger", b"trigger", "update_time", b"update_time", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "attempts", b"attempts", "candidates", b"candidates", "create_time", b"create_time", "directives", b"directives", "documents", b"documents", "earlier_studies", b"earlier_studies", "name", b"name", "ranking", b"ranking", "reason", b"reason", "remarks", b"remarks", "scores", b"scores", "screening", b"screening", "state", b"state", "step", b"step", "steps", b"steps", "trigger", b"trigger", "update_time", b"update_time", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Cycle: _TypeAlias = Cycle  # noqa: Y015
+
+@_typing.final
+class Ranking(_message.Message):
+    """How a cycle's candidates were ranked, and how far that can be trusted. Shares: 1 all of it, 0 none."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REWARD_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    STANDS_OUT_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    SEEDS_FIELD_NUMBER: _builtins.int
+    ITEM_ERROR_FIELD_NUMBER: _builtins.int
+    BETWEEN_CANDIDATES_FIELD_NUMBER: _builtins.int
+    BETWEEN_SEEDS_FIELD_NUMBER: _builtins.int
+    OVER_ITEMS_FIELD_NUMBER: _builtins.int
+    OVER_SEEDS_FIELD_NUMBER: _builtins.int
+    reward: _builtins.str
+    """The reward that ranked them, with its settings."""
+    note: _builtins.str
+    """Why the winner won, or why none did."""
+    stands_out: _builtins.bool
+    """True if the winner's lead over the group is no chance."""
+    items: _builtins.int
+    """How many questions ranked."""
+    seeds: _builtins.int
+    """Most trainings of one recipe."""
+    item_error: _builtins.float
+    """Mean standard error of a candidate's score over the questions, if there were two."""
+    between_candidates: _builtins.float
+    """Variance of the true scores of different recipes, as far as known."""
+    between_seeds: _builtins.float
+    """Variance among trainings of one recipe, if there were two."""
+    over_items: _builtins.float
+    """Share of the differences between candidates that other questions would show too."""
+    over_seeds: _builtins.float
+    """Share of the differences between trainings that another seed would show too."""
+    def __init__(
+        self,
+        *,
+        reward: _builtins.str = ...,
+        note: _builtins.str = ...,
+        stands_out: _builtins.bool = ...,
+        items: _builtins.int = ...,
+        seeds: _builtins.int = ...,
+        item_error: _builtins.float | None = ...,
+        between_candidates: _builtins.float | None = ...,
+        between_seeds: _builtins.float | None = ...,
+        over_items: _builtins.float | None = ...,
+        over_seeds: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_between_candidates", b"_between_candidates", "_between_seeds", b"_between_seeds", "_item_error", b"_item_error", "_over_items", b"_over_items", "_over_seeds", b"_over_seeds", "between_candidates", b"between_candidates", "between_seeds", b"between_seeds", "item_error", b"item_error", "over_items", b"over_items", "over_seeds", b"over_seeds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_between_candidates", b"_between_candidates", "_between_seeds", b"_between_seeds", "_item_error", b"_item_error", "_over_items", b"_over_items", "_over_seeds", b"_over_seeds", "between_candidates", b"between_candidates", "between_seeds", b"between_seeds", "item_error", b"item_error", "items", b"items", "note", b"note", "over_items", b"over_items", "over_seeds", b"over_seeds", "reward", b"reward", "seeds", b"seeds", "stands_out", b"stands_out"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__between_candidates: _TypeAlias = _typing.Literal["between_candidates"]  # noqa: Y015
+    _WhichOneofArgType__between_candidates: _TypeAlias = _typing.Literal["_between_candidates", b"_between_candidates"]  # noqa: Y015
+    _WhichOneofReturnType__between_seeds: _TypeAlias = _typing.Literal["between_seeds"]  # noqa: Y015
+    _WhichOneofArgType__between_seeds: _TypeAlias = _typing.Literal["_between_seeds", b"_between_seeds"]  # noqa: Y015
+    _WhichOneofReturnType__item_error: _TypeAlias = _typing.Literal["item_error"]  # noqa: Y015
+    _WhichOneofArgType__item_error: _TypeAlias = _typing.Literal["_item_error", b"_item_error"]  # noqa: Y015
+    _WhichOneofReturnType__over_items: _TypeAlias = _typing.Literal["over_items"]  # noqa: Y015
+    _WhichOneofArgType__over_items: _TypeAlias = _typing.Literal["_over_items", b"_over_items"]  # noqa: Y015
+    _WhichOneofReturnType__over_seeds: _TypeAlias = _typing.Literal["over_seeds"]  # noqa: Y015
+    _WhichOneofArgType__over_seeds: _TypeAlias = _typing.Literal["_over_seeds", b"_over_seeds"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__between_candidates) -> _WhichOneofReturnType__between_candidates | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__between_seeds) -> _WhichOneofReturnType__between_seeds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__item_error) -> _WhichOneofReturnType__item_error | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__over_items) -> _WhichOneofReturnType__over_items | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__over_seeds) -> _WhichOneofReturnType__over_seeds | None: ...
+
+Global___Ranking: _TypeAlias = Ranking  # noqa: Y015
 
 @_typing.final
 class Screening(_message.Message):

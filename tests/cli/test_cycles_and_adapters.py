@@ -32,10 +32,18 @@ CARD = Scorecard(
 VERDICT = Verdict(decision=Decision.PROMOTE, reasons=("gain 0.800",), policy="default", policy_digest="d" * 64)
 REPORT_KEYS = {
     "cycle", "documents", "steps", "candidates", "scores", "verdict", "screening", "directives", "earlier_studies",
-    "remarks",
+    "remarks", "ranking", "measuring_share",
 }  # fmt: skip
 TRIAL = {
     "index": 0, "losses": [2.5, 0.5], "self_edits": ["e1"], "drift": 0.125, "weight_change": None,
+}  # fmt: skip
+RELIABILITY = {
+    "candidates": 2, "seeds": 2, "items": 30, "item_error": 0.125, "between_candidates": 0.25, "between_seeds": 0.5,
+    "over_items": 0.75, "over_seeds": 0.375,
+}  # fmt: skip
+RANKED = {
+    "scores": [{"index": 0, "rank_score": 0.7}], "winner": 0, "reward": "likelihood:-5.0", "stands_out": False,
+    "note": "no candidate stands out", "reliability": RELIABILITY,
 }  # fmt: skip
 SCREENED = {
     "admitted": 1, "dropped": 1, "reasons": {"not grounded": 1}, "distinct": 0.75,
@@ -56,7 +64,7 @@ def _play(site: Site, state: CycleState) -> None:
     record(claim, Step.FILTER, SCREENED, seconds=1)
     trained = {"trials": [TRIAL], "directives": ["followed rank"], "remarks": ["12 earlier notes left the replay"]}
     record(claim, Step.TRAIN, trained, seconds=20, effects=[AddCandidates(candidates=(candidate(claim, 0),))])
-    record(claim, Step.RANK, {"scores": [{"index": 0, "rank_score": 0.7}], "winner": 0}, seconds=2)
+    record(claim, Step.RANK, RANKED, seconds=2)
     record(claim, Step.CONFIRM, {"scorecard": scorecard_json(CARD)}, seconds=2)
     record(claim, Step.JUDGE, {"verdict": verdict_json(VERDICT)}, seconds=2)
     publish = site.world.publish_effect(claim, promote=state is CycleState.PROMOTED)
@@ -117,6 +125,20 @@ def test_a_cycle_shows_scores_verdict_and_self_edits(site: Site) -> None:
     assert "\x1b[2J" not in text
     (listed,) = site.json("cycle", "list", "acme")["cycles"]
     assert (listed["state"], listed["version"]) == ("promoted", 1)
+
+
+def test_a_cycle_says_how_it_ranked_how_far_that_is_trusted_and_what_measuring_cost(site: Site) -> None:
+    site.world.document()
+    site.run("cycle", "start", "acme")
+    assert site.json("cycle", "show", "acme")["ranking"] is None
+    _play(site, CycleState.PROMOTED)
+    shown = site.json("cycle", "show", "acme")
+    known = {name: value for name, value in RELIABILITY.items() if name != "candidates"}
+    assert shown["ranking"] == {**known, "reward": RANKED["reward"], "note": RANKED["note"], "stands_out": False}
+    assert shown["measuring_share"] == pytest.approx(4 / 29.5)
+    text = site.run("cycle", "show", "acme").out
+    for words in ("no candidate stands out", "0.125 over 30", "0.5000 between 2 seeds", "14%", "0.75"):
+        assert words in text
 
 
 def test_every_trial_is_shown_with_what_became_of_it(site: Site) -> None:

@@ -4,6 +4,7 @@ from sealserve.prompts import Template
 from sealserve.records import Cycle, CycleState, EarlierStudy, SelfEdit, Step
 from sealserve.rpc.convert import names
 from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
+from sealserve.rpc.convert.ranking import ranking_from_wire, ranking_to_wire
 from sealserve.rpc.convert.scores import scorecard_from_wire, scorecard_to_wire, verdict_from_wire, verdict_to_wire
 from sealserve.rpc.convert.values import time_from_wire, time_to_wire, tree_from_wire, tree_to_wire
 from sealserve.v1 import cycle_pb2
@@ -35,6 +36,7 @@ def cycle_to_wire(report: CycleReport) -> cycle_pb2.Cycle:
         screening=None if report.screening is None else _screening_to_wire(report.screening, cycle.tenant),
         directives=[cycle_pb2.Directive(text=one.text, note=one.note) for one in report.directives],
         earlier_studies=[_earlier_to_wire(one, cycle.tenant) for one in report.earlier_studies],
+        ranking=None if report.ranking is None else ranking_to_wire(report.ranking),
         remarks=report.remarks,
     )
 
@@ -63,6 +65,7 @@ def cycle_from_wire(wire: cycle_pb2.Cycle) -> CycleReport:
         screening=_screening_from_wire(wire.screening) if wire.HasField("screening") else None,
         directives=tuple(Directive(text=one.text, note=one.note) for one in wire.directives),
         earlier_studies=tuple(_earlier_from_wire(one) for one in wire.earlier_studies),
+        ranking=ranking_from_wire(wire.ranking) if wire.HasField("ranking") else None,
         remarks=tuple(wire.remarks),
     )
 
