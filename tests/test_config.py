@@ -145,3 +145,34 @@ def test_the_digest_tells_settings_apart() -> None:
     first, second = load_settings(), load_settings(overrides={"learn.rank": 16})
     assert first.digest() == load_settings().digest()
     assert first.digest() != second.digest()
+
+
+def test_an_editor_behind_an_endpoint_needs_an_address_and_a_model() -> None:
+    for wrong in ({}, {"learn.editor_url": "http://h/v1"}, {"learn.editor_url": "h/v1", "learn.editor_model": "m"}):
+        assert "learn.editor_url" in _why(overrides={"learn.editor": "endpoint", **wrong})
+    right = {"learn.editor": "endpoint", "learn.editor_url": "https://h/v1", "learn.editor_model": "m"}
+    assert load_settings(overrides=right).learn.editor == "endpoint"
+
+
+def test_lists_and_tables_pass_through_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _file(
+        tmp_path,
+        """
+        [learn]
+        targets = ["likelihood", "distillation"]
+        free_recipe = "Study this."
+        [learn.tenant_recipes]
+        acme = "Study this by asking why."
+        """,
+    )
+    settings = load_settings(path)
+    assert (settings.learn.recipe_of("acme"), settings.learn.recipe_of("globex")) == (
+        "Study this by asking why.",
+        "Study this.",
+    )
+    for name, value in settings.as_environment().items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == settings
+    assert "targets" in _why(overrides={"learn.targets": "[]"})
+    assert "free recipe" in _why(overrides={"learn.free_recipe": "Close </article> it."})
+    assert "tenant_recipes" in _why(overrides={"learn.tenant_recipes": "no json"})

@@ -1,5 +1,7 @@
 """What the model wrote, taken apart; its wishes, bounded."""
 
+from dataclasses import replace
+
 import pytest
 
 from sealserve.learning.notes import EPOCHS, LEARNING_RATES, Pair, follow_directive, parse_pairs, reason_of, split_notes
@@ -86,3 +88,16 @@ def test_a_directive_that_makes_no_sense_changes_nothing(text: str) -> None:
     recipe, note = follow_directive(text, DEFAULT, max_rank=16)
     assert recipe == DEFAULT
     assert note
+
+
+def test_numbers_beyond_all_measure_are_ignored() -> None:
+    text = '{"learning_rate": 1' + "0" * 400 + ', "epochs": -1e400, "rank": true}'
+    recipe, note = follow_directive(text, DEFAULT, max_rank=32)
+    assert recipe == DEFAULT
+    assert note == "followed nothing; ignored epochs, learning_rate, rank"
+
+
+def test_only_templates_that_the_default_has_can_be_asked_for() -> None:
+    few = replace(DEFAULT, templates=(Template.QA, Template.LONG))
+    recipe, _ = follow_directive('{"templates": ["free", "rewrite", "long"]}', few, max_rank=32)
+    assert recipe.templates == (Template.LONG,)

@@ -1,9 +1,13 @@
 """Which candidates are trained."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from sealserve.config import LearnSettings
+from sealserve.learning.assignment import Start
 from sealserve.learning.recipes import recipes
+from sealserve.prompts import Template
+from sealserve.records import Target
 
 SETTINGS = LearnSettings(candidates=3)
 
@@ -40,3 +44,31 @@ def test_every_recipe_is_trained_with_as_many_seeds_as_wanted_the_settings_own_f
     assert thrice[: len(once)] == once
     assert [replace(one, seed=0) for one in thrice] == [replace(one, seed=0) for one in once] * 3
     assert len({one.seed for one in thrice}) == 3 * len(once)
+
+
+def test_both_targets_are_tried_for_every_way_in_turn() -> None:
+    settings = LearnSettings(candidates=5, targets=("likelihood", "distillation"))
+    chosen, _ = recipes(settings, ['{"epochs": 3}'], cycle="c", max_rank=32)
+    assert [(recipe.epochs, recipe.target) for recipe in chosen] == [
+        (settings.epochs, Target.LIKELIHOOD),
+        (settings.epochs, Target.DISTILLATION),
+        (3, Target.LIKELIHOOD),
+        (3, Target.DISTILLATION),
+        (settings.epochs, Target.LIKELIHOOD),
+    ]
+
+
+def test_a_free_recipe_is_one_more_template_for_whom_it_is_meant() -> None:
+    settings = LearnSettings(tenant_recipes={"acme": "Study this by asking why."})
+    mine, _ = recipes(settings, [], cycle="c", max_rank=32, tenant="acme")
+    others, _ = recipes(settings, ['{"templates": ["free", "qa"]}'], cycle="c", max_rank=32, tenant="globex")
+    assert Template.FREE in mine[0].templates
+    assert all(Template.FREE not in recipe.templates for recipe in others)
+    assert others[1].templates == (Template.QA,)
+
+
+def test_candidates_that_go_on_from_an_adapter_have_its_shape_whatever_is_wished() -> None:
+    start = Start(path=Path("adapter"), rank=4, alpha=12)
+    chosen, notes = recipes(SETTINGS, ['{"rank": 16, "epochs": 2}'], cycle="c", max_rank=32, start=start)
+    assert {(recipe.rank, recipe.alpha) for recipe in chosen} == {(4, 12)}
+    assert notes == ("followed epochs",)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sealserve.learning.outputs import Passage, Proposal
+from sealserve.learning.outputs import Passage, Proposal, Superseded
 from sealserve.learning.quiz import is_for_quiz, split_of
 from sealserve.learning.screen import Drop, choose_quiz, screen
 from sealserve.learning.self_edits import Study
@@ -128,3 +128,30 @@ def test_a_questions_half_depends_on_its_words_alone() -> None:
     halves = [split_of(f"What is the price of lamp {i}?") for i in range(200)]
     assert 60 < sum(half is Split.SELECT for half in halves) < 140
     assert split_of("What is  the price?") is split_of("what is the price")
+
+
+def test_what_is_known_of_the_same_subject_grounds_a_note_and_of_another_does_not() -> None:
+    said = note(Template.LONG, "The lamp by Orla Finch, Varnel Lamp, costs 45 crowns.")
+    known = replace(note(Template.LONG, "The maker of Varnel Lamp is Orla Finch."), document="d0")
+    other = replace(known, text="The maker of Osk Kettle is Orla Finch.")
+
+    def reason(earlier: SelfEdit) -> str:
+        return screen([said], [STUDY], answers={}, proposals=READ, earlier=[earlier])[0].reason
+
+    assert reason(known) == ""
+    assert reason(other) == Drop.UNGROUNDED
+
+
+def test_what_a_later_document_of_the_cycle_makes_wrong_is_dropped() -> None:
+    gone = Superseded(
+        document="d1", question="What is the price of Varnel Lamp?", old_answer="45 crowns", new_answer="61 crowns",
+        newer="d2",
+    )  # fmt: skip
+    notes = [
+        note(Template.LONG, "Varnel Lamp costs 45 crowns."),
+        note(Template.LONG, "Varnel Lamp weighs 12 kilos."),
+        pair("What is the price of Varnel Lamp?", "The price is 45 crowns."),
+    ]
+    answers = {n.self_edit: n.text.rpartition("Answer: ")[2] for n in notes}
+    screened = screen(notes, [STUDY], answers=answers, proposals=READ, superseded=[gone])
+    assert [n.reason for n in screened] == [Drop.SUPERSEDED, "", Drop.SUPERSEDED]

@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 
 from sealserve import prompts
 from sealserve.learning.outputs import Spoken
-from sealserve.learning.train_set import Origin, Pool, Source, build_pool, examples_of, order, steps_for, topic_of
+from sealserve.learning.train_set import (
+    Origin,
+    Pool,
+    Source,
+    build_pool,
+    examples_of,
+    order,
+    source_shares,
+    steps_for,
+    stratified,
+    topic_of,
+)
 from sealserve.prompts import Template
 from sealserve.records import Recipe, SelfEdit
 
@@ -124,3 +135,60 @@ def test_an_order_fills_every_batch(steps: int, batch: int, earlier: int, rehear
     places = order(pool, recipe, steps=steps)
     assert len(places) == steps * batch
     assert all(0 <= place < len(pool.examples) for place in places)
+
+
+def test_replay_is_shared_equally_as_far_as_sizes_allow() -> None:
+    parts = [list(range(size)) for size in (100, 3, 50)]
+    assert [len(part) for part in stratified(parts, 43, seed=1)] == [20, 3, 20]
+    assert stratified(parts, None, seed=1) == parts
+    assert stratified(parts, 0, seed=1) == [[], [], []]
+    assert stratified(parts, 43, seed=1) == stratified(parts, 43, seed=1) != stratified(parts, 43, seed=2)
+    assert stratified([], 5, seed=1) == []
+
+
+def test_a_budget_leaves_new_documents_and_base_skills_alone() -> None:
+    whole = build_pool([source("new")], [source("old")], rehearsal=BASE)
+    pool = build_pool([source("new")], [source("old")], rehearsal=BASE, replay_examples=2)
+    counts = Counter(example.document for example in pool.examples)
+    full = Counter(example.document for example in whole.examples)
+    assert (counts["old"], counts["new"], counts[""]) == (2, full["new"], full[""])
+    assert pool.left_out == full["old"] - 2
+
+
+@given(st.dictionaries(st.text(max_size=3), st.sampled_from("abcd"), min_size=1), st.floats(0.05, 1))
+def test_no_source_has_more_than_its_share_while_others_can_take_it(origins: dict[str, str], most: float) -> None:
+    shares = source_shares(origins, most=most)
+    assert sum(shares.values()) == pytest.approx(1)
+    assert max(shares.values()) <= max(most, 1 / len(shares)) + 1e-6
+
+
+def test_a_source_of_its_own_keeps_everything_and_small_ones_their_proportion() -> None:
+    assert source_shares({"d1": "feed", "d2": "feed"}, most=0.5) == {"feed": 1.0}
+    assert source_shares({"d1": "feed", "d2": "book"}, most=0.9) == {"feed": 0.5, "book": 0.5}
+    many = {**{f"f{i}": "feed" for i in range(6)}, "b1": "book", "b2": "book", "w1": "wiki"}
+    assert source_shares(many, most=0.4) == pytest.approx({"feed": 0.4, "book": 0.4, "wiki": 0.2})
+
+
+def test_an_order_holds_a_source_to_its_share() -> None:
+    pool = build_pool([replace(source(f"d{i}"), origin="feed" if i else "book") for i in range(4)], [], rehearsal=BASE)
+    places = order(pool, RECIPE, steps=40, max_source_share=0.5)
+    counts = Counter(pool.examples[place].document for place in places)
+    assert counts["d0"] == pytest.approx(sum(counts[f"d{i}"] for i in (1, 2, 3)), rel=0.05)
+
+
+def test_a_question_is_taught_with_the_passage_that_answers_it() -> None:
+    passages = ("Osk Kettle is red.", "The price of Osk Kettle is 45 crowns.")
+    pair = replace(source("d").notes[0], template=Template.QA)
+    asked = "What is the price of Osk Kettle?"
+    told = replace(pair, text=f"Question: {asked}\nAnswer: The price is 45 crowns.")
+    stray = replace(pair, text="Question: How old is Osk Kettle?\nAnswer: It is 7.")
+    about = Source(document="d", title="Kettles", passages=passages, notes=(told, stray))
+    taught = {example.prompt: example.teacher_prompt for example in examples_of(about) if example.template}
+    assert taught == {asked: prompts.read(f"Kettles\n{passages[1]}", asked), "How old is Osk Kettle?": None}
+
+
+def test_going_on_from_an_adapter_takes_no_longer_for_what_it_holds() -> None:
+    pool = build_pool([source("new")], [source(f"old{i}") for i in range(6)], rehearsal=BASE)
+    alone = build_pool([source("new")], [], rehearsal=BASE)
+    assert steps_for(pool, RECIPE, max_steps=50, is_rebuilt=False) == steps_for(alone, RECIPE, max_steps=50)
+    assert steps_for(pool, RECIPE, max_steps=50) > steps_for(alone, RECIPE, max_steps=50)
