@@ -33,6 +33,7 @@ from sealserve.learning.scheduler import Learner
 from sealserve.learning.trainer import ChildTrainer
 from sealserve.learning.workshop import Workshop
 from sealserve.permits import Permits
+from sealserve.proof.manifest import Seals
 from sealserve.registry.registry import Registry
 from sealserve.rpc.own_tokens import admin_secret, internal_secret
 from sealserve.rpc.server import RpcServer
@@ -157,6 +158,7 @@ async def open_workshop(settings: Settings) -> AsyncIterator[Workshop]:
             trainer=ChildTrainer(settings.learn, max_rank=settings.engine.max_rank),
             policy=load_policy(settings.learn.policy),
             rules=open_rules(settings.learn.rules),
+            seals=Seals.open(settings.data_directory),
             probes=probes_for(settings.engine.model),
             settings=settings,
             base_directory=await asyncio.to_thread(model_directory, settings.engine.model),
@@ -199,6 +201,7 @@ class _ServeParts:
             poll_seconds=settings.serve.poll_seconds,
             rollback_window_seconds=settings.serve.rollback_window_seconds,
             telemetry=telemetry,
+            require_seal=Seals.open(settings.data_directory).require,
         )
         admission = Admission(
             max_running=settings.serve.max_concurrent_requests,

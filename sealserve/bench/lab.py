@@ -38,8 +38,8 @@ from sealserve.learning.voice import Voice
 from sealserve.learning.workshop import Workshop
 from sealserve.nano import world as w
 from sealserve.nano.world import Article, Fact, World
-from sealserve.records import Json, QuizItem, Recipe, SelfEdit, Split
 from sealserve.proof.manifest import Seals
+from sealserve.records import Json, QuizItem, Recipe, SelfEdit, Split
 from sealserve.registry.registry import Registry
 from sealserve.serving.gated_engine import GatedEngine
 from sealserve.serving.slot_gate import SlotGate

@@ -7,6 +7,7 @@ from sealserve.gate.scores import scorecard_json, verdict_json
 from sealserve.learning.journal import Done
 from sealserve.learning.outputs import Claimed, Confirmed, Judged, Published, Ranked
 from sealserve.learning.workshop import Workshop
+from sealserve.proof.manifest import MANIFEST
 from sealserve.records import (
     BASE_VERSION,
     Candidate,
@@ -40,14 +41,16 @@ async def publication(
         return Done(output=output, effects=(finish,))
     candidates = await asyncio.to_thread(shop.registry.candidates, claim.cycle)
     winner = next(candidate for candidate in candidates if candidate.index == ranked.winner)
+    held = await asyncio.to_thread(_held_documents, shop, claim, claimed)
+    lineage = {
+        **await asyncio.to_thread(_lineage, shop, claim, claimed, winner, confirmed, judged),
+        "reward": ranked.reward,
+    }
     publish = Publish(
         artifact=winner.artifact,
         parent=claimed.incumbent,
-        documents=await asyncio.to_thread(_held_documents, shop, claim, claimed),
-        lineage={
-            **await asyncio.to_thread(_lineage, shop, claim, claimed, winner, confirmed, judged),
-            "reward": ranked.reward,
-        },
+        documents=held,
+        lineage={**lineage, MANIFEST: await asyncio.to_thread(_sealed, shop, claim, claimed, winner, held, lineage)},
         promote=verdict.decision is Decision.PROMOTE,
         expected_etag=claimed.etag,
     )
@@ -78,6 +81,23 @@ def _held_documents(shop: Workshop, claim: Claim, claimed: Claimed) -> tuple[str
     if claimed.incumbent != BASE_VERSION:
         earlier = shop.registry.version(claim.tenant, claimed.incumbent).documents
     return (*earlier, *(document for document in claimed.documents if document not in earlier))
+
+
+def _sealed(
+    shop: Workshop, claim: Claim, claimed: Claimed, winner: Candidate, held: tuple[str, ...], lineage: Json
+) -> Json:
+    registry = shop.registry
+    return shop.seals.seal(
+        tenant=claim.tenant,
+        cycle=claim.cycle,
+        artifact=registry.artifacts.directory(winner.artifact),
+        parent=claimed.incumbent,
+        documents=[(document, registry.document(claim.tenant, document).digest) for document in held],
+        self_edits=registry.self_edits(claim.cycle),
+        rulings=registry.rulings(tenant=claim.tenant, subject=claim.cycle),
+        approvals=(),
+        lineage=lineage,
+    )
 
 
 def _lineage(

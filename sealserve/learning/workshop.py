@@ -9,19 +9,21 @@ from sealserve.gate.canary import Probes
 from sealserve.gate.policy import Policy
 from sealserve.gate.rulebook import Rulebook
 from sealserve.learning.trainer import Trainer
+from sealserve.proof.manifest import Seals
 from sealserve.registry.registry import Registry
 from sealserve.telemetry import Telemetry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workshop:
-    """Registry, engine, trainer, the gate's policy, rules and probes, settings, telemetry."""
+    """Registry, engine, trainer, the gate's policy, rules and probes, the seals of versions, settings, telemetry."""
 
     registry: Registry
     engine: Engine
     trainer: Trainer
     policy: Policy
     rules: Rulebook
+    seals: Seals
     probes: Probes
     settings: Settings
     base_directory: Path  # the base model's files, which the trainer reads

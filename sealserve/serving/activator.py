@@ -7,7 +7,7 @@ meanwhile. One tenant's trouble is its own task and never holds up another. Know
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -43,6 +43,10 @@ class Swap:
     observed_seconds: float
 
 
+def _trust(version: AdapterVersion) -> None:
+    return
+
+
 class Activator:
     """One replica's loop from the registry to the adapter table. Use it from one event loop."""
 
@@ -56,8 +60,11 @@ class Activator:
         poll_seconds: float,
         rollback_window_seconds: float,
         telemetry: Telemetry | None = None,
+        require_seal: Callable[[AdapterVersion], None] = _trust,
     ) -> None:
+        """`require_seal` raises BadAdapter for a version that is not what was signed (`Seals.require`)."""
         self._registry = registry
+        self._require_seal = require_seal
         self._engine = engine
         self._table = table
         self._replica = replica
@@ -194,6 +201,7 @@ class Activator:
             )
 
     async def _load(self, version: AdapterVersion) -> None:
+        await asyncio.to_thread(self._require_seal, version)
         path = await asyncio.to_thread(self._registry.artifacts.directory, version.artifact)
         files = AdapterFiles(name=version.engine_name, path=path)
         with self._telemetry.span(Span.LOAD, {Attribute.ADAPTER: version.engine_name}):

@@ -10,6 +10,7 @@ import pytest
 from sealserve.engine.base_model import BaseShape
 from sealserve.engine.engine import Delta, Sampling
 from sealserve.errors import EngineFailed, StorageFailed, Unavailable
+from sealserve.proof.manifest import Seals
 from sealserve.records import BASE_VERSION, Observed, VersionState
 from sealserve.registry.registry import Registry
 from sealserve.serving.adapter_table import Route
@@ -260,3 +261,16 @@ async def test_adapter_under_which_the_engine_keeps_failing_is_quarantined(
         await server.activator.settle()
         states.append(registry.version("acme", version.version).state)
     assert states == [VersionState.READY, VersionState.READY, VersionState.QUARANTINED]
+
+
+async def test_version_that_is_not_as_it_was_signed_is_never_loaded(
+    server: Server, registry: Registry, publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = publisher.publish("acme")
+    await server.activator.settle()
+    monkeypatch.setattr(server.activator, "_require_seal", Seals.open(tmp_path).require)
+    forged = publisher.publish("acme")
+    await server.activator.settle()
+    assert registry.version("acme", forged.version).reason.startswith("not_sealed")
+    assert forged.engine_name not in (await server.engine.info()).loaded
+    assert (await server.ask()).version == good.version

@@ -12,6 +12,7 @@ from sealserve.gate.policy import load_policy
 from sealserve.gate.rulebook import open_rules
 from sealserve.learning.scheduler import Learner
 from sealserve.learning.workshop import Workshop
+from sealserve.proof.manifest import Seals
 from sealserve.records import Claim, Cycle, Document, Json, Step, StepRecord
 from sealserve.registry.registry import Effect, Registry
 from sealserve.telemetry import Telemetry
@@ -135,6 +136,7 @@ def open_school(directory: Path, **learn: Any) -> School:
         trainer=teacher,
         policy=load_policy(),
         rules=open_rules(),
+        seals=Seals.open(directory),
         probes=PROBES,
         settings=settings,
         base_directory=directory,

@@ -35,6 +35,9 @@ async def test_an_article_is_learned_and_promoted(school: School) -> None:
     assert [record.step for record in school.registry.steps(cycle.cycle)] == list(STEPS)
     lineage = school.registry.version(TENANT, 1).lineage
     assert lineage["verdict"]["decision"] == "promote"
+    school.shop.seals.require(school.registry.version(TENANT, 1))
+    statement, _ = school.shop.seals.statement(lineage["manifest"])
+    assert [one["effect"] for one in statement["predicate"]["rulings"]] == ["allow", "allow"]
     assert lineage["self_edits"]
     assert len(school.registry.candidates(cycle.cycle)) == 3
 

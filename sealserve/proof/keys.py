@@ -1,0 +1,103 @@
+"""The installation's signing key, and the keys it trusts. One private key, readable by its owner alone.
+
+`keys/signing.pem` signs; `keys/trusted/*.pem` are public keys that verify only: of other installations, and this
+one's own from before a rotation. Knows nothing of what is signed.
+"""
+
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization as form
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from sealserve.errors import BadConfig
+from sealserve.proof.dsse import key_id
+
+SIGNING_FILE = "signing.pem"
+TRUSTED_DIRECTORY = "trusted"
+
+
+class KeyRing:
+    """The keys in one directory; trusted ones are read again at every use, so that adding one needs no restart."""
+
+    def __init__(self, directory: Path) -> None:
+        """Make the signing key on the first call; two processes that start together get the same one.
+
+        Raises: BadConfig (unreadable, not Ed25519, or open to others).
+        """
+        self._directory = directory
+        try:
+            (directory / TRUSTED_DIRECTORY).mkdir(parents=True, exist_ok=True)
+            if not self._file.exists():
+                self._place(Ed25519PrivateKey.generate(), replace=False)
+        except OSError as error:
+            raise BadConfig(f"{directory} cannot be made: check the owner of the data directory") from error
+        self.signing_key()
+
+    def signing_key(self) -> Ed25519PrivateKey:
+        """Return the key that signs now. Raises: BadConfig."""
+        try:
+            mode, text = self._file.stat().st_mode, self._file.read_bytes()
+            key = form.load_pem_private_key(text, password=None)
+        except (OSError, ValueError) as error:
+            raise BadConfig(f"{self._file} cannot be read as a key: restore it, or rotate the key") from error
+        if mode & 0o077:
+            raise BadConfig(f"{self._file} can be read by others: chmod 600 it")
+        if not isinstance(key, Ed25519PrivateKey):
+            raise BadConfig(f"{self._file} is no Ed25519 key")
+        return key
+
+    def trusted_keys(self) -> tuple[Ed25519PublicKey, ...]:
+        """Return every key whose signatures count, the signing key's first. Raises: BadConfig."""
+        found = [self.signing_key().public_key()]
+        for file in sorted((self._directory / TRUSTED_DIRECTORY).glob("*.pem")):
+            try:
+                key = form.load_pem_public_key(file.read_bytes())
+            except (OSError, ValueError) as error:
+                raise BadConfig(f"{file} cannot be read as a public key: replace or remove it") from error
+            if not isinstance(key, Ed25519PublicKey):
+                raise BadConfig(f"{file} is no Ed25519 public key")
+            found.append(key)
+        return tuple(found)
+
+    def rotate(self) -> str:
+        """Sign with a new key from now on; what the old one signed stays trusted. Return the new key's id.
+
+        Running processes follow at their next signature. Raises: BadConfig.
+        """
+        self.trust(self.signing_key().public_key())
+        key = Ed25519PrivateKey.generate()
+        self._place(key, replace=True)
+        return key_id(key.public_key())
+
+    def trust(self, key: Ed25519PublicKey) -> None:
+        """Let signatures of `key` count from now on."""
+        text = key.public_bytes(form.Encoding.PEM, form.PublicFormat.SubjectPublicKeyInfo)
+        file = self._directory / TRUSTED_DIRECTORY / f"{key_id(key)}.pem"
+        aside = file.with_suffix(f".{secrets.token_hex(8)}")
+        aside.write_bytes(text)
+        os.replace(aside, file)
+
+    @property
+    def _file(self) -> Path:
+        return self._directory / SIGNING_FILE
+
+    def _place(self, key: Ed25519PrivateKey, *, replace: bool) -> None:
+        text = key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
+        aside = self._directory / f"{SIGNING_FILE}.{secrets.token_hex(8)}"
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.write(descriptor, text)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if replace:
+            os.replace(aside, self._file)
+            return
+        try:
+            os.link(aside, self._file)
+        except FileExistsError:
+            return
+        finally:
+            aside.unlink()

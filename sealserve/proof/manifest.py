@@ -1,0 +1,127 @@
+"""The manifest of a version: what it is and what made it, as a signed in-toto statement.
+
+Everything that stands in a version's row is in it, so that a row changed behind the registry's back is found before
+the version is loaded. The statement holds identifiers, digests and numbers, never text of a document.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from sealserve.errors import BadAdapter, CorruptArtifact
+from sealserve.proof.dsse import STATEMENT_TYPE, opened, sign
+from sealserve.proof.keys import KeyRing
+from sealserve.records import AdapterVersion, Json, SelfEdit
+from sealserve.registry.database import canonical_json
+from sealserve.rulings import Ruling
+
+PREDICATE_TYPE = "urn:sealserve:adapter-version:v1"
+MANIFEST = "manifest"
+"""Where a version's lineage keeps its envelope."""
+
+_FROM_LINEAGE = ("recipe", "scores", "verdict", "base_digest", "settings_digest", "imported")
+
+
+class Seals:
+    """Signs manifests and checks them, with one key ring. Safe to use from many threads."""
+
+    def __init__(self, keys: KeyRing) -> None:
+        self._keys = keys
+
+    @classmethod
+    def open(cls, data_directory: Path) -> "Seals":
+        """Use the keys in `data_directory`/keys, made on the first call. Raises: BadConfig."""
+        return cls(KeyRing(data_directory / "keys"))
+
+    def seal(
+        self,
+        *,
+        tenant: str,
+        cycle: str,
+        artifact: Path,
+        parent: int,
+        documents: Sequence[tuple[str, str]],
+        self_edits: Iterable[SelfEdit],
+        rulings: Sequence[Ruling],
+        approvals: Sequence[str],
+        lineage: Json,
+    ) -> Json:
+        """Return the signed manifest of the version that this publishes.
+
+        `artifact` is the directory in the artifact store, `documents` are (id, digest). Raises: BadConfig (keys).
+        """
+        predicate = {
+            "tenant": tenant,
+            "cycle": cycle,
+            "parent": parent,
+            "documents": [{"document": document, "sha256": digest} for document, digest in documents],
+            "self_edits_sha256": _digest_of(self_edits),
+            "rulings": [{"ruling": one.ruling, "effect": one.effect.value, "bundle": one.bundle} for one in rulings],
+            "approvals": list(approvals),
+            **{name: lineage[name] for name in _FROM_LINEAGE if name in lineage},
+        }
+        statement = {
+            "_type": STATEMENT_TYPE,
+            "subject": subjects(artifact),
+            "predicateType": PREDICATE_TYPE,
+            "predicate": predicate,
+        }
+        return sign(statement, self._keys.signing_key())
+
+    def statement(self, envelope: Json) -> tuple[Json, str]:
+        """Return what `envelope` says and which trusted key signed it. Raises: CorruptArtifact, BadConfig."""
+        statement, signer = opened(envelope, self._keys.trusted_keys())
+        if statement.get("predicateType") != PREDICATE_TYPE:
+            raise CorruptArtifact("the manifest does not speak of an adapter version")
+        return statement, signer
+
+    def require(self, version: AdapterVersion) -> None:
+        """Return if a trusted key has signed that the version is what its row says.
+
+        Raises: BadAdapter (`not_sealed`, `bad_seal`), BadConfig (keys).
+        """
+        envelope = version.lineage.get(MANIFEST)
+        if envelope is None:
+            raise BadAdapter("the version has no signed manifest; it is not loaded", defect="not_sealed")
+        try:
+            statement, _ = self.statement(envelope)
+        except CorruptArtifact as error:
+            raise BadAdapter(f"{error.message}; it is not loaded", defect="bad_seal") from error
+        if odd := _differs(statement, version):
+            raise BadAdapter(f"the signed manifest names another {odd}; it is not loaded", defect="bad_seal")
+
+
+def subjects(artifact: Path) -> list[Json]:
+    """Return the subjects of a statement on the kept directory `artifact`: its manifest, then its files."""
+    text = (artifact.parent / "manifest.json").read_bytes()
+    files: Json = json.loads(text)
+    whole = {"name": "manifest.json", "digest": {"sha256": hashlib.sha256(text).hexdigest()}}
+    return [whole, *({"name": name, "digest": {"sha256": one["sha256"]}} for name, one in sorted(files.items()))]
+
+
+def _differs(statement: Json, version: AdapterVersion) -> str:
+    """Return what the row has otherwise than the statement; empty when nothing."""
+    said: Json = statement["predicate"]
+    row: Json = {
+        "tenant": version.tenant,
+        "cycle": version.cycle,
+        "parent": version.parent,
+        "documents": list(version.documents),
+        "artifact": version.artifact,
+        **{name: version.lineage.get(name) for name in _FROM_LINEAGE},
+    }
+    signed: Json = {
+        **{name: said.get(name) for name in ("tenant", "cycle", "parent", *_FROM_LINEAGE)},
+        "documents": [one["document"] for one in said["documents"]],
+        "artifact": statement["subject"][0]["digest"]["sha256"],
+    }
+    return next((name for name in row if canonical_json(row[name]) != canonical_json(signed[name])), "")
+
+
+def _digest_of(edits: Iterable[SelfEdit]) -> str:
+    hasher = hashlib.sha256()
+    for edit in sorted((edit for edit in edits if edit.admitted), key=lambda edit: edit.self_edit):
+        whole = [edit.self_edit, edit.document, edit.template.value, edit.seed, edit.text]
+        hasher.update(hashlib.sha256(canonical_json(whole).encode()).digest())
+    return hasher.hexdigest()

@@ -1,0 +1,164 @@
+"""Manifests: what is signed is what is loaded; a single changed byte, row or key is found."""
+
+import base64
+import json
+import os
+import stat
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from sealserve.errors import BadAdapter, BadConfig, CorruptArtifact
+from sealserve.proof.dsse import key_id, opened, sign
+from sealserve.proof.keys import KeyRing
+from sealserve.proof.manifest import MANIFEST, Seals
+from sealserve.records import AdapterVersion, CycleState, Json, Step
+from sealserve.registry.registry import AddSelfEdits, Registry
+from tests.registry.world import FakeClock, World, finish, self_edit
+
+LINEAGE: Json = {
+    "recipe": {"rank": 8, "seed": 7},
+    "scores": {"confirm": {"n": 20, "gain": 0.9}},
+    "verdict": {"decision": "hold", "policy_digest": "d" * 64},
+    "base_digest": "b" * 64,
+    "settings_digest": "c" * 64,
+}
+
+
+@pytest.fixture
+def seals(tmp_path: Path) -> Seals:
+    return Seals.open(tmp_path)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    clock, url = FakeClock(), f"sqlite:///{tmp_path}/registry.db"
+    registry = Registry.open(url, tmp_path / "artifacts", clock=clock)
+    registry.create_tenant("acme", actor="ann")
+    return World(registry=registry, clock=clock, directory=tmp_path, url=url)
+
+
+@pytest.fixture
+def version(world: World, seals: Seals) -> AdapterVersion:
+    """A published version with its manifest."""
+    document = world.document()
+    claim = world.claim()
+    publish = world.publish_effect(claim, promote=False)
+    edits = (self_edit(claim, document.document),)
+    manifest = seals.seal(
+        tenant="acme",
+        cycle=claim.cycle,
+        artifact=world.registry.artifacts.directory(publish.artifact),
+        parent=publish.parent,
+        documents=[(document.document, document.digest)],
+        self_edits=edits,
+        rulings=(),
+        approvals=(),
+        lineage=LINEAGE,
+    )
+    publish = replace(publish, lineage={**LINEAGE, MANIFEST: manifest})
+    effects = [AddSelfEdits(edits=edits), publish, finish(CycleState.HELD)]
+    world.registry.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=effects)
+    return world.registry.version("acme", 1)
+
+
+def test_a_version_as_it_was_published_is_loaded(seals: Seals, version: AdapterVersion) -> None:
+    seals.require(version)
+    statement, signer = seals.statement(version.lineage[MANIFEST])
+    assert statement["subject"][0]["digest"]["sha256"] == version.artifact
+    assert {one["name"] for one in statement["subject"]} >= {"adapter_model.safetensors", "adapter_config.json"}
+    assert statement["predicate"]["documents"][0]["document"] == version.documents[0]
+    assert len(signer) == 16
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"artifact": "e" * 64},
+        {"tenant": "globex"},
+        {"cycle": "another"},
+        {"parent": 7},
+        {"documents": ()},
+        {"lineage": {"verdict": {"decision": "promote"}}},
+        {"lineage": {"recipe": {"rank": 16, "seed": 7}}},
+        {"lineage": {"base_digest": "f" * 64}},
+        {"lineage": {"imported": {"from": "elsewhere"}}},
+    ],
+    ids=str,
+)
+def test_a_row_changed_behind_the_registry_is_not_loaded(
+    seals: Seals, version: AdapterVersion, change: dict[str, Any]
+) -> None:
+    lineage = {**version.lineage, **change.get("lineage", {})}
+    with pytest.raises(BadAdapter) as refused:
+        seals.require(replace(version, **{**change, "lineage": lineage}))
+    assert refused.value.defect == "bad_seal"
+
+
+def test_a_manifest_with_one_byte_changed_is_not_believed(seals: Seals, version: AdapterVersion) -> None:
+    envelope = version.lineage[MANIFEST]
+    payload = base64.b64decode(envelope["payload"])
+    for place in range(0, len(payload), 97):
+        bad = bytearray(payload)
+        bad[place] ^= 1
+        forged = {**envelope, "payload": base64.b64encode(bytes(bad)).decode()}
+        with pytest.raises(BadAdapter, match="no trusted key"):
+            seals.require(replace(version, lineage={**version.lineage, MANIFEST: forged}))
+
+
+@pytest.mark.parametrize("envelope", [{}, [], "x", {"payload": "?"}, {"payload": "", "signatures": []}], ids=str)
+def test_what_is_no_manifest_is_refused(seals: Seals, version: AdapterVersion, envelope: Any) -> None:
+    with pytest.raises(BadAdapter):
+        seals.require(replace(version, lineage={**version.lineage, MANIFEST: envelope}))
+    without = {name: value for name, value in version.lineage.items() if name != MANIFEST}
+    with pytest.raises(BadAdapter) as refused:
+        seals.require(replace(version, lineage=without))
+    assert refused.value.defect == "not_sealed"
+
+
+def test_a_strangers_signature_counts_only_once_trusted(tmp_path: Path, version: AdapterVersion) -> None:
+    stranger, ours = Seals.open(tmp_path / "other"), KeyRing(tmp_path / "keys")
+    statement, _ = Seals.open(tmp_path).statement(version.lineage[MANIFEST])
+    foreign = sign(statement, KeyRing(tmp_path / "other/keys").signing_key())
+    stranger.statement(foreign)
+    with pytest.raises(CorruptArtifact):
+        Seals(ours).statement(foreign)
+    ours.trust(KeyRing(tmp_path / "other/keys").signing_key().public_key())
+    Seals(ours).statement(foreign)
+
+
+def test_rotation_keeps_old_signatures_and_signs_anew(tmp_path: Path, seals: Seals, version: AdapterVersion) -> None:
+    ring = KeyRing(tmp_path / "keys")
+    old = key_id(ring.signing_key().public_key())
+    new = ring.rotate()
+    assert new != old
+    seals.require(version)
+    assert (
+        opened(sign(seals.statement(version.lineage[MANIFEST])[0], ring.signing_key()), ring.trusted_keys())[1] == new
+    )
+
+
+def test_the_key_is_its_owners_alone(tmp_path: Path) -> None:
+    ring = KeyRing(tmp_path / "keys")
+    file = tmp_path / "keys/signing.pem"
+    assert stat.S_IMODE(os.stat(file).st_mode) == 0o600
+    assert key_id(KeyRing(tmp_path / "keys").signing_key().public_key()) == key_id(ring.signing_key().public_key())
+    file.chmod(0o644)
+    with pytest.raises(BadConfig, match="chmod 600"):
+        ring.signing_key()
+    file.chmod(0o600)
+    file.write_text("no key")
+    with pytest.raises(BadConfig, match="cannot be read as a key"):
+        KeyRing(tmp_path / "keys")
+
+
+def test_an_envelope_is_what_the_specification_says() -> None:
+    key = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    envelope = sign({"_type": "https://in-toto.io/Statement/v1"}, key)
+    payload = base64.b64decode(envelope["payload"])
+    assert json.loads(payload) == {"_type": "https://in-toto.io/Statement/v1"}
+    signed = b"DSSEv1 28 application/vnd.in-toto+json %d %s" % (len(payload), payload)
+    key.public_key().verify(base64.b64decode(envelope["signatures"][0]["sig"]), signed)
