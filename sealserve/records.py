@@ -128,15 +128,6 @@ class SelfEdit:
     reason: str  # why it was dropped; empty when admitted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EarlierStudy:
-    """Where a document, or an earlier one of the same title, was studied before."""
-
-    document: str
-    earlier_document: str  # the same, or its namesake
-    cycle: str
-
-
 class Split(StrEnum):
     """What a quiz item may be used for: never both."""
 

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import TypeAlias
 
 from sealserve.engine.engine import EngineState, FinishReason
-from sealserve.records import Cycle, EarlierStudy, Json, Observed, Scorecard, Step, Verdict
+from sealserve.records import Cycle, Json, Observed, Scorecard, Step, Verdict
+from sealserve.studies import EarlierStudy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from sealserve.commands.show import pairs, plain, printable, table
-from sealserve.records import EarlierStudy, Json, SelfEdit
+from sealserve.records import Json, SelfEdit
+from sealserve.studies import EarlierStudy
 from sealserve.views import CandidateReport, CycleReport
 
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}

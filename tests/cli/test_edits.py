@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from sealserve.commands.edits import changes
 from sealserve.prompts import Template
-from sealserve.records import EarlierStudy, SelfEdit
+from sealserve.records import SelfEdit
+from sealserve.studies import EarlierStudy
 
 STUDY = EarlierStudy(document="new", earlier_document="old", cycle="c1")
 

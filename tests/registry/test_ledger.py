@@ -1,7 +1,8 @@
 """Where a document was studied before."""
 
-from sealserve.records import CycleState, Document, EarlierStudy, Step
+from sealserve.records import CycleState, Document, Step
 from sealserve.registry.registry import AddSelfEdits
+from sealserve.studies import EarlierStudy
 from tests.registry.world import World, finish, self_edit
 
 

@@ -1,12 +1,13 @@
 """Cycles as a whole, and self-edits."""
 
 from sealserve.prompts import Template
-from sealserve.records import Cycle, CycleState, EarlierStudy, SelfEdit, Step
+from sealserve.records import Cycle, CycleState, SelfEdit, Step
 from sealserve.rpc.convert import names
 from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
 from sealserve.rpc.convert.ranking import ranking_from_wire, ranking_to_wire
 from sealserve.rpc.convert.scores import scorecard_from_wire, scorecard_to_wire, verdict_from_wire, verdict_to_wire
 from sealserve.rpc.convert.values import time_from_wire, time_to_wire, tree_from_wire, tree_to_wire
+from sealserve.studies import EarlierStudy
 from sealserve.v1 import cycle_pb2
 from sealserve.views import CandidateReport, Contradiction, CycleReport, Directive, FinishedStep, Screening
 
