@@ -16,6 +16,7 @@ from sealserve.commands import (
     cycles,
     documents,
     editor,
+    evidence,
     figures,
     policies,
     running,
@@ -47,6 +48,8 @@ app.add_typer(documents.app, name="doc", rich_help_panel="Use", no_args_is_help=
 app.add_typer(cycles.app, name="cycle", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(editor.app, name="editor", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(adapters.app, name="adapter", rich_help_panel="Use", no_args_is_help=True)
+app.add_typer(evidence.feedback, name="feedback", rich_help_panel="Use", no_args_is_help=True)
+app.add_typer(evidence.evaluation, name="evaluation", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(tokens.app, name="token", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(audits.app, name="audit", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(policies.app, name="policy", rich_help_panel="Use", no_args_is_help=True)

@@ -11,6 +11,7 @@ import grpc.aio
 from sealserve.client import calls, channel, document_calls, people_calls
 from sealserve.client.calls import Call
 from sealserve.client.document_calls import NewDocument
+from sealserve.client.evidence import AsyncEvidenceMethods
 from sealserve.engine.engine import ChatTurn, Sampling
 from sealserve.errors import SealserveError
 from sealserve.people import Principal, Token
@@ -34,7 +35,7 @@ T = TypeVar("T")
 Question = str | Iterable[ChatTurn]
 
 
-class AsyncClient:
+class AsyncClient(AsyncEvidenceMethods):
     """One connection to one server. Every method may raise any class of `sealserve.errors` that the server sent.
 
     Methods that return iterators fetch as they go; closing one early cancels its call.

@@ -28,6 +28,7 @@ from sealserve.rpc.services.audit import AuditService
 from sealserve.rpc.services.cycles import CycleService
 from sealserve.rpc.services.documents import DocumentService, Inbox
 from sealserve.rpc.services.engine import EngineService
+from sealserve.rpc.services.evidence import EvaluationService, FeedbackService
 from sealserve.rpc.services.inference import Answers, InferenceService
 from sealserve.rpc.services.tenants import TenantService
 from sealserve.rpc.services.tokens import TokenService
@@ -38,13 +39,16 @@ from sealserve.v1 import (
     cycle_pb2_grpc,
     document_pb2_grpc,
     engine_pb2_grpc,
+    evaluation_pb2_grpc,
+    feedback_pb2_grpc,
     inference_pb2_grpc,
     tenant_pb2_grpc,
     token_pb2_grpc,
 )
 
 TENANT_SERVICES = tuple(
-    f"{PACKAGE}.{name}Service" for name in ("Inference", "Document", "Adapter", "Cycle", "Tenant", "Token", "Audit")
+    f"{PACKAGE}.{name}Service"
+    for name in ("Inference", "Document", "Adapter", "Cycle", "Feedback", "Evaluation", "Tenant", "Token", "Audit")
 )
 ENGINE_SERVICE = f"{PACKAGE}.EngineService"
 NEED_THE_ENGINE = ("", f"{PACKAGE}.InferenceService", ENGINE_SERVICE)
@@ -119,6 +123,8 @@ class RpcServer:
         document_pb2_grpc.add_DocumentServiceServicer_to_server(DocumentService(registry, inbox), server)
         adapter_pb2_grpc.add_AdapterServiceServicer_to_server(adapters, server)
         cycle_pb2_grpc.add_CycleServiceServicer_to_server(cycles, server)
+        feedback_pb2_grpc.add_FeedbackServiceServicer_to_server(FeedbackService(registry), server)
+        evaluation_pb2_grpc.add_EvaluationServiceServicer_to_server(EvaluationService(registry), server)
         tenant_pb2_grpc.add_TenantServiceServicer_to_server(TenantService(registry), server)
         token_pb2_grpc.add_TokenServiceServicer_to_server(TokenService(registry, known=self._known), server)
         audit_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(registry), server)

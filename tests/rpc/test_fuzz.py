@@ -21,6 +21,8 @@ from sealserve.v1 import (
     cycle_pb2,
     document_pb2,
     engine_pb2,
+    evaluation_pb2,
+    feedback_pb2,
     inference_pb2,
     tenant_pb2,
     token_pb2,
