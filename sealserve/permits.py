@@ -6,11 +6,12 @@ Builds each event's input from the registry, has it ruled on, and keeps the ruli
 from collections import Counter
 from collections.abc import Sequence
 
-from sealserve.errors import FailedPrecondition
+from sealserve.errors import FailedPrecondition, PermissionDenied
 from sealserve.gate.events import Event
 from sealserve.gate.rulebook import Rulebook
 from sealserve.gate.scores import scorecard_json
-from sealserve.records import BASE_VERSION, Decision, Json, Scorecard, SelfEdit, Verdict
+from sealserve.people import Approval
+from sealserve.records import BASE_VERSION, AdapterVersion, Decision, Json, Scorecard, SelfEdit, Verdict
 from sealserve.registry.registry import Registry
 from sealserve.rulings import RuleEffect, Ruling
 
@@ -41,25 +42,39 @@ class Permits:
         if version == BASE_VERSION:  # the registry's to refuse
             return
         found = self._registry.version(tenant, version)
-        lineage = found.lineage
-        imported = bool(lineage.get("imported"))
-        given = promotion(
-            tenant,
-            actor=actor,
-            author=self._registry.cycle_author(found.cycle),
-            trigger="person",
-            cycle=found.cycle,
-            parent=found.parent,
-            verdict=lineage.get("verdict", {"decision": "", "policy": ""}),
-            scores=lineage.get("scores", {}),
-            edits=self._registry.self_edits(found.cycle),
-            documents=self._sources(tenant, found.documents),
-            approvals=[actor],
-            is_imported=imported,
-        )
+        given = self._promotion(tenant, found, actor=actor)
         _require(
             self._kept(Event.ADAPTER_PROMOTE, given, tenant=tenant, subject=f"tenants/{tenant}/adapters/{version}")
         )
+
+    def approve(self, held: Approval, *, actor: str) -> tuple[bool, tuple[Ruling, ...]]:
+        """Return whether the approval of `actor` releases a held version, or more people have to approve it.
+
+        The rulings are to be kept with the approval. Raises: PermissionDenied (not this person),
+        FailedPrecondition (not this version), each with its ruling kept.
+        """
+        found = self._registry.version(held.tenant, held.version)
+        verdict = found.lineage.get("verdict", {})
+        given = {
+            "tenant": {"id": held.tenant},
+            "actor": actor,
+            "author": self._registry.cycle_author(held.cycle),
+            "authors": list(held.authors),
+            "version": {"number": held.version, "cycle": held.cycle},
+            "verdict": {"decision": Decision.HOLD.value, "policy": str(verdict.get("policy", ""))},
+        }
+        subject = _adapter(held.tenant, held.version)
+        grant = self._rules.rule(Event.APPROVAL_GRANT, given, tenant=held.tenant, subject=subject)
+        if _stops(grant):
+            self._registry.keep_ruling(grant)
+            text = f"policy does not let {actor} approve it: {'; '.join(grant.reasons)} (decision {grant.ruling})"
+            raise PermissionDenied(text, reason="POLICY_DENIED")
+        given = self._promotion(held.tenant, found, actor=actor)
+        promotes = self._rules.rule(Event.ADAPTER_PROMOTE, given, tenant=held.tenant, subject=subject)
+        if promotes.effect is RuleEffect.DENY:
+            self._registry.keep_ruling(promotes)
+            _require(promotes)
+        return not _stops(promotes), (grant, promotes)
 
     def require_rollback(self, tenant: str, to_version: int | None, *, actor: str, reason: str) -> None:
         """Return if the tenant may go back. Raises: NotFound (tenant), FailedPrecondition, as `require_promote`."""
@@ -74,6 +89,25 @@ class Permits:
         ruling = self._rules.rule(event, given, tenant=tenant, subject=subject)
         self._registry.keep_ruling(ruling)
         return ruling
+
+    def _promotion(self, tenant: str, found: AdapterVersion, *, actor: str) -> Json:
+        """Whoever promotes approves of it; so did those who said so when it was held."""
+        held = [one for one in self._registry.approvals(tenant) if one.version == found.version]
+        said = [opinion.actor for one in held for opinion in one.opinions if opinion.approves]
+        return promotion(
+            tenant,
+            actor=actor,
+            author=self._registry.cycle_author(found.cycle),
+            trigger="person",
+            cycle=found.cycle,
+            parent=found.parent,
+            verdict=found.lineage.get("verdict", {"decision": "", "policy": ""}),
+            scores=found.lineage.get("scores", {}),
+            edits=self._registry.self_edits(found.cycle),
+            documents=self._sources(tenant, found.documents),
+            approvals=sorted({*said, actor}),
+            is_imported=bool(found.lineage.get("imported")),
+        )
 
     def _sources(self, tenant: str, documents: Sequence[str]) -> list[Json]:
         return [{"id": one, "source": self._registry.document(tenant, one).source} for one in documents]

@@ -1,15 +1,15 @@
-"""The calls about people: tokens. As `calls.py`: no channel, no I/O."""
+"""The calls about people: tokens, and their decisions on held versions. As `calls.py`: no channel, no I/O."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
-from sealserve.client.calls import PACKAGE, PAGE_SIZE, Call
-from sealserve.people import Principal, Token
-from sealserve.records import Page
-from sealserve.rpc.convert import names, tokens
-from sealserve.v1 import token_pb2
+from sealserve.client.calls import PACKAGE, PAGE_SIZE, Call, new_request_id
+from sealserve.people import Approval, ApprovalState, Principal, Token
+from sealserve.records import Activation, Page
+from sealserve.rpc.convert import adapters, approvals, names, tokens
+from sealserve.v1 import approval_pb2, token_pb2
 
 T = TypeVar("T")
 
@@ -34,6 +34,55 @@ def revoke_token(token: str) -> Call[Token]:
     """Refuse a token from now on."""
     request = token_pb2.RevokeTokenRequest(name=names.token_name(token))
     return _call("TokenService/RevokeToken", request, token_pb2.Token, tokens.token_from_wire)
+
+
+def list_approvals(tenant: str, *, state: ApprovalState | None, page_token: str) -> Call[Page[Approval]]:
+    """Ask for a page of held versions."""
+    request = approval_pb2.ListApprovalsRequest(
+        parent=names.tenant_name(tenant),
+        state=approvals.state_to_wire(state),
+        page_size=PAGE_SIZE,
+        page_token=page_token,
+    )
+
+    def read(wire: Any) -> Page[Approval]:
+        return Page(
+            items=tuple(map(approvals.approval_from_wire, wire.approvals)), next_page_token=wire.next_page_token
+        )
+
+    return _call("ApprovalService/ListApprovals", request, approval_pb2.ListApprovalsResponse, read)
+
+
+def approval(tenant: str, version: int) -> Call[Approval]:
+    """Ask where a held version stands."""
+    request = approval_pb2.GetApprovalRequest(name=names.adapter_name(tenant, version))
+    return _call("ApprovalService/GetApproval", request, approval_pb2.Approval, approvals.approval_from_wire)
+
+
+def approve(
+    tenant: str, version: int, *, etag: str, reason: str, request_id: str
+) -> Call[tuple[Approval, Activation | None]]:
+    """Approve a held version."""
+    request = approval_pb2.ApproveAdapterRequest(
+        name=names.adapter_name(tenant, version),
+        etag=etag,
+        reason=reason,
+        request_id=request_id or new_request_id(),
+    )
+
+    def read(wire: Any) -> tuple[Approval, Activation | None]:
+        moved = adapters.activation_from_wire(wire.activation) if wire.HasField("activation") else None
+        return approvals.approval_from_wire(wire.approval), moved
+
+    return _call("ApprovalService/ApproveAdapter", request, approval_pb2.ApproveAdapterResponse, read)
+
+
+def reject(tenant: str, version: int, *, reason: str, request_id: str) -> Call[Approval]:
+    """Reject a held version."""
+    request = approval_pb2.RejectAdapterRequest(
+        name=names.adapter_name(tenant, version), reason=reason, request_id=request_id or new_request_id()
+    )
+    return _call("ApprovalService/RejectAdapter", request, approval_pb2.Approval, approvals.approval_from_wire)
 
 
 def _made(wire: Any) -> tuple[Token, str]:

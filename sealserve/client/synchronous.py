@@ -12,7 +12,7 @@ from sealserve.client.document_calls import NewDocument
 from sealserve.client.evidence import EvidenceMethods
 from sealserve.engine.engine import ChatTurn, Sampling
 from sealserve.errors import SealserveError
-from sealserve.people import Principal, Token
+from sealserve.people import Approval, ApprovalState, Principal, Token
 from sealserve.records import (
     Activation,
     AdapterVersion,
@@ -248,6 +248,29 @@ class Client(EvidenceMethods):
     def verify_audit(self) -> int:
         """Return how many rows the audit chain has. Raises: CorruptArtifact (it is broken, and where)."""
         return self._unary(calls.verify_audit())
+
+    # held versions
+
+    def approvals(self, tenant: str, *, state: ApprovalState | None = None) -> Iterator[Approval]:
+        """Return every version of the tenant that was ever held, or those in `state`, newest first."""
+        return self._pages(lambda token: people_calls.list_approvals(tenant, state=state, page_token=token))
+
+    def approval(self, tenant: str, version: int) -> Approval:
+        """Return where a held version stands. Raises: NotFound, also for a version that was never held."""
+        return self._unary(people_calls.approval(tenant, version))
+
+    def approve(
+        self, tenant: str, version: int, *, etag: str = "", reason: str = "", request_id: str = ""
+    ) -> tuple[Approval, Activation | None]:
+        """Approve a held version; the activation is None where policy wants more people to approve.
+
+        Raises: FailedPrecondition (decided already, late), PermissionDenied (not you), Conflict (etag).
+        """
+        return self._unary(people_calls.approve(tenant, version, etag=etag, reason=reason, request_id=request_id))
+
+    def reject(self, tenant: str, version: int, *, reason: str, request_id: str = "") -> Approval:
+        """Reject a held version for good. Raises: FailedPrecondition (decided already), InvalidArgument (reason)."""
+        return self._unary(people_calls.reject(tenant, version, reason=reason, request_id=request_id))
 
     # who may call
 

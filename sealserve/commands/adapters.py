@@ -45,7 +45,7 @@ def show_adapter(session: Session, tenant: Tenant, version: Version) -> None:
     from sealserve.commands import render
 
     with session.client() as client:
-        found = client.adapter(tenant, _number(version))
+        found = client.adapter(tenant, number_of(version))
     session.show(found, lambda: render.adapter(found))
 
 
@@ -55,7 +55,7 @@ def promote(
 ) -> None:
     """Make a version the one that answers. Nothing is loaded twice; running answers end on the old one."""
     with session.client() as client:
-        moved = client.promote(tenant, _number(version), etag=etag, reason=reason)
+        moved = client.promote(tenant, number_of(version), etag=etag, reason=reason)
         _finish(session, client, moved, wait=wait)
 
 
@@ -71,7 +71,7 @@ def rollback(
     wait: Wait = True,
 ) -> None:
     """Go back to the version before. What only the present one knows is gone from the answers at once."""
-    target = _number(to) if to else None
+    target = number_of(to) if to else None
     with session.client() as client:
         moved = client.rollback(tenant, to_version=target, etag=etag, reason=reason)
         _finish(session, client, moved, wait=wait)
@@ -104,7 +104,7 @@ def _finish(session: Session, client: Any, moved: Activation, *, wait: bool) -> 
     )
 
 
-def _number(version: str) -> int:
+def number_of(version: str) -> int:
     """Return the version's number. Raises: InvalidArgument."""
     digits = version.lower().removeprefix("v")
     if version.lower() == "base":

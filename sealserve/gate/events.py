@@ -55,6 +55,7 @@ EXAMPLES: Mapping[Event, Json] = {
         "tenant": _TENANT,
         "actor": "bea",
         "author": "ann",
+        "authors": ["ann", "cid"],  # who started the cycle, and who handed its documents in
         "version": {"number": 2, "cycle": "c1"},
         "verdict": {"decision": "hold", "policy": "default"},
     },

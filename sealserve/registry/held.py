@@ -101,7 +101,7 @@ def _authors(tx: Transaction, tenant: str, cycle: str) -> tuple[str, ...]:
     query = (
         select(t.audit.c.actor)
         .where(t.audit.c.tenant == tenant, t.audit.c.subject.in_(subjects))
-        .where(t.audit.c.action.in_(["cycle.start", "document.admit", "document.readmit"]))
+        .where(t.audit.c.action.in_(["cycle.start", "cycle.import", "document.admit", "document.readmit"]))
         .order_by(t.audit.c.action, t.audit.c.sequence)
     )
     return tuple(dict.fromkeys(row.actor for row in tx.rows(query)))

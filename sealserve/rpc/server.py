@@ -24,6 +24,7 @@ from sealserve.rpc.authorisation import PACKAGE, Authentication, KnownTokens, Te
 from sealserve.rpc.health import Health
 from sealserve.rpc.interceptors import Boundary
 from sealserve.rpc.services.adapters import AdapterService
+from sealserve.rpc.services.approvals import ApprovalService
 from sealserve.rpc.services.audit import AuditService
 from sealserve.rpc.services.cycles import CycleService
 from sealserve.rpc.services.documents import DocumentService, Inbox
@@ -35,6 +36,7 @@ from sealserve.rpc.services.tokens import TokenService
 from sealserve.transport import is_loopback
 from sealserve.v1 import (
     adapter_pb2_grpc,
+    approval_pb2_grpc,
     audit_pb2_grpc,
     cycle_pb2_grpc,
     document_pb2_grpc,
@@ -48,7 +50,18 @@ from sealserve.v1 import (
 
 TENANT_SERVICES = tuple(
     f"{PACKAGE}.{name}Service"
-    for name in ("Inference", "Document", "Adapter", "Cycle", "Feedback", "Evaluation", "Tenant", "Token", "Audit")
+    for name in (
+        "Inference",
+        "Document",
+        "Adapter",
+        "Cycle",
+        "Approval",
+        "Feedback",
+        "Evaluation",
+        "Tenant",
+        "Token",
+        "Audit",
+    )
 )
 ENGINE_SERVICE = f"{PACKAGE}.EngineService"
 NEED_THE_ENGINE = ("", f"{PACKAGE}.InferenceService", ENGINE_SERVICE)
@@ -123,6 +136,8 @@ class RpcServer:
         document_pb2_grpc.add_DocumentServiceServicer_to_server(DocumentService(registry, inbox), server)
         adapter_pb2_grpc.add_AdapterServiceServicer_to_server(adapters, server)
         cycle_pb2_grpc.add_CycleServiceServicer_to_server(cycles, server)
+        approvals = ApprovalService(registry, permits=permits)
+        approval_pb2_grpc.add_ApprovalServiceServicer_to_server(approvals, server)
         feedback_pb2_grpc.add_FeedbackServiceServicer_to_server(FeedbackService(registry), server)
         evaluation_pb2_grpc.add_EvaluationServiceServicer_to_server(EvaluationService(registry), server)
         tenant_pb2_grpc.add_TenantServiceServicer_to_server(TenantService(registry), server)

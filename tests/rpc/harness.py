@@ -10,8 +10,11 @@ from sealserve.client import AsyncClient
 from sealserve.config import IntakeSettings, ServeSettings
 from sealserve.engine.engine import ChatTurn, Delta, GenerateRequest, Sampling
 from sealserve.errors import Unauthenticated
+from sealserve.gate.rulebook import Rulebook
 from sealserve.intake.inbox import Inbox
 from sealserve.people import Principal
+from sealserve.permits import Permits
+from sealserve.registry.database import utc_now
 from sealserve.registry.registry import Registry
 from sealserve.rpc.own_tokens import ADMIN, INTERNAL
 from sealserve.rpc.server import RpcServer
@@ -89,9 +92,14 @@ def settings(**changes: object) -> ServeSettings:
 
 @asynccontextmanager
 async def served(
-    directory: Path, *, serve: ServeSettings | None = None, engine: FakeEngine | None = None, **options: float
+    directory: Path,
+    *,
+    serve: ServeSettings | None = None,
+    engine: FakeEngine | None = None,
+    rules: Path | None = None,
+    **options: float,
 ) -> AsyncIterator[Served]:
-    """Serve the tenants acme and globex. `options` go to RpcServer."""
+    """Serve the tenants acme and globex, under the `rules` below a directory or none. `options` go to RpcServer."""
     registry = Registry.open(f"sqlite:///{directory / 'registry.db'}", directory / "artifacts", busy_seconds=0.5)
     for tenant in ("acme", "globex"):
         registry.create_tenant(tenant, actor="ann")
@@ -108,6 +116,7 @@ async def served(
         inbox=Inbox(registry, IntakeSettings(max_document_bytes=100_000, max_documents_per_tenant=8)),
         engine=engine,
         max_documents_per_cycle=4,
+        permits=Permits(registry, Rulebook(rules, clock=utc_now)) if rules else None,
     )
     server.add_engine_service(
         engine, resolve=lambda digest: adapters.get(digest) or registry.artifacts.directory(digest)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealserve.errors import InvalidArgument
+from sealserve.people import ApprovalState, Role
 from sealserve.prompts import Template
 from sealserve.records import (
     Activation,
@@ -31,7 +32,7 @@ from sealserve.records import (
 from sealserve.rpc.convert import adapters, cycles, documents, names, scores, tenants
 from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
 from sealserve.rpc.page_tokens import position_of, position_token
-from sealserve.v1 import adapter_pb2, cycle_pb2, document_pb2, scorecard_pb2
+from sealserve.v1 import adapter_pb2, approval_pb2, cycle_pb2, document_pb2, scorecard_pb2, token_pb2
 
 ENUMS: list[tuple[type[StrEnum], EnumDescriptor]] = [
     (DocumentState, document_pb2.DESCRIPTOR.enum_types_by_name["DocumentState"]),
@@ -40,6 +41,8 @@ ENUMS: list[tuple[type[StrEnum], EnumDescriptor]] = [
     (Template, cycle_pb2.DESCRIPTOR.enum_types_by_name["Template"]),
     (Decision, scorecard_pb2.DESCRIPTOR.enum_types_by_name["Decision"]),
     (VersionState, adapter_pb2.DESCRIPTOR.enum_types_by_name["AdapterState"]),
+    (Role, token_pb2.DESCRIPTOR.enum_types_by_name["PrincipalRole"]),
+    (ApprovalState, approval_pb2.DESCRIPTOR.enum_types_by_name["ApprovalState"]),
 ]
 
 TIMES = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))

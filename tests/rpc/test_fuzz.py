@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from sealserve.v1 import (
     adapter_pb2,
+    approval_pb2,
     audit_pb2,
     cycle_pb2,
     document_pb2,
@@ -30,7 +31,19 @@ from sealserve.v1 import (
 from tests.rpc.harness import BEARER, ENGINE_BEARER, served
 from tests.rpc.harness import settings as serve_settings
 
-FILES = (adapter_pb2, audit_pb2, cycle_pb2, document_pb2, engine_pb2, inference_pb2, tenant_pb2, token_pb2)
+FILES = (
+    adapter_pb2,
+    approval_pb2,
+    audit_pb2,
+    cycle_pb2,
+    document_pb2,
+    engine_pb2,
+    evaluation_pb2,
+    feedback_pb2,
+    inference_pb2,
+    tenant_pb2,
+    token_pb2,
+)
 METHODS: list[MethodDescriptor] = [
     method for file in FILES for service in file.DESCRIPTOR.services_by_name.values() for method in service.methods
 ]

@@ -1,0 +1,81 @@
+"""ApprovalService."""
+
+import asyncio
+from typing import Any
+
+from sealserve.errors import InvalidArgument
+from sealserve.people import Approval
+from sealserve.permits import Permits
+from sealserve.records import Activation
+from sealserve.registry.registry import Registry
+from sealserve.rpc.call import actor
+from sealserve.rpc.convert import names
+from sealserve.rpc.convert.adapters import activation_to_wire
+from sealserve.rpc.convert.approvals import approval_to_wire, state_from_wire
+from sealserve.rpc.page_tokens import page_size_of, position_of, position_token
+from sealserve.v1 import approval_pb2, approval_pb2_grpc
+
+
+class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
+    """Shows held versions and takes decisions on them; `permits` says what policy has against an approval."""
+
+    def __init__(self, registry: Registry, *, permits: Permits | None = None) -> None:
+        self._registry = registry
+        self._permits = permits
+
+    async def ListApprovals(
+        self, request: approval_pb2.ListApprovalsRequest, context: Any
+    ) -> approval_pb2.ListApprovalsResponse:
+        """Raises: InvalidArgument, NotFound."""
+        state = state_from_wire(request.state)
+        if request.state and state is None:
+            raise InvalidArgument(f"state {request.state} is not one this server knows", field="state")
+        scope = f"{request.parent}/approvals/{request.state}"
+        size, start = page_size_of(request.page_size), position_of(request.page_token, scope)
+        every = await asyncio.to_thread(self._registry.approvals, names.tenant_of(request.parent))
+        found = [one for one in every if state in (None, one.state)]
+        end = start + size
+        return approval_pb2.ListApprovalsResponse(
+            approvals=map(approval_to_wire, found[start:end]),
+            next_page_token=position_token(scope, end) if end < len(found) else "",
+        )
+
+    async def GetApproval(self, request: approval_pb2.GetApprovalRequest, context: Any) -> approval_pb2.Approval:
+        """Raises: InvalidArgument, NotFound."""
+        tenant, version = names.adapter_of(request.name)
+        return approval_to_wire(await asyncio.to_thread(self._registry.approval, tenant, version))
+
+    async def ApproveAdapter(
+        self, request: approval_pb2.ApproveAdapterRequest, context: Any
+    ) -> approval_pb2.ApproveAdapterResponse:
+        """Raises: InvalidArgument, NotFound, PermissionDenied, FailedPrecondition, Conflict."""
+        approval, moved = await asyncio.to_thread(self._approve, request)
+        return approval_pb2.ApproveAdapterResponse(
+            approval=approval_to_wire(approval), activation=None if moved is None else activation_to_wire(moved)
+        )
+
+    async def RejectAdapter(self, request: approval_pb2.RejectAdapterRequest, context: Any) -> approval_pb2.Approval:
+        """Raises: InvalidArgument, NotFound, FailedPrecondition."""
+        tenant, version = names.adapter_of(request.name)
+
+        def reject() -> Approval:
+            return self._registry.reject(
+                tenant, version, actor=actor(), reason=request.reason, request_id=request.request_id
+            )
+
+        return approval_to_wire(await asyncio.to_thread(reject))
+
+    def _approve(self, request: approval_pb2.ApproveAdapterRequest) -> tuple[Approval, Activation | None]:
+        tenant, version = names.adapter_of(request.name)
+        held = self._registry.approval(tenant, version)
+        releases, rulings = self._permits.approve(held, actor=actor()) if self._permits else (True, ())
+        return self._registry.approve(
+            tenant,
+            version,
+            actor=actor(),
+            reason=request.reason,
+            releases=releases,
+            expected_etag=request.etag or None,
+            rulings=rulings,
+            request_id=request.request_id,
+        )
