@@ -9,13 +9,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from sealserve.learning.diversity import distinct
 from sealserve.learning.journal import Done
-from sealserve.learning.outputs import Filtered, Written
+from sealserve.learning.outputs import Filtered, Superseded, Written, from_json
 from sealserve.learning.studying import rehearse
+from sealserve.learning.superseded import Outdated
 from sealserve.learning.voice import Voice
 from sealserve.learning.workshop import Workshop
-from sealserve.records import Claim, QuizItem, SelfEdit, Split
+from sealserve.records import Claim, QuizItem, SelfEdit, Split, Step
 from sealserve.registry.registry import AddQuiz, AddSelfEdits
+from sealserve.studies import EarlierStudy
 
 _RECALLED = re.compile(r"^d\d{3}-")  # a note may be recalled again and again
 
@@ -37,20 +40,35 @@ async def keep_all(shop: Workshop, claim: Claim) -> Done[Filtered]:
         select=sum(item.split is Split.SELECT for item in items),
         confirm=sum(item.split is Split.CONFIRM for item in items),
         reasons={},
+        distinct=distinct(note.text for note in notes),
+        superseded=await asyncio.to_thread(_superseded, shop, claim),
     )
     return Done(output=output)
 
 
 def _known(shop: Workshop, claim: Claim) -> tuple[tuple[SelfEdit, ...], tuple[QuizItem, ...]]:
-    studies = [s for s in shop.registry.earlier_studies(claim.cycle) if s.document == s.earlier_document]
+    studies, outdated = _own_studies(shop, claim), Outdated(_superseded(shop, claim))
     notes = [
         replace(note, cycle=claim.cycle, self_edit=f"d{place:03d}-{_RECALLED.sub('', note.self_edit)}")
         for place, study in enumerate(studies)
         for note in _of(shop.registry.self_edits(study.cycle), study.document)
-        if note.admitted
+        if note.admitted and not outdated.spoils(note)
     ]
     items = [item for study in studies for item in shop.registry.quiz(study.cycle) if item.document == study.document]
-    return tuple(notes), tuple(items)
+    return tuple(notes), outdated.valid(items)
+
+
+def _own_studies(shop: Workshop, claim: Claim) -> list[EarlierStudy]:
+    return [s for s in shop.registry.earlier_studies(claim.cycle) if s.document == s.earlier_document]
+
+
+def _superseded(shop: Workshop, claim: Claim) -> tuple[Superseded, ...]:
+    """What the documents that are left make wrong among themselves; the forgotten one's word is gone."""
+    left = {document.document for document in shop.registry.cycle_documents(claim.cycle)}
+    cycles = dict.fromkeys(study.cycle for study in _own_studies(shop, claim))
+    filters = [r for cycle in cycles for r in shop.registry.steps(cycle) if r.step is Step.FILTER]
+    found = [one for record in filters for one in from_json(Filtered, record.output).superseded]
+    return tuple(one for one in found if {one.document, one.newer} <= left)
 
 
 def _of(notes: Sequence[SelfEdit], document: str) -> list[SelfEdit]:

@@ -5,7 +5,7 @@ Read-only. Knows nothing of who replays them.
 
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, func, or_, select
+from sqlalchemy import Row, Select, and_, case, func, or_, select
 
 from sealserve.records import QuizItem, SelfEdit, Step, StepRecord
 from sealserve.registry import cycles, tables, versions
@@ -43,7 +43,7 @@ class Ledger:
             return tuple(map(cycles.step_record, tx.rows(query)))
 
     def earlier_studies(self, cycle: str) -> tuple[EarlierStudy, ...]:
-        """Return, for each of the cycle's documents, the newest earlier cycle that wrote on it or its namesake.
+        """Return, for each document of the cycle, the newest earlier cycle that wrote on it, or else on its namesake.
 
         A namesake has the same title: most often the article as it was before. Documents never studied before are
         left out. Raises: NotFound.
@@ -77,7 +77,7 @@ def _newest_before(tx: Transaction, row: Row[Any]) -> Row[Any] | None:
         .join(kept, and_(kept.c.tenant == notes.c.tenant, kept.c.document == notes.c.document))
         .where(notes.c.tenant == row.tenant, own.c.sequence < row.before, is_same)
         .group_by(notes.c.document, notes.c.cycle)
-        .order_by(func.max(own.c.sequence).desc(), notes.c.document)
+        .order_by(case((notes.c.document == row.now, 0), else_=1), func.max(own.c.sequence).desc(), notes.c.document)
         .limit(1)
     )
     return tx.row(query)

@@ -37,5 +37,9 @@ def test_an_article_of_the_same_title_counts_and_another_tenants_does_not(world:
     found = EarlierStudy(document=new.document, earlier_document=old.document, cycle=cycle)
     assert world.registry.earlier_studies(_studied(world, new)) == (found,)
     assert world.registry.earlier_studies(cycle) == ()
+    world.document(text="Lamps go back in 9 days.", title="Lamps")  # its own study goes before a newer namesake's
+    assert world.registry.earlier_studies(_studied(world, old)) == (
+        EarlierStudy(document=old.document, earlier_document=old.document, cycle=cycle),
+    )
     other = world.document("globex", text="Lamps go back in 5 days.", title="Lamps")
     assert world.registry.earlier_studies(_studied(world, other)) == ()

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sealserve.learning.outputs import Filtered, Trained, from_json
-from sealserve.records import BASE_VERSION, CycleState, DocumentState, Step
+from sealserve.records import BASE_VERSION, CycleState, DocumentState, Step, Target
 from tests.stories.school import TENANT, School, open_school
 
 PRICE = "What is the price of Varnel Lamp?"
@@ -142,3 +142,42 @@ async def _opened(directory: Path, **learn: object) -> AsyncIterator[School]:
         yield school
     finally:
         school.registry.close()
+
+
+async def test_a_teacher_that_stays_away_leaves_the_cycle_inconclusive(tmp_path: Path) -> None:
+    away = {"editor": "endpoint", "editor_url": "http://127.0.0.1:9/v1", "editor_model": "m"}
+    async with _opened(tmp_path, editor_patience_seconds=0, **away) as school:
+        document = school.add("Varnel Lamp")
+        cycle = await school.learn()
+        assert cycle.state is CycleState.INCONCLUSIVE
+        assert "learn.editor_url did not answer" in cycle.reason
+        assert school.teacher.jobs == []
+        assert school.registry.versions(TENANT).items == ()
+        assert school.registry.document(TENANT, document.document).state is DocumentState.SET_ASIDE
+        assert [record.step for record in school.registry.steps(cycle.cycle)] == [Step.CLAIM, Step.PUBLISH]
+
+
+async def test_the_tenants_own_adapter_can_be_the_editor(tmp_path: Path) -> None:
+    async with _opened(tmp_path, editor="tenant") as school:
+        school.add("Varnel Lamp")
+        await school.learn()
+        seen: list[str | None] = []
+        school.student.moods.append(lambda adapter, prompt: seen.append(adapter) if prompt.startswith("List") else None)
+        school.add("Osk Kettle", shift=2)
+        cycle = await school.learn()
+        assert cycle.state is CycleState.PROMOTED, cycle.reason
+        assert {name is not None and "incumbent" in name for name in seen} == {True}
+        assert (await school.student.info()).loaded == ()
+
+
+async def test_both_targets_are_trained_with_the_passage_for_the_teacher(tmp_path: Path) -> None:
+    async with _opened(tmp_path, targets=["likelihood", "distillation"], candidates=2) as school:
+        school.add("Varnel Lamp")
+        cycle = await school.learn()
+        (job,) = school.teacher.jobs
+        assert [attempt.recipe.target for attempt in job.attempts] == [Target.LIKELIHOOD, Target.DISTILLATION]
+        asked = [s for s in job.sequences if s.completion == "The price is 45 crowns."]
+        assert asked
+        assert all(s.teacher_prompt and s.teacher_prompt.startswith("<article>\nVarnel Lamp") for s in asked)
+        targets = [candidate.recipe.target for candidate in school.registry.candidates(cycle.cycle)]
+        assert targets == [Target.LIKELIHOOD, Target.DISTILLATION]
