@@ -29,24 +29,30 @@ MERGE_TRAINERS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How much is measured. SEAL's way takes the first `seal_orders` orders."""
+    """How much is measured.
+
+    The product rebuilds from the base at every step, so a step that is not in `steps_trained` changes no other one: it
+    is only not measured. SEAL's way goes through all steps, for the first `seal_orders` orders.
+    """
 
     articles: int
     orders: int
     seal_orders: int
     questions: int
     max_steps: int
+    batch: int
+    steps_trained: tuple[int, ...]
 
 
-QUICK = Size(articles=3, orders=2, seal_orders=1, questions=12, max_steps=20)
-FULL = Size(articles=8, orders=8, seal_orders=8, questions=20, max_steps=40)
+QUICK = Size(articles=3, orders=2, seal_orders=1, questions=12, max_steps=12, batch=8, steps_trained=(1, 2, 3))
+FULL = Size(articles=8, orders=8, seal_orders=2, questions=20, max_steps=40, batch=20, steps_trained=(1, 2, 4, 8))
 
 
 @dataclass(slots=True)
 class _Course:
-    """One way through the articles: answers[order][place][lag], each a list of right or wrong."""
+    """One way through the articles: answers[order][place, lag] are right or wrong, one a question."""
 
-    answers: list[list[list[list[bool]]]]
+    answers: list[dict[tuple[int, int], list[bool]]]
     canary: list[list[bool]] = field(default_factory=list)  # after the last article, by order
 
 
@@ -65,8 +71,8 @@ async def _measure(size: Size, *, seed: int, out: Path | None, say: Say) -> dict
         before = await lab.sit((None, one.exam) for one in subjects)
         canary = (await lab.canary([None]))[0]
         orders = [[(start + place) % size.articles for place in range(size.articles)] for start in range(size.orders)]
-        ours = await _ours(lab, studied, orders, max_steps=size.max_steps)
-        seal = await _seal(lab, studied, orders[: size.seal_orders], max_steps=size.max_steps)
+        ours = await _ours(lab, studied, orders, size)
+        seal = await _seal(lab, studied, orders[: size.seal_orders], size)
         figures = {
             **_figures(ours, orders, before, canary, prefix=""),
             **_figures(seal, orders[: size.seal_orders], before, canary, prefix="seal_"),
@@ -79,6 +85,8 @@ async def _measure(size: Size, *, seed: int, out: Path | None, say: Say) -> dict
             "seal_orders": size.seal_orders,
             "questions": size.questions,
             "steps": size.max_steps,
+            "sequences_per_step": size.batch,
+            "steps_trained": list(size.steps_trained),
             "seal_way": "the new article alone, same notes, no replay, no rehearsal; merged into float32 weights",
             **about(lab, seconds=time.monotonic() - started),
         }
@@ -95,29 +103,30 @@ async def _measure(size: Size, *, seed: int, out: Path | None, say: Say) -> dict
     return figures
 
 
-async def _ours(lab: Lab, studied: Sequence[Studied], orders: Sequence[Sequence[int]], *, max_steps: int) -> _Course:
+async def _ours(lab: Lab, studied: Sequence[Studied], orders: Sequence[Sequence[int]], size: Size) -> _Course:
     """All orders' attempts of one step are one training job."""
-    course = _Course([[[] for _ in order] for order in orders])
-    recipe = lab.recipes("continual", 1)[0]
-    for step in range(len(orders[0])):
+    course = _Course([{} for _ in orders])
+    recipe = replace(lab.recipes("continual", 1)[0], batch_size=size.batch)
+    adapters: list[AdapterFiles] = []
+    for step in sorted(number - 1 for number in size.steps_trained):
         lessons = []
         for place, order in enumerate(orders):
             earlier = [studied[number].source for number in order[:step]]
             pool = await lab.pool([studied[order[step]].source], earlier)
             chosen = replace(seeded(recipe, lab.seed, place, step), epochs=1000)
-            lessons.append(Lesson(pool=pool, recipe=chosen, max_steps=max_steps))
+            lessons.append(Lesson(pool=pool, recipe=chosen, max_steps=size.max_steps))
         adapters = await lab.train(lessons)
         await _examine(lab, course, studied, orders, adapters, step=step)
     course.canary = await lab.canary(adapters)
     return course
 
 
-async def _seal(lab: Lab, studied: Sequence[Studied], orders: Sequence[Sequence[int]], *, max_steps: int) -> _Course:
+async def _seal(lab: Lab, studied: Sequence[Studied], orders: Sequence[Sequence[int]], size: Size) -> _Course:
     """Every order has weights of its own, written out after each article; what is asked is the sum of its changes."""
-    course = _Course([[[] for _ in order] for order in orders])
+    course = _Course([{} for _ in orders])
     default = lab.recipes("continual", 1)[0]
-    size = max(1, round(default.batch_size * (1 - default.rehearsal)))
-    recipe = replace(default, rehearsal=0.0, batch_size=size, epochs=1000)
+    batch = max(1, round(size.batch * (1 - default.rehearsal)))
+    recipe = replace(default, rehearsal=0.0, batch_size=batch, epochs=1000)
     bases = [lab.shop.base_directory] * len(orders)
     merged: list[list[Path]] = [[] for _ in orders]
     trainers = asyncio.Semaphore(MERGE_TRAINERS)
@@ -125,7 +134,7 @@ async def _seal(lab: Lab, studied: Sequence[Studied], orders: Sequence[Sequence[
 
     async def one(place: int, step: int) -> AdapterFiles:
         pool = await lab.pool([studied[orders[place][step]].source])
-        lesson = Lesson(pool=pool, recipe=seeded(recipe, lab.seed, place, step), max_steps=max_steps)
+        lesson = Lesson(pool=pool, recipe=seeded(recipe, lab.seed, place, step), max_steps=size.max_steps)
         async with trainers:
             (adapter,) = await lab.train([lesson], base=bases[place])
         merged[place].append(adapter.path)
@@ -159,10 +168,10 @@ async def _examine(
         start = 0
         for learned, number in enumerate(order[: step + 1]):
             n = len(studied[number].subject.exam)
-            course.answers[place][learned].append(answers[start : start + n])
+            course.answers[place][learned, step - learned] = answers[start : start + n]
             start += n
-    newest = mean(mean(course.answers[place][step][0]) for place in range(len(orders)))
-    first = mean(mean(course.answers[place][0][-1]) for place in range(len(orders)))
+    newest = mean(mean(answers[step, 0]) for answers in course.answers)
+    first = mean(mean(answers[0, step]) for answers in course.answers)
     lab.say(f"after article {step + 1}: it is known {newest:.3f}, the first one {first:.3f}")
 
 
@@ -175,21 +184,21 @@ def _figures(
     prefix: str,
 ) -> dict[str, Any]:
     n = len(orders[0])
-    matrix: list[list[float | None]] = [
-        [
-            round(mean(mean(one[place][lag]) for one in course.answers), 4) if place + lag < n else None
-            for lag in range(n)
-        ]
-        for place in range(n)
+    matrix = [[_cell(course, place, lag) for lag in range(n)] for place in range(n)]
+    by_lag = [
+        share([answers[place, lag] for answers in course.answers for place in range(n) if (place, lag) in answers])
+        for lag in range(n)
+        if any((place, lag) in answers for answers in course.answers for place in range(n))
     ]
-    by_lag = [share([one[place][lag] for one in course.answers for place in range(n - lag)]) for lag in range(n)]
-    retained = [_retained(course, orders, before, lag=lag) for lag in range(n)]
+    lags = sorted({lag for answers in course.answers for _, lag in answers})
+    retained = [_retained(course, orders, before, lag=lag) for lag in lags]
     lost = share([[a - b for a, b in zip(canary, one, strict=True)] for one in course.canary])
     return {
         f"{prefix}retained_lag{n - 1}": retained[-1].value,
         f"{prefix}canary_loss": lost.value,
         f"{prefix}just_learned": by_lag[0].value,
         f"{prefix}matrix": matrix,
+        f"{prefix}lags": lags,
         f"{prefix}accuracy_by_lag": [one.value for one in by_lag],
         f"{prefix}retained_by_lag": [one.value for one in retained],
         f"{prefix}intervals": {
@@ -200,17 +209,22 @@ def _figures(
     }
 
 
+def _cell(course: _Course, place: int, lag: int) -> float | None:
+    found = [mean(answers[place, lag]) for answers in course.answers if (place, lag) in answers]
+    return round(mean(found), 4) if found else None
+
+
 def _retained(course: _Course, orders: Sequence[Sequence[int]], before: Sequence[Sequence[bool]], *, lag: int) -> Share:
     """The gain that is left after `lag` more articles, divided by the just-learned gain of the same articles.
 
     A ratio of means; orders are resampled for its interval.
     """
-    n = len(orders[0])
     left, gained = [], []
-    for one, order in zip(course.answers, orders, strict=True):
-        base = [mean(before[order[place]]) for place in range(n - lag)]
-        left.append(sum(mean(one[place][lag]) - base[place] for place in range(n - lag)))
-        gained.append(sum(mean(one[place][0]) - base[place] for place in range(n - lag)))
+    for answers, order in zip(course.answers, orders, strict=True):
+        places = [place for place in range(len(order)) if {(place, lag), (place, 0)} <= answers.keys()]
+        base = {place: mean(before[order[place]]) for place in places}
+        left.append(sum(mean(answers[place, lag]) - base[place] for place in places))
+        gained.append(sum(mean(answers[place, 0]) - base[place] for place in places))
     left_O, gained_O = np.array(left), np.array(gained)
     drawn_RO = np.random.default_rng(lag).integers(0, len(orders), size=(ROUNDS, len(orders)))
     tops_R, bottoms_R = left_O[drawn_RO].sum(axis=1), gained_O[drawn_RO].sum(axis=1)
@@ -220,6 +234,6 @@ def _retained(course: _Course, orders: Sequence[Sequence[int]], before: Sequence
         value=round(float(left_O.sum()) / total, 4) if abs(total) > 1e-9 else 0.0,
         low=round(float(np.quantile(ratios_R, 0.025)), 4),
         high=round(float(np.quantile(ratios_R, 0.975)), 4),
-        n=len(orders) * (n - lag),
+        n=len(orders),
         documents=len(orders),
     )

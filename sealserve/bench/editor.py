@@ -38,7 +38,7 @@ class Size:
 
 
 QUICK = Size(rounds=1, documents=2, held_out=2, questions=12, samples=2, trial_steps=12)
-FULL = Size(rounds=2, documents=20, held_out=24, questions=20, samples=5, trial_steps=40)
+FULL = Size(rounds=2, documents=18, held_out=24, questions=20, samples=5, trial_steps=16)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +50,8 @@ class Start:
     temperature: float = 1.0
     templates: tuple[str, ...] = (Template.QA.value,)
     trial_batch: int = 12
-    tuning_rate: float = 1e-3
-    tuning_epochs: int = 6
+    tuning_rate: float = 2e-3
+    tuning_epochs: int = 8
 
 
 def run(*, quick: bool = False, out: Path | None = None, seed: int = 0, say: Say = print) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def run(*, quick: bool = False, out: Path | None = None, seed: int = 0, say: Say
 
 async def _measure(size: Size, start: Start, *, seed: int, out: Path | None, say: Say) -> dict[str, Any]:
     started = time.monotonic()
-    async with open_lab(seed=seed, say=say, edit_temperature=start.temperature) as lab:
+    async with open_lab(seed=seed, say=say, edit_temperature=start.temperature, quiz_edits=4) as lab:
         held_out = lab.subjects(
             size.held_out, entities=start.entities, facts=start.facts, questions=size.questions, key="held-out"
         )

@@ -47,6 +47,9 @@ from sealserve.telemetry import Telemetry
 
 TENANT = "bench"
 ANSWER_TOKENS = 32
+LESSONS_PER_JOB = 50
+"""In one training job: what a small machine holds in memory beside the engine."""
+
 Say = Callable[[str], None]
 
 
@@ -161,11 +164,18 @@ class Lab:
         return recipes(settings, (), cycle=key, max_rank=self.settings.rank)[0]
 
     async def train(self, lessons: Sequence[Lesson], *, base: Path | None = None) -> list[AdapterFiles]:
-        """Return an adapter for each lesson, in order, all trained in one job over `base`. Raises: TrainingFailed."""
+        """Return an adapter for each lesson, in order, LESSONS_PER_JOB in one pass over `base`.
+
+        Raises: TrainingFailed.
+        """
+        parts = [lessons[start : start + LESSONS_PER_JOB] for start in range(0, len(lessons), LESSONS_PER_JOB)]
+        return [files for part in parts for files in await self._pass(part, base=base or self.shop.base_directory)]
+
+    async def _pass(self, lessons: Sequence[Lesson], *, base: Path) -> list[AdapterFiles]:
         self._jobs += 1
         directory = self.shop.work_directory(f"job-{self._jobs}")
         started = time.monotonic()
-        job = job_of(lessons, base=base or self.shop.base_directory)
+        job = job_of(lessons, base=base)
         reporter = _Reporter(self.say, job, started)
         trained = await self.shop.trainer.train(job, directory, heard=reporter.heard)
         self.trained_seconds += time.monotonic() - started

@@ -30,16 +30,24 @@ SEAL_QUESTIONS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How much is measured."""
+    """How much is measured. The product's own limit on steps is learn.max_steps; a smaller one here is conservative."""
 
     documents: int
     questions: int
-    arm_steps: int  # of every arm but the default
+    candidates: int
+    default_steps: int
+    arm_steps: int  # of every arm but the default, each step `arm_batch` sequences
+    arm_batch: int
     seal_steps: int
+    seal_batch: int
 
 
-QUICK = Size(documents=3, questions=20, arm_steps=20, seal_steps=20)
-FULL = Size(documents=20, questions=24, arm_steps=40, seal_steps=40)
+QUICK = Size(
+    documents=3, questions=20, candidates=1, default_steps=24, arm_steps=8, arm_batch=8, seal_steps=8, seal_batch=8
+)
+FULL = Size(
+    documents=20, questions=24, candidates=2, default_steps=32, arm_steps=10, arm_batch=8, seal_steps=12, seal_batch=12
+)
 
 
 def run(*, quick: bool = False, out: Path | None = None, seed: int = 0, say: Say = print) -> dict[str, Any]:
@@ -55,7 +63,7 @@ async def _measure(size: Size, *, seed: int, out: Path | None, say: Say) -> dict
         say(f"studying {len(subjects)} documents")
         studied = await lab.study(subjects)
         arms = {"none": share(await lab.sit((None, one.exam) for one in subjects))}
-        candidates = await _candidates(lab, studied)
+        candidates = await _candidates(lab, studied, size)
         arms["default"] = await _arm(lab, subjects, [mine[0] for mine in candidates])
         say(f"none {arms['none'].value:.3f}, default {arms['default'].value:.3f}")
         reported = await _reported_minus_retested(lab, studied, candidates)
@@ -77,20 +85,20 @@ async def _measure(size: Size, *, seed: int, out: Path | None, say: Say) -> dict
     return figures
 
 
-async def _candidates(lab: Lab, studied: Sequence[Studied]) -> list[list[AdapterFiles]]:
+async def _candidates(lab: Lab, studied: Sequence[Studied], size: Size) -> list[list[AdapterFiles]]:
     """Return the product's candidates for each document, its default recipe first; all trained in one job."""
     lessons = []
     for one in studied:
         pool = await lab.pool([one.source])
-        chosen = lab.recipes(one.subject.document)
-        lessons += [Lesson(pool=pool, recipe=recipe, max_steps=lab.settings.max_steps) for recipe in chosen]
+        chosen = lab.recipes(one.subject.document, size.candidates)
+        lessons += [Lesson(pool=pool, recipe=recipe, max_steps=size.default_steps) for recipe in chosen]
     trained = await lab.train(lessons)
     each = len(trained) // len(studied)
     return [trained[start : start + each] for start in range(0, len(trained), each)]
 
 
 async def _arm_lessons(lab: Lab, studied: Sequence[Studied], size: Size) -> dict[str, list[Lesson]]:
-    default = lab.recipes("arms", 1)[0]
+    default = replace(lab.recipes("arms", 1)[0], batch_size=size.arm_batch, rehearsal=0.0)
     arms: dict[str, Recipe] = {"raw": replace(default, templates=())}
     arms |= {template.value: replace(default, templates=(template,)) for template in BUILT_IN}
     arms["distillation"] = replace(default, target=Target.DISTILLATION)
@@ -144,7 +152,9 @@ async def _reported_minus_retested(
 
 async def _seal_reported_minus_retested(lab: Lab, subjects: Sequence[Subject], size: Size) -> Share:
     """SEAL's way: five unfiltered samples a document, the best by its own few questions reported."""
-    recipe = replace(lab.recipes("seal", 1)[0], templates=(Template.QA,), epochs=1000)
+    recipe = replace(
+        lab.recipes("seal", 1)[0], templates=(Template.QA,), epochs=1000, rehearsal=0.0, batch_size=size.seal_batch
+    )
     studies = [study_of(subject) for subject in subjects]
     trials = await sample_trials(
         lab.voice,
@@ -187,7 +197,10 @@ def _figures(
         "goals": with_goals(values, GOALS),
         "documents": size.documents,
         "questions": size.questions,
-        "steps": {"default": lab.settings.max_steps, "arms": size.arm_steps, "seal": size.seal_steps},
+        "steps": {"default": size.default_steps, "arms": size.arm_steps, "seal": size.seal_steps},
+        "sequences_per_step": {"default": lab.settings.batch_size, "arms": size.arm_batch, "seal": size.seal_batch},
+        "candidates": size.candidates,
+        "arms": "the default recipe's examples by kind, without rehearsal; few steps, since long answers cost most",
         "seal_way": f"best of {SEAL_CANDIDATES} unfiltered question-answer edits by {SEAL_QUESTIONS} questions",
         **about(lab, seconds=seconds),
     }
