@@ -19,6 +19,7 @@ from sealserve.commands import (
     editor,
     evidence,
     figures,
+    lineage,
     policies,
     running,
     tenants,
@@ -44,6 +45,7 @@ app = typer.Typer(
 checking.register(app)
 running.register(app)
 asking.register(app)
+lineage.register(app)
 app.add_typer(tenants.app, name="tenant", rich_help_panel="Use")
 app.add_typer(documents.app, name="doc", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(cycles.app, name="cycle", rich_help_panel="Use", no_args_is_help=True)

@@ -3,17 +3,13 @@
 Works on the registry itself, as `learn` does: run it where the daemon runs.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from sealserve.commands.local_registry import registry_of
 from sealserve.commands.session import GATE_SAID_NO, Session, command
-
-if TYPE_CHECKING:
-    from sealserve.registry.registry import Registry
 
 app = typer.Typer(help="Rules in writing: test them, explain a decision, replay decisions under new rules.")
 
@@ -47,7 +43,7 @@ def list_decisions(
     """List decisions, newest first."""
     from sealserve.commands import show
 
-    with _registry(session) as registry:
+    with registry_of(session) as registry:
         found = registry.rulings(tenant=tenant or None, last=last)
     rows = ((one.ruling, one.decided_at, one.tenant, one.event, one.subject, one.effect) for one in found)
     columns = ["decision", "when", "tenant", "event", "about", "effect"]
@@ -59,7 +55,7 @@ def explain(session: Session, decision: Annotated[str, typer.Argument(help="Its 
     """Show a decision: its input, what every rule said, and under which rules."""
     from sealserve.commands import show
 
-    with _registry(session) as registry:
+    with registry_of(session) as registry:
         found = registry.ruling(decision)
     pairs = [
         ("decision", found.ruling),
@@ -87,7 +83,7 @@ def replay(
     from sealserve.gate.rulebook import proven_bundle
 
     rules = proven_bundle(bundle)
-    with _registry(session) as registry:
+    with registry_of(session) as registry:
         found = registry.rulings(last=last)
     changed = [
         {"decision": one.ruling, "event": one.event, "about": one.subject, "was": one.effect, "would_be": now.effect}
@@ -104,14 +100,3 @@ def _directory(session: Session, folder: Path | None) -> Path:
     from sealserve.gate.policy import policy_directory
 
     return folder or session.settings().learn.rules or policy_directory()
-
-
-@contextmanager
-def _registry(session: Session) -> "Iterator[Registry]":
-    from sealserve.daemon import open_registry
-
-    registry = open_registry(session.settings())
-    try:
-        yield registry
-    finally:
-        registry.close()

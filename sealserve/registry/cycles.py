@@ -41,7 +41,7 @@ def start(tx: Transaction, tenant: str, *, trigger: str, actor: str, request_id:
     request: dict[str, Any] = {"tenant": tenant, "request_id": request_id, "arguments": arguments}
     if earlier := requests.earlier_answer(tx, "start_cycle", **request):
         return by_id(tx, earlier)
-    _require_none_open(tx, tenant)
+    require_none_open(tx, tenant)
     chosen = documents.oldest_admitted(tx, tenant, limit=max_documents)
     if not chosen:
         raise FailedPrecondition(
@@ -202,7 +202,8 @@ def step_record(row: Row[Any]) -> StepRecord:
     )
 
 
-def _require_none_open(tx: Transaction, tenant: str) -> None:
+def require_none_open(tx: Transaction, tenant: str) -> None:
+    """Return if the tenant has no open cycle. Raises: FailedPrecondition."""
     row = tx.row(select(cycles.c.cycle).where(cycles.c.tenant == tenant, cycles.c.state.in_(lifecycle.OPEN_CYCLES)))
     if row is not None:
         raise FailedPrecondition(

@@ -34,6 +34,7 @@ from sealserve.registry.database import BUSY_SECONDS, Clock, Database, utc_now
 from sealserve.registry.effects import AddCandidates, AddQuiz, AddRulings, AddSelfEdits, Effect, Finish, Publish
 from sealserve.registry.evidence import Evidence
 from sealserve.registry.forgetting import Forgetting
+from sealserve.registry.importing import Importing
 from sealserve.registry.ledger import Ledger
 from sealserve.registry.principals import Principals
 from sealserve.registry.rulings import Rulings
@@ -41,7 +42,7 @@ from sealserve.registry.rulings import Rulings
 __all__ = ["AddCandidates", "AddQuiz", "AddRulings", "AddSelfEdits", "Effect", "Finish", "Publish", "Registry"]
 
 
-class Registry(Ledger, Principals, Approvals, Forgetting, Evidence, Rulings):
+class Registry(Ledger, Principals, Approvals, Forgetting, Evidence, Rulings, Importing):
     """All that is known, in one database and one artifact store (`artifacts`). Safe to use from many threads."""
 
     def __init__(self, database: Database, artifacts: ArtifactStore) -> None:

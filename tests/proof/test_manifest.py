@@ -16,7 +16,7 @@ from sealserve.proof.dsse import key_id, opened, sign
 from sealserve.proof.keys import KeyRing
 from sealserve.proof.manifest import MANIFEST, Seals
 from sealserve.records import AdapterVersion, CycleState, Json, Step
-from sealserve.registry.registry import AddSelfEdits, Registry
+from sealserve.registry.registry import AddSelfEdits, Effect, Registry
 from tests.registry.world import FakeClock, World, finish, self_edit
 
 LINEAGE: Json = {
@@ -60,7 +60,7 @@ def version(world: World, seals: Seals) -> AdapterVersion:
         lineage=LINEAGE,
     )
     publish = replace(publish, lineage={**LINEAGE, MANIFEST: manifest})
-    effects = [AddSelfEdits(edits=edits), publish, finish(CycleState.HELD)]
+    effects: list[Effect] = [AddSelfEdits(edits=edits), publish, finish(CycleState.HELD)]
     world.registry.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=effects)
     return world.registry.version("acme", 1)
 

@@ -1,0 +1,133 @@
+"""Where things come from and where they went: from an answer, a version or a document, both ways. Read-only."""
+
+import re
+
+from sealserve.errors import InvalidArgument, NotFound
+from sealserve.proof.manifest import MANIFEST
+from sealserve.records import BASE_VERSION, AdapterVersion, Json
+from sealserve.registry.registry import Registry
+
+_VERSION = re.compile(r"(?:tenants/)?([^/]+)/(?:adapters/)?v?([0-9]+)")
+_DOCUMENT = re.compile(r"(?:tenants/)?([^/]+)/(?:documents/)?([0-9a-f]{16})")
+_SHOWN = ("recipe", "scores", "verdict", "base_digest", "settings_digest", "imported")
+
+
+def trace(registry: Registry, what: str) -> Json:
+    """Return the lineage of `what`: "acme/v3", "acme/<document>", a resource name, or the request id of an answer.
+
+    Answers are not recorded: their ids are known from the feedback they got. Raises: NotFound, InvalidArgument.
+    """
+    if found := _DOCUMENT.fullmatch(what):
+        return of_document(registry, found[1], found[2])
+    if found := _VERSION.fullmatch(what):
+        return of_version(registry, found[1], int(found[2]))
+    if "/" in what:
+        raise InvalidArgument(f"{what!r} is none of acme/v3, acme/<document> or an answer's id", field="what")
+    return of_answer(registry, what)
+
+
+def of_answer(registry: Registry, answer: str) -> Json:
+    """Return the version that gave the answer, with all that made it. Raises: NotFound."""
+    for tenant in _tenants(registry):
+        token = ""
+        while True:
+            page = registry.feedback(tenant, page_size=500, page_token=token)
+            for one in page.items:
+                if one.opinion.answer_request == answer:
+                    return {"answer": answer, "thumb": one.opinion.thumb.value} | of_version(
+                        registry, tenant, one.opinion.version
+                    )
+            token = page.next_page_token
+            if not token:
+                break
+    raise NotFound(answer, kind="answer with feedback")
+
+
+def of_version(registry: Registry, tenant: str, version: int) -> Json:
+    """Return what made the version, and what was made of it. Raises: NotFound."""
+    owner = registry.tenant(tenant)
+    if version == BASE_VERSION:
+        return {
+            "tenant": tenant,
+            "version": BASE_VERSION,
+            "made_of": "the base model",
+            "is_active": owner.desired_version == version,
+        }
+    found = registry.version(tenant, version)
+    everyone = _versions(registry, tenant)
+    edits = registry.self_edits(found.cycle)
+    return {
+        "tenant": tenant,
+        "version": version,
+        "is_active": owner.desired_version == version,
+        "state": found.state.value,
+        "artifact": found.artifact,
+        "cycle": found.cycle,
+        "author": registry.cycle_author(found.cycle),
+        "parent": found.parent,
+        "documents": [_document(registry, tenant, document) for document in found.documents],
+        "self_edits": {"admitted": sum(e.admitted for e in edits), "dropped": sum(not e.admitted for e in edits)},
+        "rulings": [
+            {"ruling": one.ruling, "event": one.event, "effect": one.effect.value}
+            for one in registry.rulings(tenant=tenant, subject=found.cycle)
+        ],
+        "is_sealed": MANIFEST in found.lineage,
+        **{name: found.lineage[name] for name in _SHOWN if name in found.lineage},
+        "children": [one.version for one in everyone if one.parent == version],
+        "activations": _activations(registry, tenant, version),
+    }
+
+
+def of_document(registry: Registry, tenant: str, document: str) -> Json:
+    """Return which versions learned the document and which of them answers now. Raises: NotFound."""
+    active = registry.tenant(tenant).desired_version
+    holding = [one for one in _versions(registry, tenant) if document in one.documents]
+    return {
+        "tenant": tenant,
+        **_document(registry, tenant, document),
+        "versions": [
+            {"version": one.version, "state": one.state.value, "cycle": one.cycle, "is_active": one.version == active}
+            for one in holding
+        ],
+        "self_edits": sum(
+            edit.document == document and edit.admitted
+            for cycle in {one.cycle for one in holding}
+            for edit in registry.self_edits(cycle)
+        ),
+        "answers": "in use now" if any(one.version == active for one in holding) else "not in use",
+    }
+
+
+def _document(registry: Registry, tenant: str, document: str) -> Json:
+    found = registry.document(tenant, document)
+    about = {"document": document, "title": found.title, "source": found.source}
+    return {**about, "sha256": found.digest, "state": found.state.value}
+
+
+def _tenants(registry: Registry) -> list[str]:
+    names, token = [], ""
+    while True:
+        page = registry.tenants(page_size=500, page_token=token)
+        names += [one.tenant for one in page.items]
+        token = page.next_page_token
+        if not token:
+            return names
+
+
+def _versions(registry: Registry, tenant: str) -> list[AdapterVersion]:
+    found, token = [], ""
+    while True:
+        page = registry.versions(tenant, page_size=500, page_token=token)
+        found += page.items
+        token = page.next_page_token
+        if not token:
+            return found
+
+
+def _activations(registry: Registry, tenant: str, version: int) -> list[Json]:
+    page = registry.activations(tenant, page_size=500)
+    return [
+        {"activation": one.activation, "kind": one.kind, "actor": one.actor, "at": one.created_at.isoformat()}
+        for one in page.items
+        if one.version == version
+    ]

@@ -1,0 +1,91 @@
+"""The audit trail as a file that stands on its own: every row, and its head signed.
+
+One JSON object a line: rows in order, then {"head": envelope}. Whoever has the file and a public key can check that no
+row was edited, removed, added or moved. Knows nothing of what the rows say.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TextIO
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from sealserve.errors import CorruptArtifact
+from sealserve.proof.dsse import STATEMENT_TYPE, opened, sign
+from sealserve.records import AuditRow, Json
+from sealserve.registry import audit
+
+PREDICATE_TYPE = "urn:sealserve:audit-head:v1"
+_HASHES = ("previous_hash", "hash")
+
+
+def write(rows: Iterable[AuditRow], file: TextIO, *, key: Ed25519PrivateKey, now: datetime) -> int:
+    """Write every row and the signed head; return how many rows. Raises: OSError."""
+    count, last = 0, audit.NO_HASH
+    for row in rows:
+        file.write(json.dumps({**asdict(row), "at": row.at.isoformat(timespec="microseconds")}) + "\n")
+        count, last = row.sequence, row.hash
+    statement = {
+        "_type": STATEMENT_TYPE,
+        "subject": [{"name": "audit", "digest": {"sha256": last}}],
+        "predicateType": PREDICATE_TYPE,
+        "predicate": {"rows": count, "exported_at": now.isoformat()},
+    }
+    file.write(json.dumps({"head": sign(statement, key)}) + "\n")
+    return count
+
+
+def check(path: Path, *, trusted: Sequence[Ed25519PublicKey]) -> int:
+    """Return how many rows the file has. Raises: CorruptArtifact, naming the first line that does not fit."""
+    count, previous = 0, audit.NO_HASH
+    for number, tree in _lines(path):
+        if "head" in tree:
+            _check_head(tree["head"], trusted, rows=count, last=previous)
+            return count
+        if not _is_next(tree, count + 1, previous):
+            raise CorruptArtifact(f"{path.name}: the chain is broken at line {number}")
+        count, previous = count + 1, tree["hash"]
+    raise CorruptArtifact(f"{path.name}: it ends without its signed head")
+
+
+def every_row(rows: Callable[..., Sequence[AuditRow]]) -> Iterator[AuditRow]:
+    """Yield all rows, oldest first; `rows` is `Registry.audit_rows`."""
+    after = 0
+    while batch := rows(after=after):
+        yield from batch
+        after = batch[-1].sequence
+
+
+def _lines(path: Path) -> Iterator[tuple[int, Json]]:
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                tree = json.loads(line)
+            except ValueError as error:
+                raise CorruptArtifact(f"{path.name}: line {number} is no JSON") from error
+            if not isinstance(tree, dict):
+                raise CorruptArtifact(f"{path.name}: line {number} is no row")
+            yield number, tree
+
+
+def _is_next(tree: Json, sequence: int, previous: str) -> bool:
+    try:
+        row = {name: value for name, value in tree.items() if name not in _HASHES}
+        row["at"] = datetime.fromisoformat(row["at"])
+        sealed = audit.seal(previous, row)
+        return bool(tree["sequence"] == sequence and tree["previous_hash"] == previous and tree["hash"] == sealed)
+    except (KeyError, TypeError, ValueError):
+        return False
+
+
+def _check_head(envelope: Json, trusted: Sequence[Ed25519PublicKey], *, rows: int, last: str) -> None:
+    statement, _ = opened(envelope, trusted)
+    try:
+        said = (statement["predicateType"], statement["predicate"]["rows"], statement["subject"][0]["digest"]["sha256"])
+    except (KeyError, IndexError, TypeError) as error:
+        raise CorruptArtifact("the head does not speak of an audit trail") from error
+    if said != (PREDICATE_TYPE, rows, last):
+        raise CorruptArtifact(f"the signed head speaks of {said[1]} rows; {rows} are there, or the last one is another")

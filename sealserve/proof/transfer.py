@@ -1,0 +1,129 @@
+"""An adapter as a file that travels: its two files and its signed manifest, out of one installation into another.
+
+What comes in is believed only as far as a trusted key has signed it and its bytes fit, and it is held: what another
+installation measured says nothing of this one's tenants. Knows nothing of engines that run.
+"""
+
+import io
+import json
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sealserve.engine.base_model import BaseShape
+from sealserve.engine.preflight import CONFIG_FILE, WEIGHTS_FILE, check_adapter
+from sealserve.errors import BadAdapter, CorruptArtifact, InvalidArgument
+from sealserve.proof.manifest import MANIFEST, Seals, subjects
+from sealserve.records import AdapterVersion, Decision, Json
+from sealserve.registry.registry import Registry
+
+MANIFEST_FILE = "manifest.dsse.json"
+MAX_BYTES = 2**32
+_FILES = (WEIGHTS_FILE, CONFIG_FILE, MANIFEST_FILE)
+
+
+def export(registry: Registry, seals: Seals, tenant: str, version: int, *, to: Path) -> Path:
+    """Write the version into the tar file `to`, which must not exist yet; return it.
+
+    Raises: NotFound, BadAdapter (not sealed, or not as signed), CorruptArtifact, InvalidArgument (`to` exists).
+    """
+    found = registry.version(tenant, version)
+    seals.require(found)
+    files = registry.artifacts.directory(found.artifact)
+    try:
+        with tarfile.open(to, "x") as tar:
+            for name in (WEIGHTS_FILE, CONFIG_FILE):
+                _add(tar, name, (files / name).read_bytes())
+            _add(tar, MANIFEST_FILE, json.dumps(found.lineage[MANIFEST], indent=1).encode())
+    except FileExistsError as error:
+        raise InvalidArgument(f"{to} exists already; choose another name", field="to") from error
+    return to
+
+
+def take_in(
+    registry: Registry, seals: Seals, tenant: str, file: Path, *, base: BaseShape, max_rank: int, actor: str
+) -> AdapterVersion:
+    """Make a held version of the adapter in `file`; return it.
+
+    Raises: InvalidArgument (no such file, or no export), CorruptArtifact (signature or bytes), BadAdapter (files that
+    must not be loaded, or another base), FailedPrecondition (a cycle is open), NotFound (tenant).
+    """
+    registry.tenant(tenant)
+    with _unpacked(file) as folder:
+        envelope = _json(folder / MANIFEST_FILE)
+        statement, signer = seals.statement(envelope)
+        (folder / MANIFEST_FILE).unlink()
+        check_adapter(folder, base, max_rank=max_rank)
+        artifact = registry.artifacts.put_directory(folder)
+    kept = registry.artifacts.directory(artifact)
+    if subjects(kept) != statement["subject"]:
+        raise CorruptArtifact("the adapter's files are not those that were signed; nothing was imported")
+    said: Json = statement["predicate"]
+    if said.get("base_digest") != base.digest:
+        raise BadAdapter("the adapter was trained over another base model", defect="wrong_base")
+
+    def lineage_of(cycle: str) -> Json:
+        lineage: Json = {
+            "recipe": said.get("recipe", {}),
+            "scores": {},
+            "verdict": _held(said),
+            "base_digest": base.digest,
+            "imported": {"tenant": said.get("tenant"), "cycle": said.get("cycle"), "key": signer, "manifest": envelope},
+        }
+        manifest = seals.seal(
+            tenant=tenant, cycle=cycle, artifact=kept, parent=0, documents=(), self_edits=(), rulings=(), approvals=(),
+            lineage=lineage,
+        )  # fmt: skip
+        return {**lineage, MANIFEST: manifest}
+
+    return registry.import_version(tenant, artifact=artifact, lineage_of=lineage_of, actor=actor)
+
+
+def _held(said: Json) -> Json:
+    there = said.get("verdict", {})
+    return {
+        "decision": Decision.HOLD.value,
+        "reasons": [f"imported; there the gate said {there.get('decision', 'nothing')}, here nothing is measured yet"],
+        "policy": str(there.get("policy", "")),
+        "policy_digest": str(there.get("policy_digest", "")),
+    }
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(data), 0o644
+    tar.addfile(entry, io.BytesIO(data))
+
+
+@contextmanager
+def _unpacked(file: Path) -> Iterator[Path]:
+    """Give a folder with exactly the three files; nothing else of the archive is ever written."""
+    with tempfile.TemporaryDirectory(prefix="sealserve-import-") as made:
+        folder = Path(made)
+        try:
+            with tarfile.open(file, "r:") as tar:
+                entries = tar.getmembers()
+                if sorted(entry.name for entry in entries) != sorted(_FILES) or not all(e.isreg() for e in entries):
+                    raise InvalidArgument(f"{file.name} is no exported adapter: it must hold {', '.join(_FILES)}",
+                                          field="file")  # fmt: skip
+                if sum(entry.size for entry in entries) > MAX_BYTES:
+                    raise InvalidArgument(f"{file.name} is above {MAX_BYTES} bytes", field="file")
+                for entry in entries:
+                    data = tar.extractfile(entry)
+                    assert data is not None
+                    (folder / entry.name).write_bytes(data.read())
+        except (OSError, tarfile.TarError) as error:
+            raise InvalidArgument(f"{file} cannot be read as an exported adapter", field="file") from error
+        yield folder
+
+
+def _json(path: Path) -> Json:
+    try:
+        tree = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise CorruptArtifact("the manifest is no JSON") from error
+    if not isinstance(tree, dict):
+        raise CorruptArtifact("the manifest is no signed envelope")
+    return tree

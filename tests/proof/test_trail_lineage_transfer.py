@@ -1,0 +1,201 @@
+"""The exported trail, lineage both ways, and adapters that travel."""
+
+import json
+import tarfile
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from sealserve.engine.base_model import BaseShape
+from sealserve.errors import BadAdapter, CorruptArtifact, FailedPrecondition, InvalidArgument, NotFound
+from sealserve.evidence import Opinion, Thumb
+from sealserve.gate.rulebook import open_rules
+from sealserve.permits import Permits
+from sealserve.proof import trail
+from sealserve.proof.keys import KeyRing
+from sealserve.proof.lineage import trace
+from sealserve.proof.manifest import MANIFEST, Seals
+from sealserve.proof.transfer import export, take_in
+from sealserve.records import AdapterVersion, CycleState, Json, Step
+from sealserve.registry.registry import Registry
+from tests.engine.tiny_model import make_adapter
+from tests.registry.world import FakeClock, World, finish
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+def opened(directory: Path) -> World:
+    clock, url = FakeClock(), f"sqlite:///{directory}/registry.db"
+    registry = Registry.open(url, directory / "artifacts", clock=clock)
+    registry.create_tenant("acme", actor="ann")
+    return World(registry=registry, clock=clock, directory=directory, url=url)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return opened(tmp_path)
+
+
+def published(world: World, seals: Seals, files: Path, *, base_digest: str) -> AdapterVersion:
+    """Publish and promote the adapter in `files`, sealed."""
+    document = world.document()
+    claim = world.claim()
+    artifact = world.registry.artifacts.put_directory(files)
+    lineage: Json = {"recipe": {"rank": 4}, "verdict": {"decision": "promote"}, "base_digest": base_digest}
+    manifest = seals.seal(
+        tenant="acme", cycle=claim.cycle, artifact=world.registry.artifacts.directory(artifact), parent=0,
+        documents=[(document.document, document.digest)], self_edits=(), rulings=(), approvals=(), lineage=lineage,
+    )  # fmt: skip
+    publish = replace(world.publish_effect(claim), artifact=artifact, lineage={**lineage, MANIFEST: manifest})
+    world.registry.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[publish, finish(CycleState.PROMOTED)])
+    return world.registry.version("acme", 1)
+
+
+def exported(world: World, path: Path, ring: KeyRing) -> Path:
+    with path.open("w") as file:
+        trail.write(trail.every_row(world.registry.audit_rows), file, key=ring.signing_key(), now=NOW)
+    return path
+
+
+@pytest.fixture
+def file(world: World, tmp_path: Path) -> Path:
+    world.version()
+    world.version()
+    return exported(world, tmp_path / "audit.jsonl", KeyRing(tmp_path / "keys"))
+
+
+def test_an_exported_trail_is_whole(world: World, file: Path, tmp_path: Path) -> None:
+    trusted = KeyRing(tmp_path / "keys").trusted_keys()
+    assert trail.check(file, trusted=trusted) == world.registry.verify_audit()
+    with pytest.raises(CorruptArtifact, match="no trusted key"):
+        trail.check(file, trusted=KeyRing(tmp_path / "other").trusted_keys())
+
+
+def forgeries(lines: list[str]) -> dict[str, list[str]]:
+    row = json.loads(lines[2])
+    return {
+        "edited": [*lines[:2], json.dumps({**row, "actor": "eve"}), *lines[3:]],
+        "removed": [*lines[:2], *lines[3:]],
+        "first removed": lines[1:],
+        "cut off": [*lines[:-2], lines[-1]],
+        "moved": [*lines[:2], lines[3], lines[2], *lines[4:]],
+        "repeated": [*lines[:3], lines[2], *lines[3:]],
+        "without its head": lines[:-1],
+        "not json": [*lines[:2], "{", *lines[3:]],
+        "not a row": [*lines[:2], "[]", *lines[3:]],
+    }
+
+
+def test_any_edit_removal_or_reordering_is_found(file: Path, tmp_path: Path) -> None:
+    trusted = KeyRing(tmp_path / "keys").trusted_keys()
+    for name, lines in forgeries(file.read_text().splitlines()).items():
+        file.write_text("\n".join(lines) + "\n")
+        assert not _is_whole(file, trusted), name
+
+
+def _is_whole(file: Path, trusted: tuple[Ed25519PublicKey, ...]) -> bool:
+    try:
+        return trail.check(file, trusted=trusted) > 0
+    except CorruptArtifact:
+        return False
+
+
+def test_lineage_goes_both_ways(world: World, tmp_path: Path, tiny_base: Path) -> None:
+    seals = Seals.open(tmp_path)
+    version = published(world, seals, make_adapter(tmp_path / "a", tiny_base), base_digest="b" * 64)
+    opinion = Opinion(answer_request="r1", version=1, thumb=Thumb.DOWN)
+    world.registry.add_feedback("acme", opinion, actor="ann")
+    world.version()
+    forwards = trace(world.registry, f"acme/{version.documents[0]}")
+    assert [one["version"] for one in forwards["versions"]] == [2, 1]
+    assert forwards["answers"] == "in use now"
+    backwards = trace(world.registry, "acme/v1")
+    assert [one["document"] for one in backwards["documents"]] == list(version.documents)
+    assert (backwards["children"], backwards["is_sealed"], backwards["author"]) == ([2], True, "ann")
+    assert trace(world.registry, "r1") == {"answer": "r1", "thumb": "down", **backwards}
+    assert trace(world.registry, "tenants/acme/adapters/v1") == backwards
+    assert trace(world.registry, "acme/v0")["made_of"] == "the base model"
+
+
+@pytest.mark.parametrize("what", ["acme/v9", "acme/0123456789abcdef", "never", "globex/v1"])
+def test_what_never_was_is_not_found(world: World, what: str) -> None:
+    with pytest.raises(NotFound):
+        trace(world.registry, what)
+
+
+def test_a_name_of_nothing_says_what_names_there_are(world: World) -> None:
+    with pytest.raises(InvalidArgument, match="acme/v3"):
+        trace(world.registry, "acme/adapters/three")
+
+
+def test_an_adapter_travels_and_is_held_where_it_arrives(
+    world: World, tmp_path: Path, tiny_base: Path, tiny_shape: BaseShape
+) -> None:
+    here, there = Seals.open(tmp_path), Seals.open(tmp_path / "there")
+    files = make_adapter(tmp_path / "a", tiny_base)
+    version = published(world, here, files, base_digest=tiny_shape.digest)
+    file = export(world.registry, here, "acme", 1, to=tmp_path / "one.tar")
+    with pytest.raises(InvalidArgument, match="exists already"):
+        export(world.registry, here, "acme", 1, to=file)
+    (tmp_path / "there").mkdir(exist_ok=True)
+    other = opened(tmp_path / "there")
+    with pytest.raises(CorruptArtifact, match="no trusted key"):
+        take_in(other.registry, there, "acme", file, base=tiny_shape, max_rank=32, actor="bea")
+    assert not other.registry.versions("acme").items
+    KeyRing(tmp_path / "there/keys").trust(KeyRing(tmp_path / "keys").signing_key().public_key())
+    made = take_in(other.registry, there, "acme", file, base=tiny_shape, max_rank=32, actor="bea")
+    assert made.artifact == version.artifact
+    there.require(made)
+    assert other.registry.cycle("acme", made.cycle).state is CycleState.HELD
+    assert other.registry.tenant("acme").desired_version == 0
+    with pytest.raises(FailedPrecondition, match=r"promote\.measured|promote\.imported"):
+        Permits(other.registry, open_rules()).require_promote("acme", made.version, actor="bea")
+
+
+@pytest.mark.parametrize("harm", ["weights", "manifest", "extra", "link", "no tar"])
+def test_a_changed_file_imports_nothing(
+    world: World, tmp_path: Path, tiny_base: Path, tiny_shape: BaseShape, harm: str
+) -> None:
+    seals = Seals.open(tmp_path)
+    published(world, seals, make_adapter(tmp_path / "a", tiny_base), base_digest=tiny_shape.digest)
+    file = export(world.registry, seals, "acme", 1, to=tmp_path / "one.tar")
+    _damage(file, tmp_path / "unpacked", harm, other=make_adapter(tmp_path / "b", tiny_base, seed=9))
+    with pytest.raises((CorruptArtifact, InvalidArgument)):
+        take_in(world.registry, seals, "acme", file, base=tiny_shape, max_rank=32, actor="bea")
+    assert len(world.registry.versions("acme").items) == 1
+
+
+def test_an_adapter_over_another_base_is_refused(
+    world: World, tmp_path: Path, tiny_base: Path, tiny_shape: BaseShape
+) -> None:
+    seals = Seals.open(tmp_path)
+    published(world, seals, make_adapter(tmp_path / "a", tiny_base), base_digest="f" * 64)
+    file = export(world.registry, seals, "acme", 1, to=tmp_path / "one.tar")
+    with pytest.raises(BadAdapter) as refused:
+        take_in(world.registry, seals, "acme", file, base=tiny_shape, max_rank=32, actor="bea")
+    assert refused.value.defect == "wrong_base"
+
+
+def _damage(file: Path, folder: Path, harm: str, *, other: Path) -> None:
+    if harm == "no tar":
+        file.write_bytes(b"not a tar file")
+        return
+    with tarfile.open(file) as tar:
+        tar.extractall(folder, filter="data")
+    if harm == "weights":
+        (folder / "adapter_model.safetensors").write_bytes((other / "adapter_model.safetensors").read_bytes())
+    if harm == "manifest":
+        text = (folder / "manifest.dsse.json").read_text()
+        (folder / "manifest.dsse.json").write_text(text.replace('"sig": "', '"sig": "A'))
+    if harm == "extra":
+        (folder / "adapter_model.bin").write_bytes(b"pickle")
+    if harm == "link":
+        (folder / "adapter_config.json").unlink()
+        (folder / "adapter_config.json").symlink_to("/etc/hostname")
+    file.unlink()
+    with tarfile.open(file, "x") as tar:
+        for path in sorted(folder.iterdir()):
+            tar.add(path, path.name)
