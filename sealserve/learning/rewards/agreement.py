@@ -1,7 +1,8 @@
-"""Agreement of samples: how often a model says the same when asked again. Needs no right answer.
+"""Agreement of samples: how often a model says the same when asked again. No answer is compared with a right one.
 
-A model that always says one thing agrees with itself perfectly, so answers that collapse are no measurement
-(majority-vote rewards: arXiv 2504.16084, whose limits are why rounds are bounded, see `kinds_by_name.py`).
+A model that always says one thing agrees with itself perfectly, so answers that collapse are no measurement, and
+`learn.agreement_rounds` bounds how often in a row this reward may choose. (Majority votes as a reward: TTRL, arXiv
+2504.16084.)
 """
 
 import asyncio
@@ -19,8 +20,8 @@ from sealserve.learning.voice import Voice, seed_of
 TEMPERATURE = 0.8
 
 MIN_ENTROPY_SHARE = 0.25
-"""Entropy of the answers over all items, as a share of the largest possible: below it different questions get the
-same answers. One answer for half of many questions and its own for each other still passes."""
+"""Entropy of all answers, as a share of what as many different right answers as there are would have: below it
+different questions get the same answers. One answer for half of many questions and its own for each other passes."""
 
 
 class Agreement:
@@ -37,8 +38,9 @@ class Agreement:
         )
         said = [rows[at : at + self._samples] for at in range(0, len(rows), self._samples)]
         known = [answer for answers in said for answer in answers if not is_unknown(answer)]
-        if len(items) > 1 and known and (entropy := entropy_share(known, distinct=len(items))) < MIN_ENTROPY_SHARE:
-            raise CouldNotMeasure(f"sampled answers have collapsed: {entropy:.2f} of the entropy of as many questions")
+        distinct = len({normalised(item.answer) for item in items})
+        if known and distinct > 1 and (entropy := entropy_share(known, distinct=distinct)) < MIN_ENTROPY_SHARE:
+            raise CouldNotMeasure(f"sampled answers have collapsed: {entropy:.2f} of the entropy of the right ones")
         return tuple(map(_agreed, said))
 
     async def _sample(self, voice: Voice, adapter: str | None, question: str, draw: int) -> str:
