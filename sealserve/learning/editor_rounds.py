@@ -85,7 +85,7 @@ async def run_rounds(shop: Workshop) -> list[tuple[str, Round]]:
 
 async def _play(desk: Desk, tenant: str, editors: Editors, *, number: int) -> tuple[Round, tuple[Json, ...]]:
     shop, settings = desk.shop, desk.settings
-    old = await asyncio.to_thread(active_editor, shop, tenant)
+    old = await asyncio.to_thread(active_editor, shop, tenant, cycle=f"editor-{tenant}")
     info = await shop.engine.info()
     plan = loop.default_plan(settings, max_rank=info.max_rank, key=desk.key)
     studies = await _studies(desk, tenant, max_context_tokens=info.max_context_tokens)

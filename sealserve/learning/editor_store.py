@@ -16,6 +16,7 @@ from sealserve.engine.base_model import base_shape
 from sealserve.engine.engine import AdapterFiles
 from sealserve.errors import NotFound, StorageFailed
 from sealserve.learning.costs import Cost, Spent
+from sealserve.learning.voice import candidate_name
 from sealserve.learning.workshop import Workshop
 from sealserve.records import DocumentState, Json, Measured
 
@@ -120,8 +121,8 @@ def without(editors: Editors, gone: set[str]) -> Editors:
     )
 
 
-def active_editor(shop: Workshop, tenant: str) -> AdapterFiles | None:
-    """Return the tenant's promoted editor, checked against its digest; None: the base writes.
+def active_editor(shop: Workshop, tenant: str, *, cycle: str) -> AdapterFiles | None:
+    """Return the tenant's promoted editor, checked, under a name of that cycle's; None: the base writes.
 
     An editor of another base model is not one of this one's. Raises: StorageFailed, CorruptArtifact, NotFound.
     """
@@ -130,7 +131,7 @@ def active_editor(shop: Workshop, tenant: str) -> AdapterFiles | None:
     if active is None or active.base_digest != base_shape(shop.base_directory).digest:
         return None
     path = shop.registry.artifacts.directory(active.artifact)
-    return AdapterFiles(name=f"editor-{tenant}-{active.round}-{active.artifact[:12]}", path=path)
+    return AdapterFiles(name=candidate_name(cycle, "editor", artifact=active.artifact), path=path)
 
 
 def _is_forgotten(shop: Workshop, tenant: str, document: str) -> bool:

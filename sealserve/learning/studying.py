@@ -12,12 +12,13 @@ from typing import Any, TypeAlias, TypeVar
 import structlog
 
 from sealserve.config import LearnSettings
-from sealserve.engine.engine import Sampling
+from sealserve.engine.engine import AdapterFiles, Sampling
 from sealserve.errors import CouldNotMeasure, FailedPrecondition
 from sealserve.gate.diversity import collapse
 from sealserve.learning import quiz, screen, self_edits
 from sealserve.learning.assignment import job_of, remarks, start_of
 from sealserve.learning.diversity import distinct
+from sealserve.learning.editor_store import active_editor
 from sealserve.learning.editors import editor_of
 from sealserve.learning.given import before_quiz, given_items
 from sealserve.learning.journal import Done
@@ -87,8 +88,7 @@ async def write(shop: Workshop, voice: Voice, claim: Claim, claimed: Claimed) ->
     """WRITE: self-edits and directives by the editor, quiz proposals and old skills by the base."""
     settings = _settings(shop, claimed)
     studies = await _studies(shop, claim, claimed)
-    incumbent = await incumbent_files(shop, claim, claimed)
-    async with editor_of(settings, voice, incumbent=incumbent) as editor:
+    async with editor_of(settings, voice, adapter=await _editor_files(shop, claim, claimed)) as editor:
         notes, directives, proposals, rehearsal = await _write_all(
             self_edits.write_notes(editor, studies, settings=settings, tenant=claim.tenant, cycle=claim.cycle),
             self_edits.write_directives(editor, studies, settings=settings, cycle=claim.cycle),
@@ -229,6 +229,15 @@ def _trial(adapter: TrainedAdapter, pool: Pool, job: TrainingJob) -> Trial:
 
 def _settings(shop: Workshop, claimed: Claimed) -> LearnSettings:
     return shop.settings.learn.model_copy(update={"edit_max_tokens": claimed.edit_tokens})
+
+
+async def _editor_files(shop: Workshop, claim: Claim, claimed: Claimed) -> AdapterFiles | None:
+    """The adapter of the editor that the settings name, under a name of this cycle's; None: none is needed."""
+    if shop.settings.learn.editor == "tenant":
+        return await incumbent_files(shop, claim, claimed)
+    if shop.settings.learn.editor != "trained":
+        return None
+    return await asyncio.to_thread(active_editor, shop, claim.tenant, cycle=claim.cycle)
 
 
 async def _overhead(voice: Voice, recipe: str) -> int:

@@ -124,7 +124,7 @@ async def test_a_round_that_gains_nothing_promotes_nothing_and_leaves_no_adapter
     assert done.documents
     assert not set(done.documents) & set(done.held_out)
     assert read_editors(taught.shop.settings.data_directory, TENANT).rounds == (done,)
-    assert active_editor(taught.shop, TENANT) is None
+    assert active_editor(taught.shop, TENANT, cycle="c1") is None
     assert taught.state() == before
     assert (await taught.student.info()).loaded == ()
 
@@ -137,7 +137,7 @@ async def test_an_editor_that_writes_better_is_promoted_and_found_again(
     assert done.is_promoted, done.reason
     assert done.gain is not None
     assert done.gain.gain_low > 0
-    files = active_editor(taught.shop, TENANT)
+    files = active_editor(taught.shop, TENANT, cycle="c1")
     assert files is not None
     assert files.path == taught.shop.registry.artifacts.directory(done.artifact)
     again = await run_round(taught.shop, TENANT)
@@ -148,7 +148,7 @@ async def test_a_forgotten_document_takes_its_editor_along(taught: School, monke
     _have_the_new_editor_write_better(monkeypatch)
     done = await run_round(taught.shop, TENANT)
     taught.registry.forget_document(TENANT, done.documents[0], actor="test", reason="asked to")
-    assert active_editor(taught.shop, TENANT) is None
+    assert active_editor(taught.shop, TENANT, cycle="c1") is None
     assert "forgotten" in read_editors(taught.shop.settings.data_directory, TENANT).rounds[0].reason
 
 
