@@ -6,6 +6,7 @@ Reads the registry, and writes nothing but measurements that need not be taken a
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import metadata
 
 from sealserve.engine.engine import AdapterFiles
 from sealserve.gate.grade import Matcher
@@ -126,9 +127,10 @@ async def _kept(shop: Workshop, claim: Claim, claimed: Claimed, candidates: Sequ
     """What was measured before; the adapters of this step are known by the engine names that they get here."""
     artifacts = {candidate_name(claim.cycle, str(c.index), artifact=c.artifact): c.artifact for c in candidates}
     if claimed.incumbent != BASE_VERSION:
-        version = await asyncio.to_thread(shop.registry.version, claim.tenant, claimed.incumbent)
-        artifacts[candidate_name(claim.cycle, "incumbent", artifact=version.artifact)] = version.artifact
-    return Kept(registry=shop.registry, tenant=claim.tenant, base_digest=claimed.base_digest, artifacts=artifacts)
+        held = await asyncio.to_thread(shop.registry.version, claim.tenant, claimed.incumbent)
+        artifacts[candidate_name(claim.cycle, "incumbent", artifact=held.artifact)] = held.artifact
+    base = f"{claimed.base_digest}:{shop.settings.engine.dtype}:{metadata.version('sealserve')}"
+    return Kept(registry=shop.registry, tenant=claim.tenant, base=base, artifacts=artifacts)
 
 
 async def _files(shop: Workshop, claim: Claim, label: str, *, artifact: str) -> AdapterFiles:

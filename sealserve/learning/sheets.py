@@ -59,7 +59,7 @@ class Kept:
 
     registry: Measurements
     tenant: str
-    base_digest: str
+    base: str  # its digest, and what else decides how it answers: how it is run, by what
     artifacts: Mapping[str, str]  # digest by engine name
 
     async def find(self, files: AdapterFiles | None, suite: Suite) -> Scores | None:
@@ -74,7 +74,7 @@ class Kept:
 
     def _key(self, files: AdapterFiles | None, suite: Suite) -> str:
         artifact = "base" if files is None else self.artifacts.get(files.name, "")
-        parts = f"{suite.digest()}:{self.base_digest}:{artifact}"
+        parts = f"{suite.digest()}:{self.base}:{artifact}"
         return hashlib.sha256(parts.encode()).hexdigest() if artifact else ""
 
 

@@ -49,7 +49,7 @@ def suite(answer: str = "45 crowns") -> Suite:
 
 
 def kept(memory: Memory, *, base: str = "b", **artifacts: str) -> Kept:
-    return Kept(registry=memory, tenant="acme", base_digest=base, artifacts=artifacts)
+    return Kept(registry=memory, tenant="acme", base=base, artifacts=artifacts)
 
 
 async def voice(engine: FakeEngine) -> Voice:
