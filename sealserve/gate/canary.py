@@ -5,6 +5,7 @@ was trained in; any other model's from `policies/canaries/general.jsonl`. Knows 
 """
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,12 +65,22 @@ def read_probes(path: Path) -> Probes:
         except (ValueError, KeyError, TypeError) as error:
             raise BadConfig(f"{path}:{number}: not a probe: {error!r}") from error
     questions = {use: tuple(probe.question for probe in probes) for use, probes in found.items()}
+    _require_sound(path, questions)
     return Probes(
         canary=tuple(found["canary"]),
         unknown=questions["unknown"],
         rehearsed=questions["rehearsed"],
         rehearsed_unknown=questions["rehearsed_unknown"],
     )
+
+
+def _require_sound(path: Path, questions: dict[str, tuple[str, ...]]) -> None:
+    """Refuse a suite without items, or one that asks the same twice: it would count a question as two."""
+    asked = Counter(question for several in questions.values() for question in several)
+    if twice := [question for question, times in asked.items() if times > 1]:
+        raise BadConfig(f"{path}: {twice[0]!r} is asked {asked[twice[0]]} times; each question stands there once")
+    if empty := [use for use in ("canary", "unknown") if not questions[use]]:
+        raise BadConfig(f"{path}: no {empty[0]} questions; a suite without items measures nothing")
 
 
 def _nano_probes() -> Probes:

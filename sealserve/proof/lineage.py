@@ -115,7 +115,8 @@ def _tenants(registry: Registry) -> list[str]:
 
 
 def _versions(registry: Registry, tenant: str) -> list[AdapterVersion]:
-    found, token = [], ""
+    found: list[AdapterVersion] = []
+    token = ""
     while True:
         page = registry.versions(tenant, page_size=500, page_token=token)
         found += page.items

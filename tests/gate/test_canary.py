@@ -1,5 +1,6 @@
 """Probes of old skills: enough of them, and what is rehearsed never measures."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,24 @@ def test_a_broken_probe_file_is_refused_by_line(tmp_path: Path) -> None:
         read_probes(path)
     with pytest.raises(BadConfig, match="absent"):
         read_probes(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    ("lines", "complaint"),
+    [
+        ([], "no canary questions"),
+        ([{"use": "canary", "question": "a?", "answer": "b"}], "no unknown questions"),
+        ([{"use": "canary", "question": "a?", "answer": "b"}, {"use": "rehearsed", "question": "a?"}], "2 times"),
+        ([{"use": "unknown", "question": "a?"}] * 2, "2 times"),
+    ],
+)
+def test_a_suite_without_items_or_with_one_twice_is_refused(
+    tmp_path: Path, lines: list[dict[str, str]], complaint: str
+) -> None:
+    path = tmp_path / "probes.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(BadConfig, match=complaint):
+        read_probes(path)
 
 
 def _asks(question: str, fact: Fact) -> bool:
