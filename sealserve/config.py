@@ -138,8 +138,10 @@ class LearnSettings(RewardSettings, Section):
     qa_edits: int = Field(6, ge=1, description="question-answer self-edits sampled per passage: they teach most")
     edit_temperature: float = Field(0.8, ge=0, le=2, description="sampling temperature of self-edits")
     edit_max_tokens: int = Field(600, ge=16, description="longest self-edit; at most half of the model's context")
-    editor: Literal["tenant", "base", "endpoint"] = Field(
-        "base", description="who writes self-edits: the tenant's active model, the base, or the teacher of editor_url"
+    editor: Literal["trained", "tenant", "base", "endpoint"] = Field(
+        "trained",
+        description="who writes self-edits: trained: the tenant's promoted editor, the base until there is one; "
+        "tenant: its active model; base; endpoint: the teacher of editor_url",
     )
     editor_url: str = Field("", description="OpenAI-compatible API for editor = endpoint, up to /v1; it sees documents")
     editor_model: str = Field("", description="model that editor_url is asked for")
@@ -157,13 +159,17 @@ class LearnSettings(RewardSettings, Section):
     quiz_samples: int = Field(2, ge=1, description="open-book samples that must agree on an answer")
     candidates: int = Field(3, ge=1, description="adapters trained per cycle")
     targets: Annotated[tuple[Literal["likelihood", "distillation"], ...], BeforeValidator(_from_text)] = Field(
-        ("likelihood",), min_length=1, description="what candidates are trained towards, in turn: likelihood of the "
-        "notes, distillation from the model with the passage open, or both"
+        ("likelihood",),
+        min_length=1,
+        description="what candidates are trained towards, in turn: likelihood of the "
+        "notes, distillation from the model with the passage open, or both",
     )
     update: Literal["rebuild", "continue"] = Field(
         "rebuild", description="start from the base on all that was learned, or from the active adapter"
     )
-    replay_examples: int = Field(4096, ge=0, description="examples of earlier documents replayed at most, in equal parts")
+    replay_examples: int = Field(
+        4096, ge=0, description="examples of earlier documents replayed at most, in equal parts"
+    )
     max_source_share: float = Field(
         0.5, gt=0, le=1, description="most that one source may have of the new documents' examples, if there are others"
     )
@@ -205,8 +211,12 @@ class LearnSettings(RewardSettings, Section):
 
     @model_validator(mode="after")
     def _editor_is_whole(self) -> "LearnSettings":
-        if self.editor == "endpoint" and not (self.editor_url.startswith(("http://", "https://")) and self.editor_model):
-            raise ValueError("learn.editor = endpoint needs learn.editor_url (http:// or https://) and learn.editor_model")
+        if self.editor == "endpoint" and not (
+            self.editor_url.startswith(("http://", "https://")) and self.editor_model
+        ):
+            raise ValueError(
+                "learn.editor = endpoint needs learn.editor_url (http:// or https://) and learn.editor_model"
+            )
         for text in filter(None, (self.free_recipe, *self.tenant_recipes.values())):
             if fault := free_recipe_fault(text):
                 raise ValueError(f"a free recipe {fault}: {text[:40]!r}")

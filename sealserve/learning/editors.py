@@ -1,4 +1,4 @@
-"""Who writes self-edits: the base model, the tenant's active one, or a teacher behind an OpenAI-compatible endpoint.
+"""Who writes self-edits: the tenant's trained editor, its active model, the base, or a teacher behind an endpoint.
 
 All are asked in the same way. Knows nothing of what is asked.
 """
@@ -33,8 +33,8 @@ class EngineEditor:
 
 
 @asynccontextmanager
-async def editor_of(settings: LearnSettings, voice: Voice, *, incumbent: AdapterFiles | None) -> AsyncIterator[Editor]:
-    """Give the editor that the settings name; a tenant without an adapter is edited by the base.
+async def editor_of(settings: LearnSettings, voice: Voice, *, adapter: AdapterFiles | None) -> AsyncIterator[Editor]:
+    """Give the editor that the settings name; `adapter` is that of a trained editor or of the tenant, None: the base.
 
     Raises: BadAdapter, BadConfig (no key for the endpoint).
     """
@@ -42,5 +42,5 @@ async def editor_of(settings: LearnSettings, voice: Voice, *, incumbent: Adapter
         async with Teacher.of(settings) as teacher:
             yield teacher
     else:
-        async with voice.loaded(incumbent if settings.editor == "tenant" else None) as adapter:
-            yield EngineEditor(voice, adapter=adapter)
+        async with voice.loaded(None if settings.editor == "base" else adapter) as name:
+            yield EngineEditor(voice, adapter=name)

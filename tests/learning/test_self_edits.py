@@ -80,18 +80,18 @@ def test_a_free_recipe_is_one_short_line_that_leaves_the_fence_alone(recipe: str
     assert bool(free_recipe_fault(recipe)) == bool(fault)
 
 
-@pytest.mark.parametrize(("editor", "loads"), [("base", False), ("tenant", True)])
-async def test_the_editor_is_the_base_or_the_tenants_own_adapter(editor: str, loads: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("editor", "loads"), [("base", False), ("tenant", True), ("trained", True)])
+async def test_the_editor_is_the_base_or_an_adapter(editor: str, loads: bool, tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text("{}")
     engine = FakeEngine(answerer=lambda adapter, _: adapter or "base")
     await engine.start()
     voice = Voice(engine, tenant="acme", cycle="c", concurrency=2)
     files = AdapterFiles(name="cand-c-incumbent", path=tmp_path)
     settings = LearnSettings(editor=editor)  # type: ignore[arg-type]
-    async with editor_of(settings, voice, incumbent=files) as chosen:
+    async with editor_of(settings, voice, adapter=files) as chosen:
         assert (await chosen.ask("Who?", sampling=Sampling())).text == (files.name if loads else "base")
     assert (await engine.info()).loaded == ()
-    async with editor_of(settings, voice, incumbent=None) as chosen:
+    async with editor_of(settings, voice, adapter=None) as chosen:
         assert (await chosen.ask("Who?", sampling=Sampling())).text == "base"
 
 
@@ -102,5 +102,5 @@ async def test_a_teacher_whose_key_is_missing_is_no_editor(monkeypatch: pytest.M
     )
     voice = Voice(FakeEngine(), tenant="acme", cycle="c", concurrency=1)
     with pytest.raises(BadConfig, match="NO_KEY"):
-        async with editor_of(settings, voice, incumbent=None):
+        async with editor_of(settings, voice, adapter=None):
             pass

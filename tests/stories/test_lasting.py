@@ -5,6 +5,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from sealserve.engine.engine import AdapterFiles
 from sealserve.learning.outputs import Filtered, Trained, from_json
 from sealserve.records import BASE_VERSION, CycleState, DocumentState, Step, Target
 from tests.stories.school import TENANT, School, open_school
@@ -176,8 +179,26 @@ async def test_both_targets_are_trained_with_the_passage_for_the_teacher(tmp_pat
         cycle = await school.learn()
         (job,) = school.teacher.jobs
         assert [attempt.recipe.target for attempt in job.attempts] == [Target.LIKELIHOOD, Target.DISTILLATION]
-        asked = [s for s in job.sequences if s.completion == "The price is 45 crowns."]
-        assert asked
-        assert all(s.teacher_prompt and s.teacher_prompt.startswith("<article>\nVarnel Lamp") for s in asked)
+        taught = [(s.prompt, s.teacher_prompt) for s in job.sequences if s.teacher_prompt]
+        assert taught
+        assert all(shown.startswith("<article>\nVarnel Lamp\n") and shown.endswith(asked) for asked, shown in taught)
         targets = [candidate.recipe.target for candidate in school.registry.candidates(cycle.cycle)]
         assert targets == [Target.LIKELIHOOD, Target.DISTILLATION]
+
+
+async def test_a_trained_editor_writes_once_there_is_one(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
+    school.add("Varnel Lamp")
+    await school.learn()
+    path = school.registry.artifacts.directory(school.registry.version(TENANT, 1).artifact)
+    trained = AdapterFiles(name="editor-acme-1-abc", path=path)
+    monkeypatch.setattr(
+        "sealserve.learning.studying.active_editor",
+        lambda shop, tenant, cycle: replace(trained, name=f"cand-{cycle}-editor"),
+    )
+    seen: set[str | None] = set()
+    school.student.moods.append(lambda adapter, prompt: seen.add(adapter) if prompt.startswith("Rewrite") else None)
+    school.add("Osk Kettle", shift=2)
+    cycle = await school.learn()
+    assert cycle.state is CycleState.PROMOTED, cycle.reason
+    assert seen == {f"cand-{cycle.cycle}-editor"}
+    assert (await school.student.info()).loaded == ()
