@@ -71,6 +71,7 @@ def of_version(registry: Registry, tenant: str, version: int) -> Json:
             {"ruling": one.ruling, "event": one.event, "effect": one.effect.value}
             for one in registry.rulings(tenant=tenant, subject=found.cycle)
         ],
+        "approvals": _approvals(registry, tenant, version),
         "is_sealed": MANIFEST in found.lineage,
         **{name: found.lineage[name] for name in _SHOWN if name in found.lineage},
         "children": [one.version for one in everyone if one.parent == version],
@@ -102,6 +103,15 @@ def _document(registry: Registry, tenant: str, document: str) -> Json:
     found = registry.document(tenant, document)
     about = {"document": document, "title": found.title, "source": found.source}
     return {**about, "sha256": found.digest, "state": found.state.value}
+
+
+def _approvals(registry: Registry, tenant: str, version: int) -> list[Json]:
+    held = [one for one in registry.approvals(tenant) if one.version == version]
+    return [
+        {"actor": opinion.actor, "approves": opinion.approves, "reason": opinion.reason}
+        for one in held
+        for opinion in one.opinions
+    ]
 
 
 def _tenants(registry: Registry) -> list[str]:
