@@ -111,12 +111,23 @@ def forget(
 @command(bench, "reward")
 def reward(
     session: Session,
-    documents: Annotated[int, typer.Option(min=1, help="Documents, with nine candidates each.")] = 8,
+    documents: Annotated[int, typer.Option(min=1, help="Documents, with six candidates each.")] = 6,
     seed: Annotated[int, typer.Option(help="Which articles are made up.")] = 0,
     quick: Quick = False,
 ) -> None:
     """Correlate every cheap reward with accuracy on questions in words that no training saw."""
     _measure(session, "reward", documents=documents, seed=seed, quick=quick)
+
+
+@command(bench, "train")
+def train(
+    session: Session,
+    quick: Quick = False,
+    shape: Annotated[str, typer.Option(help="nano, or qwen2.5-7b: random weights of its shape, on CUDA.")] = "nano",
+    seed: Seed = 0,
+) -> None:
+    """Train candidates in one pass, as SEAL's procedure does, and with stock PEFT: candidates a minute of each."""
+    _measure(session, "train", quick=quick, shape=shape, seed=seed)
 
 
 @nano.callback()
