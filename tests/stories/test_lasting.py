@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from sealserve.engine.engine import AdapterFiles
 from sealserve.learning.outputs import Filtered, Trained, from_json
@@ -22,6 +23,13 @@ UPDATE = " ".join(
         "weight": "19 kilos",
     }.items()
 )
+
+
+@pytest_asyncio.fixture
+async def school(tmp_path: Path) -> AsyncIterator[School]:
+    """A school that asks so much that no draw of questions leaves too few."""
+    async with _opened(tmp_path, quiz_edits=24) as opened:
+        yield opened
 
 
 def _filtered(school: School, cycle: str) -> Filtered:
@@ -139,7 +147,7 @@ async def test_collapsed_self_edits_are_not_trained_on(school: School) -> None:
 
 @asynccontextmanager
 async def _opened(directory: Path, **learn: object) -> AsyncIterator[School]:
-    school = open_school(directory, **learn)
+    school = open_school(directory, **{"quiz_edits": 24, **learn})
     await school.student.start()
     try:
         yield school
