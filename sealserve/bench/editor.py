@@ -19,7 +19,7 @@ from sealserve.engine.engine import AdapterFiles
 from sealserve.learning import editor as loop
 from sealserve.learning.costs import Cost
 from sealserve.learning.editor import Desk, Plan
-from sealserve.learning.trials import sample_trials, screen_trials, train_trials
+from sealserve.learning.trials import sample_trials, screen_trials, train_trials, trial_job
 from sealserve.prompts import Template
 
 GOALS = {"gain": (">=", 0.07), "gain_low": (">=", 0.0)}
@@ -123,16 +123,15 @@ async def _known(
         key=f"known{lab.seed}",
     )
     trials = await screen_trials(lab.voice, drafts, studies, proposals=())
-    adapters = await train_trials(
-        lab.shop.trainer,
+    job = trial_job(
         trials,
         studies,
         recipe=plan.trial,
         max_steps=plan.trial_steps,
         rehearsal=desk.rehearsal,
         base=lab.shop.base_directory,
-        directory=desk.directory,
     )
+    adapters = await train_trials(lab.shop.trainer, job, desk.directory)
     return await lab.sit((files, one.exam) for files, one in zip(adapters, subjects, strict=True))
 
 

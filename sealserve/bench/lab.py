@@ -47,6 +47,9 @@ from sealserve.telemetry import Telemetry
 
 TENANT = "bench"
 ANSWER_TOKENS = 32
+ENGINE_SHARE = 0.45
+"""Of a GPU's memory, where there is one: the trainer uses the rest of the same one."""
+
 LESSONS_PER_JOB = 50
 """In one training job: what a small machine holds in memory beside the engine."""
 
@@ -213,7 +216,9 @@ async def open_lab(
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sealserve-lab-")))
         settings = Settings(
             data_directory=directory,
-            engine=EngineSettings(model=model, slots=slots, max_rank=max_rank, max_sequences=96),
+            engine=EngineSettings(
+                model=model, slots=slots, max_rank=max_rank, max_sequences=96, gpu_memory_fraction=ENGINE_SHARE
+            ),
             learn=LearnSettings(**{"niceness": 0, "concurrency": 96, "trainer_timeout_seconds": 7200, **learn}),
         )
         registry = Registry.open(settings.registry_url, settings.artifact_directory)

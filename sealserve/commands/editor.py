@@ -45,6 +45,7 @@ def show_editors(session: Session, tenant: Tenant) -> None:
         "tenant": tenant,
         "active": editors.active,
         "device_seconds": round(spent.device_seconds, 1),
+        "tokens": spent.tokens,
         "candidates": spent.candidates,
         "seconds_per_confirmed_point": seconds_per_point(editors.spent),
         "returns_dipped": has_dipped(editors.spent, window=1, share=settings.learn.editor_dip or 0.0),
@@ -74,7 +75,7 @@ def _table(rounds: "list[tuple[str, Round]]") -> Any:
             if one.gain
             else "not measured",
             one.winners,
-            f"{one.cost.device_seconds:.0f} s, {one.cost.candidates} adapters",
+            f"{one.cost.device_seconds:.0f} s, {one.cost.tokens} tokens, {one.cost.candidates} adapters",
             one.reason,
         )
         for tenant, one in rounds

@@ -21,13 +21,13 @@ from sealserve.gate.grade import is_right
 from sealserve.gate.statistics import compare_graded
 from sealserve.learning import quiz
 from sealserve.learning.costs import Cost
-from sealserve.learning.lessons import Lesson, job_of
+from sealserve.learning.lessons import Lesson, job_of, tokens_of
 from sealserve.learning.outputs import Proposal, Spoken
 from sealserve.learning.quiz import ANSWER_TOKENS
 from sealserve.learning.reward import FLOOR_NATS
 from sealserve.learning.self_edits import Study
 from sealserve.learning.train_set import Example, Origin, Pool
-from sealserve.learning.trials import Trial, sample_trials, screen_trials, train_trials
+from sealserve.learning.trials import Trial, sample_trials, screen_trials, train_trials, trial_job
 from sealserve.learning.voice import Voice, seed_of
 from sealserve.learning.workshop import Workshop
 from sealserve.prompts import BUILT_IN, Template
@@ -119,38 +119,40 @@ async def explore(
     trials = await screen_trials(
         desk.voice, drafts, studies, proposals=[proposal for one in asked for proposal in one.proposals]
     )
-    scored = await scored_under(desk, asked, trials, plan=plan, label=label)
-    return scored, Cost(device_seconds=time.monotonic() - started, candidates=len(trials))
+    scored, cost = await scored_under(desk, asked, trials, plan=plan, label=label)
+    return scored, replace(cost, device_seconds=time.monotonic() - started)
 
 
 async def scored_under(
     desk: Desk, asked: Sequence[Exam], trials: Sequence[Trial], *, plan: Plan, label: str
-) -> list[Scored]:
-    """Return the trials with the scores of short adapters trained by the plan; the adapters are not kept.
+) -> tuple[list[Scored], Cost]:
+    """Return the trials with the scores of short adapters trained by the plan, and the cost; no adapter is kept.
 
     Raises: TrainingFailed.
     """
+    started = time.monotonic()
     artifacts = desk.shop.registry.artifacts
-    trained = await train_trials(
-        desk.shop.trainer,
+    job = trial_job(
         trials,
         [one.study for one in asked],
         recipe=plan.trial,
         max_steps=plan.trial_steps,
         rehearsal=desk.rehearsal,
         base=desk.shop.base_directory,
-        directory=desk.directory / label,
     )
+    tokens = await tokens_of(desk.voice, job)
+    trained = await train_trials(desk.shop.trainer, job, desk.directory / label)
     digests = [await asyncio.to_thread(artifacts.put_directory, one.path) for one in trained]
     adapters = [
         AdapterFiles(name=f"{one.name}-{digest[:12]}", path=await asyncio.to_thread(artifacts.directory, digest))
         for one, digest in zip(trained, digests, strict=True)
     ]
     try:
-        return await measure(desk, trials, adapters, asked)
+        scored = await measure(desk, trials, adapters, asked)
     finally:
         for digest in set(digests):
             await asyncio.to_thread(artifacts.delete, digest)
+    return scored, Cost(device_seconds=time.monotonic() - started, tokens=tokens, candidates=len(trials))
 
 
 async def measure(
@@ -221,7 +223,9 @@ async def fine_tune(desk: Desk, examples: Sequence[Example], *, plan: Plan, labe
     digest = await asyncio.to_thread(desk.shop.registry.artifacts.put_directory, trained.path)
     path = await asyncio.to_thread(desk.shop.registry.artifacts.directory, digest)
     files = AdapterFiles(name=f"editor-{desk.key}-{digest[:12]}", path=path)
-    return Made(artifact=digest, files=files), Cost(device_seconds=time.monotonic() - started, candidates=1)
+    seconds = time.monotonic() - started
+    tokens = await tokens_of(desk.voice, job)
+    return Made(artifact=digest, files=files), Cost(device_seconds=seconds, tokens=tokens, candidates=1)
 
 
 async def gate(

@@ -4,7 +4,6 @@ Knows nothing of editors; the archive itself is pure and lives in `archive.py`.
 """
 
 import random
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -58,7 +57,5 @@ async def search(
 async def _score(
     desk: Desk, asked: Sequence[Exam], trials: Sequence[Trial], recipe: Recipe, *, plan: Plan, label: str
 ) -> tuple[float, Cost]:
-    started = time.monotonic()
-    scored = await scored_under(desk, asked, trials, plan=replace(plan, trial=recipe), label=label)
-    cost = Cost(device_seconds=time.monotonic() - started, candidates=len(trials))
+    scored, cost = await scored_under(desk, asked, trials, plan=replace(plan, trial=recipe), label=label)
     return sum(one.confirm for one in scored) / len(scored), cost

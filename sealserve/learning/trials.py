@@ -19,6 +19,7 @@ from sealserve.learning.outputs import Proposal, Spoken
 from sealserve.learning.self_edits import TOP_P, Study
 from sealserve.learning.train_set import Source, build_pool
 from sealserve.learning.trainer import Trainer
+from sealserve.learning.training import TrainingJob
 from sealserve.learning.voice import Voice, seed_of
 from sealserve.prompts import Template
 from sealserve.records import Recipe, SelfEdit
@@ -93,8 +94,7 @@ async def screen_trials(
     return [_screened(trial, studies, answers=answers, proposals=proposals) for trial in trials]
 
 
-async def train_trials(
-    trainer: Trainer,
+def trial_job(
     trials: Sequence[Trial],
     studies: Sequence[Study],
     *,
@@ -102,9 +102,8 @@ async def train_trials(
     max_steps: int,
     rehearsal: Sequence[Spoken],
     base: Path,
-    directory: Path,
-) -> list[AdapterFiles]:
-    """Return a short adapter for each trial, in order, all trained in one job. Raises: TrainingFailed."""
+) -> TrainingJob:
+    """Return the job that trains a short adapter for each trial, in order."""
     lessons = [
         Lesson(
             pool=build_pool([_source(trial, studies[trial.place])], (), rehearsal=rehearsal),
@@ -113,10 +112,15 @@ async def train_trials(
         )
         for trial in trials
     ]
-    trained = await trainer.train(job_of(lessons, base=base), directory, heard=lambda report: None)
+    return job_of(lessons, base=base)
+
+
+async def train_trials(trainer: Trainer, job: TrainingJob, directory: Path) -> list[AdapterFiles]:
+    """Return the job's adapters in order, under names of their own. Raises: TrainingFailed (one is missing, too)."""
+    trained = await trainer.train(job, directory, heard=lambda report: None)
     return [
         AdapterFiles(name=f"trial-{directory.parent.name}-{directory.name}-{one.index}", path=one.path.absolute())
-        for one in all_trained(trained, len(lessons))
+        for one in all_trained(trained, len(job.attempts))
     ]
 
 

@@ -1,5 +1,6 @@
 """The outer loop over a simulated model: who wins, who is promoted, what is kept, and what is refused."""
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from sealserve.config import LearnSettings
-from sealserve.errors import FailedPrecondition, StorageFailed
+from sealserve.errors import BadConfig, FailedPrecondition, StorageFailed
 from sealserve.learning import editor as loop
 from sealserve.learning import editor_rounds, trials
 from sealserve.learning.costs import Cost
@@ -121,6 +122,7 @@ async def test_a_round_that_gains_nothing_promotes_nothing_and_leaves_no_adapter
     assert "may be chance" in done.reason
     assert done.gain is not None
     assert done.cost.candidates > 0
+    assert done.cost.tokens > 1000
     assert done.documents
     assert not set(done.documents) & set(done.held_out)
     assert read_editors(taught.shop.settings.data_directory, TENANT).rounds == (done,)
@@ -205,3 +207,9 @@ def _have_the_new_editor_write_better(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(loop, "sample_trials", sampled)
     monkeypatch.setattr(trials, "_source", lambda trial, study: replace(source(trial, study), passages=()))
+
+
+async def test_a_schedule_that_is_no_cron_line_is_refused_at_the_start(tmp_path: Path) -> None:
+    school = open_school(tmp_path, editor_rounds="never")
+    with pytest.raises(BadConfig, match=r"learn\.editor_rounds"):
+        await school.learner.run(asyncio.Event())
