@@ -87,7 +87,7 @@ async def test_the_editor_is_the_base_or_an_adapter(editor: str, loads: bool, tm
     await engine.start()
     voice = Voice(engine, tenant="acme", cycle="c", concurrency=2)
     files = AdapterFiles(name="cand-c-incumbent", path=tmp_path)
-    settings = LearnSettings(editor=editor)  # type: ignore[arg-type]
+    settings = LearnSettings.model_validate({"editor": editor})
     async with editor_of(settings, voice, adapter=files) as chosen:
         assert (await chosen.ask("Who?", sampling=Sampling())).text == (files.name if loads else "base")
     assert (await engine.info()).loaded == ()
