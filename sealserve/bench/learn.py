@@ -33,6 +33,7 @@ class Size:
     """How much is measured. The product's own limit on steps is learn.max_steps; a smaller one here is conservative."""
 
     documents: int
+    arm_documents: int  # the first so many are what the arms other than none and default are measured on
     questions: int
     candidates: int
     default_steps: int
@@ -43,10 +44,26 @@ class Size:
 
 
 QUICK = Size(
-    documents=3, questions=20, candidates=1, default_steps=24, arm_steps=8, arm_batch=8, seal_steps=8, seal_batch=8
+    documents=3,
+    arm_documents=2,
+    questions=20,
+    candidates=1,
+    default_steps=24,
+    arm_steps=8,
+    arm_batch=8,
+    seal_steps=8,
+    seal_batch=8,
 )
 FULL = Size(
-    documents=20, questions=24, candidates=2, default_steps=32, arm_steps=10, arm_batch=8, seal_steps=12, seal_batch=12
+    documents=20,
+    arm_documents=10,
+    questions=24,
+    candidates=2,
+    default_steps=28,
+    arm_steps=10,
+    arm_batch=8,
+    seal_steps=12,
+    seal_batch=12,
 )
 
 
@@ -67,11 +84,11 @@ async def _measure(size: Size, *, seed: int, out: Path | None, say: Say) -> dict
         arms["default"] = await _arm(lab, subjects, [mine[0] for mine in candidates])
         say(f"none {arms['none'].value:.3f}, default {arms['default'].value:.3f}")
         reported = await _reported_minus_retested(lab, studied, candidates)
-        lessons = await _arm_lessons(lab, studied, size)
+        few = subjects[: size.arm_documents]
+        lessons = await _arm_lessons(lab, studied[: size.arm_documents], size)
         trained = await lab.train([lesson for arm in lessons.values() for lesson in arm])
         for place, name in enumerate(lessons):
-            mine = trained[place * len(subjects) : (place + 1) * len(subjects)]
-            arms[name] = await _arm(lab, subjects, mine)
+            arms[name] = await _arm(lab, few, trained[place * len(few) : (place + 1) * len(few)])
             say(f"{name} {arms[name].value:.3f}")
         seal = await _seal_reported_minus_retested(lab, subjects, size)
         figures = _figures(lab, size, arms, reported, seal, seconds=time.monotonic() - started)
@@ -196,6 +213,7 @@ def _figures(
         "intervals": {name: [one.low, one.high] for name, one in everything.items()},
         "goals": with_goals(values, GOALS),
         "documents": size.documents,
+        "arm_documents": size.arm_documents,
         "questions": size.questions,
         "steps": {"default": size.default_steps, "arms": size.arm_steps, "seal": size.seal_steps},
         "sequences_per_step": {"default": lab.settings.batch_size, "arms": size.arm_batch, "seal": size.seal_batch},
