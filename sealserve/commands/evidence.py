@@ -9,7 +9,7 @@ import typer
 from sealserve.commands.session import Session, command
 from sealserve.commands.tenants import Tenant
 from sealserve.errors import InvalidArgument
-from sealserve.evidence import EvaluationItem, Opinion, Thumb
+from sealserve.evidence import EvaluationItem, Opinion, Thumb, VersionFeedback
 
 feedback = typer.Typer(help="What people think of answers: thumbs, and corrections that versions are measured by.")
 evaluation = typer.Typer(help="A tenant's own questions with right answers: asked before self-made quizzes.")
@@ -48,12 +48,22 @@ def list_feedback(session: Session, tenant: Tenant) -> None:
          one.opinion.correction)
         for one in found
     )  # fmt: skip
-    counted = ((show.version_name(one.version), one.up, one.down) for one in versions)
+    scores = [{**show.plain(one), **_liked(one)} for one in versions]
+    counted = (
+        (
+            show.version_name(one.version),
+            one.up,
+            one.down,
+            f"{liked['share']:.2f}",
+            f"{liked['low']:.2f} … {liked['high']:.2f}",
+        )
+        for one, liked in zip(versions, map(_liked, versions), strict=True)
+    )
     session.show(
-        {"feedback": found, "versions": versions},
+        {"feedback": found, "versions": scores},
         lambda: Group(
             show.table(["when", "who", "version", "thumb", "question", "right answer"], rows, empty="no feedback yet"),
-            show.table(["version", "up", "down"], counted, empty=""),
+            show.table(["version", "up", "down", "liked", "interval"], counted, empty=""),
         ),
     )
 
@@ -109,6 +119,14 @@ def show_set(
         kept = client.evaluation_set(tenant, name, revision=revision)
     rows = ((item.question, item.answer, item.matcher, item.pattern) for item in kept.items)
     session.show(kept, lambda: show.table(["question", "answer", "matcher", "pattern"], rows, empty=""))
+
+
+def _liked(one: VersionFeedback) -> dict[str, float]:
+    """A version's score by people: the share of thumbs up, with Wilson's 95 % interval."""
+    from sealserve.gate.statistics import wilson
+
+    low, high = wilson(one.up, one.up + one.down, confidence=0.95)
+    return {"share": one.up / (one.up + one.down), "low": low, "high": high}
 
 
 def read_items(path: Path) -> list[EvaluationItem]:
