@@ -43,3 +43,18 @@ def test_an_article_of_the_same_title_counts_and_another_tenants_does_not(world:
     )
     other = world.document("globex", text="Lamps go back in 5 days.", title="Lamps")
     assert world.registry.earlier_studies(_studied(world, other)) == ()
+
+
+def test_the_steps_that_taught_a_version_are_found_and_others_are_not(world: World) -> None:
+    world.document(text="Lamps go back.")
+    learned = world.claim()
+    world.registry.record_step(learned, Step.FILTER, {"n": 1}, seconds=1)
+    published = [world.publish_effect(learned), finish(CycleState.PROMOTED)]
+    world.registry.record_step(learned, Step.PUBLISH, {}, seconds=1, effects=published)
+    world.document(text="Kettles stay.")
+    refused = world.claim()
+    world.registry.record_step(refused, Step.FILTER, {"n": 2}, seconds=1)
+    world.registry.record_step(refused, Step.PUBLISH, {}, seconds=1, effects=[finish(CycleState.REJECTED)])
+    found = world.registry.learned_steps("acme", 1, Step.FILTER)
+    assert [(record.cycle, record.output) for record in found] == [(learned.cycle, {"n": 1})]
+    assert world.registry.learned_steps("acme", 0, Step.FILTER) == ()
