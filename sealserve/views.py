@@ -151,6 +151,19 @@ MEASURING = (Step.RANK, Step.CONFIRM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerPair:
+    """What the incumbent and the winner say to one question that training never saw."""
+
+    document: str
+    question: str
+    expected: str
+    before: str
+    after: str
+    was_right: bool
+    is_right: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CycleReport:
     """A cycle with all that is known of it. In listings only `cycle` and `documents` are filled."""
 
@@ -165,6 +178,7 @@ class CycleReport:
     earlier_studies: tuple[EarlierStudy, ...] = ()
     remarks: tuple[str, ...] = ()  # what was limited or left out of training, and why
     ranking: Ranking | None = None
+    answers: tuple[AnswerPair, ...] = ()  # a few, for people to read
 
     @property
     def measuring_share(self) -> float | None:

@@ -39,7 +39,7 @@ def list_approvals(
 
 @command(app, "show")
 def show_approval(session: Session, tenant: Tenant, version: Version) -> None:
-    """Show all there is to decide on: what holds it, documents, scores, self-edits and how they changed."""
+    """Show all there is to decide on: what holds it, documents, answers before and after, scores, self-edits."""
     from sealserve.commands import edits, show
     from sealserve.commands.cycles import trials_of
 
@@ -51,6 +51,7 @@ def show_approval(session: Session, tenant: Tenant, version: Version) -> None:
     shown = {
         **show.plain(held),
         "documents": show.plain(documents),
+        "answers": show.plain(report.answers),
         "cycle_report": show.plain(report),
         "self_edits": [edits.edit_json(edit, report) for edit in trials.edits],
         "changes": show.plain(trials.changes),
@@ -113,6 +114,8 @@ def _page(held: Approval, documents: list[Any], report: Any, trials: Any) -> "Re
         show.table(["when", "who", "says", "why"], said, empty="nobody has said anything yet"),
         "",
         show.table(["document", "title", "source", "state", "bytes"], rows, empty="no documents"),
+        "",
+        render.answers(report),
         "",
         render.cycle(report, edits.render(report, trials)),
     )

@@ -36,6 +36,19 @@ def cycle(report: CycleReport, trials: Iterable[RenderableType]) -> RenderableTy
     return Group(*parts, *trials)
 
 
+def answers(report: CycleReport) -> RenderableType:
+    """Return a few answers side by side, wrong ones marked."""
+    rows = (
+        (one.question, one.expected, _marked(one.before, one.was_right), _marked(one.after, one.is_right))
+        for one in report.answers
+    )
+    return table(["question", "document says", "before", "after"], rows, empty="no answers were recorded")
+
+
+def _marked(text: str, is_right: bool) -> str:
+    return f"{'✓' if is_right else '✗'} {text}"
+
+
 def adapter(version: AdapterVersion) -> RenderableType:
     """Return a version with its lineage, one line for each thing that made it."""
     own = [

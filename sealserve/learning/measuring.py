@@ -18,6 +18,7 @@ from sealserve.learning.reward import Contender, confirm, nothing_ranked, rank
 from sealserve.learning.rewards.by_name import reward_by_name
 from sealserve.learning.rewards.kinds import Kind
 from sealserve.learning.sheets import Kept
+from sealserve.learning.shown import shown_answers
 from sealserve.learning.voice import Voice, candidate_name
 from sealserve.learning.workshop import Workshop
 from sealserve.records import (
@@ -78,18 +79,23 @@ async def confirm_winner(
         return Done(output=Confirmed(scorecard=_no_winner(ranked, is_first=claimed.incumbent == BASE_VERSION)))
     candidates = await asyncio.to_thread(shop.registry.candidates, claim.cycle)
     winner = next(candidate for candidate in candidates if candidate.index == ranked.winner)
+    files = await _files(shop, claim, str(winner.index), artifact=winner.artifact)
+    incumbent = await incumbent_files(shop, claim, claimed)
+    items = await _items(shop, claim, Split.CONFIRM)
+    rules = await asyncio.to_thread(_rules, shop, claim)
     card = await confirm(
         voice,
-        await _files(shop, claim, str(winner.index), artifact=winner.artifact),
-        incumbent=await incumbent_files(shop, claim, claimed),
-        items=await _items(shop, claim, Split.CONFIRM),
+        files,
+        incumbent=incumbent,
+        items=items,
         earlier=await _earlier_items(shop, claim, claimed),
         probes=shop.probes,
         confidence=shop.policy.confidence,
-        rules=await asyncio.to_thread(_rules, shop, claim),
+        rules=rules,
         kept=await _kept(shop, claim, claimed, [winner]),
     )
-    return Done(output=Confirmed(scorecard=card))
+    shown = await shown_answers(voice, files, incumbent=incumbent, items=items, rules=rules)
+    return Done(output=Confirmed(scorecard=card, shown=shown))
 
 
 def _unusable(shop: Workshop, claim: Claim, claimed: Claimed, kind: Kind) -> str:

@@ -156,10 +156,24 @@ class Ranked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShownAnswer:
+    """What the incumbent and the winner say to one question of the confirmation half."""
+
+    document: str
+    question: str
+    expected: str
+    before: str
+    after: str
+    was_right: bool
+    is_right: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmed:
-    """CONFIRM: the winner's scores on items that neither training nor ranking saw."""
+    """CONFIRM: the winner's scores on items that neither training nor ranking saw, and a few answers for people."""
 
     scorecard: Scorecard
+    shown: tuple[ShownAnswer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

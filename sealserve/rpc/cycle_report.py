@@ -10,7 +10,16 @@ from dataclasses import asdict
 from sealserve.gate.scores import scorecard_from_json, verdict_from_json
 from sealserve.records import Candidate, Cycle, Json, Step
 from sealserve.registry.registry import Registry
-from sealserve.views import CandidateReport, Contradiction, CycleReport, Directive, FinishedStep, Ranking, Screening
+from sealserve.views import (
+    AnswerPair,
+    CandidateReport,
+    Contradiction,
+    CycleReport,
+    Directive,
+    FinishedStep,
+    Ranking,
+    Screening,
+)
 
 RELIABILITY = ("item_error", "between_candidates", "between_seeds", "over_items", "over_seeds")
 
@@ -38,6 +47,7 @@ def cycle_report(registry: Registry, cycle: Cycle) -> CycleReport:
         earlier_studies=registry.earlier_studies(cycle.cycle),
         ranking=_ranking(ranked) if ranked.get("reward") else None,
         remarks=tuple(outputs.get(Step.TRAIN, {}).get("remarks", ())),
+        answers=tuple(AnswerPair(**one) for one in outputs.get(Step.CONFIRM, {}).get("shown", ())),
     )
 
 

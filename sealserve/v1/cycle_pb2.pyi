@@ -179,6 +179,7 @@ class Cycle(_message.Message):
     EARLIER_STUDIES_FIELD_NUMBER: _builtins.int
     REMARKS_FIELD_NUMBER: _builtins.int
     RANKING_FIELD_NUMBER: _builtins.int
+    ANSWERS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`tenants/{tenant}/cycles/{cycle}`."""
     state: Global___CycleState.ValueType
@@ -241,6 +242,10 @@ class Cycle(_message.Message):
     def ranking(self) -> Global___Ranking:
         """How its candidates were ranked, once they are."""
 
+    @_builtins.property
+    def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnswerPair]:
+        """A few answers before and after, for people to read; at most ten, of questions that training never saw."""
+
     def __init__(
         self,
         *,
@@ -263,14 +268,61 @@ class Cycle(_message.Message):
         earlier_studies: _abc.Iterable[Global___EarlierStudy] | None = ...,
         remarks: _abc.Iterable[_builtins.str] | None = ...,
         ranking: Global___Ranking | None = ...,
+        answers: _abc.Iterable[Global___AnswerPair] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "ranking", b"ranking", "scores", b"scores", "screening", b"screening", "update_time", b"update_time", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "attempts", b"attempts", "candidates", b"candidates", "create_time", b"create_time", "directives", b"directives", "documents", b"documents", "earlier_studies", b"earlier_studies", "name", b"name", "ranking", b"ranking", "reason", b"reason", "remarks", b"remarks", "scores", b"scores", "screening", b"screening", "state", b"state", "step", b"step", "steps", b"steps", "trigger", b"trigger", "update_time", b"update_time", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "answers", b"answers", "attempts", b"attempts", "candidates", b"candidates", "create_time", b"create_time", "directives", b"directives", "documents", b"documents", "earlier_studies", b"earlier_studies", "name", b"name", "ranking", b"ranking", "reason", b"reason", "remarks", b"remarks", "scores", b"scores", "screening", b"screening", "state", b"state", "step", b"step", "steps", b"steps", "trigger", b"trigger", "update_time", b"update_time", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Cycle: _TypeAlias = Cycle  # noqa: Y015
+
+@_typing.final
+class AnswerPair(_message.Message):
+    """What the incumbent and the winner say to one question."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    EXPECTED_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    WAS_RIGHT_FIELD_NUMBER: _builtins.int
+    IS_RIGHT_FIELD_NUMBER: _builtins.int
+    document: _builtins.str
+    """The document that it is about: `tenants/{tenant}/documents/{document}`."""
+    question: _builtins.str
+    """The question."""
+    expected: _builtins.str
+    """What the document says."""
+    before: _builtins.str
+    """The incumbent's answer."""
+    after: _builtins.str
+    """The winner's answer."""
+    was_right: _builtins.bool
+    """True if the incumbent is right."""
+    is_right: _builtins.bool
+    """True if the winner is right."""
+    def __init__(
+        self,
+        *,
+        document: _builtins.str = ...,
+        question: _builtins.str = ...,
+        expected: _builtins.str = ...,
+        before: _builtins.str = ...,
+        after: _builtins.str = ...,
+        was_right: _builtins.bool = ...,
+        is_right: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "document", b"document", "expected", b"expected", "is_right", b"is_right", "question", b"question", "was_right", b"was_right"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerPair: _TypeAlias = AnswerPair  # noqa: Y015
 
 @_typing.final
 class Ranking(_message.Message):

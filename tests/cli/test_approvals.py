@@ -10,7 +10,7 @@ def test_held_version_is_listed_shown_and_approved(site: Site) -> None:
     assert (waiting["tenant"], waiting["version"], waiting["state"]) == ("acme", 1, "waiting")
     shown = site.json("approvals", "show", "acme", "v1")
     assert [one["title"] for one in shown["documents"]] == ["Opening hours"]
-    assert {"reason", "authors", "opinions", "cycle_report", "self_edits", "changes"} <= set(shown)
+    assert {"reason", "authors", "opinions", "cycle_report", "self_edits", "changes", "answers"} <= set(shown)
     page = site.run("approvals", "show", "acme", "1").out
     for text in ("Opening hours", document.document, "held by", "because", "nobody has said anything yet"):
         assert text in page

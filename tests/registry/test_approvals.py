@@ -22,7 +22,7 @@ def state(world: World, tenant: str = "acme") -> Any:
     )
 
 
-def refused(world: World, decide: Callable[[], object], kind: type[Exception]) -> Any:
+def expect_refusal(world: World, decide: Callable[[], object], kind: type[Exception]) -> Any:
     """Return the refusal, after checking that nothing changed."""
     before = state(world)
     with pytest.raises(kind) as error:
@@ -66,10 +66,10 @@ def test_approval_moves_the_pointer_and_its_documents_in_one_step(world: World) 
 def test_second_approval_is_refused(world: World) -> None:
     world.version(held=True)
     world.registry.approve("acme", 1, actor="bea", reason="")
-    again = refused(world, lambda: world.registry.approve("acme", 1, actor="cid", reason=""), FailedPrecondition)
+    again = expect_refusal(world, lambda: world.registry.approve("acme", 1, actor="cid", reason=""), FailedPrecondition)
     assert again.reason == "ALREADY_DECIDED"
     assert "bea" in again.message
-    late = refused(world, lambda: world.registry.reject("acme", 1, actor="cid", reason="no"), FailedPrecondition)
+    late = expect_refusal(world, lambda: world.registry.reject("acme", 1, actor="cid", reason="no"), FailedPrecondition)
     assert late.reason == "ALREADY_DECIDED"
 
 
@@ -85,14 +85,16 @@ def test_approval_is_late_once_the_incumbent_moved_on(world: World) -> None:
     world.version(held=True)
     world.version()
     assert world.registry.approval("acme", 1).state is ApprovalState.LATE
-    late = refused(world, lambda: world.registry.approve("acme", 1, actor="bea", reason=""), FailedPrecondition)
+    late = expect_refusal(world, lambda: world.registry.approve("acme", 1, actor="bea", reason=""), FailedPrecondition)
     assert late.reason == "INCUMBENT_MOVED"
     assert world.registry.reject("acme", 1, actor="bea", reason="late").state is ApprovalState.REJECTED
 
 
 def test_approval_of_another_state_than_the_one_read_is_a_conflict(world: World) -> None:
     world.version(held=True)
-    refused(world, lambda: world.registry.approve("acme", 1, actor="bea", reason="", expected_etag="0" * 16), Conflict)
+    expect_refusal(
+        world, lambda: world.registry.approve("acme", 1, actor="bea", reason="", expected_etag="0" * 16), Conflict
+    )
     etag = world.registry.tenant("acme").etag
     assert world.registry.approve("acme", 1, actor="bea", reason="", expected_etag=etag)[1] is not None
 
@@ -100,7 +102,7 @@ def test_approval_of_another_state_than_the_one_read_is_a_conflict(world: World)
 def test_quarantined_version_cannot_be_approved(world: World) -> None:
     world.version(held=True)
     world.registry.quarantine_version("acme", 1, actor="serve", reason="killed the engine")
-    late = refused(world, lambda: world.registry.approve("acme", 1, actor="bea", reason=""), FailedPrecondition)
+    late = expect_refusal(world, lambda: world.registry.approve("acme", 1, actor="bea", reason=""), FailedPrecondition)
     assert late.reason == "INCUMBENT_MOVED"
 
 
@@ -114,18 +116,18 @@ def test_rejection_keeps_its_reason_and_is_final(world: World) -> None:
         lambda: world.registry.approve("acme", 1, actor="cid", reason=""),
         lambda: world.registry.promote("acme", 1, expected_etag=None, actor="cid", reason=""),
     ):
-        refused(world, decide, FailedPrecondition)
+        expect_refusal(world, decide, FailedPrecondition)
 
 
 @pytest.mark.parametrize("reason", ["", "  \n", "x" * 1025])
 def test_rejection_without_a_fitting_reason_is_refused(world: World, reason: str) -> None:
     world.version(held=True)
-    refused(world, lambda: world.registry.reject("acme", 1, actor="bea", reason=reason), InvalidArgument)
+    expect_refusal(world, lambda: world.registry.reject("acme", 1, actor="bea", reason=reason), InvalidArgument)
 
 
 def test_nobody_promotes_a_held_version_around_the_approval(world: World) -> None:
     world.version(held=True)
-    around = refused(
+    around = expect_refusal(
         world,
         lambda: world.registry.promote("acme", 1, expected_etag=None, actor="ops", reason=""),
         FailedPrecondition,
@@ -146,7 +148,7 @@ def test_where_several_must_approve_the_last_one_releases(world: World) -> None:
     first, moved = world.registry.approve("acme", 1, actor="bea", reason="", releases=False)
     assert (first.state, moved) == (ApprovalState.WAITING, None)
     assert world.registry.tenant("acme").desired_version == 0
-    twice = refused(world, lambda: world.registry.approve("acme", 1, actor="bea", reason=""), FailedPrecondition)
+    twice = expect_refusal(world, lambda: world.registry.approve("acme", 1, actor="bea", reason=""), FailedPrecondition)
     assert twice.reason == "ALREADY_APPROVED"
     second, moved = world.registry.approve("acme", 1, actor="cid", reason="")
     assert second.state is ApprovalState.APPROVED
@@ -156,5 +158,5 @@ def test_where_several_must_approve_the_last_one_releases(world: World) -> None:
 def test_what_was_never_held_has_nothing_to_approve(world: World) -> None:
     world.version()
     for tenant, version in (("acme", 1), ("acme", 9), ("globex", 1), ("nobody", 1)):
-        refused(world, lambda t=tenant, v=version: world.registry.approve(t, v, actor="b", reason=""), NotFound)  # type: ignore[misc]
-        refused(world, lambda t=tenant, v=version: world.registry.reject(t, v, actor="b", reason="x"), NotFound)  # type: ignore[misc]
+        expect_refusal(world, lambda t=tenant, v=version: world.registry.approve(t, v, actor="b", reason=""), NotFound)  # type: ignore[misc]
+        expect_refusal(world, lambda t=tenant, v=version: world.registry.reject(t, v, actor="b", reason="x"), NotFound)  # type: ignore[misc]

@@ -3,6 +3,7 @@
 from sealserve.prompts import Template
 from sealserve.records import Cycle, CycleState, SelfEdit, Step
 from sealserve.rpc.convert import names
+from sealserve.rpc.convert.answer_pairs import answer_from_wire, answer_to_wire
 from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
 from sealserve.rpc.convert.ranking import ranking_from_wire, ranking_to_wire
 from sealserve.rpc.convert.scores import scorecard_from_wire, scorecard_to_wire, verdict_from_wire, verdict_to_wire
@@ -39,6 +40,7 @@ def cycle_to_wire(report: CycleReport) -> cycle_pb2.Cycle:
         earlier_studies=[_earlier_to_wire(one, cycle.tenant) for one in report.earlier_studies],
         ranking=None if report.ranking is None else ranking_to_wire(report.ranking),
         remarks=report.remarks,
+        answers=[answer_to_wire(one, cycle.tenant) for one in report.answers],
     )
 
 
@@ -68,6 +70,7 @@ def cycle_from_wire(wire: cycle_pb2.Cycle) -> CycleReport:
         earlier_studies=tuple(_earlier_from_wire(one) for one in wire.earlier_studies),
         ranking=ranking_from_wire(wire.ranking) if wire.HasField("ranking") else None,
         remarks=tuple(wire.remarks),
+        answers=tuple(answer_from_wire(one) for one in wire.answers),
     )
 
 
