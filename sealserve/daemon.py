@@ -191,7 +191,8 @@ class _ServeParts:
         )
         self.gated = GatedEngine(self.engine, SlotGate(slots=settings.engine.slots))
         self.table = AdapterTable()
-        self.permits = Permits(registry, open_rules(settings.learn.rules))
+        seals = Seals.open(settings.data_directory)
+        self.permits = Permits(registry, open_rules(settings.learn.rules), seals=seals)
         self.inbox = Inbox(registry, settings.intake, telemetry=telemetry, refuse=self.permits.refuse_document)
         self.activator = Activator(
             registry,
@@ -201,7 +202,7 @@ class _ServeParts:
             poll_seconds=settings.serve.poll_seconds,
             rollback_window_seconds=settings.serve.rollback_window_seconds,
             telemetry=telemetry,
-            require_seal=Seals.open(settings.data_directory).require,
+            require_seal=seals.require,
         )
         admission = Admission(
             max_running=settings.serve.max_concurrent_requests,

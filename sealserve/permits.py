@@ -11,6 +11,7 @@ from sealserve.gate.events import Event
 from sealserve.gate.rulebook import Rulebook
 from sealserve.gate.scores import scorecard_json
 from sealserve.people import Approval
+from sealserve.proof.manifest import MANIFEST, Seals
 from sealserve.records import BASE_VERSION, AdapterVersion, Decision, Json, Scorecard, SelfEdit, Verdict
 from sealserve.registry.registry import Registry
 from sealserve.rulings import RuleEffect, Ruling
@@ -21,9 +22,11 @@ _NO_EDITS: Json = {"admitted": 0, "dropped": 0, "largest_share": 0.0, "documents
 class Permits:
     """Asks the rules in force before something happens. Safe to use from many threads."""
 
-    def __init__(self, registry: Registry, rules: Rulebook) -> None:
+    def __init__(self, registry: Registry, rules: Rulebook, *, seals: Seals | None = None) -> None:
+        """With `seals`, the manifest of an approved version says who approved it."""
         self._registry = registry
         self._rules = rules
+        self._seals = seals
 
     def refuse_document(
         self, tenant: str, *, title: str, source: str, media_type: str, size_bytes: int, actor: str
@@ -75,6 +78,21 @@ class Permits:
             self._registry.keep_ruling(promotes)
             _require(promotes)
         return not _stops(promotes), (grant, promotes)
+
+    def endorse(self, tenant: str, version: int, *, actor: str) -> None:
+        """Have the version's manifest say who approved it; a version without one is left as it is.
+
+        Raises: NotFound, BadAdapter (it is not as it was signed), BadConfig (keys).
+        """
+        found = self._registry.version(tenant, version)
+        if self._seals is None or MANIFEST not in found.lineage:
+            return
+        opinions = self._registry.approval(tenant, version).opinions
+        approvals = [one.actor for one in opinions if one.approves]
+        if approvals == found.lineage.get("approvals"):
+            return
+        manifest = self._seals.with_approvals(found, approvals)
+        self._registry.endorse_version(tenant, version, manifest=manifest, approvals=approvals, actor=actor)
 
     def require_rollback(self, tenant: str, to_version: int | None, *, actor: str, reason: str) -> None:
         """Return if the tenant may go back. Raises: NotFound (tenant), FailedPrecondition, as `require_promote`."""

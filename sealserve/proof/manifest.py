@@ -69,6 +69,13 @@ class Seals:
         }
         return sign(statement, self._keys.signing_key())
 
+    def with_approvals(self, version: AdapterVersion, approvals: Sequence[str]) -> Json:
+        """Return the version's manifest, signed anew, with who approved it. Raises: as `require`."""
+        self.require(version)
+        statement, _ = self.statement(version.lineage[MANIFEST])
+        predicate = {**statement["predicate"], "approvals": list(approvals)}
+        return sign({**statement, "predicate": predicate}, self._keys.signing_key())
+
     def statement(self, envelope: Json) -> tuple[Json, str]:
         """Return what `envelope` says and which trusted key signed it. Raises: CorruptArtifact, BadConfig."""
         statement, signer = opened(envelope, self._keys.trusted_keys())
@@ -109,10 +116,11 @@ def _differs(statement: Json, version: AdapterVersion) -> str:
         "parent": version.parent,
         "documents": list(version.documents),
         "artifact": version.artifact,
+        "approvals": version.lineage.get("approvals", []),
         **{name: version.lineage.get(name) for name in _FROM_LINEAGE},
     }
     signed: Json = {
-        **{name: said.get(name) for name in ("tenant", "cycle", "parent", *_FROM_LINEAGE)},
+        **{name: said.get(name) for name in ("tenant", "cycle", "parent", "approvals", *_FROM_LINEAGE)},
         "documents": [one["document"] for one in said["documents"]],
         "artifact": statement["subject"][0]["digest"]["sha256"],
     }

@@ -32,6 +32,7 @@ from sealserve.registry.approvals import Approvals
 from sealserve.registry.artifacts import ArtifactStore
 from sealserve.registry.database import BUSY_SECONDS, Clock, Database, utc_now
 from sealserve.registry.effects import AddCandidates, AddQuiz, AddRulings, AddSelfEdits, Effect, Finish, Publish
+from sealserve.registry.endorsing import Endorsing
 from sealserve.registry.evidence import Evidence
 from sealserve.registry.forgetting import Forgetting
 from sealserve.registry.importing import Importing
@@ -42,7 +43,7 @@ from sealserve.registry.rulings import Rulings
 __all__ = ["AddCandidates", "AddQuiz", "AddRulings", "AddSelfEdits", "Effect", "Finish", "Publish", "Registry"]
 
 
-class Registry(Ledger, Principals, Approvals, Forgetting, Evidence, Rulings, Importing):
+class Registry(Ledger, Principals, Approvals, Forgetting, Evidence, Rulings, Importing, Endorsing):
     """All that is known, in one database and one artifact store (`artifacts`). Safe to use from many threads."""
 
     def __init__(self, database: Database, artifacts: ArtifactStore) -> None:

@@ -12,6 +12,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sealserve.errors import BadAdapter, BadConfig, CorruptArtifact
+from sealserve.gate.rulebook import open_rules
+from sealserve.permits import Permits
 from sealserve.proof.dsse import key_id, opened, sign
 from sealserve.proof.keys import KeyRing
 from sealserve.proof.manifest import MANIFEST, Seals
@@ -162,3 +164,20 @@ def test_an_envelope_is_what_the_specification_says() -> None:
     assert json.loads(payload) == {"_type": "https://in-toto.io/Statement/v1"}
     signed = b"DSSEv1 28 application/vnd.in-toto+json %d %s" % (len(payload), payload)
     key.public_key().verify(base64.b64decode(envelope["signatures"][0]["sig"]), signed)
+
+
+def test_an_approved_versions_manifest_says_who_approved_it(
+    world: World, seals: Seals, version: AdapterVersion
+) -> None:
+    permits = Permits(world.registry, open_rules(), seals=seals)
+    world.registry.approve("acme", 1, actor="bea", reason="tried it")
+    permits.endorse("acme", 1, actor="bea")
+    approved = world.registry.version("acme", 1)
+    seals.require(approved)
+    statement, _ = seals.statement(approved.lineage[MANIFEST])
+    assert statement["predicate"]["approvals"] == ["bea"]
+    assert approved.artifact == version.artifact
+    assert world.registry.audit_rows()[-1].action == "adapter.endorse"
+    forged = {**approved.lineage, "approvals": ["bea", "carl"]}
+    with pytest.raises(BadAdapter, match="another approvals"):
+        seals.require(replace(approved, lineage=forged))

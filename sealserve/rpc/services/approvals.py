@@ -69,7 +69,7 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
         tenant, version = names.adapter_of(request.name)
         held = self._registry.approval(tenant, version)
         releases, rulings = self._permits.approve(held, actor=actor()) if self._permits else (True, ())
-        return self._registry.approve(
+        done, moved = self._registry.approve(
             tenant,
             version,
             actor=actor(),
@@ -79,3 +79,6 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
             rulings=rulings,
             request_id=request.request_id,
         )
+        if moved is not None and self._permits is not None:
+            self._permits.endorse(tenant, version, actor=actor())
+        return done, moved

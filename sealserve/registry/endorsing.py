@@ -1,0 +1,34 @@
+"""A version's manifest, replaced by one that says more of it: who approved it. Its artifact and number stay."""
+
+from sqlalchemy import select, update
+
+from sealserve.records import AdapterVersion, Json
+from sealserve.registry import audit, versions
+from sealserve.registry import tables as t
+from sealserve.registry.database import Database
+
+
+class Endorsing:
+    """The part of the registry's face that keeps a later manifest; `_database` is the registry's own."""
+
+    _database: Database
+
+    def endorse_version(
+        self, tenant: str, version: int, *, manifest: Json, approvals: list[str], actor: str
+    ) -> AdapterVersion:
+        """Keep `manifest` and who approved in the version's lineage. Raises: NotFound."""
+        own = t.versions.c.tenant == tenant, t.versions.c.version == version
+        with self._database.write() as tx:
+            versions.get(tx, tenant, version)
+            row = tx.row(select(t.versions.c.lineage).where(*own))
+            lineage = {**(row.lineage if row else {}), "manifest": manifest, "approvals": approvals}
+            tx.run(update(t.versions).where(*own).values(lineage=lineage))
+            audit.append(
+                tx,
+                "adapter.endorse",
+                actor=actor,
+                tenant=tenant,
+                subject=versions.resource(tenant, version),
+                details={"approvals": approvals},
+            )
+            return versions.get(tx, tenant, version)
