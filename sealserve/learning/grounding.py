@@ -105,6 +105,11 @@ def _dates(text: str) -> list[tuple[_Date, str]]:
     return found
 
 
+def roots(text: str) -> set[str]:
+    """Return the roots of the words in `text` that mean something by themselves."""
+    return {_root(word) for word in normalised(text).split() if word not in _EMPTY_WORDS}
+
+
 def _subjects(text: str) -> set[str]:
     capitalised = {word for word in _WORD.findall(text) if word[0].isupper() and word.casefold() not in _EMPTY_WORDS}
     return capitalised | set(_NUMBER.findall(text))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from sealserve.gate.grade import is_right, is_unknown, normalised
-from sealserve.learning.grounding import answer_span
+from sealserve.learning.grounding import answer_span, roots
 from sealserve.learning.notes import pair_of, reason_of
 from sealserve.learning.outputs import Proposal, Superseded
 from sealserve.learning.quiz import AGREEMENT_TEMPERATURE, read_answer
@@ -54,10 +54,17 @@ def told_by(notes: Iterable[SelfEdit], items: Iterable[QuizItem | Proposal]) -> 
 async def contradictions(
     voice: Voice, told: Sequence[Told], newer: Sequence[Study], *, samples: int
 ) -> tuple[Superseded, ...]:
-    """Return what the `newer` passages answer otherwise than `told` does; every one of `samples` must say the same."""
-    asked = [(one, study) for study in newer for one in _about(told, study)[:MAX_ASKED]]
-    found = await asyncio.gather(*(_contradiction(voice, one, study, samples=samples) for one, study in asked))
-    return tuple(one for one in found if one is not None)
+    """Return what the `newer` passages answer otherwise than `told` does; every one of `samples` must say the same.
+
+    Most wordings that ask for the old value must agree, and of several old values that one new value would replace
+    only those are believed whose questions are nearest to the words around it: a small model reads the wrong line.
+    """
+    found = []
+    for study in newer:
+        asked = _about(told, study)[:MAX_ASKED]
+        read = await asyncio.gather(*(_contradiction(voice, one, study, samples=samples) for one in asked))
+        found += _believed(asked, read, study)
+    return tuple(found)
 
 
 class Outdated:
@@ -133,6 +140,41 @@ async def _contradiction(voice: Voice, one: Told, study: Study, *, samples: int)
     )
 
 
+def _believed(asked: Sequence[Told], read: Sequence[Superseded | None], study: Study) -> list[Superseded]:
+    """Keep the old values that most of their questions say are replaced, and the fittest of those that compete."""
+    groups: dict[tuple[str, str], list[Superseded | None]] = defaultdict(list)
+    for told, one in zip(asked, read, strict=True):
+        groups[told.document, _value_of(told.answer, told.question)].append(one)
+    agreed = [changed for group in groups.values() if 2 * len(changed := [one for one in group if one]) > len(group)]
+    fits = [max(_nearness(one, study) for one in group) for group in agreed]
+    return [
+        one
+        for group, fit in zip(agreed, fits, strict=True)
+        if fit >= max(other for rival, other in zip(agreed, fits, strict=True) if _is_rival(group, rival))
+        for one in group
+    ]
+
+
+def _is_rival(group: Sequence[Superseded], other: Sequence[Superseded]) -> bool:
+    """Whether both, of one document, would take the same new value; a group is its own rival."""
+    return group[0].document == other[0].document and any(
+        is_right(one.new_answer, two.new_answer) or is_right(two.new_answer, one.new_answer)
+        for one in group
+        for two in other
+    )
+
+
+def _nearness(one: Superseded, study: Study) -> int:
+    """How many words the question shares with a sentence of the newer document that states the new value."""
+    asked = roots(one.question) - roots(one.new_answer)
+    stating = [sentence for sentence in _SENTENCES.split(study.text) if is_right(sentence, one.new_answer)]
+    return max((len(asked & roots(sentence)) for sentence in stating), default=0)
+
+
 def _value(one: Superseded) -> str:
-    """The words of the old answer that answered: those that are not in the question."""
-    return answer_span(one.old_answer, question=one.question, document=one.old_answer) or one.old_answer
+    return _value_of(one.old_answer, one.question)
+
+
+def _value_of(answer: str, question: str) -> str:
+    """The words of the answer that answered: those that are not in the question."""
+    return answer_span(answer, question=question, document=answer) or answer
