@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-ROW_LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+ROW_LENGTHS = (*range(16, 129, 16), *range(160, 257, 32), 384, 512)
 """Lengths of rows; longer ones are multiples of 512. Few, because each new shape costs the CPU its kernels."""
+
+MASKED = -1e30  # finite, so that a row of padding has a softmax
 
 PACKED_TOKENS = 128
 """Short sequences are packed into rows up to this long: in longer ones attention costs more than padding saves."""
@@ -47,11 +49,12 @@ class Rows:
     tokens: int  # that are not padding
 
     def mask(self) -> Tensor:
-        """Return mask_B1LL: a token sees itself and what comes before it in its own document."""
+        """Return mask_B1LL, to be added to scores: a token sees itself and what precedes it in its own document."""
         length = self.ids_BL.shape[1]
         causal_LL = torch.ones((length, length), dtype=torch.bool, device=self.ids_BL.device).tril()
         same_BLL = self.documents_BL[:, :, None] == self.documents_BL[:, None, :]
-        return (same_BLL & causal_LL)[:, None]
+        seen_BLL = same_BLL & causal_LL
+        return torch.zeros(seen_BLL.shape, device=seen_BLL.device).masked_fill_(~seen_BLL, MASKED)[:, None]
 
 
 def pack(slots: Sequence[Sequence[Piece]], *, device: torch.device, together: bool = True) -> Rows:

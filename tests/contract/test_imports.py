@@ -16,14 +16,16 @@ TRAINING = (
     "sealserve.learning.packing",
     "sealserve.learning.adapter_files",
     "sealserve.learning.slot*",
+    "sealserve.bench.train_sides",
 )
 OWNERS = {
     "vllm": ("sealserve.engine.vllm_*",),
     "torch": (*TRAINING, "sealserve.nano.*", "sealserve.engine.vllm_*"),
-    "peft": ("sealserve.nano.*",),
+    "peft": ("sealserve.bench.train_sides", "sealserve.nano.*"),
     # chat.py renders chat templates for measuring prompts; transformers needs no torch for that.
     "transformers": (
         "sealserve.learning.lora_train",
+        "sealserve.bench.train_sides",
         "sealserve.nano.*",
         "sealserve.engine.vllm_*",
         "sealserve.engine.chat",

@@ -1,6 +1,7 @@
 """Many adapters in one pass are the adapters that stock PEFT and AdamW train one at a time, whoever is beside them."""
 
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from sealserve.errors import TrainingFailed
+from sealserve.learning import one_pass, slot_losses
 from sealserve.learning.batches import Encoded, batches
 from sealserve.learning.one_pass import Bench, Pass
-from sealserve.learning.slot_adamw import BETAS, CLIP_NORM, schedule
-from sealserve.learning.slots import SlotStack
+from sealserve.learning.packing import Piece, Rows, pack
+from sealserve.learning.slot_adamw import BETAS, CLIP_NORM, Slot, schedule
+from sealserve.learning.slots import Layout, SlotStack
 from sealserve.learning.training import Attempt, TrainingJob, adapter_path, read_result
 from sealserve.records import Recipe, Target
 
@@ -144,6 +148,135 @@ def test_one_pass_equals_as_many_separate_runs_of_stock_peft(
         theirs, losses = stock(one, initial(one))
         assert difference(mine, theirs) <= TOLERANCE
         assert read_result(directory, one.index).steps == len(losses)
+
+
+def test_who_trains_beside_a_slot_and_who_waits_changes_nothing(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    asked = [attempt(0), attempt(1, recipe={"rank": 6, "batch_size": 4}), attempt(2, steps=12)]
+    together = train(asked, tmp_path / "together")
+    for one, beside in zip(asked, together, strict=True):
+        (alone,) = train([one], tmp_path / f"alone-{one.index}")
+        assert difference(alone, beside) <= TOLERANCE
+
+
+def test_an_interrupted_pass_goes_on_from_its_checkpoint_to_the_same_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.set_num_threads(1)
+    asked = [attempt(0, steps=20), attempt(1, steps=20)]
+    whole = train(asked, tmp_path / "whole")
+    taken = count()
+
+    def dies(*arguments: Any, **named: Any) -> Any:
+        if next(taken) == 13:
+            raise KeyboardInterrupt
+        return losses(*arguments, **named)
+
+    losses = slot_losses.losses
+    monkeypatch.setattr(one_pass, "losses", dies)
+    with pytest.raises(KeyboardInterrupt):
+        train(asked, tmp_path / "broken", checkpoint_seconds=0.0)
+    resumed = train(asked, tmp_path / "broken")
+    assert next(taken) == 14 + 20 - 13  # the thirteen steps before are not taken again
+    for one, other in zip(whole, resumed, strict=True):
+        assert difference(one, other) <= 1e-6
+    assert not list((tmp_path / "broken").glob(".checkpoint*"))
+
+
+def test_slots_that_do_not_fit_wait_and_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_num_threads(1)
+    asked = [attempt(index, steps=8) for index in range(3)]
+    whole = train(asked, tmp_path / "whole")
+
+    def limited(model: nn.Module, rows: Rows, recipes: list[Recipe], **named: Any) -> Any:
+        if len(recipes) > 1 and next(taken) == 3:
+            raise torch.OutOfMemoryError
+        return losses(model, rows, recipes, **named)
+
+    taken, losses = count(), slot_losses.losses
+    monkeypatch.setattr(one_pass, "losses", limited)
+    for one, other in zip(whole, train(asked, tmp_path / "limited"), strict=True):
+        assert difference(one, other) <= TOLERANCE
+
+
+def test_what_one_slot_cannot_hold_fails_and_says_what_to_lower(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any, **named: Any) -> Any:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(one_pass, "losses", full)
+    with pytest.raises(TrainingFailed, match=r"learn\.batch_size"):
+        train([attempt(0), attempt(1)], tmp_path)
+
+
+def test_ranks_above_an_attempts_own_stay_zero_under_training(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    asked = [attempt(0, recipe={"rank": 2}, steps=5), attempt(1, recipe={"rank": 6}, steps=5)]
+    slots: list[Slot] = []
+    bench = Bench(model=fresh_model(), encoded=SEQUENCES, dtype=torch.float32, capacity=2)
+    passing = Pass(job(asked), asked, bench=bench, directory=tmp_path, say=lambda **_: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passing, "_finish", slots.append)
+        passing.run()
+    for name, (a_RI, b_OR) in passing._stack.parts(slots[0].weights_P).items():
+        assert a_RI[:2].any(), name
+        assert b_OR[:, :2].any(), name
+        assert not a_RI[2:].any(), name
+        assert not b_OR[:, 2:].any(), name
+
+
+def test_a_penalty_on_weight_change_and_one_on_drift_lower_what_they_name(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    free = attempt(0, recipe={"kept_weight": 0.0})
+    held = replace(free, index=1, recipe=replace(free.recipe, change_weight=3000.0))
+    kept = replace(free, index=2, recipe=replace(free.recipe, kept_weight=20.0))
+    train([free, held, kept], tmp_path)
+    results = [read_result(tmp_path, index) for index in range(3)]
+    assert (results[1].weight_change or 9) < 0.8 * (results[0].weight_change or 0)
+    assert (results[2].drift or 9) < 0.8 * (results[0].drift or 0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_grouped_products_equal_batched_ones(dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x_TI, y_TO = (torch.randn(24, n, generator=generator).to(dtype) for n in (16, 8))
+    w_GIO = torch.randn(3, 16, 8, generator=generator).to(dtype)
+    batched = Layout(slots=3)
+    grouped = Layout(slots=3, ends_G=torch.tensor([8, 16, 24], dtype=torch.int32))
+    torch.testing.assert_close(grouped.each(x_TI, w_GIO), batched.each(x_TI, w_GIO))
+    torch.testing.assert_close(grouped.sums(x_TI, y_TO), batched.sums(x_TI, y_TO))
+
+
+def test_grouped_layers_equal_batched_ones_forward_and_back() -> None:
+    def outcome(*, is_grouped: bool) -> tuple[Tensor, Tensor]:
+        model = fresh_model()
+        stack = SlotStack(model, rank=8, dtype=torch.float32)
+        generator = torch.Generator().manual_seed(1)
+        stack.fill([torch.randn(stack.size, generator=generator) / 9 for _ in range(2)])
+        stack.arrange([1.0, 0.5], [16, 16])
+        if is_grouped:
+            stack._shared.layout.ends_G = torch.tensor([16, 32], dtype=torch.int32)
+        ids = torch.arange(32).view(4, 8)
+        logits: Tensor = model(input_ids=ids, use_cache=False).logits
+        logits.square().mean().backward()  # type: ignore[no-untyped-call]
+        return logits, stack.gradients_GP
+
+    for batched, grouped in zip(outcome(is_grouped=False), outcome(is_grouped=True), strict=True):
+        torch.testing.assert_close(grouped, batched)
+
+
+def test_rows_hold_every_token_once_and_none_sees_another_document() -> None:
+    pieces = [Piece(key=n, ids=s.ids, answer_start=s.answer_start) for n, s in enumerate(SEQUENCES)]
+    rows = pack([pieces[:9], pieces[9:]], device=torch.device("cpu"))
+    assert rows.tokens == sum(len(piece.ids) for piece in pieces)
+    assert sorted(rows.keys) == list(range(len(pieces)))
+    labels = dict(zip(rows.keys, torch.split(rows.labels_N, rows.lengths), strict=True))
+    assert all(labels[p.key].tolist() == p.ids[p.answer_start :] for p in pieces)
+    seen = rows.mask()[:, 0] == 0
+    documents = rows.documents_BL
+    assert not (seen & (documents[:, :, None] != documents[:, None, :])).any()
+    assert rows.positions_BL[rows.documents_BL == 0].eq(0).all()
 
 
 def initial(one: Attempt) -> dict[str, Tensor]:
