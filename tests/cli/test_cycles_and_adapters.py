@@ -31,6 +31,7 @@ CARD = Scorecard(
 )
 VERDICT = Verdict(decision=Decision.PROMOTE, reasons=("gain 0.800",), policy="default", policy_digest="d" * 64)
 REPORT_KEYS = {
+    "answers",
     "cycle", "documents", "steps", "candidates", "scores", "verdict", "screening", "directives", "earlier_studies",
     "remarks", "ranking", "measuring_share",
 }  # fmt: skip

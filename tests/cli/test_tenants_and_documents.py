@@ -91,8 +91,8 @@ def test_one_title_does_not_fit_many_documents(site: Site) -> None:
 def test_what_is_not_there_ends_with_three(site: Site) -> None:
     for line in (
         "tenant show nobody", "doc list nobody", "doc show acme 0000000000000000", "ask nobody Hello?",
-        "cycle start nobody", "cycle show acme", "cycle watch acme cccccccccccccccc", "adapter list nobody",
-        "adapter show acme v7", "adapter promote acme 7", "audit list --tenant nobody",
+        "cycle start nobody", "cycle show acme cccccccccccccccc", "cycle watch acme cccccccccccccccc",
+        "adapter list nobody", "adapter show acme v7", "adapter promote acme 7", "audit list --tenant nobody",
     ):  # fmt: skip
         failed = site.json(*line.split(), code=3)
         assert failed["error"]["reason"] == "NOT_FOUND", line
