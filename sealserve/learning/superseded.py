@@ -142,10 +142,14 @@ async def _contradiction(voice: Voice, one: Told, study: Study, *, samples: int)
 
 def _believed(asked: Sequence[Told], read: Sequence[Superseded | None], study: Study) -> list[Superseded]:
     """Keep the old values that most of their questions say are replaced, and the fittest of those that compete."""
-    groups: dict[tuple[str, str], list[Superseded | None]] = defaultdict(list)
+    groups: list[tuple[Told, list[Superseded | None]]] = []
     for told, one in zip(asked, read, strict=True):
-        groups[told.document, _value_of(told.answer, told.question)].append(one)
-    agreed = [changed for group in groups.values() if 2 * len(changed := [one for one in group if one]) > len(group)]
+        group = next((members for first, members in groups if _is_same(first, told)), None)
+        if group is None:
+            groups.append((told, [one]))
+        else:
+            group.append(one)
+    agreed = [changed for _, group in groups if 2 * len(changed := [one for one in group if one]) > len(group)]
     fits = [max(_nearness(one, study) for one in group) for group in agreed]
     return [
         one
@@ -171,10 +175,11 @@ def _nearness(one: Superseded, study: Study) -> int:
     return max((len(asked & roots(sentence)) for sentence in stating), default=0)
 
 
+def _is_same(one: Told, other: Told) -> bool:
+    """Whether both give one document's same value, in a sentence or bare."""
+    return one.document == other.document and (is_right(one.answer, other.answer) or is_right(other.answer, one.answer))
+
+
 def _value(one: Superseded) -> str:
-    return _value_of(one.old_answer, one.question)
-
-
-def _value_of(answer: str, question: str) -> str:
-    """The words of the answer that answered: those that are not in the question."""
-    return answer_span(answer, question=question, document=answer) or answer
+    """The words of the old answer that answered: those that are not in the question."""
+    return answer_span(one.old_answer, question=one.question, document=one.old_answer) or one.old_answer

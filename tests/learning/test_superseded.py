@@ -92,7 +92,7 @@ def test_questions_whose_answers_still_hold_stay() -> None:
     assert Outdated([FOUND]).valid(items) == tuple(items[2:])
 
 
-WORDINGS = ("What is the {} of Varnel Lamp?", "Tell me the {} of Varnel Lamp.", "Name the {} of Varnel Lamp.")
+WORDINGS = ("What is the {} of Varnel Lamp?", "How much is the {} of Varnel Lamp?", "Varnel Lamp has which {}?")
 UPDATE = "Update\nFrom now on the price of Varnel Lamp is 61 crowns."
 
 
@@ -100,7 +100,7 @@ async def changed(answers: dict[str, str]) -> set[str]:
     """Read three wordings of two questions against UPDATE; `answers` holds what is said to each word asked for."""
     told = [
         Told(document="old", question=wording.format(word), answer=answer)
-        for word, answer in (("price", "45 crowns"), ("fee", "7 marks"))
+        for word, answer in (("price", "The price is 45 crowns."), ("fee", "7 marks"))
         for wording in WORDINGS
     ]
     engine = FakeEngine(answerer=lambda _, prompt: next((a for w, a in answers.items() if w in prompt), UNKNOWN_ANSWER))
@@ -112,10 +112,10 @@ async def changed(answers: dict[str, str]) -> set[str]:
 
 async def test_a_new_value_replaces_what_is_asked_for_in_its_own_words() -> None:
     both = {f"\n{wording.format(word)}": "61 crowns" for word in ("price", "fee") for wording in WORDINGS}
-    assert await changed(both) == {"45 crowns"}
+    assert await changed(both) == {"The price is 45 crowns."}
 
 
 async def test_one_misread_wording_among_many_supersedes_nothing() -> None:
     assert await changed({f"\n{WORDINGS[0].format('fee')}": "61 crowns"}) == set()
     most = {f"\n{wording.format('price')}": "61 crowns" for wording in WORDINGS[:2]}
-    assert await changed(most) == {"45 crowns"}
+    assert await changed(most) == {"The price is 45 crowns."}
