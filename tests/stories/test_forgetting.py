@@ -1,6 +1,7 @@
 """A document is forgotten: what learned it is gone, what is left of the version is taught once more."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -89,14 +90,14 @@ async def test_a_cycle_in_work_ends_and_its_result_is_refused(school: School) ->
     training = asyncio.Event()
     original = school.teacher.train
 
-    async def slow(*arguments: object, **options: object) -> object:
+    async def slow(*arguments: Any, **options: Any) -> Any:
         training.set()
         await asyncio.to_thread(
             school.registry.forget_document, TENANT, kettle.document, actor="ann", reason="meanwhile"
         )
-        return await original(*arguments, **options)  # type: ignore[arg-type]
+        return await original(*arguments, **options)
 
-    school.teacher.train = slow  # type: ignore[method-assign, assignment]
+    school.teacher.train = slow  # type: ignore[method-assign]
     cycle = await school.learner.work_once()
     assert training.is_set()
     assert cycle is not None
@@ -122,13 +123,19 @@ async def test_forgetting_twice_is_refused_and_the_same_request_is_answered_agai
 async def test_forgotten_document_comes_back_only_when_it_is_handed_in_again(school: School) -> None:
     lamp = school.add("Varnel Lamp")
     school.registry.forget_document(TENANT, lamp.document, actor="ann", reason="")
-    offered = {"title": "Varnel Lamp", "source": "watch", "media_type": "text/plain", "actor": "watch"}
-    text = "The price of Varnel Lamp is 45 crowns."
     assert school.add("Varnel Lamp").state is DocumentState.ADMITTED
-    other, _ = school.registry.add_document(TENANT, text=text, **offered)
+
+    def offer(*, readmit: bool) -> tuple[Document, bool]:
+        return school.registry.add_document(
+            TENANT, title="Varnel Lamp", text="The price is 45 crowns.", source="watch", media_type="text/plain",
+            actor="watch", readmit=readmit,
+        )  # fmt: skip
+
+    other, _ = offer(readmit=False)
     school.registry.forget_document(TENANT, other.document, actor="ann", reason="")
-    same, is_changed = school.registry.add_document(TENANT, text=text, readmit=False, **offered)
+    same, is_changed = offer(readmit=False)
     assert (same.state, is_changed) == (DocumentState.FORGOTTEN, False)
+    assert offer(readmit=True)[0].state is DocumentState.ADMITTED
 
 
 async def test_contents_that_another_tenant_gave_too_stay_theirs(school: School) -> None:
