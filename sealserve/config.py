@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from sealserve.errors import BadConfig
+from sealserve.listener_settings import ListenerSettings
 from sealserve.prompts import free_recipe_fault
 from sealserve.reward_settings import RewardSettings
-from sealserve.transport import Tls, is_loopback
 
 MAX_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """The values that vLLM 0.32 accepts for max_lora_rank."""
@@ -28,10 +28,9 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ServeSettings(Section):
+class ServeSettings(ListenerSettings, Section):
     """[serve]: the listener and its bounds."""
 
-    address: str = Field("127.0.0.1:7431", description="host:port of the gRPC listener")
     max_message_bytes: int = Field(8 * 2**20, ge=2**16, description="largest gRPC message, in bytes")
     max_concurrent_requests: int = Field(64, ge=1, description="generate calls in flight over all tenants")
     max_queued_per_tenant: int = Field(32, ge=1, description="generate calls one tenant may have waiting")
@@ -40,42 +39,6 @@ class ServeSettings(Section):
     poll_seconds: float = Field(0.25, gt=0, description="how often the registry is asked for new activations")
     rollback_window_seconds: float = Field(3600, ge=0, description="how long the previous version stays loaded")
     replica: str = Field("replica-1", description="this server's name in the observed table")
-    auth: str = Field(
-        "token", pattern="^(token|off)$", description="token, or off: everybody may do all; loopback only"
-    )
-    tls_certificate: Path | None = Field(None, description="certificate chain (PEM) that the listener shows")
-    tls_key: Path | None = Field(None, description="private key (PEM) of tls_certificate")
-    tls_authority: Path | None = Field(None, description="what clients trust (PEM); unset: tls_certificate itself")
-    tls_name: str = Field("", description="server's name in the certificate, where it is not the address's host")
-    insecure: bool = Field(False, description="true: plain text beyond loopback; the way is private already")
-
-    @model_validator(mode="after")
-    def _is_guarded(self) -> "ServeSettings":
-        if (self.tls_certificate is None) != (self.tls_key is None):
-            raise ValueError("serve.tls_certificate and serve.tls_key go together: set both or neither")
-        if is_loopback(self.address):
-            return self
-        if self.auth == "off":
-            raise ValueError(f"serve.auth = off is for loopback only, and serve.address is {self.address}")
-        if self.tls_certificate is None and self.tls_authority is None and not self.insecure:
-            raise ValueError(
-                f"serve.address {self.address} is not loopback: set serve.tls_certificate and serve.tls_key, "
-                "or say serve.insecure = true where the way is private already"
-            )
-        return self
-
-    def server_certificate(self) -> tuple[bytes, bytes] | None:
-        """Return (key, certificate chain) for the listener; None: plain text. Raises: BadConfig (unreadable)."""
-        if self.tls_certificate is None or self.tls_key is None:
-            return None
-        return _bytes(self.tls_key, "serve.tls_key"), _bytes(self.tls_certificate, "serve.tls_certificate")
-
-    def tls(self) -> Tls | None:
-        """Return what clients of this server need; None: plain text. Raises: BadConfig (unreadable)."""
-        trusted = self.tls_authority or self.tls_certificate
-        if trusted is None:
-            return None
-        return Tls(authority=_bytes(trusted, "serve.tls_authority"), name=self.tls_name)
 
 
 class EngineSettings(Section):
@@ -306,13 +269,6 @@ def load_settings(path: Path | None = None, *, overrides: dict[str, Any] | None 
         where = str(named) if named else "settings"
         lines = [f"{'.'.join(map(str, e['loc'])) or 'combination'}: {e['msg']}" for e in error.errors()]
         raise BadConfig(f"{where}: " + "; ".join(lines)) from error
-
-
-def _bytes(path: Path, key: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BadConfig(f"{key}: {path} cannot be read: {error.strerror}") from error
 
 
 def _secret(setting: str, variable: str) -> str:
