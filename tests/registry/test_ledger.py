@@ -1,7 +1,7 @@
 """Where a document was studied before."""
 
 from sealserve.records import CycleState, Document, Step
-from sealserve.registry.registry import AddSelfEdits
+from sealserve.registry.registry import AddSelfEdits, Effect
 from sealserve.studies import EarlierStudy
 from tests.registry.world import World, finish, self_edit
 
@@ -49,7 +49,7 @@ def test_the_steps_that_taught_a_version_are_found_and_others_are_not(world: Wor
     world.document(text="Lamps go back.")
     learned = world.claim()
     world.registry.record_step(learned, Step.FILTER, {"n": 1}, seconds=1)
-    published = [world.publish_effect(learned), finish(CycleState.PROMOTED)]
+    published: list[Effect] = [world.publish_effect(learned), finish(CycleState.PROMOTED)]
     world.registry.record_step(learned, Step.PUBLISH, {}, seconds=1, effects=published)
     world.document(text="Kettles stay.")
     refused = world.claim()
