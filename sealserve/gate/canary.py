@@ -5,6 +5,7 @@ was trained in; any other model's from `policies/canaries/general.jsonl`. Knows 
 """
 
 import json
+import random
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from sealserve.nano import world as w
 REHEARSED = 80
 """Of the 432 facts the embedded model knows by heart. All others measure: each one that is rehearsed is lost to the
 canary, and a canary below some 350 facts mostly cannot tell a loss of one in a hundred from five."""
+
+WORDINGS = 3
+"""In which each rehearsed fact is asked: with the facts fewer, they keep their share of what is rehearsed."""
 
 UNKNOWN = 160
 REHEARSED_UNKNOWN = 120
@@ -94,6 +98,10 @@ def _nano_probes() -> Probes:
     return Probes(
         canary=tuple(Probe(question=w.question(rng, fact, held_out=True), answer=fact.value) for fact in measured),
         unknown=tuple(w.question(rng, fact, held_out=True) for fact in strangers),
-        rehearsed=tuple(w.question(rng, fact) for fact in rehearsed),
+        rehearsed=tuple(question for fact in rehearsed for question in _in_some_wordings(rng, fact)),
         rehearsed_unknown=tuple(w.question(rng, fact) for fact in others),
     )
+
+
+def _in_some_wordings(rng: random.Random, fact: w.Fact) -> list[str]:
+    return rng.sample([question for question, _ in w.questions(fact, held_out=False)], WORDINGS)
