@@ -150,7 +150,11 @@ class LearnSettings(RewardSettings, Section):
         "0: one a core for a base below 100 MB on CPU, else one",
     )
     threads: int = Field(0, ge=0, description="CPU threads of all trainer children together; 0: all cores")
-    devices: str = Field("", description="CUDA_VISIBLE_DEVICES of the trainer child; empty: inherited")
+    devices: str = Field(
+        "",
+        description="CUDA_VISIBLE_DEVICES of the trainer child; spare: one that is neither the first, which serves, "
+        "nor trained on, held by a lease; empty: inherited",
+    )
     niceness: int = Field(5, ge=0, le=19, description="niceness of the trainer child, so that serving stays quick")
     trainer_timeout_seconds: float = Field(1800, gt=0, description="a trainer child older than this is killed")
     policy: Path | None = Field(None, description="policy file; unset: the packaged policies/default.yaml")

@@ -7,10 +7,12 @@ import asyncio
 import json
 import os
 import sys
+import tempfile
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable, Coroutine, Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +20,7 @@ from sealserve.config import LearnSettings
 from sealserve.engine.base_model import base_shape
 from sealserve.engine.preflight import check_adapter
 from sealserve.errors import BadAdapter, TrainingFailed
+from sealserve.learning.devices import CPU, DeviceLeases, devices, held, spare
 from sealserve.learning.training import (
     EXIT_BAD_JOB,
     EXIT_DONE,
@@ -33,8 +36,14 @@ from sealserve.records import Json
 STDERR_BYTES = 2000
 """How much of the child's last words an operator gets to see."""
 
-
 SMALL_BASE_BYTES = 100 * 10**6
+
+SPARE = "spare"
+"""As learn.devices: whichever device does not serve and nobody trains on."""
+
+LEASE_SECONDS = 60.0
+LEASE_DIRECTORY = Path(tempfile.gettempdir()) / f"sealserve-devices-{os.getuid()}"
+"""Of the machine, not of an installation: two of them do not train on one device."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +83,30 @@ class ChildTrainer:
     ) -> tuple[TrainedAdapter, ...]:
         """As `Trainer.train`: the child dies when it takes too long, when this is cancelled, or with this process."""
         await asyncio.to_thread(_write_job, job, directory)
-        await self._train_in_children(job, directory, heard=heard)
+        async with self._device() as device:
+            await self._train_in_children(job, directory, device=device, heard=heard)
         return await asyncio.to_thread(self._all_checked, job, directory)
 
-    async def _train_in_children(self, job: TrainingJob, directory: Path, *, heard: Callable[[Json], None]) -> None:
+    @asynccontextmanager
+    async def _device(self) -> AsyncIterator[str]:
+        """Yield the children's CUDA_VISIBLE_DEVICES, "" to inherit it; a spare device is held meanwhile."""
+        if self._settings.devices != SPARE:
+            yield self._settings.devices
+            return
+        found = await asyncio.to_thread(devices)
+        free = spare(found, serving=found[0], may_share=False)
+        if free == (CPU,):
+            yield ""
+            return
+        if not free:
+            raise TrainingFailed("no device is spare: the only one serves; name it in learn.devices to train on it too")
+        leases = DeviceLeases(LEASE_DIRECTORY, lease_seconds=LEASE_SECONDS)
+        async with held(leases, free, renew_seconds=LEASE_SECONDS / 4) as lease:
+            yield lease.device
+
+    async def _train_in_children(
+        self, job: TrainingJob, directory: Path, *, device: str, heard: Callable[[Json], None]
+    ) -> None:
         indexes = [attempt.index for attempt in job.attempts]
         processes = min(self._settings.trainer_processes or _processes_for(job.base_directory), len(indexes))
         threads = max(1, (self._settings.threads or _cores()) // processes)
@@ -85,11 +114,14 @@ class ChildTrainer:
         seconds = self._settings.trainer_timeout_seconds
         try:
             async with asyncio.timeout(seconds):
-                await _all_or_none(self._run(directory, share, threads=threads, heard=heard) for share in shares)
+                run = partial(self._run, directory, threads=threads, device=device, heard=heard)
+                await _all_or_none(run(share) for share in shares)
         except TimeoutError as error:
             raise TrainingFailed(f"training took longer than {seconds:g} s and was stopped") from error
 
-    async def _run(self, directory: Path, indexes: list[int], *, threads: int, heard: Callable[[Json], None]) -> None:
+    async def _run(
+        self, directory: Path, indexes: list[int], *, threads: int, device: str, heard: Callable[[Json], None]
+    ) -> None:
         command = [
             *(sys.executable, "-m", "sealserve.learning.lora_train"),
             *("--job", str(directory / JOB_FILE), "--directory", str(directory)),
@@ -97,7 +129,7 @@ class ChildTrainer:
             *("--candidates", *map(str, indexes)),
         ]
         child = await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=self._environment(threads)
+            *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=self._environment(threads, device)
         )
         try:
             said, last_words, code = await asyncio.gather(_listen(child, heard), _last_words(child), child.wait())
@@ -106,7 +138,7 @@ class ChildTrainer:
         if code != EXIT_DONE:
             raise TrainingFailed(_diagnosis(code, said)) from ChildProcessError(last_words)
 
-    def _environment(self, threads: int) -> dict[str, str]:
+    def _environment(self, threads: int, device: str) -> dict[str, str]:
         """Threads that wait asleep: spinning ones stall each other when serving shares the cores (20 times slower)."""
         fixed = {
             "OMP_NUM_THREADS": str(threads),
@@ -115,8 +147,8 @@ class ChildTrainer:
             "HF_HUB_OFFLINE": "1",
             "TOKENIZERS_PARALLELISM": "false",
         }
-        devices = {"CUDA_VISIBLE_DEVICES": self._settings.devices} if self._settings.devices else {}
-        return {**os.environ, **fixed, **devices}
+        visible = {"CUDA_VISIBLE_DEVICES": device} if device else {}
+        return {**os.environ, **fixed, **visible}
 
     def _all_checked(self, job: TrainingJob, directory: Path) -> tuple[TrainedAdapter, ...]:
         results = [read_result(directory, attempt.index) for attempt in job.attempts]
