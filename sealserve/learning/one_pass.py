@@ -168,7 +168,13 @@ class Pass:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self._bench.dtype == torch.bfloat16)
 
     def _shrink(self) -> None:
-        """Halve the slots: those without a place wait with what they have learned."""
+        """Keep fewer activations (arXiv 1604.06174), or else halve the slots; the rest wait as they are."""
+        model: Any = self._bench.model
+        if not model.is_gradient_checkpointing:
+            model.train()  # transformers recomputes in this mode alone
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+            self._say(why="out of memory: activations are computed twice")
+            return
         if len(self._slots) == 1:
             raise TrainingFailed("not one candidate fits into memory; lower learn.batch_size or learn.rank")
         self._capacity = -(-len(self._slots) // 2)
