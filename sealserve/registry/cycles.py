@@ -240,7 +240,10 @@ def _quiz(tx: Transaction, query: Select[Any]) -> tuple[QuizItem, ...]:
 
 
 def _recipe(stored: dict[str, Any]) -> Recipe:
-    enums = {"templates": tuple(map(Template, stored["templates"])), "target": Target(stored.get("target", "likelihood"))}
+    enums = {
+        "templates": tuple(map(Template, stored["templates"])),
+        "target": Target(stored.get("target", "likelihood")),
+    }
     return Recipe(**{**stored, **enums})
 
 

@@ -26,6 +26,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 def write(directory: Path, text: str, *, file: str = "rules/more.yaml") -> Path:
+    (directory / file).parent.mkdir(exist_ok=True)
     (directory / file).write_text(text, encoding="utf-8")
     return directory
 
