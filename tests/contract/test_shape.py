@@ -21,6 +21,7 @@ MAY_READ_ENVIRONMENT = (
     "sealserve/engine/vllm_core.py",  # vLLM is configured through it
     "sealserve/engine/vllm_engine.py",  # as above
     "sealserve/learning/trainer.py",  # hands it on to a child process
+    "sealserve/learning/devices.py",  # CUDA's own list of devices
     "sealserve/local.py",  # hands it on to a child process
     "sealserve/daemon.py",  # hands it on to a child process
 )
