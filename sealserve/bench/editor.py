@@ -38,7 +38,7 @@ class Size:
 
 
 QUICK = Size(rounds=1, documents=2, held_out=2, questions=12, samples=2, trial_steps=12)
-FULL = Size(rounds=2, documents=14, held_out=20, questions=20, samples=5, trial_steps=16)
+FULL = Size(rounds=2, documents=14, held_out=20, questions=20, samples=5, trial_steps=40)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
