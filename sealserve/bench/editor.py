@@ -22,7 +22,7 @@ from sealserve.learning.editor import Desk, Plan
 from sealserve.learning.trials import sample_trials, screen_trials, train_trials, trial_job
 from sealserve.prompts import Template
 
-GOALS = {"gain": (">=", 0.07), "gain_low": (">=", 0.0)}
+GOALS = {"gain": (">=", 0.07), "gain_low": (">", 0.0)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
