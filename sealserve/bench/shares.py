@@ -52,7 +52,7 @@ def gains(after: Sequence[Sequence[float]], before: Sequence[Sequence[float]]) -
 
 
 def with_goals(measured: Mapping[str, float], goals: Mapping[str, tuple[str, float]]) -> dict[str, dict[str, object]]:
-    """Return {name: {measured, goal, is_met}}; a goal is ("<=", ">=" or ">", bound). What was not measured is not met."""
+    """Return {name: {measured, goal, is_met}}; a goal is ("<=", ">=" or ">", bound). Unmeasured is not met."""
     shown: dict[str, dict[str, object]] = {}
     for name, (sign, bound) in goals.items():
         value = measured.get(name)
