@@ -161,7 +161,7 @@ def test_publishing_promotes_and_finishes_in_one_step(world: World) -> None:
 
 
 def test_held_version_is_published_and_not_active(world: World) -> None:
-    version = world.version(promote=False)
+    version = world.version(promote=False, held=True)
     assert version.version == 1
     assert world.registry.tenant("acme").desired_version == 0
     assert set(world.document_states().values()) == {DocumentState.SET_ASIDE}
