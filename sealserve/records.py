@@ -166,7 +166,7 @@ class Recipe:
     rehearsal: float  # share of sequences that keep base skills; new and earlier documents share the rest
     seed: int
     target: Target = Target.LIKELIHOOD
-    kept_weight: float = 2.0  # of the divergence from the base on kept answers, beside 1 for new ones
+    kept_weight: float = 10.0  # of the divergence from the base on kept answers, beside 1 for new ones
     change_weight: float = 0.0  # of the penalty on weight change, squared and relative to the base's weights
     stop_loss: float = 0.0  # training ends once ten steps in a row have had a lower mean loss; 0: never early
 
