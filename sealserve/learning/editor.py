@@ -233,7 +233,7 @@ async def gate(
 ) -> tuple[Measured, Cost]:
     """Return both editors' mean accuracy on documents that neither was trained on, paired by document.
 
-    One trial a document and editor, with the same seeds; every question of the quiz counts, as none has selected.
+    One trial a document and editor, with the same seeds, measured on the half of the quiz that ranks nothing.
     Raises: TrainingFailed, ValueError (no documents).
     """
     shares = []

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 import structlog
 
 from sealserve.config import LearnSettings
-from sealserve.engine.engine import AdapterFiles, Sampling
+from sealserve.engine.engine import AdapterFiles
 from sealserve.errors import CouldNotMeasure, FailedPrecondition
 from sealserve.gate.diversity import collapse
 from sealserve.learning import quiz, screen, self_edits
@@ -22,6 +22,7 @@ from sealserve.learning.editor_store import active_editor
 from sealserve.learning.editors import editor_of
 from sealserve.learning.given import before_quiz, given_items
 from sealserve.learning.journal import Done
+from sealserve.learning.lessons import rehearse
 from sealserve.learning.measuring import incumbent_files
 from sealserve.learning.outputs import (
     Claimed,
@@ -45,7 +46,7 @@ from sealserve.learning.trainer import TrainedAdapter
 from sealserve.learning.training import TrainingJob
 from sealserve.learning.voice import Voice
 from sealserve.learning.workshop import Workshop
-from sealserve.prompts import UNKNOWN_ANSWER, Template, study, study_freely
+from sealserve.prompts import Template, study, study_freely
 from sealserve.records import Candidate, Claim, Document, Recipe, SelfEdit, Split
 from sealserve.registry.registry import AddCandidates, AddQuiz, AddSelfEdits
 from sealserve.telemetry import traceparent
@@ -53,7 +54,6 @@ from sealserve.telemetry import traceparent
 _LOG = structlog.get_logger(__name__)
 
 MIN_PASSAGE_TOKENS = 32
-REHEARSAL_TOKENS = 48
 
 _T = TypeVar("_T")
 _Work: TypeAlias = Coroutine[Any, Any, _T]
@@ -93,7 +93,7 @@ async def write(shop: Workshop, voice: Voice, claim: Claim, claimed: Claimed) ->
             self_edits.write_notes(editor, studies, settings=settings, tenant=claim.tenant, cycle=claim.cycle),
             self_edits.write_directives(editor, studies, settings=settings, cycle=claim.cycle),
             quiz.propose(voice, studies, settings=settings, cycle=claim.cycle),
-            rehearse(shop, voice),
+            rehearse(voice, shop.probes),
         )
     given = await asyncio.to_thread(given_items, shop.registry, claim.tenant, studies)
     output = Written(
@@ -284,12 +284,3 @@ async def _studies(shop: Workshop, claim: Claim, claimed: Claimed) -> tuple[Stud
         Study(passage=passage, text=with_title(passage.title, texts[passage.document][passage.start : passage.end]))
         for passage in claimed.passages
     )
-
-
-async def rehearse(shop: Workshop, voice: Voice) -> tuple[Spoken, ...]:
-    """Return old questions with the base's own answers (self-distillation), and unknown ones with "I don't know"."""
-    asked = shop.probes.rehearsed
-    answers = await asyncio.gather(*(voice.ask(q, sampling=Sampling(max_tokens=REHEARSAL_TOKENS)) for q in asked))
-    known = [Spoken(prompt=q, completion=a.text) for q, a in zip(asked, answers, strict=True) if a.text.strip()]
-    unknown = [Spoken(prompt=q, completion=UNKNOWN_ANSWER) for q in shop.probes.rehearsed_unknown]
-    return (*known, *unknown)

@@ -2,7 +2,8 @@
 
 One transaction moves the pointer to the last version that never saw it, deletes the rows and opens the cycle that
 teaches the rest; files follow once it is committed, and a call that was cut off there is finished by the same call.
-What stays: the document's id and digest, and the audit row that certifies all this.
+What stays: the document's id and digest, the audit row that certifies all this, and earlier audit rows, which no one
+can change: of a document that was refused they name the source.
 """
 
 from collections.abc import Iterable
@@ -12,14 +13,27 @@ from sqlalchemy import delete, func, select, update
 
 from sealserve import fault
 from sealserve.errors import FailedPrecondition
-from sealserve.records import BASE_VERSION, FORGET_TRIGGER, DocumentState, Forgotten, VersionState
-from sealserve.registry import audit, cycles, documents, journal, lifecycle, pointer, requests, tenants, versions
+from sealserve.records import BASE_VERSION, FORGET_TRIGGER, Document, DocumentState, Forgotten, Json, VersionState
+from sealserve.registry import (
+    audit,
+    cycles,
+    documents,
+    journal,
+    lifecycle,
+    pointer,
+    requests,
+    ruling_tables,
+    tenants,
+    versions,
+)
 from sealserve.registry import tables as t
 from sealserve.registry.artifacts import ArtifactStore
 from sealserve.registry.database import Database, Transaction
 from sealserve.registry.spelling import require_short
 
 _ACTION = "document.forget"
+_UNNAMED = frozenset({"directives", "remarks"})
+"""What the steps of a cycle that claimed the document say without naming it."""
 
 
 class Forgetting:
@@ -67,6 +81,7 @@ def _forget(tx: Transaction, tenant: str, document: str, *, actor: str, reason: 
     revoked = _revoke_versions(tx, tenant, document, actor=actor)
     documents.move(tx, tenant, [document], to=DocumentState.FORGOTTEN, reason=reason)
     notes, items = _delete_rows(tx, tenant, document)
+    _redact_rulings(tx, present)
     own = t.documents.c.tenant == tenant, t.documents.c.document == document
     tx.run(update(t.documents).where(*own).values(title="", source="", size_bytes=0))
     done = Forgotten(
@@ -102,12 +117,31 @@ def _delete_rows(tx: Transaction, tenant: str, document: str) -> tuple[int, int]
     notes = tx.run(delete(t.self_edits).where(t.self_edits.c.tenant == tenant, t.self_edits.c.document == document))
     items = tx.run(delete(t.quiz).where(t.quiz.c.tenant == tenant, t.quiz.c.document == document))
     claimed = t.cycle_documents
-    ours = select(claimed.c.cycle).where(claimed.c.tenant == tenant, claimed.c.document == document)
-    for row in tx.rows(select(t.steps.c.sequence, t.steps.c.output).where(t.steps.c.cycle.in_(ours))):
-        kept = _without(row.output, document)
+    query = select(claimed.c.cycle).where(claimed.c.tenant == tenant, claimed.c.document == document)
+    own = {row.cycle for row in tx.rows(query)}
+    later = select(t.steps.c.sequence, t.steps.c.cycle, t.steps.c.output).where(t.steps.c.cycle.in_(_touched(tenant)))
+    for row in tx.rows(later):
+        kept = _without(row.output, document, unnamed=_UNNAMED if row.cycle in own else frozenset())
         if kept != row.output:
             tx.run(update(t.steps).where(t.steps.c.sequence == row.sequence).values(output=kept))
     return notes, items
+
+
+def _redact_rulings(tx: Transaction, present: Document) -> None:
+    """Take the document's title and source out of what written rules were told; their rulings stay."""
+    table, source = ruling_tables.rulings, present.source
+    for row in tx.rows(select(table).where(table.c.tenant == present.tenant)):
+        given = dict(row.input)
+        about: Json = given.get("document") or {}
+        is_own = about and (about.get("title"), about.get("source")) == (present.title, source)
+        if is_own:
+            given["document"] = {**about, "title": "", "source": ""}
+        held = [one for one in given.get("documents", []) if one.get("id") == present.document]
+        if held:
+            given["documents"] = [{**one, "source": ""} if one in held else one for one in given["documents"]]
+        if is_own or held:
+            subject = documents.resource(present.tenant, present.document) if is_own else row.subject
+            tx.run(update(table).where(table.c.sequence == row.sequence).values(input=given, subject=subject))
 
 
 def _teach_the_rest(tx: Transaction, tenant: str, document: str, *, left: int, actor: str) -> str:
@@ -152,12 +186,12 @@ def _certificate(tx: Transaction, tenant: str, document: str, *, sequence: int) 
     )
 
 
-def _without(tree: Any, document: str) -> Any:
-    """Return the JSON without what is marked as the document's; directives, which name no document, go altogether."""
+def _without(tree: Any, document: str, *, unnamed: frozenset[str]) -> Any:
+    """Return the JSON without what is marked as the document's; lists called one of `unnamed` are emptied."""
     if isinstance(tree, list):
-        return [_without(one, document) for one in tree if not _is_of(one, document)]
+        return [_without(one, document, unnamed=unnamed) for one in tree if not _is_of(one, document)]
     if isinstance(tree, dict):
-        return {name: [] if name == "directives" else _without(one, document) for name, one in tree.items()}
+        return {name: [] if name in unnamed else _without(one, document, unnamed=unnamed) for name, one in tree.items()}
     return tree
 
 

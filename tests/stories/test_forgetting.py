@@ -5,11 +5,16 @@ from typing import Any
 
 import pytest
 
+from sealserve.config import IntakeSettings
 from sealserve.errors import FailedPrecondition, NotFound
+from sealserve.gate.rulebook import open_rules
+from sealserve.intake.inbox import Inbox
+from sealserve.permits import Permits
 from sealserve.prompts import UNKNOWN_ANSWER
 from sealserve.records import CycleState, Document, DocumentState, VersionState
 from sealserve.registry.registry import Registry
 from tests.stories.school import TENANT, School
+from tests.stories.student import article
 
 LAMP, KETTLE, CHAIR = (f"What is the price of {name}?" for name in ("Varnel Lamp", "Osk Kettle", "Dorn Chair"))
 
@@ -73,6 +78,34 @@ async def test_no_word_of_a_forgotten_document_is_left(school: School) -> None:
             school.registry.artifacts.directory(artifact)
     assert school.registry.artifacts.directory(artifacts[2])
     assert school.registry.verify_audit() > 0
+
+
+async def test_what_later_cycles_said_of_a_forgotten_document_goes_too(school: School) -> None:
+    lamp = school.add("Varnel Lamp")
+    await school.learn()
+    text = "The price of Varnel Lamp is 61 crowns. The colour of Varnel Lamp is light grey."
+    school.add("News", text=text + " The weight of Varnel Lamp is 19 kilos.")
+    assert (await school.learn()).state is CycleState.PROMOTED
+    assert "45 crowns" in everything_kept(school.registry)
+    school.registry.forget_document(TENANT, lamp.document, actor="ann", reason="")
+    assert "45 crowns" not in everything_kept(school.registry)
+
+
+async def test_rulings_forget_what_a_document_was_called(school: School) -> None:
+    permits = Permits(school.registry, open_rules())
+    inbox = Inbox(school.registry, IntakeSettings(), refuse=permits.refuse_document)
+    kept = [
+        inbox.receive(TENANT, article(title).encode(), media_type="text/plain", title=title, source=source, actor="ann")
+        for title, source in (("Osk Kettle", "wiki/kettle"), ("Dorn Chair", "wiki/chair"))
+    ]
+    assert (await school.learn()).state is CycleState.PROMOTED
+    permits.require_rollback(TENANT, None, actor="ann", reason="only to see that other rulings stand")
+    school.registry.forget_document(TENANT, kept[0][0].document, actor="ann", reason="")
+    left = everything_kept(school.registry)
+    assert "kettle" not in left.lower()
+    assert "wiki/chair" in left
+    about = school.registry.rulings(tenant=TENANT, subject=f"tenants/{TENANT}/documents/{kept[0][0].document}")
+    assert [one.event for one in about] == ["document.ingest"]
 
 
 async def test_versions_that_learned_it_cannot_be_promoted_again(school: School) -> None:
