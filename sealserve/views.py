@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from sealserve.engine.engine import EngineState, FinishReason
-from sealserve.records import Cycle, Json, Observed, Scorecard, Step, Verdict
+from sealserve.records import Cycle, Json, Measured, Observed, Scorecard, Step, Verdict
 from sealserve.studies import EarlierStudy
 
 
@@ -179,6 +179,7 @@ class CycleReport:
     remarks: tuple[str, ...] = ()  # what was limited or left out of training, and why
     ranking: Ranking | None = None
     answers: tuple[AnswerPair, ...] = ()  # a few, for people to read
+    trained_tokens: int = 0  # by all candidates together, each token as often as it was seen
 
     @property
     def measuring_share(self) -> float | None:
@@ -186,6 +187,17 @@ class CycleReport:
         seconds = {done.step: done.seconds for done in self.steps}
         total = sum(seconds.values())
         return sum(seconds[step] for step in MEASURING) / total if total and seconds.keys() >= {*MEASURING} else None
+
+    @property
+    def device_seconds(self) -> float | None:
+        """Return how long the training device was used; None until training is done."""
+        return next((done.seconds for done in self.steps if done.step is Step.TRAIN), None)
+
+    @property
+    def seconds_per_point(self) -> float | None:
+        """Return device-seconds per hundredth of confirmed accuracy gained; None when none was."""
+        gain = self.scores.confirm.gain if self.scores and isinstance(self.scores.confirm, Measured) else 0.0
+        return self.device_seconds / (100 * gain) if self.device_seconds is not None and gain > 0 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

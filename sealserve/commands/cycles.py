@@ -129,7 +129,8 @@ def _made(version: int | None) -> str:
 def _show(session: Session, report: "CycleReport", trials: "Trials | None" = None) -> None:
     from sealserve.commands import edits, render, show
 
-    shown = show.plain(report) | {"measuring_share": report.measuring_share}
+    worked_out = {name: getattr(report, name) for name in ("measuring_share", "device_seconds", "seconds_per_point")}
+    shown = show.plain(report) | worked_out
     if trials is not None:
         own = [edits.edit_json(edit, report) for edit in trials.edits]
         shown |= {"self_edits": own, "changes": show.plain(trials.changes)}

@@ -24,7 +24,7 @@ def cycle(report: CycleReport, trials: Iterable[RenderableType]) -> RenderableTy
         rows = ((step.step, f"{step.seconds:.1f}", step.finished_at) for step in report.steps)
         parts += ["", table(["step", "seconds", "done"], rows, empty="")]
     if report.candidates:
-        parts += ["", _candidates(report)]
+        parts += ["", _candidates(report), *_cost(report)]
     if report.ranking:
         parts += ["", pairs(_ranking(report, report.ranking))]
     parts += [Text(printable(remark)) for remark in report.remarks]
@@ -82,6 +82,14 @@ def _candidates(report: CycleReport) -> RenderableType:
     )  # fmt: skip
     columns = ["candidate", "", "rank score", "final loss", "drift", "weight change", "seconds"]
     return table(columns, rows, empty="")
+
+
+def _cost(report: CycleReport) -> Iterator[Text]:
+    if report.device_seconds is None:
+        return
+    tokens = f" on {report.trained_tokens:,} tokens" if report.trained_tokens else ""
+    point = "" if report.seconds_per_point is None else f", {report.seconds_per_point:.2f} s per confirmed point"
+    yield Text(f"training took {report.device_seconds:.0f} device-seconds{tokens}{point}")
 
 
 def _ranking(report: CycleReport, ranking: Ranking) -> Iterator[tuple[str, str]]:

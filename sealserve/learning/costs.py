@@ -6,8 +6,6 @@ A point is one hundredth of accuracy on questions that neither training nor rank
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sealserve.records import Step, StepRecord
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
@@ -40,19 +38,6 @@ class Caps:
     device_seconds: float | None = None
     tokens: int | None = None
     candidates: int | None = None
-
-
-def spent_on(steps: Sequence[StepRecord]) -> Spent:
-    """Return what a cycle's recorded steps say it cost and confirmed.
-
-    Training is what needs the device; tokens are not recorded, so none are claimed. The gain counts only when the
-    cycle's scorecard measured it.
-    """
-    known = {record.step: record for record in steps}
-    train, confirm = known.get(Step.TRAIN), known.get(Step.CONFIRM)
-    gain = confirm.output["scorecard"]["confirm"].get("gain") if confirm else None
-    cost = Cost(device_seconds=train.seconds, candidates=len(train.output["candidates"])) if train else Cost()
-    return Spent(cost=cost, gain=gain)
 
 
 def total(spent: Sequence[Spent]) -> Cost:

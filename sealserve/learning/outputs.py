@@ -125,6 +125,7 @@ class Trained:
     settings_digest: str
     trials: tuple[Trial, ...] = ()
     remarks: tuple[str, ...] = ()  # what was limited or left out, and why
+    tokens: int = 0  # that all candidates were trained on, each as often as it was seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from sealserve.learning.editor_store import active_editor
 from sealserve.learning.editors import editor_of
 from sealserve.learning.given import before_quiz, given_items
 from sealserve.learning.journal import Done
-from sealserve.learning.lessons import rehearse
+from sealserve.learning.lessons import rehearse, tokens_of
 from sealserve.learning.measuring import incumbent_files
 from sealserve.learning.outputs import (
     Claimed,
@@ -184,6 +184,7 @@ async def train(
         start=start,
     )
     job = job_of(shop, pool, chosen, base_digest=claimed.base_digest, start=start)
+    tokens = await tokens_of(voice, job)
     trained = await shop.trainer.train(
         job, shop.work_directory(claim.cycle), heard=partial(_LOG.info, "cycle.training", cycle=claim.cycle)
     )
@@ -194,6 +195,7 @@ async def train(
         settings_digest=digest,
         trials=tuple(_trial(adapter, pool, job) for adapter in trained),
         remarks=remarks(shop.settings.learn, claimed, earlier, pool, start=start),
+        tokens=tokens,
     )
     return Done(output=output, effects=(AddCandidates(candidates=candidates),))
 

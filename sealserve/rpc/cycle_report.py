@@ -47,6 +47,7 @@ def cycle_report(registry: Registry, cycle: Cycle) -> CycleReport:
         earlier_studies=registry.earlier_studies(cycle.cycle),
         ranking=_ranking(ranked) if ranked.get("reward") else None,
         remarks=tuple(outputs.get(Step.TRAIN, {}).get("remarks", ())),
+        trained_tokens=outputs.get(Step.TRAIN, {}).get("tokens", 0),
         answers=tuple(AnswerPair(**one) for one in outputs.get(Step.CONFIRM, {}).get("shown", ())),
     )
 

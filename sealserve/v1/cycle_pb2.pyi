@@ -180,6 +180,7 @@ class Cycle(_message.Message):
     REMARKS_FIELD_NUMBER: _builtins.int
     RANKING_FIELD_NUMBER: _builtins.int
     ANSWERS_FIELD_NUMBER: _builtins.int
+    TRAINED_TOKENS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`tenants/{tenant}/cycles/{cycle}`."""
     state: Global___CycleState.ValueType
@@ -194,6 +195,8 @@ class Cycle(_message.Message):
     """The version it published, if any: `tenants/{tenant}/adapters/{version}`."""
     attempts: _builtins.int
     """Times a worker claimed it."""
+    trained_tokens: _builtins.int
+    """Tokens that all candidates together were trained on, each as often as it was seen."""
     @_builtins.property
     def documents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What it learns: `tenants/{tenant}/documents/{document}`."""
@@ -269,10 +272,11 @@ class Cycle(_message.Message):
         remarks: _abc.Iterable[_builtins.str] | None = ...,
         ranking: Global___Ranking | None = ...,
         answers: _abc.Iterable[Global___AnswerPair] | None = ...,
+        trained_tokens: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "ranking", b"ranking", "scores", b"scores", "screening", b"screening", "update_time", b"update_time", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "answers", b"answers", "attempts", b"attempts", "candidates", b"candidates", "create_time", b"create_time", "directives", b"directives", "documents", b"documents", "earlier_studies", b"earlier_studies", "name", b"name", "ranking", b"ranking", "reason", b"reason", "remarks", b"remarks", "scores", b"scores", "screening", b"screening", "state", b"state", "step", b"step", "steps", b"steps", "trigger", b"trigger", "update_time", b"update_time", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "answers", b"answers", "attempts", b"attempts", "candidates", b"candidates", "create_time", b"create_time", "directives", b"directives", "documents", b"documents", "earlier_studies", b"earlier_studies", "name", b"name", "ranking", b"ranking", "reason", b"reason", "remarks", b"remarks", "scores", b"scores", "screening", b"screening", "state", b"state", "step", b"step", "steps", b"steps", "trained_tokens", b"trained_tokens", "trigger", b"trigger", "update_time", b"update_time", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

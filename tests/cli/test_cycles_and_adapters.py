@@ -33,7 +33,8 @@ VERDICT = Verdict(decision=Decision.PROMOTE, reasons=("gain 0.800",), policy="de
 REPORT_KEYS = {
     "answers",
     "cycle", "documents", "steps", "candidates", "scores", "verdict", "screening", "directives", "earlier_studies",
-    "remarks", "ranking", "measuring_share",
+    "remarks", "ranking", "measuring_share", "trained_tokens",
+    "device_seconds", "seconds_per_point",
 }  # fmt: skip
 TRIAL = {
     "index": 0, "losses": [2.5, 0.5], "self_edits": ["e1"], "drift": 0.125, "weight_change": None,
@@ -138,7 +139,16 @@ def test_a_cycle_says_how_it_ranked_how_far_that_is_trusted_and_what_measuring_c
     assert shown["ranking"] == {**known, "reward": RANKED["reward"], "note": RANKED["note"], "stands_out": False}
     assert shown["measuring_share"] == pytest.approx(4 / 29.5)
     text = site.run("cycle", "show", "acme").out
-    for words in ("no candidate stands out", "0.125 over 30", "0.5000 between 2 seeds", "14%", "0.75"):
+    assert shown["seconds_per_point"] == pytest.approx(shown["device_seconds"] / 80)
+    for words in (
+        "device-seconds",
+        "per confirmed point",
+        "no candidate stands out",
+        "0.125 over 30",
+        "0.5000 between 2 seeds",
+        "14%",
+        "0.75",
+    ):
         assert words in text
 
 

@@ -1,11 +1,8 @@
 """What learning costs: caps are named, returns that dip are seen, and failures are part of the price."""
 
-from datetime import UTC, datetime
-
 import pytest
 
-from sealserve.learning.costs import Caps, Cost, Spent, has_dipped, over, seconds_per_point, spent_on, total
-from sealserve.records import Json, Step, StepRecord
+from sealserve.learning.costs import Caps, Cost, Spent, has_dipped, over, seconds_per_point, total
 
 
 def spent(seconds: float, gain: float | None) -> Spent:
@@ -36,15 +33,3 @@ def test_returns_dip_against_the_best_window_before() -> None:
 
 def test_what_was_not_measured_is_no_dip() -> None:
     assert not has_dipped([spent(10, 0.1), spent(10, None)], window=1, share=0.25)
-
-
-def test_a_cycle_costs_its_training_and_gains_what_was_confirmed() -> None:
-    def record(step: Step, output: Json, seconds: float) -> StepRecord:
-        return StepRecord(cycle="c", step=step, output=output, fence=1, seconds=seconds, finished_at=datetime.now(UTC))
-
-    train = record(Step.TRAIN, {"candidates": [0, 1, 2]}, 30.0)
-    measured = record(Step.CONFIRM, {"scorecard": {"confirm": {"gain": 0.5}}}, 4.0)
-    unmeasured = record(Step.CONFIRM, {"scorecard": {"confirm": {"why": "no questions"}}}, 4.0)
-    assert spent_on([train, measured]) == Spent(cost=Cost(device_seconds=30.0, candidates=3), gain=0.5)
-    assert spent_on([train, unmeasured]).gain is None
-    assert spent_on([]) == Spent(cost=Cost(), gain=None)

@@ -41,6 +41,7 @@ def cycle_to_wire(report: CycleReport) -> cycle_pb2.Cycle:
         ranking=None if report.ranking is None else ranking_to_wire(report.ranking),
         remarks=report.remarks,
         answers=[answer_to_wire(one, cycle.tenant) for one in report.answers],
+        trained_tokens=report.trained_tokens,
     )
 
 
@@ -71,6 +72,7 @@ def cycle_from_wire(wire: cycle_pb2.Cycle) -> CycleReport:
         ranking=ranking_from_wire(wire.ranking) if wire.HasField("ranking") else None,
         remarks=tuple(wire.remarks),
         answers=tuple(answer_from_wire(one) for one in wire.answers),
+        trained_tokens=wire.trained_tokens,
     )
 
 
