@@ -122,10 +122,7 @@ class Wire:
         channel: Any = self._channel
         if not method.server_streaming:
             return await channel.unary_unary(path)(payload, **options).code()  # type: ignore[no-any-return]
-        if method.client_streaming:
-            call = channel.stream_stream(path)(iter([payload]), **options)
-        else:
-            call = channel.unary_stream(path)(payload, **options)
+        call = channel.unary_stream(path)(payload, **options)
         if path.endswith(("WatchAdapters", "WatchCycle")):
             asyncio.get_running_loop().call_later(0.05, call.cancel)
         with contextlib.suppress(grpc.RpcError, asyncio.CancelledError):
