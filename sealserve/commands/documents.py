@@ -105,7 +105,8 @@ def forget(
     """Delete a document and all that was made of it, for good.
 
     Versions that learned it never answer again. The last one that never saw it answers at once; a cycle teaches the
-    other documents once more.
+    other documents once more. What was asked about the document is asked again then: the counts follow in the audit
+    trail (document.forget.probe).
     """
     from sealserve.commands import show
 

@@ -101,10 +101,10 @@ def seal(
 @command(bench, "forget")
 def forget(
     session: Session,
-    articles: Annotated[int, typer.Option(min=2, help="Articles taught; the second is forgotten.")] = 3,
+    articles: Annotated[int, typer.Option(min=3, help="Articles; the second is forgotten, the last replaced.")] = 3,
     seed: Annotated[int, typer.Option(help="Which articles are made up.")] = 11,
 ) -> None:
-    """Teach articles, forget one: what is left of it, and what the others lose by it."""
+    """Teach articles, forget one and replace one: what is left of them, and what the others lose by it."""
     _measure(session, "forget", articles=articles, seed=seed)
 
 

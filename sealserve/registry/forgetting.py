@@ -13,7 +13,17 @@ from sqlalchemy import delete, func, select, update
 
 from sealserve import fault
 from sealserve.errors import FailedPrecondition
-from sealserve.records import BASE_VERSION, FORGET_TRIGGER, Document, DocumentState, Forgotten, Json, VersionState
+from sealserve.records import (
+    BASE_VERSION,
+    FORGET_TRIGGER,
+    Document,
+    DocumentState,
+    Forgotten,
+    Json,
+    QuizItem,
+    Split,
+    VersionState,
+)
 from sealserve.registry import (
     audit,
     cycles,
@@ -57,6 +67,35 @@ class Forgetting:
         fault.point("registry.forget_document.after_commit")
         self.sweep_forgotten(tenant)
         return done
+
+    def quiz_on(self, tenant: str, document: str) -> tuple[QuizItem, ...]:
+        """Return what any cycle asked about the document, each question once. Raises: NotFound (document)."""
+        with self._database.read() as tx:
+            documents.get(tx, tenant, document)
+            query = select(t.quiz).where(t.quiz.c.tenant == tenant, t.quiz.c.document == document)
+            rows = {row.question: row for row in tx.rows(query.order_by(t.quiz.c.sequence))}
+        return tuple(
+            QuizItem(question=row.question, answer=row.answer, document=document, split=Split(row.split))
+            for row in rows.values()
+        )
+
+    def certify_probe(self, done: Forgotten, *, version: int, n: int, right: int, base_right: int) -> None:
+        """Keep in the audit trail that `version` and the base were asked `n` questions on what was forgotten."""
+        with self._database.write() as tx:
+            audit.append(
+                tx,
+                "document.forget.probe",
+                actor="probe",
+                tenant=done.tenant,
+                subject=documents.resource(done.tenant, done.document),
+                details={
+                    "version": version,
+                    "n": n,
+                    "right": right,
+                    "base_right": base_right,
+                    "above_base": (right - base_right) / n,
+                },
+            )
 
     def sweep_forgotten(self, tenant: str) -> int:
         """Delete the files that forgetting left without a use; return how many. May be called at any time."""

@@ -21,6 +21,7 @@ from sealserve.people import Principal
 from sealserve.permits import Permits
 from sealserve.registry.registry import Registry
 from sealserve.rpc.authorisation import PACKAGE, Authentication, KnownTokens, Tenancy
+from sealserve.rpc.forgetting_probe import ForgettingProbe
 from sealserve.rpc.health import Health
 from sealserve.rpc.interceptors import Boundary
 from sealserve.rpc.services.adapters import AdapterService
@@ -91,6 +92,7 @@ class RpcServer:
         self._draining = asyncio.Event()
         self._names: list[str] = []
         self._engine: Engine | None = None
+        self._probe: ForgettingProbe | None = None
         self._following: asyncio.Task[None] | None = None
         self._server = grpc.aio.server(
             interceptors=[
@@ -133,7 +135,9 @@ class RpcServer:
             registry, max_documents=max_documents_per_cycle, poll_seconds=poll_seconds, draining=self._draining
         )
         inference_pb2_grpc.add_InferenceServiceServicer_to_server(inference, server)
-        document_pb2_grpc.add_DocumentServiceServicer_to_server(DocumentService(registry, inbox), server)
+        self._probe = ForgettingProbe(registry, answers=answers, engine=engine, poll_seconds=poll_seconds)
+        documents = DocumentService(registry, inbox, probe=self._probe)
+        document_pb2_grpc.add_DocumentServiceServicer_to_server(documents, server)
         adapter_pb2_grpc.add_AdapterServiceServicer_to_server(adapters, server)
         cycle_pb2_grpc.add_CycleServiceServicer_to_server(cycles, server)
         approvals = ApprovalService(registry, permits=permits)
@@ -172,6 +176,8 @@ class RpcServer:
         self._draining.set()
         self.health.end()
         await self._server.stop(self._settings.drain_seconds)
+        if self._probe is not None:
+            await self._probe.close()
         if self._following is not None:
             self._following.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -42,7 +42,7 @@ class ScriptedAnswers:
 
     def __init__(self, engine: FakeEngine, registry: Registry) -> None:
         self.failure: Exception | None = None
-        self.activation = 0
+        self.activation = self.version = 0
         self.deadlines: list[float] = []
         self._engine = engine
         self._registry = registry
@@ -60,7 +60,7 @@ class ScriptedAnswers:
         self.deadlines.append(deadline_seconds)
         if self.failure is not None:
             raise self.failure
-        yield Route(tenant=tenant, version=0, activation=self.activation, engine_name=None)
+        yield Route(tenant=tenant, version=self.version, activation=self.activation, engine_name=None)
         request = GenerateRequest(request_id=request_id, turns=turns, sampling=sampling)
         async with aclosing(self._engine.generate(request)) as deltas:
             async for delta in deltas:

@@ -12,6 +12,7 @@ from sealserve.registry.registry import Registry
 from sealserve.rpc.call import actor
 from sealserve.rpc.convert import names
 from sealserve.rpc.convert.documents import document_state_from_wire, document_to_wire, forgotten_to_wire
+from sealserve.rpc.forgetting_probe import ForgettingProbe
 from sealserve.rpc.page_tokens import page_size_of
 from sealserve.status import to_status
 from sealserve.v1 import document_pb2, document_pb2_grpc
@@ -34,8 +35,10 @@ class Inbox(Protocol):
 class DocumentService(document_pb2_grpc.DocumentServiceServicer):
     """Takes documents in and says what became of them."""
 
-    def __init__(self, registry: Registry, inbox: Inbox) -> None:
+    def __init__(self, registry: Registry, inbox: Inbox, *, probe: ForgettingProbe | None = None) -> None:
+        """`probe` asks whether a forgotten document is still known."""
         self._registry = registry
+        self._probe = probe
         self._inbox = inbox
         self._readers = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="intake")
 
@@ -73,6 +76,7 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
     ) -> document_pb2.ForgetDocumentResponse:
         """Raises: InvalidArgument, NotFound, FailedPrecondition (forgotten already), StorageFailed."""
         tenant, document = names.document_of(request.name)
+        items = await asyncio.to_thread(self._registry.quiz_on, tenant, document)  # gone once it is forgotten
         done = await asyncio.to_thread(
             self._registry.forget_document,
             tenant,
@@ -81,6 +85,8 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
             reason=request.reason,
             request_id=request.request_id,
         )
+        if self._probe is not None:
+            self._probe.begin(done, items)
         return forgotten_to_wire(done, await asyncio.to_thread(self._registry.document, tenant, document))
 
     async def ListDocuments(
