@@ -8,7 +8,9 @@ import unicodedata
 from collections import Counter
 from enum import StrEnum
 
+from sealserve.gate.numbers import is_number
 from sealserve.gate.patterns import matches
+from sealserve.gate.schemas import is_accepted
 from sealserve.prompts import UNKNOWN_ANSWER
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -22,6 +24,14 @@ class Matcher(StrEnum):
     CONTAINS = "contains"  # the right answer stands in it, as whole words
     EXACT = "exact"  # it is the right answer and nothing else
     REGEX = "regex"  # the item's pattern is found in it
+    NUMERIC = "numeric"  # its last number is the right one, within a tolerance
+    JSON_SCHEMA = "json_schema"  # it is JSON that a schema accepts
+    CHOICE = "choice"  # of several given texts, the model finds the right one likeliest; nothing is generated
+    JUDGE = "judge"  # the base model says that it means the same
+
+
+BY_TEXT = frozenset((Matcher.CONTAINS, Matcher.EXACT, Matcher.REGEX))
+"""The rules that evaluation sets may use."""
 
 
 def normalised(text: str) -> str:
@@ -65,8 +75,19 @@ def f1(given: str, gold: str) -> float:
     return 2 * shared / (said.total() + wanted.total()) if shared else 0.0
 
 
-def is_right_by(matcher: Matcher, given: str, *, gold: str, pattern: str = "") -> bool:
-    """Return whether `given` is right by `matcher`; `pattern` is used by REGEX alone."""
+def is_right_by(
+    matcher: Matcher, given: str, *, gold: str, pattern: str = "", tolerance: float = 0.0, schema: str = ""
+) -> bool:
+    """Return whether `given` is right by `matcher`, which must be one that looks at the text alone.
+
+    `pattern` is used by REGEX, `tolerance` by NUMERIC, `schema` by JSON_SCHEMA. Raises: ValueError (CHOICE, JUDGE).
+    """
     if matcher is Matcher.REGEX:
         return matches(given, pattern)
+    if matcher is Matcher.NUMERIC:
+        return is_number(given, gold, tolerance=tolerance)
+    if matcher is Matcher.JSON_SCHEMA:
+        return is_accepted(given, schema)
+    if matcher in (Matcher.CHOICE, Matcher.JUDGE):
+        raise ValueError(f"{matcher} does not look at the text")
     return is_exactly(given, gold) if matcher is Matcher.EXACT else is_right(given, gold)

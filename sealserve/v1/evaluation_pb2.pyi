@@ -34,6 +34,14 @@ class _MatcherEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Matcher.Value
     """It is the right answer and nothing else."""
     MATCHER_REGEX: _Matcher.ValueType  # 3
     """The item's pattern is found in it."""
+    MATCHER_NUMERIC: _Matcher.ValueType  # 4
+    """Its last number is the right one, within a tolerance. This and what follows: for canary suites only."""
+    MATCHER_JSON_SCHEMA: _Matcher.ValueType  # 5
+    """It is JSON that a schema accepts."""
+    MATCHER_CHOICE: _Matcher.ValueType  # 6
+    """Of several given texts, the model finds the right one likeliest; nothing is generated."""
+    MATCHER_JUDGE: _Matcher.ValueType  # 7
+    """The base model says that it means the same as the right answer."""
 
 class Matcher(_Matcher, metaclass=_MatcherEnumTypeWrapper):
     """The rules by which an answer may be right."""
@@ -46,6 +54,14 @@ MATCHER_EXACT: Matcher.ValueType  # 2
 """It is the right answer and nothing else."""
 MATCHER_REGEX: Matcher.ValueType  # 3
 """The item's pattern is found in it."""
+MATCHER_NUMERIC: Matcher.ValueType  # 4
+"""Its last number is the right one, within a tolerance. This and what follows: for canary suites only."""
+MATCHER_JSON_SCHEMA: Matcher.ValueType  # 5
+"""It is JSON that a schema accepts."""
+MATCHER_CHOICE: Matcher.ValueType  # 6
+"""Of several given texts, the model finds the right one likeliest; nothing is generated."""
+MATCHER_JUDGE: Matcher.ValueType  # 7
+"""The base model says that it means the same as the right answer."""
 Global___Matcher: _TypeAlias = Matcher  # noqa: Y015
 
 @_typing.final
@@ -63,7 +79,7 @@ class EvaluationItem(_message.Message):
     answer: _builtins.str
     """The right answer, at most 500 characters. The question counts for documents whose text holds it."""
     matcher: Global___Matcher.ValueType
-    """How an answer is compared with it."""
+    """How an answer is compared with it: contains, exact or regex."""
     pattern: _builtins.str
     """The pattern of MATCHER_REGEX: at most 200 characters, no repeated groups, look-around or back-references."""
     def __init__(

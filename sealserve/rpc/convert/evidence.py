@@ -4,7 +4,7 @@ import re
 
 from sealserve.errors import InvalidArgument
 from sealserve.evidence import EvaluationItem, EvaluationSet, Feedback, Opinion, Thumb, VersionFeedback
-from sealserve.gate.grade import Matcher
+from sealserve.gate.grade import BY_TEXT, Matcher
 from sealserve.gate.patterns import pattern_fault
 from sealserve.rpc.convert import names
 from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
@@ -90,8 +90,10 @@ def item_to_wire(item: EvaluationItem) -> evaluation_pb2.EvaluationItem:
 def item_from_wire(wire: evaluation_pb2.EvaluationItem) -> EvaluationItem:
     """Return the whole of `wire`; contains where no rule is set. Raises: InvalidArgument (matcher, pattern)."""
     matcher = enum_from_wire(wire.matcher, Matcher, descriptor=_MATCHER)
-    if wire.matcher and matcher is None:
-        raise InvalidArgument(f"matcher {wire.matcher} is not one this server knows", field="items.matcher")
+    if wire.matcher and matcher not in BY_TEXT:
+        raise InvalidArgument(
+            f"matcher {wire.matcher} is not one of {', '.join(sorted(BY_TEXT))}", field="items.matcher"
+        )
     fault = pattern_fault(wire.pattern) if matcher is Matcher.REGEX else wire.pattern and "only regex takes a pattern"
     if fault:
         raise InvalidArgument(f"the pattern {wire.pattern[:40]!r}: {fault}", field="items.pattern")
