@@ -13,6 +13,7 @@ from sealserve.commands import (
     approvals,
     asking,
     audits,
+    canaries,
     checking,
     cycles,
     documents,
@@ -54,6 +55,7 @@ app.add_typer(adapters.app, name="adapter", rich_help_panel="Use", no_args_is_he
 app.add_typer(approvals.app, name="approvals", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(evidence.feedback, name="feedback", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(evidence.evaluation, name="evaluation", rich_help_panel="Use", no_args_is_help=True)
+app.add_typer(canaries.app, name="canary", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(tokens.app, name="token", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(audits.app, name="audit", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(policies.app, name="policy", rich_help_panel="Use", no_args_is_help=True)

@@ -4,7 +4,7 @@ These are neither wire types (`v1/`) nor rows (`registry/database.py`); each is 
 Times are aware UTC datetimes. Digests are lower-case sha256 hex.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -225,6 +225,7 @@ class Scorecard:
     replay: Score | NotApplicable  # questions on documents learned earlier
     canary: Score  # resident facts and other old skills
     unknown: Score  # share of "I don't know" on entities nobody has told it about
+    suites: dict[str, Score] = field(default_factory=dict)  # the tenant's canary suites, by "name@version"
 
 
 class Decision(StrEnum):

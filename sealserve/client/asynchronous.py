@@ -10,6 +10,7 @@ import grpc.aio
 
 from sealserve.client import calls, channel, document_calls, people_calls
 from sealserve.client.calls import Call
+from sealserve.client.canaries import AsyncCanaryMethods
 from sealserve.client.document_calls import NewDocument
 from sealserve.client.evidence import AsyncEvidenceMethods
 from sealserve.engine.engine import ChatTurn, Sampling
@@ -35,7 +36,7 @@ T = TypeVar("T")
 Question = str | Iterable[ChatTurn]
 
 
-class AsyncClient(AsyncEvidenceMethods):
+class AsyncClient(AsyncEvidenceMethods, AsyncCanaryMethods):
     """One connection to one server. Every method may raise any class of `sealserve.errors` that the server sent.
 
     Methods that return iterators fetch as they go; closing one early cancels its call.

@@ -8,6 +8,7 @@ import grpc
 
 from sealserve.client import calls, channel, document_calls, people_calls
 from sealserve.client.calls import Call
+from sealserve.client.canaries import CanaryMethods
 from sealserve.client.document_calls import NewDocument
 from sealserve.client.evidence import EvidenceMethods
 from sealserve.engine.engine import ChatTurn, Sampling
@@ -33,7 +34,7 @@ T = TypeVar("T")
 Question = str | Iterable[ChatTurn]
 
 
-class Client(EvidenceMethods):
+class Client(EvidenceMethods, CanaryMethods):
     """One connection to one server. Every method may raise any class of `sealserve.errors` that the server sent.
 
     Methods that return iterators fetch as they go; closing one early cancels its call.

@@ -108,8 +108,13 @@ def _ranking(report: CycleReport, ranking: Ranking) -> Iterator[tuple[str, str]]
 
 
 def _scores(scores: Scorecard) -> Iterator[tuple[str, ...]]:
-    for name in Scorecard.__dataclass_fields__:
-        score: Score | NotApplicable = getattr(scores, name)
+    own: dict[str, Score | NotApplicable] = {
+        "confirm": scores.confirm,
+        "replay": scores.replay,
+        "canary": scores.canary,
+        "unknown": scores.unknown,
+    }
+    for name, score in (own | dict(scores.suites)).items():
         if isinstance(score, Measured):
             interval = f"{score.gain_low:+.3f} … {score.gain_high:+.3f}"
             shown = (cell(score.n), cell(score.candidate), cell(score.incumbent), f"{score.gain:+.3f}", interval)

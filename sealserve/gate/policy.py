@@ -35,6 +35,12 @@ class LossRule(Rule):
     alpha: float = Field(gt=0, lt=0.5)
 
 
+class SuitesRule(LossRule):
+    """The same, for each of the tenant's own canary suites."""
+
+    min_judge_share: float = Field(gt=0.5, le=1)
+
+
 class DiversityRule(Rule):
     """How much a cycle's self-edits may repeat themselves before nothing is trained on them."""
 
@@ -51,6 +57,7 @@ class Policy(Rule):
     replay: LossRule
     canary: LossRule
     unknown: LossRule
+    suites: SuitesRule
     digest: str = Field(pattern="^[0-9a-f]{64}$")
 
 

@@ -22,8 +22,12 @@ def score_from_json(tree: Json) -> Score | NotApplicable:
 
 
 def scorecard_json(card: Scorecard) -> Json:
-    """Return `card` in its JSON form: one score under each of confirm, replay, canary and unknown."""
-    return {name: score_json(getattr(card, name)) for name in ("confirm", "replay", "canary", "unknown")}
+    """Return `card` in its JSON form: one score under each of confirm, replay, canary, unknown, and each suite.
+
+    Suites have an "@" in their names, the others have none.
+    """
+    own = {name: score_json(getattr(card, name)) for name in ("confirm", "replay", "canary", "unknown")}
+    return own | {name: score_json(score) for name, score in card.suites.items()}
 
 
 def scorecard_from_json(tree: Json) -> Scorecard:
@@ -33,6 +37,7 @@ def scorecard_from_json(tree: Json) -> Scorecard:
         replay=score_from_json(tree["replay"]),
         canary=_applicable(tree["canary"]),
         unknown=_applicable(tree["unknown"]),
+        suites={name: _applicable(score) for name, score in tree.items() if "@" in name},
     )
 
 

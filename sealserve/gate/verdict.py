@@ -25,10 +25,11 @@ class _Suite:
 
 def judge(card: Scorecard, policy: Policy) -> Verdict:
     """Return the decision and every reason for it; PROMOTE only when no rule speaks against."""
-    old = (
+    old: tuple[tuple[str, Score | NotApplicable, LossRule], ...] = (
         ("documents learned earlier", card.replay, policy.replay),
         ("old skills", card.canary, policy.canary),
         ("saying 'I don't know'", card.unknown, policy.unknown),
+        *((f"canary suite {name}", score, policy.suites) for name, score in sorted(card.suites.items())),
     )
     testable = [
         _Suite(what=what, score=score, rule=rule)

@@ -6,7 +6,6 @@ Reads the registry, and writes nothing but measurements that need not be taken a
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib import metadata
 
 from sealserve.engine.engine import AdapterFiles
 from sealserve.gate.grade import Matcher
@@ -19,6 +18,7 @@ from sealserve.learning.rewards.by_name import reward_by_name
 from sealserve.learning.rewards.kinds import Kind
 from sealserve.learning.sheets import Kept
 from sealserve.learning.shown import shown_answers
+from sealserve.learning.suites import kept_over, tenant_suites
 from sealserve.learning.voice import Voice, candidate_name
 from sealserve.learning.workshop import Workshop
 from sealserve.records import (
@@ -93,6 +93,7 @@ async def confirm_winner(
         confidence=shop.policy.confidence,
         rules=rules,
         kept=await _kept(shop, claim, claimed, [winner]),
+        own=await asyncio.to_thread(tenant_suites, shop, claim.tenant),
     )
     shown = await shown_answers(voice, files, incumbent=incumbent, items=items, rules=rules)
     return Done(output=Confirmed(scorecard=card, shown=shown))
@@ -135,8 +136,7 @@ async def _kept(shop: Workshop, claim: Claim, claimed: Claimed, candidates: Sequ
     if claimed.incumbent != BASE_VERSION:
         held = await asyncio.to_thread(shop.registry.version, claim.tenant, claimed.incumbent)
         artifacts[candidate_name(claim.cycle, "incumbent", artifact=held.artifact)] = held.artifact
-    base = f"{claimed.base_digest}:{shop.settings.engine.dtype}:{metadata.version('sealserve')}"
-    return Kept(registry=shop.registry, tenant=claim.tenant, base=base, artifacts=artifacts)
+    return kept_over(shop, claim.tenant, base_digest=claimed.base_digest, artifacts=artifacts)
 
 
 async def _files(shop: Workshop, claim: Claim, label: str, *, artifact: str) -> AdapterFiles:

@@ -128,10 +128,12 @@ async def confirm(
     confidence: float,
     rules: Rules | None = None,
     kept: Kept | None = None,
+    own: Mapping[str, Suite] | None = None,
 ) -> Scorecard:
     """Return the winner's paired scores against the incumbent, closed book and greedy, both asked together.
 
-    `earlier` are confirmation items of documents learned before; None when there are no such documents.
+    `earlier` are confirmation items of documents learned before; None when there are no such documents. `own` are the
+    tenant's canary suites, by "name@version".
     """
     contains, known = GradedAnswers(Kind.CONTAINS), rules or {}
     suites = [
@@ -139,9 +141,10 @@ async def confirm(
         Suite(reward=contains, items=asked_of(_sampled(earlier or ()), spoken={}, rules=known)),
         Suite(reward=contains, items=tuple(_asked(p.question, p.answer) for p in probes.canary)),
         Suite(reward=SaysUnknown(), items=tuple(_asked(question, "") for question in probes.unknown)),
+        *(own or {}).values(),
     ]
     mine, theirs = await score_sheets(voice, [winner, incumbent], suites, kept=kept)
-    new, replay, canary, unknown = (
+    new, replay, canary, unknown, *others = (
         _compared(*sides, confidence=confidence) for sides in zip(mine, theirs, strict=True)
     )
     return Scorecard(
@@ -149,6 +152,7 @@ async def confirm(
         replay=NotApplicable(because="nothing learned earlier") if earlier is None else replay,
         canary=canary,
         unknown=unknown,
+        suites=dict(zip(own or {}, others, strict=True)),
     )
 
 

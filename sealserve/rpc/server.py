@@ -27,6 +27,7 @@ from sealserve.rpc.interceptors import Boundary
 from sealserve.rpc.services.adapters import AdapterService
 from sealserve.rpc.services.approvals import ApprovalService
 from sealserve.rpc.services.audit import AuditService
+from sealserve.rpc.services.canaries import CanaryService
 from sealserve.rpc.services.cycles import CycleService
 from sealserve.rpc.services.documents import DocumentService, Inbox
 from sealserve.rpc.services.engine import EngineService
@@ -39,6 +40,7 @@ from sealserve.v1 import (
     adapter_pb2_grpc,
     approval_pb2_grpc,
     audit_pb2_grpc,
+    canary_pb2_grpc,
     cycle_pb2_grpc,
     document_pb2_grpc,
     engine_pb2_grpc,
@@ -59,6 +61,7 @@ TENANT_SERVICES = tuple(
         "Approval",
         "Feedback",
         "Evaluation",
+        "Canary",
         "Tenant",
         "Token",
         "Audit",
@@ -144,6 +147,7 @@ class RpcServer:
         approval_pb2_grpc.add_ApprovalServiceServicer_to_server(approvals, server)
         feedback_pb2_grpc.add_FeedbackServiceServicer_to_server(FeedbackService(registry), server)
         evaluation_pb2_grpc.add_EvaluationServiceServicer_to_server(EvaluationService(registry), server)
+        canary_pb2_grpc.add_CanaryServiceServicer_to_server(CanaryService(registry), server)
         tenant_pb2_grpc.add_TenantServiceServicer_to_server(TenantService(registry), server)
         token_pb2_grpc.add_TokenServiceServicer_to_server(TokenService(registry, known=self._known), server)
         audit_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(registry), server)

@@ -35,6 +35,9 @@ class Metrics:
         self._refused = self._counter(names.ADAPTERS_REFUSED)
         self._rebuilds = self._counter(names.ENGINE_REBUILDS)
         loaded = names.ADAPTERS_LOADED
+        share = names.CANARY_SHARE
+        self._falls = self._counter(names.CANARY_FALLS)
+        self._share = meter.create_gauge(share.name, share.unit, share.says)
         self._loaded = meter.create_gauge(loaded.name, loaded.unit, loaded.says)
 
     def request_finished(
@@ -128,6 +131,15 @@ class Metrics:
     def engine_rebuilt(self, reason: str) -> None:
         """Count a rebuild; `reason` is a stable word: "died", "hung"."""
         self._rebuilds.add(1, {Attribute.REASON.value: reason})
+
+    def canary_measured(self, share: float, *, tenant: str, suite: str) -> None:
+        """Say what share the tenant's active version got right in a canary suite."""
+        self._share.set(share, {Attribute.TENANT.value: tenant, Attribute.SUITE.value: suite})
+
+    def canary_fell(self, *, tenant: str, suite: str, against: str) -> None:
+        """Count a nightly loss beyond policy; `against` is a stable word: "base", "itself"."""
+        about = {Attribute.TENANT.value: tenant, Attribute.SUITE.value: suite}
+        self._falls.add(1, about | {Attribute.REASON.value: against})
 
     def _watch(self, metric: MetricName, read: Callable[[], Iterable[Observation]]) -> None:
         def observe(_: CallbackOptions) -> Iterable[Observation]:

@@ -124,10 +124,12 @@ ROLLBACKS = _counter("sealserve.rollbacks", "{activation}", "Moves back to an ea
 ADAPTERS_REFUSED = _counter("sealserve.adapters.refused", "{adapter}", "Adapters refused before loading, by defect.")
 ADAPTERS_LOADED = _gauge("sealserve.adapters.loaded", "{adapter}", "Adapters that the engine holds now.")
 ENGINE_REBUILDS = _counter("sealserve.engine.rebuilds", "{rebuild}", "Times the engine was started again.")
+CANARY_SHARE = _gauge("sealserve.canary.share", "1", "Share right in a canary suite, in the last nightly evaluation.")
+CANARY_FALLS = _counter("sealserve.canary.falls", "{suite}", "Nightly losses beyond policy, by what held against.")
 
 METRICS: tuple[MetricName, ...] = (
     REQUEST_DURATION, TIME_TO_FIRST_TOKEN, TIME_PER_TOKEN, TOKEN_USAGE, QUEUE_DEPTH, DOCUMENTS_RECEIVED, DOCUMENTS,
     CYCLE_DURATION, STEP_DURATION, SELF_EDITS, FLIP_DURATION, SWAP_DURATION, ACTIVATIONS, ROLLBACKS,
-    ADAPTERS_REFUSED, ADAPTERS_LOADED, ENGINE_REBUILDS,
+    ADAPTERS_REFUSED, ADAPTERS_LOADED, ENGINE_REBUILDS, CANARY_SHARE, CANARY_FALLS,
 )  # fmt: skip
 """All of them, for dashboards' tests."""

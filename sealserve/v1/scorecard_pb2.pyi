@@ -141,10 +141,32 @@ class Scorecard(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class SuitesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___Score: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___Score | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     CONFIRM_FIELD_NUMBER: _builtins.int
     REPLAY_FIELD_NUMBER: _builtins.int
     CANARY_FIELD_NUMBER: _builtins.int
     UNKNOWN_FIELD_NUMBER: _builtins.int
+    SUITES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def confirm(self) -> Global___Score:
         """Questions on the new documents."""
@@ -161,6 +183,10 @@ class Scorecard(_message.Message):
     def unknown(self) -> Global___Score:
         """Share of "I don't know" on things nobody has told the model about."""
 
+    @_builtins.property
+    def suites(self) -> _containers.MessageMap[_builtins.str, Global___Score]:
+        """Each of the tenant's canary suites, by "name@version"."""
+
     def __init__(
         self,
         *,
@@ -168,10 +194,11 @@ class Scorecard(_message.Message):
         replay: Global___Score | None = ...,
         canary: Global___Score | None = ...,
         unknown: Global___Score | None = ...,
+        suites: _abc.Mapping[_builtins.str, Global___Score] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "confirm", b"confirm", "replay", b"replay", "unknown", b"unknown"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "confirm", b"confirm", "replay", b"replay", "unknown", b"unknown"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "confirm", b"confirm", "replay", b"replay", "suites", b"suites", "unknown", b"unknown"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,14 +4,17 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
+from sealserve.canaries import CanaryItem
 from sealserve.config import LearnSettings, Settings
 from sealserve.errors import BadConfig
 from sealserve.learning.nightly import evaluate_active_versions
 from sealserve.learning.scheduler import CLOCK, Learner
 from sealserve.learning.workshop import Workshop
-from sealserve.records import CycleState, Measured, Unmeasured
+from sealserve.records import CycleState
 from tests.stories.school import TENANT, School
+from tests.stories.student import PROBES
 
 
 async def test_documents_that_arrive_are_learned_without_anybody_asking(school: School) -> None:
@@ -56,13 +59,51 @@ async def test_a_cron_line_that_is_none_is_refused_by_name(school: School) -> No
 
 
 async def test_the_nightly_evaluation_measures_active_versions_and_leaves_nothing_loaded(school: School) -> None:
-    assert await evaluate_active_versions(school.shop) == {}
+    assert await evaluate_active_versions(school.shop) == ()
     school.add("Varnel Lamp")
     assert (await school.learn()).state is CycleState.PROMOTED
-    scores = (await evaluate_active_versions(school.shop))[TENANT]
-    assert isinstance(scores["canary"], Measured)
-    assert scores["canary"].gain == 0.0
+    results = await evaluate_active_versions(school.shop)
+    assert {(one.suite, one.suite_version, one.n) for one in results} == {("canary", 0, 240), ("unknown", 0, 120)}
+    assert {(one.tenant, one.version, one.share, one.gain, one.fell, one.why) for one in results} == {
+        (TENANT, 1, 1.0, 0.0, (), "")
+    }
+    assert sorted(school.registry.canary_results(TENANT).items, key=lambda one: one.suite) == list(results)
     assert (await school.student.info()).loaded == ()
+
+
+async def test_the_night_asks_the_active_version_anew_and_takes_the_base_from_what_is_kept(school: School) -> None:
+    school.add("Varnel Lamp")
+    await school.learn()
+    before = len(school.student.requests)
+    await evaluate_active_versions(school.shop)
+    asked = school.student.requests[before:]
+    assert len(asked) == len(PROBES.canary) + len(PROBES.unknown)
+    assert None not in {request.adapter for request in asked}
+
+
+async def test_a_version_that_answers_worse_than_it_did_is_told_and_goes_on_answering(school: School) -> None:
+    school.add("Varnel Lamp")
+    await school.learn()
+    before = school.state()
+    school.student.moods.append(lambda adapter, prompt: "Nobody." if adapter and "Town 1" in prompt else None)
+    with capture_logs() as logs:
+        canary, unknown = await evaluate_active_versions(school.shop)
+    assert (canary.fell, unknown.fell) == (("base", "itself"), ())
+    told = [(one["log_level"], one["suite"], one["against"]) for one in logs if one["event"] == "nightly.fell"]
+    assert told == [("warning", "canary", "base"), ("warning", "canary", "itself")]
+    assert school.state() == before
+
+
+async def test_a_tenants_own_suite_stands_in_the_trend_with_its_version(school: School) -> None:
+    items = [CanaryItem(item=f"t{i}", prompt=f"What is the mayor of City {i}?", answer=f"Mayor{i}") for i in range(30)]
+    school.registry.put_canary_suite(TENANT, "mayors", items, actor="test")
+    school.add("Varnel Lamp")
+    await school.learn()
+    found = [one for one in await evaluate_active_versions(school.shop) if one.suite == "mayors"]
+    assert [(one.suite_version, one.n, one.share) for one in found] == [(1, 30, 1.0)]
+    school.registry.retire_canary_suite(TENANT, "mayors", actor="test")
+    assert {one.suite for one in await evaluate_active_versions(school.shop)} == {"canary", "unknown"}
+    assert school.registry.canary_results(TENANT, suite="mayors").items == tuple(found)
 
 
 async def test_a_version_whose_files_are_gone_is_unmeasured_not_bad(school: School) -> None:
@@ -71,8 +112,9 @@ async def test_a_version_whose_files_are_gone_is_unmeasured_not_bad(school: Scho
     version = school.registry.version(TENANT, 1)
     for file in school.registry.artifacts.directory(version.artifact).iterdir():
         file.unlink()
-    scores = (await evaluate_active_versions(school.shop))[TENANT]
-    assert all(isinstance(score, Unmeasured) for score in scores.values())
+    results = await evaluate_active_versions(school.shop)
+    assert {one.n for one in results} == {0}
+    assert all(one.why for one in results)
 
 
 def _learn(school: School, **changes: object) -> LearnSettings:

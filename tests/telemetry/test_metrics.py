@@ -23,6 +23,8 @@ def _record_one_of_each(telemetry: Telemetry) -> None:
     metrics.adapter_refused("not_finite")
     metrics.adapters_loaded(2)
     metrics.engine_rebuilt("died")
+    metrics.canary_measured(0.9, tenant="acme", suite="tone")
+    metrics.canary_fell(tenant="acme", suite="tone", against="base")
 
 
 @pytest.fixture(scope="module")

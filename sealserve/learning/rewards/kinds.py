@@ -27,10 +27,21 @@ class Asked:
     spoken: str
     matcher: Matcher = Matcher.CONTAINS
     pattern: str = ""
+    tolerance: float = 0.0
+    choices: tuple[str, ...] = ()
+    schema: str = ""
+    max_tokens: int = 0  # 0: as usual
 
     def is_right(self, given: str) -> bool:
-        """Return whether `given` is right by the item's own rule."""
-        return is_right_by(self.matcher, given, gold=self.answer, pattern=self.pattern)
+        """Return whether `given` is right by the item's own rule, which must look at the text alone."""
+        return is_right_by(
+            self.matcher,
+            given,
+            gold=self.answer,
+            pattern=self.pattern,
+            tolerance=self.tolerance,
+            schema=self.schema,
+        )
 
 
 class Reward(Protocol):

@@ -14,6 +14,7 @@ def scorecard_to_wire(card: Scorecard) -> scorecard_pb2.Scorecard:
         replay=_score_to_wire(card.replay),
         canary=_score_to_wire(card.canary),
         unknown=_score_to_wire(card.unknown),
+        suites={name: _score_to_wire(score) for name, score in card.suites.items()},
     )
 
 
@@ -24,6 +25,7 @@ def scorecard_from_wire(wire: scorecard_pb2.Scorecard) -> Scorecard:
         replay=_replay_from_wire(wire.replay),
         canary=_score_from_wire(wire.canary),
         unknown=_score_from_wire(wire.unknown),
+        suites={name: _score_from_wire(score) for name, score in wire.suites.items()},
     )
 
 

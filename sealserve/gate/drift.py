@@ -1,0 +1,17 @@
+"""Has a version that answers lost more than policy accepts? Pure; decides nothing: a person or the watch does."""
+
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
+
+from sealserve.gate.policy import LossRule
+from sealserve.gate.statistics import holm, loss_shown
+from sealserve.records import Measured
+
+K = TypeVar("K", bound=Hashable)
+
+
+def fallen(comparisons: Mapping[K, tuple[Measured, LossRule]]) -> tuple[K, ...]:
+    """Return the comparisons that show a loss above their rule's margin, each with error `alpha` over all together."""
+    shown = holm([loss_shown(s.better, s.worse, n=s.n, margin=rule.margin) for s, rule in comparisons.values()])
+    found = zip(comparisons.items(), shown, strict=True)
+    return tuple(key for (key, (_, rule)), chance in found if chance <= rule.alpha)

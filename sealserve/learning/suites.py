@@ -1,0 +1,54 @@
+"""The suites of old skills that a version is measured by: the shipped ones, and the tenant's own. Scores nothing."""
+
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+
+from sealserve.canaries import CanaryItem, suite_key
+from sealserve.gate.grade import Matcher
+from sealserve.learning.rewards.answers import GradedAnswers, SaysUnknown
+from sealserve.learning.rewards.kinds import Asked, Kind
+from sealserve.learning.rewards.matched import Matched
+from sealserve.learning.sheets import Kept, Suite
+from sealserve.learning.workshop import Workshop
+
+
+def shipped_suites(shop: Workshop) -> dict[str, Suite]:
+    """Return the suites that come with sealserve, by name."""
+    known = ((probe.question, probe.answer) for probe in shop.probes.canary)
+    return {
+        "canary": Suite(reward=GradedAnswers(Kind.CONTAINS), items=_asked(known)),
+        "unknown": Suite(reward=SaysUnknown(), items=_asked((question, "") for question in shop.probes.unknown)),
+    }
+
+
+def tenant_suites(shop: Workshop, tenant: str) -> dict[str, Suite]:
+    """Return the tenant's live suites, by "name@version". Blocking."""
+    reward = Matched(min_judge_share=shop.policy.suites.min_judge_share)
+    return {
+        suite_key(one.name, one.version): Suite(reward=reward, items=tuple(map(_own, one.items)))
+        for one in shop.registry.live_canary_suites(tenant)
+    }
+
+
+def kept_over(shop: Workshop, tenant: str, *, base_digest: str, artifacts: Mapping[str, str]) -> Kept:
+    """Return what was measured before for `tenant` over this base as it is run now; `artifacts` by engine name."""
+    base = f"{base_digest}:{shop.settings.engine.dtype}:{metadata.version('sealserve')}"
+    return Kept(registry=shop.registry, tenant=tenant, base=base, artifacts=artifacts)
+
+
+def _asked(pairs: Iterable[tuple[str, str]]) -> tuple[Asked, ...]:
+    return tuple(Asked(question=question, answer=answer, spoken=answer) for question, answer in pairs)
+
+
+def _own(item: CanaryItem) -> Asked:
+    return Asked(
+        question=item.prompt,
+        answer=item.answer,
+        spoken=item.answer,
+        matcher=Matcher(item.matcher),
+        pattern=item.pattern,
+        tolerance=item.tolerance,
+        choices=item.choices,
+        schema=item.schema,
+        max_tokens=item.max_tokens,
+    )
