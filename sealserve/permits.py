@@ -124,7 +124,7 @@ class Permits:
             edits=self._registry.self_edits(found.cycle),
             documents=self._sources(tenant, found.documents),
             approvals=sorted({*said, actor}),
-            is_imported=bool(found.lineage.get("imported")),
+            is_imported=bool(found.lineage.get("imported")) and not found.lineage.get("scores"),
         )
 
     def _sources(self, tenant: str, documents: Sequence[str]) -> list[Json]:

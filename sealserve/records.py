@@ -333,8 +333,8 @@ class Page(Generic[T]):
     next_page_token: str
 
 
-FORGET_TRIGGER = "forget"
-"""Trigger of a cycle that teaches what is left, after a document was forgotten, from what was written before."""
+FORGET_TRIGGER, IMPORT_TRIGGER = "forget", "import"
+"""Triggers of cycles that study nothing: one teaches again what is left, one measures what was made elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,8 +70,8 @@ def test_a_person_promotes_what_the_gate_held_and_the_ruling_is_kept(world: Worl
         ({}, "POLICY_DENIED", "promote.verdict"),
         ({"verdict": verdict(Decision.HOLD)}, "POLICY_DENIED", "promote.measured"),
         (
-            {"verdict": verdict(Decision.HOLD), "scores": scorecard_json(CARD), "imported": {"from": "elsewhere"}},
-            "POLICY_HELD",
+            {"verdict": verdict(Decision.HOLD), "scores": {}, "imported": {"from": "elsewhere"}},
+            "POLICY_DENIED",
             "promote.imported",
         ),
         (

@@ -57,7 +57,11 @@ def import_adapter(
     tenant: Tenant,
     file: Annotated[Path, typer.Argument(help="What `adapter export` wrote.", show_default=False)],
 ) -> None:
-    """Take in an exported version. It is held: what another installation measured says nothing of this one."""
+    """Take in an exported version: a cycle measures it as any candidate, by the tenant's evaluation sets.
+
+    What another installation measured says nothing of this one. Without an evaluation set nothing can show a gain, and
+    it is not promoted.
+    """
     from sealserve.commands import show
     from sealserve.engine.base_model import base_shape, model_directory
     from sealserve.proof.manifest import Seals
@@ -68,5 +72,5 @@ def import_adapter(
     with registry_of(session) as registry:
         seals = Seals.open(settings.data_directory)
         made = take_in(registry, seals, tenant, file, base=base, max_rank=settings.engine.max_rank, actor=local_actor())
-    name = show.version_name(made.version)
-    session.show(made, lambda: f"{tenant}: {name} is held; it answers once a cycle has measured it")
+    watch = f"sealserve cycle watch {tenant} {made.cycle}"
+    session.show({**show.plain(made), "next": watch}, lambda: f"{tenant}: it is measured next; see: {watch}")

@@ -35,7 +35,7 @@ EXAMPLES: Mapping[Event, Json] = {
         "actor": "worker:1",
         "author": "ann",  # who started the cycle
         "trigger": "cycle",  # or "person"
-        "version": {"parent": 0, "cycle": "c1", "is_imported": False},
+        "version": {"parent": 0, "cycle": "c1", "is_imported": False},  # made elsewhere, and measured by no cycle here
         "verdict": {"decision": "promote", "policy": "default"},
         "scores": [
             {"name": "confirm", "is_measured": True, "n": 24, "gain": 0.9, "gain_low": 0.7, "gain_high": 0.97},

@@ -8,7 +8,7 @@ import asyncio
 from functools import partial
 
 from sealserve.errors import Conflict, CouldNotMeasure
-from sealserve.learning import measuring, recalling, studying
+from sealserve.learning import imported, measuring, recalling, studying
 from sealserve.learning.journal import Journal
 from sealserve.learning.judging import judged as judged_by
 from sealserve.learning.outputs import (
@@ -24,7 +24,7 @@ from sealserve.learning.outputs import (
 from sealserve.learning.publishing import conflict, publication, unmeasurable
 from sealserve.learning.voice import Voice
 from sealserve.learning.workshop import Workshop
-from sealserve.records import FORGET_TRIGGER, Claim, Cycle, Step
+from sealserve.records import FORGET_TRIGGER, IMPORT_TRIGGER, Claim, Cycle, Step
 from sealserve.telemetry.names import Attribute, Span
 
 
@@ -50,7 +50,11 @@ async def _steps(shop: Workshop, claim: Claim, journal: Journal) -> None:
     voice = Voice(shop.engine, tenant=claim.tenant, cycle=claim.cycle, concurrency=shop.settings.learn.concurrency)
     await voice.drop_leftovers()
     claimed = await journal.step(Step.CLAIM, Claimed, partial(studying.claim_documents, shop, voice, claim))
-    if (await asyncio.to_thread(shop.registry.cycle_by_id, claim.cycle)).trigger == FORGET_TRIGGER:
+    trigger = (await asyncio.to_thread(shop.registry.cycle_by_id, claim.cycle)).trigger
+    if trigger == IMPORT_TRIGGER:
+        await _confirm(shop, voice, claim, journal, claimed, await _taken_in(shop, claim, journal))
+        return
+    if trigger == FORGET_TRIGGER:
         written = await journal.step(Step.WRITE, Written, partial(recalling.recall, shop, voice, claim))
         filtered = await journal.step(Step.FILTER, Filtered, partial(recalling.keep_all, shop, claim))
     else:
@@ -62,6 +66,20 @@ async def _steps(shop: Workshop, claim: Claim, journal: Journal) -> None:
     ranked = await journal.step(
         Step.RANK, Ranked, partial(measuring.rank_candidates, shop, voice, claim, claimed, written)
     )
+    await _confirm(shop, voice, claim, journal, claimed, ranked)
+
+
+async def _taken_in(shop: Workshop, claim: Claim, journal: Journal) -> Ranked:
+    """The steps up to the ranking of a candidate that was made elsewhere."""
+    await journal.step(Step.WRITE, Written, partial(imported.write, shop, claim))
+    await journal.step(Step.FILTER, Filtered, imported.keep_none)
+    await journal.step(Step.TRAIN, Trained, partial(imported.take, shop))
+    return await journal.step(Step.RANK, Ranked, imported.choose)
+
+
+async def _confirm(
+    shop: Workshop, voice: Voice, claim: Claim, journal: Journal, claimed: Claimed, ranked: Ranked
+) -> None:
     confirmed = await journal.step(
         Step.CONFIRM, Confirmed, partial(measuring.confirm_winner, shop, voice, claim, claimed, ranked)
     )

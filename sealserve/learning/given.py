@@ -45,6 +45,15 @@ def given_items(registry: Registry, tenant: str, studies: Sequence[Study]) -> Gi
     return Given(sets=tuple(f"{one.name}@{one.revision}" for one in sets), proposals=tuple(found.values()))
 
 
+def own_questions(registry: Registry, tenant: str, sets: Iterable[str]) -> tuple[QuizItem, ...]:
+    """Return every question of the revisions in `sets`, about no document; of two alike the first set's counts."""
+    found: dict[str, QuizItem] = {}
+    for item in (item for one in sets for item in _revision(registry, tenant, one).items):
+        asked = QuizItem(question=item.question, answer=item.answer, document="", split=Split.CONFIRM)
+        found.setdefault(normalised(item.question), asked)
+    return tuple(found.values())
+
+
 def before_quiz(given: Sequence[Proposal], own: Iterable[Proposal], *, max_items: int) -> tuple[Proposal, ...]:
     """Return the tenant's questions and then self-made ones, no question twice, `max_items` a document at most.
 

@@ -9,7 +9,7 @@ from sealserve.learning.journal import Done
 from sealserve.learning.outputs import Claimed, Confirmed, Judged
 from sealserve.learning.workshop import Workshop
 from sealserve.permits import card_scores, edit_counts, promotion, ruled
-from sealserve.records import Claim, Json
+from sealserve.records import IMPORT_TRIGGER, Claim, Json
 from sealserve.registry.registry import AddRulings
 from sealserve.rulings import Ruling
 
@@ -45,5 +45,7 @@ def _rulings(shop: Workshop, claim: Claim, claimed: Claimed, confirmed: Confirme
         documents=documents,
         approvals=[],
     )
-    asked = ((Event.SELFEDIT_BATCH, batch), (Event.ADAPTER_PROMOTE, promote))
+    asked: list[tuple[Event, Json]] = [(Event.SELFEDIT_BATCH, batch), (Event.ADAPTER_PROMOTE, promote)]
+    if shop.registry.cycle_by_id(claim.cycle).trigger == IMPORT_TRIGGER:  # no batch of self-edits made it
+        del asked[0]
     return tuple(shop.rules.rule(event, given, tenant=claim.tenant, subject=claim.cycle) for event, given in asked)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from sealserve.engine.engine import AdapterFiles
 from sealserve.gate.grade import Matcher
-from sealserve.learning.given import corrections, rules_of
+from sealserve.learning.given import corrections, own_questions, rules_of
 from sealserve.learning.journal import Done
 from sealserve.learning.outputs import Claimed, Confirmed, Ranked, Written, from_json
 from sealserve.learning.replay import earlier_material
@@ -81,7 +81,7 @@ async def confirm_winner(
     winner = next(candidate for candidate in candidates if candidate.index == ranked.winner)
     files = await _files(shop, claim, str(winner.index), artifact=winner.artifact)
     incumbent = await incumbent_files(shop, claim, claimed)
-    items = await _items(shop, claim, Split.CONFIRM)
+    items = await _confirming(shop, claim, claimed)
     rules = await asyncio.to_thread(_rules, shop, claim)
     card = await confirm(
         voice,
@@ -126,8 +126,12 @@ def _same(candidate: Candidate, candidates: Sequence[Candidate]) -> int:
 
 
 def _rules(shop: Workshop, claim: Claim) -> dict[str, tuple[Matcher, str]]:
+    return rules_of(shop.registry, claim.tenant, _evaluation(shop, claim))
+
+
+def _evaluation(shop: Workshop, claim: Claim) -> tuple[str, ...]:
     written = next(record for record in shop.registry.steps(claim.cycle) if record.step is Step.WRITE)
-    return rules_of(shop.registry, claim.tenant, from_json(Written, written.output).evaluation)
+    return from_json(Written, written.output).evaluation
 
 
 async def _kept(shop: Workshop, claim: Claim, claimed: Claimed, candidates: Sequence[Candidate]) -> Kept:
@@ -155,6 +159,14 @@ async def incumbent_files(shop: Workshop, claim: Claim, claimed: Claimed) -> Ada
 async def _items(shop: Workshop, claim: Claim, split: Split) -> tuple[QuizItem, ...]:
     items = await asyncio.to_thread(shop.registry.quiz, claim.cycle)
     return tuple(item for item in items if item.split is split)
+
+
+async def _confirming(shop: Workshop, claim: Claim, claimed: Claimed) -> tuple[QuizItem, ...]:
+    """The confirmation half of the quiz; all of the tenant's own questions where nothing was studied."""
+    if claimed.documents:
+        return await _items(shop, claim, Split.CONFIRM)
+    sets = await asyncio.to_thread(_evaluation, shop, claim)
+    return await asyncio.to_thread(own_questions, shop.registry, claim.tenant, sets)
 
 
 async def _earlier_items(shop: Workshop, claim: Claim, claimed: Claimed) -> tuple[QuizItem, ...] | None:

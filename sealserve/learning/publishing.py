@@ -10,6 +10,7 @@ from sealserve.learning.workshop import Workshop
 from sealserve.proof.manifest import MANIFEST
 from sealserve.records import (
     BASE_VERSION,
+    IMPORT_TRIGGER,
     Candidate,
     Claim,
     CycleState,
@@ -77,6 +78,9 @@ async def failure(reason: str) -> Done[Published]:
 
 
 def _held_documents(shop: Workshop, claim: Claim, claimed: Claimed) -> tuple[str, ...]:
+    """The incumbent's and the cycle's; what was made elsewhere has learned none of this tenant's."""
+    if shop.registry.cycle_by_id(claim.cycle).trigger == IMPORT_TRIGGER:
+        return ()
     earlier: tuple[str, ...] = ()
     if claimed.incumbent != BASE_VERSION:
         earlier = shop.registry.version(claim.tenant, claimed.incumbent).documents
@@ -105,7 +109,9 @@ def _lineage(
 ) -> Json:
     notes = shop.registry.self_edits(claim.cycle)
     recipe = asdict(winner.recipe)
+    is_imported = shop.registry.cycle_by_id(claim.cycle).trigger == IMPORT_TRIGGER
     return {
+        **({"imported": shop.registry.import_origin(claim.tenant, claim.cycle)} if is_imported else {}),
         "recipe": {**recipe, "templates": [template.value for template in winner.recipe.templates]},
         "candidate": winner.index,
         "self_edits": [note.self_edit for note in notes if note.admitted],

@@ -1,7 +1,7 @@
 """An adapter as a file that travels: its two files and its signed manifest, out of one installation into another.
 
-What comes in is believed only as far as a trusted key has signed it and its bytes fit, and it is held: what another
-installation measured says nothing of this one's tenants. Knows nothing of engines that run.
+What comes in is believed only as far as a trusted key has signed it and its bytes fit, and it passes the whole gate:
+what another installation measured says nothing of this one's tenants. Knows nothing of engines that run.
 """
 
 import io
@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from sealserve.engine.base_model import BaseShape
 from sealserve.engine.preflight import CONFIG_FILE, WEIGHTS_FILE, check_adapter
 from sealserve.errors import BadAdapter, CorruptArtifact, InvalidArgument
 from sealserve.proof.manifest import MANIFEST, Seals, subjects
-from sealserve.records import AdapterVersion, Decision, Json
+from sealserve.records import Cycle, Json, Recipe
 from sealserve.registry.registry import Registry
 
 MANIFEST_FILE = "manifest.dsse.json"
@@ -44,8 +46,8 @@ def export(registry: Registry, seals: Seals, tenant: str, version: int, *, to: P
 
 def take_in(
     registry: Registry, seals: Seals, tenant: str, file: Path, *, base: BaseShape, max_rank: int, actor: str
-) -> AdapterVersion:
-    """Make a held version of the adapter in `file`; return it.
+) -> Cycle:
+    """Open a cycle that measures the adapter in `file` as any candidate is measured; return it.
 
     Raises: InvalidArgument (no such file, or no export), CorruptArtifact (signature or bytes), BadAdapter (files that
     must not be loaded, or another base), FailedPrecondition (a cycle is open), NotFound (tenant).
@@ -64,31 +66,15 @@ def take_in(
     if said.get("base_digest") != base.digest:
         raise BadAdapter("the adapter was trained over another base model", defect="wrong_base")
 
-    def lineage_of(cycle: str) -> Json:
-        lineage: Json = {
-            "recipe": said.get("recipe", {}),
-            "scores": {},
-            "verdict": _held(said),
-            "base_digest": base.digest,
-            "imported": {"tenant": said.get("tenant"), "cycle": said.get("cycle"), "key": signer, "manifest": envelope},
-        }
-        manifest = seals.seal(
-            tenant=tenant, cycle=cycle, artifact=kept, parent=0, documents=(), self_edits=(), rulings=(), approvals=(),
-            lineage=lineage,
-        )  # fmt: skip
-        return {**lineage, MANIFEST: manifest}
-
-    return registry.import_version(tenant, artifact=artifact, lineage_of=lineage_of, actor=actor)
+    origin = {"tenant": said.get("tenant"), "cycle": said.get("cycle"), "key": signer, "manifest": envelope}
+    return registry.import_adapter(tenant, artifact=artifact, recipe=_recipe(said), origin=origin, actor=actor)
 
 
-def _held(said: Json) -> Json:
-    there = said.get("verdict", {})
-    return {
-        "decision": Decision.HOLD.value,
-        "reasons": [f"imported; there the gate said {there.get('decision', 'nothing')}, here nothing is measured yet"],
-        "policy": str(there.get("policy", "")),
-        "policy_digest": str(there.get("policy_digest", "")),
-    }
+def _recipe(said: Json) -> Recipe:
+    try:
+        return TypeAdapter(Recipe).validate_python(said.get("recipe"))
+    except ValidationError as error:
+        raise InvalidArgument("the manifest's recipe is not one that this release knows", field="file") from error
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:

@@ -1,17 +1,20 @@
-"""Taking in an adapter that another installation made: a version that is held, and no document is learned by it."""
+"""Taking in an adapter that another installation made: a cycle that has nothing to study, and one candidate.
 
-from collections.abc import Callable
+No document is learned by it, and no version is made here: that is the gate's to allow, as for any candidate.
+"""
 
-from sqlalchemy import update
+from dataclasses import asdict
 
-from sealserve.records import AdapterVersion, CycleState, Json
-from sealserve.registry import audit, cycles, tenants, versions
+from sqlalchemy import select
+
+from sealserve.errors import NotFound
+from sealserve.records import IMPORT_TRIGGER, Cycle, Json, Recipe
+from sealserve.registry import audit, cycles, tenants
 from sealserve.registry import tables as t
 from sealserve.registry.artifacts import ArtifactStore
 from sealserve.registry.database import Database
-from sealserve.registry.effects import Publish
 
-TRIGGER = "import"
+_ACTION = "adapter.import"
 
 
 class Importing:
@@ -20,33 +23,35 @@ class Importing:
     _database: Database
     artifacts: ArtifactStore
 
-    def import_version(
-        self, tenant: str, *, artifact: str, lineage_of: Callable[[str], Json], actor: str
-    ) -> AdapterVersion:
-        """Make the tenant's next version of `artifact`, HELD, with a cycle of its own that nobody works on.
+    def import_adapter(self, tenant: str, *, artifact: str, recipe: Recipe, origin: Json, actor: str) -> Cycle:
+        """Open a cycle that measures `artifact` against what the tenant has; return it.
 
-        `lineage_of` makes the lineage for the cycle's id; it runs inside the transaction, so it must be quick.
-        Raises: NotFound (tenant, artifact), CorruptArtifact, FailedPrecondition (a cycle is open).
+        `origin` says where it comes from, and is kept in the audit trail. Raises: NotFound (tenant, artifact),
+        CorruptArtifact, FailedPrecondition (a cycle is open).
         """
         self.artifacts.directory(artifact)
         with self._database.write() as tx:
-            owner = tenants.get(tx, tenant)
+            tenants.get(tx, tenant)
             cycles.require_none_open(tx, tenant)
-            cycle = cycles.open_for(tx, tenant, (), trigger=TRIGGER, actor=actor)
-            lineage = lineage_of(cycle.cycle)
-            publish = Publish(
-                artifact=artifact, parent=0, documents=(), lineage=lineage, promote=False, expected_etag=owner.etag
-            )
-            made = versions.create(tx, tenant, publish=publish, cycle=cycle.cycle, actor=actor)
-            reason = "imported: it answers once a cycle of this installation has measured it"
-            ended = {"state": CycleState.HELD, "reason": reason, "version": made.version, "updated_at": tx.now}
-            tx.run(update(t.cycles).where(t.cycles.c.cycle == cycle.cycle).values(**ended))
+            cycle = cycles.open_for(tx, tenant, (), trigger=IMPORT_TRIGGER, actor=actor)
+            stored = {"recipe": asdict(recipe), "artifact": artifact, "final_loss": 0.0, "seconds": 0.0}
+            tx.insert(t.candidates, [{"cycle": cycle.cycle, "position": 0, **stored}])
             audit.append(
                 tx,
-                "adapter.import",
+                _ACTION,
                 actor=actor,
                 tenant=tenant,
-                subject=versions.resource(tenant, made.version),
-                details={"artifact": artifact, "from": lineage.get("imported", {})},
+                subject=cycles.resource(tenant, cycle.cycle),
+                details={"artifact": artifact, "from": origin},
             )
-            return made
+            return cycle
+
+    def import_origin(self, tenant: str, cycle: str) -> Json:
+        """Return where the cycle's adapter came from, as it was told. Raises: NotFound (it imported nothing)."""
+        is_row = t.audit.c.action == _ACTION, t.audit.c.subject == cycles.resource(tenant, cycle)
+        with self._database.read() as tx:
+            row = tx.row(select(t.audit.c.details).where(t.audit.c.tenant == tenant, *is_row))
+        if row is None:
+            raise NotFound(cycles.resource(tenant, cycle), kind="import")
+        found: Json = row.details["from"]
+        return found

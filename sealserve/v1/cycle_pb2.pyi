@@ -296,7 +296,7 @@ class AnswerPair(_message.Message):
     WAS_RIGHT_FIELD_NUMBER: _builtins.int
     IS_RIGHT_FIELD_NUMBER: _builtins.int
     document: _builtins.str
-    """The document that it is about: `tenants/{tenant}/documents/{document}`."""
+    """The document that it is about: `tenants/{tenant}/documents/{document}`; empty for one of no document."""
     question: _builtins.str
     """The question."""
     expected: _builtins.str

@@ -8,21 +8,20 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pydantic import TypeAdapter
 
 from sealserve.engine.base_model import BaseShape
 from sealserve.errors import BadAdapter, CorruptArtifact, FailedPrecondition, InvalidArgument, NotFound
 from sealserve.evidence import Opinion, Thumb
-from sealserve.gate.rulebook import open_rules
-from sealserve.permits import Permits
 from sealserve.proof import trail
 from sealserve.proof.keys import KeyRing
 from sealserve.proof.lineage import trace
 from sealserve.proof.manifest import MANIFEST, Seals
 from sealserve.proof.transfer import export, take_in
-from sealserve.records import AdapterVersion, CycleState, Json, Step
+from sealserve.records import IMPORT_TRIGGER, AdapterVersion, CycleState, Json, Recipe, Step
 from sealserve.registry.registry import Registry
 from tests.engine.tiny_model import make_adapter
-from tests.registry.world import FakeClock, World, finish
+from tests.registry.world import FakeClock, World, candidate, finish
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -44,7 +43,8 @@ def published(world: World, seals: Seals, files: Path, *, base_digest: str) -> A
     document = world.document()
     claim = world.claim()
     artifact = world.registry.artifacts.put_directory(files)
-    lineage: Json = {"recipe": {"rank": 4}, "verdict": {"decision": "promote"}, "base_digest": base_digest}
+    recipe = TypeAdapter(Recipe).dump_python(candidate(claim, 0).recipe, mode="json")
+    lineage: Json = {"recipe": recipe, "verdict": {"decision": "promote"}, "base_digest": base_digest}
     manifest = seals.seal(
         tenant="acme", cycle=claim.cycle, artifact=world.registry.artifacts.directory(artifact), parent=0,
         documents=[(document.document, document.digest)], self_edits=(), rulings=(), approvals=(), lineage=lineage,
@@ -131,7 +131,7 @@ def test_a_name_of_nothing_says_what_names_there_are(world: World) -> None:
         trace(world.registry, "acme/adapters/three")
 
 
-def test_an_adapter_travels_and_is_held_where_it_arrives(
+def test_an_adapter_travels_and_is_a_candidate_where_it_arrives(
     world: World, tmp_path: Path, tiny_base: Path, tiny_shape: BaseShape
 ) -> None:
     here, there = Seals.open(tmp_path), Seals.open(tmp_path / "there")
@@ -147,12 +147,13 @@ def test_an_adapter_travels_and_is_held_where_it_arrives(
     assert not other.registry.versions("acme").items
     KeyRing(tmp_path / "there/keys").trust(KeyRing(tmp_path / "keys").signing_key().public_key())
     made = take_in(other.registry, there, "acme", file, base=tiny_shape, max_rank=32, actor="bea")
-    assert made.artifact == version.artifact
-    there.require(made)
-    assert other.registry.cycle("acme", made.cycle).state is CycleState.HELD
-    assert other.registry.tenant("acme").desired_version == 0
-    with pytest.raises(FailedPrecondition, match=r"promote\.measured|promote\.imported"):
-        Permits(other.registry, open_rules()).require_promote("acme", made.version, actor="bea")
+    assert (made.state, made.trigger) == (CycleState.PENDING, IMPORT_TRIGGER)
+    [candidate] = other.registry.candidates(made.cycle)
+    assert candidate.artifact == version.artifact
+    assert other.registry.import_origin("acme", made.cycle)["tenant"] == "acme"
+    assert not other.registry.versions("acme").items
+    with pytest.raises(FailedPrecondition, match="still open"):
+        take_in(other.registry, there, "acme", file, base=tiny_shape, max_rank=32, actor="bea")
 
 
 @pytest.mark.parametrize("harm", ["weights", "manifest", "extra", "link", "no tar"])

@@ -8,7 +8,7 @@ from sealserve.views import AnswerPair
 def answer_to_wire(pair: AnswerPair, tenant: str) -> cycle_pb2.AnswerPair:
     """Return the whole of `pair`, of `tenant`'s document."""
     return cycle_pb2.AnswerPair(
-        document=names.document_name(tenant, pair.document),
+        document=names.document_name(tenant, pair.document) if pair.document else "",
         question=pair.question,
         expected=pair.expected,
         before=pair.before,
