@@ -5,8 +5,9 @@ Pure: knows no process and no server.
 
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sealserve.fault import FAULT_POINTS
 from sealserve.records import STEPS, Activation, AdapterVersion
@@ -35,18 +36,23 @@ def learn_strikes(count: int, *, rng: random.Random) -> list[Strike]:
     return plan[: max(count, 0)]
 
 
-def count_lost(acknowledged: dict[str, str], stored: dict[str, str]) -> int:
-    """Return how many acknowledged documents (id to text) are not stored word for word."""
+Name = TypeVar("Name")
+
+
+def count_lost(acknowledged: Mapping[Name, str], stored: Mapping[Name, str]) -> int:
+    """Return how many acknowledged documents (name to text) are not stored word for word."""
     return sum(stored.get(document) != text for document, text in acknowledged.items())
 
 
-def count_twice(versions: Iterable[AdapterVersion], moves: Iterable[Activation], *, asked: Iterable[int]) -> int:
+def count_twice(
+    versions: Iterable[AdapterVersion], moves: Iterable[Activation], *, asked: Iterable[tuple[str, int]]
+) -> int:
     """Return how often something happened again: a cycle's version, or a promotion.
 
-    A version is promoted once by its cycle, and once more for each time it stands in `asked`.
+    A version is promoted once by its cycle, and once more for each time its (tenant, number) stands in `asked`.
     """
     per_cycle = Counter(version.cycle for version in versions)
-    promoted = Counter(move.version for move in moves if move.kind == "promote")
+    promoted = Counter((move.tenant, move.version) for move in moves if move.kind == "promote")
     allowed = Counter(asked)
     again = sum(number - 1 for number in per_cycle.values())
     return again + sum(max(0, number - 1 - allowed[version]) for version, number in promoted.items())

@@ -1,10 +1,16 @@
 """What the kill figure counts, and which kills it plans; the run itself needs real daemons."""
 
 import random
+import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sealserve.bench.kill_plan import count_lost, count_twice, learn_strikes
+from sealserve.bench.kill_site import _HELD_RULES, HELD_TENANT
 from sealserve.fault import FAULT_POINTS
+from sealserve.gate.bundle import load_bundle
+from sealserve.gate.events import Event
+from sealserve.gate.policy import policy_directory
 from sealserve.records import STEPS, Activation, AdapterVersion, VersionState
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -58,6 +64,15 @@ def test_second_version_of_a_cycle_is_twice() -> None:
 
 def test_promotion_again_is_twice_unless_it_was_asked_for() -> None:
     moves = [_move(number, version=1, kind="promote") for number in (1, 2, 3)]
-    assert count_twice([], moves, asked=[1, 1]) == 0
-    assert count_twice([], moves, asked=[1]) == 1
-    assert count_twice([], moves, asked=[2]) == 2
+    assert count_twice([], moves, asked=[("a", 1), ("a", 1)]) == 0
+    assert count_twice([], moves, asked=[("a", 1)]) == 1
+    assert count_twice([], moves, asked=[("a", 2)]) == 2
+
+
+def test_the_held_tenant_waits_for_a_person_and_the_other_does_not(tmp_path: Path) -> None:
+    shutil.copytree(policy_directory() / "rules", tmp_path / "rules")
+    (tmp_path / "rules/tenants").mkdir(exist_ok=True)
+    (tmp_path / f"rules/tenants/{HELD_TENANT}.yaml").write_text(_HELD_RULES)
+    bundle = load_bundle(tmp_path)
+    assert bundle.of(HELD_TENANT).variables[Event.ADAPTER_PROMOTE]["approvals"] == 1
+    assert bundle.of("kills").variables[Event.ADAPTER_PROMOTE]["approvals"] == 0

@@ -1,0 +1,122 @@
+"""The site of the kill figure: real daemons with short cycles, what their clients were told, and how they settle.
+
+Two tenants: one whose candidates are promoted by whatever could be measured, so that kills fall on promotions too, and
+one whose rules hold every candidate for a person. Knows no strike.
+"""
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sealserve.client import Client
+from sealserve.gate.policy import policy_directory
+from sealserve.local import LocalDaemon
+from sealserve.records import Cycle, CycleState, DocumentState
+
+TENANT, HELD_TENANT = "kills", "held"
+SETTLE_SECONDS = 600.0
+POLL_SECONDS = 0.5
+FINAL = frozenset(CycleState) - {CycleState.PENDING, CycleState.RUNNING}
+OPEN_DOCUMENTS = (DocumentState.ADMITTED, DocumentState.LEARNING)
+_POLICY = """name: bench-kill
+confidence: 0.95
+confirm: {min_items: 1, min_gain_low: -1.0, min_share: 0.0}
+replay: {min_items: 1, margin: 0.99, alpha: 0.05}
+canary: {min_items: 1, margin: 0.99, alpha: 0.05}
+unknown: {min_items: 1, margin: 0.99, alpha: 0.05}
+"""
+_HELD_RULES = "adapter.promote: {vars: {approvals: 1}}\n"
+_SETTINGS = {
+    "SEALSERVE_REGISTRY__LEASE_SECONDS": "3",
+    "SEALSERVE_LEARN__GATHER_SECONDS": "0.5",
+    "SEALSERVE_LEARN__MAX_ATTEMPTS": "1000",
+    "SEALSERVE_LEARN__MAX_DOCUMENTS_PER_CYCLE": "4",
+    "SEALSERVE_LEARN__CANDIDATES": "1",
+    "SEALSERVE_LEARN__MAX_STEPS": "6",
+}
+
+Writer = Callable[[int], str]
+"""Writes the text of the n-th document; no two are alike."""
+
+
+@dataclass(slots=True)
+class Site:
+    """The daemons under test, and what their clients were told."""
+
+    serve: LocalDaemon
+    learn: LocalDaemon
+    client: Client
+    say: Callable[[str], None]
+    write: Writer
+    written: int = 0
+    acknowledged: dict[tuple[str, str], str] = field(default_factory=dict)  # (tenant, document) to its text
+    forgotten: set[tuple[str, str]] = field(default_factory=set)
+    asked: list[tuple[str, int]] = field(default_factory=list)  # promotions that a client asked for
+    at_points: int = 0
+
+    def start_serve(self, **environment: str) -> None:
+        """Start `serve` and wait for it."""
+        self.serve.start(environment=environment)
+        self.serve.wait_until_serving()
+
+    def push(self, tenant: str = TENANT) -> None:
+        """Hand a new document in; only what the server answered for counts as acknowledged. Raises: SealserveError."""
+        self.written += 1
+        text = self.write(self.written)
+        document, _ = self.client.add_document(tenant, text, title=f"Article {self.written}")
+        self.acknowledged[tenant, document.document] = self.client.document_text(tenant, document.document)
+
+    def keep_supplied(self, backlog: int) -> None:
+        """Have at least `backlog` documents wait or be learned."""
+        if sum(document.state in OPEN_DOCUMENTS for document in self.client.documents(TENANT)) < backlog:
+            self.push()
+
+    def cycles(self) -> list[Cycle]:
+        """Return every cycle of both tenants, newest first in each."""
+        return [report.cycle for tenant in (TENANT, HELD_TENANT) for report in self.client.cycles(tenant)]
+
+    def has_open_cycles(self) -> bool:
+        """Return whether a cycle is not final."""
+        return any(cycle.state not in FINAL for cycle in self.cycles())
+
+    def settle(self) -> None:
+        """Let `learn` run unharmed until every cycle is final and nothing waits, or time is up."""
+        if not self.learn.is_running:
+            self.learn.start()
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < deadline and (self.has_open_cycles() or self._waits()):
+            time.sleep(POLL_SECONDS)
+        self.learn.stop()
+
+    def progress(self) -> str:
+        """Return in a line where the cycles stand."""
+        cycles = self.cycles()
+        states = Counter(cycle.state.value for cycle in cycles)
+        step = next((f", step {cycle.step}" for cycle in cycles if cycle.state not in FINAL), "")
+        return ", ".join(f"{number} {state}" for state, number in sorted(states.items())) + step
+
+    def _waits(self) -> bool:
+        documents = (one for tenant in (TENANT, HELD_TENANT) for one in self.client.documents(tenant))
+        return any(document.state is DocumentState.ADMITTED for document in documents)
+
+
+def open_site(directory: Path, say: Callable[[str], None], write: Writer) -> Site:
+    """Return the site with `serve` running and both tenants made. Raises: Unavailable."""
+    policy, rules = directory / "policy.yaml", directory / "policies"
+    policy.write_text(_POLICY, encoding="utf-8")
+    for folder in ("rules", "tests/rules"):
+        shutil.copytree(policy_directory() / folder, rules / folder)
+    (rules / "rules/tenants").mkdir(exist_ok=True)
+    (rules / f"rules/tenants/{HELD_TENANT}.yaml").write_text(_HELD_RULES, encoding="utf-8")
+    environment = {**_SETTINGS, "SEALSERVE_LEARN__POLICY": str(policy), "SEALSERVE_LEARN__RULES": str(rules)}
+    serve = LocalDaemon(directory, command="serve", environment=environment)
+    learn = LocalDaemon(directory, command="learn", address=serve.address, environment=environment)
+    site = Site(serve=serve, learn=learn, client=Client(serve.address, token=serve.token), say=say, write=write)
+    say("starting serve")
+    site.start_serve()
+    for tenant in (TENANT, HELD_TENANT):
+        site.client.create_tenant(tenant)
+    return site
