@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sealserve.canaries import CanaryItem, CanaryResult, suite_key
 from sealserve.commands.session import Session, command
 from sealserve.commands.tenants import Tenant
+
+if TYPE_CHECKING:
+    from sealserve.learning.benchmarks import BenchmarkScore
 
 app = typer.Typer(help="A tenant's own suites of what must not get lost: asked of every candidate, and every night.")
 
@@ -113,6 +116,41 @@ def trend(
     columns = ["measured", "suite", "answers", "n", "share", "interval", "gain over base", ""]
     empty = "nothing yet: active versions are measured every night (learn.nightly)"
     session.show({"suites": found}, lambda: Group(show.pairs(lines), show.table(columns, rows, empty=empty)))
+
+
+@command(app, "bench")
+def bench(
+    session: Session,
+    tasks: Annotated[Path, typer.Option("--tasks", help="Folder of lm-eval task files (*.yaml).", show_default=False)],
+    tenant: Annotated[str, typer.Option("--tenant", help="Whose version answers; the base model if left out.")] = "",
+    version: Annotated[int, typer.Option("--version", min=0, help="Which one; 0: the active one.")] = 0,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Only the first so many rows of each; 0: all.")] = 0,
+) -> None:
+    """Ask a version standard benchmarks: lm-eval's tasks over local files, beside a running `sealserve serve`.
+
+    Needs the extra `evals`. Data lies beside the task files, and nothing is downloaded; two small tasks are in
+    policies/canaries/tasks. Nothing is judged by it.
+    """
+    import asyncio
+
+    from sealserve.commands import show
+    from sealserve.daemon import open_workshop
+    from sealserve.errors import InvalidArgument
+    from sealserve.learning.benchmarks import read_tasks, require_evals, run_on_version
+
+    if version and not tenant:
+        raise InvalidArgument("--version is one of a tenant's: name it with --tenant", field="version")
+    require_evals()
+    chosen = read_tasks(tasks)
+
+    async def measure() -> "tuple[int, tuple[BenchmarkScore, ...]]":
+        async with open_workshop(session.settings()) as shop:
+            return await run_on_version(shop, tenant, version, tasks=chosen, limit=limit or None)
+
+    answered, scores = asyncio.run(measure())
+    rows = ((one.task, one.n, one.metric, one.value, "" if one.error is None else one.error) for one in scores)
+    shown = {"tenant": tenant, "version": answered, "scores": scores}
+    session.show(shown, lambda: show.table(["task", "n", "metric", "value", "standard error"], rows, empty=""))
 
 
 def sparkline(shares: Sequence[float | None]) -> str:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
 from sealserve.canaries import CanaryResult
@@ -58,6 +59,13 @@ def test_the_trend_shows_every_night_and_what_fell(site: Site) -> None:
     assert "fell below base and itself" in out
     assert "not measured: the engine was away" in out
     assert len(site.json("canary", "trend", "acme", "--last", "1")["suites"]["tone@2"]) == 1
+
+
+def test_benchmarks_say_what_is_missing(site: Site, tmp_path: Path) -> None:
+    assert site.run("canary", "bench", "--tasks", str(tmp_path), "--version", "2").code == 2
+    ran = site.run("canary", "bench", "--tasks", str(tmp_path))
+    assert ran.code == 2
+    assert ("no task files" if find_spec("lm_eval") else "install the extra") in ran.err.replace("\n", " ")
 
 
 def test_a_sparkline_has_a_bar_a_night() -> None:
