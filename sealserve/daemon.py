@@ -40,6 +40,7 @@ from sealserve.rpc.server import RpcServer
 from sealserve.serving.activator import Activator
 from sealserve.serving.adapter_table import AdapterTable
 from sealserve.serving.admission import Admission
+from sealserve.serving.answer_log import AnswerLog
 from sealserve.serving.answers import Answers
 from sealserve.serving.gated_engine import GatedEngine
 from sealserve.serving.salt import TenantSalts
@@ -210,6 +211,7 @@ class _ServeParts:
         )
         telemetry.metrics.watch_queue(lambda: admission.waiting)
         telemetry.metrics.watch_documents(registry.document_counts)
+        self.answer_log = AnswerLog(registry.keep_answers, registry.drop_answers, days=settings.serve.answer_days)
         self.answers = Answers(
             self.gated,
             self.table,
@@ -218,6 +220,7 @@ class _ServeParts:
             find_tenant=registry.tenant,
             default_deadline_seconds=settings.serve.default_deadline_seconds,
             telemetry=telemetry,
+            note=self.answer_log.note,
         )
 
     async def run(self, *, engine_only: bool) -> None:
@@ -227,6 +230,7 @@ class _ServeParts:
         await self.activator.settle()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.activator.run(), name="activator")
+            group.create_task(self.answer_log.run(), name="answers")
             directory = self._settings.intake.watch_directory
             if directory is not None:
                 group.create_task(DirectorySource(self.inbox, directory).watch(asyncio.Event()), name="directory")

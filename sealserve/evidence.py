@@ -1,4 +1,4 @@
-"""What candidates are measured by: rewards by name, feedback on answers, evaluation sets. Frozen and plain."""
+"""What candidates are measured by: rewards by name, answers given, feedback, evaluation sets. Frozen and plain."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,8 +27,19 @@ class Thumb(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GivenAnswer:
+    """That an answer was given, and by which version; 0 is the base model."""
+
+    answer_request: str  # its request id
+    tenant: str
+    version: int
+    activation: int
+    answered_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Opinion:
-    """What somebody says about one answer. Question and answer are theirs to give: answers are not recorded."""
+    """What somebody says about one answer. Question and answer are theirs to give: no word of either is recorded."""
 
     answer_request: str  # request id of the answer
     version: int  # that gave it; 0: the base model

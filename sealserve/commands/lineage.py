@@ -13,7 +13,7 @@ from sealserve.commands.local_registry import local_actor, registry_of
 from sealserve.commands.session import Session, command
 
 What = Annotated[
-    str, typer.Argument(help="acme/v3, acme/<document>, or the id of an answer with feedback.", show_default=False)
+    str, typer.Argument(help="acme/v3, acme/<document>, or the request id of an answer.", show_default=False)
 ]
 Tenant = Annotated[str, typer.Argument(help="Whose adapter.", show_default=False)]
 

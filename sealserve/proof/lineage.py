@@ -15,7 +15,7 @@ _SHOWN = ("recipe", "scores", "verdict", "base_digest", "settings_digest", "impo
 def trace(registry: Registry, what: str) -> Json:
     """Return the lineage of `what`: "acme/v3", "acme/<document>", a resource name, or the request id of an answer.
 
-    Answers are not recorded: their ids are known from the feedback they got. Raises: NotFound, InvalidArgument.
+    Raises: NotFound, InvalidArgument.
     """
     if found := _DOCUMENT.fullmatch(what):
         return of_document(registry, found[1], found[2])
@@ -27,20 +27,17 @@ def trace(registry: Registry, what: str) -> Json:
 
 
 def of_answer(registry: Registry, answer: str) -> Json:
-    """Return the version that gave the answer, with all that made it. Raises: NotFound."""
-    for tenant in _tenants(registry):
-        token = ""
-        while True:
-            page = registry.feedback(tenant, page_size=500, page_token=token)
-            for one in page.items:
-                if one.opinion.answer_request == answer:
-                    return {"answer": answer, "thumb": one.opinion.thumb.value} | of_version(
-                        registry, tenant, one.opinion.version
-                    )
-            token = page.next_page_token
-            if not token:
-                break
-    raise NotFound(answer, kind="answer with feedback")
+    """Return the version that gave the answer, with all that made it, and what was said of it. Raises: NotFound."""
+    said = registry.feedback_on(answer)
+    about: Json = {"answer": answer} | ({"thumb": said.opinion.thumb.value} if said else {})
+    try:
+        given = registry.given_answer(answer)
+    except NotFound:
+        if said is None:
+            raise
+        return about | of_version(registry, said.tenant, said.opinion.version)
+    about |= {"answered_at": given.answered_at.isoformat(), "activation": given.activation}
+    return about | of_version(registry, given.tenant, given.version)
 
 
 def of_version(registry: Registry, tenant: str, version: int) -> Json:
@@ -112,16 +109,6 @@ def _approvals(registry: Registry, tenant: str, version: int) -> list[Json]:
         for one in held
         for opinion in one.opinions
     ]
-
-
-def _tenants(registry: Registry) -> list[str]:
-    names, token = [], ""
-    while True:
-        page = registry.tenants(page_size=500, page_token=token)
-        names += [one.tenant for one in page.items]
-        token = page.next_page_token
-        if not token:
-            return names
 
 
 def _versions(registry: Registry, tenant: str) -> list[AdapterVersion]:

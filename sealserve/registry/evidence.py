@@ -3,8 +3,9 @@
 from sealserve.registry.canaries import Canaries
 from sealserve.registry.evaluations import Evaluations
 from sealserve.registry.feedback import Feedbacks
+from sealserve.registry.given_answers import GivenAnswers
 from sealserve.registry.measurements import Measurements
 
 
-class Evidence(Measurements, Feedbacks, Evaluations, Canaries):
-    """Kept measurements, feedback, evaluation sets, canary suites."""
+class Evidence(Measurements, Feedbacks, Evaluations, Canaries, GivenAnswers):
+    """Kept measurements, feedback, evaluation sets, canary suites, and which version gave which answer."""

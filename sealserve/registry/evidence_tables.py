@@ -3,7 +3,7 @@
 No queries. They stand beside `tables.py` and belong to the same metadata.
 """
 
-from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
 
 from sealserve.registry.tables import GeneratedText, UtcTime, metadata
 
@@ -54,4 +54,17 @@ evaluation_sets = Table(
     Column("actor", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     UniqueConstraint("tenant", "name", "revision"),
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    _sequence(),
+    Column("answer_request", String(128), nullable=False),
+    Column("tenant", ForeignKey("tenants.tenant"), nullable=False),
+    Column("version", Integer, nullable=False),  # 0: the base model
+    Column("activation", BigInteger, nullable=False),
+    Column("answered_at", UtcTime, nullable=False),
+    Index(None, "answer_request"),
+    Index(None, "answered_at"),
 )

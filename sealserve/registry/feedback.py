@@ -68,6 +68,13 @@ class Feedbacks:
                 newest_first=True,
             )
 
+    def feedback_on(self, answer_request: str) -> Feedback | None:
+        """Return what was said of the answer, whose tenant's it may be; None if nothing was."""
+        query = select(feedback).where(feedback.c.answer_request == answer_request)
+        with self._database.read() as tx:
+            row = tx.row(query.order_by(feedback.c.sequence.desc()).limit(1))
+        return _record(row) if row is not None else None
+
     def corrections(self, tenant: str) -> tuple[Feedback, ...]:
         """Return the tenant's newest corrections, newest first."""
         query = select(feedback).where(feedback.c.tenant == tenant, feedback.c.correction != "")

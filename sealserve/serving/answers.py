@@ -30,7 +30,9 @@ class Answers:
         find_tenant: Callable[[str], object],
         default_deadline_seconds: float,
         telemetry: Telemetry | None = None,
+        note: Callable[[str, Route], None] | None = None,
     ) -> None:
+        """`note` hears, with the first token, which request is answered by which route (`AnswerLog.note`)."""
         self._engine = engine
         self._table = table
         self._admission = admission
@@ -38,6 +40,7 @@ class Answers:
         self._find_tenant = find_tenant
         self._default_deadline = default_deadline_seconds
         self._telemetry = telemetry or Telemetry.off()
+        self._note = note or _note_nothing
         self._known: set[str] = set()  # tenants are never deleted
 
     async def stream(
@@ -70,6 +73,7 @@ class Answers:
                     async with aclosing(self._engine.generate(request)) as deltas:  # type: ignore[type-var]
                         while (delta := await _next(deltas, deadline=call.deadline)) is not None:
                             if call.count(delta):
+                                self._note(request.request_id, route)
                                 yield route
                             yield delta
 
@@ -89,6 +93,10 @@ class Answers:
         if tenant not in self._known:
             await asyncio.to_thread(self._find_tenant, tenant)
             self._known.add(tenant)
+
+
+def _note_nothing(request_id: str, route: Route) -> None:
+    return None
 
 
 async def _next(deltas: AsyncIterator[Delta], *, deadline: float) -> Delta | None:

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from sealserve.engine.base_model import BaseShape
 from sealserve.errors import BadAdapter, CorruptArtifact, FailedPrecondition, InvalidArgument, NotFound
-from sealserve.evidence import Opinion, Thumb
+from sealserve.evidence import GivenAnswer, Opinion, Thumb
 from sealserve.proof import trail
 from sealserve.proof.keys import KeyRing
 from sealserve.proof.lineage import trace
@@ -117,6 +117,10 @@ def test_lineage_goes_both_ways(world: World, tmp_path: Path, tiny_base: Path) -
     assert (backwards["children"], backwards["is_sealed"], backwards["author"]) == ([2], True, "ann")
     assert trace(world.registry, "r1") == {"answer": "r1", "thumb": "down", **backwards}
     assert trace(world.registry, "tenants/acme/adapters/v1") == backwards
+    given = GivenAnswer(answer_request="r2", tenant="acme", version=1, activation=1, answered_at=NOW)
+    world.registry.keep_answers([given])
+    told = {"answer": "r2", "answered_at": NOW.isoformat(), "activation": 1}
+    assert trace(world.registry, "r2") == {**told, **backwards}
     assert trace(world.registry, "acme/v0")["made_of"] == "the base model"
 
 

@@ -1,0 +1,78 @@
+"""Remembers which version gave which answer, off the way of the answers themselves.
+
+What is not written yet when the process dies is lost: a second's worth. Knows nothing of what was asked or said.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from sealserve.errors import SealserveError
+from sealserve.evidence import GivenAnswer
+from sealserve.serving.adapter_table import Route
+
+WRITE_SECONDS = 1.0
+DROP_SECONDS = 3600.0
+MOST_WAITING = 100_000
+"""While the registry is away, older ones go first."""
+
+_LOG = structlog.get_logger(__name__)
+
+
+class AnswerLog:
+    """`note` answers from the event loop; `run` writes them, `drop` deletes those older than `days`."""
+
+    def __init__(
+        self,
+        keep: Callable[[Sequence[GivenAnswer]], None],
+        drop: Callable[[datetime], int],
+        *,
+        days: float,
+        write_seconds: float = WRITE_SECONDS,
+    ) -> None:
+        """`keep` and `drop` block (`Registry.keep_answers`, `Registry.drop_answers`). With 0 `days` none is kept."""
+        self._keep = keep
+        self._drop = drop
+        self._days = days
+        self._write_seconds = write_seconds
+        self._waiting: deque[GivenAnswer] = deque(maxlen=MOST_WAITING)
+
+    def note(self, request_id: str, route: Route) -> None:
+        """Remember that `route` answers the request. Costs no waiting."""
+        if self._days:
+            self._waiting.append(
+                GivenAnswer(
+                    answer_request=request_id,
+                    tenant=route.tenant,
+                    version=route.version,
+                    activation=route.activation,
+                    answered_at=datetime.now(UTC),
+                )
+            )
+
+    async def run(self) -> None:
+        """Write what was noted, again and again, until cancelled; then write what is left."""
+        loop = asyncio.get_running_loop()
+        next_drop = loop.time()
+        try:
+            while True:
+                await asyncio.sleep(self._write_seconds)
+                await asyncio.to_thread(self._write)
+                if loop.time() >= next_drop:
+                    await asyncio.to_thread(self._drop, datetime.now(UTC) - timedelta(days=self._days))
+                    next_drop = loop.time() + DROP_SECONDS
+        finally:
+            self._write()
+
+    def _write(self) -> None:
+        batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        if not batch:
+            return
+        try:
+            self._keep(batch)
+        except SealserveError as error:
+            self._waiting.extendleft(reversed(batch))
+            _LOG.warning("answers not recorded yet", waiting=len(self._waiting), why=error.message)
