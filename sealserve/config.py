@@ -144,6 +144,11 @@ class LearnSettings(RewardSettings, Section):
     max_steps: int = Field(70, ge=1, description="optimizer steps per candidate")
     batch_size: int = Field(24, ge=1, description="sequences per optimizer step")
     rehearsal: float = Field(0.45, ge=0, lt=1, description="share of sequences that keep base skills, not documents")
+    executor: Literal["process", "ray"] = Field(
+        "process",
+        description="where candidates are trained: process: on the machine of learn; ray: in a Ray cluster",
+    )
+    ray_address: str = Field("auto", description="Ray cluster of executor = ray; auto: the one of this machine's node")
     trainer_processes: int = Field(
         0,
         ge=0,
@@ -154,7 +159,7 @@ class LearnSettings(RewardSettings, Section):
     devices: str = Field(
         "",
         description="CUDA_VISIBLE_DEVICES of the trainer child; spare: one that is neither the first, which serves, "
-        "nor trained on, held by a lease; empty: inherited",
+        "nor trained on, held by a lease; cpu: none; empty: inherited, or one that Ray gives",
     )
     niceness: int = Field(5, ge=0, le=19, description="niceness of the trainer child, so that serving stays quick")
     trainer_timeout_seconds: float = Field(1800, gt=0, description="a trainer child older than this is killed")
@@ -188,6 +193,14 @@ class LearnSettings(RewardSettings, Section):
         for text in filter(None, (self.free_recipe, *self.tenant_recipes.values())):
             if fault := free_recipe_fault(text):
                 raise ValueError(f"a free recipe {fault}: {text[:40]!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _executor_fits(self) -> "LearnSettings":
+        if self.executor == "ray" and self.devices not in ("", "cpu"):
+            raise ValueError(
+                "learn.devices names a device, but with learn.executor = ray Ray gives them: leave it empty"
+            )
         return self
 
     def recipe_of(self, tenant: str) -> str:

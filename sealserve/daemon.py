@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from sealserve.config import Settings, load_settings
+from sealserve.config import LearnSettings, Settings, load_settings
 from sealserve.engine.base_model import model_directory
 from sealserve.engine.engine import EngineState
 from sealserve.engine.remote import RemoteEngine
@@ -29,6 +29,9 @@ from sealserve.intake.directory import DirectorySource
 from sealserve.intake.inbox import Inbox
 from sealserve.learning.editor_rounds import run_round, run_rounds
 from sealserve.learning.editor_store import Round
+from sealserve.learning.executor import Executor
+from sealserve.learning.process_executor import ProcessExecutor
+from sealserve.learning.ray_executor import RayExecutor
 from sealserve.learning.scheduler import Learner
 from sealserve.learning.trainer import ChildTrainer
 from sealserve.learning.workshop import Workshop
@@ -153,10 +156,12 @@ async def open_workshop(settings: Settings) -> AsyncIterator[Workshop]:
         secret = await asyncio.to_thread(internal_secret, settings.data_directory, registry.enrol_token)
         engine = RemoteEngine(address, secret=secret, tls=settings.serve.tls(), insecure=settings.serve.insecure)
         stack.push_async_callback(engine.close)
+        executor = executor_of(settings.learn)
+        stack.push_async_callback(executor.close)
         yield Workshop(
             registry=registry,
             engine=engine,
-            trainer=ChildTrainer(settings.learn, max_rank=settings.engine.max_rank),
+            trainer=ChildTrainer(settings.learn, max_rank=settings.engine.max_rank, executor=executor),
             policy=load_policy(settings.learn.policy),
             rules=open_rules(settings.learn.rules),
             seals=Seals.open(settings.data_directory),
@@ -165,6 +170,11 @@ async def open_workshop(settings: Settings) -> AsyncIterator[Workshop]:
             base_directory=await asyncio.to_thread(model_directory, settings.engine.model),
             telemetry=telemetry,
         )
+
+
+def executor_of(settings: LearnSettings) -> Executor:
+    """Return what runs training children. Raises: BadConfig (Ray is not installed)."""
+    return RayExecutor(settings) if settings.executor == "ray" else ProcessExecutor(settings)
 
 
 def open_registry(settings: Settings) -> Registry:

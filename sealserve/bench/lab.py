@@ -29,6 +29,7 @@ from sealserve.gate.rulebook import open_rules
 from sealserve.learning import quiz, screen, self_edits
 from sealserve.learning.lessons import Lesson, all_trained, job_of, rehearse
 from sealserve.learning.outputs import Passage, Spoken
+from sealserve.learning.process_executor import ProcessExecutor
 from sealserve.learning.recipes import recipes
 from sealserve.learning.self_edits import Study
 from sealserve.learning.train_set import Pool, Source, build_pool
@@ -231,7 +232,7 @@ async def open_lab(
         shop = Workshop(
             registry=registry,
             engine=GatedEngine(vllm, SlotGate(slots=slots)),
-            trainer=ChildTrainer(settings.learn, max_rank=max_rank),
+            trainer=ChildTrainer(settings.learn, max_rank=max_rank, executor=ProcessExecutor(settings.learn)),
             policy=load_policy(None),
             rules=open_rules(),
             seals=Seals.open(settings.data_directory),

@@ -8,6 +8,7 @@ checkpoint. Ends when its parent does. Knows the process and the base; the pass 
 import argparse
 import json
 import os
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from sealserve.engine.base_model import base_shape
 from sealserve.errors import SealserveError, TrainingFailed
 from sealserve.learning.batches import encode
 from sealserve.learning.one_pass import Bench, Pass
@@ -40,12 +42,16 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--candidates", type=int, nargs="+", required=True, help="which candidates of the job")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--niceness", type=int, default=0)
+    parser.add_argument("--check-base", action="store_true", help="the base here must be the one that the job names")
     given = parser.parse_args(arguments)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.nice(given.niceness)
     torch.set_num_threads(given.threads)
     try:
-        run(read_job(given.job), given.directory, mine=set(given.candidates))
+        job = read_job(given.job)
+        if given.check_base:
+            check_base(job)
+        run(job, given.directory, mine=set(given.candidates))
     except TrainingFailed as error:
         _say(error=error.message)
         return EXIT_FAILED
@@ -89,6 +95,15 @@ def has_bfloat16(model: nn.Module) -> bool:
     """Halves the step where the processor has it (0.26 s to 0.16 s, 3 M parameters, one core); elsewhere it costs."""
     on_cpu = next(model.parameters()).device.type == "cpu"
     return not on_cpu or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def check_base(job: TrainingJob) -> None:
+    """Return if the base here is the one that the job names.
+
+    Raises: TrainingFailed (other weights lie at the same path on this machine), BadConfig (none do).
+    """
+    if base_shape(job.base_directory).digest != job.base_digest:
+        raise TrainingFailed(f"the base model at {job.base_directory} on {socket.gethostname()} is another one")
 
 
 def _is_finished(job: TrainingJob, directory: Path, index: int) -> bool:

@@ -45,6 +45,14 @@ def test_a_model_that_is_not_here_is_a_warning_and_is_not_fetched(tmp_path: Path
     assert "first start" in found.advice
 
 
+def test_the_training_executor_is_named_and_a_cluster_that_is_away_is_a_warning(tmp_path: Path) -> None:
+    assert "child processes" in _finding("training executor", _settings(tmp_path)).found
+    away = _finding("training executor", _settings(tmp_path, learn__executor="ray", learn__ray_address="127.0.0.1:1"))
+    assert (away.state, "ray start" in away.advice) == (State.WARNS, True)
+    joined = _finding("training executor", _settings(tmp_path, learn__executor="ray"))
+    assert (joined.state, "cluster auto" in joined.found) == (State.OK, True)
+
+
 def test_a_registry_that_is_not_made_yet_is_left_unmade(tmp_path: Path) -> None:
     assert _finding("registry", _settings(tmp_path)).state is State.OK
     assert list(tmp_path.iterdir()) == []

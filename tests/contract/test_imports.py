@@ -21,6 +21,7 @@ TRAINING = (
 OWNERS = {
     "vllm": ("sealserve.engine.vllm_*",),
     "torch": (*TRAINING, "sealserve.nano.*", "sealserve.engine.vllm_*"),
+    "ray": ("sealserve.learning.ray_executor",),
     "peft": ("sealserve.bench.train_sides", "sealserve.nano.*"),
     # chat.py renders chat templates for measuring prompts; transformers needs no torch for that.
     "transformers": (

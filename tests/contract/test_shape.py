@@ -20,7 +20,8 @@ MAY_READ_ENVIRONMENT = (
     "sealserve/fault.py",  # a test switch, not a setting
     "sealserve/engine/vllm_core.py",  # vLLM is configured through it
     "sealserve/engine/vllm_engine.py",  # as above
-    "sealserve/learning/trainer.py",  # hands it on to a child process
+    "sealserve/learning/process_executor.py",  # hands it on to a child process
+    "sealserve/learning/ray_executor.py",  # as above; and Ray is configured through it
     "sealserve/learning/devices.py",  # CUDA's own list of devices
     "sealserve/local.py",  # hands it on to a child process
     "sealserve/daemon.py",  # hands it on to a child process

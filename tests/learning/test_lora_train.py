@@ -15,6 +15,7 @@ from sealserve.config import LearnSettings
 from sealserve.engine.base_model import BaseShape
 from sealserve.engine.preflight import check_adapter
 from sealserve.errors import BadConfig, TrainingFailed
+from sealserve.learning.process_executor import ProcessExecutor
 from sealserve.learning.trainer import ChildTrainer
 from sealserve.learning.training import (
     EXIT_ORPHANED,
@@ -57,7 +58,8 @@ def job(base: Path, shape: BaseShape, *, candidates: int = 1, steps: int = 30, *
 
 
 def trainer(**settings: Any) -> ChildTrainer:
-    return ChildTrainer(LearnSettings(**{"threads": 1, "trainer_processes": 1, "niceness": 0, **settings}), max_rank=8)
+    learn = LearnSettings(**{"threads": 1, "trainer_processes": 1, "niceness": 0, **settings})
+    return ChildTrainer(learn, max_rank=8, executor=ProcessExecutor(learn))
 
 
 async def test_the_loss_falls_and_the_adapter_is_sound_and_loads(
@@ -80,29 +82,29 @@ def test_a_finished_candidate_is_not_trained_again_and_the_same_job_gives_the_sa
     tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path
 ) -> None:
     asked = job(tiny_base, tiny_shape, candidates=2, steps=4)
-    _train_here(asked, tmp_path / "a")
+    train_here(asked, tmp_path / "a")
     result_path(tmp_path / "a", 1).unlink()  # as if it was killed before the second one's end
     kept = adapter_path(tmp_path / "a", 0).stat().st_ino
     stale = adapter_path(tmp_path / "a", 1).stat().st_ino
-    _train_here(asked, tmp_path / "a")
+    train_here(asked, tmp_path / "a")
     assert adapter_path(tmp_path / "a", 0).stat().st_ino == kept
     assert adapter_path(tmp_path / "a", 1).stat().st_ino != stale
-    _train_here(asked, tmp_path / "b")
+    train_here(asked, tmp_path / "b")
     for index in (0, 1):
         assert _weights(tmp_path / "a", index) == _weights(tmp_path / "b", index)
 
 
 def test_training_goes_on_from_an_adapter(tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path) -> None:
     first = job(tiny_base, tiny_shape)
-    _train_here(first, tmp_path / "first")
+    train_here(first, tmp_path / "first")
     start = adapter_path(tmp_path / "first", 0)
     (attempt,) = first.attempts
     still = replace(attempt, start=start, recipe=replace(RECIPE, learning_rate=1e-12, seed=9))
-    _train_here(job(tiny_base, tiny_shape, attempts=(still,)), tmp_path / "second")
+    train_here(job(tiny_base, tiny_shape, attempts=(still,)), tmp_path / "second")
     assert _close(start, adapter_path(tmp_path / "second", 0))
     other = replace(still, recipe=replace(RECIPE, rank=2, alpha=4))
     with pytest.raises(TrainingFailed, match="does not fit"):
-        _train_here(job(tiny_base, tiny_shape, attempts=(other,)), tmp_path / "third")
+        train_here(job(tiny_base, tiny_shape, attempts=(other,)), tmp_path / "third")
 
 
 async def test_a_child_that_takes_too_long_is_killed(tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path) -> None:
@@ -113,14 +115,22 @@ async def test_a_child_that_takes_too_long_is_killed(tiny_base: Path, tiny_shape
 
 def test_a_base_that_is_not_there_fails_with_a_reason(tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path) -> None:
     with pytest.raises(BadConfig, match="tokenizer"):
-        _train_here(job(tiny_base, tiny_shape, base_directory=tmp_path / "absent"), tmp_path / "out")
+        train_here(job(tiny_base, tiny_shape, base_directory=tmp_path / "absent"), tmp_path / "out")
 
 
 def test_an_adapter_over_another_base_is_not_believed(tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path) -> None:
     asked = job(tiny_base, tiny_shape, steps=2, base_digest="0" * 64)
-    _train_here(asked, tmp_path)
+    train_here(asked, tmp_path)
     with pytest.raises(TrainingFailed, match="another base"):
         trainer()._all_checked(asked, tmp_path)
+
+
+def test_other_weights_at_the_same_path_are_refused(tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path) -> None:
+    from sealserve.learning.lora_train import check_base
+
+    check_base(job(tiny_base, tiny_shape))
+    with pytest.raises(TrainingFailed, match="is another one"):
+        check_base(job(tiny_base, tiny_shape, base_digest="0" * 64))
 
 
 def test_a_loss_that_is_not_finite_fails_its_candidate_alone(
@@ -129,7 +139,7 @@ def test_a_loss_that_is_not_finite_fails_its_candidate_alone(
     sound = Attempt(index=0, recipe=RECIPE, steps=20, order=tuple(range(8)) * 10)
     broken = replace(sound, index=1, recipe=replace(RECIPE, learning_rate=1e30))
     asked = job(tiny_base, tiny_shape, attempts=(sound, broken))
-    _train_here(asked, tmp_path)
+    train_here(asked, tmp_path)
     assert [trained.index for trained in trainer()._all_checked(asked, tmp_path)] == [0]
     assert "not finite" in read_result(tmp_path, 1).failure
     assert not adapter_path(tmp_path, 1).exists()
@@ -138,7 +148,7 @@ def test_a_loss_that_is_not_finite_fails_its_candidate_alone(
 def test_a_job_of_which_no_candidate_is_left_says_why(tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path) -> None:
     broken = Attempt(index=0, recipe=replace(RECIPE, learning_rate=1e30), steps=20, order=tuple(range(8)) * 10)
     asked = job(tiny_base, tiny_shape, attempts=(broken,))
-    _train_here(asked, tmp_path)
+    train_here(asked, tmp_path)
     with pytest.raises(TrainingFailed, match="not finite"):
         trainer()._all_checked(asked, tmp_path)
 
@@ -160,7 +170,7 @@ async def test_the_child_ends_with_its_parent(tiny_base: Path, tiny_shape: BaseS
     assert await child.wait() == EXIT_ORPHANED
 
 
-def _train_here(asked: TrainingJob, directory: Path) -> None:
+def train_here(asked: TrainingJob, directory: Path) -> None:
     import torch
 
     from sealserve.learning.lora_train import run
