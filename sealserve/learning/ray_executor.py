@@ -155,7 +155,7 @@ def run_here(child: Child, *, on_cpu: bool) -> Iterator[Started | bytes | Ended]
         )
         try:
             assert process.stdout is not None
-            for line in process.stdout:  # Ray sends into the generator: `yield from` a file does not do
+            for line in process.stdout:  # noqa: UP028 - Ray uses send(), which a file lacks
                 yield line
             code = process.wait()
         finally:

@@ -1,4 +1,4 @@
-"""One Ray cluster of two small nodes for the whole run, on loopback."""
+"""A Ray cluster of two small nodes, on loopback."""
 
 import os
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ _ENVIRONMENT = {
 _NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False, "node_ip_address": "127.0.0.1"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ray_address() -> Iterator[str]:
     """The address of a running cluster: two nodes of one CPU each."""
     os.environ.update(_ENVIRONMENT)
