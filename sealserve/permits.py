@@ -4,7 +4,7 @@ Builds each event's input from the registry, has it ruled on, and keeps the ruli
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sealserve.errors import FailedPrecondition, PermissionDenied
 from sealserve.gate.events import Event
@@ -14,9 +14,11 @@ from sealserve.people import Approval
 from sealserve.proof.manifest import MANIFEST, Seals
 from sealserve.records import BASE_VERSION, AdapterVersion, Decision, Json, Scorecard, SelfEdit, Verdict
 from sealserve.registry.registry import Registry
+from sealserve.registry.subjects import HELD
 from sealserve.rulings import RuleEffect, Ruling
 
 _NO_EDITS: Json = {"admitted": 0, "dropped": 0, "largest_share": 0.0, "documents": 0}
+_DENIED = "DENIED: "
 
 
 class Permits:
@@ -29,13 +31,30 @@ class Permits:
         self._seals = seals
 
     def refuse_document(
-        self, tenant: str, *, title: str, source: str, media_type: str, size_bytes: int, actor: str
+        self,
+        tenant: str,
+        *,
+        title: str,
+        source: str,
+        media_type: str,
+        size_bytes: int,
+        actor: str,
+        findings: Mapping[str, int],
+        similar: int,
+        contradicted: int,
     ) -> str:
-        """Return why the document may not be learned from; empty when it may. A held one waits in quarantine, too."""
-        document = {"title": title, "source": source, "media_type": media_type, "size_bytes": size_bytes}
+        """Return why the document may not be learned from; empty when it may. A held one waits for a person.
+
+        For what `findings`, `similar` and `contradicted` count see `intake.inspection`.
+        """
+        document: Json = {"title": title, "source": source, "media_type": media_type, "size_bytes": size_bytes}
+        document |= {"findings": {str(kind): n for kind, n in findings.items()}}
+        document |= {"similar": similar, "contradicted": contradicted}
         given = {"tenant": {"id": tenant}, "actor": actor, "document": document}
         ruling = self._kept(Event.DOCUMENT_INGEST, given, tenant=tenant, subject=source)
-        return "; ".join(ruling.reasons) if _stops(ruling) else ""
+        if not _stops(ruling):
+            return ""
+        return (HELD if ruling.effect is RuleEffect.HOLD else _DENIED) + "; ".join(ruling.reasons)
 
     def require_promote(self, tenant: str, version: int, *, actor: str) -> None:
         """Return if a person may make `version` the active one.

@@ -108,6 +108,22 @@ def test_a_refused_document_waits_in_quarantine_with_the_rules_reason(world: Wor
     assert taken.state is DocumentState.ADMITTED
 
 
+def test_a_list_of_allowed_sources_refuses_all_others(world: World, tmp_path: Path) -> None:
+    for name in ("rules", "tests/rules"):
+        shutil.copytree(policy_directory() / name, tmp_path / "own" / name)
+    overlay = tmp_path / "own/rules/tenants/acme.yaml"
+    overlay.parent.mkdir(exist_ok=True)
+    overlay.write_text('document.ingest: {vars: {allowed_sources: ["https://acme.example/"]}}')
+    permits = Permits(world.registry, open_rules(tmp_path / "own"))
+    inbox = Inbox(world.registry, IntakeSettings(), refuse=permits.refuse_document)
+    found = [
+        inbox.receive("acme", text, media_type="text/plain", source=source, actor="ann")[0]
+        for text, source in ((b"It opens at nine.", "https://acme.example/a"), (b"It closes at five.", "rpc"))
+    ]
+    assert [one.state for one in found] == [DocumentState.ADMITTED, DocumentState.QUARANTINED]
+    assert found[1].reason.startswith("DENIED: ingest.allowed")
+
+
 def test_a_rollback_is_allowed_and_one_without_a_reason_noted(world: World, permits: Permits) -> None:
     world.version()
     permits.require_rollback("acme", None, actor="ann", reason="")

@@ -108,6 +108,21 @@ def forget(
     _measure(session, "forget", articles=articles, seed=seed)
 
 
+@command(bench, "poison")
+def poison(
+    session: Session,
+    honest: Annotated[int, typer.Option(min=1, help="Honest articles that go through whole cycles.")] = 200,
+    attacks: Annotated[int, typer.Option(min=5, help="Planted attacks among them, of five kinds.")] = 50,
+    filters_only: Annotated[
+        bool, typer.Option("--filters-only", help="No model: what intake stops, 500 + 500.")
+    ] = False,
+    quick: Quick = False,
+    seed: Seed = 0,
+) -> None:
+    """Plant attacks among honest articles: how many are stopped before they answer, and how many articles with them."""
+    _measure(session, "poison", honest=honest, attacks=attacks, filters_only=filters_only, quick=quick, seed=seed)
+
+
 @command(bench, "reward")
 def reward(
     session: Session,

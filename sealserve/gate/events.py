@@ -19,6 +19,12 @@ class Event(StrEnum):
     APPROVAL_GRANT = "approval.grant"
 
 
+_FINDINGS = (
+    "instruction", "trigger", "markup", "exfiltration", "secret", "card", "iban", "national_id", "email", "phone",
+    "ip", "hidden",
+)  # fmt: skip
+"""The values of `intake.findings.Finding`."""
+
 _TENANT: Json = {"id": "acme"}
 _DOCUMENTS: list[Json] = [{"id": "0123456789abcdef", "source": "rpc"}]
 _EDITS: Json = {"admitted": 40, "dropped": 3, "largest_share": 0.2, "documents": 1}
@@ -27,7 +33,15 @@ EXAMPLES: Mapping[Event, Json] = {
     Event.DOCUMENT_INGEST: {
         "tenant": _TENANT,
         "actor": "ann",
-        "document": {"title": "Returns", "source": "rpc", "media_type": "text/plain", "size_bytes": 1200},
+        "document": {
+            "title": "Returns",
+            "source": "rpc",
+            "media_type": "text/plain",
+            "size_bytes": 1200,
+            "findings": dict.fromkeys(_FINDINGS, 0),  # how often each kind occurs
+            "similar": 0,  # documents of the same origin that say the same of the same
+            "contradicted": 0,  # other origins that agree on what it denies
+        },
     },
     Event.SELFEDIT_BATCH: {"tenant": _TENANT, "cycle": "c1", "edits": _EDITS, "documents": _DOCUMENTS},
     Event.ADAPTER_PROMOTE: {

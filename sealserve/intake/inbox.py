@@ -4,17 +4,21 @@ Every source (RPC, directory) goes through `receive`. Knows nothing of transport
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NoReturn
 
 import structlog
 
 from sealserve.config import IntakeSettings
 from sealserve.errors import InvalidArgument
+from sealserve.intake.inspection import Inspected, inspect
 from sealserve.intake.media import Defect, Unreadable
 from sealserve.intake.parse import DEFAULT_LIMITS, Limits, parse
 from sealserve.intake.screen import clean_title, screen
 from sealserve.records import Document, DocumentState
 from sealserve.registry.registry import Registry
+from sealserve.registry.spelling import MAX_LABEL_LENGTH
+from sealserve.registry.subjects import HELD
 from sealserve.telemetry import Telemetry
 from sealserve.telemetry.names import Attribute, Span
 
@@ -24,6 +28,13 @@ _MAX_MEDIA_TYPE_CHARACTERS = 120
 
 def _refuse_nothing(tenant: str, **about: object) -> str:
     return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    title: str
+    text: str
+    hidden: int
 
 
 class Inbox:
@@ -113,27 +124,49 @@ class Inbox:
     def _keep(
         self, tenant: str, content: bytes, *, media_type: str, title: str, source: str, actor: str, readmit: bool
     ) -> tuple[Document, bool]:
-        found = self._read(content, media_type=media_type, title=title)
-        unreadable = found if isinstance(found, Unreadable) else None
-        named, text = (clean_title(title), "") if isinstance(found, Unreadable) else found
-        refusal = str(unreadable or "") or self._refuse(
-            tenant, title=named, source=source, media_type=media_type, size_bytes=len(content), actor=actor
-        )
-        return self._registry.add_document(
+        read = self._read(content, media_type=media_type, title=title)
+        unreadable = read if isinstance(read, Unreadable) else None
+        seen, refusal = None, str(unreadable or "")
+        if not isinstance(read, Unreadable):
+            seen = inspect(self._registry, tenant, title=read.title, text=read.text, source=source, hidden=read.hidden)
+            self._telemetry.metrics.findings(seen.findings)
+            refusal = self._refuse(
+                tenant,
+                title=read.title,
+                source=source,
+                media_type=media_type,
+                size_bytes=len(content),
+                actor=actor,
+                findings=seen.findings,
+                similar=len(seen.similar),
+                contradicted=seen.contradicted,
+            )
+        kept = self._registry.add_document(
             tenant,
-            title=named,
-            text=text,
+            title=clean_title(title) if isinstance(read, Unreadable) else read.title,
+            text="" if isinstance(read, Unreadable) else read.text,
             source=source,
             media_type=_printable(media_type),
             state=DocumentState.QUARANTINED if refusal else DocumentState.ADMITTED,
-            reason=refusal,
+            reason=refusal[:MAX_LABEL_LENGTH],
             actor=actor,
             raw=content if unreadable else None,
             readmit=readmit,
             max_documents=self._settings.max_documents_per_tenant,
         )
+        if seen is not None:
+            self._remember(tenant, kept[0], seen, actor=actor)
+        return kept
 
-    def _read(self, content: bytes, *, media_type: str, title: str) -> tuple[str, str] | Unreadable:
+    def _remember(self, tenant: str, document: Document, seen: Inspected, *, actor: str) -> None:
+        """Note what the document is about. With one that is held, those like it that still wait are held, too."""
+        self._registry.note_subjects(tenant, document.document, seen.subjects)
+        is_held = document.state is DocumentState.QUARANTINED and document.reason.startswith(HELD)
+        if is_held and seen.similar:
+            why = f"like {document.document}, of the same source"
+            self._registry.hold_waiting(tenant, seen.similar, reason=why, actor=actor)
+
+    def _read(self, content: bytes, *, media_type: str, title: str) -> _Read | Unreadable:
         """Return title and text, or why there is none."""
         parsed = parse(content, media_type=media_type, limits=self._limits)
         if isinstance(parsed, Unreadable):
@@ -141,7 +174,11 @@ class Inbox:
         screened = screen(parsed.text, max_bytes=self.max_document_bytes)
         if isinstance(screened, Unreadable):
             return screened
-        return clean_title(title) or clean_title(parsed.title) or _first_line(screened.text), screened.text
+        return _Read(
+            title=clean_title(title) or clean_title(parsed.title) or _first_line(screened.text),
+            text=screened.text,
+            hidden=screened.removed + parsed.hidden,
+        )
 
     def _tell(self, document: Document, *, is_new: bool) -> None:
         defect = document.reason.split(":")[0] if document.state is DocumentState.QUARANTINED else ""

@@ -20,6 +20,7 @@ class Parsed:
 
     title: str
     text: str
+    hidden: int = 0  # elements left out because a reader would not see them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,4 +102,4 @@ def _reply(output: bytes, code: int) -> Parsed | Unreadable:
     reply = json.loads(output)
     if "defect" in reply:
         return Unreadable(defect=Defect(reply["defect"]), advice=reply["advice"])
-    return Parsed(title=reply["title"], text=reply["text"])
+    return Parsed(title=reply["title"], text=reply["text"], hidden=reply["hidden"])

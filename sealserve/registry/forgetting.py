@@ -33,6 +33,7 @@ from sealserve.registry import (
     pointer,
     requests,
     ruling_tables,
+    subject_tables,
     tenants,
     versions,
 )
@@ -155,6 +156,8 @@ def _delete_rows(tx: Transaction, tenant: str, document: str) -> tuple[int, int]
     """Delete self-edits and quiz items of the document, and what the tenant's steps say of it."""
     notes = tx.run(delete(t.self_edits).where(t.self_edits.c.tenant == tenant, t.self_edits.c.document == document))
     items = tx.run(delete(t.quiz).where(t.quiz.c.tenant == tenant, t.quiz.c.document == document))
+    about = subject_tables.subjects.c
+    tx.run(delete(subject_tables.subjects).where(about.tenant == tenant, about.document == document))
     claimed = t.cycle_documents
     query = select(claimed.c.cycle).where(claimed.c.tenant == tenant, claimed.c.document == document)
     own = {row.cycle for row in tx.rows(query)}

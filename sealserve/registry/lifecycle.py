@@ -13,9 +13,9 @@ from sealserve.records import STEPS, CycleState, DocumentState, Step, VersionSta
 D, C, V = DocumentState, CycleState, VersionState
 
 DOCUMENT_MOVES: Mapping[DocumentState, frozenset[DocumentState]] = {
-    D.ADMITTED: frozenset(
-        {D.LEARNING, D.LEARNED, D.FORGOTTEN}
-    ),  # LEARNED: a version that holds it was promoted by hand
+    D.ADMITTED: frozenset(  # LEARNED: a version that holds it was promoted by hand
+        {D.LEARNING, D.LEARNED, D.QUARANTINED, D.FORGOTTEN}  # QUARANTINED: later ones showed what it belongs to
+    ),
     D.LEARNING: frozenset({D.LEARNED, D.SET_ASIDE, D.ADMITTED}),
     D.LEARNED: frozenset({D.WITHDRAWN, D.FORGOTTEN}),
     D.SET_ASIDE: frozenset({D.ADMITTED, D.LEARNED, D.FORGOTTEN}),

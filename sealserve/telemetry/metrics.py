@@ -29,6 +29,7 @@ class Metrics:
         self._flip = self._histogram(names.FLIP_DURATION)
         self._swap = self._histogram(names.SWAP_DURATION)
         self._received = self._counter(names.DOCUMENTS_RECEIVED)
+        self._findings = self._counter(names.FINDINGS)
         self._self_edits = self._counter(names.SELF_EDITS)
         self._activations = self._counter(names.ACTIVATIONS)
         self._rollbacks = self._counter(names.ROLLBACKS)
@@ -79,6 +80,12 @@ class Metrics:
     def document_received(self, state: DocumentState, *, reason: str = "") -> None:
         """Count a new document. `reason` is a stable word, empty when it was admitted."""
         self._received.add(1, {Attribute.DOCUMENT_STATE.value: state.value, Attribute.REASON.value: reason})
+
+    def findings(self, counts: Mapping[str, int]) -> None:
+        """Count what was found in a document, by kind."""
+        for kind, count in counts.items():
+            if count:
+                self._findings.add(count, {Attribute.KIND.value: str(kind)})
 
     def watch_documents(self, counts: Callable[[], Mapping[DocumentState, int]]) -> None:
         """Export how many documents stand in each state; `counts` is asked at each export, in the exporter's thread.

@@ -114,6 +114,7 @@ TOKEN_USAGE = _histogram("gen_ai.client.token.usage", "Tokens of one call, by ty
 QUEUE_DEPTH = _gauge("sealserve.queue.depth", "{request}", "Tenants' calls that wait for the engine.")
 DOCUMENTS_RECEIVED = _counter("sealserve.documents.received", "{document}", "Documents kept, by first state.")
 DOCUMENTS = _gauge("sealserve.documents", "{document}", "Documents that stand in each state now.")
+FINDINGS = _counter("sealserve.documents.findings", "{finding}", "Found in documents at intake, by kind.")
 CYCLE_DURATION = _histogram("sealserve.cycle.duration", "Whole learning cycle, by verdict.", _LEARNING)
 STEP_DURATION = _histogram("sealserve.cycle.step.duration", "One step of a cycle, by step.", _LEARNING)
 SELF_EDITS = _counter("sealserve.self_edits", "{self_edit}", "Self-edits kept or dropped, by reason.")
@@ -129,7 +130,7 @@ CANARY_FALLS = _counter("sealserve.canary.falls", "{suite}", "Nightly losses bey
 
 METRICS: tuple[MetricName, ...] = (
     REQUEST_DURATION, TIME_TO_FIRST_TOKEN, TIME_PER_TOKEN, TOKEN_USAGE, QUEUE_DEPTH, DOCUMENTS_RECEIVED, DOCUMENTS,
-    CYCLE_DURATION, STEP_DURATION, SELF_EDITS, FLIP_DURATION, SWAP_DURATION, ACTIVATIONS, ROLLBACKS,
+    FINDINGS, CYCLE_DURATION, STEP_DURATION, SELF_EDITS, FLIP_DURATION, SWAP_DURATION, ACTIVATIONS, ROLLBACKS,
     ADAPTERS_REFUSED, ADAPTERS_LOADED, ENGINE_REBUILDS, CANARY_SHARE, CANARY_FALLS,
 )  # fmt: skip
 """All of them, for dashboards' tests."""

@@ -48,6 +48,47 @@ def test_html_gives_its_title_and_main_text() -> None:
     assert "Home" not in found.text
 
 
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "<p style='color:#fff'>secret</p>",
+        "<p style='color: rgb(254, 254, 254); background: white'>secret</p>",
+        "<p style='color:#111;background-color:#121212'>secret</p>",
+        "<font color=white>secret</font>",
+        "<p style='color: transparent'>secret</p>",
+        "<p style='font-size: 2px'>secret</p>",
+        "<p style='font-size:.1em'>secret</p>",
+        "<div style='position:absolute; left:-5000px'>secret</div>",
+        "<p style='text-indent:-9999em'>secret</p>",
+        "<p style='clip: rect(0 0 0 0)'>secret</p>",
+        "<p style='clip-path: inset(100%)'>secret</p>",
+        "<div style='height:0;overflow:hidden'>secret</div>",
+        "<style>.fine, #x { display: none }</style><p class='big fine'>secret</p>",
+        "<input type=hidden value=secret><img alt='secret' src='a.png' title='secret'>",
+        "<p data-note='secret' aria-label='secret'></p>",
+    ],
+)
+def test_no_style_hides_words_from_the_reader_alone(hidden: str) -> None:
+    found = _parsed(page(f"<p>{SENTENCE}</p>{hidden}<p>End here.</p>"), "text/html")
+    assert found.text.split("\n") == [SENTENCE, "End here."]
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "<p style='color:#fff; background-color:#003366'>Shown</p>",
+        "<p style='color:#777'>Shown</p>",
+        "<p style='font-size:9px'>Shown</p>",
+        "<p style='line-height:1px; margin-left:-10px; left: 20px'>Shown</p>",
+        "<style>.menu { display: none } .text { color: black }</style><p class='text'>Shown</p>",
+        "<div style='width:100%; height:10px'>Shown</div>",
+    ],
+)
+def test_a_style_that_shows_its_words_costs_none(shown: str) -> None:
+    found = _parsed(page(f"<p>{SENTENCE}</p>{shown}<p>End here.</p>"), "text/html")
+    assert (found.text.split("\n"), found.hidden) == ([SENTENCE, "Shown", "End here."], 0)
+
+
 def test_html_that_a_reader_cannot_see_is_left_out() -> None:
     hidden = (
         "<p style='DISPLAY : none'>secret one</p><p hidden>secret two</p>"

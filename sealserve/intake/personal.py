@@ -1,0 +1,81 @@
+"""Personal data in a text, by form and check digits. Yields kinds and places, never keeps what was found.
+
+A number without a check digit is believed only in its usual spelling. Knows no tenant.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+_EMAIL = re.compile(r"(?<![\w.+-])[A-Za-z0-9][\w.+-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b")
+_PHONE = re.compile(r"(?<![\w+])\+[1-9](?:[ ().\-/]?\d){6,14}(?!\d)")
+"""ITU-T E.164: a plus sign, the country code, at most 15 digits."""
+
+_CARD = re.compile(r"(?<![\d.-])[3-6]\d{3}(?:[ -]?\d){9,15}(?![\d-])")
+_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
+_IP = re.compile(
+    r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)|(?<![\w:])(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}(?![\w:])"
+)
+_SSN = re.compile(r"(?<![\d-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\d-])")
+"""United States: numbers that the Social Security Administration does not give out are left out."""
+
+_CPF = re.compile(r"(?<!\d)\d{3}\.\d{3}\.\d{3}-\d{2}(?!\d)")
+_DNI = re.compile(r"\b[0-9XYZ]\d{7}-?[A-Z]\b")
+_DNI_LETTERS = "TRWAGMYFPDXBNJZSQVHLCKE"
+
+
+def personal_in(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Yield each kind (a value of `Finding`) with the span where it stands."""
+    checks = (
+        ("email", _EMAIL, lambda _: True),
+        ("iban", _IBAN, is_iban),
+        ("card", _CARD, is_card),
+        ("national_id", _SSN, lambda _: True),
+        ("national_id", _CPF, is_cpf),
+        ("national_id", _DNI, is_dni),
+        ("phone", _PHONE, lambda _: True),
+        ("ip", _IP, is_public_ip),
+    )
+    for kind, pattern, is_real in checks:
+        for found in pattern.finditer(text):
+            if is_real(found[0]):
+                yield kind, found.span()
+
+
+def is_card(number: str) -> bool:
+    """Return whether the check digit is right (ISO/IEC 7812-1, annex B: Luhn), and the digits are not all alike."""
+    digits = [int(c) for c in number if c.isdigit()]
+    if not 13 <= len(digits) <= 19 or len(set(digits)) == 1:
+        return False
+    doubled = [digit * 2 - 9 * (digit > 4) for digit in digits[-2::-2]]
+    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+
+
+def is_iban(number: str) -> bool:
+    """Return whether the check digits are right (ISO 13616: the number, rearranged, is 1 modulo 97)."""
+    compact = number.replace(" ", "")
+    if not 15 <= len(compact) <= 34:
+        return False
+    return int("".join(str(int(c, 36)) for c in compact[4:] + compact[:4])) % 97 == 1
+
+
+def is_cpf(number: str) -> bool:
+    """Return whether both check digits are right (Brazil, Receita Federal: weights 10…2 and 11…2, modulo 11)."""
+    digits = [int(c) for c in number if c.isdigit()]
+    checks = [sum(digit * (n + 1 - i) for i, digit in enumerate(digits[:n])) * 10 % 11 % 10 for n in (9, 10)]
+    return len(set(digits)) > 1 and checks == digits[9:]
+
+
+def is_dni(number: str) -> bool:
+    """Return whether the letter is right (Spain, DNI and NIE: the number modulo 23 names it)."""
+    compact = number.replace("-", "")
+    digits = str("XYZ".find(compact[0])) + compact[1:-1] if compact[0] in "XYZ" else compact[:-1]
+    return _DNI_LETTERS[int(digits) % 23] == compact[-1]
+
+
+def is_public_ip(address: str) -> bool:
+    """Return whether it is an address of the public internet: private and reserved ones say nothing of anybody."""
+    try:
+        return ipaddress.ip_address(address).is_global
+    except ValueError:
+        return False
