@@ -48,7 +48,7 @@ class Permits:
         For what `findings`, `similar` and `contradicted` count see `intake.inspection`.
         """
         document: Json = {"title": title, "source": source, "media_type": media_type, "size_bytes": size_bytes}
-        document |= {"findings": {str(kind): n for kind, n in findings.items()}}
+        document |= {"findings": dict(findings)}
         document |= {"similar": similar, "contradicted": contradicted}
         given = {"tenant": {"id": tenant}, "actor": actor, "document": document}
         ruling = self._kept(Event.DOCUMENT_INGEST, given, tenant=tenant, subject=source)

@@ -129,7 +129,7 @@ class Inbox:
         seen, refusal = None, str(unreadable or "")
         if not isinstance(read, Unreadable):
             seen = inspect(self._registry, tenant, title=read.title, text=read.text, source=source, hidden=read.hidden)
-            self._telemetry.metrics.findings(seen.findings)
+            self._telemetry.metrics.findings({kind.value: count for kind, count in seen.findings.items()})
             refusal = self._refuse(
                 tenant,
                 title=read.title,
@@ -137,7 +137,7 @@ class Inbox:
                 media_type=media_type,
                 size_bytes=len(content),
                 actor=actor,
-                findings=seen.findings,
+                findings={kind.value: count for kind, count in seen.findings.items()},
                 similar=len(seen.similar),
                 contradicted=seen.contradicted,
             )

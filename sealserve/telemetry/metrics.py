@@ -85,7 +85,7 @@ class Metrics:
         """Count what was found in a document, by kind."""
         for kind, count in counts.items():
             if count:
-                self._findings.add(count, {Attribute.KIND.value: str(kind)})
+                self._findings.add(count, {Attribute.KIND.value: kind})
 
     def watch_documents(self, counts: Callable[[], Mapping[DocumentState, int]]) -> None:
         """Export how many documents stand in each state; `counts` is asked at each export, in the exporter's thread.
