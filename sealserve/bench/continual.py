@@ -191,18 +191,23 @@ def _figures(
         if any((place, lag) in answers for answers in course.answers for place in range(n))
     ]
     lags = sorted({lag for answers in course.answers for _, lag in answers})
-    retained = [_retained(course, orders, before, lag=lag) for lag in lags]
+    retained = {
+        lag: _retained(course, orders, before, lag=lag)
+        for lag in lags
+        if any({(place, lag), (place, 0)} <= answers.keys() for answers in course.answers for place in range(n))
+    }
+    kept = retained[n - 1]
     lost = share([[a - b for a, b in zip(canary, one, strict=True)] for one in course.canary])
     return {
-        f"{prefix}retained_lag{n - 1}": retained[-1].value,
+        f"{prefix}retained_lag{n - 1}": kept.value,
         f"{prefix}canary_loss": lost.value,
         f"{prefix}just_learned": by_lag[0].value,
         f"{prefix}matrix": matrix,
         f"{prefix}lags": lags,
         f"{prefix}accuracy_by_lag": [one.value for one in by_lag],
-        f"{prefix}retained_by_lag": [one.value for one in retained],
+        f"{prefix}retained_by_lag": [retained[lag].value if lag in retained else None for lag in lags],
         f"{prefix}intervals": {
-            f"retained_lag{n - 1}": [retained[-1].low, retained[-1].high],
+            f"retained_lag{n - 1}": [kept.low, kept.high],
             "canary_loss": [lost.low, lost.high],
             "just_learned": [by_lag[0].low, by_lag[0].high],
         },

@@ -22,14 +22,18 @@ class _Passage(BaseModel):
     questions: list[_Asked]
 
 
-def read_passages(path: Path, *, n: int) -> list[Subject]:
-    """Return the first `n` passages with their questions. Raises: BadConfig, naming the file, when it is not such."""
+def read_passages(path: Path, *, n: int, is_spread: bool = False) -> list[Subject]:
+    """Return the first `n` passages with their questions, or `n` from all over the file: passages of one article stand
+    together.
+
+    Raises: BadConfig, naming the file, when it is not such."""
     try:
         found = TypeAdapter(list[_Passage]).validate_json(path.read_bytes())
     except OSError as error:
         raise BadConfig(f"{path}: cannot be read: {error.strerror}") from error
     except ValidationError as error:
         raise BadConfig(f"{path}: not a list of passages with questions: {error.errors()[0]['msg']}") from error
+    chosen = found[:: max(1, len(found) // n)][:n] if is_spread else found[:n]
     return [
         Subject(
             document=f"passage-{place}",
@@ -37,6 +41,6 @@ def read_passages(path: Path, *, n: int) -> list[Subject]:
             text=passage.context,
             exam=tuple(Question(text=asked.question, gold=asked.answer) for asked in passage.questions),
         )
-        for place, passage in enumerate(found[:n])
+        for place, passage in enumerate(chosen)
         if passage.questions
     ]

@@ -18,8 +18,8 @@ _OPEN = (CycleState.PENDING, CycleState.RUNNING)
 
 
 def run(*, data: Path, passages: int = 20, quick: bool = False, seed: int = 0, say: Say = print) -> dict[str, Any]:
-    """Return every cycle's verdict with its reason, one passage a cycle. Raises: BadConfig (data), EngineFailed."""
-    subjects = read_passages(data, n=2 if quick else passages)
+    """Return how many cycles had which verdict, one passage a cycle. Raises: BadConfig (data), EngineFailed."""
+    subjects = read_passages(data, n=2 if quick else passages, is_spread=True)
     return asyncio.run(_measure([(one.title, one.text) for one in subjects], seed=seed, say=say))
 
 
@@ -28,19 +28,21 @@ async def _measure(documents: list[tuple[str, str]], *, seed: int, say: Say) -> 
     async with open_lab(seed=seed, say=say, max_attempts=1) as lab:
         registry = lab.shop.registry
         await asyncio.to_thread(registry.create_tenant, TENANT, actor="bench")
-        verdicts = []
+        verdicts: Counter[tuple[str, str]] = Counter()
         for title, text in documents:
             cycle = await _learn(lab, title, text)
-            verdicts.append({"title": title, "state": cycle.state.value, "reason": cycle.reason})
+            verdicts[cycle.state.value, cycle.reason] += 1
             say(f"{title}: {cycle.state.value}: {cycle.reason}")
-        states = Counter(verdict["state"] for verdict in verdicts)
+        states: Counter[str] = Counter()
+        for (state, _), n in verdicts.items():
+            states[state] += n
         return {
-            "passages": len(verdicts),
+            "passages": verdicts.total(),
             "crashed": states[CycleState.FAILED.value],
             "promoted": states[CycleState.PROMOTED.value],
             "states": dict(sorted(states.items())),
             "version": (await asyncio.to_thread(registry.tenant, TENANT)).desired_version,
-            "verdicts": verdicts,
+            "verdicts": [{"passages": n, "state": state, "reason": why} for (state, why), n in verdicts.items()],
             **about(lab, seconds=time.monotonic() - started),
         }
 

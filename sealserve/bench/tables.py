@@ -75,11 +75,15 @@ def _continual(result: Json) -> str:
         spans = (_interval(result[f"{prefix}intervals"][name]) for prefix in ("", "seal_"))
         mine, other = spans
         rows.append((name, f"{ours:.3f} {mine}", f"{theirs:.3f} {other}", _goal(result, name)))
-    lags = " ".join(f"{lag}: {value:.2f}" for lag, value in zip(result["lags"], result["retained_by_lag"], strict=True))
-    seal = " ".join(
-        f"{lag}: {value:.2f}" for lag, value in zip(result["seal_lags"], result["seal_retained_by_lag"], strict=True)
+    mine, other = (
+        ", ".join(
+            f"{lag}: {value:.2f}"
+            for lag, value in zip(result[f"{prefix}lags"], result[f"{prefix}retained_by_lag"], strict=True)
+            if value is not None
+        )
+        for prefix in ("", "seal_")
     )
-    rows.append(("gain kept, by articles since", lags, seal, ""))
+    rows.append(("gain kept, by articles since", mine, other, ""))
     return _table(("", "rebuilt on the union", "SEAL: merge and go on", "goal"), rows)
 
 
@@ -94,9 +98,9 @@ def _editor(result: Json) -> str:
 
 
 def _squad(result: Json) -> str:
-    rows = [(verdict["title"], verdict["state"], verdict["reason"]) for verdict in result["verdicts"]]
+    rows = [(str(one["passages"]), one["state"], one["reason"]) for one in result["verdicts"]]
     told = f"{result['passages']} passages: {result['crashed']} crashed, {result['promoted']} promoted."
-    return f"{told}\n\n{_table(('passage', 'verdict', 'reason'), rows)}"
+    return f"{told}\n\n{_table(('passages', 'verdict', 'reason'), rows)}"
 
 
 def _seal(result: Json) -> str:
