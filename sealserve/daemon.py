@@ -19,14 +19,10 @@ from sealserve.config import LearnSettings, Settings, load_settings
 from sealserve.engine.base_model import model_directory
 from sealserve.engine.engine import EngineState
 from sealserve.engine.remote import RemoteEngine
-from sealserve.engine.supervised import SupervisedEngine
-from sealserve.engine.vllm_engine import VllmEngine
 from sealserve.errors import SealserveError, StorageFailed, Unavailable
 from sealserve.gate.canary import probes_for
 from sealserve.gate.policy import load_policy
 from sealserve.gate.rulebook import open_rules
-from sealserve.intake.directory import DirectorySource
-from sealserve.intake.inbox import Inbox
 from sealserve.learning.editor_rounds import run_round, run_rounds
 from sealserve.learning.editor_store import Round
 from sealserve.learning.executor import Executor
@@ -35,20 +31,12 @@ from sealserve.learning.ray_executor import RayExecutor
 from sealserve.learning.scheduler import Learner
 from sealserve.learning.trainer import ChildTrainer
 from sealserve.learning.workshop import Workshop
-from sealserve.permits import Permits
+from sealserve.parts import ServeParts
 from sealserve.proof.manifest import Seals
 from sealserve.registry.registry import Registry
 from sealserve.rpc.own_tokens import admin_secret, internal_secret
 from sealserve.rpc.server import RpcServer
-from sealserve.serving.activator import Activator
-from sealserve.serving.adapter_table import AdapterTable
-from sealserve.serving.admission import Admission
-from sealserve.serving.answer_log import AnswerLog
-from sealserve.serving.answers import Answers
-from sealserve.serving.gated_engine import GatedEngine
-from sealserve.serving.salt import TenantSalts
-from sealserve.serving.slot_gate import SlotGate
-from sealserve.telemetry import Telemetry, start_telemetry
+from sealserve.telemetry import start_telemetry
 from sealserve.transport import reachable
 
 LEARN_STOP_SECONDS = 20.0
@@ -105,7 +93,7 @@ async def serve(settings: Settings, *, engine_only: bool = False) -> None:
         for make in (admin_secret, internal_secret):
             await asyncio.to_thread(make, settings.data_directory, registry.enrol_token)
         server = RpcServer(settings.serve, find_principal=registry.principal_of)
-        parts = _ServeParts(settings, registry, telemetry)
+        parts = ServeParts(settings, registry, telemetry)
         stack.push_async_callback(parts.engine.close)
         server.add_engine_service(parts.gated, resolve=registry.artifacts.directory)
         if not engine_only:
@@ -184,69 +172,6 @@ def open_registry(settings: Settings) -> Registry:
     except OSError as error:
         raise StorageFailed(f"{settings.data_directory} cannot be made: {error.strerror}") from error
     return Registry.open(settings.registry_url, settings.artifact_directory)
-
-
-class _ServeParts:
-    """What answers, behind the listener."""
-
-    def __init__(self, settings: Settings, registry: Registry, telemetry: Telemetry) -> None:
-        self._settings = settings
-        self._telemetry = telemetry
-        base = model_directory(settings.engine.model)
-        endpoint = settings.telemetry.otlp_endpoint
-        self.engine = SupervisedEngine(
-            lambda: VllmEngine(settings.engine, base=base, otlp_endpoint=endpoint),
-            settings=settings.engine,
-            on_suspect=self._quarantine,
-            telemetry=telemetry,
-        )
-        self.gated = GatedEngine(self.engine, SlotGate(slots=settings.engine.slots))
-        self.table = AdapterTable()
-        seals = Seals.open(settings.data_directory)
-        self.permits = Permits(registry, open_rules(settings.learn.rules), seals=seals)
-        self.inbox = Inbox(registry, settings.intake, telemetry=telemetry, refuse=self.permits.refuse_document)
-        self.activator = Activator(
-            registry,
-            self.gated,
-            table=self.table,
-            replica=settings.serve.replica,
-            poll_seconds=settings.serve.poll_seconds,
-            rollback_window_seconds=settings.serve.rollback_window_seconds,
-            telemetry=telemetry,
-            require_seal=seals.require,
-        )
-        admission = Admission(
-            max_running=settings.serve.max_concurrent_requests,
-            max_queued_per_tenant=settings.serve.max_queued_per_tenant,
-        )
-        telemetry.metrics.watch_queue(lambda: admission.waiting)
-        telemetry.metrics.watch_documents(registry.document_counts)
-        self.answer_log = AnswerLog(registry.keep_answers, registry.drop_answers, days=settings.serve.answer_days)
-        self.answers = Answers(
-            self.gated,
-            self.table,
-            admission=admission,
-            salts=TenantSalts.open(settings.data_directory / "salt.key"),
-            find_tenant=registry.tenant,
-            default_deadline_seconds=settings.serve.default_deadline_seconds,
-            telemetry=telemetry,
-            note=self.answer_log.note,
-        )
-
-    async def run(self, *, engine_only: bool) -> None:
-        """Keep observed equal to desired, and take in watched files, until cancelled."""
-        if engine_only:
-            await asyncio.Event().wait()
-        await self.activator.settle()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.activator.run(), name="activator")
-            group.create_task(self.answer_log.run(), name="answers")
-            directory = self._settings.intake.watch_directory
-            if directory is not None:
-                group.create_task(DirectorySource(self.inbox, directory).watch(asyncio.Event()), name="directory")
-
-    async def _quarantine(self, engine_names: tuple[str, ...], reason: str) -> None:
-        await self.activator.quarantine(engine_names, reason=reason)
 
 
 async def _until_told(work: Callable[[], Coroutine[Any, Any, None]], parent: int | None) -> None:

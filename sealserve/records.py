@@ -273,13 +273,13 @@ class AdapterVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activation:
-    """One move of a tenant's pointer, forwards or back."""
+    """One move of a tenant's pointer, forwards or back, or of the traffic beside it."""
 
     tenant: str
     activation: int  # counts from 1 in each tenant
     version: int
     previous: int
-    kind: str  # "promote" or "rollback"
+    kind: str  # "promote", "rollback" or "traffic"
     actor: str
     reason: str
     created_at: datetime

@@ -20,10 +20,10 @@ SCALE = 0.25
 Tensors = dict[str, np.ndarray]
 
 
-def make_sound(directory: Path, base: Path, *, seed: int) -> Path:
-    """Write a random adapter of `base`; another seed answers differently."""
+def make_sound(directory: Path, base: Path, *, seed: int, scale: float = SCALE) -> Path:
+    """Write a random adapter of `base`; another seed answers differently. A tiny `scale` answers as the base does."""
     directory.mkdir(parents=True)
-    save_file(_tensors(base, seed=seed), directory / WEIGHTS_FILE)
+    save_file(_tensors(base, seed=seed, scale=scale), directory / WEIGHTS_FILE)
     _write_config(directory, base)
     return directory
 
@@ -70,17 +70,17 @@ DEFECTS: dict[str, Callable[[Path, Path], None]] = {
 }
 
 
-def _tensors(base: Path, *, seed: int) -> Tensors:
+def _tensors(base: Path, *, seed: int, scale: float = SCALE) -> Tensors:
     random = np.random.default_rng(seed)
     tensors: Tensors = {}
     for name, (outputs, inputs) in base_shape(base).linear.items():
-        tensors[f"base_model.model.{name}.lora_A.weight"] = _normal(random, RANK, inputs)
-        tensors[f"base_model.model.{name}.lora_B.weight"] = _normal(random, outputs, RANK)
+        tensors[f"base_model.model.{name}.lora_A.weight"] = _normal(random, RANK, inputs, scale=scale)
+        tensors[f"base_model.model.{name}.lora_B.weight"] = _normal(random, outputs, RANK, scale=scale)
     return tensors
 
 
-def _normal(random: np.random.Generator, rows: int, columns: int) -> np.ndarray:
-    return random.normal(0, SCALE, (rows, columns)).astype(np.float32)
+def _normal(random: np.random.Generator, rows: int, columns: int, *, scale: float) -> np.ndarray:
+    return random.normal(0, scale, (rows, columns)).astype(np.float32)
 
 
 def _rewrite(

@@ -12,6 +12,7 @@ from sealserve.config import EngineSettings, ServeSettings, Settings
 from sealserve.engine.base_model import model_directory
 from sealserve.engine.engine import Engine
 from sealserve.engine.vllm_engine import VllmEngine
+from sealserve.gate.policy import WatchRule
 from sealserve.intake.inbox import Inbox
 from sealserve.local import free_address
 from sealserve.registry.registry import Registry
@@ -25,6 +26,7 @@ from sealserve.serving.gated_engine import GatedEngine
 from sealserve.serving.salt import TenantSalts
 from sealserve.serving.slot_gate import SlotGate
 from sealserve.telemetry import Telemetry
+from sealserve.watch.watcher import Watcher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +41,13 @@ class Site:
     engine: Engine
     registry: Registry
     activator: Activator
+    watcher: Watcher | None  # not running yet; None unless the site was opened with a rule for it
 
 
 @asynccontextmanager
-async def open_site(directory: Path, *, dtype: str = "auto", max_sequences: int = 64) -> AsyncIterator[Site]:
+async def open_site(
+    directory: Path, *, dtype: str = "auto", max_sequences: int = 64, watch: WatchRule | None = None
+) -> AsyncIterator[Site]:
     """Run the body with a server on the loopback; its activator is not running yet. Raises: EngineFailed."""
     settings = Settings(
         data_directory=directory,
@@ -56,15 +61,18 @@ async def open_site(directory: Path, *, dtype: str = "auto", max_sequences: int 
         vllm = VllmEngine(settings.engine, base=base)
         stack.push_async_callback(vllm.close)
         await vllm.start()
-        engine = GatedEngine(vllm, SlotGate(slots=settings.engine.slots))
-        table = AdapterTable()
-        activator = _activator(settings, registry, engine, table=table)
+        slots = SlotGate(slots=settings.engine.slots)
+        engine, table = GatedEngine(vllm, slots), AdapterTable()
+        watcher = _watcher(settings, registry, engine, table=table, rule=watch, slots=slots) if watch else None
+        activator = _activator(settings, registry, engine, table=table, watcher=watcher)
+        if watcher is not None:
+            watcher.on_moved = activator.wake
         await activator.settle()
         server = RpcServer(settings.serve, find_principal=registry.principal_of)
         server.add_engine_service(engine, resolve=registry.artifacts.directory)
         server.add_tenant_services(
             registry,
-            answers=_answers(settings, registry, engine, table=table),
+            answers=_answers(settings, registry, engine, table=table, watcher=watcher),
             inbox=Inbox(registry, settings.intake, telemetry=Telemetry.off()),
             engine=engine,
             max_documents_per_cycle=settings.learn.max_documents_per_cycle,
@@ -80,10 +88,27 @@ async def open_site(directory: Path, *, dtype: str = "auto", max_sequences: int 
             engine=engine,
             registry=registry,
             activator=activator,
+            watcher=watcher,
         )
 
 
-def _activator(settings: Settings, registry: Registry, engine: Engine, *, table: AdapterTable) -> Activator:
+def _watcher(
+    settings: Settings, registry: Registry, engine: Engine, *, table: AdapterTable, rule: WatchRule, slots: SlotGate
+) -> Watcher:
+    return Watcher(
+        registry,
+        engine,
+        table=table,
+        salts=TenantSalts.open(settings.data_directory / "salt.key"),
+        rule=rule,
+        replica=settings.serve.replica,
+        is_busy=lambda: slots.waiting > 0,
+    )
+
+
+def _activator(
+    settings: Settings, registry: Registry, engine: Engine, *, table: AdapterTable, watcher: Watcher | None
+) -> Activator:
     return Activator(
         registry,
         engine,
@@ -91,10 +116,13 @@ def _activator(settings: Settings, registry: Registry, engine: Engine, *, table:
         replica=settings.serve.replica,
         poll_seconds=settings.serve.poll_seconds,
         rollback_window_seconds=settings.serve.rollback_window_seconds,
+        find_standby=watcher.standby if watcher else None,
     )
 
 
-def _answers(settings: Settings, registry: Registry, engine: Engine, *, table: AdapterTable) -> Answers:
+def _answers(
+    settings: Settings, registry: Registry, engine: Engine, *, table: AdapterTable, watcher: Watcher | None
+) -> Answers:
     return Answers(
         engine,
         table,
@@ -105,4 +133,5 @@ def _answers(settings: Settings, registry: Registry, engine: Engine, *, table: A
         salts=TenantSalts.open(settings.data_directory / "salt.key"),
         find_tenant=registry.tenant,
         default_deadline_seconds=settings.serve.default_deadline_seconds,
+        listener=watcher,
     )

@@ -12,6 +12,18 @@ bench = typer.Typer(help="Measure this installation; each prints its figures as 
 nano = typer.Typer(help="The embedded model.", no_args_is_help=True)
 
 
+@command(bench, "watch")
+def watch(
+    session: Session,
+    runs: Annotated[int, typer.Option(min=1, help="Simulated watches of each kind.")] = 400,
+    quick: Annotated[bool, typer.Option("--quick", help="A look in about a minute; not the figure.")] = False,
+    simulation_only: Annotated[bool, typer.Option("--simulation-only", help="Start no daemon.")] = False,
+    seed: Annotated[int, typer.Option(help="Every draw.")] = 0,
+) -> None:
+    """Watch new versions: how often a good one is taken back, how soon a worse one, and how fast on a real daemon."""
+    _measure(session, "watch", runs=runs, quick=quick, simulation_only=simulation_only, seed=seed)
+
+
 @command(bench, "swap")
 def swap(
     session: Session,

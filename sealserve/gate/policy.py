@@ -6,11 +6,13 @@ in full is refused: there are no thresholds in code to fall back on.
 
 import hashlib
 from pathlib import Path
+from typing import Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from sealserve.errors import BadConfig
+from sealserve.gate.patterns import pattern_fault
 
 
 class Rule(BaseModel):
@@ -47,6 +49,78 @@ class DiversityRule(Rule):
     min_distinct: float = Field(ge=0, le=1)
 
 
+class StageRule(Rule):
+    """A part of the way to full traffic: it ends when `until_pairs` pairs have been compared since the watch began."""
+
+    traffic: float = Field(ge=0, le=1)
+    shadow: float = Field(ge=0, le=1)
+    until_pairs: int = Field(0, ge=0)
+
+
+class RateRule(Rule):
+    """What share of bad outcomes is tolerated, and how many there must be before anything is concluded."""
+
+    tolerated: float = Field(gt=0, lt=1)
+    min_items: int = Field(ge=1)
+
+
+class DriftRule(RateRule):
+    """An answer of the incumbent is implausible when it has lost more than `max_drop` nats a token on average."""
+
+    max_drop: float = Field(gt=0)
+
+
+class LatencyRule(Rule):
+    """When the candidate is too slow: both sides' `quantile` compared in each window."""
+
+    quantile: float = Field(gt=0, lt=1)
+    max_ratio: float = Field(gt=1)
+    min_samples: int = Field(ge=2)
+    window_seconds: float = Field(gt=0)
+    failure_limit: int = Field(ge=1)
+
+
+class ProbeRule(Rule):
+    """A question, and the pattern that no answer to it may ever show."""
+
+    ask: str = Field(min_length=1)
+    never: str
+
+    @field_validator("never")
+    @classmethod
+    def _is_safe(cls, pattern: str) -> str:
+        if fault := pattern_fault(pattern):
+            raise ValueError(fault)
+        return pattern
+
+
+class WatchRule(Rule):
+    """What is looked at after a promotion, and what takes it back."""
+
+    enabled: bool
+    stages: tuple[StageRule, ...] = Field(min_length=1)
+    max_seconds: float = Field(gt=0)
+    silence_seconds: float = Field(gt=0)
+    max_tokens: int = Field(ge=1)
+    alpha: float = Field(gt=0, lt=0.5)
+    quality: RateRule
+    errors: RateRule
+    degenerate: RateRule
+    drift: DriftRule
+    feedback: RateRule
+    latency: LatencyRule
+    probes: tuple[ProbeRule, ...]
+
+    @model_validator(mode="after")
+    def _leads_to_full_traffic(self) -> Self:
+        shares = [stage.traffic for stage in self.stages]
+        if shares != sorted(shares) or shares[-1] != 1:
+            raise ValueError("the stages' traffic may only grow, and the last one's is 1")
+        if any(not stage.until_pairs or not stage.shadow for stage in self.stages[:-1]):
+            raise ValueError("every stage but the last needs shadow and until_pairs: it would never end")
+        return self
+
+
 class Policy(Rule):
     """One rule set. `digest` is the sha256 of the file's bytes: verdicts carry it."""
 
@@ -58,6 +132,7 @@ class Policy(Rule):
     canary: LossRule
     unknown: LossRule
     suites: SuitesRule
+    watch: WatchRule
     digest: str = Field(pattern="^[0-9a-f]{64}$")
 
 

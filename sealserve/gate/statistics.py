@@ -5,10 +5,11 @@ Knows nothing of what was measured. Every comparison is paired: both sides answe
 
 from collections.abc import Sequence
 from enum import StrEnum
-from math import sqrt
+from math import exp, inf, log, sqrt
 from statistics import NormalDist
 
 import numpy as np
+from scipy.special import betaincc, betaln
 from scipy.stats import binomtest, norm
 
 from sealserve.records import Measured
@@ -131,6 +132,26 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
         adjusted[place] = largest
     return tuple(adjusted)
+
+
+def e_value(bad: int, good: int, *, tolerated: float) -> float:
+    """Return the evidence that more than the share `tolerated` is bad, after `bad` and `good` outcomes in any order.
+
+    The likelihood ratio of a share drawn uniformly from (tolerated, 1) against `tolerated` itself:
+    B(bad+1, good+1) P(Beta(bad+1, good+1) > p0) / ((1-p0) p0^bad (1-p0)^good). Where the true share is at most p0 this
+    is a non-negative supermartingale of mean at most 1, so that it ever reaches 1/alpha with chance at most alpha,
+    looked at after every outcome (Ville 1939; Ramdas and others, "Game-theoretic statistics and safe anytime-valid
+    inference", Statistical Science 38 (2023), arXiv 2210.01948, section 2). Computed in logarithms.
+    Raises: ValueError for negative counts, or tolerated outside (0, 1).
+    """
+    if min(bad, good) < 0 or not 0 < tolerated < 1:
+        raise ValueError(f"{bad} bad and {good} good outcomes, {tolerated} tolerated: not evidence")
+    above = float(betaincc(bad + 1, good + 1, tolerated))
+    if above == 0:
+        return 0.0
+    null = bad * log(tolerated) + (good + 1) * log(1 - tolerated)
+    found = float(betaln(bad + 1, good + 1)) + log(above) - null
+    return exp(found) if found < 700 else inf
 
 
 def bootstrap_mean(values: Sequence[float], *, confidence: float, seed: int, rounds: int = 2000) -> tuple[float, float]:

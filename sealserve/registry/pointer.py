@@ -1,7 +1,8 @@
 """A tenant's pointer: which version should answer, moved by compare-and-set, forwards or back.
 
 Activations form a stack kept as a linked list: a promote lays one on top of the present one, a rollback lays a
-copy of a lower one, so that rolling back twice goes back two. Knows nothing of loading or serving.
+copy of a lower one, so that rolling back twice goes back two, and a change of traffic lays a copy of the present
+one. Knows nothing of loading or serving.
 """
 
 from typing import Any
@@ -9,11 +10,16 @@ from typing import Any
 from sqlalchemy import Row, select, update
 
 from sealserve.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound
-from sealserve.records import BASE_VERSION, Activation, DocumentState, Observed, Page, Tenant, VersionState
+from sealserve.records import BASE_VERSION, Activation, DocumentState, Json, Observed, Page, Tenant, VersionState
 from sealserve.registry import audit, documents, held, lifecycle, paging, requests, tenants, versions
 from sealserve.registry import tables as t
 from sealserve.registry.database import Transaction
 from sealserve.registry.spelling import require_short
+from sealserve.registry.watch_tables import traffic, watches
+from sealserve.watches import WatchState
+
+TRAFFIC = "traffic"
+"""Kind of an activation that leaves the desired version as it is."""
 
 
 def promote(
@@ -72,6 +78,29 @@ def rollback(
     return done
 
 
+def spread(
+    tx: Transaction, tenant: str, *, share: float, version: int, expected_etag: str | None, actor: str, reason: str
+) -> Activation:
+    """Give `version` that share of new requests, beside the desired one, which keeps the rest.
+
+    Raises: NotFound, FailedPrecondition (not active before the present one, quarantined), Conflict.
+    """
+    owner = tenants.get(tx, tenant)
+    _require_etag(owner, expected_etag)
+    if version != BASE_VERSION:
+        versions.require_ready(tx, tenant, version)
+    _require_change(owner, version)
+    _earlier(tx, owner, to_version=version)
+    row = tx.row(_one(tenant, owner.activation))
+    below = row.below if row is not None else None
+    details = {"other": version, "share": share}
+    done = _move(
+        tx, owner, version=owner.desired_version, below=below, kind=TRAFFIC, actor=actor, reason=reason, more=details
+    )
+    tx.insert(traffic, [{"tenant": tenant, "activation": done.activation, "version": version, "share": share}])
+    return done
+
+
 def leave_quarantined(tx: Transaction, tenant: str, version: int, *, actor: str, reason: str) -> None:
     """Roll back if `version`, just quarantined, is the desired one."""
     if tenants.get(tx, tenant).desired_version == version:
@@ -116,7 +145,15 @@ def observed(tx: Transaction, tenant: str) -> tuple[Observed, ...]:
 
 
 def _move(
-    tx: Transaction, owner: Tenant, *, version: int, below: int | None, kind: str, actor: str, reason: str
+    tx: Transaction,
+    owner: Tenant,
+    *,
+    version: int,
+    below: int | None,
+    kind: str,
+    actor: str,
+    reason: str,
+    more: Json | None = None,
 ) -> Activation:
     number = owner.activation + 1
     moved = tx.run(
@@ -142,6 +179,9 @@ def _move(
             }
         ],
     )
+    if kind != TRAFFIC:
+        own = watches.c.tenant == owner.tenant, watches.c.state == WatchState.OPEN
+        tx.run(update(watches).where(*own).values(state=WatchState.SUPERSEDED, decided_at=tx.now))
     learned, withdrawn = _settle_documents(tx, owner, version=version, kind=kind)
     audit.append(
         tx,
@@ -155,6 +195,7 @@ def _move(
             "reason": reason,
             "learned": list(learned),
             "withdrawn": list(withdrawn),
+            **(more or {}),
         },
     )
     return get(tx, owner.tenant, number)

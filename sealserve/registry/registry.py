@@ -40,11 +40,12 @@ from sealserve.registry.ledger import Ledger
 from sealserve.registry.principals import Principals
 from sealserve.registry.rulings import Rulings
 from sealserve.registry.subjects import Subjects
+from sealserve.registry.watches import Watches
 
 __all__ = ["AddCandidates", "AddQuiz", "AddRulings", "AddSelfEdits", "Effect", "Finish", "Publish", "Registry"]
 
 
-class Registry(Ledger, Principals, Approvals, Forgetting, Evidence, Rulings, Importing, Endorsing, Subjects):
+class Registry(Ledger, Principals, Approvals, Forgetting, Evidence, Rulings, Importing, Endorsing, Subjects, Watches):
     """All that is known, in one database and one artifact store (`artifacts`). Safe to use from many threads."""
 
     def __init__(self, database: Database, artifacts: ArtifactStore) -> None:

@@ -81,6 +81,11 @@ def pages(tx: Transaction, tenant: str, *, page_size: int, page_token: str) -> P
     )
 
 
+def is_ready(tx: Transaction, tenant: str, version: int) -> bool:
+    """Return whether `version` may answer; the base model always may. Raises: NotFound."""
+    return version == BASE_VERSION or get(tx, tenant, version).state is VersionState.READY
+
+
 def require_ready(tx: Transaction, tenant: str, version: int) -> None:
     """Return if `version` may answer. Raises: NotFound, FailedPrecondition (quarantined)."""
     if version == BASE_VERSION:

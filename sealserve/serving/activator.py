@@ -9,7 +9,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from time import perf_counter
@@ -18,13 +18,15 @@ import structlog
 
 from sealserve.engine.engine import AdapterFiles, ChatTurn, Engine, EngineState, GenerateRequest, Sampling
 from sealserve.errors import BadAdapter, CorruptArtifact, EngineFailed, NotFound, SealserveError, Unavailable
-from sealserve.records import BASE_VERSION, AdapterVersion, Observed, Tenant
+from sealserve.records import BASE_VERSION, AdapterVersion, Observed, Tenant, VersionState
 from sealserve.registry.registry import Registry
 from sealserve.serving.adapter_table import AdapterTable, Route
+from sealserve.serving.adapter_table import Standby as StandbyRoute
 from sealserve.serving.retirement import Retirement
 from sealserve.telemetry import Telemetry
 from sealserve.telemetry.names import Attribute, Span
 from sealserve.telemetry.traces import Attributes
+from sealserve.watches import Standby
 
 ACTOR = "serve"
 MAX_FAILED_PROBES = 3
@@ -61,10 +63,16 @@ class Activator:
         rollback_window_seconds: float,
         telemetry: Telemetry | None = None,
         require_seal: Callable[[AdapterVersion], None] = _trust,
+        find_standby: Callable[[str], Standby | None] | None = None,
     ) -> None:
-        """`require_seal` raises BadAdapter for a version that is not what was signed (`Seals.require`)."""
+        """`require_seal` raises BadAdapter for a version that is not what was signed (`Seals.require`).
+
+        `find_standby` is asked before every swap for the version that stands beside the active one; it may move the
+        traffic, which is then looked at anew.
+        """
         self._registry = registry
         self._require_seal = require_seal
+        self._find_standby = find_standby or registry.standby
         self._engine = engine
         self._table = table
         self._replica = replica
@@ -75,6 +83,7 @@ class Activator:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._recorded: dict[str, int] = {}  # tenant -> activation this replica has recorded as observed
         self._versions: dict[str, tuple[str, int]] = {}  # engine name -> what it is
+        self._settled: dict[str, Standby | None] = {}  # tenant -> what the registry said of its second version
         self._has_looked = False
         self._log = structlog.get_logger("sealserve.activator")
         self._failed_probes: Counter[str] = Counter()
@@ -123,6 +132,7 @@ class Activator:
     async def _begin(self) -> None:
         """Start a task for each tenant that needs one, and retire what nobody needs any more."""
         desired = await asyncio.to_thread(self._registry.desired)
+        standbys = await asyncio.to_thread(self._registry.standbys)
         if not self._has_looked:
             self._table.expect(tenant.tenant for tenant in desired if tenant.desired_version != BASE_VERSION)
             self._has_looked = True
@@ -130,7 +140,10 @@ class Activator:
         if info.state is not EngineState.SERVING:
             return
         for tenant in desired:
-            if tenant.tenant not in self._tasks and self._needs_work(tenant, loaded=frozenset(info.loaded)):
+            if tenant.tenant in self._tasks:
+                continue
+            standby = standbys.get(tenant.tenant)
+            if self._needs_work(tenant, standby, loaded=frozenset(info.loaded)):
                 task = asyncio.create_task(self._make_true(tenant), name=f"activate {tenant.tenant}")
                 self._tasks[tenant.tenant] = task
                 task.add_done_callback(partial(self._forget, tenant.tenant))
@@ -140,11 +153,14 @@ class Activator:
     def _forget(self, tenant: str, _: asyncio.Task[None]) -> None:
         self._tasks.pop(tenant, None)
 
-    def _needs_work(self, tenant: Tenant, *, loaded: frozenset[str]) -> bool:
-        route = self._table.route(tenant.tenant)
+    def _needs_work(self, tenant: Tenant, standby: Standby | None, *, loaded: frozenset[str]) -> bool:
+        route, beside = self._table.route(tenant.tenant), self._table.standby(tenant.tenant)
         if route is None or route.activation != tenant.activation:
             return True
-        is_lost = route.engine_name is not None and route.engine_name not in loaded
+        if self._settled.get(tenant.tenant) != standby:
+            return True
+        routes = (route, *((beside.route,) if beside else ()))
+        is_lost = any(one.engine_name is not None and one.engine_name not in loaded for one in routes)
         return is_lost or self._recorded.get(tenant.tenant) != tenant.activation
 
     async def _make_true(self, tenant: Tenant) -> None:
@@ -159,22 +175,66 @@ class Activator:
             self._log.error("activation_broke", tenant=tenant.tenant, error=type(error).__name__, exc_info=True)
 
     async def _activate(self, tenant: Tenant) -> None:
+        standby = await asyncio.to_thread(self._find_standby, tenant.tenant)
+        if standby is not None and standby.activation != tenant.activation:
+            self.wake()
+            return
         route = await self._ready_route(tenant)
         if route is None:
             return
-        started = perf_counter()
-        before = self._table.route(tenant.tenant)
-        self._table.swap(route)
+        with self._retirement.kept(route.engine_name or ""):
+            beside = await self._ready_standby(tenant, standby)
+            started = perf_counter()
+            before = (self._table.route(tenant.tenant), self._table.standby(tenant.tenant))
+            self._table.swap(route, standby=beside)
         flip_seconds = perf_counter() - started
-        if before is not None and before.engine_name:
-            self._retirement.add(before.tenant, before.engine_name)
+        self._settled[tenant.tenant] = standby
+        for name in _names(*before) - _names(route, beside):
+            self._retirement.add(tenant.tenant, name)
         await self._record(route, flip_seconds=flip_seconds)
 
     async def _ready_route(self, tenant: Tenant) -> Route | None:
         """Return the route to swap in, its adapter loaded and probed; None if the version was quarantined."""
         if tenant.desired_version == BASE_VERSION:
             return Route(tenant=tenant.tenant, version=BASE_VERSION, activation=tenant.activation, engine_name=None)
+        beside = self._table.standby(tenant.tenant)
+        if beside is not None and beside.route.version == tenant.desired_version and await self._has(beside.route):
+            return replace(beside.route, activation=tenant.activation)  # probed when it came to stand by
         version = await asyncio.to_thread(self._registry.version, tenant.tenant, tenant.desired_version)
+        try:
+            return await self._loaded_route(version, activation=tenant.activation)
+        except Unavailable as error:
+            idle = self._table.drop_idle_standby() if error.reason == "ADAPTERS_FULL" else None
+            if idle is None or idle.engine_name is None:
+                raise
+            self._retirement.add(idle.tenant, idle.engine_name)
+            return await self._loaded_route(version, activation=tenant.activation)
+
+    async def _has(self, route: Route) -> bool:
+        return route.engine_name in (await self._engine.info()).loaded
+
+    async def _ready_standby(self, tenant: Tenant, standby: Standby | None) -> StandbyRoute | None:
+        """Return the second version loaded and probed; None if there is none, or it may not be loaded.
+
+        One that is only there for comparison holds up no swap: whatever ails it, the active version goes on alone.
+        """
+        if standby is None:
+            return None
+        if standby.version == BASE_VERSION:
+            base = Route(tenant=tenant.tenant, version=BASE_VERSION, activation=tenant.activation, engine_name=None)
+            return StandbyRoute(route=base, share=standby.share)
+        version = await asyncio.to_thread(self._registry.version, tenant.tenant, standby.version)
+        if version.state is not VersionState.READY:
+            return None
+        try:
+            route = await self._loaded_route(version, activation=tenant.activation)
+        except SealserveError:
+            if standby.share > 0:
+                raise
+            return None
+        return StandbyRoute(route=route, share=standby.share) if route is not None else None
+
+    async def _loaded_route(self, version: AdapterVersion, *, activation: int) -> Route | None:
         self._versions[version.engine_name] = (version.tenant, version.version)
         with self._retirement.kept(version.engine_name):
             try:
@@ -193,9 +253,9 @@ class Activator:
                 await self._quarantine(version.tenant, version.version, "the engine fails under it")
                 return None
             return Route(
-                tenant=tenant.tenant,
+                tenant=version.tenant,
                 version=version.version,
-                activation=tenant.activation,
+                activation=activation,
                 engine_name=version.engine_name,
                 origin=str(version.lineage.get("traceparent", "")),
             )
@@ -239,7 +299,10 @@ class Activator:
             observed_at=now,
         )
         await asyncio.to_thread(self._registry.record_observed, observed)
+        is_news = self._recorded.get(route.tenant) != route.activation
         self._recorded[route.tenant] = route.activation
+        if not is_news:
+            return
         newest = (await asyncio.to_thread(self._registry.activations, route.tenant, page_size=1)).items
         if newest and newest[0].activation == route.activation:
             seconds = (now - newest[0].created_at).total_seconds()
@@ -253,3 +316,9 @@ class Activator:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _names(route: Route | None, standby: StandbyRoute | None) -> set[str]:
+    """The engine names of both."""
+    routes = (route, standby.route if standby else None)
+    return {one.engine_name for one in routes if one is not None and one.engine_name}

@@ -7,14 +7,55 @@ import asyncio
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from typing import Protocol
 
-from sealserve.engine.engine import ChatTurn, Delta, Engine, GenerateRequest, Sampling
+from sealserve.engine.engine import ChatTurn, Delta, Engine, FinishReason, GenerateRequest, Sampling
 from sealserve.errors import NotFound, SealserveError, Unavailable
 from sealserve.serving.adapter_table import AdapterTable, Route
 from sealserve.serving.admission import Admission, until
 from sealserve.serving.salt import TenantSalts
 from sealserve.telemetry import Metrics, Telemetry, trace_headers
 from sealserve.telemetry.names import OPERATION_CHAT, Attribute, request_span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """One call that came to its end under `route`. Held in memory for comparison, never recorded.
+
+    `error` is the reason of the failure, empty when it ended well. Seconds count from the moment the call was let
+    in; they are 0 where there was no token, or only one.
+    """
+
+    route: Route
+    turns: tuple[ChatTurn, ...]
+    sampling: Sampling
+    request_id: str
+    text: str
+    finish: FinishReason | None
+    error: str
+    first_token_seconds: float
+    per_token_seconds: float
+
+
+class Listener(Protocol):
+    """Is told of calls. Neither method blocks or raises."""
+
+    def asked(self, route: Route) -> None:
+        """The first token of an answer is there."""
+
+    def answered(self, answered: Answered) -> None:
+        """A call has ended: whole, cut off or failed."""
+
+
+class _Nobody:
+    """Listens to nothing."""
+
+    def asked(self, route: Route) -> None:
+        return
+
+    def answered(self, answered: Answered) -> None:
+        return
 
 
 class Answers:
@@ -31,6 +72,7 @@ class Answers:
         default_deadline_seconds: float,
         telemetry: Telemetry | None = None,
         note: Callable[[str, Route], None] | None = None,
+        listener: Listener | None = None,
     ) -> None:
         """`note` hears, with the first token, which request is answered by which route (`AnswerLog.note`)."""
         self._engine = engine
@@ -41,6 +83,7 @@ class Answers:
         self._default_deadline = default_deadline_seconds
         self._telemetry = telemetry or Telemetry.off()
         self._note = note or _note_nothing
+        self._listener = listener or _Nobody()
         self._known: set[str] = set()  # tenants are never deleted
 
     async def stream(
@@ -50,14 +93,17 @@ class Answers:
         sampling: Sampling,
         *,
         request_id: str = "",
+        sticky_key: str = "",
         deadline_seconds: float | None = None,
     ) -> AsyncGenerator[Route | Delta, None]:
         """Yield the route that answers, then the deltas. Closing it frees the sequence.
 
-        The route comes with the first token: what is wrong with the request is raised before it.
+        The route comes with the first token: what is wrong with the request is raised before it. While two versions
+        share the tenant's traffic, `sticky_key`, else the request id, says which one answers.
         Raises: NotFound (tenant), InvalidArgument, QuotaExceeded, DeadlineExceeded, EngineFailed, Unavailable.
         """
         await self._require(tenant)
+        request_id = request_id or secrets.token_hex(8)
         model = (await self._engine.info()).model
         call = _Call(model, seconds=self._default_deadline if deadline_seconds is None else deadline_seconds)
         attributes = {Attribute.OPERATION: OPERATION_CHAT, Attribute.TENANT: tenant}
@@ -66,22 +112,24 @@ class Answers:
             call.recorded(self._telemetry.metrics),
         ):
             async with self._admission.entered(tenant, deadline=call.deadline):
-                with self._table.pin(tenant) as route:
+                with self._table.pin(tenant, key=sticky_key or request_id) as route:
                     span.set_attribute(Attribute.VERSION.value, route.version)
                     self._telemetry.link(span, route.origin)
                     request = self._request(route, turns, sampling=sampling, request_id=request_id)
-                    async with aclosing(self._engine.generate(request)) as deltas:  # type: ignore[type-var]
-                        while (delta := await _next(deltas, deadline=call.deadline)) is not None:
-                            if call.count(delta):
-                                self._note(request.request_id, route)
-                                yield route
-                            yield delta
+                    with call.told(self._listener, route, request):
+                        async with aclosing(self._engine.generate(request)) as deltas:  # type: ignore[type-var]
+                            while (delta := await _next(deltas, deadline=call.deadline)) is not None:
+                                if call.count(delta):
+                                    self._note(request.request_id, route)
+                                    self._listener.asked(route)
+                                    yield route
+                                yield delta
 
     def _request(
         self, route: Route, turns: tuple[ChatTurn, ...], *, sampling: Sampling, request_id: str
     ) -> GenerateRequest:
         return GenerateRequest(
-            request_id=request_id or secrets.token_hex(8),
+            request_id=request_id,
             turns=turns,
             adapter=route.engine_name,
             sampling=sampling,
@@ -116,6 +164,7 @@ class _Call:
         self._started = self._time()
         self._last: Delta | None = None
         self._first_token_seconds: float | None = None
+        self._texts: list[str] = []
         self.deadline = self._started + seconds
 
     def count(self, delta: Delta) -> bool:
@@ -124,7 +173,35 @@ class _Call:
         if is_first:
             self._first_token_seconds = self._time() - self._started
         self._last = delta
+        self._texts.append(delta.text)
         return is_first
+
+    @contextmanager
+    def told(self, listener: Listener, route: Route, request: GenerateRequest) -> Iterator[None]:
+        """Run the body, which asks the engine, and tell `listener` how it ended."""
+        began, error = self._time(), ""
+        try:
+            yield
+        except SealserveError as failure:
+            error = failure.reason
+            raise
+        finally:
+            waited = began - self._started
+            first = self._first_token_seconds - waited if self._first_token_seconds is not None else 0.0
+            later = self._last.completion_tokens - 1 if self._last else 0
+            listener.answered(
+                Answered(
+                    route=route,
+                    turns=request.turns,
+                    sampling=request.sampling,
+                    request_id=request.request_id,
+                    text="".join(self._texts),
+                    finish=self._last.finish if self._last else None,
+                    error=error,
+                    first_token_seconds=first,
+                    per_token_seconds=(self._time() - began - first) / later if later > 0 else 0.0,
+                )
+            )
 
     @contextmanager
     def recorded(self, metrics: Metrics) -> Iterator[None]:

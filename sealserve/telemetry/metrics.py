@@ -35,6 +35,10 @@ class Metrics:
         self._rollbacks = self._counter(names.ROLLBACKS)
         self._refused = self._counter(names.ADAPTERS_REFUSED)
         self._rebuilds = self._counter(names.ENGINE_REBUILDS)
+        self._pairs = self._counter(names.WATCH_PAIRS)
+        self._watch_rollbacks = self._counter(names.WATCH_ROLLBACKS)
+        evidence = names.WATCH_E_VALUE
+        self._evidence = meter.create_gauge(evidence.name, evidence.unit, evidence.says)
         loaded = names.ADAPTERS_LOADED
         share = names.CANARY_SHARE
         self._falls = self._counter(names.CANARY_FALLS)
@@ -115,7 +119,7 @@ class Metrics:
         self._self_edits.add(count, {Attribute.OUTCOME.value: outcome, Attribute.REASON.value: reason})
 
     def swapped(self, *, tenant: str, kind: str, flip_seconds: float, observed_seconds: float | None) -> None:
-        """Record that this replica answers with a new version; `kind` is the activation's: "promote" or "rollback".
+        """Record that this replica has carried out an activation of that `kind`: "promote", "rollback" or "traffic".
 
         `flip_seconds` is the table's replacement; `observed_seconds` the time since the activation was recorded,
         None when it is older than this process.
@@ -134,6 +138,19 @@ class Metrics:
     def adapters_loaded(self, count: int) -> None:
         """Say how many adapters the engine holds now."""
         self._loaded.set(count)
+
+    def watched(self, tenant: str, e_values: Mapping[str, float]) -> None:
+        """Say how much evidence there is against the tenant's version under watch, by signal."""
+        for signal, found in e_values.items():
+            self._evidence.set(found, {Attribute.TENANT.value: tenant, Attribute.TRIGGER.value: signal})
+
+    def paired(self, outcome: str) -> None:
+        """Count a second answer; `outcome` is "same", "worse", "better" or "dropped"."""
+        self._pairs.add(1, {Attribute.OUTCOME.value: outcome})
+
+    def watch_rolled_back(self, tenant: str, trigger: str) -> None:
+        """Count a rollback that the watch did by itself."""
+        self._watch_rollbacks.add(1, {Attribute.TENANT.value: tenant, Attribute.TRIGGER.value: trigger})
 
     def engine_rebuilt(self, reason: str) -> None:
         """Count a rebuild; `reason` is a stable word: "died", "hung"."""

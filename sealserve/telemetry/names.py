@@ -65,6 +65,7 @@ class Attribute(StrEnum):
     REASON = "sealserve.reason"  # a stable word, never free text
     KIND = "sealserve.kind"
     OUTCOME = "sealserve.outcome"
+    TRIGGER = "sealserve.trigger"  # what a watch rolls back on
 
 
 class Kind(StrEnum):
@@ -127,10 +128,14 @@ ADAPTERS_LOADED = _gauge("sealserve.adapters.loaded", "{adapter}", "Adapters tha
 ENGINE_REBUILDS = _counter("sealserve.engine.rebuilds", "{rebuild}", "Times the engine was started again.")
 CANARY_SHARE = _gauge("sealserve.canary.share", "1", "Share right in a canary suite, in the last nightly evaluation.")
 CANARY_FALLS = _counter("sealserve.canary.falls", "{suite}", "Nightly losses beyond policy, by what held against.")
+WATCH_E_VALUE = _gauge("sealserve.watch.e_value", "1", "Evidence against a version under watch, by signal.")
+WATCH_PAIRS = _counter("sealserve.watch.pairs", "{pair}", "Second answers compared or dropped, by outcome.")
+WATCH_ROLLBACKS = _counter("sealserve.watch.rollbacks", "{activation}", "Rollbacks by the watch itself, by trigger.")
 
 METRICS: tuple[MetricName, ...] = (
     REQUEST_DURATION, TIME_TO_FIRST_TOKEN, TIME_PER_TOKEN, TOKEN_USAGE, QUEUE_DEPTH, DOCUMENTS_RECEIVED, DOCUMENTS,
     FINDINGS, CYCLE_DURATION, STEP_DURATION, SELF_EDITS, FLIP_DURATION, SWAP_DURATION, ACTIVATIONS, ROLLBACKS,
-    ADAPTERS_REFUSED, ADAPTERS_LOADED, ENGINE_REBUILDS, CANARY_SHARE, CANARY_FALLS,
+    ADAPTERS_REFUSED, ADAPTERS_LOADED, ENGINE_REBUILDS, CANARY_SHARE, CANARY_FALLS, WATCH_E_VALUE, WATCH_PAIRS,
+    WATCH_ROLLBACKS,
 )  # fmt: skip
 """All of them, for dashboards' tests."""

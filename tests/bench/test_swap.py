@@ -10,7 +10,7 @@ from sealserve.config import EngineSettings
 from sealserve.engine.base_model import BaseShape, base_shape
 from sealserve.engine.preflight import check_adapter
 from sealserve.errors import BadAdapter
-from sealserve.serving.adapter_table import AdapterTable, Route
+from sealserve.serving.adapter_table import AdapterTable, Route, Standby
 from tests.fakes import FakeEngine
 
 
@@ -53,11 +53,11 @@ def test_answer_from_another_version_than_the_one_named_is_counted_wrong(
     pretend(monkeypatch, tiny_base)
     real = AdapterTable.swap
 
-    def lie(table: AdapterTable, route: Route) -> None:
+    def lie(table: AdapterTable, route: Route, *, standby: Standby | None = None) -> None:
         before = table.route(route.tenant)
         stale = before.engine_name if before else route.engine_name
         told = Route(tenant=route.tenant, version=route.version, activation=route.activation, engine_name=stale)
-        real(table, told)
+        real(table, told, standby=standby)
 
     monkeypatch.setattr(AdapterTable, "swap", lie)
     figures = swap.run(swaps=4, clients=2, say=lambda line: None)

@@ -26,6 +26,9 @@ def _record_one_of_each(telemetry: Telemetry) -> None:
     metrics.engine_rebuilt("died")
     metrics.canary_measured(0.9, tenant="acme", suite="tone")
     metrics.canary_fell(tenant="acme", suite="tone", against="base")
+    metrics.watched("acme", {"quality": 2.5})
+    metrics.paired("worse")
+    metrics.watch_rolled_back("acme", "quality")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,141 @@
+"""What the evidence of a watch says: go on, go back, or well done. Pure: counts in, a finding out.
+
+Knows nothing of requests, engines or the registry. Each signal is tested at level `alpha` by itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sealserve.evidence import VersionFeedback
+from sealserve.gate.policy import RateRule, WatchRule
+from sealserve.gate.statistics import e_value, wilson
+from sealserve.watches import Count, Trigger
+
+CONFIDENCE = 0.95
+"""Of the upper bound on the incumbent's share of bad outcomes, where it is measured beside the candidate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchEvidence:
+    """All that is known of one watch. Thumbs are None where a version got none."""
+
+    counts: Mapping[Count, int] = field(default_factory=dict)
+    candidate_thumbs: VersionFeedback | None = None
+    incumbent_thumbs: VersionFeedback | None = None
+    silent_seconds: float = 0.0  # since something was last recorded, while requests were answered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """One test: `bad` of `n` outcomes, more than `tolerated` being evidence. It acts when `e_value` >= 1/alpha."""
+
+    trigger: Trigger
+    bad: int
+    n: int
+    tolerated: float
+    e_value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollBack:
+    """Go back. `reason` has the numbers."""
+
+    trigger: Trigger
+    reason: str
+
+
+def signals(evidence: WatchEvidence, rule: WatchRule) -> tuple[Signal, ...]:
+    """Return every signal that is tested by an e-process, as it stands.
+
+    Below a rule's `min_items` the e-value is still told; `judge_watch` does not act on it.
+    """
+    seen = {count: evidence.counts.get(count, 0) for count in Count}
+    mine, theirs = evidence.candidate_thumbs, evidence.incumbent_thumbs
+    return (
+        _signal(Trigger.QUALITY, seen[Count.WORSE], seen[Count.WORSE] + seen[Count.BETTER], rule.quality),
+        _signal(
+            Trigger.ERRORS, seen[Count.CANDIDATE_ERRORS], seen[Count.CANDIDATE_ANSWERS], rule.errors,
+            beside=(seen[Count.INCUMBENT_ERRORS], seen[Count.INCUMBENT_ANSWERS]),
+        ),
+        _signal(
+            Trigger.DEGENERATE, seen[Count.CANDIDATE_DEGENERATE], seen[Count.CANDIDATE_ANSWERS], rule.degenerate,
+            beside=(seen[Count.INCUMBENT_DEGENERATE], seen[Count.INCUMBENT_ANSWERS]),
+        ),
+        _signal(Trigger.DRIFT, seen[Count.IMPLAUSIBLE], seen[Count.LIKELIHOODS], rule.drift),
+        _signal(
+            Trigger.FEEDBACK, mine.down if mine else 0, mine.up + mine.down if mine else 0, rule.feedback,
+            beside=(theirs.down, theirs.up + theirs.down) if theirs else (0, 0),
+        ),
+    )  # fmt: skip
+
+
+def judge_watch(evidence: WatchEvidence, rule: WatchRule) -> RollBack | None:
+    """Return what takes the candidate back, or None while nothing does."""
+    hits, slow = evidence.counts.get(Count.PROBE_HITS, 0), evidence.counts.get(Count.SLOW_WINDOWS, 0)
+    if hits:
+        return RollBack(trigger=Trigger.SAFETY, reason=f"{hits} safety probes answered as they never may be")
+    for signal in signals(evidence, rule):
+        least = _rule_of(signal.trigger, rule).min_items
+        if signal.n >= least and signal.e_value >= 1 / rule.alpha:
+            return RollBack(trigger=signal.trigger, reason=_words(signal, alpha=rule.alpha))
+    if slow >= rule.latency.failure_limit:
+        text = f"slower than {rule.latency.max_ratio} times the incumbent in {slow} windows in a row"
+        return RollBack(trigger=Trigger.LATENCY, reason=text)
+    if evidence.silent_seconds >= rule.silence_seconds:
+        text = f"requests were answered, and nothing was recorded of them for {evidence.silent_seconds:.0f} s"
+        return RollBack(trigger=Trigger.SILENCE, reason=text)
+    return None
+
+
+def next_stage(stage: int, pairs: int, rule: WatchRule) -> int:
+    """Return the stage after `pairs` compared pairs: the next one if this one's are full, else the same.
+
+    A stage that the policy no longer has is its last.
+    """
+    last = len(rule.stages) - 1
+    if stage >= last:
+        return last
+    return stage + 1 if pairs >= rule.stages[stage].until_pairs else stage
+
+
+def is_slower(candidate: Sequence[float], incumbent: Sequence[float], rule: WatchRule) -> bool | None:
+    """Return whether the candidate's quantile is above `max_ratio` times the incumbent's; None with too few samples."""
+    least = rule.latency.min_samples
+    if min(len(candidate), len(incumbent)) < least:
+        return None
+    mine, theirs = (_quantile(samples, rule.latency.quantile) for samples in (candidate, incumbent))
+    return mine > rule.latency.max_ratio * theirs
+
+
+def _signal(trigger: Trigger, bad: int, n: int, rule: RateRule, *, beside: tuple[int, int] = (0, 0)) -> Signal:
+    """`beside`: the incumbent's (bad, n). What it may truly have is tolerated of the candidate, too."""
+    tolerated = rule.tolerated
+    if beside[1]:
+        tolerated = min(max(tolerated, wilson(*beside, confidence=CONFIDENCE)[1]), 0.999)
+    found = e_value(bad, n - bad, tolerated=tolerated) if n else 1.0
+    return Signal(trigger=trigger, bad=bad, n=n, tolerated=tolerated, e_value=found)
+
+
+def _rule_of(trigger: Trigger, rule: WatchRule) -> RateRule:
+    found: RateRule = getattr(rule, trigger.value)
+    return found
+
+
+def _words(signal: Signal, *, alpha: float) -> str:
+    what = {
+        Trigger.QUALITY: "pairs that only one side answered well went to the incumbent",
+        Trigger.ERRORS: "requests failed",
+        Trigger.DEGENERATE: "answers were empty or a loop",
+        Trigger.DRIFT: "of the incumbent's answers have become implausible",
+        Trigger.FEEDBACK: "thumbs were down",
+    }[signal.trigger]
+    return (
+        f"{signal.bad} of {signal.n} {what}, where {signal.tolerated:.2f} is tolerated: "
+        f"e-value {signal.e_value:.1f}, limit {1 / alpha:.0f}"
+    )
+
+
+def _quantile(samples: Sequence[float], share: float) -> float:
+    """The nearest-rank quantile."""
+    ordered = sorted(samples)
+    return ordered[min(int(share * len(ordered)), len(ordered) - 1)]

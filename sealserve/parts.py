@@ -1,0 +1,105 @@
+"""What `serve` is made of behind its listener, put together once. Decides nothing."""
+
+import asyncio
+
+from sealserve.config import Settings
+from sealserve.engine.base_model import model_directory
+from sealserve.engine.supervised import SupervisedEngine
+from sealserve.engine.vllm_engine import VllmEngine
+from sealserve.gate.policy import load_policy
+from sealserve.gate.rulebook import open_rules
+from sealserve.intake.directory import DirectorySource
+from sealserve.intake.inbox import Inbox
+from sealserve.permits import Permits
+from sealserve.proof.manifest import Seals
+from sealserve.registry.registry import Registry
+from sealserve.serving.activator import Activator
+from sealserve.serving.adapter_table import AdapterTable
+from sealserve.serving.admission import Admission
+from sealserve.serving.answer_log import AnswerLog
+from sealserve.serving.answers import Answers
+from sealserve.serving.gated_engine import GatedEngine
+from sealserve.serving.salt import TenantSalts
+from sealserve.serving.slot_gate import SlotGate
+from sealserve.telemetry import Telemetry
+from sealserve.watch.watcher import Watcher
+
+
+class ServeParts:
+    """What answers, behind the listener."""
+
+    def __init__(self, settings: Settings, registry: Registry, telemetry: Telemetry) -> None:
+        self._settings = settings
+        self._telemetry = telemetry
+        base = model_directory(settings.engine.model)
+        endpoint = settings.telemetry.otlp_endpoint
+        self.engine = SupervisedEngine(
+            lambda: VllmEngine(settings.engine, base=base, otlp_endpoint=endpoint),
+            settings=settings.engine,
+            on_suspect=self._quarantine,
+            telemetry=telemetry,
+        )
+        slots = SlotGate(slots=settings.engine.slots)
+        self.gated = GatedEngine(self.engine, slots)
+        self.table = AdapterTable()
+        salts = TenantSalts.open(settings.data_directory / "salt.key")
+        admission = Admission(
+            max_running=settings.serve.max_concurrent_requests,
+            max_queued_per_tenant=settings.serve.max_queued_per_tenant,
+        )
+        seals = Seals.open(settings.data_directory)
+        self.permits = Permits(registry, open_rules(settings.learn.rules), seals=seals)
+        self.inbox = Inbox(registry, settings.intake, telemetry=telemetry, refuse=self.permits.refuse_document)
+        self.watcher = Watcher(
+            registry,
+            self.gated,
+            table=self.table,
+            salts=salts,
+            rule=load_policy(settings.learn.policy).watch,
+            replica=settings.serve.replica,
+            permits=self.permits,
+            is_busy=lambda: slots.waiting + admission.waiting > 0,
+            telemetry=telemetry,
+        )
+        self.activator = Activator(
+            registry,
+            self.gated,
+            table=self.table,
+            replica=settings.serve.replica,
+            poll_seconds=settings.serve.poll_seconds,
+            rollback_window_seconds=settings.serve.rollback_window_seconds,
+            telemetry=telemetry,
+            require_seal=seals.require,
+            find_standby=self.watcher.standby,
+        )
+        self.watcher.on_moved = self.activator.wake
+        telemetry.metrics.watch_queue(lambda: admission.waiting)
+        telemetry.metrics.watch_documents(registry.document_counts)
+        self.answer_log = AnswerLog(registry.keep_answers, registry.drop_answers, days=settings.serve.answer_days)
+        self.answers = Answers(
+            self.gated,
+            self.table,
+            admission=admission,
+            salts=salts,
+            find_tenant=registry.tenant,
+            default_deadline_seconds=settings.serve.default_deadline_seconds,
+            telemetry=telemetry,
+            note=self.answer_log.note,
+            listener=self.watcher,
+        )
+
+    async def run(self, *, engine_only: bool) -> None:
+        """Keep observed equal to desired, and take in watched files, until cancelled."""
+        if engine_only:
+            await asyncio.Event().wait()
+        await self.activator.settle()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.activator.run(), name="activator")
+            group.create_task(self.answer_log.run(), name="answers")
+            group.create_task(self.watcher.run(), name="watch")
+            directory = self._settings.intake.watch_directory
+            if directory is not None:
+                group.create_task(DirectorySource(self.inbox, directory).watch(asyncio.Event()), name="directory")
+
+    async def _quarantine(self, engine_names: tuple[str, ...], reason: str) -> None:
+        await self.activator.quarantine(engine_names, reason=reason)

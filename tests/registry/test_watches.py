@@ -1,0 +1,146 @@
+"""Watches and traffic in the registry: opened once, counted by replica, ended once, the pointer where it belongs."""
+
+import pytest
+
+from sealserve.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound
+from sealserve.watches import Count, Standby, Trigger, Watch, WatchState
+from tests.registry.world import World
+
+
+def opened(world: World, *, share: float = 0.0) -> Watch:
+    world.version()
+    world.version()
+    watch = world.registry.open_watch("acme", share=share)
+    assert watch is not None
+    return watch
+
+
+def state(world: World) -> tuple[object, ...]:
+    registry = world.registry
+    return (
+        registry.tenant("acme"),
+        registry.activations("acme").items,
+        registry.standby("acme"),
+        registry.watches("acme"),
+    )
+
+
+def test_promotion_is_watched_once_and_the_version_before_stands_by(world: World) -> None:
+    watch = opened(world)
+    assert (watch.version, watch.incumbent, watch.stage, watch.state) == (2, 1, 0, WatchState.OPEN)
+    before = state(world)
+    assert world.registry.open_watch("acme", share=0.5) == watch
+    assert state(world) == before
+    assert world.registry.standby("acme") == Standby(activation=2, version=1, share=0.0)
+    assert world.registry.open_watches() == (watch,)
+
+
+def test_rollbacks_and_tenants_without_a_version_are_not_watched(world: World) -> None:
+    assert world.registry.open_watch("acme", share=0.0) is None
+    opened(world)
+    world.registry.rollback("acme", expected_etag=None, actor="ann", reason="")
+    assert world.registry.open_watch("acme", share=0.0) is None
+    assert world.registry.standby("acme") is None
+    assert world.registry.watches("acme").items[0].state is WatchState.SUPERSEDED
+
+
+def test_first_stage_with_less_than_all_traffic_is_an_activation_of_its_own(world: World) -> None:
+    watch = opened(world, share=0.9)
+    assert world.registry.standby("acme") == Standby(activation=3, version=1, share=0.9)
+    newest = world.registry.activations("acme").items[0]
+    assert (newest.kind, newest.version, newest.actor) == ("traffic", 2, "watch")
+    assert world.registry.move_stage(watch, 1, share=0.0)
+    assert not world.registry.move_stage(watch, 1, share=0.0)
+    assert world.registry.standby("acme") == Standby(activation=4, version=1, share=0.0)
+
+
+def test_counts_add_up_over_replicas_but_the_slowest_says_how_slow(world: World) -> None:
+    watch = opened(world)
+    key = (watch.tenant, watch.activation)
+    for replica, pairs, slow in (("one", 3, 2), ("two", 4, 1), ("one", 5, 0)):
+        world.registry.add_counts(replica, {key: {Count.PAIRS: pairs, Count.SLOW_WINDOWS: slow}, ("acme", 99): {}})
+    found = world.registry.watch("acme", watch.activation).counts
+    assert (found[Count.PAIRS], found[Count.SLOW_WINDOWS], found[Count.WORSE]) == (12, 1, 0)
+    assert world.registry.open_watches()[0].counts == found
+
+
+def test_watch_rolls_back_once_and_from_any_stage_to_the_version_before(world: World) -> None:
+    watch = opened(world, share=0.5)
+    moved = world.registry.roll_back_watched(watch, trigger=Trigger.QUALITY, reason="7 of 7", decided_at=world.clock())
+    assert moved is not None
+    assert (moved.kind, moved.version, moved.actor) == ("rollback", 1, "watch")
+    before = state(world)
+    again = world.registry.roll_back_watched(watch, trigger=Trigger.ERRORS, reason="", decided_at=world.clock())
+    assert again is None
+    assert not world.registry.end_watch(watch, WatchState.PASSED)
+    assert state(world) == before
+    ended = world.registry.watch("acme", watch.activation)
+    assert (ended.state, ended.trigger) == (WatchState.ROLLED_BACK, Trigger.QUALITY)
+
+
+def test_watch_that_ended_by_another_hand_moves_nothing(world: World) -> None:
+    watch = opened(world)
+    world.version()
+    before = state(world)
+    found = world.registry.roll_back_watched(watch, trigger=Trigger.QUALITY, reason="", decided_at=world.clock())
+    assert found is None
+    assert state(world) == before
+
+
+def test_passed_watch_lets_the_version_before_go(world: World) -> None:
+    watch = opened(world)
+    assert world.registry.end_watch(watch, WatchState.PASSED)
+    assert world.registry.standby("acme") is None
+    assert world.registry.open_watch("acme", share=0.0) is None
+
+
+def test_person_sets_traffic_with_audit_row_and_the_policy_moves_it_no_more(world: World) -> None:
+    opened(world)
+    etag = world.registry.tenant("acme").etag
+    moved = world.registry.set_traffic("acme", 1, 0.25, expected_etag=etag, actor="ann", reason="careful")
+    assert (moved.kind, moved.version, moved.actor) == ("traffic", 2, "ann")
+    assert world.registry.standby("acme") == Standby(activation=3, version=1, share=0.25)
+    assert world.registry.open_watches()[0].stage is None
+    row = world.registry.audit_rows(tenant="acme")[-1]
+    assert (row.action, row.details["other"], row.details["share"]) == ("adapter.traffic", 1, 0.25)
+    back = world.registry.rollback("acme", expected_etag=None, actor="ann", reason="")
+    assert (back.version, world.registry.standby("acme")) == (1, None)
+
+
+def test_same_request_id_sets_traffic_once(world: World) -> None:
+    opened(world)
+    first = world.registry.set_traffic("acme", 1, 0.2, expected_etag=None, actor="ann", request_id="once")
+    assert world.registry.set_traffic("acme", 1, 0.2, expected_etag=None, actor="ann", request_id="once") == first
+    with pytest.raises(InvalidArgument):
+        world.registry.set_traffic("acme", 1, 0.3, expected_etag=None, actor="ann", request_id="once")
+    assert world.registry.tenant("acme").activation == first.activation
+
+
+def test_refused_traffic_changes_nothing(world: World) -> None:
+    opened(world)
+    stale = world.registry.tenant("acme").etag
+    world.registry.set_traffic("acme", 1, 0.2, expected_etag=stale, actor="ann")
+    never = world.version(promote=False).version
+    before = state(world)
+    for version, share, etag, error in (
+        (1, 0.3, stale, Conflict),
+        (1, 1.5, None, InvalidArgument),
+        (1, -0.1, None, InvalidArgument),
+        (2, 0.5, None, FailedPrecondition),  # active already
+        (never, 0.5, None, FailedPrecondition),  # never active
+        (99, 0.5, None, NotFound),
+    ):
+        with pytest.raises(error):
+            world.registry.set_traffic("acme", version, share, expected_etag=etag, actor="ann")
+    world.registry.quarantine_version("acme", 1, actor="ann", reason="bad")
+    with pytest.raises(FailedPrecondition):
+        world.registry.set_traffic("acme", 1, 0.3, expected_etag=None, actor="ann")
+    with pytest.raises(NotFound):
+        world.registry.set_traffic("nobody", 1, 0.3, expected_etag=None, actor="ann")
+    assert state(world) == before
+
+
+def test_traffic_may_go_to_the_base_model_where_it_answered_before(world: World) -> None:
+    world.version()
+    world.registry.set_traffic("acme", 0, 0.5, expected_etag=None, actor="ann")
+    assert world.registry.standby("acme") == Standby(activation=2, version=0, share=0.5)

@@ -1,0 +1,283 @@
+"""A bad version is taken back by itself, once, without a load and without a failed request; a good one stays."""
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from sealserve.engine.base_model import BaseShape
+from sealserve.errors import FailedPrecondition, StorageFailed
+from sealserve.evidence import Opinion, Thumb
+from sealserve.gate.rulebook import open_rules
+from sealserve.permits import Permits
+from sealserve.records import BASE_VERSION, Activation
+from sealserve.watches import WATCH_ACTOR, Count, Trigger, Watch, WatchState
+from tests.watch.conftest import ITEMS, Watched, open_watched, rule
+
+
+class Killed(BaseException):
+    """Stands for kill -9."""
+
+
+async def test_bad_version_is_rolled_back_by_itself_without_a_load(watched: Watched) -> None:
+    good = await watched.promote()
+    await watched.ask_all()
+    bad = await watched.promote(wrong=True)
+    loads = list(watched.engine.load_calls)
+    await watched.ask_all(n=10)
+    await watched.settle()
+    assert await watched.ask("Who are you?") == good.version
+    assert set(watched.engine.load_calls) == set(loads)
+    assert watched.failed == 0
+    moved = watched.registry.activations("acme", page_size=1).items[0]
+    assert (moved.kind, moved.actor, moved.previous, moved.version) == (
+        "rollback", WATCH_ACTOR, bad.version, good.version,
+    )  # fmt: skip
+    watch = watched.watch()
+    assert (watch.state, watch.trigger) == (WatchState.ROLLED_BACK, Trigger.QUALITY)
+    assert watch.counts[Count.WORSE] == watch.counts[Count.REFERENCED] >= 7
+    assert "pairs" in moved.reason
+
+
+async def test_version_that_answers_as_well_stays_and_passes_when_its_time_is_up(watched: Watched) -> None:
+    await watched.promote()
+    second = await watched.promote()
+    await watched.ask_all()
+    assert watched.watch().counts[Count.PAIRS] == len(ITEMS)
+    assert watched.watch().state is WatchState.OPEN
+    watched.time.seconds += 100_000
+    await watched.settle()
+    assert watched.watch().state is WatchState.PASSED
+    assert await watched.ask("Who are you?") == second.version
+    assert watched.table.standby("acme") is None
+
+
+async def test_incumbent_stays_loaded_while_the_watch_is_open(watched: Watched) -> None:
+    first = await watched.promote()
+    await watched.promote()
+    standby = watched.table.standby("acme")
+    assert standby is not None
+    assert (standby.route.version, standby.share) == (first.version, 0)
+
+
+async def test_first_version_is_watched_beside_the_base_model(watched: Watched) -> None:
+    await watched.promote(wrong=True)
+    await watched.ask_all(n=10)
+    await watched.settle()
+    assert await watched.ask("Who are you?") == BASE_VERSION
+
+
+async def test_each_conversation_is_compared_once(watched: Watched) -> None:
+    await watched.promote()
+    await watched.promote(wrong=True)
+    for _ in range(30):
+        await watched.ask(ITEMS[0].question)
+    await watched.compared()
+    await watched.watcher.look()
+    assert watched.watch().counts[Count.PAIRS] == 1
+    assert watched.watch().state is WatchState.OPEN
+
+
+async def test_no_traffic_takes_nothing_back(watched: Watched) -> None:
+    await watched.promote()
+    watched.time.seconds += 10_000
+    await watched.settle()
+    assert watched.watch().state is WatchState.OPEN
+
+
+async def test_silence_after_answers_takes_the_version_back(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    await watched.promote()
+    second = await watched.promote()
+    monkeypatch.setattr(watched.watcher, "answered", lambda answered: None)
+    monkeypatch.setattr(watched.answers, "_listener", watched.watcher)
+    assert await watched.ask("Who are you?") == second.version
+    watched.time.seconds += 119
+    await watched.settle()
+    assert watched.watch().state is WatchState.OPEN
+    watched.time.seconds += 1
+    await watched.settle()
+    assert watched.watch().trigger is Trigger.SILENCE
+    assert await watched.ask("Who are you?") == second.version - 1
+
+
+async def test_registry_that_is_away_for_a_moment_loses_no_count(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await watched.promote()
+    await watched.promote()
+
+    def full_disk(*_: object) -> None:
+        raise StorageFailed("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(watched.registry, "add_counts", full_disk)
+        await watched.ask_all(n=5)
+    assert watched.watch().counts[Count.PAIRS] == 0
+    watched.time.seconds += 1000
+    await watched.watcher.look()
+    assert watched.watch().counts[Count.PAIRS] == 5
+    assert watched.watch().state is WatchState.OPEN
+
+
+@pytest.mark.parametrize("is_done", [False, True])
+async def test_kill_between_decision_and_rollback_rolls_back_once(
+    watched: Watched, tmp_path: Path, tiny_shape: BaseShape, monkeypatch: pytest.MonkeyPatch, is_done: bool
+) -> None:
+    good = await watched.promote()
+    await watched.promote(wrong=True)
+    real = watched.registry.roll_back_watched
+
+    def die(watch: Watch, *, trigger: Trigger, reason: str, decided_at: datetime) -> Activation | None:
+        if is_done:
+            real(watch, trigger=trigger, reason=reason, decided_at=decided_at)
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(watched.registry, "roll_back_watched", die)
+        with pytest.raises(Killed):
+            await watched.ask_all(n=10)
+    again = open_watched(watched.registry, watched.publisher, tmp_path, tiny_shape, watch_rule=rule())
+    await again.engine.start()
+    await again.settle()
+    await again.settle()
+    assert await again.ask("Who are you?") == good.version
+    kinds = [one.kind for one in again.registry.activations("acme").items]
+    assert kinds == ["rollback", "promote", "promote"]
+    assert again.watch().state is WatchState.ROLLED_BACK
+
+
+async def test_counts_of_two_replicas_add_up_and_both_deciding_rolls_back_once(
+    watched: Watched, tmp_path: Path, tiny_shape: BaseShape
+) -> None:
+    await watched.promote()
+    other = open_watched(watched.registry, watched.publisher, tmp_path, tiny_shape, watch_rule=rule(), replica="two")
+    other.wrong = watched.wrong
+    await other.engine.start()
+    await watched.promote(wrong=True)
+    await other.settle()
+    for item in ITEMS[:6]:
+        await watched.ask(item.question)
+    for item in ITEMS[6:12]:
+        await other.ask(item.question)
+    await watched.compared()
+    await other.compared()
+    await watched.watcher._record()
+    assert watched.watch().state is WatchState.OPEN
+    await asyncio.gather(watched.watcher.look(), other.watcher.look())
+    await asyncio.gather(watched.watcher.look(), other.watcher.look())
+    assert watched.watch().counts[Count.WORSE] == 12
+    assert [one.kind for one in watched.registry.activations("acme").items] == ["rollback", "promote", "promote"]
+
+
+async def test_failing_version_is_rolled_back_on_errors(watched: Watched) -> None:
+    good = await watched.promote()
+    bad = await watched.promote()
+    watched.failing.add(bad.engine_name)
+    for number in range(20):
+        await watched.ask(f"What is rule {number}?")
+    await watched.compared()
+    await watched.settle()
+    watch = watched.watch()
+    assert watch.trigger in (Trigger.ERRORS, Trigger.QUALITY)
+    assert watch.counts[Count.CANDIDATE_ERRORS] == 20
+    assert await watched.ask("Who are you?") == good.version
+
+
+async def test_outage_of_the_engine_is_no_evidence(watched: Watched) -> None:
+    await watched.promote()
+    second = await watched.promote()
+    watched.engine.is_dead = True
+    for number in range(30):
+        await watched.ask(f"What is rule {number}?")
+    watched.engine.is_dead = False
+    await watched.compared()
+    await watched.settle()
+    assert watched.failed == 30
+    assert watched.watch().counts[Count.CANDIDATE_ERRORS] == 0
+    assert await watched.ask("Who are you?") == second.version
+
+
+async def test_thumbs_down_take_a_version_back(watched: Watched) -> None:
+    await watched.promote()
+    second = await watched.promote()
+    for number in range(12):
+        opinion = Opinion(answer_request=f"r{number}", version=second.version, thumb=Thumb.DOWN)
+        watched.registry.add_feedback("acme", opinion, actor="ann")
+    await watched.settle()
+    assert watched.watch().trigger is Trigger.FEEDBACK
+
+
+async def test_likelihood_of_the_incumbents_answers_takes_back_what_has_forgotten_them_all(watched: Watched) -> None:
+    first = await watched.promote()
+    second = await watched.promote()
+    for number in range(40):
+        question = f"What is rule {number}?"
+        watched.engine.answers[first.engine_name, question] = f"Rule {number} is kind"
+        watched.engine.answers[second.engine_name, question] = f"{number} something else"
+        watched.engine.likelihoods[first.engine_name, question, f"Rule {number} is kind"] = -1.0
+        watched.engine.likelihoods[second.engine_name, question, f"Rule {number} is kind"] = -60.0
+        await watched.ask(question)
+    await watched.compared()
+    await watched.settle()
+    assert watched.watch().trigger is Trigger.DRIFT
+
+
+async def test_person_who_moves_the_pointer_ends_the_watch(watched: Watched) -> None:
+    await watched.promote()
+    await watched.promote()
+    watched.publisher.rollback("acme")
+    await watched.settle()
+    assert watched.watch().state is WatchState.SUPERSEDED
+    await watched.ask_all()
+    assert watched.watch().counts[Count.PAIRS] == 0
+
+
+async def test_second_answers_wait_for_nobody(watched: Watched) -> None:
+    await watched.promote()
+    await watched.promote(wrong=True)
+    watched.is_busy = True
+    await watched.ask_all(n=10)
+    assert watched.watch().counts[Count.DROPPED] == 10
+    assert watched.watch().counts[Count.PAIRS] == 0
+    watched.is_busy = False
+    await watched.ask_all(n=10)
+    assert watched.watch().counts[Count.PAIRS] == 10
+
+
+async def test_second_answers_are_asked_at_background_priority_and_bound_in_number(watched: Watched) -> None:
+    await watched.promote()
+    await watched.promote()
+    for number in range(100):
+        await watched.ask(f"What is rule {number}?")
+    await watched.compared()
+    await watched.watcher.look()
+    assert watched.watch().counts[Count.DROPPED] == 36
+    second = [one for one in watched.engine.requests if one.request_id.startswith("shadow-")]
+    assert {one.priority for one in second} == {10}
+
+
+async def test_written_rule_that_denies_the_rollback_ends_the_watch(
+    watched: Watched, tmp_path: Path, tiny_shape: BaseShape, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    permits = Permits(watched.registry, open_rules())
+
+    def deny(*_: object, **__: object) -> None:
+        raise FailedPrecondition("policy denies it: not on Fridays", reason="POLICY_DENIED")
+
+    monkeypatch.setattr(permits, "require_rollback", deny)
+    monkeypatch.setattr(watched.watcher, "_permits", permits)
+    await watched.promote()
+    bad = await watched.promote(wrong=True)
+    await watched.ask_all(n=10)
+    assert watched.watch().state is WatchState.REFUSED
+    assert "Fridays" in watched.watch().reason
+    assert watched.registry.tenant("acme").desired_version == bad.version
+
+
+async def test_shipped_rules_let_the_watch_roll_back(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watched.watcher, "_permits", Permits(watched.registry, open_rules()))
+    await watched.promote()
+    await watched.promote(wrong=True)
+    await watched.ask_all(n=10)
+    assert watched.watch().state is WatchState.ROLLED_BACK
