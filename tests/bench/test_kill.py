@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sealserve.bench.kill_plan import count_lost, count_twice, learn_strikes
-from sealserve.bench.kill_site import _HELD_RULES, HELD_TENANT
+from sealserve.bench.kill_site import _HELD_RULES, HELD_TENANT, lenient_policy
 from sealserve.fault import FAULT_POINTS
 from sealserve.gate.bundle import load_bundle
 from sealserve.gate.events import Event
-from sealserve.gate.policy import policy_directory
+from sealserve.gate.policy import load_policy, policy_directory
 from sealserve.records import STEPS, Activation, AdapterVersion, VersionState
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -67,6 +67,11 @@ def test_promotion_again_is_twice_unless_it_was_asked_for() -> None:
     assert count_twice([], moves, asked=[("a", 1), ("a", 1)]) == 0
     assert count_twice([], moves, asked=[("a", 1)]) == 1
     assert count_twice([], moves, asked=[("a", 2)]) == 2
+
+
+def test_the_lenient_policy_is_one_that_loads(tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text(lenient_policy())
+    assert load_policy(tmp_path / "policy.yaml").canary.margin == 0.99
 
 
 def test_the_held_tenant_waits_for_a_person_and_the_other_does_not(tmp_path: Path) -> None:
