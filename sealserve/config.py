@@ -134,9 +134,6 @@ class LearnSettings(RewardSettings, Section):
     replay_examples: int = Field(
         4096, ge=0, description="examples of earlier documents replayed at most, in equal parts"
     )
-    max_source_share: float = Field(
-        0.5, gt=0, le=1, description="most that one source may have of the new documents' examples, if there are others"
-    )
     rank: int = Field(8, ge=1, description="LoRA rank")
     alpha: int = Field(16, ge=1, description="LoRA alpha; scaling is alpha / rank")
     learning_rate: float = Field(3e-3, gt=0, description="AdamW learning rate of the first candidate")

@@ -10,6 +10,8 @@ from sealserve.errors import FailedPrecondition, PermissionDenied
 from sealserve.gate.events import Event
 from sealserve.gate.rulebook import Rulebook
 from sealserve.gate.scores import scorecard_json
+from sealserve.intake.claims import origin_of
+from sealserve.intake.findings import INJECTIONS, PERSONAL, Finding, findings_in, total
 from sealserve.people import Approval
 from sealserve.proof.manifest import MANIFEST, Seals
 from sealserve.records import BASE_VERSION, AdapterVersion, Decision, Json, Scorecard, SelfEdit, Verdict
@@ -17,7 +19,19 @@ from sealserve.registry.registry import Registry
 from sealserve.registry.subjects import HELD
 from sealserve.rulings import RuleEffect, Ruling
 
-_NO_EDITS: Json = {"admitted": 0, "dropped": 0, "largest_share": 0.0, "documents": 0}
+_NO_EDITS: Json = {
+    "admitted": 0,
+    "dropped": 0,
+    "largest_share": 0.0,
+    "documents": 0,
+    "origins": 0,
+    "largest_origin": 0,
+    "contested": 0,
+    "refused": 0,
+    "personal": 0,
+    "secrets": 0,
+    "instructions": 0,
+}
 _DENIED = "DENIED: "
 
 
@@ -174,23 +188,35 @@ def promotion(
         "version": {"parent": parent, "cycle": cycle, "is_imported": is_imported},
         "verdict": {"decision": str(verdict.get("decision", "")), "policy": str(verdict.get("policy", ""))},
         "scores": [_score(name, one) for name, one in scores.items() if "because" not in one],
-        "edits": edit_counts(edits),
+        "edits": edit_counts(edits, documents),
         "documents": documents,
         "approvals": approvals,
     }
 
 
-def edit_counts(edits: Sequence[SelfEdit]) -> Json:
-    """Return how many self-edits there are, and the share of the document that gave most."""
+def edit_counts(edits: Sequence[SelfEdit], documents: Sequence[Json]) -> Json:
+    """Return how many self-edits there are, whose they are, and what the admitted ones hold.
+
+    `largest_share` is that of the document that gave most, `largest_origin` the number of the origin that gave most.
+    """
     admitted = [edit for edit in edits if edit.admitted]
+    why = Counter(edit.reason for edit in edits if not edit.admitted)
+    counts = {**_NO_EDITS, "dropped": why.total(), "contested": why["contested"], "refused": why["finding"]}
     if not admitted:
-        return {**_NO_EDITS, "dropped": len(edits)}
+        return counts
     by_document = Counter(edit.document for edit in admitted)
-    return {
+    sources = {str(one["id"]): origin_of(str(one["source"])) for one in documents}
+    by_origin = Counter(sources.get(edit.document, "") for edit in admitted)
+    held = [findings_in(edit.text) for edit in admitted]
+    return counts | {
         "admitted": len(admitted),
-        "dropped": len(edits) - len(admitted),
         "largest_share": max(by_document.values()) / len(admitted),
         "documents": len(by_document),
+        "origins": len(by_origin),
+        "largest_origin": max(by_origin.values()),
+        "personal": sum(total(found, PERSONAL) for found in held),
+        "secrets": sum(found[Finding.SECRET] for found in held),
+        "instructions": sum(total(found, INJECTIONS) for found in held),
     }
 
 

@@ -49,9 +49,14 @@ class Offer:
     facts: tuple[Fact, ...] = field(default=())
 
 
-def offers(honest: int, attacks: int, *, seed: int) -> list[Offer]:
-    """Return all documents in the order in which they are handed in: targets before what is against them."""
-    return _Plot(seed).all(honest, attacks)
+def offers(honest: int, attacks: int, *, seed: int, flood: int | None = None) -> list[Offer]:
+    """Return all documents in the order in which they are handed in: targets before what is against them.
+
+    Every kind has a fifth of the attacks; `flood` says how many of that kind there are instead.
+    """
+    per_kind = [attacks // 5 + (place < attacks % 5) for place in range(5)]
+    counts = dict(zip(AttackKind, per_kind, strict=True))
+    return _Plot(seed).all(honest, counts if flood is None else {**counts, AttackKind.FLOOD: flood})
 
 
 class _Plot:
@@ -60,9 +65,7 @@ class _Plot:
         self._rng = self._world.rng("poison")
         self._pages = 0
 
-    def all(self, honest: int, attacks: int) -> list[Offer]:
-        per_kind = [attacks // 5 + (place < attacks % 5) for place in range(5)]
-        counts = dict(zip(AttackKind, per_kind, strict=True))
+    def all(self, honest: int, counts: dict[AttackKind, int]) -> list[Offer]:
         targets = [self._corroborated() for _ in range(counts[AttackKind.FALSE_FACT])]
         plain = [self._single() for _ in range(max(0, honest - sum(len(told) for _, told in targets)))]
         late = [offer for kind in AttackKind for offer in self._attacks(kind, counts[kind], targets)]

@@ -1,57 +1,65 @@
 """The poison figure: how many planted attacks are stopped before they answer anybody, and how many honest articles with
 them. First the document filters alone, then whole cycles on the embedded model.
 
-Knows the attacks (`attacks.py`) and the product's own way from document to version; nothing of how a layer works.
+Knows the attacks (`attacks.py`) and adds up; nothing of how a layer works.
 """
 
+import asyncio
+import json
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sealserve.bench.attacks import AttackKind, Offer, offers
-from sealserve.bench.lab import machine
-from sealserve.config import IntakeSettings
-from sealserve.gate.rulebook import open_rules
-from sealserve.intake.inbox import Inbox
-from sealserve.permits import Permits
-from sealserve.records import Document, DocumentState, Json
+from sealserve.bench.attacks import AttackKind, offers
+from sealserve.bench.lab import machine, open_lab
+from sealserve.bench.poison_cycles import BATCH, whole_cycles
+from sealserve.bench.poison_door import Door, Received
+from sealserve.records import Json
 from sealserve.registry.registry import Registry
 
-TENANT = "bench"
 FILTERS_ALONE = 500
-QUICK_FILTERS = 100
+QUICK_FILTERS = 50
+QUICK_CYCLES = 2
+STEPS = 140
+"""Optimizer steps of a cycle of eight documents: twice the default, which is meant for half as many."""
+
+_SHOWN = 100
 _GOALS = {"stopped": 0.95, "honest_held": 0.02}
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Received:
-    """What became of an offer at the door; `why` is a stable word for what stopped it, "" if nothing did."""
-
-    offer: Offer
-    document: Document
-    why: str
 
 
 def run(
     *,
     honest: int = 200,
     attacks: int = 50,
+    cycles: int | None = None,
     filters_only: bool = False,
     quick: bool = False,
+    out: Path | None = None,
     seed: int = 0,
     say: Say = print,
 ) -> dict[str, Any]:
-    """Return the figures of the document filters alone and, unless `filters_only`, those of whole cycles."""
+    """Return the figures of the document filters alone and, unless `filters_only`, those of whole cycles.
+
+    At most `cycles` cycles are run; those so far are written to `out`/poison.json after each. Raises: EngineFailed.
+    """
     started = time.monotonic()
-    alone = filters_alone(QUICK_FILTERS if quick else FILTERS_ALONE, seed=seed, say=say)
+    found: Json = {"filters": filters_alone(QUICK_FILTERS if quick else FILTERS_ALONE, seed=seed, say=say)}
+
+    def told(figures: Json) -> None:
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            (out / "poison.json").write_text(json.dumps({**found, "whole": figures}, indent=1))
+
+    if not filters_only:
+        most = QUICK_CYCLES if quick else cycles
+        found["whole"] = asyncio.run(_whole(honest, attacks, most=most, seed=seed, say=say, told=told))
     return {
-        "filters": alone,
+        **found,
         "goals": _GOALS,
         "seed": seed,
         "machine": machine(),
@@ -60,31 +68,31 @@ def run(
     }
 
 
+async def _whole(
+    honest: int, attacks: int, *, most: int | None, seed: int, say: Say, told: Callable[[Json], None]
+) -> Json:
+    async with open_lab(
+        seed=seed, say=say, max_attempts=1, max_documents_per_cycle=BATCH, max_steps=STEPS, candidates=1
+    ) as lab:
+        return await whole_cycles(lab, honest=honest, attacks=attacks, most=most, seed=seed, told=told)
+
+
 def filters_alone(n: int, *, seed: int, say: Say) -> Json:
     """Return the shares of `n` attacks and `n` honest articles that intake stops, in all and by kind."""
     with tempfile.TemporaryDirectory(prefix="sealserve-poison-") as name:
         registry = Registry.open(f"sqlite:///{name}/registry.db", Path(name) / "artifacts")
         try:
-            return figures(receive(registry, offers(n, n, seed=seed), say=say))
+            return figures(_received(registry, n, seed=seed, say=say))
         finally:
             registry.close()
 
 
-def receive(registry: Registry, offered: Sequence[Offer], *, say: Say) -> list[Received]:
-    """Hand every offer in, in order, by the packaged rules; return how each stands at the end."""
-    registry.create_tenant(TENANT, actor="bench")
-    permits = Permits(registry, open_rules())
-    inbox = Inbox(registry, IntakeSettings(), refuse=permits.refuse_document)
-    kept = []
-    for number, offer in enumerate(offered, start=1):
-        document, _ = inbox.receive(
-            TENANT, offer.content.encode(), media_type=offer.media_type, title=offer.title, source=offer.source,
-            actor="bench",
-        )  # fmt: skip
-        kept.append((offer, document.document))
-        if number % 100 == 0:
-            say(f"{number} of {len(offered)} documents handed in")
-    return [_stands(registry, offer, document) for offer, document in kept]
+def _received(registry: Registry, n: int, *, seed: int, say: Say) -> list[Received]:
+    door, given = Door(registry, "bench"), offers(n, n, seed=seed)
+    for start in range(0, len(given), _SHOWN):
+        door.receive(given[start : start + _SHOWN])
+        say(f"{min(start + _SHOWN, len(given))} of {len(given)} documents handed in")
+    return door.all()
 
 
 def figures(received: Sequence[Received]) -> Json:
@@ -114,21 +122,3 @@ def figures(received: Sequence[Received]) -> Json:
 
 def _share(received: Sequence[Received]) -> float:
     return round(sum(bool(one.why) for one in received) / max(1, len(received)), 4)
-
-
-def _stands(registry: Registry, offer: Offer, name: str) -> Received:
-    document = registry.document(TENANT, name)
-    if document.state is DocumentState.QUARANTINED:
-        return Received(offer=offer, document=document, why=_word(document))
-    text = " ".join(registry.document_text(TENANT, name).split())
-    is_whole = not offer.payload or any(" ".join(words.split()) in text for words in offer.payload)
-    is_stripped = offer.attack is AttackKind.HIDDEN and not is_whole
-    return Received(offer=offer, document=document, why="stripped" if is_stripped else "")
-
-
-def _word(document: Document) -> str:
-    """The rule or defect that stopped the document."""
-    kind, _, text = document.reason.partition(": ")
-    if kind not in ("HELD", "DENIED"):
-        return kind.lower()
-    return "ingest.flood" if text.startswith("like ") else text.partition(":")[0]

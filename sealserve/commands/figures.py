@@ -128,11 +128,14 @@ def poison(
     filters_only: Annotated[
         bool, typer.Option("--filters-only", help="No model: what intake stops, 500 + 500.")
     ] = False,
+    cycles: Annotated[int | None, typer.Option(min=1, help="Stop after so many cycles.", show_default=False)] = None,
     quick: Quick = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for the figures so far.", show_default=False)] = None,
     seed: Seed = 0,
 ) -> None:
     """Plant attacks among honest articles: how many are stopped before they answer, and how many articles with them."""
-    _measure(session, "poison", honest=honest, attacks=attacks, filters_only=filters_only, quick=quick, seed=seed)
+    options = {"honest": honest, "attacks": attacks, "filters_only": filters_only, "cycles": cycles}
+    _measure(session, "poison", quick=quick, out=out, seed=seed, **options)
 
 
 @command(bench, "reward")

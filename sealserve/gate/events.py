@@ -27,7 +27,19 @@ _FINDINGS = (
 
 _TENANT: Json = {"id": "acme"}
 _DOCUMENTS: list[Json] = [{"id": "0123456789abcdef", "source": "rpc"}]
-_EDITS: Json = {"admitted": 40, "dropped": 3, "largest_share": 0.2, "documents": 1}
+_EDITS: Json = {
+    "admitted": 40,
+    "dropped": 3,
+    "largest_share": 0.2,  # of the document that gave most
+    "documents": 1,
+    "origins": 1,  # sites, folders or other sources that gave any
+    "largest_origin": 40,  # self-edits of the origin that gave most
+    "contested": 0,  # dropped: their document is alone against several sources that agree
+    "refused": 0,  # dropped for what they hold
+    "personal": 0,  # held by the admitted ones
+    "secrets": 0,
+    "instructions": 0,
+}
 
 EXAMPLES: Mapping[Event, Json] = {
     Event.DOCUMENT_INGEST: {

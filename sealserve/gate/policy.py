@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from sealserve.errors import BadConfig
 from sealserve.gate.patterns import pattern_fault
+from sealserve.intake.findings import Finding
 
 
 class Rule(BaseModel):
@@ -121,12 +122,21 @@ class WatchRule(Rule):
         return self
 
 
+class InfluenceRule(Rule):
+    """How much one source may bring about, and what no self-edit may hold."""
+
+    max_share: float = Field(gt=0, le=1)
+    agreeing: int = Field(ge=2)
+    refused: tuple[Finding, ...]
+
+
 class Policy(Rule):
     """One rule set. `digest` is the sha256 of the file's bytes: verdicts carry it."""
 
     name: str = Field(min_length=1)
     confidence: float = Field(gt=0.5, lt=1)
     diversity: DiversityRule
+    influence: InfluenceRule
     confirm: GainRule
     replay: LossRule
     canary: LossRule

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sealserve.config import LearnSettings
 from sealserve.errors import TrainingFailed
 from sealserve.learning.outputs import Claimed
 from sealserve.learning.replay import Earlier
@@ -51,7 +50,7 @@ def job_of(
     attempts = []
     for index, recipe in enumerate(chosen):
         steps = steps_for(pool, recipe, max_steps=settings.max_steps, is_rebuilt=start is None)
-        drawn = order(pool, recipe, steps=steps, max_source_share=settings.max_source_share)
+        drawn = order(pool, recipe, steps=steps, max_source_share=shop.policy.influence.max_share)
         path = start.path if start else None
         attempts.append(Attempt(index=index, recipe=recipe, steps=steps, order=drawn, start=path))
     if not all(attempt.order for attempt in attempts):
@@ -65,16 +64,12 @@ def job_of(
     )
 
 
-def remarks(
-    settings: LearnSettings, claimed: Claimed, earlier: Earlier, pool: Pool, *, start: Start | None
-) -> tuple[str, ...]:
+def remarks(shop: Workshop, claimed: Claimed, earlier: Earlier, pool: Pool, *, start: Start | None) -> tuple[str, ...]:
     """Return what was limited or left out of training, a line each."""
-    return tuple(_remarks(settings, claimed, earlier, pool, start=start))
+    return tuple(_remarks(shop, claimed, earlier, pool, start=start))
 
 
-def _remarks(
-    settings: LearnSettings, claimed: Claimed, earlier: Earlier, pool: Pool, *, start: Start | None
-) -> Iterator[str]:
+def _remarks(shop: Workshop, claimed: Claimed, earlier: Earlier, pool: Pool, *, start: Start | None) -> Iterator[str]:
     if claimed.left_out:
         yield f"{claimed.left_out} passages beyond learn.max_passages_per_cycle were not studied"
     if earlier.left_out:
@@ -82,9 +77,9 @@ def _remarks(
     if pool.left_out:
         yield f"{pool.left_out} examples of earlier documents were left out: learn.replay_examples allows no more"
     counts = list(pool.origins.values())
-    for source, share in sorted(source_shares(pool.origins, most=settings.max_source_share).items()):
+    for source, share in sorted(source_shares(pool.origins, most=shop.policy.influence.max_share).items()):
         if share < counts.count(source) / len(counts) - 1e-9:
-            yield f"source {source} was held to {share:.0%} of the new documents' examples (learn.max_source_share)"
+            yield f"source {source} was held to {share:.0%} of the new documents' examples (policy influence.max_share)"
     if start:
         yield f"went on from version {claimed.incumbent}: rank {start.rank}, alpha {start.alpha}"
 

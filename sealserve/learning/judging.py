@@ -29,7 +29,7 @@ def _rulings(shop: Workshop, claim: Claim, claimed: Claimed, confirmed: Confirme
     batch = {
         "tenant": {"id": claim.tenant},
         "cycle": claim.cycle,
-        "edits": edit_counts(edits),
+        "edits": edit_counts(edits, documents),
         "documents": documents,
     }
     promote = promotion(

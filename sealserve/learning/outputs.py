@@ -85,6 +85,14 @@ class Superseded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Contested:
+    """A document that nothing is learned from: alone against so many origins that agree."""
+
+    document: str
+    origins: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Filtered:
     """FILTER: how many self-edits and quiz items are left; both are rows. `reasons` counts what was dropped.
 
@@ -99,6 +107,7 @@ class Filtered:
     reasons: dict[str, int]
     distinct: float | None = None
     superseded: tuple[Superseded, ...] = ()
+    contested: tuple[Contested, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

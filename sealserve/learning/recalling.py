@@ -12,7 +12,7 @@ from dataclasses import replace
 from sealserve.learning.diversity import distinct
 from sealserve.learning.journal import Done
 from sealserve.learning.lessons import rehearse
-from sealserve.learning.outputs import Filtered, Superseded, Written, from_json
+from sealserve.learning.outputs import Contested, Filtered, Superseded, Written, from_json
 from sealserve.learning.superseded import Outdated
 from sealserve.learning.voice import Voice
 from sealserve.learning.workshop import Workshop
@@ -42,6 +42,7 @@ async def keep_all(shop: Workshop, claim: Claim) -> Done[Filtered]:
         reasons={},
         distinct=distinct(note.text for note in notes),
         superseded=await asyncio.to_thread(_superseded, shop, claim),
+        contested=await asyncio.to_thread(_contested, shop, claim),
     )
     return Done(output=output)
 
@@ -65,10 +66,19 @@ def _own_studies(shop: Workshop, claim: Claim) -> list[EarlierStudy]:
 def _superseded(shop: Workshop, claim: Claim) -> tuple[Superseded, ...]:
     """What the documents that are left make wrong among themselves; the forgotten one's word is gone."""
     left = {document.document for document in shop.registry.cycle_documents(claim.cycle)}
-    cycles = dict.fromkeys(study.cycle for study in _own_studies(shop, claim))
-    filters = [r for cycle in cycles for r in shop.registry.steps(cycle) if r.step is Step.FILTER]
-    found = [one for record in filters for one in from_json(Filtered, record.output).superseded]
+    found = [one for filtered in _filters(shop, claim) for one in filtered.superseded]
     return tuple(one for one in found if {one.document, one.newer} <= left)
+
+
+def _contested(shop: Workshop, claim: Claim) -> tuple[Contested, ...]:
+    """The documents that nothing was learned from: they are not believed now because another was forgotten."""
+    return tuple(one for filtered in _filters(shop, claim) for one in filtered.contested)
+
+
+def _filters(shop: Workshop, claim: Claim) -> list[Filtered]:
+    cycles = dict.fromkeys(study.cycle for study in _own_studies(shop, claim))
+    records = [record for cycle in cycles for record in shop.registry.steps(cycle) if record.step is Step.FILTER]
+    return [from_json(Filtered, record.output) for record in records]
 
 
 def _of(notes: Sequence[SelfEdit], document: str) -> list[SelfEdit]:

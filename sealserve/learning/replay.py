@@ -4,8 +4,11 @@ Whatever a newer document has superseded is left out, by what the filter of each
 writes nothing; blocking. Knows nothing of recipes.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sealserve.intake.claims import origin_of
+from sealserve.learning.guarding import without
 from sealserve.learning.outputs import Claimed, Filtered, Superseded, Written, from_json
 from sealserve.learning.passages import split_spans
 from sealserve.learning.superseded import Outdated
@@ -53,9 +56,14 @@ def earlier_material(shop: Workshop, claim: Claim, claimed: Claimed) -> Earlier:
 def pool_of(shop: Workshop, claim: Claim, claimed: Claimed, written: Written, earlier: Earlier) -> Pool:
     """Return the examples of the cycle's own documents and of `earlier` ones, as many as replay may have."""
     admitted = tuple(note for note in shop.registry.self_edits(claim.cycle) if note.admitted)
+    contested = {one.document for found in _filters(shop, claim, claimed) for one in found.contested}
+
+    def told(documents: Iterable[str], notes: tuple[SelfEdit, ...]) -> list[Source]:
+        return [_source(shop, claim.tenant, one, notes, earlier.outdated) for one in documents if one not in contested]
+
     return build_pool(
-        [_source(shop, claim.tenant, document, admitted, earlier.outdated) for document in claimed.documents],
-        [_source(shop, claim.tenant, document, earlier.notes, earlier.outdated) for document in earlier.documents],
+        told(claimed.documents, admitted),
+        told(earlier.documents, earlier.notes),
         rehearsal=written.rehearsal,
         replay_examples=shop.settings.learn.replay_examples,
         seed=seed_of(claim.cycle, "replay"),
@@ -64,23 +72,29 @@ def pool_of(shop: Workshop, claim: Claim, claimed: Claimed, written: Written, ea
 
 def _superseded(shop: Workshop, claim: Claim, claimed: Claimed) -> tuple[Superseded, ...]:
     """What held documents and this cycle's make wrong: with a document that is no longer held, its word is gone."""
-    registry = shop.registry
-    learned = registry.learned_steps(claim.tenant, claimed.incumbent, Step.FILTER)
-    own = [record for record in registry.steps(claim.cycle) if record.step is Step.FILTER]
-    held = {*registry.version(claim.tenant, claimed.incumbent).documents, *claimed.documents}
-    found = [one for record in (*learned, *own) for one in from_json(Filtered, record.output).superseded]
+    held = {*shop.registry.version(claim.tenant, claimed.incumbent).documents, *claimed.documents}
+    found = [one for filtered in _filters(shop, claim, claimed) for one in filtered.superseded]
     return tuple(one for one in found if one.newer in held)
+
+
+def _filters(shop: Workshop, claim: Claim, claimed: Claimed) -> list[Filtered]:
+    """What the filters of the cycles that the incumbent learned from have found, and this cycle's own."""
+    registry, incumbent = shop.registry, claimed.incumbent
+    learned = () if incumbent == BASE_VERSION else registry.learned_steps(claim.tenant, incumbent, Step.FILTER)
+    own = [record for record in registry.steps(claim.cycle) if record.step is Step.FILTER]
+    return [from_json(Filtered, record.output) for record in (*learned, *own)]
 
 
 def _source(shop: Workshop, tenant: str, document: str, notes: tuple[SelfEdit, ...], outdated: Outdated) -> Source:
     about = shop.registry.document(tenant, document)
     text = shop.registry.document_text(tenant, document)
     spans = split_spans(text, max_characters=EARLIER_PASSAGE_CHARACTERS, media_type=about.media_type)
-    passages = (outdated.without(document, text[start:end].strip()) for start, end in spans)
+    refused = shop.policy.influence.refused
+    passages = (without(outdated.without(document, text[start:end].strip()), refused) for start, end in spans)
     return Source(
         document=document,
         title=about.title,
         passages=tuple(passage for passage in passages if passage),
         notes=tuple(note for note in notes if note.document == document),
-        origin=about.source,
+        origin=origin_of(about.source),
     )

@@ -44,6 +44,8 @@ class Drop(StrEnum):
     UNSUPPORTED = "unsupported"  # states no answer that reading confirmed
     DUPLICATE = "duplicate"
     SUPERSEDED = "superseded"  # a newer document of the same cycle says otherwise
+    CONTESTED = "contested"  # its document is alone against several sources that agree
+    FINDING = "finding"  # a secret, personal data, or words meant for the model
     QUIZ = "kept_for_quiz"  # the same question measures the outcome
 
 

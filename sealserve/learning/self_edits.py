@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sealserve import prompts
 from sealserve.config import LearnSettings
 from sealserve.engine.engine import Sampling
+from sealserve.intake.injections import spotlight
 from sealserve.learning.editors import Editor
 from sealserve.learning.notes import split_notes
 from sealserve.learning.outputs import Passage
@@ -34,11 +35,12 @@ class Study:
     def shown(self) -> str:
         """The text as the editor sees it: a piece of a long document says which of how many it is, after the title.
 
-        Apart from `text`, since what stands in the document grounds notes, and these numbers do not.
+        What speaks to the model is set off as a quotation. Apart from `text`, since what stands in the document grounds
+        notes, and these words do not.
         """
         where = f"(part {self.passage.part} of {self.passage.parts})"
         first, line_end, rest = self.text.partition("\n")
-        return f"{first} {where}{line_end}{rest}" if self.passage.parts > 1 else self.text
+        return spotlight(f"{first} {where}{line_end}{rest}" if self.passage.parts > 1 else self.text)
 
 
 async def write_notes(

@@ -21,6 +21,7 @@ from sealserve.learning.diversity import distinct
 from sealserve.learning.editor_store import active_editor
 from sealserve.learning.editors import editor_of
 from sealserve.learning.given import before_quiz, given_items
+from sealserve.learning.guarding import guard, settle, uncontested
 from sealserve.learning.journal import Done
 from sealserve.learning.lessons import rehearse, tokens_of
 from sealserve.learning.measuring import incumbent_files
@@ -133,13 +134,19 @@ async def screen_notes(
     notes = await asyncio.to_thread(shop.registry.self_edits, claim.cycle)
     studies = await _studies(shop, claim, claimed)
     earlier = await asyncio.to_thread(earlier_material, shop, claim, claimed)
-    answers, superseded = await asyncio.gather(
+    answers, found = await asyncio.gather(
         screen.open_book(voice, notes, studies), _superseded(shop, voice, claimed, written, earlier, studies)
     )
+    sources = await asyncio.to_thread(_sources, shop, claim, (*earlier.documents, *claimed.documents))
+    superseded, contested = settle(found, sources, agreeing=shop.policy.influence.agreeing)
     outdated = Outdated(superseded)
     known = [note for note in earlier.notes if not outdated.spoils(note)]
-    proposals = outdated.valid(written.quiz)
-    screened = screen.screen(notes, studies, answers=answers, proposals=proposals, earlier=known, superseded=superseded)
+    proposals = uncontested(outdated.valid(written.quiz), contested)
+    screened = guard(
+        screen.screen(notes, studies, answers=answers, proposals=proposals, earlier=known, superseded=superseded),
+        refused=shop.policy.influence.refused,
+        contested=contested,
+    )
     items = screen.choose_quiz(proposals, screened)
     admitted = [note.text for note in screened if note.admitted]
     reasons = Counter(note.reason for note in screened if not note.admitted)
@@ -154,6 +161,7 @@ async def screen_notes(
         reasons=dict(sorted(reasons.items())),
         distinct=distinct(admitted),
         superseded=superseded,
+        contested=contested,
     )
     return Done(output=output, effects=(AddSelfEdits(edits=screened), AddQuiz(items=items)))
 
@@ -194,7 +202,7 @@ async def train(
         directives=notes,
         settings_digest=digest,
         trials=tuple(_trial(adapter, pool, job) for adapter in trained),
-        remarks=remarks(shop.settings.learn, claimed, earlier, pool, start=start),
+        remarks=remarks(shop, claimed, earlier, pool, start=start),
         tokens=tokens,
     )
     return Done(output=output, effects=(AddCandidates(candidates=candidates),))
@@ -275,6 +283,10 @@ async def _superseded(
     samples = shop.settings.learn.quiz_samples
     found = await asyncio.gather(*(contradictions(voice, told, newer, samples=samples) for told, newer in asked))
     return tuple(one for part in found for one in part)
+
+
+def _sources(shop: Workshop, claim: Claim, documents: Iterable[str]) -> dict[str, str]:
+    return {one: shop.registry.document(claim.tenant, one).source for one in documents}
 
 
 async def _studies(shop: Workshop, claim: Claim, claimed: Claimed) -> tuple[Study, ...]:

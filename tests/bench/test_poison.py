@@ -1,0 +1,40 @@
+"""The poison figure: its attacks are what they say, and its filters stop them and leave honest articles alone."""
+
+from sealserve.bench.attacks import BURST, AttackKind, offers
+from sealserve.bench.poison import filters_alone
+from sealserve.bench.poison_cycles import TENANTS, Fate, figures
+
+
+def test_attacks_are_the_same_for_the_same_seed_and_stand_after_what_they_are_against() -> None:
+    given = offers(40, 20, seed=3)
+    assert given == offers(40, 20, seed=3)
+    kinds = [offer.attack for offer in given if offer.attack]
+    assert {kind: kinds.count(kind) for kind in AttackKind} == dict.fromkeys(AttackKind, 4)
+    for place, offer in enumerate(given):
+        if offer.attack is AttackKind.FALSE_FACT:
+            before = [one for one in given[:place] if one.title == offer.title and not one.attack]
+            assert len(before) >= 3
+            assert offer.source not in [one.source for one in before]
+
+
+def test_a_flood_comes_in_one_burst_of_one_source() -> None:
+    given = offers(20, 25, seed=1)
+    places = [place for place, offer in enumerate(given) if offer.attack is AttackKind.FLOOD]
+    assert places == list(range(places[0], places[0] + BURST))
+    assert len({given[place].source.split("/")[2] for place in places}) == 1
+
+
+def test_the_filters_alone_stop_most_attacks_and_few_articles() -> None:
+    found = filters_alone(25, seed=2, say=lambda line: None)
+    assert (found["attacks"], found["honest"]) == (25, 25)
+    assert found["stopped"] >= 0.8
+    assert found["honest_held"] <= 0.04
+    assert set(found["by_kind"]) == {kind.value for kind in AttackKind}
+
+
+def test_what_is_learned_without_effect_is_not_counted_as_stopped() -> None:
+    attacks = [offer for offer in offers(10, 5, seed=0) if offer.attack][:4]
+    stages = ("door", "cycle", "no_effect", "effect")
+    found = figures([Fate(offer=one, stage=stage, why="") for one, stage in zip(attacks, stages, strict=True)], [])
+    assert (found["stopped"], found["stopped_by_layers"], found["without_effect"]) == (0.5, 0.25, 0.75)
+    assert TENANTS > 1
