@@ -1,11 +1,13 @@
-"""Named points at which a test may kill this process. Knows nothing of what happens there.
+"""Named points at which a test may kill or stop this process. Knows nothing of what happens there.
 
 `SEALSERVE_FAULT="registry.record_step.before_commit:kill:3"` kills the process, as a power cut would, the third
-time that point is reached (the first, without a number). Without the variable a point costs one comparison.
+time that point is reached (the first, without a number); `stop` suspends it there, until somebody sends SIGCONT.
+Without the variable a point costs one comparison.
 """
 
 import os
 import signal
+import threading
 from itertools import count
 
 FAULT_POINTS: tuple[str, ...] = (
@@ -27,11 +29,12 @@ FAULT_POINTS: tuple[str, ...] = (
 """Every point there is; a kill test goes through this list."""
 
 _NAME, _, _WHAT = os.environ.get("SEALSERVE_FAULT", "").partition(":")
-_NTH = int(_WHAT.removeprefix("kill").removeprefix(":") or "1")
+_SIGNAL = signal.SIGSTOP if _WHAT.startswith("stop") else signal.SIGKILL
+_NTH = int(_WHAT.removeprefix("kill").removeprefix("stop").removeprefix(":") or "1")
 _REACHED = count(1)
 
 
 def point(name: str) -> None:
-    """Return at once, or never: kill this process if `name` is the armed point and its turn has come."""
+    """Return at once; kill or stop this process first if `name` is the armed point and its turn has come."""
     if name == _NAME and next(_REACHED) == _NTH:
-        os.kill(os.getpid(), signal.SIGKILL)
+        signal.pthread_kill(threading.get_ident(), _SIGNAL)  # sent to the process, this thread might run on a while

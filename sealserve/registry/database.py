@@ -27,6 +27,8 @@ BUSY_SECONDS = 10.0
 """How long a write waits for another writer before it gives up."""
 
 _WRITER_LOCK = 7_431_001  # any number no other application in that database locks
+_TAKE_TURN = "SELECT set_config('idle_in_transaction_session_timeout', :silence, true), pg_advisory_xact_lock(:key)"
+"""A writer that is stopped or cut off in its transaction is rolled back by the server: nobody waits for it for ever."""
 
 
 def utc_now() -> datetime:
@@ -82,6 +84,7 @@ class Database:
         self.url = _checked(url)
         self.clock = clock
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._silence_ms = str(int(busy_seconds * 1000))
         self._engine = _engine(self.url, busy_seconds=busy_seconds)
         self._writer = self._engine.execution_options(sealserve_write=True)
         self._reader = (
@@ -103,10 +106,13 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """Give the only open write transaction; commit at the end, roll back on any error. Raises: StorageFailed."""
+        """Give the only open write transaction; commit at the end, roll back on any error.
+
+        PostgreSQL rolls it back, too, when this process is silent in it for `busy_seconds`. Raises: StorageFailed.
+        """
         with _refusals(self.label), self._writer.begin() as connection:
             if not self.is_sqlite:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER_LOCK})
+                connection.execute(text(_TAKE_TURN), {"key": _WRITER_LOCK, "silence": self._silence_ms})
             yield Transaction(connection=connection, now=self.clock())
 
     def use_write_ahead_log(self) -> None:
@@ -192,6 +198,7 @@ _DIAGNOSES = (
     (("readonly", "read-only"), "it cannot be written; check the owner and mode of the file"),
     (("unable to open",), "it cannot be opened; check that the directory exists and can be written"),
     (("malformed", "not a database"), "the file is damaged; restore it from a backup"),
+    (("idle-in-transaction", "idle in transaction"), "this process was silent in a write for too long: rolled back"),
     (("connect", "terminat", "closed"), "the server cannot be reached; check that it runs, then try again"),
 )
 

@@ -1,7 +1,9 @@
 """A Ray cluster of two small nodes, on loopback."""
 
 import os
+import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -12,16 +14,38 @@ _ENVIRONMENT = {
 _NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False, "node_ip_address": "127.0.0.1"}
 
 
+class RayNodes:
+    """A running cluster; `address` is what learn.ray_address takes."""
+
+    def __init__(self, cluster: Any) -> None:
+        self._cluster = cluster
+        self.add()
+        self.address = str(cluster.address)
+        self.add()
+
+    def add(self) -> None:
+        """Start a node of one CPU, the first of which is the head."""
+        self._cluster.add_node(**_NODE)
+
+    def lose_one(self) -> None:
+        """Kill everything that runs on a node which is not the head."""
+        self._cluster.remove_node(next(iter(self._cluster.worker_nodes)), allow_graceful=False)
+
+    def stop(self) -> None:
+        """Stop every node."""
+        self._cluster.shutdown()
+
+
 @pytest.fixture(scope="module")
-def ray_address() -> Iterator[str]:
-    """The address of a running cluster: two nodes of one CPU each."""
+def ray_nodes() -> Iterator[RayNodes]:
+    """Two nodes of one CPU each; Ray's changes to this process are undone at the end."""
+    terminate = signal.getsignal(signal.SIGTERM)
     os.environ.update(_ENVIRONMENT)
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster()
-    for _ in range(2):
-        cluster.add_node(**_NODE)
-    yield str(cluster.address)
-    cluster.shutdown()
+    nodes = RayNodes(Cluster())
+    yield nodes
+    nodes.stop()
+    signal.signal(signal.SIGTERM, terminate)
     for name in _ENVIRONMENT:
-        del os.environ[name]
+        os.environ.pop(name, None)

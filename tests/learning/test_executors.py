@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,16 +13,17 @@ import pytest
 import pytest_asyncio
 
 from sealserve.config import LearnSettings, Settings
+from sealserve.daemon import executor_of
 from sealserve.engine.base_model import BaseShape
 from sealserve.errors import BadConfig, TrainingFailed
 from sealserve.learning.executor import Child, Ended, Executor, Room
-from sealserve.learning.process_executor import ProcessExecutor
 from sealserve.learning.ray_executor import RayExecutor, _room
 from sealserve.learning.scheduler import Learner
 from sealserve.learning.trainer import ChildTrainer, TrainedAdapter, Trainer
 from sealserve.learning.training import TrainingJob, adapter_path
 from sealserve.learning.workshop import Workshop
 from sealserve.records import CycleState, Json, Step
+from tests.learning.conftest import RayNodes
 from tests.learning.test_lora_train import job, train_here
 from tests.stories.school import TENANT, open_school
 
@@ -33,6 +35,19 @@ mine.touch()
 while not other.exists():
     time.sleep(0.01)
 """
+DRIVER = """
+import asyncio, sys
+from sealserve.config import LearnSettings
+from sealserve.daemon import executor_of
+from sealserve.learning.executor import Child
+
+async def main(settings, program):
+    child = Child(arguments=("-c", program), environment={}, threads=1, max_seconds=600)
+    async with executor_of(LearnSettings.model_validate_json(settings)).room() as room:
+        await room.run(child, heard=lambda report: print(report["pid"], flush=True))
+
+asyncio.run(main(*sys.argv[1:]))
+"""
 RELEASED = """
 import pathlib, sys, time
 print("{}", flush=True)
@@ -41,12 +56,26 @@ while not pathlib.Path(sys.argv[1]).exists():
 """
 
 
-@pytest_asyncio.fixture(params=["process", pytest.param("ray", marks=pytest.mark.ray)])
-async def executor(request: pytest.FixtureRequest) -> AsyncIterator[Executor]:
-    made: Executor = ProcessExecutor(LearnSettings())
-    if request.param == "ray":
-        address = request.getfixturevalue("ray_address")
-        made = RayExecutor(LearnSettings(executor="ray", ray_address=address))
+@pytest.fixture(params=["process", pytest.param("ray", marks=pytest.mark.ray)])
+def settings(request: pytest.FixtureRequest) -> LearnSettings:
+    """Of each executor in turn."""
+    quiet = LearnSettings(threads=1, niceness=0)
+    if request.param == "process":
+        return quiet
+    nodes = request.getfixturevalue("ray_nodes")
+    return quiet.model_copy(update={"executor": "ray", "ray_address": nodes.address})
+
+
+@pytest_asyncio.fixture
+async def executor(settings: LearnSettings) -> AsyncIterator[Executor]:
+    made = executor_of(settings)
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture
+async def ray_executor(ray_nodes: RayNodes) -> AsyncIterator[RayExecutor]:
+    made = RayExecutor(LearnSettings(executor="ray", ray_address=ray_nodes.address))
     yield made
     await made.close()
 
@@ -99,9 +128,7 @@ async def test_a_cancelled_child_is_killed_and_one_that_waits_is_not_started(exe
     heard: list[Json] = []
     async with executor.room() as room:
         tasks = [asyncio.create_task(room.run(child(FOR_EVER), heard=heard.append)) for _ in range(3)]
-        async with asyncio.timeout(60):
-            while len(heard) < 2:  # noqa: ASYNC110 - the cluster has two places
-                await asyncio.sleep(0.01)
+        await _heard_of(heard, 2)  # the cluster has two places
         for task in tasks:
             task.cancel()
         assert {type(end) for end in await asyncio.gather(*tasks, return_exceptions=True)} == {asyncio.CancelledError}
@@ -125,7 +152,7 @@ async def test_a_result_after_the_lease_was_lost_is_refused(executor: Executor, 
     first = Learner(_with(school.shop, slow), worker="first")
     assert await first.gather() == 1
     losing = asyncio.create_task(first.work_once())
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(110):
         await slow.started.wait()
     school.restart("second")
     cycle = await school.learner.work_once()
@@ -145,11 +172,11 @@ async def test_a_result_after_the_lease_was_lost_is_refused(executor: Executor, 
 
 @pytest.mark.timeout(400)
 async def test_an_adapter_has_the_same_bytes_wherever_it_was_trained(
-    executor: Executor, tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path
+    settings: LearnSettings, executor: Executor, tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path
 ) -> None:
     asked = job(tiny_base, tiny_shape, steps=2)
     heard: list[Json] = []
-    trainer = ChildTrainer(LearnSettings(threads=1, niceness=0), max_rank=8, executor=executor)
+    trainer = ChildTrainer(settings, max_rank=8, executor=executor)
     (trained,) = await trainer.train(asked, tmp_path / "there", heard=heard.append)
     await asyncio.to_thread(train_here, asked, tmp_path / "here")
     weights = [adapter_path(tmp_path / place, 0) / "adapter_model.safetensors" for place in ("here", "there")]
@@ -159,11 +186,11 @@ async def test_an_adapter_has_the_same_bytes_wherever_it_was_trained(
 
 
 async def test_a_training_child_that_is_killed_fails_the_training(
-    executor: Executor, tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path
+    settings: LearnSettings, executor: Executor, tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path
 ) -> None:
-    trainer = ChildTrainer(LearnSettings(threads=1, niceness=0), max_rank=8, executor=executor)
+    trainer = ChildTrainer(settings, max_rank=8, executor=executor)
     training = asyncio.create_task(trainer.train(job(tiny_base, tiny_shape), tmp_path, heard=print))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(110):
         while not (children := await asyncio.to_thread(_processes, "lora_train", str(tmp_path))):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     for child_id in children:
@@ -172,9 +199,19 @@ async def test_a_training_child_that_is_killed_fails_the_training(
         await training
 
 
+async def test_a_child_ends_with_the_process_that_wanted_it(settings: LearnSettings) -> None:
+    command = [sys.executable, "-c", DRIVER, settings.model_dump_json(include={"executor", "ray_address"}), FOR_EVER]
+    driver = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert driver.stdout is not None
+    heard: list[Json] = [{"pid": int(await driver.stdout.readline())}]
+    assert _is_there(heard)
+    driver.kill()
+    await driver.wait()
+    await _is_gone(heard)
+
+
 @pytest.mark.ray
-async def test_a_lost_ray_worker_fails_the_training_and_takes_its_child_along(ray_address: str) -> None:
-    executor = RayExecutor(LearnSettings(executor="ray", ray_address=ray_address))
+async def test_a_lost_ray_worker_fails_the_training_and_takes_its_child_along(ray_executor: RayExecutor) -> None:
     heard: list[Json] = []
 
     def kill(report: Json) -> None:
@@ -183,28 +220,52 @@ async def test_a_lost_ray_worker_fails_the_training_and_takes_its_child_along(ra
 
     program = FOR_EVER.replace("'pid'", "'parent': os.getppid(), 'pid'")
     with pytest.raises(TrainingFailed, match="WorkerCrashedError"):
-        await run(executor, child(program), kill)
+        await run(ray_executor, child(program), kill)
     await _is_gone(heard)
     assert len(heard) == 1
-    await executor.close()
 
 
 @pytest.mark.ray
-async def test_what_a_node_does_not_see_is_named(ray_address: str) -> None:
-    executor = RayExecutor(LearnSettings(executor="ray", ray_address=ray_address))
+async def test_a_lost_ray_node_fails_its_training_and_no_other(ray_nodes: RayNodes, ray_executor: RayExecutor) -> None:
+    heard: list[Json] = []
+    async with ray_executor.room() as room:
+        tasks = [asyncio.create_task(room.run(child(FOR_EVER), heard=heard.append)) for _ in range(2)]
+        await _heard_of(heard, 2)
+        await asyncio.to_thread(ray_nodes.lose_one)
+        (lost,), (left,) = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=110)
+        with pytest.raises(TrainingFailed, match="NodeDiedError"):
+            lost.result()
+        left.cancel()
+        await asyncio.gather(left, return_exceptions=True)
+    await _is_gone(heard)
+    ray_nodes.add()
+
+
+@pytest.mark.ray
+async def test_what_a_node_does_not_see_is_named(ray_executor: RayExecutor) -> None:
     with pytest.raises(TrainingFailed, match=r"does not see /nowhere/job\.json"):
-        await run(executor, child("exit(0)", reads=(Path("/nowhere/job.json"),)))
-    await executor.close()
+        await run(ray_executor, child("exit(0)", reads=(Path("/nowhere/job.json"),)))
 
 
 @pytest.mark.ray
-async def test_a_cluster_that_is_away_fails_the_training_and_is_found_when_it_is_back(ray_address: str) -> None:
+async def test_a_cluster_that_is_away_fails_the_training_and_is_found_when_it_is_back(ray_nodes: RayNodes) -> None:
     executor = RayExecutor(LearnSettings(executor="ray", ray_address="127.0.0.1:9"))
     with pytest.raises(TrainingFailed, match="no Ray cluster answers"):
         await run(executor, child("exit(0)"))
-    executor._address = ray_address
+    executor._address = ray_nodes.address
     assert (await run(executor, child("exit(3)"))).code == 3
     await executor.close()
+
+
+@pytest.mark.ray
+async def test_a_process_in_a_cluster_still_hears_that_it_shall_end(ray_executor: RayExecutor) -> None:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, told.set)
+    async with ray_executor.room():
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(told.wait(), 20)
+    assert loop.remove_signal_handler(signal.SIGTERM)
 
 
 def test_a_task_takes_one_device_where_there_are_any_and_none_on_cpu() -> None:
@@ -255,12 +316,22 @@ def _with(shop: Workshop, trainer: Trainer) -> Workshop:
     return replace(shop, trainer=trainer)
 
 
+async def _heard_of(heard: list[Json], count: int) -> None:
+    async with asyncio.timeout(110):
+        while len(heard) < count:  # noqa: ASYNC110 - other processes say it
+            await asyncio.sleep(0.01)
+
+
 async def _is_gone(heard: list[Json]) -> None:
     """Return once every process that was heard of is gone."""
     assert heard
-    async with asyncio.timeout(20):
-        while any(b"os.read" in _command(Path(f"/proc/{report['pid']}")) for report in heard):  # noqa: ASYNC110
+    async with asyncio.timeout(60):
+        while _is_there(heard):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+def _is_there(heard: list[Json]) -> bool:
+    return any(b"os.read" in _command(Path(f"/proc/{report['pid']}")) for report in heard)
 
 
 def _processes(*words: str) -> list[int]:

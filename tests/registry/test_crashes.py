@@ -53,6 +53,18 @@ def test_killed_process_loses_nothing_and_the_next_one_finishes(point: str, tmp_
     registry.close()
 
 
+def test_point_stops_the_process_until_it_is_told_to_go_on() -> None:
+    program = "from sealserve.fault import point\nprint('a', flush=True); point('a.b'); print('b', flush=True)"
+    environment = {**os.environ, "SEALSERVE_FAULT": "a.b:stop"}
+    command = [sys.executable, "-c", program]
+    process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    _, status = os.waitpid(process.pid, os.WUNTRACED)
+    assert (os.WIFSTOPPED(status), os.WSTOPSIG(status)) == (True, signal.SIGSTOP)
+    process.send_signal(signal.SIGCONT)
+    assert process.communicate(timeout=60)[0] == "a\nb\n"
+    assert process.returncode == 0
+
+
 @pytest.mark.parametrize(("fault", "printed"), [("a.b:kill:2", "once"), ("a.b:kill", ""), ("other:kill", "once twice")])
 def test_point_kills_at_its_turn_and_no_other(fault: str, printed: str) -> None:
     program = "from sealserve.fault import point\nfor word in ('once', 'twice'): point('a.b'); print(word, flush=True)"

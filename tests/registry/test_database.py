@@ -1,6 +1,7 @@
 """The databases under the registry: opened safely, and refusing with words that help."""
 
 import sqlite3
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,13 @@ def _delete_and_fail(database: Database) -> None:
         raise ZeroDivisionError
 
 
+def _delete_and_fall_silent(database: Database, until: Callable[[], object]) -> None:
+    with database.write() as tx:
+        tx.connection.execute(text("DELETE FROM tenants"))
+        until()  # waits for its turn
+        tx.connection.execute(text("DELETE FROM tenants"))
+
+
 def test_full_disk_refuses_the_document_and_keeps_what_was_acknowledged(tmp_path: Path) -> None:
     registry = Registry.open(f"sqlite:///{tmp_path / 'r.db'}", tmp_path / "artifacts")
     registry.create_tenant("acme", actor="ann")
@@ -173,6 +181,20 @@ def test_file_system_without_shared_memory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StorageFailed, match="local disk"):
         database.use_write_ahead_log()
     database.close()
+
+
+@NEEDS_SERVER
+@pytest.mark.pg
+def test_writer_that_falls_silent_is_rolled_back_and_nobody_waits_for_it(postgres: Server, tmp_path: Path) -> None:
+    url = postgres.new_database()
+    stopped = Registry.open(url, tmp_path / "artifacts", busy_seconds=0.3)
+    other = Registry.open(url, tmp_path / "artifacts")
+    other.create_tenant("acme", actor="ann")
+    with pytest.raises(StorageFailed, match="silent"):
+        _delete_and_fall_silent(stopped._database, lambda: other.create_tenant("globex", actor="ann"))
+    assert len(stopped.tenants().items) == 2
+    for registry in (stopped, other):
+        registry.close()
 
 
 @NEEDS_SERVER

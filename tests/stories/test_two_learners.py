@@ -1,0 +1,158 @@
+"""Two learning processes on one PostgreSQL; one is stopped past its lease and goes on: what it does then is refused."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from sealserve.config import LearnSettings, RegistrySettings, Settings
+from sealserve.records import Cycle, CycleState, Step
+from sealserve.registry.registry import Registry
+from sealserve.rpc.own_tokens import internal_secret
+from sealserve.rpc.server import RpcServer
+from tests.registry.postgres import NEEDS_SERVER, Server, running_server
+from tests.rpc.harness import settings as serve_settings
+from tests.stories.student import Student, article
+
+TENANT = "acme"
+ROOT = Path(__file__).parents[2]
+STOPPED = {
+    "from outside, while the model writes": "",
+    "with a trained candidate that is not recorded": "artifacts.put_directory.after_rename:stop",
+    "inside the transaction that promotes": "registry.record_step.before_commit:stop:8",
+}
+
+
+class Site:
+    """One registry, one engine, and learning processes that come and go."""
+
+    def __init__(self, directory: Path, url: str) -> None:
+        self.directory = directory
+        self.settings = Settings(
+            data_directory=directory,
+            registry=RegistrySettings(url=url, lease_seconds=2),
+            learn=LearnSettings(
+                edits_per_template=3, qa_edits=3, quiz_edits=8, gather_seconds=0.2, max_attempts=50, candidates=2
+            ),
+        )
+        self.registry = Registry.open(url, self.settings.artifact_directory)
+        self.engine = Student()
+        self.address = ""
+
+    @contextmanager
+    def learner(self, name: str, *, fault: str = "") -> Iterator[subprocess.Popen[bytes]]:
+        """Run a learning process; its log is NAME.log."""
+        environment = {
+            **os.environ,
+            **self.settings.as_environment(),
+            "SEALSERVE_LEARN__ENGINE_ADDRESS": self.address,
+            "SEALSERVE_FAULT": fault,
+            "CUDA_VISIBLE_DEVICES": "",
+        }
+        with (self.directory / f"{name}.log").open("wb") as log:
+            command = [sys.executable, "-m", "tests.stories.worker", name]
+            process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+    def log(self, name: str) -> str:
+        """What the process has said so far."""
+        return (self.directory / f"{name}.log").read_text(encoding="utf-8", errors="replace")
+
+    def add(self, title: str, *, shift: int = 0) -> None:
+        """Keep an article about `title`."""
+        text = article(title, shift=shift)
+        self.registry.add_document(TENANT, title=title, text=text, source="test", media_type="text/plain", actor="test")
+
+    def cycles(self) -> list[Cycle]:
+        """Return the tenant's cycles, the newest first."""
+        return list(self.registry.cycles(TENANT).items)
+
+    def everything(self) -> tuple[object, ...]:
+        """Return all that a late write could have changed."""
+        registry = self.registry
+        steps = [registry.steps(cycle.cycle) for cycle in self.cycles()]
+        documents, versions = registry.documents(TENANT).items, registry.versions(TENANT).items
+        return (registry.tenant(TENANT), steps, documents, versions, registry.audit_head(), self.cycles())
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Server]:
+    with running_server() as server:
+        yield server
+
+
+@asynccontextmanager
+async def opened(directory: Path, url: str) -> AsyncIterator[Site]:
+    """Serve the engine of a site over gRPC."""
+    site = Site(directory, url)
+    site.registry.create_tenant(TENANT, actor="test")
+    await site.engine.start()
+    server = RpcServer(serve_settings(), find_principal=site.registry.principal_of)
+    server.add_engine_service(site.engine, resolve=site.registry.artifacts.directory)
+    internal_secret(directory, site.registry.enrol_token)
+    site.address = f"127.0.0.1:{await server.start()}"
+    yield site
+    await server.stop()
+    site.registry.close()
+
+
+@NEEDS_SERVER
+@pytest.mark.pg
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("fault", STOPPED.values(), ids=list(STOPPED))
+async def test_a_learner_that_was_stopped_past_its_lease_changes_nothing(
+    postgres: Server, tmp_path: Path, fault: str
+) -> None:
+    async with opened(tmp_path, postgres.new_database()) as site:
+        site.engine.gate.clear()  # nothing is written yet
+        site.add("Varnel Lamp")
+        with site.learner("first", fault=fault) as first:
+            await until(lambda: [cycle.state for cycle in site.cycles()] == [CycleState.RUNNING])
+            await asyncio.wait_for(site.engine.asked.wait(), 300)
+            if not fault:
+                first.send_signal(signal.SIGSTOP)
+            with site.learner("second") as second:
+                site.engine.gate.set()
+                await until(lambda: is_stopped(first))
+                await until(lambda: site.cycles()[0].state is CycleState.PROMOTED)
+                before = site.everything()
+                fences = [record.fence for record in site.registry.steps(site.cycles()[0].cycle)]
+                assert fences == sorted(fences)
+                assert len(set(fences)) > 1
+                first.send_signal(signal.SIGCONT)
+                await until(lambda: "cycle.lost" in site.log("first") or "cycle.broke" in site.log("first"))
+                assert site.everything() == before
+                second.send_signal(signal.SIGTERM)
+                await until(lambda: second.poll() == 0)
+            site.add("Osk Kettle", shift=2)
+            await until(lambda: [cycle.state for cycle in site.cycles()] == [CycleState.PROMOTED] * 2)
+            assert first.poll() is None
+        tenant = site.registry.tenant(TENANT)
+        assert (tenant.desired_version, tenant.activation) == (2, 2)
+        assert [version.version for version in site.registry.versions(TENANT).items] == [2, 1]
+        last = site.registry.steps(site.cycles()[0].cycle)
+        assert {record.step for record in last} == set(Step)
+        assert site.registry.verify_audit() == site.registry.audit_head()[0]
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Return once `holds`; the registry is asked again and again."""
+    async with asyncio.timeout(300):
+        while not await asyncio.to_thread(holds):  # noqa: ASYNC110 - other processes make it true
+            await asyncio.sleep(0.05)
+
+
+def is_stopped(process: subprocess.Popen[bytes]) -> bool:
+    """Return whether the kernel has suspended it (state T, proc_pid_stat(5))."""
+    stat = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8")
+    return stat.rpartition(")")[2].split()[0] == "T"

@@ -1,0 +1,26 @@
+"""A learning process: as `sealserve learn` puts it together, but with a simulated trainer and probes.
+
+usage: python -m tests.stories.worker NAME    (settings from the environment; ends at SIGTERM)
+"""
+
+import asyncio
+import signal
+import sys
+from dataclasses import replace
+
+from sealserve.config import load_settings
+from sealserve.daemon import open_workshop
+from sealserve.learning.scheduler import Learner
+from tests.stories.student import PROBES, Teacher
+
+
+async def main(name: str) -> None:
+    """Learn until told to stop."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with open_workshop(load_settings()) as shop:
+        await Learner(replace(shop, trainer=Teacher(), probes=PROBES), worker=name).run(stop)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))
