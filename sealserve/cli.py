@@ -25,6 +25,7 @@ from sealserve.commands import (
     running,
     tenants,
     tokens,
+    watches,
 )
 from sealserve.commands.session import Shared
 
@@ -52,6 +53,7 @@ app.add_typer(documents.app, name="doc", rich_help_panel="Use", no_args_is_help=
 app.add_typer(cycles.app, name="cycle", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(editor.app, name="editor", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(adapters.app, name="adapter", rich_help_panel="Use", no_args_is_help=True)
+app.add_typer(watches.app, name="watch", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(approvals.app, name="approvals", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(evidence.feedback, name="feedback", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(evidence.evaluation, name="evaluation", rich_help_panel="Use", no_args_is_help=True)

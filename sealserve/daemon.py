@@ -104,6 +104,7 @@ async def serve(settings: Settings, *, engine_only: bool = False) -> None:
                 engine=parts.engine,
                 max_documents_per_cycle=settings.learn.max_documents_per_cycle,
                 permits=parts.permits,
+                watch=parts.watch_rule,
             )
         await server.start()
         stack.push_async_callback(server.stop)

@@ -50,12 +50,13 @@ class ServeParts:
         seals = Seals.open(settings.data_directory)
         self.permits = Permits(registry, open_rules(settings.learn.rules), seals=seals)
         self.inbox = Inbox(registry, settings.intake, telemetry=telemetry, refuse=self.permits.refuse_document)
+        self.watch_rule = load_policy(settings.learn.policy).watch
         self.watcher = Watcher(
             registry,
             self.gated,
             table=self.table,
             salts=salts,
-            rule=load_policy(settings.learn.policy).watch,
+            rule=self.watch_rule,
             replica=settings.serve.replica,
             permits=self.permits,
             is_busy=lambda: slots.waiting + admission.waiting > 0,

@@ -130,8 +130,8 @@ class Permits:
     def require_rollback(self, tenant: str, to_version: int | None, *, actor: str, reason: str) -> None:
         """Return if the tenant may go back. Raises: NotFound (tenant), FailedPrecondition, as `require_promote`."""
         now = self._registry.tenant(tenant).desired_version
-        newest = self._registry.activations(tenant, page_size=1).items
-        before = newest[0].previous if newest else BASE_VERSION
+        moves = (one for one in self._registry.activations(tenant).items if one.kind != "traffic")
+        before = next((one.previous for one in moves), BASE_VERSION)
         to = before if to_version is None else to_version
         given = {"tenant": {"id": tenant}, "actor": actor, "version": {"now": now, "to": to}, "reason": reason}
         _require(self._kept(Event.ADAPTER_ROLLBACK, given, tenant=tenant, subject=_adapter(tenant, now)))

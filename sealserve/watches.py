@@ -75,6 +75,36 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """One test: `bad` of `n` outcomes, more than `tolerated` being evidence. It acts when `e_value` >= 1/alpha."""
+
+    trigger: Trigger
+    bad: int
+    n: int
+    tolerated: float
+    e_value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchReport:
+    """A watch with its tests as they stand; a signal acts when its e-value reaches `limit`."""
+
+    watch: Watch
+    signals: tuple[Signal, ...]
+    limit: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """What each version of a tenant is given of new requests, the active one first; together 1."""
+
+    tenant: str
+    shares: Mapping[int, float]
+    activation: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standby:
     """The second version of a tenant: loaded beside the active one, and given `share` of new requests."""
 

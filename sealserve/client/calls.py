@@ -68,7 +68,13 @@ def conversation(question: str | Iterable[ChatTurn]) -> tuple[ChatTurn, ...]:
 
 
 def generate(
-    tenant: str, question: str | Iterable[ChatTurn], *, sampling: Sampling, request_id: str, min_activation: int
+    tenant: str,
+    question: str | Iterable[ChatTurn],
+    *,
+    sampling: Sampling,
+    request_id: str,
+    min_activation: int,
+    sticky_key: str = "",
 ) -> Call[Answer]:
     """Answer in one message."""
     request = inference_pb2.GenerateRequest(
@@ -77,12 +83,19 @@ def generate(
         sampling=sampling_to_wire(sampling),
         request_id=request_id,
         min_activation=min_activation,
+        sticky_key=sticky_key,
     )
     return call("InferenceService/Generate", request, inference_pb2.GenerateResponse, answers.answer_from_wire)
 
 
 def stream(
-    tenant: str, question: str | Iterable[ChatTurn], *, sampling: Sampling, request_id: str, min_activation: int
+    tenant: str,
+    question: str | Iterable[ChatTurn],
+    *,
+    sampling: Sampling,
+    request_id: str,
+    min_activation: int,
+    sticky_key: str = "",
 ) -> Call[AnswerEvent]:
     """Answer piece by piece."""
     request = inference_pb2.StreamGenerateRequest(
@@ -91,6 +104,7 @@ def stream(
         sampling=sampling_to_wire(sampling),
         request_id=request_id,
         min_activation=min_activation,
+        sticky_key=sticky_key,
     )
     response = inference_pb2.StreamGenerateResponse
     return call("InferenceService/StreamGenerate", request, response, answers.event_from_wire)

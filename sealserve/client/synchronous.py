@@ -11,6 +11,7 @@ from sealserve.client.calls import Call
 from sealserve.client.canaries import CanaryMethods
 from sealserve.client.document_calls import NewDocument
 from sealserve.client.evidence import EvidenceMethods
+from sealserve.client.watches import WatchMethods
 from sealserve.engine.engine import ChatTurn, Sampling
 from sealserve.errors import SealserveError
 from sealserve.people import Approval, ApprovalState, Principal, Token
@@ -34,7 +35,7 @@ T = TypeVar("T")
 Question = str | Iterable[ChatTurn]
 
 
-class Client(EvidenceMethods, CanaryMethods):
+class Client(EvidenceMethods, CanaryMethods, WatchMethods):
     """One connection to one server. Every method may raise any class of `sealserve.errors` that the server sent.
 
     Methods that return iterators fetch as they go; closing one early cancels its call.
@@ -87,14 +88,23 @@ class Client(EvidenceMethods, CanaryMethods):
         stop: tuple[str, ...] = (),
         request_id: str = "",
         min_activation: int = 0,
+        sticky_key: str = "",
     ) -> Answer:
         """Return the answer of the tenant's active adapter to a question or a conversation.
 
-        With `min_activation`, Unavailable is raised until the server answers with at least that activation.
+        With `min_activation`, Unavailable is raised until the server answers with at least that activation. The same
+        `sticky_key` gets the same version.
         """
         sampling = Sampling(max_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed, stop=stop)
         return self._unary(
-            calls.generate(tenant, question, sampling=sampling, request_id=request_id, min_activation=min_activation)
+            calls.generate(
+                tenant,
+                question,
+                sampling=sampling,
+                request_id=request_id,
+                min_activation=min_activation,
+                sticky_key=sticky_key,
+            )
         )
 
     def stream(
@@ -109,13 +119,13 @@ class Client(EvidenceMethods, CanaryMethods):
         stop: tuple[str, ...] = (),
         request_id: str = "",
         min_activation: int = 0,
+        sticky_key: str = "",
     ) -> Iterator[AnswerEvent]:
         """Return the answer as it is written: one Answering, Pieces, one Ended."""
         sampling = Sampling(max_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed, stop=stop)
-        return self._stream(
-            calls.stream(tenant, question, sampling=sampling, request_id=request_id, min_activation=min_activation),
-            timeout_seconds=self._timeout_seconds,
-        )
+        given = {"request_id": request_id, "min_activation": min_activation, "sticky_key": sticky_key}
+        call = calls.stream(tenant, question, sampling=sampling, **given)  # type: ignore[arg-type]
+        return self._stream(call, timeout_seconds=self._timeout_seconds)
 
     def count_tokens(self, tenant: str, question: Question) -> int:
         """Return how many prompt tokens the conversation takes."""

@@ -43,12 +43,19 @@ def ask(
     min_activation: Annotated[
         int, typer.Option(help="Refuse until the server answers with at least this activation.")
     ] = 0,
+    sticky_key: Annotated[str, typer.Option(help="The same key gets the same version while two share traffic.")] = "",
 ) -> None:
     """Ask the tenant's model. The answer streams to stdout; the version that gave it goes to stderr."""
     asked = sys.stdin.read() if question == "-" else question
     with session.client() as client:
         events = client.stream(
-            tenant, asked, max_tokens=max_tokens, temperature=temperature, seed=seed, min_activation=min_activation
+            tenant,
+            asked,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            seed=seed,
+            min_activation=min_activation,
+            sticky_key=sticky_key,
         )
         answer = _read(events, is_quiet=session.json_output)
     if session.json_output:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sealserve.evidence import VersionFeedback
 from sealserve.gate.policy import RateRule, WatchRule
 from sealserve.gate.statistics import e_value, wilson
-from sealserve.watches import Count, Trigger
+from sealserve.watches import Count, Signal, Trigger
 
 CONFIDENCE = 0.95
 """Of the upper bound on the incumbent's share of bad outcomes, where it is measured beside the candidate."""
@@ -23,17 +23,6 @@ class WatchEvidence:
     candidate_thumbs: VersionFeedback | None = None
     incumbent_thumbs: VersionFeedback | None = None
     silent_seconds: float = 0.0  # since something was last recorded, while requests were answered
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signal:
-    """One test: `bad` of `n` outcomes, more than `tolerated` being evidence. It acts when `e_value` >= 1/alpha."""
-
-    trigger: Trigger
-    bad: int
-    n: int
-    tolerated: float
-    e_value: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, and_, case, func, select, update
 
 from sealserve import fault
-from sealserve.errors import InvalidArgument, NotFound
+from sealserve.errors import FailedPrecondition, InvalidArgument, NotFound
 from sealserve.evidence import Thumb, VersionFeedback
 from sealserve.records import Activation, Page, Tenant
 from sealserve.registry import paging, pointer, requests, tenants, versions
@@ -20,9 +20,12 @@ from sealserve.registry.database import Database, Transaction
 from sealserve.registry.evidence_tables import feedback
 from sealserve.registry.spelling import require_short
 from sealserve.registry.watch_tables import traffic, watch_counts, watches
-from sealserve.watches import WATCH_ACTOR, Count, Standby, Trigger, Watch, WatchState
+from sealserve.watches import WATCH_ACTOR, Count, Standby, Traffic, Trigger, Watch, WatchState
 
 Counted = Mapping[Count, int]
+
+TOLERANCE = 1e-6
+"""By so much shares may miss 1: they are decimal fractions on their way here."""
 
 
 class Watches:
@@ -42,37 +45,41 @@ class Watches:
         with self._database.read() as tx:
             return _standbys(tx)
 
+    def traffic(self, tenant: str) -> Traffic:
+        """Return how new requests are shared now. Raises: NotFound (tenant)."""
+        with self._database.read() as tx:
+            return _traffic(tx, tenant)
+
     def set_traffic(
         self,
         tenant: str,
-        version: int,
-        share: float,
+        shares: Mapping[int, float],
         *,
         expected_etag: str | None,
         actor: str,
         reason: str = "",
         request_id: str = "",
-    ) -> Activation:
-        """Give `version` the share of new requests that the active version then lacks, 0 to 1.
+    ) -> Traffic:
+        """Share new requests between the active version and one that was active before; the active one alone ends it.
 
-        It must have been active before. From here on no policy moves the traffic of an open watch. The same
-        request_id again returns the first answer. Raises: NotFound, InvalidArgument, FailedPrecondition, Conflict.
+        From here on no policy moves the traffic of an open watch. The same request_id again changes nothing.
+        Raises: NotFound, InvalidArgument (shares), FailedPrecondition (a version that may not answer), Conflict.
         """
         require_short(reason, field="reason")
-        if not 0 <= share <= 1:
-            raise InvalidArgument("a share is between 0 and 1", field="shares")
-        arguments = {"version": version, "share": share, "expected_etag": expected_etag, "reason": reason}
+        _require_shares(shares)
+        arguments = {"shares": {str(name): share for name, share in shares.items()}, "etag": expected_etag}
         request: dict[str, Any] = {"tenant": tenant, "request_id": request_id, "arguments": arguments}
         with self._database.write() as tx:
-            tenants.get(tx, tenant)
-            if earlier := requests.earlier_answer(tx, "set_traffic", **request):
-                return pointer.get(tx, tenant, int(earlier))
+            owner = tenants.get(tx, tenant)
+            if requests.earlier_answer(tx, "set_traffic", **request):
+                return _traffic(tx, tenant)
+            version, share = _other(tx, owner, shares)
             done = pointer.spread(
                 tx, tenant, share=share, version=version, expected_etag=expected_etag, actor=actor, reason=reason
             )
             tx.run(update(watches).where(*_open_of(tenant)).values(stage=None))
             requests.remember(tx, "set_traffic", **request, answer=str(done.activation))
-            return done
+            return _traffic(tx, tenant)
 
     # watches
     def open_watch(self, tenant: str, *, share: float) -> Watch | None:
@@ -204,6 +211,35 @@ class Watches:
             fault.point("registry.roll_back_watched.before_commit")
         fault.point("registry.roll_back_watched.after_commit")
         return done
+
+
+def _traffic(tx: Transaction, tenant: str) -> Traffic:
+    owner, beside = tenants.get(tx, tenant), _standbys(tx, only=tenant).get(tenant)
+    shares = {owner.desired_version: 1.0}
+    if beside is not None:
+        shares = {owner.desired_version: 1 - beside.share, beside.version: beside.share}
+    return Traffic(tenant=tenant, shares=shares, activation=owner.activation, etag=owner.etag)
+
+
+def _require_shares(shares: Mapping[int, float]) -> None:
+    if not 1 <= len(shares) <= 2 or not all(0 <= share <= 1 for share in shares.values()):
+        raise InvalidArgument("requests are shared between one or two versions, 0 to 1 each", field="shares")
+    if abs(sum(shares.values()) - 1) > TOLERANCE:
+        raise InvalidArgument(f"the shares are {sum(shares.values()):g} together, not 1", field="shares")
+
+
+def _other(tx: Transaction, owner: Tenant, shares: Mapping[int, float]) -> tuple[int, float]:
+    """Return the version beside the active one, and its share. Raises: FailedPrecondition."""
+    if owner.desired_version not in shares:
+        text = f"the active version {owner.desired_version} must be one of them; to leave it, roll back"
+        raise FailedPrecondition(text, reason="ACTIVE_VERSION_MISSING")
+    others = [(version, share) for version, share in shares.items() if version != owner.desired_version]
+    if others:
+        return others[0]
+    beside = _standbys(tx, only=owner.tenant).get(owner.tenant)
+    if beside is None:
+        raise FailedPrecondition("the active version has all requests already", reason="NOTHING_SHARED")
+    return beside.version, 0.0
 
 
 def _unwatched(tx: Transaction, tenant: str) -> Activation | None:

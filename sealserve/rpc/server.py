@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha import reflection
 from sealserve.config import ServeSettings
 from sealserve.engine.engine import Engine
 from sealserve.errors import BadConfig
+from sealserve.gate.policy import WatchRule, load_policy
 from sealserve.people import Principal
 from sealserve.permits import Permits
 from sealserve.registry.registry import Registry
@@ -35,6 +36,7 @@ from sealserve.rpc.services.evidence import EvaluationService, FeedbackService
 from sealserve.rpc.services.inference import Answers, InferenceService
 from sealserve.rpc.services.tenants import TenantService
 from sealserve.rpc.services.tokens import TokenService
+from sealserve.rpc.services.watches import WatchService
 from sealserve.transport import is_loopback
 from sealserve.v1 import (
     adapter_pb2_grpc,
@@ -49,6 +51,7 @@ from sealserve.v1 import (
     inference_pb2_grpc,
     tenant_pb2_grpc,
     token_pb2_grpc,
+    watch_pb2_grpc,
 )
 
 TENANT_SERVICES = tuple(
@@ -57,6 +60,7 @@ TENANT_SERVICES = tuple(
         "Inference",
         "Document",
         "Adapter",
+        "Watch",
         "Cycle",
         "Approval",
         "Feedback",
@@ -119,8 +123,12 @@ class RpcServer:
         engine: Engine,
         max_documents_per_cycle: int,
         permits: Permits | None = None,
+        watch: WatchRule | None = None,
     ) -> None:
-        """Carry every service that tenants and operators call; `permits` is asked before a pointer moves."""
+        """Carry every service that tenants and operators call; `permits` is asked before a pointer moves.
+
+        Watches are shown by the rule `watch`, the packaged one if there is none.
+        """
         settings, server = self._settings, self._server
         poll_seconds = settings.poll_seconds
         inference = InferenceService(
@@ -143,6 +151,8 @@ class RpcServer:
         document_pb2_grpc.add_DocumentServiceServicer_to_server(documents, server)
         adapter_pb2_grpc.add_AdapterServiceServicer_to_server(adapters, server)
         cycle_pb2_grpc.add_CycleServiceServicer_to_server(cycles, server)
+        watches = WatchService(registry, rule=watch or load_policy().watch)
+        watch_pb2_grpc.add_WatchServiceServicer_to_server(watches, server)
         approvals = ApprovalService(registry, permits=permits)
         approval_pb2_grpc.add_ApprovalServiceServicer_to_server(approvals, server)
         feedback_pb2_grpc.add_FeedbackServiceServicer_to_server(FeedbackService(registry), server)

@@ -58,6 +58,8 @@ class _ActivationKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Activa
     """Forwards."""
     ACTIVATION_KIND_ROLLBACK: _ActivationKind.ValueType  # 2
     """Back."""
+    ACTIVATION_KIND_TRAFFIC: _ActivationKind.ValueType  # 3
+    """It stayed where it is; new requests are shared differently from here on."""
 
 class ActivationKind(_ActivationKind, metaclass=_ActivationKindEnumTypeWrapper):
     """Which way the pointer moved."""
@@ -68,6 +70,8 @@ ACTIVATION_KIND_PROMOTE: ActivationKind.ValueType  # 1
 """Forwards."""
 ACTIVATION_KIND_ROLLBACK: ActivationKind.ValueType  # 2
 """Back."""
+ACTIVATION_KIND_TRAFFIC: ActivationKind.ValueType  # 3
+"""It stayed where it is; new requests are shared differently from here on."""
 Global___ActivationKind: _TypeAlias = ActivationKind  # noqa: Y015
 
 @_typing.final
@@ -379,6 +383,126 @@ class Activation(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Activation: _TypeAlias = Activation  # noqa: Y015
+
+@_typing.final
+class TrafficShare(_message.Message):
+    """What one version is given of new requests."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADAPTER_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    adapter: _builtins.str
+    """`tenants/{tenant}/adapters/{version}`."""
+    share: _builtins.float
+    """0 to 1."""
+    def __init__(
+        self,
+        *,
+        adapter: _builtins.str = ...,
+        share: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "share", b"share"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrafficShare: _TypeAlias = TrafficShare  # noqa: Y015
+
+@_typing.final
+class Traffic(_message.Message):
+    """How new requests are shared."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHARES_FIELD_NUMBER: _builtins.int
+    ACTIVATION_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    activation: _builtins.int
+    """The activation under which this holds; 0 before the tenant's first."""
+    etag: _builtins.str
+    """The tenant's etag."""
+    @_builtins.property
+    def shares(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrafficShare]:
+        """The active version first. A second one that has share 0 only stands by, loaded, while the first is watched."""
+
+    def __init__(
+        self,
+        *,
+        shares: _abc.Iterable[Global___TrafficShare] | None = ...,
+        activation: _builtins.int = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activation", b"activation", "etag", b"etag", "shares", b"shares"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Traffic: _TypeAlias = Traffic  # noqa: Y015
+
+@_typing.final
+class GetTrafficRequest(_message.Message):
+    """Asks how requests are shared."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """`tenants/{tenant}`."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTrafficRequest: _TypeAlias = GetTrafficRequest  # noqa: Y015
+
+@_typing.final
+class SetTrafficRequest(_message.Message):
+    """Asks to share requests."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    SHARES_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """`tenants/{tenant}`."""
+    etag: _builtins.str
+    """The tenant's etag as last read; ABORTED if somebody moved the pointer or the traffic since. Empty skips the check."""
+    reason: _builtins.str
+    """Why, for the audit trail."""
+    request_id: _builtins.str
+    """The same id again returns the first answer and changes nothing."""
+    @_builtins.property
+    def shares(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrafficShare]:
+        """The active version and one that was active before it, together 1. The active one alone ends the sharing."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        shares: _abc.Iterable[Global___TrafficShare] | None = ...,
+        etag: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "parent", b"parent", "reason", b"reason", "request_id", b"request_id", "shares", b"shares"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetTrafficRequest: _TypeAlias = SetTrafficRequest  # noqa: Y015
 
 @_typing.final
 class ListActivationsRequest(_message.Message):

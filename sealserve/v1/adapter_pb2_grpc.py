@@ -55,6 +55,16 @@ class AdapterServiceStub:
                 request_serializer=sealserve_dot_v1_dot_adapter__pb2.RollbackAdapterRequest.SerializeToString,
                 response_deserializer=sealserve_dot_v1_dot_adapter__pb2.Activation.FromString,
                 _registered_method=True)
+        self.GetTraffic = channel.unary_unary(
+                '/sealserve.v1.AdapterService/GetTraffic',
+                request_serializer=sealserve_dot_v1_dot_adapter__pb2.GetTrafficRequest.SerializeToString,
+                response_deserializer=sealserve_dot_v1_dot_adapter__pb2.Traffic.FromString,
+                _registered_method=True)
+        self.SetTraffic = channel.unary_unary(
+                '/sealserve.v1.AdapterService/SetTraffic',
+                request_serializer=sealserve_dot_v1_dot_adapter__pb2.SetTrafficRequest.SerializeToString,
+                response_deserializer=sealserve_dot_v1_dot_adapter__pb2.Traffic.FromString,
+                _registered_method=True)
         self.ListActivations = channel.unary_unary(
                 '/sealserve.v1.AdapterService/ListActivations',
                 request_serializer=sealserve_dot_v1_dot_adapter__pb2.ListActivationsRequest.SerializeToString,
@@ -99,6 +109,20 @@ class AdapterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetTraffic(self, request, context):
+        """Says how new requests are shared between the active version and one that was active before it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetTraffic(self, request, context):
+        """Shares new requests between the active version and one that was active before it, by sticky key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListActivations(self, request, context):
         """Lists every move of the tenant's pointer, newest first.
         """
@@ -135,6 +159,16 @@ def add_AdapterServiceServicer_to_server(servicer, server):
                     servicer.RollbackAdapter,
                     request_deserializer=sealserve_dot_v1_dot_adapter__pb2.RollbackAdapterRequest.FromString,
                     response_serializer=sealserve_dot_v1_dot_adapter__pb2.Activation.SerializeToString,
+            ),
+            'GetTraffic': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTraffic,
+                    request_deserializer=sealserve_dot_v1_dot_adapter__pb2.GetTrafficRequest.FromString,
+                    response_serializer=sealserve_dot_v1_dot_adapter__pb2.Traffic.SerializeToString,
+            ),
+            'SetTraffic': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetTraffic,
+                    request_deserializer=sealserve_dot_v1_dot_adapter__pb2.SetTrafficRequest.FromString,
+                    response_serializer=sealserve_dot_v1_dot_adapter__pb2.Traffic.SerializeToString,
             ),
             'ListActivations': grpc.unary_unary_rpc_method_handler(
                     servicer.ListActivations,
@@ -256,6 +290,60 @@ class AdapterService:
             '/sealserve.v1.AdapterService/RollbackAdapter',
             sealserve_dot_v1_dot_adapter__pb2.RollbackAdapterRequest.SerializeToString,
             sealserve_dot_v1_dot_adapter__pb2.Activation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTraffic(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sealserve.v1.AdapterService/GetTraffic',
+            sealserve_dot_v1_dot_adapter__pb2.GetTrafficRequest.SerializeToString,
+            sealserve_dot_v1_dot_adapter__pb2.Traffic.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetTraffic(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sealserve.v1.AdapterService/SetTraffic',
+            sealserve_dot_v1_dot_adapter__pb2.SetTrafficRequest.SerializeToString,
+            sealserve_dot_v1_dot_adapter__pb2.Traffic.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,10 @@ class AdapterServiceStub:
     """Makes a version the one that answers."""
     RollbackAdapter: _grpc.UnaryUnaryMultiCallable[_adapter_pb2.RollbackAdapterRequest, _adapter_pb2.Activation]
     """Goes back to the version that answered before, or to a named one."""
+    GetTraffic: _grpc.UnaryUnaryMultiCallable[_adapter_pb2.GetTrafficRequest, _adapter_pb2.Traffic]
+    """Says how new requests are shared between the active version and one that was active before it."""
+    SetTraffic: _grpc.UnaryUnaryMultiCallable[_adapter_pb2.SetTrafficRequest, _adapter_pb2.Traffic]
+    """Shares new requests between the active version and one that was active before it, by sticky key."""
     ListActivations: _grpc.UnaryUnaryMultiCallable[_adapter_pb2.ListActivationsRequest, _adapter_pb2.ListActivationsResponse]
     """Lists every move of the tenant's pointer, newest first."""
     WatchAdapters: _grpc.UnaryStreamMultiCallable[_adapter_pb2.WatchAdaptersRequest, _adapter_pb2.WatchAdaptersResponse]
@@ -59,6 +63,10 @@ class AdapterServiceAsyncStub(AdapterServiceStub):
     """Makes a version the one that answers."""
     RollbackAdapter: _aio.UnaryUnaryMultiCallable[_adapter_pb2.RollbackAdapterRequest, _adapter_pb2.Activation]  # type: ignore[assignment]
     """Goes back to the version that answered before, or to a named one."""
+    GetTraffic: _aio.UnaryUnaryMultiCallable[_adapter_pb2.GetTrafficRequest, _adapter_pb2.Traffic]  # type: ignore[assignment]
+    """Says how new requests are shared between the active version and one that was active before it."""
+    SetTraffic: _aio.UnaryUnaryMultiCallable[_adapter_pb2.SetTrafficRequest, _adapter_pb2.Traffic]  # type: ignore[assignment]
+    """Shares new requests between the active version and one that was active before it, by sticky key."""
     ListActivations: _aio.UnaryUnaryMultiCallable[_adapter_pb2.ListActivationsRequest, _adapter_pb2.ListActivationsResponse]  # type: ignore[assignment]
     """Lists every move of the tenant's pointer, newest first."""
     WatchAdapters: _aio.UnaryStreamMultiCallable[_adapter_pb2.WatchAdaptersRequest, _adapter_pb2.WatchAdaptersResponse]  # type: ignore[assignment]
@@ -98,6 +106,22 @@ class AdapterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_adapter_pb2.Activation, _abc.Awaitable[_adapter_pb2.Activation]]:
         """Goes back to the version that answered before, or to a named one."""
+
+    @_abc_1.abstractmethod
+    def GetTraffic(
+        self,
+        request: _adapter_pb2.GetTrafficRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_adapter_pb2.Traffic, _abc.Awaitable[_adapter_pb2.Traffic]]:
+        """Says how new requests are shared between the active version and one that was active before it."""
+
+    @_abc_1.abstractmethod
+    def SetTraffic(
+        self,
+        request: _adapter_pb2.SetTrafficRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_adapter_pb2.Traffic, _abc.Awaitable[_adapter_pb2.Traffic]]:
+        """Shares new requests between the active version and one that was active before it, by sticky key."""
 
     @_abc_1.abstractmethod
     def ListActivations(

@@ -63,12 +63,17 @@ class GenerateRequest(_message.Message):
     SAMPLING_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     MIN_ACTIVATION_FIELD_NUMBER: _builtins.int
+    STICKY_KEY_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """Who asks: `tenants/{tenant}`."""
     request_id: _builtins.str
     """The caller's name for this request in traces; the server makes one if empty."""
     min_activation: _builtins.int
     """Read your own promotion: refuse with UNAVAILABLE until this replica answers with at least this activation."""
+    sticky_key: _builtins.str
+    """While two versions share the tenant's traffic: the same key gets the same version (a user, a conversation). At most
+    256 characters; request_id if empty.
+    """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Message]:
         """The conversation; the last turn is the user's."""
@@ -85,10 +90,11 @@ class GenerateRequest(_message.Message):
         sampling: _common_pb2.Sampling | None = ...,
         request_id: _builtins.str = ...,
         min_activation: _builtins.int = ...,
+        sticky_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "min_activation", b"min_activation", "parent", b"parent", "request_id", b"request_id", "sampling", b"sampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "min_activation", b"min_activation", "parent", b"parent", "request_id", b"request_id", "sampling", b"sampling", "sticky_key", b"sticky_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -143,12 +149,17 @@ class StreamGenerateRequest(_message.Message):
     SAMPLING_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     MIN_ACTIVATION_FIELD_NUMBER: _builtins.int
+    STICKY_KEY_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """Who asks: `tenants/{tenant}`."""
     request_id: _builtins.str
     """The caller's name for this request in traces; the server makes one if empty."""
     min_activation: _builtins.int
     """Read your own promotion: refuse with UNAVAILABLE until this replica answers with at least this activation."""
+    sticky_key: _builtins.str
+    """While two versions share the tenant's traffic: the same key gets the same version (a user, a conversation). At most
+    256 characters; request_id if empty.
+    """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Message]:
         """The conversation; the last turn is the user's."""
@@ -165,10 +176,11 @@ class StreamGenerateRequest(_message.Message):
         sampling: _common_pb2.Sampling | None = ...,
         request_id: _builtins.str = ...,
         min_activation: _builtins.int = ...,
+        sticky_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "min_activation", b"min_activation", "parent", b"parent", "request_id", b"request_id", "sampling", b"sampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "min_activation", b"min_activation", "parent", b"parent", "request_id", b"request_id", "sampling", b"sampling", "sticky_key", b"sticky_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -97,50 +97,71 @@ def test_passed_watch_lets_the_version_before_go(world: World) -> None:
 def test_person_sets_traffic_with_audit_row_and_the_policy_moves_it_no_more(world: World) -> None:
     opened(world)
     etag = world.registry.tenant("acme").etag
-    moved = world.registry.set_traffic("acme", 1, 0.25, expected_etag=etag, actor="ann", reason="careful")
-    assert (moved.kind, moved.version, moved.actor) == ("traffic", 2, "ann")
-    assert world.registry.standby("acme") == Standby(activation=3, version=1, share=0.25)
+    set_to = world.registry.set_traffic("acme", {2: 0.75, 1: 0.25}, expected_etag=etag, actor="ann", reason="careful")
+    assert (set_to.shares, set_to.activation) == ({2: 0.75, 1: 0.25}, 3)
+    assert world.registry.traffic("acme") == set_to
     assert world.registry.open_watches()[0].stage is None
+    moved = world.registry.activations("acme").items[0]
+    assert (moved.kind, moved.version, moved.actor, moved.reason) == ("traffic", 2, "ann", "careful")
     row = world.registry.audit_rows(tenant="acme")[-1]
     assert (row.action, row.details["other"], row.details["share"]) == ("adapter.traffic", 1, 0.25)
     back = world.registry.rollback("acme", expected_etag=None, actor="ann", reason="")
     assert (back.version, world.registry.standby("acme")) == (1, None)
 
 
+def test_active_version_alone_ends_the_sharing(world: World) -> None:
+    opened(world)
+    world.registry.set_traffic("acme", {2: 0.5, 1: 0.5}, expected_etag=None, actor="ann")
+    assert world.registry.set_traffic("acme", {2: 1.0}, expected_etag=None, actor="ann").shares == {2: 1.0, 1: 0.0}
+
+
 def test_same_request_id_sets_traffic_once(world: World) -> None:
     opened(world)
-    first = world.registry.set_traffic("acme", 1, 0.2, expected_etag=None, actor="ann", request_id="once")
-    assert world.registry.set_traffic("acme", 1, 0.2, expected_etag=None, actor="ann", request_id="once") == first
+    shares = {2: 0.8, 1: 0.2}
+    first = world.registry.set_traffic("acme", shares, expected_etag=None, actor="ann", request_id="once")
+    assert world.registry.set_traffic("acme", shares, expected_etag=None, actor="ann", request_id="once") == first
     with pytest.raises(InvalidArgument):
-        world.registry.set_traffic("acme", 1, 0.3, expected_etag=None, actor="ann", request_id="once")
+        world.registry.set_traffic("acme", {2: 0.7, 1: 0.3}, expected_etag=None, actor="ann", request_id="once")
     assert world.registry.tenant("acme").activation == first.activation
 
 
 def test_refused_traffic_changes_nothing(world: World) -> None:
     opened(world)
     stale = world.registry.tenant("acme").etag
-    world.registry.set_traffic("acme", 1, 0.2, expected_etag=stale, actor="ann")
+    world.registry.set_traffic("acme", {2: 0.8, 1: 0.2}, expected_etag=stale, actor="ann")
     never = world.version(promote=False).version
     before = state(world)
-    for version, share, etag, error in (
-        (1, 0.3, stale, Conflict),
-        (1, 1.5, None, InvalidArgument),
-        (1, -0.1, None, InvalidArgument),
-        (2, 0.5, None, FailedPrecondition),  # active already
-        (never, 0.5, None, FailedPrecondition),  # never active
-        (99, 0.5, None, NotFound),
-    ):
+    cases: list[tuple[dict[int, float], str | None, type[Exception]]] = [
+        ({2: 0.7, 1: 0.3}, stale, Conflict),
+        ({2: -0.5, 1: 1.5}, None, InvalidArgument),
+        ({2: 0.5, 1: 0.4}, None, InvalidArgument),
+        ({2: 0.5, 1: float("nan")}, None, InvalidArgument),
+        ({}, None, InvalidArgument),
+        ({2: 0.4, 1: 0.3, 0: 0.3}, None, InvalidArgument),
+        ({1: 1.0}, None, FailedPrecondition),  # without the active one
+        ({2: 0.5, never: 0.5}, None, FailedPrecondition),  # never active
+        ({2: 0.5, 99: 0.5}, None, NotFound),
+    ]
+    for shares, etag, error in cases:
         with pytest.raises(error):
-            world.registry.set_traffic("acme", version, share, expected_etag=etag, actor="ann")
-    world.registry.quarantine_version("acme", 1, actor="ann", reason="bad")
-    with pytest.raises(FailedPrecondition):
-        world.registry.set_traffic("acme", 1, 0.3, expected_etag=None, actor="ann")
+            world.registry.set_traffic("acme", shares, expected_etag=etag, actor="ann")
     with pytest.raises(NotFound):
-        world.registry.set_traffic("nobody", 1, 0.3, expected_etag=None, actor="ann")
+        world.registry.set_traffic("nobody", {2: 0.7, 1: 0.3}, expected_etag=None, actor="ann")
+    assert state(world) == before
+
+
+def test_quarantined_version_gets_no_traffic(world: World) -> None:
+    opened(world)
+    world.registry.quarantine_version("acme", 1, actor="ann", reason="bad")
+    before = state(world)
+    with pytest.raises(FailedPrecondition):
+        world.registry.set_traffic("acme", {2: 0.7, 1: 0.3}, expected_etag=None, actor="ann")
     assert state(world) == before
 
 
 def test_traffic_may_go_to_the_base_model_where_it_answered_before(world: World) -> None:
     world.version()
-    world.registry.set_traffic("acme", 0, 0.5, expected_etag=None, actor="ann")
+    world.registry.set_traffic("acme", {1: 0.5, 0: 0.5}, expected_etag=None, actor="ann")
     assert world.registry.standby("acme") == Standby(activation=2, version=0, share=0.5)
+    with pytest.raises(FailedPrecondition):
+        world.registry.set_traffic("globex", {0: 1.0}, expected_etag=None, actor="ann")

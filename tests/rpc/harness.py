@@ -44,6 +44,7 @@ class ScriptedAnswers:
         self.failure: Exception | None = None
         self.activation = self.version = 0
         self.deadlines: list[float] = []
+        self.keys: list[str] = []
         self._engine = engine
         self._registry = registry
 
@@ -54,10 +55,12 @@ class ScriptedAnswers:
         sampling: Sampling,
         *,
         request_id: str,
+        sticky_key: str = "",
         deadline_seconds: float,
     ) -> AsyncGenerator[Route | Delta, None]:
         self._registry.tenant(tenant)
         self.deadlines.append(deadline_seconds)
+        self.keys.append(sticky_key)
         if self.failure is not None:
             raise self.failure
         yield Route(tenant=tenant, version=self.version, activation=self.activation, engine_name=None)

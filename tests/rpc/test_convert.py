@@ -32,9 +32,11 @@ from sealserve.records import (
 from sealserve.rpc.convert import adapters, cycles, documents, names, scores, tenants
 from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
 from sealserve.rpc.page_tokens import position_of, position_token
-from sealserve.v1 import adapter_pb2, approval_pb2, cycle_pb2, document_pb2, scorecard_pb2, token_pb2
+from sealserve.v1 import adapter_pb2, approval_pb2, cycle_pb2, document_pb2, scorecard_pb2, token_pb2, watch_pb2
+from sealserve.watches import WatchState
 
 ENUMS: list[tuple[type[StrEnum], EnumDescriptor]] = [
+    (WatchState, watch_pb2.DESCRIPTOR.enum_types_by_name["WatchState"]),
     (DocumentState, document_pb2.DESCRIPTOR.enum_types_by_name["DocumentState"]),
     (CycleState, cycle_pb2.DESCRIPTOR.enum_types_by_name["CycleState"]),
     (Step, cycle_pb2.DESCRIPTOR.enum_types_by_name["CycleStep"]),

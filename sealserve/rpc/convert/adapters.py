@@ -13,7 +13,11 @@ from sealserve.v1 import adapter_pb2
 from sealserve.views import AdapterReport
 
 _STATE = adapter_pb2.DESCRIPTOR.enum_types_by_name["AdapterState"]
-_KIND = {"promote": adapter_pb2.ACTIVATION_KIND_PROMOTE, "rollback": adapter_pb2.ACTIVATION_KIND_ROLLBACK}
+_KIND = {
+    "promote": adapter_pb2.ACTIVATION_KIND_PROMOTE,
+    "rollback": adapter_pb2.ACTIVATION_KIND_ROLLBACK,
+    "traffic": adapter_pb2.ACTIVATION_KIND_TRAFFIC,
+}
 _KIND_NAMES = {number: name for name, number in _KIND.items()}
 
 

@@ -10,11 +10,12 @@ from sealserve.permits import Permits
 from sealserve.records import BASE_VERSION, Activation, Observed, Tenant
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call import actor
-from sealserve.rpc.convert import names
+from sealserve.rpc.convert import names, watches
 from sealserve.rpc.convert.adapters import activation_to_wire, adapter_to_wire, base_adapter, report_to_wire
 from sealserve.rpc.page_tokens import page_size_of
 from sealserve.rpc.watching import follow
 from sealserve.v1 import adapter_pb2, adapter_pb2_grpc
+from sealserve.watches import Traffic
 
 State = tuple[Tenant, tuple[Observed, ...]]
 
@@ -105,6 +106,35 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
             )
 
         return activation_to_wire(await asyncio.to_thread(rollback))
+
+    async def GetTraffic(self, request: adapter_pb2.GetTrafficRequest, context: Any) -> adapter_pb2.Traffic:
+        """Raises: InvalidArgument, NotFound."""
+        tenant = names.tenant_of(request.parent)
+        return watches.traffic_to_wire(await asyncio.to_thread(self._registry.traffic, tenant))
+
+    async def SetTraffic(self, request: adapter_pb2.SetTrafficRequest, context: Any) -> adapter_pb2.Traffic:
+        """What the other version is given is taken back from the active one: the rules for rollbacks hold for it.
+
+        Raises: InvalidArgument, NotFound, FailedPrecondition, Conflict.
+        """
+        tenant = names.tenant_of(request.parent)
+        shares = watches.shares_from_wire(request, tenant=tenant)
+
+        def share() -> Traffic:
+            active = self._registry.tenant(tenant).desired_version
+            for version in [one for one in shares if one != active and shares[one] > 0]:
+                if self._permits is not None:
+                    self._permits.require_rollback(tenant, version, actor=actor(), reason=request.reason)
+            return self._registry.set_traffic(
+                tenant,
+                shares,
+                expected_etag=request.etag or None,
+                actor=actor(),
+                reason=request.reason,
+                request_id=request.request_id,
+            )
+
+        return watches.traffic_to_wire(await asyncio.to_thread(share))
 
     async def ListActivations(
         self, request: adapter_pb2.ListActivationsRequest, context: Any

@@ -20,6 +20,8 @@ RETRY_SECONDS = 0.25
 MERGE_SECONDS = 0.02
 """At most this long, a token waits for the next to travel with. Nobody reads faster."""
 
+MAX_KEY_CHARACTERS = 256
+
 GenerateRequests = inference_pb2.GenerateRequest | inference_pb2.StreamGenerateRequest
 
 
@@ -45,6 +47,7 @@ class Answers(Protocol):
         sampling: Sampling,
         *,
         request_id: str,
+        sticky_key: str = "",
         deadline_seconds: float,
     ) -> AsyncGenerator[Any, None]:
         """Yield the Route, then Deltas. Closing it frees the sequence."""
@@ -121,11 +124,14 @@ class InferenceService(inference_pb2_grpc.InferenceServiceServicer):
         turns = turns_from_wire(request.messages, max_bytes=self._max_bytes)
         if turns[-1].role != "user":
             raise InvalidArgument("the last turn must be the user's", field="messages")
+        if len(request.sticky_key) > MAX_KEY_CHARACTERS:
+            raise InvalidArgument(f"a key has at most {MAX_KEY_CHARACTERS} characters", field="sticky_key")
         stream = self._answers.stream(
             tenant,
             turns,
             sampling_from_wire(request.sampling),
             request_id=call.request_id,
+            sticky_key=request.sticky_key,
             deadline_seconds=call.deadline_seconds,
         )
         base_digest = (await self._engine.info()).base_digest

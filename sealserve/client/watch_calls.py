@@ -1,0 +1,48 @@
+"""The calls about traffic and watches. As `calls.py`: no channel, no I/O."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sealserve.client.calls import PAGE_SIZE, Call, call, new_request_id
+from sealserve.records import Page
+from sealserve.rpc.convert import names, watches
+from sealserve.v1 import adapter_pb2, watch_pb2
+from sealserve.watches import Traffic, WatchReport
+
+
+def traffic(tenant: str) -> Call[Traffic]:
+    """Ask how requests are shared."""
+    request = adapter_pb2.GetTrafficRequest(parent=names.tenant_name(tenant))
+    return call("AdapterService/GetTraffic", request, adapter_pb2.Traffic, watches.traffic_from_wire)
+
+
+def set_traffic(tenant: str, shares: Mapping[int, float], *, etag: str, reason: str, request_id: str) -> Call[Traffic]:
+    """Share requests between two versions."""
+    request = adapter_pb2.SetTrafficRequest(
+        parent=names.tenant_name(tenant),
+        shares=[
+            adapter_pb2.TrafficShare(adapter=names.adapter_name(tenant, version), share=share)
+            for version, share in shares.items()
+        ],
+        etag=etag,
+        reason=reason,
+        request_id=request_id or new_request_id(),
+    )
+    return call("AdapterService/SetTraffic", request, adapter_pb2.Traffic, watches.traffic_from_wire)
+
+
+def watch(tenant: str, activation: int) -> Call[WatchReport]:
+    """Ask for one watch."""
+    request = watch_pb2.GetWatchRequest(name=watches.watch_name(tenant, activation))
+    return call("WatchService/GetWatch", request, watch_pb2.Watch, watches.report_from_wire)
+
+
+def list_watches(tenant: str, *, page_token: str) -> Call[Page[WatchReport]]:
+    """Ask for a page of watches."""
+    request = watch_pb2.ListWatchesRequest(parent=names.tenant_name(tenant), page_size=PAGE_SIZE, page_token=page_token)
+
+    def read(wire: Any) -> Page[WatchReport]:
+        items = tuple(map(watches.report_from_wire, wire.watches))
+        return Page(items=items, next_page_token=wire.next_page_token)
+
+    return call("WatchService/ListWatches", request, watch_pb2.ListWatchesResponse, read)
