@@ -44,7 +44,7 @@ class CanaryResult:
     tenant: str
     version: int  # that answers the tenant
     suite: str
-    suite_version: int  # 0: shipped with sealserve
+    suite_version: int  # 0: shipped facts and unknown things, which have no versions
     n: int  # 0: not measured, and `why`
     share: float
     low: float

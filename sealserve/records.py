@@ -225,7 +225,7 @@ class Scorecard:
     replay: Score | NotApplicable  # questions on documents learned earlier
     canary: Score  # resident facts and other old skills
     unknown: Score  # share of "I don't know" on entities nobody has told it about
-    suites: dict[str, Score] = field(default_factory=dict)  # the tenant's canary suites, by "name@version"
+    suites: dict[str, Score] = field(default_factory=dict)  # canary suites, by "name@version"
 
 
 class Decision(StrEnum):

@@ -1,17 +1,21 @@
-"""Old skills to watch and to rehearse: questions with known answers, and questions nobody can answer.
+"""Old skills to watch and to rehearse: questions with known answers, questions nobody can answer, forms and orders.
 
 What is rehearsed never measures: the two sets share no fact. The embedded model's probes come from the world it
-was trained in; any other model's from `policies/canaries/general.jsonl`. Knows no tenant.
+was trained in; any other model's from `policies/canaries`. Knows no tenant.
 """
 
 import json
 import random
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sealserve.errors import BadConfig
+from sealserve.canaries import CanaryItem
+from sealserve.errors import BadConfig, InvalidArgument
+from sealserve.gate.nano_suites import nano_suites
 from sealserve.gate.policy import policy_directory
+from sealserve.gate.suites import read_items
 from sealserve.nano import world as w
 
 REHEARSED = 80
@@ -20,6 +24,12 @@ canary, and a canary below some 350 facts mostly cannot tell a loss of one in a 
 
 WORDINGS = 3
 """In which each rehearsed fact is asked: with the facts fewer, they keep their share of what is rehearsed."""
+
+SUITES = ("formats", "refusals", "injections")
+"""The shipped suites beside facts, each a file of `policies/canaries`."""
+
+SUITES_VERSION = 1
+"""Of all of them together; a test holds their contents against it."""
 
 UNKNOWN = 160
 REHEARSED_UNKNOWN = 120
@@ -42,6 +52,7 @@ class Probes:
     unknown: tuple[str, ...]
     rehearsed: tuple[str, ...]
     rehearsed_unknown: tuple[str, ...]
+    suites: Mapping[str, tuple[CanaryItem, ...]] = field(default_factory=dict)  # by name, of SUITES_VERSION
 
 
 def probes_for(model: str) -> Probes:
@@ -49,7 +60,14 @@ def probes_for(model: str) -> Probes:
 
     Raises: BadConfig, naming file and line, when the general probes cannot be read.
     """
-    return _nano_probes() if model == "nano" else read_probes(policy_directory() / "canaries" / "general.jsonl")
+    if model == "nano":
+        return _nano_probes()
+    folder = policy_directory() / "canaries"
+    try:
+        suites = {name: read_items(folder / f"{name}.jsonl") for name in SUITES}
+    except InvalidArgument as error:
+        raise BadConfig(error.message) from error
+    return replace(read_probes(folder / "general.jsonl"), suites=suites)
 
 
 def read_probes(path: Path) -> Probes:
@@ -100,6 +118,7 @@ def _nano_probes() -> Probes:
         unknown=tuple(w.question(rng, fact, held_out=True) for fact in strangers),
         rehearsed=tuple(question for fact in rehearsed for question in _in_some_wordings(rng, fact)),
         rehearsed_unknown=tuple(w.question(rng, fact) for fact in others),
+        suites=nano_suites(world),
     )
 
 

@@ -39,7 +39,7 @@ class LossRule(Rule):
 
 
 class SuitesRule(LossRule):
-    """The same, for each of the tenant's own canary suites."""
+    """The same, for each canary suite."""
 
     min_judge_share: float = Field(gt=0.5, le=1)
 

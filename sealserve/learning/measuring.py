@@ -18,7 +18,7 @@ from sealserve.learning.rewards.by_name import reward_by_name
 from sealserve.learning.rewards.kinds import Kind
 from sealserve.learning.sheets import Kept
 from sealserve.learning.shown import shown_answers
-from sealserve.learning.suites import kept_over, tenant_suites
+from sealserve.learning.suites import kept_over, matched_suites
 from sealserve.learning.voice import Voice, candidate_name
 from sealserve.learning.workshop import Workshop
 from sealserve.records import (
@@ -93,7 +93,7 @@ async def confirm_winner(
         confidence=shop.policy.confidence,
         rules=rules,
         kept=await _kept(shop, claim, claimed, [winner]),
-        own=await asyncio.to_thread(tenant_suites, shop, claim.tenant),
+        own=await asyncio.to_thread(matched_suites, shop, claim.tenant),
     )
     shown = await shown_answers(voice, files, incumbent=incumbent, items=items, rules=rules)
     return Done(output=Confirmed(scorecard=card, shown=shown))

@@ -17,7 +17,7 @@ from sealserve.gate.drift import fallen
 from sealserve.gate.policy import LossRule, Policy
 from sealserve.gate.statistics import compare, wilson
 from sealserve.learning.sheets import Failed, Scores, Suite, score_sheets
-from sealserve.learning.suites import kept_over, shipped_suites, tenant_suites
+from sealserve.learning.suites import all_suites, kept_over
 from sealserve.learning.voice import Voice, candidate_name
 from sealserve.learning.workshop import Workshop
 from sealserve.records import BASE_VERSION, Measured, Tenant
@@ -40,7 +40,7 @@ async def evaluate_active_versions(shop: Workshop) -> tuple[CanaryResult, ...]:
 async def _evaluate(shop: Workshop, tenant: Tenant) -> tuple[CanaryResult, ...]:
     about: dict[Attribute, str | int] = {Attribute.TENANT: tenant.tenant, Attribute.VERSION: tenant.desired_version}
     with shop.telemetry.span(Span.MEASURE, about):
-        suites = shipped_suites(shop) | await asyncio.to_thread(tenant_suites, shop, tenant.tenant)
+        suites = await asyncio.to_thread(all_suites, shop, tenant.tenant)
         try:
             sheets = await _sheets(shop, tenant, suites)
         except SealserveError as error:

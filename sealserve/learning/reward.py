@@ -132,8 +132,8 @@ async def confirm(
 ) -> Scorecard:
     """Return the winner's paired scores against the incumbent, closed book and greedy, both asked together.
 
-    `earlier` are confirmation items of documents learned before; None when there are no such documents. `own` are the
-    tenant's canary suites, by "name@version".
+    `earlier` are confirmation items of documents learned before; None when there are no such documents. `own` are
+    canary suites, by "name@version".
     """
     contains, known = GradedAnswers(Kind.CONTAINS), rules or {}
     suites = [

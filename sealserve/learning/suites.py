@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from importlib import metadata
 
 from sealserve.canaries import CanaryItem, suite_key
+from sealserve.gate.canary import SUITES_VERSION
 from sealserve.gate.grade import Matcher
 from sealserve.learning.rewards.answers import GradedAnswers, SaysUnknown
 from sealserve.learning.rewards.kinds import Asked, Kind
@@ -12,22 +13,22 @@ from sealserve.learning.sheets import Kept, Suite
 from sealserve.learning.workshop import Workshop
 
 
-def shipped_suites(shop: Workshop) -> dict[str, Suite]:
-    """Return the suites that come with sealserve, by name."""
+def all_suites(shop: Workshop, tenant: str) -> dict[str, Suite]:
+    """Return every suite of old skills that the tenant's versions are measured by, by name. Blocking."""
     known = ((probe.question, probe.answer) for probe in shop.probes.canary)
     return {
         "canary": Suite(reward=GradedAnswers(Kind.CONTAINS), items=_asked(known)),
         "unknown": Suite(reward=SaysUnknown(), items=_asked((question, "") for question in shop.probes.unknown)),
+        **matched_suites(shop, tenant),
     }
 
 
-def tenant_suites(shop: Workshop, tenant: str) -> dict[str, Suite]:
-    """Return the tenant's live suites, by "name@version". Blocking."""
+def matched_suites(shop: Workshop, tenant: str) -> dict[str, Suite]:
+    """Return the shipped suites beside facts, and the tenant's live ones, by "name@version". Blocking."""
     reward = Matched(min_judge_share=shop.policy.suites.min_judge_share)
-    return {
-        suite_key(one.name, one.version): Suite(reward=reward, items=tuple(map(_own, one.items)))
-        for one in shop.registry.live_canary_suites(tenant)
-    }
+    items = {suite_key(name, SUITES_VERSION): several for name, several in shop.probes.suites.items()}
+    items |= {suite_key(one.name, one.version): one.items for one in shop.registry.live_canary_suites(tenant)}
+    return {name: Suite(reward=reward, items=tuple(map(_matched, several))) for name, several in items.items()}
 
 
 def kept_over(shop: Workshop, tenant: str, *, base_digest: str, artifacts: Mapping[str, str]) -> Kept:
@@ -40,7 +41,7 @@ def _asked(pairs: Iterable[tuple[str, str]]) -> tuple[Asked, ...]:
     return tuple(Asked(question=question, answer=answer, spoken=answer) for question, answer in pairs)
 
 
-def _own(item: CanaryItem) -> Asked:
+def _matched(item: CanaryItem) -> Asked:
     return Asked(
         question=item.prompt,
         answer=item.answer,

@@ -158,9 +158,9 @@ class CanaryResult(_message.Message):
     adapter: _builtins.str
     """The version that answers the tenant: `tenants/{tenant}/adapters/{version}`."""
     suite_id: _builtins.str
-    """The suite's name: a tenant's own, or "canary" or "unknown", which come with sealserve."""
+    """The suite's name: a tenant's own, or one that comes with sealserve ("canary", "formats" …)."""
     suite_version: _builtins.int
-    """The suite's version; 0 for what comes with sealserve."""
+    """The suite's version; 0 for the shipped facts ("canary") and unknown things."""
     n: _builtins.int
     """Items asked; 0 if it could not be measured."""
     share: _builtins.float

@@ -185,7 +185,7 @@ class Scorecard(_message.Message):
 
     @_builtins.property
     def suites(self) -> _containers.MessageMap[_builtins.str, Global___Score]:
-        """Each of the tenant's canary suites, by "name@version"."""
+        """Each canary suite, shipped or the tenant's own, by "name@version"."""
 
     def __init__(
         self,

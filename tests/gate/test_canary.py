@@ -1,13 +1,15 @@
 """Probes of old skills: enough of them, and what is rehearsed never measures."""
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
 from sealserve.errors import BadConfig
-from sealserve.gate.canary import Probes, probes_for, read_probes
+from sealserve.gate.canary import SUITES_VERSION, Probes, probes_for, read_probes
 from sealserve.gate.policy import load_policy
+from sealserve.gate.suites import item_fault
 from sealserve.nano.world import Fact, attribute_of, residents
 
 
@@ -66,3 +68,22 @@ def _asks(question: str, fact: Fact) -> bool:
     attribute = attribute_of(fact)
     wordings = attribute.trained_questions + attribute.held_out_questions
     return question in {wording.replace("{e}", fact.entity) for wording in wordings}
+
+
+@pytest.mark.parametrize(
+    ("model", "names", "digest"),
+    [
+        ("nano", {"formats", "injections"}, "2f561a66c122f7c5"),
+        ("some/other-model", {"formats", "refusals", "injections"}, "dad1dd27fe784d39"),
+    ],
+)
+def test_shipped_suites_are_sound_large_enough_and_frozen(model: str, names: set[str], digest: str) -> None:
+    suites, policy = probes_for(model).suites, load_policy()
+    assert set(suites) == names
+    for items in suites.values():
+        assert len(items) >= policy.suites.min_items
+        assert [item_fault(item) for item in items if item_fault(item)] == []
+        assert len({item.item for item in items}) == len({item.prompt for item in items}) == len(items)
+    rows = [[name, *map(repr, items)] for name, items in sorted(suites.items())]
+    found = hashlib.sha256(json.dumps([SUITES_VERSION, rows]).encode()).hexdigest()[:16]
+    assert found == digest, "raise SUITES_VERSION with every change of a shipped suite, then write its digest here"
