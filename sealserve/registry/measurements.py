@@ -11,7 +11,8 @@ from sealserve.registry.database import Database, Transaction
 from sealserve.registry.evidence_tables import measurements
 
 MAX_KEPT = 1000
-"""Per tenant; the oldest go first. A cycle takes about ten, so a tenant's last hundred cycles are there."""
+"""Per tenant; the oldest go first. A cycle takes one for each suite and adapter: with the shipped suites alone some
+fourteen, so a tenant's last seventy cycles are there."""
 
 
 class Measurements:
