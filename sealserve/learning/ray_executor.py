@@ -203,9 +203,9 @@ async def _cancel(reports: Any) -> None:
     import ray
     from ray.exceptions import RayError
 
-    ray.cancel(reports, force=True)
     try:
         async with asyncio.timeout(CANCEL_SECONDS):
+            await asyncio.to_thread(ray.cancel, reports, force=True)
             await reports.completed()
     except TimeoutError:
         _LOG.warning("training.not_cancelled", seconds=CANCEL_SECONDS)

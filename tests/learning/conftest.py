@@ -1,6 +1,7 @@
 """A Ray cluster of two small nodes, on loopback."""
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -32,8 +33,10 @@ class RayNodes:
         self._cluster.remove_node(next(iter(self._cluster.worker_nodes)), allow_graceful=False)
 
     def stop(self) -> None:
-        """Stop every node."""
+        """Stop every node and drop their logs."""
+        directory = self._cluster.head_node.get_session_dir_path()
         self._cluster.shutdown()
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,8 @@ from tests.learning.conftest import RayNodes
 from tests.learning.test_lora_train import job, train_here
 from tests.stories.school import TENANT, open_school
 
+pytestmark = pytest.mark.timeout(400)  # the first one that needs a cluster waits for it
+
 FOR_EVER = "import os, json; print(json.dumps({'pid': os.getpid()}), flush=True); os.read(0, 1)"
 RENDEZVOUS = """
 import pathlib, sys, time
@@ -170,7 +172,6 @@ async def test_a_result_after_the_lease_was_lost_is_refused(executor: Executor, 
     school.registry.close()
 
 
-@pytest.mark.timeout(400)
 async def test_an_adapter_has_the_same_bytes_wherever_it_was_trained(
     settings: LearnSettings, executor: Executor, tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path
 ) -> None:
