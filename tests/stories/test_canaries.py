@@ -1,6 +1,11 @@
 """A tenant's own canary suites in a whole cycle: measured beside the shipped ones, and judged as they are."""
 
+import pytest
+
 from sealserve.canaries import CanaryItem
+from sealserve.errors import NotFound
+from sealserve.gate.policy import policy_directory
+from sealserve.learning.benchmarks import read_tasks, run_on_version
 from sealserve.learning.outputs import Confirmed, from_json
 from sealserve.records import CycleState, Measured, Scorecard, Step, Unmeasured
 from tests.stories.school import TENANT, School
@@ -80,6 +85,21 @@ async def test_the_incumbents_answers_to_a_suite_are_taken_once(school: School) 
     await school.learn()
     asked = [one for one in school.student.requests[before:] if _is_own(one.turns[-1].content)]
     assert len(asked) == 40  # the new winner alone: the incumbent is the last winner
+
+
+async def test_benchmarks_are_answered_by_the_version_that_is_named_and_leave_nothing_loaded(school: School) -> None:
+    pytest.importorskip("lm_eval", reason="the extra `evals` is not installed")
+    school.add("Varnel Lamp")
+    await school.learn()
+    tasks = [task for task in read_tasks(policy_directory() / "canaries" / "tasks") if task.name == "sums"]
+    for tenant, version, answered in (("", 0, 0), (TENANT, 0, 1), (TENANT, 1, 1)):
+        before = len(school.student.requests)
+        found, (score,) = await run_on_version(school.shop, tenant, version, tasks=tasks, limit=2)
+        assert (found, score.task, score.n) == (answered, "sums", 2)
+        assert {bool(one.adapter) for one in school.student.requests[before:]} == {bool(answered)}
+    with pytest.raises(NotFound):
+        await run_on_version(school.shop, TENANT, 7, tasks=tasks)
+    assert (await school.student.info()).loaded == ()
 
 
 def _is_own(prompt: str) -> bool:
