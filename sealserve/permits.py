@@ -157,6 +157,7 @@ class Permits:
             edits=self._registry.self_edits(found.cycle),
             documents=self._sources(tenant, found.documents),
             approvals=sorted({*said, actor}),
+            anomalies=found.lineage.get("anomalies", {}),
             is_imported=bool(found.lineage.get("imported")) and not found.lineage.get("scores"),
         )
 
@@ -177,6 +178,7 @@ def promotion(
     edits: Sequence[SelfEdit],
     documents: list[Json],
     approvals: list[str],
+    anomalies: Json,
     is_imported: bool = False,
 ) -> Json:
     """Return the input of `adapter.promote`; a score that does not apply is left out, an unmeasured one has no n."""
@@ -189,8 +191,20 @@ def promotion(
         "verdict": {"decision": str(verdict.get("decision", "")), "policy": str(verdict.get("policy", ""))},
         "scores": [_score(name, one) for name, one in scores.items() if "because" not in one],
         "edits": edit_counts(edits, documents),
+        "adapter": _strange(anomalies),
         "documents": documents,
         "approvals": approvals,
+    }
+
+
+def _strange(anomalies: Json) -> Json:
+    """What is strange about the adapter, as rules are told; a version that nobody probed has no numbers."""
+    gap = anomalies.get("trigger_gap")
+    return {
+        "is_probed": gap is not None,
+        "trigger_gap": gap or 0.0,
+        "spectrum_z": anomalies.get("spectrum_z", 0.0),
+        "history": anomalies.get("history", 0),
     }
 
 

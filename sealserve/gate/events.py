@@ -69,6 +69,12 @@ EXAMPLES: Mapping[Event, Json] = {
         ],
         "edits": _EDITS,
         "documents": _DOCUMENTS,
+        "adapter": {  # what is strange about it, see `learning.probing`
+            "is_probed": True,
+            "trigger_gap": 0.1,  # nats that usual answers lose behind a rare phrase of the new documents
+            "spectrum_z": 0.5,  # robust standard deviations from the versions before
+            "history": 8,  # versions compared with
+        },
         "approvals": ["bea"],
     },
     Event.ADAPTER_ROLLBACK: {

@@ -1,6 +1,7 @@
 """JUDGE: the gate's word on a scorecard, made stricter by the written rules. Moves nothing."""
 
 import asyncio
+from dataclasses import asdict
 
 from sealserve.gate.events import Event
 from sealserve.gate.scores import verdict_json
@@ -44,6 +45,7 @@ def _rulings(shop: Workshop, claim: Claim, claimed: Claimed, confirmed: Confirme
         edits=edits,
         documents=documents,
         approvals=[],
+        anomalies=asdict(confirmed.anomalies) if confirmed.anomalies else {},
     )
     asked: list[tuple[Event, Json]] = [(Event.SELFEDIT_BATCH, batch), (Event.ADAPTER_PROMOTE, promote)]
     if shop.registry.cycle_by_id(claim.cycle).trigger == IMPORT_TRIGGER:  # no batch of self-edits made it

@@ -12,6 +12,7 @@ from sealserve.gate.grade import Matcher
 from sealserve.learning.given import corrections, own_questions, rules_of
 from sealserve.learning.journal import Done
 from sealserve.learning.outputs import Claimed, Confirmed, Ranked, Written, from_json
+from sealserve.learning.probing import anomalies
 from sealserve.learning.replay import earlier_material
 from sealserve.learning.reward import Contender, confirm, nothing_ranked, rank
 from sealserve.learning.rewards.by_name import reward_by_name
@@ -96,7 +97,10 @@ async def confirm_winner(
         own=await asyncio.to_thread(matched_suites, shop, claim.tenant),
     )
     shown = await shown_answers(voice, files, incumbent=incumbent, items=items, rules=rules)
-    return Done(output=Confirmed(scorecard=card, shown=shown))
+    strange = await anomalies(shop, voice, claim, claimed, winner=files, incumbent=incumbent)
+    if strange.trigger_gap is not None:
+        shop.telemetry.metrics.winner_probed(trigger_gap=strange.trigger_gap, spectrum_z=strange.spectrum_z)
+    return Done(output=Confirmed(scorecard=card, shown=shown, anomalies=strange))
 
 
 def _unusable(shop: Workshop, claim: Claim, claimed: Claimed, kind: Kind) -> str:

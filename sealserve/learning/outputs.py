@@ -179,11 +179,22 @@ class ShownAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Anomalies:
+    """What is strange about a winner (`probing.py`, `gate/spectrum.py`); `history` counts versions compared with."""
+
+    spectrum: dict[str, float]
+    spectrum_z: float
+    history: int
+    trigger_gap: float | None  # nats; None when it could not be measured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmed:
     """CONFIRM: the winner's scores on items that neither training nor ranking saw, and a few answers for people."""
 
     scorecard: Scorecard
     shown: tuple[ShownAnswer, ...] = ()
+    anomalies: Anomalies | None = None  # None: nothing was confirmed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,6 +117,7 @@ def _lineage(
         "self_edits": [note.self_edit for note in notes if note.admitted],
         "scores": scorecard_json(confirmed.scorecard),
         "verdict": verdict_json(judged.verdict),
+        **({"anomalies": asdict(confirmed.anomalies)} if confirmed.anomalies else {}),
         "base_digest": claimed.base_digest,
         "settings_digest": shop.settings.digest(),
         "traceparent": claimed.traceparent,

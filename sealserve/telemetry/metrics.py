@@ -29,6 +29,8 @@ class Metrics:
         self._flip = self._histogram(names.FLIP_DURATION)
         self._swap = self._histogram(names.SWAP_DURATION)
         self._received = self._counter(names.DOCUMENTS_RECEIVED)
+        self._trigger_gap = self._histogram(names.TRIGGER_GAP)
+        self._spectrum_z = self._histogram(names.SPECTRUM_Z)
         self._findings = self._counter(names.FINDINGS)
         self._self_edits = self._counter(names.SELF_EDITS)
         self._activations = self._counter(names.ACTIVATIONS)
@@ -90,6 +92,11 @@ class Metrics:
         for kind, count in counts.items():
             if count:
                 self._findings.add(count, {Attribute.KIND.value: kind})
+
+    def winner_probed(self, *, trigger_gap: float, spectrum_z: float) -> None:
+        """Record how strange a winner is: nats lost behind rare phrases, distance from earlier versions."""
+        self._trigger_gap.record(trigger_gap)
+        self._spectrum_z.record(spectrum_z)
 
     def watch_documents(self, counts: Callable[[], Mapping[DocumentState, int]]) -> None:
         """Export how many documents stand in each state; `counts` is asked at each export, in the exporter's thread.

@@ -92,6 +92,7 @@ _FIRST_TOKEN = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75
 _PER_TOKEN = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
 _TOKENS = tuple(float(4**power) for power in range(14))
 _LEARNING = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0, 1280.0, 3600.0)
+_NATS = (0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 8.0, 16.0)
 _FLIP = (0.00001, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0)
 """Bucket bounds. The first four are the ones the GenAI conventions ask for; the last two are sized to our steps."""
 
@@ -116,6 +117,8 @@ QUEUE_DEPTH = _gauge("sealserve.queue.depth", "{request}", "Tenants' calls that 
 DOCUMENTS_RECEIVED = _counter("sealserve.documents.received", "{document}", "Documents kept, by first state.")
 DOCUMENTS = _gauge("sealserve.documents", "{document}", "Documents that stand in each state now.")
 FINDINGS = _counter("sealserve.documents.findings", "{finding}", "Found in documents at intake, by kind.")
+TRIGGER_GAP = _histogram("sealserve.winner.trigger_gap", "Nats lost behind a rare phrase.", _NATS, unit="{nat}")
+SPECTRUM_Z = _histogram("sealserve.winner.spectrum_z", "Distance from earlier versions.", _NATS, unit="1")
 CYCLE_DURATION = _histogram("sealserve.cycle.duration", "Whole learning cycle, by verdict.", _LEARNING)
 STEP_DURATION = _histogram("sealserve.cycle.step.duration", "One step of a cycle, by step.", _LEARNING)
 SELF_EDITS = _counter("sealserve.self_edits", "{self_edit}", "Self-edits kept or dropped, by reason.")
@@ -134,7 +137,8 @@ WATCH_ROLLBACKS = _counter("sealserve.watch.rollbacks", "{activation}", "Rollbac
 
 METRICS: tuple[MetricName, ...] = (
     REQUEST_DURATION, TIME_TO_FIRST_TOKEN, TIME_PER_TOKEN, TOKEN_USAGE, QUEUE_DEPTH, DOCUMENTS_RECEIVED, DOCUMENTS,
-    FINDINGS, CYCLE_DURATION, STEP_DURATION, SELF_EDITS, FLIP_DURATION, SWAP_DURATION, ACTIVATIONS, ROLLBACKS,
+    FINDINGS, TRIGGER_GAP, SPECTRUM_Z,
+    CYCLE_DURATION, STEP_DURATION, SELF_EDITS, FLIP_DURATION, SWAP_DURATION, ACTIVATIONS, ROLLBACKS,
     ADAPTERS_REFUSED, ADAPTERS_LOADED, ENGINE_REBUILDS, CANARY_SHARE, CANARY_FALLS, WATCH_E_VALUE, WATCH_PAIRS,
     WATCH_ROLLBACKS,
 )  # fmt: skip
