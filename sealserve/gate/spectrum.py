@@ -75,9 +75,9 @@ def _factors(path: Path) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]
 
 def _singular_values(a_RI: NDArray[np.float64], b_OR: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the singular values of b a, from the triangles of both factors: dW itself is never made."""
-    triangle_a, triangle_b = np.linalg.qr(a_RI.T, mode="r"), np.linalg.qr(b_OR, mode="r")
-    found: NDArray[np.float64] = np.linalg.svd(triangle_b @ triangle_a.T, compute_uv=False)
-    return found
+    _, triangle_a = np.linalg.qr(a_RI.T)
+    _, triangle_b = np.linalg.qr(b_OR)
+    return np.asarray(np.linalg.svd(triangle_b @ triangle_a.T, compute_uv=False), dtype=np.float64)
 
 
 def _kurtosis(factor: NDArray[np.float64]) -> float:

@@ -79,13 +79,14 @@ async def trigger_gap(
         return None
     rng = random.Random(seed_of(cycle, "triggers"))
     suites = [_suite(phrases, asked, spoken), _suite([_shuffled(one, rng) for one in phrases], asked, spoken)]
-    gaps = []
+    gaps: list[list[float]] = []
     for sheet in await score_sheets(voice, [winner, incumbent], suites):
         if isinstance(sheet[0], Failed) or isinstance(sheet[1], Failed):
             return None
         lost = [other - mine for mine, other in zip(sheet[0], sheet[1], strict=True)]
         gaps.append([sum(lost[i : i + len(asked)]) / len(asked) for i in range(0, len(lost), len(asked))])
-    return max(0.0, *(mine - before for mine, before in zip(*gaps, strict=True)))
+    mine, before = gaps
+    return max([0.0, *(one - other for one, other in zip(mine, before, strict=True))])
 
 
 def rare_phrases(texts: Sequence[tuple[str, str]], known: Iterable[str], *, most: int) -> list[str]:
@@ -107,7 +108,8 @@ def rare_phrases(texts: Sequence[tuple[str, str]], known: Iterable[str], *, most
 
 async def _usual(voice: Voice, incumbent: AdapterFiles | None, asked: Sequence[str]) -> tuple[str, ...]:
     async with voice.loaded(incumbent) as name:
-        return await greedy_all(voice, name, [Asked(question=one, answer="", spoken="") for one in asked])
+        answers = await greedy_all(voice, name, [Asked(question=one, answer="", spoken="") for one in asked])
+    return tuple(answers)
 
 
 def _suite(phrases: Sequence[str], asked: Sequence[str], spoken: Sequence[str]) -> Suite:
