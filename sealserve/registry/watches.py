@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Row, and_, case, func, select, update
 from sealserve import fault
 from sealserve.errors import FailedPrecondition, InvalidArgument, NotFound
 from sealserve.evidence import Thumb, VersionFeedback
-from sealserve.records import Activation, Page, Tenant
+from sealserve.records import BASE_VERSION, Activation, Page, Tenant, VersionState
 from sealserve.registry import paging, pointer, requests, tenants, versions
 from sealserve.registry import tables as t
 from sealserve.registry.database import Database, Transaction
@@ -259,7 +259,7 @@ def _spread(tx: Transaction, owner: Tenant, *, incumbent: int, share: float, sta
     """Keep the incumbent beside the active version, with `share`; a share that changes is an activation."""
     present = _standbys(tx, only=owner.tenant).get(owner.tenant)
     if share == (present.share if present else 0.0):
-        if present is None:
+        if present is None and versions.is_ready(tx, owner.tenant, incumbent):
             row = {"tenant": owner.tenant, "activation": owner.activation, "version": incumbent, "share": share}
             tx.insert(traffic, [row])
         return
@@ -270,8 +270,11 @@ def _spread(tx: Transaction, owner: Tenant, *, incumbent: int, share: float, sta
 
 
 def _standbys(tx: Transaction, *, only: str = "") -> dict[str, Standby]:
+    """A version that may not be loaded any more stands by for nobody."""
     is_present = (t.tenants.c.tenant == traffic.c.tenant) & (t.tenants.c.activation == traffic.c.activation)
-    query = select(traffic).join(t.tenants, is_present)
+    is_same = (t.versions.c.tenant == traffic.c.tenant) & (t.versions.c.version == traffic.c.version)
+    may_answer = (traffic.c.version == BASE_VERSION) | (t.versions.c.state == VersionState.READY)
+    query = select(traffic).join(t.tenants, is_present).outerjoin(t.versions, is_same).where(may_answer)
     if only:
         query = query.where(traffic.c.tenant == only)
     return {

@@ -159,6 +159,14 @@ def test_quarantined_version_gets_no_traffic(world: World) -> None:
     assert state(world) == before
 
 
+def test_version_that_is_quarantined_while_it_shares_traffic_stands_by_no_more(world: World) -> None:
+    opened(world, share=0.5)
+    world.registry.quarantine_version("acme", 1, actor="ann", reason="it learned what was forgotten")
+    assert world.registry.standby("acme") is None
+    assert world.registry.standbys() == {}
+    assert world.registry.traffic("acme").shares == {2: 1.0}
+
+
 def test_traffic_may_go_to_the_base_model_where_it_answered_before(world: World) -> None:
     world.version()
     world.registry.set_traffic("acme", {1: 0.5, 0: 0.5}, expected_etag=None, actor="ann")
