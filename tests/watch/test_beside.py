@@ -26,8 +26,8 @@ async def test_version_quarantined_while_it_shares_traffic_answers_nobody_any_mo
 async def test_every_answer_of_shared_traffic_names_the_version_that_gave_it(watched: Watched) -> None:
     first = await watched.promote()
     second = await watched.promote()
-    for version in (first, second):
-        watched.engine.answers[version.engine_name, "Who?"] = version.engine_name
+    for made in (first, second):
+        watched.engine.answers[made.engine_name, "Who?"] = made.engine_name
     shared = watched.registry.set_traffic("acme", {2: 0.5, 1: 0.5}, expected_etag=None, actor="ann")
     await watched.settle()
     seen = []
