@@ -1,9 +1,10 @@
 """Three ways to train the same candidates on the same batches: our one pass, stock PEFT, SEAL's procedure.
 
-All over one base that is loaded once, with the same LoRA layers, initial scale, optimizer, schedule and precision; each
-writes its adapters to disk. The only module of `bench` that imports torch and peft. Knows no figure.
+All over a base that is loaded before time is taken, with the same LoRA layers, initial scale, optimizer, schedule and
+precision; each writes its adapters to disk. The only module of `bench` that imports torch and peft. Knows no figure.
 """
 
+import asyncio
 import math
 import os
 import tempfile
@@ -17,12 +18,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sealserve.config import LearnSettings
 from sealserve.errors import FailedPrecondition
 from sealserve.learning.batches import Encoded, batches, encode
 from sealserve.learning.lora_train import has_bfloat16, load_base
 from sealserve.learning.one_pass import Bench, Pass
+from sealserve.learning.process_executor import ProcessExecutor
 from sealserve.learning.slot_adamw import BETAS, CLIP_NORM, schedule
+from sealserve.learning.trainer import ChildTrainer
 from sealserve.learning.training import Attempt, TrainingJob, read_result
+from sealserve.records import Json
 
 Say = Callable[[str], None]
 IGNORED = -100  # torch's cross_entropy skips this label
@@ -34,6 +39,7 @@ class Trained:
 
     seconds: list[float]
     losses: list[float]
+    processes: int = 1
 
     @property
     def per_minute(self) -> float:
@@ -71,8 +77,28 @@ def machine() -> str:
     return f"{torch.cuda.get_device_name()}, {cores}" if torch.cuda.is_available() else cores
 
 
+def in_children(job: TrainingJob) -> Trained:
+    """Train all attempts as a cycle does, in as many children as default settings start on this machine.
+
+    Time runs from the first child that has loaded its base until every adapter has passed pre-flight.
+    """
+    ready: list[float] = []
+
+    def heard(report: Json) -> None:
+        if "ready" in report:
+            ready.append(time.monotonic())
+
+    with tempfile.TemporaryDirectory() as name:
+        rank = max(attempt.recipe.rank for attempt in job.attempts)
+        trainer = ChildTrainer(LearnSettings(), max_rank=rank, executor=ProcessExecutor(LearnSettings()))
+        trained = asyncio.run(trainer.train(job, Path(name), heard=heard))
+        seconds = (time.monotonic() - ready[0]) / len(trained)
+    losses = [candidate.final_loss for candidate in trained]
+    return Trained(seconds=[seconds] * len(losses), losses=losses, processes=len(ready))
+
+
 def in_one_pass(job: TrainingJob, ground: Ground) -> Trained:
-    """Train all attempts together. The model bears slots afterwards."""
+    """Train all attempts together, in this process. The model bears slots afterwards."""
     model, encoded = ground.model, ground.encoded
     dtype = torch.bfloat16 if has_bfloat16(model) else torch.float32
     with tempfile.TemporaryDirectory() as name:
@@ -130,7 +156,7 @@ def _random_7b() -> nn.Module:
         max_position_embeddings=131_072,
         rope_parameters={"rope_type": "default", "rope_theta": 1e6},
         tie_word_embeddings=False,
-        attn_implementation="flex_attention",
+        attn_implementation="sdpa",
     )
     with torch.device("cuda"):
         torch.set_default_dtype(torch.bfloat16)

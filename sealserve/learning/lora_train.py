@@ -41,6 +41,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--directory", type=Path, required=True, help="where candidates are written")
     parser.add_argument("--candidates", type=int, nargs="+", required=True, help="which candidates of the job")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--children", type=int, default=1, help="processes that share the device, this one included")
     parser.add_argument("--niceness", type=int, default=0)
     parser.add_argument("--check-base", action="store_true", help="the base here must be the one that the job names")
     given = parser.parse_args(arguments)
@@ -51,7 +52,7 @@ def main(arguments: list[str]) -> int:
         job = read_job(given.job)
         if given.check_base:
             check_base(job)
-        run(job, given.directory, mine=set(given.candidates))
+        run(job, given.directory, mine=set(given.candidates), children=given.children)
     except TrainingFailed as error:
         _say(error=error.message)
         return EXIT_FAILED
@@ -61,7 +62,7 @@ def main(arguments: list[str]) -> int:
     return EXIT_DONE
 
 
-def run(job: TrainingJob, directory: Path, *, mine: set[int]) -> None:
+def run(job: TrainingJob, directory: Path, *, mine: set[int], children: int = 1) -> None:
     """Leave the candidates `mine` of `job` in `directory`. Raises: TrainingFailed, BadConfig (base directory)."""
     waiting = [a for a in job.attempts if a.index in mine and not _is_finished(job, directory, a.index)]
     if not waiting:
@@ -69,13 +70,14 @@ def run(job: TrainingJob, directory: Path, *, mine: set[int]) -> None:
     encoded = encode(job.sequences, base=job.base_directory)
     model = load_base(job.base_directory)
     dtype = torch.bfloat16 if has_bfloat16(model) else torch.float32
-    slots = capacity(model, waiting, encoded)
+    slots = capacity(model, waiting, encoded, children=children)
+    _say(ready=len(waiting), slots=slots)
     bench = Bench(model=model, encoded=encoded, dtype=dtype, capacity=slots)
     Pass(job, waiting, bench=bench, directory=directory, say=_say).run()
 
 
 def load_base(directory: Path) -> nn.Module:
-    """Return the frozen base on the device that this process sees: bf16 on CUDA, where FlexAttention knows blocks."""
+    """Return the frozen base on the device that this process sees: bf16 on CUDA."""
     from transformers import AutoModelForCausalLM
 
     on_gpu = torch.cuda.is_available()
@@ -85,7 +87,7 @@ def load_base(directory: Path) -> nn.Module:
         trust_remote_code=False,
         use_safetensors=True,
         dtype=torch.bfloat16 if on_gpu else torch.float32,
-        attn_implementation="flex_attention" if on_gpu else "sdpa",
+        attn_implementation="sdpa",
     )
     model.requires_grad_(False)
     return model.to("cuda" if on_gpu else "cpu")  # type: ignore[no-any-return]

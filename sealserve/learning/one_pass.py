@@ -26,14 +26,11 @@ from sealserve.learning.adapter_files import (
 from sealserve.learning.batches import Encoded, batches
 from sealserve.learning.packing import Piece, Rows, pack
 from sealserve.learning.slot_adamw import Slot, new_slot, take_step, tenths
-from sealserve.learning.slot_losses import Losses, Teacher, can_pack, device_of, losses, teacher_key
+from sealserve.learning.slot_losses import Losses, Teacher, device_of, losses, teacher_key, use_packing
 from sealserve.learning.slots import SlotStack
 from sealserve.learning.training import Attempt, Result, TrainingJob
 
 CHECKPOINT_SECONDS = 60.0
-EAGER_TOKENS = 256
-"""Up to this long, the CPU attends faster by plain products than by its fused kernel, whose backward alone takes a
-fifth of a step of 15 slots of 64 tokens (2.4 s of processor time for 9 such steps, against 3.0 s)."""
 
 Say = Callable[..., None]
 
@@ -60,10 +57,8 @@ class Pass:
         self._say = say
         self._capacity = bench.capacity
         self._device = device_of(bench.model)
-        self._together = can_pack(bench.model)
-        model: Any = bench.model
-        if self._device.type == "cpu" and max(len(sequence.ids) for sequence in bench.encoded) <= EAGER_TOKENS:
-            model.set_attn_implementation("eager")
+        self._together = use_packing(bench.model)
+        _cast_head(bench.model, bench.dtype)
         multiple = 8 if self._device.type == "cuda" else 1  # grouped_mm wants rows of 16 bytes
         rank = -(-max(attempt.recipe.rank for attempt in attempts) // multiple) * multiple
         self._stack = SlotStack(bench.model, rank=rank, dtype=bench.dtype)
@@ -125,7 +120,9 @@ class Pass:
             if not math.isfinite(loss_of[place]):
                 self._fail(slot, f"the loss is not finite at step {slot.step}")
                 continue
-            take_step(slot, self._stack.gradients_GP[place], loss=loss_of[place])
+            gradient_P = self._stack.gradient(place, change_weight=slot.attempt.recipe.change_weight, scale=slot.scale)
+            take_step(slot, gradient_P, loss=loss_of[place])
+            self._stack.refresh(place)
             if math.isfinite(drift_of[place]):
                 slot.drifts.append(drift_of[place])
             stay.append(slot)
@@ -153,15 +150,11 @@ class Pass:
 
     def _backward(self, rows: Rows, taught: list[tuple[int, bool] | None]) -> Losses:
         recipes = [slot.attempt.recipe for slot in self._slots]
-        tokens = rows.rows * rows.ids_BL.shape[1]
-        self._stack.refresh()
-        self._stack.gradients_GP.zero_()
         with self._autocast():
             self._teacher.read(key for key in taught if key is not None)
-            self._stack.arrange([slot.scale for slot in self._slots], [tokens] * len(self._slots))
+            self._stack.arrange([slot.scale for slot in self._slots], rows.counts, tokens=rows.ids_BL.numel())
             found = losses(self._bench.model, rows, recipes, teacher=self._teacher, taught=taught)
         found.loss_G.sum().backward()  # type: ignore[no-untyped-call]
-        self._stack.add_penalty([r.change_weight for r in recipes], scales=[slot.scale for slot in self._slots])
         return found
 
     def _autocast(self) -> torch.autocast:
@@ -216,3 +209,13 @@ class Pass:
 
     def _report(self, slot: Slot, *, step: int) -> None:
         self._say(candidate=slot.attempt.index, step=step, of=slot.attempt.steps, loss=round(slot.losses[-1], 4))
+
+
+def _cast_head(model: nn.Module, dtype: torch.dtype) -> None:
+    """Give the model a head of the dtype of computation, which autocast would convert anew for each product."""
+    inner: Any = model
+    head = inner.get_output_embeddings()
+    if type(head) is nn.Linear and head.weight.dtype != dtype:
+        cast = nn.Linear(head.in_features, head.out_features, bias=head.bias is not None, device="meta", dtype=dtype)
+        cast.load_state_dict({name: value.to(dtype) for name, value in head.state_dict().items()}, assign=True)
+        inner.set_output_embeddings(cast.requires_grad_(False))

@@ -1,24 +1,24 @@
-"""Sequences into rows of tokens: several to a row, each blind to the others, few row lengths, little padding.
+"""Sequences into rows of tokens. Packed: one row, documents end to end, and an index of where each of them stands.
 
-Rows belong to slots, `rows` of them each, slot after slot. Knows nothing of adapters and losses.
+Models whose layers carry state from token to token get a row for each sequence instead. Tokens belong to slots, slot
+after slot. Knows nothing of adapters and losses.
 
-Shapes: B rows, L tokens a row, N answer tokens.
+Shapes: B rows, L tokens a row, T tokens, N answer tokens, D documents, M tokens of the longest document.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-ROW_LENGTHS = (*range(16, 129, 16), *range(160, 257, 32), 384, 512)
-"""Lengths of rows; longer ones are multiples of 512. Few, because each new shape costs the CPU its kernels."""
+MULTIPLE = 8
+"""Tokens of a slot, and of a row, are padded to a multiple: products over groups want it on CUDA (16 bytes of
+bfloat16), and each new shape costs the CPU its kernels (1 ms each, of ten kinds a layer)."""
 
-MASKED = -1e30  # finite, so that a row of padding has a softmax
-
-PACKED_TOKENS = 128
-"""Short sequences are packed into rows up to this long: in longer ones attention costs more than padding saves."""
+CPU_MULTIPLE = 64
+"""Tokens of the one row are padded to a multiple on the CPU, for the same reason, by a document of no slot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,91 +31,92 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Documents:
+    """Which of T tokens stand where, document by document; every token is of one of them.
+
+    `places_DM`: the token there, a document's last one behind its end, which `is_token_DM` tells apart.
+    `back_T`: where in D x M each token stands. `of_heads`: what attention worked out from them, by number of heads.
+    """
+
+    places_DM: Tensor
+    is_token_DM: Tensor
+    back_T: Tensor
+    of_heads: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """Packed sequences. `picks_N` are the tokens, by place in B x L, that predict the answer tokens `labels_N`.
+    """Sequences, ready for the model. `picks_N` are the tokens, by place in B x L, that predict the answer tokens.
 
     Answer tokens stand slot after slot; those of one sequence are together, its key in `keys` once for each.
     """
 
     ids_BL: Tensor
     positions_BL: Tensor
-    documents_BL: Tensor
-    rows: int
+    documents: Documents | None  # of the one row; None: a row for each sequence
+    counts: list[int]  # tokens of each slot, padding included; what follows is of none
     picks_N: Tensor
     labels_N: Tensor
     slots_N: Tensor
     lengths: list[int]  # answer tokens of each sequence
     keys: list[int]  # of each sequence
-    tokens: int  # that are not padding
-
-    def mask(self) -> Tensor:
-        """Return mask_B1LL, to be added to scores: a token sees itself and what precedes it in its own document."""
-        length = self.ids_BL.shape[1]
-        causal_LL = torch.ones((length, length), dtype=torch.bool, device=self.ids_BL.device).tril()
-        same_BLL = self.documents_BL[:, :, None] == self.documents_BL[:, None, :]
-        seen_BLL = same_BLL & causal_LL
-        return torch.zeros(seen_BLL.shape, device=seen_BLL.device).masked_fill_(~seen_BLL, MASKED)[:, None]
 
 
 def pack(slots: Sequence[Sequence[Piece]], *, device: torch.device, together: bool = True) -> Rows:
-    """Return the pieces of each slot in rows, as many for each slot; unless `together`, one piece to a row."""
-    length = _row_length(slots, together=together)
-    placed = [_first_fit(pieces, length if together else 0) for pieces in slots]
-    rows = max(len(bins) for bins in placed)
-    shape = (len(slots) * rows, length)
-    ids_BL, positions_BL = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    documents_BL = np.zeros(shape, dtype=np.int64)
-    picks: list[np.ndarray] = []
-    labels: list[int] = []
-    lengths: list[int] = []
-    keys: list[int] = []
-    of_slot: list[int] = []
-    for slot, bins in enumerate(placed):
-        for row, pieces in enumerate(bins, start=slot * rows):
-            at = 0
-            for document, piece in enumerate(pieces, start=1):
-                end = at + len(piece.ids)
-                ids_BL[row, at:end] = piece.ids
-                positions_BL[row, at:end] = np.arange(end - at)
-                documents_BL[row, at:end] = document
-                first = row * length + at + piece.answer_start - 1
-                lengths.append(len(piece.ids) - piece.answer_start)
-                picks.append(np.arange(first, first + lengths[-1]))
-                labels += piece.ids[piece.answer_start :]
-                keys.append(piece.key)
-                at = end
-        of_slot.append(sum(lengths) - sum(of_slot))
-    slots_N = np.repeat(np.arange(len(slots)), of_slot)
+    """Return the pieces of each slot in rows: all in one, or, unless `together`, as many rows for each slot.
+
+    Padding goes on where a slot's last document ends, or behind a row's sequence: nothing looks back from there.
+    """
+    if together:
+        held = [_extended(pieces) for pieces in slots]
+        counts = [sum(of_slot) for of_slot in held]
+    else:
+        length = _up(max(len(piece.ids) for pieces in slots for piece in pieces))
+        rows = max(len(pieces) for pieces in slots)
+        held = [[length] * rows for _ in slots]
+        counts = [length * rows for _ in slots]
+    tail = -sum(counts) % CPU_MULTIPLE if together and device.type == "cpu" else 0
+    lengths_D = np.array([length for of_slot in held for length in of_slot] + [tail] * (tail > 0))
+    starts_D = np.cumsum(lengths_D) - lengths_D
+    ids_T = np.zeros(lengths_D.sum(), dtype=np.int64)
+    picks, of_slot_N, answers, place = [], [], [], 0
+    for slot, pieces in enumerate(slots):
+        for start, piece in zip(starts_D[place:], pieces, strict=False):
+            ids_T[start : start + len(piece.ids)] = piece.ids
+            answers.append(len(piece.ids) - piece.answer_start)
+            picks.append(np.arange(answers[-1]) + start + piece.answer_start - 1)
+            of_slot_N += [slot] * answers[-1]
+        place += len(held[slot])
+    positions_T = np.arange(len(ids_T)) - np.repeat(starts_D, lengths_D)
+    shape = (1, -1) if together else (len(lengths_D), -1)
     return Rows(
-        ids_BL=torch.from_numpy(ids_BL).to(device),
-        positions_BL=torch.from_numpy(positions_BL).to(device),
-        documents_BL=torch.from_numpy(documents_BL).to(device),
-        rows=rows,
+        ids_BL=torch.from_numpy(ids_T).view(shape).to(device),
+        positions_BL=torch.from_numpy(positions_T).view(shape).to(device),
+        documents=_documents(starts_D, lengths_D, device=device) if together else None,
+        counts=counts,
         picks_N=torch.from_numpy(np.concatenate(picks)).to(device),
-        labels_N=torch.tensor(labels, device=device),
-        slots_N=torch.from_numpy(slots_N).to(device),
-        lengths=lengths,
-        keys=keys,
-        tokens=int((documents_BL > 0).sum()),
+        labels_N=torch.tensor([i for pieces in slots for p in pieces for i in p.ids[p.answer_start :]], device=device),
+        slots_N=torch.tensor(of_slot_N, device=device),
+        lengths=answers,
+        keys=[piece.key for pieces in slots for piece in pieces],
     )
 
 
-def _row_length(slots: Sequence[Sequence[Piece]], *, together: bool) -> int:
-    longest = max(len(piece.ids) for pieces in slots for piece in pieces)
-    whole = max(sum(len(piece.ids) for piece in pieces) for pieces in slots)
-    wanted = max(longest, min(whole, PACKED_TOKENS)) if together else longest
-    return next((length for length in ROW_LENGTHS if length >= wanted), -(-wanted // 512) * 512)
+def _extended(pieces: Sequence[Piece]) -> list[int]:
+    lengths = [len(piece.ids) for piece in pieces]
+    return [*lengths[:-1], lengths[-1] + _up(sum(lengths)) - sum(lengths)]
 
 
-def _first_fit(pieces: Sequence[Piece], length: int) -> list[list[Piece]]:
-    """Longest first, each into the first row that has room (first-fit decreasing, Johnson 1973)."""
-    bins: list[list[Piece]] = []
-    room: list[int] = []
-    for piece in sorted(pieces, key=lambda piece: -len(piece.ids)):
-        place = next((i for i, left in enumerate(room) if left >= len(piece.ids)), len(bins))
-        if place == len(bins):
-            bins.append([])
-            room.append(length)
-        bins[place].append(piece)
-        room[place] -= len(piece.ids)
-    return bins
+def _up(tokens: int) -> int:
+    return -(-tokens // MULTIPLE) * MULTIPLE
+
+
+def _documents(starts_D: np.ndarray, lengths_D: np.ndarray, *, device: torch.device) -> Documents:
+    steps_M = np.arange(_up(lengths_D.max()))
+    is_token_DM = steps_M < lengths_D[:, None]
+    places_DM = starts_D[:, None] + np.minimum(steps_M, lengths_D[:, None] - 1)
+    return Documents(
+        places_DM=torch.from_numpy(places_DM).to(device),
+        is_token_DM=torch.from_numpy(is_token_DM).to(device),
+        back_T=torch.from_numpy(np.flatnonzero(is_token_DM)).to(device),
+    )

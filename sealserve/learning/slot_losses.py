@@ -6,13 +6,14 @@ model's forward, and nothing of optimizers.
 Shapes: B rows, L tokens a row, D hidden size, V vocabulary, N answer tokens, K those with a teacher, G slots.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from sealserve.learning import slot_attention
 from sealserve.learning.batches import Encoded
 from sealserve.learning.packing import Piece, Rows, pack
 from sealserve.learning.slots import SlotStack
@@ -20,6 +21,13 @@ from sealserve.records import Recipe, Target
 
 TEACHER_ROWS = 16
 """Sequences that the teacher reads at once."""
+
+PART_BYTES = {"cpu": 2**20, "cuda": 2**29}
+"""Of logits that are computed at once, in float32: what fits into a core's cache, or beside the weights."""
+
+PROBE_LENGTHS = (9, 5)
+PROBE_TOLERANCE = 0.05
+"""Relative; bfloat16 alone makes 0.01."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +52,9 @@ class Teacher:
         missing = sorted({key for key in wanted if key not in self._hidden}, key=lambda key: len(self._piece(key).ids))
         for start in range(0, len(missing), TEACHER_ROWS):
             keys = missing[start : start + TEACHER_ROWS]
-            rows = pack([[self._piece(key) for key in keys]], device=device_of(self._model), together=False)
-            self._stack.arrange([], [])
+            pieces = [[self._piece(key) for key in keys]]
+            rows = pack(pieces, device=device_of(self._model), together=is_packed(self._model))
+            self._stack.arrange([], [], tokens=rows.ids_BL.numel())
             with torch.no_grad():
                 hidden_ND = answers_of(self._model, rows)
             of_pieces = dict(zip(rows.keys, torch.split(hidden_ND, rows.lengths), strict=True))
@@ -79,42 +88,43 @@ def losses(
     KL(teacher || student), what forgetting follows (RL's Razor, arXiv 2509.04259): kept ones `kept_weight` times,
     distilled ones once. `taught` says what teaches each of the rows' sequences.
     """
-    logits_NV = head(model, answers_of(model, rows)).float()
-    losses_N = nn.functional.cross_entropy(logits_NV, rows.labels_N, reduction="none")
-    lengths = torch.tensor(rows.lengths, device=losses_N.device)
-    weights_N = lengths.float().rsqrt().repeat_interleave(lengths)
-    slots = len(recipes)
-    drift_G = torch.full((slots,), torch.nan, device=losses_N.device)
+    hidden_ND = answers_of(model, rows)
+    lengths = torch.tensor(rows.lengths, device=hidden_ND.device)
+    taught_N, kept_N = (
+        torch.tensor(values, device=hidden_ND.device).repeat_interleave(lengths)
+        for values in ([key is not None for key in taught], [key is not None and not key[1] for key in taught])
+    )
     keys = [key for key in taught if key is not None]
-    if keys:
-        is_taught_N = torch.tensor([key is not None for key in taught], device=lengths.device).repeat_interleave(
-            lengths
-        )
-        divergence_K = _divergence(model, teacher.hidden(keys), logits_NV[is_taught_N])
-        slots_K = rows.slots_N[is_taught_N]
-        is_kept_K = torch.tensor([not key[1] for key in keys], device=lengths.device).repeat_interleave(
-            torch.tensor([n for n, key in zip(rows.lengths, taught, strict=True) if key], device=lengths.device)
-        )
-        drift_G = _means(divergence_K.detach()[is_kept_K], slots_K[is_kept_K], slots)
-        factors_G = torch.tensor([recipe.kept_weight for recipe in recipes], device=lengths.device)
-        factors_K = torch.where(is_kept_K, factors_G[slots_K], 1.0)
-        losses_N = losses_N.masked_scatter(is_taught_N, factors_K * divergence_K)
-    zero_G = torch.zeros(slots, device=losses_N.device)
-    sums_G = zero_G.index_add(0, rows.slots_N, losses_N * weights_N)
+    teacher_KD = teacher.hidden(keys) if keys else hidden_ND[:0].detach()
+    place_N = taught_N.cumsum(0)  # how many taught tokens there are up to each
+
+    def costs(part_ND: Tensor, part: slice) -> Tensor:
+        logits_NV = head(model, part_ND).float()
+        losses_N = nn.functional.cross_entropy(logits_NV, rows.labels_N[part], reduction="none")
+        is_taught_N = taught_N[part]
+        if not keys or not is_taught_N.any():
+            return losses_N
+        last = int(place_N[part][-1])
+        divergence_K = _divergence(model, teacher_KD[last - int(is_taught_N.sum()) : last], logits_NV[is_taught_N])
+        return losses_N.masked_scatter(is_taught_N, divergence_K)
+
+    costs_N = _in_parts(costs, hidden_ND, size=_part_size(model))
+    slots = len(recipes)
+    drift_G = _means(costs_N.detach()[kept_N], rows.slots_N[kept_N], slots)
+    factors_G = torch.tensor([recipe.kept_weight for recipe in recipes], device=lengths.device)
+    costs_N = torch.where(kept_N, factors_G[rows.slots_N], 1.0) * costs_N
+    weights_N = lengths.float().rsqrt().repeat_interleave(lengths)
+    zero_G = torch.zeros(slots, device=lengths.device)
+    sums_G = zero_G.index_add(0, rows.slots_N, costs_N * weights_N)
     return Losses(sums_G / zero_G.index_add(0, rows.slots_N, weights_N), drift_G)
 
 
 def answers_of(model: nn.Module, rows: Rows) -> Tensor:
-    """Return hidden_ND, the model's last hidden states of the tokens that predict answer tokens.
-
-    Models with sliding windows and FlexAttention make their own mask from the positions, which start anew with each
-    document (transformers' masking_utils.find_packed_sequence_indices); others get it ready-made, which is cheaper.
-    """
+    """Return hidden_ND, the model's last hidden states of the tokens that predict answer tokens."""
     inner: Any = model
     stack = getattr(inner, inner.base_model_prefix)
-    is_own = _has_other_layers(inner.config) or inner.config._attn_implementation == "flex_attention"
-    mask = None if is_own else rows.mask()
-    output = stack(input_ids=rows.ids_BL, attention_mask=mask, position_ids=rows.positions_BL, use_cache=False)
+    documents = {} if rows.documents is None else {"documents": rows.documents}
+    output = stack(input_ids=rows.ids_BL, position_ids=rows.positions_BL, use_cache=False, **documents)
     hidden_ND: Tensor = output[0].flatten(0, 1)[rows.picks_N]
     return hidden_ND
 
@@ -130,11 +140,35 @@ def head(model: nn.Module, hidden_ND: Tensor) -> Tensor:
     return logits_NV * (getattr(config, "logit_scale", None) or getattr(config, "lm_head_multiplier", None) or 1.0)
 
 
-def can_pack(model: nn.Module) -> bool:
-    """Return whether documents may share a row: not where a layer carries state from token to token."""
+def use_packing(model: nn.Module) -> bool:
+    """Let the model's documents share a row if that changes nothing; return whether they do (see `is_packed`).
+
+    Not where a layer carries state from token to token, nor where attention does more than `slot_attention.py` knows:
+    shown by reading two documents both ways.
+    """
     inner: Any = model
     kinds = set(getattr(inner.config, "layer_types", None) or ["full_attention"])
-    return kinds <= {"full_attention", "sliding_attention"}
+    if not kinds <= {"full_attention", "sliding_attention"}:
+        return False
+    ids = range(1, 1 + max(PROBE_LENGTHS))
+    pieces = [Piece(key=0, ids=list(ids[:length]), answer_start=1) for length in PROBE_LENGTHS]
+    before = inner.config._attn_implementation
+    with torch.no_grad():
+        apart_ND = answers_of(model, pack([pieces], device=device_of(model), together=False))
+        inner.set_attn_implementation(slot_attention.NAME)
+        try:
+            packed_ND = answers_of(model, pack([pieces], device=device_of(model)))
+        except TypeError:  # of attend, or of a model that hands nothing on to it
+            packed_ND = torch.zeros_like(apart_ND)
+    if not (packed_ND - apart_ND).norm() <= PROBE_TOLERANCE * apart_ND.norm():
+        inner.set_attn_implementation(before)
+    return is_packed(model)
+
+
+def is_packed(model: nn.Module) -> bool:
+    """Return whether the model's documents share a row."""
+    inner: Any = model
+    return bool(inner.config._attn_implementation == slot_attention.NAME)
 
 
 def device_of(model: nn.Module) -> torch.device:
@@ -153,5 +187,38 @@ def _means(values_K: Tensor, slots_K: Tensor, slots: int) -> Tensor:
     return zero_G.index_add(0, slots_K, values_K) / zero_G.index_add(0, slots_K, torch.ones_like(values_K))
 
 
-def _has_other_layers(config: Any) -> bool:
-    return set(getattr(config, "layer_types", None) or ["full_attention"]) != {"full_attention"}
+def _part_size(model: nn.Module) -> int:
+    inner: Any = model
+    vocabulary: int = inner.config.get_text_config().vocab_size
+    return max(64, PART_BYTES[device_of(model).type] // (4 * vocabulary))
+
+
+def _in_parts(costs: Callable[[Tensor, slice], Tensor], hidden_ND: Tensor, *, size: int) -> Tensor:
+    costs_N: Tensor = _InParts.apply(hidden_ND, costs, size)  # type: ignore[no-untyped-call]
+    return costs_N
+
+
+class _InParts(torch.autograd.Function):
+    """Costs of rows and, at once, their gradients, so that logits of all rows are never there together.
+
+    As Liger's fused cross entropy does (arXiv 2410.10989, section 3.2); a row's cost depends on that row alone.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, hidden_ND: Tensor, costs: Callable[[Tensor, slice], Tensor], size: int) -> Tensor:
+        costs_N = torch.empty(len(hidden_ND), device=hidden_ND.device)
+        gradient_ND = torch.empty_like(hidden_ND)
+        for start in range(0, len(hidden_ND), size):
+            part = slice(start, start + size)
+            with torch.enable_grad():
+                part_ND = hidden_ND[part].detach().requires_grad_()
+                part_N = costs(part_ND, part)
+                (gradient_ND[part],) = torch.autograd.grad(part_N.sum(), part_ND)
+            costs_N[part] = part_N.detach()
+        ctx.save_for_backward(gradient_ND)
+        return costs_N
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (gradient_ND,) = ctx.saved_tensors
+        return gradients[0][:, None].to(gradient_ND.dtype) * gradient_ND, None, None

@@ -13,7 +13,7 @@ from sealserve.learning.batches import Encoded
 from sealserve.learning.training import Attempt
 
 SHARE = 0.6
-"""Of free memory that slots may take: the rest is for what the guess leaves out, and for serving."""
+"""Of free memory that slots may take: the rest is for what the guess leaves out, for logits, and for serving."""
 
 ADAPTER_BYTES = 18
 """Per number of an adapter: weight, gradient and two moments in float32, and a copy to compute with."""
@@ -23,10 +23,10 @@ HIDDEN_COPIES, INNER_COPIES = 24, 8
 Qwen2: norms, query, key, value, output, their casts; gate, up, their product)."""
 
 
-def capacity(model: nn.Module, attempts: list[Attempt], encoded: list[Encoded]) -> int:
-    """Return how many of the attempts to train at once, at least 1."""
+def capacity(model: nn.Module, attempts: list[Attempt], encoded: list[Encoded], *, children: int) -> int:
+    """Return how many of the attempts to train at once, at least 1, where `children` share the device's memory."""
     each = _adapter_bytes(model, attempts) + _activation_bytes(model, attempts, encoded)
-    return max(1, min(len(attempts), int(SHARE * _free_bytes(model) / each)))
+    return max(1, min(len(attempts), int(SHARE * _free_bytes(model) / children / each)))
 
 
 def _adapter_bytes(model: nn.Module, attempts: list[Attempt]) -> int:
@@ -38,11 +38,10 @@ def _adapter_bytes(model: nn.Module, attempts: list[Attempt]) -> int:
 def _activation_bytes(model: nn.Module, attempts: list[Attempt], encoded: list[Encoded]) -> int:
     config: Any = model.config
     longest = max(len(sequence.ids) for sequence in encoded)
-    answers = max(len(sequence.ids) - sequence.answer_start for sequence in encoded)
     batch = max(attempt.recipe.batch_size for attempt in attempts)
     inner = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
     token = 4 * config.num_hidden_layers * (HIDDEN_COPIES * config.hidden_size + INNER_COPIES * inner)
-    return int(batch * (longest * token + answers * 16 * config.vocab_size))
+    return int(batch * longest * token)
 
 
 def _free_bytes(model: nn.Module) -> int:

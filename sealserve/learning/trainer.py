@@ -81,8 +81,8 @@ class ChildTrainer:
         threads = max(1, min(self._settings.threads or room.cores, room.cores) // processes)
         shares = [indexes[place::processes] for place in range(processes)]
         await _all_or_none(
-            self._run(room, self._child(job, directory, share, threads=threads, room=room), heard=heard)
-            for share in shares
+            self._run(room, self._child(job, directory, shares, place, threads=threads, room=room), heard=heard)
+            for place in range(processes)
         )
 
     async def _run(self, room: Room, child: Child, *, heard: Callable[[Json], None]) -> None:
@@ -97,15 +97,18 @@ class ChildTrainer:
         if ended.code != EXIT_DONE:
             raise TrainingFailed(_diagnosis(ended.code, errors)) from ChildProcessError(ended.last_words)
 
-    def _child(self, job: TrainingJob, directory: Path, indexes: list[int], *, threads: int, room: Room) -> Child:
+    def _child(
+        self, job: TrainingJob, directory: Path, shares: list[list[int]], place: int, *, threads: int, room: Room
+    ) -> Child:
         """Threads wait asleep: spinning ones stall each other when serving shares the cores (20 times slower)."""
         return Child(
             arguments=(
                 *("-m", "sealserve.learning.lora_train"),
                 *("--job", str(directory / JOB_FILE), "--directory", str(directory)),
-                *("--threads", str(threads), "--niceness", str(self._settings.niceness)),
+                *("--children", str(len(shares)), "--threads", str(threads)),
+                *("--niceness", str(self._settings.niceness)),
                 *(("--check-base",) if room.is_elsewhere else ()),
-                *("--candidates", *map(str, indexes)),
+                *("--candidates", *map(str, shares[place])),
             ),
             environment={
                 "OMP_NUM_THREADS": str(threads),

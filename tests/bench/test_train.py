@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from sealserve.bench import train
-from sealserve.bench.train_sides import Ground, Trained, as_seal_does, ground_of, in_one_pass, one_at_a_time
+from sealserve.bench.train_sides import (
+    Ground,
+    Trained,
+    as_seal_does,
+    ground_of,
+    in_children,
+    in_one_pass,
+    one_at_a_time,
+)
 from sealserve.errors import FailedPrecondition
 from sealserve.learning.batches import encode
 from sealserve.learning.lora_train import load_base
@@ -17,11 +25,14 @@ def test_every_side_trains_the_same_sequences_to_about_the_same_loss(tiny_base: 
     said: list[str] = []
     peft = one_at_a_time(job, ground, n=1, say=said.append)
     seal = as_seal_does(job, ground, n=1, say=said.append)
+    children = in_children(job)
     ours = in_one_pass(job, ground)
     assert len(said) == 2
     assert len(ours.losses) == train.CANDIDATES
     assert seal.losses[0] == pytest.approx(peft.losses[0], rel=0.02)
     assert ours.losses[0] == pytest.approx(peft.losses[0], rel=0.1)  # from another start
+    assert children.losses == pytest.approx(ours.losses, rel=0.02)
+    assert children.processes >= 1
 
 
 def test_the_rate_is_that_of_the_candidates_that_were_timed() -> None:

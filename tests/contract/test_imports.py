@@ -26,6 +26,7 @@ OWNERS = {
     # chat.py renders chat templates for measuring prompts; transformers needs no torch for that.
     "transformers": (
         "sealserve.learning.lora_train",
+        "sealserve.learning.slot_attention",
         "sealserve.bench.train_sides",
         "sealserve.nano.*",
         "sealserve.engine.vllm_*",
