@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import Qwen2ForCausalLM
 
-from sealserve.learning import one_pass
+from sealserve.learning import one_pass, slot_losses
 from sealserve.learning.one_pass import Bench, Pass
 from sealserve.learning.slot_losses import use_packing
 from sealserve.learning.training import read_result
@@ -61,7 +61,7 @@ def test_memory_that_runs_out_halves_the_slots_and_all_are_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = train(tmp_path / "whole")
-    losses = one_pass.losses
+    losses = slot_losses.losses
 
     def greedy(model: Any, rows: Any, recipes: list[Any], **named: Any) -> Any:
         if len(recipes) > 1:

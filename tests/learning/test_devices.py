@@ -198,6 +198,7 @@ async def test_children_share_the_threads_and_are_nice(tiny_base: Path, tiny_sha
     assert [child.threads for child in told] == [2, 2, 2]
     assert {child.environment["OMP_NUM_THREADS"] for child in told} == {"2"}
     assert {child.arguments[child.arguments.index("--niceness") + 1] for child in told} == {"7"}
+    assert {child.arguments[child.arguments.index("--children") + 1] for child in told} == {"3"}
 
 
 async def _visible(room: Room) -> str:

@@ -183,7 +183,7 @@ async def test_an_adapter_has_the_same_bytes_wherever_it_was_trained(
     weights = [adapter_path(tmp_path / place, 0) / "adapter_model.safetensors" for place in ("here", "there")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
     assert trained.path == weights[1].parent
-    assert [report["step"] for report in heard] == [0, 2]
+    assert [report["step"] for report in heard if "step" in report] == [0, 2]
 
 
 async def test_a_training_child_that_is_killed_fails_the_training(
