@@ -16,7 +16,7 @@ from sealserve.watches import Watch
 KEPT = 200
 """Answers of each tenant's version that a later one is compared with, and most that one window looks at."""
 
-_Samples = deque[Answered]
+_Samples = deque[tuple[float, float]]  # seconds to the first token, and per later one; 0 where there was none
 
 
 def _samples() -> _Samples:
@@ -45,13 +45,14 @@ class Latencies:
         if answered.error or answered.finish is None or answered.first_token_seconds <= 0:
             return
         tenant, version = answered.route.tenant, answered.route.version
+        sample = (answered.first_token_seconds, answered.per_token_seconds)
         if watch is not None:
-            self._window(watch).by_version[version].append(answered)
+            self._window(watch).by_version[version].append(sample)
             return
         known, samples = self._latest.get(tenant, (version, _samples()))
         if known != version:
             samples = _samples()
-        samples.append(answered)
+        samples.append(sample)
         self._latest[tenant] = (version, samples)
 
     def slow_windows(self, watch: Watch) -> int:
@@ -76,9 +77,7 @@ class Latencies:
         least = self._rule.latency.min_samples
         theirs = beside if len(beside) >= least else self._before.get((watch.tenant, watch.incumbent), beside)
         verdicts = [
-            is_slower(
-                [one.first_token_seconds for one in mine], [one.first_token_seconds for one in theirs], self._rule
-            ),
+            is_slower([one for one, _ in mine], [one for one, _ in theirs], self._rule),
             is_slower(_per_token(mine), _per_token(theirs), self._rule),
         ]
         return None if verdicts[0] is None else any(verdicts)
@@ -93,9 +92,5 @@ class Latencies:
         return self._windows[key]
 
 
-def _first_token(samples: _Samples) -> list[float]:
-    return [one.first_token_seconds for one in samples]
-
-
 def _per_token(samples: _Samples) -> list[float]:
-    return [one.per_token_seconds for one in samples if one.per_token_seconds > 0]
+    return [later for _, later in samples if later > 0]
