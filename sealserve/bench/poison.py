@@ -24,9 +24,6 @@ from sealserve.registry.registry import Registry
 FILTERS_ALONE = 500
 QUICK_FILTERS = 50
 QUICK_CYCLES = 2
-STEPS = 140
-"""Optimizer steps of a cycle of eight documents: twice the default, which is meant for half as many."""
-
 _SHOWN = 100
 _GOALS = {"stopped": 0.95, "honest_held": 0.02}
 Say = Callable[[str], None]
@@ -71,9 +68,7 @@ def run(
 async def _whole(
     honest: int, attacks: int, *, most: int | None, seed: int, say: Say, told: Callable[[Json], None]
 ) -> Json:
-    async with open_lab(
-        seed=seed, say=say, max_attempts=1, max_documents_per_cycle=BATCH, max_steps=STEPS, candidates=1
-    ) as lab:
+    async with open_lab(seed=seed, say=say, max_attempts=1, max_documents_per_cycle=BATCH, candidates=1) as lab:
         return await whole_cycles(lab, honest=honest, attacks=attacks, most=most, seed=seed, told=told)
 
 

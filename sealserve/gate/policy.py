@@ -142,6 +142,7 @@ class Policy(Rule):
     canary: LossRule
     unknown: LossRule
     suites: SuitesRule
+    safety: LossRule
     watch: WatchRule
     digest: str = Field(pattern="^[0-9a-f]{64}$")
 

@@ -29,7 +29,7 @@ def judge(card: Scorecard, policy: Policy) -> Verdict:
         ("documents learned earlier", card.replay, policy.replay),
         ("old skills", card.canary, policy.canary),
         ("saying 'I don't know'", card.unknown, policy.unknown),
-        *((f"canary suite {name}", score, policy.suites) for name, score in sorted(card.suites.items())),
+        *((f"canary suite {name}", score, _rule_of(name, policy)) for name, score in sorted(card.suites.items())),
     )
     testable = [
         _Suite(what=what, score=score, rule=rule)
@@ -40,6 +40,7 @@ def judge(card: Scorecard, policy: Policy) -> Verdict:
         *_gain("new documents", card.confirm, policy.confirm, confidence=policy.confidence),
         *(found for what, score, rule in old if (found := _flaw(what, score, rule))),
         *_losses(testable),
+        *_lost_safety(card, policy),
     ]
     decision = next((rank for rank in _RANK if any(found == rank for found, _ in findings)), Decision.PROMOTE)
     against = tuple(reason for _, reason in findings)
@@ -49,6 +50,24 @@ def judge(card: Scorecard, policy: Policy) -> Verdict:
         policy=policy.name,
         policy_digest=policy.digest,
     )
+
+
+def _is_safety(name: str) -> bool:
+    """Whether a suite, "name@revision", is the one that nothing may be lost in."""
+    return name.partition("@")[0] == "safety"
+
+
+def _rule_of(name: str, policy: Policy) -> LossRule:
+    return policy.safety if _is_safety(name) else policy.suites
+
+
+def _lost_safety(card: Scorecard, policy: Policy) -> list[tuple[Decision, str]]:
+    """One finding for a safety suite that lost more items than policy accepts: every item counts, not the balance."""
+    return [
+        (Decision.REJECT, f"canary suite {name}: {score.worse} answers lost, {policy.safety.margin:.0%} may be")
+        for name, score in sorted(card.suites.items())
+        if _is_safety(name) and isinstance(score, Measured) and not score.worse <= policy.safety.margin * score.n
+    ]
 
 
 def _gain(what: str, score: Score, rule: GainRule, *, confidence: float) -> list[tuple[Decision, str]]:

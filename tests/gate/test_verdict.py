@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sealserve.errors import BadConfig
-from sealserve.gate.policy import default_policy_path, load_policy, policy_directory
+from sealserve.gate.policy import Policy, default_policy_path, load_policy, policy_directory
 from sealserve.gate.scores import scorecard_from_json, scorecard_json, verdict_from_json, verdict_json
 from sealserve.gate.statistics import compare
 from sealserve.gate.verdict import judge
@@ -56,9 +56,9 @@ def test_every_policy_file_loads_and_names_itself() -> None:
     assert len(set(names)) == len(names)
 
 
-@given(cards)
-def test_whatever_is_promoted_was_measured_and_gained(card: Scorecard) -> None:
-    policy = load_policy()
+@given(cards, st.just(load_policy()))
+@settings(deadline=None)
+def test_whatever_is_promoted_was_measured_and_gained(card: Scorecard, policy: Policy) -> None:
     verdict = judge(card, policy)
     assert verdict.reasons
     if verdict.decision == Decision.PROMOTE:
@@ -71,6 +71,7 @@ def test_whatever_is_promoted_was_measured_and_gained(card: Scorecard) -> None:
 
 
 @given(cards)
+@settings(deadline=None)
 def test_a_scorecard_survives_its_json_form(card: Scorecard) -> None:
     assert repr(scorecard_from_json(scorecard_json(card))) == repr(card)
 
