@@ -19,6 +19,7 @@ from sealserve.learning.batches import encode
 from sealserve.learning.lora_train import load_base
 
 
+@pytest.mark.timeout(400)
 def test_every_side_trains_the_same_sequences_to_about_the_same_loss(tiny_base: Path) -> None:
     job = train.job_of(tiny_base, epochs=1, seed=0)
     ground = Ground(model=load_base(tiny_base), encoded=encode(job.sequences, base=tiny_base), context=512)
