@@ -94,6 +94,26 @@ def show_document(
     session.show(shown, lambda: show.pairs([(name.replace("_", " "), value) for name, value in shown.items()]))
 
 
+@command(app, "release")
+def release(
+    session: Session,
+    tenant: Tenant,
+    document: DocumentId,
+    reason: Annotated[str, typer.Option(help="Why, for the audit trail.", show_default=False)] = "",
+) -> None:
+    """Let a document be learned that policy holds; run where the daemon runs, after having read it.
+
+    What was denied or could not be read stays where it is.
+    """
+    from sealserve.commands import show
+    from sealserve.commands.local_registry import local_actor, registry_of
+
+    with registry_of(session) as registry:
+        found = registry.release_document(tenant, document, actor=local_actor(), reason=reason)
+    shown = show.plain(found)
+    session.show(shown, lambda: show.pairs(list(shown.items())))
+
+
 @command(app, "forget")
 def forget(
     session: Session,
