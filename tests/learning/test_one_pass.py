@@ -12,22 +12,20 @@ from hypothesis import strategies as st
 from peft import LoraConfig, PeftModel
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from transformers import Gemma2Config, Gemma2ForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from sealserve.errors import TrainingFailed
-from sealserve.learning import one_pass, slot_attention, slot_losses, slot_memory
+from sealserve.learning import one_pass, slot_losses, slot_memory
 from sealserve.learning.batches import Encoded, batches
 from sealserve.learning.one_pass import Bench, Pass
-from sealserve.learning.packing import Piece, Rows, pack
+from sealserve.learning.packing import Rows
 from sealserve.learning.slot_adamw import BETAS, CLIP_NORM, Slot, schedule
-from sealserve.learning.slot_losses import answers_of, use_packing
 from sealserve.learning.slot_memory import capacity
-from sealserve.learning.slots import Layout, SlotStack
+from sealserve.learning.slots import SlotStack
 from sealserve.learning.training import Attempt, TrainingJob, adapter_path, read_result
 from sealserve.records import Recipe, Target
+from tests.learning.small_model import SEQUENCES, fresh_model
 
 STEPS = 50
-VOCABULARY = 48
 TOLERANCE = 1e-4
 """Relative difference of what an adapter adds to a layer, in the Frobenius norm, float32."""
 
@@ -46,36 +44,6 @@ RECIPE = Recipe(
     rehearsal=0.0,
     seed=3,
 )
-
-
-def fresh_model(**changes: Any) -> Qwen2ForCausalLM:
-    torch.manual_seed(0)
-    config = Qwen2Config(
-        vocab_size=VOCABULARY,
-        hidden_size=16,
-        intermediate_size=24,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=128,
-        initializer_range=0.3,
-        **changes,
-    )
-    return Qwen2ForCausalLM(config).requires_grad_(False).eval()
-
-
-def sequence(number: int, *, length: int, answer: int, is_kept: bool = False, document: int = 0) -> Encoded:
-    generator = torch.Generator().manual_seed(number)
-    ids = torch.randint(1, VOCABULARY, (length,), generator=generator).tolist()
-    behind = torch.randint(1, VOCABULARY, (document,), generator=generator).tolist()
-    start = length - answer
-    return Encoded(ids, start, is_kept, [*behind, *ids] if document else [], start + document if document else 0)
-
-
-SEQUENCES = [
-    sequence(n, length=4 + 5 * n % 37, answer=1 + n % 3, is_kept=n % 4 == 3, document=9 if n % 4 == 1 else 0)
-    for n in range(24)
-]
 
 
 def attempt(index: int, **changes: Any) -> Attempt:
@@ -253,94 +221,6 @@ def test_a_penalty_on_weight_change_and_one_on_drift_lower_what_they_name(tmp_pa
     results = [read_result(tmp_path, index) for index in range(3)]
     assert (results[1].weight_change or 9) < 0.8 * (results[0].weight_change or 0)
     assert (results[2].drift or 9) < 0.8 * (results[0].drift or 0)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_grouped_products_equal_batched_ones(dtype: torch.dtype) -> None:
-    generator = torch.Generator().manual_seed(0)
-    x_TI, y_TO = (torch.randn(24, n, generator=generator).to(dtype) for n in (16, 8))
-    w_GIO = torch.randn(3, 16, 8, generator=generator).to(dtype)
-    batched = Layout(slots=3)
-    grouped = Layout(slots=3, ends_G=torch.tensor([8, 16, 24], dtype=torch.int32))
-    torch.testing.assert_close(grouped.each(x_TI, w_GIO), batched.each(x_TI, w_GIO))
-    for adds in (False, True):
-        one_GIO, other_GIO = w_GIO.clone(), w_GIO.clone()
-        grouped.sum_into(one_GIO, x_TI, y_TO, adds=adds)
-        batched.sum_into(other_GIO, x_TI, y_TO, adds=adds)
-        torch.testing.assert_close(one_GIO, other_GIO, atol=1e-5 if dtype == torch.float32 else 1e-2, rtol=0.02)
-
-
-def test_grouped_layers_equal_batched_ones_forward_and_back() -> None:
-    def outcome(counts: list[int], *, is_grouped: bool) -> list[Tensor]:
-        model = fresh_model()
-        stack = SlotStack(model, rank=8, dtype=torch.float32)
-        generator = torch.Generator().manual_seed(1)
-        stack.fill([torch.randn(stack.size, generator=generator) / 9 for _ in range(2)])
-        stack.arrange([1.0, 0.5], counts, tokens=32)
-        if is_grouped:
-            layout = Layout(
-                slots=2,
-                tokens=32,
-                scales_S1=torch.tensor([1.0, 0.5]).repeat_interleave(torch.tensor(counts))[:, None],
-                ends_G=torch.tensor(counts).cumsum(0).int(),
-            )
-            stack._shared.layout = layout
-        ids = torch.arange(32).view(4, 8)
-        logits: Tensor = model(input_ids=ids, use_cache=False).logits
-        logits.square().mean().backward()  # type: ignore[no-untyped-call]
-        return [logits, *(stack.gradient(place, change_weight=0.0, scale=1.0) for place in range(2))]
-
-    for counts in ([16, 16], [8, 24]):
-        for batched, grouped in zip(outcome(counts, is_grouped=False), outcome(counts, is_grouped=True), strict=True):
-            torch.testing.assert_close(grouped, batched)
-
-
-def test_packed_documents_hold_every_token_once_and_padding_comes_last() -> None:
-    pieces = [Piece(key=n, ids=s.ids, answer_start=s.answer_start) for n, s in enumerate(SEQUENCES)]
-    rows = pack([pieces[:9], pieces[9:]], device=torch.device("cpu"))
-    assert rows.documents is not None
-    assert rows.keys == list(range(len(pieces)))
-    labels = dict(zip(rows.keys, torch.split(rows.labels_N, rows.lengths), strict=True))
-    assert all(labels[p.key].tolist() == p.ids[p.answer_start :] for p in pieces)
-    ids_T, positions_T, documents = rows.ids_BL[0], rows.positions_BL[0], rows.documents
-    assert ids_T[rows.picks_N + 1].tolist() == rows.labels_N.tolist()
-    for piece, places_M in zip(pieces, documents.places_DM, strict=False):
-        assert ids_T[places_M[: len(piece.ids)]].tolist() == piece.ids
-        assert positions_T[places_M[: len(piece.ids)]].tolist() == list(range(len(piece.ids)))
-    assert documents.places_DM.flatten()[documents.back_T].tolist() == list(range(len(ids_T)))
-    assert documents.is_token_DM.sum() == len(ids_T)
-
-
-@pytest.mark.parametrize("window", [None, 6])
-@pytest.mark.parametrize("plain_tokens", [0, 256])
-def test_packed_documents_read_as_each_alone(
-    window: int | None, plain_tokens: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(slot_attention, "PLAIN_TOKENS", plain_tokens)
-    model = fresh_model(sliding_window=window, use_sliding_window=window is not None, max_window_layers=1)
-    pieces = [[Piece(key=n, ids=SEQUENCES[n].ids, answer_start=SEQUENCES[n].answer_start) for n in range(5)]]
-    with torch.no_grad():
-        apart = answers_of(model, pack(pieces, device=torch.device("cpu"), together=False))
-        assert use_packing(model)
-        packed = answers_of(model, pack(pieces, device=torch.device("cpu")))
-    torch.testing.assert_close(packed, apart, atol=1e-4, rtol=1e-4)
-
-
-def test_a_model_whose_attention_does_more_keeps_a_row_for_each_sequence() -> None:
-    torch.manual_seed(0)
-    config = Gemma2Config(
-        vocab_size=VOCABULARY,
-        hidden_size=16,
-        intermediate_size=24,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=8,
-    )
-    model = Gemma2ForCausalLM(config).requires_grad_(False).eval()
-    before = model.config._attn_implementation
-    assert not use_packing(model)
-    assert model.config._attn_implementation == before
 
 
 def initial(one: Attempt) -> dict[str, Tensor]:
