@@ -12,6 +12,7 @@ from sealserve.learning.one_pass import Bench, Pass
 from sealserve.learning.slot_losses import use_packing
 from sealserve.learning.training import read_result
 from tests.learning import test_one_pass as on_cpu
+from tests.learning.small_model import SEQUENCES, fresh_model
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -24,14 +25,14 @@ ASKED = [
 
 def base() -> Qwen2ForCausalLM:
     """Return sizes whose rows are multiples of 16 bytes, as products over groups want them."""
-    model = on_cpu.fresh_model(hidden_size=64, intermediate_size=96)
+    model = fresh_model(hidden_size=64, intermediate_size=96)
     return model.to(device="cuda", dtype=torch.bfloat16)
 
 
 def train(directory: Path, *, capacity: int = 8, say: Any = lambda **_: None) -> list[float]:
     """Train ASKED in bfloat16; return their last losses."""
     directory.mkdir()
-    bench = Bench(model=base(), encoded=on_cpu.SEQUENCES, dtype=torch.bfloat16, capacity=capacity)
+    bench = Bench(model=base(), encoded=SEQUENCES, dtype=torch.bfloat16, capacity=capacity)
     Pass(on_cpu.job(ASKED), ASKED, bench=bench, directory=directory, say=say).run()
     return [read_result(directory, one.index).losses[-1] for one in ASKED]
 
@@ -46,8 +47,8 @@ def test_who_trains_beside_a_slot_changes_nothing_but_rounding(tmp_path: Path) -
 
 def test_one_pass_reaches_the_losses_that_the_cpu_reaches(tmp_path: Path) -> None:
     bench = Bench(
-        model=on_cpu.fresh_model(hidden_size=64, intermediate_size=96),
-        encoded=on_cpu.SEQUENCES,
+        model=fresh_model(hidden_size=64, intermediate_size=96),
+        encoded=SEQUENCES,
         dtype=torch.float32,
         capacity=8,
     )
