@@ -116,7 +116,7 @@ async def _replace(
 ) -> dict[str, Any]:
     """Hand in a newer article on the last one's entity. Shares of questions on what it changes, old value and new."""
     world, last = World(seed), given[-1]
-    newer = world.update(world.rng("replace"), last)
+    newer = world.update(world.rng("replace"), last, exam.FACTS_PER_ARTICLE)
     old = {fact.attribute: fact.value for fact in last.facts}
     now = exam.exam(newer, seed=seed)
     former = exam.exam(replace(newer, facts=tuple(replace(f, value=old[f.attribute]) for f in newer.facts)), seed=seed)

@@ -15,7 +15,7 @@ def test_articles_of_the_figure_are_on_different_entities() -> None:
 def test_the_newer_article_changes_facts_of_the_last_one_and_says_nothing_else() -> None:
     last = exam.fresh_articles(11, 3)[-1]
     world = World(11)
-    newer = world.update(world.rng("replace"), last)
+    newer = world.update(world.rng("replace"), last, exam.FACTS_PER_ARTICLE)
     old = {fact.attribute: fact.value for fact in last.facts}
     assert {fact.entity for fact in newer.facts} == {last.facts[0].entity}
     assert all(old[fact.attribute] != fact.value for fact in newer.facts)
