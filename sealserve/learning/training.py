@@ -17,6 +17,9 @@ from sealserve.records import Recipe
 T = TypeVar("T")
 
 JOB_FILE = "job.json"
+LAYOUT = 2
+"""How an adapter's weights lie in a checkpoint; another number whenever that changes."""
+
 EXIT_DONE, EXIT_BAD_JOB, EXIT_FAILED, EXIT_ORPHANED = 0, 64, 65, 66
 """Exit codes of the child; any other is a crash."""
 
@@ -63,8 +66,8 @@ class TrainingJob:
         return json.dumps(TypeAdapter(TrainingJob).dump_python(self, mode="json"), sort_keys=True)
 
     def digest(self) -> str:
-        """Return the sha256 of the job's text: results of another job are not taken for this one's."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
+        """Return the sha256 of the job and of how checkpoints lie: those of another are not taken for this one's."""
+        return hashlib.sha256(f"{LAYOUT}\n{self.to_json()}".encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
