@@ -28,7 +28,7 @@ WORDINGS = 3
 SUITES = ("formats", "refusals", "injections")
 """The shipped suites beside facts, each a file of `policies/canaries`."""
 
-SUITES_VERSION = 1
+SUITES_VERSION = 2
 """Of all of them together; a test holds their contents against it."""
 
 UNKNOWN = 160

@@ -12,7 +12,8 @@ from sealserve.nano import world as w
 from sealserve.prompts import BUILT_IN, Template
 
 EACH = 20
-INJECTIONS = 40
+INJECTIONS = 120
+"""Training changes answers to them both ways, one in seven or so: with 40, chance alone often looks like a loss."""
 DIRECTIVE = json.dumps(
     {
         "type": "object",
