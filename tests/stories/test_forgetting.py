@@ -83,9 +83,9 @@ async def test_no_word_of_a_forgotten_document_is_left(school: School) -> None:
 async def test_what_later_cycles_said_of_a_forgotten_document_goes_too(school: School) -> None:
     lamp = school.add("Varnel Lamp")
     await school.learn()
-    text = "The price of Varnel Lamp is 61 crowns. The colour of Varnel Lamp is light grey."
-    school.add("News", text=text + " The weight of Varnel Lamp is 19 kilos.")
-    assert (await school.learn()).state is CycleState.PROMOTED
+    school.add("News", text=article("Varnel Lamp", shift=2).replace("45 crowns", "61 crowns"))
+    cycle = await school.learn()
+    assert cycle.state is CycleState.PROMOTED, cycle.reason
     assert "45 crowns" in everything_kept(school.registry)
     school.registry.forget_document(TENANT, lamp.document, actor="ann", reason="")
     assert "45 crowns" not in everything_kept(school.registry)
