@@ -1,5 +1,6 @@
 """What only the real engine can get wrong: adapters that fail inside it, its table, its neighbours' answers."""
 
+import asyncio
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,21 @@ async def test_full_table_is_unavailable_and_nothing_is_pushed_out(
     assert refused.value.reason == "ADAPTERS_FULL"
     assert {*names} <= {*(await vllm_engine.info()).loaded}
     assert await answer(vllm_engine, names[0]) != await answer(vllm_engine, names[1])
+    for name in names:
+        assert await vllm_engine.unload(name)
+
+
+async def test_base_answers_the_same_beside_adapters_in_every_slot(
+    vllm_engine: VllmEngine, tiny_base: Path, tmp_path: Path
+) -> None:
+    names = [f"slot@v{number}" for number in range(TINY_ENGINE.slots)]
+    for number, name in enumerate(names):
+        path = make_adapter(tmp_path / name, tiny_base, seed=200 + number)
+        await vllm_engine.load(AdapterFiles(name=name, path=path))
+    alone = [await answer(vllm_engine, name) for name in (*names, None)]
+    assert len({*alone}) == len(alone)
+    together = await asyncio.gather(*(answer(vllm_engine, name) for name in (*names, None, *names, None)))
+    assert together == [*alone, *alone]
     for name in names:
         assert await vllm_engine.unload(name)
 

@@ -1,0 +1,89 @@
+"""LoRA on the CPU as one matrix product for each adapter in a batch.
+
+vLLM 0.32's own CPU code copies an adapter's matrices once for every token before it multiplies, which makes a
+request with an adapter about ten times as slow as one without. It also reads slot -1, the last one, for tokens
+without an adapter whenever others in the batch have one: with every slot full, requests to the base model are
+answered with another tenant's adapter. `install` is registered as a vLLM general plugin (pyproject.toml), so vLLM
+calls it in each of its processes. Knows nothing of requests or of which adapters are loaded.
+"""
+
+from typing import Any, TypeAlias
+
+import torch
+from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
+from vllm.platforms import current_platform
+
+Rows: TypeAlias = slice | torch.Tensor  # which rows of a batch one adapter has
+
+
+def install() -> None:
+    """Make vLLM multiply adapters with `GroupedLoraCPU` where it runs on the CPU."""
+    if current_platform.is_cpu():
+        path = f"{GroupedLoraCPU.__module__}.{GroupedLoraCPU.__qualname__}"
+        type(current_platform).get_punica_wrapper = classmethod(lambda cls: path)
+
+
+class GroupedLoraCPU(PunicaWrapperCPU):  # type: ignore[misc]
+    """vLLM's interface to LoRA products; only linear layers and logits, which are all that our adapters may have."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._tokens: list[tuple[int, Rows]] = []  # slot and rows, for every token
+        self._samples: list[tuple[int, Rows]] = []  # slot and rows, for tokens that are sampled
+
+    def update_metadata(self, *arguments: Any, **options: Any) -> None:
+        """Note which rows of the next batches belong to which slot; once a step, not once a layer."""
+        super().update_metadata(*arguments, **options)
+        self._tokens = _grouped(self.token_lora_indices)
+        self._samples = _grouped(self.sampler_indices)
+
+    def add_lora_linear(
+        self,
+        y: torch.Tensor,
+        x: torch.Tensor,
+        lora_a_stacked: tuple[torch.Tensor, ...],
+        lora_b_stacked: tuple[torch.Tensor, ...],
+        scale: float,
+        output_slices: tuple[int, ...],
+        **_: Any,
+    ) -> None:
+        """Add x Aᵀ Bᵀ · scale to y in place, each row with its own slot's A and B.
+
+        Shapes: x (tokens, in), y (tokens, sum of output_slices), A (slots, 1, rank, in), B (slots, 1, out, rank).
+        """
+        start = 0
+        for a, b, width in zip(lora_a_stacked, lora_b_stacked, output_slices, strict=True):
+            _add(y[:, start : start + width], x, a, b, scale, self._tokens)
+            start += width
+
+    def add_lora_logits(
+        self,
+        y: torch.Tensor,
+        x: torch.Tensor,
+        lora_a_stacked: torch.Tensor,
+        lora_b_stacked: torch.Tensor,
+        scale: float,
+        **_: Any,
+    ) -> None:
+        """The same for the output layer: x (samples, hidden), y (samples, vocabulary)."""
+        _add(y, x, lora_a_stacked, lora_b_stacked, scale, self._samples)
+
+
+def _add(
+    y: torch.Tensor, x: torch.Tensor, a: torch.Tensor, b: torch.Tensor, scale: float, groups: list[tuple[int, Rows]]
+) -> None:
+    for slot, rows in groups:
+        down = torch.mm(x[rows].to(a.dtype), a[slot, 0].T).mul_(scale)
+        up = torch.mm(down, b[slot, 0].T)[:, : y.shape[1]].to(y.dtype)
+        y[rows, : up.shape[1]] += up
+
+
+def _grouped(slots: torch.Tensor) -> list[tuple[int, Rows]]:
+    """Return each slot that occurs, with its rows; rows of slot -1 have no adapter and are left out."""
+    groups: list[tuple[int, Rows]] = []
+    for slot in torch.unique(slots).tolist():
+        if slot >= 0:
+            [rows] = torch.nonzero(slots == slot, as_tuple=True)
+            first, last = int(rows[0]), int(rows[-1])
+            groups.append((slot, slice(first, last + 1) if last - first + 1 == len(rows) else rows))
+    return groups
