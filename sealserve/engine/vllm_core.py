@@ -32,8 +32,13 @@ _SHUTDOWN_SECONDS = 2.0  # nothing runs any more; the CPU worker needs more than
 _FEW_CORES = 4  # up to here, pinning threads to cores costs more (a trainer shares them) than it gains
 
 
-def build(settings: EngineSettings, directory: Path, *, max_context_tokens: int, otlp_endpoint: str) -> AsyncLLM:
+def build(
+    settings: EngineSettings, directory: Path, *, modules: list[str], max_context_tokens: int, otlp_endpoint: str
+) -> AsyncLLM:
     """Start vLLM's processes and return when the model is loaded. Blocks; sets this process's VLLM_ variables.
+
+    Only `modules` (last parts of names) make room for adapters: vLLM's default would add the embeddings and the output
+    layer, whose part of an adapter is as wide as the vocabulary and always empty.
 
     Raises: EngineFailed (it did not start).
     """
@@ -50,9 +55,10 @@ def build(settings: EngineSettings, directory: Path, *, max_context_tokens: int,
         args = AsyncEngineArgs(
             model=str(directory), tokenizer=str(directory), dtype=settings.dtype, max_model_len=max_context_tokens,
             max_num_seqs=settings.max_sequences, enable_lora=True, max_loras=settings.slots,
-            max_cpu_loras=settings.loaded_adapters, max_lora_rank=settings.max_rank, scheduling_policy="priority",
-            enable_prefix_caching=True, disable_log_stats=True, enable_log_requests=False, trust_remote_code=False,
-            load_format="safetensors", use_tqdm_on_load=False, otlp_traces_endpoint=otlp_endpoint or None, **memory,
+            max_cpu_loras=settings.loaded_adapters, max_lora_rank=settings.max_rank, lora_target_modules=modules,
+            scheduling_policy="priority", enable_prefix_caching=True, disable_log_stats=True, enable_log_requests=False,
+            trust_remote_code=False, load_format="safetensors", use_tqdm_on_load=False,
+            otlp_traces_endpoint=otlp_endpoint or None, **memory,
         )  # fmt: skip
         return AsyncLLM.from_engine_args(args)
     except (RuntimeError, ValueError, TimeoutError, OSError, VLLMServerError) as error:

@@ -24,18 +24,16 @@ def install() -> None:
 
 
 class GroupedLoraCPU(PunicaWrapperCPU):  # type: ignore[misc]
-    """vLLM's interface to LoRA products; only linear layers and logits, which are all that our adapters may have."""
+    """vLLM's interface to LoRA products; only linear layers of the stack, which are all that adapters may have."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._tokens: list[tuple[int, Rows]] = []  # slot and rows, for every token
-        self._samples: list[tuple[int, Rows]] = []  # slot and rows, for tokens that are sampled
+        self._groups: list[tuple[int, Rows]] = []  # slot and rows of the tokens that have an adapter
 
     def update_metadata(self, *arguments: Any, **options: Any) -> None:
         """Note which rows of the next batches belong to which slot; once a step, not once a layer."""
         super().update_metadata(*arguments, **options)
-        self._tokens = _grouped(self.token_lora_indices)
-        self._samples = _grouped(self.sampler_indices)
+        self._groups = _grouped(self.token_lora_indices)
 
     def add_lora_linear(
         self,
@@ -53,29 +51,11 @@ class GroupedLoraCPU(PunicaWrapperCPU):  # type: ignore[misc]
         """
         start = 0
         for a, b, width in zip(lora_a_stacked, lora_b_stacked, output_slices, strict=True):
-            _add(y[:, start : start + width], x, a, b, scale, self._tokens)
+            part = y[:, start : start + width]
+            for slot, rows in self._groups:
+                down = torch.mm(x[rows].to(a.dtype), a[slot, 0].T).mul_(scale)
+                part[rows] += torch.mm(down, b[slot, 0].T).to(y.dtype)
             start += width
-
-    def add_lora_logits(
-        self,
-        y: torch.Tensor,
-        x: torch.Tensor,
-        lora_a_stacked: torch.Tensor,
-        lora_b_stacked: torch.Tensor,
-        scale: float,
-        **_: Any,
-    ) -> None:
-        """The same for the output layer: x (samples, hidden), y (samples, vocabulary)."""
-        _add(y, x, lora_a_stacked, lora_b_stacked, scale, self._samples)
-
-
-def _add(
-    y: torch.Tensor, x: torch.Tensor, a: torch.Tensor, b: torch.Tensor, scale: float, groups: list[tuple[int, Rows]]
-) -> None:
-    for slot, rows in groups:
-        down = torch.mm(x[rows].to(a.dtype), a[slot, 0].T).mul_(scale)
-        up = torch.mm(down, b[slot, 0].T)[:, : y.shape[1]].to(y.dtype)
-        y[rows, : up.shape[1]] += up
 
 
 def _grouped(slots: torch.Tensor) -> list[tuple[int, Rows]]:

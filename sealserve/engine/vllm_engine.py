@@ -199,7 +199,11 @@ class VllmEngine:
     def _build(self, core: Any, shape: BaseShape, max_context_tokens: int) -> _Model:
         chat = Chat.open(self._base)
         llm = core.build(
-            self._settings, self._base, max_context_tokens=max_context_tokens, otlp_endpoint=self._otlp_endpoint
+            self._settings,
+            self._base,
+            modules=sorted({name.rpartition(".")[2] for name in shape.linear}),
+            max_context_tokens=max_context_tokens,
+            otlp_endpoint=self._otlp_endpoint,
         )
         if self._is_unwanted.is_set():
             core.shut_down(llm)
