@@ -5,13 +5,15 @@ independently of the others: the shipped suites ask each fact once. Knows no mod
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from sealserve.canaries import suite_key
 from sealserve.errors import BadConfig
-from sealserve.gate.canary import probes_for
+from sealserve.gate.canary import SUITES_VERSION, probes_for
 from sealserve.gate.policy import Policy, load_policy
 from sealserve.gate.statistics import measured
 from sealserve.gate.verdict import judge
@@ -40,9 +42,18 @@ class GateFigures:
     worse_promoted: float
     good_promoted: float
     candidates: int
-    sizes: dict[str, int]
+    sizes: dict[str, Any]
     decisions: dict[str, dict[str, int]]
     power: dict[str, list[float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """How many items a model's shipped suites have; `suites` are those beside facts, by name."""
+
+    canary: int
+    unknown: int
+    suites: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +65,7 @@ class Kind:
     lost: float = 0.0
     known: float = 0.0  # what the incumbent answers about the new documents already
 
-    def card(self, rng: np.random.Generator, *, canary: int, unknown: int, confidence: float) -> Scorecard:
+    def card(self, rng: np.random.Generator, sizes: Sizes, *, confidence: float) -> Scorecard:
         """Return one candidate's scorecard; nothing else than the old skills is lost."""
         return Scorecard(
             confirm=_drawn(
@@ -63,9 +74,13 @@ class Kind:
             ),
             replay=NotApplicable(because="a first document"),
             canary=_drawn(
-                rng, canary, right=0.98, better=self.noise, worse=self.noise + self.lost, confidence=confidence
+                rng, sizes.canary, right=0.98, better=self.noise, worse=self.noise + self.lost, confidence=confidence
             ),
-            unknown=_drawn(rng, unknown, right=0.98, better=0.0, worse=0.0, confidence=confidence),
+            unknown=_drawn(rng, sizes.unknown, right=0.98, better=0.0, worse=0.0, confidence=confidence),
+            suites={
+                name: _drawn(rng, n, right=0.98, better=self.noise, worse=self.noise, confidence=confidence)
+                for name, n in sizes.suites.items()
+            },
         )  # fmt: skip
 
 
@@ -74,8 +89,7 @@ def run(
 ) -> GateFigures:
     """Return the figures; with `out`, the power curve is drawn there. Raises: BadConfig (policy, no matplotlib)."""
     policy = load_policy()
-    sizes = {name: len(probes_for(model).canary) for name, model in _MODELS.items()}
-    unknown = {name: len(probes_for(model).unknown) for name, model in _MODELS.items()}
+    sizes = {name: _sizes(model) for name, model in _MODELS.items()}
     kinds: dict[str, list[Kind]] = {
         "null": [Kind(gained=0.0, noise=max(n, 0.1), known=known) for n in NOISE for known in (0.0, 0.5)],
         "worse": [Kind(gained=0.9, noise=n, lost=LOSS) for n in NOISE],
@@ -86,12 +100,12 @@ def run(
     for name, members in kinds.items():
         say(f"judging candidates: {name}")
         for place, kind in enumerate(members):
-            for suite, canary in sizes.items():
-                rng = np.random.default_rng([seed, len(name), place, canary])
-                decisions = _judged(kind, policy, rng, candidates, canary=canary, unknown=unknown[suite])
+            for suite, of_model in sizes.items():
+                rng = np.random.default_rng([seed, len(name), place, of_model.canary])
+                decisions = _judged(kind, policy, rng, candidates, of_model)
                 found[f"{name}, noise {kind.noise}, known {kind.known}, {suite} suite"] = decisions
                 shares[name].append(decisions.get(Decision.PROMOTE, 0) / candidates)
-    power = _power(policy, sizes, candidates=candidates, seed=seed, say=say)
+    power = _power(policy, {one.canary for one in sizes.values()}, candidates=candidates, seed=seed, say=say)
     if out is not None:
         _draw(power, out / "gate-power.png", say=say)
     return GateFigures(
@@ -99,35 +113,39 @@ def run(
         worse_promoted=max(shares["worse"]),
         good_promoted=min(shares["good"]),
         candidates=candidates,
-        sizes=sizes,
+        sizes={name: asdict(one) for name, one in sizes.items()},
         decisions=found,
         power=power,
     )
 
 
-def _judged(
-    kind: Kind, policy: Policy, rng: np.random.Generator, candidates: int, *, canary: int, unknown: int
-) -> dict[str, int]:
+def _sizes(model: str) -> Sizes:
+    probes = probes_for(model)
+    suites = {suite_key(name, SUITES_VERSION): len(items) for name, items in probes.suites.items()}
+    return Sizes(canary=len(probes.canary), unknown=len(probes.unknown), suites=suites)
+
+
+def _judged(kind: Kind, policy: Policy, rng: np.random.Generator, candidates: int, sizes: Sizes) -> dict[str, int]:
     counts: dict[str, int] = {}
     for _ in range(candidates):
-        card = kind.card(rng, canary=canary, unknown=unknown, confidence=policy.confidence)
+        card = kind.card(rng, sizes, confidence=policy.confidence)
         decision = judge(card, policy).decision.value
         counts[decision] = counts.get(decision, 0) + 1
     return counts
 
 
 def _power(
-    policy: Policy, sizes: dict[str, int], *, candidates: int, seed: int, say: Callable[[str], None]
+    policy: Policy, shipped: set[int], *, candidates: int, seed: int, say: Callable[[str], None]
 ) -> dict[str, list[float]]:
     """The promoted share at each of CURVE_LOSSES; smaller suites are judged as if the policy let them be."""
     lenient = policy.model_copy(update={"canary": policy.canary.model_copy(update={"min_items": 1})})
     curves = {}
-    for canary in sorted({*sizes.values(), *CURVE_SIZES}):
+    for canary in sorted({*shipped, *CURVE_SIZES}):
         say(f"power with {canary} items")
         rng = np.random.default_rng([seed, canary])
         kinds = [Kind(gained=0.9, noise=0.005, lost=loss) for loss in CURVE_LOSSES]
         runs = max(candidates // 4, 1)
-        decisions = [_judged(kind, lenient, rng, runs, canary=canary, unknown=160) for kind in kinds]
+        decisions = [_judged(kind, lenient, rng, runs, Sizes(canary=canary, unknown=160)) for kind in kinds]
         curves[str(canary)] = [round(found.get(Decision.PROMOTE, 0) / runs, 4) for found in decisions]
     return curves
 

@@ -14,7 +14,7 @@ def test_useless_and_worse_candidates_are_hardly_promoted_and_good_ones_mostly(t
     assert figures.null_promoted <= 0.1
     assert figures.worse_promoted <= 0.1
     assert figures.good_promoted >= 0.5
-    assert min(figures.sizes.values()) >= load_policy().canary.min_items
+    assert min(one["canary"] for one in figures.sizes.values()) >= load_policy().canary.min_items
     assert all(sum(found.values()) == 40 for found in figures.decisions.values())
     assert (tmp_path / "gate-power.png").read_bytes().startswith(b"\x89PNG")
     assert gate.run(candidates=40, say=lambda line: None) == figures
