@@ -138,7 +138,7 @@ class LearnSettings(RewardSettings, Section):
     alpha: int = Field(16, ge=1, description="LoRA alpha; scaling is alpha / rank")
     learning_rate: float = Field(3e-3, gt=0, description="AdamW learning rate of the first candidate")
     epochs: int = Field(20, ge=1, description="times a candidate sees each new example, up to max_steps")
-    max_steps: int = Field(70, ge=1, description="optimizer steps per candidate")
+    max_steps: int = Field(70, ge=1, description="optimizer steps per candidate for one document; several take longer")
     batch_size: int = Field(24, ge=1, description="sequences per optimizer step")
     rehearsal: float = Field(0.45, ge=0, lt=1, description="share of sequences that keep base skills, not documents")
     executor: Literal["process", "ray"] = Field(

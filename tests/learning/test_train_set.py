@@ -112,7 +112,15 @@ def test_keeping_earlier_documents_takes_more_steps_up_to_a_limit() -> None:
         )
         for n in (0, 1, 2, 50)
     ]
-    assert steps[0] < steps[1] < steps[2] < steps[3] == 80
+    assert steps[0] < steps[1] < steps[2] < steps[3] == 120
+
+
+def test_several_new_documents_take_longer_than_one_but_less_than_each_alone() -> None:
+    one, eight = (
+        steps_for(build_pool([source(f"new{i}") for i in range(n)], [], rehearsal=BASE), RECIPE, max_steps=20)
+        for n in (1, 8)
+    )
+    assert one < eight == 40
 
 
 def test_a_recipe_sees_only_its_templates() -> None:
