@@ -60,6 +60,7 @@ EXAMPLES: Mapping[Event, Json] = {
         "tenant": _TENANT,
         "actor": "worker:1",
         "author": "ann",  # who started the cycle
+        "authors": ["ann", "cid"],  # and who handed its documents in
         "trigger": "cycle",  # or "person"
         "version": {"parent": 0, "cycle": "c1", "is_imported": False},  # made elsewhere, and measured by no cycle here
         "verdict": {"decision": "promote", "policy": "default"},

@@ -37,6 +37,7 @@ def _rulings(shop: Workshop, claim: Claim, claimed: Claimed, confirmed: Confirme
         claim.tenant,
         actor=f"worker:{claim.worker}",
         author=shop.registry.cycle_author(claim.cycle),
+        authors=shop.registry.cycle_authors(claim.tenant, claim.cycle),
         trigger="cycle",
         cycle=claim.cycle,
         parent=claimed.incumbent,

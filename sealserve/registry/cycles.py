@@ -26,9 +26,12 @@ from sealserve.records import (
 from sealserve.registry import audit, documents, lifecycle, paging, requests, tenants
 from sealserve.registry.database import Transaction
 from sealserve.registry.spelling import require_line
+from sealserve.registry.tables import audit as audit_table
 from sealserve.registry.tables import candidates, cycle_documents, cycles, quiz, self_edits, steps
 
 MAX_DOCUMENTS_PER_CYCLE = 1000
+_AUTHORS_ACTIONS = ("cycle.import", "cycle.start", "document.admit", "document.quarantine", "document.readmit")
+"""What makes somebody an author; in this order, who started a cycle comes first."""
 
 
 def start(tx: Transaction, tenant: str, *, trigger: str, actor: str, request_id: str, max_documents: int) -> Cycle:
@@ -136,6 +139,22 @@ def documents_of(tx: Transaction, cycle: str) -> tuple[Document, ...]:
     """Return the documents that the cycle claimed, oldest first. Raises: NotFound."""
     by_id(tx, cycle)
     return documents.claimed_by(tx, cycle)
+
+
+def authors_of(tx: Transaction, tenant: str, cycle: str) -> tuple[str, ...]:
+    """Return who started the cycle, then who handed in its documents: what the audit trail says of both.
+
+    A cycle that the clock started has no author but those: without them nobody would stand behind it. Who let a held
+    document in is none of them: that was a look at somebody else's work. Raises: NotFound.
+    """
+    subjects = [resource(tenant, cycle), *(documents.resource(tenant, one.document) for one in documents_of(tx, cycle))]
+    query = (
+        select(audit_table.c.actor)
+        .where(audit_table.c.tenant == tenant, audit_table.c.subject.in_(subjects))
+        .where(audit_table.c.action.in_(_AUTHORS_ACTIONS))
+        .order_by(audit_table.c.action, audit_table.c.sequence)
+    )
+    return tuple(dict.fromkeys(row.actor for row in tx.rows(query)))
 
 
 def steps_of(tx: Transaction, cycle: str) -> tuple[StepRecord, ...]:

@@ -10,7 +10,7 @@ from sqlalchemy import Row, Select, and_, select
 from sealserve.errors import FailedPrecondition, NotFound
 from sealserve.people import Approval, ApprovalState, Opinion
 from sealserve.records import CycleState, VersionState
-from sealserve.registry import cycles, documents, tenants
+from sealserve.registry import cycles, tenants
 from sealserve.registry import tables as t
 from sealserve.registry.database import Transaction
 from sealserve.registry.versions import resource
@@ -74,7 +74,7 @@ def _record(tx: Transaction, row: Row[Any]) -> Approval:
         cycle=row.cycle,
         state=_state(row, given),
         reason=row.reason,
-        authors=_authors(tx, row.tenant, row.cycle),
+        authors=cycles.authors_of(tx, row.tenant, row.cycle),
         opinions=tuple(
             Opinion(actor=one.actor, approves=one.approves, reason=one.reason, given_at=one.given_at) for one in given
         ),
@@ -89,19 +89,3 @@ def _state(row: Row[Any], given: Any) -> ApprovalState:
         return ApprovalState.REJECTED
     is_fit = row.state == VersionState.READY and row.parent == row.desired_version
     return ApprovalState.WAITING if is_fit else ApprovalState.LATE
-
-
-def _authors(tx: Transaction, tenant: str, cycle: str) -> tuple[str, ...]:
-    """Return who started the cycle, then who handed in its documents: what the audit trail says of both.
-
-    A cycle that the clock started has no author but those: without them nobody would stand behind it.
-    """
-    claimed = [one.document for one in cycles.documents_of(tx, cycle)]
-    subjects = [cycles.resource(tenant, cycle), *(documents.resource(tenant, one) for one in claimed)]
-    query = (
-        select(t.audit.c.actor)
-        .where(t.audit.c.tenant == tenant, t.audit.c.subject.in_(subjects))
-        .where(t.audit.c.action.in_(["cycle.start", "cycle.import", "document.admit", "document.readmit"]))
-        .order_by(t.audit.c.action, t.audit.c.sequence)
-    )
-    return tuple(dict.fromkeys(row.actor for row in tx.rows(query)))

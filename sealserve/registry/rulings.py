@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from sealserve.errors import NotFound
-from sealserve.registry import audit
+from sealserve.registry import audit, cycles
 from sealserve.registry.database import Database, Transaction
 from sealserve.registry.ruling_tables import rulings
 from sealserve.registry.tables import audit as audit_table
@@ -50,6 +50,11 @@ class Rulings:
         with self._database.read() as tx:
             row = tx.row(query)
         return row.actor if row else ""
+
+    def cycle_authors(self, tenant: str, cycle: str) -> tuple[str, ...]:
+        """Return who started the cycle, then who handed in its documents. Raises: NotFound."""
+        with self._database.read() as tx:
+            return cycles.authors_of(tx, tenant, cycle)
 
 
 def keep(tx: Transaction, ruling: Ruling) -> None:

@@ -59,7 +59,7 @@ class Subjects:
             documents.move(tx, tenant, waiting, to=DocumentState.QUARANTINED, reason=HELD + reason)
             for one in waiting:
                 subject = documents.resource(tenant, one)
-                audit.append(tx, "document.quarantine", actor=actor, tenant=tenant, subject=subject, details={})
+                audit.append(tx, "document.hold", actor=actor, tenant=tenant, subject=subject, details={})
         return waiting
 
     def release_document(self, tenant: str, document: str, *, actor: str, reason: str) -> Document:

@@ -115,6 +115,9 @@ def test_an_overlay_changes_numbers_and_adds_rules_for_its_tenant_alone(director
     given = EXAMPLES[Event.ADAPTER_PROMOTE]
     assert decide(bundle.of("acme"), Event.ADAPTER_PROMOTE, given).effect is RuleEffect.HOLD
     assert decide(bundle.of("globex"), Event.ADAPTER_PROMOTE, given).effect is RuleEffect.ALLOW
+    for approvals, effect in ((["ann", "bea", "cid"], RuleEffect.HOLD), (["bea", "dan"], RuleEffect.WARN)):
+        asked = {**given, "approvals": approvals}  # ann and cid are authors
+        assert decide(bundle.of("acme"), Event.ADAPTER_PROMOTE, asked).effect is effect
     with pytest.raises(BadConfig, match="no rule knows the variable aprovals"):
         load_bundle(write(directory, "adapter.promote: {vars: {aprovals: 2}}", file="rules/tenants/acme.yaml"))
 

@@ -8,6 +8,7 @@ import pytest
 from sealserve.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound
 from sealserve.people import ApprovalState
 from sealserve.records import DocumentState
+from sealserve.registry.subjects import HELD
 from tests.registry.world import World
 
 
@@ -47,6 +48,20 @@ def test_authors_are_who_started_the_cycle_and_who_handed_its_documents_in(world
         )
     world.version(held=True)
     assert world.registry.approval("acme", 1).authors == ("ann", "bob", "cid")
+
+
+def test_who_handed_in_what_another_let_pass_is_the_author_and_the_other_is_not(world: World) -> None:
+    registry = world.registry
+    held, _ = registry.add_document(
+        "acme", title="t", text="An article.", source="rpc", media_type="text/plain", actor="eve",
+        state=DocumentState.QUARANTINED, reason=f"{HELD}ingest.injection",
+    )  # fmt: skip
+    flooded = world.document().document
+    registry.hold_waiting("acme", [flooded], reason="ingest.flood", actor="fay")
+    for document in (held.document, flooded):
+        registry.release_document("acme", document, actor="bea", reason="read it")
+    world.version(held=True)
+    assert registry.approval("acme", 1).authors == ("ann", "eve")
 
 
 def test_approval_moves_the_pointer_and_its_documents_in_one_step(world: World) -> None:

@@ -199,6 +199,46 @@ async def test_who_approves_as_author_does_not_count_among_the_two(tmp_path: Pat
             assert (await cid.approve("acme", 1))[1] is not None
 
 
+async def test_who_handed_a_document_in_does_not_count_among_the_two_either(tmp_path: Path) -> None:
+    async with under(tmp_path, TWO_PEOPLE) as here:
+        async with (
+            client_of(here, "dan", Role.TENANT_ADMIN, "acme") as dan,
+            client_of(here, "bea", Role.APPROVER) as bea,
+            client_of(here, "cid", Role.APPROVER) as cid,
+        ):
+            await dan.add_document("acme", "Dan's own article.")
+            await hold(here, here.client)
+            assert (await bea.approve("acme", 1))[1] is None
+            waiting, moved = await dan.approve("acme", 1)
+            assert (waiting.state, moved) == (ApprovalState.WAITING, None)
+            before = state(here)
+            with pytest.raises(FailedPrecondition) as twice:
+                await dan.approve("acme", 1)
+            assert twice.value.reason == "ALREADY_APPROVED"
+            assert state(here) == before
+            assert (await cid.approve("acme", 1))[1] is not None
+            before = state(here)
+            with pytest.raises(FailedPrecondition) as late:
+                await dan.approve("acme", 1)
+            assert late.value.reason == "ALREADY_DECIDED"
+            assert state(here) == before
+
+
+async def test_an_author_who_promotes_is_not_the_second_of_two_people(tmp_path: Path) -> None:
+    async with under(tmp_path, TWO_PEOPLE) as here:
+        async with client_of(here, "dan", Role.OPERATOR, "acme") as dan, client_of(here, "oda", Role.OPERATOR) as oda:
+            await dan.add_document("acme", "Dan's own article.")
+            await hold(here, here.client)
+            here.registry.approve("acme", 1, actor="bea", reason="")
+            await oda.rollback("acme", reason="try again")
+            before = state(here)
+            with pytest.raises(FailedPrecondition, match=r"promote\.approvals") as stopped:
+                await dan.promote("acme", 1)
+            assert stopped.value.reason == "POLICY_HELD"
+            assert state(here) == before
+            assert (await oda.promote("acme", 1)).version == 1
+
+
 async def test_pages_of_held_versions_lead_on(tmp_path: Path) -> None:
     async with served(tmp_path) as here:
         for _ in range(3):
