@@ -92,7 +92,7 @@ async def serve(settings: Settings, *, engine_only: bool = False) -> None:
         stack.callback(registry.close)
         for make in (admin_secret, internal_secret):
             await asyncio.to_thread(make, settings.data_directory, registry.enrol_token)
-        server = RpcServer(settings.serve, find_principal=registry.principal_of)
+        server = RpcServer(settings.serve, find_token=registry.token_of)
         parts = ServeParts(settings, registry, telemetry)
         stack.push_async_callback(parts.engine.close)
         server.add_engine_service(parts.gated, resolve=registry.artifacts.directory)

@@ -7,13 +7,16 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+
+from sealserve.errors import InvalidArgument, Unauthenticated
 
 SECRET_PREFIX = "sealserve_"
 """How a secret begins: people and secret scanners know it at sight."""
 
 MAX_SECRET_CHARACTERS = 128
+MAX_TOKEN_DAYS = 3650
 _SECRET_BYTES = 32
 
 
@@ -59,13 +62,33 @@ class Principal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """What is known of a token besides its secret; `revoked_at` None: it still opens the door."""
+    """What is known of a token besides its secret.
+
+    `expires_at` None: it does not end by itself; `revoked_at` None: nobody has ended it.
+    """
 
     token: str  # id: the first 12 hex digits of the secret's digest
     principal: Principal
     created_by: str
     created_at: datetime
+    expires_at: datetime | None
     revoked_at: datetime | None
+
+    def require_unexpired(self, now: datetime) -> None:
+        """Return if it has not ended by itself. Raises: Unauthenticated (TOKEN_EXPIRED), for its holder to read."""
+        if self.expires_at is not None and now >= self.expires_at:
+            text = f"this token expired at {self.expires_at:%Y-%m-%d %H:%M} UTC; ask an administrator for another one"
+            raise Unauthenticated(text, reason="TOKEN_EXPIRED")
+
+
+def expiry(now: datetime, expires_days: int | None) -> datetime | None:
+    """Return when a token made now ends; None where no days are given. Raises: InvalidArgument."""
+    if expires_days is None:
+        return None
+    if not 1 <= expires_days <= MAX_TOKEN_DAYS:
+        text = f"expires_days must be 1 to {MAX_TOKEN_DAYS}; leave it out for a token that does not expire"
+        raise InvalidArgument(text, field="expires_days")
+    return now + timedelta(days=expires_days)
 
 
 def new_secret() -> str:

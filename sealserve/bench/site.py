@@ -68,7 +68,7 @@ async def open_site(
         if watcher is not None:
             watcher.on_moved = activator.wake
         await activator.settle()
-        server = RpcServer(settings.serve, find_principal=registry.principal_of)
+        server = RpcServer(settings.serve, find_token=registry.token_of)
         server.add_engine_service(engine, resolve=registry.artifacts.directory)
         server.add_tenant_services(
             registry,

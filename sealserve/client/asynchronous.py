@@ -291,9 +291,12 @@ class AsyncClient(AsyncEvidenceMethods, AsyncCanaryMethods, AsyncWatchMethods):
 
     # who may call
 
-    async def create_token(self, principal: Principal) -> tuple[Token, str]:
-        """Make a token; return it with its secret, which is shown this once. Raises: AlreadyExists (the name)."""
-        return await self._unary(people_calls.create_token(principal))
+    async def create_token(self, principal: Principal, *, expires_days: int | None = None) -> tuple[Token, str]:
+        """Make a token; return it with its secret, which is shown this once. Without `expires_days` it does not end.
+
+        Raises: AlreadyExists (the name), InvalidArgument, PermissionDenied (nobody gives what they do not have).
+        """
+        return await self._unary(people_calls.create_token(principal, expires_days=expires_days))
 
     def tokens(self) -> AsyncGenerator[Token, None]:
         """Return every token this caller may know of, revoked ones included, oldest first."""

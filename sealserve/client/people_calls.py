@@ -14,9 +14,9 @@ from sealserve.v1 import approval_pb2, token_pb2
 T = TypeVar("T")
 
 
-def create_token(principal: Principal) -> Call[tuple[Token, str]]:
+def create_token(principal: Principal, *, expires_days: int | None) -> Call[tuple[Token, str]]:
     """Make a token; the answer is (token, secret)."""
-    request = tokens.principal_to_wire(principal)
+    request = tokens.principal_to_wire(principal, expires_days=expires_days)
     return _call("TokenService/CreateToken", request, token_pb2.CreateTokenResponse, _made)
 
 

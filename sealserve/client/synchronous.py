@@ -285,9 +285,12 @@ class Client(EvidenceMethods, CanaryMethods, WatchMethods):
 
     # who may call
 
-    def create_token(self, principal: Principal) -> tuple[Token, str]:
-        """Make a token; return it with its secret, which is shown this once. Raises: AlreadyExists (the name)."""
-        return self._unary(people_calls.create_token(principal))
+    def create_token(self, principal: Principal, *, expires_days: int | None = None) -> tuple[Token, str]:
+        """Make a token; return it with its secret, which is shown this once. Without `expires_days` it does not end.
+
+        Raises: AlreadyExists (the name), InvalidArgument, PermissionDenied (nobody gives what they do not have).
+        """
+        return self._unary(people_calls.create_token(principal, expires_days=expires_days))
 
     def tokens(self) -> Iterator[Token]:
         """Return every token this caller may know of, revoked ones included, oldest first."""

@@ -20,6 +20,10 @@ def create(
         list[str] | None, typer.Option("--tenant", help="Bind it to this tenant; may be repeated.", show_default=False)
     ] = None,
     all_tenants: Annotated[bool, typer.Option("--all-tenants", help="Bind it to none: it sees all.")] = False,
+    expires_days: Annotated[
+        int | None,
+        typer.Option("--expires-days", help="Days until it ends by itself; never if left out.", show_default=False),
+    ] = None,
 ) -> None:
     """Make a token and show its secret, this once.
 
@@ -34,19 +38,20 @@ def create(
         raise InvalidArgument("say which tenants it is for: --tenant NAME (repeated), or --all-tenants", field="tenant")
     principal = Principal(name=name, role=role, tenants=None if all_tenants else bound)
     with session.client() as client:
-        token, secret = client.create_token(principal)
+        token, secret = client.create_token(principal, expires_days=expires_days)
     session.show(
         {**show.plain(token), "secret": secret},
         lambda: show.pairs(
             [("token", token.token), ("for", name), ("role", role), ("tenants", _tenants(principal)),
-             ("secret", secret), ("", "The secret is not shown again: hand it over now, as SEALSERVE_TOKEN.")]
+             ("expires", token.expires_at or "never"), ("secret", secret),
+             ("", "The secret is not shown again: hand it over now, as SEALSERVE_TOKEN.")]
         ),
     )  # fmt: skip
 
 
 @command(app, "list")
 def list_tokens(session: Session) -> None:
-    """List tokens, revoked ones included."""
+    """List tokens, expired and revoked ones included."""
     from sealserve.commands import show
 
     with session.client() as client:
@@ -54,11 +59,11 @@ def list_tokens(session: Session) -> None:
     rows = (
         (
             one.token, one.principal.name, one.principal.role, _tenants(one.principal), one.created_by, one.created_at,
-            one.revoked_at or "",
+            one.expires_at or "never", one.revoked_at or "",
         )
         for one in found
     )  # fmt: skip
-    columns = ["token", "for", "role", "tenants", "made by", "made", "revoked"]
+    columns = ["token", "for", "role", "tenants", "made by", "made", "expires", "revoked"]
     session.show({"tokens": found}, lambda: show.table(columns, rows, empty="no tokens yet"))
 
 

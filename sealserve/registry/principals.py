@@ -4,12 +4,20 @@ Knows who a secret belongs to; nothing of calls and of what a role may do.
 """
 
 import re
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, func, select, update
 
-from sealserve.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unauthenticated
-from sealserve.people import Principal, Role, Token, digest_of, new_secret
+from sealserve.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    Unauthenticated,
+)
+from sealserve.people import Principal, Role, Token, digest_of, expiry, new_secret
 from sealserve.registry import audit
 from sealserve.registry.database import Database, Transaction
 from sealserve.registry.tables import tokens
@@ -24,18 +32,20 @@ class Principals:
 
     _database: Database
 
-    def create_token(self, principal: Principal, *, actor: str) -> tuple[Token, str]:
+    def create_token(self, principal: Principal, *, actor: str, expires_days: int | None = None) -> tuple[Token, str]:
         """Make a token for a new principal; return it with its secret, which nobody can ask for again.
 
-        Raises: InvalidArgument (name, tenants), NotFound (tenant), AlreadyExists (the name was ever used: the audit
-        trail must say who it was).
+        Raises: InvalidArgument (name, tenants, expires_days), NotFound (tenant), AlreadyExists (the name was ever
+        used: the audit trail must say who it was), PermissionDenied (it would outlive the one that makes it).
         """
         secret = new_secret()
         with self._database.write() as tx:
             _require_sound(tx, principal)
             if tx.row(select(tokens.c.token).where(tokens.c.principal == principal.name)):
                 raise AlreadyExists(principal.name, kind="principal")
-            return _insert(tx, principal, secret, actor=actor), secret
+            expires_at = expiry(tx.now, expires_days)
+            _require_not_outliving(tx, expires_at, actor=actor)
+            return _insert(tx, principal, secret, actor=actor, expires_at=expires_at), secret
 
     def enrol_token(self, principal: Principal, secret: str, *, actor: str) -> Token:
         """Know `secret` as a token of `principal`; no change if it is known already, revoked ones included."""
@@ -43,14 +53,16 @@ class Principals:
             known = tx.row(select(tokens).where(tokens.c.digest == digest_of(secret)))
             return _record(known) if known else _insert(tx, principal, secret, actor=actor)
 
-    def principal_of(self, secret: str) -> Principal:
-        """Return whose secret this is. Raises: Unauthenticated (nobody's, or revoked)."""
+    def token_of(self, secret: str) -> Token:
+        """Return the token that has this secret. Raises: Unauthenticated (none, or revoked; TOKEN_EXPIRED)."""
         query = select(tokens).where(tokens.c.digest == digest_of(secret), tokens.c.revoked_at.is_(None))
         with self._database.read() as tx:
             row = tx.row(query)
         if row is None:
             raise Unauthenticated("this token is unknown or revoked; ask an administrator for another one")
-        return _record(row).principal
+        found = _record(row)
+        found.require_unexpired(tx.now)
+        return found
 
     def tokens(self) -> tuple[Token, ...]:
         """Return every token, revoked ones included, oldest first."""
@@ -86,7 +98,20 @@ def _require_sound(tx: Transaction, principal: Principal) -> None:
         get_tenant(tx, tenant)
 
 
-def _insert(tx: Transaction, principal: Principal, secret: str, *, actor: str) -> Token:
+def _require_not_outliving(tx: Transaction, expires_at: datetime | None, *, actor: str) -> None:
+    """Nobody gives what they do not have: time, too."""
+    query = select(func.max(tokens.c.expires_at).label("last")).where(tokens.c.principal == actor)
+    row = tx.row(query)
+    if row is None or row.last is None:
+        return
+    if expires_at is None or expires_at > row.last:
+        text = f"{actor}'s own token ends at {row.last:%Y-%m-%d %H:%M} UTC: what it makes has to end by then, too"
+        raise PermissionDenied(text, reason="OUTLIVES_ITS_MAKER")
+
+
+def _insert(
+    tx: Transaction, principal: Principal, secret: str, *, actor: str, expires_at: datetime | None = None
+) -> Token:
     digest = digest_of(secret)
     row = {
         "token": digest[:_ID_DIGITS],
@@ -96,6 +121,7 @@ def _insert(tx: Transaction, principal: Principal, secret: str, *, actor: str) -
         "tenants": None if principal.tenants is None else sorted(set(principal.tenants)),
         "created_by": actor,
         "created_at": tx.now,
+        "expires_at": expires_at,
         "revoked_at": None,
     }
     tx.insert(tokens, [row])
@@ -117,16 +143,18 @@ def _tell(tx: Transaction, action: str, token: Token, *, actor: str) -> None:
             "principal": token.principal.name,
             "role": token.principal.role,
             "tenants": None if bound is None else list(bound),
+            "expires_at": None if token.expires_at is None else token.expires_at.isoformat(),
         },
     )
 
 
 def _require_another_admin(tx: Transaction, token: Token) -> None:
+    """A token that ends by itself does not count: with it alone everybody would be locked out one day."""
     if token.principal.role is not Role.ADMIN:
         return
-    active = select(func.count()).where(tokens.c.role == Role.ADMIN, tokens.c.revoked_at.is_(None))
-    found = tx.row(active)
-    if found is not None and found[0] <= 1:
+    lasting = tokens.c.revoked_at.is_(None), tokens.c.expires_at.is_(None)
+    others = select(tokens.c.token).where(tokens.c.role == Role.ADMIN, tokens.c.token != token.token, *lasting)
+    if tx.row(others.limit(1)) is None:
         raise FailedPrecondition("this is the last administrator's token; make another one first", reason="LAST_ADMIN")
 
 
@@ -144,5 +172,6 @@ def _record(row: Row[Any]) -> Token:
         principal=Principal(name=row.principal, role=Role(row.role), tenants=tenants),
         created_by=row.created_by,
         created_at=row.created_at,
+        expires_at=row.expires_at,
         revoked_at=row.revoked_at,
     )

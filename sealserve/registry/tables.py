@@ -271,6 +271,7 @@ tokens = Table(
     Column("tenants", JSON(none_as_null=True)),  # null: bound to none, sees all
     Column("created_by", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime),  # null: it does not end by itself
     Column("revoked_at", UtcTime),
     Index(None, "principal"),
 )

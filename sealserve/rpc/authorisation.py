@@ -9,13 +9,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import grpc
 import grpc.aio
 
 from sealserve.errors import InvalidArgument, NotFound, PermissionDenied, SealserveError, Unauthenticated
-from sealserve.people import MAX_SECRET_CHARACTERS, Principal, Role
+from sealserve.people import MAX_SECRET_CHARACTERS, Principal, Role, Token
 from sealserve.rpc.call import CURRENT_PRINCIPAL
 from sealserve.rpc.convert.names import ANY_TENANT
 from sealserve.rpc.refusal import refuse
@@ -110,24 +111,32 @@ Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler
 class KnownTokens:
     """Whose a secret is, remembered for a moment: most calls come from those who called just now."""
 
-    def __init__(self, find: Callable[[str], Principal], *, clock: Callable[[], float] = time.monotonic) -> None:
-        """`find` blocks, and raises Unauthenticated for a secret that is nobody's."""
+    def __init__(
+        self,
+        find: Callable[[str], Token],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`find` blocks, and raises Unauthenticated for a secret that is nobody's. `clock` gives seconds."""
         self._find = find
         self._clock = clock
-        self._remembered: dict[str, tuple[Principal, float]] = {}
+        self._utc_now = utc_now
+        self._remembered: dict[str, tuple[Token, float]] = {}
 
     async def principal_of(self, secret: str) -> Principal:
         """Return whose secret this is. Raises: Unauthenticated, StorageFailed."""
         now = self._clock()
-        principal, until = self._remembered.get(secret, (None, 0.0))
-        if principal is not None and now < until:
-            return principal
+        token, until = self._remembered.get(secret, (None, 0.0))
+        if token is not None and now < until:
+            token.require_unexpired(self._utc_now())
+            return token.principal
         self._remembered.pop(secret, None)
         found = await asyncio.to_thread(self._find, secret)
         if len(self._remembered) >= _MAX_REMEMBERED:
             self._remembered.clear()
         self._remembered[secret] = (found, now + REMEMBER_SECONDS)
-        return found
+        return found.principal
 
     def forget(self) -> None:
         """Ask anew from now on: a token was revoked here."""

@@ -18,7 +18,7 @@ from sealserve.config import ServeSettings
 from sealserve.engine.engine import Engine
 from sealserve.errors import BadConfig
 from sealserve.gate.policy import WatchRule, load_policy
-from sealserve.people import Principal
+from sealserve.people import Token
 from sealserve.permits import Permits
 from sealserve.registry.registry import Registry
 from sealserve.rpc.authorisation import PACKAGE, Authentication, KnownTokens, Tenancy
@@ -90,12 +90,12 @@ class RpcServer:
         self,
         settings: ServeSettings,
         *,
-        find_principal: Callable[[str], Principal],
+        find_token: Callable[[str], Token],
         idle_write_seconds: float = IDLE_WRITE_SECONDS,
     ) -> None:
-        """Must be called in a running loop. `find_principal` says whose a secret is (`Registry.principal_of`)."""
+        """Must be called in a running loop. `find_token` says whose a secret is (`Registry.token_of`)."""
         self._settings = settings
-        self._known = KnownTokens(find_principal)
+        self._known = KnownTokens(find_token)
         self._draining = asyncio.Event()
         self._names: list[str] = []
         self._engine: Engine | None = None

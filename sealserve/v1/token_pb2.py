@@ -25,27 +25,27 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18sealserve/v1/token.proto\x12\x0csealserve.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf0\x01\n\x05Token\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tprincipal\x18\x02 \x01(\t\x12)\n\x04role\x18\x03 \x01(\x0e\x32\x1b.sealserve.v1.PrincipalRole\x12\x0f\n\x07tenants\x18\x04 \x03(\t\x12\x14\n\x0c\x65very_tenant\x18\x05 \x01(\x08\x12\x12\n\ncreated_by\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brevoke_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"y\n\x12\x43reateTokenRequest\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12)\n\x04role\x18\x02 \x01(\x0e\x32\x1b.sealserve.v1.PrincipalRole\x12\x0f\n\x07tenants\x18\x03 \x03(\t\x12\x14\n\x0c\x65very_tenant\x18\x04 \x01(\x08\"I\n\x13\x43reateTokenResponse\x12\"\n\x05token\x18\x01 \x01(\x0b\x32\x13.sealserve.v1.Token\x12\x0e\n\x06secret\x18\x02 \x01(\t\":\n\x11ListTokensRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x12ListTokensResponse\x12#\n\x06tokens\x18\x01 \x03(\x0b\x32\x13.sealserve.v1.Token\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x12RevokeTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t*\xda\x01\n\rPrincipalRole\x12\x1e\n\x1aPRINCIPAL_ROLE_UNSPECIFIED\x10\x00\x12\x19\n\x15PRINCIPAL_ROLE_VIEWER\x10\x01\x12\x1b\n\x17PRINCIPAL_ROLE_OPERATOR\x10\x02\x12\x1b\n\x17PRINCIPAL_ROLE_APPROVER\x10\x03\x12\x1f\n\x1bPRINCIPAL_ROLE_TENANT_ADMIN\x10\x04\x12\x18\n\x14PRINCIPAL_ROLE_ADMIN\x10\x05\x12\x19\n\x15PRINCIPAL_ROLE_ENGINE\x10\x06\x32\xf9\x01\n\x0cTokenService\x12R\n\x0b\x43reateToken\x12 .sealserve.v1.CreateTokenRequest\x1a!.sealserve.v1.CreateTokenResponse\x12O\n\nListTokens\x12\x1f.sealserve.v1.ListTokensRequest\x1a .sealserve.v1.ListTokensResponse\x12\x44\n\x0bRevokeToken\x12 .sealserve.v1.RevokeTokenRequest\x1a\x13.sealserve.v1.Tokenb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18sealserve/v1/token.proto\x12\x0csealserve.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa1\x02\n\x05Token\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tprincipal\x18\x02 \x01(\t\x12)\n\x04role\x18\x03 \x01(\x0e\x32\x1b.sealserve.v1.PrincipalRole\x12\x0f\n\x07tenants\x18\x04 \x03(\t\x12\x14\n\x0c\x65very_tenant\x18\x05 \x01(\x08\x12\x12\n\ncreated_by\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brevoke_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa5\x01\n\x12\x43reateTokenRequest\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12)\n\x04role\x18\x02 \x01(\x0e\x32\x1b.sealserve.v1.PrincipalRole\x12\x0f\n\x07tenants\x18\x03 \x03(\t\x12\x14\n\x0c\x65very_tenant\x18\x04 \x01(\x08\x12\x19\n\x0c\x65xpires_days\x18\x05 \x01(\x05H\x00\x88\x01\x01\x42\x0f\n\r_expires_days\"I\n\x13\x43reateTokenResponse\x12\"\n\x05token\x18\x01 \x01(\x0b\x32\x13.sealserve.v1.Token\x12\x0e\n\x06secret\x18\x02 \x01(\t\":\n\x11ListTokensRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x12ListTokensResponse\x12#\n\x06tokens\x18\x01 \x03(\x0b\x32\x13.sealserve.v1.Token\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x12RevokeTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t*\xda\x01\n\rPrincipalRole\x12\x1e\n\x1aPRINCIPAL_ROLE_UNSPECIFIED\x10\x00\x12\x19\n\x15PRINCIPAL_ROLE_VIEWER\x10\x01\x12\x1b\n\x17PRINCIPAL_ROLE_OPERATOR\x10\x02\x12\x1b\n\x17PRINCIPAL_ROLE_APPROVER\x10\x03\x12\x1f\n\x1bPRINCIPAL_ROLE_TENANT_ADMIN\x10\x04\x12\x18\n\x14PRINCIPAL_ROLE_ADMIN\x10\x05\x12\x19\n\x15PRINCIPAL_ROLE_ENGINE\x10\x06\x32\xf9\x01\n\x0cTokenService\x12R\n\x0b\x43reateToken\x12 .sealserve.v1.CreateTokenRequest\x1a!.sealserve.v1.CreateTokenResponse\x12O\n\nListTokens\x12\x1f.sealserve.v1.ListTokensRequest\x1a .sealserve.v1.ListTokensResponse\x12\x44\n\x0bRevokeToken\x12 .sealserve.v1.RevokeTokenRequest\x1a\x13.sealserve.v1.Tokenb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sealserve.v1.token_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PRINCIPALROLE']._serialized_start=697
-  _globals['_PRINCIPALROLE']._serialized_end=915
+  _globals['_PRINCIPALROLE']._serialized_start=791
+  _globals['_PRINCIPALROLE']._serialized_end=1009
   _globals['_TOKEN']._serialized_start=76
-  _globals['_TOKEN']._serialized_end=316
-  _globals['_CREATETOKENREQUEST']._serialized_start=318
-  _globals['_CREATETOKENREQUEST']._serialized_end=439
-  _globals['_CREATETOKENRESPONSE']._serialized_start=441
-  _globals['_CREATETOKENRESPONSE']._serialized_end=514
-  _globals['_LISTTOKENSREQUEST']._serialized_start=516
-  _globals['_LISTTOKENSREQUEST']._serialized_end=574
-  _globals['_LISTTOKENSRESPONSE']._serialized_start=576
-  _globals['_LISTTOKENSRESPONSE']._serialized_end=658
-  _globals['_REVOKETOKENREQUEST']._serialized_start=660
-  _globals['_REVOKETOKENREQUEST']._serialized_end=694
-  _globals['_TOKENSERVICE']._serialized_start=918
-  _globals['_TOKENSERVICE']._serialized_end=1167
+  _globals['_TOKEN']._serialized_end=365
+  _globals['_CREATETOKENREQUEST']._serialized_start=368
+  _globals['_CREATETOKENREQUEST']._serialized_end=533
+  _globals['_CREATETOKENRESPONSE']._serialized_start=535
+  _globals['_CREATETOKENRESPONSE']._serialized_end=608
+  _globals['_LISTTOKENSREQUEST']._serialized_start=610
+  _globals['_LISTTOKENSREQUEST']._serialized_end=668
+  _globals['_LISTTOKENSRESPONSE']._serialized_start=670
+  _globals['_LISTTOKENSRESPONSE']._serialized_end=752
+  _globals['_REVOKETOKENREQUEST']._serialized_start=754
+  _globals['_REVOKETOKENREQUEST']._serialized_end=788
+  _globals['_TOKENSERVICE']._serialized_start=1012
+  _globals['_TOKENSERVICE']._serialized_end=1261
 # @@protoc_insertion_point(module_scope)

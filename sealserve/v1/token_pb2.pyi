@@ -74,6 +74,7 @@ class Token(_message.Message):
     CREATED_BY_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     REVOKE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`tokens/{token}`."""
     principal: _builtins.str
@@ -96,6 +97,10 @@ class Token(_message.Message):
     def revoke_time(self) -> _timestamp_pb2.Timestamp:
         """When it was revoked; not set while it is good."""
 
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ends by itself; not set if it does not."""
+
     def __init__(
         self,
         *,
@@ -107,10 +112,11 @@ class Token(_message.Message):
         created_by: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         revoke_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "revoke_time", b"revoke_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "revoke_time", b"revoke_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "every_tenant", b"every_tenant", "name", b"name", "principal", b"principal", "revoke_time", b"revoke_time", "role", b"role", "tenants", b"tenants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "every_tenant", b"every_tenant", "expire_time", b"expire_time", "name", b"name", "principal", b"principal", "revoke_time", b"revoke_time", "role", b"role", "tenants", b"tenants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -126,6 +132,7 @@ class CreateTokenRequest(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     TENANTS_FIELD_NUMBER: _builtins.int
     EVERY_TENANT_FIELD_NUMBER: _builtins.int
+    EXPIRES_DAYS_FIELD_NUMBER: _builtins.int
     principal: _builtins.str
     """Name of the new principal, never used before: 1 to 127 lower-case letters, digits and . _ @ / -, a letter or digit
     first. A tenant administrator's begin with the tenant and a slash.
@@ -134,6 +141,8 @@ class CreateTokenRequest(_message.Message):
     """What it may do."""
     every_tenant: _builtins.bool
     """True to bind it to no tenant: it sees all."""
+    expires_days: _builtins.int
+    """Days until it ends by itself, 1 to 3650; not set: it does not. A token that ends makes none that ends later."""
     @_builtins.property
     def tenants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The tenants it is bound to: `tenants/{tenant}`; empty when every_tenant is set."""
@@ -145,12 +154,15 @@ class CreateTokenRequest(_message.Message):
         role: Global___PrincipalRole.ValueType = ...,
         tenants: _abc.Iterable[_builtins.str] | None = ...,
         every_tenant: _builtins.bool = ...,
+        expires_days: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires_days", b"_expires_days", "expires_days", b"expires_days"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["every_tenant", b"every_tenant", "principal", b"principal", "role", b"role", "tenants", b"tenants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_days", b"_expires_days", "every_tenant", b"every_tenant", "expires_days", b"expires_days", "principal", b"principal", "role", b"role", "tenants", b"tenants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__expires_days: _TypeAlias = _typing.Literal["expires_days"]  # noqa: Y015
+    _WhichOneofArgType__expires_days: _TypeAlias = _typing.Literal["_expires_days", b"_expires_days"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expires_days) -> _WhichOneofReturnType__expires_days | None: ...
 
 Global___CreateTokenRequest: _TypeAlias = CreateTokenRequest  # noqa: Y015
 

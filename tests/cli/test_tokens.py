@@ -30,6 +30,20 @@ def test_token_is_made_shown_once_and_revoked(site: Site) -> None:
     assert site.json("token", "revoke", "nobody", code=3)["error"]["reason"] == "NOT_FOUND"
 
 
+def test_token_ends_where_its_maker_says_so_and_the_list_says_when(site: Site) -> None:
+    made = site.json("token", "create", "ann", "--role", "viewer", "--all-tenants", "--expires-days", "90")
+    assert made["expires_at"] > made["created_at"]
+    assert "never" in site.run("token", "list").out
+    assert [one["expires_at"] for one in site.json("token", "list")["tokens"]][-1] == made["expires_at"]
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "3651", "1" + "0" * 30, "soon", "1.5", ""])
+def test_days_that_cannot_be_make_no_token(site: Site, days: str) -> None:
+    ran = site.run("token", "create", "ann", "--role", "viewer", "--all-tenants", f"--expires-days={days}")
+    assert ran.code == 2
+    assert [one["principal"]["name"] for one in site.json("token", "list")["tokens"]] == ["admin", "engine"]
+
+
 def test_secret_is_shown_to_people_too(site: Site) -> None:
     shown = site.run("token", "create", "ann", "--role", "admin", "--all-tenants")
     assert shown.code == 0

@@ -1,24 +1,35 @@
 """Tokens in the registry: digests only, names used once, revoked for good."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import text
 
-from sealserve.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unauthenticated
-from sealserve.people import INCLUDED, SECRET_PREFIX, Principal, Role, digest_of, new_secret
+from sealserve.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    Unauthenticated,
+)
+from sealserve.people import INCLUDED, MAX_TOKEN_DAYS, SECRET_PREFIX, Principal, Role, digest_of, new_secret
 from tests.registry.world import World
 
 ANN = Principal(name="ann", role=Role.ADMIN, tenants=None)
 BOB = Principal(name="acme/bob", role=Role.OPERATOR, tenants=("acme",))
+DAY = 86_400.0
 
 
 def test_secret_leads_to_its_principal_and_no_other_does(world: World) -> None:
     _, first = world.registry.create_token(ANN, actor="test")
     _, second = world.registry.create_token(BOB, actor="test")
-    assert world.registry.principal_of(first) == ANN
-    assert world.registry.principal_of(second) == BOB
+    assert world.registry.token_of(first).principal == ANN
+    assert world.registry.token_of(second).principal == BOB
     for wrong in ("", "x", first[:-1], first + "x", new_secret()):
         with pytest.raises(Unauthenticated):
-            world.registry.principal_of(wrong)
+            world.registry.token_of(wrong)
 
 
 def test_registry_keeps_no_secret(world: World) -> None:
@@ -36,7 +47,7 @@ def test_revoked_token_opens_nothing_and_stays_listed(world: World) -> None:
     token, secret = world.registry.create_token(BOB, actor="test")
     world.registry.revoke_token(token.token, actor="ann")
     with pytest.raises(Unauthenticated):
-        world.registry.principal_of(secret)
+        world.registry.token_of(secret)
     assert [one.revoked_at for one in world.registry.tokens()] == [world.clock()]
     before = world.registry.audit_head()
     world.registry.revoke_token(token.token, actor="ann")
@@ -93,7 +104,7 @@ def test_secret_of_a_file_is_enrolled_once_and_stays_revoked(world: World) -> No
     world.registry.revoke_token(first.token, actor="cid")
     world.registry.enrol_token(ANN, secret, actor="serve")
     with pytest.raises(Unauthenticated):
-        world.registry.principal_of(secret)
+        world.registry.token_of(secret)
 
 
 def test_last_administrator_cannot_be_locked_out(world: World) -> None:
@@ -101,7 +112,54 @@ def test_last_administrator_cannot_be_locked_out(world: World) -> None:
     with pytest.raises(FailedPrecondition) as refused:
         world.registry.revoke_token(token.token, actor="ann")
     assert refused.value.reason == "LAST_ADMIN"
-    assert world.registry.principal_of(secret) == ANN
+    assert world.registry.token_of(secret).principal == ANN
+
+
+def test_token_opens_the_door_to_its_last_moment_and_then_says_so_to_its_holder_alone(world: World) -> None:
+    token, secret = world.registry.create_token(BOB, actor="test", expires_days=2)
+    assert token.expires_at == world.clock() + timedelta(days=2)
+    world.clock.advance(2 * DAY - 1)
+    assert world.registry.token_of(secret) == token
+    world.clock.advance(1)
+    with pytest.raises(Unauthenticated, match="2026-01-04 03:04") as expired:
+        world.registry.token_of(secret)
+    assert expired.value.reason == "TOKEN_EXPIRED"
+    for stranger in (new_secret(), secret[:-1]):
+        with pytest.raises(Unauthenticated) as unknown:
+            world.registry.token_of(stranger)
+        assert unknown.value.reason == "UNAUTHENTICATED"
+    world.registry.revoke_token(token.token, actor="ann")
+    with pytest.raises(Unauthenticated) as revoked:
+        world.registry.token_of(secret)
+    assert revoked.value.reason == "UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize("days", [-1, 0, MAX_TOKEN_DAYS + 1, 2**31, 10**30])
+def test_days_that_cannot_be_are_refused_and_leave_nothing(world: World, days: int) -> None:
+    before = world.registry.audit_head()
+    with pytest.raises(InvalidArgument) as refused:
+        world.registry.create_token(BOB, actor="ann", expires_days=days)
+    assert refused.value.field == "expires_days"
+    assert (world.registry.tokens(), world.registry.audit_head()) == ((), before)
+
+
+def test_token_that_ends_makes_none_that_ends_later(world: World) -> None:
+    world.registry.create_token(ANN, actor="test", expires_days=10)
+    before = world.registry.tokens(), world.registry.audit_head()
+    for days in (None, 11):
+        with pytest.raises(PermissionDenied) as refused:
+            world.registry.create_token(BOB, actor="ann", expires_days=days)
+        assert refused.value.reason == "OUTLIVES_ITS_MAKER"
+    assert (world.registry.tokens(), world.registry.audit_head()) == before
+    assert world.registry.create_token(BOB, actor="ann", expires_days=10)[0].expires_at
+
+
+def test_administrator_whose_token_ends_is_no_reason_to_revoke_the_last_one_that_does_not(world: World) -> None:
+    lasting, _ = world.registry.create_token(ANN, actor="test")
+    ending, _ = world.registry.create_token(replace(ANN, name="cid"), actor="ann", expires_days=30)
+    with pytest.raises(FailedPrecondition):
+        world.registry.revoke_token(lasting.token, actor="cid")
+    assert world.registry.revoke_token(ending.token, actor="ann").revoked_at is not None
 
 
 def test_unknown_token_cannot_be_revoked(world: World) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sealserve.client import AsyncClient
@@ -12,7 +13,7 @@ from sealserve.engine.engine import ChatTurn, Delta, GenerateRequest, Sampling
 from sealserve.errors import Unauthenticated
 from sealserve.gate.rulebook import Rulebook
 from sealserve.intake.inbox import Inbox
-from sealserve.people import Principal
+from sealserve.people import Principal, Token
 from sealserve.permits import Permits
 from sealserve.registry.database import utc_now
 from sealserve.registry.registry import Registry
@@ -29,12 +30,24 @@ BEARER = bearer(ADMIN_SECRET)
 ENGINE_BEARER = bearer(ENGINE_SECRET)
 
 
-def find_principal(secret: str) -> Principal:
+def token_for(principal: Principal, *, expires_at: datetime | None = None) -> Token:
+    """A token that is good until then."""
+    return Token(
+        token="0" * 12,
+        principal=principal,
+        created_by="test",
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        expires_at=expires_at,
+        revoked_at=None,
+    )
+
+
+def find_token(secret: str) -> Token:
     """Knows the two secrets above, where a test has no registry."""
     known = {ADMIN_SECRET: ADMIN, ENGINE_SECRET: INTERNAL}
     if secret not in known:
         raise Unauthenticated("this token is unknown")
-    return known[secret]
+    return token_for(known[secret])
 
 
 class ScriptedAnswers:
@@ -112,7 +125,7 @@ async def served(
     adapters: dict[str, Path] = {}
     for principal, secret in ((ADMIN, ADMIN_SECRET), (INTERNAL, ENGINE_SECRET)):
         registry.enrol_token(principal, secret, actor="test")
-    server = RpcServer(serve or settings(), find_principal=registry.principal_of, **options)
+    server = RpcServer(serve or settings(), find_token=registry.token_of, **options)
     server.add_tenant_services(
         registry,
         answers=answers,

@@ -9,7 +9,7 @@ from sealserve.engine.remote import RemoteEngine
 from sealserve.errors import NotFound
 from sealserve.rpc.server import RpcServer
 from tests.fakes import FakeEngine
-from tests.rpc.harness import ENGINE_SECRET, find_principal, settings
+from tests.rpc.harness import ENGINE_SECRET, find_token, settings
 
 
 class AdapterPlaces:
@@ -36,7 +36,7 @@ async def remote_to(engine: FakeEngine, *, patience_seconds: float = 0) -> Async
     """Serve `engine`, started, and give the same engine from the other end."""
     places = AdapterPlaces()
     await engine.start()
-    server = RpcServer(settings(), find_principal=find_principal)
+    server = RpcServer(settings(), find_token=find_token)
     server.add_engine_service(engine, resolve=places.resolve)
     address = f"127.0.0.1:{await server.start()}"
     remote = RemoteEngine(address, secret=ENGINE_SECRET, patience_seconds=patience_seconds, digest_of=places.digest_of)

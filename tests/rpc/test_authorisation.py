@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,14 @@ from google.protobuf import descriptor_pool
 from google.protobuf.message_factory import GetMessageClass
 
 from sealserve.client import AsyncClient, NewDocument
-from sealserve.errors import InvalidArgument, NotFound, PermissionDenied, SealserveError, Unauthenticated
-from sealserve.people import INCLUDED, Principal, Role
+from sealserve.errors import NotFound, PermissionDenied, SealserveError, Unauthenticated
+from sealserve.people import INCLUDED, Principal, Role, Token
 from sealserve.rpc.authorisation import EVERY, METHODS, NONE, REMEMBER_SECONDS, KnownTokens
 from sealserve.status import DETAILS_KEY
 from sealserve.transport import bearer
 from sealserve.v1 import engine_pb2, engine_pb2_grpc, tenant_pb2, tenant_pb2_grpc
 from tests.registry.world import FakeClock
-from tests.rpc.harness import ADMIN_SECRET, ENGINE_BEARER, Served, served, settings
+from tests.rpc.harness import ADMIN_SECRET, ENGINE_BEARER, Served, served, settings, token_for
 
 PACKAGE = "/sealserve.v1."
 DOOR = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}
@@ -91,10 +92,10 @@ async def test_revoked_token_is_refused_by_this_server_at_once(here: Served) -> 
 async def test_other_servers_learn_of_a_revocation_after_a_moment() -> None:
     clock, known, revoked = FakeClock(), Principal(name="ann", role=Role.VIEWER, tenants=None), [False]
 
-    def find(_: str) -> Principal:
+    def find(_: str) -> Token:
         if revoked[0]:
             raise Unauthenticated("revoked")
-        return known
+        return token_for(known)
 
     tokens = KnownTokens(find, clock=lambda: clock().timestamp())
     assert await tokens.principal_of("s") == known
@@ -103,6 +104,19 @@ async def test_other_servers_learn_of_a_revocation_after_a_moment() -> None:
     clock.advance(REMEMBER_SECONDS)
     with pytest.raises(Unauthenticated):
         await tokens.principal_of("s")
+
+
+async def test_expired_token_is_refused_at_once_even_if_it_was_good_just_now() -> None:
+    clock, known = FakeClock(), Principal(name="ann", role=Role.VIEWER, tenants=None)
+    found = token_for(known, expires_at=clock() + timedelta(seconds=REMEMBER_SECONDS / 2))
+    tokens = KnownTokens(lambda _: found, clock=lambda: clock().timestamp(), utc_now=clock)
+    assert await tokens.principal_of("s") == known
+    clock.advance(REMEMBER_SECONDS / 4)
+    assert await tokens.principal_of("s") == known
+    clock.advance(REMEMBER_SECONDS / 4)
+    with pytest.raises(Unauthenticated) as expired:
+        await tokens.principal_of("s")
+    assert expired.value.reason == "TOKEN_EXPIRED"
 
 
 TENANTS_OWN = [
@@ -245,63 +259,3 @@ async def test_storage_that_fails_at_the_door_is_a_reason_to_try_again(here: Ser
     async with grpc.aio.insecure_channel(here.address) as channel:
         code = await code_of_call(channel, "TenantService/ListTenants", "sealserve_new")
     assert code is grpc.StatusCode.UNAVAILABLE
-
-
-# tokens over the wire
-
-
-async def test_token_is_made_used_listed_and_revoked(here: Served) -> None:
-    ann = Principal(name="ann", role=Role.OPERATOR, tenants=("acme", "globex"))
-    token, secret = await here.client.create_token(ann)
-    assert token.principal == ann
-    assert token.created_by == "admin"
-    async with AsyncClient(here.address, token=secret) as client:
-        assert [one.tenant async for one in client.tenants()] == ["acme", "globex"]
-    assert [one.principal.name async for one in here.client.tokens()] == ["admin", "engine", "ann"]
-    revoked = await here.client.revoke_token(token.token)
-    assert revoked.revoked_at is not None
-
-
-async def test_tenants_administrator_governs_its_own_tenant_and_knows_of_no_other(here: Served) -> None:
-    other = await here.client.create_token(Principal(name="globex/zoe", role=Role.VIEWER, tenants=("globex",)))
-    both = await here.client.create_token(Principal(name="both", role=Role.VIEWER, tenants=("acme", "globex")))
-    async with as_principal(here, Role.TENANT_ADMIN, "acme") as admin:
-        bob, _ = await admin.create_token(Principal(name="acme/bob", role=Role.OPERATOR, tenants=("acme",)))
-        seen = [one.principal.name async for one in admin.tokens()]
-        assert seen == ["tenant-admin-acme-x", "acme/bob"]
-        for hidden in (other[0].token, both[0].token, "0" * 12):
-            with pytest.raises(NotFound):
-                await admin.revoke_token(hidden)
-        assert (await admin.revoke_token(bob.token)).revoked_at is not None
-
-
-@pytest.mark.parametrize(
-    ("asked", "refused"),
-    [
-        (Principal(name="acme/a", role=Role.ADMIN, tenants=None), PermissionDenied),
-        (Principal(name="acme/a", role=Role.ENGINE, tenants=None), PermissionDenied),
-        (Principal(name="acme/a", role=Role.VIEWER, tenants=None), PermissionDenied),
-        (Principal(name="acme/a", role=Role.VIEWER, tenants=("globex",)), NotFound),
-        (Principal(name="acme/a", role=Role.VIEWER, tenants=("acme", "globex")), NotFound),
-        (Principal(name="acme/a", role=Role.VIEWER, tenants=("nobody",)), NotFound),
-        (Principal(name="a", role=Role.VIEWER, tenants=("acme",)), InvalidArgument),
-        (Principal(name="globex/a", role=Role.VIEWER, tenants=("acme",)), InvalidArgument),
-    ],
-)
-async def test_nobody_gives_what_they_do_not_have(
-    here: Served, asked: Principal, refused: type[SealserveError]
-) -> None:
-    async with as_principal(here, Role.TENANT_ADMIN, "acme") as admin:
-        before = here.registry.tokens()
-        with pytest.raises(refused):
-            await admin.create_token(asked)
-    assert here.registry.tokens() == before
-
-
-async def test_administrator_makes_a_token_for_learning_elsewhere(here: Served) -> None:
-    _, secret = await here.client.create_token(Principal(name="learn-2", role=Role.ENGINE, tenants=None))
-    async with grpc.aio.insecure_channel(here.address) as channel:
-        told = await engine_pb2_grpc.EngineServiceStub(channel).GetEngineInfo(
-            engine_pb2.GetEngineInfoRequest(), metadata=bearer(secret)
-        )
-    assert told.model == "fake"

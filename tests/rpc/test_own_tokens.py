@@ -36,7 +36,7 @@ def test_first_start_makes_an_administrator_and_the_installations_own_and_the_se
     registry = Registry.open(f"sqlite:///{tmp_path / 'registry.db'}", tmp_path / "artifacts")
     for _ in range(2):
         secrets = [make(tmp_path, registry.enrol_token) for make in (admin_secret, internal_secret)]
-    assert [registry.principal_of(secret).role for secret in secrets] == [Role.ADMIN, Role.ENGINE]
+    assert [registry.token_of(secret).principal.role for secret in secrets] == [Role.ADMIN, Role.ENGINE]
     assert [token.principal.name for token in registry.tokens()] == ["admin", "engine"]
     assert {path.name for path in tmp_path.glob("*.token")} == {ADMIN_FILE, INTERNAL_FILE}
     registry.close()

@@ -18,7 +18,7 @@ from sealserve.engine.remote import RemoteEngine, artifact_digest
 from sealserve.errors import BadAdapter, NotFound, Unauthenticated, Unavailable
 from sealserve.rpc.server import RpcServer
 from tests.fakes import FakeEngine
-from tests.rpc.harness import ENGINE_SECRET, Served, find_principal, settings, until
+from tests.rpc.harness import ENGINE_SECRET, Served, find_token, settings, until
 from tests.rpc.remote import remote_to
 
 TURNS = (ChatTurn(role="user", content="Where?"),)
@@ -139,7 +139,7 @@ async def test_caller_who_gives_up_frees_the_sequence() -> None:
 
 async def _serve(engine: FakeEngine, address: str, adapter: Path) -> tuple[RpcServer, str]:
     await engine.start()
-    server = RpcServer(settings(address=address), find_principal=find_principal)
+    server = RpcServer(settings(address=address), find_token=find_token)
     server.add_engine_service(engine, resolve=lambda _digest: adapter)
     return server, f"127.0.0.1:{await server.start()}"
 

@@ -15,7 +15,7 @@ from sealserve.engine.engine import EngineState
 from sealserve.errors import BadConfig, Unavailable
 from sealserve.rpc.health import Health
 from sealserve.rpc.server import ENGINE_SERVICE, TENANT_SERVICES, RpcServer
-from tests.rpc.harness import Served, find_principal, served, settings, until
+from tests.rpc.harness import Served, find_token, served, settings, until
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -79,14 +79,14 @@ async def test_reflection_lists_what_tenants_may_call(here: Served) -> None:
 
 
 async def test_port_in_use_is_a_clear_error(here: Served) -> None:
-    second = RpcServer(settings(address=here.address), find_principal=find_principal)
+    second = RpcServer(settings(address=here.address), find_token=find_token)
     with pytest.raises(BadConfig, match="in use"):
         await second.start()
     await second.stop()
 
 
 async def test_host_of_another_machine_is_a_clear_error() -> None:
-    elsewhere = RpcServer(settings(address="192.0.2.1:7431", insecure=True), find_principal=find_principal)
+    elsewhere = RpcServer(settings(address="192.0.2.1:7431", insecure=True), find_token=find_token)
     with pytest.raises(BadConfig, match=r"192\.0\.2\.1"):
         await elsewhere.start()
     await elsewhere.stop()

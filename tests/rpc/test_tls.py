@@ -17,7 +17,7 @@ from sealserve.engine.remote import RemoteEngine
 from sealserve.errors import BadConfig, Unavailable
 from sealserve.rpc.probe import is_serving
 from sealserve.rpc.server import RpcServer
-from tests.rpc.harness import ADMIN_SECRET, ENGINE_SECRET, Served, find_principal, served, settings, until
+from tests.rpc.harness import ADMIN_SECRET, ENGINE_SECRET, Served, find_token, served, settings, until
 
 
 def certificate(directory: Path, *, host: str = "127.0.0.1") -> tuple[Path, Path]:
@@ -85,14 +85,14 @@ async def test_name_in_the_certificate_may_be_another_than_the_addresss(tmp_path
 
 async def test_certificate_that_is_none_is_a_clear_error(tmp_path: Path, chain: tuple[Path, Path]) -> None:
     (tmp_path / "bad.pem").write_text("no certificate")
-    server = RpcServer(settings(tls_certificate=tmp_path / "bad.pem", tls_key=chain[1]), find_principal=find_principal)
+    server = RpcServer(settings(tls_certificate=tmp_path / "bad.pem", tls_key=chain[1]), find_token=find_token)
     with pytest.raises(BadConfig, match="no pair in PEM"):
         await server.start()
     await server.stop()
 
 
 async def test_server_does_not_listen_beyond_loopback_in_plain_text(chain: tuple[Path, Path]) -> None:
-    server = RpcServer(settings(address="0.0.0.0:0", tls_authority=chain[0]), find_principal=find_principal)
+    server = RpcServer(settings(address="0.0.0.0:0", tls_authority=chain[0]), find_token=find_token)
     with pytest.raises(BadConfig, match="not loopback"):
         await server.start()
     await server.stop()

@@ -97,7 +97,7 @@ async def opened(directory: Path, url: str) -> AsyncIterator[Site]:
     site = Site(directory, url)
     site.registry.create_tenant(TENANT, actor="test")
     await site.engine.start()
-    server = RpcServer(serve_settings(), find_principal=site.registry.principal_of)
+    server = RpcServer(serve_settings(), find_token=site.registry.token_of)
     server.add_engine_service(site.engine, resolve=site.registry.artifacts.directory)
     internal_secret(directory, site.registry.enrol_token)
     site.address = f"127.0.0.1:{await server.start()}"

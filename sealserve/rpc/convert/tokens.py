@@ -1,7 +1,9 @@
 """Tokens and principals."""
 
+from datetime import UTC, datetime
+
 from sealserve.errors import InvalidArgument
-from sealserve.people import Principal, Role, Token
+from sealserve.people import Principal, Role, Token, expiry
 from sealserve.rpc.convert import names
 from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
 from sealserve.rpc.convert.values import time_from_wire, time_to_wire
@@ -21,6 +23,7 @@ def token_to_wire(token: Token) -> token_pb2.Token:
         every_tenant=principal.tenants is None,
         created_by=token.created_by,
         create_time=time_to_wire(token.created_at),
+        expire_time=None if token.expires_at is None else time_to_wire(token.expires_at),
         revoke_time=None if token.revoked_at is None else time_to_wire(token.revoked_at),
     )
 
@@ -36,17 +39,20 @@ def token_from_wire(wire: token_pb2.Token) -> Token:
         ),
         created_by=wire.created_by,
         created_at=time_from_wire(wire.create_time),
+        expires_at=time_from_wire(wire.expire_time) if wire.HasField("expire_time") else None,
         revoked_at=time_from_wire(wire.revoke_time) if wire.HasField("revoke_time") else None,
     )
 
 
-def principal_to_wire(principal: Principal) -> token_pb2.CreateTokenRequest:
-    """Return the request for a token of `principal`."""
+def principal_to_wire(principal: Principal, *, expires_days: int | None = None) -> token_pb2.CreateTokenRequest:
+    """Return the request for a token of `principal`. Raises: InvalidArgument (days that the wire cannot carry)."""
+    expiry(datetime.now(UTC), expires_days)
     return token_pb2.CreateTokenRequest(
         principal=principal.name,
         role=enum_to_wire(principal.role, _ROLE),
         tenants=[names.tenant_name(tenant) for tenant in principal.tenants or ()],
         every_tenant=principal.tenants is None,
+        expires_days=expires_days,
     )
 
 

@@ -27,7 +27,10 @@ class TokenService(token_pb2_grpc.TokenServiceServicer):
         """Raises: InvalidArgument, NotFound, AlreadyExists, PermissionDenied."""
         caller, asked = CURRENT_PRINCIPAL.get(), principal_from_wire(request)
         _require_grantable(caller, asked)
-        token, secret = await asyncio.to_thread(self._registry.create_token, asked, actor=caller.name)
+        days = request.expires_days if request.HasField("expires_days") else None
+        token, secret = await asyncio.to_thread(
+            self._registry.create_token, asked, actor=caller.name, expires_days=days
+        )
         return token_pb2.CreateTokenResponse(token=token_to_wire(token), secret=secret)
 
     async def ListTokens(self, request: token_pb2.ListTokensRequest, context: Any) -> token_pb2.ListTokensResponse:
