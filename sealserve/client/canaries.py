@@ -1,24 +1,14 @@
-"""The clients' methods about canary suites, blocking and awaited. Mixed into both clients."""
+"""The clients' methods about canary suites, blocking and awaited. Both clients have them."""
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Iterable, Iterator
 
 from sealserve.canaries import CanaryItem, CanaryResult, CanarySuite
 from sealserve.client import canary_calls
-from sealserve.client.calls import Call
-from sealserve.records import Page
-
-T = TypeVar("T")
+from sealserve.client.connection import AsyncConnection, Connection
 
 
-class CanaryMethods:
+class CanaryMethods(Connection):
     """For `Client`."""
-
-    def _unary(self, call: Call[T]) -> T:
-        raise NotImplementedError
-
-    def _pages(self, page: Callable[[str], Call[Page[T]]]) -> Iterator[T]:
-        raise NotImplementedError
 
     def put_canary_suite(
         self, tenant: str, name: str, items: Iterable[CanaryItem], *, request_id: str = ""
@@ -43,14 +33,8 @@ class CanaryMethods:
         return self._pages(lambda token: canary_calls.list_canary_results(tenant, suite=suite, page_token=token))
 
 
-class AsyncCanaryMethods:
+class AsyncCanaryMethods(AsyncConnection):
     """For `AsyncClient`."""
-
-    async def _unary(self, call: Call[T]) -> T:
-        raise NotImplementedError
-
-    def _pages(self, page: Callable[[str], Call[Page[T]]]) -> AsyncGenerator[T, None]:
-        raise NotImplementedError
 
     async def put_canary_suite(
         self, tenant: str, name: str, items: Iterable[CanaryItem], *, request_id: str = ""

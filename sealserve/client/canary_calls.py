@@ -1,17 +1,13 @@
 """Calls about canary suites. As `calls.py`: no channel, no I/O."""
 
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
-
-from google.protobuf.message import Message
+from collections.abc import Iterable
+from typing import Any
 
 from sealserve.canaries import CanaryItem, CanaryResult, CanarySuite
-from sealserve.client.calls import PACKAGE, PAGE_SIZE, Call, new_request_id
+from sealserve.client.calls import PAGE_SIZE, Call, call, new_request_id, page
 from sealserve.records import Page
 from sealserve.rpc.convert import canaries, names
 from sealserve.v1 import canary_pb2
-
-T = TypeVar("T")
 
 
 def put_canary_suite(
@@ -28,13 +24,13 @@ def put_canary_suite(
     def read(wire: Any) -> tuple[CanarySuite, bool]:
         return canaries.suite_from_wire(wire.canary_suite), not wire.already_known
 
-    return _call("CanaryService/PutCanarySuite", request, canary_pb2.PutCanarySuiteResponse, read)
+    return call("CanaryService/PutCanarySuite", request, canary_pb2.PutCanarySuiteResponse, read)
 
 
 def canary_suite(tenant: str, name: str, *, version: int) -> Call[CanarySuite]:
     """Ask for one suite with its items."""
     request = canary_pb2.GetCanarySuiteRequest(name=canaries.suite_name(tenant, name), version=version)
-    return _call("CanaryService/GetCanarySuite", request, canary_pb2.CanarySuite, canaries.suite_from_wire)
+    return call("CanaryService/GetCanarySuite", request, canary_pb2.CanarySuite, canaries.suite_from_wire)
 
 
 def list_canary_suites(tenant: str, *, page_token: str) -> Call[Page[tuple[CanarySuite, int]]]:
@@ -42,18 +38,14 @@ def list_canary_suites(tenant: str, *, page_token: str) -> Call[Page[tuple[Canar
     request = canary_pb2.ListCanarySuitesRequest(
         parent=names.tenant_name(tenant), page_size=PAGE_SIZE, page_token=page_token
     )
-
-    def read(wire: Any) -> Page[tuple[CanarySuite, int]]:
-        items = tuple((canaries.suite_from_wire(one), int(one.item_count)) for one in wire.canary_suites)
-        return Page(items=items, next_page_token=wire.next_page_token)
-
-    return _call("CanaryService/ListCanarySuites", request, canary_pb2.ListCanarySuitesResponse, read)
+    read = page("canary_suites", lambda one: (canaries.suite_from_wire(one), int(one.item_count)))
+    return call("CanaryService/ListCanarySuites", request, canary_pb2.ListCanarySuitesResponse, read)
 
 
 def retire_canary_suite(tenant: str, name: str, *, reason: str) -> Call[CanarySuite]:
     """Have a suite asked no more."""
     request = canary_pb2.RetireCanarySuiteRequest(name=canaries.suite_name(tenant, name), reason=reason)
-    return _call("CanaryService/RetireCanarySuite", request, canary_pb2.CanarySuite, canaries.suite_from_wire)
+    return call("CanaryService/RetireCanarySuite", request, canary_pb2.CanarySuite, canaries.suite_from_wire)
 
 
 def list_canary_results(tenant: str, *, suite: str, page_token: str) -> Call[Page[CanaryResult]]:
@@ -61,13 +53,5 @@ def list_canary_results(tenant: str, *, suite: str, page_token: str) -> Call[Pag
     request = canary_pb2.ListCanaryResultsRequest(
         parent=names.tenant_name(tenant), suite_id=suite, page_size=PAGE_SIZE, page_token=page_token
     )
-
-    def read(wire: Any) -> Page[CanaryResult]:
-        items = tuple(map(canaries.result_from_wire, wire.results))
-        return Page(items=items, next_page_token=wire.next_page_token)
-
-    return _call("CanaryService/ListCanaryResults", request, canary_pb2.ListCanaryResultsResponse, read)
-
-
-def _call(method: str, request: Message, response: type[Message], read: Callable[[Any], T]) -> Call[T]:
-    return Call(path=f"/{PACKAGE}.{method}", request=request, response=response, read=read)
+    read = page("results", canaries.result_from_wire)
+    return call("CanaryService/ListCanaryResults", request, canary_pb2.ListCanaryResultsResponse, read)

@@ -1,24 +1,14 @@
-"""The clients' methods about feedback and evaluation sets, blocking and awaited. Mixed into both clients."""
+"""The clients' methods about feedback and evaluation sets, blocking and awaited. Both clients have them."""
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Iterable, Iterator
 
 from sealserve.client import evidence_calls
-from sealserve.client.calls import Call
+from sealserve.client.connection import AsyncConnection, Connection
 from sealserve.evidence import EvaluationItem, EvaluationSet, Feedback, Opinion, VersionFeedback
-from sealserve.records import Page
-
-T = TypeVar("T")
 
 
-class EvidenceMethods:
+class EvidenceMethods(Connection):
     """For `Client`."""
-
-    def _unary(self, call: Call[T]) -> T:
-        raise NotImplementedError
-
-    def _pages(self, page: Callable[[str], Call[Page[T]]]) -> Iterator[T]:
-        raise NotImplementedError
 
     def give_feedback(self, tenant: str, opinion: Opinion, *, request_id: str = "") -> Feedback:
         """Say what somebody thinks of an answer. Raises: NotFound (version), AlreadyExists (it has its feedback)."""
@@ -45,14 +35,8 @@ class EvidenceMethods:
         return self._pages(lambda token: evidence_calls.list_evaluation_sets(tenant, page_token=token))
 
 
-class AsyncEvidenceMethods:
+class AsyncEvidenceMethods(AsyncConnection):
     """For `AsyncClient`."""
-
-    async def _unary(self, call: Call[T]) -> T:
-        raise NotImplementedError
-
-    def _pages(self, page: Callable[[str], Call[Page[T]]]) -> AsyncGenerator[T, None]:
-        raise NotImplementedError
 
     async def give_feedback(self, tenant: str, opinion: Opinion, *, request_id: str = "") -> Feedback:
         """Say what somebody thinks of an answer. Raises: NotFound (version), AlreadyExists (it has its feedback)."""

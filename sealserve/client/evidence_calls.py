@@ -1,17 +1,13 @@
 """The calls about feedback and evaluation sets. As `calls.py`: no channel, no I/O."""
 
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import Any
 
-from google.protobuf.message import Message
-
-from sealserve.client.calls import PACKAGE, PAGE_SIZE, Call, new_request_id
+from sealserve.client.calls import PAGE_SIZE, Call, call, new_request_id, page
 from sealserve.evidence import EvaluationItem, EvaluationSet, Feedback, Opinion, VersionFeedback
 from sealserve.records import Page
 from sealserve.rpc.convert import evidence, names
 from sealserve.v1 import evaluation_pb2, feedback_pb2
-
-T = TypeVar("T")
 
 
 def create_feedback(tenant: str, opinion: Opinion, *, request_id: str) -> Call[Feedback]:
@@ -21,7 +17,7 @@ def create_feedback(tenant: str, opinion: Opinion, *, request_id: str) -> Call[F
         feedback=evidence.opinion_to_wire(tenant, opinion),
         request_id=request_id or new_request_id(),
     )
-    return _call("FeedbackService/CreateFeedback", request, feedback_pb2.Feedback, evidence.feedback_from_wire)
+    return call("FeedbackService/CreateFeedback", request, feedback_pb2.Feedback, evidence.feedback_from_wire)
 
 
 def list_feedback(tenant: str, *, page_token: str) -> Call[Page[Feedback]]:
@@ -29,12 +25,8 @@ def list_feedback(tenant: str, *, page_token: str) -> Call[Page[Feedback]]:
     request = feedback_pb2.ListFeedbackRequest(
         parent=names.tenant_name(tenant), page_size=PAGE_SIZE, page_token=page_token
     )
-
-    def read(wire: Any) -> Page[Feedback]:
-        items = tuple(map(evidence.feedback_from_wire, wire.feedback))
-        return Page(items=items, next_page_token=wire.next_page_token)
-
-    return _call("FeedbackService/ListFeedback", request, feedback_pb2.ListFeedbackResponse, read)
+    read = page("feedback", evidence.feedback_from_wire)
+    return call("FeedbackService/ListFeedback", request, feedback_pb2.ListFeedbackResponse, read)
 
 
 def summarize_feedback(tenant: str) -> Call[tuple[VersionFeedback, ...]]:
@@ -44,7 +36,7 @@ def summarize_feedback(tenant: str) -> Call[tuple[VersionFeedback, ...]]:
     def read(wire: Any) -> tuple[VersionFeedback, ...]:
         return tuple(map(evidence.version_feedback_from_wire, wire.versions))
 
-    return _call("FeedbackService/SummarizeFeedback", request, feedback_pb2.SummarizeFeedbackResponse, read)
+    return call("FeedbackService/SummarizeFeedback", request, feedback_pb2.SummarizeFeedbackResponse, read)
 
 
 def add_evaluation_set(tenant: str, name: str, items: Iterable[EvaluationItem]) -> Call[tuple[EvaluationSet, bool]]:
@@ -56,13 +48,13 @@ def add_evaluation_set(tenant: str, name: str, items: Iterable[EvaluationItem]) 
     def read(wire: Any) -> tuple[EvaluationSet, bool]:
         return evidence.set_from_wire(wire.evaluation_set), not wire.already_known
 
-    return _call("EvaluationService/AddEvaluationSet", request, evaluation_pb2.AddEvaluationSetResponse, read)
+    return call("EvaluationService/AddEvaluationSet", request, evaluation_pb2.AddEvaluationSetResponse, read)
 
 
 def evaluation_set(tenant: str, name: str, *, revision: int) -> Call[EvaluationSet]:
     """Ask for one set with its items."""
     request = evaluation_pb2.GetEvaluationSetRequest(name=evidence.set_name(tenant, name), revision=revision)
-    return _call("EvaluationService/GetEvaluationSet", request, evaluation_pb2.EvaluationSet, evidence.set_from_wire)
+    return call("EvaluationService/GetEvaluationSet", request, evaluation_pb2.EvaluationSet, evidence.set_from_wire)
 
 
 def list_evaluation_sets(tenant: str, *, page_token: str) -> Call[Page[tuple[EvaluationSet, int]]]:
@@ -70,13 +62,5 @@ def list_evaluation_sets(tenant: str, *, page_token: str) -> Call[Page[tuple[Eva
     request = evaluation_pb2.ListEvaluationSetsRequest(
         parent=names.tenant_name(tenant), page_size=PAGE_SIZE, page_token=page_token
     )
-
-    def read(wire: Any) -> Page[tuple[EvaluationSet, int]]:
-        items = tuple((evidence.set_from_wire(one), int(one.item_count)) for one in wire.evaluation_sets)
-        return Page(items=items, next_page_token=wire.next_page_token)
-
-    return _call("EvaluationService/ListEvaluationSets", request, evaluation_pb2.ListEvaluationSetsResponse, read)
-
-
-def _call(method: str, request: Message, response: type[Message], read: Callable[[Any], T]) -> Call[T]:
-    return Call(path=f"/{PACKAGE}.{method}", request=request, response=response, read=read)
+    read = page("evaluation_sets", lambda one: (evidence.set_from_wire(one), int(one.item_count)))
+    return call("EvaluationService/ListEvaluationSets", request, evaluation_pb2.ListEvaluationSetsResponse, read)

@@ -1,39 +1,31 @@
 """The calls about people: tokens, and their decisions on held versions. As `calls.py`: no channel, no I/O."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-from google.protobuf.message import Message
-
-from sealserve.client.calls import PACKAGE, PAGE_SIZE, Call, new_request_id
+from sealserve.client.calls import PAGE_SIZE, Call, call, new_request_id, page
 from sealserve.people import Approval, ApprovalState, Principal, Token
 from sealserve.records import Activation, Page
 from sealserve.rpc.convert import adapters, approvals, names, tokens
 from sealserve.v1 import approval_pb2, token_pb2
 
-T = TypeVar("T")
-
 
 def create_token(principal: Principal, *, expires_days: int | None) -> Call[tuple[Token, str]]:
     """Make a token; the answer is (token, secret)."""
     request = tokens.principal_to_wire(principal, expires_days=expires_days)
-    return _call("TokenService/CreateToken", request, token_pb2.CreateTokenResponse, _made)
+    return call("TokenService/CreateToken", request, token_pb2.CreateTokenResponse, _made)
 
 
 def list_tokens(*, page_token: str) -> Call[Page[Token]]:
     """Ask for a page of tokens."""
     request = token_pb2.ListTokensRequest(page_size=PAGE_SIZE, page_token=page_token)
-
-    def read(wire: Any) -> Page[Token]:
-        return Page(items=tuple(map(tokens.token_from_wire, wire.tokens)), next_page_token=wire.next_page_token)
-
-    return _call("TokenService/ListTokens", request, token_pb2.ListTokensResponse, read)
+    read = page("tokens", tokens.token_from_wire)
+    return call("TokenService/ListTokens", request, token_pb2.ListTokensResponse, read)
 
 
 def revoke_token(token: str) -> Call[Token]:
     """Refuse a token from now on."""
     request = token_pb2.RevokeTokenRequest(name=names.token_name(token))
-    return _call("TokenService/RevokeToken", request, token_pb2.Token, tokens.token_from_wire)
+    return call("TokenService/RevokeToken", request, token_pb2.Token, tokens.token_from_wire)
 
 
 def list_approvals(tenant: str, *, state: ApprovalState | None, page_token: str) -> Call[Page[Approval]]:
@@ -44,19 +36,14 @@ def list_approvals(tenant: str, *, state: ApprovalState | None, page_token: str)
         page_size=PAGE_SIZE,
         page_token=page_token,
     )
-
-    def read(wire: Any) -> Page[Approval]:
-        return Page(
-            items=tuple(map(approvals.approval_from_wire, wire.approvals)), next_page_token=wire.next_page_token
-        )
-
-    return _call("ApprovalService/ListApprovals", request, approval_pb2.ListApprovalsResponse, read)
+    read = page("approvals", approvals.approval_from_wire)
+    return call("ApprovalService/ListApprovals", request, approval_pb2.ListApprovalsResponse, read)
 
 
 def approval(tenant: str, version: int) -> Call[Approval]:
     """Ask where a held version stands."""
     request = approval_pb2.GetApprovalRequest(name=names.adapter_name(tenant, version))
-    return _call("ApprovalService/GetApproval", request, approval_pb2.Approval, approvals.approval_from_wire)
+    return call("ApprovalService/GetApproval", request, approval_pb2.Approval, approvals.approval_from_wire)
 
 
 def approve(
@@ -74,7 +61,7 @@ def approve(
         moved = adapters.activation_from_wire(wire.activation) if wire.HasField("activation") else None
         return approvals.approval_from_wire(wire.approval), moved
 
-    return _call("ApprovalService/ApproveAdapter", request, approval_pb2.ApproveAdapterResponse, read)
+    return call("ApprovalService/ApproveAdapter", request, approval_pb2.ApproveAdapterResponse, read)
 
 
 def reject(tenant: str, version: int, *, reason: str, request_id: str) -> Call[Approval]:
@@ -82,12 +69,8 @@ def reject(tenant: str, version: int, *, reason: str, request_id: str) -> Call[A
     request = approval_pb2.RejectAdapterRequest(
         name=names.adapter_name(tenant, version), reason=reason, request_id=request_id or new_request_id()
     )
-    return _call("ApprovalService/RejectAdapter", request, approval_pb2.Approval, approvals.approval_from_wire)
+    return call("ApprovalService/RejectAdapter", request, approval_pb2.Approval, approvals.approval_from_wire)
 
 
 def _made(wire: Any) -> tuple[Token, str]:
     return tokens.token_from_wire(wire.token), str(wire.secret)
-
-
-def _call(method: str, request: Message, response: type[Message], read: Callable[[Any], T]) -> Call[T]:
-    return Call(path=f"/{PACKAGE}.{method}", request=request, response=response, read=read)

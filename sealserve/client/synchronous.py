@@ -1,20 +1,15 @@
 """The client for scripts, tests and the command line. Thread-safe, as its channel is."""
 
-from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from collections.abc import Iterable, Iterator
 
-import grpc
-
-from sealserve.client import calls, channel, document_calls, people_calls
-from sealserve.client.calls import Call
+from sealserve.client import calls, document_calls
 from sealserve.client.canaries import CanaryMethods
 from sealserve.client.document_calls import NewDocument
 from sealserve.client.evidence import EvidenceMethods
+from sealserve.client.people import PeopleMethods
 from sealserve.client.watches import WatchMethods
 from sealserve.engine.engine import ChatTurn, Sampling
 from sealserve.errors import SealserveError
-from sealserve.people import Approval, ApprovalState, Principal, Token
 from sealserve.records import (
     Activation,
     AdapterVersion,
@@ -22,57 +17,19 @@ from sealserve.records import (
     Document,
     DocumentState,
     Forgotten,
-    Page,
     SelfEdit,
     Tenant,
 )
-from sealserve.status import from_rpc_error
-from sealserve.transport import Tls, bearer, open_channel, require_private
 from sealserve.views import AdapterReport, Answer, AnswerEvent, CycleReport, ServerInfo
-
-T = TypeVar("T")
 
 Question = str | Iterable[ChatTurn]
 
 
-class Client(EvidenceMethods, CanaryMethods, WatchMethods):
+class Client(EvidenceMethods, CanaryMethods, WatchMethods, PeopleMethods):
     """One connection to one server. Every method may raise any class of `sealserve.errors` that the server sent.
 
     Methods that return iterators fetch as they go; closing one early cancels its call.
     """
-
-    def __init__(
-        self,
-        address: str,
-        *,
-        token: str = "",
-        tls: Tls | None = None,
-        insecure: bool = False,
-        timeout_seconds: float = channel.TIMEOUT_SECONDS,
-        max_message_bytes: int = channel.MAX_MESSAGE_BYTES,
-    ) -> None:
-        """Connect on the first call, showing `token`. `timeout_seconds` bounds every call but the watches.
-
-        Without `tls` calls go in plain text. Raises: BadConfig (a token beyond this machine, and not `insecure`).
-        """
-        require_private(address, secret=token, tls=tls, insecure=insecure)
-        self.address = address
-        self._shown = bearer(token)
-        self._timeout_seconds = timeout_seconds
-        self._max_message_bytes = max_message_bytes
-        self._channel: grpc.Channel = open_channel(grpc, address, tls=tls, options=channel.options(max_message_bytes))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Cancel what runs and disconnect."""
-        self._channel.close()
 
     # answers
 
@@ -259,74 +216,3 @@ class Client(EvidenceMethods, CanaryMethods, WatchMethods):
     def verify_audit(self) -> int:
         """Return how many rows the audit chain has. Raises: CorruptArtifact (it is broken, and where)."""
         return self._unary(calls.verify_audit())
-
-    # held versions
-
-    def approvals(self, tenant: str, *, state: ApprovalState | None = None) -> Iterator[Approval]:
-        """Return every version of the tenant that was ever held, or those in `state`, newest first."""
-        return self._pages(lambda token: people_calls.list_approvals(tenant, state=state, page_token=token))
-
-    def approval(self, tenant: str, version: int) -> Approval:
-        """Return where a held version stands. Raises: NotFound, also for a version that was never held."""
-        return self._unary(people_calls.approval(tenant, version))
-
-    def approve(
-        self, tenant: str, version: int, *, etag: str = "", reason: str = "", request_id: str = ""
-    ) -> tuple[Approval, Activation | None]:
-        """Approve a held version; the activation is None where policy wants more people to approve.
-
-        Raises: FailedPrecondition (decided already, late), PermissionDenied (not you), Conflict (etag).
-        """
-        return self._unary(people_calls.approve(tenant, version, etag=etag, reason=reason, request_id=request_id))
-
-    def reject(self, tenant: str, version: int, *, reason: str, request_id: str = "") -> Approval:
-        """Reject a held version for good. Raises: FailedPrecondition (decided already), InvalidArgument (reason)."""
-        return self._unary(people_calls.reject(tenant, version, reason=reason, request_id=request_id))
-
-    # who may call
-
-    def create_token(self, principal: Principal, *, expires_days: int | None = None) -> tuple[Token, str]:
-        """Make a token; return it with its secret, which is shown this once. Without `expires_days` it does not end.
-
-        Raises: AlreadyExists (the name), InvalidArgument, PermissionDenied (nobody gives what they do not have).
-        """
-        return self._unary(people_calls.create_token(principal, expires_days=expires_days))
-
-    def tokens(self) -> Iterator[Token]:
-        """Return every token this caller may know of, revoked ones included, oldest first."""
-        return self._pages(lambda token: people_calls.list_tokens(page_token=token))
-
-    def revoke_token(self, token: str) -> Token:
-        """Refuse a token from now on. Raises: NotFound, FailedPrecondition (the last administrator's)."""
-        return self._unary(people_calls.revoke_token(token))
-
-    def _unary(self, call: Call[T]) -> T:
-        calls.check_size(call.request, max_bytes=self._max_message_bytes)
-        method = self._channel.unary_unary(**calls.method(call))
-        try:
-            return call.read(method(call.request, timeout=self._timeout_seconds, metadata=self._shown))
-        except grpc.RpcError as error:
-            raise from_rpc_error(error, address=self.address) from error
-
-    def _pages(self, page: Callable[[str], Call[Page[T]]]) -> Iterator[T]:
-        token = ""
-        while True:
-            one = self._unary(page(token))
-            yield from one.items
-            token = one.next_page_token
-            if not token:
-                return
-
-    def _stream(self, call: Call[T], *, timeout_seconds: float | None) -> Iterator[T]:
-        calls.check_size(call.request, max_bytes=self._max_message_bytes)
-        method = self._channel.unary_stream(**calls.method(call))
-        return self._read(method(call.request, timeout=timeout_seconds, metadata=self._shown), call.read)
-
-    def _read(self, responses: Any, read: Callable[[Any], T]) -> Iterator[T]:
-        try:
-            for wire in responses:
-                yield read(wire)
-        except grpc.RpcError as error:
-            raise from_rpc_error(error, address=self.address) from error
-        finally:
-            responses.cancel()

@@ -1,9 +1,8 @@
 """The calls about traffic and watches. As `calls.py`: no channel, no I/O."""
 
 from collections.abc import Mapping
-from typing import Any
 
-from sealserve.client.calls import PAGE_SIZE, Call, call, new_request_id
+from sealserve.client.calls import PAGE_SIZE, Call, call, new_request_id, page
 from sealserve.records import Page
 from sealserve.rpc.convert import names, watches
 from sealserve.v1 import adapter_pb2, watch_pb2
@@ -40,9 +39,5 @@ def watch(tenant: str, activation: int) -> Call[WatchReport]:
 def list_watches(tenant: str, *, page_token: str) -> Call[Page[WatchReport]]:
     """Ask for a page of watches."""
     request = watch_pb2.ListWatchesRequest(parent=names.tenant_name(tenant), page_size=PAGE_SIZE, page_token=page_token)
-
-    def read(wire: Any) -> Page[WatchReport]:
-        items = tuple(map(watches.report_from_wire, wire.watches))
-        return Page(items=items, next_page_token=wire.next_page_token)
-
+    read = page("watches", watches.report_from_wire)
     return call("WatchService/ListWatches", request, watch_pb2.ListWatchesResponse, read)

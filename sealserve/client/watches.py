@@ -1,24 +1,14 @@
-"""The clients' methods about traffic and watches, blocking and awaited. Mixed into both clients."""
+"""The clients' methods about traffic and watches, blocking and awaited. Both clients have them."""
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Iterator, Mapping
 
 from sealserve.client import watch_calls
-from sealserve.client.calls import Call
-from sealserve.records import Page
+from sealserve.client.connection import AsyncConnection, Connection
 from sealserve.watches import Traffic, WatchReport
 
-T = TypeVar("T")
 
-
-class WatchMethods:
+class WatchMethods(Connection):
     """For `Client`."""
-
-    def _unary(self, call: Call[T]) -> T:
-        raise NotImplementedError
-
-    def _pages(self, page: Callable[[str], Call[Page[T]]]) -> Iterator[T]:
-        raise NotImplementedError
 
     def traffic(self, tenant: str) -> Traffic:
         """Return how new requests are shared between two versions. Raises: NotFound (tenant)."""
@@ -43,14 +33,8 @@ class WatchMethods:
         return self._pages(lambda token: watch_calls.list_watches(tenant, page_token=token))
 
 
-class AsyncWatchMethods:
+class AsyncWatchMethods(AsyncConnection):
     """For `AsyncClient`."""
-
-    async def _unary(self, call: Call[T]) -> T:
-        raise NotImplementedError
-
-    def _pages(self, page: Callable[[str], Call[Page[T]]]) -> AsyncGenerator[T, None]:
-        raise NotImplementedError
 
     async def traffic(self, tenant: str) -> Traffic:
         """Return how new requests are shared between two versions. Raises: NotFound (tenant)."""
