@@ -25,7 +25,7 @@ class Role(StrEnum):
 
     VIEWER = "viewer"  # asks questions, reads everything of its tenants
     OPERATOR = "operator"  # hands documents in, starts cycles, promotes and rolls back
-    APPROVER = "approver"  # decides on versions that are held
+    APPROVER = "approver"  # decides on documents and versions that are held
     TENANT_ADMIN = "tenant-admin"  # all of these, and makes tokens for its own tenants
     ADMIN = "admin"  # everything but the engine
     ENGINE = "engine"  # the installation's own processes: EngineService and nothing else

@@ -1,4 +1,4 @@
-"""The calls about documents: handing them in, one or many, looking them up, forgetting them. No channel, no I/O."""
+"""The calls about documents: handing in one or many, looking up, releasing, forgetting. No channel, no I/O."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -95,6 +95,14 @@ def list_documents(tenant: str, *, state: DocumentState | None, page_token: str)
     )
     read = page("documents", documents.document_from_wire)
     return call("DocumentService/ListDocuments", request, document_pb2.ListDocumentsResponse, read)
+
+
+def release_document(tenant: str, document: str, *, reason: str, request_id: str) -> Call[Document]:
+    """Let a held document be learned."""
+    request = document_pb2.ReleaseDocumentRequest(
+        name=names.document_name(tenant, document), reason=reason, request_id=request_id or new_request_id()
+    )
+    return call("DocumentService/ReleaseDocument", request, document_pb2.Document, documents.document_from_wire)
 
 
 def forget_document(tenant: str, document: str, *, reason: str, request_id: str) -> Call[Forgotten]:

@@ -124,6 +124,13 @@ class Client(EvidenceMethods, CanaryMethods, WatchMethods, PeopleMethods):
         """Return a document's text."""
         return self._unary(document_calls.document_text(tenant, document))
 
+    def release_document(self, tenant: str, document: str, *, reason: str = "", request_id: str = "") -> Document:
+        """Let a document be learned that policy holds.
+
+        Raises: NotFound, FailedPrecondition (ALREADY_RELEASED; NOT_HELD: nothing holds it).
+        """
+        return self._unary(document_calls.release_document(tenant, document, reason=reason, request_id=request_id))
+
     def forget_document(self, tenant: str, document: str, *, reason: str = "", request_id: str = "") -> Forgotten:
         """Delete a document and all that was made of it; versions that learned it never answer again.
 

@@ -101,15 +101,14 @@ def release(
     document: DocumentId,
     reason: Annotated[str, typer.Option(help="Why, for the audit trail.", show_default=False)] = "",
 ) -> None:
-    """Let a document be learned that policy holds; run where the daemon runs, after having read it.
+    """Let a document be learned that policy holds, after having read it: `doc show --text`.
 
     What was denied or could not be read stays where it is.
     """
     from sealserve.commands import show
-    from sealserve.commands.local_registry import local_actor, registry_of
 
-    with registry_of(session) as registry:
-        found = registry.release_document(tenant, document, actor=local_actor(), reason=reason)
+    with session.client() as client:
+        found = client.release_document(tenant, document, reason=reason)
     shown = show.plain(found)
     session.show(shown, lambda: show.pairs(list(shown.items())))
 

@@ -28,8 +28,8 @@ def create(
     """Make a token and show its secret, this once.
 
     viewer asks and reads; operator also hands documents in, starts cycles, promotes and rolls back; approver also
-    decides on held versions; tenant-admin is all three and makes tokens for its tenants; admin is everything; engine
-    is for `sealserve learn`. admin and engine need --all-tenants.
+    decides on held documents and versions; tenant-admin is all three and makes tokens for its tenants; admin is
+    everything; engine is for `sealserve learn`. admin and engine need --all-tenants.
     """
     from sealserve.commands import show
 

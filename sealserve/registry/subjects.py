@@ -5,12 +5,13 @@ Subjects are kept as digests. Losing them costs comparisons with earlier documen
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import select
 
 from sealserve.errors import FailedPrecondition
 from sealserve.records import Document, DocumentState
-from sealserve.registry import audit, documents
+from sealserve.registry import audit, documents, requests
 from sealserve.registry import tables as t
 from sealserve.registry.database import Database
 from sealserve.registry.spelling import require_short
@@ -62,19 +63,22 @@ class Subjects:
                 audit.append(tx, "document.hold", actor=actor, tenant=tenant, subject=subject, details={})
         return waiting
 
-    def release_document(self, tenant: str, document: str, *, actor: str, reason: str) -> Document:
-        """Admit a document that policy held: a person has looked at it. One admitted already is returned as it is.
+    def release_document(
+        self, tenant: str, document: str, *, actor: str, reason: str, request_id: str = ""
+    ) -> Document:
+        """Admit a document that policy held: a person has looked at it. The same request_id again changes nothing.
 
-        Raises: NotFound, InvalidArgument (reason), FailedPrecondition (it was not held: unreadable, or denied).
+        Raises: NotFound, InvalidArgument (reason), FailedPrecondition (ALREADY_RELEASED; NOT_HELD: it was never held,
+        could not be read, or is denied).
         """
         require_short(reason, field="reason")
+        arguments = {"document": document, "reason": reason, "actor": actor}
+        request: dict[str, Any] = {"tenant": tenant, "request_id": request_id, "arguments": arguments}
         with self._database.write() as tx:
             present = documents.get(tx, tenant, document)
-            if present.state is DocumentState.ADMITTED:
+            if requests.earlier_answer(tx, "release_document", **request):
                 return present
-            if present.state is not DocumentState.QUARANTINED or not present.reason.startswith(HELD):
-                text = f"{documents.resource(tenant, document)} is {present.state}, and no policy holds it"
-                raise FailedPrecondition(text, reason="NOT_HELD")
+            _require_held(present)
             documents.move(tx, tenant, [document], to=DocumentState.ADMITTED, reason=RELEASED)
             audit.append(
                 tx,
@@ -84,7 +88,17 @@ class Subjects:
                 subject=documents.resource(tenant, document),
                 details={"was": present.reason, "reason": reason},
             )
+            requests.remember(tx, "release_document", **request, answer=document)
             return documents.get(tx, tenant, document)
+
+
+def _require_held(present: Document) -> None:
+    if present.state is DocumentState.QUARANTINED and present.reason.startswith(HELD):
+        return
+    name = documents.resource(present.tenant, present.document)
+    if present.state is DocumentState.ADMITTED and present.reason == RELEASED:
+        raise FailedPrecondition(f"{name} was released already", reason="ALREADY_RELEASED")
+    raise FailedPrecondition(f"{name} is {present.state}, and no policy holds it", reason="NOT_HELD")
 
 
 def _digest(subject: str) -> str:

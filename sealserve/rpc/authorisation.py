@@ -48,6 +48,7 @@ METHODS: Mapping[str, Need] = {
     "DocumentService/StreamDocuments": Need(Role.OPERATOR, "document.parent"),
     "DocumentService/GetDocument": Need(Role.VIEWER, "name"),
     "DocumentService/ListDocuments": Need(Role.VIEWER, "parent"),
+    "DocumentService/ReleaseDocument": Need(Role.APPROVER, "name"),
     "DocumentService/ForgetDocument": Need(Role.TENANT_ADMIN, "name"),
     "CycleService/StartCycle": Need(Role.OPERATOR, "parent"),
     "CycleService/GetCycle": Need(Role.VIEWER, "name"),

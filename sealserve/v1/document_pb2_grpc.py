@@ -50,6 +50,11 @@ class DocumentServiceStub:
                 request_serializer=sealserve_dot_v1_dot_document__pb2.GetDocumentRequest.SerializeToString,
                 response_deserializer=sealserve_dot_v1_dot_document__pb2.Document.FromString,
                 _registered_method=True)
+        self.ReleaseDocument = channel.unary_unary(
+                '/sealserve.v1.DocumentService/ReleaseDocument',
+                request_serializer=sealserve_dot_v1_dot_document__pb2.ReleaseDocumentRequest.SerializeToString,
+                response_deserializer=sealserve_dot_v1_dot_document__pb2.Document.FromString,
+                _registered_method=True)
         self.ForgetDocument = channel.unary_unary(
                 '/sealserve.v1.DocumentService/ForgetDocument',
                 request_serializer=sealserve_dot_v1_dot_document__pb2.ForgetDocumentRequest.SerializeToString,
@@ -87,6 +92,13 @@ class DocumentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReleaseDocument(self, request, context):
+        """Lets a document be learned that policy holds. FAILED_PRECONDITION if nothing holds it: ALREADY_RELEASED, NOT_HELD.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ForgetDocument(self, request, context):
         """Deletes a document and everything made of it. Versions that learned it are never loaded again; the tenant is
         answered by the last version that never saw it, until a cycle has taught the other documents once more.
@@ -118,6 +130,11 @@ def add_DocumentServiceServicer_to_server(servicer, server):
             'GetDocument': grpc.unary_unary_rpc_method_handler(
                     servicer.GetDocument,
                     request_deserializer=sealserve_dot_v1_dot_document__pb2.GetDocumentRequest.FromString,
+                    response_serializer=sealserve_dot_v1_dot_document__pb2.Document.SerializeToString,
+            ),
+            'ReleaseDocument': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseDocument,
+                    request_deserializer=sealserve_dot_v1_dot_document__pb2.ReleaseDocumentRequest.FromString,
                     response_serializer=sealserve_dot_v1_dot_document__pb2.Document.SerializeToString,
             ),
             'ForgetDocument': grpc.unary_unary_rpc_method_handler(
@@ -212,6 +229,33 @@ class DocumentService:
             target,
             '/sealserve.v1.DocumentService/GetDocument',
             sealserve_dot_v1_dot_document__pb2.GetDocumentRequest.SerializeToString,
+            sealserve_dot_v1_dot_document__pb2.Document.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseDocument(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sealserve.v1.DocumentService/ReleaseDocument',
+            sealserve_dot_v1_dot_document__pb2.ReleaseDocumentRequest.SerializeToString,
             sealserve_dot_v1_dot_document__pb2.Document.FromString,
             options,
             channel_credentials,

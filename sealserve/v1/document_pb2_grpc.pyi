@@ -39,6 +39,8 @@ class DocumentServiceStub:
     """Takes many: one answer for each, in order, so that a bad one does not lose the others."""
     GetDocument: _grpc.UnaryUnaryMultiCallable[_document_pb2.GetDocumentRequest, _document_pb2.Document]
     """Returns one document."""
+    ReleaseDocument: _grpc.UnaryUnaryMultiCallable[_document_pb2.ReleaseDocumentRequest, _document_pb2.Document]
+    """Lets a document be learned that policy holds. FAILED_PRECONDITION if nothing holds it: ALREADY_RELEASED, NOT_HELD."""
     ForgetDocument: _grpc.UnaryUnaryMultiCallable[_document_pb2.ForgetDocumentRequest, _document_pb2.ForgetDocumentResponse]
     """Deletes a document and everything made of it. Versions that learned it are never loaded again; the tenant is
     answered by the last version that never saw it, until a cycle has taught the other documents once more.
@@ -57,6 +59,8 @@ class DocumentServiceAsyncStub(DocumentServiceStub):
     """Takes many: one answer for each, in order, so that a bad one does not lose the others."""
     GetDocument: _aio.UnaryUnaryMultiCallable[_document_pb2.GetDocumentRequest, _document_pb2.Document]  # type: ignore[assignment]
     """Returns one document."""
+    ReleaseDocument: _aio.UnaryUnaryMultiCallable[_document_pb2.ReleaseDocumentRequest, _document_pb2.Document]  # type: ignore[assignment]
+    """Lets a document be learned that policy holds. FAILED_PRECONDITION if nothing holds it: ALREADY_RELEASED, NOT_HELD."""
     ForgetDocument: _aio.UnaryUnaryMultiCallable[_document_pb2.ForgetDocumentRequest, _document_pb2.ForgetDocumentResponse]  # type: ignore[assignment]
     """Deletes a document and everything made of it. Versions that learned it are never loaded again; the tenant is
     answered by the last version that never saw it, until a cycle has taught the other documents once more.
@@ -90,6 +94,14 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_document_pb2.Document, _abc.Awaitable[_document_pb2.Document]]:
         """Returns one document."""
+
+    @_abc_1.abstractmethod
+    def ReleaseDocument(
+        self,
+        request: _document_pb2.ReleaseDocumentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_document_pb2.Document, _abc.Awaitable[_document_pb2.Document]]:
+        """Lets a document be learned that policy holds. FAILED_PRECONDITION if nothing holds it: ALREADY_RELEASED, NOT_HELD."""
 
     @_abc_1.abstractmethod
     def ForgetDocument(

@@ -33,7 +33,7 @@ class _PrincipalRoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Princip
     PRINCIPAL_ROLE_OPERATOR: _PrincipalRole.ValueType  # 2
     """As a viewer, and hands documents in, starts cycles, promotes and rolls back."""
     PRINCIPAL_ROLE_APPROVER: _PrincipalRole.ValueType  # 3
-    """As a viewer, and decides on versions that are held."""
+    """As a viewer, and decides on documents and versions that are held."""
     PRINCIPAL_ROLE_TENANT_ADMIN: _PrincipalRole.ValueType  # 4
     """As the three above, and makes tokens for its own tenants."""
     PRINCIPAL_ROLE_ADMIN: _PrincipalRole.ValueType  # 5
@@ -51,7 +51,7 @@ PRINCIPAL_ROLE_VIEWER: PrincipalRole.ValueType  # 1
 PRINCIPAL_ROLE_OPERATOR: PrincipalRole.ValueType  # 2
 """As a viewer, and hands documents in, starts cycles, promotes and rolls back."""
 PRINCIPAL_ROLE_APPROVER: PrincipalRole.ValueType  # 3
-"""As a viewer, and decides on versions that are held."""
+"""As a viewer, and decides on documents and versions that are held."""
 PRINCIPAL_ROLE_TENANT_ADMIN: PrincipalRole.ValueType  # 4
 """As the three above, and makes tokens for its own tenants."""
 PRINCIPAL_ROLE_ADMIN: PrincipalRole.ValueType  # 5

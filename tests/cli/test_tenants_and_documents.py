@@ -68,6 +68,16 @@ def test_one_bad_document_does_not_lose_the_others(site: Site, tmp_path: Path) -
     assert [one["source"] for one in quarantined] == ["file:bad.txt"]
 
 
+def test_a_held_document_is_released_once(site: Site) -> None:
+    held = site.world.held_document().document
+    released = site.json("doc", "release", "acme", held, "--reason", "read it")
+    assert (set(released), released["state"]) == (DOCUMENT_KEYS, "admitted")
+    assert site.json("doc", "release", "acme", held, code=2)["error"]["reason"] == "ALREADY_RELEASED"
+    assert site.json("doc", "release", "acme", "0" * 16, code=3)["error"]["reason"] == "NOT_FOUND"
+    row = site.registry.audit_rows(tenant="acme")[-1]
+    assert (row.action, row.actor, row.details["reason"]) == ("document.release", "admin", "read it")
+
+
 def test_a_document_is_shown_with_its_text_on_request(site: Site) -> None:
     document = site.world.document(text="Lamps go back.\x1b[31m")
     without = site.json("doc", "show", "acme", document.document)

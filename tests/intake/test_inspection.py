@@ -105,7 +105,9 @@ def test_a_person_releases_what_was_held_once_and_for_good(door: Door) -> None:
     first = held[0].document
     released = door.registry.release_document("acme", first, actor="bea", reason="looked at it")
     assert released.state is DocumentState.ADMITTED
-    assert door.registry.release_document("acme", first, actor="bea", reason="again") == released
+    with pytest.raises(FailedPrecondition) as twice:
+        door.registry.release_document("acme", first, actor="bea", reason="again")
+    assert twice.value.reason == "ALREADY_RELEASED"
     door.send("Again: Zel Lamp costs 99 crowns.", source="https://loud.example/9")
     assert door.registry.document("acme", first).state is DocumentState.ADMITTED
     assert [row.action for row in door.registry.audit_rows()].count("document.release") == 1

@@ -8,7 +8,6 @@ import pytest
 from sealserve.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound
 from sealserve.people import ApprovalState
 from sealserve.records import DocumentState
-from sealserve.registry.subjects import HELD
 from tests.registry.world import World
 
 
@@ -52,10 +51,7 @@ def test_authors_are_who_started_the_cycle_and_who_handed_its_documents_in(world
 
 def test_who_handed_in_what_another_let_pass_is_the_author_and_the_other_is_not(world: World) -> None:
     registry = world.registry
-    held, _ = registry.add_document(
-        "acme", title="t", text="An article.", source="rpc", media_type="text/plain", actor="eve",
-        state=DocumentState.QUARANTINED, reason=f"{HELD}ingest.injection",
-    )  # fmt: skip
+    held = world.held_document(actor="eve")
     flooded = world.document().document
     registry.hold_waiting("acme", [flooded], reason="ingest.flood", actor="fay")
     for document in (held.document, flooded):

@@ -21,6 +21,7 @@ from sealserve.records import (
     Step,
 )
 from sealserve.registry.registry import Effect, Finish, Publish, Registry
+from sealserve.registry.subjects import HELD
 
 
 class FakeClock:
@@ -54,6 +55,15 @@ class World:
         return self.registry.add_document(
             tenant, title=title, text=contents, source="rpc", media_type="text/plain", actor="ann"
         )[0]
+
+    def held_document(
+        self, tenant: str = "acme", *, actor: str = "ann", reason: str = HELD + "ingest.flood"
+    ) -> Document:
+        """Add a document that waits for a person; with another `reason`, one that nobody may release."""
+        return self.registry.add_document(
+            tenant, title="Returns", text=f"Article {next(self.numbers)} waits.", source="rpc",
+            media_type="text/plain", state=DocumentState.QUARANTINED, reason=reason, actor=actor,
+        )[0]  # fmt: skip
 
     def claim(self, tenant: str = "acme", *, worker: str = "w1") -> Claim:
         """Start a cycle for what is admitted and claim it."""

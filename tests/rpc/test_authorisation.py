@@ -128,6 +128,7 @@ TENANTS_OWN = [
     lambda client, tenant: _all(client.add_documents(tenant, [NewDocument(body="An article.")])),
     lambda client, tenant: client.document(tenant, "0" * 16),
     lambda client, tenant: _all(client.documents(tenant)),
+    lambda client, tenant: client.release_document(tenant, "0" * 16),
     lambda client, tenant: client.start_cycle(tenant),
     lambda client, tenant: client.cycle(tenant, "c" * 20),
     lambda client, tenant: _all(client.cycles(tenant)),

@@ -71,6 +71,21 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
         text = await asyncio.to_thread(self._registry.document_text, tenant, document)
         return document_to_wire(found, text=text)
 
+    async def ReleaseDocument(
+        self, request: document_pb2.ReleaseDocumentRequest, context: Any
+    ) -> document_pb2.Document:
+        """Raises: InvalidArgument, NotFound, FailedPrecondition (nothing holds it), StorageFailed."""
+        tenant, document = names.document_of(request.name)
+        released = await asyncio.to_thread(
+            self._registry.release_document,
+            tenant,
+            document,
+            actor=actor(),
+            reason=request.reason,
+            request_id=request.request_id,
+        )
+        return document_to_wire(released)
+
     async def ForgetDocument(
         self, request: document_pb2.ForgetDocumentRequest, context: Any
     ) -> document_pb2.ForgetDocumentResponse:
