@@ -39,7 +39,11 @@ class ServeSettings(ListenerSettings, Section):
     poll_seconds: float = Field(0.25, gt=0, description="how often the registry is asked for new activations")
     rollback_window_seconds: float = Field(3600, ge=0, description="how long the previous version stays loaded")
     replica: str = Field("replica-1", description="this server's name in the observed table")
-    answer_days: float = Field(30, ge=0, description="how long it is kept which version gave which answer; 0: never")
+    answer_days: float = Field(
+        30,
+        ge=0,
+        description="how long it is kept which version gave which answer; 0: never, and no watch counts thumbs",
+    )
 
 
 class EngineSettings(Section):

@@ -28,12 +28,16 @@ class Thumb(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenAnswer:
-    """That an answer was given, and by which version; 0 is the base model."""
+    """That an answer was given, and by which version; 0 is the base model.
+
+    `asker` stands for the sticky key that the answer was asked for with, and does not tell it; empty without one.
+    """
 
     answer_request: str  # its request id
     tenant: str
     version: int
     activation: int
+    asker: str
     answered_at: datetime
 
 

@@ -103,6 +103,7 @@ class WatchRule(Rule):
     max_seconds: float = Field(gt=0)
     silence_seconds: float = Field(gt=0)
     max_tokens: int = Field(ge=1)
+    max_per_key: int = Field(ge=1)
     alpha: float = Field(gt=0, lt=0.5)
     quality: RateRule
     errors: RateRule

@@ -65,6 +65,9 @@ answers = Table(
     Column("version", Integer, nullable=False),  # 0: the base model
     Column("activation", BigInteger, nullable=False),
     Column("answered_at", UtcTime, nullable=False),
+    Column(
+        "asker", String(16), nullable=False, server_default=""
+    ),  # keyed digest of the sticky key; "": none was given
     Index(None, "answer_request"),
     Index(None, "answered_at"),
 )

@@ -12,12 +12,11 @@ from sqlalchemy import ColumnElement, Row, and_, case, func, select, update
 
 from sealserve import fault
 from sealserve.errors import FailedPrecondition, InvalidArgument, NotFound
-from sealserve.evidence import Thumb, VersionFeedback
+from sealserve.evidence import VersionFeedback
 from sealserve.records import BASE_VERSION, Activation, Page, Tenant, VersionState
-from sealserve.registry import paging, pointer, requests, tenants, versions
+from sealserve.registry import paging, pointer, requests, tenants, versions, votes
 from sealserve.registry import tables as t
 from sealserve.registry.database import Database, Transaction
-from sealserve.registry.evidence_tables import feedback
 from sealserve.registry.spelling import require_short
 from sealserve.registry.watch_tables import traffic, watch_counts, watches
 from sealserve.watches import WATCH_ACTOR, Count, Standby, Traffic, Trigger, Watch, WatchState
@@ -132,25 +131,9 @@ class Watches:
             return tuple(_record(row, counts) for row in rows)
 
     def watched_thumbs(self) -> dict[tuple[str, int], VersionFeedback]:
-        """Return the thumbs of both versions of every open watch, by (tenant, version)."""
-        is_watched = (
-            (watches.c.tenant == feedback.c.tenant)
-            & (watches.c.state == WatchState.OPEN)
-            & feedback.c.version.in_([watches.c.version, watches.c.incumbent])
-        )
-        up = func.sum(case((feedback.c.thumb == Thumb.UP, 1), else_=0))
-        query = (
-            select(feedback.c.tenant, feedback.c.version, up.label("up"), func.count().label("n"))
-            .join(watches, is_watched)
-            .group_by(feedback.c.tenant, feedback.c.version)
-        )
+        """Return the votes on both versions of every open watch, by (tenant, version); what counts: `votes.py`."""
         with self._database.read() as tx:
-            return {
-                (row.tenant, row.version): VersionFeedback(
-                    version=row.version, up=int(row.up), down=row.n - int(row.up)
-                )
-                for row in tx.rows(query)
-            }
+            return votes.of_open_watches(tx)
 
     def watch(self, tenant: str, activation: int) -> Watch:
         """Return the watch over that activation. Raises: NotFound."""

@@ -1,4 +1,4 @@
-"""Remembers which version gave which answer, off the way of the answers themselves.
+"""Remembers which version gave which answer to whom, off the way of the answers themselves.
 
 What is not written yet when the process dies is lost: a second's worth. Knows nothing of what was asked or said.
 """
@@ -40,8 +40,8 @@ class AnswerLog:
         self._write_seconds = write_seconds
         self._waiting: deque[GivenAnswer] = deque(maxlen=MOST_WAITING)
 
-    def note(self, request_id: str, route: Route) -> None:
-        """Remember that `route` answers the request. Costs no waiting."""
+    def note(self, request_id: str, route: Route, asker: str) -> None:
+        """Remember that `route` answers the request of `asker`. Costs no waiting."""
         if self._days:
             self._waiting.append(
                 GivenAnswer(
@@ -49,6 +49,7 @@ class AnswerLog:
                     tenant=route.tenant,
                     version=route.version,
                     activation=route.activation,
+                    asker=asker,
                     answered_at=datetime.now(UTC),
                 )
             )

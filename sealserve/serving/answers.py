@@ -31,6 +31,7 @@ class Answered:
     turns: tuple[ChatTurn, ...]
     sampling: Sampling
     request_id: str
+    asker: str  # stands for the sticky key, see `TenantSalts.asker`
     text: str
     finish: FinishReason | None
     error: str
@@ -71,10 +72,10 @@ class Answers:
         find_tenant: Callable[[str], object],
         default_deadline_seconds: float,
         telemetry: Telemetry | None = None,
-        note: Callable[[str, Route], None] | None = None,
+        note: Callable[[str, Route, str], None] | None = None,
         listener: Listener | None = None,
     ) -> None:
-        """`note` hears, with the first token, which request is answered by which route (`AnswerLog.note`)."""
+        """`note` hears, with the first token, which request is answered by which route to whom (`AnswerLog.note`)."""
         self._engine = engine
         self._table = table
         self._admission = admission
@@ -116,11 +117,12 @@ class Answers:
                     span.set_attribute(Attribute.VERSION.value, route.version)
                     self._telemetry.link(span, route.origin)
                     request = self._request(route, turns, sampling=sampling, request_id=request_id)
-                    with call.told(self._listener, route, request):
+                    asker = self._salts.asker(tenant, sticky_key)
+                    with call.told(self._listener, route, request, asker=asker):
                         async with aclosing(self._engine.generate(request)) as deltas:  # type: ignore[type-var]
                             while (delta := await _next(deltas, deadline=call.deadline)) is not None:
                                 if call.count(delta):
-                                    self._note(request.request_id, route)
+                                    self._note(request.request_id, route, asker)
                                     self._listener.asked(route)
                                     yield route
                                 yield delta
@@ -143,7 +145,7 @@ class Answers:
             self._known.add(tenant)
 
 
-def _note_nothing(request_id: str, route: Route) -> None:
+def _note_nothing(request_id: str, route: Route, asker: str) -> None:
     return None
 
 
@@ -177,7 +179,7 @@ class _Call:
         return is_first
 
     @contextmanager
-    def told(self, listener: Listener, route: Route, request: GenerateRequest) -> Iterator[None]:
+    def told(self, listener: Listener, route: Route, request: GenerateRequest, *, asker: str) -> Iterator[None]:
         """Run the body, which asks the engine, and tell `listener` how it ended."""
         began, error = self._time(), ""
         try:
@@ -195,6 +197,7 @@ class _Call:
                     turns=request.turns,
                     sampling=request.sampling,
                     request_id=request.request_id,
+                    asker=asker,
                     text="".join(self._texts),
                     finish=self._last.finish if self._last else None,
                     error=error,

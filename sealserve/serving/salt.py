@@ -13,6 +13,7 @@ from pathlib import Path
 from sealserve.errors import StorageFailed
 
 KEY_BYTES = 32
+ASKER_DIGITS = 16
 
 
 class TenantSalts:
@@ -40,6 +41,11 @@ class TenantSalts:
     def salt(self, tenant: str) -> str:
         """Return the tenant's salt: the same every time, unguessable without the key."""
         return hmac.new(self._key, tenant.encode(), hashlib.sha256).hexdigest()
+
+    def asker(self, tenant: str, sticky_key: str) -> str:
+        """Return what stands for the key within this tenant and does not tell it; empty for an empty one."""
+        told = f"{tenant}\0{sticky_key}".encode(errors="surrogatepass")
+        return hmac.new(self._key, told, hashlib.sha256).hexdigest()[:ASKER_DIGITS] if sticky_key else ""
 
 
 def _create(path: Path) -> None:

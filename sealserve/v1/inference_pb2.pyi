@@ -71,8 +71,8 @@ class GenerateRequest(_message.Message):
     min_activation: _builtins.int
     """Read your own promotion: refuse with UNAVAILABLE until this replica answers with at least this activation."""
     sticky_key: _builtins.str
-    """While two versions share the tenant's traffic: the same key gets the same version (a user, a conversation). At most
-    256 characters; request_id if empty.
+    """Stands for who asks: while two versions share the tenant's traffic, the same key gets the same version; in a
+    watch, one key's pairs and thumbs decide nothing alone. At most 256 characters; request_id if empty.
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Message]:
@@ -157,8 +157,8 @@ class StreamGenerateRequest(_message.Message):
     min_activation: _builtins.int
     """Read your own promotion: refuse with UNAVAILABLE until this replica answers with at least this activation."""
     sticky_key: _builtins.str
-    """While two versions share the tenant's traffic: the same key gets the same version (a user, a conversation). At most
-    256 characters; request_id if empty.
+    """Stands for who asks: while two versions share the tenant's traffic, the same key gets the same version; in a
+    watch, one key's pairs and thumbs decide nothing alone. At most 256 characters; request_id if empty.
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Message]:

@@ -135,6 +135,7 @@ class _Taken:
             turns=self._answered.turns,
             sampling=self._answered.sampling,
             request_id=self._answered.request_id,
+            asker=self._answered.asker,
             text="".join(self._texts),
             finish=self.finish,
             error=error,

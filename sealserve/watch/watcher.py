@@ -30,6 +30,7 @@ from sealserve.watch.latency import Latencies
 from sealserve.watch.probing import probe_hits
 from sealserve.watch.referee import Referee, is_bad
 from sealserve.watch.shadows import Pair, Shadows
+from sealserve.watch.voices import Voices
 from sealserve.watches import WATCH_ACTOR, Count, Standby, Watch, WatchState
 
 TICK_SECONDS = 0.5
@@ -76,6 +77,7 @@ class Watcher:
             engine, table, salts=salts, is_busy=is_busy, compare=self._compare, on_dropped=self._dropped
         )
         self._latencies = Latencies(rule, clock=clock)
+        self._voices = Voices(rule.max_per_key)
         self._open: dict[str, Watch] = {}
         self._pending: dict[Key, Counter[Count]] = {}
         self._unheard: dict[Key, float] = {}  # since when calls were answered of which nothing is recorded
@@ -227,7 +229,7 @@ class Watcher:
             return
         self._latencies.add(pair.second, watch)
         try:
-            found = await self._referee.compare(watch, pair)
+            found = self._voices.bounded(_key(watch), pair.answered.asker, await self._referee.compare(watch, pair))
         except StorageFailed:
             self._dropped(pair.answered)
             return
@@ -290,6 +292,7 @@ class Watcher:
     def _forget(self, watch: Watch) -> None:
         key = _key(watch)
         self._latencies.forget(watch)
+        self._voices.forget(key)
         self._compared.pop(key, None)
         self._unheard.pop(key, None)
         self._pending.pop(key, None)

@@ -117,7 +117,7 @@ def test_lineage_goes_both_ways(world: World, tmp_path: Path, tiny_base: Path) -
     assert (backwards["children"], backwards["is_sealed"], backwards["author"]) == ([2], True, "ann")
     assert trace(world.registry, "r1") == {"answer": "r1", "thumb": "down", **backwards}
     assert trace(world.registry, "tenants/acme/adapters/v1") == backwards
-    given = GivenAnswer(answer_request="r2", tenant="acme", version=1, activation=1, answered_at=NOW)
+    given = GivenAnswer(answer_request="r2", tenant="acme", version=1, activation=1, asker="", answered_at=NOW)
     world.registry.keep_answers([given])
     told = {"answer": "r2", "answered_at": NOW.isoformat(), "activation": 1}
     assert trace(world.registry, "r2") == {**told, **backwards}

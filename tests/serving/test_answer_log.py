@@ -48,10 +48,10 @@ async def test_what_is_noted_is_written_in_order_once_and_old_rows_go(failures: 
     kept = Kept(failures=failures)
     log = AnswerLog(kept.keep, kept.drop, days=30, write_seconds=0)
     for number in range(3):
-        log.note(f"r{number}", ROUTE)
+        log.note(f"r{number}", ROUTE, "a1")
     await played(log, kept, rows=3)
     assert [one.answer_request for one in kept.rows] == ["r0", "r1", "r2"]
-    assert {(one.tenant, one.version, one.activation) for one in kept.rows} == {("acme", 3, 7)}
+    assert {(one.tenant, one.version, one.activation, one.asker) for one in kept.rows} == {("acme", 3, 7, "a1")}
 
 
 async def test_what_is_noted_last_is_written_at_the_end() -> None:
@@ -59,7 +59,7 @@ async def test_what_is_noted_last_is_written_at_the_end() -> None:
     log = AnswerLog(kept.keep, kept.drop, days=30, write_seconds=3600)
     task = asyncio.create_task(log.run())
     await asyncio.sleep(0)
-    log.note("r", ROUTE)
+    log.note("r", ROUTE, "")
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
@@ -69,6 +69,6 @@ async def test_what_is_noted_last_is_written_at_the_end() -> None:
 async def test_nothing_is_kept_for_no_days() -> None:
     kept = Kept()
     log = AnswerLog(kept.keep, kept.drop, days=0, write_seconds=0)
-    log.note("r", ROUTE)
+    log.note("r", ROUTE, "a1")
     await played(log, kept, rows=0)
     assert kept.rows == []

@@ -30,3 +30,12 @@ def test_damaged_key_is_refused(tmp_path: Path) -> None:
     (tmp_path / "salt.key").write_bytes(b"short")
     with pytest.raises(StorageFailed, match="not a key"):
         TenantSalts.open(tmp_path / "salt.key")
+
+
+def test_asker_stands_for_a_key_within_its_tenant_and_for_no_key_there_is_none(tmp_path: Path) -> None:
+    here, there = (TenantSalts.open(tmp_path / name) for name in ("here.key", "there.key"))
+    assert here.asker("acme", "ann") == here.asker("acme", "ann")
+    assert len({here.asker("acme", "ann"), here.asker("globex", "ann"), here.asker("acme", "bea"),
+                there.asker("acme", "ann")}) == 4  # fmt: skip
+    assert "ann" not in here.asker("acme", "ann")
+    assert here.asker("acme", "") == ""

@@ -21,7 +21,7 @@ WATCH = Watch(
 def answer(version: int, first: float, *, per_token: float = 0.01, error: str = "") -> Answered:
     return Answered(
         route=Route(tenant="acme", version=version, activation=2, engine_name=f"v{version}"),
-        turns=(), sampling=Sampling(), request_id="r", text="x", finish=FinishReason.STOP, error=error,
+        turns=(), sampling=Sampling(), request_id="r", asker="", text="x", finish=FinishReason.STOP, error=error,
         first_token_seconds=first, per_token_seconds=per_token,
     )  # fmt: skip
 

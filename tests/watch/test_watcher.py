@@ -1,17 +1,17 @@
 """A bad version is taken back by itself, once, without a load and without a failed request; a good one stays."""
 
 import asyncio
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from sealserve.engine.base_model import BaseShape
 from sealserve.errors import FailedPrecondition, StorageFailed
-from sealserve.evidence import Opinion, Thumb
+from sealserve.evidence import GivenAnswer, Opinion, Thumb
 from sealserve.gate.rulebook import open_rules
 from sealserve.permits import Permits
-from sealserve.records import BASE_VERSION, Activation
+from sealserve.records import BASE_VERSION, Activation, AdapterVersion
 from sealserve.watches import WATCH_ACTOR, Count, Trigger, Watch, WatchState
 from tests.watch.conftest import ITEMS, Watched, open_watched, rule
 
@@ -201,11 +201,53 @@ async def test_outage_of_the_engine_is_no_evidence(watched: Watched) -> None:
 async def test_thumbs_down_take_a_version_back(watched: Watched) -> None:
     await watched.promote()
     second = await watched.promote()
-    for number in range(12):
-        opinion = Opinion(answer_request=f"r{number}", version=second.version, thumb=Thumb.DOWN)
-        watched.registry.add_feedback("acme", opinion, actor="ann")
+    thumbs_down(watched, second, n=12)
+    await watched.settle()
+    assert watched.watch().state is WatchState.OPEN  # nobody was given these answers
+    watched.registry.keep_answers([given(second, number, asker="") for number in range(12)])
     await watched.settle()
     assert watched.watch().trigger is Trigger.FEEDBACK
+
+
+async def test_thumbs_of_one_who_asks_take_no_version_back_and_those_of_many_do(watched: Watched) -> None:
+    await watched.promote()
+    second = await watched.promote()
+    thumbs_down(watched, second, n=24)
+    watched.registry.keep_answers([given(second, number, asker="mallory") for number in range(12)])
+    await watched.settle()
+    assert watched.watch().state is WatchState.OPEN
+    watched.registry.keep_answers([given(second, number, asker=f"ann{number}") for number in range(12, 24)])
+    await watched.settle()
+    assert watched.watch().trigger is Trigger.FEEDBACK
+
+
+async def test_one_key_takes_no_version_back_by_its_own_questions_and_two_do(watched: Watched) -> None:
+    await watched.promote()
+    await watched.promote(wrong=True)
+    for key, state in (("mallory", WatchState.OPEN), ("ann", WatchState.ROLLED_BACK)):
+        for item in ITEMS[:12] if key == "mallory" else ITEMS[12:24]:
+            await watched.ask(item.question, key=key)
+        await watched.compared()
+        await watched.watcher.look()
+        assert watched.watch().state is state
+    assert watched.watch().counts[Count.PAIRS] > watched.watch().counts[Count.WORSE]
+
+
+def thumbs_down(watched: Watched, version: AdapterVersion, *, n: int) -> None:
+    for number in range(n):
+        opinion = Opinion(answer_request=f"r{number}", version=version.version, thumb=Thumb.DOWN)
+        watched.registry.add_feedback("acme", opinion, actor="ann")
+
+
+def given(version: AdapterVersion, number: int, *, asker: str) -> GivenAnswer:
+    return GivenAnswer(
+        answer_request=f"r{number}",
+        tenant="acme",
+        version=version.version,
+        activation=2,
+        asker=asker,
+        answered_at=datetime.now(UTC),
+    )
 
 
 async def test_likelihood_of_the_incumbents_answers_takes_back_what_has_forgotten_them_all(watched: Watched) -> None:

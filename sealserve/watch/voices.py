@@ -1,0 +1,35 @@
+"""How much one sticky key may say in a watch, so that no single caller takes a version back. In memory, per replica."""
+
+from collections import Counter
+
+from sealserve.watches import Count
+
+_TESTS = ((Count.WORSE, Count.BETTER), (Count.LIKELIHOODS, Count.IMPLAUSIBLE))
+"""What the tests on pairs are made of: quality, drift."""
+
+
+class Voices:
+    """Of one who asks, at most `most` outcomes enter each test of a watch."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._said: dict[tuple[str, int], Counter[tuple[str, Count]]] = {}
+
+    def bounded(self, watch: tuple[str, int], asker: str, found: Counter[Count]) -> Counter[Count]:
+        """Return what counts of `found` by one pair of the asker; all of it where nobody says who asked."""
+        if not asker:
+            return found
+        said, kept = self._said.setdefault(watch, Counter()), Counter(found)
+        for test in _TESTS:
+            if not any(found[count] for count in test):
+                continue
+            if said[asker, test[0]] < self._most:
+                said[asker, test[0]] += 1
+                continue
+            for count in test:
+                del kept[count]
+        return kept
+
+    def forget(self, watch: tuple[str, int]) -> None:
+        """Forget a watch that has ended."""
+        self._said.pop(watch, None)
