@@ -122,10 +122,10 @@ class Pass:
                 continue
             gradient_P = self._stack.gradient(place, change_weight=slot.attempt.recipe.change_weight, scale=slot.scale)
             take_step(slot, gradient_P, loss=loss_of[place])
-            self._stack.refresh(place)
             if math.isfinite(drift_of[place]):
                 slot.drifts.append(drift_of[place])
             stay.append(slot)
+        self._stack.refresh()
         seconds = (time.monotonic() - started) / len(self._slots)
         for slot in stay:
             slot.seconds += seconds

@@ -15,8 +15,8 @@ from sealserve.learning.training import Attempt
 SHARE = 0.6
 """Of free memory that slots may take: the rest is for what the guess leaves out, for logits, and for serving."""
 
-ADAPTER_BYTES = 18
-"""Per number of an adapter: weight, gradient and two moments in float32, and a copy to compute with."""
+ADAPTER_BYTES = 20
+"""Per number of an adapter in float32: weight, gradient, two moments, and a copy to compute with."""
 
 HIDDEN_COPIES, INNER_COPIES = 24, 8
 """Activations that a layer keeps per token until backward, in hidden and feed-forward sizes, float32 (counted on

@@ -1,15 +1,17 @@
 """Many LoRA adapters over one frozen model at once: each linear layer bears one pair of matrices per slot.
 
-The model stays stock; its linear layers are wrapped. The tokens of a batch belong to slots, and a slot's tokens meet
-its own matrices alone. Weights and gradients of all layers of one slot lie side by side, so that clipping and stepping
-take one operation each. Knows nothing of losses, attempts or optimizers.
+The model stays stock; its linear layers are wrapped, and those that read the same input make their products together.
+The tokens of a batch belong to slots, and a slot's tokens meet its own matrices alone. Weights and gradients of all
+layers of one slot lie side by side, so that clipping and stepping take one operation each; what the products read lies
+side by side for all slots. Knows nothing of losses, attempts or optimizers.
 
-Shapes: G slots, R rank, I inputs, O outputs, T tokens of all slots, P numbers of one slot's adapter; S: the tokens as
-products of each slot take them, the same number of each slot (padded), or on CUDA just T.
+Shapes: G slots, R rank, W ranks of the layers of one group, I inputs, O outputs (of one layer, or all of its group),
+T tokens of all slots, P numbers of one slot's adapter; S: the tokens as products of each slot take them, the same
+number of each slot (padded), or on CUDA just T.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +20,9 @@ from torch import Tensor, nn
 from torch.nn.functional import grouped_mm
 
 from sealserve.errors import TrainingFailed
+
+SAME_INPUT = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
+"""Layers of one parent that models give the same input."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,84 +91,105 @@ class Layout:
             w_GIO.copy_(grouped_mm(x_SI.t(), y_SO, offs=self.ends_G))
 
 
-@dataclass(slots=True)
-class _Shared:
-    """What the wrapped layers of one model have in common."""
+class _Group:
+    """Frozen linear layers that read the same input, and each slot's A and B for each of them.
 
-    layout: Layout
-    dtype: torch.dtype
-    anchor: Tensor  # makes autograd walk through layers whose inputs need no gradient
-    last: tuple[Tensor, Tensor, Tensor] | None = None
+    Whatever input a layer is given, what it returns is right; the same input only saves products.
+    """
 
-    def taken(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return `x` as x_TI in the dtype of computation, and as x_SI; query, key and value share one copy."""
-        if self.last is None or self.last[0] is not x:
-            x_TI = x.to(self.dtype).flatten(0, -2)
-            if self.layout.tokens != len(x_TI):
-                raise TrainingFailed("this model sends tokens through its layers in another number than it is given")
-            with torch.no_grad():
-                self.last = x, x_TI, self.layout.spread(x_TI)
-        return self.last[1:]
+    def __init__(self, bases: dict[str, nn.Linear], *, dtype: torch.dtype, anchor: Tensor) -> None:
+        linears = list(bases.values())
+        self.names = list(bases)
+        self.inputs = linears[0].in_features
+        self.outputs = [linear.out_features for linear in linears]
+        self.norm_squared = sum(float(linear.weight.detach().float().square().sum()) for linear in linears)
+        self.weight_OI = torch.cat([linear.weight.detach() for linear in linears]).to(dtype)
+        biases = [linear.bias if linear.bias is not None else linear.weight.new_zeros(()) for linear in linears]
+        has_bias = any(linear.bias is not None for linear in linears)
+        spread = [bias.detach().expand(n) for bias, n in zip(biases, self.outputs, strict=True)]
+        self.bias_O = torch.cat(spread).to(dtype) if has_bias else None
+        self.layout = Layout()
+        self.a_GIW, self.a_grad_GIW = torch.empty(0), torch.empty(0)
+        self.b_GRO: list[Tensor] = []
+        self.b_grad_GRO: list[Tensor] = []
+        self.has_gradients = False
+        self._anchor = anchor  # makes autograd walk through layers whose inputs need no gradient
+        self._input: Tensor | None = None
+        self._waiting: dict[int, Tensor] = {}
+
+    def arrange(self, layout: Layout) -> None:
+        """Take the next batch as it is laid out, and forget the last one."""
+        self.layout = layout
+        self.has_gradients = False
+        self._input, self._waiting = None, {}
+
+    def output(self, place: int, x: Tensor) -> Tensor:
+        """Return the outputs of the layer at `place`; the others' wait until they are asked for of the same input."""
+        if self._input is not x or place not in self._waiting:
+            self._input, self._waiting = x, dict(enumerate(self._products(x)))
+        found = self._waiting.pop(place)
+        if not self._waiting:
+            self._input = None
+        return found.view(*x.shape[:-1], self.outputs[place])
+
+    def _products(self, x: Tensor) -> Sequence[Tensor]:
+        x_TI = x.to(self.weight_OI.dtype).flatten(0, -2)
+        if not self.layout.slots:
+            return nn.functional.linear(x_TI, self.weight_OI, self.bias_O).split(self.outputs, dim=1)
+        if self.layout.tokens != len(x_TI):
+            raise TrainingFailed("this model sends tokens through its layers in another number than it is given")
+        found: Sequence[Tensor] = _WithSlots.apply(x_TI, self._anchor, self)  # type: ignore[no-untyped-call]
+        return found
 
 
 class SlotLinear(nn.Module):
     """A frozen linear layer plus, for the tokens of slot g, scale_g * (x A_g^T) B_g^T (arXiv 2106.09685)."""
 
     weight: Tensor
-    bias: Tensor | None
-    a_GIR: Tensor
-    b_GRO: Tensor
-    a_grad_GIR: Tensor
-    b_grad_GRO: Tensor
 
-    def __init__(self, base: nn.Linear, shared: _Shared) -> None:
+    def __init__(self, group: _Group, place: int) -> None:
         super().__init__()
-        self.inputs, self.outputs = base.in_features, base.out_features
-        self.norm_squared = float(base.weight.detach().float().square().sum())
-        self.register_buffer("weight", base.weight.detach().to(shared.dtype), persistent=False)
-        bias = base.bias.detach().to(shared.dtype) if base.bias is not None else None
-        self.register_buffer("bias", bias, persistent=False)
-        self.shared = shared
-        self.has_gradients = False
+        self.register_buffer("weight", group.weight_OI.split(group.outputs)[place], persistent=False)
+        self.group, self.place = group, place
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the layer's outputs for `x`, whose leading dimensions are rows and tokens."""
-        if not self.shared.layout.slots:
-            return nn.functional.linear(x.to(self.shared.dtype), self.weight, self.bias)
-        x_TI, x_SI = self.shared.taken(x)
-        y_TO: Tensor = _WithSlots.apply(x_TI, x_SI, self.shared.anchor, self)  # type: ignore[no-untyped-call]
-        return y_TO.view(*x.shape[:-1], self.outputs)
+        return self.group.output(self.place, x)
 
 
 class _WithSlots(torch.autograd.Function):
-    """The layer's forward, and a backward that leaves gradients of A and B where the slots keep them."""
+    """A group's forward, and a backward that leaves gradients of A and B where the slots keep them."""
 
     @staticmethod
-    def forward(ctx: Any, x_TI: Tensor, x_SI: Tensor, anchor: Tensor, layer: SlotLinear) -> Tensor:
-        layout = layer.shared.layout
-        low_SR = layout.each(x_SI, layer.a_GIR).mul_(layout.scales_S1)
-        y_TO = nn.functional.linear(x_TI, layer.weight, layer.bias)
-        layout.add_each(y_TO, low_SR, layer.b_GRO)
-        ctx.layer = layer
-        ctx.save_for_backward(x_SI, low_SR)
-        return y_TO
+    def forward(ctx: Any, x_TI: Tensor, anchor: Tensor, group: _Group) -> tuple[Tensor, ...]:
+        layout = group.layout
+        x_SI = layout.spread(x_TI)
+        low_SW = layout.each(x_SI, group.a_GIW).mul_(layout.scales_S1)
+        found = nn.functional.linear(x_TI, group.weight_OI, group.bias_O).split(group.outputs, dim=1)
+        for y_TO, low_SR, b_GRO in zip(found, low_SW.chunk(len(found), dim=1), group.b_GRO, strict=True):
+            layout.add_each(y_TO, low_SR, b_GRO)
+        ctx.group = group
+        ctx.save_for_backward(x_SI, low_SW)
+        return found
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None, None]:
-        layer: SlotLinear = ctx.layer
-        layout = layer.shared.layout
-        x_SI, low_SR = ctx.saved_tensors
-        dy_TO = gradients[0].contiguous()
-        dy_SO = layout.spread(dy_TO)
-        dlow_SR = layout.each(dy_SO, layer.b_GRO.transpose(1, 2)).mul_(layout.scales_S1)
-        layout.sum_into(layer.a_grad_GIR, x_SI, dlow_SR, adds=layer.has_gradients)
-        layout.sum_into(layer.b_grad_GRO, low_SR, dy_SO, adds=layer.has_gradients)
-        layer.has_gradients = True  # what a step leaves first is written; a layer that is met again adds
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None]:
+        group: _Group = ctx.group
+        layout, adds = group.layout, group.has_gradients
+        x_SI, low_SW = ctx.saved_tensors
+        dlows = []
+        for place, low_SR in enumerate(low_SW.chunk(len(gradients), dim=1)):
+            dy_SO = layout.spread(gradients[place]).contiguous()
+            dlows.append(layout.each(dy_SO, group.b_GRO[place].transpose(1, 2)))
+            layout.sum_into(group.b_grad_GRO[place], low_SR, dy_SO, adds=adds)
+        dlow_SW = torch.cat(dlows, dim=1).mul_(layout.scales_S1)
+        layout.sum_into(group.a_grad_GIW, x_SI, dlow_SW, adds=adds)
+        group.has_gradients = True  # what a step leaves first is written; a layer that is met again adds
         if not ctx.needs_input_grad[0]:
-            return None, None, None, None
-        dx_TI = dy_TO @ layer.weight
-        layout.add_each(dx_TI, dlow_SR, layer.a_GIR.transpose(1, 2))
-        return dx_TI, None, None, None
+            return None, None, None
+        dx_TI = torch.cat(gradients, dim=1) @ group.weight_OI
+        layout.add_each(dx_TI, dlow_SW, group.a_GIW.transpose(1, 2))
+        return dx_TI, None, None
 
 
 class SlotStack:
@@ -176,54 +202,55 @@ class SlotStack:
         """
         device = next(base.parameters()).device
         self.rank = rank
-        self._shared = _Shared(Layout(), dtype, torch.zeros((), device=device, requires_grad=True))
-        self.layers = _wrapped(base, self._shared)
-        self.size = sum((layer.inputs + layer.outputs) * rank for layer in self.layers.values())
+        self._dtype = dtype
+        self._groups = _wrapped(base, dtype=dtype, anchor=torch.zeros((), device=device, requires_grad=True))
+        self.size = sum(math.prod(shape) for group in self._groups for shape in self._shapes(group))
         self.weights_GP = torch.empty(0, self.size, device=device)
-        self._compute_GP = self.weights_GP
         self._gradients_GP = self.weights_GP
+        self._gradient_P = torch.empty(self.size, device=device)
+        self._read: list[Tensor] = []
+        self._written: list[Tensor] = []
 
     def fill(self, adapters: Sequence[Tensor]) -> None:
         """Put copies of the adapters into as many slots; `weights_GP` holds them from now on."""
         self.weights_GP = torch.stack(list(adapters))
-        is_same = self._shared.dtype == torch.float32
-        self._compute_GP = self.weights_GP if is_same else self.weights_GP.to(self._shared.dtype)
-        self._gradients_GP = torch.zeros_like(self._compute_GP)
-        weights, gradients = (self.parts(values_GP) for values_GP in (self._compute_GP, self._gradients_GP))
-        for name, layer in self.layers.items():
-            layer.a_GIR, layer.b_GRO = (part.mT for part in weights[name])
-            layer.a_grad_GIR, layer.b_grad_GRO = (part.mT for part in gradients[name])
+        self._gradients_GP = torch.zeros_like(self.weights_GP, dtype=self._dtype)
+        self._written = [block for _, blocks in self._blocks(self.weights_GP) for block in blocks]
+        self._read = [torch.empty_like(block, dtype=self._dtype) for block in self._written]
+        read = iter(self._read)
+        for group, (a_grad_GIW, *b_grad_GRO) in self._blocks(self._gradients_GP):
+            group.a_GIW, group.b_GRO = next(read), [next(read) for _ in b_grad_GRO]
+            group.a_grad_GIW, group.b_grad_GRO = a_grad_GIW, b_grad_GRO
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Compute with `weights_GP` as they are now."""
+        torch._foreach_copy_(self._read, self._written)
 
     def parts(self, values_GP: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         """Return views (A, B), R x I and O x R, of each layer, with `values_GP`'s leading dimensions.
 
         Both lie transposed, as tokens are multiplied by them.
         """
-        at, found = 0, {}
-        lead = values_GP.shape[:-1]
-        for name, layer in self.layers.items():
-            middle, end = at + self.rank * layer.inputs, at + self.rank * (layer.inputs + layer.outputs)
-            a = values_GP[..., at:middle].view(*lead, layer.inputs, self.rank).mT
-            found[name] = a, values_GP[..., middle:end].view(*lead, self.rank, layer.outputs).mT
-            at = end
+        found = {}
+        for group, (a_IW, *all_b) in self._blocks(values_GP):
+            for name, a_IR, b_RO in zip(group.names, a_IW.split(self.rank, dim=-1), all_b, strict=True):
+                found[name] = a_IR.mT, b_RO.mT
         return found
 
     def arrange(self, scales: Sequence[float], counts: Sequence[int], *, tokens: int) -> None:
         """Say whose the next batch's tokens are: so many of each slot, in order, then of none. No slots: the base's."""
-        self._shared.layout = Layout.of(scales, counts, tokens=tokens, like=self._compute_GP)
-        self._shared.last = None
-        for layer in self.layers.values():
-            layer.has_gradients = False
-
-    def refresh(self, place: int) -> None:
-        """Compute with the slot's `weights_GP` as they are now."""
-        if self._compute_GP is not self.weights_GP:
-            self._compute_GP[place] = self.weights_GP[place]
+        layout = Layout.of(scales, counts, tokens=tokens, like=self._gradients_GP)
+        for group in self._groups:
+            group.arrange(layout)
 
     def gradient(self, place: int, *, change_weight: float, scale: float) -> Tensor:
-        """Return the slot's gradient_P of the last backward, float32, and change_weight * |scale BA|^2 / |W|^2's."""
-        gradient_P = self._gradients_GP[place].float()
-        idle = [name for name, layer in self.layers.items() if not layer.has_gradients]
+        """Return the slot's gradient_P of the last backward, float32, and change_weight * |scale BA|^2 / |W|^2's.
+
+        It holds until the next call.
+        """
+        gradient_P = self._gradient_P.copy_(self._gradients_GP[place])
+        idle = [name for group in self._groups if not group.has_gradients for name in group.names]
         if not change_weight and not idle:
             return gradient_P
         gradients, weights = self.parts(gradient_P), self.parts(self.weights_GP[place])
@@ -256,18 +283,36 @@ class SlotStack:
         return scale * math.sqrt(max(0.0, added) / self._norm_squared())
 
     def _norm_squared(self) -> float:
-        return sum(layer.norm_squared for layer in self.layers.values())
+        return sum(group.norm_squared for group in self._groups)
+
+    def _shapes(self, group: _Group) -> list[tuple[int, int]]:
+        return [(group.inputs, self.rank * len(group.outputs)), *((self.rank, outputs) for outputs in group.outputs)]
+
+    def _blocks(self, values_GP: Tensor) -> Iterator[tuple[_Group, list[Tensor]]]:
+        """Yield each group with views of what it has: A of all its layers (I x W), then B of each (R x O)."""
+        at = 0
+        for group in self._groups:
+            blocks = []
+            for shape in self._shapes(group):
+                blocks.append(values_GP[..., at : at + math.prod(shape)].unflatten(-1, shape))
+                at += math.prod(shape)
+            yield group, blocks
 
 
-def _wrapped(base: nn.Module, shared: _Shared) -> dict[str, SlotLinear]:
+def _wrapped(base: nn.Module, *, dtype: torch.dtype, anchor: Tensor) -> list[_Group]:
     names = [name for name, module in base.named_modules() if isinstance(module, nn.Linear) and ".layers." in name]
     if not names:
         raise TrainingFailed("this model's layers have no linear modules that LoRA could change")
-    layers = {}
+    alike: dict[tuple[str, tuple[str, ...], int], dict[str, nn.Linear]] = {}
     for name in names:
         parent, _, child = name.rpartition(".")
         linear = base.get_submodule(name)
         assert isinstance(linear, nn.Linear)
-        layers[name] = SlotLinear(linear, shared)
-        setattr(base.get_submodule(parent), child, layers[name])
-    return layers
+        siblings = next((kinds for kinds in SAME_INPUT if child in kinds), (child,))
+        alike.setdefault((parent, siblings, linear.in_features), {})[name] = linear
+    groups = []
+    for (parent, _, _), bases in alike.items():
+        groups.append(_Group(bases, dtype=dtype, anchor=anchor))
+        for place, name in enumerate(bases):
+            setattr(base.get_submodule(parent), name.rpartition(".")[2], SlotLinear(groups[-1], place))
+    return groups

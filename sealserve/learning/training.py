@@ -17,7 +17,7 @@ from sealserve.records import Recipe
 T = TypeVar("T")
 
 JOB_FILE = "job.json"
-LAYOUT = 2
+LAYOUT = 3
 """How an adapter's weights lie in a checkpoint; another number whenever that changes."""
 
 EXIT_DONE, EXIT_BAD_JOB, EXIT_FAILED, EXIT_ORPHANED = 0, 64, 65, 66
