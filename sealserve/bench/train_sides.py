@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from sealserve.config import LearnSettings
 from sealserve.errors import FailedPrecondition
 from sealserve.learning.batches import Encoded, batches, encode
-from sealserve.learning.lora_train import has_bfloat16, load_base
+from sealserve.learning.frozen_base import dtype_of_computation, load_base
 from sealserve.learning.one_pass import Bench, Pass
 from sealserve.learning.process_executor import ProcessExecutor
 from sealserve.learning.slot_adamw import BETAS, CLIP_NORM, schedule
@@ -100,11 +100,10 @@ def in_children(job: TrainingJob) -> Trained:
 def in_one_pass(job: TrainingJob, ground: Ground) -> Trained:
     """Train all attempts together, in this process. The model bears slots afterwards."""
     model, encoded = ground.model, ground.encoded
-    dtype = torch.bfloat16 if has_bfloat16(model) else torch.float32
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         started = time.monotonic()
-        bench = Bench(model=model, encoded=encoded, dtype=dtype, capacity=len(job.attempts))
+        bench = Bench(model=model, encoded=encoded, dtype=dtype_of_computation(model), capacity=len(job.attempts))
         Pass(job, list(job.attempts), bench=bench, directory=directory, say=lambda **_: None).run()
         seconds = (time.monotonic() - started) / len(job.attempts)
         losses = [read_result(directory, attempt.index).losses[-1] for attempt in job.attempts]
@@ -192,7 +191,7 @@ def _plain_loop(bearing: Any, attempt: Attempt, encoded: list[Encoded]) -> list[
         optimizer.param_groups[0]["lr"] = attempt.recipe.learning_rate * schedule(step, attempt.steps)
         row = _row(encoded[batch[0]], length=len(encoded[batch[0]].ids))
         device = parameters[0].device
-        with torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(bearing)):
+        with torch.autocast(device.type, torch.bfloat16, enabled=dtype_of_computation(bearing) == torch.bfloat16):
             loss: Tensor = bearing(**{name: value[None].to(device) for name, value in row.items()}).loss
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
@@ -218,7 +217,7 @@ def _trainer_loop(bearing: Any, attempt: Attempt, ground: Ground) -> list[float]
             per_device_train_batch_size=1,
             num_train_epochs=1,
             max_grad_norm=CLIP_NORM,
-            bf16=has_bfloat16(bearing),
+            bf16=dtype_of_computation(bearing) == torch.bfloat16,
             use_cpu=not torch.cuda.is_available(),
             train_sampling_strategy="sequential",
             logging_steps=1,

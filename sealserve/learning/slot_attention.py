@@ -43,7 +43,8 @@ def attend(
     longest = q.shape[2]
     mask_MM = _mask(longest, sliding_window or longest, like=q)
     if q.device.type == "cpu" and longest <= PLAIN_TOKENS:
-        out_DHMC = _plain(q, k, v, mask_MM, scaling)
+        with torch.autocast("cpu", enabled=False):
+            out_DHMC = _plain(q, k, v, mask_MM, scaling)
     else:
         is_causal = not sliding_window or sliding_window >= longest
         out_DHMC = nn.functional.scaled_dot_product_attention(
@@ -56,13 +57,16 @@ AttentionInterface.register(NAME, attend)
 
 
 def _plain(q_DHMC: Tensor, k_DHMC: Tensor, v_DHMC: Tensor, mask_MM: Tensor, scaling: float) -> Tensor:
-    """Query heads that share a key head stand behind each other, as more tokens of it: keys are not repeated."""
+    """Query heads that share a key head stand behind each other, as more tokens of it: keys are not repeated.
+
+    Without autocast, softmax computes in float32 all the same but reads and writes `v`'s dtype.
+    """
     heads, longest, size = k_DHMC.shape[1:]
     q = q_DHMC.reshape(-1, q_DHMC.shape[1] // heads * longest, size)
     k, v = k_DHMC.flatten(0, 1), v_DHMC.flatten(0, 1)
     scores = torch.bmm(q, k.transpose(1, 2)) * scaling
     scores = scores.view(-1, longest, longest) + mask_MM
-    weights = scores.softmax(dim=-1).to(v.dtype)
+    weights = scores.softmax(dim=-1)
     return torch.bmm(weights.view(*q.shape[:2], longest), v).view(q_DHMC.shape)
 
 

@@ -16,7 +16,7 @@ from sealserve.bench.train_sides import (
 )
 from sealserve.errors import FailedPrecondition
 from sealserve.learning.batches import encode
-from sealserve.learning.lora_train import load_base
+from sealserve.learning.frozen_base import load_base
 
 
 @pytest.mark.timeout(400)

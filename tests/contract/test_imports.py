@@ -12,6 +12,7 @@ from tests.contract.tree import ROOT, imports, modules
 # The training child and what it alone imports.
 TRAINING = (
     "sealserve.learning.lora_train",
+    "sealserve.learning.frozen_base",
     "sealserve.learning.one_pass",
     "sealserve.learning.packing",
     "sealserve.learning.adapter_files",
@@ -25,7 +26,7 @@ OWNERS = {
     "peft": ("sealserve.bench.train_sides", "sealserve.nano.*"),
     # chat.py renders chat templates for measuring prompts; transformers needs no torch for that.
     "transformers": (
-        "sealserve.learning.lora_train",
+        "sealserve.learning.frozen_base",
         "sealserve.learning.slot_attention",
         "sealserve.bench.train_sides",
         "sealserve.nano.*",

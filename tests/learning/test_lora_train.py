@@ -171,11 +171,8 @@ async def test_the_child_ends_with_its_parent(tiny_base: Path, tiny_shape: BaseS
 
 
 def train_here(asked: TrainingJob, directory: Path) -> None:
-    import torch
-
     from sealserve.learning.lora_train import run
 
-    torch.set_num_threads(1)
     directory.mkdir(exist_ok=True)
     run(asked, directory, mine={attempt.index for attempt in asked.attempts})
 
