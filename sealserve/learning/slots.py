@@ -135,7 +135,7 @@ class _Group:
     def _products(self, x: Tensor) -> Sequence[Tensor]:
         x_TI = x.to(self.weight_OI.dtype).flatten(0, -2)
         if not self.layout.slots:
-            return nn.functional.linear(x_TI, self.weight_OI, self.bias_O).split(self.outputs, dim=1)
+            return torch.split(nn.functional.linear(x_TI, self.weight_OI, self.bias_O), self.outputs, dim=1)
         if self.layout.tokens != len(x_TI):
             raise TrainingFailed("this model sends tokens through its layers in another number than it is given")
         found: Sequence[Tensor] = _WithSlots.apply(x_TI, self._anchor, self)  # type: ignore[no-untyped-call]
@@ -149,7 +149,7 @@ class SlotLinear(nn.Module):
 
     def __init__(self, group: _Group, place: int) -> None:
         super().__init__()
-        self.register_buffer("weight", group.weight_OI.split(group.outputs)[place], persistent=False)
+        self.register_buffer("weight", torch.split(group.weight_OI, group.outputs)[place], persistent=False)
         self.group, self.place = group, place
 
     def forward(self, x: Tensor) -> Tensor:
@@ -165,7 +165,7 @@ class _WithSlots(torch.autograd.Function):
         layout = group.layout
         x_SI = layout.spread(x_TI)
         low_SW = layout.each(x_SI, group.a_GIW).mul_(layout.scales_S1)
-        found = nn.functional.linear(x_TI, group.weight_OI, group.bias_O).split(group.outputs, dim=1)
+        found = torch.split(nn.functional.linear(x_TI, group.weight_OI, group.bias_O), group.outputs, dim=1)
         for y_TO, low_SR, b_GRO in zip(found, low_SW.chunk(len(found), dim=1), group.b_GRO, strict=True):
             layout.add_each(y_TO, low_SR, b_GRO)
         ctx.group = group
@@ -234,7 +234,7 @@ class SlotStack:
         """
         found = {}
         for group, (a_IW, *all_b) in self._blocks(values_GP):
-            for name, a_IR, b_RO in zip(group.names, a_IW.split(self.rank, dim=-1), all_b, strict=True):
+            for name, a_IR, b_RO in zip(group.names, torch.split(a_IW, self.rank, dim=-1), all_b, strict=True):
                 found[name] = a_IR.mT, b_RO.mT
         return found
 
@@ -294,7 +294,7 @@ class SlotStack:
         for group in self._groups:
             blocks = []
             for shape in self._shapes(group):
-                blocks.append(values_GP[..., at : at + math.prod(shape)].unflatten(-1, shape))
+                blocks.append(values_GP[..., at : at + math.prod(shape)].view(*values_GP.shape[:-1], *shape))
                 at += math.prod(shape)
             yield group, blocks
 
@@ -303,16 +303,20 @@ def _wrapped(base: nn.Module, *, dtype: torch.dtype, anchor: Tensor) -> list[_Gr
     names = [name for name, module in base.named_modules() if isinstance(module, nn.Linear) and ".layers." in name]
     if not names:
         raise TrainingFailed("this model's layers have no linear modules that LoRA could change")
-    alike: dict[tuple[str, tuple[str, ...], int], dict[str, nn.Linear]] = {}
+    alike: dict[tuple[str, tuple[str, ...], int], list[str]] = {}
     for name in names:
         parent, _, child = name.rpartition(".")
-        linear = base.get_submodule(name)
-        assert isinstance(linear, nn.Linear)
         siblings = next((kinds for kinds in SAME_INPUT if child in kinds), (child,))
-        alike.setdefault((parent, siblings, linear.in_features), {})[name] = linear
+        alike.setdefault((parent, siblings, _linear(base, name).in_features), []).append(name)
     groups = []
-    for (parent, _, _), bases in alike.items():
-        groups.append(_Group(bases, dtype=dtype, anchor=anchor))
-        for place, name in enumerate(bases):
+    for (parent, _, _), of_group in alike.items():  # a group's own copy of weights takes the place of the layers'
+        groups.append(_Group({name: _linear(base, name) for name in of_group}, dtype=dtype, anchor=anchor))
+        for place, name in enumerate(of_group):
             setattr(base.get_submodule(parent), name.rpartition(".")[2], SlotLinear(groups[-1], place))
     return groups
+
+
+def _linear(base: nn.Module, name: str) -> nn.Linear:
+    found = base.get_submodule(name)
+    assert isinstance(found, nn.Linear)
+    return found

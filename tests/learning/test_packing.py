@@ -41,15 +41,30 @@ def test_grouped_layers_equal_batched_ones_forward_and_back() -> None:
                 scales_S1=torch.tensor([1.0, 0.5]).repeat_interleave(torch.tensor(counts))[:, None],
                 ends_G=torch.tensor(counts).cumsum(0).int(),
             )
-            stack._shared.layout = layout
+            for group in stack._groups:
+                group.arrange(layout)
         ids = torch.arange(32).view(4, 8)
         logits: Tensor = model(input_ids=ids, use_cache=False).logits
         logits.square().mean().backward()  # type: ignore[no-untyped-call]
-        return [logits, *(stack.gradient(place, change_weight=0.0, scale=1.0) for place in range(2))]
+        return [logits, *(stack.gradient(place, change_weight=0.0, scale=1.0).clone() for place in range(2))]
 
     for counts in ([16, 16], [8, 24]):
         for batched, grouped in zip(outcome(counts, is_grouped=False), outcome(counts, is_grouped=True), strict=True):
             torch.testing.assert_close(grouped, batched)
+
+
+def test_layers_that_share_products_are_right_whatever_input_each_is_given() -> None:
+    plain, model = fresh_model(), fresh_model()
+    stack = SlotStack(model, rank=4, dtype=torch.float32)
+    stack.fill([torch.randn(stack.size, generator=torch.Generator().manual_seed(1)) / 9])
+    stack.arrange([0.5], [6], tokens=6)
+    pairs = stack.parts(stack.weights_GP[0])
+    x, y = torch.randn(2, 6, 16, generator=torch.Generator().manual_seed(2))
+    for name, given in (("q_proj", x), ("k_proj", y), ("v_proj", x), ("q_proj", x), ("q_proj", y)):
+        at = f"model.layers.0.self_attn.{name}"
+        a_RI, b_OR = pairs[at]
+        expected = plain.get_submodule(at)(given) + 0.5 * given @ a_RI.T @ b_OR.T
+        torch.testing.assert_close(model.get_submodule(at)(given), expected)
 
 
 def test_packed_documents_hold_every_token_once_and_padding_comes_last() -> None:
