@@ -25,6 +25,14 @@ FAULT_POINTS: tuple[str, ...] = (
     "registry.approve.after_commit",
     "registry.forget_document.before_commit",
     "registry.forget_document.after_commit",
+    "registry.open_watch.before_commit",
+    "registry.open_watch.after_commit",
+    "registry.move_stage.before_commit",
+    "registry.move_stage.after_commit",
+    "registry.end_watch.before_commit",
+    "registry.end_watch.after_commit",
+    "registry.roll_back_watched.before_commit",
+    "registry.roll_back_watched.after_commit",
 )
 """Every point there is; a kill test goes through this list."""
 

@@ -102,16 +102,22 @@ class Watches:
             tx.insert(watches, [row])
             kept = share if versions.is_ready(tx, tenant, found.previous) else 0.0
             _spread(tx, owner, incumbent=found.previous, share=kept, stage=0)
-            return _one(tx, tenant, owner.activation)
+            opened = _one(tx, tenant, owner.activation)
+            fault.point("registry.open_watch.before_commit")
+        fault.point("registry.open_watch.after_commit")
+        return opened
 
     def move_stage(self, watch: Watch, stage: int, *, share: float) -> bool:
         """Enter a later stage, in which the incumbent keeps `share`; False if somebody was first or it has ended."""
         with self._database.write() as tx:
             same = watches.c.activation == watch.activation, watches.c.stage == watch.stage
-            moved = tx.run(update(watches).where(*_open_of(watch.tenant), *same).values(stage=stage, staged_at=tx.now))
-            if moved:
-                _spread(tx, tenants.get(tx, watch.tenant), incumbent=watch.incumbent, share=share, stage=stage)
-            return bool(moved)
+            values = {"stage": stage, "staged_at": tx.now}
+            if not tx.run(update(watches).where(*_open_of(watch.tenant), *same).values(**values)):
+                return False
+            _spread(tx, tenants.get(tx, watch.tenant), incumbent=watch.incumbent, share=share, stage=stage)
+            fault.point("registry.move_stage.before_commit")
+        fault.point("registry.move_stage.after_commit")
+        return True
 
     def add_counts(self, replica: str, counted: Mapping[tuple[str, int], Counted]) -> None:
         """Add to what this replica counted, by (tenant, activation) of the watch; SLOW_WINDOWS is set, not added.
@@ -165,11 +171,13 @@ class Watches:
         """
         with self._database.write() as tx:
             same = (*_open_of(watch.tenant), watches.c.activation == watch.activation)
-            ended = tx.run(update(watches).where(*same).values(state=state, reason=reason, decided_at=tx.now))
-            if ended:
-                idle = traffic.c.tenant == watch.tenant, traffic.c.share == 0
-                tx.run(traffic.delete().where(*idle))
-            return bool(ended)
+            values = {"state": state, "reason": reason, "decided_at": tx.now}
+            if not tx.run(update(watches).where(*same).values(**values)):
+                return False
+            tx.run(traffic.delete().where(traffic.c.tenant == watch.tenant, traffic.c.share == 0))
+            fault.point("registry.end_watch.before_commit")
+        fault.point("registry.end_watch.after_commit")
+        return True
 
     def roll_back_watched(
         self, watch: Watch, *, trigger: Trigger, reason: str, decided_at: datetime

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sealserve.records import CycleState, DocumentState, Step
 from sealserve.registry.registry import Finish, Publish, Registry
+from sealserve.watches import Trigger, WatchState
 
 UNWANTED = "An article that is forgotten again."
 
@@ -15,7 +16,8 @@ UNWANTED = "An article that is forgotten again."
 def main(directory: Path, url: str) -> None:
     """Add a document, publish a held version of it, approve that, leave it and come back; add another and forget it.
 
-    Each part is skipped if it is done already.
+    Then watch the version until it has full traffic and its watch has passed; leave it, come back, and be taken back by
+    the watch. Each part is skipped if it is done already.
     """
     registry = Registry.open(url, directory / "artifacts")
     registry.create_tenant("acme", actor="ann", request_id="tenant")
@@ -48,7 +50,28 @@ def main(directory: Path, url: str) -> None:
         "acme", title="u", text=UNWANTED, source="rpc", media_type="text/plain", actor="ann", readmit=False
     )
     registry.forget_document("acme", unwanted.document, actor="ann", reason="", request_id="forget")
+    _pass_a_watch(registry)
+    registry.rollback("acme", expected_etag=None, actor="ann", reason="bad", request_id="rollback again")
+    registry.promote("acme", 1, expected_etag=None, actor="ann", reason="good", request_id="promote again")
+    _fail_a_watch(registry)
     registry.close()
+
+
+def _pass_a_watch(registry: Registry) -> None:
+    """A promotion that was watched to its end is watched no more, so whoever comes late finds none."""
+    if len(registry.watches("acme").items) > 1:
+        return
+    registry.open_watch("acme", share=0.5)
+    for watch in registry.open_watches():
+        if watch.stage == 0:
+            registry.move_stage(watch, 1, share=0.0)
+        registry.end_watch(watch, WatchState.PASSED)
+
+
+def _fail_a_watch(registry: Registry) -> None:
+    registry.open_watch("acme", share=0.5)
+    for watch in registry.open_watches():
+        registry.roll_back_watched(watch, trigger=Trigger.QUALITY, reason="7 of 7", decided_at=watch.opened_at)
 
 
 if __name__ == "__main__":

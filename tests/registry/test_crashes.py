@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,8 +12,9 @@ import pytest
 
 from sealserve.errors import NotFound
 from sealserve.fault import FAULT_POINTS
-from sealserve.records import CycleState, DocumentState
+from sealserve.records import BASE_VERSION, CycleState, DocumentState
 from sealserve.registry.registry import Registry
+from sealserve.watches import WATCH_ACTOR, Trigger, WatchState
 from tests.registry import crashing
 
 ROOT = Path(__file__).parents[2]
@@ -42,15 +44,36 @@ def test_killed_process_loses_nothing_and_the_next_one_finishes(point: str, tmp_
     assert registry.verify_audit() == registry.audit_head()[0]
     crashing.main(tmp_path, f"sqlite:///{tmp_path / 'r.db'}")
     tenant = registry.tenant("acme")
-    assert (tenant.desired_version, tenant.activation) == (1, 3)
+    assert (tenant.desired_version, tenant.activation) == (BASE_VERSION, 9)
     assert [version.version for version in registry.versions("acme").items] == [1]
     assert [cycle.state for cycle in registry.cycles("acme").items] == [CycleState.HELD]
     states = [document.state for document in registry.documents("acme").items]
-    assert states == [DocumentState.LEARNED, DocumentState.FORGOTTEN]
+    assert states == [DocumentState.WITHDRAWN, DocumentState.FORGOTTEN]
     with pytest.raises(NotFound):
         registry.artifacts.get_bytes(hashlib.sha256(crashing.UNWANTED.encode()).hexdigest())
-    assert registry.verify_audit() == 11
+    _assert_watched_once(registry)
+    assert registry.verify_audit() == 17
     registry.close()
+
+
+def _assert_watched_once(registry: Registry) -> None:
+    """Each watch began once, moved once, ended once, and the pointer is where the last one left it."""
+    failed, passed = registry.watches("acme").items
+    assert (passed.activation, passed.state, passed.stage) == (3, WatchState.PASSED, 1)
+    assert (failed.activation, failed.state, failed.trigger) == (7, WatchState.ROLLED_BACK, Trigger.QUALITY)
+    moves = [(move.kind, move.actor) for move in reversed(registry.activations("acme").items)]
+    assert moves[2:] == [
+        ("promote", "ann"), ("traffic", WATCH_ACTOR), ("traffic", WATCH_ACTOR), ("rollback", "ann"),
+        ("promote", "ann"), ("traffic", WATCH_ACTOR), ("rollback", WATCH_ACTOR),
+    ]  # fmt: skip
+    told = [row.action for row in registry.audit_rows(tenant="acme") if row.actor == WATCH_ACTOR]
+    assert told == ["adapter.traffic", "adapter.traffic", "adapter.traffic", "adapter.rollback"]
+    assert (registry.open_watches(), registry.standby("acme")) == ((), None)
+
+
+def test_every_point_in_the_code_is_one_that_a_kill_test_goes_through() -> None:
+    code = "\n".join(path.read_text() for path in (ROOT / "sealserve").rglob("*.py"))
+    assert sorted(re.findall(r'fault\.point\("([a-z_.]+)"\)', code)) == sorted(FAULT_POINTS)
 
 
 def test_point_stops_the_process_until_it_is_told_to_go_on() -> None:
