@@ -12,18 +12,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sealserve.bench.kill_plan import Strike, count_lost, count_twice, learn_strikes
+from sealserve.bench.kill_plan import Strike, count_half_done, count_lost, count_twice, learn_strikes
 from sealserve.bench.kill_serve import STRIKES
 from sealserve.bench.kill_site import FINAL, HELD_TENANT, POLL_SECONDS, TENANT, Site, Writer, open_site
-from sealserve.errors import CorruptArtifact, NotFound, Unavailable
+from sealserve.errors import CorruptArtifact, NotFound, SealserveError, Unavailable
 from sealserve.nano.world import World
 from sealserve.records import CycleState, VersionState
+from sealserve.watches import WatchState
 
 SERVE_SHARE = 0.05
 """How many of the kills strike `serve` or its engine, each costing an engine start; at least each strike once, as far
 as a fifth of the kills allows."""
 
-STRIKE_SECONDS = 300.0  # an armed point that is not reached by then is struck from outside
+STRIKE_SECONDS = 180.0  # an armed point that is not reached by then is struck from outside
 _FACTS_PER_DOCUMENT = 4
 _WORLD_SEED = 20261121
 _BACKLOG = 2  # documents that wait or are being learned while `learn` is struck
@@ -31,7 +32,8 @@ _BACKLOG = 2  # documents that wait or are being learned while `learn` is struck
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillFigures:
-    """What was done and what was left. `lost`, `twice`, `remembered`, `unfinished` and `failed` have to be zero."""
+    """What was done and what was left. `lost`, `twice`, `half_done`, `remembered`, `unfinished`, `failed` and `broken`
+    have to be zero."""
 
     kills: int
     learn_kills: int
@@ -42,11 +44,15 @@ class KillFigures:
     versions: int
     promoted: int
     twice: int
+    watches: int
+    rolled_back: int  # of these, by themselves
+    half_done: int
     forgotten: int
     remembered: int  # forgotten documents with a word or a version left that may answer
     cycles: int
     unfinished: int
     failed: int
+    broken: int  # strikes after which something else did not hold; said as it happens
     audit_rows: int
     audit_whole: bool
     seconds: float
@@ -79,7 +85,7 @@ def run(
                 _strike_learn(site, strike)
             site.settle()
             for number in range(on_serve):
-                STRIKES[number % len(STRIKES)](site)
+                _strike_serve(site, STRIKES[number % len(STRIKES)])
             site.settle()
             return _figures(site, learn_kills=kills - on_serve, serve_kills=on_serve, started=started)
         finally:
@@ -105,12 +111,27 @@ def _strike_learn(site: Site, strike: Strike) -> None:
     site.say(f"learn killed {when}; {site.progress()}")
 
 
+def _strike_serve(site: Site, strike: Callable[[Site], None]) -> None:
+    """Strike; what could not be struck, or did not come back, is broken and ends nothing else.
+
+    Raises: Unavailable (`serve` cannot be started any more).
+    """
+    try:
+        strike(site)
+    except SealserveError as error:
+        site.note_broken(error.message)
+        site.learn.kill()
+        site.serve.kill()
+        site.start_serve()
+
+
 def _figures(site: Site, *, learn_kills: int, serve_kills: int, started: float) -> KillFigures:
     client, tenants = site.client, (TENANT, HELD_TENANT)
     kept = {name: text for name, text in site.acknowledged.items() if name not in site.forgotten}
     stored = {name: client.document_text(*name) for name in kept if _has_text(site, *name)}
     versions = [one for tenant in tenants for one in client.adapters(tenant)]
     moves = [one for tenant in tenants for one in client.activations(tenant)]
+    watches = [report.watch for tenant in tenants for report in client.watches(tenant)]
     states = [cycle.state for cycle in site.cycles()]
     usable = {(one.tenant, doc) for one in versions if one.state is VersionState.READY for doc in one.documents}
     try:
@@ -127,11 +148,17 @@ def _figures(site: Site, *, learn_kills: int, serve_kills: int, started: float) 
         versions=len(versions),
         promoted=sum(move.kind == "promote" for move in moves),
         twice=count_twice(versions, moves, asked=site.asked),
+        watches=len(watches),
+        rolled_back=sum(watch.state is WatchState.ROLLED_BACK for watch in watches),
+        half_done=count_half_done(
+            watches, moves, desired={tenant: client.tenant(tenant).desired_version for tenant in tenants}
+        ),
         forgotten=len(site.forgotten),
         remembered=sum(name in usable or _has_text(site, *name) for name in site.forgotten),
         cycles=len(states),
         unfinished=sum(state not in FINAL for state in states),
         failed=states.count(CycleState.FAILED),
+        broken=len(site.broken),
         audit_rows=rows,
         audit_whole=rows > 0,
         seconds=round(time.monotonic() - started, 1),

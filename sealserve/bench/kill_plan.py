@@ -5,12 +5,13 @@ Pure: knows no process and no server.
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from sealserve.fault import FAULT_POINTS
-from sealserve.records import STEPS, Activation, AdapterVersion
+from sealserve.records import BASE_VERSION, STEPS, Activation, AdapterVersion
+from sealserve.watches import WATCH_ACTOR, Watch, WatchState
 
 RANDOM_SECONDS = (1.0, 25.0)  # when a random kill falls, counted from the start of `learn`
 
@@ -47,12 +48,39 @@ def count_lost(acknowledged: Mapping[Name, str], stored: Mapping[Name, str]) -> 
 def count_twice(
     versions: Iterable[AdapterVersion], moves: Iterable[Activation], *, asked: Iterable[tuple[str, int]]
 ) -> int:
-    """Return how often something happened again: a cycle's version, or a promotion.
+    """Return how often something happened again: a cycle's version, a promotion, or a move that a watch makes.
 
-    A version is promoted once by its cycle, and once more for each time its (tenant, number) stands in `asked`.
+    A version is promoted once by its cycle, and once more for each time its (tenant, number) stands in `asked`. A watch
+    enters each stage once and goes back once.
     """
+    moves = list(moves)
     per_cycle = Counter(version.cycle for version in versions)
     promoted = Counter((move.tenant, move.version) for move in moves if move.kind == "promote")
     allowed = Counter(asked)
-    again = sum(number - 1 for number in per_cycle.values())
+    watched = Counter((*at, move.kind, _stage(move)) for at, move in _moves_of_watches(moves))
+    again = sum(number - 1 for number in (*per_cycle.values(), *watched.values()))
     return again + sum(max(0, number - 1 - allowed[version]) for version, number in promoted.items())
+
+
+def count_half_done(watches: Iterable[Watch], moves: Iterable[Activation], *, desired: Mapping[str, int]) -> int:
+    """Return how much is true in one place only: a watch that went back without the pointer, or the pointer without
+    the watch, and a tenant whose `desired` version is not the one of its newest move."""
+    moves = list(moves)
+    ended = {(watch.tenant, watch.activation) for watch in watches if watch.state is WatchState.ROLLED_BACK}
+    moved = {at for at, move in _moves_of_watches(moves) if move.kind == "rollback"}
+    newest = {move.tenant: move.version for move in sorted(moves, key=lambda move: move.activation)}
+    return len(ended ^ moved) + sum(newest.get(tenant, BASE_VERSION) != version for tenant, version in desired.items())
+
+
+def _moves_of_watches(moves: Iterable[Activation]) -> Iterator[tuple[tuple[str, int], Activation]]:
+    """Yield what watches did, each with the (tenant, activation) of its watch: the promotion before it."""
+    promoted: dict[str, int] = {}
+    for move in sorted(moves, key=lambda move: move.activation):
+        if move.kind == "promote":
+            promoted[move.tenant] = move.activation
+        elif move.actor == WATCH_ACTOR:
+            yield (move.tenant, promoted.get(move.tenant, 0)), move
+
+
+def _stage(move: Activation) -> str:
+    return "" if move.kind == "rollback" else move.reason

@@ -4,9 +4,12 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from sealserve.bench.kill_site import HELD_TENANT, POLL_SECONDS, SETTLE_SECONDS, TENANT, Site
+from sealserve.bench.kill_watch import WATCH_POINTS, kill_while_watching
 from sealserve.errors import SealserveError, Unavailable
 from sealserve.people import ApprovalState
 from sealserve.records import DocumentState
@@ -46,11 +49,10 @@ def kill_while_adding(site: Site, point: str) -> None:
     """`serve` dies while it stores the second of three documents; a call that failed acknowledged nothing."""
     site.serve.stop()
     site.start_serve(SEALSERVE_FAULT=f"{point}:kill:2")
-    try:
+    with suppress(SealserveError):
         for _ in range(3):
             site.push()
-    except SealserveError:
-        site.at_points += 1
+    site.expect_death_at(point)
     site.serve.kill()
     site.start_serve()
     site.say(f"serve killed at {point}; {site.progress()}")
@@ -60,6 +62,7 @@ def kill_while_promoting(site: Site) -> None:
     """`serve` dies after the commit of a promotion; the same request again must be the same promotion."""
     desired = site.client.tenant(TENANT).desired_version
     older = [one.version for one in site.client.adapters(TENANT) if one.version != desired and one.state == "ready"]
+    older = [version for version in older if version not in site.disliked]
     if not older:
         return kill_during_cycle(site)
     request_id = f"promotion-{len(site.asked)}"
@@ -84,7 +87,7 @@ def kill_while_approving(site: Site, point: str) -> None:
         site, point, lambda: site.client.approve(HELD_TENANT, version, reason="bench kill", request_id=f"a{version}")
     )
     if site.client.tenant(HELD_TENANT).desired_version != version:
-        raise Unavailable(f"approved version {version} does not answer")
+        site.note_broken(f"approved version {version} does not answer")
     site.say(f"serve killed at {point}; {site.progress()}")
 
 
@@ -104,26 +107,27 @@ def kill_while_forgetting(site: Site, point: str) -> None:
 
 STRIKES: tuple[Callable[[Site], None], ...] = (
     kill_during_cycle,
-    lambda site: kill_while_adding(site, "registry.add_document.before_commit"),
-    lambda site: kill_while_approving(site, "registry.approve.before_commit"),
-    lambda site: kill_while_forgetting(site, "registry.forget_document.before_commit"),
+    *(partial(kill_while_watching, point=point) for point in WATCH_POINTS[:2]),
+    partial(kill_while_adding, point="registry.add_document.before_commit"),
+    partial(kill_while_approving, point="registry.approve.before_commit"),
+    partial(kill_while_forgetting, point="registry.forget_document.before_commit"),
     kill_while_promoting,
     kill_engine,
-    lambda site: kill_while_approving(site, "registry.approve.after_commit"),
-    lambda site: kill_while_forgetting(site, "registry.forget_document.after_commit"),
-    lambda site: kill_while_adding(site, "registry.add_document.after_commit"),
-    lambda site: kill_while_adding(site, "artifacts.put_bytes.before_rename"),
-    lambda site: kill_while_adding(site, "artifacts.put_bytes.after_rename"),
+    partial(kill_while_approving, point="registry.approve.after_commit"),
+    *(partial(kill_while_watching, point=point) for point in WATCH_POINTS[2:]),
+    partial(kill_while_forgetting, point="registry.forget_document.after_commit"),
+    partial(kill_while_adding, point="registry.add_document.after_commit"),
+    partial(kill_while_adding, point="artifacts.put_bytes.before_rename"),
+    partial(kill_while_adding, point="artifacts.put_bytes.after_rename"),
 )
 
 
 def _die_and_ask_again(site: Site, point: str, ask: Callable[[], object]) -> None:
     site.serve.stop()
     site.start_serve(SEALSERVE_FAULT=f"{point}:kill")
-    try:
+    with suppress(SealserveError):
         ask()
-    except SealserveError:
-        site.at_points += 1
+    site.expect_death_at(point)
     site.serve.kill()
     site.start_serve()
     ask()

@@ -48,7 +48,8 @@ def serve(
 def kill(
     session: Session, kills: Annotated[int, typer.Option(min=1, help="How often something is killed.")] = 50
 ) -> None:
-    """kill -9 `learn` at every step edge and at random, and `serve` too; count what is lost or done twice."""
+    """kill -9 `learn` at every step edge and at random, `serve` at promotions, approvals, watches, forgetting, and its
+    engine; count what is lost, half done or done twice."""
     _measure(session, "kill", kills=kills)
 
 

@@ -5,13 +5,17 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sealserve.bench.kill_plan import count_lost, count_twice, learn_strikes
+from sealserve.bench.kill_plan import count_half_done, count_lost, count_twice, learn_strikes
 from sealserve.bench.kill_site import _HELD_RULES, HELD_TENANT, lenient_policy
+from sealserve.bench.kill_watch import WATCH_POINTS
+from sealserve.evidence import VersionFeedback
 from sealserve.fault import FAULT_POINTS
 from sealserve.gate.bundle import load_bundle
 from sealserve.gate.events import Event
 from sealserve.gate.policy import load_policy, policy_directory
+from sealserve.gate.watch import WatchEvidence, judge_watch
 from sealserve.records import STEPS, Activation, AdapterVersion, VersionState
+from sealserve.watches import WATCH_ACTOR, Count, Trigger, Watch, WatchState
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -23,10 +27,27 @@ def _version(number: int, *, cycle: str) -> AdapterVersion:
     )  # fmt: skip
 
 
-def _move(number: int, *, version: int, kind: str) -> Activation:
+def _move(number: int, *, version: int, kind: str, actor: str = "t", reason: str = "") -> Activation:
     return Activation(
-        tenant="a", activation=number, version=version, previous=0, kind=kind, actor="t", reason="", created_at=NOON
-    )
+        tenant="a", activation=number, version=version, previous=0, kind=kind, actor=actor, reason=reason,
+        created_at=NOON,
+    )  # fmt: skip
+
+
+def _watch(activation: int, *, state: WatchState) -> Watch:
+    return Watch(
+        tenant="a", activation=activation, version=2, incumbent=1, state=state, stage=0, trigger=None, reason="",
+        counts={}, opened_at=NOON, staged_at=NOON, decided_at=None,
+    )  # fmt: skip
+
+
+WATCHED = [
+    _move(1, version=1, kind="promote"),
+    _move(2, version=2, kind="promote"),
+    _move(3, version=2, kind="traffic", actor=WATCH_ACTOR, reason="stage 1 of the watch"),
+    _move(4, version=2, kind="traffic", actor=WATCH_ACTOR, reason="stage 2 of the watch"),
+    _move(5, version=1, kind="rollback", actor=WATCH_ACTOR, reason="feedback"),
+]
 
 
 def test_plan_has_both_edges_of_every_step_and_of_storing_an_adapter_and_random_moments() -> None:
@@ -67,6 +88,38 @@ def test_promotion_again_is_twice_unless_it_was_asked_for() -> None:
     assert count_twice([], moves, asked=[("a", 1), ("a", 1)]) == 0
     assert count_twice([], moves, asked=[("a", 1)]) == 1
     assert count_twice([], moves, asked=[("a", 2)]) == 2
+
+
+def test_watch_that_moves_once_to_each_stage_and_back_once_is_not_twice() -> None:
+    assert count_twice([], WATCHED, asked=[]) == 0
+    for kind, reason in (("traffic", "stage 2 of the watch"), ("rollback", "quality")):
+        again = _move(6, version=1, kind=kind, actor=WATCH_ACTOR, reason=reason)
+        assert count_twice([], [*WATCHED, again], asked=[]) == 1
+
+
+def test_watch_and_pointer_that_do_not_go_together_are_half_done() -> None:
+    went_back, is_open = _watch(2, state=WatchState.ROLLED_BACK), _watch(2, state=WatchState.OPEN)
+    assert count_half_done([went_back], WATCHED, desired={"a": 1, "b": 0}) == 0
+    assert count_half_done([is_open], WATCHED, desired={"a": 1}) == 1
+    assert count_half_done([went_back], WATCHED[:-1], desired={"a": 2}) == 1
+    assert count_half_done([went_back], WATCHED, desired={"a": 2}) == 1
+
+
+def test_every_commit_of_a_watch_is_struck_before_and_after() -> None:
+    acts = ("open_watch", "move_stage", "end_watch", "roll_back_watched")
+    assert set(WATCH_POINTS) == {point for point in FAULT_POINTS if point.split(".")[1] in acts}
+    assert len(WATCH_POINTS) == 2 * len(acts)
+
+
+def test_short_watch_ends_on_a_few_thumbs_down_and_on_nothing_else_that_a_bad_model_does(tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text(lenient_policy(short_watch=True))
+    rule = load_policy(tmp_path / "policy.yaml").watch
+    bad = dict.fromkeys((Count.WORSE, Count.CANDIDATE_ANSWERS, Count.CANDIDATE_DEGENERATE, Count.IMPLAUSIBLE), 500)
+    assert judge_watch(WatchEvidence(counts={**bad, Count.LIKELIHOODS: 500}), rule) is None
+    thumbs = VersionFeedback(version=2, up=0, down=rule.feedback.min_items)
+    finding = judge_watch(WatchEvidence(candidate_thumbs=thumbs), rule)
+    assert finding is not None
+    assert finding.trigger is Trigger.FEEDBACK
 
 
 def test_the_lenient_policy_is_one_that_loads(tmp_path: Path) -> None:
