@@ -56,6 +56,7 @@ _SETTINGS = {
     "SEALSERVE_LEARN__LEARNING_RATE": "5e-3",
     "SEALSERVE_LEARN__BATCH_SIZE": "16",
     "SEALSERVE_LEARN__MAX_STEPS": "16",
+    "SEALSERVE_LEARN__NICENESS": "0",
 }
 """Cycles of seconds. Fewer steps teach nothing, and what taught nothing is never promoted, however lenient the policy:
 then no kill falls on a version."""

@@ -16,7 +16,7 @@ from sealserve.watches import WatchState
 WATCH_POINTS = tuple(
     f"registry.{act}.{edge}_commit"
     for edge in ("before", "after")
-    for act in ("roll_back_watched", "end_watch", "open_watch", "move_stage")
+    for act in ("end_watch", "roll_back_watched", "open_watch", "move_stage")
 )
 _MAX_TOKENS = 12
 
