@@ -34,7 +34,10 @@ def of_open_watches(tx: Transaction) -> dict[tuple[str, int], VersionFeedback]:
 
 
 def _given() -> Subquery:
-    """Each thumb on an answer of a watched version, once: a caller may have given two calls the same request id."""
+    """Each thumb on an answer of a watched version, once: a caller may have given two calls the same request id.
+
+    A version that is promoted once more is judged by what it answers from then on.
+    """
     is_watched = (
         (watches.c.tenant == feedback.c.tenant)
         & (watches.c.state == WatchState.OPEN)
@@ -45,11 +48,13 @@ def _given() -> Subquery:
         & (answers.c.answer_request == feedback.c.answer_request)
         & (answers.c.version == feedback.c.version)
     )
+    is_of_this_watch = (answers.c.version == watches.c.incumbent) | (answers.c.answered_at >= watches.c.opened_at)
     thumb: tuple[Any, ...] = (
         feedback.c.sequence, feedback.c.tenant, feedback.c.version, feedback.c.thumb, feedback.c.answer_request,
     )  # fmt: skip
     asker = func.max(answers.c.asker).label("asker")
-    return select(*thumb, asker).join(watches, is_watched).join(answers, was_given).group_by(*thumb).subquery()
+    chosen = select(*thumb, asker).join(watches, is_watched).join(answers, was_given & is_of_this_watch)
+    return chosen.group_by(*thumb).subquery()
 
 
 def _newest(given: Subquery) -> Subquery:

@@ -73,3 +73,17 @@ def test_id_that_looks_like_another_key_takes_nobodys_vote(world: World) -> None
     rated(world, "r1", UP)
     rated(world, "f" * 16, DOWN)
     assert votes(world) == VersionFeedback(version=2, up=1, down=1)
+
+
+def test_version_that_is_promoted_once_more_is_not_judged_by_what_it_answered_before(world: World) -> None:
+    watched(world)
+    answered(world, "r1")
+    rated(world, "r1", DOWN)
+    world.clock.advance(60)
+    world.registry.rollback("acme", expected_etag=None, actor="ann", reason="disliked")
+    world.registry.promote("acme", 2, expected_etag=None, actor="ann", reason="once more")
+    assert world.registry.open_watch("acme", share=0.0) is not None
+    assert votes(world) is None
+    answered(world, "r2")
+    rated(world, "r2", DOWN)
+    assert votes(world) == VersionFeedback(version=2, up=0, down=1)
