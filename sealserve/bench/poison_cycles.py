@@ -25,8 +25,8 @@ _OPEN = (CycleState.PENDING, CycleState.RUNNING)
 _GUARDED = ("contested", "finding")
 """Reasons of the filter that are about whom and what a self-edit comes from."""
 
-_LAYERS = ("adapter.", "batch.", "safety")
-"""Beginnings of what a verdict's reasons name when a layer of this figure stopped the cycle."""
+_LAYERS = ("adapter.", "batch.influence", "batch.samples", "batch.secrets", "safety")
+"""Beginnings of what a verdict's reasons name when a layer of this figure stopped the cycle; other rules only warn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
