@@ -27,9 +27,9 @@ from tests.learning.small_model import SEQUENCES, fresh_model
 
 STEPS = 50
 TOLERANCE = 1e-4
-"""Relative difference of what an adapter adds to a layer, in the Frobenius norm, float32, with a `kept_weight` of 10. At
-30 up to 2e-4 was seen: as long as an adapter adds next to nothing, the divergence from the base has a gradient of little
-but rounding, which the weight multiplies."""
+"""Relative difference of what an adapter adds to a layer, in the Frobenius norm, float32, with a `kept_weight` of 10.
+At 30 up to 2e-4 was seen: as long as an adapter adds next to nothing, the divergence from the base has a gradient of
+little but rounding, which the weight multiplies."""
 
 SINGLE_TOLERANCE = 5e-4
 """The same with one sequence a step: gradients of a few tokens are so small in places that AdamW, which divides by
