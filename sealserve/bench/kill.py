@@ -92,6 +92,7 @@ def run(
             site.learn.kill(whole_group=True)
             site.serve.kill(whole_group=True)
             site.client.close()
+            site.approver.close()
 
 
 def _strike_learn(site: Site, strike: Strike) -> None:

@@ -84,7 +84,7 @@ def kill_while_approving(site: Site, point: str) -> None:
         raise Unavailable(f"no version of tenant {HELD_TENANT} is held: {site.progress()}")
     version = waiting[0].version
     _die_and_ask_again(
-        site, point, lambda: site.client.approve(HELD_TENANT, version, reason="bench kill", request_id=f"a{version}")
+        site, point, lambda: site.approver.approve(HELD_TENANT, version, reason="bench kill", request_id=f"a{version}")
     )
     if site.client.tenant(HELD_TENANT).desired_version != version:
         site.note_broken(f"approved version {version} does not answer")

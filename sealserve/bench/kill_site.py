@@ -19,6 +19,7 @@ from sealserve.client import Client
 from sealserve.errors import Unavailable
 from sealserve.gate.policy import policy_directory
 from sealserve.local import LocalDaemon
+from sealserve.people import Principal, Role
 from sealserve.records import Cycle, CycleState, DocumentState
 
 TENANT, HELD_TENANT = "kills", "held"
@@ -72,6 +73,7 @@ class Site:
     serve: LocalDaemon
     learn: LocalDaemon
     client: Client
+    approver: Client  # another person: who hands documents in counts among no approvers
     say: Callable[[str], None]
     write: Writer
     watched_policy: str  # path of the policy under which a watch ends within seconds
@@ -171,9 +173,19 @@ def open_site(directory: Path, say: Callable[[str], None], write: Writer) -> Sit
     serve = LocalDaemon(directory, command="serve", environment=environment)
     learn = LocalDaemon(directory, command="learn", address=serve.address, environment=environment)
     client = Client(serve.address, token=serve.token)
-    site = Site(serve=serve, learn=learn, client=client, say=say, write=write, watched_policy=str(watched))
     say("starting serve")
-    site.start_serve()
+    serve.start()
+    serve.wait_until_serving()
     for tenant in (TENANT, HELD_TENANT):
-        site.client.create_tenant(tenant)
-    return site
+        client.create_tenant(tenant)
+    _, secret = client.create_token(Principal(name="approver", role=Role.APPROVER, tenants=(HELD_TENANT,)))
+    approver = Client(serve.address, token=secret)
+    return Site(
+        serve=serve,
+        learn=learn,
+        client=client,
+        approver=approver,
+        say=say,
+        write=write,
+        watched_policy=str(watched),
+    )
