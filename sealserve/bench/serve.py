@@ -1,6 +1,7 @@
-"""The serve figure: streamed tokens a second over gRPC, divided by the same load on the engine in process.
+"""The serve figure: streamed tokens a second over gRPC, divided by the same load on the engine in process; and what an
+adapter leaves of the speed of the base.
 
-Both sides run in turns within one run, on the same engine and with the same requests. The ratio is the median of the
+All sides run in turns within one run, on the same engine and with the same requests. A ratio is the median of the
 turns' ratios, so that what else the machine does for a while does not decide it. Knows nothing of what the answers say.
 """
 
@@ -13,15 +14,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
+from sealserve.bench.adapters import make_sound
 from sealserve.bench.site import Site, open_site
 from sealserve.client import AsyncClient
-from sealserve.engine.engine import ChatTurn, GenerateRequest, Sampling
+from sealserve.engine.engine import AdapterFiles, ChatTurn, GenerateRequest, Sampling
 from sealserve.errors import EngineFailed
 from sealserve.views import Ended
 
 TENANT = "serve"
 ROUNDS = 10
 """Turns of each side; the first of each warms up and does not count."""
+
+ADAPTER = "adapted"
+LIKE_THE_BASE = 1e-6
+"""Standard deviation of the adapter's random weights: it costs what any adapter does, and says what the base says."""
 
 MAX_TOKENS = 128
 TEMPERATURE = 1.0  # at random, so that answers differ in length as real ones do; seeded, so that both sides' agree
@@ -34,11 +40,13 @@ _PROMPTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeFigures:
-    """`ratio` is what gRPC leaves of the engine's own speed."""
+    """`ratio` is what gRPC leaves of the engine's own speed, `adapter_ratio` what an adapter leaves of the base's."""
 
     ratio: float
+    adapter_ratio: float
     grpc_tokens_per_second: float
     engine_tokens_per_second: float
+    adapter_tokens_per_second: float
     first_token_ms_grpc: float
     first_token_ms_engine: float
     requests: int
@@ -53,6 +61,10 @@ class _Side:
     tokens: int = 0
     speeds: list[float] = field(default_factory=list)
     first_token_seconds: list[float] = field(default_factory=list)
+
+    def ratio_to(self, other: "_Side") -> float:
+        """Return the median over the turns of its speed, divided by that of the other in the same turn."""
+        return round(median(mine / theirs for mine, theirs in zip(self.speeds, other.speeds, strict=True)), 4)
 
 
 Ask = Callable[[int], Awaitable[tuple[int, float]]]
@@ -73,10 +85,13 @@ async def _measure(directory: Path, *, requests: int, clients: int, say: Callabl
         AsyncClient(site.address, token=site.token) as client,
     ):
         await client.create_tenant(TENANT)
-        engine, grpc = _Side(), _Side()
+        path = await asyncio.to_thread(make_sound, directory / ADAPTER, site.base, seed=0, scale=LIKE_THE_BASE)
+        await site.engine.load(AdapterFiles(name=ADAPTER, path=path))
+        engine, grpc, adapted = _Side(), _Side(), _Side()
         sides: tuple[tuple[_Side, Ask], ...] = (
             (engine, lambda number: _ask_engine(site, number)),
             (grpc, lambda number: _ask_grpc(client, number)),
+            (adapted, lambda number: _ask_engine(site, number, adapter=ADAPTER)),
         )
         share = -(-requests // ROUNDS)
         for turn in range(ROUNDS + 1):
@@ -84,13 +99,16 @@ async def _measure(directory: Path, *, requests: int, clients: int, say: Callabl
             for side, ask in sides if turn % 2 else reversed(sides):
                 await _load(side, ask, numbers=numbers, clients=clients, counts=turn > 0)
             if turn:
-                say(f"round {turn} of {ROUNDS}: ratio {grpc.speeds[-1] / engine.speeds[-1]:.3f}")
+                ratios = f"{grpc.speeds[-1] / engine.speeds[-1]:.3f}, {adapted.speeds[-1] / engine.speeds[-1]:.3f}"
+                say(f"round {turn} of {ROUNDS}: gRPC and an adapter leave {ratios} of the speed")
     if abs(engine.tokens - grpc.tokens) > 0.02 * engine.tokens:
         raise EngineFailed(f"the sides did not do the same: {engine.tokens} tokens in process, {grpc.tokens} over gRPC")
     return ServeFigures(
-        ratio=round(median([a / b for a, b in zip(grpc.speeds, engine.speeds, strict=True)]), 4),
+        ratio=grpc.ratio_to(engine),
+        adapter_ratio=adapted.ratio_to(engine),
         grpc_tokens_per_second=round(median(grpc.speeds), 1),
         engine_tokens_per_second=round(median(engine.speeds), 1),
+        adapter_tokens_per_second=round(median(adapted.speeds), 1),
         first_token_ms_grpc=round(median(grpc.first_token_seconds) * 1000, 2),
         first_token_ms_engine=round(median(engine.first_token_seconds) * 1000, 2),
         requests=requests,
@@ -116,12 +134,13 @@ async def _load(side: _Side, ask: Ask, *, numbers: range, clients: int, counts: 
         side.first_token_seconds += [seconds for _, seconds in results]
 
 
-async def _ask_engine(site: Site, number: int) -> tuple[int, float]:
+async def _ask_engine(site: Site, number: int, *, adapter: str | None = None) -> tuple[int, float]:
     request = GenerateRequest(
-        request_id=f"engine-{number}",
+        request_id=f"{adapter or 'engine'}-{number}",
         turns=(ChatTurn(role="user", content=_PROMPTS[number % len(_PROMPTS)]),),
         sampling=Sampling(max_tokens=MAX_TOKENS, temperature=TEMPERATURE, seed=number),
         cache_salt="bench",
+        adapter=adapter,
     )
     began, first, tokens = time.perf_counter(), 0.0, 0
     async for delta in site.engine.generate(request):

@@ -12,6 +12,7 @@ def test_both_sides_do_the_same_and_the_ratio_is_positive(monkeypatch: pytest.Mo
     pretend(monkeypatch, tiny_base)
     figures = serve.run(requests=20, clients=4, say=lambda line: None)
     assert figures.ratio > 0
+    assert figures.adapter_ratio > 0
     assert figures.requests == 20
     assert figures.grpc_tokens_per_second > 0
     assert figures.first_token_ms_grpc > 0
