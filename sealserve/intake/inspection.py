@@ -18,7 +18,8 @@ ALIKE = 0.5
 """From this share of common words on, two documents of one origin on one subject count as the same one again. Articles
 of one kind on different subjects are never compared; an article and its update share about that much."""
 
-_BELIEVED = frozenset({DocumentState.ADMITTED, DocumentState.LEARNING, DocumentState.LEARNED})
+_BELIEVED = frozenset({DocumentState.ADMITTED, DocumentState.LEARNING, DocumentState.LEARNED, DocumentState.SET_ASIDE})
+"""What was not learned because its cycle waits for a person, or failed, still says what it says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,15 +7,16 @@ writes nothing; blocking. Knows nothing of recipes.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sealserve.intake.claims import origin_of
+from sealserve.intake.claims import origin_of, subjects_of
+from sealserve.intake.inspection import LOOKED_AT
 from sealserve.learning.guarding import without
 from sealserve.learning.outputs import Claimed, Filtered, Superseded, Written, from_json
 from sealserve.learning.passages import split_spans
-from sealserve.learning.superseded import Outdated
+from sealserve.learning.superseded import Outdated, Told, told_by
 from sealserve.learning.train_set import Pool, Source, build_pool
 from sealserve.learning.voice import seed_of
 from sealserve.learning.workshop import Workshop
-from sealserve.records import BASE_VERSION, Claim, QuizItem, SelfEdit, Step
+from sealserve.records import BASE_VERSION, Claim, DocumentState, QuizItem, SelfEdit, Step
 
 EARLIER_PASSAGE_CHARACTERS = 1500
 """A document's own text is trained in pieces of about this size."""
@@ -51,6 +52,23 @@ def earlier_material(shop: Workshop, claim: Claim, claimed: Claimed) -> Earlier:
         outdated=outdated,
         left_out=len(notes) - len(valid),
     )
+
+
+def set_aside(shop: Workshop, claim: Claim, claimed: Claimed) -> tuple[Told, ...]:
+    """Return what was found in documents about what the cycle's are about, and not learned: their cycle was held.
+
+    Nothing of it is replayed or superseded. It only weighs: two sources that agree outweigh a third that comes when
+    neither is learned yet.
+    """
+    registry, tenant = shop.registry, claim.tenant
+    about: dict[str, None] = {}
+    for one in claimed.documents:
+        document = registry.document(tenant, one)
+        subjects = subjects_of(document.title, registry.document_text(tenant, one))
+        alike = registry.documents_about(tenant, subjects, last=LOOKED_AT)
+        about |= dict.fromkeys(other.document for other in alike if other.state is DocumentState.SET_ASIDE)
+    documents = tuple(about)
+    return told_by(registry.studied_self_edits(tenant, documents), registry.studied_quiz(tenant, documents))
 
 
 def pool_of(shop: Workshop, claim: Claim, claimed: Claimed, written: Written, earlier: Earlier) -> Pool:

@@ -38,7 +38,7 @@ from sealserve.learning.outputs import (
 )
 from sealserve.learning.passages import cut, with_title
 from sealserve.learning.recipes import recipes
-from sealserve.learning.replay import Earlier, earlier_material, pool_of
+from sealserve.learning.replay import Earlier, earlier_material, pool_of, set_aside
 from sealserve.learning.self_edits import Study
 from sealserve.learning.superseded import Outdated, contradictions, told_by
 from sealserve.learning.together import first_of
@@ -135,10 +135,13 @@ async def screen_notes(
     studies = await _studies(shop, claim, claimed)
     earlier = await asyncio.to_thread(earlier_material, shop, claim, claimed)
     answers, found = await asyncio.gather(
-        screen.open_book(voice, notes, studies), _superseded(shop, voice, claimed, written, earlier, studies)
+        screen.open_book(voice, notes, studies), _superseded(shop, voice, claim, claimed, written, earlier, studies)
     )
-    sources = await asyncio.to_thread(_sources, shop, claim, (*earlier.documents, *claimed.documents))
-    superseded, contested = settle(found, sources, agreeing=shop.policy.influence.agreeing)
+    sources = await asyncio.to_thread(
+        _sources, shop, claim, {part for one in found for part in (one.document, one.newer)}
+    )
+    settled, contested = settle(found, sources, agreeing=shop.policy.influence.agreeing)
+    superseded = tuple(one for one in settled if one.document in {*earlier.documents, *claimed.documents})
     outdated = Outdated(superseded)
     known = [note for note in earlier.notes if not outdated.spoils(note)]
     proposals = uncontested(outdated.valid(written.quiz), contested)
@@ -272,10 +275,17 @@ async def _cut(shop: Workshop, voice: Voice, document: Document, *, max_tokens: 
 
 
 async def _superseded(
-    shop: Workshop, voice: Voice, claimed: Claimed, written: Written, earlier: Earlier, studies: tuple[Study, ...]
+    shop: Workshop,
+    voice: Voice,
+    claim: Claim,
+    claimed: Claimed,
+    written: Written,
+    earlier: Earlier,
+    studies: tuple[Study, ...],
 ) -> tuple[Superseded, ...]:
-    """Find what the cycle's documents make wrong: in earlier documents, and each in those claimed before it."""
-    asked = [(told_by(earlier.notes, earlier.quiz), list(studies))]
+    """Find what the cycle's documents deny: of earlier documents, learned or set aside, and of those claimed before."""
+    aside = await asyncio.to_thread(set_aside, shop, claim, claimed)
+    asked = [((*told_by(earlier.notes, earlier.quiz), *aside), list(studies))]
     for place, document in enumerate(claimed.documents):
         own = told_by((), (proposal for proposal in written.quiz if proposal.document == document))
         newer = claimed.documents[place + 1 :]

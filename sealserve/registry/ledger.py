@@ -3,9 +3,10 @@
 Read-only. Knows nothing of who replays them.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, case, func, or_, select
+from sqlalchemy import Row, Select, Subquery, and_, case, func, or_, select
 
 from sealserve.records import QuizItem, SelfEdit, Step, StepRecord
 from sealserve.registry import cycles, tables, versions
@@ -42,6 +43,16 @@ class Ledger:
             query = select(steps).where(steps.c.cycle.in_(taught), steps.c.step == step).order_by(steps.c.sequence)
             return tuple(map(cycles.step_record, tx.rows(query)))
 
+    def studied_self_edits(self, tenant: str, documents: Sequence[str]) -> tuple[SelfEdit, ...]:
+        """Return every admitted self-edit of `documents`, each from its newest cycle, whatever came of that."""
+        with self._database.read() as tx:
+            return cycles.admitted_self_edits(tx, _newest_studies(tenant, documents))
+
+    def studied_quiz(self, tenant: str, documents: Sequence[str]) -> tuple[QuizItem, ...]:
+        """Return the quiz items of `documents`, as `studied_self_edits` does."""
+        with self._database.read() as tx:
+            return cycles.quiz_items(tx, _newest_studies(tenant, documents))
+
     def earlier_studies(self, cycle: str) -> tuple[EarlierStudy, ...]:
         """Return, for each document of the cycle, the newest earlier cycle that wrote on it, or else on its namesake.
 
@@ -55,6 +66,19 @@ class Ledger:
                 for row in tx.rows(_own_documents(cycle))
                 if (found := _newest_before(tx, row)) is not None
             )
+
+
+def _newest_studies(tenant: str, documents: Sequence[str]) -> Subquery:
+    """A query of (document, cycle): where each of the documents was written on last."""
+    notes, own = tables.self_edits, tables.cycles
+    newest = (
+        select(notes.c.document, func.max(own.c.sequence).label("sequence"))
+        .join(own, own.c.cycle == notes.c.cycle)
+        .where(notes.c.tenant == tenant, notes.c.document.in_(documents))
+        .group_by(notes.c.document)
+        .subquery()
+    )
+    return select(newest.c.document, own.c.cycle).join(own, own.c.sequence == newest.c.sequence).subquery()
 
 
 def _own_documents(cycle: str) -> Select[Any]:

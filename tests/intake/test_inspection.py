@@ -10,8 +10,8 @@ from sealserve.errors import FailedPrecondition, NotFound
 from sealserve.gate.rulebook import open_rules
 from sealserve.intake.inbox import Inbox
 from sealserve.permits import Permits
-from sealserve.records import Document, DocumentState
-from sealserve.registry.registry import Registry
+from sealserve.records import CycleState, Document, DocumentState, Step
+from sealserve.registry.registry import Finish, Registry
 
 SHOP = "The price of Zel Lamp is 45 crowns. Zel Lamp is made by Acme."
 WIKI = "People pay 45 crowns for Zel Lamp. The maker of Zel Lamp is Acme."
@@ -47,6 +47,15 @@ def door(tmp_path: Path) -> Iterator[Door]:
     registry.close()
 
 
+def set_aside(registry: Registry) -> None:
+    """Play a cycle on all that is admitted, which comes to nothing."""
+    registry.start_cycle("acme", trigger="rpc", actor="ann", max_documents=100)
+    claim = registry.claim_cycle(worker="w", lease_seconds=30)
+    assert claim is not None
+    finish = Finish(state=CycleState.REJECTED, reason="", documents=DocumentState.SET_ASIDE)
+    registry.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[finish])
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -74,6 +83,15 @@ def test_one_voice_against_two_waits_and_the_two_stay(door: Door) -> None:
     stranger = door.send("Zel Lamp sells for 99 crowns.", source="https://evil.example/zel")
     assert stranger.reason.startswith("HELD: ingest.contradiction")
     assert door.states() == [DocumentState.ADMITTED, DocumentState.ADMITTED, DocumentState.QUARANTINED]
+
+
+def test_what_was_set_aside_unlearned_still_weighs(door: Door) -> None:
+    door.send(SHOP, source="https://shop.example/zel")
+    door.send(WIKI, source="https://wiki.example/zel")
+    set_aside(door.registry)
+    assert door.states() == [DocumentState.SET_ASIDE] * 2
+    stranger = door.send("Zel Lamp sells for 99 crowns.", source="https://evil.example/zel")
+    assert stranger.reason.startswith("HELD: ingest.contradiction")
 
 
 def test_the_source_of_a_fact_corrects_it(door: Door) -> None:

@@ -45,6 +45,17 @@ def test_an_article_of_the_same_title_counts_and_another_tenants_does_not(world:
     assert world.registry.earlier_studies(_studied(world, other)) == ()
 
 
+def test_what_was_written_on_a_document_last_is_found_whether_it_was_learned_or_not(world: World) -> None:
+    first, other = world.document(text="Lamps go back."), world.document(text="Kettles stay.")
+    _studied(world, first)
+    world.document(text="Lamps go back.")
+    second = _studied(world, first)
+    found = world.registry.studied_self_edits("acme", [first.document])
+    assert {(note.document, note.cycle) for note in found} == {(first.document, second)}
+    assert world.registry.studied_quiz("acme", [first.document, other.document]) == ()
+    assert world.registry.studied_self_edits("globex", [first.document]) == ()
+
+
 def test_the_steps_that_taught_a_version_are_found_and_others_are_not(world: World) -> None:
     world.document(text="Lamps go back.")
     learned = world.claim()

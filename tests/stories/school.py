@@ -10,6 +10,7 @@ from sealserve.config import LearnSettings, RegistrySettings, Settings
 from sealserve.errors import SealserveError
 from sealserve.gate.policy import load_policy
 from sealserve.gate.rulebook import open_rules
+from sealserve.intake.claims import subjects_of
 from sealserve.learning.scheduler import Learner
 from sealserve.learning.workshop import Workshop
 from sealserve.proof.manifest import Seals
@@ -81,6 +82,7 @@ class School:
             media_type="text/plain",
             actor="test",
         )
+        self.registry.note_subjects(TENANT, document.document, subjects_of(title, text or article(title, shift=shift)))
         return document
 
     async def learn(self) -> Cycle:

@@ -47,6 +47,19 @@ async def test_one_source_against_two_learned_before_changes_nothing(school: Sch
     assert await school.answer(PRICE) == "The price is 45 crowns."
 
 
+async def test_one_source_against_two_that_were_set_aside_teaches_nothing(school: School) -> None:
+    school.add("Varnel Lamp", source="https://shop.example/a")
+    school.add("On Varnel Lamp", text=article("Varnel Lamp") + " It is sold a lot.", source="https://wiki.example/a")
+    school.student.moods.append(lambda adapter, prompt: "Bo." if adapter and "mayor" in prompt else None)
+    assert (await school.learn()).state is not CycleState.PROMOTED
+    school.student.moods.clear()
+    evil = school.add("Varnel Lamp news", text=FALSE, source="https://evil.example/a")
+    cycle = await school.learn()
+    assert cycle.state is CycleState.INCONCLUSIVE
+    assert filtered(school, cycle.cycle).contested == (Contested(document=evil.document, origins=2),)
+    assert filtered(school, cycle.cycle).superseded == ()
+
+
 async def test_the_source_itself_still_corrects_what_others_repeated(school: School) -> None:
     school.add("Varnel Lamp", source="https://shop.example/a")
     school.add("On Varnel Lamp", text=article("Varnel Lamp") + " It is sold a lot.", source="https://wiki.example/a")
