@@ -21,6 +21,7 @@ from sealserve.bench.merge import merge, summed
 from sealserve.bench.shares import ROUNDS, Share, share, with_goals
 from sealserve.engine.engine import AdapterFiles
 from sealserve.learning.lessons import Lesson
+from sealserve.learning.train_set import growth_of, restrained
 
 GOALS = {"retained_lag7": (">=", 0.90), "canary_loss": ("<=", 0.01)}
 MERGE_TRAINERS = 2
@@ -113,7 +114,7 @@ async def _ours(lab: Lab, studied: Sequence[Studied], orders: Sequence[Sequence[
         for place, order in enumerate(orders):
             earlier = [studied[number].source for number in order[:step]]
             pool = await lab.pool([studied[order[step]].source], earlier)
-            chosen = replace(seeded(recipe, lab.seed, place, step), epochs=1000)
+            chosen = restrained(replace(seeded(recipe, lab.seed, place, step), epochs=1000), growth_of(pool))
             lessons.append(Lesson(pool=pool, recipe=chosen, max_steps=size.max_steps))
         adapters = await lab.train(lessons)
         await _examine(lab, course, studied, orders, adapters, step=step)

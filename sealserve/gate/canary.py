@@ -7,7 +7,7 @@ was trained in; any other model's from `policies/canaries`. Knows no tenant.
 import json
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,10 +20,12 @@ from sealserve.nano import world as w
 
 REHEARSED = 80
 """Of the 432 facts the embedded model knows by heart. All others measure: each one that is rehearsed is lost to the
-canary, and a canary below some 350 facts mostly cannot tell a loss of one in a hundred from five."""
+canary, and a canary below some 350 facts mostly cannot tell a loss of one in a hundred from five. Each of the 72
+entities has at least one: those of which nothing is rehearsed are the first that the model no longer knows at all."""
 
-WORDINGS = 3
-"""In which each rehearsed fact is asked: with the facts fewer, they keep their share of what is rehearsed."""
+WORDINGS = 8
+"""In which each rehearsed fact is asked. The more there are, the less often each is seen, and the more is kept: eight
+articles at once, with these and REHEARSED_UNKNOWN instead of 3 and 120, lose 0.025 of "I don't know", not 0.05."""
 
 SUITES = ("formats", "refusals", "injections")
 """The shipped suites beside facts, each a file of `policies/canaries`."""
@@ -32,7 +34,7 @@ SUITES_VERSION = 2
 """Of all of them together; a test holds their contents against it."""
 
 UNKNOWN = 160
-REHEARSED_UNKNOWN = 120
+REHEARSED_UNKNOWN = 320
 _SEED = 20261121
 
 
@@ -110,6 +112,7 @@ def _nano_probes() -> Probes:
     rng = world.rng("canary")
     facts = [fact for resident in w.residents() for fact in resident.facts]
     rng.shuffle(facts)
+    facts = _one_of_each_first(facts)
     rehearsed, measured = facts[:REHEARSED], facts[REHEARSED:]
     strangers = [w.draw_facts(rng, world.entity(rng), 1)[0] for _ in range(UNKNOWN)]
     others = [w.draw_facts(rng, world.entity(rng, held_out=False), 1)[0] for _ in range(REHEARSED_UNKNOWN)]
@@ -120,6 +123,12 @@ def _nano_probes() -> Probes:
         rehearsed_unknown=tuple(w.question(rng, fact) for fact in others),
         suites=nano_suites(world),
     )
+
+
+def _one_of_each_first(facts: Sequence[w.Fact]) -> list[w.Fact]:
+    """Return the facts with the first of each entity before all others."""
+    first = {fact.entity: fact for fact in reversed(facts)}
+    return [fact for fact in facts if first[fact.entity] is fact] + [f for f in facts if first[f.entity] is not f]
 
 
 def _in_some_wordings(rng: random.Random, fact: w.Fact) -> list[str]:

@@ -120,8 +120,7 @@ class Pass:
             if not math.isfinite(loss_of[place]):
                 self._fail(slot, f"the loss is not finite at step {slot.step}")
                 continue
-            gradient_P = self._stack.gradient(place, change_weight=slot.attempt.recipe.change_weight, scale=slot.scale)
-            take_step(slot, gradient_P, loss=loss_of[place])
+            take_step(slot, self._stack.gradient(place), loss=loss_of[place])
             if math.isfinite(drift_of[place]):
                 slot.drifts.append(drift_of[place])
             stay.append(slot)
@@ -155,6 +154,7 @@ class Pass:
             self._stack.arrange([slot.scale for slot in self._slots], rows.counts, tokens=rows.ids_BL.numel())
             found = losses(self._bench.model, rows, recipes, teacher=self._teacher, taught=taught)
         found.loss_G.sum().backward()  # type: ignore[no-untyped-call]
+        self._stack.settle([recipe.change_weight for recipe in recipes])
         return found
 
     def _autocast(self) -> torch.autocast:

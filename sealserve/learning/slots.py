@@ -208,6 +208,7 @@ class SlotStack:
         self.weights_GP = torch.empty(0, self.size, device=device)
         self._gradients_GP = self.weights_GP
         self._gradient_P = torch.empty(self.size, device=device)
+        self._scales_G11 = torch.empty(0, 1, 1)
         self._read: list[Tensor] = []
         self._written: list[Tensor] = []
 
@@ -241,27 +242,30 @@ class SlotStack:
     def arrange(self, scales: Sequence[float], counts: Sequence[int], *, tokens: int) -> None:
         """Say whose the next batch's tokens are: so many of each slot, in order, then of none. No slots: the base's."""
         layout = Layout.of(scales, counts, tokens=tokens, like=self._gradients_GP)
+        self._scales_G11 = torch.tensor(scales, device=self.weights_GP.device)[:, None, None]
         for group in self._groups:
             group.arrange(layout)
 
-    def gradient(self, place: int, *, change_weight: float, scale: float) -> Tensor:
-        """Return the slot's gradient_P of the last backward, float32, and change_weight * |scale BA|^2 / |W|^2's.
+    def settle(self, change_weights: Sequence[float]) -> None:
+        """Complete the gradients of the last backward: none where no token went, and those of the slots' penalties.
 
-        It holds until the next call.
+        A slot's penalty is its change_weight * |scale BA|^2 / |W|^2, over all layers.
         """
-        gradient_P = self._gradient_P.copy_(self._gradients_GP[place])
-        idle = [name for group in self._groups if not group.has_gradients for name in group.names]
-        if not change_weight and not idle:
-            return gradient_P
-        gradients, weights = self.parts(gradient_P), self.parts(self.weights_GP[place])
-        for name in idle:
-            for part in gradients[name]:
-                part.zero_()
-        factor = 2 * change_weight * scale**2 / self._norm_squared()
-        for name, (a_RI, b_OR) in weights.items():
-            gradients[name][0].add_(b_OR.t() @ b_OR @ a_RI, alpha=factor)
-            gradients[name][1].add_(b_OR @ (a_RI @ a_RI.t()), alpha=factor)
-        return gradient_P
+        for group in self._groups:
+            if not group.has_gradients:
+                torch._foreach_zero_([group.a_grad_GIW, *group.b_grad_GRO])
+        if not any(change_weights):
+            return
+        by_change_G11 = torch.tensor(change_weights, device=self.weights_GP.device)[:, None, None]
+        factors_G11 = 2 * by_change_G11 * self._scales_G11**2 / self._norm_squared()
+        gradients = self.parts(self._gradients_GP)
+        for name, (a_GRI, b_GOR) in self.parts(self.weights_GP).items():
+            gradients[name][0].add_(factors_G11 * (b_GOR.mT @ b_GOR @ a_GRI))
+            gradients[name][1].add_(factors_G11 * (b_GOR @ (a_GRI @ a_GRI.mT)))
+
+    def gradient(self, place: int) -> Tensor:
+        """Return the slot's gradient_P of the last backward, float32. It holds until the next call."""
+        return self._gradient_P.copy_(self._gradients_GP[place])
 
     def fresh_adapter(self, *, rank: int, seed: int) -> Tensor:
         """Return the numbers of a new adapter: A as PEFT draws it, B zero, ranks above `rank` zero.

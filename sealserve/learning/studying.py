@@ -42,7 +42,7 @@ from sealserve.learning.replay import Earlier, earlier_material, pool_of, set_as
 from sealserve.learning.self_edits import Study
 from sealserve.learning.superseded import Outdated, contradictions, told_by
 from sealserve.learning.together import first_of
-from sealserve.learning.train_set import Pool
+from sealserve.learning.train_set import Pool, growth_of, restrained
 from sealserve.learning.trainer import TrainedAdapter
 from sealserve.learning.training import TrainingJob
 from sealserve.learning.voice import Voice
@@ -194,6 +194,8 @@ async def train(
         max_rank=info.max_rank or shop.settings.learn.rank,
         start=start,
     )
+    growth = growth_of(pool, is_rebuilt=start is None)
+    chosen = tuple(restrained(recipe, growth) for recipe in chosen)
     job = job_of(shop, pool, chosen, base_digest=claimed.base_digest, start=start)
     tokens = await tokens_of(voice, job)
     trained = await shop.trainer.train(

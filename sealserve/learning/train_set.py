@@ -10,7 +10,7 @@ import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeVar
 
@@ -43,16 +43,23 @@ SHARES = {Origin.QA: 0.6, Origin.STATEMENTS: 0.22, Origin.REWRITE: 0.12, Origin.
 """How a document's sequences are divided among its examples, where it has each kind. Questions in the serving format
 carry most: knowledge stated but never asked is stored and not found (arXiv 2309.14316)."""
 
-STEPS_PER_NEW_DOCUMENT = 1 / 7
-"""Further new documents lengthen training by this share of `max_steps` each. Embedded model, eight articles at once
-with a kept_weight of 10: of all questions 0.29 right after 70 steps, 1.00 after 140 and after 280; old skills lose
-0.003, 0.017 and 0.043."""
+STEPS_PER_NEW_DOCUMENT = 2 / 7
+"""Further new documents lengthen training by this share of `max_steps` each. Embedded model, eight documents at once:
+of the questions on them 0.83 to 0.84 right after 140 steps, 0.95 to 1.00 after 210, restrained as below; old skills
+lose 0.003 to 0.017."""
 
 STEPS_PER_EARLIER_DOCUMENT = 0.25
 MAX_GROWTH = 6.0
 """A candidate that also has to keep earlier documents trains this much longer for each, up to MAX_GROWTH times.
 Embedded model, seven earlier articles beside a new one with a kept_weight of 20: of the questions on them 0.65 right
 after 140 steps, 1.00 after 200."""
+
+LONG = 3.0
+CHANGE_WEIGHT = 20.0
+"""Training this many times longer than for one document weighs weight change so much, and what is kept twice as much;
+shorter training in proportion. Embedded model, six to eight articles beside eight earlier ones: without, old skills
+lose 0.02 to 0.04 whatever `kept_weight` is, because new values are given for others' facts; with, 0.006 and 0.011 in
+390 and 420 steps, and all that the articles say is right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,18 +163,33 @@ def examples_of(source: Source) -> tuple[Example, ...]:
     return tuple(found)
 
 
+def growth_of(pool: Pool, *, is_rebuilt: bool = True) -> float:
+    """Return how many times longer than on one new document training takes at most.
+
+    Several take longer, but less than each alone. Earlier documents lengthen training where the adapter is rebuilt from
+    the base, so that keeping them does not thin out the new ones.
+    """
+    return _several(pool) * _kept_growth(pool, is_rebuilt=is_rebuilt)
+
+
+def restrained(recipe: Recipe, growth: float) -> Recipe:
+    """Return the recipe as training that is `growth` times longer needs it: the longer, the more else it changes."""
+    share = min(1.0, (growth - 1) / (LONG - 1))
+    return replace(
+        recipe,
+        kept_weight=recipe.kept_weight * (1 + share),
+        change_weight=recipe.change_weight + CHANGE_WEIGHT * share,
+    )
+
+
 def steps_for(pool: Pool, recipe: Recipe, *, max_steps: int, is_rebuilt: bool = True) -> int:
     """Return how many optimizer steps the recipe takes: its epochs over the new examples, or the most allowed.
 
-    `max_steps` is meant for one new document; several take longer, but less than each alone. Earlier documents lengthen
-    training where the adapter is rebuilt from the base, so that keeping them does not thin out the new ones.
+    `max_steps` is meant for one new document; see `growth_of`.
     """
-    earlier = {example.document for example in pool.examples} - pool.new - {""} if is_rebuilt else set()
-    several = 1 + STEPS_PER_NEW_DOCUMENT * (max(1, len(pool.new)) - 1)
-    growth = min(1 + STEPS_PER_EARLIER_DOCUMENT * len(earlier) / several, MAX_GROWTH)
     wanted = recipe.epochs * sum(1 for example in pool.examples if _is_wanted(example, recipe, pool.new))
     steps = math.ceil(wanted / (1 - recipe.rehearsal) / recipe.batch_size)
-    return max(1, round(min(steps, max_steps * several) * growth))
+    return max(1, round(min(steps, max_steps * _several(pool)) * _kept_growth(pool, is_rebuilt=is_rebuilt)))
 
 
 def order(pool: Pool, recipe: Recipe, *, steps: int, max_source_share: float = 1.0) -> tuple[int, ...]:
@@ -224,6 +246,15 @@ def topic_of(title: str, subjects: Iterable[str]) -> str:
     """Return what a document is about: the subjects that its title names, or the title."""
     named = sorted((name for name in subjects if name in title), key=title.index)
     return " and ".join(named) or title
+
+
+def _several(pool: Pool) -> float:
+    return 1 + STEPS_PER_NEW_DOCUMENT * (max(1, len(pool.new)) - 1)
+
+
+def _kept_growth(pool: Pool, *, is_rebuilt: bool) -> float:
+    earlier = {example.document for example in pool.examples} - pool.new - {""} if is_rebuilt else set()
+    return min(1 + STEPS_PER_EARLIER_DOCUMENT * len(earlier) / _several(pool), MAX_GROWTH)
 
 
 def _qa(note: SelfEdit, pair: Pair, *, source: Source) -> Example:

@@ -10,6 +10,7 @@ import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig, PeftModel
+from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -46,6 +47,7 @@ RECIPE = Recipe(
     rehearsal=0.0,
     seed=3,
     kept_weight=10.0,
+    change_weight=20.0,
 )
 
 
@@ -89,7 +91,7 @@ def stock(attempt: Attempt, initial: dict[str, Tensor]) -> tuple[dict[str, Tenso
     for step, batch in enumerate(batches(attempt, SEQUENCES)):
         optimizer.param_groups[0]["lr"] = recipe.learning_rate * schedule(step, attempt.steps)
         loss = _stock_loss(model, recipe, [SEQUENCES[place] for place in batch])
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss + recipe.change_weight * _change(model)).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(parameters.values(), CLIP_NORM)
         optimizer.step()
         optimizer.zero_grad()
@@ -217,7 +219,7 @@ def test_ranks_above_an_attempts_own_stay_zero_under_training(tmp_path: Path) ->
 
 def test_a_penalty_on_weight_change_and_one_on_drift_lower_what_they_name(tmp_path: Path) -> None:
     torch.set_num_threads(1)
-    free = attempt(0, recipe={"kept_weight": 0.0})
+    free = attempt(0, recipe={"kept_weight": 0.0, "change_weight": 0.0})
     held = replace(free, index=1, recipe=replace(free.recipe, change_weight=3000.0))
     kept = replace(free, index=2, recipe=replace(free.recipe, kept_weight=20.0))
     train([free, held, kept], tmp_path)
@@ -264,6 +266,14 @@ def _stock_loss(model: PeftModel, recipe: Recipe, batch: list[Encoded]) -> Tenso
         total = total + losses.sum() / len(answer) ** 0.5
         weights += len(answer) ** 0.5
     return total / weights
+
+
+def _change(model: PeftModel) -> Tensor:
+    """The squared norm of what the adapter adds, relative to that of the weights it adds to."""
+    layers = [module for module in model.modules() if isinstance(module, LoraLayer)]
+    added = sum((layer.get_delta_weight("default").square().sum() for layer in layers), torch.zeros(()))
+    weights = sum((layer.get_base_layer().weight.square().sum() for layer in layers), torch.zeros(()))
+    return added / weights
 
 
 def _padded_logits(model: PeftModel, rows: list[list[int]]) -> Tensor:

@@ -46,7 +46,7 @@ def test_grouped_layers_equal_batched_ones_forward_and_back() -> None:
         ids = torch.arange(32).view(4, 8)
         logits: Tensor = model(input_ids=ids, use_cache=False).logits
         logits.square().mean().backward()  # type: ignore[no-untyped-call]
-        return [logits, *(stack.gradient(place, change_weight=0.0, scale=1.0).clone() for place in range(2))]
+        return [logits, *(stack.gradient(place).clone() for place in range(2))]
 
     for counts in ([16, 16], [8, 24]):
         for batched, grouped in zip(outcome(counts, is_grouped=False), outcome(counts, is_grouped=True), strict=True):

@@ -15,7 +15,9 @@ from sealserve.learning.train_set import (
     Source,
     build_pool,
     examples_of,
+    growth_of,
     order,
+    restrained,
     source_shares,
     steps_for,
     stratified,
@@ -115,12 +117,22 @@ def test_keeping_earlier_documents_takes_more_steps_up_to_a_limit() -> None:
     assert steps[0] < steps[1] < steps[2] < steps[3] == 120
 
 
+def test_the_longer_training_takes_the_more_it_is_held_back() -> None:
+    pools = [build_pool([source(f"new{i}") for i in range(n)], [source("old")], rehearsal=BASE) for n in (1, 4, 8, 16)]
+    assert growth_of(build_pool([source("new")], [], rehearsal=BASE)) == 1
+    assert restrained(RECIPE, 1) == RECIPE
+    held = [restrained(RECIPE, growth_of(pool)) for pool in pools]
+    assert held[0].change_weight < held[1].change_weight < held[2].change_weight == held[3].change_weight == 20
+    assert held[3].kept_weight == 2 * RECIPE.kept_weight
+    assert growth_of(pools[0], is_rebuilt=False) == 1
+
+
 def test_several_new_documents_take_longer_than_one_but_less_than_each_alone() -> None:
     one, eight = (
         steps_for(build_pool([source(f"new{i}") for i in range(n)], [], rehearsal=BASE), RECIPE, max_steps=20)
         for n in (1, 8)
     )
-    assert one < eight == 40
+    assert one < eight == 60
 
 
 def test_a_recipe_sees_only_its_templates() -> None:
