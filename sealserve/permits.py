@@ -100,17 +100,28 @@ class Permits:
             "verdict": {"decision": Decision.HOLD.value, "policy": str(verdict.get("policy", ""))},
         }
         subject = _adapter(held.tenant, held.version)
-        grant = self._rules.rule(Event.APPROVAL_GRANT, given, tenant=held.tenant, subject=subject)
-        if _stops(grant):
-            self._registry.keep_ruling(grant)
-            text = f"policy does not let {actor} approve it: {'; '.join(grant.reasons)} (decision {grant.ruling})"
-            raise PermissionDenied(text, reason="POLICY_DENIED")
+        grant = self._granted(given, tenant=held.tenant, subject=subject)
         given = self._promotion(held.tenant, found, actor=actor)
         promotes = self._rules.rule(Event.ADAPTER_PROMOTE, given, tenant=held.tenant, subject=subject)
         if promotes.effect is RuleEffect.DENY:
             self._registry.keep_ruling(promotes)
             _require(promotes)
         return not _stops(promotes), (grant, promotes)
+
+    def require_release(self, tenant: str, document: str, *, actor: str) -> None:
+        """Return if `actor` may let a held document in. Raises: NotFound, PermissionDenied (not this person)."""
+        authors = self._registry.document_authors(tenant, document)
+        given = {
+            "tenant": {"id": tenant},
+            "actor": actor,
+            "author": next(iter(authors), ""),
+            "authors": list(authors),
+            "version": {"number": BASE_VERSION, "cycle": ""},
+            "verdict": {"decision": Decision.HOLD.value, "policy": ""},
+        }
+        self._registry.keep_ruling(
+            self._granted(given, tenant=tenant, subject=f"tenants/{tenant}/documents/{document}")
+        )
 
     def endorse(self, tenant: str, version: int, *, actor: str) -> None:
         """Have the version's manifest say who approved it; a version without one is left as it is.
@@ -135,6 +146,17 @@ class Permits:
         to = before if to_version is None else to_version
         given = {"tenant": {"id": tenant}, "actor": actor, "version": {"now": now, "to": to}, "reason": reason}
         _require(self._kept(Event.ADAPTER_ROLLBACK, given, tenant=tenant, subject=_adapter(tenant, now)))
+
+    def _granted(self, given: Json, *, tenant: str, subject: str) -> Ruling:
+        """Return the ruling that lets the actor approve. Raises: PermissionDenied, with its ruling kept."""
+        grant = self._rules.rule(Event.APPROVAL_GRANT, given, tenant=tenant, subject=subject)
+        if _stops(grant):
+            self._registry.keep_ruling(grant)
+            text = (
+                f"policy does not let {given['actor']} approve it: {'; '.join(grant.reasons)} (decision {grant.ruling})"
+            )
+            raise PermissionDenied(text, reason="POLICY_DENIED")
+        return grant
 
     def _kept(self, event: Event, given: Json, *, tenant: str, subject: str) -> Ruling:
         ruling = self._rules.rule(event, given, tenant=tenant, subject=subject)

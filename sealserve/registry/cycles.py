@@ -147,7 +147,12 @@ def authors_of(tx: Transaction, tenant: str, cycle: str) -> tuple[str, ...]:
     A cycle that the clock started has no author but those: without them nobody would stand behind it. Who let a held
     document in is none of them: that was a look at somebody else's work. Raises: NotFound.
     """
-    subjects = [resource(tenant, cycle), *(documents.resource(tenant, one.document) for one in documents_of(tx, cycle))]
+    claimed = [documents.resource(tenant, one.document) for one in documents_of(tx, cycle)]
+    return authors_among(tx, tenant, [resource(tenant, cycle), *claimed])
+
+
+def authors_among(tx: Transaction, tenant: str, subjects: Sequence[str]) -> tuple[str, ...]:
+    """Return who started the cycles and who handed in the documents among `subjects`, which are resource names."""
     query = (
         select(audit_table.c.actor)
         .where(audit_table.c.tenant == tenant, audit_table.c.subject.in_(subjects))

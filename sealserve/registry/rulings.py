@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from sealserve.errors import NotFound
-from sealserve.registry import audit, cycles
+from sealserve.registry import audit, cycles, documents
 from sealserve.registry.database import Database, Transaction
 from sealserve.registry.ruling_tables import rulings
 from sealserve.registry.tables import audit as audit_table
@@ -55,6 +55,12 @@ class Rulings:
         """Return who started the cycle, then who handed in its documents. Raises: NotFound."""
         with self._database.read() as tx:
             return cycles.authors_of(tx, tenant, cycle)
+
+    def document_authors(self, tenant: str, document: str) -> tuple[str, ...]:
+        """Return who handed the document in, each time it was. Raises: NotFound."""
+        with self._database.read() as tx:
+            documents.get(tx, tenant, document)
+            return cycles.authors_among(tx, tenant, [documents.resource(tenant, document)])
 
 
 def keep(tx: Transaction, ruling: Ruling) -> None:

@@ -147,7 +147,7 @@ class RpcServer:
         )
         inference_pb2_grpc.add_InferenceServiceServicer_to_server(inference, server)
         self._probe = ForgettingProbe(registry, answers=answers, engine=engine, poll_seconds=poll_seconds)
-        documents = DocumentService(registry, inbox, probe=self._probe)
+        documents = DocumentService(registry, inbox, probe=self._probe, permits=permits)
         document_pb2_grpc.add_DocumentServiceServicer_to_server(documents, server)
         adapter_pb2_grpc.add_AdapterServiceServicer_to_server(adapters, server)
         cycle_pb2_grpc.add_CycleServiceServicer_to_server(cycles, server)

@@ -11,7 +11,7 @@ import pytest
 from sealserve.client import AsyncClient
 from sealserve.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from sealserve.people import ApprovalState, Principal, Role
-from sealserve.records import CycleState, Step
+from sealserve.records import CycleState, DocumentState, Step
 from sealserve.registry.effects import Effect
 from tests.contract.tree import ROOT
 from tests.registry.world import finish
@@ -166,6 +166,21 @@ async def test_who_handed_a_document_in_is_an_author_too(tmp_path: Path) -> None
             await hold(here, here.client)
             with pytest.raises(PermissionDenied):
                 await ann.approve("acme", 1)
+
+
+async def test_nobody_lets_in_a_held_document_of_his_own_where_policy_asks_for_four_eyes(tmp_path: Path) -> None:
+    async with under(tmp_path, FOUR_EYES) as here:
+        held = here.world.held_document(actor="ann").document
+        async with (
+            client_of(here, "ann", Role.TENANT_ADMIN, "acme") as ann,
+            client_of(here, "bea", Role.APPROVER) as bea,
+        ):
+            with pytest.raises(PermissionDenied, match=r"approval\.four_eyes"):
+                await ann.release_document("acme", held)
+            assert here.registry.document("acme", held).state is DocumentState.QUARANTINED
+            assert (await bea.release_document("acme", held)).state is DocumentState.ADMITTED
+        effects = [ruling.effect.value for ruling in here.registry.rulings(tenant="acme", last=10)]
+        assert sorted(effects) == ["allow", "deny"]
 
 
 async def test_without_four_eyes_an_author_may_approve(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from sealserve.errors import InvalidArgument, SealserveError
+from sealserve.permits import Permits
 from sealserve.records import Document
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call import actor
@@ -35,10 +36,18 @@ class Inbox(Protocol):
 class DocumentService(document_pb2_grpc.DocumentServiceServicer):
     """Takes documents in and says what became of them."""
 
-    def __init__(self, registry: Registry, inbox: Inbox, *, probe: ForgettingProbe | None = None) -> None:
-        """`probe` asks whether a forgotten document is still known."""
+    def __init__(
+        self,
+        registry: Registry,
+        inbox: Inbox,
+        *,
+        probe: ForgettingProbe | None = None,
+        permits: Permits | None = None,
+    ) -> None:
+        """`probe` asks whether a forgotten document is still known, `permits` who may let a held one in."""
         self._registry = registry
         self._probe = probe
+        self._permits = permits
         self._inbox = inbox
         self._readers = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="intake")
 
@@ -74,8 +83,12 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
     async def ReleaseDocument(
         self, request: document_pb2.ReleaseDocumentRequest, context: Any
     ) -> document_pb2.Document:
-        """Raises: InvalidArgument, NotFound, FailedPrecondition (nothing holds it), StorageFailed."""
+        """Raises: InvalidArgument, NotFound, PermissionDenied (not this person), FailedPrecondition (nothing holds it),
+        StorageFailed.
+        """
         tenant, document = names.document_of(request.name)
+        if self._permits is not None:
+            await asyncio.to_thread(self._permits.require_release, tenant, document, actor=actor())
         released = await asyncio.to_thread(
             self._registry.release_document,
             tenant,
