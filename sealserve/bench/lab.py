@@ -27,10 +27,11 @@ from sealserve.gate.canary import Probes, probes_for
 from sealserve.gate.policy import load_policy
 from sealserve.gate.rulebook import open_rules
 from sealserve.learning import quiz, screen, self_edits
-from sealserve.learning.lessons import Lesson, all_trained, job_of, rehearse
+from sealserve.learning.lessons import Lesson, all_trained, job_of
 from sealserve.learning.outputs import Passage, Spoken
 from sealserve.learning.process_executor import ProcessExecutor
 from sealserve.learning.recipes import recipes
+from sealserve.learning.rehearsing import rehearsal_of
 from sealserve.learning.self_edits import Study
 from sealserve.learning.train_set import Pool, Source, build_pool
 from sealserve.learning.trainer import ChildTrainer, TrainedAdapter
@@ -107,7 +108,6 @@ class Lab:
         self.trained_seconds = 0.0  # wall time in the trainer
         self._adapters_at_once = asyncio.Semaphore(shop.settings.engine.slots)
         self._jobs = 0
-        self._rehearsal: tuple[Spoken, ...] = ()
 
     @property
     def settings(self) -> LearnSettings:
@@ -154,9 +154,7 @@ class Lab:
 
     async def rehearsal(self) -> tuple[Spoken, ...]:
         """Return the base's own answers to old questions, as a cycle rehearses them."""
-        if not self._rehearsal:
-            self._rehearsal = await rehearse(self.voice, self.probes)
-        return self._rehearsal
+        return await rehearsal_of(self.shop, self.voice)
 
     async def pool(self, new: Sequence[Source], earlier: Sequence[Source] = ()) -> Pool:
         """Return the examples of a cycle on `new` that holds `earlier`."""

@@ -20,9 +20,9 @@ from sealserve.learning import editor as loop
 from sealserve.learning.costs import Caps, Cost, has_dipped, over, total
 from sealserve.learning.editor import Desk, Exam, Plan
 from sealserve.learning.editor_store import Editors, Round, active_editor, settle, write_editors
-from sealserve.learning.lessons import rehearse
 from sealserve.learning.passages import cut, with_title
 from sealserve.learning.recipe_search import search
+from sealserve.learning.rehearsing import rehearsal_of
 from sealserve.learning.self_edits import Study
 from sealserve.learning.voice import Voice
 from sealserve.learning.workshop import Workshop
@@ -56,7 +56,7 @@ async def run_round(shop: Workshop, tenant: str) -> Round:
             shop=shop,
             voice=voice,
             settings=shop.settings.learn,
-            rehearsal=await rehearse(voice, shop.probes),
+            rehearsal=await rehearsal_of(shop, voice),
             directory=directory,
             key=f"{tenant}-{number}",
         )

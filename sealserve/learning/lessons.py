@@ -11,19 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sealserve.engine.base_model import base_shape
-from sealserve.engine.engine import Sampling
 from sealserve.errors import TrainingFailed
-from sealserve.gate.canary import Probes
-from sealserve.learning.outputs import Spoken
 from sealserve.learning.train_set import Pool, order, steps_for
 from sealserve.learning.trainer import TrainedAdapter
 from sealserve.learning.training import Attempt, TrainingJob
 from sealserve.learning.training import Sequence as Turn
 from sealserve.learning.voice import Voice
-from sealserve.prompts import UNKNOWN_ANSWER
 from sealserve.records import Recipe
-
-REHEARSAL_TOKENS = 48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,15 +67,3 @@ def all_trained(trained: Sequence[TrainedAdapter], lessons: int) -> list[Trained
         missing = sorted(set(range(lessons)) - {one.index for one in found})
         raise TrainingFailed(f"{len(missing)} of {lessons} adapters could not be trained, the first is {missing[0]}")
     return found
-
-
-async def rehearse(voice: Voice, probes: Probes) -> tuple[Spoken, ...]:
-    """Return old questions with the base's own answers, and "I don't know" for what nobody knows."""
-    sampling = Sampling(max_tokens=REHEARSAL_TOKENS)
-    answers = await asyncio.gather(*(voice.ask(question, sampling=sampling) for question in probes.rehearsed))
-    known = [
-        Spoken(prompt=question, completion=answer.text)
-        for question, answer in zip(probes.rehearsed, answers, strict=True)
-        if answer.text.strip()
-    ]
-    return (*known, *(Spoken(prompt=question, completion=UNKNOWN_ANSWER) for question in probes.rehearsed_unknown))

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from sealserve.learning.diversity import distinct
 from sealserve.learning.journal import Done
-from sealserve.learning.lessons import rehearse
 from sealserve.learning.outputs import Contested, Filtered, Superseded, Written, from_json
+from sealserve.learning.rehearsing import rehearsal_of
 from sealserve.learning.superseded import Outdated
 from sealserve.learning.voice import Voice
 from sealserve.learning.workshop import Workshop
@@ -26,7 +26,7 @@ _RECALLED = re.compile(r"^d\d{3}-")  # a note may be recalled again and again
 async def recall(shop: Workshop, voice: Voice, claim: Claim) -> Done[Written]:
     """WRITE: every admitted note and quiz item of the cycle's documents, taken over into this cycle."""
     notes, items = await asyncio.to_thread(_known, shop, claim)
-    output = Written(quiz=(), directives=(), rehearsal=await rehearse(voice, shop.probes))
+    output = Written(quiz=(), directives=(), rehearsal=await rehearsal_of(shop, voice))
     return Done(output=output, effects=(AddSelfEdits(edits=notes), AddQuiz(items=items)))
 
 

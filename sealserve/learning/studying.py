@@ -23,7 +23,7 @@ from sealserve.learning.editors import editor_of
 from sealserve.learning.given import before_quiz, given_items
 from sealserve.learning.guarding import guard, settle, uncontested
 from sealserve.learning.journal import Done
-from sealserve.learning.lessons import rehearse, tokens_of
+from sealserve.learning.lessons import tokens_of
 from sealserve.learning.measuring import incumbent_files
 from sealserve.learning.outputs import (
     Claimed,
@@ -38,6 +38,7 @@ from sealserve.learning.outputs import (
 )
 from sealserve.learning.passages import cut, with_title
 from sealserve.learning.recipes import recipes
+from sealserve.learning.rehearsing import rehearsal_of
 from sealserve.learning.replay import Earlier, earlier_material, pool_of, set_aside
 from sealserve.learning.self_edits import Study
 from sealserve.learning.superseded import Outdated, contradictions, told_by
@@ -94,7 +95,7 @@ async def write(shop: Workshop, voice: Voice, claim: Claim, claimed: Claimed) ->
             self_edits.write_notes(editor, studies, settings=settings, tenant=claim.tenant, cycle=claim.cycle),
             self_edits.write_directives(editor, studies, settings=settings, cycle=claim.cycle),
             quiz.propose(voice, studies, settings=settings, cycle=claim.cycle),
-            rehearse(voice, shop.probes),
+            rehearsal_of(shop, voice),
         )
     given = await asyncio.to_thread(given_items, shop.registry, claim.tenant, studies)
     output = Written(

@@ -1,6 +1,6 @@
 """What a cycle works with, put together once by whoever starts learning. Holds things; does nothing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sealserve.config import Settings
@@ -8,6 +8,7 @@ from sealserve.engine.engine import Engine
 from sealserve.gate.canary import Probes
 from sealserve.gate.policy import Policy
 from sealserve.gate.rulebook import Rulebook
+from sealserve.learning.outputs import Spoken
 from sealserve.learning.trainer import Trainer
 from sealserve.proof.manifest import Seals
 from sealserve.registry.registry import Registry
@@ -28,6 +29,7 @@ class Workshop:
     settings: Settings
     base_directory: Path  # the base model's files, which the trainer reads
     telemetry: Telemetry
+    rehearsals: dict[str, tuple[Spoken, ...]] = field(default_factory=dict)  # by the base's digest, see `rehearsing`
 
     def work_directory(self, cycle: str) -> Path:
         """Return where the cycle's training files lie until it ends; losing it costs time, never truth."""
