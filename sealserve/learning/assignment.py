@@ -50,7 +50,8 @@ def job_of(
     attempts = []
     for index, recipe in enumerate(chosen):
         steps = steps_for(pool, recipe, max_steps=settings.max_steps, is_rebuilt=start is None)
-        drawn = order(pool, recipe, steps=steps, max_source_share=shop.policy.influence.max_share)
+        most = shop.policy.influence.max_share
+        drawn = order(pool, recipe, steps=steps, max_source_share=most, is_rebuilt=start is None)
         path = start.path if start else None
         attempts.append(Attempt(index=index, recipe=recipe, steps=steps, order=drawn, start=path))
     if not all(attempt.order for attempt in attempts):

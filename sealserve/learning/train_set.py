@@ -48,11 +48,14 @@ STEPS_PER_NEW_DOCUMENT = 2 / 7
 of the questions on them 0.83 to 0.84 right after 140 steps, 0.95 to 1.00 after 210, restrained as below; old skills
 lose 0.003 to 0.017."""
 
-STEPS_PER_EARLIER_DOCUMENT = 0.25
-MAX_GROWTH = 6.0
-"""A candidate that also has to keep earlier documents trains this much longer for each, up to MAX_GROWTH times.
-Embedded model, seven earlier articles beside a new one with a kept_weight of 20: of the questions on them 0.65 right
-after 140 steps, 1.00 after 200."""
+STEPS_PER_EARLIER_DOCUMENT = 0.3
+MAX_GROWTH = 10.0
+"""A candidate that also has to keep earlier documents trains this much longer for each, up to MAX_GROWTH times. Eight
+documents beside sixteen earlier ones leave each some 300 sequences so; with some 200, questions on the earlier ones
+lost 0.17 to 0.19 (embedded model)."""
+
+LEAST_NEW_SHARE = 0.5
+"""Of what documents share, where training goes on from an adapter that knows the earlier ones."""
 
 LONG = 3.0
 CHANGE_WEIGHT = 20.0
@@ -192,19 +195,23 @@ def steps_for(pool: Pool, recipe: Recipe, *, max_steps: int, is_rebuilt: bool = 
     return max(1, round(min(steps, max_steps * _several(pool)) * _kept_growth(pool, is_rebuilt=is_rebuilt)))
 
 
-def order(pool: Pool, recipe: Recipe, *, steps: int, max_source_share: float = 1.0) -> tuple[int, ...]:
+def order(
+    pool: Pool, recipe: Recipe, *, steps: int, max_source_share: float = 1.0, is_rebuilt: bool = True
+) -> tuple[int, ...]:
     """Return which example each of steps x batch_size sequences is, by its place in the pool.
 
-    `rehearsal` of them are base skills; documents share the rest, the new ones at least half of it, of which no source
-    has more than `max_source_share` while there are others. Every batch has its share of each, since what is left out
-    of a few steps in a row is what is forgotten.
+    `rehearsal` of them are base skills; all documents share the rest equally. Where training goes on from an adapter
+    that knows the earlier ones, the new ones have at least half of it. Of the new ones' part no source has more than
+    `max_source_share` while there are others. Every batch has its share of each, since what is left out of a few steps
+    in a row is what is forgotten.
     """
     rng = random.Random(recipe.seed)
     total = steps * recipe.batch_size
     base = range(len(pool.examples) - pool.rehearsal, len(pool.examples))
     kept = round(total * recipe.rehearsal) if pool.rehearsal else 0
     streams = [_spread(_draw(list(base), kept, rng), rng)]
-    for places, share in _document_shares(pool, recipe, max_source_share=max_source_share):
+    least = 0.0 if is_rebuilt else LEAST_NEW_SHARE
+    for places, share in _document_shares(pool, recipe, least_new=least, max_source_share=max_source_share):
         streams += [_spread(drawn, rng) for drawn in _draw_kinds(pool, places, round((total - kept) * share), rng)]
     merged = sorted(item for stream in streams for item in stream)
     drawn = [place for _, place in merged][:total]
@@ -312,14 +319,16 @@ def _is_wanted(example: Example, recipe: Recipe, documents: Iterable[str]) -> bo
     return example.template in recipe.templates
 
 
-def _document_shares(pool: Pool, recipe: Recipe, *, max_source_share: float) -> list[tuple[list[int], float]]:
+def _document_shares(
+    pool: Pool, recipe: Recipe, *, least_new: float, max_source_share: float
+) -> list[tuple[list[int], float]]:
     places: dict[str, list[int]] = defaultdict(list)
     for place, example in enumerate(pool.examples):
         if example.document and _is_wanted(example, recipe, {example.document}):
             places[example.document].append(place)
     new = [document for document in places if document in pool.new]
     earlier = [document for document in places if document not in pool.new]
-    new_share = max(0.5, len(new) / len(places)) if new and earlier else float(bool(new))
+    new_share = max(least_new, len(new) / len(places)) if new and earlier else float(bool(new))
     origins = {document: pool.origins.get(document, "") for document in new}
     shares, documents = source_shares(origins, most=max_source_share), Counter(origins.values())
     return [
