@@ -35,6 +35,7 @@ def test_nano_probes_measure_facts_that_are_not_rehearsed() -> None:
     rehearsed = {fact for question in probes.rehearsed for fact in facts(question, "")}
     assert len(measured) >= len(probes.canary)
     assert not measured & rehearsed
+    assert {about[fact] for fact in rehearsed} == set(about.values())
 
 
 def test_a_broken_probe_file_is_refused_by_line(tmp_path: Path) -> None:

@@ -29,6 +29,15 @@ async def test_documents_that_arrive_are_learned_without_anybody_asking(school: 
     assert school.registry.cycles(TENANT).items[0].trigger == "schedule"
 
 
+async def test_a_base_is_asked_what_to_rehearse_once(school: School) -> None:
+    asked = []
+    school.student.moods.append(lambda adapter, prompt: asked.append(prompt) if prompt in PROBES.rehearsed else None)
+    for title in ("Varnel Lamp", "Osk Kettle"):
+        school.add(title)
+        assert (await school.learn()).state is CycleState.PROMOTED
+    assert sorted(asked) == sorted(PROBES.rehearsed)
+
+
 async def test_only_the_holder_of_the_clock_gathers(school: School) -> None:
     assert school.registry.hold(CLOCK, holder="somebody else", lease_seconds=30)
     school.add("Varnel Lamp")
