@@ -131,7 +131,7 @@ async def _known(
         rehearsal=desk.rehearsal,
         base=lab.shop.base_directory,
     )
-    adapters = await train_trials(lab.shop.trainer, job, desk.directory)
+    adapters, _ = await train_trials(lab.shop.trainer, job, desk.directory)
     return await lab.sit((files, one.exam) for files, one in zip(adapters, subjects, strict=True))
 
 

@@ -21,7 +21,7 @@ from sealserve.gate.grade import is_right
 from sealserve.gate.statistics import compare_graded
 from sealserve.learning import quiz
 from sealserve.learning.costs import Cost
-from sealserve.learning.lessons import Lesson, job_of, tokens_of
+from sealserve.learning.lessons import Lesson, job_of
 from sealserve.learning.outputs import Proposal, Spoken
 from sealserve.learning.quiz import ANSWER_TOKENS
 from sealserve.learning.reward import FLOOR_NATS
@@ -140,8 +140,7 @@ async def scored_under(
         rehearsal=desk.rehearsal,
         base=desk.shop.base_directory,
     )
-    tokens = await tokens_of(desk.voice, job)
-    trained = await train_trials(desk.shop.trainer, job, desk.directory / label)
+    trained, tokens = await train_trials(desk.shop.trainer, job, desk.directory / label)
     digests = [await asyncio.to_thread(artifacts.put_directory, one.path) for one in trained]
     adapters = [
         AdapterFiles(name=f"{one.name}-{digest[:12]}", path=await asyncio.to_thread(artifacts.directory, digest))
@@ -224,8 +223,7 @@ async def fine_tune(desk: Desk, examples: Sequence[Example], *, plan: Plan, labe
     path = await asyncio.to_thread(desk.shop.registry.artifacts.directory, digest)
     files = AdapterFiles(name=f"editor-{desk.key}-{digest[:12]}", path=path)
     seconds = time.monotonic() - started
-    tokens = await tokens_of(desk.voice, job)
-    return Made(artifact=digest, files=files), Cost(device_seconds=seconds, tokens=tokens, candidates=1)
+    return Made(artifact=digest, files=files), Cost(device_seconds=seconds, tokens=trained.tokens, candidates=1)
 
 
 async def gate(

@@ -4,8 +4,6 @@ For whoever trains other than a cycle's candidates: trials of the outer loop, fi
 come about or what they are for.
 """
 
-import asyncio
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,6 @@ from sealserve.learning.train_set import Pool, order, steps_for
 from sealserve.learning.trainer import TrainedAdapter
 from sealserve.learning.training import Attempt, TrainingJob
 from sealserve.learning.training import Sequence as Turn
-from sealserve.learning.voice import Voice
 from sealserve.records import Recipe
 
 
@@ -50,14 +47,6 @@ def job_of(lessons: Sequence[Lesson], *, base: Path) -> TrainingJob:
         sequences=tuple(places),
         attempts=tuple(attempts),
     )
-
-
-async def tokens_of(voice: Voice, job: TrainingJob) -> int:
-    """Return how many tokens the job trains on, each sequence as often as it is drawn, as the engine counts a turn."""
-    drawn = Counter(place for attempt in job.attempts for place in attempt.order)
-    texts = [f"{job.sequences[place].prompt}\n{job.sequences[place].completion}" for place in drawn]
-    counts = await asyncio.gather(*(voice.count_tokens(text) for text in texts))
-    return sum(count * times for count, times in zip(counts, drawn.values(), strict=True))
 
 
 def all_trained(trained: Sequence[TrainedAdapter], lessons: int) -> list[TrainedAdapter]:

@@ -183,6 +183,7 @@ class Pass:
         pairs = self._stack.parts(slot.weights_P)
         write_adapter(pairs, attempt=slot.attempt, base=self._job.base_digest, directory=self._directory)
         last = slot.drifts[-max(1, len(slot.drifts) // 10) :]
+        encoded, seen = self._bench.encoded, self._batches[slot.attempt.index][: slot.step]
         result = Result(
             index=slot.attempt.index,
             job=self._digest,
@@ -191,6 +192,7 @@ class Pass:
             steps=slot.step,
             drift=sum(last) / len(last) if last else None,
             weight_change=self._stack.weight_change(slot.weights_P, scale=slot.scale),
+            tokens=sum(len(encoded[place].ids) for batch in seen for place in batch),
         )
         write_result(result, directory=self._directory)
         self._report(slot, step=slot.step)

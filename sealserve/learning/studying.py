@@ -23,7 +23,6 @@ from sealserve.learning.editors import editor_of
 from sealserve.learning.given import before_quiz, given_items
 from sealserve.learning.guarding import guard, settle, uncontested
 from sealserve.learning.journal import Done
-from sealserve.learning.lessons import tokens_of
 from sealserve.learning.measuring import incumbent_files
 from sealserve.learning.outputs import (
     Claimed,
@@ -170,9 +169,7 @@ async def screen_notes(
     return Done(output=output, effects=(AddSelfEdits(edits=screened), AddQuiz(items=items)))
 
 
-async def train(
-    shop: Workshop, voice: Voice, claim: Claim, claimed: Claimed, written: Written, filtered: Filtered
-) -> Done[Trained]:
+async def train(shop: Workshop, claim: Claim, claimed: Claimed, written: Written, filtered: Filtered) -> Done[Trained]:
     """TRAIN: every candidate, from the base or the incumbent, on the new documents and on all that still holds.
 
     With nothing to learn from or nothing to measure by, no candidate is trained. Raises: CouldNotMeasure (the
@@ -198,7 +195,6 @@ async def train(
     growth = growth_of(pool, is_rebuilt=start is None)
     chosen = tuple(restrained(recipe, growth) for recipe in chosen)
     job = job_of(shop, pool, chosen, base_digest=claimed.base_digest, start=start)
-    tokens = await tokens_of(voice, job)
     trained = await shop.trainer.train(
         job, shop.work_directory(claim.cycle), heard=partial(_LOG.info, "cycle.training", cycle=claim.cycle)
     )
@@ -209,7 +205,7 @@ async def train(
         settings_digest=digest,
         trials=tuple(_trial(adapter, pool, job) for adapter in trained),
         remarks=remarks(shop, claimed, earlier, pool, start=start),
-        tokens=tokens,
+        tokens=sum(adapter.tokens for adapter in trained),
     )
     return Done(output=output, effects=(AddCandidates(candidates=candidates),))
 

@@ -32,7 +32,7 @@ SMALL_BASE_BYTES = 100 * 10**6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedAdapter:
-    """A finished candidate: `path` holds its two files. `losses`, `drift`, `weight_change`: see `training.Result`."""
+    """A finished candidate: `path` holds its two files. For the rest see `training.Result`."""
 
     index: int
     path: Path
@@ -41,6 +41,7 @@ class TrainedAdapter:
     losses: tuple[float, ...] = ()
     drift: float | None = None
     weight_change: float | None = None
+    tokens: int = 0
 
 
 class Trainer(Protocol):
@@ -142,6 +143,7 @@ class ChildTrainer:
             losses=result.losses,
             drift=result.drift,
             weight_change=result.weight_change,
+            tokens=result.tokens,
         )
 
 

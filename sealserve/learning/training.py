@@ -76,7 +76,8 @@ class Result:
 
     `losses` are the means of ten parts of training; `seconds` its share of the pass. `drift` is the mean divergence
     from the base per kept token over the last tenth (None: nothing was kept), `weight_change` the Frobenius norm of
-    what the adapter adds, relative to the weights it adds to. A candidate that failed has its reason and no adapter.
+    what the adapter adds, relative to the weights it adds to; `tokens` are those it read, chat template included, each
+    sequence as often as it was drawn. A candidate that failed has its reason and no adapter.
     """
 
     index: int
@@ -86,6 +87,7 @@ class Result:
     steps: int
     drift: float | None = None
     weight_change: float | None = None
+    tokens: int = 0
     failure: str = ""
 
 

@@ -115,13 +115,15 @@ def trial_job(
     return job_of(lessons, base=base)
 
 
-async def train_trials(trainer: Trainer, job: TrainingJob, directory: Path) -> list[AdapterFiles]:
-    """Return the job's adapters in order, under names of their own. Raises: TrainingFailed (one is missing, too)."""
-    trained = await trainer.train(job, directory, heard=lambda report: None)
-    return [
-        AdapterFiles(name=f"trial-{directory.parent.name}-{directory.name}-{one.index}", path=one.path.absolute())
-        for one in all_trained(trained, len(job.attempts))
-    ]
+async def train_trials(trainer: Trainer, job: TrainingJob, directory: Path) -> tuple[list[AdapterFiles], int]:
+    """Return the job's adapters in order, under names of their own, and how many tokens they were trained on.
+
+    Raises: TrainingFailed (one is missing, too).
+    """
+    trained = all_trained(await trainer.train(job, directory, heard=lambda report: None), len(job.attempts))
+    name = f"trial-{directory.parent.name}-{directory.name}"
+    adapters = [AdapterFiles(name=f"{name}-{one.index}", path=one.path.absolute()) for one in trained]
+    return adapters, sum(one.tokens for one in trained)
 
 
 def _notes(edits: Sequence[Edit], study: Study, *, place: int, sample: int) -> tuple[SelfEdit, ...]:

@@ -217,6 +217,14 @@ def test_ranks_above_an_attempts_own_stay_zero_under_training(tmp_path: Path) ->
         assert not b_OR[:, 2:].any(), name
 
 
+def test_the_tokens_that_a_candidate_read_are_counted(tmp_path: Path) -> None:
+    whole, short = attempt(0, steps=4), attempt(1, steps=4, recipe={"stop_loss": 1e9, "batch_size": 3})
+    train([whole, replace(short, steps=20, order=short.order * 5)], tmp_path)
+    assert read_result(tmp_path, 0).tokens == sum(len(SEQUENCES[place].ids) for place in whole.order)
+    seen = (short.order * 5)[: 3 * read_result(tmp_path, 1).steps]
+    assert read_result(tmp_path, 1).tokens == sum(len(SEQUENCES[place].ids) for place in seen)
+
+
 def test_a_penalty_on_weight_change_and_one_on_drift_lower_what_they_name(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     free = attempt(0, recipe={"kept_weight": 0.0, "change_weight": 0.0})
