@@ -10,7 +10,8 @@ from pathlib import Path
 
 from sealserve.engine.base_model import base_shape
 from sealserve.errors import TrainingFailed
-from sealserve.learning.train_set import Pool, order, steps_for
+from sealserve.learning.growth import steps_for
+from sealserve.learning.train_set import Pool, order
 from sealserve.learning.trainer import TrainedAdapter
 from sealserve.learning.training import Attempt, TrainingJob
 from sealserve.learning.training import Sequence as Turn

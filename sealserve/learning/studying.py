@@ -21,6 +21,7 @@ from sealserve.learning.diversity import distinct
 from sealserve.learning.editor_store import active_editor
 from sealserve.learning.editors import editor_of
 from sealserve.learning.given import before_quiz, given_items
+from sealserve.learning.growth import growth_of, restrained
 from sealserve.learning.guarding import guard, settle, uncontested
 from sealserve.learning.journal import Done
 from sealserve.learning.measuring import incumbent_files
@@ -42,7 +43,7 @@ from sealserve.learning.replay import Earlier, earlier_material, pool_of, set_as
 from sealserve.learning.self_edits import Study
 from sealserve.learning.superseded import Outdated, contradictions, told_by
 from sealserve.learning.together import first_of
-from sealserve.learning.train_set import Pool, growth_of, restrained
+from sealserve.learning.train_set import Pool
 from sealserve.learning.trainer import TrainedAdapter
 from sealserve.learning.training import TrainingJob
 from sealserve.learning.voice import Voice

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sealserve import prompts
+from sealserve.learning.growth import growth_of, restrained, steps_for
 from sealserve.learning.outputs import Spoken
 from sealserve.learning.train_set import (
     Origin,
@@ -15,11 +16,8 @@ from sealserve.learning.train_set import (
     Source,
     build_pool,
     examples_of,
-    growth_of,
     order,
-    restrained,
     source_shares,
-    steps_for,
     stratified,
     topic_of,
 )
