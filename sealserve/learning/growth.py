@@ -20,10 +20,10 @@ MAX_GROWTH = 10.0
 documents beside sixteen earlier ones leave each some 300 sequences so; with some 200, questions on the earlier ones
 lost 0.17 to 0.19 (embedded model)."""
 
-LONG, CROWDED = 3.0, 4.0
+SHORT, LONG, CROWDED = 2.0, 3.0, 4.0
 CHANGE_WEIGHT = 20.0
 """Training LONG times longer than for one document weighs weight change so much, and what is kept twice as much;
-shorter training in proportion. Embedded model, six to eight articles beside eight earlier ones: without, old skills
+less down to SHORT, where nothing needs it. Embedded model, six to eight articles beside eight earlier ones: without, old skills
 lose 0.02 to 0.04 whatever `kept_weight` is, because new values are given for others' facts; with, 0.006 and 0.011 in
 390 and 420 steps, and all that the articles say is right. From CROWDED on, so many documents need room: eight beside
 sixteen in 546 steps know 0.91 of the new and 0.87 of the earlier facts at a weight of 20, 0.97 and 0.92 at 10, where
@@ -41,7 +41,7 @@ def growth_of(pool: Pool, *, is_rebuilt: bool = True) -> float:
 
 def restrained(recipe: Recipe, growth: float) -> Recipe:
     """Return the recipe as training that is `growth` times longer needs it: the longer, the more else it changes."""
-    share = min(1.0, (growth - 1) / (LONG - 1))
+    share = min(1.0, max(0.0, growth - SHORT) / (LONG - SHORT))
     change_weight = CHANGE_WEIGHT * share * min(1.0, CROWDED / growth)
     return replace(
         recipe,

@@ -122,7 +122,7 @@ def test_the_longer_training_takes_the_more_it_is_held_back() -> None:
     assert growth_of(build_pool([source("new")], [], rehearsal=BASE)) == 1
     assert restrained(RECIPE, 1) == RECIPE
     held = [restrained(RECIPE, growth_of(pool)) for pool in pools]
-    assert 0 < held[0].change_weight < held[1].change_weight < held[2].change_weight == 20 > held[3].change_weight
+    assert 0 == held[0].change_weight < held[1].change_weight < held[2].change_weight == 20 > held[3].change_weight
     assert held[2].kept_weight == held[3].kept_weight == 2 * RECIPE.kept_weight
     assert growth_of(pools[0], is_rebuilt=False) == 1
 
