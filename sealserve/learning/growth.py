@@ -22,12 +22,12 @@ lost 0.17 to 0.19 (embedded model)."""
 
 SHORT, LONG, CROWDED = 2.0, 3.0, 4.0
 CHANGE_WEIGHT = 20.0
-"""Training LONG times longer than for one document weighs weight change so much, and what is kept twice as much;
-less down to SHORT, where nothing needs it. Embedded model, six to eight articles beside eight earlier ones: without, old skills
-lose 0.02 to 0.04 whatever `kept_weight` is, because new values are given for others' facts; with, 0.006 and 0.011 in
-390 and 420 steps, and all that the articles say is right. From CROWDED on, so many documents need room: eight beside
-sixteen in 546 steps know 0.91 of the new and 0.87 of the earlier facts at a weight of 20, 0.97 and 0.92 at 10, where
-old skills lose 0.009 and 0.014 (ops/decisions/0014)."""
+"""Training LONG times longer than for one document weighs weight change so much, and what is kept twice as much; less
+down to SHORT, where nothing needs it. Embedded model, six to eight articles beside eight earlier ones: without, old
+skills lose 0.02 to 0.04 whatever `kept_weight` is, because new values are given for others' facts; with, 0.006 and
+0.011 in 390 and 420 steps, and all that the articles say is right. From CROWDED on, so many documents need room: eight
+beside sixteen in 546 steps know 0.91 of the new and 0.87 of the earlier facts at a weight of 20, 0.97 and 0.92 at 10,
+where old skills lose 0.009 and 0.014 (ops/decisions/0014)."""
 
 
 def growth_of(pool: Pool, *, is_rebuilt: bool = True) -> float:
