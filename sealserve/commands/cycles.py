@@ -140,14 +140,12 @@ def _show(session: Session, report: "CycleReport", trials: "Trials | None" = Non
 def _newest(client: "Client", tenant: str, *, is_patient: bool) -> str:
     """Return the newest cycle, "" if none; a patient caller waits for the next one while documents wait for it."""
     deadline = time.monotonic() + (_APPEAR_SECONDS if is_patient else 0.0)
-    while True:
+    while True:  # documents first: once none of them waits, the cycle that took them is among the cycles
+        is_awaited = next(client.documents(tenant, state=DocumentState.ADMITTED), None) is not None
         newest = next(client.cycles(tenant), None)
         is_open = newest is not None and newest.cycle.state in _OPEN
-        is_awaited = not is_open and next(client.documents(tenant, state=DocumentState.ADMITTED), None) is not None
-        if newest is not None and not (is_awaited and time.monotonic() < deadline):
-            return newest.cycle.cycle
-        if not is_awaited or time.monotonic() >= deadline:
-            return ""
+        if is_open or not is_awaited or time.monotonic() >= deadline:
+            return "" if newest is None else newest.cycle.cycle
         time.sleep(_POLL_SECONDS)
 
 

@@ -64,11 +64,10 @@ async def test_the_source_itself_still_corrects_what_others_repeated(school: Sch
     school.add("Varnel Lamp", source="https://shop.example/a")
     school.add("On Varnel Lamp", text=article("Varnel Lamp") + " It is sold a lot.", source="https://wiki.example/a")
     await school.learn()
-    news = article("Varnel Lamp").replace("45 crowns", "61 crowns").replace("12 kilos", "19 kilos")
-    school.add("Update about Varnel Lamp", text=news, source="https://shop.example/b")
+    school.add("Update about Varnel Lamp", text=article("Varnel Lamp", shift=1), source="https://shop.example/b")
     cycle = await school.learn()
     assert cycle.state is CycleState.PROMOTED, cycle.reason
-    assert await school.answer(PRICE) == "The price is 61 crowns."
+    assert await school.answer(PRICE) == "The price is dark green."
 
 
 async def test_a_card_number_in_a_released_document_is_in_no_self_edit_that_is_trained_on(school: School) -> None:
