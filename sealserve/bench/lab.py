@@ -33,6 +33,7 @@ from sealserve.learning.process_executor import ProcessExecutor
 from sealserve.learning.recipes import recipes
 from sealserve.learning.rehearsing import rehearsal_of
 from sealserve.learning.self_edits import Study
+from sealserve.learning.taken_up import taken_up
 from sealserve.learning.train_set import Pool, Source, build_pool
 from sealserve.learning.trainer import ChildTrainer, TrainedAdapter
 from sealserve.learning.training import TrainingJob
@@ -87,9 +88,9 @@ class Studied:
 
     @property
     def source(self) -> Source:
-        """The document as it is trained on: its text and its admitted notes."""
+        """The document as a cycle trains on it: its admitted notes, and its text as far as they take it up."""
         admitted = tuple(note for note in self.notes if note.admitted)
-        return source_of(self.subject, admitted)
+        return replace(source_of(self.subject, admitted), passages=(taken_up(self.subject.text, admitted),))
 
     def items(self, split: Split) -> tuple[QuizItem, ...]:
         """Return one half of the quiz."""
@@ -286,7 +287,7 @@ def study_of(subject: Subject) -> Study:
 
 
 def source_of(subject: Subject, notes: Iterable[SelfEdit]) -> Source:
-    """Return the document and `notes` as something to train on."""
+    """Return the whole document and `notes` as something to train on."""
     return Source(document=subject.document, title=subject.title, passages=(subject.text,), notes=tuple(notes))
 
 

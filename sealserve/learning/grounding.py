@@ -23,6 +23,7 @@ _Date: TypeAlias = tuple[str, int, int]
 """Year ("" when it is not said), month, day."""
 
 _SENTENCE_START = re.compile(r"(?:^|[.!?:]\s+|\n\s*(?:[-*•]\s+)?)$")
+_SENTENCES = re.compile(r"(?<=[.!?])\s+|\n+")
 _SUFFIX = re.compile(r"(?:ing|ed|es|s|e)$")
 _EMPTY_WORDS = frozenset(
     """a an and are as at be been but by can did do does for from had has have he her his how i if in into is it its
@@ -103,6 +104,11 @@ def _dates(text: str) -> list[tuple[_Date, str]]:
         day = int(part["d0"] or part["d1"] or part["d2"])
         found.append(((part["y0"] or part["y1"] or part["y2"] or "", number, day), match[0]))
     return found
+
+
+def sentences_of(text: str) -> list[str]:
+    """Return the sentences and lines of `text`."""
+    return [sentence for sentence in _SENTENCES.split(text) if sentence]
 
 
 def roots(text: str) -> set[str]:

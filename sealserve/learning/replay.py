@@ -13,6 +13,7 @@ from sealserve.learning.guarding import without
 from sealserve.learning.outputs import Claimed, Filtered, Superseded, Written, from_json
 from sealserve.learning.passages import split_spans
 from sealserve.learning.superseded import Outdated, Told, told_by
+from sealserve.learning.taken_up import taken_up
 from sealserve.learning.train_set import Pool, Source, build_pool
 from sealserve.learning.voice import seed_of
 from sealserve.learning.workshop import Workshop
@@ -108,11 +109,12 @@ def _source(shop: Workshop, tenant: str, document: str, notes: tuple[SelfEdit, .
     text = shop.registry.document_text(tenant, document)
     spans = split_spans(text, max_characters=EARLIER_PASSAGE_CHARACTERS, media_type=about.media_type)
     refused = shop.policy.influence.refused
+    mine = tuple(note for note in notes if note.document == document)
     passages = (without(outdated.without(document, text[start:end].strip()), refused) for start, end in spans)
     return Source(
         document=document,
         title=about.title,
-        passages=tuple(passage for passage in passages if passage),
-        notes=tuple(note for note in notes if note.document == document),
+        passages=tuple(said for passage in passages if (said := taken_up(passage, mine))),
+        notes=mine,
         origin=origin_of(about.source),
     )

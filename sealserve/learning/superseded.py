@@ -5,14 +5,13 @@ stand there, and otherwise than before, is superseded. Knows nothing of where qu
 """
 
 import asyncio
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from sealserve.gate.grade import is_right, is_unknown, normalised
-from sealserve.learning.grounding import answer_span, roots
+from sealserve.learning.grounding import answer_span, roots, sentences_of
 from sealserve.learning.notes import pair_of, reason_of
 from sealserve.learning.outputs import Proposal, Superseded
 from sealserve.learning.quiz import AGREEMENT_TEMPERATURE, read_answer
@@ -25,7 +24,6 @@ from sealserve.records import QuizItem, SelfEdit
 MAX_ASKED = 256
 """Earlier questions read against one new passage. A question beyond them leaves with the value that it asks for."""
 
-_SENTENCES = re.compile(r"(?<=[.!?])\s+|\n+")
 _Asked = TypeVar("_Asked", QuizItem, Proposal)
 
 
@@ -103,7 +101,7 @@ class Outdated:
         """Return `text` of `document` without the sentences that state a superseded value."""
         if document not in self._values:
             return text
-        kept = [sentence for sentence in _SENTENCES.split(text) if not self._states(document, sentence)]
+        kept = [sentence for sentence in sentences_of(text) if not self._states(document, sentence)]
         return " ".join(kept).strip()
 
     def _states(self, document: str, text: str) -> bool:
@@ -171,7 +169,7 @@ def _is_rival(group: Sequence[Superseded], other: Sequence[Superseded]) -> bool:
 def _nearness(one: Superseded, study: Study) -> int:
     """How many words the question shares with a sentence of the newer document that states the new value."""
     asked = roots(one.question) - roots(one.new_answer)
-    stating = [sentence for sentence in _SENTENCES.split(study.text) if is_right(sentence, one.new_answer)]
+    stating = [sentence for sentence in sentences_of(study.text) if is_right(sentence, one.new_answer)]
     return max((len(asked & roots(sentence)) for sentence in stating), default=0)
 
 

@@ -132,6 +132,7 @@ def examples_of(source: Source) -> tuple[Example, ...]:
     found = [
         Example(prompt=prompts.describe(topic), completion=passage, document=source.document, origin=Origin.PASSAGE)
         for passage in source.passages
+        if passage
     ]
     lines: dict[tuple[str, Template, str], list[tuple[str, str]]] = defaultdict(list)
     for note in source.notes:

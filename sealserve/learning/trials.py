@@ -17,6 +17,7 @@ from sealserve.learning.lessons import Lesson, all_trained, job_of
 from sealserve.learning.notes import split_notes
 from sealserve.learning.outputs import Proposal, Spoken
 from sealserve.learning.self_edits import TOP_P, Study
+from sealserve.learning.taken_up import taken_up
 from sealserve.learning.train_set import Source, build_pool
 from sealserve.learning.trainer import Trainer
 from sealserve.learning.training import TrainingJob
@@ -154,4 +155,5 @@ def _screened(
 
 def _source(trial: Trial, study: Study) -> Source:
     title, text = study.passage.title, study.text.removeprefix(f"{study.passage.title}\n")
-    return Source(document=study.passage.document, title=title, passages=(text,), notes=trial.admitted)
+    passages = (taken_up(text, trial.admitted),)
+    return Source(document=study.passage.document, title=title, passages=passages, notes=trial.admitted)
