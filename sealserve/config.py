@@ -142,8 +142,8 @@ class LearnSettings(RewardSettings, Section):
     alpha: int = Field(16, ge=1, description="LoRA alpha; scaling is alpha / rank")
     learning_rate: float = Field(3e-3, gt=0, description="AdamW learning rate of the first candidate")
     epochs: int = Field(20, ge=1, description="times a candidate sees each new example, up to max_steps")
-    max_steps: int = Field(70, ge=1, description="optimizer steps per candidate for one document; several take longer")
-    batch_size: int = Field(24, ge=1, description="sequences per optimizer step")
+    max_steps: int = Field(140, ge=1, description="optimizer steps per candidate for one document; several take longer")
+    batch_size: int = Field(12, ge=1, description="sequences per optimizer step")
     rehearsal: float = Field(0.45, ge=0, lt=1, description="share of sequences that keep base skills, not documents")
     executor: Literal["process", "ray"] = Field(
         "process",
@@ -169,7 +169,7 @@ class LearnSettings(RewardSettings, Section):
     editor_rounds: str = Field("", description="cron line of the editor's rounds (UTC), e.g. 0 4 * * 0; empty: off")
     editor_documents: int = Field(40, ge=4, description="newest learned documents in a round; half of them judge it")
     editor_samples: int = Field(5, ge=2, description="sets of self-edits tried per document in a round")
-    editor_trial_steps: int = Field(40, ge=1, description="optimizer steps of a round's short adapters")
+    editor_trial_steps: int = Field(80, ge=1, description="optimizer steps of a round's short adapters")
     editor_learning_rate: float = Field(3e-4, gt=0, description="AdamW learning rate of the editor")
     editor_epochs: int = Field(2, ge=1, description="times an editor sees each winning self-edit")
     editor_recipes: int = Field(0, ge=0, description="recipes of the archive tried per round")

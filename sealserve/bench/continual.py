@@ -46,7 +46,7 @@ class Size:
 
 
 QUICK = Size(articles=3, orders=2, seal_orders=1, questions=12, max_steps=12, batch=8, steps_trained=(1, 2, 3))
-FULL = Size(articles=8, orders=8, seal_orders=2, questions=20, max_steps=70, batch=24, steps_trained=(1, 2, 4, 8))
+FULL = Size(articles=8, orders=8, seal_orders=2, questions=20, max_steps=140, batch=12, steps_trained=(1, 2, 4, 8))
 
 
 @dataclass(slots=True)
