@@ -126,6 +126,11 @@ class LearnSettings(RewardSettings, Section):
     max_quiz_items: int = Field(64, ge=2, description="quiz questions per document")
     quiz_samples: int = Field(2, ge=1, description="open-book samples that must agree on an answer")
     candidates: int = Field(3, ge=1, description="adapters trained per cycle")
+    full_candidates: int = Field(
+        4,
+        ge=1,
+        description="of more recipes than this, only so many are trained in full: the best after a short training",
+    )
     targets: Annotated[tuple[Literal["likelihood", "distillation"], ...], BeforeValidator(_from_text)] = Field(
         ("likelihood",),
         min_length=1,
@@ -170,8 +175,10 @@ class LearnSettings(RewardSettings, Section):
     editor_documents: int = Field(40, ge=4, description="newest learned documents in a round; half of them judge it")
     editor_samples: int = Field(5, ge=2, description="sets of self-edits tried per document in a round")
     editor_trial_steps: int = Field(80, ge=1, description="optimizer steps of a round's short adapters")
-    editor_learning_rate: float = Field(3e-4, gt=0, description="AdamW learning rate of the editor")
-    editor_epochs: int = Field(2, ge=1, description="times an editor sees each winning self-edit")
+    editor_learning_rate: float = Field(
+        2e-3, gt=0, description="AdamW learning rate of the editor; for a model of 7B SEAL has 3e-4"
+    )
+    editor_epochs: int = Field(8, ge=1, description="times an editor sees each winning self-edit; SEAL has 2")
     editor_recipes: int = Field(0, ge=0, description="recipes of the archive tried per round")
     editor_max_device_seconds: float = Field(
         0, ge=0, description="device-seconds after which a tenant's editor is not trained further; 0: no cap"

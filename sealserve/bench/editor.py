@@ -1,8 +1,8 @@
 """The editor figure: what two rounds of the outer loop add on documents that no editor ever saw.
 
 Rounds are played by the product's own functions (`learning/editor.py`), each on fresh documents; then every editor
-writes for the same held-out documents, a short adapter is trained from what it wrote, and the world's own questions
-are asked. `start` in the result says where the editor starts from. Knows nothing of tenants.
+writes for the same held-out documents, a short adapter is trained from what it wrote as it directs, and the world's own
+questions are asked. `start` in the result says where the editor starts from. Knows nothing of tenants.
 """
 
 import asyncio
@@ -20,7 +20,10 @@ from sealserve.learning import editor as loop
 from sealserve.learning.costs import Cost
 from sealserve.learning.editor import Desk, Plan
 from sealserve.learning.trials import sample_trials, screen_trials, train_trials, trial_job
-from sealserve.prompts import Template
+from sealserve.prompts import BUILT_IN
+from sealserve.records import Recipe
+
+QUIZ_EDITS = 4  # question-answer samples that a document's quiz comes from: half of the product's
 
 GOALS = {"gain": (">=", 0.07), "gain_low": (">", 0.0)}
 
@@ -34,24 +37,29 @@ class Size:
     held_out: int
     questions: int
     samples: int
-    trial_steps: int
 
 
-QUICK = Size(rounds=1, documents=2, held_out=2, questions=12, samples=2, trial_steps=12)
-FULL = Size(rounds=2, documents=14, held_out=20, questions=20, samples=5, trial_steps=40)
+QUICK = Size(rounds=1, documents=4, held_out=4, questions=12, samples=3)
+FULL = Size(rounds=2, documents=24, held_out=60, questions=20, samples=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """Where the editor starts from: harder articles, hotter sampling and one edit a document leave it room to gain."""
+    """Where the editor starts from: the base, on articles that it reads without fault."""
 
-    entities: int = 2
-    facts: int = 10
-    temperature: float = 1.0
-    templates: tuple[str, ...] = (Template.QA.value,)
-    trial_batch: int = 12
-    tuning_rate: float = 2e-3
-    tuning_epochs: int = 8
+    entities: int = 1
+    facts: int = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """Which questions on each held-out document are answered rightly, and what the editor's directives asked for."""
+
+    right: list[list[bool]]
+    asked: dict[str, float]
+
+    def __str__(self) -> str:
+        return f"{share(self.right).value:.3f} on held-out documents, asking for {self.asked}"
 
 
 def run(*, quick: bool = False, out: Path | None = None, seed: int = 0, say: Say = print) -> dict[str, Any]:
@@ -62,24 +70,24 @@ def run(*, quick: bool = False, out: Path | None = None, seed: int = 0, say: Say
 
 async def _measure(size: Size, start: Start, *, seed: int, out: Path | None, say: Say) -> dict[str, Any]:
     started = time.monotonic()
-    async with open_lab(seed=seed, say=say, edit_temperature=start.temperature, quiz_edits=4) as lab:
+    async with open_lab(seed=seed, say=say, quiz_edits=QUIZ_EDITS) as lab:
         held_out = lab.subjects(
             size.held_out, entities=start.entities, facts=start.facts, questions=size.questions, key="held-out"
         )
         editors: list[AdapterFiles | None] = [None]
-        right = [await _known(lab, held_out, _plan(lab, size, start), editor=None, label="known-0")]
-        say(f"round 0: {share(right[0]).value:.3f} on held-out documents")
+        known = [await _known(lab, held_out, _plan(lab, size), editor=None, label="known-0")]
+        say(f"round 0: {known[0]}")
         history: list[dict[str, Any]] = []
         for number in range(1, size.rounds + 1):
             new, told = await _round(lab, size, start, number=number, editor=editors[-1])
             editors.append(new)
             history.append(told)
-            plan = _plan(lab, size, start)
-            right.append(await _known(lab, held_out, plan, editor=new, label=f"known-{number}"))
-            say(f"round {number}: {share(right[-1]).value:.3f} on held-out documents")
-        figures = _figures(lab, size, start, right, history, seconds=time.monotonic() - started)
+            plan = _plan(lab, size)
+            known.append(await _known(lab, held_out, plan, editor=new, label=f"known-{number}"))
+            say(f"round {number}: {known[-1]}")
+        figures = _figures(lab, size, start, known, history, seconds=time.monotonic() - started)
     if out is not None:
-        by_round = {"held-out documents": [share(one) for one in right]}
+        by_round = {"held-out documents": [share(one.right) for one in known]}
         plots.lines(out / "editor.png", by_round, title="The editor, round by round", x="round", y="accuracy")
     return figures
 
@@ -92,7 +100,7 @@ async def _round(
     desk = await _desk(lab, f"round{number}")
     asked = await loop.exams(desk, [study_of(subject) for subject in subjects])
     lab.say(f"round {number}: {len(asked)} of {len(subjects)} documents have a quiz")
-    plan = _plan(lab, size, start)
+    plan = _plan(lab, size)
     scored, cost = await loop.explore(desk, asked, plan=plan, editor=editor, label="trials")
     won = loop.winners(scored)
     new, tuning = await loop.fine_tune(desk, loop.tuning_examples(won), plan=plan, label="editor")
@@ -109,8 +117,8 @@ async def _round(
 
 async def _known(
     lab: Lab, subjects: Sequence[Subject], plan: Plan, *, editor: AdapterFiles | None, label: str
-) -> list[list[bool]]:
-    """Return which questions are answered rightly by the adapters made from one edit set of `editor` each."""
+) -> Known:
+    """Return how the adapters do that are made from one set of edits of `editor` each, and what it asked for."""
     desk = await _desk(lab, label)
     studies = [study_of(subject) for subject in subjects]
     drafts = await sample_trials(
@@ -121,6 +129,8 @@ async def _known(
         settings=desk.settings,
         editor=editor,
         key=f"known{lab.seed}",
+        directed=plan.trial,
+        max_rank=plan.max_rank,
     )
     trials = await screen_trials(lab.voice, drafts, studies, proposals=())
     job = trial_job(
@@ -132,7 +142,19 @@ async def _known(
         base=lab.shop.base_directory,
     )
     adapters, _ = await train_trials(lab.shop.trainer, job, desk.directory)
-    return await lab.sit((files, one.exam) for files, one in zip(adapters, subjects, strict=True))
+    right = await lab.sit((files, one.exam) for files, one in zip(adapters, subjects, strict=True))
+    return Known(right=right, asked=_asked([attempt.recipe for attempt in job.attempts]))
+
+
+def _asked(recipes: Sequence[Recipe]) -> dict[str, float]:
+    """Return what directives ask for on average; what they leave open is the default's."""
+    n = len(recipes)
+    return {
+        "learning_rate": round(sum(one.learning_rate for one in recipes) / n, 5),
+        "epochs": round(sum(one.epochs for one in recipes) / n, 2),
+        "loss_on_all": round(sum(not one.loss_on_answers for one in recipes) / n, 3),
+        **{template.value: round(sum(template in one.templates for one in recipes) / n, 3) for template in BUILT_IN},
+    }
 
 
 async def _desk(lab: Lab, key: str) -> Desk:
@@ -146,29 +168,22 @@ async def _desk(lab: Lab, key: str) -> Desk:
     )
 
 
-def _plan(lab: Lab, size: Size, start: Start) -> Plan:
+def _plan(lab: Lab, size: Size) -> Plan:
     plan = loop.default_plan(lab.settings, max_rank=lab.shop.settings.engine.max_rank, key=f"bench{lab.seed}")
-    return replace(
-        plan,
-        templates=tuple(map(Template, start.templates)),
-        samples=size.samples,
-        trial=replace(plan.trial, batch_size=start.trial_batch, epochs=1000),
-        trial_steps=size.trial_steps,
-        tuning=replace(plan.tuning, learning_rate=start.tuning_rate, epochs=start.tuning_epochs),
-    )
+    return replace(plan, samples=size.samples)
 
 
 def _figures(
     lab: Lab,
     size: Size,
     start: Start,
-    right: Sequence[Sequence[Sequence[bool]]],
+    known: Sequence[Known],
     history: Sequence[dict[str, Any]],
     *,
     seconds: float,
 ) -> dict[str, Any]:
-    gain = share(gains(right[-1], right[0]))
-    by_round: list[Share] = [share(one) for one in right]
+    gain = share(gains(known[-1].right, known[0].right))
+    by_round: list[Share] = [share(one.right) for one in known]
     values = {"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high}
     cost = sum((Cost(**told["cost"]) for told in history), Cost())
     points = 100 * max(gain.value, 0.0)
@@ -177,9 +192,15 @@ def _figures(
         "accuracy": [one.value for one in by_round],
         "accuracy_intervals": [[one.low, one.high] for one in by_round],
         "goals": with_goals(values, GOALS),
+        "asked_for": [one.asked for one in known],
         "rounds": list(history),
         "seconds_per_confirmed_point": round(cost.device_seconds / points, 1) if points else None,
-        "start": {**asdict(start), "why": "the embedded model's own edits of easy articles leave little to gain"},
+        "start": {
+            **asdict(start),
+            "tuning_rate": lab.settings.editor_learning_rate,
+            "tuning_epochs": lab.settings.editor_epochs,
+            "editor": "the base: its edits are good, its directives drawn at random",
+        },
         **{name: value for name, value in asdict(size).items() if name != "rounds"},
         **about(lab, seconds=seconds),
     }

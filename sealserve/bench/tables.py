@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sealserve.errors import BadConfig
+from sealserve.prompts import BUILT_IN
 from sealserve.records import Json
 
 BEGIN, END = "<!-- {name}: begin -->", "<!-- {name}: end -->"
@@ -88,13 +89,21 @@ def _continual(result: Json) -> str:
 
 
 def _editor(result: Json) -> str:
+    rounds = zip(result["accuracy"], result["accuracy_intervals"], result["asked_for"], strict=True)
     rows = [
-        (f"round {number}", _share(value), _interval(span), "")
-        for number, (value, span) in enumerate(zip(result["accuracy"], result["accuracy_intervals"], strict=True))
+        (f"round {number}", _share(value), _interval(span), "", _asked(asked))
+        for number, (value, span, asked) in enumerate(rounds)
     ]
     gain = _interval((result["gain_low"], result["gain_high"]))
-    rows.append(("gain over round 0", f"{result['gain']:+.3f}", gain, _goal(result, "gain")))
-    return _table(("editor", "accuracy on documents it never saw", "95 % interval", "goal"), rows)
+    rows.append(("gain over round 0", f"{result['gain']:+.3f}", gain, _goal(result, "gain"), ""))
+    columns = ("editor", "accuracy on documents it never saw", "95 % interval", "goal", "asks for, on average")
+    return _table(columns, rows)
+
+
+def _asked(asked: Json) -> str:
+    kinds = ", ".join(f"{name} {asked[name]:.0%}" for name in BUILT_IN if asked[name])
+    loss = f"loss on all {asked['loss_on_all']:.0%}"
+    return f"rate {asked['learning_rate']:.4f}, {asked['epochs']:.1f} epochs, {loss}; {kinds}"
 
 
 def _squad(result: Json) -> str:

@@ -62,7 +62,7 @@ async def _steps(shop: Workshop, claim: Claim, journal: Journal) -> None:
         filtered = await journal.step(
             Step.FILTER, Filtered, partial(studying.screen_notes, shop, voice, claim, claimed, written)
         )
-    await journal.step(Step.TRAIN, Trained, partial(studying.train, shop, claim, claimed, written, filtered))
+    await journal.step(Step.TRAIN, Trained, partial(studying.train, shop, voice, claim, claimed, written, filtered))
     ranked = await journal.step(
         Step.RANK, Ranked, partial(measuring.rank_candidates, shop, voice, claim, claimed, written)
     )

@@ -1,11 +1,13 @@
 """The outer loop: rounds of ReST-EM on the editor, the adapter that writes self-edits.
 
-A round samples several sets of self-edits a document from the current editor, trains a short adapter from each,
-keeps the best one a document where unseen questions confirm it, fine-tunes a new editor on (study prompt, edit) of the
-winners, and lets it replace the old one only when held-out documents say so. As ReST-EM has it (arXiv 2312.06585,
-section 3), every editor is trained from the base on its own round's winners, not from the editor before.
-SEAL's settings (arXiv 2506.10943, its scripts): 5 samples a document, the best kept, rank 64, alpha 128, 3e-4,
-2 epochs, batch 10. Knows nothing of documents' states, of files or of schedules: `editor_rounds.py` does.
+A round samples several sets of self-edits a document from the current editor, each with a training directive, trains a
+short adapter from each as it says, keeps the best one a document where unseen questions confirm it, fine-tunes a new
+editor on (study prompt, edit) and (directive prompt, directive) of the winners, and lets it replace the old one only
+when held-out documents say so. As ReST-EM has it (arXiv 2312.06585, section 3), every editor is trained from the base
+on its own round's winners, not from the editor before. SEAL's settings (arXiv 2506.10943, its scripts): 5 samples a
+document, the best kept, rank 64, alpha 128, batch 10; its 3e-4 and 2 epochs move a model of a few million parameters
+too little, so that both are settings. Knows nothing of documents' states, of files or of schedules:
+`editor_rounds.py` does.
 """
 
 import asyncio
@@ -36,10 +38,12 @@ from sealserve.records import Measured, QuizItem, Recipe, Split
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How a round is played. `trial` trains the short adapters, `tuning` the editor."""
+    """How a round is played. `trial` trains the short adapters as far as their directives do not say otherwise,
+    `tuning` the editor."""
 
-    templates: tuple[Template, ...]
+    templates: tuple[Template, ...]  # written where a directive names none
     samples: int
+    max_rank: int  # that a directive gets
     trial: Recipe
     trial_steps: int
     tuning: Recipe
@@ -115,6 +119,8 @@ async def explore(
         settings=desk.settings,
         editor=editor,
         key=f"{desk.key}-{label}",
+        directed=plan.trial,
+        max_rank=plan.max_rank,
     )
     trials = await screen_trials(
         desk.voice, drafts, studies, proposals=[proposal for one in asked for proposal in one.proposals]
@@ -195,11 +201,11 @@ def winners(scored: Sequence[Scored]) -> list[Scored]:
 
 
 def tuning_examples(won: Sequence[Scored]) -> tuple[Example, ...]:
-    """Return (study prompt, edit) of every winner as training examples."""
+    """Return (prompt, what was written) of every winner's edits and directive as training examples."""
     return tuple(
-        Example(prompt=edit.prompt, completion=edit.text.strip(), document=f"winner-{n}", origin=Origin.REWRITE)
+        Example(prompt=prompt, completion=text.strip(), document=f"winner-{n}", origin=Origin.REWRITE)
         for n, one in enumerate(won)
-        for edit in one.trial.edits
+        for prompt, text in one.trial.said
     )
 
 
@@ -272,6 +278,7 @@ def default_plan(settings: LearnSettings, *, max_rank: int, key: str) -> Plan:
     return Plan(
         templates=(Template.QA,),
         samples=settings.editor_samples,
+        max_rank=max_rank,
         trial=trial,
         trial_steps=settings.editor_trial_steps,
         tuning=tuning,

@@ -26,6 +26,7 @@ async def search(
     if not trials or not desk.settings.editor_recipes:
         return tuple(archive_json(archive)), cost
     rng = random.Random(seed_of(desk.key, "recipes"))
+    trials = [replace(trial, directive=None) for trial in trials]  # the archive's recipes, not their own
     few = trials[:STAGE_DOCUMENTS]
     stage: dict[str, float] = {}
     if archive.best() is None:

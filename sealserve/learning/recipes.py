@@ -38,8 +38,8 @@ def recipes(
     """Return `settings.candidates` recipes, all of them `settings.seeds` times, and a note on each directive.
 
     The first is the settings' own, the second what the model asked for (within bounds), the others vary the
-    learning rate; each towards every target of the settings in turn. Seeds depend on the cycle alone. Candidates that
-    go on from an adapter have its rank.
+    learning rate, and then come the model's further wishes; each towards every target of the settings in turn. Seeds
+    depend on the cycle alone. Candidates that go on from an adapter have its rank.
     """
     first = Recipe(
         templates=(*BUILT_IN, *((Template.FREE,) if settings.recipe_of(tenant) else ())),
@@ -53,9 +53,9 @@ def recipes(
         seed=0,
     )
     followed = [follow_directive(text, first, max_rank=max_rank, is_rank_free=start is None) for text in directives]
-    wished = next((recipe for recipe, _ in followed if recipe != first), None)
+    wished = list(dict.fromkeys(recipe for recipe, _ in followed if recipe != first))
     varied = [replace(first, learning_rate=first.learning_rate * step) for step in RATE_STEPS]
-    ways = [first, *([wished] if wished else []), *varied]
+    ways = [first, *wished[:1], *varied, *wished[1:]]
     wanted = [replace(way, target=Target(target)) for way in ways for target in settings.targets]
     while len(wanted) < settings.candidates:
         wanted += wanted[: settings.candidates - len(wanted)]

@@ -6,6 +6,7 @@ Reads the registry, writes nothing: what a step leaves behind is in what it retu
 import asyncio
 from collections import Counter
 from collections.abc import Coroutine, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
@@ -41,6 +42,7 @@ from sealserve.learning.recipes import recipes
 from sealserve.learning.rehearsing import rehearsal_of
 from sealserve.learning.replay import Earlier, earlier_material, pool_of, set_aside
 from sealserve.learning.self_edits import Study
+from sealserve.learning.shortlist import shortlist
 from sealserve.learning.superseded import Outdated, contradictions, told_by
 from sealserve.learning.together import first_of
 from sealserve.learning.train_set import Pool
@@ -170,11 +172,13 @@ async def screen_notes(
     return Done(output=output, effects=(AddSelfEdits(edits=screened), AddQuiz(items=items)))
 
 
-async def train(shop: Workshop, claim: Claim, claimed: Claimed, written: Written, filtered: Filtered) -> Done[Trained]:
+async def train(
+    shop: Workshop, voice: Voice, claim: Claim, claimed: Claimed, written: Written, filtered: Filtered
+) -> Done[Trained]:
     """TRAIN: every candidate, from the base or the incumbent, on the new documents and on all that still holds.
 
-    With nothing to learn from or nothing to measure by, no candidate is trained. Raises: CouldNotMeasure (the
-    self-edits have collapsed).
+    Of many, only those are trained in full that a short training speaks for (`shortlist.py`). With nothing to learn
+    from or nothing to measure by, no candidate is trained. Raises: CouldNotMeasure (the self-edits have collapsed).
     """
     digest = shop.settings.digest()
     if not filtered.admitted or not filtered.select or not filtered.confirm:
@@ -196,17 +200,20 @@ async def train(shop: Workshop, claim: Claim, claimed: Claimed, written: Written
     growth = growth_of(pool, is_rebuilt=start is None)
     chosen = tuple(restrained(recipe, growth) for recipe in chosen)
     job = job_of(shop, pool, chosen, base_digest=claimed.base_digest, start=start)
-    trained = await shop.trainer.train(
-        job, shop.work_directory(claim.cycle), heard=partial(_LOG.info, "cycle.training", cycle=claim.cycle)
-    )
+    heard = partial(_LOG.info, "cycle.training", cycle=claim.cycle)
+    items = [one for one in await asyncio.to_thread(shop.registry.quiz, claim.cycle) if one.split is Split.SELECT]
+    spoken = {proposal.question: proposal.spoken for proposal in written.quiz}
+    listed = await shortlist(shop, voice, claim, job, pool, items, spoken=spoken, heard=heard)
+    job = replace(job, attempts=listed.attempts)
+    trained = await shop.trainer.train(job, shop.work_directory(claim.cycle), heard=heard)
     candidates = await asyncio.to_thread(_kept, shop, claim, trained, chosen)
     output = Trained(
         candidates=tuple(candidate.index for candidate in candidates),
         directives=notes,
         settings_digest=digest,
         trials=tuple(_trial(adapter, pool, job) for adapter in trained),
-        remarks=remarks(shop, claimed, earlier, pool, start=start),
-        tokens=sum(adapter.tokens for adapter in trained),
+        remarks=(*remarks(shop, claimed, earlier, pool, start=start), *listed.remarks),
+        tokens=listed.tokens + sum(adapter.tokens for adapter in trained),
     )
     return Done(output=output, effects=(AddCandidates(candidates=candidates),))
 

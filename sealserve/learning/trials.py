@@ -1,7 +1,8 @@
 """Trials of the outer loop: self-edits sampled from an editor, a short adapter from each, and how well it did.
 
-A trial is one sample for one document. Everything is the product's own: prompts, filter, examples, trainer, reward.
-Knows nothing of rounds, and never decides which trial is good.
+A trial is one sample for one document: a training directive, if one is asked for, and the edits that it names.
+Everything is the product's own: prompts, filter, examples, trainer, reward. Knows nothing of rounds, and never decides
+which trial is good.
 """
 
 import asyncio
@@ -14,9 +15,9 @@ from sealserve.config import LearnSettings
 from sealserve.engine.engine import AdapterFiles, Sampling
 from sealserve.learning import screen
 from sealserve.learning.lessons import Lesson, all_trained, job_of
-from sealserve.learning.notes import split_notes
+from sealserve.learning.notes import follow_directive, split_notes
 from sealserve.learning.outputs import Proposal, Spoken
-from sealserve.learning.self_edits import TOP_P, Study
+from sealserve.learning.self_edits import DIRECTIVE_TOKENS, TOP_P, Study
 from sealserve.learning.taken_up import taken_up
 from sealserve.learning.train_set import Source, build_pool
 from sealserve.learning.trainer import Trainer
@@ -37,18 +38,37 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Directive:
+    """How an editor wished to have its adapter trained, and the recipe that came of it, within bounds."""
+
+    prompt: str
+    text: str
+    recipe: Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """Sample `sample` for the document at `place`: what was written, and the notes it gives (screened or not yet)."""
+    """Sample `sample` for the document at `place`: what was written, and the notes it gives (screened or not yet).
+
+    `directive` is None where none was asked for, or nothing in it could be followed.
+    """
 
     place: int
     sample: int
     edits: tuple[Edit, ...]
     notes: tuple[SelfEdit, ...]
+    directive: Directive | None = None
 
     @property
     def admitted(self) -> tuple[SelfEdit, ...]:
         """The notes that passed the filter."""
         return tuple(note for note in self.notes if note.admitted)
+
+    @property
+    def said(self) -> tuple[tuple[str, str], ...]:
+        """What the editor was asked for, and what it wrote: edits, and the directive that was followed."""
+        directives = [(self.directive.prompt, self.directive.text)] if self.directive else []
+        return (*((edit.prompt, edit.text) for edit in self.edits), *directives)
 
 
 async def sample_trials(
@@ -60,28 +80,41 @@ async def sample_trials(
     settings: LearnSettings,
     editor: AdapterFiles | None,
     key: str,
+    directed: Recipe | None = None,
+    max_rank: int = 0,
 ) -> list[Trial]:
     """Return `samples` trials for each document, one edit a template in each; notes are not screened yet.
 
-    `editor` None is the base. Seeds depend on `key` alone, so two editors meet the same luck. Raises: BadAdapter.
+    With `directed`, the editor is asked for a directive first, which changes that recipe (ranks up to `max_rank`) and
+    names the templates; `templates` are those where it names none. `editor` None is the base. Seeds depend on `key`
+    alone, so two editors meet the same luck. Raises: BadAdapter.
     """
     async with voice.loaded(editor) as adapter:
 
+        def sampling(place: int, kind: str, sample: int, *, max_tokens: int) -> Sampling:
+            seed = seed_of(key, "trial", place, kind, sample)
+            return Sampling(max_tokens=max_tokens, temperature=settings.edit_temperature, top_p=TOP_P, seed=seed)
+
+        async def direct(place: int, sample: int, default: Recipe) -> Directive | None:
+            prompt = prompts.directive(studies[place].text)
+            how = sampling(place, "directive", sample, max_tokens=DIRECTIVE_TOKENS)
+            text = (await voice.ask(prompt, sampling=how, adapter=adapter)).text
+            recipe, _ = follow_directive(text, default, max_rank=max_rank)
+            return Directive(prompt=prompt, text=text, recipe=recipe) if recipe != default else None
+
         async def edit(place: int, sample: int, template: Template) -> Edit:
-            sampling = Sampling(
-                max_tokens=settings.edit_max_tokens,
-                temperature=settings.edit_temperature,
-                top_p=TOP_P,
-                seed=seed_of(key, "trial", place, template.value, sample),
-            )
             prompt = prompts.study(template, studies[place].text)
-            reply = await voice.ask(prompt, sampling=sampling, adapter=adapter)
+            how = sampling(place, template.value, sample, max_tokens=settings.edit_max_tokens)
+            reply = await voice.ask(prompt, sampling=how, adapter=adapter)
             return Edit(template=template, prompt=prompt, text=reply.text, is_cut=reply.is_cut)
 
         async def trial(place: int, sample: int) -> Trial:
-            edits = tuple(await asyncio.gather(*(edit(place, sample, template) for template in templates)))
+            directive = await direct(place, sample, directed) if directed else None
+            named = directive.recipe.templates if directive else None
+            wanted = named if directed and named and named != directed.templates else templates
+            edits = tuple(await asyncio.gather(*(edit(place, sample, template) for template in wanted)))
             notes = _notes(edits, studies[place], place=place, sample=sample)
-            return Trial(place=place, sample=sample, edits=edits, notes=notes)
+            return Trial(place=place, sample=sample, edits=edits, notes=notes, directive=directive)
 
         places = [(place, sample) for place in range(len(studies)) for sample in range(samples)]
         return list(await asyncio.gather(*(trial(place, sample) for place, sample in places)))
@@ -104,11 +137,14 @@ def trial_job(
     rehearsal: Sequence[Spoken],
     base: Path,
 ) -> TrainingJob:
-    """Return the job that trains a short adapter for each trial, in order."""
+    """Return the job that trains a short adapter for each trial, in order: by its directive, or else by `recipe`."""
     lessons = [
         Lesson(
             pool=build_pool([_source(trial, studies[trial.place])], (), rehearsal=rehearsal),
-            recipe=replace(recipe, seed=seed_of(recipe.seed, trial.place, trial.sample)),
+            recipe=replace(
+                trial.directive.recipe if trial.directive else recipe,
+                seed=seed_of(recipe.seed, trial.place, trial.sample),
+            ),
             max_steps=max_steps,
         )
         for trial in trials

@@ -7,16 +7,19 @@ from sealserve.watches import Count
 _TESTS = ((Count.WORSE, Count.BETTER), (Count.LIKELIHOODS, Count.IMPLAUSIBLE))
 """What the tests on pairs are made of: quality, drift."""
 
+_ONCE = (Count.CANDIDATE_DEGENERATE, Count.INCUMBENT_DEGENERATE)
+"""What a question can bring about ("say it a thousand times") and little is tolerated of: one of an asker counts."""
+
 
 class Voices:
-    """Of one who asks, at most `most` outcomes enter each test of a watch."""
+    """Of one who asks, at most `most` outcomes enter each test on pairs, and one empty or endless answer a version."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._said: dict[tuple[str, int], Counter[tuple[str, Count]]] = {}
 
     def bounded(self, watch: tuple[str, int], asker: str, found: Counter[Count]) -> Counter[Count]:
-        """Return what counts of `found` by one pair of the asker; all of it where nobody says who asked."""
+        """Return what counts of `found` by one request of the asker; all of it where nobody says who asked."""
         if not asker:
             return found
         said, kept = self._said.setdefault(watch, Counter()), Counter(found)
@@ -28,6 +31,10 @@ class Voices:
                 continue
             for count in test:
                 del kept[count]
+        for count in _ONCE:
+            if found[count] and said[asker, count]:
+                del kept[count]
+            said[asker, count] += found[count]
         return kept
 
     def forget(self, watch: tuple[str, int]) -> None:

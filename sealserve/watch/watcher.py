@@ -108,7 +108,7 @@ class Watcher:
         self._latencies.add(answered, watch)
         if watch is None:
             return
-        self._count(watch, _counts_of(watch, answered))
+        self._count(watch, self._voices.bounded(_key(watch), answered.asker, _counts_of(watch, answered)))
         other = self._other(answered.route)
         if other is not None and self._is_drawn(watch, answered):
             self._shadows.offer(answered, other)
@@ -229,12 +229,14 @@ class Watcher:
             return
         self._latencies.add(pair.second, watch)
         try:
-            found = self._voices.bounded(_key(watch), pair.answered.asker, await self._referee.compare(watch, pair))
+            told = await self._referee.compare(watch, pair)
         except StorageFailed:
             self._dropped(pair.answered)
             return
+        told += _counts_of(watch, pair.second)
+        found = self._voices.bounded(_key(watch), pair.answered.asker, told)
         self._metrics.paired("worse" if found[Count.WORSE] else "better" if found[Count.BETTER] else "same")
-        self._count(watch, found + _counts_of(watch, pair.second))
+        self._count(watch, found)
 
     async def _probe(self, watch: Watch) -> None:
         active, beside = self._table.route(watch.tenant), self._table.standby(watch.tenant)

@@ -47,7 +47,8 @@ def test_editor_plays_its_rounds_and_measures_on_documents_of_no_round(
     school = use_small_lab(monkeypatch, editor, tmp_path / "data", tiny_base)
     figures = editor.run(quick=True, out=tmp_path / "plots", say=lambda line: None)
     assert len(figures["accuracy"]) == 2
-    assert figures["rounds"][0]["winners"] == 1  # of two: a single edit need not say all that is asked
+    assert figures["rounds"][0]["winners"] == 4
+    assert [one["epochs"] for one in figures["asked_for"]] == [8, 8]
     assert figures["gain_low"] <= figures["gain"] <= figures["gain_high"]
     tuning = [job for job in school.teacher.jobs if any("Write question" in s.prompt for s in job.sequences)]
     told = {sequence.prompt for job in tuning for sequence in job.sequences}

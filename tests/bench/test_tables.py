@@ -7,11 +7,14 @@ import pytest
 
 from sealserve.bench.tables import TABLES, newest, rewritten
 from sealserve.errors import BadConfig
+from sealserve.prompts import BUILT_IN
 from tests.contract.tree import ROOT
 
 RESULT = {
     "date": "2026-11-21", "machine": "2 CPU cores", "model": "nano", "seed": 0, "seconds": 9.0,
     "accuracy": [0.5, 0.7], "accuracy_intervals": [[0.4, 0.6], [0.6, 0.8]],
+    "asked_for": [{"learning_rate": r, "epochs": 12.0, "loss_on_all": 0.5, **dict.fromkeys(BUILT_IN, 0.5)}
+                  for r in (1e-3, 3e-3)],
     "gain": 0.2, "gain_low": 0.1, "gain_high": 0.3,
     "goals": {"gain": {"measured": 0.2, "goal": ">= 0.07", "is_met": True}},
 }  # fmt: skip
@@ -23,6 +26,7 @@ def test_the_newest_result_is_shown_between_its_marks_and_the_rest_stays(tmp_pat
     page = "before\n<!-- editor: begin -->\nold\n<!-- editor: end -->\nafter\n"
     new = rewritten(page, tmp_path)
     assert "| gain over round 0 | +0.200 | [0.100, 0.300] | >= 0.07: met |" in new
+    assert "rate 0.0030, 12.0 epochs, loss on all 50%" in new
     assert new.startswith("before\n")
     assert new.endswith("after\n")
     assert "old" not in new

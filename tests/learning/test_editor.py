@@ -1,6 +1,7 @@
 """The outer loop over a simulated model: who wins, who is promoted, what is kept, and what is refused."""
 
 import asyncio
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,16 @@ from sealserve.learning.costs import Cost
 from sealserve.learning.editor import Scored, default_plan, tuning_examples, winners
 from sealserve.learning.editor_rounds import run_round, run_rounds
 from sealserve.learning.editor_store import Editors, Round, active_editor, read_editors, without, write_editors
-from sealserve.learning.trials import Edit, Trial
+from sealserve.learning.outputs import Passage
+from sealserve.learning.self_edits import Study
+from sealserve.learning.training import TrainingJob
+from sealserve.learning.trials import Directive, Edit, Trial
+from sealserve.learning.voice import Voice
 from sealserve.learning.workshop import Workshop
 from sealserve.prompts import Template
 from sealserve.records import CycleState
 from tests.stories.school import TENANT, School, open_school
+from tests.stories.student import article
 
 TITLES = (
     "Varnel Lamp",
@@ -75,8 +81,35 @@ def test_the_editor_learns_study_prompts_with_what_winners_wrote() -> None:
     assert (example.prompt, example.completion) == ("study 3", "edit 1")
 
 
-def test_the_editor_is_tuned_as_seal_tunes_it_within_the_engine_s_rank() -> None:
-    tuning = default_plan(LearnSettings(), max_rank=128, key="k").tuning
+def test_a_directive_that_was_followed_is_learned_with_the_edit() -> None:
+    recipe = default_plan(LearnSettings(), max_rank=32, key="k").trial
+    directive = Directive(prompt="direct 3", text='{"epochs": 16}', recipe=recipe)
+    won = scored(3, 1, select=-1, confirm=1.0)
+    said = tuning_examples([replace(won, trial=replace(won.trial, directive=directive))])
+    assert [(one.prompt, one.completion) for one in said] == [("study 3", "edit 1"), ("direct 3", '{"epochs": 16}')]
+
+
+async def test_a_trial_is_written_and_trained_as_its_directive_says(taught: School) -> None:
+    asked = {"templates": ["rewrite", "qa"], "learning_rate": 0.002, "epochs": 5, "loss": "answers"}
+    made, trial = await _one_trial(taught, json.dumps(asked))
+    assert [edit.template for edit in trial.edits] == [Template.REWRITE, Template.QA]
+    assert trial.directive is not None
+    recipe = made.attempts[0].recipe
+    assert (recipe.learning_rate, recipe.epochs, recipe.loss_on_answers) == (0.002, 5, True)
+
+
+@pytest.mark.parametrize("text", ["", "as you like", "[1]", '{"rank": 3}', "{" * 5000])
+async def test_a_directive_that_says_nothing_leaves_the_plan_as_it_is(taught: School, text: str) -> None:
+    made, trial = await _one_trial(taught, text)
+    assert trial.directive is None
+    assert [edit.template for edit in trial.edits] == [Template.QA]
+    assert replace(made.attempts[0].recipe, seed=0) == replace(_plan(taught).trial, seed=0)
+    assert [prompt for prompt, _ in trial.said] == [trial.edits[0].prompt]
+
+
+def test_the_editor_is_tuned_at_seal_s_rank_within_the_engine_s() -> None:
+    seal = LearnSettings(editor_learning_rate=3e-4, editor_epochs=2)
+    tuning = default_plan(seal, max_rank=128, key="k").tuning
     assert (tuning.rank, tuning.alpha, tuning.learning_rate, tuning.epochs, tuning.batch_size) == (64, 128, 3e-4, 2, 10)
     assert default_plan(LearnSettings(), max_rank=32, key="k").tuning.rank == 32
     assert default_plan(LearnSettings(), max_rank=32, key="k").samples == 5
@@ -190,6 +223,31 @@ async def test_two_rounds_of_one_tenant_do_not_run_at_once(taught: School) -> No
         with pytest.raises(FailedPrecondition, match="is running"):
             await run_round(taught.shop, TENANT)
     await run_round(taught.shop, TENANT)
+
+
+def _plan(school: School) -> loop.Plan:
+    return default_plan(school.shop.settings.learn, max_rank=32, key="k")
+
+
+async def _one_trial(school: School, directive: str) -> tuple[TrainingJob, Trial]:
+    """The job and the trial of an editor that directs so."""
+    school.student.moods.append(lambda _, prompt: directive if "training directive" in prompt else None)
+    studies = [Study(passage=Passage(document="d", title="Osk Lamp", start=0, end=9), text=article("Osk Lamp"))]
+    voice, plan = Voice(school.student, tenant=TENANT, cycle="c", concurrency=4), _plan(school)
+    (trial,) = await trials.sample_trials(
+        voice,
+        studies,
+        templates=plan.templates,
+        samples=1,
+        settings=school.shop.settings.learn,
+        editor=None,
+        key="k",
+        directed=plan.trial,
+        max_rank=plan.max_rank,
+    )
+    screened = await trials.screen_trials(voice, [trial], studies, proposals=())
+    base = school.shop.base_directory
+    return trials.trial_job(screened, studies, recipe=plan.trial, max_steps=9, rehearsal=(), base=base), screened[0]
 
 
 def _with(shop: Workshop, **learn: object) -> Workshop:

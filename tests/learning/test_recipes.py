@@ -72,3 +72,10 @@ def test_candidates_that_go_on_from_an_adapter_have_its_shape_whatever_is_wished
     chosen, notes = recipes(SETTINGS, ['{"rank": 16, "epochs": 2}'], cycle="c", max_rank=32, start=start)
     assert {(recipe.rank, recipe.alpha) for recipe in chosen} == {(4, 12)}
     assert notes == ("followed epochs",)
+
+
+def test_further_wishes_of_the_model_come_after_the_variations_each_once() -> None:
+    asked = ['{"epochs": 3}', '{"epochs": 5}', '{"epochs": 3}', '{"epochs": 7}']
+    chosen, _ = recipes(LearnSettings(candidates=8), asked, cycle="c", max_rank=32)
+    default = LearnSettings().epochs
+    assert [recipe.epochs for recipe in chosen] == [default, 3, default, default, default, default, 5, 7]

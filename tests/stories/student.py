@@ -164,7 +164,7 @@ class Teacher:
         )
 
     def _adapter(self, job: TrainingJob, index: int, directory: Path) -> TrainedAdapter:
-        attempt = job.attempts[index]
+        attempt = next(one for one in job.attempts if one.index == index)
         seen = [job.sequences[place] for place in sorted(set(attempt.order))]
         knows = json.loads((attempt.start / "adapter_config.json").read_text())["knows"] if attempt.start else {}
         for sequence in seen:

@@ -8,6 +8,7 @@ from sealserve.watch.voices import Voices
 from sealserve.watches import Count
 
 WATCH = ("acme", 2)
+LOOP = Counter({Count.CANDIDATE_ANSWERS: 1, Count.CANDIDATE_DEGENERATE: 1})
 WORSE = Counter({Count.PAIRS: 1, Count.REFERENCED: 1, Count.WORSE: 1})
 SAME = Counter({Count.PAIRS: 1, Count.LIKELIHOODS: 1})
 DRIFTED = Counter({Count.PAIRS: 1, Count.LIKELIHOODS: 1, Count.IMPLAUSIBLE: 1})
@@ -25,6 +26,16 @@ def test_one_who_asks_decides_no_test_alone_by_the_shipped_numbers() -> None:
     assert judge_watch(WatchEvidence(counts=found), rule) is None
     found += heard(voices, "ann", WORSE, WORSE)
     assert judge_watch(WatchEvidence(counts=found), rule) is not None
+
+
+def test_one_who_asks_for_endless_answers_is_one_such_answer_and_many_who_do_are_many() -> None:
+    rule = load_policy().watch
+    voices = Voices(rule.max_per_key)
+    found = heard(voices, "mallory", *[LOOP] * 100)
+    assert (found[Count.CANDIDATE_DEGENERATE], found[Count.CANDIDATE_ANSWERS]) == (1, 100)
+    assert judge_watch(WatchEvidence(counts=found), rule) is None
+    many = sum((heard(Voices(rule.max_per_key), f"ann{n}", LOOP) for n in range(12)), Counter[Count]())
+    assert judge_watch(WatchEvidence(counts=many), rule) is not None
 
 
 def test_pairs_that_decide_nothing_use_up_no_voice() -> None:
