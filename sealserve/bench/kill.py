@@ -76,6 +76,7 @@ def run(
 
     Raises: Unavailable (the daemons do not start on this machine, or end by themselves).
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # the daemons end with it
     started = time.monotonic()
     on_serve = max(1, round(kills * SERVE_SHARE), min(len(STRIKES), kills // 5))
     with tempfile.TemporaryDirectory(prefix="sealserve-kill-") as name:

@@ -26,14 +26,19 @@ class Strike:
 
 
 def learn_strikes(count: int, *, rng: random.Random) -> list[Strike]:
-    """Return the plan: both edges of every step in order, both edges of storing an adapter, then random moments.
+    """Return the plan: both edges of every step in order, both edges of storing an adapter, then two random moments and
+    both edges of a step in turn.
 
-    Killing before the commit and then after it takes a cycle one step further with every two kills.
+    Killing before the commit and then after it takes a cycle one step further; with random kills alone all would soon
+    fall into the longest step, which never ends.
     """
-    edges = [f"registry.record_step.{edge}_commit" for _ in STEPS for edge in ("before", "after")]
-    writes = [point for point in FAULT_POINTS if point.startswith("artifacts.put_directory.")]
-    plan = [Strike(point=point) for point in [*edges, *writes]]
-    plan += [Strike(seconds=rng.uniform(*RANDOM_SECONDS)) for _ in range(count - len(plan))]
+    edges = [Strike(point=f"registry.record_step.{edge}_commit") for edge in ("before", "after")]
+    plan = [
+        *edges * len(STEPS),
+        *(Strike(point=one) for one in FAULT_POINTS if one.startswith("artifacts.put_directory.")),
+    ]
+    while len(plan) < count:
+        plan += [Strike(seconds=rng.uniform(*RANDOM_SECONDS)) for _ in edges] + edges
     return plan[: max(count, 0)]
 
 
