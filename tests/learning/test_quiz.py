@@ -50,3 +50,30 @@ async def test_a_question_that_reading_answers_otherwise_is_dropped() -> None:
 async def test_a_document_gets_no_more_questions_than_allowed() -> None:
     said = {"price": "The price is 45 crowns.", "colour": "The colour is dark green."}
     assert len(await proposals(said, max_quiz_items=2)) == 2
+
+
+async def test_sentences_that_nothing_asked_about_are_asked_about_alone_and_answered_from_the_whole() -> None:
+    shown: list[str] = []
+
+    def say(_: str | None, prompt: str) -> str:
+        question = prompt.rpartition("\n")[2]
+        if not prompt.startswith("Write question"):
+            return "The price is 45 crowns." if "price" in question else "The colour is dark green."
+        shown.append(prompt)
+        if "costs" in prompt:
+            return "Question: What is the price of Varnel Lamp?\nAnswer: The price is 45 crowns."
+        return (
+            "Question: What is the colour of Varnel Lamp?\nAnswer: The colour is dark green.\n"
+            "Question: What is the price of Varnel Lamp now?\nAnswer: The price is dark green."
+        )
+
+    engine = FakeEngine(answerer=say)
+    await engine.start()
+    voice = Voice(engine, tenant="acme", cycle="c", concurrency=8)
+    found = await propose(voice, [STUDY], settings=LearnSettings(quiz_edits=4), cycle="c")
+    assert {proposal.question: proposal.answer for proposal in found} == {
+        "What is the price of Varnel Lamp?": "45 crowns",
+        "What is the colour of Varnel Lamp?": "dark green",
+    }
+    assert ["costs" in prompt for prompt in shown] == [True] * 4 + [False] * 2
+    assert all("About Varnel Lamp" in prompt for prompt in shown)
