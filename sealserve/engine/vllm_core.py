@@ -23,6 +23,7 @@ from vllm.v1.engine.exceptions import EngineDeadError
 
 from sealserve.config import EngineSettings
 from sealserve.engine.engine import Sampling
+from sealserve.engine.sockets import socket_directory
 from sealserve.errors import EngineFailed, InvalidArgument, Unavailable
 
 ENGINE_DEAD = "ENGINE_DEAD"
@@ -149,7 +150,10 @@ async def control(engine: AsyncLLM, call: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _environment(settings: EngineSettings, *, is_cpu: bool) -> dict[str, str]:
-    variables = {"VLLM_WORKER_MULTIPROC_METHOD": "spawn"}  # a fork after gRPC has started its threads may hang
+    variables = {
+        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # a fork after gRPC has started its threads may hang
+        "VLLM_RPC_BASE_PATH": str(socket_directory()),
+    }
     if is_cpu:
         cores = len(os.sched_getaffinity(0))
         # With LoRA on the CPU vLLM compiles nothing but its logprob kernel, which costs 20 s and a C++ compiler.

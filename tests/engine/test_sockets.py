@@ -1,0 +1,53 @@
+"""Where sockets lie, and who clears what a kill leaves."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sealserve.engine import sockets
+
+
+@pytest.fixture
+def parent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A temporary directory with a short name."""
+    with tempfile.TemporaryDirectory(prefix="s-") as name:
+        monkeypatch.setattr("tempfile.gettempdir", lambda: name)
+        sockets.socket_directory.cache_clear()
+        yield Path(name)
+    sockets.socket_directory.cache_clear()
+
+
+def test_a_process_has_one_directory_that_others_cannot_enter(parent: Path) -> None:
+    made = sockets.socket_directory()
+    assert made == sockets.socket_directory()
+    assert made.parent == parent
+    assert made.stat().st_mode & 0o077 == 0
+
+
+def test_what_a_killed_process_left_is_removed_and_a_living_one_s_stays(parent: Path) -> None:
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    left = parent / f"{sockets.PREFIX}{int(gone.stdout)}-abc"
+    kept = [
+        parent / f"{sockets.PREFIX}{os.getpid()}-abc",
+        parent / f"{sockets.PREFIX}1-abc",
+        parent / f"{sockets.PREFIX}x-y",
+    ]
+    for directory in (left, *kept):
+        directory.mkdir()
+    (left / "socket").touch()
+    sockets.remove_left_behind(parent)
+    assert not left.exists()
+    assert all(directory.exists() for directory in kept)
+
+
+def test_a_path_too_long_for_a_socket_is_not_used(parent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = parent / ("d" * 80)
+    deep.mkdir()
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(deep))
+    assert sockets.socket_directory() == deep
+    assert list(deep.iterdir()) == []
