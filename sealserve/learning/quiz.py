@@ -69,12 +69,17 @@ async def _of_passage(voice: Voice, study: Study, *, place: int, settings: Learn
     """
     found = await _asked_of(voice, study, shown=study, settings=settings, key=(cycle, "quiz", place))
     title, _, body = study.text.partition("\n")
-    left = [one for one in sentences_of(body) if not any(is_right(one, proposal.answer) for proposal in found)]
+    left = [one for one in sentences_of(body) if not _give(one, found)]
     if not left:
         return found
     rest = replace(study, text="\n".join((title, " ".join(left))))
     fewer = settings.model_copy(update={"quiz_edits": math.ceil(settings.quiz_edits / 2)})
-    return found + await _asked_of(voice, study, shown=rest, settings=fewer, key=(cycle, "quiz-rest", place))
+    more = await _asked_of(voice, study, shown=rest, settings=fewer, key=(cycle, "quiz-rest", place))
+    return found + [proposal for proposal in more if any(_give(one, [proposal]) for one in left)]
+
+
+def _give(sentence: str, proposals: Sequence[Proposal]) -> bool:
+    return any(is_right(sentence, proposal.answer) for proposal in proposals)
 
 
 async def _asked_of(

@@ -85,7 +85,8 @@ def coverage(pool: Pool, recipe: Recipe, items: Sequence[QuizItem]) -> float:
 
 def _firsts(attempts: Sequence[Attempt]) -> list[Attempt]:
     """The first attempt of each recipe."""
-    return list({_recipe(attempt): attempt for attempt in reversed(attempts)}.values())[::-1]
+    first = {_recipe(attempt): attempt for attempt in reversed(attempts)}
+    return sorted(first.values(), key=lambda attempt: attempt.index)
 
 
 def _recipe(attempt: Attempt) -> Recipe:

@@ -64,7 +64,8 @@ async def test_sentences_that_nothing_asked_about_are_asked_about_alone_and_answ
             return "Question: What is the price of Varnel Lamp?\nAnswer: The price is 45 crowns."
         return (
             "Question: What is the colour of Varnel Lamp?\nAnswer: The colour is dark green.\n"
-            "Question: What is the price of Varnel Lamp now?\nAnswer: The price is dark green."
+            "Question: What is the price of Varnel Lamp now?\nAnswer: The price is dark green.\n"
+            "Question: What is the best price of Varnel Lamp?\nAnswer: The price is 45 crowns."
         )
 
     engine = FakeEngine(answerer=say)
