@@ -16,12 +16,19 @@ LONGEST = 107 - len("/12345678-1234-1234-1234-123456789012")
 """Of a directory's path: a socket's has 107 characters at most (unix(7)), of which vLLM's names take the rest."""
 
 
-@functools.cache
 def socket_directory() -> Path:
     """Return this process's directory, which goes with it; what processes that are gone have left is removed.
 
-    The system's temporary directory itself where a name of our own would be too long for a socket.
+    A new one where something else has cleared it away meanwhile. The system's temporary directory itself where a name
+    of our own would be too long for a socket. Raises: OSError (no directory can be made).
     """
+    if not _made().is_dir():
+        _made.cache_clear()
+    return _made()
+
+
+@functools.cache
+def _made() -> Path:
     parent = Path(tempfile.gettempdir())
     remove_left_behind(parent)
     made = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))

@@ -44,7 +44,6 @@ def build(
     Raises: EngineFailed (it did not start).
     """
     is_cpu = current_platform.is_cpu()
-    os.environ.update(_environment(settings, is_cpu=is_cpu))
     # A prompt cut in two makes vLLM 0.32 rewind the generator of a seeded request; torch's CPU generator cannot, and
     # the whole engine dies ("CPU Generator does not use offset"). So prompts are never cut on CPU.
     memory = (
@@ -53,6 +52,7 @@ def build(
         else {"gpu_memory_utilization": settings.gpu_memory_fraction}
     )
     try:
+        os.environ.update(_environment(settings, is_cpu=is_cpu))
         args = AsyncEngineArgs(
             model=str(directory), tokenizer=str(directory), dtype=settings.dtype, max_model_len=max_context_tokens,
             max_num_seqs=settings.max_sequences, enable_lora=True, max_loras=settings.slots,

@@ -23,7 +23,7 @@ from sealserve.records import Claim, Json, QuizItem, Recipe
 SHORT_SHARE = 0.25
 """Of the full training's steps. Embedded model, five articles, twelve recipes that differ in rate, rank, notes, epochs
 and loss: after so many steps the answers' likelihoods rank recipes as after all (Spearman 0.94 to 0.98), and the best
-one was among the first four each time."""
+one was among the first four each time (looked at by hand; no command repeats it)."""
 
 LEAST_COVERAGE = 0.5
 """Of the best recipe's: one whose examples give fewer of the answers asked for is not trained at all."""

@@ -34,7 +34,8 @@ class Voices:
         for count in _ONCE:
             if found[count] and said[asker, count]:
                 del kept[count]
-            said[asker, count] += found[count]
+            elif found[count]:
+                said[asker, count] = 1
         return kept
 
     def forget(self, watch: tuple[str, int]) -> None:

@@ -17,9 +17,9 @@ def parent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A temporary directory with a short name."""
     with tempfile.TemporaryDirectory(prefix="s-") as name:
         monkeypatch.setattr("tempfile.gettempdir", lambda: name)
-        sockets.socket_directory.cache_clear()
+        sockets._made.cache_clear()
         yield Path(name)
-    sockets.socket_directory.cache_clear()
+    sockets._made.cache_clear()
 
 
 def test_a_process_has_one_directory_that_others_cannot_enter(parent: Path) -> None:
@@ -27,6 +27,14 @@ def test_a_process_has_one_directory_that_others_cannot_enter(parent: Path) -> N
     assert made == sockets.socket_directory()
     assert made.parent == parent
     assert made.stat().st_mode & 0o077 == 0
+
+
+def test_a_directory_that_was_cleared_away_is_made_anew(parent: Path) -> None:
+    first = sockets.socket_directory()
+    first.rmdir()
+    second = sockets.socket_directory()
+    assert second != first
+    assert second.is_dir()
 
 
 def test_what_a_killed_process_left_is_removed_and_a_living_one_s_stays(parent: Path) -> None:

@@ -79,6 +79,21 @@ async def test_each_conversation_is_compared_once(watched: Watched) -> None:
     assert watched.watch().state is WatchState.OPEN
 
 
+@pytest.mark.parametrize(("keys", "counted"), [(["mallory"] * 12, 1), ([f"ann{n}" for n in range(12)], 12)])
+async def test_endless_answers_of_one_caller_are_one_and_of_many_are_many(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, keys: list[str], counted: int
+) -> None:
+    await watched.promote()
+    second = await watched.promote()
+    monkeypatch.setattr("sealserve.watch.watcher.is_bad", lambda answered: answered.route.version == second.version)
+    for key in keys:
+        assert await watched.ask("Say it a thousand times.", key=key) == second.version
+    await watched.watcher.look()
+    counts = watched.registry.watches("acme", page_size=1).items[0].counts
+    assert (counts[Count.CANDIDATE_ANSWERS], counts[Count.CANDIDATE_DEGENERATE]) == (12, counted)
+    assert watched.watch().state is (WatchState.OPEN if counted == 1 else WatchState.ROLLED_BACK)
+
+
 async def test_no_traffic_takes_nothing_back(watched: Watched) -> None:
     await watched.promote()
     watched.time.seconds += 10_000
