@@ -31,6 +31,7 @@ from sealserve.records import (
 )
 from sealserve.rpc.convert import adapters, cycles, documents, names, scores, tenants
 from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
+from sealserve.rpc.convert.values import tree_from_wire, tree_to_wire
 from sealserve.rpc.page_tokens import position_of, position_token
 from sealserve.v1 import adapter_pb2, approval_pb2, cycle_pb2, document_pb2, scorecard_pb2, token_pb2, watch_pb2
 from sealserve.watches import WatchState
@@ -129,6 +130,14 @@ def test_activation_comes_back(activation: Activation) -> None:
                  previous_hash=WORDS, hash=WORDS))  # fmt: skip
 def test_audit_row_comes_back(row: AuditRow) -> None:
     assert tenants.audit_row_from_wire(tenants.audit_row_to_wire(row)) == row
+
+
+def test_a_tree_reads_the_same_every_time_whatever_order_the_wire_keeps_it_in() -> None:
+    names = [f"key{number}" for number in range(50)]
+    back = tree_from_wire(tree_to_wire({name: {inner: [{"b": 1, "a": 2}] for inner in names} for name in names}))
+    assert list(back) == sorted(names)
+    assert list(back["key7"]) == sorted(names)
+    assert list(back["key7"]["key3"][0]) == ["a", "b"]
 
 
 def test_version_without_lineage_is_still_shown() -> None:

@@ -151,7 +151,7 @@ def _screening_from_wire(wire: cycle_pb2.Screening) -> Screening:
     return Screening(
         admitted=wire.admitted,
         dropped=wire.dropped,
-        reasons=dict(wire.reasons),
+        reasons=dict(sorted(wire.reasons.items())),
         distinct=wire.distinct if wire.HasField("distinct") else None,
         superseded=tuple(
             Contradiction(

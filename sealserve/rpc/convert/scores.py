@@ -25,7 +25,7 @@ def scorecard_from_wire(wire: scorecard_pb2.Scorecard) -> Scorecard:
         replay=_replay_from_wire(wire.replay),
         canary=_score_from_wire(wire.canary),
         unknown=_score_from_wire(wire.unknown),
-        suites={name: _score_from_wire(score) for name, score in wire.suites.items()},
+        suites={name: _score_from_wire(score) for name, score in sorted(wire.suites.items())},
     )
 
 

@@ -29,9 +29,9 @@ def tree_to_wire(tree: Json) -> Struct:
 
 
 def tree_from_wire(struct: Struct) -> Json:
-    """Whole numbers come back as int: the wire has one number type."""
+    """Whole numbers come back as int: the wire has one number type. Keys come sorted: it keeps them in no order."""
     tree: Json = MessageToDict(struct)
-    return {key: _whole(value) for key, value in tree.items()}
+    return {key: _whole(tree[key]) for key in sorted(tree)}
 
 
 def _whole(value: object) -> object:
@@ -40,5 +40,5 @@ def _whole(value: object) -> object:
     if isinstance(value, list):
         return [_whole(item) for item in value]
     if isinstance(value, dict):
-        return {key: _whole(item) for key, item in value.items()}
+        return {key: _whole(value[key]) for key in sorted(value)}
     return value
