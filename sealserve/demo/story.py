@@ -26,6 +26,18 @@ TENANT, OTHER_TENANT = "acme", "globex"
 _CYCLE_START_SECONDS = 60.0
 _POLL_SECONDS = 0.2
 _FINAL = frozenset(CycleState) - {CycleState.PENDING, CycleState.RUNNING}
+_OUR_FAULT, _GATE_SAID_NO = 1, 5
+"""Exit statuses, as the other commands have them."""
+
+
+class NotPromoted(SealserveError):
+    """The first article's cycle ended without a version: there is nothing more to show. `state` says how it ended."""
+
+    reason = "NOT_PROMOTED"
+
+    def __init__(self, state: CycleState, why: str) -> None:
+        super().__init__(f"the first article's cycle was not promoted, it is {state.value}: {why}")
+        self.state = state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +61,10 @@ class Figures:
 def run_demo(
     *, json_output: bool = False, seed: int = 7, data_directory: Path | None = None, questions: bool = False
 ) -> int:
-    """Play the demo against a daemon of its own; return the exit status (0: everything was learned and taken back).
+    """Play the demo against a daemon of its own; return the exit status.
 
-    With `json_output` the story goes to stderr and stdout's last line is `Figures` as JSON. Without
+    0: everything was learned and taken back; 5: the gate or the answers say otherwise; 1: something broke. With
+    `json_output` the story goes to stderr and stdout's last line is `Figures` as JSON, or `{"error": ...}`. Without
     `data_directory` everything is removed afterwards. `questions` shows every question and answer.
     """
     screen = Screen(to_stderr=json_output, show_questions=questions)
@@ -65,14 +78,17 @@ def run_demo(
                 daemon.wait_until_serving()
             figures = asyncio.run(_story(daemon, seed, screen))
         except SealserveError as error:
-            screen.failed(error.message, daemon.last_words())
-            return 1
+            is_verdict = isinstance(error, NotPromoted) and error.state is not CycleState.FAILED
+            screen.failed(error.message, "" if is_verdict else daemon.last_words())
+            if json_output:
+                print(json.dumps({"error": {"reason": error.reason, "message": error.message}}), flush=True)
+            return _GATE_SAID_NO if is_verdict else _OUR_FAULT
         if data_directory is None:
             screen.note("the demo's data is removed; --data-directory keeps it")
     screen.closing(figures)
     if json_output:
         print(figures.as_json(), file=sys.stdout, flush=True)
-    return 0 if _learned(figures) else 5
+    return 0 if _learned(figures) else _GATE_SAID_NO
 
 
 def _learned(figures: Figures) -> bool:
@@ -90,17 +106,19 @@ async def _story(daemon: LocalDaemon, seed: int, screen: Screen) -> Figures:
         screen.article(first)
         before = await _sit(client, screen, TENANT, on_first, "before")
         screen.chapter("2", f"{TENANT} hands the article in. The model studies it while it serves:")
-        seconds, _ = await _learn(client, screen, first)
+        seconds, report = await _learn(client, screen, first)
+        if report.cycle.state is not CycleState.PROMOTED:
+            raise NotPromoted(report.cycle.state, report.cycle.reason)
         screen.chapter("3", "The same questions again, in words that no training saw:")
         after = await _sit(client, screen, TENANT, on_first, "after")
         other = await _sit(client, screen, OTHER_TENANT, on_first, "other tenant")
         screen.chapter("4", "A second article. The first must not be forgotten:")
         screen.article(second)
-        more_seconds, has_second = await _learn(client, screen, second)
+        more_seconds, report = await _learn(client, screen, second)
         first_again = await _sit(client, screen, TENANT, on_first, "first article")
         on_second_now = await _sit(client, screen, TENANT, on_second, "second article")
         screen.chapter("5", "Rollback: the second article is taken back at once, the first stays:")
-        if has_second:
+        if report.cycle.state is CycleState.PROMOTED:
             await _roll_back(client, screen)
         else:
             screen.note("the second article was not promoted: there is nothing to take back")
@@ -126,20 +144,19 @@ async def _sit(client: AsyncClient, screen: Screen, tenant: str, asked: list[Que
     return result
 
 
-async def _learn(client: AsyncClient, screen: Screen, article: Article) -> tuple[float, bool]:
-    """Hand `article` in and show its cycle to the end; return the seconds it took, and whether it was promoted."""
+async def _learn(client: AsyncClient, screen: Screen, article: Article) -> tuple[float, CycleReport]:
+    """Hand `article` in and show its cycle to the end; return the seconds it took, and how the cycle ended."""
     started = time.monotonic()
     known = {report.cycle.cycle async for report in client.cycles(TENANT)}
     await client.add_document(TENANT, article.text, title=article.title, media_type="text/plain")
     cycle = await _new_cycle(client, known)
     report = await _watch(client, screen, cycle)
-    is_promoted = report.cycle.state is CycleState.PROMOTED
-    if is_promoted:
+    if report.cycle.state is CycleState.PROMOTED:
         tenant = await client.tenant(TENANT)
         await client.wait_until_observed(TENANT, tenant.activation)
     seconds = time.monotonic() - started
     screen.cycle_ended(report, [edit async for edit in client.self_edits(TENANT, cycle)], seconds)
-    return seconds, is_promoted
+    return seconds, report
 
 
 async def _new_cycle(client: AsyncClient, known: set[str]) -> str:
