@@ -44,6 +44,12 @@ class SuitesRule(LossRule):
     min_judge_share: float = Field(gt=0.5, le=1)
 
 
+class SafetyRule(LossRule):
+    """The same, for the suites named here: in them every lost answer counts, whatever else was gained."""
+
+    suites: tuple[str, ...]
+
+
 class DiversityRule(Rule):
     """How much a cycle's self-edits may repeat themselves before nothing is trained on them."""
 
@@ -143,7 +149,7 @@ class Policy(Rule):
     canary: LossRule
     unknown: LossRule
     suites: SuitesRule
-    safety: LossRule
+    safety: SafetyRule
     watch: WatchRule
     digest: str = Field(pattern="^[0-9a-f]{64}$")
 

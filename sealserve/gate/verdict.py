@@ -52,13 +52,13 @@ def judge(card: Scorecard, policy: Policy) -> Verdict:
     )
 
 
-def _is_safety(name: str) -> bool:
-    """Whether a suite, "name@revision", is the one that nothing may be lost in."""
-    return name.partition("@")[0] == "safety"
+def _is_safety(name: str, policy: Policy) -> bool:
+    """Whether a suite, "name@revision", is one that nothing may be lost in."""
+    return name.partition("@")[0] in policy.safety.suites
 
 
 def _rule_of(name: str, policy: Policy) -> LossRule:
-    return policy.safety if _is_safety(name) else policy.suites
+    return policy.safety if _is_safety(name, policy) else policy.suites
 
 
 def _lost_safety(card: Scorecard, policy: Policy) -> list[tuple[Decision, str]]:
@@ -66,7 +66,9 @@ def _lost_safety(card: Scorecard, policy: Policy) -> list[tuple[Decision, str]]:
     return [
         (Decision.REJECT, f"canary suite {name}: {score.worse} answers lost, {policy.safety.margin:.0%} may be")
         for name, score in sorted(card.suites.items())
-        if _is_safety(name) and isinstance(score, Measured) and not score.worse <= policy.safety.margin * score.n
+        if _is_safety(name, policy)
+        and isinstance(score, Measured)
+        and not score.worse <= policy.safety.margin * score.n
     ]
 
 
