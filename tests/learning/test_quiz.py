@@ -7,7 +7,8 @@ from sealserve.learning.self_edits import Study
 from sealserve.learning.voice import Voice
 from tests.fakes import FakeEngine
 
-TEXT = "About Varnel Lamp\nVarnel Lamp costs 45 crowns. Varnel Lamp is painted dark green."
+BODY = "Varnel Lamp costs 45 crowns. Varnel Lamp is painted dark green."
+TEXT = f"About Varnel Lamp\n{BODY}"
 STUDY = Study(passage=Passage(document="d1", title="About Varnel Lamp", start=0, end=len(TEXT)), text=TEXT)
 WRITTEN = """Question: What is the price of Varnel Lamp?
 Answer: The price is 45 crowns.
@@ -76,5 +77,29 @@ async def test_sentences_that_nothing_asked_about_are_asked_about_alone_and_answ
         "What is the price of Varnel Lamp?": "45 crowns",
         "What is the colour of Varnel Lamp?": "dark green",
     }
-    assert ["costs" in prompt for prompt in shown] == [True] * 4 + [False] * 2
+    assert ["costs" in prompt for prompt in shown] == [True] * 4 + [False] * 3  # alone, and in two rewordings
     assert all("About Varnel Lamp" in prompt for prompt in shown)
+
+
+async def test_what_is_overlooked_in_the_documents_words_is_asked_about_in_the_models_own() -> None:
+    def say(_: str | None, prompt: str) -> str:
+        question = prompt.rpartition("\n")[2]
+        if prompt.startswith("Rewrite"):
+            return "The price of Varnel Lamp is 45 crowns. Its hue is dark green."
+        if not prompt.startswith("Write question"):
+            return "The price is 45 crowns." if "price" in question else "The colour is dark green."
+        if "hue" in prompt:
+            return "Question: What is the hue of Varnel Lamp?\nAnswer: The hue is dark green."
+        return "Question: What is the price of Varnel Lamp?\nAnswer: The price is 45 crowns."
+
+    engine = FakeEngine(answerer=say)
+    await engine.start()
+    voice = Voice(engine, tenant="acme", cycle="c", concurrency=8)
+    for title in ("About Varnel Lamp", "Varnel Lamp"):  # the second begins the text itself
+        text = f"{title}\n{BODY}" if title not in BODY[: len(title)] else BODY
+        study = Study(passage=Passage(document="d1", title=title, start=0, end=len(text)), text=text)
+        found = await propose(voice, [study], settings=LearnSettings(quiz_edits=4), cycle="c")
+        assert {proposal.question: proposal.answer for proposal in found} == {
+            "What is the price of Varnel Lamp?": "45 crowns",
+            "What is the hue of Varnel Lamp?": "dark green",
+        }
