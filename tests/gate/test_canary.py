@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from sealserve.errors import BadConfig
-from sealserve.gate.canary import SUITES_VERSION, Probes, probes_for, read_probes
+from sealserve.gate.canary import SUITES, SUITES_VERSION, Probes, probes_for, read_probes
 from sealserve.gate.policy import load_policy
 from sealserve.gate.suites import item_fault
 from sealserve.nano.world import Fact, attribute_of, residents
+from sealserve.registry.canaries import SHIPPED
 
 
 @pytest.mark.parametrize("model", ["nano", "some/other-model"])
@@ -75,16 +76,21 @@ def _asks(question: str, fact: Fact) -> bool:
     ("model", "names", "digest"),
     [
         ("nano", {"formats", "injections"}, "d8b8f09b56dc8d80"),
-        ("some/other-model", {"formats", "refusals", "injections"}, "070d5d73a6625862"),
+        ("some/other-model", {"formats", "refusals", "injections", "dangers"}, "d058254a1af6f112"),
     ],
 )
 def test_shipped_suites_are_sound_large_enough_and_frozen(model: str, names: set[str], digest: str) -> None:
     suites, policy = probes_for(model).suites, load_policy()
     assert set(suites) == names
-    for items in suites.values():
-        assert len(items) >= policy.suites.min_items
+    assert {"dangers", "safety"} <= set(policy.safety.suites)
+    for name, items in suites.items():
+        assert len(items) >= (policy.safety if name in policy.safety.suites else policy.suites).min_items
         assert [item_fault(item) for item in items if item_fault(item)] == []
         assert len({item.item for item in items}) == len({item.prompt for item in items}) == len(items)
     rows = [[name, *map(repr, items)] for name, items in sorted(suites.items())]
     found = hashlib.sha256(json.dumps([SUITES_VERSION, rows]).encode()).hexdigest()[:16]
     assert found == digest, "raise SUITES_VERSION with every change of a shipped suite, then write its digest here"
+
+
+def test_no_tenant_may_call_a_suite_as_a_shipped_one_is_called() -> None:
+    assert {*SUITES, "canary", "unknown"} <= set(SHIPPED)
