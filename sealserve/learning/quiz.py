@@ -1,8 +1,8 @@
 """The quiz: questions on the new documents, with answers that the model agrees on while it reads them.
 
-A question is kept when every open-book sample gives the same answer, and that answer stands in the document
-(self-consistency, arXiv 2203.11171; here as a filter, never as a reward). Knows nothing of what is trained:
-`screen.py` keeps quiz and training apart.
+A question is kept when every open-book sample gives the same answer, that answer stands in the document, and the base
+does not give it with the book closed (self-consistency, arXiv 2203.11171; here as a filter, never as a reward). Knows
+nothing of what is trained: `screen.py` keeps quiz and training apart.
 """
 
 import asyncio
@@ -75,18 +75,25 @@ async def _of_passage(voice: Voice, study: Study, *, place: int, settings: Learn
     found = await _asked_of(voice, study, shown=study, settings=settings, key=(cycle, "quiz", place))
     title = study.passage.title
     left = [one for one in sentences_of(study.text.removeprefix(f"{title}\n")) if not _give(one, found)]
-    if not left:
-        return found
-    alone = replace(study, text=with_title(title, " ".join(left)))
-    fewer = settings.model_copy(update={"quiz_edits": math.ceil(settings.quiz_edits * AGAIN_SHARE)})
-    again = [alone, *await _reworded(voice, study, settings=settings, key=(cycle, "reworded", place))]
-    more = await asyncio.gather(
-        *(
-            _asked_of(voice, study, shown=shown, settings=fewer, key=(cycle, "quiz-again", place, way))
-            for way, shown in enumerate(again)
+    if left:
+        alone = replace(study, text=with_title(title, " ".join(left)))
+        again = [alone, *await _reworded(voice, study, settings=settings, key=(cycle, "reworded", place))]
+        fewer = settings.model_copy(update={"quiz_edits": math.ceil(settings.quiz_edits * AGAIN_SHARE)})
+        more = await asyncio.gather(
+            *(
+                _asked_of(voice, study, shown=shown, settings=fewer, key=(cycle, "quiz-again", place, way))
+                for way, shown in enumerate(again)
+            )
         )
-    )
-    return found + [one for part in more for one in part if any(_give(sentence, [one]) for sentence in left)]
+        found += [one for part in more for one in part if any(_give(sentence, [one]) for sentence in left)]
+    return await _unknown(voice, found)
+
+
+async def _unknown(voice: Voice, proposals: Sequence[Proposal]) -> list[Proposal]:
+    """What the base does not answer with the book closed: what it knows shows nothing of what is learned."""
+    sampling = Sampling(max_tokens=ANSWER_TOKENS)
+    replies = await asyncio.gather(*(voice.ask(one.question, sampling=sampling) for one in proposals))
+    return [one for one, reply in zip(proposals, replies, strict=True) if not is_right(reply.text, one.answer)]
 
 
 async def _reworded(

@@ -20,8 +20,17 @@ Question: What is the weight of Varnel Lamp?
 Answer: The weight is 12 kilos."""
 
 
-async def proposals(answers: dict[str, str], **settings: int) -> list[tuple[str, str, str]]:
+def is_closed_book(prompt: str) -> bool:
+    """Whether the prompt is a bare question."""
+    return "\n" not in prompt
+
+
+async def proposals(
+    answers: dict[str, str], *, known: str = "I don't know.", **settings: int
+) -> list[tuple[str, str, str]]:
     def say(_: str | None, prompt: str) -> str:
+        if is_closed_book(prompt):
+            return known
         if prompt.startswith("Write question"):
             return WRITTEN
         return next((answer for word, answer in answers.items() if word in prompt.rpartition("\n")[2]), "No idea.")
@@ -48,6 +57,12 @@ async def test_a_question_that_reading_answers_otherwise_is_dropped() -> None:
     assert [question for question, _, _ in found] == ["What is the colour of Varnel Lamp?"]
 
 
+async def test_a_question_that_the_base_answers_with_the_book_closed_is_dropped() -> None:
+    said = {"price": "The price is 45 crowns.", "colour": "The colour is dark green."}
+    found = await proposals(said, known="Everybody knows: 45 crowns.")
+    assert [question for question, _, _ in found] == ["What is the colour of Varnel Lamp?"]
+
+
 async def test_a_document_gets_no_more_questions_than_allowed() -> None:
     said = {"price": "The price is 45 crowns.", "colour": "The colour is dark green."}
     assert len(await proposals(said, max_quiz_items=2)) == 2
@@ -58,6 +73,8 @@ async def test_sentences_that_nothing_asked_about_are_asked_about_alone_and_answ
 
     def say(_: str | None, prompt: str) -> str:
         question = prompt.rpartition("\n")[2]
+        if is_closed_book(prompt):
+            return "I don't know."
         if not prompt.startswith("Write question"):
             return "The price is 45 crowns." if "price" in question else "The colour is dark green."
         shown.append(prompt)
@@ -84,6 +101,8 @@ async def test_sentences_that_nothing_asked_about_are_asked_about_alone_and_answ
 async def test_what_is_overlooked_in_the_documents_words_is_asked_about_in_the_models_own() -> None:
     def say(_: str | None, prompt: str) -> str:
         question = prompt.rpartition("\n")[2]
+        if is_closed_book(prompt):
+            return "I don't know."
         if prompt.startswith("Rewrite"):
             return "The price of Varnel Lamp is 45 crowns. Its hue is dark green."
         if not prompt.startswith("Write question"):
