@@ -1,7 +1,8 @@
 """What a cycle does instead of studying, when it only teaches again what is known already: after forgetting.
 
-The notes and questions are those of the documents' newest cycles, from the ledger, with their seeds: nothing is
-sampled anew, so that what is left of a version is what it was. Each function is one step; `cycle.py` orders them.
+The notes and questions are those of the documents' newest cycles, from the ledger, and the recipe with its seed is that
+of the version that had them: nothing is sampled anew. What differs is what training sees, without the forgotten one.
+Each function is one step, or a part of one; `cycle.py` orders them.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from sealserve.learning.rehearsing import rehearsal_of
 from sealserve.learning.superseded import Outdated
 from sealserve.learning.voice import Voice
 from sealserve.learning.workshop import Workshop
-from sealserve.records import Claim, QuizItem, SelfEdit, Split, Step
+from sealserve.records import FORGET_TRIGGER, Claim, QuizItem, Recipe, SelfEdit, Split, Step
 from sealserve.registry.registry import AddQuiz, AddSelfEdits
 from sealserve.studies import EarlierStudy
 
@@ -45,6 +46,26 @@ async def keep_all(shop: Workshop, claim: Claim) -> Done[Filtered]:
         contested=await asyncio.to_thread(_contested, shop, claim),
     )
     return Done(output=output)
+
+
+def recipe_again(shop: Workshop, claim: Claim) -> Recipe | None:
+    """Return how the newest version was trained that held all of the cycle's documents, its seed included. Blocking.
+
+    None: the cycle studies anew, or that version was made elsewhere.
+    """
+    if shop.registry.cycle_by_id(claim.cycle).trigger != FORGET_TRIGGER:
+        return None
+    wanted = {document.document for document in shop.registry.cycle_documents(claim.cycle)}
+    page_token = ""
+    while True:
+        page = shop.registry.versions(claim.tenant, page_token=page_token)
+        for version in page.items:
+            if wanted <= set(version.documents):
+                is_own = "imported" not in version.lineage and "recipe" in version.lineage
+                return from_json(Recipe, version.lineage["recipe"]) if is_own else None
+        page_token = page.next_page_token
+        if not page_token:
+            return None
 
 
 def _known(shop: Workshop, claim: Claim) -> tuple[tuple[SelfEdit, ...], tuple[QuizItem, ...]]:

@@ -17,7 +17,7 @@ from sealserve.engine.engine import AdapterFiles
 from sealserve.errors import CouldNotMeasure, FailedPrecondition
 from sealserve.gate.diversity import collapse
 from sealserve.learning import quiz, screen, self_edits
-from sealserve.learning.assignment import job_of, remarks, start_of
+from sealserve.learning.assignment import Start, job_of, remarks, start_of
 from sealserve.learning.diversity import distinct
 from sealserve.learning.editor_store import active_editor
 from sealserve.learning.editors import editor_of
@@ -38,6 +38,7 @@ from sealserve.learning.outputs import (
     Written,
 )
 from sealserve.learning.passages import cut, with_title
+from sealserve.learning.recalling import recipe_again
 from sealserve.learning.recipes import recipes
 from sealserve.learning.rehearsing import rehearsal_of
 from sealserve.learning.replay import Earlier, earlier_material, pool_of, set_aside
@@ -187,18 +188,8 @@ async def train(
         raise CouldNotMeasure(fault)
     earlier = await asyncio.to_thread(earlier_material, shop, claim, claimed)
     pool = await asyncio.to_thread(pool_of, shop, claim, claimed, written, earlier)
-    info = await shop.engine.info()
     start = await asyncio.to_thread(start_of, shop, claim, claimed)
-    chosen, notes = recipes(
-        shop.settings.learn,
-        written.directives,
-        tenant=claim.tenant,
-        cycle=claim.cycle,
-        max_rank=info.max_rank or shop.settings.learn.rank,
-        start=start,
-    )
-    growth = growth_of(pool, is_rebuilt=start is None)
-    chosen = tuple(restrained(recipe, growth) for recipe in chosen)
+    chosen, notes = await _chosen(shop, claim, written, pool, start=start)
     job = job_of(shop, pool, chosen, base_digest=claimed.base_digest, start=start)
     heard = partial(_LOG.info, "cycle.training", cycle=claim.cycle)
     items = [one for one in await asyncio.to_thread(shop.registry.quiz, claim.cycle) if one.split is Split.SELECT]
@@ -216,6 +207,28 @@ async def train(
         tokens=listed.tokens + sum(adapter.tokens for adapter in trained),
     )
     return Done(output=output, effects=(AddCandidates(candidates=candidates),))
+
+
+async def _chosen(
+    shop: Workshop, claim: Claim, written: Written, pool: Pool, *, start: Start | None
+) -> tuple[tuple[Recipe, ...], tuple[str, ...]]:
+    """Return the recipes to try, each as training so long needs it, and what became of the editor's wishes.
+
+    What is taught again after forgetting is trained as it was, with the same seed, and otherwise never.
+    """
+    if again := await asyncio.to_thread(recipe_again, shop, claim):
+        return (replace(again, rank=start.rank, alpha=start.alpha) if start else again,), ()
+    info = await shop.engine.info()
+    chosen, notes = recipes(
+        shop.settings.learn,
+        written.directives,
+        tenant=claim.tenant,
+        cycle=claim.cycle,
+        max_rank=info.max_rank or shop.settings.learn.rank,
+        start=start,
+    )
+    growth = growth_of(pool, is_rebuilt=start is None)
+    return tuple(restrained(recipe, growth) for recipe in chosen), notes
 
 
 def _kept(

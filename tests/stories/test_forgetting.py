@@ -61,6 +61,10 @@ async def test_nothing_is_written_anew_for_what_is_taught_again(school: School) 
     after = school.registry.self_edits(done.cycle)
     assert {(n.text, n.seed) for n in after} == before
     assert {n.document for n in after} == {chair.document}
+    again, was = (school.registry.version(TENANT, version).lineage for version in (4, 3))
+    assert again["recipe"] == was["recipe"]
+    [only] = school.registry.candidates(done.cycle)
+    assert only.recipe.seed == was["recipe"]["seed"]
 
 
 async def test_no_word_of_a_forgotten_document_is_left(school: School) -> None:
