@@ -143,7 +143,7 @@ class Screen:
         table = Table(title="what the demo measured", title_justify="left", box=None)
         for one in fields(figures):
             value = getattr(figures, one.name)
-            is_share = one.name != "seconds"
+            is_share = not one.name.endswith("seconds")
             table.add_row(one.name, _bar(value) if is_share else "", f"{value:.2f}" if is_share else f"{value:.0f} s")
         self._console.print(table)
 

@@ -23,3 +23,5 @@ def test_model_learns_an_article_for_one_tenant_and_unlearns_it_by_rollback(tmp_
     assert figures["first_after_second"] >= figures["before"] + 0.3
     assert figures["after_rollback"] <= 0.2
     assert figures["first_after_rollback"] >= figures["before"] + 0.3
+    assert 0 < figures["measuring_share"] < 1
+    assert figures["first_seconds"] + figures["second_seconds"] == pytest.approx(figures["seconds"], abs=0.2)
