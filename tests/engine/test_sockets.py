@@ -1,6 +1,7 @@
 """Where sockets lie, and who clears what a kill leaves."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,26 +32,29 @@ def test_a_process_has_one_directory_that_others_cannot_enter(parent: Path) -> N
 
 def test_a_directory_that_was_cleared_away_is_made_anew(parent: Path) -> None:
     first = sockets.socket_directory()
-    first.rmdir()
+    shutil.rmtree(first)
     second = sockets.socket_directory()
     assert second != first
     assert second.is_dir()
 
 
 def test_what_a_killed_process_left_is_removed_and_a_living_one_s_stays(parent: Path) -> None:
-    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    left = parent / f"{sockets.PREFIX}{int(gone.stdout)}-abc"
-    kept = [
-        parent / f"{sockets.PREFIX}{os.getpid()}-abc",
-        parent / f"{sockets.PREFIX}1-abc",
-        parent / f"{sockets.PREFIX}x-y",
-    ]
-    for directory in (left, *kept):
-        directory.mkdir()
+    program = (
+        "import os, signal\nfrom sealserve.engine import sockets\n"
+        "print(sockets.socket_directory(), flush=True)\nos.kill(os.getpid(), signal.SIGKILL)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, env={**os.environ, "TMPDIR": str(parent)}, check=False
+    )
+    left = Path(ran.stdout.decode().strip())
     (left / "socket").touch()
+    own, being_made = sockets.socket_directory(), parent / f"{sockets.PREFIX}1-abc"
+    being_made.mkdir()
     sockets.remove_left_behind(parent)
+    assert left.parent == parent
     assert not left.exists()
-    assert all(directory.exists() for directory in kept)
+    assert own.is_dir()
+    assert being_made.is_dir()
 
 
 def test_a_path_too_long_for_a_socket_is_not_used(parent: Path, monkeypatch: pytest.MonkeyPatch) -> None:

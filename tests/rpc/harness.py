@@ -153,7 +153,7 @@ async def served(
     registry.close()
 
 
-async def until(holds: Callable[[], bool] | Callable[[], Awaitable[bool]], *, seconds: float = 5) -> None:
+async def until(holds: Callable[[], bool] | Callable[[], Awaitable[bool]], *, seconds: float = 30) -> None:
     """Return as soon as `holds`; fail the test after `seconds`."""
     async with asyncio.timeout(seconds):
         while True:
