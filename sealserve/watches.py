@@ -76,7 +76,11 @@ class Watch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """One test: `bad` of `n` outcomes, more than `tolerated` being evidence. It acts when `e_value` >= 1/alpha."""
+    """One test: `bad` of `n` outcomes, more than `tolerated` being evidence. It acts when `e_value` >= 1/alpha.
+
+    `tolerated` is what the incumbent has at most where that explains the outcomes best; `e_value` is the evidence times
+    the test's share of alpha.
+    """
 
     trigger: Trigger
     bad: int

@@ -37,12 +37,14 @@ _LENIENT = {
     **dict.fromkeys(("replay", "canary", "unknown"), _ANY_LOSS),
     "suites": {**_ANY_LOSS, "min_judge_share": 0.51},
 }
-_FORGIVING = {"tolerated": 0.99, "min_items": 1000}
+_FORGIVING = {"tolerated": 0.99, "min_items": 1000, "share": 0.01}
 _SHORT_WATCH = {
     "stages": [{"traffic": 0.5, "shadow": 1.0, "until_pairs": 12}, {"traffic": 1.0, "shadow": 0.0}],
     "max_seconds": 3.0,
-    "feedback": {"tolerated": 0.3, "min_items": 4},
-    **dict.fromkeys(("quality", "errors", "degenerate"), _FORGIVING),
+    "feedback": {"tolerated": 0.3, "min_items": 4, "assumed": 0.3, "share": 0.9},
+    "quality": _FORGIVING,
+    "errors": {"assumed": 0.99, **_FORGIVING},
+    "degenerate": {"assumed": 0.99, **_FORGIVING},
     "drift": {"max_drop": 50.0, **_FORGIVING},
 }
 _HELD_RULES = "adapter.promote: {vars: {approvals: 1}}\n"

@@ -15,6 +15,8 @@ from sealserve.errors import BadConfig
 from sealserve.gate.patterns import pattern_fault
 from sealserve.intake.findings import Finding
 
+_ROUNDING = 1e-9
+
 
 class Rule(BaseModel):
     """A group of thresholds. Frozen; unknown keys are errors."""
@@ -65,10 +67,20 @@ class StageRule(Rule):
 
 
 class RateRule(Rule):
-    """What share of bad outcomes is tolerated, and how many there must be before anything is concluded."""
+    """What share of bad outcomes is tolerated, and how many there must be before anything is concluded.
+
+    `share` is the test's part of the watch's `alpha`.
+    """
 
     tolerated: float = Field(gt=0, lt=1)
     min_items: int = Field(ge=1)
+    share: float = Field(gt=0, lt=1)
+
+
+class BesideRule(RateRule):
+    """The same, and no more than the incumbent has; of one with fewer than `min_items` outcomes `assumed` is taken."""
+
+    assumed: float = Field(gt=0, lt=1)
 
 
 class DriftRule(RateRule):
@@ -112,12 +124,19 @@ class WatchRule(Rule):
     max_per_key: int = Field(ge=1)
     alpha: float = Field(gt=0, lt=0.5)
     quality: RateRule
-    errors: RateRule
-    degenerate: RateRule
+    errors: BesideRule
+    degenerate: BesideRule
     drift: DriftRule
-    feedback: RateRule
+    feedback: BesideRule
     latency: LatencyRule
     probes: tuple[ProbeRule, ...]
+
+    @model_validator(mode="after")
+    def _shares_are_one(self) -> Self:
+        tests = (self.quality, self.errors, self.degenerate, self.drift, self.feedback)
+        if sum(test.share for test in tests) > 1 + _ROUNDING:
+            raise ValueError("the tests' shares of alpha are more than 1 together")
+        return self
 
     @model_validator(mode="after")
     def _leads_to_full_traffic(self) -> Self:

@@ -9,10 +9,16 @@ from math import exp, inf, log, sqrt
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import betaincc, betaln
 from scipy.stats import binomtest, norm
 
 from sealserve.records import Measured
+
+_GRID, _ROUNDS = 17, 4
+"""Shares that the other side may have, tried at once, and how often as many again around the best of them."""
+
+_ALMOST_ALL = 1 - 1e-6
 
 
 class Outcome(StrEnum):
@@ -144,14 +150,51 @@ def e_value(bad: int, good: int, *, tolerated: float) -> float:
     inference", Statistical Science 38 (2023), arXiv 2210.01948, section 2). Computed in logarithms.
     Raises: ValueError for negative counts, or tolerated outside (0, 1).
     """
+    _require_outcomes(bad, good, tolerated=tolerated)
+    return _exp(float(_log_e_values(bad, good, np.asarray([tolerated]))[0]))
+
+
+def e_value_beside(
+    bad: int, good: int, *, beside: tuple[int, int], tolerated: float, most: float = 1.0
+) -> tuple[float, float]:
+    """Return the evidence that more is bad than `tolerated` and than the other side truly has, and what that has then.
+
+    `beside`: the other side's bad and good outcomes, of which at most the share `most` is taken to be bad. Were its
+    true share p, the product of the e-process against "at most p of ours is bad" and of that against "at least p of
+    theirs is" would be a non-negative supermartingale of mean at most 1: of independent sides, and of sides that fail
+    on the same requests all the more. The smallest product over every p that can be lies below the one of the true p,
+    which makes it an e-process (Ramdas and others, arXiv 2210.01948): looked at all the time it reaches 1/alpha with
+    chance at most alpha. Of an other side without outcomes it never exceeds 1 while `most` is 1. The second value is
+    the p of the smallest product. Raises: ValueError as `e_value`, of either side.
+    """
+    _require_outcomes(bad, good, tolerated=tolerated)
+    _require_outcomes(*beside, tolerated=tolerated)
+    shares = np.linspace(tolerated, min(max(most, tolerated), _ALMOST_ALL), _GRID)
+    for _ in range(_ROUNDS):
+        found = _log_e_values(bad, good, shares) + _log_e_values(beside[1], beside[0], 1 - shares)
+        least = int(found.argmin())
+        around = shares[max(least - 1, 0)], shares[min(least + 1, _GRID - 1)]
+        shares, place, smallest = np.linspace(*around, _GRID), float(shares[least]), float(found[least])
+    alone = float(_log_e_values(bad, good, np.asarray([tolerated]))[0])  # theirs may be below what is tolerated anyway
+    return (_exp(alone), tolerated) if alone <= smallest else (_exp(smallest), place)
+
+
+def _log_e_values(bad: int, good: int, tolerated: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The logarithm of `e_value` for each of `tolerated`; 1/(good+1), below which it never is, where digits run out."""
+    with np.errstate(divide="ignore"):
+        above = np.log(betaincc(bad + 1, good + 1, tolerated))
+    null = bad * np.log(tolerated) + (good + 1) * np.log1p(-tolerated)
+    found: NDArray[np.float64] = np.maximum(betaln(bad + 1, good + 1) + above - null, -log(good + 1))
+    return found
+
+
+def _exp(value: float) -> float:
+    return exp(value) if value < 700 else inf
+
+
+def _require_outcomes(bad: int, good: int, *, tolerated: float) -> None:
     if min(bad, good) < 0 or not 0 < tolerated < 1:
         raise ValueError(f"{bad} bad and {good} good outcomes, {tolerated} tolerated: not evidence")
-    above = float(betaincc(bad + 1, good + 1, tolerated))
-    if above == 0:
-        return 0.0
-    null = bad * log(tolerated) + (good + 1) * log(1 - tolerated)
-    found = float(betaln(bad + 1, good + 1)) + log(above) - null
-    return exp(found) if found < 700 else inf
 
 
 def bootstrap_mean(values: Sequence[float], *, confidence: float, seed: int, rounds: int = 2000) -> tuple[float, float]:

@@ -1,18 +1,17 @@
 """What the evidence of a watch says: go on, go back, or well done. Pure: counts in, a finding out.
 
-Knows nothing of requests, engines or the registry. Each signal is tested at level `alpha` by itself.
+Knows nothing of requests, engines or the registry. The tests share `alpha` (Bonferroni), so that all of them together
+ever take back a candidate that is no worse with chance at most `alpha`, looked at all the time; where outcomes come
+independently at rates that last. Latency, silence and safety probes are no such tests: they have no level.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sealserve.evidence import VersionFeedback
-from sealserve.gate.policy import RateRule, WatchRule
-from sealserve.gate.statistics import e_value, wilson
+from sealserve.gate.policy import BesideRule, RateRule, WatchRule
+from sealserve.gate.statistics import e_value, e_value_beside
 from sealserve.watches import Count, Signal, Trigger
-
-CONFIDENCE = 0.95
-"""Of the upper bound on the incumbent's share of bad outcomes, where it is measured beside the candidate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +33,7 @@ class RollBack:
 
 
 def signals(evidence: WatchEvidence, rule: WatchRule) -> tuple[Signal, ...]:
-    """Return every signal that is tested by an e-process, as it stands.
+    """Return every signal that is tested by an e-process, as it stands: its e-value times its share of `alpha`.
 
     Below a rule's `min_items` the e-value is still told; `judge_watch` does not act on it.
     """
@@ -42,16 +41,16 @@ def signals(evidence: WatchEvidence, rule: WatchRule) -> tuple[Signal, ...]:
     mine, theirs = evidence.candidate_thumbs, evidence.incumbent_thumbs
     return (
         _signal(Trigger.QUALITY, seen[Count.WORSE], seen[Count.WORSE] + seen[Count.BETTER], rule.quality),
-        _signal(
+        _signal_beside(
             Trigger.ERRORS, seen[Count.CANDIDATE_ERRORS], seen[Count.CANDIDATE_ANSWERS], rule.errors,
             beside=(seen[Count.INCUMBENT_ERRORS], seen[Count.INCUMBENT_ANSWERS]),
         ),
-        _signal(
+        _signal_beside(
             Trigger.DEGENERATE, seen[Count.CANDIDATE_DEGENERATE], seen[Count.CANDIDATE_ANSWERS], rule.degenerate,
             beside=(seen[Count.INCUMBENT_DEGENERATE], seen[Count.INCUMBENT_ANSWERS]),
         ),
         _signal(Trigger.DRIFT, seen[Count.IMPLAUSIBLE], seen[Count.LIKELIHOODS], rule.drift),
-        _signal(
+        _signal_beside(
             Trigger.FEEDBACK, mine.down if mine else 0, mine.up + mine.down if mine else 0, rule.feedback,
             beside=(theirs.down, theirs.up + theirs.down) if theirs else (0, 0),
         ),
@@ -96,13 +95,21 @@ def is_slower(candidate: Sequence[float], incumbent: Sequence[float], rule: Watc
     return mine > rule.latency.max_ratio * theirs
 
 
-def _signal(trigger: Trigger, bad: int, n: int, rule: RateRule, *, beside: tuple[int, int] = (0, 0)) -> Signal:
-    """`beside`: the incumbent's (bad, n). What it may truly have is tolerated of the candidate, too."""
-    tolerated = rule.tolerated
-    if beside[1]:
-        tolerated = min(max(tolerated, wilson(*beside, confidence=CONFIDENCE)[1]), 0.999)
-    found = e_value(bad, n - bad, tolerated=tolerated) if n else 1.0
-    return Signal(trigger=trigger, bad=bad, n=n, tolerated=tolerated, e_value=found)
+def _signal(trigger: Trigger, bad: int, n: int, rule: RateRule) -> Signal:
+    found = rule.share * e_value(bad, n - bad, tolerated=rule.tolerated)
+    return Signal(trigger=trigger, bad=bad, n=n, tolerated=rule.tolerated, e_value=found)
+
+
+def _signal_beside(trigger: Trigger, bad: int, n: int, rule: BesideRule, *, beside: tuple[int, int]) -> Signal:
+    """`beside`: the incumbent's (bad, n). What it may truly have is tolerated of the candidate, too.
+
+    Until it has `min_items` of its own anything up to `assumed` may be: what fails more than that acts at once.
+    """
+    most = 1.0 if beside[1] >= rule.min_items else rule.assumed
+    found, tolerated = e_value_beside(
+        bad, n - bad, beside=(beside[0], beside[1] - beside[0]), tolerated=rule.tolerated, most=most
+    )
+    return Signal(trigger=trigger, bad=bad, n=n, tolerated=tolerated, e_value=rule.share * found)
 
 
 def _rule_of(trigger: Trigger, rule: WatchRule) -> RateRule:

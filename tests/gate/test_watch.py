@@ -8,11 +8,11 @@ import pytest
 from pydantic import ValidationError
 from scipy.integrate import quad
 
-from sealserve.bench.watch import simulate
+from sealserve.bench.watch import EQUALS, simulate, simulate_equal
 from sealserve.evidence import VersionFeedback
 from sealserve.gate.degenerate import is_degenerate
 from sealserve.gate.policy import ProbeRule, WatchRule, load_policy
-from sealserve.gate.statistics import e_value
+from sealserve.gate.statistics import e_value, e_value_beside
 from sealserve.gate.watch import WatchEvidence, is_slower, judge_watch, next_stage, signals
 from sealserve.watches import Count, Trigger
 
@@ -37,7 +37,7 @@ def test_e_value_has_mean_one_where_exactly_the_tolerated_share_is_bad(tolerated
 
 def test_e_value_bears_any_count() -> None:
     assert e_value(20_000, 0, tolerated=0.5) > 1e300
-    assert e_value(0, 200_000, tolerated=0.5) == pytest.approx(0.0, abs=1e-9)
+    assert e_value(0, 200_000, tolerated=0.5) == pytest.approx(1 / 200_001)
     with pytest.raises(ValueError, match="not evidence"):
         e_value(-1, 0, tolerated=0.5)
 
@@ -50,15 +50,31 @@ def test_good_versions_are_seldom_taken_back_and_bad_ones_mostly() -> None:
     assert worse.median_pairs < 200
 
 
+@pytest.mark.parametrize("case", [name for name in EQUALS if name[0].isdigit()])
+def test_version_that_fails_as_often_as_the_one_before_is_seldom_taken_back(case: str) -> None:
+    assert simulate_equal(RULE, EQUALS[case], runs=30, seed=3) <= 0.1
+
+
+def test_version_that_fails_far_more_often_than_the_one_before_is_taken_back_on_a_tenth_heard() -> None:
+    counts = {
+        Count.CANDIDATE_ANSWERS: 600, Count.CANDIDATE_ERRORS: 180,
+        Count.INCUMBENT_ANSWERS: 60, Count.INCUMBENT_ERRORS: 3,
+    }  # fmt: skip
+    finding = judge_watch(WatchEvidence(counts=counts), RULE)
+    assert finding is not None
+    assert finding.trigger is Trigger.ERRORS
+
+
 def test_nothing_takes_nothing_back() -> None:
     assert judge_watch(WatchEvidence(), RULE) is None
-    assert {signal.e_value for signal in signals(WatchEvidence(), RULE)} == {1.0}
+    found = {signal.trigger: signal.e_value for signal in signals(WatchEvidence(), RULE)}
+    assert found == {trigger: pytest.approx(getattr(RULE, trigger.value).share, rel=1e-3) for trigger in found}
 
 
 CASES = {
     Trigger.QUALITY: {Count.WORSE: 8, Count.PAIRS: 100},
-    Trigger.ERRORS: {Count.CANDIDATE_ANSWERS: 60, Count.CANDIDATE_ERRORS: 8},
-    Trigger.DEGENERATE: {Count.CANDIDATE_ANSWERS: 60, Count.CANDIDATE_DEGENERATE: 14},
+    Trigger.ERRORS: {Count.CANDIDATE_ANSWERS: 60, Count.CANDIDATE_ERRORS: 14, Count.INCUMBENT_ANSWERS: 60},
+    Trigger.DEGENERATE: {Count.CANDIDATE_ANSWERS: 60, Count.CANDIDATE_DEGENERATE: 20, Count.INCUMBENT_ANSWERS: 60},
     Trigger.DRIFT: {Count.LIKELIHOODS: 40, Count.IMPLAUSIBLE: 40},
     Trigger.SAFETY: {Count.PROBES: 3, Count.PROBE_HITS: 1},
     Trigger.LATENCY: {Count.SLOW_WINDOWS: 3},
@@ -78,7 +94,9 @@ def test_each_signal_takes_back_by_itself(trigger: Trigger) -> None:
     [
         {Count.WORSE: 8, Count.BETTER: 8},
         {Count.WORSE: 4},
-        {Count.CANDIDATE_ANSWERS: 400, Count.CANDIDATE_ERRORS: 6},
+        {Count.CANDIDATE_ANSWERS: 400, Count.CANDIDATE_ERRORS: 6, Count.INCUMBENT_ANSWERS: 400},
+        {Count.CANDIDATE_ANSWERS: 600, Count.CANDIDATE_ERRORS: 240},
+        {Count.CANDIDATE_ANSWERS: 600, Count.CANDIDATE_DEGENERATE: 240, Count.INCUMBENT_ANSWERS: 9},
         {Count.LIKELIHOODS: 40, Count.IMPLAUSIBLE: 28},
         {Count.SLOW_WINDOWS: 2},
         {Count.DROPPED: 10_000},
@@ -90,13 +108,33 @@ def test_what_is_tolerated_takes_nothing_back(counts: dict[Count, int]) -> None:
 
 def test_trouble_that_both_versions_have_is_not_the_candidates() -> None:
     mine = {Count.CANDIDATE_ANSWERS: 100, Count.CANDIDATE_ERRORS: 20}
-    theirs = {Count.INCUMBENT_ANSWERS: 100, Count.INCUMBENT_ERRORS: 22}
-    assert judge_watch(WatchEvidence(counts=mine), RULE) is not None
+    sound, theirs = {Count.INCUMBENT_ANSWERS: 100}, {Count.INCUMBENT_ANSWERS: 100, Count.INCUMBENT_ERRORS: 22}
+    assert judge_watch(WatchEvidence(counts={**mine, **sound}), RULE) is not None
     assert judge_watch(WatchEvidence(counts={**mine, **theirs}), RULE) is None
 
 
+def test_version_that_fails_always_goes_at_once_though_the_incumbent_was_never_heard() -> None:
+    failing = {Count.CANDIDATE_ANSWERS: 13, Count.CANDIDATE_ERRORS: 13}
+    finding = judge_watch(WatchEvidence(counts=failing), RULE)
+    assert finding is not None
+    assert finding.trigger is Trigger.ERRORS
+
+
+def test_evidence_beside_an_incumbent_is_the_least_over_every_share_that_it_may_have() -> None:
+    mine, theirs = (20, 80), (3, 47)
+    shares = np.linspace(0.02, 0.999, 4000)
+    least = min(
+        e_value(*mine, tolerated=share) * e_value(theirs[1], theirs[0], tolerated=1 - share) for share in shares
+    )
+    found, share = e_value_beside(*mine, beside=theirs, tolerated=0.02)
+    assert found == pytest.approx(least, rel=1e-3)
+    assert 0.06 < share < 0.2
+    assert e_value_beside(20, 80, beside=(0, 0), tolerated=0.02)[0] <= 1
+    assert e_value_beside(20, 80, beside=(0, 100_000), tolerated=0.02)[0] == e_value(20, 80, tolerated=0.02)
+
+
 def test_thumbs_are_compared_with_those_of_the_version_before() -> None:
-    mine, theirs = VersionFeedback(version=2, up=5, down=15), VersionFeedback(version=1, up=10, down=30)
+    mine, theirs = VersionFeedback(version=2, up=1, down=19), VersionFeedback(version=1, up=2, down=38)
     alone = judge_watch(WatchEvidence(candidate_thumbs=mine), RULE)
     assert alone is not None
     assert alone.trigger is Trigger.FEEDBACK
@@ -141,6 +179,11 @@ def test_stages_follow_each_other_as_pairs_come_in() -> None:
 def test_stages_that_lead_nowhere_are_refused(stages: list[dict[str, float]]) -> None:
     with pytest.raises(ValidationError):
         _rule(*stages)
+
+
+def test_tests_that_take_more_than_all_of_alpha_are_refused() -> None:
+    with pytest.raises(ValidationError, match="more than 1 together"):
+        WatchRule.model_validate({**RULE.model_dump(), "quality": {**RULE.quality.model_dump(), "share": 0.9}})
 
 
 def test_probe_that_could_keep_the_matcher_busy_is_refused() -> None:

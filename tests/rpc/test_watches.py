@@ -4,6 +4,7 @@ import pytest
 
 from sealserve import errors
 from sealserve.client import AsyncClient, watch_calls
+from sealserve.gate.policy import load_policy
 from sealserve.gate.statistics import e_value
 from sealserve.people import Principal, Role
 from sealserve.v1 import adapter_pb2
@@ -101,7 +102,7 @@ async def test_watch_is_shown_with_its_signals_and_how_it_ended(here: Served) ->
     report = await here.client.watch("acme", 2)
     quality = {one.trigger: one for one in report.signals}[Trigger.QUALITY]
     assert (quality.bad, quality.n, quality.tolerated, report.limit) == (9, 10, 0.5, 20)
-    assert quality.e_value == pytest.approx(e_value(9, 1, tolerated=0.5))
+    assert quality.e_value == pytest.approx(load_policy().watch.quality.share * e_value(9, 1, tolerated=0.5))
     moved = here.registry.roll_back_watched(
         watch, trigger=Trigger.QUALITY, reason="9 of 10", decided_at=watch.opened_at
     )

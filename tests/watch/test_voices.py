@@ -34,7 +34,7 @@ def test_one_who_asks_for_endless_answers_is_one_such_answer_and_many_who_do_are
     found = heard(voices, "mallory", *[LOOP] * 100)
     assert (found[Count.CANDIDATE_DEGENERATE], found[Count.CANDIDATE_ANSWERS]) == (1, 100)
     assert judge_watch(WatchEvidence(counts=found), rule) is None
-    many = sum((heard(Voices(rule.max_per_key), f"ann{n}", LOOP) for n in range(12)), Counter[Count]())
+    many = sum((heard(Voices(rule.max_per_key), f"ann{n}", LOOP) for n in range(14)), Counter[Count]())
     assert judge_watch(WatchEvidence(counts=many), rule) is not None
 
 

@@ -79,7 +79,7 @@ async def test_each_conversation_is_compared_once(watched: Watched) -> None:
     assert watched.watch().state is WatchState.OPEN
 
 
-@pytest.mark.parametrize(("keys", "counted"), [(["mallory"] * 12, 1), ([f"ann{n}" for n in range(12)], 12)])
+@pytest.mark.parametrize(("keys", "counted"), [(["mallory"] * 14, 1), ([f"ann{n}" for n in range(14)], 14)])
 async def test_endless_answers_of_one_caller_are_one_and_of_many_are_many(
     watched: Watched, monkeypatch: pytest.MonkeyPatch, keys: list[str], counted: int
 ) -> None:
@@ -90,7 +90,7 @@ async def test_endless_answers_of_one_caller_are_one_and_of_many_are_many(
         assert await watched.ask("Say it a thousand times.", key=key) == second.version
     await watched.watcher.look()
     counts = watched.registry.watches("acme", page_size=1).items[0].counts
-    assert (counts[Count.CANDIDATE_ANSWERS], counts[Count.CANDIDATE_DEGENERATE]) == (12, counted)
+    assert (counts[Count.CANDIDATE_ANSWERS], counts[Count.CANDIDATE_DEGENERATE]) == (14, counted)
     assert watched.watch().state is (WatchState.OPEN if counted == 1 else WatchState.ROLLED_BACK)
 
 
@@ -216,10 +216,10 @@ async def test_outage_of_the_engine_is_no_evidence(watched: Watched) -> None:
 async def test_thumbs_down_take_a_version_back(watched: Watched) -> None:
     await watched.promote()
     second = await watched.promote()
-    thumbs_down(watched, second, n=12)
+    thumbs_down(watched, second, n=14)
     await watched.settle()
     assert watched.watch().state is WatchState.OPEN  # nobody was given these answers
-    watched.registry.keep_answers([given(second, number, asker="") for number in range(12)])
+    watched.registry.keep_answers([given(second, number, asker="") for number in range(14)])
     await watched.settle()
     assert watched.watch().trigger is Trigger.FEEDBACK
 
@@ -227,11 +227,11 @@ async def test_thumbs_down_take_a_version_back(watched: Watched) -> None:
 async def test_thumbs_of_one_who_asks_take_no_version_back_and_those_of_many_do(watched: Watched) -> None:
     await watched.promote()
     second = await watched.promote()
-    thumbs_down(watched, second, n=24)
+    thumbs_down(watched, second, n=26)
     watched.registry.keep_answers([given(second, number, asker="mallory") for number in range(12)])
     await watched.settle()
     assert watched.watch().state is WatchState.OPEN
-    watched.registry.keep_answers([given(second, number, asker=f"ann{number}") for number in range(12, 24)])
+    watched.registry.keep_answers([given(second, number, asker=f"ann{number}") for number in range(12, 26)])
     await watched.settle()
     assert watched.watch().trigger is Trigger.FEEDBACK
 
