@@ -105,6 +105,8 @@ def _signal_beside(trigger: Trigger, bad: int, n: int, rule: BesideRule, *, besi
 
     Until it has `min_items` of its own anything up to `assumed` may be: what fails more than that acts at once.
     """
+    if not n:
+        return Signal(trigger=trigger, bad=0, n=0, tolerated=rule.tolerated, e_value=rule.share)
     most = 1.0 if beside[1] >= rule.min_items else rule.assumed
     found, tolerated = e_value_beside(
         bad, n - bad, beside=(beside[0], beside[1] - beside[0]), tolerated=rule.tolerated, most=most
