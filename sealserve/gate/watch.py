@@ -21,7 +21,7 @@ class WatchEvidence:
     counts: Mapping[Count, int] = field(default_factory=dict)
     candidate_thumbs: VersionFeedback | None = None
     incumbent_thumbs: VersionFeedback | None = None
-    silent_seconds: float = 0.0  # since something was last recorded, while requests were answered
+    silent_seconds: float = 0.0  # since a call has ended, while nothing is recorded of any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ def judge_watch(evidence: WatchEvidence, rule: WatchRule) -> RollBack | None:
         text = f"slower than {rule.latency.max_ratio} times the incumbent in {slow} windows in a row"
         return RollBack(trigger=Trigger.LATENCY, reason=text)
     if evidence.silent_seconds >= rule.silence_seconds:
-        text = f"requests were answered, and nothing was recorded of them for {evidence.silent_seconds:.0f} s"
+        text = f"calls have ended, and nothing was recorded of them for {evidence.silent_seconds:.0f} s"
         return RollBack(trigger=Trigger.SILENCE, reason=text)
     return None
 

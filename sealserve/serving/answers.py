@@ -40,10 +40,7 @@ class Answered:
 
 
 class Listener(Protocol):
-    """Is told of calls. Neither method blocks or raises."""
-
-    def asked(self, route: Route) -> None:
-        """The first token of an answer is there."""
+    """Is told of calls. Does not block or raise."""
 
     def answered(self, answered: Answered) -> None:
         """A call has ended: whole, cut off or failed."""
@@ -51,9 +48,6 @@ class Listener(Protocol):
 
 class _Nobody:
     """Listens to nothing."""
-
-    def asked(self, route: Route) -> None:
-        return
 
     def answered(self, answered: Answered) -> None:
         return
@@ -123,7 +117,6 @@ class Answers:
                             while (delta := await _next(deltas, deadline=call.deadline)) is not None:
                                 if call.count(delta):
                                     self._note(request.request_id, route, asker)
-                                    self._listener.asked(route)
                                     yield route
                                 yield delta
 

@@ -80,7 +80,7 @@ class Watcher:
         self._voices = Voices(rule.max_per_key)
         self._open: dict[str, Watch] = {}
         self._pending: dict[Key, Counter[Count]] = {}
-        self._unheard: dict[Key, float] = {}  # since when calls were answered of which nothing is recorded
+        self._unheard: dict[Key, float] = {}  # since when calls have ended of which nothing is recorded
         self._compared: dict[Key, set[bytes]] = {}
         self._probed: set[Key] = set()
         self._judged: dict[Key, WatchEvidence] = {}  # nothing came of this
@@ -96,18 +96,13 @@ class Watcher:
             self._registry.open_watch(tenant, share=1 - self._rule.stages[0].traffic)
         return self._registry.standby(tenant)
 
-    def asked(self, route: Route) -> None:
-        """Expect to hear of this call."""
-        watch = self._watch_of(route)
-        if watch is not None:
-            self._unheard.setdefault(_key(watch), self._clock())
-
     def answered(self, answered: Answered) -> None:
         """Count the call, and have it answered under the other version if it is drawn."""
         watch = self._watch_of(answered.route)
         self._latencies.add(answered, watch)
         if watch is None:
             return
+        self._unheard.setdefault(_key(watch), self._clock())
         self._count(watch, self._voices.bounded(_key(watch), answered.asker, _counts_of(watch, answered)))
         other = self._other(answered.route)
         if other is not None and self._is_drawn(watch, answered):
@@ -129,13 +124,19 @@ class Watcher:
                 await asyncio.sleep(MIN_TICK_SECONDS)
 
     async def look(self) -> None:
-        """Record what was heard, then decide every open watch. What the registry refuses now is tried again."""
+        """Record what was heard, then decide every open watch. What the registry refuses now is tried again.
+
+        Where counts cannot be written and the pointer can, a watch is blind, and silence decides it.
+        """
         try:
             await self._record()
+        except StorageFailed as error:
+            self._log.warning("watch_not_recorded", reason=error.reason)
+        try:
             found = await asyncio.to_thread(self._registry.open_watches)
             thumbs = await asyncio.to_thread(self._registry.watched_thumbs)
         except StorageFailed as error:
-            self._log.warning("watch_not_recorded", reason=error.reason)
+            self._log.warning("watch_not_read", reason=error.reason)
             return
         present = set(map(_key, found))
         for watch in self._open.values():

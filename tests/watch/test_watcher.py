@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sealserve.engine.base_model import BaseShape
-from sealserve.errors import FailedPrecondition, StorageFailed
+from sealserve.errors import FailedPrecondition
 from sealserve.evidence import GivenAnswer, Opinion, Thumb
 from sealserve.gate.rulebook import open_rules
 from sealserve.permits import Permits
@@ -92,47 +92,6 @@ async def test_endless_answers_of_one_caller_are_one_and_of_many_are_many(
     counts = watched.registry.watches("acme", page_size=1).items[0].counts
     assert (counts[Count.CANDIDATE_ANSWERS], counts[Count.CANDIDATE_DEGENERATE]) == (14, counted)
     assert watched.watch().state is (WatchState.OPEN if counted == 1 else WatchState.ROLLED_BACK)
-
-
-async def test_no_traffic_takes_nothing_back(watched: Watched) -> None:
-    await watched.promote()
-    watched.time.seconds += 10_000
-    await watched.settle()
-    assert watched.watch().state is WatchState.OPEN
-
-
-async def test_silence_after_answers_takes_the_version_back(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
-    await watched.promote()
-    second = await watched.promote()
-    monkeypatch.setattr(watched.watcher, "answered", lambda answered: None)
-    monkeypatch.setattr(watched.answers, "_listener", watched.watcher)
-    assert await watched.ask("Who are you?") == second.version
-    watched.time.seconds += 119
-    await watched.settle()
-    assert watched.watch().state is WatchState.OPEN
-    watched.time.seconds += 1
-    await watched.settle()
-    assert watched.watch().trigger is Trigger.SILENCE
-    assert await watched.ask("Who are you?") == second.version - 1
-
-
-async def test_registry_that_is_away_for_a_moment_loses_no_count(
-    watched: Watched, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await watched.promote()
-    await watched.promote()
-
-    def full_disk(*_: object) -> None:
-        raise StorageFailed("the disk is full")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(watched.registry, "add_counts", full_disk)
-        await watched.ask_all(n=5)
-    assert watched.watch().counts[Count.PAIRS] == 0
-    watched.time.seconds += 1000
-    await watched.watcher.look()
-    assert watched.watch().counts[Count.PAIRS] == 5
-    assert watched.watch().state is WatchState.OPEN
 
 
 @pytest.mark.parametrize("is_done", [False, True])
