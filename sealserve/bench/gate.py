@@ -26,6 +26,7 @@ NOISE = (0.0, 0.01, 0.03)
 """Shares of items that turn right by chance, and wrong as often. An adapter of the demo's turns some 0.005."""
 
 LOSS = 0.05
+_FACTS, _UNKNOWN = "canary", "unknown"
 CURVE_LOSSES = tuple(step / 200 for step in range(15))
 CURVE_SIZES = (100, 200, 1000)
 _MODELS = {"nano": "nano", "general": "any other model"}
@@ -33,13 +34,16 @@ _MODELS = {"nano": "nano", "general": "any other model"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateFigures:
-    """Rates over `candidates` each: the worst over suites and noise for what must not pass, the least for what must.
+    """Rates over `candidates` each: the worst over models and noise for what must not pass, the least for what must.
 
-    `decisions` counts what became of each kind; `power` is the promoted share by true loss for each suite size.
+    `worse_promoted` loses LOSS on the facts, the suite "canary"; `worse_promoted_by_suite` as much on another suite
+    alone, whose margin is wider and whose items are few. `decisions` counts what became of each kind; `power` is the
+    promoted share by true loss for each suite size.
     """
 
     null_promoted: float
     worse_promoted: float
+    worse_promoted_by_suite: dict[str, float]
     good_promoted: float
     candidates: int
     sizes: dict[str, Any]
@@ -58,30 +62,35 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One kind of candidate: shares of items gained and lost on the new documents, and on the old skills."""
+    """One kind of candidate: shares of items gained on the new documents, and lost on the suite `loses`."""
 
     gained: float
     noise: float
     lost: float = 0.0
     known: float = 0.0  # what the incumbent answers about the new documents already
+    loses: str = _FACTS
 
     def card(self, rng: np.random.Generator, sizes: Sizes, *, confidence: float) -> Scorecard:
-        """Return one candidate's scorecard; nothing else than the old skills is lost."""
+        """Return one candidate's scorecard; nothing else than `loses` loses more than it gains."""
         return Scorecard(
             confirm=_drawn(
                 rng, CONFIRM_ITEMS, right=self.known, better=self.gained + self.noise, worse=self.noise,
                 confidence=confidence,
             ),
             replay=NotApplicable(because="a first document"),
-            canary=_drawn(
-                rng, sizes.canary, right=0.98, better=self.noise, worse=self.noise + self.lost, confidence=confidence
+            canary=self._old(rng, _FACTS, sizes.canary, confidence=confidence),
+            unknown=_drawn(
+                rng, sizes.unknown, right=0.98, better=0.0, worse=self._lost_in(_UNKNOWN), confidence=confidence
             ),
-            unknown=_drawn(rng, sizes.unknown, right=0.98, better=0.0, worse=0.0, confidence=confidence),
-            suites={
-                name: _drawn(rng, n, right=0.98, better=self.noise, worse=self.noise, confidence=confidence)
-                for name, n in sizes.suites.items()
-            },
+            suites={name: self._old(rng, name, n, confidence=confidence) for name, n in sizes.suites.items()},
         )  # fmt: skip
+
+    def _old(self, rng: np.random.Generator, suite: str, n: int, *, confidence: float) -> Measured:
+        worse = self.noise + self._lost_in(suite)
+        return _drawn(rng, n, right=0.98, better=self.noise, worse=worse, confidence=confidence)
+
+    def _lost_in(self, suite: str) -> float:
+        return self.lost if suite == self.loses else 0.0
 
 
 def run(
@@ -105,18 +114,36 @@ def run(
                 decisions = _judged(kind, policy, rng, candidates, of_model)
                 found[f"{name}, noise {kind.noise}, known {kind.known}, {suite} suite"] = decisions
                 shares[name].append(decisions.get(Decision.PROMOTE, 0) / candidates)
+    by_suite = _worse_by_suite(policy, sizes, candidates=candidates, seed=seed, say=say)
     power = _power(policy, {one.canary for one in sizes.values()}, candidates=candidates, seed=seed, say=say)
     if out is not None:
         _draw(power, out / "gate-power.png", say=say)
     return GateFigures(
         null_promoted=max(shares["null"]),
         worse_promoted=max(shares["worse"]),
+        worse_promoted_by_suite=by_suite,
         good_promoted=min(shares["good"]),
         candidates=candidates,
         sizes={name: asdict(one) for name, one in sizes.items()},
         decisions=found,
         power=power,
     )
+
+
+def _worse_by_suite(
+    policy: Policy, sizes: dict[str, Sizes], *, candidates: int, seed: int, say: Callable[[str], None]
+) -> dict[str, float]:
+    """The promoted share of candidates that lose LOSS on one suite other than the facts: the worst over noise."""
+    found = {}
+    for model, of_model in sizes.items():
+        for place, suite in enumerate((_UNKNOWN, *of_model.suites)):
+            say(f"judging candidates worse on {suite}, {model}")
+            rng = np.random.default_rng([seed, place, of_model.canary])
+            kinds = [Kind(gained=0.9, noise=noise, lost=LOSS, loses=suite) for noise in NOISE]
+            decisions = [_judged(kind, policy, rng, candidates, of_model) for kind in kinds]
+            promoted = max(one.get(Decision.PROMOTE, 0) for one in decisions)
+            found[f"{suite}, {model}"] = promoted / candidates
+    return found
 
 
 def _sizes(model: str) -> Sizes:

@@ -14,6 +14,9 @@ def test_useless_and_worse_candidates_are_hardly_promoted_and_good_ones_mostly(t
     assert figures.null_promoted <= 0.1
     assert figures.worse_promoted <= 0.1
     assert figures.good_promoted >= 0.5
+    others = {f"{suite}, {model}" for model, one in figures.sizes.items() for suite in ("unknown", *one["suites"])}
+    assert set(figures.worse_promoted_by_suite) == others
+    assert figures.worse_promoted_by_suite["formats@2, nano"] > 0.3  # small, and its margin is wide
     assert min(one["canary"] for one in figures.sizes.values()) >= load_policy().canary.min_items
     assert all(sum(found.values()) == 40 for found in figures.decisions.values())
     assert (tmp_path / "gate-power.png").read_bytes().startswith(b"\x89PNG")
