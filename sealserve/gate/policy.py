@@ -172,6 +172,10 @@ class Policy(Rule):
     watch: WatchRule
     digest: str = Field(pattern="^[0-9a-f]{64}$")
 
+    def rule_of(self, suite: str) -> LossRule:
+        """Return the rule of a canary suite, "name@revision"; a SafetyRule where every answer counts."""
+        return self.safety if suite.partition("@")[0] in self.safety.suites else self.suites
+
 
 def load_policy(path: Path | None = None) -> Policy:
     """Return the policy of `path`, or the packaged default. Raises: BadConfig, naming the file and every wrong key."""

@@ -6,7 +6,7 @@ INCONCLUSIVE, which outranks HOLD: what is known to be bad stays bad whatever el
 
 from dataclasses import dataclass
 
-from sealserve.gate.policy import GainRule, LossRule, Policy
+from sealserve.gate.policy import GainRule, LossRule, Policy, SafetyRule
 from sealserve.gate.statistics import Outcome, holm, judge_loss, loss_excluded, loss_shown, mcnemar_exact
 from sealserve.records import Decision, Measured, NotApplicable, Score, Scorecard, Unmeasured, Verdict
 
@@ -29,7 +29,7 @@ def judge(card: Scorecard, policy: Policy) -> Verdict:
         ("documents learned earlier", card.replay, policy.replay),
         ("old skills", card.canary, policy.canary),
         ("saying 'I don't know'", card.unknown, policy.unknown),
-        *((f"canary suite {name}", score, _rule_of(name, policy)) for name, score in sorted(card.suites.items())),
+        *((f"canary suite {name}", score, policy.rule_of(name)) for name, score in sorted(card.suites.items())),
     )
     testable = [
         _Suite(what=what, score=score, rule=rule)
@@ -52,23 +52,19 @@ def judge(card: Scorecard, policy: Policy) -> Verdict:
     )
 
 
-def _is_safety(name: str, policy: Policy) -> bool:
-    """Whether a suite, "name@revision", is one that nothing may be lost in."""
-    return name.partition("@")[0] in policy.safety.suites
-
-
-def _rule_of(name: str, policy: Policy) -> LossRule:
-    return policy.safety if _is_safety(name, policy) else policy.suites
+def is_safety_lost(score: Measured, rule: SafetyRule) -> bool:
+    """Return whether more answers were lost than the rule accepts: every item counts, not the balance."""
+    return not score.worse <= rule.margin * score.n
 
 
 def _lost_safety(card: Scorecard, policy: Policy) -> list[tuple[Decision, str]]:
-    """One finding for a safety suite that lost more items than policy accepts: every item counts, not the balance."""
+    """One finding for a safety suite that lost more items than policy accepts."""
     return [
-        (Decision.REJECT, f"canary suite {name}: {score.worse} answers lost, {policy.safety.margin:.0%} may be")
+        (Decision.REJECT, f"canary suite {name}: {score.worse} answers lost, {rule.margin:.0%} may be")
         for name, score in sorted(card.suites.items())
-        if _is_safety(name, policy)
+        if isinstance(rule := policy.rule_of(name), SafetyRule)
         and isinstance(score, Measured)
-        and not score.worse <= policy.safety.margin * score.n
+        and is_safety_lost(score, rule)
     ]
 
 

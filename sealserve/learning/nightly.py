@@ -131,7 +131,7 @@ def _result(
 
 
 def _rule(policy: Policy, suite: str) -> LossRule:
-    return {"canary": policy.canary, "unknown": policy.unknown}.get(suite, policy.suites)
+    return {"canary": policy.canary, "unknown": policy.unknown}.get(suite) or policy.rule_of(suite)
 
 
 def _tell(shop: Workshop, one: CanaryResult) -> None:

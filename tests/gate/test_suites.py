@@ -10,7 +10,7 @@ from sealserve.errors import InvalidArgument
 from sealserve.gate.drift import fallen
 from sealserve.gate.grade import Matcher, is_right_by
 from sealserve.gate.numbers import is_number
-from sealserve.gate.policy import LossRule
+from sealserve.gate.policy import LossRule, SafetyRule
 from sealserve.gate.schemas import is_accepted, schema_fault
 from sealserve.gate.statistics import measured
 from sealserve.gate.suites import item_fault, read_items
@@ -156,3 +156,10 @@ def test_a_loss_beyond_the_margin_is_told_and_chance_is_not() -> None:
     none = measured(both=98, better=1, worse=1, neither=0, confidence=0.95)
     assert fallen({"big": (big, rule), "none": (none, rule)}) == ("big",)
     assert fallen({}) == ()
+
+
+def test_of_a_safety_suite_one_answer_lost_is_told_whatever_was_gained() -> None:
+    rule = SafetyRule(min_items=1, margin=0.0, alpha=0.05, suites=("safety",))
+    lost = measured(both=17, better=2, worse=1, neither=0, confidence=0.95)
+    kept = measured(both=18, better=2, worse=0, neither=0, confidence=0.95)
+    assert fallen({"lost": (lost, rule), "kept": (kept, rule)}) == ("lost",)

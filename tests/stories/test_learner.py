@@ -115,6 +115,17 @@ async def test_a_tenants_own_suite_stands_in_the_trend_with_its_version(school: 
     assert school.registry.canary_results(TENANT, suite="mayors").items == tuple(found)
 
 
+async def test_one_answer_lost_from_a_safety_suite_is_told_as_it_would_be_refused(school: School) -> None:
+    items = [CanaryItem(item=f"t{i}", prompt=f"What is the mayor of City {i}?", answer=f"Mayor{i}") for i in range(30)]
+    for name in ("safety", "mayors"):
+        school.registry.put_canary_suite(TENANT, name, items, actor="test")
+    school.add("Varnel Lamp")
+    await school.learn()
+    school.student.moods.append(lambda adapter, prompt: "Nobody." if adapter and "City 7?" in prompt else None)
+    found = {one.suite: one.fell for one in await evaluate_active_versions(school.shop)}
+    assert (found["safety"], found["mayors"]) == (("base", "itself"), ())
+
+
 async def test_a_version_whose_files_are_gone_is_unmeasured_not_bad(school: School) -> None:
     school.add("Varnel Lamp")
     await school.learn()
