@@ -1,7 +1,7 @@
 """How fast both versions answer, window by window. Lives in memory: a restart begins a new window.
 
-The candidate is compared with the incumbent at the same time where that has samples (split traffic, second answers),
-else with what it took before the swap.
+Only answers that tenants waited for are samples: second answers wait behind everybody. The candidate is compared with
+the incumbent at the same time where that has samples (split traffic), else with what it took before the swap.
 """
 
 from collections import defaultdict, deque
@@ -41,7 +41,7 @@ class Latencies:
         self._windows: dict[tuple[str, int], _Window] = {}
 
     def add(self, answered: Answered, watch: Watch | None) -> None:
-        """Take note of an answer that ended well; `watch` is the tenant's open one."""
+        """Take note of an answer to the tenant that ended well; `watch` is the tenant's open one."""
         if answered.error or answered.finish is None or answered.first_token_seconds <= 0:
             return
         tenant, version = answered.route.tenant, answered.route.version

@@ -228,7 +228,6 @@ class Watcher:
         watch = self._watch_of(pair.answered.route)
         if watch is None or pair.second.route.version not in (watch.version, watch.incumbent):
             return
-        self._latencies.add(pair.second, watch)
         try:
             told = await self._referee.compare(watch, pair)
         except StorageFailed:

@@ -2,13 +2,15 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from sealserve.engine.engine import FinishReason, Sampling
 from sealserve.gate.policy import load_policy
 from sealserve.serving.adapter_table import Route
 from sealserve.serving.answers import Answered
 from sealserve.watch.latency import Latencies
-from sealserve.watches import Watch, WatchState
-from tests.watch.conftest import Time
+from sealserve.watches import Count, Watch, WatchState
+from tests.watch.conftest import Time, Watched
 
 RULE = load_policy().watch
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -65,3 +67,23 @@ def test_nothing_to_compare_with_is_no_verdict_and_failed_calls_are_no_samples()
     assert full_window(latencies, time, answer(2, 9.0)) == 0
     assert full_window(latencies, time, answer(1, 0.1, error="ENGINE_FAILED")) == 0
     assert full_window(latencies, time, answer(1, 0.1)) == 1
+
+
+async def test_second_answers_which_wait_behind_everybody_are_no_samples(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await watched.promote()
+    await watched.promote()
+    heard: list[int] = []
+    monkeypatch.setattr(watched.watcher._latencies, "add", lambda answered, watch: heard.append(answered.route.version))
+    await watched.ask_all(n=6)
+    assert watched.watch().counts[Count.PAIRS] == 6
+    assert heard == [2] * 6
+
+
+def test_candidate_without_answers_of_its_own_is_neither_slow_nor_fast() -> None:
+    time = Time()
+    latencies = Latencies(RULE, clock=time)
+    for _ in range(30):
+        latencies.add(answer(1, 0.1), None)
+    assert full_window(latencies, time, answer(1, 0.1)) == 0
