@@ -1,4 +1,8 @@
-"""How much one sticky key may say in a watch, so that no single caller takes a version back. In memory, per replica."""
+"""How much one sticky key may say in a watch. In memory, per replica.
+
+Where keys name users no single user takes a version back. Who sends none, or a new one each time, is not bounded: one
+token often carries all of a tenant's users, and a bound on it would starve the watch.
+"""
 
 from collections import Counter
 
