@@ -48,6 +48,11 @@ def test_without_a_key_every_pair_counts() -> None:
     assert heard(Voices(2), "", *[WORSE] * 9)[Count.WORSE] == 9
 
 
+def test_a_new_key_with_each_request_is_as_many_voices() -> None:
+    voices = Voices(2)
+    assert sum(heard(voices, f"key {n}", WORSE)[Count.WORSE] for n in range(9)) == 9
+
+
 def test_another_watch_hears_everybody_anew() -> None:
     voices = Voices(1)
     assert heard(voices, "ann", WORSE, WORSE)[Count.WORSE] == 1
