@@ -114,16 +114,17 @@ async def _play(desk: Desk, tenant: str, editors: Editors, *, number: int) -> tu
 async def _judged(
     desk: Desk, done: Round, won: Sequence[loop.Scored], judges: Sequence[Exam], *, plan: Plan, old: AdapterFiles | None
 ) -> Round:
-    """Train the new editor and ask the held-out half."""
+    """Train the new editor and ask the held-out half; an editor that is not shown to be better is not kept."""
     new, tuning = await loop.fine_tune(desk, loop.tuning_examples(won), plan=plan, label="editor")
-    gain, judging = await loop.gate(desk, judges, plan=plan, old=old, new=new.files)
-    is_better = gain.gain_low > 0
+    is_better = False
+    try:
+        gain, judging = await loop.gate(desk, judges, plan=plan, old=old, new=new.files)
+        is_better = gain.gain_low > 0
+    finally:
+        if not is_better:
+            await asyncio.to_thread(desk.shop.registry.artifacts.delete, new.artifact)
     interval = f"{gain.gain:+.3f} [{gain.gain_low:+.3f}, {gain.gain_high:+.3f}] on {gain.n} held-out documents"
-    if is_better:
-        reason = f"writes better self-edits: {interval}"
-    else:
-        reason = f"the gain may be chance: {interval}"
-        await asyncio.to_thread(desk.shop.registry.artifacts.delete, new.artifact)
+    reason = f"writes better self-edits: {interval}" if is_better else f"the gain may be chance: {interval}"
     return replace(
         done,
         artifact=new.artifact if is_better else "",

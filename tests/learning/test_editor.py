@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from sealserve.config import LearnSettings
 from sealserve.errors import BadConfig, FailedPrecondition, StorageFailed
@@ -24,20 +23,8 @@ from sealserve.learning.trials import Directive, Edit, Trial
 from sealserve.learning.voice import Voice
 from sealserve.learning.workshop import Workshop
 from sealserve.prompts import Template
-from sealserve.records import CycleState
 from tests.stories.school import TENANT, School, open_school
 from tests.stories.student import article
-
-TITLES = (
-    "Varnel Lamp",
-    "Osk Kettle",
-    "Tarn Bridge",
-    "Ulm Harbour",
-    "Brisk Ferry",
-    "Cold Anvil",
-    "Dun Mill",
-    "Elk Hall",
-)
 
 
 def scored(place: int, sample: int, *, select: float, confirm: float, is_cut: bool = False) -> Scored:
@@ -133,19 +120,6 @@ def test_an_editor_that_learned_from_a_forgotten_document_is_gone_and_the_one_be
     assert kept.rounds[1].artifact == ""
     assert "forgotten" in kept.rounds[1].reason
     assert without(editors, {"d1", "d2"}).active == 0
-
-
-@pytest_asyncio.fixture
-async def taught(tmp_path: Path, tiny_base: Path) -> School:
-    """A school whose tenant has learned eight documents."""
-    school = open_school(tmp_path, editor_samples=2, candidates=1, editor_dip=0.0)
-    await school.student.start()
-    school.shop = replace(school.shop, base_directory=tiny_base)
-    for shift, title in enumerate(TITLES):
-        school.add(title, shift=shift)
-    for _ in range(2):
-        assert (await school.learn()).state is CycleState.PROMOTED
-    return school
 
 
 async def test_a_round_that_gains_nothing_promotes_nothing_and_leaves_no_adapter(taught: School) -> None:
