@@ -129,6 +129,15 @@ class WatchRule(Rule):
         return self
 
 
+class EditorRule(Rule):
+    """How much may be spent on a tenant's editors over all rounds, and when another round is not worth it; 0: never."""
+
+    max_device_seconds: float = Field(ge=0)
+    max_tokens: int = Field(ge=0)
+    max_candidates: int = Field(ge=0)
+    dip: float = Field(ge=0, lt=1)
+
+
 class InfluenceRule(Rule):
     """How much one source may bring about, and what no self-edit may hold."""
 
@@ -150,6 +159,7 @@ class Policy(Rule):
     unknown: LossRule
     suites: SuitesRule
     safety: SafetyRule
+    editor: EditorRule
     watch: WatchRule
     digest: str = Field(pattern="^[0-9a-f]{64}$")
 

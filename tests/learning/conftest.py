@@ -73,7 +73,7 @@ def ray_nodes() -> Iterator[RayNodes]:
 @pytest_asyncio.fixture
 async def taught(tmp_path: Path, tiny_base: Path) -> School:
     """A school whose tenant has learned eight documents."""
-    school = open_school(tmp_path, editor_samples=2, candidates=1, editor_dip=0.0)
+    school = open_school(tmp_path, editor_samples=2, candidates=1)
     await school.student.start()
     school.shop = replace(school.shop, base_directory=tiny_base)
     for shift, title in enumerate(_TITLES):

@@ -11,7 +11,7 @@ import pytest
 from sealserve.config import LearnSettings
 from sealserve.errors import BadConfig, FailedPrecondition, StorageFailed
 from sealserve.learning import editor as loop
-from sealserve.learning import editor_rounds, trials
+from sealserve.learning import trials
 from sealserve.learning.costs import Cost
 from sealserve.learning.editor import Scored, default_plan, tuning_examples, winners
 from sealserve.learning.editor_rounds import run_round, run_rounds
@@ -21,7 +21,6 @@ from sealserve.learning.self_edits import Study
 from sealserve.learning.training import TrainingJob
 from sealserve.learning.trials import Directive, Edit, Trial
 from sealserve.learning.voice import Voice
-from sealserve.learning.workshop import Workshop
 from sealserve.prompts import Template
 from tests.stories.school import TENANT, School, open_school
 from tests.stories.student import article
@@ -184,21 +183,6 @@ async def test_a_tenant_that_learned_too_little_is_told_so(tmp_path: Path, tiny_
     assert not (tmp_path / "editors").exists()
 
 
-async def test_rounds_over_the_cap_or_with_dipped_returns_are_refused(taught: School) -> None:
-    shop = taught.shop
-    dear = Editors().after(a_round(1, artifact="", is_promoted=False, cost=Cost(device_seconds=50)))
-    write_editors(shop.settings.data_directory, TENANT, dear)
-    with pytest.raises(FailedPrecondition, match="editor_max_device_seconds"):
-        await run_round(_with(shop, editor_max_device_seconds=10.0), TENANT)
-
-
-async def test_two_rounds_of_one_tenant_do_not_run_at_once(taught: School) -> None:
-    async with editor_rounds._alone(taught.shop, TENANT):
-        with pytest.raises(FailedPrecondition, match="is running"):
-            await run_round(taught.shop, TENANT)
-    await run_round(taught.shop, TENANT)
-
-
 def _plan(school: School) -> loop.Plan:
     return default_plan(school.shop.settings.learn, max_rank=32, key="k")
 
@@ -222,11 +206,6 @@ async def _one_trial(school: School, directive: str) -> tuple[TrainingJob, Trial
     screened = await trials.screen_trials(voice, [trial], studies, proposals=())
     base = school.shop.base_directory
     return trials.trial_job(screened, studies, recipe=plan.trial, max_steps=9, rehearsal=(), base=base), screened[0]
-
-
-def _with(shop: Workshop, **learn: object) -> Workshop:
-    settings = shop.settings.model_copy(update={"learn": shop.settings.learn.model_copy(update=learn)})
-    return replace(shop, settings=settings)
 
 
 def _have_the_new_editor_write_better(monkeypatch: pytest.MonkeyPatch) -> None:

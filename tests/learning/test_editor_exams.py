@@ -10,13 +10,11 @@ import pytest
 
 from sealserve.config import LearnSettings
 from sealserve.engine.engine import AdapterFiles
-from sealserve.errors import TrainingFailed
 from sealserve.learning import editor as loop
 from sealserve.learning import recipe_search
 from sealserve.learning.costs import Cost
 from sealserve.learning.editor import Desk, Exam, Scored, default_plan, unasked
 from sealserve.learning.editor_rounds import run_round
-from sealserve.learning.editor_store import Editors, read_editors
 from sealserve.learning.notes import pair_of
 from sealserve.learning.outputs import Passage, Proposal
 from sealserve.learning.quiz import is_for_quiz
@@ -124,20 +122,6 @@ async def test_recipes_are_ranked_by_the_questions_that_rank_trials(
     assert {one["score"] for one in archive} == {math.exp(-0.5)}
 
 
-async def test_a_round_whose_gate_fails_leaves_nothing_of_its_editor(
-    taught: School, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def fail(*args: Any, **options: Any) -> Any:
-        raise TrainingFailed("the child was killed")
-
-    monkeypatch.setattr(loop, "gate", fail)
-    before = _artifacts(taught)
-    with pytest.raises(TrainingFailed):
-        await run_round(taught.shop, TENANT)
-    assert _artifacts(taught) == before
-    assert read_editors(taught.shop.settings.data_directory, TENANT) == Editors()
-
-
 def _watch_measuring(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Trial], list[Exam]]]:
     """What is measured from now on: trials, and the exams that they sit."""
     measured: list[tuple[list[Trial], list[Exam]]] = []
@@ -156,8 +140,3 @@ def _watch_measuring(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Trial],
 def _with_recipes(school: School) -> Workshop:
     learn = school.shop.settings.learn.model_copy(update={"editor_recipes": 2})
     return replace(school.shop, settings=school.shop.settings.model_copy(update={"learn": learn}))
-
-
-def _artifacts(school: School) -> set[Path]:
-    """Every file of the artifact store."""
-    return {path for path in school.shop.settings.artifact_directory.rglob("*") if path.is_file()}
