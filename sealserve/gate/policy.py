@@ -130,8 +130,9 @@ class WatchRule(Rule):
 
 
 class EditorRule(Rule):
-    """How much may be spent on a tenant's editors over all rounds, and when another round is not worth it; 0: never."""
+    """What a round needs, what all rounds of a tenant may cost, and when another is not worth it; 0: no bound."""
 
+    min_documents: int = Field(ge=2)
     max_device_seconds: float = Field(ge=0)
     max_tokens: int = Field(ge=0)
     max_candidates: int = Field(ge=0)

@@ -42,9 +42,6 @@ from sealserve.records import BASE_VERSION, Json
 
 _LOG = structlog.get_logger(__name__)
 
-MIN_DOCUMENTS = 2
-"""Of each half: below that there is nothing to draw from, and no interval."""
-
 WINDOW = 1
 """Rounds whose returns are compared with the best of as many before."""
 
@@ -132,7 +129,7 @@ async def _play(
     plan = loop.default_plan(settings, max_rank=info.max_rank, key=desk.key)
     newest = learned[-settings.editor_documents :]
     studies = await _studies(desk, tenant, newest, max_context_tokens=info.max_context_tokens)
-    trains, judges = _halves(await loop.exams(desk, studies))
+    trains, judges = _halves(await loop.exams(desk, studies), least=shop.policy.editor.min_documents)
     scored, cost = await loop.explore(desk, trains, plan=plan, editor=old, label="trials")
     won = loop.winners(scored)
     archive, spent = await search(desk, trains, [one.trial for one in won], editors.archive, plan=plan)
@@ -253,13 +250,13 @@ async def _studies(desk: Desk, tenant: str, documents: Sequence[str], *, max_con
     return found
 
 
-def _halves(exams: Sequence[Exam]) -> tuple[list[Exam], list[Exam]]:
+def _halves(exams: Sequence[Exam], *, least: int) -> tuple[list[Exam], list[Exam]]:
     """Return (those that train, those that judge); a document's id decides, so it never changes sides."""
     trains = [one for one in exams if int(one.study.passage.document, 16) % 2]
     judges = [one for one in exams if not int(one.study.passage.document, 16) % 2]
-    if min(len(trains), len(judges)) < MIN_DOCUMENTS:
+    if min(len(trains), len(judges)) < least:
         raise FailedPrecondition(
             f"{len(trains)} documents to learn from and {len(judges)} to judge by, of {len(exams)} with a quiz; "
-            f"at least {MIN_DOCUMENTS} each are needed: let the tenant learn more documents first"
+            f"at least {least} each are needed: let the tenant learn more documents first"
         )
     return trains, judges

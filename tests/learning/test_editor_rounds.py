@@ -5,10 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sealserve.errors import FailedPrecondition, LeaseLost, NotFound, StorageFailed, TrainingFailed
 from sealserve.gate.policy import EditorRule, load_policy
+from sealserve.gate.statistics import compare_graded
 from sealserve.learning import editor as loop
 from sealserve.learning import editor_rounds
 from sealserve.learning.costs import Cost
@@ -18,7 +20,7 @@ from sealserve.learning.workshop import Workshop
 from sealserve.records import Measured
 from tests.stories.school import TENANT, School
 
-RULE = EditorRule(max_device_seconds=0, max_tokens=0, max_candidates=0, dip=0.25)
+RULE = EditorRule(min_documents=2, max_device_seconds=0, max_tokens=0, max_candidates=0, dip=0.25)
 BETTER = Measured(n=9, candidate=0.8, incumbent=0.5, gain=0.3, gain_low=0.1, gain_high=0.5, better=5, worse=0)
 
 
@@ -77,6 +79,21 @@ def test_the_shipped_policy_stops_rounds_that_gain_little_and_caps_nothing() -> 
     rule = load_policy().editor
     assert (rule.max_device_seconds, rule.max_tokens, rule.max_candidates) == (0, 0, 0)
     assert rule.dip == 0.25
+
+
+def test_on_as_few_documents_as_policy_allows_an_editor_that_is_no_better_seldom_passes() -> None:
+    rng, n, questions, tries = np.random.default_rng(0), load_policy().editor.min_documents, 8, 400
+    passed = 0
+    for seed in range(tries):
+        known = rng.beta(1, 2, size=n)
+        new, old = (rng.binomial(questions, known) / questions for _ in range(2))
+        passed += compare_graded(list(new), list(old), confidence=0.95, seed=seed, rounds=500).gain_low > 0
+    assert passed / tries < 0.05
+
+
+async def test_a_round_needs_as_many_documents_of_each_half_as_policy_says(taught: School) -> None:
+    with pytest.raises(FailedPrecondition, match="at least 8 each"):
+        await run_round(_under(taught.shop, min_documents=8), TENANT)
 
 
 async def test_rounds_over_a_cap_or_with_dipped_returns_are_refused_and_nothing_changes(taught: School) -> None:
