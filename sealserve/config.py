@@ -180,15 +180,6 @@ class LearnSettings(RewardSettings, Section):
     )
     editor_epochs: int = Field(8, ge=1, description="times an editor sees each winning self-edit; SEAL has 2")
     editor_recipes: int = Field(0, ge=0, description="recipes of the archive tried per round")
-    editor_max_device_seconds: float = Field(
-        0, ge=0, description="device-seconds after which a tenant's editor is not trained further; 0: no cap"
-    )
-    editor_dip: float = Field(
-        0.25,
-        ge=0,
-        lt=1,
-        description="rounds stop once the last gained less per device-second than this share of the best; 0: never",
-    )
 
     @model_validator(mode="after")
     def _editor_is_whole(self) -> "LearnSettings":

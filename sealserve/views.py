@@ -102,6 +102,17 @@ class CandidateReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShortTrialReport:
+    """A recipe's short training; `score` is the mean log p of the ranking questions' answers, None if unmeasured."""
+
+    index: int
+    recipe: Json
+    steps: int
+    losses: tuple[float, ...] = ()
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contradiction:
     """An answer that a newer document has made wrong."""
 
@@ -179,6 +190,7 @@ class CycleReport:
     remarks: tuple[str, ...] = ()  # what was limited or left out of training, and why
     ranking: Ranking | None = None
     answers: tuple[AnswerPair, ...] = ()  # a few, for people to read
+    short_trials: tuple[ShortTrialReport, ...] = ()
     trained_tokens: int = 0  # by all candidates together, each token as often as it was seen
 
     @property

@@ -33,9 +33,14 @@ def play_round(session: Session, tenant: Chosen = "") -> None:
 
 @command(app, "show")
 def show_editors(session: Session, tenant: Tenant) -> None:
-    """Show who writes the tenant's self-edits, every round with its gain and cost, and the best recipes tried."""
+    """Show who writes the tenant's self-edits, every round with its gain and cost, and the best recipes tried.
+
+    With --json also every trial: how it was trained, its score on each half of the quiz, whether it won.
+    """
     from sealserve.commands import show
+    from sealserve.gate.policy import load_policy
     from sealserve.learning.costs import has_dipped, seconds_per_point, total
+    from sealserve.learning.editor_rounds import WINDOW
     from sealserve.learning.editor_store import read_editors
 
     settings = session.settings()
@@ -48,7 +53,7 @@ def show_editors(session: Session, tenant: Tenant) -> None:
         "tokens": spent.tokens,
         "candidates": spent.candidates,
         "seconds_per_confirmed_point": seconds_per_point(editors.spent),
-        "returns_dipped": has_dipped(editors.spent, window=1, share=settings.learn.editor_dip or 0.0),
+        "returns_dipped": has_dipped(editors.spent, window=WINDOW, share=load_policy(settings.learn.policy).editor.dip),
         "rounds": [round_json(tenant, one) for one in editors.rounds],
         "recipes": [show.plain(one) for one in _best(editors)],
     }

@@ -14,7 +14,7 @@ from rich.text import Text
 from sealserve.commands.show import pairs, plain, printable, table
 from sealserve.records import Json, SelfEdit
 from sealserve.studies import EarlierStudy
-from sealserve.views import CandidateReport, CycleReport
+from sealserve.views import CandidateReport, CycleReport, ShortTrialReport
 
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -60,9 +60,11 @@ def edit_json(edit: SelfEdit, report: CycleReport) -> Json:
 
 
 def render(report: CycleReport, trials: Trials) -> Iterator[RenderableType]:
-    """Return the trials: how each candidate was trained, what was dropped and why, every self-edit, every change."""
+    """Return the trials: how candidates and recipes were trained, what was dropped, every self-edit, every change."""
     for candidate in report.candidates:
         yield from _recipe(candidate)
+    for trial in report.short_trials:
+        yield from _short(trial)
     for place, directive in enumerate(report.directives):
         yield Text(f"\ndirective {place}: {printable(directive.note) or 'not used yet'}", style="bold")
         yield Text(printable(directive.text))
@@ -125,6 +127,15 @@ def _recipe(candidate: CandidateReport) -> Iterator[RenderableType]:
         ("losses", ", ".join(f"{loss:.3f}" for loss in candidate.losses)),
         ("rank score", score), ("self-edits", len(candidate.self_edits)),
         ("drift from the base", candidate.drift), ("weight change", candidate.weight_change),
+    ])  # fmt: skip
+
+
+def _short(trial: ShortTrialReport) -> Iterator[RenderableType]:
+    yield Text(f"\nrecipe {trial.index}, {trial.steps} steps", style="bold")
+    yield pairs([
+        ("recipe", ", ".join(f"{name} {_value(value)}" for name, value in trial.recipe.items())),
+        ("losses", ", ".join(f"{loss:.3f}" for loss in trial.losses)),
+        ("log p of the answers", "not measured" if trial.score is None else f"{trial.score:+.2f}"),
     ])  # fmt: skip
 
 

@@ -148,6 +148,16 @@ class WatchRule(Rule):
         return self
 
 
+class EditorRule(Rule):
+    """What a round needs, what all rounds of a tenant may cost, and when another is not worth it; 0: no bound."""
+
+    min_documents: int = Field(ge=2)
+    max_device_seconds: float = Field(ge=0)
+    max_tokens: int = Field(ge=0)
+    max_candidates: int = Field(ge=0)
+    dip: float = Field(ge=0, lt=1)
+
+
 class InfluenceRule(Rule):
     """How much one source may bring about, and what no self-edit may hold."""
 
@@ -169,6 +179,7 @@ class Policy(Rule):
     unknown: LossRule
     suites: SuitesRule
     safety: SafetyRule
+    editor: EditorRule
     watch: WatchRule
     digest: str = Field(pattern="^[0-9a-f]{64}$")
 

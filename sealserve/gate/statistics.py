@@ -20,6 +20,9 @@ _GRID, _ROUNDS = 17, 4
 
 _ALMOST_ALL = 1 - 1e-6
 
+ROUNDING = 1e-9
+"""Of a spread: one that is smaller is none, whatever floating point makes of the mean of equal numbers."""
+
 
 class Outcome(StrEnum):
     """What a test of "nothing old is lost" says."""
@@ -224,9 +227,9 @@ def compare_graded(
     n, gain = len(gains), float(gains.mean())
     drawn = gains[np.random.default_rng(seed).integers(0, n, size=(rounds, n))]
     errors = drawn.std(axis=1) / sqrt(n)
-    fits = errors > 0
-    ratios = (drawn.mean(axis=1)[fits] - gain) / errors[fits]
     tail, error = (1 - confidence) / 2, float(gains.std()) / sqrt(n)
+    fits = errors > ROUNDING * error
+    ratios = (drawn.mean(axis=1)[fits] - gain) / errors[fits]
     low, high = (np.quantile(ratios, (1 - tail, tail)) * error) if fits.any() else (0.0, 0.0)
     return Measured(
         n=n,

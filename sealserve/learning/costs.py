@@ -68,10 +68,10 @@ def over(cost: Cost, caps: Caps) -> str:
 def has_dipped(spent: Sequence[Spent], *, window: int, share: float) -> bool:
     """Return whether the last `window` rounds gained less per device-second than `share` of the best window before.
 
-    With fewer than two windows of measured rounds there is nothing to compare, and it has not.
+    With fewer than two windows of measured rounds there is nothing to compare, and it has not; nor with a share of 0.
     """
     measured = [one for one in spent if one.gain is not None and one.cost.device_seconds > 0]
-    if window < 1 or len(measured) < 2 * window:
+    if not share or window < 1 or len(measured) < 2 * window:
         return False
     windows = [measured[start : start + window] for start in range(len(measured) - window + 1)]
     rates = [_rate(one) for one in windows]

@@ -12,7 +12,7 @@ too little, so that both are settings. Knows nothing of documents' states, of fi
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,13 +27,14 @@ from sealserve.learning.lessons import Lesson, job_of
 from sealserve.learning.outputs import Proposal, Spoken
 from sealserve.learning.quiz import ANSWER_TOKENS
 from sealserve.learning.reward import FLOOR_NATS
+from sealserve.learning.screen import choose_quiz
 from sealserve.learning.self_edits import Study
 from sealserve.learning.train_set import Example, Origin, Pool
 from sealserve.learning.trials import Trial, sample_trials, screen_trials, train_trials, trial_job
 from sealserve.learning.voice import Voice, seed_of
 from sealserve.learning.workshop import Workshop
 from sealserve.prompts import BUILT_IN, Template
-from sealserve.records import Measured, QuizItem, Recipe, Split
+from sealserve.records import Measured, QuizItem, Recipe, SelfEdit, Split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,10 @@ class Desk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exam:
-    """A document to be studied, and its quiz: questions with answers that stand in it, as a cycle makes them."""
+    """A document to be studied, and its quiz: questions with answers that stand in it, as a cycle makes them.
+
+    A trial may train on those that `quiz.is_for_quiz` does not reserve; `unasked` leaves out what was trained on.
+    """
 
     study: Study
     proposals: tuple[Proposal, ...]
@@ -76,6 +80,16 @@ class Exam:
             for p in self.proposals
             if quiz.split_of(p.question) is split
         )
+
+    def without(self, notes: Iterable[SelfEdit]) -> "Exam":
+        """Return the exam without the questions that an admitted one of `notes` asks."""
+        left = {item.question for item in choose_quiz(self.proposals, notes)}
+        return replace(self, proposals=tuple(p for p in self.proposals if p.question in left))
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether both halves hold a question that no trial may train on, so that no trials ever empty one."""
+        return {quiz.split_of(p.question) for p in self.proposals if quiz.is_for_quiz(p.question)} == set(Split)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,13 +110,21 @@ class Made:
 
 
 async def exams(desk: Desk, studies: Sequence[Study]) -> list[Exam]:
-    """Return every document with its quiz, made by the base; those without questions in both halves are left out."""
+    """Return every document with its quiz, made by the base; one that trials could leave without questions is none."""
     proposals = await quiz.propose(desk.voice, studies, settings=desk.settings, cycle=desk.key)
     found = [
         Exam(study=study, proposals=tuple(p for p in proposals if p.document == study.passage.document))
         for study in studies
     ]
-    return [one for one in found if one.items(Split.SELECT) and one.items(Split.CONFIRM)]
+    return [one for one in found if one.is_lasting]
+
+
+def unasked(asked: Sequence[Exam], trials: Sequence[Trial]) -> list[Exam]:
+    """Return the exams with the questions that no trial of their document trains on: the same for all of its trials."""
+    return [
+        exam.without(note for trial in trials if trial.place == place for note in trial.notes)
+        for place, exam in enumerate(asked)
+    ]
 
 
 async def explore(
@@ -110,6 +132,15 @@ async def explore(
 ) -> tuple[list[Scored], Cost]:
     """Return every trial of `editor` on the documents, measured, and what it cost. Raises: TrainingFailed."""
     started = time.monotonic()
+    trials = await written(desk, asked, plan=plan, editor=editor, label=label)
+    scored, cost = await scored_under(desk, asked, trials, plan=plan, label=label)
+    return scored, replace(cost, device_seconds=time.monotonic() - started)
+
+
+async def written(
+    desk: Desk, asked: Sequence[Exam], *, plan: Plan, editor: AdapterFiles | None, label: str
+) -> list[Trial]:
+    """Return the trials of `editor`, screened; two editors under one label meet the same seeds."""
     studies = [one.study for one in asked]
     drafts = await sample_trials(
         desk.voice,
@@ -122,11 +153,8 @@ async def explore(
         directed=plan.trial,
         max_rank=plan.max_rank,
     )
-    trials = await screen_trials(
-        desk.voice, drafts, studies, proposals=[proposal for one in asked for proposal in one.proposals]
-    )
-    scored, cost = await scored_under(desk, asked, trials, plan=plan, label=label)
-    return scored, replace(cost, device_seconds=time.monotonic() - started)
+    proposals = [proposal for one in asked for proposal in one.proposals]
+    return await screen_trials(desk.voice, drafts, studies, proposals=proposals)
 
 
 async def scored_under(
@@ -134,7 +162,7 @@ async def scored_under(
 ) -> tuple[list[Scored], Cost]:
     """Return the trials with the scores of short adapters trained by the plan, and the cost; no adapter is kept.
 
-    Raises: TrainingFailed.
+    A document's trials meet the same questions: those that none of them trains on. Raises: TrainingFailed.
     """
     started = time.monotonic()
     artifacts = desk.shop.registry.artifacts
@@ -153,7 +181,7 @@ async def scored_under(
         for one, digest in zip(trained, digests, strict=True)
     ]
     try:
-        scored = await measure(desk, trials, adapters, asked)
+        scored = await measure(desk, trials, adapters, unasked(asked, trials))
     finally:
         for digest in set(digests):
             await asyncio.to_thread(artifacts.delete, digest)
@@ -163,7 +191,7 @@ async def scored_under(
 async def measure(
     desk: Desk, trials: Sequence[Trial], adapters: Sequence[AdapterFiles], asked: Sequence[Exam]
 ) -> list[Scored]:
-    """Return the trials with their scores, as many adapters at once as the engine has slots."""
+    """Return the trials with their scores on all of `asked`, as many adapters at once as the engine has slots."""
     slots = asyncio.Semaphore((await desk.shop.engine.info()).slots)
 
     async def one(trial: Trial, adapter: AdapterFiles) -> Scored:
@@ -186,7 +214,8 @@ async def measure(
 def winners(scored: Sequence[Scored]) -> list[Scored]:
     """Return the best trial of each document by its selection score, where the other half of the quiz confirms it.
 
-    Confirmed: at least as many unseen questions right as the document's trials have on average, and some at all. A
+    Confirmed: at least as many questions right, none of which any trial of the document trained on, as the document's
+    trials have on average, and some at all. A
     winner that only looked best among its own selection questions is mostly noise (SEAL's single rewards have a
     reliability of 0.13 to 0.32).
     """
@@ -237,15 +266,21 @@ async def gate(
 ) -> tuple[Measured, Cost]:
     """Return both editors' mean accuracy on documents that neither was trained on, paired by document.
 
-    One trial a document and editor, with the same seeds, measured on the half of the quiz that ranks nothing.
-    Raises: TrainingFailed, ValueError (no documents).
+    One trial a document and editor, with the same seeds, measured on the half of the quiz that ranks nothing, and there
+    on the questions that neither editor's trial trains on. Raises: TrainingFailed, ValueError (no documents).
     """
-    shares = []
-    cost = Cost()
-    for label, editor in (("gate-new", new), ("gate-old", old)):
-        scored, spent = await explore(desk, held_out, plan=replace(plan, samples=1), editor=editor, label=label)
+    started, plan = time.monotonic(), replace(plan, samples=1)
+    rivals = {
+        label: await written(desk, held_out, plan=plan, editor=editor, label="gate")
+        for label, editor in (("gate-new", new), ("gate-old", old))
+    }
+    unseen = unasked(held_out, [trial for trials in rivals.values() for trial in trials])
+    shares, cost = [], Cost()
+    for label, trials in rivals.items():
+        scored, spent = await scored_under(desk, unseen, trials, plan=plan, label=label)
         cost += spent
         shares.append([one.confirm for one in scored])
+    cost = replace(cost, device_seconds=time.monotonic() - started)
     confidence = desk.shop.policy.confidence
     return compare_graded(shares[0], shares[1], confidence=confidence, seed=seed_of(desk.key, "gate")), cost
 

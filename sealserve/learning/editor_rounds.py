@@ -7,23 +7,34 @@ them, for ever. Knows nothing of how trials are scored or editors trained: `edit
 import asyncio
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import structlog
 
 from sealserve.engine.engine import AdapterFiles
 from sealserve.errors import FailedPrecondition
+from sealserve.gate.policy import EditorRule
 from sealserve.learning import editor as loop
-from sealserve.learning.costs import Caps, Cost, has_dipped, over, total
+from sealserve.learning.costs import Caps, has_dipped, over, total
 from sealserve.learning.editor import Desk, Exam, Plan
-from sealserve.learning.editor_store import Editors, Round, active_editor, settle, write_editors
+from sealserve.learning.editor_store import (
+    Editors,
+    Round,
+    RoundTrial,
+    active_editor,
+    drop_editor,
+    keep_round,
+    settle,
+)
+from sealserve.learning.lease import hold_named
 from sealserve.learning.passages import cut, with_title
 from sealserve.learning.recipe_search import search
 from sealserve.learning.rehearsing import rehearsal_of
 from sealserve.learning.self_edits import Study
+from sealserve.learning.trials import recipe_of
 from sealserve.learning.voice import Voice
 from sealserve.learning.workshop import Workshop
 from sealserve.prompts import Template, study
@@ -31,42 +42,35 @@ from sealserve.records import BASE_VERSION, Json
 
 _LOG = structlog.get_logger(__name__)
 
-MIN_DOCUMENTS = 2
-"""Of each half: below that there is nothing to draw from, and no interval."""
-
 WINDOW = 1
 """Rounds whose returns are compared with the best of as many before."""
 
 LEASE_SECONDS = 60.0
+
+MAX_TRIALS = 200
+"""In a round's record: of 20 documents and 5 samples each there are 100."""
 
 
 async def run_round(shop: Workshop, tenant: str) -> Round:
     """Play one round for the tenant, promote its editor or not, and return it once it is on disk.
 
     Raises: NotFound (tenant), FailedPrecondition (too few learned documents, over a cap, returns have dipped, or a
-    round is running), TrainingFailed, EngineFailed, StorageFailed; then nothing is kept of it.
+    round is running), LeaseLost (another process plays one now, or what is known of the editors has changed),
+    TrainingFailed, EngineFailed, StorageFailed; then nothing is kept of it.
     """
-    async with _alone(shop, tenant):
+    busy = FailedPrecondition(f"a round for {tenant} is running", reason="ROUND_RUNNING")
+    async with hold_named(shop.registry, f"editor:{tenant}", lease_seconds=LEASE_SECONDS, busy=busy) as lease:
         editors = await asyncio.to_thread(settle, shop, tenant)
-        _check_spending(shop, editors)
-        number = len(editors.rounds) + 1
-        voice = Voice(shop.engine, tenant=tenant, cycle=f"editor-{tenant}", concurrency=shop.settings.learn.concurrency)
-        directory = shop.work_directory(f"editor-{tenant}-{number}")
-        desk = Desk(
-            shop=shop,
-            voice=voice,
-            settings=shop.settings.learn,
-            rehearsal=await rehearsal_of(shop, voice),
-            directory=directory,
-            key=f"{tenant}-{number}",
-        )
+        learned = await asyncio.to_thread(_learned, shop, tenant)
+        check_spending(shop.policy.editor, editors, learned=len(learned))
+        directory = await asyncio.to_thread(_room, shop, tenant, len(editors.rounds) + 1)
         try:
-            done, archive = await _play(desk, tenant, editors, number=number)
+            playing = _at_a_desk(shop, tenant, editors, learned=learned, directory=directory)
+            done, archive = await lease.during(playing)
+            await _keep(shop, tenant, done, over=editors, archive=archive)
         finally:
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
-        after = replace(editors.after(done), archive=archive)
-        await asyncio.to_thread(write_editors, shop.settings.data_directory, tenant, after)
-    _LOG.info("editor.round", tenant=tenant, round=number, promoted=done.is_promoted, winners=done.winners)
+    _LOG.info("editor.round", tenant=tenant, round=done.round, promoted=done.is_promoted, winners=done.winners)
     return done
 
 
@@ -83,13 +87,49 @@ async def run_rounds(shop: Workshop) -> list[tuple[str, Round]]:
     return played
 
 
-async def _play(desk: Desk, tenant: str, editors: Editors, *, number: int) -> tuple[Round, tuple[Json, ...]]:
+def _room(shop: Workshop, tenant: str, number: int) -> Path:
+    """Return a directory of this round's own: one that lost its lease may have yet to clear up its own."""
+    room = shop.work_directory(f"editor-{tenant}")
+    shutil.rmtree(room, ignore_errors=True)  # left by rounds that were killed
+    return room / f"{tenant}-{number}-{uuid.uuid4().hex[:8]}"
+
+
+async def _at_a_desk(
+    shop: Workshop, tenant: str, editors: Editors, *, learned: Sequence[str], directory: Path
+) -> tuple[Round, tuple[Json, ...]]:
+    number = len(editors.rounds) + 1
+    voice = Voice(shop.engine, tenant=tenant, cycle=f"editor-{tenant}", concurrency=shop.settings.learn.concurrency)
+    desk = Desk(
+        shop=shop,
+        voice=voice,
+        settings=shop.settings.learn,
+        rehearsal=await rehearsal_of(shop, voice),
+        directory=directory,
+        key=f"{tenant}-{number}",
+    )
+    return await _play(desk, tenant, editors, number=number, learned=learned)
+
+
+async def _keep(shop: Workshop, tenant: str, done: Round, *, over: Editors, archive: tuple[Json, ...]) -> None:
+    is_kept = False
+    try:
+        await asyncio.to_thread(keep_round, shop, tenant, done, over=over, archive=archive)
+        is_kept = True
+    finally:
+        if done.artifact and not is_kept:
+            await asyncio.to_thread(drop_editor, shop, tenant, done.artifact)
+
+
+async def _play(
+    desk: Desk, tenant: str, editors: Editors, *, number: int, learned: Sequence[str]
+) -> tuple[Round, tuple[Json, ...]]:
     shop, settings = desk.shop, desk.settings
     old = await asyncio.to_thread(active_editor, shop, tenant, cycle=f"editor-{tenant}")
     info = await shop.engine.info()
     plan = loop.default_plan(settings, max_rank=info.max_rank, key=desk.key)
-    studies = await _studies(desk, tenant, max_context_tokens=info.max_context_tokens)
-    trains, judges = _halves(await loop.exams(desk, studies))
+    newest = learned[-settings.editor_documents :]
+    studies = await _studies(desk, tenant, newest, max_context_tokens=info.max_context_tokens)
+    trains, judges = _halves(await loop.exams(desk, studies), least=shop.policy.editor.min_documents)
     scored, cost = await loop.explore(desk, trains, plan=plan, editor=old, label="trials")
     won = loop.winners(scored)
     archive, spent = await search(desk, trains, [one.trial for one in won], editors.archive, plan=plan)
@@ -107,23 +147,55 @@ async def _play(desk: Desk, tenant: str, editors: Editors, *, number: int) -> tu
         base_digest=loop.base_digest(shop),
         settings_digest=shop.settings.digest(),
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        learned=len(learned),
+        trials=_told(scored, won, trains, plan=plan),
     )
-    return (await _judged(desk, done, won, judges, plan=plan, old=old) if won else done), archive
+    return (await _judged(desk, tenant, done, won, judges, plan=plan, old=old) if won else done), archive
+
+
+def _told(
+    scored: Sequence[loop.Scored], won: Sequence[loop.Scored], asked: Sequence[Exam], *, plan: Plan
+) -> tuple[RoundTrial, ...]:
+    """Return what the round's record keeps of its trials, winners first, MAX_TRIALS at most."""
+    winners = {id(one) for one in won}
+    told = [
+        RoundTrial(
+            document=asked[one.trial.place].study.passage.document,
+            sample=one.trial.sample,
+            is_directed=one.trial.directive is not None,
+            recipe=recipe_of(one.trial, plan.trial),
+            templates=tuple(edit.template for edit in one.trial.edits),
+            admitted=len(one.trial.admitted),
+            select=one.select,
+            confirm=one.confirm,
+            is_winner=id(one) in winners,
+        )
+        for one in scored
+    ]
+    return tuple(sorted(told, key=lambda one: not one.is_winner)[:MAX_TRIALS])
 
 
 async def _judged(
-    desk: Desk, done: Round, won: Sequence[loop.Scored], judges: Sequence[Exam], *, plan: Plan, old: AdapterFiles | None
+    desk: Desk,
+    tenant: str,
+    done: Round,
+    won: Sequence[loop.Scored],
+    judges: Sequence[Exam],
+    *,
+    plan: Plan,
+    old: AdapterFiles | None,
 ) -> Round:
-    """Train the new editor and ask the held-out half."""
+    """Train the new editor and ask the held-out half; an editor that is not shown to be better is not kept."""
     new, tuning = await loop.fine_tune(desk, loop.tuning_examples(won), plan=plan, label="editor")
-    gain, judging = await loop.gate(desk, judges, plan=plan, old=old, new=new.files)
-    is_better = gain.gain_low > 0
+    is_better = False
+    try:
+        gain, judging = await loop.gate(desk, judges, plan=plan, old=old, new=new.files)
+        is_better = gain.gain_low > 0
+    finally:
+        if not is_better:
+            await asyncio.to_thread(drop_editor, desk.shop, tenant, new.artifact)
     interval = f"{gain.gain:+.3f} [{gain.gain_low:+.3f}, {gain.gain_high:+.3f}] on {gain.n} held-out documents"
-    if is_better:
-        reason = f"writes better self-edits: {interval}"
-    else:
-        reason = f"the gain may be chance: {interval}"
-        await asyncio.to_thread(desk.shop.registry.artifacts.delete, new.artifact)
+    reason = f"writes better self-edits: {interval}" if is_better else f"the gain may be chance: {interval}"
     return replace(
         done,
         artifact=new.artifact if is_better else "",
@@ -135,30 +207,41 @@ async def _judged(
     )
 
 
-def _check_spending(shop: Workshop, editors: Editors) -> None:
-    settings = shop.settings.learn
-    cap = Caps(device_seconds=settings.editor_max_device_seconds or None)
-    spent: Cost = total(editors.spent)
-    if why := over(spent, cap):
-        raise FailedPrecondition(f"{why}; raise learn.editor_max_device_seconds to go on", reason="OVER_CAP")
-    if settings.editor_dip and has_dipped(editors.spent, window=WINDOW, share=settings.editor_dip):
+def check_spending(rule: EditorRule, editors: Editors, *, learned: int) -> None:
+    """Return if policy lets a tenant that has learned so many documents have another round. Raises: FailedPrecondition.
+
+    A round that gained too little stops the next ones until the tenant has learned more documents than it had then.
+    """
+    caps = Caps(
+        device_seconds=rule.max_device_seconds or None,
+        tokens=rule.max_tokens or None,
+        candidates=rule.max_candidates or None,
+    )
+    if why := over(total(editors.spent), caps):
+        raise FailedPrecondition(f"{why}; the caps are in the policy's section editor", reason="OVER_CAP")
+    if has_dipped(editors.spent, window=WINDOW, share=rule.dip) and learned <= editors.rounds[-1].learned:
         raise FailedPrecondition(
-            "the last round gained too little for what it cost; lower learn.editor_dip to go on",
+            f"the last round gained too little for what it cost (editor.dip in the policy); a round is worth trying "
+            f"again once there are more learned documents than the {editors.rounds[-1].learned} of then",
             reason="RETURNS_DIPPED",
         )
 
 
-async def _studies(desk: Desk, tenant: str, *, max_context_tokens: int) -> list[Study]:
-    """Return the newest learned documents, each cut to the first passage that leaves room for a self-edit."""
-    registry = desk.shop.registry
-    version = (await asyncio.to_thread(registry.tenant, tenant)).desired_version
+def _learned(shop: Workshop, tenant: str) -> tuple[str, ...]:
+    """Return the tenant's learned documents, oldest first. Raises: NotFound (tenant), FailedPrecondition (none)."""
+    version = shop.registry.tenant(tenant).desired_version
     if version == BASE_VERSION:
         raise FailedPrecondition(f"{tenant} has learned nothing yet; an editor learns from learned documents")
-    documents = (await asyncio.to_thread(registry.version, tenant, version)).documents
+    return shop.registry.version(tenant, version).documents
+
+
+async def _studies(desk: Desk, tenant: str, documents: Sequence[str], *, max_context_tokens: int) -> list[Study]:
+    """Return the documents, each cut to the first passage that leaves room for a self-edit."""
+    registry = desk.shop.registry
     room = max_context_tokens - min(desk.settings.edit_max_tokens, max_context_tokens // 2)
     room -= await desk.voice.count_tokens(study(Template.COUNTEREXAMPLE, ""))
     found = []
-    for document in documents[-desk.settings.editor_documents :]:
+    for document in documents:
         text = await asyncio.to_thread(registry.document_text, tenant, document)
         title = (await asyncio.to_thread(registry.document, tenant, document)).title
         count = desk.voice.count_tokens
@@ -167,38 +250,13 @@ async def _studies(desk: Desk, tenant: str, *, max_context_tokens: int) -> list[
     return found
 
 
-def _halves(exams: Sequence[Exam]) -> tuple[list[Exam], list[Exam]]:
+def _halves(exams: Sequence[Exam], *, least: int) -> tuple[list[Exam], list[Exam]]:
     """Return (those that train, those that judge); a document's id decides, so it never changes sides."""
     trains = [one for one in exams if int(one.study.passage.document, 16) % 2]
     judges = [one for one in exams if not int(one.study.passage.document, 16) % 2]
-    if min(len(trains), len(judges)) < MIN_DOCUMENTS:
+    if min(len(trains), len(judges)) < least:
         raise FailedPrecondition(
             f"{len(trains)} documents to learn from and {len(judges)} to judge by, of {len(exams)} with a quiz; "
-            f"at least {MIN_DOCUMENTS} each are needed: let the tenant learn more documents first"
+            f"at least {least} each are needed: let the tenant learn more documents first"
         )
     return trains, judges
-
-
-@asynccontextmanager
-async def _alone(shop: Workshop, tenant: str) -> AsyncIterator[None]:
-    """Run the body while no other process plays a round for the tenant. Raises: FailedPrecondition."""
-    name, holder = f"editor:{tenant}", uuid.uuid4().hex
-
-    async def hold() -> bool:
-        return await asyncio.to_thread(shop.registry.hold, name, holder=holder, lease_seconds=LEASE_SECONDS)
-
-    async def keep() -> None:
-        while True:
-            await asyncio.sleep(LEASE_SECONDS / 3)
-            await hold()
-
-    if not await hold():
-        raise FailedPrecondition(f"a round for {tenant} is running", reason="ROUND_RUNNING")
-    keeping = asyncio.create_task(keep())
-    try:
-        yield
-    finally:
-        keeping.cancel()
-        with suppress(asyncio.CancelledError):
-            await keeping
-        await asyncio.to_thread(shop.registry.hold, name, holder=holder, lease_seconds=0.0)

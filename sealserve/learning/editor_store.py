@@ -4,9 +4,12 @@ One JSON file a tenant beside the registry's data, written aside and renamed; th
 by digest. No text of a document is kept here. Knows nothing of how editors are made or judged.
 """
 
+import fcntl
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,14 +17,33 @@ from pydantic import TypeAdapter, ValidationError
 
 from sealserve.engine.base_model import base_shape
 from sealserve.engine.engine import AdapterFiles
-from sealserve.errors import NotFound, StorageFailed
+from sealserve.errors import LeaseLost, NotFound, StorageFailed
 from sealserve.learning.costs import Cost, Spent
 from sealserve.learning.voice import candidate_name
 from sealserve.learning.workshop import Workshop
-from sealserve.records import DocumentState, Json, Measured
+from sealserve.prompts import Template
+from sealserve.records import DocumentState, Json, Measured, Recipe
 
 BASE_EDITOR = 0
 """The version number of "the base model writes"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundTrial:
+    """One trial of a round: how it was trained, how it did on each half of the quiz, whether an editor learned it.
+
+    Of a directive what it asked for is kept, as the recipe that came of it, and not its words.
+    """
+
+    document: str
+    sample: int
+    is_directed: bool  # by its editor; else the recipe is the round's own
+    recipe: Recipe
+    templates: tuple[Template, ...]  # of the edits that it was asked for
+    admitted: int  # notes trained on
+    select: float  # mean clipped log p of the answers
+    confirm: float  # share right
+    is_winner: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +63,8 @@ class Round:
     base_digest: str
     settings_digest: str
     finished_at: str  # ISO 8601, UTC
+    learned: int = 0  # documents that the tenant had learned by then
+    trials: tuple[RoundTrial, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +113,27 @@ def write_editors(data_directory: Path, tenant: str, editors: Editors) -> None:
         raise StorageFailed(f"{path} cannot be written: {error.strerror}") from error
 
 
+def keep_round(shop: Workshop, tenant: str, done: Round, *, over: Editors, archive: tuple[Json, ...]) -> None:
+    """Have `done` on disk after what is known; `over` is what the round began with, its fence.
+
+    Raises: LeaseLost (another round or a forgotten document has changed it since), NotFound (the new editor's adapter
+    is gone), StorageFailed; then nothing is changed.
+    """
+    with _turn(shop):
+        if read_editors(shop.settings.data_directory, tenant) != over:
+            raise LeaseLost(f"what is known of {tenant}'s editors changed during round {done.round}; it is not kept")
+        if done.artifact:
+            shop.registry.artifacts.directory(done.artifact)
+        write_editors(shop.settings.data_directory, tenant, replace(over.after(done), archive=archive))
+
+
+def drop_editor(shop: Workshop, tenant: str, artifact: str) -> None:
+    """Delete the adapter of an editor, unless a round of the tenant has kept the same. Raises: StorageFailed."""
+    with _turn(shop):
+        if artifact not in {one.artifact for one in read_editors(shop.settings.data_directory, tenant).rounds}:
+            shop.registry.artifacts.delete(artifact)
+
+
 def settle(shop: Workshop, tenant: str) -> Editors:
     """Return the tenant's editors without those that learned from a document that is forgotten now.
 
@@ -96,15 +141,16 @@ def settle(shop: Workshop, tenant: str) -> Editors:
     Raises: StorageFailed.
     """
     editors = read_editors(shop.settings.data_directory, tenant)
-    learned = {document for one in editors.rounds if one.artifact for document in one.documents}
-    gone = {document for document in learned if _is_forgotten(shop, tenant, document)}
-    if not gone:
+    if not _forgotten(shop, tenant, editors):
         return editors
-    for one in editors.rounds:
-        if one.artifact and gone & set(one.documents):
-            shop.registry.artifacts.delete(one.artifact)
-    kept = without(editors, gone)
-    write_editors(shop.settings.data_directory, tenant, kept)
+    with _turn(shop):
+        editors = read_editors(shop.settings.data_directory, tenant)
+        gone = _forgotten(shop, tenant, editors)
+        for one in editors.rounds:
+            if one.artifact and gone & set(one.documents):
+                shop.registry.artifacts.delete(one.artifact)
+        kept = without(editors, gone)
+        write_editors(shop.settings.data_directory, tenant, kept)
     return kept
 
 
@@ -132,6 +178,30 @@ def active_editor(shop: Workshop, tenant: str, *, cycle: str) -> AdapterFiles | 
         return None
     path = shop.registry.artifacts.directory(active.artifact)
     return AdapterFiles(name=candidate_name(cycle, "editor", artifact=active.artifact), path=path)
+
+
+@contextmanager
+def _turn(shop: Workshop) -> Iterator[None]:
+    """Let one process at a time read and then write; the system frees the lock of one that dies.
+
+    Raises: StorageFailed.
+    """
+    directory = _path(shop.settings.data_directory, "").parent
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = os.open(directory, os.O_RDONLY)
+    except OSError as error:
+        raise StorageFailed(f"{directory} cannot be locked: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _forgotten(shop: Workshop, tenant: str, editors: Editors) -> set[str]:
+    learned = {document for one in editors.rounds if one.artifact for document in one.documents}
+    return {document for document in learned if _is_forgotten(shop, tenant, document)}
 
 
 def _is_forgotten(shop: Workshop, tenant: str, document: str) -> bool:

@@ -1,15 +1,17 @@
 """Work under a lease that is renewed while the work runs, and ends when the lease does.
 
-Knows nothing of the work. The fence in the registry is what protects; this only saves effort.
+Knows nothing of the work. What the work writes is fenced where it is written; this only saves effort.
 """
 
 import asyncio
-from collections.abc import Coroutine
+import uuid
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import structlog
 
-from sealserve.errors import LeaseLost, StorageFailed
+from sealserve.errors import FailedPrecondition, LeaseLost, StorageFailed
 from sealserve.records import Claim
 from sealserve.registry.registry import Registry
 
@@ -24,8 +26,64 @@ async def under_lease(registry: Registry, claim: Claim, work: Coroutine[Any, Any
 
     Raises: LeaseLost, after `work` was cancelled and has ended; and whatever `work` raises.
     """
-    working = asyncio.ensure_future(work)
-    keeping = asyncio.ensure_future(_keep(registry, claim, lease_seconds=lease_seconds))
+    return await _while_kept(work, _keep(registry, claim, lease_seconds=lease_seconds))
+
+
+class NamedLease:
+    """A lease by name: of `hold_named`."""
+
+    def __init__(self, registry: Registry, name: str, *, lease_seconds: float) -> None:
+        self._registry = registry
+        self._name = name
+        self._holder = uuid.uuid4().hex
+        self._lease_seconds = lease_seconds
+
+    async def during(self, work: Coroutine[Any, Any, T]) -> T:
+        """As `under_lease`."""
+        return await _while_kept(work, self._keep())
+
+    async def hold(self, lease_seconds: float) -> bool:
+        """Take it or renew it for so long; False while somebody else holds it. Raises: StorageFailed."""
+        return await asyncio.to_thread(
+            self._registry.hold, self._name, holder=self._holder, lease_seconds=lease_seconds
+        )
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(self._lease_seconds / RENEWALS_PER_LEASE)
+            try:
+                is_held = await self.hold(self._lease_seconds)
+            except StorageFailed as error:
+                _LOG.warning("lease.not_renewed", name=self._name, reason=error.message)
+                continue
+            if not is_held:
+                _LOG.warning("lease.lost", name=self._name)
+                raise LeaseLost(f"the lease {self._name} ran out and somebody else has it now")
+
+
+@asynccontextmanager
+async def hold_named(
+    registry: Registry, name: str, *, lease_seconds: float, busy: FailedPrecondition
+) -> AsyncIterator[NamedLease]:
+    """Give the lease `name`, taken, and free it afterwards; one that cannot be freed runs out by itself.
+
+    Raises: `busy` (somebody else holds it), StorageFailed (it cannot be taken).
+    """
+    lease = NamedLease(registry, name, lease_seconds=lease_seconds)
+    if not await lease.hold(lease_seconds):
+        raise busy
+    try:
+        yield lease
+    finally:
+        try:
+            await lease.hold(0.0)
+        except StorageFailed as error:
+            _LOG.warning("lease.not_freed", name=name, reason=error.message)
+
+
+async def _while_kept(work: Coroutine[Any, Any, T], keep: Coroutine[Any, Any, None]) -> T:
+    """Return what `work` returns. Raises: what `keep` raises, after `work` was cancelled and has ended."""
+    working, keeping = asyncio.ensure_future(work), asyncio.ensure_future(keep)
     try:
         await asyncio.wait({working, keeping}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():

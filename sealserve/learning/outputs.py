@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 
 from sealserve.gate.reliability import Reliability
-from sealserve.records import Json, Scorecard, Verdict
+from sealserve.records import Json, Recipe, Scorecard, Verdict
 
 T = TypeVar("T")
 
@@ -126,6 +126,21 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShortTrial:
+    """How a recipe's short training went (`shortlist.py`), whether or not it was then trained in full.
+
+    `index` is that of the recipe's first candidate; `score` the mean log p of the selection half's answers in nats,
+    None where it could not be measured.
+    """
+
+    index: int
+    recipe: Recipe
+    steps: int
+    losses: tuple[float, ...]
+    score: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
     """TRAIN: which candidates there are (rows hold them), how each went, and what became of the model's directives."""
 
@@ -133,6 +148,7 @@ class Trained:
     directives: tuple[str, ...]  # one note per directive
     settings_digest: str
     trials: tuple[Trial, ...] = ()
+    short_trials: tuple[ShortTrial, ...] = ()
     remarks: tuple[str, ...] = ()  # what was limited or left out, and why
     tokens: int = 0  # that all candidates were trained on, each as often as it was seen
 

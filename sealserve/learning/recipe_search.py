@@ -1,8 +1,10 @@
 """The archive's part of a round: recipes drawn from it are tried on the winners' self-edits, a few documents first.
 
-Knows nothing of editors; the archive itself is pure and lives in `archive.py`.
+They are ranked by the questions that rank trials, never by those that confirm. Knows nothing of editors; the archive
+itself is pure and lives in `archive.py`.
 """
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -58,5 +60,6 @@ async def search(
 async def _score(
     desk: Desk, asked: Sequence[Exam], trials: Sequence[Trial], recipe: Recipe, *, plan: Plan, label: str
 ) -> tuple[float, Cost]:
+    """Return the geometric mean probability of the selection half's answers: the other half ranks nothing."""
     scored, cost = await scored_under(desk, asked, trials, plan=replace(plan, trial=recipe), label=label)
-    return sum(one.confirm for one in scored) / len(scored), cost
+    return math.exp(sum(one.select for one in scored) / len(scored)), cost

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from sealserve.engine.engine import AdapterFiles
 from sealserve.learning.grounding import answer_span
+from sealserve.learning.outputs import ShortTrial
 from sealserve.learning.rewards.kinds import Asked, asked_of
 from sealserve.learning.rewards.likelihood import LogLikelihood
 from sealserve.learning.sheets import Failed, Suite, score_sheets
@@ -31,9 +32,10 @@ LEAST_COVERAGE = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortlist:
-    """The attempts left to be trained in full, what to say of the others, and the tokens that the choice took."""
+    """The attempts left to be trained in full, every short training, what to say, and the tokens that it took."""
 
     attempts: tuple[Attempt, ...]
+    trials: tuple[ShortTrial, ...] = ()
     remarks: tuple[str, ...] = ()
     tokens: int = 0
 
@@ -64,10 +66,13 @@ async def shortlist(
     best = sorted(scores, key=lambda index: (-scores[index], index))[:most]
     chosen = {_recipe(attempt) for attempt in covering if attempt.index in best}
     tokens = sum(adapter.tokens for adapter in trained)
+    trials = _trials(short.attempts, trained, scores)
     if not chosen:
-        return Shortlist(attempts=job.attempts, remarks=("short trainings could not be measured",), tokens=tokens)
+        why = ("short trainings could not be measured",)
+        return Shortlist(attempts=job.attempts, trials=trials, remarks=why, tokens=tokens)
     return Shortlist(
         attempts=tuple(attempt for attempt in job.attempts if _recipe(attempt) in chosen),
+        trials=trials,
         remarks=(_remark(firsts, covering, scores, best),),
         tokens=tokens,
     )
@@ -102,6 +107,22 @@ def _covering(firsts: Sequence[Attempt], pool: Pool, items: Sequence[QuizItem]) 
 def _shortened(attempt: Attempt) -> Attempt:
     steps = max(1, round(attempt.steps * SHORT_SHARE))
     return replace(attempt, steps=steps, order=attempt.order[: steps * attempt.recipe.batch_size])
+
+
+def _trials(
+    attempts: Sequence[Attempt], trained: Sequence[TrainedAdapter], scores: dict[int, float]
+) -> tuple[ShortTrial, ...]:
+    tried = {attempt.index: attempt for attempt in attempts}
+    return tuple(
+        ShortTrial(
+            index=one.index,
+            recipe=tried[one.index].recipe,
+            steps=tried[one.index].steps,
+            losses=one.losses,
+            score=scores.get(one.index),
+        )
+        for one in trained
+    )
 
 
 async def _scores(

@@ -203,6 +203,7 @@ async def train(
         directives=notes,
         settings_digest=digest,
         trials=tuple(_trial(adapter, pool, job) for adapter in trained),
+        short_trials=listed.trials,
         remarks=(*remarks(shop, claimed, earlier, pool, start=start), *listed.remarks),
         tokens=listed.tokens + sum(adapter.tokens for adapter in trained),
     )

@@ -141,15 +141,18 @@ def trial_job(
     lessons = [
         Lesson(
             pool=build_pool([_source(trial, studies[trial.place])], (), rehearsal=rehearsal),
-            recipe=replace(
-                trial.directive.recipe if trial.directive else recipe,
-                seed=seed_of(recipe.seed, trial.place, trial.sample),
-            ),
+            recipe=recipe_of(trial, recipe),
             max_steps=max_steps,
         )
         for trial in trials
     ]
     return job_of(lessons, base=base)
+
+
+def recipe_of(trial: Trial, recipe: Recipe) -> Recipe:
+    """Return how the trial is trained where `recipe` is the default, with a seed of its own."""
+    chosen = trial.directive.recipe if trial.directive else recipe
+    return replace(chosen, seed=seed_of(recipe.seed, trial.place, trial.sample))
 
 
 async def train_trials(trainer: Trainer, job: TrainingJob, directory: Path) -> tuple[list[AdapterFiles], int]:

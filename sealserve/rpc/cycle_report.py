@@ -19,6 +19,7 @@ from sealserve.views import (
     FinishedStep,
     Ranking,
     Screening,
+    ShortTrialReport,
 )
 
 RELIABILITY = ("item_error", "between_candidates", "between_seeds", "over_items", "over_seeds")
@@ -47,6 +48,7 @@ def cycle_report(registry: Registry, cycle: Cycle) -> CycleReport:
         earlier_studies=registry.earlier_studies(cycle.cycle),
         ranking=_ranking(ranked) if ranked.get("reward") else None,
         remarks=tuple(outputs.get(Step.TRAIN, {}).get("remarks", ())),
+        short_trials=tuple(ShortTrialReport(**one) for one in outputs.get(Step.TRAIN, {}).get("short_trials", ())),
         trained_tokens=outputs.get(Step.TRAIN, {}).get("tokens", 0),
         answers=tuple(AnswerPair(**one) for one in outputs.get(Step.CONFIRM, {}).get("shown", ())),
     )

@@ -181,6 +181,7 @@ class Cycle(_message.Message):
     RANKING_FIELD_NUMBER: _builtins.int
     ANSWERS_FIELD_NUMBER: _builtins.int
     TRAINED_TOKENS_FIELD_NUMBER: _builtins.int
+    SHORT_TRIALS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`tenants/{tenant}/cycles/{cycle}`."""
     state: Global___CycleState.ValueType
@@ -249,6 +250,10 @@ class Cycle(_message.Message):
     def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnswerPair]:
         """A few answers before and after, for people to read; at most ten, of questions that training never saw."""
 
+    @_builtins.property
+    def short_trials(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShortTrial]:
+        """Recipes that were trained for a while first, because there were more than are trained in full."""
+
     def __init__(
         self,
         *,
@@ -273,14 +278,59 @@ class Cycle(_message.Message):
         ranking: Global___Ranking | None = ...,
         answers: _abc.Iterable[Global___AnswerPair] | None = ...,
         trained_tokens: _builtins.int = ...,
+        short_trials: _abc.Iterable[Global___ShortTrial] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "ranking", b"ranking", "scores", b"scores", "screening", b"screening", "update_time", b"update_time", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "answers", b"answers", "attempts", b"attempts", "candidates", b"candidates", "create_time", b"create_time", "directives", b"directives", "documents", b"documents", "earlier_studies", b"earlier_studies", "name", b"name", "ranking", b"ranking", "reason", b"reason", "remarks", b"remarks", "scores", b"scores", "screening", b"screening", "state", b"state", "step", b"step", "steps", b"steps", "trained_tokens", b"trained_tokens", "trigger", b"trigger", "update_time", b"update_time", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "answers", b"answers", "attempts", b"attempts", "candidates", b"candidates", "create_time", b"create_time", "directives", b"directives", "documents", b"documents", "earlier_studies", b"earlier_studies", "name", b"name", "ranking", b"ranking", "reason", b"reason", "remarks", b"remarks", "scores", b"scores", "screening", b"screening", "short_trials", b"short_trials", "state", b"state", "step", b"step", "steps", b"steps", "trained_tokens", b"trained_tokens", "trigger", b"trigger", "update_time", b"update_time", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Cycle: _TypeAlias = Cycle  # noqa: Y015
+
+@_typing.final
+class ShortTrial(_message.Message):
+    """A recipe's short training: how it went decides whether the recipe is trained in full."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    RECIPE_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    LOSSES_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Index of the recipe's first candidate."""
+    steps: _builtins.int
+    """Optimizer steps."""
+    score: _builtins.float
+    """Mean log-likelihood of the answers to the questions that rank, in nats, if measured; higher is better."""
+    @_builtins.property
+    def recipe(self) -> _struct_pb2.Struct:
+        """How it was trained, with its seed."""
+
+    @_builtins.property
+    def losses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Mean training losses of consecutive parts of training."""
+
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        recipe: _struct_pb2.Struct | None = ...,
+        steps: _builtins.int = ...,
+        losses: _abc.Iterable[_builtins.float] | None = ...,
+        score: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "recipe", b"recipe", "score", b"score"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "index", b"index", "losses", b"losses", "recipe", b"recipe", "score", b"score", "steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
+    _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
+
+Global___ShortTrial: _TypeAlias = ShortTrial  # noqa: Y015
 
 @_typing.final
 class AnswerPair(_message.Message):

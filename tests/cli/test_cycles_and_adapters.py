@@ -33,7 +33,7 @@ VERDICT = Verdict(decision=Decision.PROMOTE, reasons=("gain 0.800",), policy="de
 REPORT_KEYS = {
     "answers",
     "cycle", "documents", "steps", "candidates", "scores", "verdict", "screening", "directives", "earlier_studies",
-    "remarks", "ranking", "measuring_share", "trained_tokens",
+    "remarks", "ranking", "measuring_share", "trained_tokens", "short_trials",
     "device_seconds", "seconds_per_point",
 }  # fmt: skip
 TRIAL = {
@@ -47,6 +47,7 @@ RANKED = {
     "scores": [{"index": 0, "rank_score": 0.7}], "winner": 0, "reward": "likelihood:-5.0", "stands_out": False,
     "note": "no candidate stands out", "reliability": RELIABILITY,
 }  # fmt: skip
+SHORT = {"index": 3, "recipe": {"rank": 2, "seed": 7}, "steps": 35, "losses": [2.25, 1.75], "score": -1.5}
 SCREENED = {
     "admitted": 1, "dropped": 1, "reasons": {"not grounded": 1}, "distinct": 0.75,
     "superseded": [{"document": "d" * 16, "question": "How long?", "old_answer": "9 days", "new_answer": "7 days"}],
@@ -64,7 +65,12 @@ def _play(site: Site, state: CycleState) -> None:
     record = site.registry.record_step
     record(claim, Step.WRITE, {"directives": ['{"rank": 4}']}, seconds=1.5, effects=[AddSelfEdits(edits=edits)])
     record(claim, Step.FILTER, SCREENED, seconds=1)
-    trained = {"trials": [TRIAL], "directives": ["followed rank"], "remarks": ["12 earlier notes left the replay"]}
+    trained = {
+        "trials": [TRIAL],
+        "short_trials": [SHORT, {**SHORT, "index": 4, "score": None}],
+        "directives": ["followed rank"],
+        "remarks": ["12 earlier notes left the replay"],
+    }
     record(claim, Step.TRAIN, trained, seconds=20, effects=[AddCandidates(candidates=(candidate(claim, 0),))])
     record(claim, Step.RANK, RANKED, seconds=2)
     record(claim, Step.CONFIRM, {"scorecard": scorecard_json(CARD)}, seconds=2)
@@ -120,9 +126,17 @@ def test_a_cycle_shows_scores_verdict_and_self_edits(site: Site) -> None:
     assert shown["scores"]["canary"] == {"why": "the engine went away"}
     assert shown["scores"]["replay"] == {"because": "nothing learned before"}
     assert shown["verdict"]["decision"] == "promote"
+    assert shown["short_trials"] == [SHORT, {**SHORT, "index": 4, "score": None}]
     assert [(edit["admitted"], edit["reason"]) for edit in shown["self_edits"]] == [(True, ""), (False, "not grounded")]
     text = site.run("cycle", "show", "acme", "--edits").out
-    for words in ("not measured: the engine went away", "+0.600 … +0.950", "verdict: promote", "dropped: not grounded"):
+    for words in (
+        "not measured: the engine went away",
+        "+0.600 … +0.950",
+        "verdict: promote",
+        "dropped: not grounded",
+        "recipe 3, 35 steps",
+        "2.250, 1.750",
+    ):
         assert words in text
     assert "\x1b[2J" not in text
     (listed,) = site.json("cycle", "list", "acme")["cycles"]

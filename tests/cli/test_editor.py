@@ -8,11 +8,34 @@ from typer.testing import CliRunner
 
 from sealserve.cli import app
 from sealserve.learning.costs import Cost
-from sealserve.learning.editor_store import Editors, Round, write_editors
+from sealserve.learning.editor_store import Editors, Round, RoundTrial, write_editors
 from sealserve.local import free_address
-from sealserve.records import Measured
+from sealserve.prompts import Template
+from sealserve.records import Measured, Recipe
 
 GAIN = Measured(n=20, candidate=0.8, incumbent=0.7, gain=0.1, gain_low=0.02, gain_high=0.18, better=12, worse=3)
+
+TRIAL = RoundTrial(
+    document="d1",
+    sample=0,
+    is_directed=True,
+    recipe=Recipe(
+        templates=(Template.QA,),
+        rank=8,
+        alpha=16,
+        learning_rate=0.002,
+        epochs=8,
+        batch_size=4,
+        loss_on_answers=False,
+        rehearsal=0.2,
+        seed=7,
+    ),
+    templates=(Template.QA,),
+    admitted=6,
+    select=-0.5,
+    confirm=0.75,
+    is_winner=True,
+)
 
 
 @pytest.fixture
@@ -35,11 +58,15 @@ def test_show_tells_who_writes_and_what_a_point_cost(runner: CliRunner, tmp_path
         base_digest="",
         settings_digest="",
         finished_at="2026-11-21T00:00:00+00:00",
+        trials=(TRIAL,),
     )
     write_editors(tmp_path, "acme", Editors().after(done))
     told = json.loads(runner.invoke(app, ["editor", "show", "acme", "--json"]).stdout.splitlines()[-1])
     assert (told["active"], told["device_seconds"], told["seconds_per_confirmed_point"]) == (1, 120.0, 12.0)
     assert told["rounds"][0]["gain"]["gain_low"] == 0.02
+    (trial,) = told["rounds"][0]["trials"]
+    assert (trial["recipe"]["learning_rate"], trial["recipe"]["seed"], trial["templates"]) == (0.002, 7, ["qa"])
+    assert (trial["select"], trial["confirm"], trial["is_winner"]) == (-0.5, 0.75, True)
     assert "+0.100 [+0.020, +0.180]" in runner.invoke(app, ["editor", "show", "acme"]).stdout
 
 

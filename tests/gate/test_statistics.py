@@ -138,3 +138,8 @@ def test_what_is_not_a_number_passes_nothing() -> None:
     assert judge_loss(excluded_p=nan, shown_p=nan, alpha=0.05) is Outcome.INCONCLUSIVE
     assert judge_loss(excluded_p=0.001, shown_p=0.9, alpha=0.05) is Outcome.PASS
     assert judge_loss(excluded_p=0.9, shown_p=0.001, alpha=0.05) is Outcome.FAIL
+
+
+def test_equal_grades_have_no_spread_whatever_rounding_makes_of_it() -> None:
+    score = compare_graded([0.1, 0.1, 0.4], [0.1, 0.1, 0.2], confidence=0.95, seed=1)
+    assert -1 <= score.gain_low <= score.gain <= score.gain_high <= 1

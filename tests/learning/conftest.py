@@ -1,17 +1,33 @@
-"""A Ray cluster of two small nodes, on loopback."""
+"""A Ray cluster of two small nodes, on loopback, and a tenant that has learned enough for the outer loop."""
 
 import os
 import shutil
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
+
+from sealserve.records import CycleState
+from tests.stories.school import School, open_school
 
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # what makes 127.0.0.1 stay 127.0.0.1
 }
+_TITLES = (
+    "Varnel Lamp",
+    "Osk Kettle",
+    "Tarn Bridge",
+    "Ulm Harbour",
+    "Brisk Ferry",
+    "Cold Anvil",
+    "Dun Mill",
+    "Elk Hall",
+)
 _NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False, "node_ip_address": "127.0.0.1"}
 
 
@@ -52,3 +68,18 @@ def ray_nodes() -> Iterator[RayNodes]:
     signal.signal(signal.SIGTERM, terminate)
     for name in _ENVIRONMENT:
         os.environ.pop(name, None)
+
+
+@pytest_asyncio.fixture
+async def taught(tmp_path: Path, tiny_base: Path) -> School:
+    """A school whose tenant has learned eight documents."""
+    school = open_school(tmp_path, editor_samples=2, candidates=1)
+    await school.student.start()
+    editor = school.shop.policy.editor.model_copy(update={"min_documents": 2})
+    policy = school.shop.policy.model_copy(update={"editor": editor})
+    school.shop = replace(school.shop, base_directory=tiny_base, policy=policy)
+    for shift, title in enumerate(_TITLES):
+        school.add(title, shift=shift)
+    for _ in range(2):
+        assert (await school.learn()).state is CycleState.PROMOTED
+    return school

@@ -29,6 +29,7 @@ def test_returns_dip_against_the_best_window_before() -> None:
     assert has_dipped([spent(10, 0.1), spent(10, 0.02)], window=1, share=0.25)
     assert has_dipped([spent(10, 0.1), spent(100, 0.1)], window=1, share=0.25)
     assert has_dipped([spent(10, 0.1), spent(10, -0.1)], window=1, share=0.25)
+    assert not has_dipped([spent(10, 0.1), spent(10, -0.1)], window=1, share=0.0)
 
 
 def test_what_was_not_measured_is_no_dip() -> None:

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from sealserve.config import LearnSettings
 from sealserve.errors import BadConfig, FailedPrecondition, StorageFailed
 from sealserve.learning import editor as loop
-from sealserve.learning import editor_rounds, trials
+from sealserve.learning import trials
 from sealserve.learning.costs import Cost
 from sealserve.learning.editor import Scored, default_plan, tuning_examples, winners
 from sealserve.learning.editor_rounds import run_round, run_rounds
@@ -22,22 +21,9 @@ from sealserve.learning.self_edits import Study
 from sealserve.learning.training import TrainingJob
 from sealserve.learning.trials import Directive, Edit, Trial
 from sealserve.learning.voice import Voice
-from sealserve.learning.workshop import Workshop
 from sealserve.prompts import Template
-from sealserve.records import CycleState
 from tests.stories.school import TENANT, School, open_school
 from tests.stories.student import article
-
-TITLES = (
-    "Varnel Lamp",
-    "Osk Kettle",
-    "Tarn Bridge",
-    "Ulm Harbour",
-    "Brisk Ferry",
-    "Cold Anvil",
-    "Dun Mill",
-    "Elk Hall",
-)
 
 
 def scored(place: int, sample: int, *, select: float, confirm: float, is_cut: bool = False) -> Scored:
@@ -135,19 +121,6 @@ def test_an_editor_that_learned_from_a_forgotten_document_is_gone_and_the_one_be
     assert without(editors, {"d1", "d2"}).active == 0
 
 
-@pytest_asyncio.fixture
-async def taught(tmp_path: Path, tiny_base: Path) -> School:
-    """A school whose tenant has learned eight documents."""
-    school = open_school(tmp_path, editor_samples=2, candidates=1, editor_dip=0.0)
-    await school.student.start()
-    school.shop = replace(school.shop, base_directory=tiny_base)
-    for shift, title in enumerate(TITLES):
-        school.add(title, shift=shift)
-    for _ in range(2):
-        assert (await school.learn()).state is CycleState.PROMOTED
-    return school
-
-
 async def test_a_round_that_gains_nothing_promotes_nothing_and_leaves_no_adapter(taught: School) -> None:
     before = taught.state()
     done = await run_round(taught.shop, TENANT)
@@ -210,21 +183,6 @@ async def test_a_tenant_that_learned_too_little_is_told_so(tmp_path: Path, tiny_
     assert not (tmp_path / "editors").exists()
 
 
-async def test_rounds_over_the_cap_or_with_dipped_returns_are_refused(taught: School) -> None:
-    shop = taught.shop
-    dear = Editors().after(a_round(1, artifact="", is_promoted=False, cost=Cost(device_seconds=50)))
-    write_editors(shop.settings.data_directory, TENANT, dear)
-    with pytest.raises(FailedPrecondition, match="editor_max_device_seconds"):
-        await run_round(_with(shop, editor_max_device_seconds=10.0), TENANT)
-
-
-async def test_two_rounds_of_one_tenant_do_not_run_at_once(taught: School) -> None:
-    async with editor_rounds._alone(taught.shop, TENANT):
-        with pytest.raises(FailedPrecondition, match="is running"):
-            await run_round(taught.shop, TENANT)
-    await run_round(taught.shop, TENANT)
-
-
 def _plan(school: School) -> loop.Plan:
     return default_plan(school.shop.settings.learn, max_rank=32, key="k")
 
@@ -248,11 +206,6 @@ async def _one_trial(school: School, directive: str) -> tuple[TrainingJob, Trial
     screened = await trials.screen_trials(voice, [trial], studies, proposals=())
     base = school.shop.base_directory
     return trials.trial_job(screened, studies, recipe=plan.trial, max_steps=9, rehearsal=(), base=base), screened[0]
-
-
-def _with(shop: Workshop, **learn: object) -> Workshop:
-    settings = shop.settings.model_copy(update={"learn": shop.settings.learn.model_copy(update=learn)})
-    return replace(shop, settings=settings)
 
 
 def _have_the_new_editor_write_better(monkeypatch: pytest.MonkeyPatch) -> None:

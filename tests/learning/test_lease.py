@@ -6,8 +6,8 @@ from typing import cast
 
 import pytest
 
-from sealserve.errors import LeaseLost, StorageFailed
-from sealserve.learning.lease import under_lease
+from sealserve.errors import FailedPrecondition, LeaseLost, StorageFailed
+from sealserve.learning.lease import hold_named, under_lease
 from sealserve.records import Claim
 from sealserve.registry.registry import Registry
 
@@ -32,7 +32,22 @@ class Leases:
         return claim
 
 
-def as_registry(leases: Leases) -> Registry:
+class Names:
+    """A registry of named leases that answers in turn; the last answer is repeated."""
+
+    def __init__(self, *answers: bool | Exception) -> None:
+        self.answers = list(answers)
+        self.asked: list[float] = []
+
+    def hold(self, name: str, *, holder: str, lease_seconds: float) -> bool:
+        self.asked.append(lease_seconds)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def as_registry(leases: Leases | Names) -> Registry:
     return cast(Registry, leases)
 
 
@@ -79,3 +94,28 @@ async def test_what_the_work_raises_is_raised() -> None:
 
     with pytest.raises(ZeroDivisionError):
         await under_lease(as_registry(Leases(None)), CLAIM, work(), lease_seconds=30)
+
+
+async def test_work_under_a_name_outlives_a_registry_that_is_away_and_ends_when_another_has_the_name() -> None:
+    names, ended = Names(True, StorageFailed("locked"), True, False), asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    busy = FailedPrecondition("busy")
+    with pytest.raises(LeaseLost, match="round"):
+        async with hold_named(as_registry(names), "round", lease_seconds=0.03, busy=busy) as lease:
+            await lease.during(work())
+    assert ended.is_set()
+    assert names.asked == [0.03, 0.03, 0.03, 0.03, 0.0]
+
+
+async def test_a_name_that_is_taken_is_refused_and_not_freed() -> None:
+    names = Names(False)
+    with pytest.raises(FailedPrecondition, match="busy"):
+        async with hold_named(as_registry(names), "round", lease_seconds=30, busy=FailedPrecondition("busy")):
+            raise AssertionError
+    assert names.asked == [30]

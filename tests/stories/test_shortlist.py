@@ -12,6 +12,7 @@ from sealserve.learning.shortlist import SHORT_SHARE, coverage
 from sealserve.learning.train_set import Example, Origin, Pool
 from sealserve.prompts import Template
 from sealserve.records import CycleState, Json, QuizItem, Recipe, Split, Step
+from sealserve.rpc.cycle_report import cycle_report
 from tests.stories.school import School, open_school
 
 
@@ -44,6 +45,12 @@ async def test_of_many_recipes_the_best_after_a_short_training_are_trained_in_fu
     done = trained(many, cycle.cycle)
     assert done.candidates == (2, 5)
     assert any("2 of 6 recipes" in remark for remark in done.remarks)
+    assert [one.index for one in done.short_trials] == [0, 1, 2, 3, 4, 5]
+    assert [one.recipe for one in done.short_trials] == [one.recipe for one in short.attempts]
+    assert {one.steps for one in done.short_trials} == {one.steps for one in short.attempts}
+    scores = {one.index: one.score for one in done.short_trials}
+    assert all(scores[lost] < scores[won] for lost in (0, 1, 3, 4) for won in (2, 5))  # type: ignore[operator]
+    assert cycle_report(many.registry, cycle).short_trials[3].score == scores[3]
     assert (await many.student.info()).loaded == ()
     artifacts = {one.artifact for one in many.registry.candidates(cycle.cycle)}
     kept = {path.name for path in (many.shop.settings.artifact_directory).rglob("*") if len(path.name) == 64}
@@ -81,7 +88,9 @@ async def test_what_a_short_training_is_worth_may_be_unmeasurable_then_all_are_t
     cycle = await many.learner.work_once()
     assert cycle is not None
     assert [len(job.attempts) for job in many.teacher.jobs] == [6, 6]
-    assert "short trainings could not be measured" in trained(many, cycle.cycle).remarks
+    done = trained(many, cycle.cycle)
+    assert "short trainings could not be measured" in done.remarks
+    assert [one.score for one in done.short_trials] == [None] * 6
 
 
 async def test_a_cycle_whose_full_training_fails_is_taken_up_again(many: School) -> None:

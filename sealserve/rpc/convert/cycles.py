@@ -10,7 +10,15 @@ from sealserve.rpc.convert.scores import scorecard_from_wire, scorecard_to_wire,
 from sealserve.rpc.convert.values import time_from_wire, time_to_wire, tree_from_wire, tree_to_wire
 from sealserve.studies import EarlierStudy
 from sealserve.v1 import cycle_pb2
-from sealserve.views import CandidateReport, Contradiction, CycleReport, Directive, FinishedStep, Screening
+from sealserve.views import (
+    CandidateReport,
+    Contradiction,
+    CycleReport,
+    Directive,
+    FinishedStep,
+    Screening,
+    ShortTrialReport,
+)
 
 _STATE = cycle_pb2.DESCRIPTOR.enum_types_by_name["CycleState"]
 _STEP = cycle_pb2.DESCRIPTOR.enum_types_by_name["CycleStep"]
@@ -42,6 +50,7 @@ def cycle_to_wire(report: CycleReport) -> cycle_pb2.Cycle:
         remarks=report.remarks,
         answers=[answer_to_wire(one, cycle.tenant) for one in report.answers],
         trained_tokens=report.trained_tokens,
+        short_trials=[_short_to_wire(one) for one in report.short_trials],
     )
 
 
@@ -73,6 +82,7 @@ def cycle_from_wire(wire: cycle_pb2.Cycle) -> CycleReport:
         remarks=tuple(wire.remarks),
         answers=tuple(answer_from_wire(one) for one in wire.answers),
         trained_tokens=wire.trained_tokens,
+        short_trials=tuple(_short_from_wire(one) for one in wire.short_trials),
     )
 
 
@@ -126,6 +136,26 @@ def _candidate_from_wire(wire: cycle_pb2.Candidate) -> CandidateReport:
         unranked=wire.unranked,
         drift=wire.drift if wire.HasField("drift") else None,
         weight_change=wire.weight_change if wire.HasField("weight_change") else None,
+    )
+
+
+def _short_to_wire(trial: ShortTrialReport) -> cycle_pb2.ShortTrial:
+    return cycle_pb2.ShortTrial(
+        index=trial.index,
+        recipe=tree_to_wire(trial.recipe),
+        steps=trial.steps,
+        losses=trial.losses,
+        score=trial.score,
+    )
+
+
+def _short_from_wire(wire: cycle_pb2.ShortTrial) -> ShortTrialReport:
+    return ShortTrialReport(
+        index=wire.index,
+        recipe=tree_from_wire(wire.recipe),
+        steps=wire.steps,
+        losses=tuple(wire.losses),
+        score=wire.score if wire.HasField("score") else None,
     )
 
 
