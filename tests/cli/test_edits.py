@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sealserve.commands.edits import changes
+from sealserve.trials import changes
 from sealserve.prompts import Template
 from sealserve.records import SelfEdit
 from sealserve.studies import EarlierStudy
