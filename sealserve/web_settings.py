@@ -73,5 +73,7 @@ class PageSettings(BaseModel):
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.tls_certificate, self.tls_key)
         except (OSError, ssl.SSLError) as error:
-            text = f"web.tls_certificate {self.tls_certificate} and web.tls_key {self.tls_key} are no readable pair in PEM"
+            text = (
+                f"web.tls_certificate {self.tls_certificate} and web.tls_key {self.tls_key} are no readable pair in PEM"
+            )
             raise BadConfig(text) from error

@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def up(session: Session, model: Model = None, data_directory: DataDirectory = None) -> None:
-    """Run `serve`, `learn` and `web` on this machine; restart the latter two with back-off. Ends with Ctrl-C or SIGTERM.
+    """Run `serve`, `learn` and `web` on this machine; restart the other two with back-off. Ends with Ctrl-C, SIGTERM.
 
     Answers begin a minute or so after the start: `sealserve doctor` says when. The page for approvals is at
     web.address.

@@ -58,14 +58,14 @@ class Guard:
         if scope["method"] in _SAFE_METHODS:
             return None
         if not _is_own(headers, f"{scope['scheme']}://{host}"):
-            return _refused(403, "This was sent by another site, so nothing was done. Open the page itself, then retry.")
+            return _refused(403, "This was sent by another site; nothing was done. Open the page itself and try there.")
         if _length(headers.getlist("content-length")) > MAX_BODY_BYTES:
             return _refused(413, f"The form is larger than {MAX_BODY_BYTES} bytes; nothing was done.")
         return None
 
 
 def _is_own(headers: Headers, origin: str) -> bool:
-    """Whether the browser says that one of our pages sent it: Fetch Metadata, else the origin (older, or plain text)."""
+    """Whether the browser says that one of our pages sent it: Fetch Metadata, else (plain text) the origin."""
     site = headers.get("sec-fetch-site")
     return site == "same-origin" if site is not None else headers.get("origin") == origin
 

@@ -79,9 +79,7 @@ async def held_version(client: AsyncClient, tenant: str, version: int) -> Held:
     etag = (await client.tenant(tenant)).etag
     report = await client.cycle(tenant, approval.cycle)
     papers = [await _paper(client, tenant, one) for one in report.documents]
-    return Held(
-        approval=approval, etag=etag, report=report, papers=tuple(papers), trials=await _trials(client, report)
-    )
+    return Held(approval=approval, etag=etag, report=report, papers=tuple(papers), trials=await _trials(client, report))
 
 
 async def _paper(client: AsyncClient, tenant: str, name: str) -> Paper:

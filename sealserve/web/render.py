@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from sealserve.plain_text import printable, version_name
 from sealserve.trials import users
@@ -49,7 +48,7 @@ class Pages:
 
 def _shown(value: Any) -> Any:
     """What every expression in a template passes; markup was made by templates of what has passed already."""
-    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def _utc(at: datetime) -> str:
