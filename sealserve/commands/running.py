@@ -62,12 +62,12 @@ def learn(session: Session, data_directory: DataDirectory = None) -> None:
     _ended(session, "learn", began)
 
 
-def web(session: Session) -> None:
+def web(session: Session, data_directory: DataDirectory = None) -> None:
     """Show the page on which people decide held versions, at web.address. Asks the server at serve.address."""
     from sealserve.daemon import run_web
 
     began = time.monotonic()
-    run_web(session.settings())
+    run_web(session.settings(data_directory=data_directory))
     _ended(session, "web", began)
 
 

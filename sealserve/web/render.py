@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sealserve.plain_text import printable, version_name
 from sealserve.trials import users
+from sealserve.views import CycleReport
 from sealserve.web import bars
 
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
@@ -30,7 +31,8 @@ class Pages:
             "age": self._age, "signed": "{:+.3f}".format, "utc": _utc, "vname": version_name, "recipe": _recipe,
         }  # fmt: skip
         environment.globals |= {
-            "users": users, "score_rows": bars.score_rows, "bar_width": bars.WIDTH, "bar_height": bars.HEIGHT,
+            "users": users, "gate_reasons": _gate_reasons, "score_rows": bars.score_rows,
+            "bar_width": bars.WIDTH, "bar_height": bars.HEIGHT,
         }  # fmt: skip
         self._environment = environment
 
@@ -53,6 +55,12 @@ def _shown(value: Any) -> Any:
 
 def _utc(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _gate_reasons(report: CycleReport) -> tuple[str, ...]:
+    """The verdict's reasons that are the gate's own: rules are shown for themselves."""
+    spoken = {f"{one.rule}: {one.reason}" for one in report.rules}
+    return tuple(reason for reason in (report.verdict.reasons if report.verdict else ()) if reason not in spoken)
 
 
 def _recipe(recipe: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
@@ -15,7 +15,7 @@ from sealserve.config import WebSettings
 from sealserve.people import Principal, Role
 from sealserve.web.app import make_app
 from tests.registry.world import World
-from tests.rpc.harness import Served, served
+from tests.rpc.harness import Served, served, settings
 
 ORIGIN = "http://127.0.0.1:7433"
 OWN = {"sec-fetch-site": "same-origin"}
@@ -23,11 +23,10 @@ OWN = {"sec-fetch-site": "same-origin"}
 
 @dataclass(kw_only=True)
 class Page:
-    """The page, and one person who looks at it. `clock` is the page's."""
+    """The page, and one person who looks at it."""
 
     here: Served
     http: httpx.AsyncClient
-    now: list[datetime] = field(default_factory=list)
 
     @property
     def world(self) -> World:
@@ -61,7 +60,7 @@ class Page:
 @asynccontextmanager
 async def looking(directory: Path, *, rules: Path | None = None, is_open: bool = False) -> AsyncIterator[Page]:
     """A server, the page before it, and somebody who has not logged in."""
-    async with served(directory, rules=rules) as here:
+    async with served(directory, rules=rules, serve=settings(auth="off" if is_open else "token")) as here:
         app = make_app(
             WebSettings(),
             connect=lambda secret: AsyncClient(here.address, token=secret, timeout_seconds=20),

@@ -1,10 +1,12 @@
 """A held version with all that a person decides on: documents, scores of each kind, answers, self-edits, candidates."""
 
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 
 from sealserve.gate.scores import scorecard_json, verdict_json
 from sealserve.prompts import Template
 from sealserve.records import (
+    Claim,
     CycleState,
     Decision,
     Document,
@@ -16,7 +18,8 @@ from sealserve.records import (
     Unmeasured,
     Verdict,
 )
-from sealserve.registry.effects import AddCandidates, AddSelfEdits, Effect
+from sealserve.registry.effects import AddCandidates, AddRulings, AddSelfEdits, Effect
+from sealserve.rulings import RuleEffect, RuleResult, Ruling
 from sealserve.views import AnswerPair
 from tests.registry.world import World, candidate, finish, self_edit
 
@@ -66,7 +69,7 @@ def hold(
         (Step.TRAIN, {"trials": trials, "tokens": 100}, [AddCandidates(candidates=(candidate(claim, 0),))]),
         (Step.RANK, {"winner": 0, "scores": scores, "reward": "likelihood", "note": "one", "stands_out": True}, []),
         (Step.CONFIRM, {"scorecard": scorecard_json(card), "shown": [asdict(one) for one in shown]}, []),
-        (Step.JUDGE, {"verdict": verdict_json(VERDICT)}, []),
+        (Step.JUDGE, {"verdict": verdict_json(VERDICT)}, [AddRulings(rulings=(ruling(claim),))]),
     ]
     for step, output, effects in steps:
         world.registry.record_step(claim, step, output, seconds=1, effects=effects)
@@ -75,3 +78,17 @@ def hold(
     ending = finish(CycleState.HELD, reason="; ".join(VERDICT.reasons))
     world.registry.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[replace(publish, lineage=lineage), ending])
     return document
+
+
+def ruling(claim: Claim) -> Ruling:
+    """What the rules said of the claimed cycle: one holds, one has nothing against it."""
+    rule, _, reason = REASON.partition(": ")
+    results = (
+        RuleResult(rule="promote.measured", effect=RuleEffect.ALLOW, reason="", error=""),
+        RuleResult(rule=rule, effect=RuleEffect.HOLD, reason=reason, error=""),
+    )
+    return Ruling(
+        ruling=f"r-{claim.cycle}", tenant=claim.tenant, event="adapter.promote", subject=claim.cycle,
+        effect=RuleEffect.HOLD, bundle="b" * 64, input={}, results=results, milliseconds=1.0,
+        decided_at=datetime(2026, 1, 2, tzinfo=UTC),
+    )  # fmt: skip

@@ -21,6 +21,9 @@ pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium on this machine (Debian: apt-get install chromium)"
 )
 
+PATIENCE_MILLISECONDS = 60_000
+"""On a loaded machine a browser takes its time."""
+
 UNLABELLED = """() => [...document.querySelectorAll('input:not([type=hidden]), textarea, select, button')]
   .filter(one => !(one.labels && one.labels.length) && !one.innerText.trim() && !one.getAttribute('aria-label'))
   .map(one => one.outerHTML)"""
@@ -44,7 +47,9 @@ async def page_of(here: Served) -> AsyncIterator[str]:
 async def browser() -> AsyncIterator[Browser]:
     """Chromium, without a window."""
     async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        chromium = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"], timeout=PATIENCE_MILLISECONDS
+        )
         try:
             yield chromium
         finally:
@@ -58,13 +63,16 @@ async def check(page: Page) -> None:
     assert not await page.evaluate(WIDER_THAN_SCREEN)
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("width", [400, 1280])
 async def test_person_logs_in_reads_approves_and_the_inbox_is_empty(tmp_path: Path, width: int) -> None:
     async with served(tmp_path) as here, page_of(here) as site, browser() as chromium:
         hold(here.world, text="The pier opens at nine. " * 20)
         approver = Principal(name="bea", role=Role.APPROVER, tenants=("acme",))
         secret = here.registry.create_token(approver, actor="test")[1]
+        expect.set_options(timeout=PATIENCE_MILLISECONDS)
         page = await chromium.new_page(viewport={"width": width, "height": 800})
+        page.set_default_timeout(PATIENCE_MILLISECONDS)
         complaints: list[str] = []
         page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -35,7 +35,9 @@ async def test_page_of_a_held_version_shows_all_there_is_to_decide_on(page: Page
     await page.log_in()
     shown = words(await page.get("/approvals/acme/v1"))
     for text in (
-        "Opening hours", document.document, "The pier opens at nine.", REASON, "dddddddddddd", "verdict",
+        "Opening hours", document.document, "The pier opens at nine.", "dddddddddddd", "verdict: hold",
+        "old skills: lost a little", "promote.careful hold this tenant wants a person to look",
+        "asked at adapter.promote, rules bbbbbbbbbbbb",
         "+0.962", "+0.800 … +0.993", "not measured: the engine was away", "does not apply: nothing was learned before",
         "tone@2", "When does pier 9 open?", "✗ wrong I don't know.", "✓ right At nine.", "✗ wrong At ten.",
         "kept, candidates 0", "dropped: not grounded", "rank 8", "ann", "Nobody has said anything yet.",
@@ -168,8 +170,7 @@ async def test_words_of_tenants_are_shown_as_words(page: Page) -> None:
     refused = await page.decide("reject", reason=f"</textarea>{attack}" + "x" * 1024)
     assert (await page.decide("reject", reason=attack)).status_code == 303
     for answer in (refused, await page.get("/approvals/acme/1"), await page.get("/")):
-        assert not {"<script", "<img", "\x1b", "\u202e"} & {part for part in ("<script", "<img", "\x1b", "\u202e")
-                                                           if part in answer.text}  # fmt: skip
+        assert [part for part in ("<script", "<img", "\x1b", "\u202e") if part in answer.text] == []
         assert "&lt;script&gt;alert(1)&lt;/script&gt;\ufffd[31m\ufffd" in answer.text
 
 

@@ -4,6 +4,7 @@ from sealserve.prompts import Template
 from sealserve.records import Cycle, CycleState, SelfEdit, Step
 from sealserve.rpc.convert import names
 from sealserve.rpc.convert.answer_pairs import answer_from_wire, answer_to_wire
+from sealserve.rpc.convert.applied_rules import rule_from_wire, rule_to_wire
 from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
 from sealserve.rpc.convert.ranking import ranking_from_wire, ranking_to_wire
 from sealserve.rpc.convert.scores import scorecard_from_wire, scorecard_to_wire, verdict_from_wire, verdict_to_wire
@@ -42,6 +43,7 @@ def cycle_to_wire(report: CycleReport) -> cycle_pb2.Cycle:
         remarks=report.remarks,
         answers=[answer_to_wire(one, cycle.tenant) for one in report.answers],
         trained_tokens=report.trained_tokens,
+        rules=map(rule_to_wire, report.rules),
     )
 
 
@@ -73,6 +75,7 @@ def cycle_from_wire(wire: cycle_pb2.Cycle) -> CycleReport:
         remarks=tuple(wire.remarks),
         answers=tuple(answer_from_wire(one) for one in wire.answers),
         trained_tokens=wire.trained_tokens,
+        rules=tuple(map(rule_from_wire, wire.rules)),
     )
 
 
