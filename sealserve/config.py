@@ -17,6 +17,8 @@ from sealserve.errors import BadConfig
 from sealserve.listener_settings import ListenerSettings
 from sealserve.prompts import free_recipe_fault
 from sealserve.reward_settings import RewardSettings
+from sealserve.transport import is_loopback
+from sealserve.web_settings import PageSettings
 
 MAX_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """The values that vLLM 0.32 accepts for max_lora_rank."""
@@ -215,6 +217,10 @@ class LearnSettings(RewardSettings, Section):
         return _secret("learn.grader_key_variable", self.grader_key_variable)
 
 
+class WebSettings(PageSettings, Section):
+    """[web]: the page for approvals."""
+
+
 class TelemetrySettings(Section):
     """[telemetry]: traces, metrics, logs."""
 
@@ -233,12 +239,19 @@ class Settings(Section):
     registry: RegistrySettings = RegistrySettings()
     intake: IntakeSettings = IntakeSettings()
     learn: LearnSettings = LearnSettings()
+    web: WebSettings = WebSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
     @model_validator(mode="after")
     def _rank_fits(self) -> "Settings":
         if self.learn.rank > self.engine.max_rank:
             raise ValueError(f"learn.rank {self.learn.rank} is above engine.max_rank {self.engine.max_rank}")
+        return self
+
+    @model_validator(mode="after")
+    def _page_asks_who_comes(self) -> "Settings":
+        if self.serve.auth == "off" and not self.web.is_off and not is_loopback(self.web.address):
+            raise ValueError(f"serve.auth = off is for loopback only, and web.address is {self.web.address}")
         return self
 
     @property

@@ -1,4 +1,4 @@
-"""The composition root: makes every part of `serve`, `learn` and `up`, wires them, and takes them down in order.
+"""The composition root: makes every part of `serve`, `learn`, `web` and `up`, wires them, and takes them down in order.
 
 Decides nothing else. A part that stops by itself ends the process: its error rises to the command line.
 """
@@ -38,11 +38,12 @@ from sealserve.rpc.own_tokens import admin_secret, internal_secret
 from sealserve.rpc.server import RpcServer
 from sealserve.telemetry import start_telemetry
 from sealserve.transport import reachable
+from sealserve.web.server import serve_page
 
 LEARN_STOP_SECONDS = 20.0
 FIRST_BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS = 1.0, 60.0
 STEADY_SECONDS = 120.0
-"""A `learn` that ran this long is restarted without back-off."""
+"""A child that ran this long is restarted without back-off."""
 
 _PARENT_POLL_SECONDS = 1.0
 _log = structlog.get_logger(__name__)
@@ -62,14 +63,21 @@ def run_learn(settings: Settings, *, parent: int | None = None) -> None:
 
 
 def run_up(settings: Settings, *, parent: int | None = None) -> None:
-    """Serve here and keep a `learn` child alive beside it, until told to end. Raises: as `run_serve`."""
+    """Serve here and keep a `learn` and a `web` child alive beside it, until told to end. Raises: as `run_serve`."""
 
-    async def both() -> None:
+    async def all_parts() -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(serve(settings), name="serve")
-            group.create_task(_keep_learning(settings), name="learn")
+            group.create_task(_keep_running("learn", settings), name="learn")
+            if not settings.web.is_off:
+                group.create_task(_keep_running("web", settings), name="web")
 
-    _run(_until_told(both, parent))
+    _run(_until_told(all_parts, parent))
+
+
+def run_web(settings: Settings, *, parent: int | None = None) -> None:
+    """Serve the page for approvals until told to end, as `run_serve`. Raises: BadConfig (address, port, files)."""
+    _run(_until_told(lambda: web(settings), parent))
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
@@ -120,6 +128,15 @@ async def learn(settings: Settings, stop: asyncio.Event) -> None:
         learner = Learner(workshop, worker=f"{socket.gethostname()}-{os.getpid()}")
         _log.info("learning", engine=settings.learn.engine_address or settings.serve.address)
         await learner.run(stop)
+
+
+async def web(settings: Settings) -> None:
+    """Show people what waits for them, as a client of `serve`, until cancelled."""
+    telemetry = start_telemetry(settings.telemetry, service="web")
+    try:
+        await serve_page(settings)
+    finally:
+        telemetry.shutdown()
 
 
 async def play_rounds(settings: Settings, tenant: str) -> list[tuple[str, Round]]:
@@ -222,22 +239,23 @@ async def _stop_with(parent: int, stop: asyncio.Event) -> None:
     stop.set()
 
 
-async def _keep_learning(settings: Settings) -> None:
-    """Start `learn` as a child; start it again when it ends, sooner or later by how long it lived."""
+async def _keep_running(command: str, settings: Settings) -> None:
+    """Start `command` as a child; start it again when it ends, sooner or later by how long it lived."""
     wait = FIRST_BACK_OFF_SECONDS
     while True:
         started = monotonic()
-        code = await _run_child(settings)
+        code = await _run_child(command, settings)
         wait = FIRST_BACK_OFF_SECONDS if monotonic() - started > STEADY_SECONDS else wait
-        _log.warning("learn_ended", exit_code=code, restart_seconds=wait)
+        event = f"{command}_ended"
+        _log.warning(event, exit_code=code, restart_seconds=wait)
         await asyncio.sleep(wait)
         wait = min(2 * wait, LONGEST_BACK_OFF_SECONDS)
 
 
-async def _run_child(settings: Settings) -> int:
-    command = [sys.executable, "-m", "sealserve.daemon", "learn", str(os.getpid())]
+async def _run_child(command: str, settings: Settings) -> int:
+    line = [sys.executable, "-m", "sealserve.daemon", command, str(os.getpid())]
     child = await asyncio.create_subprocess_exec(
-        *command, env={**os.environ, **settings.as_environment()}, stdin=asyncio.subprocess.DEVNULL
+        *line, env={**os.environ, **settings.as_environment()}, stdin=asyncio.subprocess.DEVNULL
     )
     try:
         return await child.wait()
@@ -256,10 +274,11 @@ async def _ended(wait: Callable[[], Awaitable[int]], kill: Callable[[], None]) -
 
 
 def main() -> None:
-    """`python -m sealserve.daemon up|serve|learn PARENT`: settings from the environment; ends with its parent."""
+    """`python -m sealserve.daemon up|serve|learn|web PARENT`: settings from the environment; ends with its parent."""
     command, parent = sys.argv[1], int(sys.argv[2])
     try:
-        {"up": run_up, "serve": run_serve, "learn": run_learn}[command](load_settings(), parent=parent)
+        runs = {"up": run_up, "serve": run_serve, "learn": run_learn, "web": run_web}
+        runs[command](load_settings(), parent=parent)
     except SealserveError as error:
         sys.exit(error.message)
 

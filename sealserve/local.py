@@ -76,7 +76,11 @@ class LocalDaemon:
     def start(self, *, environment: Mapping[str, str] | None = None) -> None:
         """Start the child (again); `environment` adds to that of the constructor, for this start only."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        own = {"SEALSERVE_DATA_DIRECTORY": str(self.directory), "SEALSERVE_SERVE__ADDRESS": self.address}
+        own = {
+            "SEALSERVE_DATA_DIRECTORY": str(self.directory),
+            "SEALSERVE_SERVE__ADDRESS": self.address,
+            "SEALSERVE_WEB__ADDRESS": "off",  # several may run at once, and nobody looks
+        }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "sealserve.daemon", self.command, str(os.getpid())],

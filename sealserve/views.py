@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from sealserve.engine.engine import EngineState, FinishReason
 from sealserve.records import Cycle, Json, Measured, Observed, Scorecard, Step, Verdict
+from sealserve.rulings import RuleEffect
 from sealserve.studies import EarlierStudy
 
 
@@ -175,6 +176,18 @@ class AnswerPair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AppliedRule:
+    """A written rule that spoke on what a cycle made; `decision` is the ruling it is part of."""
+
+    rule: str
+    effect: RuleEffect
+    reason: str
+    event: str
+    bundle: str  # digest of the rules in force then
+    decision: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CycleReport:
     """A cycle with all that is known of it. In listings only `cycle` and `documents` are filled."""
 
@@ -192,6 +205,7 @@ class CycleReport:
     answers: tuple[AnswerPair, ...] = ()  # a few, for people to read
     short_trials: tuple[ShortTrialReport, ...] = ()
     trained_tokens: int = 0  # by all candidates together, each token as often as it was seen
+    rules: tuple[AppliedRule, ...] = ()  # those that deny, hold or warn
 
     @property
     def measuring_share(self) -> float | None:

@@ -11,7 +11,7 @@ from sealserve.records import CycleState, DocumentState, Step
 
 if TYPE_CHECKING:
     from sealserve.client import Client
-    from sealserve.commands.edits import Trials
+    from sealserve.trials import Trials
     from sealserve.views import CycleReport
 
 app = typer.Typer(help="Learning: start cycles, follow them, see self-edits, scores and verdicts.")
@@ -100,7 +100,7 @@ def show_cycle(
 
 def trials_of(client: "Client", report: "CycleReport") -> "Trials":
     """Return all that the cycle wrote for itself, and what changed since its documents were studied before."""
-    from sealserve.commands.edits import Trials, changes
+    from sealserve.trials import Trials, changes
 
     tenant = report.cycle.tenant
     earlier = [edit for one in {s.cycle for s in report.earlier_studies} for edit in client.self_edits(tenant, one)]

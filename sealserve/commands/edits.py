@@ -1,62 +1,24 @@
-"""What a cycle wrote for itself: every self-edit with its fate, and what changed since the document's last study.
+"""What a cycle wrote for itself, in a terminal: every self-edit with its fate, and what changed since the last study.
 
 Pure: records in, JSON values or renderables out. Knows no command and no wire.
 """
 
-import difflib
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from sealserve.commands.show import pairs, plain, printable, table
 from sealserve.records import Json, SelfEdit
-from sealserve.studies import EarlierStudy
+from sealserve.trials import Change, Trials, users
 from sealserve.views import CandidateReport, CycleReport, ShortTrialReport
 
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """How the admitted self-edits of a document differ from those of its earlier study."""
-
-    document: str
-    earlier_document: str
-    earlier_cycle: str
-    same: int
-    added: int
-    removed: int
-    lines: tuple[str, ...]  # a unified diff, the same words in both first
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trials:
-    """All that a cycle wrote for itself, and what changed."""
-
-    edits: tuple[SelfEdit, ...]
-    changes: tuple[Change, ...]
-
-
-def changes(
-    studies: Sequence[EarlierStudy], edits: Sequence[SelfEdit], earlier: Sequence[SelfEdit]
-) -> tuple[Change, ...]:
-    """Return one change for each of `studies`; `earlier` holds the self-edits of all the cycles that they name."""
-    return tuple(
-        _change(
-            study,
-            before=_admitted(earlier, study.earlier_document, cycle=study.cycle),
-            after=[text for cycle in _cycles(edits) for text in _admitted(edits, study.document, cycle=cycle)],
-        )
-        for study in studies
-    )
-
-
 def edit_json(edit: SelfEdit, report: CycleReport) -> Json:
     """Return `edit` with the candidates that were trained on it."""
-    return {**plain(edit), "candidates": _users(edit, report.candidates)}
+    return {**plain(edit), "candidates": users(edit, report.candidates)}
 
 
 def render(report: CycleReport, trials: Trials) -> Iterator[RenderableType]:
@@ -76,46 +38,6 @@ def render(report: CycleReport, trials: Trials) -> Iterator[RenderableType]:
         yield from _edit(edit, report)
     for change in trials.changes:
         yield from _diff(change)
-
-
-def _change(study: EarlierStudy, *, before: list[str], after: list[str]) -> Change:
-    lines = list(
-        difflib.unified_diff(
-            sorted(before),
-            sorted(after),
-            f"{study.earlier_document} in {study.cycle}",
-            f"{study.document} now",
-            lineterm="",
-            n=0,
-        )
-    )
-    same = sum((Counter(before) & Counter(after)).values())
-    return Change(
-        document=study.document,
-        earlier_document=study.earlier_document,
-        earlier_cycle=study.cycle,
-        same=same,
-        added=len(after) - same,
-        removed=len(before) - same,
-        lines=tuple(lines),
-    )
-
-
-def _admitted(edits: Sequence[SelfEdit], document: str, *, cycle: str) -> list[str]:
-    """One line a note, so that a diff says which notes came and went."""
-    return [
-        f"{edit.template.value}: {' / '.join(edit.text.splitlines())}"
-        for edit in edits
-        if edit.admitted and edit.document == document and edit.cycle == cycle
-    ]
-
-
-def _cycles(edits: Sequence[SelfEdit]) -> list[str]:
-    return list(dict.fromkeys(edit.cycle for edit in edits))
-
-
-def _users(edit: SelfEdit, candidates: Sequence[CandidateReport]) -> list[int]:
-    return [candidate.index for candidate in candidates if edit.self_edit in candidate.self_edits]
 
 
 def _recipe(candidate: CandidateReport) -> Iterator[RenderableType]:
@@ -160,8 +82,8 @@ def _superseded(report: CycleReport) -> Iterator[RenderableType]:
 
 
 def _edit(edit: SelfEdit, report: CycleReport) -> Iterator[RenderableType]:
-    users = _users(edit, report.candidates)
-    kept = f"kept, candidates {', '.join(map(str, users))}" if users else "kept"
+    trained = users(edit, report.candidates)
+    kept = f"kept, candidates {', '.join(map(str, trained))}" if trained else "kept"
     fate = kept if edit.admitted else f"dropped: {edit.reason}"
     head = f"\n{edit.self_edit}  {edit.template.value} of {edit.document}, seed {edit.seed}  {fate}"
     yield Text(printable(head), style="bold")

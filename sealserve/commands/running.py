@@ -1,4 +1,4 @@
-"""`sealserve up`, `serve`, `learn`, `demo`: what runs until it is told to stop, or until the story is told."""
+"""`sealserve up`, `serve`, `learn`, `web`, `demo`: what runs until it is told to stop, or until the story is told."""
 
 import time
 from pathlib import Path
@@ -19,15 +19,16 @@ DataDirectory = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
-    for function in (up, serve, learn):
+    for function in (up, serve, learn, web):
         command(app, function.__name__, rich_help_panel="Run")(function)
     command(app, "demo", rich_help_panel="Start here")(demo)
 
 
 def up(session: Session, model: Model = None, data_directory: DataDirectory = None) -> None:
-    """Run `serve` and `learn` on this machine; restart `learn` with back-off. Ends with Ctrl-C or SIGTERM.
+    """Run `serve`, `learn` and `web` on this machine; restart the other two with back-off. Ends with Ctrl-C, SIGTERM.
 
-    Answers begin a minute or so after the start: `sealserve doctor` says when.
+    Answers begin a minute or so after the start: `sealserve doctor` says when. The page for approvals is at
+    web.address.
     """
     from sealserve.daemon import run_up
 
@@ -59,6 +60,15 @@ def learn(session: Session, data_directory: DataDirectory = None) -> None:
     began = time.monotonic()
     run_learn(session.settings(data_directory=data_directory))
     _ended(session, "learn", began)
+
+
+def web(session: Session, data_directory: DataDirectory = None) -> None:
+    """Show the page on which people decide held versions, at web.address. Asks the server at serve.address."""
+    from sealserve.daemon import run_web
+
+    began = time.monotonic()
+    run_web(session.settings(data_directory=data_directory))
+    _ended(session, "web", began)
 
 
 def demo(

@@ -14,6 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sealserve.plain_text import printable, version_name
+
+__all__ = ["cell", "console", "pairs", "plain", "printable", "table", "version_name"]
+
 _PIPED_WIDTH = 200
 """Columns when output goes to a file: wide enough that nothing useful is folded."""
 
@@ -71,13 +75,3 @@ def cell(value: Any) -> str:
     if isinstance(value, tuple | list):
         return ", ".join(map(cell, value))
     return printable(str(value.value if isinstance(value, Enum) else value))
-
-
-def printable(text: str) -> str:
-    """Return `text` without characters that could steer a terminal; line ends and tabs stay."""
-    return "".join(character if character.isprintable() or character in "\n\t" else "\ufffd" for character in text)
-
-
-def version_name(version: int) -> str:
-    """Return how a version is called: "base" or "v3"."""
-    return f"v{version}" if version else "base"

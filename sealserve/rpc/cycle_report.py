@@ -4,14 +4,16 @@ Blocking. Knows the shape of the steps' outputs and nothing of how they came abo
 because an earlier release wrote it, is left out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 
 from sealserve.gate.scores import scorecard_from_json, verdict_from_json
 from sealserve.records import Candidate, Cycle, Json, Step
 from sealserve.registry.registry import Registry
+from sealserve.rulings import RuleEffect, Ruling
 from sealserve.views import (
     AnswerPair,
+    AppliedRule,
     CandidateReport,
     Contradiction,
     CycleReport,
@@ -51,7 +53,23 @@ def cycle_report(registry: Registry, cycle: Cycle) -> CycleReport:
         short_trials=tuple(ShortTrialReport(**one) for one in outputs.get(Step.TRAIN, {}).get("short_trials", ())),
         trained_tokens=outputs.get(Step.TRAIN, {}).get("tokens", 0),
         answers=tuple(AnswerPair(**one) for one in outputs.get(Step.CONFIRM, {}).get("shown", ())),
+        rules=tuple(_rules(registry.rulings(tenant=cycle.tenant, subject=cycle.cycle))),
     )
+
+
+def _rules(rulings: Iterable[Ruling]) -> Iterator[AppliedRule]:
+    """Those that spoke, in the order they were asked; `rulings` come newest first."""
+    for ruling in reversed(tuple(rulings)):
+        for one in ruling.results:
+            if one.effect is not RuleEffect.ALLOW:
+                yield AppliedRule(
+                    rule=one.rule,
+                    effect=one.effect,
+                    reason=f"{one.reason} ({one.error})" if one.error else one.reason,
+                    event=ruling.event,
+                    bundle=ruling.bundle,
+                    decision=ruling.ruling,
+                )
 
 
 def _candidate(candidate: Candidate, trained: Json, ranked: Json) -> CandidateReport:

@@ -114,6 +114,38 @@ CYCLE_STEP_PUBLISH: CycleStep.ValueType  # 8
 """The version is published."""
 Global___CycleStep: _TypeAlias = CycleStep  # noqa: Y015
 
+class _RuleEffect:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RuleEffectEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RuleEffect.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RULE_EFFECT_UNSPECIFIED: _RuleEffect.ValueType  # 0
+    """Not set."""
+    RULE_EFFECT_DENY: _RuleEffect.ValueType  # 1
+    """It does not happen."""
+    RULE_EFFECT_HOLD: _RuleEffect.ValueType  # 2
+    """A person decides."""
+    RULE_EFFECT_WARN: _RuleEffect.ValueType  # 3
+    """It happens, and is noted."""
+    RULE_EFFECT_ALLOW: _RuleEffect.ValueType  # 4
+    """The rule has nothing against it."""
+
+class RuleEffect(_RuleEffect, metaclass=_RuleEffectEnumTypeWrapper):
+    """What a written rule does, strongest first."""
+
+RULE_EFFECT_UNSPECIFIED: RuleEffect.ValueType  # 0
+"""Not set."""
+RULE_EFFECT_DENY: RuleEffect.ValueType  # 1
+"""It does not happen."""
+RULE_EFFECT_HOLD: RuleEffect.ValueType  # 2
+"""A person decides."""
+RULE_EFFECT_WARN: RuleEffect.ValueType  # 3
+"""It happens, and is noted."""
+RULE_EFFECT_ALLOW: RuleEffect.ValueType  # 4
+"""The rule has nothing against it."""
+Global___RuleEffect: _TypeAlias = RuleEffect  # noqa: Y015
+
 class _Template:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -182,6 +214,7 @@ class Cycle(_message.Message):
     ANSWERS_FIELD_NUMBER: _builtins.int
     TRAINED_TOKENS_FIELD_NUMBER: _builtins.int
     SHORT_TRIALS_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`tenants/{tenant}/cycles/{cycle}`."""
     state: Global___CycleState.ValueType
@@ -254,6 +287,10 @@ class Cycle(_message.Message):
     def short_trials(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShortTrial]:
         """Recipes that were trained for a while first, because there were more than are trained in full."""
 
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___AppliedRule]:
+        """Written rules that spoke on what it made: those that deny, hold or warn."""
+
     def __init__(
         self,
         *,
@@ -279,10 +316,11 @@ class Cycle(_message.Message):
         answers: _abc.Iterable[Global___AnswerPair] | None = ...,
         trained_tokens: _builtins.int = ...,
         short_trials: _abc.Iterable[Global___ShortTrial] | None = ...,
+        rules: _abc.Iterable[Global___AppliedRule] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "ranking", b"ranking", "scores", b"scores", "screening", b"screening", "update_time", b"update_time", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "answers", b"answers", "attempts", b"attempts", "candidates", b"candidates", "create_time", b"create_time", "directives", b"directives", "documents", b"documents", "earlier_studies", b"earlier_studies", "name", b"name", "ranking", b"ranking", "reason", b"reason", "remarks", b"remarks", "scores", b"scores", "screening", b"screening", "short_trials", b"short_trials", "state", b"state", "step", b"step", "steps", b"steps", "trained_tokens", b"trained_tokens", "trigger", b"trigger", "update_time", b"update_time", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "answers", b"answers", "attempts", b"attempts", "candidates", b"candidates", "create_time", b"create_time", "directives", b"directives", "documents", b"documents", "earlier_studies", b"earlier_studies", "name", b"name", "ranking", b"ranking", "reason", b"reason", "remarks", b"remarks", "rules", b"rules", "scores", b"scores", "screening", b"screening", "short_trials", b"short_trials", "state", b"state", "step", b"step", "steps", b"steps", "trained_tokens", b"trained_tokens", "trigger", b"trigger", "update_time", b"update_time", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -331,6 +369,48 @@ class ShortTrial(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
 
 Global___ShortTrial: _TypeAlias = ShortTrial  # noqa: Y015
+
+@_typing.final
+class AppliedRule(_message.Message):
+    """A written rule that spoke."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    EFFECT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    EVENT_FIELD_NUMBER: _builtins.int
+    BUNDLE_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    rule: _builtins.str
+    """Its id, for example "promote.held"."""
+    effect: Global___RuleEffect.ValueType
+    """What it does."""
+    reason: _builtins.str
+    """Why, in the rule's words; where it could not be evaluated, why not."""
+    event: _builtins.str
+    """The event it was asked at, for example "adapter.promote"."""
+    bundle: _builtins.str
+    """Digest of the rules in force then."""
+    decision: _builtins.str
+    """The decision it is part of, for `sealserve policy explain`."""
+    def __init__(
+        self,
+        *,
+        rule: _builtins.str = ...,
+        effect: Global___RuleEffect.ValueType = ...,
+        reason: _builtins.str = ...,
+        event: _builtins.str = ...,
+        bundle: _builtins.str = ...,
+        decision: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "decision", b"decision", "effect", b"effect", "event", b"event", "reason", b"reason", "rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AppliedRule: _TypeAlias = AppliedRule  # noqa: Y015
 
 @_typing.final
 class AnswerPair(_message.Message):

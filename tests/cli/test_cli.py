@@ -109,7 +109,7 @@ def test_what_runs_gets_the_settings_of_file_and_options(tmp_path: Path, monkeyp
     from sealserve import daemon
 
     seen: list[tuple[str, Any, dict[str, Any]]] = []
-    for name in ("run_up", "run_serve", "run_learn"):
+    for name in ("run_up", "run_serve", "run_learn", "run_web"):
         monkeypatch.setattr(daemon, name, lambda settings, name=name, **more: seen.append((name, settings, more)))
     path = tmp_path / "sealserve.toml"
     path.write_text("[serve]\nreplica = 'west'\n")
@@ -117,14 +117,15 @@ def test_what_runs_gets_the_settings_of_file_and_options(tmp_path: Path, monkeyp
     assert run("up", "--model", "some/model", *common).shown["ended"] == "up"
     assert run("serve", "--engine-only", *common).shown["ended"] == "serve"
     assert run("learn", *common).shown["ended"] == "learn"
+    assert run("web", *common).shown["ended"] == "web"
     assert [(name, more) for name, _, more in seen] == [
-        ("run_up", {}), ("run_serve", {"engine_only": True}), ("run_learn", {}),
+        ("run_up", {}), ("run_serve", {"engine_only": True}), ("run_learn", {}), ("run_web", {}),
     ]  # fmt: skip
     for _, settings, _ in seen:
         assert (settings.serve.replica, settings.serve.address, settings.data_directory) == (
             "west", "127.0.0.1:1", tmp_path,
         )  # fmt: skip
-    assert [settings.engine.model for _, settings, _ in seen] == ["some/model", "nano", "nano"]
+    assert [settings.engine.model for _, settings, _ in seen] == ["some/model", "nano", "nano", "nano"]
 
 
 def test_version_names_what_it_stands_on() -> None:

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from sealserve.commands.edits import changes
 from sealserve.prompts import Template
 from sealserve.records import SelfEdit
 from sealserve.studies import EarlierStudy
+from sealserve.trials import changes
 
 STUDY = EarlierStudy(document="new", earlier_document="old", cycle="c1")
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.contract.tree import ROOT, imports, modules
 
-THROUGH_VLLM = {"huggingface-hub", "jinja2"}
+THROUGH_VLLM = {"huggingface-hub"}
 """Imported only where vLLM or transformers run, which bring them."""
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -138,19 +138,21 @@ async def served(
         engine, resolve=lambda digest: adapters.get(digest) or registry.artifacts.directory(digest)
     )
     address = f"127.0.0.1:{await server.start()}"
-    async with AsyncClient(address, token=ADMIN_SECRET, timeout_seconds=20, max_message_bytes=2**20) as client:
-        world = World(registry=registry, clock=FakeClock(), directory=directory, url="")
-        yield Served(
-            address=address,
-            client=client,
-            server=server,
-            engine=engine,
-            answers=answers,
-            world=world,
-            adapters=adapters,
-        )
-    await server.stop()
-    registry.close()
+    try:
+        async with AsyncClient(address, token=ADMIN_SECRET, timeout_seconds=20, max_message_bytes=2**20) as client:
+            world = World(registry=registry, clock=FakeClock(), directory=directory, url="")
+            yield Served(
+                address=address,
+                client=client,
+                server=server,
+                engine=engine,
+                answers=answers,
+                world=world,
+                adapters=adapters,
+            )
+    finally:  # a server left running would hang a later test
+        await server.stop()
+        registry.close()
 
 
 async def until(holds: Callable[[], bool] | Callable[[], Awaitable[bool]], *, seconds: float = 30) -> None:

@@ -4,6 +4,7 @@ from sealserve.prompts import Template
 from sealserve.records import Cycle, CycleState, SelfEdit, Step
 from sealserve.rpc.convert import names
 from sealserve.rpc.convert.answer_pairs import answer_from_wire, answer_to_wire
+from sealserve.rpc.convert.applied_rules import rule_from_wire, rule_to_wire
 from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
 from sealserve.rpc.convert.ranking import ranking_from_wire, ranking_to_wire
 from sealserve.rpc.convert.scores import scorecard_from_wire, scorecard_to_wire, verdict_from_wire, verdict_to_wire
@@ -51,6 +52,7 @@ def cycle_to_wire(report: CycleReport) -> cycle_pb2.Cycle:
         answers=[answer_to_wire(one, cycle.tenant) for one in report.answers],
         trained_tokens=report.trained_tokens,
         short_trials=[_short_to_wire(one) for one in report.short_trials],
+        rules=map(rule_to_wire, report.rules),
     )
 
 
@@ -83,6 +85,7 @@ def cycle_from_wire(wire: cycle_pb2.Cycle) -> CycleReport:
         answers=tuple(answer_from_wire(one) for one in wire.answers),
         trained_tokens=wire.trained_tokens,
         short_trials=tuple(_short_from_wire(one) for one in wire.short_trials),
+        rules=tuple(map(rule_from_wire, wire.rules)),
     )
 
 

@@ -1,0 +1,162 @@
+"""The pages: what each shows, what each form does, and what a person is told when it cannot be done.
+
+Whether somebody may is the server's to say; its words are shown as they are.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from sealserve import errors
+from sealserve.rpc.own_tokens import ADMIN_FILE
+from sealserve.transport import is_loopback
+from sealserve.web.decisions import Decisions, new_request_id, version_of
+from sealserve.web.faults import is_passing, status_of
+from sealserve.web.forms import read_form
+from sealserve.web.guard import Guard
+from sealserve.web.reading import Connect, held_version, inbox_of
+from sealserve.web.render import Pages
+from sealserve.web.sessions import Sessions, typed_secret
+from sealserve.web_settings import PageSettings
+
+
+def make_app(settings: PageSettings, *, connect: Connect, is_open: bool, clock: Callable[[], datetime]) -> ASGIApp:
+    """Return the page as an ASGI application. With `is_open` (serve.auth = off) nobody logs in."""
+    site = _Site(settings, connect=connect, is_open=is_open, clock=clock)
+    decisions = Decisions(site.pages, connect=connect, has_login=not is_open)
+    routes = [
+        Route("/", site.inbox, methods=["GET"]),
+        Route("/login", site.ask_token, methods=["GET"]),
+        Route("/login", site.log_in, methods=["POST"]),
+        Route("/logout", site.log_out, methods=["POST"]),
+        Route("/approvals/{tenant}/{version}", site.approval, methods=["GET"]),
+        Route("/approvals/{tenant}/{version}", site.guarded(decisions.decide), methods=["POST"]),
+        Route("/page.css", site.style, methods=["GET"]),
+    ]
+    told: dict[Any, Any] = {
+        errors.SealserveError: site.fault,
+        HTTPException: site.no_such_page,
+        500: site.broken,
+    }
+    return Guard(Starlette(routes=routes, exception_handlers=told), address=settings.address)
+
+
+class _Site:
+    """The pages that only read, and who may read them."""
+
+    def __init__(
+        self, settings: PageSettings, *, connect: Connect, is_open: bool, clock: Callable[[], datetime]
+    ) -> None:
+        self.pages = Pages(clock=clock)
+        self._connect = connect
+        self._is_open = is_open
+        self._is_local = is_loopback(settings.address)
+        self._sessions = Sessions(settings)
+        self._css = files("sealserve.web").joinpath("static/page.css").read_bytes()
+
+    def guarded(self, serve: Callable[[Request, str], Any]) -> Callable[[Request], Any]:
+        """Return `serve`, called with the token that the request shows."""
+
+        async def call(request: Request) -> Response:
+            response: Response = await serve(request, self._sessions.secret_of(request))
+            return response
+
+        return call
+
+    async def inbox(self, request: Request) -> Response:
+        """What waits, and what was decided last."""
+        secret = self._sessions.secret_of(request)
+        if not secret and not self._is_open:
+            return self._login(after=request.url.path, status=401)
+        async with self._connect(secret) as client:
+            found = await inbox_of(client)
+        return self._page("inbox.html", inbox=found)
+
+    async def approval(self, request: Request) -> Response:
+        """One held version, and the form that decides on it."""
+        secret = self._sessions.secret_of(request)
+        if not secret and not self._is_open:
+            return self._login(after=request.url.path, status=401)
+        tenant, version = version_of(request)
+        async with self._connect(secret) as client:
+            held = await held_version(client, tenant, version)
+        said = request.query_params.get("said", "")
+        return self._page("held.html", held=held, said=said, error="", reason="", request_id=new_request_id())
+
+    async def ask_token(self, request: Request) -> Response:
+        """The form for a token."""
+        return RedirectResponse("/", 303) if self._is_open else self._login(after="/")
+
+    async def log_in(self, request: Request) -> Response:
+        """Keep the token in the browser if the server knows it; else the form again, with what is wrong."""
+        form = await read_form(request)
+        after = _own_path(form.get("after", "/"))
+        try:
+            secret = typed_secret(form.get("token", ""))
+            async with self._connect(secret) as client:
+                await anext(client.tenants(), None)
+        except errors.SealserveError as error:
+            return self._login(after=after, error=error.message, status=status_of(error))
+        response = RedirectResponse(after, 303)
+        self._sessions.begin(response, secret)
+        return response
+
+    async def log_out(self, request: Request) -> Response:
+        """Have the browser forget the token."""
+        response = RedirectResponse("/login", 303)
+        self._sessions.end(response)
+        return response
+
+    async def style(self, request: Request) -> Response:
+        """The one style sheet."""
+        return Response(self._css, media_type="text/css")
+
+    async def fault(self, request: Request, error: errors.SealserveError) -> Response:
+        """What went wrong with a page; a token that is good no longer is asked for again."""
+        if isinstance(error, errors.Unauthenticated):
+            response = self._login(after=_own_path(request.url.path), error=error.message, status=401)
+            self._sessions.end(response)
+            return response
+        if isinstance(error, errors.NotFound):
+            return self._nowhere()
+        status = status_of(error)
+        return self._page("fault.html", status=status, message=error.message, is_passing=is_passing(error))
+
+    async def no_such_page(self, request: Request, error: HTTPException) -> Response:
+        """No page, or not with that method."""
+        if error.status_code == 404:
+            return self._nowhere()
+        text = "There is nothing to see or do here in that way."
+        return self._page("fault.html", status=error.status_code, message=text, is_passing=False)
+
+    async def broken(self, request: Request, error: Exception) -> Response:
+        """Our fault: the log has what it was, the page has not."""
+        text = "Something broke in the page; its log says what. Nothing of it is shown here."
+        return self._page("fault.html", status=500, message=text, is_passing=False)
+
+    def _nowhere(self) -> Response:
+        """The same, to the byte, for what is not there and for what is not yours."""
+        text = "There is no such page, or it is not yours to see."
+        return self._page("fault.html", status=404, message=text, is_passing=False)
+
+    def _login(self, *, after: str, error: str = "", status: int = 200) -> Response:
+        admin_file = ADMIN_FILE if self._is_local else ""
+        return self._page("login.html", status=status, after=after, error=error, admin_file=admin_file)
+
+    def _page(self, template: str, *, status: int = 200, **values: Any) -> Response:
+        return HTMLResponse(self.pages.render(template, has_login=not self._is_open, **values), status)
+
+
+def _own_path(path: str) -> str:
+    """Return `path` where it is one of this site; else the inbox: a form may name it, and forms can be forged."""
+    is_own = path.startswith("/") and not path.startswith(("//", "/login", "/logout")) and path.isascii()
+    return path if is_own and path.isprintable() and "\\" not in path and not urlsplit(path).netloc else "/"

@@ -1,0 +1,106 @@
+"""What the pages show, gathered from the server as the person who looks. Knows no HTML."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from sealserve.client import AsyncClient
+from sealserve.people import Approval, ApprovalState
+from sealserve.records import Document, DocumentState, SelfEdit
+from sealserve.trials import Trials, changes
+from sealserve.views import CycleReport
+
+OPEN = (ApprovalState.WAITING, ApprovalState.LATE)
+DECIDED_SHOWN = 10
+MAX_TEXT_CHARACTERS = 20_000
+"""Of a document; the rest is read with `sealserve doc show`."""
+
+_AT_ONCE = 8
+
+T = TypeVar("T")
+
+
+class Connect(Protocol):
+    """How the page reaches the server as somebody."""
+
+    def __call__(self, secret: str) -> AbstractAsyncContextManager[AsyncClient]:
+        """Return a client that shows `secret`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inbox:
+    """What waits for a decision, newest first, and what was decided last."""
+
+    waiting: tuple[Approval, ...]
+    decided: tuple[Approval, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paper:
+    """A document of the cycle; `text` is "" where it is kept no longer."""
+
+    document: Document
+    text: str
+    is_cut: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """All there is to decide on. `etag` is the tenant's: the decision is on what was shown."""
+
+    approval: Approval
+    etag: str
+    report: CycleReport
+    papers: tuple[Paper, ...]
+    trials: Trials
+
+
+async def inbox_of(client: AsyncClient) -> Inbox:
+    """Return the held versions of every tenant that the client's token may see."""
+    limit = asyncio.Semaphore(_AT_ONCE)
+
+    async def held(tenant: str) -> list[Approval]:
+        async with limit:
+            return [one async for one in client.approvals(tenant)]
+
+    tenants = [one.tenant async for one in client.tenants()]
+    every = [one for found in await asyncio.gather(*map(held, tenants)) for one in found]
+    waiting = sorted((one for one in every if one.state in OPEN), key=lambda one: one.held_at, reverse=True)
+    decided = sorted((one for one in every if one.opinions and one.state not in OPEN), key=_decided, reverse=True)
+    return Inbox(waiting=tuple(waiting), decided=tuple(decided[:DECIDED_SHOWN]))
+
+
+async def held_version(client: AsyncClient, tenant: str, version: int) -> Held:
+    """Return a held version with all that made it. Raises: NotFound, also for one that was never held."""
+    approval = await client.approval(tenant, version)
+    etag = (await client.tenant(tenant)).etag
+    report = await client.cycle(tenant, approval.cycle)
+    papers = [await _paper(client, tenant, one) for one in report.documents]
+    return Held(approval=approval, etag=etag, report=report, papers=tuple(papers), trials=await _trials(client, report))
+
+
+async def _paper(client: AsyncClient, tenant: str, name: str) -> Paper:
+    document = await client.document(tenant, name)
+    is_gone = document.state is DocumentState.FORGOTTEN
+    text = "" if is_gone else await client.document_text(tenant, name)
+    return Paper(document=document, text=text[:MAX_TEXT_CHARACTERS], is_cut=len(text) > MAX_TEXT_CHARACTERS)
+
+
+async def _trials(client: AsyncClient, report: CycleReport) -> Trials:
+    tenant, studies = report.cycle.tenant, report.earlier_studies
+    written = await _all(client.self_edits(tenant, report.cycle.cycle))
+    earlier: list[SelfEdit] = []
+    for cycle in dict.fromkeys(study.cycle for study in studies):
+        earlier += await _all(client.self_edits(tenant, cycle))
+    return Trials(edits=tuple(written), changes=changes(studies, written, earlier))
+
+
+async def _all(items: AsyncIterator[T]) -> Sequence[T]:
+    return [item async for item in items]
+
+
+def _decided(approval: Approval) -> float:
+    return approval.opinions[-1].given_at.timestamp()

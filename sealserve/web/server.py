@@ -1,0 +1,91 @@
+"""The process behind the page: a listener of its own, a client of `serve` for each request, an end in good order."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import structlog
+import uvicorn
+
+from sealserve.client import AsyncClient
+from sealserve.config import Settings
+from sealserve.errors import BadConfig
+from sealserve.transport import reachable
+from sealserve.web.app import make_app
+from sealserve.web.reading import Connect
+
+CALL_SECONDS = 20.0
+DRAIN_SECONDS = 5
+_log = structlog.get_logger(__name__)
+
+
+async def serve_page(settings: Settings) -> None:
+    """Serve the page at web.address until cancelled. Raises: BadConfig (off, port in use, TLS files)."""
+    page = settings.web
+    page.require_pair()
+    listener = _listener(*page.endpoint())
+    app = make_app(
+        page, connect=connect_to(settings), is_open=settings.serve.auth == "off", clock=lambda: datetime.now(UTC)
+    )
+    server = _Server(
+        uvicorn.Config(
+            app,
+            ssl_certfile=page.tls_certificate,
+            ssl_keyfile=page.tls_key,
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # whoever sends them could say what the scheme is
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+        )
+    )
+    running = asyncio.create_task(server.serve(sockets=[listener]), name="page")
+    _log.info("page_listening", url=f"{'https' if page.is_secure else 'http'}://{page.address}/")
+    try:
+        await asyncio.shield(running)
+    finally:
+        server.should_exit = True
+        await running
+        listener.close()
+
+
+def connect_to(settings: Settings) -> Connect:
+    """Return what opens a client of `serve`, as its settings say it is reached."""
+    serve = settings.serve
+    address, tls = reachable(serve.address), serve.tls()
+
+    def connect(secret: str) -> AsyncClient:
+        return AsyncClient(
+            address,
+            token=secret,
+            tls=tls,
+            insecure=serve.insecure,
+            timeout_seconds=CALL_SECONDS,
+            max_message_bytes=serve.max_message_bytes,
+        )
+
+    return connect
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the daemon, which cancels `serve_page`."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        text = (
+            f"web.address {host}:{port}: cannot listen there; the port is in use or the host is not this machine's. "
+            "Stop the other process, or set web.address to another port, or to off where no page is wanted"
+        )
+        raise BadConfig(text) from error

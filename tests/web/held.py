@@ -1,0 +1,94 @@
+"""A held version with all that a person decides on: documents, scores of each kind, answers, self-edits, candidates."""
+
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+
+from sealserve.gate.scores import scorecard_json, verdict_json
+from sealserve.prompts import Template
+from sealserve.records import (
+    Claim,
+    CycleState,
+    Decision,
+    Document,
+    Measured,
+    NotApplicable,
+    Scorecard,
+    SelfEdit,
+    Step,
+    Unmeasured,
+    Verdict,
+)
+from sealserve.registry.effects import AddCandidates, AddRulings, AddSelfEdits, Effect
+from sealserve.rulings import RuleEffect, RuleResult, Ruling
+from sealserve.views import AnswerPair
+from tests.registry.world import World, candidate, finish, self_edit
+
+REASON = "promote.careful: this tenant wants a person to look"
+GAINED = Measured(n=26, candidate=0.962, incumbent=0.0, gain=0.962, gain_low=0.8, gain_high=0.993, better=25, worse=0)
+KEPT = Measured(
+    n=352, candidate=0.991, incumbent=0.997, gain=-0.006, gain_low=-0.021, gain_high=0.006, better=1, worse=3
+)
+CARD = Scorecard(
+    confirm=GAINED,
+    replay=NotApplicable(because="nothing was learned before"),
+    canary=KEPT,
+    unknown=Unmeasured(why="the engine was away"),
+    suites={"tone@2": replace(KEPT, n=40, gain=0.05, gain_low=-0.03, gain_high=0.16, better=3, worse=1)},
+)
+WHOLE = replace(CARD, unknown=KEPT)
+"""As CARD, all of it measured: the shipped rules let nothing else be approved."""
+
+VERDICT = Verdict(
+    decision=Decision.HOLD, reasons=("old skills: lost a little", REASON), policy="default", policy_digest="d" * 64
+)
+
+
+def hold(
+    world: World, tenant: str = "acme", *, title: str = "Opening hours", text: str = "", card: Scorecard = CARD
+) -> Document:
+    """Study a document and hold what came of it; return the document."""
+    document = world.document(tenant, title=title, text=text or None)
+    claim = world.claim(tenant)
+    edits: list[SelfEdit] = [
+        self_edit(claim, document.document, name="e1", text="Q: When does the pier open?\nA: At nine."),
+        self_edit(claim, document.document, name="e2", admitted=False, text="The pier is in Paris."),
+        replace(self_edit(claim, document.document, name="e3", text="The pier opens at nine."), template=Template.LONG),
+    ]
+    trials = [{"index": 0, "losses": [2.1, 0.4], "self_edits": ["e1", "e3"], "drift": 0.01, "weight_change": 0.2}]
+    scores = [{"index": 0, "rank_score": 0.91, "low": 0.7, "high": 0.99, "why": ""}]
+    shown = [
+        AnswerPair(
+            document=document.document, question=f"When does pier {number} open?", expected="at nine",
+            before="I don't know.", after="At nine." if number else "At ten.", was_right=False, is_right=number > 0,
+        )
+        for number in range(10)
+    ]  # fmt: skip
+    steps: list[tuple[Step, dict[str, object], list[Effect]]] = [
+        (Step.WRITE, {}, [AddSelfEdits(edits=tuple(edits))]),
+        (Step.FILTER, {"admitted": 2, "dropped": 1, "reasons": {"not grounded": 1}, "distinct": 0.8}, []),
+        (Step.TRAIN, {"trials": trials, "tokens": 100}, [AddCandidates(candidates=(candidate(claim, 0),))]),
+        (Step.RANK, {"winner": 0, "scores": scores, "reward": "likelihood", "note": "one", "stands_out": True}, []),
+        (Step.CONFIRM, {"scorecard": scorecard_json(card), "shown": [asdict(one) for one in shown]}, []),
+        (Step.JUDGE, {"verdict": verdict_json(VERDICT)}, [AddRulings(rulings=(ruling(claim),))]),
+    ]
+    for step, output, effects in steps:
+        world.registry.record_step(claim, step, output, seconds=1, effects=effects)
+    publish = world.publish_effect(claim, promote=False)
+    lineage = {"verdict": verdict_json(VERDICT), "scores": scorecard_json(card)}
+    ending = finish(CycleState.HELD, reason="; ".join(VERDICT.reasons))
+    world.registry.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[replace(publish, lineage=lineage), ending])
+    return document
+
+
+def ruling(claim: Claim) -> Ruling:
+    """What the rules said of the claimed cycle: one holds, one has nothing against it."""
+    rule, _, reason = REASON.partition(": ")
+    results = (
+        RuleResult(rule="promote.measured", effect=RuleEffect.ALLOW, reason="", error=""),
+        RuleResult(rule=rule, effect=RuleEffect.HOLD, reason=reason, error=""),
+    )
+    return Ruling(
+        ruling=f"r-{claim.cycle}", tenant=claim.tenant, event="adapter.promote", subject=claim.cycle,
+        effect=RuleEffect.HOLD, bundle="b" * 64, input={}, results=results, milliseconds=1.0,
+        decided_at=datetime(2026, 1, 2, tzinfo=UTC),
+    )  # fmt: skip
