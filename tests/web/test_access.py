@@ -1,9 +1,8 @@
 """Who gets in, and what is refused before anybody is asked."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-from collections.abc import AsyncIterator
 
 import pytest
 
