@@ -37,6 +37,7 @@ async def serve_page(settings: Settings) -> None:
             lifespan="off",
             ws="none",
             log_config=None,
+            log_level="warning",
             access_log=False,
             server_header=False,
             proxy_headers=False,  # whoever sends them could say what the scheme is

@@ -31,7 +31,7 @@ CARD = Scorecard(
 )
 VERDICT = Verdict(decision=Decision.PROMOTE, reasons=("gain 0.800",), policy="default", policy_digest="d" * 64)
 REPORT_KEYS = {
-    "answers",
+    "answers", "rules",
     "cycle", "documents", "steps", "candidates", "scores", "verdict", "screening", "directives", "earlier_studies",
     "remarks", "ranking", "measuring_share", "trained_tokens", "short_trials",
     "device_seconds", "seconds_per_point",

@@ -44,13 +44,19 @@ VERDICT = Verdict(
 
 
 def hold(
-    world: World, tenant: str = "acme", *, title: str = "Opening hours", text: str = "", card: Scorecard = CARD
+    world: World,
+    tenant: str = "acme",
+    *,
+    title: str = "Opening hours",
+    text: str = "",
+    card: Scorecard = CARD,
+    hour: str = "nine",
 ) -> Document:
     """Study a document and hold what came of it; return the document."""
     document = world.document(tenant, title=title, text=text or None)
     claim = world.claim(tenant)
     edits: list[SelfEdit] = [
-        self_edit(claim, document.document, name="e1", text="Q: When does the pier open?\nA: At nine."),
+        self_edit(claim, document.document, name="e1", text=f"Q: When does the pier open?\nA: At {hour}."),
         self_edit(claim, document.document, name="e2", admitted=False, text="The pier is in Paris."),
         replace(self_edit(claim, document.document, name="e3", text="The pier opens at nine."), template=Template.LONG),
     ]

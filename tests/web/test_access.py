@@ -125,7 +125,7 @@ async def test_large_form_is_refused_whether_it_says_so_or_not(page: Page) -> No
     await page.log_in()
     body = b"reason=" + b"x" * MAX_BODY_BYTES
 
-    async def pieces() -> AsyncIterator[bytes]:  # type: ignore[no-untyped-def]
+    async def pieces() -> AsyncIterator[bytes]:
         yield body[:1000]
         yield body[1000:]
 

@@ -49,11 +49,12 @@ async def test_page_of_a_held_version_shows_all_there_is_to_decide_on(page: Page
 async def test_second_study_of_a_document_shows_what_changed(page: Page) -> None:
     hold(page.world, text="The pier opens at nine.")
     page.here.registry.approve("acme", 1, actor="bea", reason="")
-    hold(page.world, text="The pier opens at ten.")
+    hold(page.world, text="The pier opens at ten.", hour="ten")
     await page.log_in()
-    shown = words(await page.get("/approvals/acme/2"))
-    assert "What changed for" in shown
-    assert "2 notes the same, 0 new (+), 0 gone (−)" in shown
+    answer = await page.get("/approvals/acme/2")
+    assert "1 notes the same, 1 new (+), 1 gone (−)" in words(answer)
+    assert '<span class="del">-qa: Q: When does the pier open? / A: At nine.</span>' in answer.text
+    assert '<span class="add">+qa: Q: When does the pier open? / A: At ten.</span>' in answer.text
 
 
 async def test_approval_makes_the_version_answer_and_says_so(page: Page) -> None:
