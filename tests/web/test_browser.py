@@ -58,6 +58,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 async def check(page: Page) -> None:
     """Every control has a name, there is one first heading, and nothing is wider than the screen."""
+    await page.wait_for_load_state("load")  # before its style sheet has come, everything is as wide as it likes
     assert await page.evaluate(UNLABELLED) == []
     assert await page.locator("h1").count() == 1
     assert not await page.evaluate(WIDER_THAN_SCREEN)
