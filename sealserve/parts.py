@@ -96,6 +96,7 @@ class ServeParts:
         await self.activator.settle()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.activator.run(), name="activator")
+            group.create_task(asyncio.to_thread(self.permits.endorse_every_released), name="endorsing")
             group.create_task(self.answer_log.run(), name="answers")
             group.create_task(self.watcher.run(), name="watch")
             directory = self._settings.intake.watch_directory

@@ -6,13 +6,15 @@ Builds each event's input from the registry, has it ruled on, and keeps the ruli
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from sealserve.errors import FailedPrecondition, PermissionDenied
+import structlog
+
+from sealserve.errors import FailedPrecondition, PermissionDenied, SealserveError
 from sealserve.gate.events import Event
 from sealserve.gate.rulebook import Rulebook
 from sealserve.gate.scores import scorecard_json
 from sealserve.intake.claims import origin_of
 from sealserve.intake.findings import INJECTIONS, PERSONAL, Finding, findings_in, total
-from sealserve.people import Approval
+from sealserve.people import Approval, ApprovalState
 from sealserve.proof.manifest import MANIFEST, Seals
 from sealserve.records import BASE_VERSION, AdapterVersion, Decision, Json, Scorecard, SelfEdit, Verdict
 from sealserve.registry.registry import Registry
@@ -33,6 +35,10 @@ _NO_EDITS: Json = {
     "instructions": 0,
 }
 _DENIED = "DENIED: "
+_LOG = structlog.get_logger(__name__)
+
+RECOVERY = "serve"
+"""Who endorses what was cut off, in the audit trail."""
 
 
 class Permits:
@@ -137,6 +143,28 @@ class Permits:
             return
         manifest = self._seals.with_approvals(found, approvals)
         self._registry.endorse_version(tenant, version, manifest=manifest, approvals=approvals, actor=actor)
+
+    def endorse_released(self, tenant: str, *, actor: str = RECOVERY) -> None:
+        """Endorse every version of the tenant that people released, where that was cut off or could not be done.
+
+        What cannot be endorsed now is logged, and left to the next call: the pointer has moved already.
+        """
+        try:
+            for one in self._registry.approvals(tenant):
+                if one.state is ApprovalState.APPROVED:
+                    self.endorse(tenant, one.version, actor=actor)
+        except SealserveError as error:
+            _LOG.warning("approvals.not_endorsed", tenant=tenant, reason=error.message)
+
+    def endorse_every_released(self) -> None:
+        """Do so for every tenant; what cannot be done is logged."""
+        try:
+            tenants = self._registry.desired()
+        except SealserveError as error:
+            _LOG.warning("approvals.not_endorsed", tenant="", reason=error.message)
+            return
+        for tenant in tenants:
+            self.endorse_released(tenant.tenant)
 
     def require_rollback(self, tenant: str, to_version: int | None, *, actor: str, reason: str) -> None:
         """Return if the tenant may go back. Raises: NotFound (tenant), FailedPrecondition, as `require_promote`."""

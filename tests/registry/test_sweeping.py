@@ -149,7 +149,11 @@ def test_what_nothing_names_is_deleted_after_a_day_and_nothing_else(world: World
 
 
 def test_what_is_put_again_is_new_again(world: World) -> None:
-    for put in (lambda: world.artifact("weights"), lambda: world.registry.artifacts.put_bytes(b"text")):
+    puts: list[Callable[[], str]] = [
+        lambda: world.artifact("weights"),
+        lambda: world.registry.artifacts.put_bytes(b"text"),
+    ]
+    for put in puts:
         digest = put()
         grow_old(world)
         old = world.clock().timestamp() - DAY
