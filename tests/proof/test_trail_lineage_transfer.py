@@ -19,6 +19,7 @@ from sealserve.proof.lineage import trace
 from sealserve.proof.manifest import MANIFEST, Seals
 from sealserve.proof.transfer import export, take_in
 from sealserve.records import IMPORT_TRIGGER, AdapterVersion, CycleState, Json, Recipe, Step
+from sealserve.registry import audit
 from sealserve.registry.registry import Registry
 from tests.engine.tiny_model import make_adapter
 from tests.registry.world import FakeClock, World, candidate, finish
@@ -74,6 +75,15 @@ def test_an_exported_trail_is_whole(world: World, file: Path, tmp_path: Path) ->
         trail.check(file, trusted=KeyRing(tmp_path / "other").trusted_keys())
 
 
+def forged_after(line: str) -> str:
+    """A row that continues the chain from the one in `line`."""
+    last = json.loads(line)
+    row = {name: value for name, value in last.items() if name not in ("previous_hash", "hash")}
+    row |= {"sequence": last["sequence"] + 1, "actor": "eve"}
+    sealed = audit.seal(last["hash"], {**row, "at": datetime.fromisoformat(row["at"])})
+    return json.dumps({**row, "previous_hash": last["hash"], "hash": sealed})
+
+
 def forgeries(lines: list[str]) -> dict[str, list[str]]:
     row = json.loads(lines[2])
     return {
@@ -84,6 +94,9 @@ def forgeries(lines: list[str]) -> dict[str, list[str]]:
         "moved": [*lines[:2], lines[3], lines[2], *lines[4:]],
         "repeated": [*lines[:3], lines[2], *lines[3:]],
         "without its head": lines[:-1],
+        "cut off with its head": lines[:3],
+        "continued behind its head": [*lines, forged_after(lines[-2])],
+        "two heads": [*lines, lines[-1]],
         "not json": [*lines[:2], "{", *lines[3:]],
         "not a row": [*lines[:2], "[]", *lines[3:]],
     }
