@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from sealserve.engine.base_model import BaseShape
 from sealserve.errors import BadAdapter, CorruptArtifact, FailedPrecondition, InvalidArgument, NotFound
 from sealserve.evidence import GivenAnswer, Opinion, Thumb
-from sealserve.proof import trail
+from sealserve.proof import lineage, trail
 from sealserve.proof.keys import KeyRing
 from sealserve.proof.lineage import trace
 from sealserve.proof.manifest import MANIFEST, Seals
@@ -135,6 +135,15 @@ def test_lineage_goes_both_ways(world: World, tmp_path: Path, tiny_base: Path) -
     told = {"answer": "r2", "answered_at": NOW.isoformat(), "activation": 1}
     assert trace(world.registry, "r2") == {**told, **backwards}
     assert trace(world.registry, "acme/v0")["made_of"] == "the base model"
+
+
+def test_lineage_tells_every_activation_however_many_there_are(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.version()
+    for _ in range(3):
+        world.registry.rollback("acme", expected_etag=None, actor="ann", reason="")
+        world.registry.promote("acme", 1, expected_etag=None, actor="ann", reason="")
+    monkeypatch.setattr(lineage, "PAGE", 2)
+    assert [one["activation"] for one in trace(world.registry, "acme/v1")["activations"]] == [7, 5, 3, 1]
 
 
 @pytest.mark.parametrize("what", ["acme/v9", "acme/0123456789abcdef", "never", "globex/v1"])
