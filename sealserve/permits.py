@@ -54,6 +54,7 @@ class Permits:
         self,
         tenant: str,
         *,
+        document: str,
         title: str,
         source: str,
         media_type: str,
@@ -65,12 +66,13 @@ class Permits:
     ) -> str:
         """Return why the document may not be learned from; empty when it may. A held one waits for a person.
 
-        For what `findings`, `similar` and `contradicted` count see `intake.inspection`.
+        Its id `document` is not for rules: by it, forgetting finds what they were told. For what `findings`,
+        `similar` and `contradicted` count see `intake.inspection`.
         """
-        document: Json = {"title": title, "source": source, "media_type": media_type, "size_bytes": size_bytes}
-        document |= {"findings": dict(findings)}
-        document |= {"similar": similar, "contradicted": contradicted}
-        given = {"tenant": {"id": tenant}, "actor": actor, "document": document}
+        about: Json = {"id": document, "title": title, "source": source, "media_type": media_type}
+        about |= {"size_bytes": size_bytes, "findings": dict(findings)}
+        about |= {"similar": similar, "contradicted": contradicted}
+        given = {"tenant": {"id": tenant}, "actor": actor, "document": about}
         ruling = self._kept(Event.DOCUMENT_INGEST, given, tenant=tenant, subject=source)
         if not _stops(ruling):
             return ""

@@ -157,11 +157,11 @@ def _delete_rows(tx: Transaction, tenant: str, document: str) -> tuple[int, int]
 
 def _redact_rulings(tx: Transaction, present: Document) -> None:
     """Take the document's title and source out of what written rules were told; their rulings stay."""
-    table, source = ruling_tables.rulings, present.source
+    table = ruling_tables.rulings
     for row in tx.rows(select(table).where(table.c.tenant == present.tenant)):
         given = dict(row.input)
         about: Json = given.get("document") or {}
-        is_own = about and (about.get("title"), about.get("source")) == (present.title, source)
+        is_own = bool(about) and _is_about(about, present)
         if is_own:
             given["document"] = {**about, "title": "", "source": ""}
         held = [one for one in given.get("documents", []) if one.get("id") == present.document]
@@ -170,6 +170,13 @@ def _redact_rulings(tx: Transaction, present: Document) -> None:
         if is_own or held:
             subject = documents.resource(present.tenant, present.document) if is_own else row.subject
             tx.run(update(table).where(table.c.sequence == row.sequence).values(input=given, subject=subject))
+
+
+def _is_about(about: Json, present: Document) -> bool:
+    """Whether a rule was told of this document; where no id was kept, of one that is called the same."""
+    if "id" in about:
+        return bool(about["id"] == present.document)
+    return (about.get("title"), about.get("source")) == (present.title, present.source)
 
 
 def _teach_the_rest(tx: Transaction, tenant: str, document: str, *, left: int, actor: str) -> str:
