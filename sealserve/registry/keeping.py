@@ -55,7 +55,7 @@ class Keeping(Sweeping):
                 break
         fault.point("registry.add_document.after_commit")
         if kept[0].state is DocumentState.FORGOTTEN:
-            self.delete_contents(contents)
+            self.delete_unnamed(contents)
         return kept
 
     def document(self, tenant: str, document: str) -> Document:

@@ -45,13 +45,13 @@ class Sweeping:
         What was put in the last `seconds` stays: whoever put it may be about to name it.
         """
         moment = self._database.clock().timestamp() - seconds
-        old = [digest for digest in self.artifacts.put_before(moment) if digest not in kept]
+        old = set(self.artifacts.put_before(moment)) - set(kept)
         with self._database.read() as tx:
-            unnamed = [digest for digest in old if not _is_named(tx, digest)]
+            unnamed = sorted(old - _named(tx))
         return sum(self._delete_unless(digest, _is_named) for digest in unnamed)
 
-    def delete_contents(self, digest: str) -> None:
-        """Delete bytes that were put for a document which turned out not to want them, unless something uses them."""
+    def delete_unnamed(self, digest: str) -> None:
+        """Delete what was put and turned out not to be wanted, unless a document, version or candidate names it."""
         self._delete_unless(digest, _is_named)
 
     def _delete_unless(self, digest: str, is_used: Callable[[Transaction, str], bool]) -> bool:
@@ -104,6 +104,13 @@ def _is_used(tx: Transaction, digest: str) -> bool:
         or _finds(tx, t.versions.c.artifact == digest, t.versions.c.state == VersionState.READY)
         or _finds(tx, t.candidates.c.artifact == digest, is_open)
     )
+
+
+def _named(tx: Transaction) -> set[str]:
+    """Return every artifact of which `_is_named` is true."""
+    kept = select(t.documents.c.contents).where(t.documents.c.state != DocumentState.FORGOTTEN)
+    queries = (kept, select(t.versions.c.artifact), select(t.candidates.c.artifact))
+    return {str(row[0]) for query in queries for row in tx.rows(query)}
 
 
 def _is_named(tx: Transaction, digest: str) -> bool:
