@@ -103,7 +103,7 @@ class Permits:
             "tenant": {"id": held.tenant},
             "actor": actor,
             "author": self._registry.cycle_author(held.cycle),
-            "authors": list(held.authors),
+            "authors": self._behind(held.authors, [actor]),
             "version": {"number": held.version, "cycle": held.cycle},
             "verdict": {"decision": Decision.HOLD.value, "policy": str(verdict.get("policy", ""))},
         }
@@ -123,7 +123,7 @@ class Permits:
             "tenant": {"id": tenant},
             "actor": actor,
             "author": next(iter(authors), ""),
-            "authors": list(authors),
+            "authors": self._behind(authors, [actor]),
             "version": {"number": BASE_VERSION, "cycle": ""},
             "verdict": {"decision": Decision.HOLD.value, "policy": ""},
         }
@@ -197,11 +197,12 @@ class Permits:
         """Whoever promotes approves of it; so did those who said so when it was held."""
         held = [one for one in self._registry.approvals(tenant) if one.version == found.version]
         said = [opinion.actor for one in held for opinion in one.opinions if opinion.approves]
+        approvals = sorted({*said, actor})
         return promotion(
             tenant,
             actor=actor,
             author=self._registry.cycle_author(found.cycle),
-            authors=self._registry.cycle_authors(tenant, found.cycle),
+            authors=self._behind(self._registry.cycle_authors(tenant, found.cycle), approvals),
             trigger="person",
             cycle=found.cycle,
             parent=found.parent,
@@ -209,10 +210,14 @@ class Permits:
             scores=found.lineage.get("scores", {}),
             edits=self._registry.self_edits(found.cycle),
             documents=self._sources(tenant, found.documents),
-            approvals=sorted({*said, actor}),
+            approvals=approvals,
             anomalies=found.lineage.get("anomalies", {}),
             is_imported=bool(found.lineage.get("imported")) and not found.lineage.get("scores"),
         )
+
+    def _behind(self, authors: Sequence[str], people: Sequence[str]) -> list[str]:
+        """Return `authors`, and those of `people` who may be one of them, with a token that an author made."""
+        return [*authors, *sorted(self._registry.made_by(authors).intersection(people).difference(authors))]
 
     def _sources(self, tenant: str, documents: Sequence[str]) -> list[Json]:
         return [{"id": one, "source": self._registry.document(tenant, one).source} for one in documents]

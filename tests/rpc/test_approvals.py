@@ -171,6 +171,47 @@ async def test_who_handed_a_document_in_is_an_author_too(tmp_path: Path) -> None
                 await ann.approve("acme", 1)
 
 
+async def minted(here: Served, maker: AsyncClient, name: str, role: Role) -> AsyncClient:
+    """Whoever holds the token that `maker` makes."""
+    _, secret = await maker.create_token(Principal(name=name, role=role, tenants=("acme",)))
+    return AsyncClient(here.address, token=secret, timeout_seconds=20)
+
+
+async def test_an_author_gets_past_four_eyes_by_no_token_of_his_own_making(tmp_path: Path) -> None:
+    async with under(tmp_path, FOUR_EYES) as here:
+        async with (
+            client_of(here, "ann", Role.TENANT_ADMIN, "acme") as ann,
+            client_of(here, "boss", Role.TENANT_ADMIN, "acme") as boss,
+            await minted(here, ann, "acme/second", Role.TENANT_ADMIN) as second,
+            await minted(here, second, "acme/third", Role.APPROVER) as third,
+            await minted(here, boss, "acme/bea", Role.APPROVER) as bea,
+        ):
+            held = here.world.held_document(actor="ann").document
+            await hold(here, ann)
+            before = state(here)
+            for mask in (second, third):
+                with pytest.raises(PermissionDenied, match=r"approval\.four_eyes"):
+                    await mask.approve("acme", 1)
+                with pytest.raises(PermissionDenied, match=r"approval\.four_eyes"):
+                    await mask.release_document("acme", held)
+            assert state(here) == before
+            assert (await bea.approve("acme", 1))[1] is not None
+
+
+async def test_who_has_a_token_from_an_author_does_not_count_among_the_two(tmp_path: Path) -> None:
+    async with under(tmp_path, TWO_PEOPLE) as here:
+        async with (
+            client_of(here, "ann", Role.TENANT_ADMIN, "acme") as ann,
+            client_of(here, "bea", Role.APPROVER) as bea,
+            client_of(here, "cid", Role.APPROVER) as cid,
+            await minted(here, ann, "acme/mask", Role.APPROVER) as mask,
+        ):
+            await hold(here, ann)
+            for one in (mask, bea):
+                assert (await one.approve("acme", 1))[1] is None
+            assert (await cid.approve("acme", 1))[1] is not None
+
+
 async def test_nobody_lets_in_a_held_document_of_his_own_where_policy_asks_for_four_eyes(tmp_path: Path) -> None:
     async with under(tmp_path, FOUR_EYES) as here:
         held = here.world.held_document(actor="ann").document
