@@ -76,21 +76,17 @@ class Forgetting(Sweeping):
 
     def certify_probe(self, done: Forgotten, *, version: int, n: int, right: int, base_right: int) -> None:
         """Keep in the audit trail that `version` and the base were asked `n` questions on what was forgotten."""
+        counts = {"n": n, "right": right, "base_right": base_right, "above_base": (right - base_right) / n}
+        self._tell_of_probe(done, "document.forget.probe", {"version": version, **counts})
+
+    def certify_no_probe(self, done: Forgotten, *, version: int, because: str) -> None:
+        """Keep in the audit trail that `version` could not be asked about what was forgotten."""
+        self._tell_of_probe(done, "document.forget.unprobed", {"version": version, "because": because})
+
+    def _tell_of_probe(self, done: Forgotten, action: str, details: Json) -> None:
+        subject = documents.resource(done.tenant, done.document)
         with self._database.write() as tx:
-            audit.append(
-                tx,
-                "document.forget.probe",
-                actor="probe",
-                tenant=done.tenant,
-                subject=documents.resource(done.tenant, done.document),
-                details={
-                    "version": version,
-                    "n": n,
-                    "right": right,
-                    "base_right": base_right,
-                    "above_base": (right - base_right) / n,
-                },
-            )
+            audit.append(tx, action, actor="probe", tenant=done.tenant, subject=subject, details=details)
 
 
 def _forget(tx: Transaction, tenant: str, document: str, *, actor: str, reason: str, request_id: str) -> Forgotten:
