@@ -1,9 +1,9 @@
 """After forgetting: does anybody still know it? The document's quiz, kept in memory alone, is asked once more.
 
 Asked of the version that answers and of the base model, which was never taught, straight from the engine: no caller
-waits for it, and no watch takes it for a caller. Once when the pointer has moved, and again once the rest has been taught
-anew. The counts go into the audit trail, or why there are none; the questions go with this process, and one that ends
-earlier leaves the certificate without a probe. Decides nothing.
+waits for it, and no watch takes it for a caller. Once when the pointer has moved, and again once the rest has been
+taught anew. The counts go into the audit trail, or why there are none; the questions go with this process, and one that
+ends earlier leaves the certificate without a probe. Decides nothing.
 """
 
 import asyncio
