@@ -1,22 +1,26 @@
 """Artifacts that nothing uses are deleted, whoever else is about to use them, in whatever order they come."""
 
+import hashlib
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
 
 from sealserve.errors import NotFound, StorageFailed
-from sealserve.records import CycleState, DocumentState, Step
+from sealserve.records import CycleState, Document, DocumentState, Step
 from sealserve.registry import documents
 from sealserve.registry.registry import AddCandidates, Registry
 from tests.registry.world import FakeClock, World, candidate, finish
 
 SHARED = "Contents that two tenants have."
+BUSY_SECONDS = 2.0
 DAY = 24 * 3600.0
 
 
@@ -179,3 +183,39 @@ def test_what_a_killed_sweep_took_away_is_gone_at_the_next_opening(tmp_path: Pat
     clock.advance(left.stat().st_ctime + 61 - clock().timestamp())
     Registry.open(f"sqlite:///{tmp_path}/r.db", tmp_path / "artifacts", clock=clock).close()
     assert not left.exists()
+
+
+def test_sweep_that_falls_silent_until_the_server_rolls_it_back_puts_back_what_it_took(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not world.url.startswith("postgres"):
+        pytest.skip("a SQLite writer that is stopped keeps its lock")
+    first = world.document(text=SHARED).document
+    monkeypatch.setattr(world.registry, "sweep_forgotten", lambda tenant: 0)
+    forget(world, first)
+    monkeypatch.undo()
+
+    def fall_silent(point: str) -> None:
+        if point == "registry.sweep.before_commit":
+            sleep(BUSY_SECONDS + 0.5)
+
+    monkeypatch.setattr("sealserve.registry.sweeping.fault.point", fall_silent)
+    with ThreadPoolExecutor(1) as other:
+        sweeping = other.submit(world.registry.sweep_forgotten, "acme")
+        added = _added_once_the_lock_is_free(world)
+        with pytest.raises(StorageFailed):
+            sweeping.result(timeout=30)
+    assert world.registry.document_text("globex", added.document) == SHARED
+
+
+def _added_once_the_lock_is_free(world: World) -> Document:
+    """Add what is being swept, as soon as the sweep has taken it away."""
+    deadline = monotonic() + 10
+    contents = hashlib.sha256(SHARED.encode()).hexdigest()
+    while world.registry.artifacts.has(contents) and monotonic() < deadline:
+        sleep(0.01)
+    while True:
+        try:
+            return world.document("globex", text=SHARED)
+        except StorageFailed:  # the lock is held for as long as a writer waits for it
+            assert monotonic() < deadline
