@@ -109,8 +109,9 @@ async def serve(settings: Settings, *, engine_only: bool = False) -> None:
                 registry,
                 answers=parts.answers,
                 inbox=parts.inbox,
-                engine=parts.engine,
+                engine=parts.gated,
                 max_documents_per_cycle=settings.learn.max_documents_per_cycle,
+                salt=parts.salts.salt,
                 permits=parts.permits,
                 watch=parts.watch_rule,
             )

@@ -25,6 +25,7 @@ FAULT_POINTS: tuple[str, ...] = (
     "registry.approve.after_commit",
     "registry.forget_document.before_commit",
     "registry.forget_document.after_commit",
+    "registry.sweep.before_commit",
     "registry.open_watch.before_commit",
     "registry.open_watch.after_commit",
     "registry.move_stage.before_commit",

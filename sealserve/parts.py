@@ -42,7 +42,7 @@ class ServeParts:
         slots = SlotGate(slots=settings.engine.slots)
         self.gated = GatedEngine(self.engine, slots)
         self.table = AdapterTable()
-        salts = TenantSalts.open(settings.data_directory / "salt.key")
+        self.salts = TenantSalts.open(settings.data_directory / "salt.key")
         admission = Admission(
             max_running=settings.serve.max_concurrent_requests,
             max_queued_per_tenant=settings.serve.max_queued_per_tenant,
@@ -55,7 +55,7 @@ class ServeParts:
             registry,
             self.gated,
             table=self.table,
-            salts=salts,
+            salts=self.salts,
             rule=self.watch_rule,
             replica=settings.serve.replica,
             permits=self.permits,
@@ -81,7 +81,7 @@ class ServeParts:
             self.gated,
             self.table,
             admission=admission,
-            salts=salts,
+            salts=self.salts,
             find_tenant=registry.tenant,
             default_deadline_seconds=settings.serve.default_deadline_seconds,
             telemetry=telemetry,
@@ -96,6 +96,7 @@ class ServeParts:
         await self.activator.settle()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.activator.run(), name="activator")
+            group.create_task(asyncio.to_thread(self.permits.endorse_every_released), name="endorsing")
             group.create_task(self.answer_log.run(), name="answers")
             group.create_task(self.watcher.run(), name="watch")
             directory = self._settings.intake.watch_directory

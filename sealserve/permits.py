@@ -6,13 +6,15 @@ Builds each event's input from the registry, has it ruled on, and keeps the ruli
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from sealserve.errors import FailedPrecondition, PermissionDenied
+import structlog
+
+from sealserve.errors import FailedPrecondition, PermissionDenied, SealserveError
 from sealserve.gate.events import Event
 from sealserve.gate.rulebook import Rulebook
 from sealserve.gate.scores import scorecard_json
 from sealserve.intake.claims import origin_of
 from sealserve.intake.findings import INJECTIONS, PERSONAL, Finding, findings_in, total
-from sealserve.people import Approval
+from sealserve.people import Approval, ApprovalState
 from sealserve.proof.manifest import MANIFEST, Seals
 from sealserve.records import BASE_VERSION, AdapterVersion, Decision, Json, Scorecard, SelfEdit, Verdict
 from sealserve.registry.registry import Registry
@@ -33,6 +35,10 @@ _NO_EDITS: Json = {
     "instructions": 0,
 }
 _DENIED = "DENIED: "
+_LOG = structlog.get_logger(__name__)
+
+RECOVERY = "serve"
+"""Who endorses what was cut off, in the audit trail."""
 
 
 class Permits:
@@ -48,6 +54,7 @@ class Permits:
         self,
         tenant: str,
         *,
+        document: str,
         title: str,
         source: str,
         media_type: str,
@@ -59,12 +66,13 @@ class Permits:
     ) -> str:
         """Return why the document may not be learned from; empty when it may. A held one waits for a person.
 
-        For what `findings`, `similar` and `contradicted` count see `intake.inspection`.
+        Its id `document` is not for rules: by it, forgetting finds what they were told. For what `findings`,
+        `similar` and `contradicted` count see `intake.inspection`.
         """
-        document: Json = {"title": title, "source": source, "media_type": media_type, "size_bytes": size_bytes}
-        document |= {"findings": dict(findings)}
-        document |= {"similar": similar, "contradicted": contradicted}
-        given = {"tenant": {"id": tenant}, "actor": actor, "document": document}
+        about: Json = {"id": document, "title": title, "source": source, "media_type": media_type}
+        about |= {"size_bytes": size_bytes, "findings": dict(findings)}
+        about |= {"similar": similar, "contradicted": contradicted}
+        given = {"tenant": {"id": tenant}, "actor": actor, "document": about}
         ruling = self._kept(Event.DOCUMENT_INGEST, given, tenant=tenant, subject=source)
         if not _stops(ruling):
             return ""
@@ -95,7 +103,7 @@ class Permits:
             "tenant": {"id": held.tenant},
             "actor": actor,
             "author": self._registry.cycle_author(held.cycle),
-            "authors": list(held.authors),
+            "authors": self._behind(held.authors, [actor]),
             "version": {"number": held.version, "cycle": held.cycle},
             "verdict": {"decision": Decision.HOLD.value, "policy": str(verdict.get("policy", ""))},
         }
@@ -115,7 +123,7 @@ class Permits:
             "tenant": {"id": tenant},
             "actor": actor,
             "author": next(iter(authors), ""),
-            "authors": list(authors),
+            "authors": self._behind(authors, [actor]),
             "version": {"number": BASE_VERSION, "cycle": ""},
             "verdict": {"decision": Decision.HOLD.value, "policy": ""},
         }
@@ -137,6 +145,28 @@ class Permits:
             return
         manifest = self._seals.with_approvals(found, approvals)
         self._registry.endorse_version(tenant, version, manifest=manifest, approvals=approvals, actor=actor)
+
+    def endorse_released(self, tenant: str, *, actor: str = RECOVERY) -> None:
+        """Endorse every version of the tenant that people released, where that was cut off or could not be done.
+
+        What cannot be endorsed now is logged, and left to the next call: the pointer has moved already.
+        """
+        try:
+            for one in self._registry.approvals(tenant):
+                if one.state is ApprovalState.APPROVED:
+                    self.endorse(tenant, one.version, actor=actor)
+        except SealserveError as error:
+            _LOG.warning("approvals.not_endorsed", tenant=tenant, reason=error.message)
+
+    def endorse_every_released(self) -> None:
+        """Do so for every tenant; what cannot be done is logged."""
+        try:
+            tenants = self._registry.desired()
+        except SealserveError as error:
+            _LOG.warning("approvals.not_endorsed", tenant="", reason=error.message)
+            return
+        for tenant in tenants:
+            self.endorse_released(tenant.tenant)
 
     def require_rollback(self, tenant: str, to_version: int | None, *, actor: str, reason: str) -> None:
         """Return if the tenant may go back. Raises: NotFound (tenant), FailedPrecondition, as `require_promote`."""
@@ -167,11 +197,12 @@ class Permits:
         """Whoever promotes approves of it; so did those who said so when it was held."""
         held = [one for one in self._registry.approvals(tenant) if one.version == found.version]
         said = [opinion.actor for one in held for opinion in one.opinions if opinion.approves]
+        approvals = sorted({*said, actor})
         return promotion(
             tenant,
             actor=actor,
             author=self._registry.cycle_author(found.cycle),
-            authors=self._registry.cycle_authors(tenant, found.cycle),
+            authors=self._behind(self._registry.cycle_authors(tenant, found.cycle), approvals),
             trigger="person",
             cycle=found.cycle,
             parent=found.parent,
@@ -179,10 +210,14 @@ class Permits:
             scores=found.lineage.get("scores", {}),
             edits=self._registry.self_edits(found.cycle),
             documents=self._sources(tenant, found.documents),
-            approvals=sorted({*said, actor}),
+            approvals=approvals,
             anomalies=found.lineage.get("anomalies", {}),
             is_imported=bool(found.lineage.get("imported")) and not found.lineage.get("scores"),
         )
+
+    def _behind(self, authors: Sequence[str], people: Sequence[str]) -> list[str]:
+        """Return `authors`, and those of `people` who may be one of them, with a token that an author made."""
+        return [*authors, *sorted(self._registry.made_by(authors).intersection(people).difference(authors))]
 
     def _sources(self, tenant: str, documents: Sequence[str]) -> list[Json]:
         return [{"id": one, "source": self._registry.document(tenant, one).source} for one in documents]

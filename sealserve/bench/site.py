@@ -76,6 +76,7 @@ async def open_site(
             inbox=Inbox(registry, settings.intake, telemetry=Telemetry.off()),
             engine=engine,
             max_documents_per_cycle=settings.learn.max_documents_per_cycle,
+            salt=TenantSalts.open(settings.data_directory / "salt.key").salt,
         )
         await server.start()
         stack.push_async_callback(server.stop)

@@ -125,7 +125,7 @@ def forget(
 
     Versions that learned it never answer again. The last one that never saw it answers at once; a cycle teaches the
     other documents once more. What was asked about the document is asked again then: the counts follow in the audit
-    trail (document.forget.probe).
+    trail (document.forget.probe), or why there are none (document.forget.unprobed).
     """
     from sealserve.commands import show
 

@@ -60,7 +60,10 @@ EXAMPLES: Mapping[Event, Json] = {
         "tenant": _TENANT,
         "actor": "worker:1",
         "author": "ann",  # who started the cycle
-        "authors": ["ann", "cid"],  # and who handed its documents in
+        "authors": [
+            "ann",
+            "cid",
+        ],  # and who handed its documents in; an approver with a token from one
         "trigger": "cycle",  # or "person"
         "version": {"parent": 0, "cycle": "c1", "is_imported": False},  # made elsewhere, and measured by no cycle here
         "verdict": {"decision": "promote", "policy": "default"},
@@ -88,7 +91,7 @@ EXAMPLES: Mapping[Event, Json] = {
         "tenant": _TENANT,
         "actor": "bea",
         "author": "ann",
-        "authors": ["ann", "cid"],  # who started the cycle, and who handed its documents in
+        "authors": ["ann", "cid"],  # who started the cycle or handed its documents in; the actor with a token from one
         "version": {"number": 2, "cycle": "c1"},
         "verdict": {"decision": "hold", "policy": "default"},
     },

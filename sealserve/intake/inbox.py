@@ -16,6 +16,7 @@ from sealserve.intake.media import Defect, Unreadable
 from sealserve.intake.parse import DEFAULT_LIMITS, Limits, parse
 from sealserve.intake.screen import clean_title, screen
 from sealserve.records import Document, DocumentState
+from sealserve.registry.documents import digest_of, id_of
 from sealserve.registry.registry import Registry
 from sealserve.registry.spelling import MAX_LABEL_LENGTH
 from sealserve.registry.subjects import HELD
@@ -132,6 +133,7 @@ class Inbox:
             self._telemetry.metrics.findings({kind.value: count for kind, count in seen.findings.items()})
             refusal = self._refuse(
                 tenant,
+                document=id_of(digest_of(title=read.title, text=read.text, source=source)),
                 title=read.title,
                 source=source,
                 media_type=media_type,

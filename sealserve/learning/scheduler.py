@@ -25,6 +25,7 @@ from sealserve.learning.lease import under_lease
 from sealserve.learning.nightly import evaluate_active_versions
 from sealserve.learning.outputs import Judged, Published, from_json
 from sealserve.learning.publishing import failure
+from sealserve.learning.tidying import sweep, tidy
 from sealserve.learning.voice import Voice
 from sealserve.learning.workshop import Workshop
 from sealserve.records import Claim, Cycle, CycleState, Step
@@ -35,6 +36,8 @@ T = TypeVar("T")
 
 CLOCK = "clock"
 MAX_BACKOFF_SECONDS = 30.0
+TIDY_SECONDS = 60.0
+SWEEP_SECONDS = 3600.0
 
 
 class Learner:
@@ -56,6 +59,10 @@ class Learner:
         clock.add_job(self._night, _cron(self._settings.nightly, "nightly"), name="nightly")
         if self._settings.editor_rounds:
             clock.add_job(self._rounds, _cron(self._settings.editor_rounds, "editor_rounds"), name="editor")
+        clock.add_job(self._tidy, IntervalTrigger(seconds=TIDY_SECONDS), name="tidy")
+        clock.add_job(self._sweep, IntervalTrigger(seconds=SWEEP_SECONDS), name="sweep")
+        await self._tidy()
+        await self._sweep()
         clock.start()
         try:
             async with asyncio.TaskGroup() as group:
@@ -167,6 +174,19 @@ class Learner:
                 await self.gather()
         except Exception as error:
             _LOG.warning("learn.gather_failed", error=error_type(error), at=_place(error))
+
+    async def _tidy(self) -> None:
+        """Leader or not: work directories are each machine's own."""
+        try:
+            await tidy(self._shop)
+        except Exception as error:
+            _LOG.warning("learn.tidy_failed", error=error_type(error), at=_place(error))
+
+    async def _sweep(self) -> None:
+        try:
+            await asyncio.to_thread(sweep, self._shop)
+        except Exception as error:
+            _LOG.warning("learn.sweep_failed", error=error_type(error), at=_place(error))
 
     async def _night(self) -> None:
         try:

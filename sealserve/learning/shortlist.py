@@ -142,7 +142,7 @@ async def _scores(
         sheets = await score_sheets(voice, files, [Suite(reward=LogLikelihood(), items=asked)])
     finally:
         for digest in set(digests):
-            await asyncio.to_thread(artifacts.delete, digest)
+            await asyncio.to_thread(shop.registry.delete_unnamed, digest)
     return {
         one.index: sum(scores) / len(scores)
         for one, (scores,) in zip(trained, sheets, strict=True)

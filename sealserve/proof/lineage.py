@@ -1,14 +1,19 @@
 """Where things come from and where they went: from an answer, a version or a document, both ways. Read-only."""
 
 import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TypeVar
 
 from sealserve.errors import InvalidArgument, NotFound
 from sealserve.proof.manifest import MANIFEST
-from sealserve.records import BASE_VERSION, AdapterVersion, Json
+from sealserve.records import BASE_VERSION, AdapterVersion, Json, Page
 from sealserve.registry.registry import Registry
 
 _VERSION = re.compile(r"(?:tenants/)?([^/]+)/(?:adapters/)?v?([0-9]+)")
 _DOCUMENT = re.compile(r"(?:tenants/)?([^/]+)/(?:documents/)?([0-9a-f]{16})")
+PAGE = 500
+T = TypeVar("T")
 _SHOWN = ("recipe", "scores", "verdict", "base_digest", "settings_digest", "imported")
 
 
@@ -112,20 +117,23 @@ def _approvals(registry: Registry, tenant: str, version: int) -> list[Json]:
 
 
 def _versions(registry: Registry, tenant: str) -> list[AdapterVersion]:
-    found: list[AdapterVersion] = []
-    token = ""
-    while True:
-        page = registry.versions(tenant, page_size=500, page_token=token)
-        found += page.items
-        token = page.next_page_token
-        if not token:
-            return found
+    return list(_every(partial(registry.versions, tenant)))
 
 
 def _activations(registry: Registry, tenant: str, version: int) -> list[Json]:
-    page = registry.activations(tenant, page_size=500)
     return [
         {"activation": one.activation, "kind": one.kind, "actor": one.actor, "at": one.created_at.isoformat()}
-        for one in page.items
+        for one in _every(partial(registry.activations, tenant))
         if one.version == version
     ]
+
+
+def _every(list_page: Callable[..., Page[T]]) -> Iterator[T]:
+    """Yield the items of every page."""
+    token = ""
+    while True:
+        page = list_page(page_size=PAGE, page_token=token)
+        yield from page.items
+        token = page.next_page_token
+        if not token:
+            return

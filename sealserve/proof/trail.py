@@ -40,15 +40,22 @@ def write(rows: Iterable[AuditRow], file: TextIO, *, key: Ed25519PrivateKey, now
 
 def check(path: Path, *, trusted: Sequence[Ed25519PublicKey]) -> int:
     """Return how many rows the file has. Raises: CorruptArtifact, naming the first line that does not fit."""
-    count, previous = 0, audit.NO_HASH
+    count, previous, is_ended = 0, audit.NO_HASH, False
     for number, tree in _lines(path):
+        if is_ended:
+            raise CorruptArtifact(
+                f"{path.name}: line {number} comes after the signed head, which vouches for none of it"
+            )
         if "head" in tree:
             _check_head(tree["head"], trusted, rows=count, last=previous)
-            return count
-        if not _is_next(tree, count + 1, previous):
+            is_ended = True
+        elif _is_next(tree, count + 1, previous):
+            count, previous = count + 1, tree["hash"]
+        else:
             raise CorruptArtifact(f"{path.name}: the chain is broken at line {number}")
-        count, previous = count + 1, tree["hash"]
-    raise CorruptArtifact(f"{path.name}: it ends without its signed head")
+    if not is_ended:
+        raise CorruptArtifact(f"{path.name}: it ends without its signed head")
+    return count
 
 
 def every_row(rows: Callable[..., Sequence[AuditRow]]) -> Iterator[AuditRow]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sealserve import fault
 from sealserve.errors import Conflict, FailedPrecondition, InvalidArgument
-from sealserve.people import Approval, ApprovalState
+from sealserve.people import Approval, ApprovalState, Opinion
 from sealserve.records import Activation
 from sealserve.registry import audit, held, pointer, requests, tenants
 from sealserve.registry.database import Database, Transaction
@@ -17,6 +17,9 @@ from sealserve.registry.spelling import require_short
 from sealserve.registry.tables import opinions
 from sealserve.registry.versions import resource
 from sealserve.rulings import Ruling
+
+OPINIONS_MOVED = "OPINIONS_MOVED"
+"""The reason of a Conflict: somebody gave an opinion after those that were counted."""
 
 
 class Approvals:
@@ -42,15 +45,17 @@ class Approvals:
         actor: str,
         reason: str,
         releases: bool = True,
+        counted: Sequence[Opinion] | None = None,
         expected_etag: str | None = None,
         rulings: Sequence[Ruling] = (),
         request_id: str = "",
     ) -> tuple[Approval, Activation | None]:
         """Keep the approval; with `releases` make the version the desired one, in the same transaction.
 
-        Without, policy wants more people to approve. `rulings` are kept with it. The same request_id again returns
-        the first answer. Raises: NotFound; FailedPrecondition (ALREADY_DECIDED, ALREADY_APPROVED by this actor,
-        INCUMBENT_MOVED); Conflict (etag); InvalidArgument.
+        Without, policy wants more people to approve: `counted` are the opinions that were there when it said so.
+        `rulings` are kept with it. The same request_id again returns the first answer. Raises: NotFound;
+        FailedPrecondition (ALREADY_DECIDED, ALREADY_APPROVED by this actor, INCUMBENT_MOVED); Conflict (etag;
+        OPINIONS_MOVED: there are others than `counted`, ask policy again); InvalidArgument.
         """
         require_short(reason, field="reason")
         arguments = {"version": version, "expected_etag": expected_etag, "reason": reason, "actor": actor}
@@ -61,6 +66,9 @@ class Approvals:
                 return found, pointer.get(tx, tenant, int(earlier)) if earlier != "-" else None
             _require_open(found)
             _require_decidable(found, actor=actor)
+            if counted is not None and tuple(counted) != found.opinions:
+                text = f"somebody else decided on {resource(tenant, version)} meanwhile; read it again, then retry"
+                raise Conflict(text, reason=OPINIONS_MOVED)
             owner = tenants.get(tx, tenant)
             if expected_etag is not None and expected_etag != owner.etag:
                 raise Conflict(f"tenant {tenant} was changed by somebody else; read it again, then retry")

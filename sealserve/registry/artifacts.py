@@ -12,8 +12,8 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -24,6 +24,8 @@ from sealserve.registry.database import Clock, canonical_json, utc_now
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK_BYTES = 2**20
 _LONGEST_WRITE_SECONDS = 24 * 3600  # what lies aside for longer has no writer any more
+_LONGEST_REMOVAL_SECONDS = 60  # and what was taken away before that is put back by nobody
+_TAKEN = "taken-"
 
 Manifest: TypeAlias = dict[str, dict[str, str | int]]
 Stamp: TypeAlias = tuple[tuple[str, int, int, int], ...]
@@ -40,14 +42,18 @@ class ArtifactStore:
         with _disk_errors(self._root):
             for name in ("blobs", "trees", "aside"):
                 (self._root / name).mkdir(parents=True, exist_ok=True)
-            _clear(self._root / "aside", before=clock().timestamp() - _LONGEST_WRITE_SECONDS)
+            _clear(self._root / "aside", now=clock().timestamp())
 
     def put_bytes(self, data: bytes) -> str:
-        """Keep `data`; return its sha256 digest. A damaged copy is replaced. Raises: StorageFailed."""
+        """Keep `data`; return its sha256 digest. A damaged copy is replaced, a sound one is new again.
+
+        Raises: StorageFailed.
+        """
         digest = hashlib.sha256(data).hexdigest()
         final = self._blob(digest)
         with _disk_errors(self._root), self._aside() as aside:
             if final.is_file() and final.read_bytes() == data:
+                os.utime(final)
                 return digest
             _write(aside, iter((data,)))
             fault.point("artifacts.put_bytes.before_rename")
@@ -103,20 +109,62 @@ class ArtifactStore:
                 self._verified[digest] = stamp
         return tree / "files"
 
+    def has(self, digest: str) -> bool:
+        """Return whether bytes or a directory of that digest are kept; what they hold is not checked."""
+        return self._blob(digest).is_file() or self._tree(digest).is_dir()
+
+    def require(self, digests: Iterable[str]) -> None:
+        """Return if all are kept, as `has`. Raises: NotFound, naming the first that is not."""
+        for digest in digests:
+            if not self.has(digest):
+                raise NotFound(digest, kind="artifact")
+
+    def put_before(self, moment: float) -> Iterator[str]:
+        """Yield the digest of everything that was last put before `moment`, in seconds since the epoch."""
+        with _disk_errors(self._root):
+            for path in (*self._root.glob("blobs/*/*"), *self._root.glob("trees/*/*")):
+                with suppress(FileNotFoundError):  # somebody removed it meanwhile
+                    if _DIGEST.fullmatch(path.name) and path.stat().st_mtime < moment:
+                        yield path.name
+
     def delete(self, digest: str) -> None:
         """Remove what has that digest, bytes or directory; no error if there is none. Raises: StorageFailed."""
+        with self.removal() as take:
+            take(digest)
+
+    @contextmanager
+    def removal(self) -> Iterator[Callable[[str], None]]:
+        """Give what takes an artifact away: for good once the body has ended, back into its place if it raised.
+
+        Raises: StorageFailed.
+        """
+        taken: list[tuple[Path, Path]] = []
+
+        def take(digest: str) -> None:
+            with _disk_errors(self._root):
+                for path in (self._blob(digest), self._tree(digest)):
+                    if path.exists():
+                        aside = self._root / "aside" / f"{_TAKEN}{secrets.token_hex(12)}"
+                        os.rename(path, aside)
+                        taken.append((path, aside))
+
+        try:
+            yield take
+        except BaseException:
+            with _disk_errors(self._root):
+                for path, aside in taken:
+                    _remove(aside) if path.exists() else os.rename(aside, path)
+            raise
         with _disk_errors(self._root):
-            for path in (self._blob(digest), self._tree(digest)):
-                if path.exists():
-                    aside = self._new_aside()
-                    os.rename(path, aside)
-                    _sync_directory(path.parent)
-                    _remove(aside)
+            for path, aside in taken:
+                _sync_directory(path.parent)
+                _remove(aside)
 
     def _place(self, aside: Path, digest: str) -> None:
         final = self._tree(digest)
         try:
             self.directory(digest)
+            os.utime(final)
             return
         except NotFound:
             _make_directory(final.parent)
@@ -150,9 +198,13 @@ class ArtifactStore:
             _remove(path)
 
 
-def _clear(aside: Path, *, before: float) -> None:
+def _clear(aside: Path, *, now: float) -> None:
+    """Remove what killed processes left: of a removal the rename counts, of a write the last byte."""
     for path in aside.iterdir():
-        if path.lstat().st_mtime < before:
+        status = path.lstat()
+        is_removal = path.name.startswith(_TAKEN)
+        age = now - (status.st_ctime if is_removal else status.st_mtime)
+        if age > (_LONGEST_REMOVAL_SECONDS if is_removal else _LONGEST_WRITE_SECONDS):
             _remove(path)
 
 

@@ -41,16 +41,10 @@ class Offered:
 
     @property
     def digest(self) -> str:
-        """Its identity: unchanged by Unicode form, line ends and outer or trailing whitespace.
-
-        That of bytes which could not be read is their own digest; that of no text at all is its source's.
-        """
+        """Its identity (`digest_of`); that of bytes which could not be read is their own digest."""
         if self.raw is not None:
             return hashlib.sha256(self.raw).hexdigest()
-        lines = unicodedata.normalize("NFC", self.text).splitlines()
-        body = "\n".join(line.rstrip() for line in lines).strip() or self.source
-        title = unicodedata.normalize("NFC", self.title).strip()
-        return hashlib.sha256(f"{title}\0{body}".encode()).hexdigest()
+        return digest_of(title=self.title, text=self.text, source=self.source)
 
     def require_acceptable(self) -> None:
         """Return if it may be kept. Raises: InvalidArgument."""
@@ -64,6 +58,21 @@ class Offered:
             self.text.encode()
         except UnicodeEncodeError as error:
             raise InvalidArgument("the document's text is not valid Unicode", field="text") from error
+
+
+def digest_of(*, title: str, text: str, source: str) -> str:
+    """Return what identifies a document: unchanged by Unicode form, line ends and outer or trailing whitespace.
+
+    That of no text at all is its source's.
+    """
+    lines = unicodedata.normalize("NFC", text).splitlines()
+    body = "\n".join(line.rstrip() for line in lines).strip() or source
+    return hashlib.sha256(f"{unicodedata.normalize('NFC', title).strip()}\0{body}".encode()).hexdigest()
+
+
+def id_of(digest: str) -> str:
+    """Return the id of the document with that digest."""
+    return digest[:16]
 
 
 def add(
@@ -81,7 +90,7 @@ def add(
     One that is there already may move back to ADMITTED, if `readmit`. Raises: NotFound (tenant), QuotaExceeded.
     """
     tenants.get(tx, tenant)
-    name = offered.digest[:16]
+    name = id_of(offered.digest)
     present = tx.row(_one(tenant, name))
     if present is not None:
         return _offered_again(tx, _record(present), offered=offered, contents=contents, actor=actor, readmit=readmit)

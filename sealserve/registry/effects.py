@@ -3,6 +3,7 @@
 Knows no tables and moves nothing itself.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -68,3 +69,10 @@ class AddRulings:
 
 
 Effect: TypeAlias = AddSelfEdits | AddQuiz | AddCandidates | AddRulings | Publish | Finish
+
+
+def artifacts_of(effects: Sequence[Effect]) -> tuple[str, ...]:
+    """Return the digests of the artifacts that rows of these effects name."""
+    named = [effect.artifact for effect in effects if isinstance(effect, Publish)]
+    tried = [one.artifact for effect in effects if isinstance(effect, AddCandidates) for one in effect.candidates]
+    return tuple(dict.fromkeys([*named, *tried]))

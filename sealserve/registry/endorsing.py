@@ -1,6 +1,6 @@
 """A version's manifest, replaced by one that says more of it: who approved it. Its artifact and number stay."""
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from sealserve.records import AdapterVersion, Json
 from sealserve.registry import audit, versions
@@ -16,12 +16,13 @@ class Endorsing:
     def endorse_version(
         self, tenant: str, version: int, *, manifest: Json, approvals: list[str], actor: str
     ) -> AdapterVersion:
-        """Keep `manifest` and who approved in the version's lineage. Raises: NotFound."""
+        """Keep `manifest` and who approved in the version's lineage; no change if it says so. Raises: NotFound."""
         own = t.versions.c.tenant == tenant, t.versions.c.version == version
         with self._database.write() as tx:
-            versions.get(tx, tenant, version)
-            row = tx.row(select(t.versions.c.lineage).where(*own))
-            lineage = {**(row.lineage if row else {}), "manifest": manifest, "approvals": approvals}
+            found = versions.get(tx, tenant, version)
+            if found.lineage.get("approvals") == approvals:
+                return found
+            lineage = {**found.lineage, "manifest": manifest, "approvals": approvals}
             tx.run(update(t.versions).where(*own).values(lineage=lineage))
             audit.append(
                 tx,

@@ -6,10 +6,9 @@ What stays: the document's id and digest, the audit row that certifies all this,
 can change: of a document that was refused they name the source.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 
 from sealserve import fault
 from sealserve.errors import FailedPrecondition
@@ -22,14 +21,12 @@ from sealserve.records import (
     Json,
     QuizItem,
     Split,
-    VersionState,
 )
 from sealserve.registry import (
     audit,
     cycles,
     documents,
     journal,
-    lifecycle,
     pointer,
     requests,
     ruling_tables,
@@ -38,20 +35,17 @@ from sealserve.registry import (
     versions,
 )
 from sealserve.registry import tables as t
-from sealserve.registry.artifacts import ArtifactStore
-from sealserve.registry.database import Database, Transaction
+from sealserve.registry.database import Transaction
 from sealserve.registry.spelling import require_short
+from sealserve.registry.sweeping import Sweeping, touched
 
 _ACTION = "document.forget"
 _UNNAMED = frozenset({"directives", "remarks"})
 """What the steps of a cycle that claimed the document say without naming it."""
 
 
-class Forgetting:
-    """The part of the registry's face that forgets; `_database` and `artifacts` are the registry's own."""
-
-    _database: Database
-    artifacts: ArtifactStore
+class Forgetting(Sweeping):
+    """The part of the registry's face that forgets."""
 
     def forget_document(
         self, tenant: str, document: str, *, actor: str, reason: str, request_id: str = ""
@@ -82,29 +76,17 @@ class Forgetting:
 
     def certify_probe(self, done: Forgotten, *, version: int, n: int, right: int, base_right: int) -> None:
         """Keep in the audit trail that `version` and the base were asked `n` questions on what was forgotten."""
-        with self._database.write() as tx:
-            audit.append(
-                tx,
-                "document.forget.probe",
-                actor="probe",
-                tenant=done.tenant,
-                subject=documents.resource(done.tenant, done.document),
-                details={
-                    "version": version,
-                    "n": n,
-                    "right": right,
-                    "base_right": base_right,
-                    "above_base": (right - base_right) / n,
-                },
-            )
+        counts = {"n": n, "right": right, "base_right": base_right, "above_base": (right - base_right) / n}
+        self._tell_of_probe(done, "document.forget.probe", {"version": version, **counts})
 
-    def sweep_forgotten(self, tenant: str) -> int:
-        """Delete the files that forgetting left without a use; return how many. May be called at any time."""
-        with self._database.read() as tx:
-            unused = _unused(tx, tenant)
-        for digest in unused:
-            self.artifacts.delete(digest)
-        return len(unused)
+    def certify_no_probe(self, done: Forgotten, *, version: int, because: str) -> None:
+        """Keep in the audit trail that `version` could not be asked about what was forgotten."""
+        self._tell_of_probe(done, "document.forget.unprobed", {"version": version, "because": because})
+
+    def _tell_of_probe(self, done: Forgotten, action: str, details: Json) -> None:
+        subject = documents.resource(done.tenant, done.document)
+        with self._database.write() as tx:
+            audit.append(tx, action, actor="probe", tenant=done.tenant, subject=subject, details=details)
 
 
 def _forget(tx: Transaction, tenant: str, document: str, *, actor: str, reason: str, request_id: str) -> Forgotten:
@@ -161,7 +143,7 @@ def _delete_rows(tx: Transaction, tenant: str, document: str) -> tuple[int, int]
     claimed = t.cycle_documents
     query = select(claimed.c.cycle).where(claimed.c.tenant == tenant, claimed.c.document == document)
     own = {row.cycle for row in tx.rows(query)}
-    later = select(t.steps.c.sequence, t.steps.c.cycle, t.steps.c.output).where(t.steps.c.cycle.in_(_touched(tenant)))
+    later = select(t.steps.c.sequence, t.steps.c.cycle, t.steps.c.output).where(t.steps.c.cycle.in_(touched(tenant)))
     for row in tx.rows(later):
         kept = _without(row.output, document, unnamed=_UNNAMED if row.cycle in own else frozenset())
         if kept != row.output:
@@ -171,11 +153,11 @@ def _delete_rows(tx: Transaction, tenant: str, document: str) -> tuple[int, int]
 
 def _redact_rulings(tx: Transaction, present: Document) -> None:
     """Take the document's title and source out of what written rules were told; their rulings stay."""
-    table, source = ruling_tables.rulings, present.source
+    table = ruling_tables.rulings
     for row in tx.rows(select(table).where(table.c.tenant == present.tenant)):
         given = dict(row.input)
         about: Json = given.get("document") or {}
-        is_own = about and (about.get("title"), about.get("source")) == (present.title, source)
+        is_own = bool(about) and _is_about(about, present)
         if is_own:
             given["document"] = {**about, "title": "", "source": ""}
         held = [one for one in given.get("documents", []) if one.get("id") == present.document]
@@ -184,6 +166,13 @@ def _redact_rulings(tx: Transaction, present: Document) -> None:
         if is_own or held:
             subject = documents.resource(present.tenant, present.document) if is_own else row.subject
             tx.run(update(table).where(table.c.sequence == row.sequence).values(input=given, subject=subject))
+
+
+def _is_about(about: Json, present: Document) -> bool:
+    """Whether a rule was told of this document; where no id was kept, of one that is called the same."""
+    if "id" in about:
+        return bool(about["id"] == present.document)
+    return (about.get("title"), about.get("source")) == (present.title, present.source)
 
 
 def _teach_the_rest(tx: Transaction, tenant: str, document: str, *, left: int, actor: str) -> str:
@@ -239,49 +228,3 @@ def _without(tree: Any, document: str, *, unnamed: frozenset[str]) -> Any:
 
 def _is_of(one: Any, document: str) -> bool:
     return isinstance(one, dict) and document in (one.get("document"), one.get("newer"))
-
-
-def _touched(tenant: str) -> Any:
-    """The tenant's cycles from the first one on that claimed a document that is forgotten now."""
-    gone = (
-        select(t.documents.c.document)
-        .where(t.documents.c.tenant == tenant, t.documents.c.state == DocumentState.FORGOTTEN)
-        .scalar_subquery()
-    )
-    first = (
-        select(func.min(t.cycles.c.sequence))
-        .join(t.cycle_documents, t.cycle_documents.c.cycle == t.cycles.c.cycle)
-        .where(t.cycle_documents.c.tenant == tenant, t.cycle_documents.c.document.in_(gone))
-        .scalar_subquery()
-    )
-    return select(t.cycles.c.cycle).where(t.cycles.c.tenant == tenant, t.cycles.c.sequence >= first)
-
-
-def _unused(tx: Transaction, tenant: str) -> tuple[str, ...]:
-    """Return the artifacts of forgotten documents, of versions that learned them and of their cycles' candidates.
-
-    What another document, a version that may answer, or an open cycle uses is not among them: contents that two
-    tenants gave are kept once.
-    """
-    gone = select(t.documents.c.contents).where(
-        t.documents.c.tenant == tenant, t.documents.c.state == DocumentState.FORGOTTEN
-    )
-    revoked = select(t.versions.c.artifact).where(
-        t.versions.c.tenant == tenant, t.versions.c.state == VersionState.QUARANTINED,
-        t.versions.c.cycle.in_(_touched(tenant)),
-    )  # fmt: skip
-    tried = select(t.candidates.c.artifact).where(t.candidates.c.cycle.in_(_closed(tenant)))
-    found = _values(tx, gone) | _values(tx, revoked) | _values(tx, tried)
-    used = _values(tx, select(t.documents.c.contents).where(t.documents.c.state != DocumentState.FORGOTTEN))
-    used |= _values(tx, select(t.versions.c.artifact).where(t.versions.c.state == VersionState.READY))
-    return tuple(sorted(found - used - {""}))
-
-
-def _closed(tenant: str) -> Any:
-    open_ones = select(t.cycles.c.cycle).where(t.cycles.c.state.in_(lifecycle.OPEN_CYCLES))
-    return _touched(tenant).where(t.cycles.c.cycle.not_in(open_ones))
-
-
-def _values(tx: Transaction, query: Any) -> set[str]:
-    rows: Iterable[Any] = tx.rows(query)
-    return {str(row[0]) for row in rows}

@@ -31,6 +31,7 @@ class Importing:
         """
         self.artifacts.directory(artifact)
         with self._database.write() as tx:
+            self.artifacts.require([artifact])
             tenants.get(tx, tenant)
             cycles.require_none_open(tx, tenant)
             cycle = cycles.open_for(tx, tenant, (), trigger=IMPORT_TRIGGER, actor=actor)

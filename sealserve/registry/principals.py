@@ -4,6 +4,7 @@ Knows who a secret belongs to; nothing of calls and of what a role may do.
 """
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -68,6 +69,20 @@ class Principals:
         """Return every token, revoked ones included, oldest first."""
         with self._database.read() as tx:
             return tuple(map(_record, tx.rows(select(tokens).order_by(tokens.c.sequence))))
+
+    def made_by(self, makers: Iterable[str]) -> frozenset[str]:
+        """Return everybody whose token one of `makers` made, or somebody in turn whose token one of them made.
+
+        Revoked tokens count: their opinions stay.
+        """
+        made: set[str] = set()
+        with self._database.read() as tx:
+            known = tx.rows(select(tokens.c.principal, tokens.c.created_by))
+        new = set(makers)
+        while new:
+            new = {row.principal for row in known if row.created_by in new and row.principal not in made}
+            made |= new
+        return frozenset(made)
 
     def revoke_token(self, token: str, *, actor: str) -> Token:
         """Refuse the token from now on; no change if it is revoked already.

@@ -17,7 +17,6 @@ from sealserve.records import (
     Claim,
     Cycle,
     Document,
-    DocumentState,
     Json,
     Observed,
     Page,
@@ -27,15 +26,25 @@ from sealserve.records import (
     StepRecord,
     Tenant,
 )
-from sealserve.registry import audit, cycles, documents, journal, pointer, schema, tenants, versions
+from sealserve.registry import audit, cycles, journal, pointer, schema, tenants, versions
 from sealserve.registry.approvals import Approvals
 from sealserve.registry.artifacts import ArtifactStore
 from sealserve.registry.database import BUSY_SECONDS, Clock, Database, utc_now
-from sealserve.registry.effects import AddCandidates, AddQuiz, AddRulings, AddSelfEdits, Effect, Finish, Publish
+from sealserve.registry.effects import (
+    AddCandidates,
+    AddQuiz,
+    AddRulings,
+    AddSelfEdits,
+    Effect,
+    Finish,
+    Publish,
+    artifacts_of,
+)
 from sealserve.registry.endorsing import Endorsing
 from sealserve.registry.evidence import Evidence
 from sealserve.registry.forgetting import Forgetting
 from sealserve.registry.importing import Importing
+from sealserve.registry.keeping import Keeping
 from sealserve.registry.ledger import Ledger
 from sealserve.registry.principals import Principals
 from sealserve.registry.rulings import Rulings
@@ -45,7 +54,9 @@ from sealserve.registry.watches import Watches
 __all__ = ["AddCandidates", "AddQuiz", "AddRulings", "AddSelfEdits", "Effect", "Finish", "Publish", "Registry"]
 
 
-class Registry(Ledger, Principals, Approvals, Forgetting, Evidence, Rulings, Importing, Endorsing, Subjects, Watches):
+class Registry(
+    Keeping, Forgetting, Ledger, Principals, Approvals, Evidence, Rulings, Importing, Endorsing, Subjects, Watches
+):
     """All that is known, in one database and one artifact store (`artifacts`). Safe to use from many threads."""
 
     def __init__(self, database: Database, artifacts: ArtifactStore) -> None:
@@ -86,66 +97,6 @@ class Registry(Ledger, Principals, Approvals, Forgetting, Evidence, Rulings, Imp
         with self._database.read() as tx:
             return tenants.pages(tx, only=only, page_size=page_size, page_token=page_token)
 
-    # documents
-    def add_document(
-        self,
-        tenant: str,
-        *,
-        title: str,
-        text: str,
-        source: str,
-        media_type: str,
-        state: DocumentState = DocumentState.ADMITTED,
-        reason: str = "",
-        actor: str,
-        raw: bytes | None = None,
-        readmit: bool = True,
-        max_documents: int | None = None,
-    ) -> tuple[Document, bool]:
-        """Keep the document; (document, False) if the same contents are there already (idempotent by digest).
-
-        One that is SET_ASIDE, WITHDRAWN or QUARANTINED becomes ADMITTED again, unless `readmit` is false (a source
-        that offers everything it has again and again). `raw` is what could not be read of a quarantined one.
-        Raises: NotFound (tenant), InvalidArgument, QuotaExceeded (`max_documents` held already).
-        """
-        offered = documents.Offered(
-            title=title, text=text, source=source, media_type=media_type, state=state, reason=reason, raw=raw
-        )
-        offered.require_acceptable()
-        self.tenant(tenant)
-        contents = self.artifacts.put_bytes(offered.data)
-        with self._database.write() as tx:
-            kept = documents.add(
-                tx, tenant, offered=offered, contents=contents, actor=actor, readmit=readmit,
-                max_documents=max_documents,
-            )  # fmt: skip
-            fault.point("registry.add_document.before_commit")
-        fault.point("registry.add_document.after_commit")
-        return kept
-
-    def document(self, tenant: str, document: str) -> Document:
-        """Return the document. Raises: NotFound."""
-        with self._database.read() as tx:
-            return documents.get(tx, tenant, document)
-
-    def document_text(self, tenant: str, document: str) -> str:
-        """Return the text as it was given. Raises: NotFound, CorruptArtifact."""
-        with self._database.read() as tx:
-            contents = documents.contents(tx, tenant, document)
-        return self.artifacts.get_bytes(contents).decode(errors="replace")
-
-    def document_counts(self) -> dict[DocumentState, int]:
-        """Return how many documents stand in each state, over all tenants."""
-        with self._database.read() as tx:
-            return documents.counts(tx)
-
-    def documents(
-        self, tenant: str, *, state: DocumentState | None = None, page_size: int = 50, page_token: str = ""
-    ) -> Page[Document]:
-        """Return the tenant's documents in order of arrival. Raises: NotFound (tenant), InvalidArgument."""
-        with self._database.read() as tx:
-            return documents.pages(tx, tenant, state=state, page_size=page_size, page_token=page_token)
-
     # cycles and their journal
     def start_cycle(
         self, tenant: str, *, trigger: str, actor: str, request_id: str = "", max_documents: int = 4
@@ -184,11 +135,6 @@ class Registry(Ledger, Principals, Approvals, Forgetting, Evidence, Rulings, Imp
         with self._database.read() as tx:
             return cycles.documents_of(tx, cycle)
 
-    def tenants_with_admitted_documents(self) -> tuple[str, ...]:
-        """Return the tenants that have documents waiting for a cycle, by name."""
-        with self._database.read() as tx:
-            return documents.tenants_with_admitted(tx)
-
     def claim_cycle(self, *, worker: str, lease_seconds: float) -> Claim | None:
         """Take the oldest open cycle whose lease is free or has expired, with a new, higher fence."""
         with self._database.write() as tx:
@@ -211,13 +157,14 @@ class Registry(Ledger, Principals, Approvals, Forgetting, Evidence, Rulings, Imp
 
         A step already recorded for this cycle is returned unchanged and no effect is applied again.
         Raises: LeaseLost, Conflict (from Publish), FailedPrecondition (cycle ended, or a later step is recorded),
-        InvalidArgument (output or effects), NotFound and CorruptArtifact (an artifact to publish).
+        InvalidArgument (output or effects), NotFound (an artifact), CorruptArtifact (one to publish).
         """
         for effect in effects:
             if isinstance(effect, Publish):
                 self.artifacts.directory(effect.artifact)
         with self._database.write() as tx:
             recorded = journal.record_step(tx, claim, step=step, output=output, seconds=seconds, effects=effects)
+            self.artifacts.require(artifacts_of(effects))
             fault.point("registry.record_step.before_commit")
         fault.point("registry.record_step.after_commit")
         return recorded

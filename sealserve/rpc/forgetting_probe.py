@@ -1,55 +1,54 @@
 """After forgetting: does anybody still know it? The document's quiz, kept in memory alone, is asked once more.
 
-Asked as the tenant is answered, and of the base model, which was never taught: once the pointer has moved, and again
-once the rest has been taught anew. The counts go into the audit trail; the questions go with this process. A process
-that ends earlier leaves the certificate without a probe. Decides nothing.
+Asked of the version that answers and of the base model, which was never taught, straight from the engine: no caller
+waits for it, and no watch takes it for a caller. Once when the pointer has moved, and again once the rest has been
+taught anew. The counts go into the audit trail, or why there are none; the questions go with this process, and one that
+ends earlier leaves the certificate without a probe. Decides nothing.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
 
 import structlog
 
-from sealserve.engine.engine import BACKGROUND_PRIORITY, ChatTurn, Delta, Engine, GenerateRequest, Sampling
-from sealserve.errors import CouldNotMeasure, SealserveError
+from sealserve.engine.engine import BACKGROUND_PRIORITY, ChatTurn, Engine, GenerateRequest, Sampling
+from sealserve.errors import CouldNotMeasure, NotFound, SealserveError, Unavailable
 from sealserve.gate.grade import is_right
-from sealserve.records import CycleState, Forgotten, QuizItem
+from sealserve.records import BASE_VERSION, CycleState, Forgotten, QuizItem
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call import new_request_id
 
 MOST_QUESTIONS = 48
 ANSWER_TOKENS = 48
-ANSWER_SECONDS = 60.0
+ANSWER_SECONDS = 300.0
+"""Tenants go first, so a busy engine may take long."""
+
+LOAD_SECONDS = 300.0
+"""How long a version may take until it can be asked."""
+
 _OPEN = (CycleState.PENDING, CycleState.RUNNING)
 _LOG = structlog.get_logger(__name__)
-
-
-class Answers(Protocol):
-    """As `InferenceService` needs it."""
-
-    def stream(
-        self,
-        tenant: str,
-        turns: tuple[ChatTurn, ...],
-        sampling: Sampling,
-        *,
-        request_id: str,
-        deadline_seconds: float,
-    ) -> AsyncGenerator[Any, None]:
-        """Yield the Route, then Deltas."""
 
 
 class ForgettingProbe:
     """Probes in the background; one question at a time, so that tenants wait for none of it."""
 
-    def __init__(self, registry: Registry, *, answers: Answers, engine: Engine, poll_seconds: float) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        engine: Engine,
+        salt: Callable[[str], str],
+        poll_seconds: float,
+        load_seconds: float = LOAD_SECONDS,
+    ) -> None:
+        """`salt` says a tenant's prefix-cache salt (`TenantSalts.salt`): nobody can time what was asked."""
         self._registry = registry
-        self._answers = answers
         self._engine = engine
+        self._salt = salt
         self._poll_seconds = poll_seconds
+        self._load_seconds = load_seconds
         self._running: set[asyncio.Task[None]] = set()
 
     def begin(self, done: Forgotten, items: Sequence[QuizItem]) -> None:
@@ -71,18 +70,30 @@ class ForgettingProbe:
                 await self._ask(done, items, version=done.desired_version)
             if items and done.cycle and (version := await self._taught_again(done)) is not None:
                 await self._ask(done, items, version=version)
-        except SealserveError as error:
+        except SealserveError as error:  # of the registry, which can then be told nothing either
             _LOG.warning("forgetting not probed", tenant=done.tenant, document=done.document, why=error.message)
 
     async def _ask(self, done: Forgotten, items: Sequence[QuizItem], *, version: int) -> None:
-        """Ask everything of the version, as soon as it answers here, and of the base; keep the counts."""
-        right = base_right = 0
-        for item in items:
-            right += is_right(await self._said(done.tenant, item.question, version=version), item.answer)
-            base_right += is_right(await self._base_says(item.question), item.answer)
+        """Ask everything of the version and of the base; keep the counts, or why they could not be had."""
+        try:
+            right, base_right = await self._counted(done.tenant, items, version=version)
+        except SealserveError as error:
+            await asyncio.to_thread(self._registry.certify_no_probe, done, version=version, because=error.message)
+            return
         await asyncio.to_thread(
             self._registry.certify_probe, done, version=version, n=len(items), right=right, base_right=base_right
         )
+
+    async def _counted(self, tenant: str, items: Sequence[QuizItem], *, version: int) -> tuple[int, int]:
+        adapter = None
+        if version != BASE_VERSION:
+            adapter = (await asyncio.to_thread(self._registry.version, tenant, version)).engine_name
+            await self._loaded(tenant, adapter, version=version)
+        right = base_right = 0
+        for item in items:
+            right += is_right(await self._said(tenant, item.question, adapter=adapter), item.answer)
+            base_right += is_right(await self._said(tenant, item.question, adapter=None), item.answer)
+        return right, base_right
 
     async def _taught_again(self, done: Forgotten) -> int | None:
         """Return the version that holds the rest, once it is there; None when the cycle promotes none."""
@@ -92,33 +103,31 @@ class ForgettingProbe:
                 return cycle.version if cycle.state is CycleState.PROMOTED else None
             await asyncio.sleep(self._poll_seconds)
 
-    async def _said(self, tenant: str, question: str, *, version: int) -> str:
-        """Return the answer that `version` gives; one by another version is thrown away, and asked for again."""
-        while True:
-            texts: list[str] = []
-            stream = self._answers.stream(
-                tenant,
-                (ChatTurn(role="user", content=question),),
-                Sampling(max_tokens=ANSWER_TOKENS),
-                request_id=new_request_id(),
-                deadline_seconds=ANSWER_SECONDS,
-            )
-            async with aclosing(stream) as parts:
-                route = await anext(parts)
-                async for delta in parts:
-                    texts.append(delta.text)
-            if route.version == version:
-                return "".join(texts)
-            if (await asyncio.to_thread(self._registry.tenant, tenant)).desired_version != version:
-                raise CouldNotMeasure(f"version {version} was replaced before it could be asked")
-            await asyncio.sleep(self._poll_seconds)
+    async def _loaded(self, tenant: str, adapter: str, *, version: int) -> None:
+        """Return once the engine has the adapter. Raises: CouldNotMeasure (replaced meanwhile, or never loaded)."""
+        try:
+            async with asyncio.timeout(self._load_seconds):
+                while adapter not in (await self._engine.info()).loaded:
+                    if (await asyncio.to_thread(self._registry.tenant, tenant)).desired_version != version:
+                        raise CouldNotMeasure(f"version {version} was replaced before it could be asked")
+                    await asyncio.sleep(self._poll_seconds)
+        except TimeoutError:
+            raise CouldNotMeasure(f"version {version} was not loaded within {self._load_seconds:g} s") from None
 
-    async def _base_says(self, question: str) -> str:
+    async def _said(self, tenant: str, question: str, *, adapter: str | None) -> str:
+        """Return the answer. Raises: CouldNotMeasure (unloaded meanwhile, no engine, or no answer in time)."""
         request = GenerateRequest(
             request_id=new_request_id(),
             turns=(ChatTurn(role="user", content=question),),
+            adapter=adapter,
             sampling=Sampling(max_tokens=ANSWER_TOKENS),
+            cache_salt=self._salt(tenant),
             priority=BACKGROUND_PRIORITY,
         )
-        deltas: list[Delta] = [delta async for delta in self._engine.generate(request)]
-        return "".join(delta.text for delta in deltas)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return "".join([delta.text async for delta in self._engine.generate(request)])
+        except TimeoutError:
+            raise CouldNotMeasure(f"an answer took more than {ANSWER_SECONDS:g} s") from None
+        except (NotFound, Unavailable) as error:
+            raise CouldNotMeasure(f"the engine could not be asked: {error.message}") from error

@@ -122,11 +122,13 @@ class RpcServer:
         inbox: Inbox,
         engine: Engine,
         max_documents_per_cycle: int,
+        salt: Callable[[str], str],
         permits: Permits | None = None,
         watch: WatchRule | None = None,
     ) -> None:
         """Carry every service that tenants and operators call; `permits` is asked before a pointer moves.
 
+        `salt` says a tenant's prefix-cache salt, under which `engine` is asked for it.
         Watches are shown by the rule `watch`, the packaged one if there is none.
         """
         settings, server = self._settings, self._server
@@ -146,7 +148,7 @@ class RpcServer:
             registry, max_documents=max_documents_per_cycle, poll_seconds=poll_seconds, draining=self._draining
         )
         inference_pb2_grpc.add_InferenceServiceServicer_to_server(inference, server)
-        self._probe = ForgettingProbe(registry, answers=answers, engine=engine, poll_seconds=poll_seconds)
+        self._probe = ForgettingProbe(registry, engine=engine, salt=salt, poll_seconds=poll_seconds)
         documents = DocumentService(registry, inbox, probe=self._probe, permits=permits)
         document_pb2_grpc.add_DocumentServiceServicer_to_server(documents, server)
         adapter_pb2_grpc.add_AdapterServiceServicer_to_server(adapters, server)

@@ -71,7 +71,8 @@ def _play(site: Site, state: CycleState) -> None:
         "directives": ["followed rank"],
         "remarks": ["12 earlier notes left the replay"],
     }
-    record(claim, Step.TRAIN, trained, seconds=20, effects=[AddCandidates(candidates=(candidate(claim, 0),))])
+    tried = candidate(claim, 0, artifact=site.world.artifact())
+    record(claim, Step.TRAIN, trained, seconds=20, effects=[AddCandidates(candidates=(tried,))])
     record(claim, Step.RANK, RANKED, seconds=2)
     record(claim, Step.CONFIRM, {"scorecard": scorecard_json(CARD)}, seconds=2)
     record(claim, Step.JUDGE, {"verdict": verdict_json(VERDICT)}, seconds=2)

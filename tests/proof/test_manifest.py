@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sealserve.errors import BadAdapter, BadConfig, CorruptArtifact
 from sealserve.gate.rulebook import open_rules
-from sealserve.permits import Permits
+from sealserve.permits import RECOVERY, Permits
 from sealserve.proof.dsse import key_id, opened, sign
 from sealserve.proof.keys import KeyRing
 from sealserve.proof.manifest import MANIFEST, Seals
@@ -181,3 +181,17 @@ def test_an_approved_versions_manifest_says_who_approved_it(
     forged = {**approved.lineage, "approvals": ["bea", "carl"]}
     with pytest.raises(BadAdapter, match="another approvals"):
         seals.require(replace(approved, lineage=forged))
+
+
+def test_an_approval_that_was_cut_off_before_its_manifest_is_endorsed_once_at_the_next_start(
+    world: World, seals: Seals, version: AdapterVersion
+) -> None:
+    world.registry.approve("acme", 1, actor="bea", reason="tried it")
+    permits = Permits(world.registry, open_rules(), seals=seals)
+    for _ in range(2):
+        permits.endorse_every_released()
+    approved = world.registry.version("acme", 1)
+    seals.require(approved)
+    assert seals.statement(approved.lineage[MANIFEST])[0]["predicate"]["approvals"] == ["bea"]
+    endorsed = [row.actor for row in world.registry.audit_rows() if row.action == "adapter.endorse"]
+    assert endorsed == [RECOVERY]

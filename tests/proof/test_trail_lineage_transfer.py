@@ -13,12 +13,13 @@ from pydantic import TypeAdapter
 from sealserve.engine.base_model import BaseShape
 from sealserve.errors import BadAdapter, CorruptArtifact, FailedPrecondition, InvalidArgument, NotFound
 from sealserve.evidence import GivenAnswer, Opinion, Thumb
-from sealserve.proof import trail
+from sealserve.proof import lineage, trail
 from sealserve.proof.keys import KeyRing
 from sealserve.proof.lineage import trace
 from sealserve.proof.manifest import MANIFEST, Seals
 from sealserve.proof.transfer import export, take_in
 from sealserve.records import IMPORT_TRIGGER, AdapterVersion, CycleState, Json, Recipe, Step
+from sealserve.registry import audit
 from sealserve.registry.registry import Registry
 from tests.engine.tiny_model import make_adapter
 from tests.registry.world import FakeClock, World, candidate, finish
@@ -74,6 +75,15 @@ def test_an_exported_trail_is_whole(world: World, file: Path, tmp_path: Path) ->
         trail.check(file, trusted=KeyRing(tmp_path / "other").trusted_keys())
 
 
+def forged_after(line: str) -> str:
+    """A row that continues the chain from the one in `line`."""
+    last = json.loads(line)
+    row = {name: value for name, value in last.items() if name not in ("previous_hash", "hash")}
+    row |= {"sequence": last["sequence"] + 1, "actor": "eve"}
+    sealed = audit.seal(last["hash"], {**row, "at": datetime.fromisoformat(row["at"])})
+    return json.dumps({**row, "previous_hash": last["hash"], "hash": sealed})
+
+
 def forgeries(lines: list[str]) -> dict[str, list[str]]:
     row = json.loads(lines[2])
     return {
@@ -84,6 +94,9 @@ def forgeries(lines: list[str]) -> dict[str, list[str]]:
         "moved": [*lines[:2], lines[3], lines[2], *lines[4:]],
         "repeated": [*lines[:3], lines[2], *lines[3:]],
         "without its head": lines[:-1],
+        "cut off with its head": lines[:3],
+        "continued behind its head": [*lines, forged_after(lines[-2])],
+        "two heads": [*lines, lines[-1]],
         "not json": [*lines[:2], "{", *lines[3:]],
         "not a row": [*lines[:2], "[]", *lines[3:]],
     }
@@ -122,6 +135,15 @@ def test_lineage_goes_both_ways(world: World, tmp_path: Path, tiny_base: Path) -
     told = {"answer": "r2", "answered_at": NOW.isoformat(), "activation": 1}
     assert trace(world.registry, "r2") == {**told, **backwards}
     assert trace(world.registry, "acme/v0")["made_of"] == "the base model"
+
+
+def test_lineage_tells_every_activation_however_many_there_are(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.version()
+    for _ in range(3):
+        world.registry.rollback("acme", expected_etag=None, actor="ann", reason="")
+        world.registry.promote("acme", 1, expected_etag=None, actor="ann", reason="")
+    monkeypatch.setattr(lineage, "PAGE", 2)
+    assert [one["activation"] for one in trace(world.registry, "acme/v1")["activations"]] == [7, 5, 3, 1]
 
 
 @pytest.mark.parametrize("what", ["acme/v9", "acme/0123456789abcdef", "never", "globex/v1"])

@@ -8,6 +8,7 @@ import pytest
 from sealserve.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound
 from sealserve.people import ApprovalState
 from sealserve.records import DocumentState
+from sealserve.registry.approvals import OPINIONS_MOVED
 from tests.registry.world import World
 
 
@@ -164,6 +165,20 @@ def test_where_several_must_approve_the_last_one_releases(world: World) -> None:
     second, moved = world.registry.approve("acme", 1, actor="cid", reason="")
     assert second.state is ApprovalState.APPROVED
     assert moved is not None
+
+
+def test_approval_that_counted_other_opinions_than_there_are_is_a_conflict(world: World) -> None:
+    world.version(held=True)
+    read = world.registry.approval("acme", 1).opinions
+    world.registry.approve("acme", 1, actor="bea", reason="", releases=False, counted=read)
+    late = expect_refusal(
+        world,
+        lambda: world.registry.approve("acme", 1, actor="cid", reason="", releases=False, counted=read),
+        Conflict,
+    )
+    assert late.reason == OPINIONS_MOVED
+    read = world.registry.approval("acme", 1).opinions
+    assert world.registry.approve("acme", 1, actor="cid", reason="", counted=read)[1] is not None
 
 
 def test_what_was_never_held_has_nothing_to_approve(world: World) -> None:

@@ -95,7 +95,7 @@ def test_effects_are_read_back_as_they_were_written(world: World) -> None:
     claim = world.claim()
     edits = (self_edit(claim, document), self_edit(claim, document, name="e2", text="zwei\n“2”", admitted=False))
     items = (quiz_item(document), quiz_item(document, question="Where?"))
-    tried = (candidate(claim, 1), candidate(claim, 0))
+    tried = tuple(candidate(claim, index, artifact=world.artifact()) for index in (1, 0))
     effects: list[Effect] = [AddSelfEdits(edits=edits), AddQuiz(items=items), AddCandidates(candidates=tried)]
     world.registry.record_step(claim, Step.WRITE, {"n": 2}, seconds=1.5, effects=effects)
     assert world.registry.self_edits(claim.cycle) == edits

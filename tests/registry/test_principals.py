@@ -173,3 +173,16 @@ def test_roles_contain_themselves_and_nobody_but_the_engine_has_the_engine() -> 
     assert [role for role in Role if Role.ENGINE in INCLUDED[role]] == [Role.ENGINE]
     assert [role for role in Role if Role.ADMIN in INCLUDED[role]] == [Role.ADMIN]
     assert Role.APPROVER not in INCLUDED[Role.OPERATOR]
+
+
+def test_whoever_has_a_token_from_somebody_is_made_by_those_before_too(world: World) -> None:
+    def make(name: str, *, by: str) -> None:
+        world.registry.create_token(Principal(name=name, role=Role.VIEWER, tenants=("acme",)), actor=by)
+
+    for name, maker in (("bea", "ann"), ("cid", "bea"), ("dan", "cid"), ("eve", "root"), ("root", "root")):
+        make(name, by=maker)
+    (bea, *_) = world.registry.tokens()
+    world.registry.revoke_token(bea.token, actor="ann")
+    assert world.registry.made_by(["ann"]) == {"bea", "cid", "dan"}
+    assert world.registry.made_by(["root", "cid"]) == {"root", "eve", "dan"}
+    assert world.registry.made_by([]) == frozenset()

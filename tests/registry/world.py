@@ -152,8 +152,8 @@ def quiz_item(document: str, *, question: str = "How long?", answer: str = "30 d
     return QuizItem(question=question, answer=answer, document=document, split=Split.SELECT)
 
 
-def candidate(claim: Claim, index: int, *, final_loss: float = 0.5) -> Candidate:
-    """Return a candidate of the claimed cycle."""
+def candidate(claim: Claim, index: int, *, artifact: str = "a" * 64, final_loss: float = 0.5) -> Candidate:
+    """Return a candidate of the claimed cycle; a step keeps it if its `artifact` is there."""
     recipe = Recipe(
         templates=(Template.QA, Template.LONG),
         rank=8,
@@ -166,5 +166,5 @@ def candidate(claim: Claim, index: int, *, final_loss: float = 0.5) -> Candidate
         seed=index,
     )
     return Candidate(
-        cycle=claim.cycle, index=index, recipe=recipe, artifact="a" * 64, final_loss=final_loss, seconds=12.5
+        cycle=claim.cycle, index=index, recipe=recipe, artifact=artifact, final_loss=final_loss, seconds=12.5
     )

@@ -132,6 +132,7 @@ async def served(
         inbox=Inbox(registry, IntakeSettings(max_document_bytes=100_000, max_documents_per_tenant=8)),
         engine=engine,
         max_documents_per_cycle=4,
+        salt=lambda tenant: f"salt of {tenant}",
         permits=Permits(registry, Rulebook(rules, clock=utc_now)) if rules else None,
     )
     server.add_engine_service(

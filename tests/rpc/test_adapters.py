@@ -163,7 +163,8 @@ async def test_cycle_is_shown_with_steps_candidates_scores_and_verdict(here: Ser
     claim = here.world.claim_open()
     edits = tuple(self_edit(claim, document.document, name=f"e{n}", admitted=n != 2) for n in range(3))
     here.registry.record_step(claim, Step.WRITE, {}, seconds=1.5, effects=[AddSelfEdits(edits=edits)])
-    both = AddCandidates(candidates=(candidate(claim, 0), candidate(claim, 1)))
+    artifact = here.world.artifact()
+    both = AddCandidates(candidates=tuple(candidate(claim, index, artifact=artifact) for index in (0, 1)))
     here.registry.record_step(claim, Step.TRAIN, {}, seconds=2, effects=[both])
     ranked = {"scores": [{"index": 0, "rank_score": None}, {"index": 1, "rank_score": 0.7}], "winner": 1}
     here.registry.record_step(claim, Step.RANK, ranked, seconds=2)

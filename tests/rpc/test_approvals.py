@@ -1,16 +1,19 @@
 """Held versions over the wire: by the right person, once, in time, or not at all."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
 
 from sealserve.client import AsyncClient
-from sealserve.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
-from sealserve.people import ApprovalState, Principal, Role
+from sealserve.errors import BadConfig, Conflict, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
+from sealserve.people import Approval, ApprovalState, Principal, Role
+from sealserve.permits import Permits
 from sealserve.records import CycleState, DocumentState, Step
 from sealserve.registry.effects import Effect
 from tests.contract.tree import ROOT
@@ -168,6 +171,47 @@ async def test_who_handed_a_document_in_is_an_author_too(tmp_path: Path) -> None
                 await ann.approve("acme", 1)
 
 
+async def minted(here: Served, maker: AsyncClient, name: str, role: Role) -> AsyncClient:
+    """Whoever holds the token that `maker` makes."""
+    _, secret = await maker.create_token(Principal(name=name, role=role, tenants=("acme",)))
+    return AsyncClient(here.address, token=secret, timeout_seconds=20)
+
+
+async def test_an_author_gets_past_four_eyes_by_no_token_of_his_own_making(tmp_path: Path) -> None:
+    async with under(tmp_path, FOUR_EYES) as here:
+        async with (
+            client_of(here, "ann", Role.TENANT_ADMIN, "acme") as ann,
+            client_of(here, "boss", Role.TENANT_ADMIN, "acme") as boss,
+            await minted(here, ann, "acme/second", Role.TENANT_ADMIN) as second,
+            await minted(here, second, "acme/third", Role.APPROVER) as third,
+            await minted(here, boss, "acme/bea", Role.APPROVER) as bea,
+        ):
+            held = here.world.held_document(actor="ann").document
+            await hold(here, ann)
+            before = state(here)
+            for mask in (second, third):
+                with pytest.raises(PermissionDenied, match=r"approval\.four_eyes"):
+                    await mask.approve("acme", 1)
+                with pytest.raises(PermissionDenied, match=r"approval\.four_eyes"):
+                    await mask.release_document("acme", held)
+            assert state(here) == before
+            assert (await bea.approve("acme", 1))[1] is not None
+
+
+async def test_who_has_a_token_from_an_author_does_not_count_among_the_two(tmp_path: Path) -> None:
+    async with under(tmp_path, TWO_PEOPLE) as here:
+        async with (
+            client_of(here, "ann", Role.TENANT_ADMIN, "acme") as ann,
+            client_of(here, "bea", Role.APPROVER) as bea,
+            client_of(here, "cid", Role.APPROVER) as cid,
+            await minted(here, ann, "acme/mask", Role.APPROVER) as mask,
+        ):
+            await hold(here, ann)
+            for one in (mask, bea):
+                assert (await one.approve("acme", 1))[1] is None
+            assert (await cid.approve("acme", 1))[1] is not None
+
+
 async def test_nobody_lets_in_a_held_document_of_his_own_where_policy_asks_for_four_eyes(tmp_path: Path) -> None:
     async with under(tmp_path, FOUR_EYES) as here:
         held = here.world.held_document(actor="ann").document
@@ -203,6 +247,46 @@ async def test_where_policy_wants_two_people_the_second_releases(tmp_path: Path)
             second, moved = await cid.approve("acme", 1)
             assert second.state is ApprovalState.APPROVED
             assert moved is not None
+
+
+async def test_two_who_approve_at_once_release_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, both = Permits.approve, Barrier(2)
+    turns = iter((True, True))
+
+    def ask_at_once(self: Permits, held: Approval, *, actor: str) -> Any:
+        answer = asked(self, held, actor=actor)
+        if next(turns, False):
+            both.wait(timeout=10)
+        return answer
+
+    monkeypatch.setattr(Permits, "approve", ask_at_once)
+    async with under(tmp_path, TWO_PEOPLE) as here:
+        async with client_of(here, "bea", Role.APPROVER) as bea, client_of(here, "cid", Role.APPROVER) as cid:
+            await hold(here, here.client)
+            moves = [moved for _, moved in await asyncio.gather(bea.approve("acme", 1), cid.approve("acme", 1))]
+            assert [move is None for move in moves].count(False) == 1
+            assert here.registry.approval("acme", 1).state is ApprovalState.APPROVED
+
+
+async def test_approval_that_cannot_be_endorsed_has_moved_the_pointer_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endorsed: list[int] = []
+
+    def endorse(self: Permits, tenant: str, version: int, *, actor: str) -> None:
+        if not endorsed:
+            endorsed.append(0)
+            raise BadConfig("the signing key cannot be read")
+        endorsed.append(version)
+
+    monkeypatch.setattr(Permits, "endorse", endorse)
+    async with under(tmp_path, "") as here:
+        await hold(here, here.client)
+        approval, moved = await here.client.approve("acme", 1)
+        assert (approval.state, moved is None) == (ApprovalState.APPROVED, False)
+        assert endorsed == [0]
+        await here.client.approval("acme", 1)
+        assert endorsed == [0, 1]
 
 
 async def test_who_approves_as_author_does_not_count_among_the_two(tmp_path: Path) -> None:

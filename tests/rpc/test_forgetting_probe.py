@@ -1,7 +1,9 @@
 """Forgetting is probed with questions that nothing but the server's memory still holds."""
 
+from sealserve.engine.engine import BACKGROUND_PRIORITY, AdapterFiles, GenerateRequest
 from sealserve.records import CycleState, Document, Step
 from sealserve.registry.registry import AddQuiz
+from sealserve.rpc.forgetting_probe import ForgettingProbe
 from tests.registry.world import finish, quiz_item
 from tests.rpc.harness import Served, until
 
@@ -18,6 +20,10 @@ def quizzed(here: Served, *questions: str) -> Document:
 
 def probes(here: Served) -> list[dict[str, object]]:
     return [row.details for row in here.registry.audit_rows(tenant="acme") if row.action == "document.forget.probe"]
+
+
+def unprobed(here: Served) -> list[dict[str, object]]:
+    return [row.details for row in here.registry.audit_rows(tenant="acme") if row.action == "document.forget.unprobed"]
 
 
 async def test_what_was_forgotten_is_asked_once_more_and_only_counts_are_kept(here: Served) -> None:
@@ -47,7 +53,40 @@ async def test_a_document_nobody_asked_about_is_forgotten_without_a_probe(here: 
 
 async def test_a_probe_ends_with_the_server(here: Served) -> None:
     document = quizzed(here, "How long do returns take?")
-    here.answers.version = 7  # never the one that should answer
+    here.engine.gate.clear()  # no answer ever comes
     await here.client.forget_document("acme", document.document, reason="")
     await here.server.stop()
     assert probes(here) == []
+
+
+async def test_a_probe_waits_behind_tenants_under_their_salt_and_is_no_call_of_theirs(here: Served) -> None:
+    document = quizzed(here, "How long do returns take?")
+    await here.client.forget_document("acme", document.document, reason="")
+    await until(lambda: bool(probes(here)))
+    asked = [one for one in here.engine.requests if isinstance(one, GenerateRequest)]
+    assert [(one.priority, one.cache_salt) for one in asked] == [(BACKGROUND_PRIORITY, "salt of acme")] * 2
+    assert here.answers.keys == []
+
+
+async def test_a_version_that_is_asked_is_the_one_that_answers_once_it_is_loaded(here: Served) -> None:
+    document = quizzed(here, "How long do returns take?")
+    version = here.world.version()
+    here.engine.answers[version.engine_name, "How long do returns take?"] = "They take 30 days."
+    here.engine.answers[None, "How long do returns take?"] = "I don't know."
+    await here.client.forget_document("acme", document.document, reason="")
+    files = here.registry.artifacts.directory(version.artifact)
+    await here.engine.load(AdapterFiles(name=version.engine_name, path=files))
+    await until(lambda: bool(probes(here)))
+    assert probes(here) == [{"version": 1, "n": 1, "right": 1, "base_right": 0, "above_base": 1.0}]
+
+
+async def test_a_version_that_is_never_loaded_is_told_as_unmeasured(here: Served) -> None:
+    here.world.version()
+    kept = here.world.held_document()
+    done = here.registry.forget_document("acme", kept.document, actor="ann", reason="")
+    probe = ForgettingProbe(here.registry, engine=here.engine, salt=str, poll_seconds=0.001, load_seconds=0.02)
+    probe.begin(done, [quiz_item(kept.document)])
+    await until(lambda: bool(unprobed(here)))
+    assert unprobed(here) == [{"version": 1, "because": "version 1 was not loaded within 0.02 s"}]
+    assert probes(here) == []
+    await probe.close()

@@ -112,6 +112,24 @@ async def test_rulings_forget_what_a_document_was_called(school: School) -> None
     assert [one.event for one in about] == ["document.ingest"]
 
 
+def test_rulings_on_another_edition_of_the_same_file_stay_as_they_are(school: School) -> None:
+    permits = Permits(school.registry, open_rules())
+    inbox = Inbox(school.registry, IntakeSettings(), refuse=permits.refuse_document)
+    title, source = "Osk Kettle", "file:kettle.md"
+    old, new = (
+        inbox.receive(TENANT, text.encode(), media_type="text/plain", title=title, source=source, actor="ann")[0]
+        for text in (article(title), article(title, shift=2))
+    )
+    later, earlier = school.registry.rulings(tenant=TENANT)
+    school.registry.forget_document(TENANT, old.document, actor="ann", reason="")
+    assert school.registry.ruling(later.ruling) == later
+    redacted = school.registry.ruling(earlier.ruling)
+    assert redacted.subject == f"tenants/{TENANT}/documents/{old.document}"
+    assert (redacted.input["document"]["title"], redacted.input["document"]["source"]) == ("", "")
+    school.registry.forget_document(TENANT, new.document, actor="ann", reason="")
+    assert "kettle" not in everything_kept(school.registry).lower()
+
+
 async def test_versions_that_learned_it_cannot_be_promoted_again(school: School) -> None:
     _, kettle, _ = await three(school)
     school.registry.forget_document(TENANT, kettle.document, actor="ann", reason="")

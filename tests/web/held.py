@@ -69,10 +69,11 @@ def hold(
         )
         for number in range(10)
     ]  # fmt: skip
+    tried = candidate(claim, 0, artifact=world.artifact())
     steps: list[tuple[Step, dict[str, object], list[Effect]]] = [
         (Step.WRITE, {}, [AddSelfEdits(edits=tuple(edits))]),
         (Step.FILTER, {"admitted": 2, "dropped": 1, "reasons": {"not grounded": 1}, "distinct": 0.8}, []),
-        (Step.TRAIN, {"trials": trials, "tokens": 100}, [AddCandidates(candidates=(candidate(claim, 0),))]),
+        (Step.TRAIN, {"trials": trials, "tokens": 100}, [AddCandidates(candidates=(tried,))]),
         (Step.RANK, {"winner": 0, "scores": scores, "reward": "likelihood", "note": "one", "stands_out": True}, []),
         (Step.CONFIRM, {"scorecard": scorecard_json(card), "shown": [asdict(one) for one in shown]}, []),
         (Step.JUDGE, {"verdict": verdict_json(VERDICT)}, [AddRulings(rulings=(ruling(claim),))]),

@@ -3,10 +3,11 @@
 import asyncio
 from typing import Any
 
-from sealserve.errors import InvalidArgument
-from sealserve.people import Approval
+from sealserve.errors import Conflict, InvalidArgument
+from sealserve.people import Approval, ApprovalState
 from sealserve.permits import Permits
 from sealserve.records import Activation
+from sealserve.registry.approvals import OPINIONS_MOVED
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call import actor
 from sealserve.rpc.convert import names
@@ -43,7 +44,10 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
     async def GetApproval(self, request: approval_pb2.GetApprovalRequest, context: Any) -> approval_pb2.Approval:
         """Raises: InvalidArgument, NotFound."""
         tenant, version = names.adapter_of(request.name)
-        return approval_to_wire(await asyncio.to_thread(self._registry.approval, tenant, version))
+        found = await asyncio.to_thread(self._registry.approval, tenant, version)
+        if found.state is ApprovalState.APPROVED and self._permits is not None:
+            await asyncio.to_thread(self._permits.endorse_released, tenant)  # as it may have been cut off
+        return approval_to_wire(found)
 
     async def ApproveAdapter(
         self, request: approval_pb2.ApproveAdapterRequest, context: Any
@@ -66,19 +70,30 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
         return approval_to_wire(await asyncio.to_thread(reject))
 
     def _approve(self, request: approval_pb2.ApproveAdapterRequest) -> tuple[Approval, Activation | None]:
+        """Keep the approval. Whoever else decides meanwhile is counted: policy is asked again."""
+        while True:
+            try:
+                done, moved = self._approved(request)
+                break
+            except Conflict as error:
+                if error.reason != OPINIONS_MOVED:
+                    raise
+        if moved is not None and self._permits is not None:
+            self._permits.endorse_released(moved.tenant, actor=actor())
+        return done, moved
+
+    def _approved(self, request: approval_pb2.ApproveAdapterRequest) -> tuple[Approval, Activation | None]:
         tenant, version = names.adapter_of(request.name)
         held = self._registry.approval(tenant, version)
         releases, rulings = self._permits.approve(held, actor=actor()) if self._permits else (True, ())
-        done, moved = self._registry.approve(
+        return self._registry.approve(
             tenant,
             version,
             actor=actor(),
             reason=request.reason,
             releases=releases,
+            counted=held.opinions,
             expected_etag=request.etag or None,
             rulings=rulings,
             request_id=request.request_id,
         )
-        if moved is not None and self._permits is not None:
-            self._permits.endorse(tenant, version, actor=actor())
-        return done, moved
