@@ -17,6 +17,7 @@ from sealserve.errors import NotFound, StorageFailed
 from sealserve.records import CycleState, Document, DocumentState, Step
 from sealserve.registry import documents
 from sealserve.registry.registry import AddCandidates, Registry
+from tests.registry.postgres import NEEDS_SERVER
 from tests.registry.world import FakeClock, World, candidate, finish
 
 SHARED = "Contents that two tenants have."
@@ -185,11 +186,12 @@ def test_what_a_killed_sweep_took_away_is_gone_at_the_next_opening(tmp_path: Pat
     assert not left.exists()
 
 
+@pytest.mark.parametrize(
+    "database", [pytest.param("postgres_url", marks=[pytest.mark.pg, NEEDS_SERVER])], indirect=True
+)  # a SQLite writer that is stopped keeps its lock
 def test_sweep_that_falls_silent_until_the_server_rolls_it_back_puts_back_what_it_took(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not world.url.startswith("postgres"):
-        pytest.skip("a SQLite writer that is stopped keeps its lock")
     first = world.document(text=SHARED).document
     monkeypatch.setattr(world.registry, "sweep_forgotten", lambda tenant: 0)
     forget(world, first)
