@@ -28,13 +28,10 @@ from tests.learning.small_model import SEQUENCES, fresh_model
 
 STEPS = 50
 TOLERANCE = 1e-4
-"""Relative difference of what an adapter adds to a layer, in the Frobenius norm, float32, with a `kept_weight` of 10.
-At 30 up to 2e-4 was seen: as long as an adapter adds next to nothing, the divergence from the base has a gradient of
-little but rounding, which the weight multiplies."""
+"""Relative difference of what an adapter adds to a layer, in the Frobenius norm, float32. Seen: up to 5e-5 with a
+`kept_weight` of 10, up to 7e-5 with 30."""
 
-SINGLE_TOLERANCE = 5e-4
-"""The same with one sequence a step: gradients of a few tokens are so small in places that AdamW, which divides by
-their size, makes rounding visible. Seen: up to 2e-4 after 10 steps, below 1e-4 with two sequences a step."""
+NEW = [place for place, sequence in enumerate(SEQUENCES) if not sequence.is_kept]
 
 RECIPE = Recipe(
     templates=(),
@@ -52,10 +49,16 @@ RECIPE = Recipe(
 
 
 def attempt(index: int, **changes: Any) -> Attempt:
+    """Return an attempt on random sequences, one of them a new one in every step, as in training.
+
+    Of a step that only keeps what the base says, while an adapter adds next to nothing, the gradient is rounding alone.
+    AdamW divides by its size: two right trainers then go two ways.
+    """
     recipe = replace(RECIPE, seed=100 + index, **changes.pop("recipe", {}))
     steps = changes.pop("steps", STEPS)
     generator = torch.Generator().manual_seed(recipe.seed)
-    order = torch.randint(0, len(SEQUENCES), (steps * recipe.batch_size,), generator=generator).tolist()
+    drawn = torch.randint(0, len(SEQUENCES), (steps * recipe.batch_size,), generator=generator).tolist()
+    order = [NEW[one % len(NEW)] if at % recipe.batch_size == 0 else one for at, one in enumerate(drawn)]
     return Attempt(index=index, recipe=recipe, steps=steps, order=tuple(order))
 
 
@@ -104,10 +107,10 @@ def stock(attempt: Attempt, initial: dict[str, Tensor]) -> tuple[dict[str, Tenso
 
 recipes = st.fixed_dictionaries(
     {
-        "rank": st.integers(1, 6),
+        "rank": st.sampled_from(range(1, 7)),
         "alpha": st.sampled_from([4, 8, 16]),
         "learning_rate": st.sampled_from([3e-4, 1e-3, 3e-3]),
-        "batch_size": st.integers(1, 4),
+        "batch_size": st.sampled_from(range(1, 5)),
         "stop_loss": st.sampled_from([0.0, 3.6, 4.0]),
         "target": st.sampled_from(Target),
     }
@@ -116,7 +119,7 @@ attempts = st.lists(st.tuples(recipes, st.sampled_from([20, STEPS])), min_size=2
 
 
 @settings(
-    max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+    max_examples=6, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
 )
 @given(drawn=attempts)
 def test_one_pass_equals_as_many_separate_runs_of_stock_peft(
@@ -128,7 +131,7 @@ def test_one_pass_equals_as_many_separate_runs_of_stock_peft(
     together = train(asked, directory, capacity=2)  # so that one takes the place of another
     for one, mine in zip(asked, together, strict=True):
         theirs, losses = stock(one, initial(one))
-        assert difference(mine, theirs) <= (SINGLE_TOLERANCE if one.recipe.batch_size == 1 else TOLERANCE)
+        assert difference(mine, theirs) <= TOLERANCE
         assert read_result(directory, one.index).steps == len(losses)
 
 
