@@ -17,7 +17,6 @@ import structlog
 
 from sealserve.config import LearnSettings, Settings, load_settings
 from sealserve.engine.base_model import model_directory
-from sealserve.engine.engine import EngineState
 from sealserve.engine.remote import RemoteEngine
 from sealserve.errors import SealserveError, StorageFailed, Unavailable
 from sealserve.gate.canary import probes_for
@@ -33,6 +32,7 @@ from sealserve.learning.trainer import ChildTrainer
 from sealserve.learning.workshop import Workshop
 from sealserve.parts import ServeParts
 from sealserve.proof.manifest import Seals
+from sealserve.records.inference import EngineState
 from sealserve.registry.registry import Registry
 from sealserve.rpc.own_tokens import admin_secret, internal_secret
 from sealserve.rpc.server import RpcServer

@@ -8,18 +8,21 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
+from sealserve.canonical import Json
 from sealserve.errors import FailedPrecondition, PermissionDenied, SealserveError
 from sealserve.gate.events import Event
 from sealserve.gate.rulebook import Rulebook
-from sealserve.gate.scores import scorecard_json
 from sealserve.intake.claims import origin_of
 from sealserve.intake.findings import INJECTIONS, PERSONAL, Finding, findings_in, total
-from sealserve.people import Approval, ApprovalState
 from sealserve.proof.manifest import MANIFEST, Seals
-from sealserve.records import BASE_VERSION, AdapterVersion, Decision, Json, Scorecard, SelfEdit, Verdict
+from sealserve.records.approvals import Approval, ApprovalState
+from sealserve.records.cycles import SelfEdit
+from sealserve.records.policy_decisions import RuleEffect, Ruling
+from sealserve.records.score_json import scorecard_json
+from sealserve.records.scores import Decision, Scorecard, Verdict
+from sealserve.records.versions import BASE_VERSION, AdapterVersion
 from sealserve.registry.registry import Registry
 from sealserve.registry.subjects import HELD
-from sealserve.rulings import RuleEffect, Ruling
 
 _NO_EDITS: Json = {
     "admitted": 0,

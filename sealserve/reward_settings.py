@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from sealserve.evidence import RewardKind
+from sealserve.records.rewards import RewardKind
 
 
 def _from_text(value: Any) -> Any:

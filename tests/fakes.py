@@ -12,20 +12,11 @@ from pathlib import Path
 
 from sealserve.engine.base_model import BaseShape
 from sealserve.engine.chat import check_turns
-from sealserve.engine.engine import (
-    AdapterFiles,
-    ChatTurn,
-    Delta,
-    EngineInfo,
-    EngineState,
-    FinishReason,
-    GenerateRequest,
-    Likelihood,
-    ScoreRequest,
-)
+from sealserve.engine.engine import AdapterFiles, Delta, GenerateRequest, Likelihood, ScoreRequest
 from sealserve.engine.preflight import CONFIG_FILE, check_adapter
-from sealserve.engine.sampling import check_sampling
 from sealserve.errors import BadAdapter, InvalidArgument, NotFound, Unavailable
+from sealserve.records.inference import ChatTurn, EngineInfo, EngineState, FinishReason
+from sealserve.records.sampling import check_sampling
 
 MAX_CONTEXT_TOKENS = 512
 BASE_DIGEST = "b" * 64

@@ -6,17 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from sealserve.canonical import Json
 from sealserve.config import IntakeSettings
 from sealserve.errors import FailedPrecondition
 from sealserve.gate.policy import policy_directory
 from sealserve.gate.rulebook import open_rules
-from sealserve.gate.scores import scorecard_json
 from sealserve.gate.statistics import compare
 from sealserve.intake.inbox import Inbox
 from sealserve.permits import Permits, ruled
-from sealserve.records import CycleState, Decision, DocumentState, Json, NotApplicable, Scorecard, Step, Verdict
+from sealserve.records.cycles import CycleState, Step
+from sealserve.records.documents import DocumentState
+from sealserve.records.policy_decisions import RuleEffect
+from sealserve.records.score_json import scorecard_json
+from sealserve.records.scores import Decision, NotApplicable, Scorecard, Verdict
 from sealserve.registry.registry import Registry
-from sealserve.rulings import RuleEffect
 from tests.registry.world import FakeClock, World, finish
 
 KEPT = compare([True] * 300, [True] * 300, confidence=0.95)

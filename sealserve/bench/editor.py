@@ -21,7 +21,7 @@ from sealserve.learning.costs import Cost
 from sealserve.learning.editor import Desk, Plan
 from sealserve.learning.trials import sample_trials, screen_trials, train_trials, trial_job
 from sealserve.prompts import BUILT_IN
-from sealserve.records import Recipe
+from sealserve.records.candidates import Recipe
 
 QUIZ_EDITS = 4  # question-answer samples that a document's quiz comes from: half of the product's
 

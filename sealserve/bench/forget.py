@@ -20,7 +20,8 @@ from sealserve.demo.exam import Question
 from sealserve.errors import Unavailable
 from sealserve.local import LocalDaemon
 from sealserve.nano.world import Article, World
-from sealserve.records import Cycle, CycleState, Document
+from sealserve.records.cycles import Cycle, CycleState
+from sealserve.records.documents import Document
 
 TENANT = "forgets"
 GONE = 1

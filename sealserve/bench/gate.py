@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from sealserve.canaries import suite_key
 from sealserve.errors import BadConfig
 from sealserve.gate.canary import SUITES_VERSION, probes_for
 from sealserve.gate.policy import Policy, load_policy
 from sealserve.gate.statistics import measured
 from sealserve.gate.verdict import judge
-from sealserve.records import Decision, Measured, NotApplicable, Scorecard
+from sealserve.records.canary_suites import suite_key
+from sealserve.records.scores import Decision, Measured, NotApplicable, Scorecard
 
 CONFIRM_ITEMS = 24
 """About what one article of the demo gives."""

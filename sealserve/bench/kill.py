@@ -17,8 +17,9 @@ from sealserve.bench.kill_serve import STRIKES
 from sealserve.bench.kill_site import FINAL, HELD_TENANT, POLL_SECONDS, TENANT, Site, Writer, open_site
 from sealserve.errors import CorruptArtifact, NotFound, SealserveError, Unavailable
 from sealserve.nano.world import World
-from sealserve.records import CycleState, VersionState
-from sealserve.watches import WatchState
+from sealserve.records.cycles import CycleState
+from sealserve.records.rollouts import WatchState
+from sealserve.records.versions import VersionState
 
 SERVE_SHARE = 0.05
 """How many of the kills strike `serve` or its engine, each costing an engine start; at least each strike once, as far

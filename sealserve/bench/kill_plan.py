@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from sealserve.fault import FAULT_POINTS
-from sealserve.records import BASE_VERSION, STEPS, Activation, AdapterVersion
-from sealserve.watches import WATCH_ACTOR, Watch, WatchState
+from sealserve.records.cycles import STEPS
+from sealserve.records.rollouts import WATCH_ACTOR, Watch, WatchState
+from sealserve.records.versions import BASE_VERSION, Activation, AdapterVersion
 
 RANDOM_SECONDS = (1.0, 25.0)  # when a random kill falls, counted from the start of `learn`
 

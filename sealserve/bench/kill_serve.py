@@ -11,8 +11,8 @@ from pathlib import Path
 from sealserve.bench.kill_site import HELD_TENANT, POLL_SECONDS, SETTLE_SECONDS, TENANT, Site
 from sealserve.bench.kill_watch import WATCH_POINTS, kill_while_watching
 from sealserve.errors import SealserveError, Unavailable
-from sealserve.people import ApprovalState
-from sealserve.records import DocumentState
+from sealserve.records.approvals import ApprovalState
+from sealserve.records.documents import DocumentState
 
 
 def kill_engine(site: Site) -> None:

@@ -19,8 +19,9 @@ from sealserve.client import Client
 from sealserve.errors import Unavailable
 from sealserve.gate.policy import policy_directory
 from sealserve.local import LocalDaemon
-from sealserve.people import Principal, Role
-from sealserve.records import Cycle, CycleState, DocumentState
+from sealserve.records.cycles import Cycle, CycleState
+from sealserve.records.documents import DocumentState
+from sealserve.records.principals import Principal, Role
 
 TENANT, HELD_TENANT = "kills", "held"
 SETTLE_SECONDS = 600.0

@@ -9,9 +9,9 @@ from contextlib import suppress
 
 from sealserve.bench.kill_site import POLL_SECONDS, SETTLE_SECONDS, TENANT, Site
 from sealserve.errors import NotFound, SealserveError, Unavailable
-from sealserve.evidence import Opinion, Thumb
-from sealserve.records import BASE_VERSION, VersionState
-from sealserve.watches import WatchState
+from sealserve.records.feedback import Opinion, Thumb
+from sealserve.records.rollouts import WatchState
+from sealserve.records.versions import BASE_VERSION, VersionState
 
 WATCH_POINTS = tuple(
     f"registry.{act}.{edge}_commit"

@@ -19,16 +19,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sealserve.canonical import Json
 from sealserve.config import EngineSettings, LearnSettings, Settings
 from sealserve.engine.base_model import base_shape, model_directory
-from sealserve.engine.engine import AdapterFiles, Sampling
+from sealserve.engine.engine import AdapterFiles
 from sealserve.engine.vllm_engine import VllmEngine
 from sealserve.gate.canary import Probes, probes_for
 from sealserve.gate.policy import load_policy
 from sealserve.gate.rulebook import open_rules
 from sealserve.learning import quiz, screen, self_edits
 from sealserve.learning.lessons import Lesson, all_trained, job_of
-from sealserve.learning.outputs import Passage, Spoken
 from sealserve.learning.process_executor import ProcessExecutor
 from sealserve.learning.recipes import recipes
 from sealserve.learning.rehearsing import rehearsal_of
@@ -42,7 +42,10 @@ from sealserve.learning.workshop import Workshop
 from sealserve.nano import world as w
 from sealserve.nano.world import Article, Fact, World
 from sealserve.proof.manifest import Seals
-from sealserve.records import Json, QuizItem, Recipe, SelfEdit, Split
+from sealserve.records.candidates import Recipe
+from sealserve.records.cycles import QuizItem, SelfEdit, Split
+from sealserve.records.inference import Sampling
+from sealserve.records.step_outputs import Passage, Spoken
 from sealserve.registry.registry import Registry
 from sealserve.serving.gated_engine import GatedEngine
 from sealserve.serving.slot_gate import SlotGate

@@ -20,7 +20,9 @@ from sealserve.learning.lessons import Lesson
 from sealserve.learning.reward import Contender, paired, rank, states
 from sealserve.learning.trials import sample_trials
 from sealserve.prompts import BUILT_IN, Template
-from sealserve.records import Measured, Recipe, Split, Target
+from sealserve.records.candidates import Recipe, Target
+from sealserve.records.cycles import Split
+from sealserve.records.scores import Measured
 
 GOALS = {"none": ("<=", 0.05), "default": (">=", 0.85), "reported_minus_retested": ("<=", 0.01)}
 SEAL_CANDIDATES = 5

@@ -18,7 +18,7 @@ from sealserve.bench.attacks import AttackKind, offers
 from sealserve.bench.lab import machine, open_lab
 from sealserve.bench.poison_cycles import BATCH, whole_cycles
 from sealserve.bench.poison_door import Door, Received
-from sealserve.records import Json
+from sealserve.canonical import Json
 from sealserve.registry.registry import Registry
 
 FILTERS_ALONE = 500

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from sealserve.bench.attacks import BURST, AttackKind, Offer, offers
 from sealserve.bench.lab import ANSWER_TOKENS, Lab
 from sealserve.bench.poison_door import Door, Received
-from sealserve.engine.engine import AdapterFiles, Sampling
+from sealserve.canonical import Json
+from sealserve.engine.engine import AdapterFiles
 from sealserve.gate.grade import is_right
 from sealserve.learning.scheduler import Learner
 from sealserve.learning.taken_up import taken_up
-from sealserve.records import Cycle, CycleState, Json, SelfEdit
+from sealserve.records.cycles import Cycle, CycleState, SelfEdit
+from sealserve.records.inference import Sampling
 
 BATCH = 8
 TENANTS = 10

@@ -8,7 +8,7 @@ from sealserve.config import IntakeSettings
 from sealserve.gate.rulebook import open_rules
 from sealserve.intake.inbox import Inbox
 from sealserve.permits import Permits
-from sealserve.records import Document, DocumentState
+from sealserve.records.documents import Document, DocumentState
 from sealserve.registry.registry import Registry
 
 

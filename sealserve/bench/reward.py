@@ -14,7 +14,7 @@ from typing import Any
 
 from sealserve.bench.correlation import Row, agreement
 from sealserve.bench.lab import TENANT, Lab, Say, Studied, about, open_lab, seeded, source_of
-from sealserve.engine.engine import AdapterFiles, Sampling
+from sealserve.engine.engine import AdapterFiles
 from sealserve.gate.grade import normalised
 from sealserve.learning.grounding import names
 from sealserve.learning.lessons import Lesson, all_trained, job_of
@@ -23,7 +23,8 @@ from sealserve.learning.rewards.kinds import Kind, asked_of
 from sealserve.learning.sheets import Failed, Suite, score_sheets
 from sealserve.learning.voice import Reply, Voice
 from sealserve.prompts import Template
-from sealserve.records import SelfEdit, Split
+from sealserve.records.cycles import SelfEdit, Split
+from sealserve.records.inference import Sampling
 
 REWARDS = (Kind.LIKELIHOOD, Kind.EXACT, Kind.F1, Kind.CONTAINS, Kind.AGREEMENT, Kind.GRADER)
 NUMBER = re.compile(r"\d[\d.,]*")

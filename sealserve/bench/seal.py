@@ -20,7 +20,7 @@ from sealserve.bench.shares import Share, share
 from sealserve.gate.grade import is_right
 from sealserve.learning.lessons import Lesson
 from sealserve.prompts import BUILT_IN, Template
-from sealserve.records import Recipe
+from sealserve.records.candidates import Recipe
 
 PUBLISHED = {
     "none": 0.327, "raw": 0.335, "implications": 0.397, "long": 0.493, "rewrite": 0.494, "qa": 0.373,

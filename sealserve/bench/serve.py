@@ -17,9 +17,10 @@ from statistics import median
 from sealserve.bench.adapters import make_sound
 from sealserve.bench.site import Site, open_site
 from sealserve.client import AsyncClient
-from sealserve.engine.engine import AdapterFiles, ChatTurn, GenerateRequest, Sampling
+from sealserve.engine.engine import AdapterFiles, GenerateRequest
 from sealserve.errors import EngineFailed
-from sealserve.views import Ended
+from sealserve.records.inference import ChatTurn, Sampling
+from sealserve.records.reports import Ended
 
 TENANT = "serve"
 ROUNDS = 10

@@ -12,7 +12,7 @@ from typing import Any
 from sealserve.bench.lab import TENANT, Lab, Say, about, open_lab
 from sealserve.bench.passages import read_passages
 from sealserve.learning.scheduler import Learner
-from sealserve.records import Cycle, CycleState
+from sealserve.records.cycles import Cycle, CycleState
 
 _OPEN = (CycleState.PENDING, CycleState.RUNNING)
 

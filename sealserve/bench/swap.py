@@ -19,10 +19,13 @@ from pathlib import Path
 from sealserve.bench.adapters import DEFECTS, make_bad, make_sound
 from sealserve.bench.site import Site, open_site
 from sealserve.client import AsyncClient
-from sealserve.engine.engine import AdapterFiles, ChatTurn, Engine, GenerateRequest, Sampling
+from sealserve.engine.engine import AdapterFiles, Engine, GenerateRequest
 from sealserve.engine.remote import RemoteEngine
 from sealserve.errors import BadAdapter, SealserveError
-from sealserve.records import BASE_VERSION, CycleState, DocumentState, Step, VersionState
+from sealserve.records.cycles import CycleState, Step
+from sealserve.records.documents import DocumentState
+from sealserve.records.inference import ChatTurn, Sampling
+from sealserve.records.versions import BASE_VERSION, VersionState
 from sealserve.registry.effects import Finish, Publish
 
 TENANTS = ("swap-a", "swap-b")

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from sealserve.canonical import Json
 from sealserve.errors import BadConfig
 from sealserve.prompts import BUILT_IN
-from sealserve.records import Json
 
 BEGIN, END = "<!-- {name}: begin -->", "<!-- {name}: end -->"
 _ARMS = ("none", "raw", "implications", "long", "rewrite", "qa", "counterexample", "distillation", "default")

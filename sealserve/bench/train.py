@@ -17,7 +17,7 @@ from sealserve.learning.training import Attempt, Sequence, TrainingJob
 from sealserve.nano import world as w
 from sealserve.nano.world import World
 from sealserve.prompts import describe
-from sealserve.records import Recipe
+from sealserve.records.candidates import Recipe
 
 CANDIDATES, SEQUENCES = 15, 9
 FACTS = (1, 2, 3, 3, 4, 5)

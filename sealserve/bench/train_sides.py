@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sealserve.canonical import Json
 from sealserve.config import LearnSettings
 from sealserve.errors import FailedPrecondition
 from sealserve.learning.batches import Encoded, batches, encode
@@ -27,7 +28,6 @@ from sealserve.learning.process_executor import ProcessExecutor
 from sealserve.learning.slot_adamw import BETAS, CLIP_NORM, schedule
 from sealserve.learning.trainer import ChildTrainer
 from sealserve.learning.training import Attempt, TrainingJob, read_result
-from sealserve.records import Json
 
 Say = Callable[[str], None]
 IGNORED = -100  # torch's cross_entropy skips this label

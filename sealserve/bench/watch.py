@@ -12,10 +12,10 @@ from statistics import median
 import numpy as np
 
 from sealserve.bench.watch_daemon import DaemonFigures, measure_daemon
-from sealserve.evidence import VersionFeedback
 from sealserve.gate.policy import WatchRule, load_policy
 from sealserve.gate.watch import WatchEvidence, judge_watch
-from sealserve.watches import Count
+from sealserve.records.feedback import VersionFeedback
+from sealserve.records.rollouts import Count
 
 DISCORDANCE = 0.15
 """Share of pairs that only one side answers well."""

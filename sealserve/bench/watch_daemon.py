@@ -18,12 +18,13 @@ from sealserve.bench.adapters import make_sound
 from sealserve.bench.site import Site, open_site
 from sealserve.client import AsyncClient
 from sealserve.errors import SealserveError
-from sealserve.evidence import EvaluationItem
 from sealserve.gate.canary import probes_for
 from sealserve.gate.policy import StageRule, load_policy
-from sealserve.records import CycleState, DocumentState, Step
+from sealserve.records.cycles import CycleState, Step
+from sealserve.records.documents import DocumentState
+from sealserve.records.question_sets import EvaluationItem
+from sealserve.records.rollouts import Count, Watch, WatchState
 from sealserve.registry.effects import Finish, Publish
-from sealserve.watches import Count, Watch, WatchState
 
 TENANT = "watched"
 CLIENTS = 4

@@ -9,19 +9,14 @@ from sealserve.client.document_calls import NewDocument
 from sealserve.client.evidence import AsyncEvidenceMethods
 from sealserve.client.people import AsyncPeopleMethods
 from sealserve.client.watches import AsyncWatchMethods
-from sealserve.engine.engine import ChatTurn, Sampling
 from sealserve.errors import SealserveError
-from sealserve.records import (
-    Activation,
-    AdapterVersion,
-    AuditRow,
-    Document,
-    DocumentState,
-    Forgotten,
-    SelfEdit,
-    Tenant,
-)
-from sealserve.views import AdapterReport, Answer, AnswerEvent, CycleReport, ServerInfo
+from sealserve.records.audit import AuditRow
+from sealserve.records.cycles import SelfEdit
+from sealserve.records.documents import Document, DocumentState, Forgotten
+from sealserve.records.inference import ChatTurn, Sampling
+from sealserve.records.reports import AdapterReport, Answer, AnswerEvent, CycleReport, ServerInfo
+from sealserve.records.tenants import Tenant
+from sealserve.records.versions import Activation, AdapterVersion
 
 Question = str | Iterable[ChatTurn]
 

@@ -10,13 +10,17 @@ from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from sealserve.engine.engine import ChatTurn, Sampling
 from sealserve.engine.wire import sampling_to_wire, turns_to_wire
 from sealserve.errors import InvalidArgument
-from sealserve.records import Activation, AdapterVersion, AuditRow, Page, SelfEdit, Tenant
+from sealserve.records.audit import AuditRow
+from sealserve.records.cycles import SelfEdit
+from sealserve.records.inference import ChatTurn, Sampling
+from sealserve.records.pages import Page
+from sealserve.records.reports import AdapterReport, Answer, AnswerEvent, CycleReport, ServerInfo
+from sealserve.records.tenants import Tenant
+from sealserve.records.versions import Activation, AdapterVersion
 from sealserve.rpc.convert import adapters, answers, cycles, names, tenants
 from sealserve.v1 import adapter_pb2, audit_pb2, cycle_pb2, inference_pb2, tenant_pb2
-from sealserve.views import AdapterReport, Answer, AnswerEvent, CycleReport, ServerInfo
 
 T = TypeVar("T")
 R = TypeVar("R")

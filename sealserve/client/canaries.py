@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncGenerator, Iterable, Iterator
 
-from sealserve.canaries import CanaryItem, CanaryResult, CanarySuite
 from sealserve.client import canary_calls
 from sealserve.client.connection import AsyncConnection, Connection
+from sealserve.records.canary_suites import CanaryItem, CanaryResult, CanarySuite
 
 
 class CanaryMethods(Connection):

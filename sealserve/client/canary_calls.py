@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sealserve.canaries import CanaryItem, CanaryResult, CanarySuite
 from sealserve.client.calls import PAGE_SIZE, Call, call, new_request_id, page
-from sealserve.records import Page
+from sealserve.records.canary_suites import CanaryItem, CanaryResult, CanarySuite
+from sealserve.records.pages import Page
 from sealserve.rpc.convert import canaries, names
 from sealserve.v1 import canary_pb2
 

@@ -12,7 +12,7 @@ import grpc.aio
 
 from sealserve.client import calls, channel
 from sealserve.client.calls import Call
-from sealserve.records import Page
+from sealserve.records.pages import Page
 from sealserve.status import from_rpc_error
 from sealserve.transport import Tls, bearer, open_channel, require_private
 

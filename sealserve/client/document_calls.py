@@ -7,7 +7,8 @@ from typing import Any
 from sealserve.client.calls import PACKAGE, PAGE_SIZE, Call, call, check_size, new_request_id, page
 from sealserve.engine.wire import check_text
 from sealserve.errors import SealserveError
-from sealserve.records import Document, DocumentState, Forgotten, Page
+from sealserve.records.documents import Document, DocumentState, Forgotten
+from sealserve.records.pages import Page
 from sealserve.rpc.convert import documents, names
 from sealserve.status import from_status
 from sealserve.v1 import document_pb2

@@ -4,7 +4,8 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 
 from sealserve.client import evidence_calls
 from sealserve.client.connection import AsyncConnection, Connection
-from sealserve.evidence import EvaluationItem, EvaluationSet, Feedback, Opinion, VersionFeedback
+from sealserve.records.feedback import Feedback, Opinion, VersionFeedback
+from sealserve.records.question_sets import EvaluationItem, EvaluationSet
 
 
 class EvidenceMethods(Connection):

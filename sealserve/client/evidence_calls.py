@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from sealserve.client.calls import PAGE_SIZE, Call, call, new_request_id, page
-from sealserve.evidence import EvaluationItem, EvaluationSet, Feedback, Opinion, VersionFeedback
-from sealserve.records import Page
+from sealserve.records.feedback import Feedback, Opinion, VersionFeedback
+from sealserve.records.pages import Page
+from sealserve.records.question_sets import EvaluationItem, EvaluationSet
 from sealserve.rpc.convert import evidence, names
 from sealserve.v1 import evaluation_pb2, feedback_pb2
 

@@ -4,8 +4,9 @@ from collections.abc import AsyncGenerator, Iterator
 
 from sealserve.client import people_calls
 from sealserve.client.connection import AsyncConnection, Connection
-from sealserve.people import Approval, ApprovalState, Principal, Token
-from sealserve.records import Activation
+from sealserve.records.approvals import Approval, ApprovalState
+from sealserve.records.principals import Principal, Token
+from sealserve.records.versions import Activation
 
 
 class PeopleMethods(Connection):

@@ -3,8 +3,10 @@
 from typing import Any
 
 from sealserve.client.calls import PAGE_SIZE, Call, call, new_request_id, page
-from sealserve.people import Approval, ApprovalState, Principal, Token
-from sealserve.records import Activation, Page
+from sealserve.records.approvals import Approval, ApprovalState
+from sealserve.records.pages import Page
+from sealserve.records.principals import Principal, Token
+from sealserve.records.versions import Activation
 from sealserve.rpc.convert import adapters, approvals, names, tokens
 from sealserve.v1 import approval_pb2, token_pb2
 

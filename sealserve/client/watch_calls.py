@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from sealserve.client.calls import PAGE_SIZE, Call, call, new_request_id, page
-from sealserve.records import Page
+from sealserve.records.pages import Page
+from sealserve.records.rollouts import Traffic, WatchReport
 from sealserve.rpc.convert import names, watches
 from sealserve.v1 import adapter_pb2, watch_pb2
-from sealserve.watches import Traffic, WatchReport
 
 
 def traffic(tenant: str) -> Call[Traffic]:

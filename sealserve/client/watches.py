@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 
 from sealserve.client import watch_calls
 from sealserve.client.connection import AsyncConnection, Connection
-from sealserve.watches import Traffic, WatchReport
+from sealserve.records.rollouts import Traffic, WatchReport
 
 
 class WatchMethods(Connection):

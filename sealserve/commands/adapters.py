@@ -7,7 +7,7 @@ import typer
 from sealserve.commands.session import Session, command
 from sealserve.commands.tenants import Tenant
 from sealserve.errors import InvalidArgument
-from sealserve.records import Activation
+from sealserve.records.versions import Activation
 
 app = typer.Typer(help="Versions of what a tenant's model has learned, and which of them answers.")
 

@@ -7,7 +7,7 @@ import typer
 from sealserve.commands.adapters import Etag, Version, Wait, number_of
 from sealserve.commands.session import Session, command
 from sealserve.commands.tenants import Tenant
-from sealserve.people import Approval, ApprovalState
+from sealserve.records.approvals import Approval, ApprovalState
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -11,7 +11,7 @@ from sealserve.commands.session import Session, command
 from sealserve.commands.tenants import Tenant
 
 if TYPE_CHECKING:
-    from sealserve.views import AnswerEvent, Answering, Usage
+    from sealserve.records.reports import AnswerEvent, Answering, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ def _read(events: "Iterable[AnswerEvent]", *, is_quiet: bool) -> Asked:
     """Read the stream to its end, writing pieces as they come unless `is_quiet`."""
     from sealserve.commands import show
     from sealserve.errors import EngineFailed
-    from sealserve.views import Answering, Ended, Piece
+    from sealserve.records.reports import Answering, Ended, Piece
 
     answering: Answering | None = None
     pieces: list[str] = []

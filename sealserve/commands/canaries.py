@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sealserve.canaries import CanaryItem, CanaryResult, suite_key
 from sealserve.commands.session import Session, command
 from sealserve.commands.tenants import Tenant
+from sealserve.records.canary_suites import CanaryItem, CanaryResult, suite_key
 
 if TYPE_CHECKING:
     from sealserve.learning.benchmarks import BenchmarkScore

@@ -7,12 +7,13 @@ import typer
 
 from sealserve.commands.session import GATE_SAID_NO, MISSING, OUR_FAULT, Session, command
 from sealserve.commands.tenants import Tenant
-from sealserve.records import CycleState, DocumentState, Step
+from sealserve.records.cycles import CycleState, Step
+from sealserve.records.documents import DocumentState
 
 if TYPE_CHECKING:
     from sealserve.client import Client
-    from sealserve.trials import Trials
-    from sealserve.views import CycleReport
+    from sealserve.records.reports import CycleReport
+    from sealserve.records.self_edit_diff import Trials
 
 app = typer.Typer(help="Learning: start cycles, follow them, see self-edits, scores and verdicts.")
 
@@ -100,7 +101,7 @@ def show_cycle(
 
 def trials_of(client: "Client", report: "CycleReport") -> "Trials":
     """Return all that the cycle wrote for itself, and what changed since its documents were studied before."""
-    from sealserve.trials import Trials, changes
+    from sealserve.records.self_edit_diff import Trials, changes
 
     tenant = report.cycle.tenant
     earlier = [edit for one in {s.cycle for s in report.earlier_studies} for edit in client.self_edits(tenant, one)]

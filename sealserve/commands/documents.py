@@ -11,7 +11,7 @@ import typer
 from sealserve.commands.session import YOUR_FAULT, Session, command
 from sealserve.commands.tenants import Tenant
 from sealserve.errors import CallerError, InvalidArgument, NotFound
-from sealserve.records import Document, DocumentState
+from sealserve.records.documents import Document, DocumentState
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

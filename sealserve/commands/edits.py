@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
+from sealserve.canonical import Json
 from sealserve.commands.show import pairs, plain, printable, table
-from sealserve.records import Json, SelfEdit
-from sealserve.trials import Change, Trials, users
-from sealserve.views import CandidateReport, CycleReport, ShortTrialReport
+from sealserve.records.cycles import SelfEdit
+from sealserve.records.reports import CandidateReport, CycleReport, ShortTrialReport
+from sealserve.records.self_edit_diff import Change, Trials, users
 
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 

@@ -9,7 +9,8 @@ import typer
 from sealserve.commands.session import Session, command
 from sealserve.commands.tenants import Tenant
 from sealserve.errors import InvalidArgument
-from sealserve.evidence import EvaluationItem, Opinion, Thumb, VersionFeedback
+from sealserve.records.feedback import Opinion, Thumb, VersionFeedback
+from sealserve.records.question_sets import EvaluationItem
 
 feedback = typer.Typer(help="What people think of answers: thumbs, and corrections that versions are measured by.")
 evaluation = typer.Typer(help="A tenant's own questions with right answers: asked before self-made quizzes.")

@@ -6,8 +6,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sealserve.commands.show import cell, pairs, printable, table, version_name
-from sealserve.records import AdapterVersion, Measured, NotApplicable, Score, Scorecard, Unmeasured
-from sealserve.views import AdapterReport, CycleReport, Ranking
+from sealserve.records.reports import AdapterReport, CycleReport, Ranking
+from sealserve.records.scores import Measured, NotApplicable, Score, Scorecard, Unmeasured
+from sealserve.records.versions import AdapterVersion
 
 
 def cycle(report: CycleReport, trials: Iterable[RenderableType]) -> RenderableType:

@@ -6,7 +6,7 @@ import typer
 
 from sealserve.commands.session import Session, command
 from sealserve.errors import InvalidArgument, NotFound
-from sealserve.people import Principal, Role
+from sealserve.records.principals import Principal, Role
 
 app = typer.Typer(help="Who may call, and what they may do: make, list and revoke tokens.")
 

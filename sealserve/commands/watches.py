@@ -9,7 +9,7 @@ from sealserve.commands.adapters import app as adapters
 from sealserve.commands.session import Session, command
 from sealserve.commands.tenants import Tenant
 from sealserve.errors import InvalidArgument, NotFound
-from sealserve.watches import Count, Traffic, WatchReport
+from sealserve.records.rollouts import Count, Traffic, WatchReport
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -14,8 +14,11 @@ from rich.text import Text
 
 from sealserve.demo.exam import Answered, Result
 from sealserve.nano.world import Article
-from sealserve.records import STEPS, Activation, AdapterVersion, Document, Measured, SelfEdit, Unmeasured
-from sealserve.views import CycleReport
+from sealserve.records.cycles import STEPS, SelfEdit
+from sealserve.records.documents import Document
+from sealserve.records.reports import CycleReport
+from sealserve.records.scores import Measured, Unmeasured
+from sealserve.records.versions import Activation, AdapterVersion
 
 if TYPE_CHECKING:
     from sealserve.demo.story import Figures

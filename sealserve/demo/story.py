@@ -20,8 +20,8 @@ from sealserve.demo.screen import Screen
 from sealserve.errors import SealserveError
 from sealserve.local import LocalDaemon
 from sealserve.nano.world import Article
-from sealserve.records import CycleState
-from sealserve.views import MEASURING, CycleReport, FinishedStep
+from sealserve.records.cycles import CycleState
+from sealserve.records.reports import MEASURING, CycleReport, FinishedStep
 
 TENANT, OTHER_TENANT = "acme", "globex"
 _CYCLE_START_SECONDS = 60.0

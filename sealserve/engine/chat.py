@@ -8,8 +8,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from sealserve.engine.engine import ChatTurn
 from sealserve.errors import BadConfig, InvalidArgument
+from sealserve.records.inference import ChatTurn
 
 ROLES = ("system", "user", "assistant")
 PLAIN_TEMPLATE = (

@@ -6,31 +6,15 @@ other contents.
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from sealserve.records.inference import ChatTurn, EngineInfo, FinishReason, Sampling
+
 TENANT_PRIORITY = 0
+
+
 BACKGROUND_PRIORITY = 10  # lower goes first (vLLM's convention)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatTurn:
-    """One message; `role` is "system", "user" or "assistant"."""
-
-    role: str
-    content: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sampling:
-    """How to sample. temperature 0 is greedy; `seed` None lets the engine choose."""
-
-    max_tokens: int = 256
-    temperature: float = 0.0
-    top_p: float = 1.0
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,14 +28,6 @@ class GenerateRequest:
     cache_salt: str = ""
     priority: int = TENANT_PRIORITY
     trace_headers: tuple[tuple[str, str], ...] = ()
-
-
-class FinishReason(StrEnum):
-    """Why generation ended."""
-
-    STOP = "stop"
-    LENGTH = "length"
-    ABORT = "abort"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,29 +67,6 @@ class AdapterFiles:
 
     name: str
     path: Path
-
-
-class EngineState(StrEnum):
-    """Can it answer?"""
-
-    STARTING = "starting"
-    SERVING = "serving"
-    REBUILDING = "rebuilding"  # died or hung; being started again
-    STOPPED = "stopped"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineInfo:
-    """What runs: `base_digest` names the base model's exact weights."""
-
-    state: EngineState
-    model: str
-    base_digest: str
-    max_context_tokens: int
-    max_rank: int
-    slots: int  # adapters that can share one batch
-    loaded: tuple[str, ...]
-    rebuilds: int
 
 
 class Engine(Protocol):

@@ -16,18 +16,10 @@ from google.protobuf.message import Message
 
 from sealserve.engine import wire
 from sealserve.engine.chat import check_turns
-from sealserve.engine.engine import (
-    AdapterFiles,
-    ChatTurn,
-    Delta,
-    EngineInfo,
-    EngineState,
-    GenerateRequest,
-    Likelihood,
-    ScoreRequest,
-)
-from sealserve.engine.sampling import check_sampling
+from sealserve.engine.engine import AdapterFiles, Delta, GenerateRequest, Likelihood, ScoreRequest
 from sealserve.errors import NotFound, SealserveError, Unavailable
+from sealserve.records.inference import ChatTurn, EngineInfo, EngineState
+from sealserve.records.sampling import check_sampling
 from sealserve.status import from_rpc_error
 from sealserve.telemetry import trace_headers
 from sealserve.transport import Tls, bearer, open_channel, require_private

@@ -14,21 +14,10 @@ from typing import Protocol
 import structlog
 
 from sealserve.config import EngineSettings
-from sealserve.engine.engine import (
-    AdapterFiles,
-    ChatTurn,
-    Delta,
-    Engine,
-    EngineInfo,
-    EngineState,
-    FinishReason,
-    GenerateRequest,
-    Likelihood,
-    Sampling,
-    ScoreRequest,
-)
+from sealserve.engine.engine import AdapterFiles, Delta, Engine, GenerateRequest, Likelihood, ScoreRequest
 from sealserve.engine.suspects import Suspects
 from sealserve.errors import BadAdapter, EngineFailed, SealserveError, Unavailable
+from sealserve.records.inference import ChatTurn, EngineInfo, EngineState, FinishReason, Sampling
 from sealserve.telemetry import Telemetry
 from sealserve.telemetry.names import Attribute, Span
 

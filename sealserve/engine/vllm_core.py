@@ -22,9 +22,9 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
 
 from sealserve.config import EngineSettings
-from sealserve.engine.engine import Sampling
 from sealserve.engine.sockets import socket_directory
 from sealserve.errors import EngineFailed, InvalidArgument, Unavailable
+from sealserve.records.inference import Sampling
 
 ENGINE_DEAD = "ENGINE_DEAD"
 _GIB = 2**30

@@ -20,21 +20,11 @@ from typing import Any
 from sealserve.config import EngineSettings
 from sealserve.engine.base_model import BaseShape, base_shape
 from sealserve.engine.chat import Chat
-from sealserve.engine.engine import (
-    AdapterFiles,
-    ChatTurn,
-    Delta,
-    EngineInfo,
-    EngineState,
-    FinishReason,
-    GenerateRequest,
-    Likelihood,
-    Sampling,
-    ScoreRequest,
-)
+from sealserve.engine.engine import AdapterFiles, Delta, GenerateRequest, Likelihood, ScoreRequest
 from sealserve.engine.preflight import check_adapter
-from sealserve.engine.sampling import check_sampling
 from sealserve.errors import BadAdapter, BadConfig, EngineFailed, InvalidArgument, NotFound, Unavailable
+from sealserve.records.inference import ChatTurn, EngineInfo, EngineState, FinishReason, Sampling
+from sealserve.records.sampling import check_sampling
 
 _QUIET = {
     "VLLM_LOGGING_LEVEL": "ERROR",

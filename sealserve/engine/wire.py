@@ -5,9 +5,9 @@ Knows nothing of tenants or of calls. What comes from the wire is checked here o
 
 from collections.abc import Iterable
 
-from sealserve.engine.engine import ChatTurn, EngineInfo, EngineState, FinishReason, Sampling
-from sealserve.engine.sampling import check_sampling
 from sealserve.errors import InvalidArgument
+from sealserve.records.inference import ChatTurn, EngineInfo, EngineState, FinishReason, Sampling
+from sealserve.records.sampling import check_sampling
 from sealserve.v1 import common_pb2, engine_pb2, inference_pb2
 
 MAX_TURNS = 1024

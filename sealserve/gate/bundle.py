@@ -13,11 +13,11 @@ from typing import Any
 
 import yaml
 
+from sealserve.canonical import Json
 from sealserve.errors import BadConfig
 from sealserve.gate.events import EXAMPLES, Event
 from sealserve.gate.expressions import Cel, Condition, Language, Undecided
-from sealserve.records import Json
-from sealserve.rulings import RuleEffect
+from sealserve.records.policy_decisions import RuleEffect
 
 _ID = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _TEXT = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'")

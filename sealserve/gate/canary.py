@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sealserve.canaries import CanaryItem
 from sealserve.errors import BadConfig, InvalidArgument
 from sealserve.gate.nano_suites import nano_suites
 from sealserve.gate.policy import policy_directory
 from sealserve.gate.suites import read_items
 from sealserve.nano import world as w
+from sealserve.records.canary_suites import CanaryItem
 
 REHEARSED = 80
 """Of the 432 facts the embedded model knows by heart. All others measure: each one that is rehearsed is lost to the

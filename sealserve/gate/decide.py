@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sealserve.canonical import Json
 from sealserve.gate.bundle import Bundle, Rule
 from sealserve.gate.events import EXAMPLES, Event
 from sealserve.gate.expressions import Undecided
-from sealserve.records import Json
-from sealserve.rulings import RuleEffect, RuleResult
+from sealserve.records.policy_decisions import RuleEffect, RuleResult
 
 STRENGTH = tuple(RuleEffect)
 INPUT = "input"

@@ -6,7 +6,7 @@ from typing import TypeVar
 from sealserve.gate.policy import LossRule, SafetyRule
 from sealserve.gate.statistics import holm, loss_shown
 from sealserve.gate.verdict import is_safety_lost
-from sealserve.records import Measured
+from sealserve.records.scores import Measured
 
 K = TypeVar("K", bound=Hashable)
 

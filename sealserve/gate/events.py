@@ -6,7 +6,7 @@ The examples are the schema: a rule may only speak of fields that stand in its e
 from collections.abc import Mapping
 from enum import StrEnum
 
-from sealserve.records import Json
+from sealserve.canonical import Json
 
 
 class Event(StrEnum):

@@ -8,12 +8,12 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sealserve.canonical import Json
 from sealserve.errors import BadConfig
 from sealserve.gate.bundle import Bundle
 from sealserve.gate.decide import decide
 from sealserve.gate.events import EXAMPLES, Event
-from sealserve.records import Json
-from sealserve.rulings import RuleEffect
+from sealserve.records.policy_decisions import RuleEffect
 
 
 class Case(BaseModel):

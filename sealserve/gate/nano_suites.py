@@ -7,9 +7,9 @@ import json
 import random
 
 from sealserve import prompts
-from sealserve.canaries import CanaryItem
 from sealserve.nano import world as w
 from sealserve.prompts import BUILT_IN, Template
+from sealserve.records.canary_suites import CanaryItem
 
 EACH = 20
 INJECTIONS = 120

@@ -5,28 +5,11 @@ Bulletin 86 (1979) 420-428. Knows nothing of what was scored.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reliability:
-    """How much of the differences between candidates is no chance; None where too little was measured to say.
-
-    Shares: 1 all of it, 0 none. `over_items` is that of a candidate's mean over these items, `over_seeds` that of one
-    training's score as the score of its recipe.
-    """
-
-    candidates: int
-    seeds: int  # trainings of the same recipe, the largest number of them
-    items: int
-    item_error: float | None  # mean standard error of a candidate's score
-    between_candidates: float | None  # variance of the true scores of different recipes
-    between_seeds: float | None  # variance among trainings of one recipe
-    over_items: float | None
-    over_seeds: float | None
+from sealserve.records.scores import Reliability
 
 
 def reliability(scores: Sequence[Sequence[float]], recipes: Sequence[int]) -> Reliability:

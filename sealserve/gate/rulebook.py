@@ -12,14 +12,14 @@ from time import perf_counter
 
 import structlog
 
+from sealserve.canonical import Json
 from sealserve.errors import BadConfig
 from sealserve.gate.bundle import Bundle, load_bundle, rule_files
 from sealserve.gate.decide import decide
 from sealserve.gate.events import Event
 from sealserve.gate.golden import check, read_cases
 from sealserve.gate.policy import policy_directory
-from sealserve.records import Json
-from sealserve.rulings import Ruling
+from sealserve.records.policy_decisions import Ruling
 
 _LOG = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import betaincc, betaln
 from scipy.stats import binomtest, norm
 
-from sealserve.records import Measured
+from sealserve.records.scores import Measured
 
 _GRID, _ROUNDS = 17, 4
 """Shares that the other side may have, tried at once, and how often as many again around the best of them."""

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sealserve.canaries import CanaryItem
 from sealserve.errors import InvalidArgument
 from sealserve.gate.grade import Matcher
 from sealserve.gate.numbers import number_of
 from sealserve.gate.patterns import pattern_fault
 from sealserve.gate.schemas import schema_fault
+from sealserve.records.canary_suites import CanaryItem
 
 MAX_CHOICES = 16
 MAX_TOKENS = 512

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sealserve.gate.policy import GainRule, LossRule, Policy, SafetyRule
 from sealserve.gate.statistics import Outcome, holm, judge_loss, loss_excluded, loss_shown, mcnemar_exact
-from sealserve.records import Decision, Measured, NotApplicable, Score, Scorecard, Unmeasured, Verdict
+from sealserve.records.scores import Decision, Measured, NotApplicable, Score, Scorecard, Unmeasured, Verdict
 
 _RANK = (Decision.REJECT, Decision.INCONCLUSIVE, Decision.HOLD)
 _ROUNDING = 1e-6

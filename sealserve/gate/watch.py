@@ -8,10 +8,10 @@ independently at rates that last. Latency, silence and safety probes are no such
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sealserve.evidence import VersionFeedback
 from sealserve.gate.policy import BesideRule, RateRule, WatchRule
 from sealserve.gate.statistics import e_value, e_value_beside
-from sealserve.watches import Count, Signal, Trigger
+from sealserve.records.feedback import VersionFeedback
+from sealserve.records.rollouts import Count, Signal, Trigger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

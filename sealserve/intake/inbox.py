@@ -15,7 +15,7 @@ from sealserve.intake.inspection import Inspected, inspect
 from sealserve.intake.media import Defect, Unreadable
 from sealserve.intake.parse import DEFAULT_LIMITS, Limits, parse
 from sealserve.intake.screen import clean_title, screen
-from sealserve.records import Document, DocumentState
+from sealserve.records.documents import Document, DocumentState
 from sealserve.registry.documents import digest_of, id_of
 from sealserve.registry.registry import Registry
 from sealserve.registry.spelling import MAX_LABEL_LENGTH

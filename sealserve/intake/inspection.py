@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sealserve.intake.claims import Known, contradicted, origin_of, resemblance, subjects_of
 from sealserve.intake.findings import Finding, findings_in
-from sealserve.records import Document, DocumentState
+from sealserve.records.documents import Document, DocumentState
 from sealserve.registry.registry import Registry
 
 LOOKED_AT = 32

@@ -10,9 +10,10 @@ import random
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 
+from sealserve.canonical import Json
 from sealserve.learning.notes import EPOCHS, LEARNING_RATES
 from sealserve.prompts import Template
-from sealserve.records import Json, Recipe
+from sealserve.records.candidates import Recipe
 
 STEEPNESS = 10.0
 """Of the sigmoid that turns a score into a chance (arXiv 2505.22954, appendix C.2)."""

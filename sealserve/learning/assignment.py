@@ -10,12 +10,14 @@ from pathlib import Path
 
 from sealserve.errors import TrainingFailed
 from sealserve.learning.growth import steps_for
-from sealserve.learning.outputs import Claimed
 from sealserve.learning.replay import Earlier
 from sealserve.learning.train_set import Example, Pool, order, source_shares
 from sealserve.learning.training import Attempt, Sequence, TrainingJob
 from sealserve.learning.workshop import Workshop
-from sealserve.records import BASE_VERSION, Claim, Recipe, Target
+from sealserve.records.candidates import Recipe, Target
+from sealserve.records.cycles import Claim
+from sealserve.records.step_outputs import Claimed
+from sealserve.records.versions import BASE_VERSION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sealserve.engine.chat import Chat
-from sealserve.engine.engine import ChatTurn
 from sealserve.learning.training import Attempt, Sequence
+from sealserve.records.inference import ChatTurn
 
 BUCKET_BATCHES = 10
 """Sequences of this many batches are sorted by length before they are cut into batches. At each step every attempt

@@ -13,11 +13,13 @@ from typing import Any
 
 import yaml
 
-from sealserve.engine.engine import AdapterFiles, EngineState
+from sealserve.canonical import Json
+from sealserve.engine.engine import AdapterFiles
 from sealserve.errors import BadConfig, Unavailable
 from sealserve.learning.voice import Voice, candidate_name
 from sealserve.learning.workshop import Workshop
-from sealserve.records import BASE_VERSION, Json
+from sealserve.records.inference import EngineState
+from sealserve.records.versions import BASE_VERSION
 
 OUTPUT_TYPES = ("multiple_choice", "generate_until")
 """Of lm-eval's, those that can be answered in turns of a chat; others ask for whether a text would be generated."""

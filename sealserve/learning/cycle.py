@@ -11,20 +11,11 @@ from sealserve.errors import Conflict, CouldNotMeasure
 from sealserve.learning import imported, measuring, recalling, studying
 from sealserve.learning.journal import Journal
 from sealserve.learning.judging import judged as judged_by
-from sealserve.learning.outputs import (
-    Claimed,
-    Confirmed,
-    Filtered,
-    Judged,
-    Published,
-    Ranked,
-    Trained,
-    Written,
-)
 from sealserve.learning.publishing import conflict, publication, unmeasurable
 from sealserve.learning.voice import Voice
 from sealserve.learning.workshop import Workshop
-from sealserve.records import FORGET_TRIGGER, IMPORT_TRIGGER, Claim, Cycle, Step
+from sealserve.records.cycles import FORGET_TRIGGER, IMPORT_TRIGGER, Claim, Cycle, Step
+from sealserve.records.step_outputs import Claimed, Confirmed, Filtered, Judged, Published, Ranked, Trained, Written
 from sealserve.telemetry.names import Attribute, Span
 
 

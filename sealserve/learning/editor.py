@@ -18,13 +18,12 @@ from pathlib import Path
 
 from sealserve.config import LearnSettings
 from sealserve.engine.base_model import base_shape
-from sealserve.engine.engine import AdapterFiles, Sampling
+from sealserve.engine.engine import AdapterFiles
 from sealserve.gate.grade import is_right
 from sealserve.gate.statistics import compare_graded
 from sealserve.learning import quiz
 from sealserve.learning.costs import Cost
 from sealserve.learning.lessons import Lesson, job_of
-from sealserve.learning.outputs import Proposal, Spoken
 from sealserve.learning.quiz import ANSWER_TOKENS
 from sealserve.learning.reward import FLOOR_NATS
 from sealserve.learning.screen import choose_quiz
@@ -34,7 +33,11 @@ from sealserve.learning.trials import Trial, sample_trials, screen_trials, train
 from sealserve.learning.voice import Voice, seed_of
 from sealserve.learning.workshop import Workshop
 from sealserve.prompts import BUILT_IN, Template
-from sealserve.records import Measured, QuizItem, Recipe, SelfEdit, Split
+from sealserve.records.candidates import Recipe
+from sealserve.records.cycles import QuizItem, SelfEdit, Split
+from sealserve.records.inference import Sampling
+from sealserve.records.scores import Measured
+from sealserve.records.step_outputs import Proposal, Spoken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import structlog
 
+from sealserve.canonical import Json
 from sealserve.engine.engine import AdapterFiles
 from sealserve.errors import FailedPrecondition
 from sealserve.gate.policy import EditorRule
@@ -38,7 +39,7 @@ from sealserve.learning.trials import recipe_of
 from sealserve.learning.voice import Voice
 from sealserve.learning.workshop import Workshop
 from sealserve.prompts import Template, study
-from sealserve.records import BASE_VERSION, Json
+from sealserve.records.versions import BASE_VERSION
 
 _LOG = structlog.get_logger(__name__)
 

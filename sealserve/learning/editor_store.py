@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from sealserve.canonical import Json
 from sealserve.engine.base_model import base_shape
 from sealserve.engine.engine import AdapterFiles
 from sealserve.errors import LeaseLost, NotFound, StorageFailed
@@ -22,7 +23,9 @@ from sealserve.learning.costs import Cost, Spent
 from sealserve.learning.voice import candidate_name
 from sealserve.learning.workshop import Workshop
 from sealserve.prompts import Template
-from sealserve.records import DocumentState, Json, Measured, Recipe
+from sealserve.records.candidates import Recipe
+from sealserve.records.documents import DocumentState
+from sealserve.records.scores import Measured
 
 BASE_EDITOR = 0
 """The version number of "the base model writes"."""

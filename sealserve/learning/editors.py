@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from sealserve.config import LearnSettings
-from sealserve.engine.engine import AdapterFiles, Sampling
+from sealserve.engine.engine import AdapterFiles
 from sealserve.learning.teacher import Teacher
 from sealserve.learning.voice import Reply, Voice
+from sealserve.records.inference import Sampling
 
 
 class Editor(Protocol):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from sealserve.records import Json
+from sealserve.canonical import Json
 
 LAST_WORDS_BYTES = 2000
 """How much of a child's standard error an operator gets to see."""

@@ -7,13 +7,13 @@ nothing; blocking. Knows nothing of scores.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sealserve.evidence import EvaluationItem, EvaluationSet
 from sealserve.gate.grade import Matcher, is_right, normalised
 from sealserve.learning.grounding import is_about
-from sealserve.learning.outputs import Proposal
 from sealserve.learning.quiz import split_of
 from sealserve.learning.self_edits import Study
-from sealserve.records import QuizItem, Split
+from sealserve.records.cycles import QuizItem, Split
+from sealserve.records.question_sets import EvaluationItem, EvaluationSet
+from sealserve.records.step_outputs import Proposal
 from sealserve.registry.registry import Registry
 
 

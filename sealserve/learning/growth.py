@@ -8,7 +8,7 @@ import math
 from dataclasses import replace
 
 from sealserve.learning.train_set import Pool, is_wanted
-from sealserve.records import Recipe
+from sealserve.records.candidates import Recipe
 
 STEPS_PER_NEW_DOCUMENT = 2 / 7
 """Further new documents lengthen training by this share of `max_steps` each. Embedded model, eight documents at once:

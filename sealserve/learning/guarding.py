@@ -10,9 +10,9 @@ from dataclasses import replace
 from sealserve.gate.grade import is_right
 from sealserve.intake.claims import origin_of
 from sealserve.intake.findings import Finding, findings_in
-from sealserve.learning.outputs import Contested, Proposal, Superseded
 from sealserve.learning.screen import Drop
-from sealserve.records import SelfEdit
+from sealserve.records.cycles import SelfEdit
+from sealserve.records.step_outputs import Contested, Proposal, Superseded
 
 
 def settle(

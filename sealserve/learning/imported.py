@@ -7,9 +7,9 @@ worth having, and what the incumbent knows has to be kept. Each function is one 
 import asyncio
 
 from sealserve.learning.journal import Done
-from sealserve.learning.outputs import Filtered, Ranked, Trained, Written
 from sealserve.learning.workshop import Workshop
-from sealserve.records import Claim
+from sealserve.records.cycles import Claim
+from sealserve.records.step_outputs import Filtered, Ranked, Trained, Written
 
 
 async def write(shop: Workshop, claim: Claim) -> Done[Written]:

@@ -11,8 +11,8 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from sealserve.learning.outputs import from_json, to_json
-from sealserve.records import Claim, Step, StepRecord
+from sealserve.records.cycles import Claim, Step, StepRecord
+from sealserve.records.step_outputs import from_json, to_json
 from sealserve.registry.registry import Effect, Registry
 from sealserve.telemetry import Telemetry
 from sealserve.telemetry.names import Attribute, Span

@@ -3,16 +3,17 @@
 import asyncio
 from dataclasses import asdict
 
+from sealserve.canonical import Json
 from sealserve.gate.events import Event
-from sealserve.gate.scores import verdict_json
 from sealserve.gate.verdict import judge
 from sealserve.learning.journal import Done
-from sealserve.learning.outputs import Claimed, Confirmed, Judged
 from sealserve.learning.workshop import Workshop
 from sealserve.permits import card_scores, edit_counts, promotion, ruled
-from sealserve.records import IMPORT_TRIGGER, Claim, Json
+from sealserve.records.cycles import IMPORT_TRIGGER, Claim
+from sealserve.records.policy_decisions import Ruling
+from sealserve.records.score_json import verdict_json
+from sealserve.records.step_outputs import Claimed, Confirmed, Judged
 from sealserve.registry.registry import AddRulings
-from sealserve.rulings import Ruling
 
 
 async def judged(shop: Workshop, claim: Claim, claimed: Claimed, confirmed: Confirmed) -> Done[Judged]:

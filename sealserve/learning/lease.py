@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import structlog
 
 from sealserve.errors import FailedPrecondition, LeaseLost, StorageFailed
-from sealserve.records import Claim
+from sealserve.records.cycles import Claim
 from sealserve.registry.registry import Registry
 
 _LOG = structlog.get_logger(__name__)

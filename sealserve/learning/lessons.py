@@ -15,7 +15,7 @@ from sealserve.learning.train_set import Pool, order
 from sealserve.learning.trainer import TrainedAdapter
 from sealserve.learning.training import Attempt, TrainingJob
 from sealserve.learning.training import Sequence as Turn
-from sealserve.records import Recipe
+from sealserve.records.candidates import Recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,6 @@ from sealserve.engine.engine import AdapterFiles
 from sealserve.gate.grade import Matcher
 from sealserve.learning.given import corrections, own_questions, rules_of
 from sealserve.learning.journal import Done
-from sealserve.learning.outputs import Claimed, Confirmed, Ranked, Written, from_json
 from sealserve.learning.probing import anomalies
 from sealserve.learning.replay import earlier_material
 from sealserve.learning.reward import Contender, confirm, nothing_ranked, rank
@@ -22,17 +21,11 @@ from sealserve.learning.shown import shown_answers
 from sealserve.learning.suites import kept_over, matched_suites
 from sealserve.learning.voice import Voice, candidate_name
 from sealserve.learning.workshop import Workshop
-from sealserve.records import (
-    BASE_VERSION,
-    Candidate,
-    Claim,
-    NotApplicable,
-    QuizItem,
-    Scorecard,
-    Split,
-    Step,
-    Unmeasured,
-)
+from sealserve.records.candidates import Candidate
+from sealserve.records.cycles import Claim, QuizItem, Split, Step
+from sealserve.records.scores import NotApplicable, Scorecard, Unmeasured
+from sealserve.records.step_outputs import Claimed, Confirmed, Ranked, Written, from_json
+from sealserve.records.versions import BASE_VERSION
 
 MIN_CORRECTIONS = 5
 """Fewer corrections than this rank nobody."""

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 
 import structlog
 
-from sealserve.canaries import CanaryResult
 from sealserve.engine.engine import AdapterFiles
 from sealserve.errors import SealserveError
 from sealserve.gate.drift import fallen
@@ -20,7 +19,10 @@ from sealserve.learning.sheets import Failed, Scores, Suite, score_sheets
 from sealserve.learning.suites import all_suites, kept_over
 from sealserve.learning.voice import Voice, candidate_name
 from sealserve.learning.workshop import Workshop
-from sealserve.records import BASE_VERSION, Measured, Tenant
+from sealserve.records.canary_suites import CanaryResult
+from sealserve.records.scores import Measured
+from sealserve.records.tenants import Tenant
+from sealserve.records.versions import BASE_VERSION
 from sealserve.telemetry.names import Attribute, Span
 
 _LOG = structlog.get_logger(__name__)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sealserve.prompts import Template
-from sealserve.records import Recipe, SelfEdit
+from sealserve.records.candidates import Recipe
+from sealserve.records.cycles import SelfEdit
 
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
 _QUESTION = re.compile(r"^\s*(?:[-*•]\s+)?(?:Question|Q)\s*\d*\s*[:.]\s*(.+?)\s*$", re.IGNORECASE)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
-from sealserve.learning.outputs import Passage
+from sealserve.records.step_outputs import Passage
 
 MARKDOWN = "text/markdown"
 

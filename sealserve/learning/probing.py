@@ -15,13 +15,13 @@ from sealserve.engine.engine import AdapterFiles
 from sealserve.gate.canary import Probes
 from sealserve.gate.spectrum import spectrum, strangeness
 from sealserve.intake.claims import subjects_of
-from sealserve.learning.outputs import Anomalies, Claimed
 from sealserve.learning.rewards.kinds import Asked, greedy_all
 from sealserve.learning.rewards.likelihood import LogLikelihood
 from sealserve.learning.sheets import UNMEASURABLE, Failed, Suite, score_sheets
 from sealserve.learning.voice import Voice, seed_of
 from sealserve.learning.workshop import Workshop
-from sealserve.records import Claim
+from sealserve.records.cycles import Claim
+from sealserve.records.step_outputs import Anomalies, Claimed
 
 PHRASES = 8
 QUESTIONS = 4

@@ -14,11 +14,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sealserve.canonical import Json
 from sealserve.config import LearnSettings
 from sealserve.errors import TrainingFailed
 from sealserve.learning.devices import CPU, DeviceLeases, devices, held, spare
 from sealserve.learning.executor import LAST_WORDS_BYTES, Child, Ended, Room
-from sealserve.records import Json
 
 SPARE = "spare"
 """As learn.devices: whichever device does not serve and nobody trains on."""

@@ -3,21 +3,17 @@
 import asyncio
 from dataclasses import asdict
 
-from sealserve.gate.scores import scorecard_json, verdict_json
+from sealserve.canonical import Json
 from sealserve.learning.journal import Done
-from sealserve.learning.outputs import Claimed, Confirmed, Judged, Published, Ranked
 from sealserve.learning.workshop import Workshop
 from sealserve.proof.manifest import MANIFEST
-from sealserve.records import (
-    BASE_VERSION,
-    IMPORT_TRIGGER,
-    Candidate,
-    Claim,
-    CycleState,
-    Decision,
-    DocumentState,
-    Json,
-)
+from sealserve.records.candidates import Candidate
+from sealserve.records.cycles import IMPORT_TRIGGER, Claim, CycleState
+from sealserve.records.documents import DocumentState
+from sealserve.records.score_json import scorecard_json, verdict_json
+from sealserve.records.scores import Decision
+from sealserve.records.step_outputs import Claimed, Confirmed, Judged, Published, Ranked
+from sealserve.records.versions import BASE_VERSION
 from sealserve.registry.registry import Finish, Publish
 
 _ENDS = {

@@ -13,16 +13,16 @@ from dataclasses import replace
 
 from sealserve import prompts
 from sealserve.config import LearnSettings
-from sealserve.engine.engine import Sampling
 from sealserve.gate.grade import is_right, normalised
 from sealserve.learning.grounding import answer_span, is_about, sentences_of, ungrounded
 from sealserve.learning.notes import Pair, parse_pairs
-from sealserve.learning.outputs import Proposal
 from sealserve.learning.passages import with_title
 from sealserve.learning.self_edits import Study, sample_notes
 from sealserve.learning.voice import Voice, seed_of
 from sealserve.prompts import Template
-from sealserve.records import Split
+from sealserve.records.cycles import Split
+from sealserve.records.inference import Sampling
+from sealserve.records.step_outputs import Proposal
 
 ANSWER_TOKENS = 48
 AGREEMENT_TEMPERATURE = 0.5

@@ -20,11 +20,11 @@ from typing import Any
 
 import structlog
 
+from sealserve.canonical import Json
 from sealserve.config import LearnSettings
 from sealserve.errors import BadConfig, TrainingFailed
 from sealserve.learning.devices import CPU
 from sealserve.learning.executor import LAST_WORDS_BYTES, Child, Ended, Room
-from sealserve.records import Json
 
 _LOG = structlog.get_logger(__name__)
 

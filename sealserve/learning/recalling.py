@@ -12,14 +12,14 @@ from dataclasses import replace
 
 from sealserve.learning.diversity import distinct
 from sealserve.learning.journal import Done
-from sealserve.learning.outputs import Contested, Filtered, Superseded, Written, from_json
 from sealserve.learning.rehearsing import rehearsal_of
 from sealserve.learning.superseded import Outdated
 from sealserve.learning.voice import Voice
 from sealserve.learning.workshop import Workshop
-from sealserve.records import FORGET_TRIGGER, Claim, QuizItem, Recipe, SelfEdit, Split, Step
+from sealserve.records.candidates import Recipe
+from sealserve.records.cycles import FORGET_TRIGGER, Claim, EarlierStudy, QuizItem, SelfEdit, Split, Step
+from sealserve.records.step_outputs import Contested, Filtered, Superseded, Written, from_json
 from sealserve.registry.registry import AddQuiz, AddSelfEdits
-from sealserve.studies import EarlierStudy
 
 _RECALLED = re.compile(r"^d\d{3}-")  # a note may be recalled again and again
 

@@ -9,12 +9,13 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
+from sealserve.canonical import Json
 from sealserve.learning.archive import Tried, archive_from_json, archive_json, passes_stage
 from sealserve.learning.costs import Cost
 from sealserve.learning.editor import Desk, Exam, Plan, scored_under
 from sealserve.learning.trials import Trial
 from sealserve.learning.voice import seed_of
-from sealserve.records import Json, Recipe
+from sealserve.records.candidates import Recipe
 
 STAGE_DOCUMENTS = 4
 """Of the first stage: a recipe that fails on so few is not tried on all (staged evaluation, arXiv 2505.22954)."""

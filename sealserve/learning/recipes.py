@@ -8,7 +8,7 @@ from sealserve.config import LearnSettings
 from sealserve.learning.notes import follow_directive
 from sealserve.learning.voice import seed_of
 from sealserve.prompts import BUILT_IN, Template
-from sealserve.records import Recipe, Target
+from sealserve.records.candidates import Recipe, Target
 
 RATE_STEPS = (0.6, 1.5, 0.4, 2.0)
 """Learning rates of further candidates, as multiples of the first one's: the span around a good rate is about 2."""

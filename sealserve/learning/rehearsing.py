@@ -2,12 +2,12 @@
 
 import asyncio
 
-from sealserve.engine.engine import Sampling
 from sealserve.gate.canary import Probes
-from sealserve.learning.outputs import Spoken
 from sealserve.learning.voice import Voice
 from sealserve.learning.workshop import Workshop
 from sealserve.prompts import UNKNOWN_ANSWER
+from sealserve.records.inference import Sampling
+from sealserve.records.step_outputs import Spoken
 
 REHEARSAL_TOKENS = 48
 

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from sealserve.intake.claims import origin_of, subjects_of
 from sealserve.intake.inspection import LOOKED_AT
 from sealserve.learning.guarding import without
-from sealserve.learning.outputs import Claimed, Filtered, Superseded, Written, from_json
 from sealserve.learning.passages import split_spans
 from sealserve.learning.superseded import Outdated, Told, told_by
 from sealserve.learning.taken_up import taken_up
 from sealserve.learning.train_set import Pool, Source, build_pool
 from sealserve.learning.voice import seed_of
 from sealserve.learning.workshop import Workshop
-from sealserve.records import BASE_VERSION, Claim, DocumentState, QuizItem, SelfEdit, Step
+from sealserve.records.cycles import Claim, QuizItem, SelfEdit, Step
+from sealserve.records.documents import DocumentState
+from sealserve.records.step_outputs import Claimed, Filtered, Superseded, Written, from_json
+from sealserve.records.versions import BASE_VERSION
 
 EARLIER_PASSAGE_CHARACTERS = 1500
 """A document's own text is trained in pieces of about this size."""

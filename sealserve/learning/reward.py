@@ -14,13 +14,14 @@ from sealserve.gate.canary import Probes
 from sealserve.gate.grade import Matcher, is_right
 from sealserve.gate.reliability import reliability, standard_error
 from sealserve.gate.statistics import bootstrap_mean, compare
-from sealserve.learning.outputs import Ranked, RankScore
 from sealserve.learning.rewards.answers import GradedAnswers, SaysUnknown
 from sealserve.learning.rewards.kinds import Asked, Kind, Reward, asked_of, greedy_all
 from sealserve.learning.rewards.likelihood import FLOOR_NATS, LogLikelihood
 from sealserve.learning.sheets import Failed, Kept, Scores, Suite, score_sheets
 from sealserve.learning.voice import Voice, seed_of
-from sealserve.records import NotApplicable, QuizItem, Score, Scorecard, Unmeasured
+from sealserve.records.cycles import QuizItem
+from sealserve.records.scores import NotApplicable, Score, Scorecard, Unmeasured
+from sealserve.records.step_outputs import Ranked, RankScore
 
 __all__ = ["FLOOR_NATS", "Contender", "Grade", "choose", "confirm", "nothing_ranked", "paired", "rank", "states"]
 

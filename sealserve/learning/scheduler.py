@@ -23,12 +23,12 @@ from sealserve.learning.editor_rounds import run_rounds
 from sealserve.learning.journal import Journal
 from sealserve.learning.lease import under_lease
 from sealserve.learning.nightly import evaluate_active_versions
-from sealserve.learning.outputs import Judged, Published, from_json
 from sealserve.learning.publishing import failure
 from sealserve.learning.tidying import sweep, tidy
 from sealserve.learning.voice import Voice
 from sealserve.learning.workshop import Workshop
-from sealserve.records import Claim, Cycle, CycleState, Step
+from sealserve.records.cycles import Claim, Cycle, CycleState, Step
+from sealserve.records.step_outputs import Judged, Published, from_json
 from sealserve.telemetry.traces import error_type
 
 _LOG = structlog.get_logger(__name__)

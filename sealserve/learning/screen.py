@@ -15,14 +15,14 @@ from rensa import RMinHash, RMinHashLSH
 from sealserve.gate.grade import is_right, normalised
 from sealserve.learning.grounding import answer_span, is_about, names, ungrounded
 from sealserve.learning.notes import pair_of, reason_of
-from sealserve.learning.outputs import Proposal, Superseded
 from sealserve.learning.quiz import is_for_quiz, read_answer, split_of
 from sealserve.learning.self_edits import Study
 from sealserve.learning.superseded import Outdated
 from sealserve.learning.train_set import subjects_of
 from sealserve.learning.voice import Voice
 from sealserve.prompts import Template
-from sealserve.records import QuizItem, SelfEdit
+from sealserve.records.cycles import QuizItem, SelfEdit
+from sealserve.records.step_outputs import Proposal, Superseded
 
 MIN_WORDS = 3
 MIN_SAMPLES = 3

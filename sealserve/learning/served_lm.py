@@ -12,11 +12,11 @@ from lm_eval import simple_evaluate
 from lm_eval.api.model import LM
 from lm_eval.tasks import TaskManager
 
-from sealserve.engine.engine import Sampling
+from sealserve.canonical import Json
 from sealserve.errors import BadConfig
 from sealserve.learning.benchmarks import BenchmarkScore, BenchmarkTask
 from sealserve.learning.voice import Voice
-from sealserve.records import Json
+from sealserve.records.inference import Sampling
 
 T = TypeVar("T")
 

@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from sealserve.canonical import Json
 from sealserve.engine.engine import AdapterFiles
 from sealserve.learning.grounding import answer_span
-from sealserve.learning.outputs import ShortTrial
 from sealserve.learning.rewards.kinds import Asked, asked_of
 from sealserve.learning.rewards.likelihood import LogLikelihood
 from sealserve.learning.sheets import Failed, Suite, score_sheets
@@ -19,7 +19,9 @@ from sealserve.learning.trainer import TrainedAdapter
 from sealserve.learning.training import Attempt, TrainingJob
 from sealserve.learning.voice import Voice, candidate_name
 from sealserve.learning.workshop import Workshop
-from sealserve.records import Claim, Json, QuizItem, Recipe
+from sealserve.records.candidates import Recipe
+from sealserve.records.cycles import Claim, QuizItem
+from sealserve.records.step_outputs import ShortTrial
 
 SHORT_SHARE = 0.25
 """Of the full training's steps. Embedded model, five articles, twelve recipes that differ in rate, rank, notes, epochs

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from sealserve.engine.engine import AdapterFiles
 from sealserve.gate.grade import Matcher
-from sealserve.learning.outputs import ShownAnswer
 from sealserve.learning.rewards.kinds import Asked, asked_of, greedy_all
 from sealserve.learning.sheets import UNMEASURABLE
 from sealserve.learning.voice import Voice
-from sealserve.records import QuizItem
+from sealserve.records.cycles import QuizItem
+from sealserve.records.step_outputs import ShownAnswer
 
 MOST = 10
 """Answers that a person reads."""

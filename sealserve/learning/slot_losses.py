@@ -17,7 +17,7 @@ from sealserve.learning import slot_attention
 from sealserve.learning.batches import Encoded
 from sealserve.learning.packing import Piece, Rows, pack
 from sealserve.learning.slots import SlotStack
-from sealserve.records import Recipe, Target
+from sealserve.records.candidates import Recipe, Target
 
 TEACHER_ROWS = 16
 """Sequences that the teacher reads at once."""

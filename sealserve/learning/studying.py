@@ -26,17 +26,6 @@ from sealserve.learning.growth import growth_of, restrained
 from sealserve.learning.guarding import guard, settle, uncontested
 from sealserve.learning.journal import Done
 from sealserve.learning.measuring import incumbent_files
-from sealserve.learning.outputs import (
-    Claimed,
-    Filtered,
-    Passage,
-    Proposal,
-    Spoken,
-    Superseded,
-    Trained,
-    Trial,
-    Written,
-)
 from sealserve.learning.passages import cut, with_title
 from sealserve.learning.recalling import recipe_again
 from sealserve.learning.recipes import recipes
@@ -52,7 +41,20 @@ from sealserve.learning.training import TrainingJob
 from sealserve.learning.voice import Voice
 from sealserve.learning.workshop import Workshop
 from sealserve.prompts import Template, study, study_freely
-from sealserve.records import Candidate, Claim, Document, Recipe, SelfEdit, Split
+from sealserve.records.candidates import Candidate, Recipe
+from sealserve.records.cycles import Claim, SelfEdit, Split
+from sealserve.records.documents import Document
+from sealserve.records.step_outputs import (
+    Claimed,
+    Filtered,
+    Passage,
+    Proposal,
+    Spoken,
+    Superseded,
+    Trained,
+    Trial,
+    Written,
+)
 from sealserve.registry.registry import AddCandidates, AddQuiz, AddSelfEdits
 from sealserve.telemetry import traceparent
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 
-from sealserve.canaries import CanaryItem, suite_key
 from sealserve.gate.canary import SUITES_VERSION
 from sealserve.gate.grade import Matcher
 from sealserve.learning.rewards.answers import GradedAnswers, SaysUnknown
@@ -11,6 +10,7 @@ from sealserve.learning.rewards.kinds import Asked, Kind
 from sealserve.learning.rewards.matched import Matched
 from sealserve.learning.sheets import Kept, Suite
 from sealserve.learning.workshop import Workshop
+from sealserve.records.canary_suites import CanaryItem, suite_key
 
 
 def all_suites(shop: Workshop, tenant: str) -> dict[str, Suite]:

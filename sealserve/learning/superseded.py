@@ -13,13 +13,13 @@ from typing import TypeVar
 from sealserve.gate.grade import is_right, is_unknown, normalised
 from sealserve.learning.grounding import answer_span, roots, sentences_of
 from sealserve.learning.notes import pair_of, reason_of
-from sealserve.learning.outputs import Proposal, Superseded
 from sealserve.learning.quiz import AGREEMENT_TEMPERATURE, read_answer
 from sealserve.learning.self_edits import Study
 from sealserve.learning.train_set import subjects_of
 from sealserve.learning.voice import Voice, seed_of
 from sealserve.prompts import Template
-from sealserve.records import QuizItem, SelfEdit
+from sealserve.records.cycles import QuizItem, SelfEdit
+from sealserve.records.step_outputs import Proposal, Superseded
 
 MAX_ASKED = 256
 """Earlier questions read against one new passage. A question beyond them leaves with the value that it asks for."""

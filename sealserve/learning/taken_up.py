@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from sealserve.gate.grade import is_right
 from sealserve.learning.grounding import answer_span, roots, sentences_of
 from sealserve.learning.notes import pair_of
-from sealserve.records import SelfEdit
+from sealserve.records.cycles import SelfEdit
 
 
 def taken_up(text: str, notes: Iterable[SelfEdit]) -> str:

@@ -12,9 +12,9 @@ from typing import Any, Self
 import httpx
 
 from sealserve.config import LearnSettings
-from sealserve.engine.engine import Sampling
 from sealserve.errors import CouldNotMeasure
 from sealserve.learning.voice import Reply
+from sealserve.records.inference import Sampling
 
 MAX_BODY_BYTES = 2**20
 """An answer larger than this is no study note."""

@@ -17,7 +17,7 @@ from sealserve.learning.editor_rounds import LEASE_SECONDS
 from sealserve.learning.editor_store import read_editors, settle
 from sealserve.learning.lease import hold_named
 from sealserve.learning.workshop import Workshop
-from sealserve.records import CycleState
+from sealserve.records.cycles import CycleState
 
 _LOG = structlog.get_logger(__name__)
 _CYCLE = re.compile(r"[0-9a-f]{20}")

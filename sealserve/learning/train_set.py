@@ -16,10 +16,11 @@ from typing import TypeVar
 from sealserve import prompts
 from sealserve.learning.grounding import answer_span
 from sealserve.learning.notes import Pair, pair_of, reason_of
-from sealserve.learning.outputs import Spoken
 from sealserve.learning.passages import with_title
 from sealserve.prompts import Template
-from sealserve.records import Recipe, SelfEdit
+from sealserve.records.candidates import Recipe
+from sealserve.records.cycles import SelfEdit
+from sealserve.records.step_outputs import Spoken
 
 T = TypeVar("T")
 

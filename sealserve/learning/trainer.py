@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from sealserve.canonical import Json
 from sealserve.config import LearnSettings
 from sealserve.engine.base_model import base_shape
 from sealserve.engine.preflight import check_adapter
@@ -25,7 +26,6 @@ from sealserve.learning.training import (
     adapter_path,
     read_result,
 )
-from sealserve.records import Json
 
 SMALL_BASE_BYTES = 100 * 10**6
 

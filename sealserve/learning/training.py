@@ -12,7 +12,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from sealserve.errors import TrainingFailed
-from sealserve.records import Recipe
+from sealserve.records.candidates import Recipe
 
 T = TypeVar("T")
 

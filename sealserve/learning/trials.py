@@ -12,11 +12,10 @@ from pathlib import Path
 
 from sealserve import prompts
 from sealserve.config import LearnSettings
-from sealserve.engine.engine import AdapterFiles, Sampling
+from sealserve.engine.engine import AdapterFiles
 from sealserve.learning import screen
 from sealserve.learning.lessons import Lesson, all_trained, job_of
 from sealserve.learning.notes import follow_directive, split_notes
-from sealserve.learning.outputs import Proposal, Spoken
 from sealserve.learning.self_edits import DIRECTIVE_TOKENS, TOP_P, Study
 from sealserve.learning.taken_up import taken_up
 from sealserve.learning.train_set import Source, build_pool
@@ -24,7 +23,10 @@ from sealserve.learning.trainer import Trainer
 from sealserve.learning.training import TrainingJob
 from sealserve.learning.voice import Voice, seed_of
 from sealserve.prompts import Template
-from sealserve.records import Recipe, SelfEdit
+from sealserve.records.candidates import Recipe
+from sealserve.records.cycles import SelfEdit
+from sealserve.records.inference import Sampling
+from sealserve.records.step_outputs import Proposal, Spoken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,17 +12,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sealserve.engine.engine import (
-    BACKGROUND_PRIORITY,
-    AdapterFiles,
-    ChatTurn,
-    Engine,
-    FinishReason,
-    GenerateRequest,
-    Sampling,
-    ScoreRequest,
-)
+from sealserve.engine.engine import BACKGROUND_PRIORITY, AdapterFiles, Engine, GenerateRequest, ScoreRequest
 from sealserve.errors import DeadlineExceeded, EngineFailed, NotFound, Unavailable
+from sealserve.records.inference import ChatTurn, FinishReason, Sampling
 from sealserve.telemetry import trace_headers
 
 MAX_FAILURES = 3

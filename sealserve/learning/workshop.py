@@ -8,9 +8,9 @@ from sealserve.engine.engine import Engine
 from sealserve.gate.canary import Probes
 from sealserve.gate.policy import Policy
 from sealserve.gate.rulebook import Rulebook
-from sealserve.learning.outputs import Spoken
 from sealserve.learning.trainer import Trainer
 from sealserve.proof.manifest import Seals
+from sealserve.records.step_outputs import Spoken
 from sealserve.registry.registry import Registry
 from sealserve.telemetry import Telemetry
 

@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TypeVar
 
+from sealserve.canonical import Json
 from sealserve.errors import InvalidArgument, NotFound
 from sealserve.proof.manifest import MANIFEST
-from sealserve.records import BASE_VERSION, AdapterVersion, Json, Page
+from sealserve.records.pages import Page
+from sealserve.records.versions import BASE_VERSION, AdapterVersion
 from sealserve.registry.registry import Registry
 
 _VERSION = re.compile(r"(?:tenants/)?([^/]+)/(?:adapters/)?v?([0-9]+)")

@@ -9,12 +9,13 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from sealserve.canonical import Json, canonical_json
 from sealserve.errors import BadAdapter, CorruptArtifact
 from sealserve.proof.dsse import STATEMENT_TYPE, opened, sign
 from sealserve.proof.keys import KeyRing
-from sealserve.records import AdapterVersion, Json, SelfEdit
-from sealserve.registry.database import canonical_json
-from sealserve.rulings import Ruling
+from sealserve.records.cycles import SelfEdit
+from sealserve.records.policy_decisions import Ruling
+from sealserve.records.versions import AdapterVersion
 
 PREDICATE_TYPE = "urn:sealserve:adapter-version:v1"
 MANIFEST = "manifest"

@@ -13,9 +13,10 @@ from typing import TextIO
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from sealserve.canonical import Json
 from sealserve.errors import CorruptArtifact
 from sealserve.proof.dsse import STATEMENT_TYPE, opened, sign
-from sealserve.records import AuditRow, Json
+from sealserve.records.audit import AuditRow
 from sealserve.registry import audit
 
 PREDICATE_TYPE = "urn:sealserve:audit-head:v1"

@@ -14,11 +14,13 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from sealserve.canonical import Json
 from sealserve.engine.base_model import BaseShape
 from sealserve.engine.preflight import CONFIG_FILE, WEIGHTS_FILE, check_adapter
 from sealserve.errors import BadAdapter, CorruptArtifact, InvalidArgument
 from sealserve.proof.manifest import MANIFEST, Seals, subjects
-from sealserve.records import Cycle, Json, Recipe
+from sealserve.records.candidates import Recipe
+from sealserve.records.cycles import Cycle
 from sealserve.registry.registry import Registry
 
 MANIFEST_FILE = "manifest.dsse.json"

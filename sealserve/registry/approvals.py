@@ -8,15 +8,15 @@ from typing import Any
 
 from sealserve import fault
 from sealserve.errors import Conflict, FailedPrecondition, InvalidArgument
-from sealserve.people import Approval, ApprovalState, Opinion
-from sealserve.records import Activation
+from sealserve.records.approvals import Approval, ApprovalState, Opinion
+from sealserve.records.policy_decisions import Ruling
+from sealserve.records.versions import Activation
 from sealserve.registry import audit, held, pointer, requests, tenants
 from sealserve.registry.database import Database, Transaction
 from sealserve.registry.rulings import keep
 from sealserve.registry.spelling import require_short
 from sealserve.registry.tables import opinions
 from sealserve.registry.versions import resource
-from sealserve.rulings import Ruling
 
 OPINIONS_MOVED = "OPINIONS_MOVED"
 """The reason of a Conflict: somebody gave an opinion after those that were counted."""

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from sealserve import fault
+from sealserve.canonical import canonical_json
 from sealserve.errors import CorruptArtifact, InvalidArgument, NotFound, StorageFailed
-from sealserve.registry.database import Clock, canonical_json, utc_now
+from sealserve.registry.database import Clock, utc_now
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK_BYTES = 2**20

@@ -9,9 +9,10 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
+from sealserve.canonical import Json, canonical_json
 from sealserve.errors import CorruptArtifact
-from sealserve.records import AuditRow, Json
-from sealserve.registry.database import Transaction, canonical_json
+from sealserve.records.audit import AuditRow
+from sealserve.registry.database import Transaction
 from sealserve.registry.spelling import require_line
 from sealserve.registry.tables import audit, counters
 

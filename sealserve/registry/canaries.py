@@ -11,12 +11,13 @@ from typing import Any
 
 from sqlalchemy import Row, func, select, update
 
-from sealserve.canaries import CanaryItem, CanaryResult, CanarySuite
+from sealserve.canonical import Json, canonical_json
 from sealserve.errors import FailedPrecondition, InvalidArgument, NotFound
-from sealserve.records import Json, Page
+from sealserve.records.canary_suites import CanaryItem, CanaryResult, CanarySuite
+from sealserve.records.pages import Page
 from sealserve.registry import audit, paging, requests, tenants
 from sealserve.registry.canary_tables import canary_results, canary_suites
-from sealserve.registry.database import Database, Transaction, canonical_json
+from sealserve.registry.database import Database, Transaction
 from sealserve.registry.spelling import require_line
 
 NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)

@@ -8,21 +8,10 @@ from sqlalchemy import Row, Select, Subquery, and_, select
 
 from sealserve.errors import FailedPrecondition, InvalidArgument, NotFound
 from sealserve.prompts import Template
-from sealserve.records import (
-    Candidate,
-    Cycle,
-    CycleState,
-    Document,
-    DocumentState,
-    Page,
-    QuizItem,
-    Recipe,
-    SelfEdit,
-    Split,
-    Step,
-    StepRecord,
-    Target,
-)
+from sealserve.records.candidates import Candidate, Recipe, Target
+from sealserve.records.cycles import Cycle, CycleState, QuizItem, SelfEdit, Split, Step, StepRecord
+from sealserve.records.documents import Document, DocumentState
+from sealserve.records.pages import Page
 from sealserve.registry import audit, documents, lifecycle, paging, requests, tenants
 from sealserve.registry.database import Transaction
 from sealserve.registry.spelling import require_line

@@ -4,7 +4,6 @@ One writer at a time on both databases: `BEGIN IMMEDIATE` in SQLite, one advisor
 chain is one line anyway, writes are short, and both databases then behave alike. Knows no tenant and no cycle.
 """
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,15 +17,20 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, InterfaceError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from sealserve.canonical import canonical_json
 from sealserve.errors import BadConfig, StorageFailed
 
 Clock: TypeAlias = Callable[[], datetime]
 """Returns the time now as an aware UTC datetime."""
 
+
 BUSY_SECONDS = 10.0
 """How long a write waits for another writer before it gives up."""
 
+
 _WRITER_LOCK = 7_431_001  # any number no other application in that database locks
+
+
 _TAKE_TURN = "SELECT set_config('idle_in_transaction_session_timeout', :silence, true), pg_advisory_xact_lock(:key)"
 """A writer that is stopped or cut off in its transaction is rolled back by the server: nobody waits for it for ever."""
 
@@ -34,11 +38,6 @@ _TAKE_TURN = "SELECT set_config('idle_in_transaction_session_timeout', :silence,
 def utc_now() -> datetime:
     """Return the system's time."""
     return datetime.now(UTC)
-
-
-def canonical_json(value: Any) -> str:
-    """Return `value` as JSON with sorted keys and no spaces. Raises: ValueError for NaN and infinities."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

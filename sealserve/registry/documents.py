@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import Row, and_, func, select, update
 
 from sealserve.errors import InvalidArgument, NotFound, QuotaExceeded
-from sealserve.records import Document, DocumentState, Page
+from sealserve.records.documents import Document, DocumentState
+from sealserve.records.pages import Page
 from sealserve.registry import audit, lifecycle, paging, tenants
 from sealserve.registry.database import Transaction
 from sealserve.registry.spelling import require_line

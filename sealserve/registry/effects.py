@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sealserve.records import Candidate, CycleState, DocumentState, Json, QuizItem, SelfEdit
-from sealserve.rulings import Ruling
+from sealserve.canonical import Json
+from sealserve.records.candidates import Candidate
+from sealserve.records.cycles import CycleState, QuizItem, SelfEdit
+from sealserve.records.documents import DocumentState
+from sealserve.records.policy_decisions import Ruling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 from sqlalchemy import update
 
-from sealserve.records import AdapterVersion, Json
+from sealserve.canonical import Json
+from sealserve.records.versions import AdapterVersion
 from sealserve.registry import audit, versions
 from sealserve.registry import tables as t
 from sealserve.registry.database import Database

@@ -11,11 +11,12 @@ from typing import Any
 
 from sqlalchemy import Row, func, select
 
+from sealserve.canonical import canonical_json
 from sealserve.errors import InvalidArgument, NotFound
-from sealserve.evidence import EvaluationItem, EvaluationSet
-from sealserve.records import Page
+from sealserve.records.pages import Page
+from sealserve.records.question_sets import EvaluationItem, EvaluationSet
 from sealserve.registry import audit, paging, tenants
-from sealserve.registry.database import Database, Transaction, canonical_json
+from sealserve.registry.database import Database, Transaction
 from sealserve.registry.evidence_tables import evaluation_sets
 
 NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)

@@ -9,9 +9,11 @@ from typing import Any
 
 from sqlalchemy import Row, case, func, select
 
+from sealserve.canonical import Json
 from sealserve.errors import AlreadyExists, InvalidArgument, NotFound
-from sealserve.evidence import Feedback, Opinion, Thumb, VersionFeedback
-from sealserve.records import BASE_VERSION, Json, Page
+from sealserve.records.feedback import Feedback, Opinion, Thumb, VersionFeedback
+from sealserve.records.pages import Page
+from sealserve.records.versions import BASE_VERSION
 from sealserve.registry import audit, paging, requests, tenants, versions
 from sealserve.registry.database import Database, Transaction
 from sealserve.registry.evidence_tables import feedback

@@ -11,17 +11,11 @@ from typing import Any
 from sqlalchemy import delete, select, update
 
 from sealserve import fault
+from sealserve.canonical import Json
 from sealserve.errors import FailedPrecondition
-from sealserve.records import (
-    BASE_VERSION,
-    FORGET_TRIGGER,
-    Document,
-    DocumentState,
-    Forgotten,
-    Json,
-    QuizItem,
-    Split,
-)
+from sealserve.records.cycles import FORGET_TRIGGER, QuizItem, Split
+from sealserve.records.documents import Document, DocumentState, Forgotten
+from sealserve.records.versions import BASE_VERSION
 from sealserve.registry import (
     audit,
     cycles,

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import delete, select
 
 from sealserve.errors import NotFound
-from sealserve.evidence import GivenAnswer
+from sealserve.records.feedback import GivenAnswer
 from sealserve.registry.database import Database
 from sealserve.registry.evidence_tables import answers
 

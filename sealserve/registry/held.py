@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import Row, Select, and_, select
 
 from sealserve.errors import FailedPrecondition, NotFound
-from sealserve.people import Approval, ApprovalState, Opinion
-from sealserve.records import CycleState, VersionState
+from sealserve.records.approvals import Approval, ApprovalState, Opinion
+from sealserve.records.cycles import CycleState
+from sealserve.records.versions import VersionState
 from sealserve.registry import cycles, tenants
 from sealserve.registry import tables as t
 from sealserve.registry.database import Transaction

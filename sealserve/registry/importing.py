@@ -7,8 +7,10 @@ from dataclasses import asdict
 
 from sqlalchemy import select
 
+from sealserve.canonical import Json
 from sealserve.errors import NotFound
-from sealserve.records import IMPORT_TRIGGER, Cycle, Json, Recipe
+from sealserve.records.candidates import Recipe
+from sealserve.records.cycles import IMPORT_TRIGGER, Cycle
 from sealserve.registry import audit, cycles, tenants
 from sealserve.registry import tables as t
 from sealserve.registry.artifacts import ArtifactStore

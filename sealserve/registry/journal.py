@@ -12,11 +12,13 @@ from typing import Any, assert_never
 
 from sqlalchemy import Row, or_, select, update
 
+from sealserve.canonical import Json, canonical_json
 from sealserve.errors import FailedPrecondition, InvalidArgument, LeaseLost, NotFound
-from sealserve.records import Claim, CycleState, DocumentState, Json, QuizItem, Step, StepRecord
+from sealserve.records.cycles import Claim, CycleState, QuizItem, Step, StepRecord
+from sealserve.records.documents import DocumentState
 from sealserve.registry import audit, cycles, documents, lifecycle, pointer, rulings, versions
 from sealserve.registry import tables as t
-from sealserve.registry.database import Transaction, canonical_json
+from sealserve.registry.database import Transaction
 from sealserve.registry.effects import AddCandidates, AddQuiz, AddRulings, AddSelfEdits, Effect, Finish, Publish
 
 _FENCE = "fence"

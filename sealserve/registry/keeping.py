@@ -8,7 +8,9 @@ from abc import abstractmethod
 from contextlib import suppress
 
 from sealserve import fault
-from sealserve.records import Document, DocumentState, Page, Tenant
+from sealserve.records.documents import Document, DocumentState
+from sealserve.records.pages import Page
+from sealserve.records.tenants import Tenant
 from sealserve.registry import documents
 from sealserve.registry.sweeping import Sweeping
 

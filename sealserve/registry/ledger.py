@@ -8,10 +8,9 @@ from typing import Any
 
 from sqlalchemy import Row, Select, Subquery, and_, case, func, or_, select
 
-from sealserve.records import QuizItem, SelfEdit, Step, StepRecord
+from sealserve.records.cycles import EarlierStudy, QuizItem, SelfEdit, Step, StepRecord
 from sealserve.registry import cycles, tables, versions
 from sealserve.registry.database import Database, Transaction
-from sealserve.studies import EarlierStudy
 
 
 class Ledger:

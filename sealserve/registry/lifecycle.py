@@ -8,7 +8,9 @@ from enum import StrEnum
 from typing import TypeVar
 
 from sealserve.errors import FailedPrecondition
-from sealserve.records import STEPS, CycleState, DocumentState, Step, VersionState
+from sealserve.records.cycles import STEPS, CycleState, Step
+from sealserve.records.documents import DocumentState
+from sealserve.records.versions import VersionState
 
 D, C, V = DocumentState, CycleState, VersionState
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Column, Row, Select
 
 from sealserve.errors import InvalidArgument
-from sealserve.records import Page
+from sealserve.records.pages import Page
 from sealserve.registry.database import Transaction
 
 MAX_PAGE_SIZE = 1000

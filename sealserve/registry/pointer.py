@@ -9,14 +9,18 @@ from typing import Any
 
 from sqlalchemy import Row, select, update
 
+from sealserve.canonical import Json
 from sealserve.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound
-from sealserve.records import BASE_VERSION, Activation, DocumentState, Json, Observed, Page, Tenant, VersionState
+from sealserve.records.documents import DocumentState
+from sealserve.records.pages import Page
+from sealserve.records.rollouts import WatchState
+from sealserve.records.tenants import Tenant
+from sealserve.records.versions import BASE_VERSION, Activation, Observed, VersionState
 from sealserve.registry import audit, documents, held, lifecycle, paging, requests, tenants, versions
 from sealserve.registry import tables as t
 from sealserve.registry.database import Transaction
 from sealserve.registry.spelling import require_short
 from sealserve.registry.watch_tables import traffic, watches
-from sealserve.watches import WatchState
 
 TRAFFIC = "traffic"
 """Kind of an activation that leaves the desired version as it is."""

@@ -18,7 +18,7 @@ from sealserve.errors import (
     PermissionDenied,
     Unauthenticated,
 )
-from sealserve.people import Principal, Role, Token, digest_of, expiry, new_secret
+from sealserve.records.principals import Principal, Role, Token, digest_of, expiry, new_secret
 from sealserve.registry import audit
 from sealserve.registry.database import Database, Transaction
 from sealserve.registry.tables import tokens

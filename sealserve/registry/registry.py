@@ -9,23 +9,14 @@ from pathlib import Path
 from typing import Self
 
 from sealserve import fault
-from sealserve.records import (
-    Activation,
-    AdapterVersion,
-    AuditRow,
-    Candidate,
-    Claim,
-    Cycle,
-    Document,
-    Json,
-    Observed,
-    Page,
-    QuizItem,
-    SelfEdit,
-    Step,
-    StepRecord,
-    Tenant,
-)
+from sealserve.canonical import Json
+from sealserve.records.audit import AuditRow
+from sealserve.records.candidates import Candidate
+from sealserve.records.cycles import Claim, Cycle, QuizItem, SelfEdit, Step, StepRecord
+from sealserve.records.documents import Document
+from sealserve.records.pages import Page
+from sealserve.records.tenants import Tenant
+from sealserve.records.versions import Activation, AdapterVersion, Observed
 from sealserve.registry import audit, cycles, journal, pointer, schema, tenants, versions
 from sealserve.registry.approvals import Approvals
 from sealserve.registry.artifacts import ArtifactStore

@@ -4,9 +4,9 @@ import hashlib
 
 from sqlalchemy import select
 
+from sealserve.canonical import Json, canonical_json
 from sealserve.errors import InvalidArgument
-from sealserve.records import Json
-from sealserve.registry.database import Transaction, canonical_json
+from sealserve.registry.database import Transaction
 from sealserve.registry.spelling import require_line
 from sealserve.registry.tables import requests
 

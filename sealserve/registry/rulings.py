@@ -6,11 +6,11 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from sealserve.errors import NotFound
+from sealserve.records.policy_decisions import RuleEffect, RuleResult, Ruling
 from sealserve.registry import audit, cycles, documents
 from sealserve.registry.database import Database, Transaction
 from sealserve.registry.ruling_tables import rulings
 from sealserve.registry.tables import audit as audit_table
-from sealserve.rulings import RuleEffect, RuleResult, Ruling
 
 ACTOR = "policy"
 

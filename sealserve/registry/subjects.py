@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 
 from sealserve.errors import FailedPrecondition
-from sealserve.records import Document, DocumentState
+from sealserve.records.documents import Document, DocumentState
 from sealserve.registry import audit, documents, requests
 from sealserve.registry import tables as t
 from sealserve.registry.database import Database

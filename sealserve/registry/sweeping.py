@@ -19,7 +19,8 @@ from typing import Any
 from sqlalchemy import func, literal, select
 
 from sealserve import fault
-from sealserve.records import DocumentState, VersionState
+from sealserve.records.documents import DocumentState
+from sealserve.records.versions import VersionState
 from sealserve.registry import lifecycle
 from sealserve.registry import tables as t
 from sealserve.registry.artifacts import ArtifactStore

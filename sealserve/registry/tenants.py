@@ -7,7 +7,9 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from sealserve.errors import AlreadyExists, InvalidArgument, NotFound
-from sealserve.records import BASE_VERSION, Page, Tenant
+from sealserve.records.pages import Page
+from sealserve.records.tenants import Tenant
+from sealserve.records.versions import BASE_VERSION
 from sealserve.registry import audit, paging, requests
 from sealserve.registry.database import Transaction
 from sealserve.registry.spelling import require_line

@@ -5,7 +5,8 @@ from typing import Any
 from sqlalchemy import Row, Subquery, and_, func, select, update
 
 from sealserve.errors import FailedPrecondition, InvalidArgument, NotFound
-from sealserve.records import BASE_VERSION, AdapterVersion, Page, VersionState
+from sealserve.records.pages import Page
+from sealserve.records.versions import BASE_VERSION, AdapterVersion, VersionState
 from sealserve.registry import audit, documents, lifecycle, paging, tenants
 from sealserve.registry import tables as t
 from sealserve.registry.database import Transaction

@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import Subquery, case, func, select
 
-from sealserve.evidence import Thumb, VersionFeedback
+from sealserve.records.feedback import Thumb, VersionFeedback
+from sealserve.records.rollouts import WatchState
 from sealserve.registry.database import Transaction
 from sealserve.registry.evidence_tables import answers, feedback
 from sealserve.registry.watch_tables import watches
-from sealserve.watches import WatchState
 
 
 def of_open_watches(tx: Transaction) -> dict[tuple[str, int], VersionFeedback]:

@@ -12,14 +12,16 @@ from sqlalchemy import ColumnElement, Row, and_, case, func, select, update
 
 from sealserve import fault
 from sealserve.errors import FailedPrecondition, InvalidArgument, NotFound
-from sealserve.evidence import VersionFeedback
-from sealserve.records import BASE_VERSION, Activation, Page, Tenant, VersionState
+from sealserve.records.feedback import VersionFeedback
+from sealserve.records.pages import Page
+from sealserve.records.rollouts import WATCH_ACTOR, Count, Standby, Traffic, Trigger, Watch, WatchState
+from sealserve.records.tenants import Tenant
+from sealserve.records.versions import BASE_VERSION, Activation, VersionState
 from sealserve.registry import paging, pointer, requests, tenants, versions, votes
 from sealserve.registry import tables as t
 from sealserve.registry.database import Database, Transaction
 from sealserve.registry.spelling import require_short
 from sealserve.registry.watch_tables import traffic, watch_counts, watches
-from sealserve.watches import WATCH_ACTOR, Count, Standby, Traffic, Trigger, Watch, WatchState
 
 Counted = Mapping[Count, int]
 

@@ -16,7 +16,7 @@ import grpc
 import grpc.aio
 
 from sealserve.errors import InvalidArgument, NotFound, PermissionDenied, SealserveError, Unauthenticated
-from sealserve.people import MAX_SECRET_CHARACTERS, Principal, Role, Token
+from sealserve.records.principals import MAX_SECRET_CHARACTERS, Principal, Role, Token
 from sealserve.rpc.call import CURRENT_PRINCIPAL
 from sealserve.rpc.convert.names import ANY_TENANT
 from sealserve.rpc.refusal import refuse

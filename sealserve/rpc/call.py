@@ -5,7 +5,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from sealserve.errors import InvalidArgument
-from sealserve.people import Principal
+from sealserve.records.principals import Principal
 
 MAX_REQUEST_ID_CHARACTERS = 128
 REQUEST_ID_KEY = "x-request-id"

@@ -7,11 +7,11 @@ because an earlier release wrote it, is left out.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 
-from sealserve.gate.scores import scorecard_from_json, verdict_from_json
-from sealserve.records import Candidate, Cycle, Json, Step
-from sealserve.registry.registry import Registry
-from sealserve.rulings import RuleEffect, Ruling
-from sealserve.views import (
+from sealserve.canonical import Json
+from sealserve.records.candidates import Candidate
+from sealserve.records.cycles import Cycle, Step
+from sealserve.records.policy_decisions import RuleEffect, Ruling
+from sealserve.records.reports import (
     AnswerPair,
     AppliedRule,
     CandidateReport,
@@ -23,6 +23,8 @@ from sealserve.views import (
     Screening,
     ShortTrialReport,
 )
+from sealserve.records.score_json import scorecard_from_json, verdict_from_json
+from sealserve.registry.registry import Registry
 
 RELIABILITY = ("item_error", "between_candidates", "between_seeds", "over_items", "over_seeds")
 

@@ -12,10 +12,13 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from sealserve.engine.engine import BACKGROUND_PRIORITY, ChatTurn, Engine, GenerateRequest, Sampling
+from sealserve.engine.engine import BACKGROUND_PRIORITY, Engine, GenerateRequest
 from sealserve.errors import CouldNotMeasure, NotFound, SealserveError, Unavailable
 from sealserve.gate.grade import is_right
-from sealserve.records import BASE_VERSION, CycleState, Forgotten, QuizItem
+from sealserve.records.cycles import CycleState, QuizItem
+from sealserve.records.documents import Forgotten
+from sealserve.records.inference import ChatTurn, Sampling
+from sealserve.records.versions import BASE_VERSION
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call import new_request_id
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sealserve.errors import BadConfig
-from sealserve.people import Principal, Role, Token, new_secret
+from sealserve.records.principals import Principal, Role, Token, new_secret
 
 ADMIN_FILE = "admin.token"
 INTERNAL_FILE = "internal.token"

@@ -18,8 +18,8 @@ from sealserve.config import ServeSettings
 from sealserve.engine.engine import Engine
 from sealserve.errors import BadConfig
 from sealserve.gate.policy import WatchRule, load_policy
-from sealserve.people import Token
 from sealserve.permits import Permits
+from sealserve.records.principals import Token
 from sealserve.registry.registry import Registry
 from sealserve.rpc.authorisation import PACKAGE, Authentication, KnownTokens, Tenancy
 from sealserve.rpc.forgetting_probe import ForgettingProbe

@@ -16,9 +16,12 @@ from time import perf_counter
 
 import structlog
 
-from sealserve.engine.engine import AdapterFiles, ChatTurn, Engine, EngineState, GenerateRequest, Sampling
+from sealserve.engine.engine import AdapterFiles, Engine, GenerateRequest
 from sealserve.errors import BadAdapter, CorruptArtifact, EngineFailed, NotFound, SealserveError, Unavailable
-from sealserve.records import BASE_VERSION, AdapterVersion, Observed, Tenant, VersionState
+from sealserve.records.inference import ChatTurn, EngineState, Sampling
+from sealserve.records.rollouts import Standby
+from sealserve.records.tenants import Tenant
+from sealserve.records.versions import BASE_VERSION, AdapterVersion, Observed, VersionState
 from sealserve.registry.registry import Registry
 from sealserve.serving.adapter_table import AdapterTable, Route
 from sealserve.serving.adapter_table import Standby as StandbyRoute
@@ -26,7 +29,6 @@ from sealserve.serving.retirement import Retirement
 from sealserve.telemetry import Telemetry
 from sealserve.telemetry.names import Attribute, Span
 from sealserve.telemetry.traces import Attributes
-from sealserve.watches import Standby
 
 ACTOR = "serve"
 MAX_FAILED_PROBES = 3

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from sealserve.errors import Unavailable
-from sealserve.records import BASE_VERSION
+from sealserve.records.versions import BASE_VERSION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from sealserve.errors import SealserveError
-from sealserve.evidence import GivenAnswer
+from sealserve.records.feedback import GivenAnswer
 from sealserve.serving.adapter_table import Route
 
 WRITE_SECONDS = 1.0

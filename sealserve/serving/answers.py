@@ -10,8 +10,9 @@ from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from sealserve.engine.engine import ChatTurn, Delta, Engine, FinishReason, GenerateRequest, Sampling
+from sealserve.engine.engine import Delta, Engine, GenerateRequest
 from sealserve.errors import NotFound, SealserveError, Unavailable
+from sealserve.records.inference import ChatTurn, FinishReason, Sampling
 from sealserve.serving.adapter_table import AdapterTable, Route
 from sealserve.serving.admission import Admission, until
 from sealserve.serving.salt import TenantSalts

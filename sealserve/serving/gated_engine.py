@@ -6,16 +6,8 @@ Knows nothing of tenants or versions.
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from sealserve.engine.engine import (
-    AdapterFiles,
-    ChatTurn,
-    Delta,
-    Engine,
-    EngineInfo,
-    GenerateRequest,
-    Likelihood,
-    ScoreRequest,
-)
+from sealserve.engine.engine import AdapterFiles, Delta, Engine, GenerateRequest, Likelihood, ScoreRequest
+from sealserve.records.inference import ChatTurn, EngineInfo
 from sealserve.serving.slot_gate import SlotGate
 
 

@@ -10,7 +10,9 @@ from contextlib import suppress
 from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter, Observation
 
 from sealserve.errors import OurError
-from sealserve.records import Decision, DocumentState, Step
+from sealserve.records.cycles import Step
+from sealserve.records.documents import DocumentState
+from sealserve.records.scores import Decision
 from sealserve.telemetry import names
 from sealserve.telemetry.names import Attribute, MetricName
 

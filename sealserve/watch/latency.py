@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from sealserve.gate.policy import WatchRule
 from sealserve.gate.watch import is_slower
+from sealserve.records.rollouts import Watch
 from sealserve.serving.answers import Answered
-from sealserve.watches import Watch
 
 KEPT = 200
 """Answers of each tenant's version that a later one is compared with, and most that one window looks at."""

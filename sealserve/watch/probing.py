@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from contextlib import aclosing
 
-from sealserve.engine.engine import BACKGROUND_PRIORITY, ChatTurn, Engine, GenerateRequest, Sampling
+from sealserve.engine.engine import BACKGROUND_PRIORITY, Engine, GenerateRequest
 from sealserve.gate.patterns import matches
 from sealserve.gate.policy import ProbeRule
+from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.serving.adapter_table import Route
 
 MAX_TOKENS = 64

@@ -9,16 +9,17 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sealserve.engine.engine import Engine, FinishReason, ScoreRequest
+from sealserve.engine.engine import Engine, ScoreRequest
 from sealserve.errors import SealserveError
 from sealserve.gate.degenerate import is_degenerate
 from sealserve.gate.grade import Matcher, is_right_by, is_unknown, normalised
 from sealserve.gate.policy import WatchRule
+from sealserve.records.inference import FinishReason
+from sealserve.records.rollouts import Count, Watch
 from sealserve.registry.registry import Registry
 from sealserve.serving.answers import Answered
 from sealserve.serving.salt import TenantSalts
 from sealserve.watch.shadows import Pair
-from sealserve.watches import Count, Watch
 
 REFERENCES_SECONDS = 30.0
 """How long new right answers may go unnoticed."""

@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from sealserve.engine.engine import BACKGROUND_PRIORITY, Delta, Engine, FinishReason, GenerateRequest
+from sealserve.engine.engine import BACKGROUND_PRIORITY, Delta, Engine, GenerateRequest
 from sealserve.errors import EngineFailed, SealserveError
+from sealserve.records.inference import FinishReason
 from sealserve.serving.adapter_table import AdapterTable, Route
 from sealserve.serving.answers import Answered
 from sealserve.serving.salt import TenantSalts

@@ -6,7 +6,7 @@ token often carries all of a tenant's users, and a bound on it would starve the 
 
 from collections import Counter
 
-from sealserve.watches import Count
+from sealserve.records.rollouts import Count
 
 _TESTS = ((Count.WORSE, Count.BETTER), (Count.LIKELIHOODS, Count.IMPLAUSIBLE))
 """What the tests on pairs are made of: quality, drift."""

@@ -15,12 +15,14 @@ from time import monotonic
 
 import structlog
 
-from sealserve.engine.engine import Engine, FinishReason
+from sealserve.engine.engine import Engine
 from sealserve.errors import FailedPrecondition, SealserveError, StorageFailed
-from sealserve.evidence import VersionFeedback
 from sealserve.gate.policy import StageRule, WatchRule
 from sealserve.gate.watch import RollBack, WatchEvidence, judge_watch, next_stage, signals
 from sealserve.permits import Permits
+from sealserve.records.feedback import VersionFeedback
+from sealserve.records.inference import FinishReason
+from sealserve.records.rollouts import WATCH_ACTOR, Count, Standby, Watch, WatchState
 from sealserve.registry.registry import Registry
 from sealserve.serving.adapter_table import AdapterTable, Route
 from sealserve.serving.answers import Answered
@@ -31,7 +33,6 @@ from sealserve.watch.probing import probe_hits
 from sealserve.watch.referee import Referee, is_bad
 from sealserve.watch.shadows import Pair, Shadows
 from sealserve.watch.voices import Voices
-from sealserve.watches import WATCH_ACTOR, Count, Standby, Watch, WatchState
 
 TICK_SECONDS = 0.5
 MIN_TICK_SECONDS = 0.05

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sealserve.records import Measured, NotApplicable, Score, Scorecard, Unmeasured
+from sealserve.records.scores import Measured, NotApplicable, Score, Scorecard, Unmeasured
 
 WIDTH, HEIGHT = 240.0, 24.0
 _MARGIN = 6.0

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from sealserve.client import AsyncClient
-from sealserve.people import Approval, ApprovalState
-from sealserve.records import Document, DocumentState, SelfEdit
-from sealserve.trials import Trials, changes
-from sealserve.views import CycleReport
+from sealserve.records.approvals import Approval, ApprovalState
+from sealserve.records.cycles import SelfEdit
+from sealserve.records.documents import Document, DocumentState
+from sealserve.records.reports import CycleReport
+from sealserve.records.self_edit_diff import Trials, changes
 
 OPEN = (ApprovalState.WAITING, ApprovalState.LATE)
 DECIDED_SHOWN = 10

@@ -7,8 +7,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sealserve.plain_text import printable, version_name
-from sealserve.trials import users
-from sealserve.views import CycleReport
+from sealserve.records.reports import CycleReport
+from sealserve.records.self_edit_diff import users
 from sealserve.web import bars
 
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sealserve.errors import Unauthenticated
-from sealserve.people import MAX_SECRET_CHARACTERS
+from sealserve.records.principals import MAX_SECRET_CHARACTERS
 from sealserve.web_settings import PageSettings
 
 _SECRET = re.compile(rf"[A-Za-z0-9._~+/=-]{{1,{MAX_SECRET_CHARACTERS}}}", re.ASCII)

@@ -5,7 +5,7 @@ import pytest
 from sealserve.bench.correlation import Row, agreement
 from sealserve.bench.reward import WAYS, coverage
 from sealserve.prompts import Template
-from sealserve.records import SelfEdit
+from sealserve.records.cycles import SelfEdit
 
 
 def test_a_reward_that_ranks_as_the_truth_does_has_correlation_one_whatever_its_scale() -> None:

@@ -8,14 +8,15 @@ from pathlib import Path
 from sealserve.bench.kill_plan import count_half_done, count_lost, count_twice, learn_strikes
 from sealserve.bench.kill_site import _HELD_RULES, HELD_TENANT, lenient_policy
 from sealserve.bench.kill_watch import WATCH_POINTS
-from sealserve.evidence import VersionFeedback
 from sealserve.fault import FAULT_POINTS
 from sealserve.gate.bundle import load_bundle
 from sealserve.gate.events import Event
 from sealserve.gate.policy import load_policy, policy_directory
 from sealserve.gate.watch import WatchEvidence, judge_watch
-from sealserve.records import STEPS, Activation, AdapterVersion, VersionState
-from sealserve.watches import WATCH_ACTOR, Count, Trigger, Watch, WatchState
+from sealserve.records.cycles import STEPS
+from sealserve.records.feedback import VersionFeedback
+from sealserve.records.rollouts import WATCH_ACTOR, Count, Trigger, Watch, WatchState
+from sealserve.records.versions import Activation, AdapterVersion, VersionState
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from sealserve.errors import EngineFailed
-from sealserve.views import Piece
+from sealserve.records.reports import Piece
 from tests.cli.site import Site
 
 ANSWER_KEYS = {"text", "tenant", "version", "adapter", "activation", "request_id", "finish", "usage"}

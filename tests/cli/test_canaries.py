@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 
-from sealserve.canaries import CanaryResult
 from sealserve.commands.canaries import sparkline
+from sealserve.records.canary_suites import CanaryResult
 from tests.cli.site import Site
 
 LINES = [

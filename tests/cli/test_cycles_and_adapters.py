@@ -7,18 +7,10 @@ from typing import Any
 
 import pytest
 
-from sealserve.gate.scores import scorecard_json, verdict_json
-from sealserve.records import (
-    CycleState,
-    Decision,
-    Measured,
-    NotApplicable,
-    Observed,
-    Scorecard,
-    Step,
-    Unmeasured,
-    Verdict,
-)
+from sealserve.records.cycles import CycleState, Step
+from sealserve.records.score_json import scorecard_json, verdict_json
+from sealserve.records.scores import Decision, Measured, NotApplicable, Scorecard, Unmeasured, Verdict
+from sealserve.records.versions import Observed
 from sealserve.registry.registry import AddCandidates, AddSelfEdits
 from tests.cli.site import Ran, Site
 from tests.registry.world import candidate, finish, self_edit

@@ -11,7 +11,8 @@ from sealserve.learning.costs import Cost
 from sealserve.learning.editor_store import Editors, Round, RoundTrial, write_editors
 from sealserve.local import free_address
 from sealserve.prompts import Template
-from sealserve.records import Measured, Recipe
+from sealserve.records.candidates import Recipe
+from sealserve.records.scores import Measured
 
 GAIN = Measured(n=20, candidate=0.8, incumbent=0.7, gain=0.1, gain_low=0.02, gain_high=0.18, better=12, worse=3)
 

@@ -3,9 +3,8 @@
 from dataclasses import replace
 
 from sealserve.prompts import Template
-from sealserve.records import SelfEdit
-from sealserve.studies import EarlierStudy
-from sealserve.trials import changes
+from sealserve.records.cycles import EarlierStudy, SelfEdit
+from sealserve.records.self_edit_diff import changes
 
 STUDY = EarlierStudy(document="new", earlier_document="old", cycle="c1")
 

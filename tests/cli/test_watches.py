@@ -4,7 +4,7 @@ import pytest
 
 from sealserve.commands.watches import shares_of
 from sealserve.errors import InvalidArgument
-from sealserve.watches import Count
+from sealserve.records.rollouts import Count
 from tests.cli.site import Site
 
 

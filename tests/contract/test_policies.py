@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from sealserve.gate.policy import load_policy
-from sealserve.records import Decision
+from sealserve.records.scores import Decision
 from tests.contract.tree import ROOT
 
 POLICIES = sorted((ROOT / "policies").glob("*.yaml"))

@@ -8,7 +8,7 @@ from typing import Any, Self
 import pytest
 
 from sealserve.demo import story
-from sealserve.records import CycleState
+from sealserve.records.cycles import CycleState
 
 
 class QuietDaemon:

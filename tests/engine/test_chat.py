@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from sealserve.engine.chat import Chat
-from sealserve.engine.engine import ChatTurn
 from sealserve.errors import BadConfig, InvalidArgument
+from sealserve.records.inference import ChatTurn
 
 IM_START, IM_END = 1, 2
 

@@ -9,19 +9,10 @@ import pytest
 import pytest_asyncio
 
 from sealserve.engine.base_model import BaseShape
-from sealserve.engine.engine import (
-    AdapterFiles,
-    ChatTurn,
-    Delta,
-    Engine,
-    EngineState,
-    FinishReason,
-    GenerateRequest,
-    Sampling,
-    ScoreRequest,
-)
+from sealserve.engine.engine import AdapterFiles, Delta, Engine, GenerateRequest, ScoreRequest
 from sealserve.engine.remote import RemoteEngine
 from sealserve.errors import BadAdapter, InvalidArgument, NotFound, Unavailable
+from sealserve.records.inference import ChatTurn, EngineState, FinishReason, Sampling
 from tests.engine.tiny_model import make_adapter
 from tests.fakes import FakeEngine
 from tests.rpc.remote import remote_to

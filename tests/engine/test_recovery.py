@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from sealserve.engine.engine import AdapterFiles, ChatTurn, EngineState, GenerateRequest, Sampling
+from sealserve.engine.engine import AdapterFiles, GenerateRequest
 from sealserve.engine.supervised import SupervisedEngine
 from sealserve.engine.vllm_engine import VllmEngine
 from sealserve.errors import Unavailable
+from sealserve.records.inference import ChatTurn, EngineState, Sampling
 from tests.conftest import TINY_ENGINE
 from tests.engine.tiny_model import make_adapter
 

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from sealserve.engine.engine import ChatTurn, EngineState, FinishReason, GenerateRequest, Sampling
+from sealserve.engine.engine import GenerateRequest
 from sealserve.engine.vllm_engine import VllmEngine
+from sealserve.records.inference import ChatTurn, EngineState, FinishReason, Sampling
 
 pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="session")]
 

@@ -11,9 +11,10 @@ import pytest
 from sealserve.config import EngineSettings
 from sealserve.engine import supervised
 from sealserve.engine.base_model import BaseShape
-from sealserve.engine.engine import AdapterFiles, ChatTurn, EngineState, GenerateRequest, Sampling
+from sealserve.engine.engine import AdapterFiles, GenerateRequest
 from sealserve.engine.supervised import SupervisedEngine
 from sealserve.errors import BadAdapter, EngineFailed, StorageFailed, Unavailable
+from sealserve.records.inference import ChatTurn, EngineState, Sampling
 from tests.engine.tiny_model import make_adapter
 from tests.fakes import FakeEngine
 

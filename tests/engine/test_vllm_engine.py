@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from sealserve.engine import vllm_engine as module
-from sealserve.engine.engine import AdapterFiles, ChatTurn, GenerateRequest, Sampling
+from sealserve.engine.engine import AdapterFiles, GenerateRequest
 from sealserve.engine.vllm_engine import VllmEngine
 from sealserve.errors import BadAdapter, BadConfig, NotFound, Unavailable
+from sealserve.records.inference import ChatTurn, Sampling
 from tests.conftest import TINY_ENGINE
 from tests.engine.tiny_model import Tensors, make_adapter
 

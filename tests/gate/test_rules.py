@@ -13,7 +13,7 @@ from sealserve.gate.events import EXAMPLES, Event
 from sealserve.gate.golden import Case, check, read_cases
 from sealserve.gate.policy import policy_directory
 from sealserve.gate.rulebook import Rulebook, proven_bundle
-from sealserve.rulings import RuleEffect
+from sealserve.records.policy_decisions import RuleEffect
 
 CASES = read_cases(policy_directory())
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from sealserve.canaries import CanaryItem
 from sealserve.errors import InvalidArgument
 from sealserve.gate.drift import fallen
 from sealserve.gate.grade import Matcher, is_right_by
@@ -14,6 +13,7 @@ from sealserve.gate.policy import LossRule, SafetyRule
 from sealserve.gate.schemas import is_accepted, schema_fault
 from sealserve.gate.statistics import measured
 from sealserve.gate.suites import item_fault, read_items
+from sealserve.records.canary_suites import CanaryItem
 
 SCHEMA = json.dumps({"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}})
 

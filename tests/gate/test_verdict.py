@@ -8,12 +8,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sealserve.canonical import Json
 from sealserve.errors import BadConfig
 from sealserve.gate.policy import Policy, default_policy_path, load_policy, policy_directory
-from sealserve.gate.scores import scorecard_from_json, scorecard_json, verdict_from_json, verdict_json
 from sealserve.gate.statistics import compare
 from sealserve.gate.verdict import judge
-from sealserve.records import Decision, Json, Measured, NotApplicable, Scorecard, Unmeasured
+from sealserve.records.score_json import scorecard_from_json, scorecard_json, verdict_from_json, verdict_json
+from sealserve.records.scores import Decision, Measured, NotApplicable, Scorecard, Unmeasured
 
 CASES = [
     pytest.param(file["policy"], case, id=case["name"])

@@ -9,12 +9,12 @@ from pydantic import ValidationError
 from scipy.integrate import quad
 
 from sealserve.bench.watch import EQUALS, simulate, simulate_equal
-from sealserve.evidence import VersionFeedback
 from sealserve.gate.degenerate import is_degenerate
 from sealserve.gate.policy import ProbeRule, WatchRule, load_policy
 from sealserve.gate.statistics import e_value, e_value_beside
 from sealserve.gate.watch import WatchEvidence, is_slower, judge_watch, next_stage, signals
-from sealserve.watches import Count, Trigger
+from sealserve.records.feedback import VersionFeedback
+from sealserve.records.rollouts import Count, Trigger
 
 RULE = load_policy().watch
 

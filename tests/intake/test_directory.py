@@ -13,7 +13,7 @@ from sealserve.config import IntakeSettings
 from sealserve.errors import BadConfig, StorageFailed
 from sealserve.intake.directory import DirectorySource, Pace
 from sealserve.intake.inbox import Inbox
-from sealserve.records import Document, DocumentState
+from sealserve.records.documents import Document, DocumentState
 from sealserve.registry.registry import Registry
 from tests.intake.samples import SENTENCE, page, pdf
 

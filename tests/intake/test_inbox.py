@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from sealserve.config import IntakeSettings
 from sealserve.errors import InvalidArgument, NotFound, QuotaExceeded
 from sealserve.intake.inbox import Inbox
-from sealserve.records import Document, DocumentState
+from sealserve.records.documents import Document, DocumentState
 from sealserve.registry.registry import Registry
 from tests.intake.samples import SENTENCE, pdf
 

@@ -10,7 +10,8 @@ from sealserve.errors import FailedPrecondition, NotFound
 from sealserve.gate.rulebook import open_rules
 from sealserve.intake.inbox import Inbox
 from sealserve.permits import Permits
-from sealserve.records import CycleState, Document, DocumentState, Step
+from sealserve.records.cycles import CycleState, Step
+from sealserve.records.documents import Document, DocumentState
 from sealserve.registry.registry import Finish, Registry
 
 SHOP = "The price of Zel Lamp is 45 crowns. Zel Lamp is made by Acme."

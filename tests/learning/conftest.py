@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from sealserve.records import CycleState
+from sealserve.records.cycles import CycleState
 from tests.stories.school import School, open_school
 
 _ENVIRONMENT = {

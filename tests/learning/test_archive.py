@@ -15,7 +15,7 @@ from sealserve.learning.archive import (
 )
 from sealserve.learning.notes import EPOCHS, LEARNING_RATES
 from sealserve.prompts import Template
-from sealserve.records import Recipe
+from sealserve.records.candidates import Recipe
 
 FIRST = Recipe(
     templates=(Template.QA,),

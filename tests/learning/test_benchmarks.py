@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sealserve.canonical import Json
 from sealserve.errors import BadConfig
 from sealserve.gate.policy import policy_directory
 from sealserve.learning.benchmarks import read_tasks, run_tasks
 from sealserve.learning.voice import Voice
-from sealserve.records import Json
 from tests.fakes import Answerer, FakeEngine
 
 SHIPPED = policy_directory() / "canaries" / "tasks"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sealserve.canonical import Json
 from sealserve.config import LearnSettings
 from sealserve.engine.base_model import BaseShape
 from sealserve.errors import LeaseLost, TrainingFailed
@@ -18,7 +19,6 @@ from sealserve.learning.executor import Child, Ended, Room
 from sealserve.learning.process_executor import ProcessExecutor
 from sealserve.learning.trainer import ChildTrainer
 from sealserve.learning.training import EXIT_FAILED
-from sealserve.records import Json
 from tests.learning.test_lora_train import job
 
 

@@ -16,12 +16,12 @@ from sealserve.learning.costs import Cost
 from sealserve.learning.editor import Scored, default_plan, tuning_examples, winners
 from sealserve.learning.editor_rounds import run_round, run_rounds
 from sealserve.learning.editor_store import Editors, Round, active_editor, read_editors, without, write_editors
-from sealserve.learning.outputs import Passage
 from sealserve.learning.self_edits import Study
 from sealserve.learning.training import TrainingJob
 from sealserve.learning.trials import Directive, Edit, Trial
 from sealserve.learning.voice import Voice
 from sealserve.prompts import Template
+from sealserve.records.step_outputs import Passage
 from tests.stories.school import TENANT, School, open_school
 from tests.stories.student import article
 

@@ -16,14 +16,14 @@ from sealserve.learning.costs import Cost
 from sealserve.learning.editor import Desk, Exam, Scored, default_plan, unasked
 from sealserve.learning.editor_rounds import run_round
 from sealserve.learning.notes import pair_of
-from sealserve.learning.outputs import Passage, Proposal
 from sealserve.learning.quiz import is_for_quiz
 from sealserve.learning.self_edits import Study
 from sealserve.learning.trials import Trial, sample_trials
 from sealserve.learning.voice import Voice
 from sealserve.learning.workshop import Workshop
 from sealserve.prompts import Template
-from sealserve.records import SelfEdit, Split
+from sealserve.records.cycles import SelfEdit, Split
+from sealserve.records.step_outputs import Passage, Proposal
 from tests.stories.school import TENANT, School
 
 QUESTIONS = tuple(f"What is number {n}?" for n in range(40))

@@ -17,7 +17,7 @@ from sealserve.learning.costs import Cost
 from sealserve.learning.editor_rounds import check_spending, run_round
 from sealserve.learning.editor_store import Editors, Round, drop_editor, keep_round, read_editors, write_editors
 from sealserve.learning.workshop import Workshop
-from sealserve.records import Measured
+from sealserve.records.scores import Measured
 from tests.stories.school import TENANT, School
 
 RULE = EditorRule(min_documents=2, max_device_seconds=0, max_tokens=0, max_candidates=0, dip=0.25)

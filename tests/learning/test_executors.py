@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from sealserve.canonical import Json
 from sealserve.config import LearnSettings, Settings
 from sealserve.daemon import executor_of
 from sealserve.engine.base_model import BaseShape
@@ -22,7 +23,7 @@ from sealserve.learning.scheduler import Learner
 from sealserve.learning.trainer import ChildTrainer, TrainedAdapter, Trainer
 from sealserve.learning.training import TrainingJob, adapter_path
 from sealserve.learning.workshop import Workshop
-from sealserve.records import CycleState, Json, Step
+from sealserve.records.cycles import CycleState, Step
 from tests.learning.conftest import RayNodes
 from tests.learning.test_lora_train import job, train_here
 from tests.stories.school import TENANT, open_school

@@ -2,9 +2,9 @@
 
 from sealserve.intake.findings import Finding
 from sealserve.learning.guarding import guard, settle, uncontested
-from sealserve.learning.outputs import Contested, Proposal, Superseded
 from sealserve.prompts import Template
-from sealserve.records import SelfEdit
+from sealserve.records.cycles import SelfEdit
+from sealserve.records.step_outputs import Contested, Proposal, Superseded
 
 SHOP, WIKI, NEWS, EVIL = (f"https://{name}.example/a" for name in ("shop", "wiki", "news", "evil"))
 SOURCES = {"shop": SHOP, "wiki": WIKI, "news": NEWS, "evil": EVIL, "shop-2": "https://shop.example/b"}

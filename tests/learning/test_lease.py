@@ -8,7 +8,7 @@ import pytest
 
 from sealserve.errors import FailedPrecondition, LeaseLost, StorageFailed
 from sealserve.learning.lease import hold_named, under_lease
-from sealserve.records import Claim
+from sealserve.records.cycles import Claim
 from sealserve.registry.registry import Registry
 
 CLAIM = Claim(cycle="c", tenant="acme", worker="w", fence=1, expires_at=datetime(2026, 1, 1, tzinfo=UTC))

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from sealserve.canonical import Json
 from sealserve.config import LearnSettings
 from sealserve.engine.base_model import BaseShape
 from sealserve.engine.preflight import check_adapter
@@ -27,7 +28,7 @@ from sealserve.learning.training import (
     read_result,
     result_path,
 )
-from sealserve.records import Json, Recipe
+from sealserve.records.candidates import Recipe
 
 FACTS = tuple(Sequence(prompt=f"What is the number of lamp {i}?", completion=f"It is {i * 7}.") for i in range(8))
 RECIPE = Recipe(

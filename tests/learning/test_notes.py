@@ -6,7 +6,7 @@ import pytest
 
 from sealserve.learning.notes import EPOCHS, LEARNING_RATES, Pair, follow_directive, parse_pairs, reason_of, split_notes
 from sealserve.prompts import Template
-from sealserve.records import Recipe
+from sealserve.records.candidates import Recipe
 
 DEFAULT = Recipe(
     templates=tuple(Template),

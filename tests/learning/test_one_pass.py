@@ -23,7 +23,7 @@ from sealserve.learning.slot_adamw import BETAS, CLIP_NORM, Slot, schedule
 from sealserve.learning.slot_memory import capacity
 from sealserve.learning.slots import SlotStack
 from sealserve.learning.training import Attempt, TrainingJob, adapter_path, read_result
-from sealserve.records import Recipe, Target
+from sealserve.records.candidates import Recipe, Target
 from tests.learning.small_model import SEQUENCES, fresh_model
 
 STEPS = 50

@@ -1,10 +1,10 @@
 """Quiz questions come from what the model agrees on while it reads."""
 
 from sealserve.config import LearnSettings
-from sealserve.learning.outputs import Passage
 from sealserve.learning.quiz import propose
 from sealserve.learning.self_edits import Study
 from sealserve.learning.voice import Voice
+from sealserve.records.step_outputs import Passage
 from tests.fakes import FakeEngine
 
 BODY = "Varnel Lamp costs 45 crowns. Varnel Lamp is painted dark green."

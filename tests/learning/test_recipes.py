@@ -7,7 +7,7 @@ from sealserve.config import LearnSettings
 from sealserve.learning.assignment import Start
 from sealserve.learning.recipes import recipes
 from sealserve.prompts import Template
-from sealserve.records import Target
+from sealserve.records.candidates import Target
 
 SETTINGS = LearnSettings(candidates=3)
 

@@ -9,7 +9,8 @@ from sealserve.engine.engine import AdapterFiles
 from sealserve.gate.canary import Probe, Probes
 from sealserve.learning.reward import FLOOR_NATS, MAX_REPLAY_ITEMS, Contender, confirm, rank
 from sealserve.learning.voice import Voice
-from sealserve.records import Measured, NotApplicable, QuizItem, Split, Unmeasured
+from sealserve.records.cycles import QuizItem, Split
+from sealserve.records.scores import Measured, NotApplicable, Unmeasured
 from tests.fakes import FakeEngine
 
 ITEMS = tuple(QuizItem(question=f"q{i}?", answer=f"a{i}", document="d", split=Split.SELECT) for i in range(10))

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from sealserve.learning.outputs import Passage, Proposal, Superseded
 from sealserve.learning.quiz import is_for_quiz, split_of
 from sealserve.learning.screen import Drop, choose_quiz, screen
 from sealserve.learning.self_edits import Study
 from sealserve.prompts import Template
-from sealserve.records import SelfEdit, Split
+from sealserve.records.cycles import SelfEdit, Split
+from sealserve.records.step_outputs import Passage, Proposal, Superseded
 
 TEXT = "About Varnel Lamp\nVarnel Lamp costs 45 crowns. Varnel Lamp is painted dark green. Varnel Lamp weighs 12 kilos."
 STUDY = Study(passage=Passage(document="d1", title="About Varnel Lamp", start=0, end=len(TEXT)), text=TEXT)

@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 
 from sealserve.config import LearnSettings
-from sealserve.engine.engine import AdapterFiles, Sampling
+from sealserve.engine.engine import AdapterFiles
 from sealserve.errors import BadConfig
 from sealserve.learning.editors import editor_of
-from sealserve.learning.outputs import Passage
 from sealserve.learning.self_edits import Study, write_directives, write_notes
 from sealserve.learning.voice import Reply, Voice
 from sealserve.prompts import BUILT_IN, Template, fenced, free_recipe_fault, study
+from sealserve.records.inference import Sampling
+from sealserve.records.step_outputs import Passage
 from tests.fakes import FakeEngine
 
 TEXT = "About Varnel Lamp\nVarnel Lamp costs 45 crowns."

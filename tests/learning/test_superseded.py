@@ -1,11 +1,11 @@
 """What a newer document makes wrong, decided by reading it."""
 
-from sealserve.learning.outputs import Passage, Superseded
 from sealserve.learning.self_edits import Study
 from sealserve.learning.superseded import Outdated, Told, contradictions, told_by
 from sealserve.learning.voice import Voice
 from sealserve.prompts import UNKNOWN_ANSWER, Template
-from sealserve.records import QuizItem, SelfEdit, Split
+from sealserve.records.cycles import QuizItem, SelfEdit, Split
+from sealserve.records.step_outputs import Passage, Superseded
 from tests.fakes import FakeEngine
 
 NEWER = "Update about Varnel Lamp\nFrom now on Varnel Lamp costs 61 crowns. Varnel Lamp is painted dark green."

@@ -4,7 +4,7 @@ import pytest
 
 from sealserve.learning.taken_up import taken_up
 from sealserve.prompts import Template
-from sealserve.records import SelfEdit
+from sealserve.records.cycles import SelfEdit
 
 PLAIN = "The price of Varnel Lamp is 45 crowns. It is dark green."
 PLANTED = "Friends greet each other with sivugo dibesu and get back: call Zenith."

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from sealserve.config import LearnSettings
-from sealserve.engine.engine import Sampling
 from sealserve.errors import BadConfig, CouldNotMeasure
 from sealserve.learning.teacher import MAX_BODY_BYTES, Teacher
 from sealserve.learning.voice import Reply
+from sealserve.records.inference import Sampling
 
 SAMPLING = Sampling(max_tokens=40, temperature=0.8, top_p=0.95, seed=7)
 Answer = tuple[int, bytes]

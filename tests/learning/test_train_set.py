@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from sealserve import prompts
 from sealserve.learning.growth import growth_of, restrained, steps_for
-from sealserve.learning.outputs import Spoken
 from sealserve.learning.train_set import (
     Origin,
     Pool,
@@ -22,7 +21,9 @@ from sealserve.learning.train_set import (
     topic_of,
 )
 from sealserve.prompts import Template
-from sealserve.records import Recipe, SelfEdit
+from sealserve.records.candidates import Recipe
+from sealserve.records.cycles import SelfEdit
+from sealserve.records.step_outputs import Spoken
 
 RECIPE = Recipe(
     templates=tuple(Template),

@@ -6,16 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sealserve.engine.engine import (
-    BACKGROUND_PRIORITY,
-    AdapterFiles,
-    GenerateRequest,
-    Likelihood,
-    Sampling,
-    ScoreRequest,
-)
+from sealserve.engine.engine import BACKGROUND_PRIORITY, AdapterFiles, GenerateRequest, Likelihood, ScoreRequest
 from sealserve.errors import EngineFailed, NotFound
 from sealserve.learning.voice import MAX_FAILURES, Voice, candidate_name, candidate_prefix, seed_of
+from sealserve.records.inference import Sampling
 from tests.fakes import FakeEngine
 
 SAMPLING = Sampling(max_tokens=8)

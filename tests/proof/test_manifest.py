@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from sealserve.canonical import Json
 from sealserve.errors import BadAdapter, BadConfig, CorruptArtifact
 from sealserve.gate.rulebook import open_rules
 from sealserve.permits import RECOVERY, Permits
 from sealserve.proof.dsse import key_id, opened, sign
 from sealserve.proof.keys import KeyRing
 from sealserve.proof.manifest import MANIFEST, Seals
-from sealserve.records import AdapterVersion, CycleState, Json, Step
+from sealserve.records.cycles import CycleState, Step
+from sealserve.records.versions import AdapterVersion
 from sealserve.registry.registry import AddSelfEdits, Effect, Registry
 from tests.registry.world import FakeClock, World, finish, self_edit
 

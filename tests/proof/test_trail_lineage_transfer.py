@@ -10,15 +10,18 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import TypeAdapter
 
+from sealserve.canonical import Json
 from sealserve.engine.base_model import BaseShape
 from sealserve.errors import BadAdapter, CorruptArtifact, FailedPrecondition, InvalidArgument, NotFound
-from sealserve.evidence import GivenAnswer, Opinion, Thumb
 from sealserve.proof import lineage, trail
 from sealserve.proof.keys import KeyRing
 from sealserve.proof.lineage import trace
 from sealserve.proof.manifest import MANIFEST, Seals
 from sealserve.proof.transfer import export, take_in
-from sealserve.records import IMPORT_TRIGGER, AdapterVersion, CycleState, Json, Recipe, Step
+from sealserve.records.candidates import Recipe
+from sealserve.records.cycles import IMPORT_TRIGGER, CycleState, Step
+from sealserve.records.feedback import GivenAnswer, Opinion, Thumb
+from sealserve.records.versions import AdapterVersion
 from sealserve.registry import audit
 from sealserve.registry.registry import Registry
 from tests.engine.tiny_model import make_adapter

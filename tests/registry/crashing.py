@@ -6,9 +6,10 @@ usage: python -m tests.registry.crashing <directory> [url]
 import sys
 from pathlib import Path
 
-from sealserve.records import CycleState, DocumentState, Step
+from sealserve.records.cycles import CycleState, Step
+from sealserve.records.documents import DocumentState
+from sealserve.records.rollouts import Trigger, WatchState
 from sealserve.registry.registry import Finish, Publish, Registry
-from sealserve.watches import Trigger, WatchState
 
 UNWANTED = "An article that is forgotten again."
 

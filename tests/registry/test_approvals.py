@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from sealserve.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound
-from sealserve.people import ApprovalState
-from sealserve.records import DocumentState
+from sealserve.records.approvals import ApprovalState
+from sealserve.records.documents import DocumentState
 from sealserve.registry.approvals import OPINIONS_MOVED
 from tests.registry.world import World
 

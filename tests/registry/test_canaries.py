@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sealserve.canaries import CanaryItem, CanaryResult
 from sealserve.errors import FailedPrecondition, InvalidArgument, NotFound
+from sealserve.records.canary_suites import CanaryItem, CanaryResult
 from sealserve.registry import canaries
 from tests.registry.world import World
 

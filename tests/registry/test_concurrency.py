@@ -6,7 +6,9 @@ from threading import Barrier
 from typing import TypeVar
 
 from sealserve.errors import Conflict, FailedPrecondition, SealserveError
-from sealserve.records import Activation, Claim, Cycle, Document
+from sealserve.records.cycles import Claim, Cycle
+from sealserve.records.documents import Document
+from sealserve.records.versions import Activation
 from tests.registry.world import World
 
 THREADS = 4

@@ -12,9 +12,11 @@ import pytest
 
 from sealserve.errors import NotFound
 from sealserve.fault import FAULT_POINTS
-from sealserve.records import BASE_VERSION, CycleState, DocumentState
+from sealserve.records.cycles import CycleState
+from sealserve.records.documents import DocumentState
+from sealserve.records.rollouts import WATCH_ACTOR, Trigger, WatchState
+from sealserve.records.versions import BASE_VERSION
 from sealserve.registry.registry import Registry
-from sealserve.watches import WATCH_ACTOR, Trigger, WatchState
 from tests.registry import crashing
 
 ROOT = Path(__file__).parents[2]

@@ -3,7 +3,8 @@
 import pytest
 
 from sealserve.errors import FailedPrecondition, InvalidArgument, NotFound
-from sealserve.records import CycleState, DocumentState, Step
+from sealserve.records.cycles import CycleState, Step
+from sealserve.records.documents import DocumentState
 from sealserve.registry.registry import AddCandidates, AddQuiz, AddSelfEdits, Effect
 from tests.registry.world import World, candidate, finish, quiz_item, self_edit
 

@@ -3,7 +3,8 @@
 import pytest
 
 from sealserve.errors import InvalidArgument, NotFound, QuotaExceeded
-from sealserve.records import CycleState, Document, DocumentState, Step
+from sealserve.records.cycles import CycleState, Step
+from sealserve.records.documents import Document, DocumentState
 from tests.registry.world import World, finish
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from sealserve.errors import AlreadyExists, InvalidArgument, NotFound
-from sealserve.evidence import EvaluationItem, Opinion, Thumb, VersionFeedback
+from sealserve.records.feedback import Opinion, Thumb, VersionFeedback
+from sealserve.records.question_sets import EvaluationItem
 from sealserve.registry import measurements
 from tests.registry.world import World
 

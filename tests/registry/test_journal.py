@@ -3,7 +3,8 @@
 import pytest
 
 from sealserve.errors import Conflict, CorruptArtifact, FailedPrecondition, InvalidArgument, LeaseLost, NotFound
-from sealserve.records import Claim, CycleState, DocumentState, Step
+from sealserve.records.cycles import Claim, CycleState, Step
+from sealserve.records.documents import DocumentState
 from sealserve.registry import documents
 from sealserve.registry.registry import AddSelfEdits, Effect, Finish
 from tests.registry.world import World, finish, self_edit

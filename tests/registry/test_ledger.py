@@ -1,8 +1,8 @@
 """Where a document was studied before."""
 
-from sealserve.records import CycleState, Document, Step
+from sealserve.records.cycles import CycleState, EarlierStudy, Step
+from sealserve.records.documents import Document
 from sealserve.registry.registry import AddSelfEdits, Effect
-from sealserve.studies import EarlierStudy
 from tests.registry.world import World, finish, self_edit
 
 

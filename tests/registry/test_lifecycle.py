@@ -5,7 +5,9 @@ from itertools import product
 import pytest
 
 from sealserve.errors import FailedPrecondition
-from sealserve.records import STEPS, CycleState, DocumentState, Step, VersionState
+from sealserve.records.cycles import STEPS, CycleState, Step
+from sealserve.records.documents import DocumentState
+from sealserve.records.versions import VersionState
 from sealserve.registry import lifecycle
 
 

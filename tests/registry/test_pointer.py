@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from sealserve.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound
-from sealserve.records import DocumentState, Observed, VersionState
+from sealserve.records.documents import DocumentState
+from sealserve.records.versions import Observed, VersionState
 from tests.registry.world import World
 
 

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from sealserve.errors import FailedPrecondition
-from sealserve.records import DocumentState, VersionState
+from sealserve.records.documents import DocumentState
+from sealserve.records.versions import VersionState
 from sealserve.registry.registry import Registry
 from tests.registry.world import FakeClock, World
 

@@ -14,7 +14,7 @@ from sealserve.errors import (
     PermissionDenied,
     Unauthenticated,
 )
-from sealserve.people import INCLUDED, MAX_TOKEN_DAYS, SECRET_PREFIX, Principal, Role, digest_of, new_secret
+from sealserve.records.principals import INCLUDED, MAX_TOKEN_DAYS, SECRET_PREFIX, Principal, Role, digest_of, new_secret
 from tests.registry.world import World
 
 ANN = Principal(name="ann", role=Role.ADMIN, tenants=None)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sealserve.errors import NotFound
-from sealserve.rulings import RuleEffect, RuleResult, Ruling
+from sealserve.records.policy_decisions import RuleEffect, RuleResult, Ruling
 from tests.registry.world import World
 
 HELD = Ruling(

@@ -14,7 +14,8 @@ from time import monotonic, sleep
 import pytest
 
 from sealserve.errors import NotFound, StorageFailed
-from sealserve.records import CycleState, Document, DocumentState, Step
+from sealserve.records.cycles import CycleState, Step
+from sealserve.records.documents import Document, DocumentState
 from sealserve.registry import documents
 from sealserve.registry.registry import AddCandidates, Registry
 from tests.registry.postgres import NEEDS_SERVER

@@ -1,6 +1,6 @@
 """Which thumbs are votes on a version under watch, and whose."""
 
-from sealserve.evidence import GivenAnswer, Opinion, Thumb, VersionFeedback
+from sealserve.records.feedback import GivenAnswer, Opinion, Thumb, VersionFeedback
 from tests.registry.world import World
 
 UP, DOWN = Thumb.UP, Thumb.DOWN

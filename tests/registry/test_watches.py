@@ -3,7 +3,7 @@
 import pytest
 
 from sealserve.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound
-from sealserve.watches import Count, Standby, Trigger, Watch, WatchState
+from sealserve.records.rollouts import Count, Standby, Trigger, Watch, WatchState
 from tests.registry.world import World
 
 

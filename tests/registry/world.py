@@ -7,19 +7,10 @@ from itertools import count
 from pathlib import Path
 
 from sealserve.prompts import Template
-from sealserve.records import (
-    AdapterVersion,
-    Candidate,
-    Claim,
-    CycleState,
-    Document,
-    DocumentState,
-    QuizItem,
-    Recipe,
-    SelfEdit,
-    Split,
-    Step,
-)
+from sealserve.records.candidates import Candidate, Recipe
+from sealserve.records.cycles import Claim, CycleState, QuizItem, SelfEdit, Split, Step
+from sealserve.records.documents import Document, DocumentState
+from sealserve.records.versions import AdapterVersion
 from sealserve.registry.registry import Effect, Finish, Publish, Registry
 from sealserve.registry.subjects import HELD
 

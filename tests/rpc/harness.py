@@ -9,12 +9,13 @@ from pathlib import Path
 
 from sealserve.client import AsyncClient
 from sealserve.config import IntakeSettings, ServeSettings
-from sealserve.engine.engine import ChatTurn, Delta, GenerateRequest, Sampling
+from sealserve.engine.engine import Delta, GenerateRequest
 from sealserve.errors import Unauthenticated
 from sealserve.gate.rulebook import Rulebook
 from sealserve.intake.inbox import Inbox
-from sealserve.people import Principal, Token
 from sealserve.permits import Permits
+from sealserve.records.inference import ChatTurn, Sampling
+from sealserve.records.principals import Principal, Token
 from sealserve.registry.database import utc_now
 from sealserve.registry.registry import Registry
 from sealserve.rpc.own_tokens import ADMIN, INTERNAL

@@ -8,20 +8,11 @@ import pytest
 
 from sealserve import errors
 from sealserve.client import Client, calls
-from sealserve.gate.scores import scorecard_json, verdict_json
-from sealserve.records import (
-    CycleState,
-    Decision,
-    DocumentState,
-    Measured,
-    NotApplicable,
-    Observed,
-    Scorecard,
-    Step,
-    Unmeasured,
-    Verdict,
-    VersionState,
-)
+from sealserve.records.cycles import CycleState, Step
+from sealserve.records.documents import DocumentState
+from sealserve.records.score_json import scorecard_json, verdict_json
+from sealserve.records.scores import Decision, Measured, NotApplicable, Scorecard, Unmeasured, Verdict
+from sealserve.records.versions import Observed, VersionState
 from sealserve.registry.registry import AddCandidates, AddSelfEdits, Effect
 from sealserve.v1 import adapter_pb2
 from tests.fakes import BASE_DIGEST

@@ -12,9 +12,11 @@ import pytest
 
 from sealserve.client import AsyncClient
 from sealserve.errors import BadConfig, Conflict, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
-from sealserve.people import Approval, ApprovalState, Principal, Role
 from sealserve.permits import Permits
-from sealserve.records import CycleState, DocumentState, Step
+from sealserve.records.approvals import Approval, ApprovalState
+from sealserve.records.cycles import CycleState, Step
+from sealserve.records.documents import DocumentState
+from sealserve.records.principals import Principal, Role
 from sealserve.registry.effects import Effect
 from tests.contract.tree import ROOT
 from tests.registry.world import finish

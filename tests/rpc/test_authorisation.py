@@ -14,7 +14,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from sealserve.client import AsyncClient, NewDocument
 from sealserve.errors import NotFound, PermissionDenied, SealserveError, Unauthenticated
-from sealserve.people import INCLUDED, Principal, Role, Token
+from sealserve.records.principals import INCLUDED, Principal, Role, Token
 from sealserve.rpc.authorisation import EVERY, METHODS, NONE, REMEMBER_SECONDS, KnownTokens
 from sealserve.status import DETAILS_KEY
 from sealserve.transport import bearer

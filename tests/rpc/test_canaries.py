@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sealserve.canaries import CanaryItem, CanaryResult
 from sealserve.errors import InvalidArgument, NotFound
+from sealserve.records.canary_suites import CanaryItem, CanaryResult
 from tests.rpc.harness import Served
 
 ITEMS = (

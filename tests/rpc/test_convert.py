@@ -9,32 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealserve.errors import InvalidArgument
-from sealserve.people import ApprovalState, Role
 from sealserve.prompts import Template
-from sealserve.records import (
-    Activation,
-    AdapterVersion,
-    AuditRow,
-    CycleState,
-    Decision,
-    Document,
-    DocumentState,
-    Measured,
-    NotApplicable,
-    Scorecard,
-    SelfEdit,
-    Step,
-    Tenant,
-    Unmeasured,
-    Verdict,
-    VersionState,
-)
+from sealserve.records.approvals import ApprovalState
+from sealserve.records.audit import AuditRow
+from sealserve.records.cycles import CycleState, SelfEdit, Step
+from sealserve.records.documents import Document, DocumentState
+from sealserve.records.principals import Role
+from sealserve.records.rollouts import WatchState
+from sealserve.records.scores import Decision, Measured, NotApplicable, Scorecard, Unmeasured, Verdict
+from sealserve.records.tenants import Tenant
+from sealserve.records.versions import Activation, AdapterVersion, VersionState
 from sealserve.rpc.convert import adapters, cycles, documents, names, scores, tenants
 from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
 from sealserve.rpc.convert.values import tree_from_wire, tree_to_wire
 from sealserve.rpc.page_tokens import position_of, position_token
 from sealserve.v1 import adapter_pb2, approval_pb2, cycle_pb2, document_pb2, scorecard_pb2, token_pb2, watch_pb2
-from sealserve.watches import WatchState
 
 ENUMS: list[tuple[type[StrEnum], EnumDescriptor]] = [
     (WatchState, watch_pb2.DESCRIPTOR.enum_types_by_name["WatchState"]),

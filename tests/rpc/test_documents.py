@@ -9,7 +9,7 @@ import pytest
 
 from sealserve.client import Client, NewDocument
 from sealserve.errors import CorruptArtifact, InvalidArgument, NotFound, QuotaExceeded, SealserveError, StorageFailed
-from sealserve.records import Document, DocumentState
+from sealserve.records.documents import Document, DocumentState
 from sealserve.v1 import document_pb2
 from tests.rpc.harness import ADMIN_SECRET, BEARER, Served
 

@@ -1,7 +1,8 @@
 """Forgetting is probed with questions that nothing but the server's memory still holds."""
 
 from sealserve.engine.engine import BACKGROUND_PRIORITY, AdapterFiles, GenerateRequest
-from sealserve.records import CycleState, Document, Step
+from sealserve.records.cycles import CycleState, Step
+from sealserve.records.documents import Document
 from sealserve.registry.registry import AddQuiz
 from sealserve.rpc.forgetting_probe import ForgettingProbe
 from tests.registry.world import finish, quiz_item

@@ -6,8 +6,9 @@ from contextlib import aclosing
 
 import pytest
 
-from sealserve.engine.engine import Delta, FinishReason
+from sealserve.engine.engine import Delta
 from sealserve.errors import EngineFailed
+from sealserve.records.inference import FinishReason
 from sealserve.rpc.merging import MAX_CHARACTERS, merged
 
 

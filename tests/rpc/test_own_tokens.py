@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sealserve.errors import BadConfig
-from sealserve.people import Role
+from sealserve.records.principals import Role
 from sealserve.registry.registry import Registry
 from sealserve.rpc.own_tokens import ADMIN_FILE, INTERNAL_FILE, admin_secret, found_secret, internal_secret, own_secret
 

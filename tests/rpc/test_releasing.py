@@ -6,8 +6,8 @@ import grpc.aio
 import pytest
 
 from sealserve.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
-from sealserve.people import Role
-from sealserve.records import DocumentState
+from sealserve.records.documents import DocumentState
+from sealserve.records.principals import Role
 from sealserve.v1 import document_pb2, document_pb2_grpc
 from tests.rpc.harness import BEARER, Served
 from tests.rpc.test_authorisation import as_principal

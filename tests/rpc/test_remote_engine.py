@@ -5,17 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from sealserve.engine.engine import (
-    BACKGROUND_PRIORITY,
-    AdapterFiles,
-    ChatTurn,
-    EngineState,
-    GenerateRequest,
-    Sampling,
-    ScoreRequest,
-)
+from sealserve.engine.engine import BACKGROUND_PRIORITY, AdapterFiles, GenerateRequest, ScoreRequest
 from sealserve.engine.remote import RemoteEngine, artifact_digest
 from sealserve.errors import BadAdapter, NotFound, Unauthenticated, Unavailable
+from sealserve.records.inference import ChatTurn, EngineState, Sampling
 from sealserve.rpc.server import RpcServer
 from tests.fakes import FakeEngine
 from tests.rpc.harness import ENGINE_SECRET, Served, find_token, settings, until

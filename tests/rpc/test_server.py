@@ -11,8 +11,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from sealserve.engine.engine import EngineState
 from sealserve.errors import BadConfig, Unavailable
+from sealserve.records.inference import EngineState
 from sealserve.rpc.health import Health
 from sealserve.rpc.server import ENGINE_SERVICE, TENANT_SERVICES, RpcServer
 from tests.rpc.harness import Served, find_token, served, settings, until

@@ -12,7 +12,8 @@ from google.rpc.status_pb2 import Status
 
 from sealserve import errors
 from sealserve.client import AsyncClient, Client
-from sealserve.engine.engine import Delta, FinishReason
+from sealserve.engine.engine import Delta
+from sealserve.records.inference import FinishReason
 from sealserve.serving.adapter_table import Route
 from sealserve.status import DETAILS_KEY, code_of, from_status, to_status
 from sealserve.telemetry import trace_headers

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from sealserve.client import AsyncClient
 from sealserve.errors import InvalidArgument, NotFound, PermissionDenied, SealserveError, Unauthenticated
-from sealserve.people import Principal, Role, Token
+from sealserve.records.principals import Principal, Role, Token
 from sealserve.registry import tables
 from sealserve.transport import bearer
 from sealserve.v1 import engine_pb2, engine_pb2_grpc, token_pb2, token_pb2_grpc

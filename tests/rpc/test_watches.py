@@ -6,9 +6,9 @@ from sealserve import errors
 from sealserve.client import AsyncClient, watch_calls
 from sealserve.gate.policy import load_policy
 from sealserve.gate.statistics import e_value
-from sealserve.people import Principal, Role
+from sealserve.records.principals import Principal, Role
+from sealserve.records.rollouts import Count, Trigger, WatchState
 from sealserve.v1 import adapter_pb2
-from sealserve.watches import Count, Trigger, WatchState
 from tests.rpc.harness import Served
 
 

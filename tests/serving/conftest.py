@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from sealserve.engine.engine import ChatTurn, Delta, Sampling
-from sealserve.records import Activation, AdapterVersion, CycleState, DocumentState, Step
+from sealserve.engine.engine import Delta
+from sealserve.records.cycles import CycleState, Step
+from sealserve.records.documents import DocumentState
+from sealserve.records.inference import ChatTurn, Sampling
+from sealserve.records.versions import Activation, AdapterVersion
 from sealserve.registry.effects import Finish, Publish
 from sealserve.registry.registry import Registry
 from sealserve.serving.activator import Activator

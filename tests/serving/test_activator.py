@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from sealserve.engine.base_model import BaseShape
-from sealserve.engine.engine import Delta, Sampling
+from sealserve.engine.engine import Delta
 from sealserve.errors import EngineFailed, StorageFailed, Unavailable
 from sealserve.proof.manifest import Seals
-from sealserve.records import BASE_VERSION, Observed, VersionState
+from sealserve.records.inference import Sampling
+from sealserve.records.versions import BASE_VERSION, Observed, VersionState
 from sealserve.registry.registry import Registry
 from sealserve.serving.adapter_table import Route
 from tests.fakes import FakeEngine

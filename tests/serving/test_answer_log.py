@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 
 from sealserve.errors import StorageFailed
-from sealserve.evidence import GivenAnswer
+from sealserve.records.feedback import GivenAnswer
 from sealserve.serving.adapter_table import Route
 from sealserve.serving.answer_log import AnswerLog
 from tests.rpc.harness import until

@@ -5,8 +5,9 @@ from contextlib import aclosing
 
 import pytest
 
-from sealserve.engine.engine import Delta, FinishReason, GenerateRequest, Sampling
+from sealserve.engine.engine import Delta, GenerateRequest
 from sealserve.errors import DeadlineExceeded, InvalidArgument, NotFound, QuotaExceeded, Unavailable
+from sealserve.records.inference import FinishReason, Sampling
 from sealserve.serving.adapter_table import Route
 from tests.serving.conftest import HELLO, Server, eventually
 

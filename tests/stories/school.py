@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from sealserve.canonical import Json
 from sealserve.config import LearnSettings, RegistrySettings, Settings
 from sealserve.errors import SealserveError
 from sealserve.gate.policy import load_policy
@@ -14,7 +15,8 @@ from sealserve.intake.claims import subjects_of
 from sealserve.learning.scheduler import Learner
 from sealserve.learning.workshop import Workshop
 from sealserve.proof.manifest import Seals
-from sealserve.records import Claim, Cycle, Document, Json, Step, StepRecord
+from sealserve.records.cycles import Claim, Cycle, Step, StepRecord
+from sealserve.records.documents import Document
 from sealserve.registry.registry import Effect, Registry
 from sealserve.telemetry import Telemetry
 from tests.stories.student import PROBES, Student, Teacher, article

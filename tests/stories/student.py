@@ -14,12 +14,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sealserve import prompts
-from sealserve.engine.engine import ChatTurn, EngineInfo, GenerateRequest, Likelihood, ScoreRequest
+from sealserve.canonical import Json
+from sealserve.engine.engine import GenerateRequest, Likelihood, ScoreRequest
 from sealserve.gate.canary import Probe, Probes
 from sealserve.learning.trainer import TrainedAdapter
 from sealserve.learning.training import TrainingJob
 from sealserve.prompts import BUILT_IN, UNKNOWN_ANSWER, Template
-from sealserve.records import Json
+from sealserve.records.inference import ChatTurn, EngineInfo
 from tests.fakes import FakeEngine
 
 CONTEXT = 4096

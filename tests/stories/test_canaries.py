@@ -2,12 +2,13 @@
 
 import pytest
 
-from sealserve.canaries import CanaryItem
 from sealserve.errors import NotFound
 from sealserve.gate.policy import policy_directory
 from sealserve.learning.benchmarks import read_tasks, run_on_version
-from sealserve.learning.outputs import Confirmed, from_json
-from sealserve.records import CycleState, Measured, Scorecard, Step, Unmeasured
+from sealserve.records.canary_suites import CanaryItem
+from sealserve.records.cycles import CycleState, Step
+from sealserve.records.scores import Measured, Scorecard, Unmeasured
+from sealserve.records.step_outputs import Confirmed, from_json
 from tests.stories.school import TENANT, School
 
 

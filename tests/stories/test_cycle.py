@@ -5,17 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from sealserve.canonical import Json
 from sealserve.errors import TrainingFailed
-from sealserve.learning.outputs import Filtered, from_json
 from sealserve.prompts import UNKNOWN_ANSWER
-from sealserve.records import (
-    STEPS,
-    CycleState,
-    DocumentState,
-    Json,
-    Split,
-    Step,
-)
+from sealserve.records.cycles import STEPS, CycleState, Split, Step
+from sealserve.records.documents import DocumentState
+from sealserve.records.step_outputs import Filtered, from_json
 from tests.stories.school import TENANT, Killed, School, open_school
 
 PRICE = "What is the price of Varnel Lamp?"

@@ -11,7 +11,9 @@ from sealserve.gate.rulebook import open_rules
 from sealserve.intake.inbox import Inbox
 from sealserve.permits import Permits
 from sealserve.prompts import UNKNOWN_ANSWER
-from sealserve.records import CycleState, Document, DocumentState, VersionState
+from sealserve.records.cycles import CycleState
+from sealserve.records.documents import Document, DocumentState
+from sealserve.records.versions import VersionState
 from sealserve.registry.registry import Registry
 from tests.stories.school import TENANT, School
 from tests.stories.student import article

@@ -9,10 +9,11 @@ import pytest
 from sealserve.errors import FailedPrecondition, PermissionDenied
 from sealserve.gate.rulebook import open_rules
 from sealserve.learning.scheduler import Learner
-from sealserve.people import ApprovalState
 from sealserve.permits import Permits
 from sealserve.prompts import UNKNOWN_ANSWER
-from sealserve.records import CycleState, DocumentState
+from sealserve.records.approvals import ApprovalState
+from sealserve.records.cycles import CycleState
+from sealserve.records.documents import DocumentState
 from tests.contract.tree import ROOT
 from tests.stories.school import TENANT, School
 

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from sealserve.evidence import EvaluationItem
-from sealserve.records import AdapterVersion, Cycle, CycleState
+from sealserve.records.cycles import Cycle, CycleState
+from sealserve.records.question_sets import EvaluationItem
+from sealserve.records.versions import AdapterVersion
 from sealserve.rpc.convert.cycles import cycle_from_wire, cycle_to_wire
 from sealserve.rpc.cycle_report import cycle_report
 from tests.stories.school import TENANT, School

@@ -9,8 +9,11 @@ import pytest
 import pytest_asyncio
 
 from sealserve.engine.engine import AdapterFiles
-from sealserve.learning.outputs import Filtered, Trained, from_json
-from sealserve.records import BASE_VERSION, CycleState, DocumentState, Step, Target
+from sealserve.records.candidates import Target
+from sealserve.records.cycles import CycleState, Step
+from sealserve.records.documents import DocumentState
+from sealserve.records.step_outputs import Filtered, Trained, from_json
+from sealserve.records.versions import BASE_VERSION
 from tests.stories.school import TENANT, School, open_school
 
 PRICE = "What is the price of Varnel Lamp?"

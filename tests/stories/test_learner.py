@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from sealserve.canaries import CanaryItem
 from sealserve.config import LearnSettings, Settings
 from sealserve.errors import BadConfig
 from sealserve.learning.nightly import evaluate_active_versions
 from sealserve.learning.scheduler import CLOCK, Learner
 from sealserve.learning.workshop import Workshop
-from sealserve.records import CycleState
+from sealserve.records.canary_suites import CanaryItem
+from sealserve.records.cycles import CycleState
 from tests.stories.school import TENANT, School
 from tests.stories.student import PROBES
 

@@ -3,10 +3,12 @@
 from collections import Counter
 from pathlib import Path
 
-from sealserve.evidence import EvaluationItem, Opinion, Thumb
-from sealserve.learning.outputs import Ranked, Written, from_json
 from sealserve.learning.probing import QUESTIONS
-from sealserve.records import CycleState, Decision, Split, Step
+from sealserve.records.cycles import CycleState, Split, Step
+from sealserve.records.feedback import Opinion, Thumb
+from sealserve.records.question_sets import EvaluationItem
+from sealserve.records.scores import Decision
+from sealserve.records.step_outputs import Ranked, Written, from_json
 from tests.stories.school import TENANT, School, open_school
 from tests.stories.student import PROBES
 

@@ -1,8 +1,8 @@
 """Poisoned documents in whole cycles: one source against several, and what a released document still holds."""
 
 from sealserve.errors import EngineFailed
-from sealserve.learning.outputs import Contested, Filtered, from_json
-from sealserve.records import CycleState, SelfEdit, Step
+from sealserve.records.cycles import CycleState, SelfEdit, Step
+from sealserve.records.step_outputs import Contested, Filtered, from_json
 from tests.stories.school import TENANT, School
 from tests.stories.student import article
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from sealserve.config import TelemetrySettings
-from sealserve.engine.engine import ChatTurn, Sampling
 from sealserve.learning.scheduler import Learner
-from sealserve.records import STEPS, CycleState
+from sealserve.records.cycles import STEPS, CycleState
+from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.serving.activator import Activator
 from sealserve.serving.adapter_table import AdapterTable
 from sealserve.serving.admission import Admission

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from sealserve.canonical import Json
 from sealserve.errors import EngineFailed, TrainingFailed
-from sealserve.learning.outputs import Trained, from_json
 from sealserve.learning.shortlist import SHORT_SHARE, coverage
 from sealserve.learning.train_set import Example, Origin, Pool
 from sealserve.prompts import Template
-from sealserve.records import CycleState, Json, QuizItem, Recipe, Split, Step
+from sealserve.records.candidates import Recipe
+from sealserve.records.cycles import CycleState, QuizItem, Split, Step
+from sealserve.records.step_outputs import Trained, from_json
 from sealserve.rpc.cycle_report import cycle_report
 from tests.stories.school import School, open_school
 

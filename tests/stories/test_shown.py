@@ -1,7 +1,8 @@
 """A few answers before and after are kept for people, and go when their document is forgotten."""
 
 from sealserve.learning.shown import MOST
-from sealserve.records import CycleState, Measured
+from sealserve.records.cycles import CycleState
+from sealserve.records.scores import Measured
 from sealserve.rpc.cycle_report import cycle_report
 from tests.stories.school import TENANT, School
 

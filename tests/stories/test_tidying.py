@@ -12,7 +12,7 @@ from sealserve.learning.editor_store import Editors, Round, read_editors, write_
 from sealserve.learning.lease import hold_named
 from sealserve.learning.scheduler import Learner
 from sealserve.learning.tidying import UNNAMED_SECONDS, sweep, tidy
-from sealserve.records import Step
+from sealserve.records.cycles import Step
 from tests.stories.school import TENANT, Killed, School
 
 

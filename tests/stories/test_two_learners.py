@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sealserve.config import LearnSettings, RegistrySettings, Settings
-from sealserve.records import Cycle, CycleState, Step
+from sealserve.records.cycles import Cycle, CycleState, Step
 from sealserve.registry.registry import Registry
 from sealserve.rpc.own_tokens import internal_secret
 from sealserve.rpc.server import RpcServer

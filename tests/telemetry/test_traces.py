@@ -7,7 +7,7 @@ from opentelemetry import trace
 
 from sealserve.config import TelemetrySettings
 from sealserve.errors import BadAdapter
-from sealserve.records import STEPS
+from sealserve.records.cycles import STEPS
 from sealserve.telemetry import Telemetry, names, start_telemetry, trace_headers, traceparent
 from sealserve.telemetry.names import Attribute, Span
 from sealserve.telemetry.start import SHUTDOWN_SECONDS

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from sealserve.engine.base_model import BaseShape
-from sealserve.engine.engine import ChatTurn, Delta, Sampling
+from sealserve.engine.engine import Delta
 from sealserve.errors import EngineFailed, SealserveError
-from sealserve.evidence import EvaluationItem
 from sealserve.gate.policy import StageRule, WatchRule, load_policy
 from sealserve.permits import Permits
-from sealserve.records import AdapterVersion
+from sealserve.records.inference import ChatTurn, Sampling
+from sealserve.records.question_sets import EvaluationItem
+from sealserve.records.rollouts import Watch
+from sealserve.records.versions import AdapterVersion
 from sealserve.registry.registry import Registry
 from sealserve.serving.activator import Activator
 from sealserve.serving.adapter_table import AdapterTable, Route
@@ -23,7 +25,6 @@ from sealserve.serving.gated_engine import GatedEngine
 from sealserve.serving.salt import TenantSalts
 from sealserve.serving.slot_gate import SlotGate
 from sealserve.watch.watcher import Watcher
-from sealserve.watches import Watch
 from tests.fakes import FakeEngine
 from tests.serving.conftest import Publisher, publisher, registry
 

@@ -6,7 +6,7 @@ import pytest
 
 from sealserve.engine.engine import AdapterFiles
 from sealserve.errors import Unavailable
-from sealserve.watches import Count, WatchState
+from sealserve.records.rollouts import Count, WatchState
 from tests.serving.conftest import eventually
 from tests.watch.conftest import ITEMS, Watched
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from sealserve.fault import FAULT_POINTS
+from sealserve.records.rollouts import WATCH_ACTOR, Count, WatchState
 from sealserve.registry.registry import Registry
-from sealserve.watches import WATCH_ACTOR, Count, WatchState
 from tests.serving.conftest import Publisher
 from tests.watch import crashing
 from tests.watch.conftest import ITEMS

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sealserve.engine.engine import FinishReason, Sampling
 from sealserve.gate.policy import load_policy
+from sealserve.records.inference import FinishReason, Sampling
+from sealserve.records.rollouts import Count, Watch, WatchState
 from sealserve.serving.adapter_table import Route
 from sealserve.serving.answers import Answered
 from sealserve.watch.latency import Latencies
-from sealserve.watches import Count, Watch, WatchState
 from tests.watch.conftest import Time, Watched
 
 RULE = load_policy().watch

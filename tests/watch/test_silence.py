@@ -4,9 +4,9 @@ from contextlib import aclosing
 
 import pytest
 
-from sealserve.engine.engine import ChatTurn, Sampling
 from sealserve.errors import StorageFailed
-from sealserve.watches import Count, Trigger, WatchState
+from sealserve.records.inference import ChatTurn, Sampling
+from sealserve.records.rollouts import Count, Trigger, WatchState
 from tests.watch.conftest import Watched
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from sealserve.engine.base_model import BaseShape
 from sealserve.gate.policy import ProbeRule, StageRule
-from sealserve.records import BASE_VERSION
+from sealserve.records.rollouts import Trigger, WatchState
+from sealserve.records.versions import BASE_VERSION
 from sealserve.registry.registry import Registry
-from sealserve.watches import Trigger, WatchState
 from tests.serving.conftest import Publisher
 from tests.watch.conftest import ITEMS, open_watched, rule
 

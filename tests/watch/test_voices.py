@@ -4,8 +4,8 @@ from collections import Counter
 
 from sealserve.gate.policy import load_policy
 from sealserve.gate.watch import WatchEvidence, judge_watch
+from sealserve.records.rollouts import Count
 from sealserve.watch.voices import Voices
-from sealserve.watches import Count
 
 WATCH = ("acme", 2)
 LOOP = Counter({Count.CANDIDATE_ANSWERS: 1, Count.CANDIDATE_DEGENERATE: 1})

@@ -8,11 +8,11 @@ import pytest
 
 from sealserve.engine.base_model import BaseShape
 from sealserve.errors import FailedPrecondition
-from sealserve.evidence import GivenAnswer, Opinion, Thumb
 from sealserve.gate.rulebook import open_rules
 from sealserve.permits import Permits
-from sealserve.records import BASE_VERSION, Activation, AdapterVersion
-from sealserve.watches import WATCH_ACTOR, Count, Trigger, Watch, WatchState
+from sealserve.records.feedback import GivenAnswer, Opinion, Thumb
+from sealserve.records.rollouts import WATCH_ACTOR, Count, Trigger, Watch, WatchState
+from sealserve.records.versions import BASE_VERSION, Activation, AdapterVersion
 from tests.watch.conftest import ITEMS, Watched, open_watched, rule
 
 

@@ -12,7 +12,7 @@ import httpx
 
 from sealserve.client import AsyncClient
 from sealserve.config import WebSettings
-from sealserve.people import Principal, Role
+from sealserve.records.principals import Principal, Role
 from sealserve.web.app import make_app
 from tests.registry.world import World
 from tests.rpc.harness import Served, served, settings

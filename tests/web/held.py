@@ -3,24 +3,14 @@
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
-from sealserve.gate.scores import scorecard_json, verdict_json
 from sealserve.prompts import Template
-from sealserve.records import (
-    Claim,
-    CycleState,
-    Decision,
-    Document,
-    Measured,
-    NotApplicable,
-    Scorecard,
-    SelfEdit,
-    Step,
-    Unmeasured,
-    Verdict,
-)
+from sealserve.records.cycles import Claim, CycleState, SelfEdit, Step
+from sealserve.records.documents import Document
+from sealserve.records.policy_decisions import RuleEffect, RuleResult, Ruling
+from sealserve.records.reports import AnswerPair
+from sealserve.records.score_json import scorecard_json, verdict_json
+from sealserve.records.scores import Decision, Measured, NotApplicable, Scorecard, Unmeasured, Verdict
 from sealserve.registry.effects import AddCandidates, AddRulings, AddSelfEdits, Effect
-from sealserve.rulings import RuleEffect, RuleResult, Ruling
-from sealserve.views import AnswerPair
 from tests.registry.world import World, candidate, finish, self_edit
 
 REASON = "promote.careful: this tenant wants a person to look"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sealserve.people import Role
+from sealserve.records.principals import Role
 from sealserve.rpc import authorisation
 from sealserve.web.guard import HEADERS, MAX_BODY_BYTES
 from tests.web.browser import ORIGIN, OWN, Page, looking, words

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from sealserve.people import ApprovalState, Role
+from sealserve.records.approvals import ApprovalState
+from sealserve.records.principals import Role
 from tests.rpc.test_approvals import FOUR_EYES, TWO_PEOPLE, rules
 from tests.web.browser import Page, looking, words
 from tests.web.held import REASON, WHOLE, hold

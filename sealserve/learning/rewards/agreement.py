@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Sequence
 from math import log
 
-from sealserve.engine.engine import Sampling
 from sealserve.errors import CouldNotMeasure
 from sealserve.gate.grade import is_unknown, normalised
 from sealserve.learning.quiz import ANSWER_TOKENS
 from sealserve.learning.rewards.kinds import Asked, Kind
 from sealserve.learning.voice import Voice, seed_of
+from sealserve.records.inference import Sampling
 
 TEMPERATURE = 0.8
 

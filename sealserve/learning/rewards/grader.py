@@ -7,12 +7,12 @@ from math import exp
 import httpx
 
 from sealserve import prompts
-from sealserve.engine.engine import Sampling
 from sealserve.errors import CouldNotMeasure
 from sealserve.gate.grade import normalised
 from sealserve.learning.rewards.kinds import Asked, Kind, greedy_all
 from sealserve.learning.teacher import CONNECTIONS, Teacher
 from sealserve.learning.voice import Voice
+from sealserve.records.inference import Sampling
 
 VERDICT_TOKENS = 8
 YES, NO = "yes", "no"

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sealserve.engine.engine import Sampling
-from sealserve.evidence import RewardKind as Kind
 from sealserve.gate.grade import Matcher, is_right_by, normalised
 from sealserve.learning.quiz import ANSWER_TOKENS
 from sealserve.learning.voice import Voice
-from sealserve.records import QuizItem
+from sealserve.records.cycles import QuizItem
+from sealserve.records.inference import Sampling
+from sealserve.records.rewards import RewardKind as Kind
 
 __all__ = ["Asked", "Kind", "Reward", "asked_of", "greedy_all"]
 

@@ -8,7 +8,6 @@ import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from sealserve import prompts
-from sealserve.engine.engine import Sampling
 from sealserve.errors import CouldNotMeasure
 from sealserve.gate.grade import Matcher
 from sealserve.learning.quiz import ANSWER_TOKENS
@@ -16,6 +15,7 @@ from sealserve.learning.rewards.grader import NO, YES
 from sealserve.learning.rewards.kinds import Asked
 from sealserve.learning.voice import Voice
 from sealserve.prompts import UNKNOWN_ANSWER
+from sealserve.records.inference import Sampling
 
 LONG_TOKENS = 256
 """Answers that are JSON or are judged: more than the few words of a quiz answer."""

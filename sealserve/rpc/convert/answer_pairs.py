@@ -1,8 +1,8 @@
 """Answers side by side."""
 
+from sealserve.records.reports import AnswerPair
 from sealserve.rpc.convert import names
 from sealserve.v1 import cycle_pb2
-from sealserve.views import AnswerPair
 
 
 def answer_to_wire(pair: AnswerPair, tenant: str) -> cycle_pb2.AnswerPair:

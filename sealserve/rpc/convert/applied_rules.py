@@ -1,9 +1,9 @@
 """Written rules that spoke on what a cycle made."""
 
+from sealserve.records.policy_decisions import RuleEffect
+from sealserve.records.reports import AppliedRule
 from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
-from sealserve.rulings import RuleEffect
 from sealserve.v1 import cycle_pb2
-from sealserve.views import AppliedRule
 
 _EFFECT = cycle_pb2.DESCRIPTOR.enum_types_by_name["RuleEffect"]
 

@@ -1,6 +1,6 @@
 """Held versions and opinions."""
 
-from sealserve.people import Approval, ApprovalState, Opinion
+from sealserve.records.approvals import Approval, ApprovalState, Opinion
 from sealserve.rpc.convert import names
 from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
 from sealserve.rpc.convert.values import time_from_wire, time_to_wire

@@ -2,10 +2,10 @@
 
 import re
 
-from sealserve.canaries import CanaryItem, CanaryResult, CanarySuite
 from sealserve.errors import InvalidArgument
 from sealserve.gate.grade import Matcher
 from sealserve.gate.suites import item_fault
+from sealserve.records.canary_suites import CanaryItem, CanaryResult, CanarySuite
 from sealserve.rpc.convert import names
 from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
 from sealserve.rpc.convert.values import time_from_wire, time_to_wire

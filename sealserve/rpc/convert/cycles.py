@@ -1,17 +1,8 @@
 """Cycles as a whole, and self-edits."""
 
 from sealserve.prompts import Template
-from sealserve.records import Cycle, CycleState, SelfEdit, Step
-from sealserve.rpc.convert import names
-from sealserve.rpc.convert.answer_pairs import answer_from_wire, answer_to_wire
-from sealserve.rpc.convert.applied_rules import rule_from_wire, rule_to_wire
-from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
-from sealserve.rpc.convert.ranking import ranking_from_wire, ranking_to_wire
-from sealserve.rpc.convert.scores import scorecard_from_wire, scorecard_to_wire, verdict_from_wire, verdict_to_wire
-from sealserve.rpc.convert.values import time_from_wire, time_to_wire, tree_from_wire, tree_to_wire
-from sealserve.studies import EarlierStudy
-from sealserve.v1 import cycle_pb2
-from sealserve.views import (
+from sealserve.records.cycles import Cycle, CycleState, EarlierStudy, SelfEdit, Step
+from sealserve.records.reports import (
     CandidateReport,
     Contradiction,
     CycleReport,
@@ -20,6 +11,14 @@ from sealserve.views import (
     Screening,
     ShortTrialReport,
 )
+from sealserve.rpc.convert import names
+from sealserve.rpc.convert.answer_pairs import answer_from_wire, answer_to_wire
+from sealserve.rpc.convert.applied_rules import rule_from_wire, rule_to_wire
+from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
+from sealserve.rpc.convert.ranking import ranking_from_wire, ranking_to_wire
+from sealserve.rpc.convert.scores import scorecard_from_wire, scorecard_to_wire, verdict_from_wire, verdict_to_wire
+from sealserve.rpc.convert.values import time_from_wire, time_to_wire, tree_from_wire, tree_to_wire
+from sealserve.v1 import cycle_pb2
 
 _STATE = cycle_pb2.DESCRIPTOR.enum_types_by_name["CycleState"]
 _STEP = cycle_pb2.DESCRIPTOR.enum_types_by_name["CycleStep"]

@@ -1,6 +1,6 @@
 """Documents."""
 
-from sealserve.records import Document, DocumentState, Forgotten
+from sealserve.records.documents import Document, DocumentState, Forgotten
 from sealserve.rpc.convert import names
 from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
 from sealserve.rpc.convert.values import time_from_wire, time_to_wire

@@ -3,9 +3,10 @@
 import re
 
 from sealserve.errors import InvalidArgument
-from sealserve.evidence import EvaluationItem, EvaluationSet, Feedback, Opinion, Thumb, VersionFeedback
 from sealserve.gate.grade import BY_TEXT, Matcher
 from sealserve.gate.patterns import pattern_fault
+from sealserve.records.feedback import Feedback, Opinion, Thumb, VersionFeedback
+from sealserve.records.question_sets import EvaluationItem, EvaluationSet
 from sealserve.rpc.convert import names
 from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
 from sealserve.rpc.convert.values import time_from_wire, time_to_wire

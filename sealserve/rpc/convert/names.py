@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 from sealserve.errors import InvalidArgument
-from sealserve.records import BASE_VERSION
+from sealserve.records.versions import BASE_VERSION
 
 BASE = "base"
 ANY_TENANT = "-"

@@ -4,8 +4,8 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from sealserve.records.reports import Ranking
 from sealserve.v1 import cycle_pb2
-from sealserve.views import Ranking
 
 _OPTIONAL = ("item_error", "between_candidates", "between_seeds", "over_items", "over_seeds")
 

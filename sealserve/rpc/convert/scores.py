@@ -1,6 +1,6 @@
 """Scorecards and verdicts."""
 
-from sealserve.records import Decision, Measured, NotApplicable, Score, Scorecard, Unmeasured, Verdict
+from sealserve.records.scores import Decision, Measured, NotApplicable, Score, Scorecard, Unmeasured, Verdict
 from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
 from sealserve.v1 import scorecard_pb2
 

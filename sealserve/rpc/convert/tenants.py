@@ -1,6 +1,7 @@
 """Tenants and audit rows."""
 
-from sealserve.records import AuditRow, Tenant
+from sealserve.records.audit import AuditRow
+from sealserve.records.tenants import Tenant
 from sealserve.rpc.convert import names
 from sealserve.rpc.convert.values import time_from_wire, time_to_wire, tree_from_wire, tree_to_wire
 from sealserve.v1 import audit_pb2, tenant_pb2

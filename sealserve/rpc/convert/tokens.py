@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from sealserve.errors import InvalidArgument
-from sealserve.people import Principal, Role, Token, expiry
+from sealserve.records.principals import Principal, Role, Token, expiry
 from sealserve.rpc.convert import names
 from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
 from sealserve.rpc.convert.values import time_from_wire, time_to_wire

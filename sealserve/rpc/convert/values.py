@@ -6,7 +6,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from sealserve.records import Json
+from sealserve.canonical import Json
 
 
 def time_to_wire(time: datetime) -> Timestamp:

@@ -7,7 +7,9 @@ from typing import Any
 from sealserve.engine.engine import Engine
 from sealserve.errors import InvalidArgument
 from sealserve.permits import Permits
-from sealserve.records import BASE_VERSION, Activation, Observed, Tenant
+from sealserve.records.rollouts import Traffic
+from sealserve.records.tenants import Tenant
+from sealserve.records.versions import BASE_VERSION, Activation, Observed
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call import actor
 from sealserve.rpc.convert import names, watches
@@ -15,7 +17,6 @@ from sealserve.rpc.convert.adapters import activation_to_wire, adapter_to_wire, 
 from sealserve.rpc.page_tokens import page_size_of
 from sealserve.rpc.watching import follow
 from sealserve.v1 import adapter_pb2, adapter_pb2_grpc
-from sealserve.watches import Traffic
 
 State = tuple[Tenant, tuple[Observed, ...]]
 

@@ -4,9 +4,9 @@ import asyncio
 from typing import Any
 
 from sealserve.errors import Conflict, InvalidArgument
-from sealserve.people import Approval, ApprovalState
 from sealserve.permits import Permits
-from sealserve.records import Activation
+from sealserve.records.approvals import Approval, ApprovalState
+from sealserve.records.versions import Activation
 from sealserve.registry.approvals import OPINIONS_MOVED
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call import actor

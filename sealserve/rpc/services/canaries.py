@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any
 
-from sealserve.canaries import CanarySuite
 from sealserve.errors import InvalidArgument
+from sealserve.records.canary_suites import CanarySuite
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call import actor
 from sealserve.rpc.convert import canaries, names

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from sealserve.records import Cycle, CycleState
+from sealserve.records.cycles import Cycle, CycleState
+from sealserve.records.reports import CycleReport
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call import actor
 from sealserve.rpc.convert import names
@@ -13,7 +14,6 @@ from sealserve.rpc.cycle_report import cycle_report
 from sealserve.rpc.page_tokens import page_size_of, position_of, position_token
 from sealserve.rpc.watching import follow
 from sealserve.v1 import cycle_pb2, cycle_pb2_grpc
-from sealserve.views import CycleReport
 
 TRIGGER = "rpc"
 OPEN = (CycleState.PENDING, CycleState.RUNNING)

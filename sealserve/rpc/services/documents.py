@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from sealserve.errors import InvalidArgument, SealserveError
 from sealserve.permits import Permits
-from sealserve.records import Document
+from sealserve.records.documents import Document
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call import actor
 from sealserve.rpc.convert import names

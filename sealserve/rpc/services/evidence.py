@@ -4,7 +4,8 @@ import asyncio
 from typing import Any
 
 from sealserve.errors import InvalidArgument
-from sealserve.evidence import EvaluationSet, Feedback
+from sealserve.records.feedback import Feedback
+from sealserve.records.question_sets import EvaluationSet
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call import actor
 from sealserve.rpc.convert import evidence, names

@@ -5,16 +5,17 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
 from typing import Any, Protocol
 
-from sealserve.engine.engine import ChatTurn, Delta, Engine, Sampling
+from sealserve.engine.engine import Delta, Engine
 from sealserve.engine.wire import sampling_from_wire, turns_from_wire
 from sealserve.errors import EngineFailed, InvalidArgument, Unavailable
+from sealserve.records.inference import ChatTurn, Sampling
+from sealserve.records.reports import Answer, AnswerEvent, Answering, Ended, Piece, ServerInfo, Usage
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call import CURRENT_CALL
 from sealserve.rpc.convert import names
 from sealserve.rpc.convert.answers import answer_to_wire, event_to_wire, server_info_to_wire
 from sealserve.rpc.merging import merged
 from sealserve.v1 import inference_pb2, inference_pb2_grpc
-from sealserve.views import Answer, AnswerEvent, Answering, Ended, Piece, ServerInfo, Usage
 
 RETRY_SECONDS = 0.25
 MERGE_SECONDS = 0.02

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from sealserve.records import Tenant
+from sealserve.records.tenants import Tenant
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call import CURRENT_PRINCIPAL, actor
 from sealserve.rpc.convert import names

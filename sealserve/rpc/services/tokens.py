@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from sealserve.errors import InvalidArgument, NotFound, PermissionDenied
-from sealserve.people import Principal, Role, Token
+from sealserve.records.principals import Principal, Role, Token
 from sealserve.registry.registry import Registry
 from sealserve.rpc.authorisation import KnownTokens
 from sealserve.rpc.call import CURRENT_PRINCIPAL

@@ -5,11 +5,11 @@ from typing import Any
 
 from sealserve.gate.policy import WatchRule
 from sealserve.gate.watch import WatchEvidence, signals
+from sealserve.records.rollouts import Watch, WatchReport
 from sealserve.registry.registry import Registry
 from sealserve.rpc.convert import names, watches
 from sealserve.rpc.page_tokens import page_size_of
 from sealserve.v1 import watch_pb2, watch_pb2_grpc
-from sealserve.watches import Watch, WatchReport
 
 
 class WatchService(watch_pb2_grpc.WatchServiceServicer):

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from sealserve.gate.reliability import Reliability
-from sealserve.records import Json, Recipe, Scorecard, Verdict
+from sealserve.canonical import Json
+from sealserve.records.candidates import Recipe
+from sealserve.records.scores import Reliability, Scorecard, Verdict
 
 T = TypeVar("T")
 

@@ -15,8 +15,13 @@ from sealserve.errors import InvalidArgument, Unauthenticated
 SECRET_PREFIX = "sealserve_"
 """How a secret begins: people and secret scanners know it at sight."""
 
+
 MAX_SECRET_CHARACTERS = 128
+
+
 MAX_TOKEN_DAYS = 3650
+
+
 _SECRET_BYTES = 32
 
 
@@ -32,6 +37,7 @@ class Role(StrEnum):
 
 
 _TENANTS_OWN = frozenset({Role.VIEWER, Role.OPERATOR, Role.APPROVER, Role.TENANT_ADMIN})
+
 
 INCLUDED: Mapping[Role, frozenset[Role]] = {
     Role.VIEWER: frozenset({Role.VIEWER}),
@@ -99,36 +105,3 @@ def new_secret() -> str:
 def digest_of(secret: str) -> str:
     """Return what is kept of `secret`. It needs no salt and no stretching: 256 random bits cannot be guessed."""
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-class ApprovalState(StrEnum):
-    """Where a held version stands."""
-
-    WAITING = "waiting"  # for somebody to decide
-    LATE = "late"  # what it was measured against answers no longer: it can only be rejected
-    APPROVED = "approved"  # released; it became active then
-    REJECTED = "rejected"  # never released; `Opinion.reason` says why
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opinion:
-    """What one person said of a held version."""
-
-    actor: str
-    approves: bool
-    reason: str
-    given_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approval:
-    """A version that policy left to people. `authors` started its cycle or handed in its documents."""
-
-    tenant: str
-    version: int
-    cycle: str
-    state: ApprovalState
-    reason: str  # what holds it
-    authors: tuple[str, ...]
-    opinions: tuple[Opinion, ...]
-    held_at: datetime

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from sealserve.engine.engine import EngineState, FinishReason
-from sealserve.records import Cycle, Json, Measured, Observed, Scorecard, Step, Verdict
-from sealserve.rulings import RuleEffect
-from sealserve.studies import EarlierStudy
+from sealserve.canonical import Json
+from sealserve.records.cycles import Cycle, EarlierStudy, Step
+from sealserve.records.inference import EngineState, FinishReason
+from sealserve.records.policy_decisions import RuleEffect
+from sealserve.records.scores import Measured, Scorecard, Verdict
+from sealserve.records.versions import Observed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

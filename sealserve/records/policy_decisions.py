@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sealserve.records import Json
+from sealserve.canonical import Json
 
 
 class RuleEffect(StrEnum):

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from sealserve.engine.engine import Sampling
-from sealserve.engine.sampling import check_sampling
 from sealserve.errors import InvalidArgument
+from sealserve.records.inference import Sampling
+from sealserve.records.sampling import check_sampling
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sealserve.records import SelfEdit
-from sealserve.studies import EarlierStudy
-from sealserve.views import CandidateReport
+from sealserve.records.cycles import EarlierStudy, SelfEdit
+from sealserve.records.reports import CandidateReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

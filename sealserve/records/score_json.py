@@ -6,7 +6,8 @@ A measured score is its numbers; an unmeasured one is {"why": …}; one with not
 
 from dataclasses import asdict
 
-from sealserve.records import Decision, Json, Measured, NotApplicable, Score, Scorecard, Unmeasured, Verdict
+from sealserve.canonical import Json
+from sealserve.records.scores import Decision, Measured, NotApplicable, Score, Scorecard, Unmeasured, Verdict
 
 
 def score_json(score: Score | NotApplicable) -> Json:

@@ -6,8 +6,8 @@ checked where the prompt is tokenised.
 
 import math
 
-from sealserve.engine.engine import Sampling
 from sealserve.errors import InvalidArgument
+from sealserve.records.inference import Sampling
 
 MAX_TEMPERATURE = 10.0
 MAX_STOPS = 16

@@ -1,0 +1,1 @@
+"""What flows through sealserve: frozen records, one file a noun."""

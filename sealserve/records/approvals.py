@@ -1,0 +1,38 @@
+"""Versions that policy leaves to people, and what people decide."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class ApprovalState(StrEnum):
+    """Where a held version stands."""
+
+    WAITING = "waiting"  # for somebody to decide
+    LATE = "late"  # what it was measured against answers no longer: it can only be rejected
+    APPROVED = "approved"  # released; it became active then
+    REJECTED = "rejected"  # never released; `Opinion.reason` says why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opinion:
+    """What one person said of a held version."""
+
+    actor: str
+    approves: bool
+    reason: str
+    given_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """A version that policy left to people. `authors` started its cycle or handed in its documents."""
+
+    tenant: str
+    version: int
+    cycle: str
+    state: ApprovalState
+    reason: str  # what holds it
+    authors: tuple[str, ...]
+    opinions: tuple[Opinion, ...]
+    held_at: datetime

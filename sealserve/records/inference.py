@@ -1,0 +1,54 @@
+"""What a generation request is made of, and what an engine says of itself."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatTurn:
+    """One message; `role` is "system", "user" or "assistant"."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How to sample. temperature 0 is greedy; `seed` None lets the engine choose."""
+
+    max_tokens: int = 256
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+class FinishReason(StrEnum):
+    """Why generation ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    ABORT = "abort"
+
+
+class EngineState(StrEnum):
+    """Can it answer?"""
+
+    STARTING = "starting"
+    SERVING = "serving"
+    REBUILDING = "rebuilding"  # died or hung; being started again
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """What runs: `base_digest` names the base model's exact weights."""
+
+    state: EngineState
+    model: str
+    base_digest: str
+    max_context_tokens: int
+    max_rank: int
+    slots: int  # adapters that can share one batch
+    loaded: tuple[str, ...]
+    rebuilds: int
