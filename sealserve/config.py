@@ -15,9 +15,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from sealserve.errors import BadConfig
 from sealserve.listener_settings import ListenerSettings
+from sealserve.network import is_loopback
 from sealserve.prompts import free_recipe_fault
 from sealserve.reward_settings import RewardSettings
-from sealserve.transport import is_loopback
 from sealserve.web_settings import PageSettings
 
 MAX_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)

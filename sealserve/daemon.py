@@ -15,13 +15,12 @@ from typing import Any
 
 import structlog
 
+from sealserve.canaries.probes import probes_for
 from sealserve.config import LearnSettings, Settings, load_settings
 from sealserve.engine.base_model import model_directory
 from sealserve.engine.remote import RemoteEngine
 from sealserve.errors import SealserveError, StorageFailed, Unavailable
-from sealserve.gate.canary import probes_for
-from sealserve.gate.policy import load_policy
-from sealserve.gate.rulebook import open_rules
+from sealserve.gate.thresholds import load_policy
 from sealserve.learning.editor_rounds import run_round, run_rounds
 from sealserve.learning.editor_store import Round
 from sealserve.learning.executor import Executor
@@ -30,14 +29,15 @@ from sealserve.learning.ray_executor import RayExecutor
 from sealserve.learning.scheduler import Learner
 from sealserve.learning.trainer import ChildTrainer
 from sealserve.learning.workshop import Workshop
+from sealserve.local_tokens import admin_secret, internal_secret
+from sealserve.network import reachable
 from sealserve.parts import ServeParts
+from sealserve.policy.rulebook import open_rules
 from sealserve.proof.manifest import Seals
 from sealserve.records.inference import EngineState
 from sealserve.registry.registry import Registry
-from sealserve.rpc.own_tokens import admin_secret, internal_secret
 from sealserve.rpc.server import RpcServer
 from sealserve.telemetry import start_telemetry
-from sealserve.transport import reachable
 from sealserve.web.server import serve_page
 
 LEARN_STOP_SECONDS = 20.0

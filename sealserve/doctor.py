@@ -152,7 +152,7 @@ def _registry(settings: Settings) -> Finding:
 
 
 def _policy(settings: Settings) -> Finding:
-    from sealserve.gate.policy import load_policy
+    from sealserve.gate.thresholds import load_policy
 
     try:
         policy = load_policy(settings.learn.policy)
@@ -172,8 +172,8 @@ def _inbox(settings: Settings) -> Finding:
 def _server(settings: Settings) -> Finding:
     """The server answers, or its port is free for it."""
     from sealserve.client import Client
-    from sealserve.rpc.own_tokens import ADMIN_FILE, found_secret
-    from sealserve.transport import reachable
+    from sealserve.local_tokens import ADMIN_FILE, found_secret
+    from sealserve.network import reachable
 
     address = reachable(settings.serve.address)
     host, _, port = address.rpartition(":")

@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sealserve.errors import BadConfig
-from sealserve.transport import Tls, is_loopback
+from sealserve.network import Tls, is_loopback
 
 
 class ListenerSettings(BaseModel):

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from sealserve.errors import Unavailable
-from sealserve.rpc.own_tokens import ADMIN_FILE, own_secret
+from sealserve.local_tokens import ADMIN_FILE, own_secret
 from sealserve.rpc.probe import is_serving
 
 START_SECONDS = 600.0

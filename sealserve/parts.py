@@ -6,11 +6,11 @@ from sealserve.config import Settings
 from sealserve.engine.base_model import model_directory
 from sealserve.engine.supervised import SupervisedEngine
 from sealserve.engine.vllm_engine import VllmEngine
-from sealserve.gate.policy import load_policy
-from sealserve.gate.rulebook import open_rules
+from sealserve.gate.thresholds import load_policy
 from sealserve.intake.directory import DirectorySource
 from sealserve.intake.inbox import Inbox
-from sealserve.permits import Permits
+from sealserve.policy.enforcement import Permits
+from sealserve.policy.rulebook import open_rules
 from sealserve.proof.manifest import Seals
 from sealserve.registry.registry import Registry
 from sealserve.serving.activator import Activator

@@ -10,7 +10,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from sealserve.errors import BadConfig
-from sealserve.transport import is_loopback
+from sealserve.network import is_loopback
 
 OFF = "off"
 _MAX_PORT = 65_535

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from sealserve.canaries.probes import SUITES_VERSION, probes_for
 from sealserve.errors import BadConfig
-from sealserve.gate.canary import SUITES_VERSION, probes_for
-from sealserve.gate.policy import Policy, load_policy
 from sealserve.gate.statistics import measured
+from sealserve.gate.thresholds import Policy, load_policy
 from sealserve.gate.verdict import judge
 from sealserve.records.canary_suites import suite_key
 from sealserve.records.scores import Decision, Measured, NotApplicable, Scorecard

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sealserve.fault import FAULT_POINTS
+from sealserve.fault_injection import FAULT_POINTS
 from sealserve.records.cycles import STEPS
 from sealserve.records.rollouts import WATCH_ACTOR, Watch, WatchState
 from sealserve.records.versions import BASE_VERSION, Activation, AdapterVersion

@@ -17,8 +17,8 @@ import yaml
 
 from sealserve.client import Client
 from sealserve.errors import Unavailable
-from sealserve.gate.policy import policy_directory
 from sealserve.local import LocalDaemon
+from sealserve.packaged_policies import policy_directory
 from sealserve.records.cycles import Cycle, CycleState
 from sealserve.records.documents import DocumentState
 from sealserve.records.principals import Principal, Role

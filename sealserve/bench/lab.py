@@ -19,14 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sealserve.canaries.probes import Probes, probes_for
 from sealserve.canonical import Json
 from sealserve.config import EngineSettings, LearnSettings, Settings
 from sealserve.engine.base_model import base_shape, model_directory
 from sealserve.engine.engine import AdapterFiles
 from sealserve.engine.vllm_engine import VllmEngine
-from sealserve.gate.canary import Probes, probes_for
-from sealserve.gate.policy import load_policy
-from sealserve.gate.rulebook import open_rules
+from sealserve.gate.thresholds import load_policy
 from sealserve.learning import quiz, screen, self_edits
 from sealserve.learning.lessons import Lesson, all_trained, job_of
 from sealserve.learning.process_executor import ProcessExecutor
@@ -41,6 +40,7 @@ from sealserve.learning.voice import Voice
 from sealserve.learning.workshop import Workshop
 from sealserve.nano import world as w
 from sealserve.nano.world import Article, Fact, World
+from sealserve.policy.rulebook import open_rules
 from sealserve.proof.manifest import Seals
 from sealserve.records.candidates import Recipe
 from sealserve.records.cycles import QuizItem, SelfEdit, Split

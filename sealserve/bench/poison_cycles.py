@@ -14,7 +14,7 @@ from sealserve.bench.lab import ANSWER_TOKENS, Lab
 from sealserve.bench.poison_door import Door, Received
 from sealserve.canonical import Json
 from sealserve.engine.engine import AdapterFiles
-from sealserve.gate.grade import is_right
+from sealserve.grading.answers import is_right
 from sealserve.learning.scheduler import Learner
 from sealserve.learning.taken_up import taken_up
 from sealserve.records.cycles import Cycle, CycleState, SelfEdit

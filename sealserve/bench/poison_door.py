@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from sealserve.bench.attacks import AttackKind, Offer
 from sealserve.config import IntakeSettings
-from sealserve.gate.rulebook import open_rules
 from sealserve.intake.inbox import Inbox
-from sealserve.permits import Permits
+from sealserve.policy.enforcement import Permits
+from sealserve.policy.rulebook import open_rules
 from sealserve.records.documents import Document, DocumentState
 from sealserve.registry.registry import Registry
 

@@ -15,7 +15,7 @@ from typing import Any
 from sealserve.bench.correlation import Row, agreement
 from sealserve.bench.lab import TENANT, Lab, Say, Studied, about, open_lab, seeded, source_of
 from sealserve.engine.engine import AdapterFiles
-from sealserve.gate.grade import normalised
+from sealserve.grading.answers import normalised
 from sealserve.learning.grounding import names
 from sealserve.learning.lessons import Lesson, all_trained, job_of
 from sealserve.learning.rewards.by_name import reward_by_name

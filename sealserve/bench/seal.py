@@ -17,7 +17,7 @@ from sealserve.bench import plots
 from sealserve.bench.lab import Lab, Say, Studied, Subject, about, open_lab, seeded, source_of
 from sealserve.bench.passages import read_passages
 from sealserve.bench.shares import Share, share
-from sealserve.gate.grade import is_right
+from sealserve.grading.answers import is_right
 from sealserve.learning.lessons import Lesson
 from sealserve.prompts import BUILT_IN, Template
 from sealserve.records.candidates import Recipe

@@ -12,11 +12,11 @@ from sealserve.config import EngineSettings, ServeSettings, Settings
 from sealserve.engine.base_model import model_directory
 from sealserve.engine.engine import Engine
 from sealserve.engine.vllm_engine import VllmEngine
-from sealserve.gate.policy import WatchRule
+from sealserve.gate.thresholds import WatchRule
 from sealserve.intake.inbox import Inbox
 from sealserve.local import free_address
+from sealserve.local_tokens import admin_secret, internal_secret
 from sealserve.registry.registry import Registry
-from sealserve.rpc.own_tokens import admin_secret, internal_secret
 from sealserve.rpc.server import RpcServer
 from sealserve.serving.activator import Activator
 from sealserve.serving.adapter_table import AdapterTable

@@ -12,8 +12,8 @@ from statistics import median
 import numpy as np
 
 from sealserve.bench.watch_daemon import DaemonFigures, measure_daemon
-from sealserve.gate.policy import WatchRule, load_policy
-from sealserve.gate.watch import WatchEvidence, judge_watch
+from sealserve.gate.rollout import WatchEvidence, judge_watch
+from sealserve.gate.thresholds import WatchRule, load_policy
 from sealserve.records.feedback import VersionFeedback
 from sealserve.records.rollouts import Count
 

@@ -16,10 +16,10 @@ from statistics import median
 
 from sealserve.bench.adapters import make_sound
 from sealserve.bench.site import Site, open_site
+from sealserve.canaries.probes import probes_for
 from sealserve.client import AsyncClient
 from sealserve.errors import SealserveError
-from sealserve.gate.canary import probes_for
-from sealserve.gate.policy import StageRule, load_policy
+from sealserve.gate.thresholds import StageRule, load_policy
 from sealserve.records.cycles import CycleState, Step
 from sealserve.records.documents import DocumentState
 from sealserve.records.question_sets import EvaluationItem

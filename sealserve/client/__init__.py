@@ -6,6 +6,6 @@ Errors come back as the classes of `sealserve.errors`; results are frozen record
 from sealserve.client.asynchronous import AsyncClient
 from sealserve.client.document_calls import NewDocument
 from sealserve.client.synchronous import Client
-from sealserve.transport import Tls
+from sealserve.network import Tls
 
 __all__ = ["AsyncClient", "Client", "NewDocument", "Tls"]

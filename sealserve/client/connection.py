@@ -12,9 +12,10 @@ import grpc.aio
 
 from sealserve.client import calls, channel
 from sealserve.client.calls import Call
+from sealserve.network import Tls, require_private
 from sealserve.records.pages import Page
 from sealserve.status import from_rpc_error
-from sealserve.transport import Tls, bearer, open_channel, require_private
+from sealserve.wire.channels import bearer, open_channel
 
 T = TypeVar("T")
 

@@ -32,8 +32,8 @@ def put(
     regex: "pattern"; numeric: "answer", "tolerance"; choice: "choices", "answer"; json_schema: "schema". Every matcher
     but choice takes "max_tokens"; "kind" is a word of your own.
     """
+    from sealserve.canaries.items import read_items
     from sealserve.commands import show
-    from sealserve.gate.suites import read_items
 
     with session.client() as client:
         kept, is_new = client.put_canary_suite(tenant, name, read_items(file))

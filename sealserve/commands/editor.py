@@ -38,7 +38,7 @@ def show_editors(session: Session, tenant: Tenant) -> None:
     With --json also every trial: how it was trained, its score on each half of the quiz, whether it won.
     """
     from sealserve.commands import show
-    from sealserve.gate.policy import load_policy
+    from sealserve.gate.thresholds import load_policy
     from sealserve.learning.costs import has_dipped, seconds_per_point, total
     from sealserve.learning.editor_rounds import WINDOW
     from sealserve.learning.editor_store import read_editors

@@ -20,8 +20,8 @@ Folder = Annotated[Path | None, typer.Argument(help="Folder with rules/ and test
 def check_rules(session: Session, folder: Folder = None) -> None:
     """Load rules and run their golden cases. Exit code 5 when a case fails; 2 when the rules cannot be read."""
     from sealserve.commands import show
-    from sealserve.gate.bundle import load_bundle
-    from sealserve.gate.golden import check, read_cases
+    from sealserve.policy.bundle import load_bundle
+    from sealserve.policy.golden_cases import check, read_cases
 
     directory = _directory(session, folder)
     bundle = load_bundle(directory)
@@ -78,9 +78,9 @@ def replay(
 ) -> None:
     """Decide recorded inputs again under other rules, and show which decisions would change."""
     from sealserve.commands import show
-    from sealserve.gate.decide import decide
-    from sealserve.gate.events import Event
-    from sealserve.gate.rulebook import proven_bundle
+    from sealserve.policy.evaluate import decide
+    from sealserve.policy.events import Event
+    from sealserve.policy.rulebook import proven_bundle
 
     rules = proven_bundle(bundle)
     with registry_of(session) as registry:
@@ -97,6 +97,6 @@ def replay(
 
 
 def _directory(session: Session, folder: Path | None) -> Path:
-    from sealserve.gate.policy import policy_directory
+    from sealserve.packaged_policies import policy_directory
 
     return folder or session.settings().learn.rules or policy_directory()

@@ -68,7 +68,7 @@ class Session:
         """Return a client of the server; use it in a `with`. Raises: BadConfig."""
         from sealserve.client import Client
         from sealserve.config import load_settings
-        from sealserve.transport import reachable
+        from sealserve.network import reachable
 
         settings = load_settings(self._shared.config)  # --address is where to call, not where to listen
         serve = settings.serve
@@ -110,8 +110,8 @@ class Session:
 
 def _own_token(settings: "Settings", address: str) -> str:
     """The administrator's token is for the server of this data directory: it is shown to nobody else."""
-    from sealserve.rpc.own_tokens import ADMIN_FILE, found_secret
-    from sealserve.transport import is_loopback, reachable
+    from sealserve.local_tokens import ADMIN_FILE, found_secret
+    from sealserve.network import is_loopback, reachable
 
     is_own = is_loopback(address) or address == reachable(settings.serve.address)
     return found_secret(settings.data_directory / ADMIN_FILE) if is_own else ""

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sealserve.plain_text import printable, version_name
+from sealserve.display import printable, version_name
 
 __all__ = ["cell", "console", "pairs", "plain", "printable", "table", "version_name"]
 

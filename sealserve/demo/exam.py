@@ -7,7 +7,7 @@ import asyncio
 from dataclasses import dataclass
 
 from sealserve.client import AsyncClient
-from sealserve.gate.grade import is_right
+from sealserve.grading.answers import is_right
 from sealserve.nano.world import Article, World, questions
 
 QUESTIONS_PER_ARTICLE = 24

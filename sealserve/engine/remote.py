@@ -18,12 +18,13 @@ from sealserve.engine import wire
 from sealserve.engine.chat import check_turns
 from sealserve.engine.engine import AdapterFiles, Delta, GenerateRequest, Likelihood, ScoreRequest
 from sealserve.errors import NotFound, SealserveError, Unavailable
+from sealserve.network import Tls, require_private
 from sealserve.records.inference import ChatTurn, EngineInfo, EngineState
 from sealserve.records.sampling import check_sampling
 from sealserve.status import from_rpc_error
 from sealserve.telemetry import trace_headers
-from sealserve.transport import Tls, bearer, open_channel, require_private
 from sealserve.v1 import engine_pb2
+from sealserve.wire.channels import bearer, open_channel
 
 SERVICE = "/sealserve.v1.EngineService"
 PATIENCE_SECONDS = 180.0

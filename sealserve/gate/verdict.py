@@ -6,8 +6,8 @@ INCONCLUSIVE, which outranks HOLD: what is known to be bad stays bad whatever el
 
 from dataclasses import dataclass
 
-from sealserve.gate.policy import GainRule, LossRule, Policy, SafetyRule
 from sealserve.gate.statistics import Outcome, holm, judge_loss, loss_excluded, loss_shown, mcnemar_exact
+from sealserve.gate.thresholds import GainRule, LossRule, Policy, SafetyRule
 from sealserve.records.scores import Decision, Measured, NotApplicable, Score, Scorecard, Unmeasured, Verdict
 
 _RANK = (Decision.REJECT, Decision.INCONCLUSIVE, Decision.HOLD)

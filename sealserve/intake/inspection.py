@@ -6,10 +6,10 @@ Decides nothing: policy does. Knows nothing of transports.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sealserve.intake.claims import Known, contradicted, origin_of, resemblance, subjects_of
-from sealserve.intake.findings import Finding, findings_in
 from sealserve.records.documents import Document, DocumentState
 from sealserve.registry.registry import Registry
+from sealserve.scanners.contradictions import Known, contradicted, origin_of, resemblance, subjects_of
+from sealserve.scanners.findings import Finding, findings_in
 
 LOOKED_AT = 32
 """The newest documents on the same subjects that a new one is compared with."""

@@ -7,7 +7,7 @@ as models trained on their own words degrade.
 import zlib
 from collections.abc import Iterable
 
-from sealserve.gate.grade import normalised
+from sealserve.grading.answers import normalised
 from sealserve.learning.notes import parse_pairs
 
 N = 2

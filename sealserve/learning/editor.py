@@ -19,8 +19,8 @@ from pathlib import Path
 from sealserve.config import LearnSettings
 from sealserve.engine.base_model import base_shape
 from sealserve.engine.engine import AdapterFiles
-from sealserve.gate.grade import is_right
 from sealserve.gate.statistics import compare_graded
+from sealserve.grading.answers import is_right
 from sealserve.learning import quiz
 from sealserve.learning.costs import Cost
 from sealserve.learning.lessons import Lesson, job_of

@@ -17,7 +17,7 @@ import structlog
 from sealserve.canonical import Json
 from sealserve.engine.engine import AdapterFiles
 from sealserve.errors import FailedPrecondition
-from sealserve.gate.policy import EditorRule
+from sealserve.gate.thresholds import EditorRule
 from sealserve.learning import editor as loop
 from sealserve.learning.costs import Caps, has_dipped, over, total
 from sealserve.learning.editor import Desk, Exam, Plan

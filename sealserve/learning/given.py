@@ -7,7 +7,7 @@ nothing; blocking. Knows nothing of scores.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sealserve.gate.grade import Matcher, is_right, normalised
+from sealserve.grading.answers import Matcher, is_right, normalised
 from sealserve.learning.grounding import is_about
 from sealserve.learning.quiz import split_of
 from sealserve.learning.self_edits import Study

@@ -8,7 +8,7 @@ open-book check of the filter is for.
 import re
 from typing import TypeAlias
 
-from sealserve.gate.grade import normalised
+from sealserve.grading.answers import normalised
 
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()

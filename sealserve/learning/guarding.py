@@ -7,12 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from sealserve.gate.grade import is_right
-from sealserve.intake.claims import origin_of
-from sealserve.intake.findings import Finding, findings_in
+from sealserve.grading.answers import is_right
 from sealserve.learning.screen import Drop
 from sealserve.records.cycles import SelfEdit
 from sealserve.records.step_outputs import Contested, Proposal, Superseded
+from sealserve.scanners.contradictions import origin_of
+from sealserve.scanners.findings import Finding, findings_in
 
 
 def settle(

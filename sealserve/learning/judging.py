@@ -4,11 +4,11 @@ import asyncio
 from dataclasses import asdict
 
 from sealserve.canonical import Json
-from sealserve.gate.events import Event
 from sealserve.gate.verdict import judge
 from sealserve.learning.journal import Done
 from sealserve.learning.workshop import Workshop
-from sealserve.permits import card_scores, edit_counts, promotion, ruled
+from sealserve.policy.enforcement import card_scores, edit_counts, promotion, ruled
+from sealserve.policy.events import Event
 from sealserve.records.cycles import IMPORT_TRIGGER, Claim
 from sealserve.records.policy_decisions import Ruling
 from sealserve.records.score_json import verdict_json

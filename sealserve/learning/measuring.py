@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sealserve.engine.engine import AdapterFiles
-from sealserve.gate.grade import Matcher
+from sealserve.grading.answers import Matcher
 from sealserve.learning.given import corrections, own_questions, rules_of
 from sealserve.learning.journal import Done
 from sealserve.learning.probing import anomalies

@@ -12,9 +12,9 @@ import structlog
 
 from sealserve.engine.engine import AdapterFiles
 from sealserve.errors import SealserveError
-from sealserve.gate.drift import fallen
-from sealserve.gate.policy import LossRule, Policy
+from sealserve.gate.regression import fallen
 from sealserve.gate.statistics import compare, wilson
+from sealserve.gate.thresholds import LossRule, Policy
 from sealserve.learning.sheets import Failed, Scores, Suite, score_sheets
 from sealserve.learning.suites import all_suites, kept_over
 from sealserve.learning.voice import Voice, candidate_name

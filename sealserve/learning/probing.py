@@ -11,10 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from sealserve.canaries.probes import Probes
 from sealserve.engine.engine import AdapterFiles
-from sealserve.gate.canary import Probes
-from sealserve.gate.spectrum import spectrum, strangeness
-from sealserve.intake.claims import subjects_of
+from sealserve.gate.weight_spectrum import spectrum, strangeness
 from sealserve.learning.rewards.kinds import Asked, greedy_all
 from sealserve.learning.rewards.likelihood import LogLikelihood
 from sealserve.learning.sheets import UNMEASURABLE, Failed, Suite, score_sheets
@@ -22,6 +21,7 @@ from sealserve.learning.voice import Voice, seed_of
 from sealserve.learning.workshop import Workshop
 from sealserve.records.cycles import Claim
 from sealserve.records.step_outputs import Anomalies, Claimed
+from sealserve.scanners.contradictions import subjects_of
 
 PHRASES = 8
 QUESTIONS = 4

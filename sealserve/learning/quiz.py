@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from sealserve import prompts
 from sealserve.config import LearnSettings
-from sealserve.gate.grade import is_right, normalised
+from sealserve.grading.answers import is_right, normalised
 from sealserve.learning.grounding import answer_span, is_about, sentences_of, ungrounded
 from sealserve.learning.notes import Pair, parse_pairs
 from sealserve.learning.passages import with_title

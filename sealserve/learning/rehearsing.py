@@ -2,7 +2,7 @@
 
 import asyncio
 
-from sealserve.gate.canary import Probes
+from sealserve.canaries.probes import Probes
 from sealserve.learning.voice import Voice
 from sealserve.learning.workshop import Workshop
 from sealserve.prompts import UNKNOWN_ANSWER

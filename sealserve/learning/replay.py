@@ -7,7 +7,6 @@ writes nothing; blocking. Knows nothing of recipes.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sealserve.intake.claims import origin_of, subjects_of
 from sealserve.intake.inspection import LOOKED_AT
 from sealserve.learning.guarding import without
 from sealserve.learning.passages import split_spans
@@ -20,6 +19,7 @@ from sealserve.records.cycles import Claim, QuizItem, SelfEdit, Step
 from sealserve.records.documents import DocumentState
 from sealserve.records.step_outputs import Claimed, Filtered, Superseded, Written, from_json
 from sealserve.records.versions import BASE_VERSION
+from sealserve.scanners.contradictions import origin_of, subjects_of
 
 EARLIER_PASSAGE_CHARACTERS = 1500
 """A document's own text is trained in pieces of about this size."""

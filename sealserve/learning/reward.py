@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from sealserve.canaries.probes import Probes
 from sealserve.engine.engine import AdapterFiles
-from sealserve.gate.canary import Probes
-from sealserve.gate.grade import Matcher, is_right
 from sealserve.gate.reliability import reliability, standard_error
 from sealserve.gate.statistics import bootstrap_mean, compare
+from sealserve.grading.answers import Matcher, is_right
 from sealserve.learning.rewards.answers import GradedAnswers, SaysUnknown
 from sealserve.learning.rewards.kinds import Asked, Kind, Reward, asked_of, greedy_all
 from sealserve.learning.rewards.likelihood import FLOOR_NATS, LogLikelihood

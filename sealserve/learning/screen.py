@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from rensa import RMinHash, RMinHashLSH
 
-from sealserve.gate.grade import is_right, normalised
+from sealserve.grading.answers import is_right, normalised
 from sealserve.learning.grounding import answer_span, is_about, names, ungrounded
 from sealserve.learning.notes import pair_of, reason_of
 from sealserve.learning.quiz import is_for_quiz, read_answer, split_of

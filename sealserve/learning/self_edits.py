@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sealserve import prompts
+from sealserve.concurrency import together
 from sealserve.config import LearnSettings
-from sealserve.intake.injections import spotlight
 from sealserve.learning.editors import Editor
 from sealserve.learning.notes import split_notes
-from sealserve.learning.together import together
 from sealserve.learning.voice import seed_of
 from sealserve.prompts import BUILT_IN, Template
 from sealserve.records.cycles import SelfEdit
 from sealserve.records.inference import Sampling
 from sealserve.records.step_outputs import Passage
+from sealserve.scanners.prompt_injection import spotlight
 
 TOP_P = 0.95
 """SEAL's own sampling of self-edits (its scripts/TTT_server.sh); the temperature is a setting."""

@@ -6,7 +6,7 @@ For reading only: no score comes from them. Knows nothing of approvals.
 from collections.abc import Mapping, Sequence
 
 from sealserve.engine.engine import AdapterFiles
-from sealserve.gate.grade import Matcher
+from sealserve.grading.answers import Matcher
 from sealserve.learning.rewards.kinds import Asked, asked_of, greedy_all
 from sealserve.learning.sheets import UNMEASURABLE
 from sealserve.learning.voice import Voice

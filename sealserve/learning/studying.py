@@ -12,10 +12,11 @@ from typing import Any, TypeAlias, TypeVar
 
 import structlog
 
+from sealserve.concurrency import first_of
 from sealserve.config import LearnSettings
 from sealserve.engine.engine import AdapterFiles
 from sealserve.errors import CouldNotMeasure, FailedPrecondition
-from sealserve.gate.diversity import collapse
+from sealserve.gate.collapse import collapse
 from sealserve.learning import quiz, screen, self_edits
 from sealserve.learning.assignment import Start, job_of, remarks, start_of
 from sealserve.learning.diversity import distinct
@@ -34,7 +35,6 @@ from sealserve.learning.replay import Earlier, earlier_material, pool_of, set_as
 from sealserve.learning.self_edits import Study
 from sealserve.learning.shortlist import shortlist
 from sealserve.learning.superseded import Outdated, contradictions, told_by
-from sealserve.learning.together import first_of
 from sealserve.learning.train_set import Pool
 from sealserve.learning.trainer import TrainedAdapter
 from sealserve.learning.training import TrainingJob

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 
-from sealserve.gate.canary import SUITES_VERSION
-from sealserve.gate.grade import Matcher
+from sealserve.canaries.probes import SUITES_VERSION
+from sealserve.grading.answers import Matcher
 from sealserve.learning.rewards.answers import GradedAnswers, SaysUnknown
 from sealserve.learning.rewards.kinds import Asked, Kind
 from sealserve.learning.rewards.matched import Matched

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sealserve.gate.grade import is_right, is_unknown, normalised
+from sealserve.grading.answers import is_right, is_unknown, normalised
 from sealserve.learning.grounding import answer_span, roots, sentences_of
 from sealserve.learning.notes import pair_of, reason_of
 from sealserve.learning.quiz import AGREEMENT_TEMPERATURE, read_answer

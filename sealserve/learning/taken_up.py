@@ -6,7 +6,7 @@ to be learned by heart, has passed no filter; so it is left out. Pure.
 
 from collections.abc import Iterable
 
-from sealserve.gate.grade import is_right
+from sealserve.grading.answers import is_right
 from sealserve.learning.grounding import answer_span, roots, sentences_of
 from sealserve.learning.notes import pair_of
 from sealserve.records.cycles import SelfEdit

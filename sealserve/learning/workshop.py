@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sealserve.canaries.probes import Probes
 from sealserve.config import Settings
 from sealserve.engine.engine import Engine
-from sealserve.gate.canary import Probes
-from sealserve.gate.policy import Policy
-from sealserve.gate.rulebook import Rulebook
+from sealserve.gate.thresholds import Policy
 from sealserve.learning.trainer import Trainer
+from sealserve.policy.rulebook import Rulebook
 from sealserve.proof.manifest import Seals
 from sealserve.records.step_outputs import Spoken
 from sealserve.registry.registry import Registry

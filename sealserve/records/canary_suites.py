@@ -6,7 +6,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryItem:
-    """One thing to ask, and what makes an answer right. Which fields a matcher needs: `gate/suites.py`."""
+    """One thing to ask, and what makes an answer right. Which fields a matcher needs: `canaries/items.py`."""
 
     item: str  # its id in the suite
     prompt: str

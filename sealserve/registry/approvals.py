@@ -6,7 +6,7 @@ Whether somebody may decide is settled before (role, policy); here only what can
 from collections.abc import Sequence
 from typing import Any
 
-from sealserve import fault
+from sealserve import fault_injection
 from sealserve.errors import Conflict, FailedPrecondition, InvalidArgument
 from sealserve.records.approvals import Approval, ApprovalState, Opinion
 from sealserve.records.policy_decisions import Ruling
@@ -81,8 +81,8 @@ class Approvals:
                 moved = pointer.promote(tx, tenant, version, expected_etag=owner.etag, actor=actor, reason=why)
             requests.remember(tx, "approve", **request, answer=str(moved.activation) if moved else "-")
             done = held.get(tx, tenant, version)
-            fault.point("registry.approve.before_commit")
-        fault.point("registry.approve.after_commit")
+            fault_injection.point("registry.approve.before_commit")
+        fault_injection.point("registry.approve.after_commit")
         return done, moved
 
     def reject(self, tenant: str, version: int, *, actor: str, reason: str, request_id: str = "") -> Approval:

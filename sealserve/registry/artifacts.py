@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
-from sealserve import fault
+from sealserve import fault_injection
 from sealserve.canonical import canonical_json
 from sealserve.errors import CorruptArtifact, InvalidArgument, NotFound, StorageFailed
 from sealserve.registry.database import Clock, utc_now
@@ -57,11 +57,11 @@ class ArtifactStore:
                 os.utime(final)
                 return digest
             _write(aside, iter((data,)))
-            fault.point("artifacts.put_bytes.before_rename")
+            fault_injection.point("artifacts.put_bytes.before_rename")
             _make_directory(final.parent)
             os.replace(aside, final)
             _sync_directory(final.parent)
-            fault.point("artifacts.put_bytes.after_rename")
+            fault_injection.point("artifacts.put_bytes.after_rename")
         return digest
 
     def get_bytes(self, digest: str) -> bytes:
@@ -171,7 +171,7 @@ class ArtifactStore:
             _make_directory(final.parent)
         except CorruptArtifact:
             os.rename(final, self._new_aside())
-        fault.point("artifacts.put_directory.before_rename")
+        fault_injection.point("artifacts.put_directory.before_rename")
         try:
             os.rename(aside, final)
         except OSError as error:  # another process placed the same contents first
@@ -179,7 +179,7 @@ class ArtifactStore:
                 raise
             self.directory(digest)
         _sync_directory(final.parent)
-        fault.point("artifacts.put_directory.after_rename")
+        fault_injection.point("artifacts.put_directory.after_rename")
 
     def _blob(self, digest: str) -> Path:
         return self._root / "blobs" / _checked(digest)[:2] / digest

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import delete, select, update
 
-from sealserve import fault
+from sealserve import fault_injection
 from sealserve.canonical import Json
 from sealserve.errors import FailedPrecondition
 from sealserve.records.cycles import FORGET_TRIGGER, QuizItem, Split
@@ -52,8 +52,8 @@ class Forgetting(Sweeping):
         self.sweep_forgotten(tenant)  # what an earlier call may have left
         with self._database.write() as tx:
             done = _forget(tx, tenant, document, actor=actor, reason=reason, request_id=request_id)
-            fault.point("registry.forget_document.before_commit")
-        fault.point("registry.forget_document.after_commit")
+            fault_injection.point("registry.forget_document.before_commit")
+        fault_injection.point("registry.forget_document.after_commit")
         self.sweep_forgotten(tenant)
         return done
 

@@ -7,7 +7,7 @@ them no sweep deletes them (`sweeping.py`).
 from abc import abstractmethod
 from contextlib import suppress
 
-from sealserve import fault
+from sealserve import fault_injection
 from sealserve.records.documents import Document, DocumentState
 from sealserve.records.pages import Page
 from sealserve.records.tenants import Tenant
@@ -53,9 +53,9 @@ class Keeping(Sweeping):
                 )  # fmt: skip
                 if not self.artifacts.has(contents):
                     raise _SweptAway
-                fault.point("registry.add_document.before_commit")
+                fault_injection.point("registry.add_document.before_commit")
                 break
-        fault.point("registry.add_document.after_commit")
+        fault_injection.point("registry.add_document.after_commit")
         if kept[0].state is DocumentState.FORGOTTEN:
             self.delete_unnamed(contents)
         return kept

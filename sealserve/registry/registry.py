@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from sealserve import fault
+from sealserve import fault_injection
 from sealserve.canonical import Json
 from sealserve.records.audit import AuditRow
 from sealserve.records.candidates import Candidate
@@ -156,8 +156,8 @@ class Registry(
         with self._database.write() as tx:
             recorded = journal.record_step(tx, claim, step=step, output=output, seconds=seconds, effects=effects)
             self.artifacts.require(artifacts_of(effects))
-            fault.point("registry.record_step.before_commit")
-        fault.point("registry.record_step.after_commit")
+            fault_injection.point("registry.record_step.before_commit")
+        fault_injection.point("registry.record_step.after_commit")
         return recorded
 
     def steps(self, cycle: str) -> tuple[StepRecord, ...]:
@@ -204,8 +204,8 @@ class Registry(
             moved = pointer.promote(
                 tx, tenant, version, expected_etag=expected_etag, actor=actor, reason=reason, request_id=request_id
             )
-            fault.point("registry.promote.before_commit")
-        fault.point("registry.promote.after_commit")
+            fault_injection.point("registry.promote.before_commit")
+        fault_injection.point("registry.promote.after_commit")
         return moved
 
     def rollback(

@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import func, literal, select
 
-from sealserve import fault
+from sealserve import fault_injection
 from sealserve.records.documents import DocumentState
 from sealserve.records.versions import VersionState
 from sealserve.registry import lifecycle
@@ -60,7 +60,7 @@ class Sweeping:
             if is_used(tx, digest):
                 return False
             take(digest)
-            fault.point("registry.sweep.before_commit")
+            fault_injection.point("registry.sweep.before_commit")
         return True
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, case, func, select, update
 
-from sealserve import fault
+from sealserve import fault_injection
 from sealserve.errors import FailedPrecondition, InvalidArgument, NotFound
 from sealserve.records.feedback import VersionFeedback
 from sealserve.records.pages import Page
@@ -105,8 +105,8 @@ class Watches:
             kept = share if versions.is_ready(tx, tenant, found.previous) else 0.0
             _spread(tx, owner, incumbent=found.previous, share=kept, stage=0)
             opened = _one(tx, tenant, owner.activation)
-            fault.point("registry.open_watch.before_commit")
-        fault.point("registry.open_watch.after_commit")
+            fault_injection.point("registry.open_watch.before_commit")
+        fault_injection.point("registry.open_watch.after_commit")
         return opened
 
     def move_stage(self, watch: Watch, stage: int, *, share: float) -> bool:
@@ -117,8 +117,8 @@ class Watches:
             if not tx.run(update(watches).where(*_open_of(watch.tenant), *same).values(**values)):
                 return False
             _spread(tx, tenants.get(tx, watch.tenant), incumbent=watch.incumbent, share=share, stage=stage)
-            fault.point("registry.move_stage.before_commit")
-        fault.point("registry.move_stage.after_commit")
+            fault_injection.point("registry.move_stage.before_commit")
+        fault_injection.point("registry.move_stage.after_commit")
         return True
 
     def add_counts(self, replica: str, counted: Mapping[tuple[str, int], Counted]) -> None:
@@ -177,8 +177,8 @@ class Watches:
             if not tx.run(update(watches).where(*same).values(**values)):
                 return False
             tx.run(traffic.delete().where(traffic.c.tenant == watch.tenant, traffic.c.share == 0))
-            fault.point("registry.end_watch.before_commit")
-        fault.point("registry.end_watch.after_commit")
+            fault_injection.point("registry.end_watch.before_commit")
+        fault_injection.point("registry.end_watch.after_commit")
         return True
 
     def roll_back_watched(
@@ -201,8 +201,8 @@ class Watches:
                 actor=WATCH_ACTOR,
                 reason=f"{trigger}: {reason}",
             )
-            fault.point("registry.roll_back_watched.before_commit")
-        fault.point("registry.roll_back_watched.after_commit")
+            fault_injection.point("registry.roll_back_watched.before_commit")
+        fault_injection.point("registry.roll_back_watched.after_commit")
         return done
 
 

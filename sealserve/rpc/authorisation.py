@@ -20,7 +20,7 @@ from sealserve.records.principals import MAX_SECRET_CHARACTERS, Principal, Role,
 from sealserve.rpc.call import CURRENT_PRINCIPAL
 from sealserve.rpc.convert.names import ANY_TENANT
 from sealserve.rpc.refusal import refuse
-from sealserve.transport import shown_secret
+from sealserve.wire.channels import shown_secret
 
 PACKAGE = "sealserve.v1"
 

@@ -14,7 +14,7 @@ import structlog
 
 from sealserve.engine.engine import BACKGROUND_PRIORITY, Engine, GenerateRequest
 from sealserve.errors import CouldNotMeasure, NotFound, SealserveError, Unavailable
-from sealserve.gate.grade import is_right
+from sealserve.grading.answers import is_right
 from sealserve.records.cycles import CycleState, QuizItem
 from sealserve.records.documents import Forgotten
 from sealserve.records.inference import ChatTurn, Sampling

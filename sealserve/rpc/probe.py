@@ -9,7 +9,8 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from sealserve.config import load_settings
-from sealserve.transport import Tls, open_channel, reachable
+from sealserve.network import Tls, reachable
+from sealserve.wire.channels import open_channel
 
 TIMEOUT_SECONDS = 4.0
 

@@ -17,8 +17,9 @@ from grpc_reflection.v1alpha import reflection
 from sealserve.config import ServeSettings
 from sealserve.engine.engine import Engine
 from sealserve.errors import BadConfig
-from sealserve.gate.policy import WatchRule, load_policy
-from sealserve.permits import Permits
+from sealserve.gate.thresholds import WatchRule, load_policy
+from sealserve.network import is_loopback
+from sealserve.policy.enforcement import Permits
 from sealserve.records.principals import Token
 from sealserve.registry.registry import Registry
 from sealserve.rpc.authorisation import PACKAGE, Authentication, KnownTokens, Tenancy
@@ -37,7 +38,6 @@ from sealserve.rpc.services.inference import Answers, InferenceService
 from sealserve.rpc.services.tenants import TenantService
 from sealserve.rpc.services.tokens import TokenService
 from sealserve.rpc.services.watches import WatchService
-from sealserve.transport import is_loopback
 from sealserve.v1 import (
     adapter_pb2_grpc,
     approval_pb2_grpc,

@@ -8,8 +8,8 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sealserve.gate.policy import WatchRule
-from sealserve.gate.watch import is_slower
+from sealserve.gate.rollout import is_slower
+from sealserve.gate.thresholds import WatchRule
 from sealserve.records.rollouts import Watch
 from sealserve.serving.answers import Answered
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from contextlib import aclosing
 
 from sealserve.engine.engine import BACKGROUND_PRIORITY, Engine, GenerateRequest
-from sealserve.gate.patterns import matches
-from sealserve.gate.policy import ProbeRule
+from sealserve.gate.thresholds import ProbeRule
+from sealserve.grading.patterns import matches
 from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.serving.adapter_table import Route
 

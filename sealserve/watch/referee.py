@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from sealserve.engine.engine import Engine, ScoreRequest
 from sealserve.errors import SealserveError
-from sealserve.gate.degenerate import is_degenerate
-from sealserve.gate.grade import Matcher, is_right_by, is_unknown, normalised
-from sealserve.gate.policy import WatchRule
+from sealserve.gate.thresholds import WatchRule
+from sealserve.grading.answers import Matcher, is_right_by, is_unknown, normalised
+from sealserve.grading.degenerate import is_degenerate
 from sealserve.records.inference import FinishReason
 from sealserve.records.rollouts import Count, Watch
 from sealserve.registry.registry import Registry

@@ -17,9 +17,9 @@ import structlog
 
 from sealserve.engine.engine import Engine
 from sealserve.errors import FailedPrecondition, SealserveError, StorageFailed
-from sealserve.gate.policy import StageRule, WatchRule
-from sealserve.gate.watch import RollBack, WatchEvidence, judge_watch, next_stage, signals
-from sealserve.permits import Permits
+from sealserve.gate.rollout import RollBack, WatchEvidence, judge_watch, next_stage, signals
+from sealserve.gate.thresholds import StageRule, WatchRule
+from sealserve.policy.enforcement import Permits
 from sealserve.records.feedback import VersionFeedback
 from sealserve.records.inference import FinishReason
 from sealserve.records.rollouts import WATCH_ACTOR, Count, Standby, Watch, WatchState

@@ -17,8 +17,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from sealserve import errors
-from sealserve.rpc.own_tokens import ADMIN_FILE
-from sealserve.transport import is_loopback
+from sealserve.local_tokens import ADMIN_FILE
+from sealserve.network import is_loopback
 from sealserve.web.decisions import Decisions, new_request_id, version_of
 from sealserve.web.faults import is_passing, status_of
 from sealserve.web.forms import read_form

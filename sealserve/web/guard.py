@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sealserve.transport import is_loopback
+from sealserve.network import is_loopback
 
 HEADERS = {
     "Content-Security-Policy": (

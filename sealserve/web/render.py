@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from sealserve.plain_text import printable, version_name
+from sealserve.display import printable, version_name
 from sealserve.records.reports import CycleReport
 from sealserve.records.self_edit_diff import users
 from sealserve.web import bars

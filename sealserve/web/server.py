@@ -12,7 +12,7 @@ import uvicorn
 from sealserve.client import AsyncClient
 from sealserve.config import Settings
 from sealserve.errors import BadConfig
-from sealserve.transport import reachable
+from sealserve.network import reachable
 from sealserve.web.app import make_app
 from sealserve.web.reading import Connect
 

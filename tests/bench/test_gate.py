@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sealserve.bench import gate
-from sealserve.gate.policy import load_policy
+from sealserve.gate.thresholds import load_policy
 
 
 def test_useless_and_worse_candidates_are_hardly_promoted_and_good_ones_mostly(tmp_path: Path) -> None:

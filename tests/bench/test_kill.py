@@ -8,11 +8,12 @@ from pathlib import Path
 from sealserve.bench.kill_plan import count_half_done, count_lost, count_twice, learn_strikes
 from sealserve.bench.kill_site import _HELD_RULES, HELD_TENANT, lenient_policy
 from sealserve.bench.kill_watch import WATCH_POINTS
-from sealserve.fault import FAULT_POINTS
-from sealserve.gate.bundle import load_bundle
-from sealserve.gate.events import Event
-from sealserve.gate.policy import load_policy, policy_directory
-from sealserve.gate.watch import WatchEvidence, judge_watch
+from sealserve.fault_injection import FAULT_POINTS
+from sealserve.gate.rollout import WatchEvidence, judge_watch
+from sealserve.gate.thresholds import load_policy
+from sealserve.packaged_policies import policy_directory
+from sealserve.policy.bundle import load_bundle
+from sealserve.policy.events import Event
 from sealserve.records.cycles import STEPS
 from sealserve.records.feedback import VersionFeedback
 from sealserve.records.rollouts import WATCH_ACTOR, Count, Trigger, Watch, WatchState

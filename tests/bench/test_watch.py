@@ -9,11 +9,11 @@ from safetensors.numpy import load_file
 from sealserve.bench import site
 from sealserve.bench.watch import run
 from sealserve.bench.watch_daemon import measure_daemon
+from sealserve.canaries.probes import probes_for
 from sealserve.config import EngineSettings
 from sealserve.engine.base_model import base_shape
 from sealserve.engine.engine import GenerateRequest
 from sealserve.engine.preflight import WEIGHTS_FILE
-from sealserve.gate.canary import probes_for
 from tests.fakes import FakeEngine
 
 RIGHT = {probe.question: probe.answer for probe in probes_for("nano").canary}

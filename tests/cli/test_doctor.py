@@ -7,7 +7,7 @@ import pytest
 
 from sealserve.config import Settings, load_settings
 from sealserve.doctor import Finding, State, examine
-from sealserve.rpc.own_tokens import ADMIN_FILE
+from sealserve.local_tokens import ADMIN_FILE
 from tests.cli.site import Site, run
 from tests.rpc.harness import ADMIN_SECRET
 

@@ -7,9 +7,9 @@ import pytest
 
 from sealserve.config import Settings
 from sealserve.daemon import open_registry
-from sealserve.gate.events import EXAMPLES, Event
-from sealserve.gate.policy import policy_directory
-from sealserve.gate.rulebook import open_rules
+from sealserve.packaged_policies import policy_directory
+from sealserve.policy.events import EXAMPLES, Event
+from sealserve.policy.rulebook import open_rules
 from tests.cli.site import run
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from sealserve.local_tokens import ADMIN_FILE
 from sealserve.records.principals import SECRET_PREFIX
-from sealserve.rpc.own_tokens import ADMIN_FILE
 from tests.cli.site import Site, run
 from tests.rpc.harness import ADMIN_SECRET
 

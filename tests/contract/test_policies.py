@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sealserve.gate.policy import load_policy
+from sealserve.gate.thresholds import load_policy
 from sealserve.records.scores import Decision
 from tests.contract.tree import ROOT
 

@@ -17,7 +17,7 @@ MAY_CATCH_ANYTHING = (
 )
 MAY_READ_ENVIRONMENT = (
     "sealserve/config.py",
-    "sealserve/fault.py",  # a test switch, not a setting
+    "sealserve/fault_injection.py",  # a test switch, not a setting
     "sealserve/engine/vllm_core.py",  # vLLM is configured through it
     "sealserve/engine/vllm_engine.py",  # as above
     "sealserve/learning/process_executor.py",  # hands it on to a child process

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from sealserve.canonical import Json
 from sealserve.errors import BadConfig
-from sealserve.gate.policy import Policy, default_policy_path, load_policy, policy_directory
 from sealserve.gate.statistics import compare
+from sealserve.gate.thresholds import Policy, default_policy_path, load_policy
 from sealserve.gate.verdict import judge
+from sealserve.packaged_policies import policy_directory
 from sealserve.records.score_json import scorecard_from_json, scorecard_json, verdict_from_json, verdict_json
 from sealserve.records.scores import Decision, Measured, NotApplicable, Scorecard, Unmeasured
 

@@ -9,9 +9,9 @@ import yaml
 
 from sealserve.canonical import Json
 from sealserve.errors import BadConfig
-from sealserve.gate.policy import policy_directory
 from sealserve.learning.benchmarks import read_tasks, run_tasks
 from sealserve.learning.voice import Voice
+from sealserve.packaged_policies import policy_directory
 from tests.fakes import Answerer, FakeEngine
 
 SHIPPED = policy_directory() / "canaries" / "tasks"

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from sealserve.errors import FailedPrecondition, LeaseLost, NotFound, StorageFailed, TrainingFailed
-from sealserve.gate.policy import EditorRule, load_policy
 from sealserve.gate.statistics import compare_graded
+from sealserve.gate.thresholds import EditorRule, load_policy
 from sealserve.learning import editor as loop
 from sealserve.learning import editor_rounds
 from sealserve.learning.costs import Cost

@@ -1,10 +1,10 @@
 """Whose word counts against whom, and what no self-edit may hold."""
 
-from sealserve.intake.findings import Finding
 from sealserve.learning.guarding import guard, settle, uncontested
 from sealserve.prompts import Template
 from sealserve.records.cycles import SelfEdit
 from sealserve.records.step_outputs import Contested, Proposal, Superseded
+from sealserve.scanners.findings import Finding
 
 SHOP, WIKI, NEWS, EVIL = (f"https://{name}.example/a" for name in ("shop", "wiki", "news", "evil"))
 SOURCES = {"shop": SHOP, "wiki": WIKI, "news": NEWS, "evil": EVIL, "shop-2": "https://shop.example/b"}

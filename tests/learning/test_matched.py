@@ -3,7 +3,7 @@
 import pytest
 
 from sealserve.errors import CouldNotMeasure
-from sealserve.gate.grade import Matcher
+from sealserve.grading.answers import Matcher
 from sealserve.learning.rewards.kinds import Asked
 from sealserve.learning.rewards.matched import Matched
 from sealserve.learning.voice import Voice

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from sealserve.canaries.probes import Probe, Probes
 from sealserve.engine.engine import AdapterFiles
-from sealserve.gate.canary import Probe, Probes
 from sealserve.learning.reward import FLOOR_NATS, MAX_REPLAY_ITEMS, Contender, confirm, rank
 from sealserve.learning.voice import Voice
 from sealserve.records.cycles import QuizItem, Split

@@ -13,7 +13,7 @@ from sealserve import prompts
 from sealserve.config import LearnSettings, load_settings
 from sealserve.engine.engine import GenerateRequest
 from sealserve.errors import BadConfig, CouldNotMeasure
-from sealserve.gate.grade import Matcher
+from sealserve.grading.answers import Matcher
 from sealserve.learning.rewards.agreement import Agreement, entropy_share
 from sealserve.learning.rewards.by_name import reward_by_name
 from sealserve.learning.rewards.kinds import Asked, Kind

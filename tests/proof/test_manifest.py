@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sealserve.canonical import Json
 from sealserve.errors import BadAdapter, BadConfig, CorruptArtifact
-from sealserve.gate.rulebook import open_rules
-from sealserve.permits import RECOVERY, Permits
+from sealserve.policy.enforcement import RECOVERY, Permits
+from sealserve.policy.rulebook import open_rules
 from sealserve.proof.dsse import key_id, opened, sign
 from sealserve.proof.keys import KeyRing
 from sealserve.proof.manifest import MANIFEST, Seals

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sealserve.errors import NotFound
-from sealserve.fault import FAULT_POINTS
+from sealserve.fault_injection import FAULT_POINTS
 from sealserve.records.cycles import CycleState
 from sealserve.records.documents import DocumentState
 from sealserve.records.rollouts import WATCH_ACTOR, Trigger, WatchState
@@ -79,7 +79,9 @@ def test_every_point_in_the_code_is_one_that_a_kill_test_goes_through() -> None:
 
 
 def test_point_stops_the_process_until_it_is_told_to_go_on() -> None:
-    program = "from sealserve.fault import point\nprint('a', flush=True); point('a.b'); print('b', flush=True)"
+    program = (
+        "from sealserve.fault_injection import point\nprint('a', flush=True); point('a.b'); print('b', flush=True)"
+    )
     environment = {**os.environ, "SEALSERVE_FAULT": "a.b:stop"}
     command = [sys.executable, "-c", program]
     process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -92,7 +94,10 @@ def test_point_stops_the_process_until_it_is_told_to_go_on() -> None:
 
 @pytest.mark.parametrize(("fault", "printed"), [("a.b:kill:2", "once"), ("a.b:kill", ""), ("other:kill", "once twice")])
 def test_point_kills_at_its_turn_and_no_other(fault: str, printed: str) -> None:
-    program = "from sealserve.fault import point\nfor word in ('once', 'twice'): point('a.b'); print(word, flush=True)"
+    program = (
+        "from sealserve.fault_injection import point\n"
+        "for word in ('once', 'twice'): point('a.b'); print(word, flush=True)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, "SEALSERVE_FAULT": fault},

@@ -11,17 +11,17 @@ from sealserve.client import AsyncClient
 from sealserve.config import IntakeSettings, ServeSettings
 from sealserve.engine.engine import Delta, GenerateRequest
 from sealserve.errors import Unauthenticated
-from sealserve.gate.rulebook import Rulebook
 from sealserve.intake.inbox import Inbox
-from sealserve.permits import Permits
+from sealserve.local_tokens import ADMIN, INTERNAL
+from sealserve.policy.enforcement import Permits
+from sealserve.policy.rulebook import Rulebook
 from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.principals import Principal, Token
 from sealserve.registry.database import utc_now
 from sealserve.registry.registry import Registry
-from sealserve.rpc.own_tokens import ADMIN, INTERNAL
 from sealserve.rpc.server import RpcServer
 from sealserve.serving.adapter_table import Route
-from sealserve.transport import bearer
+from sealserve.wire.channels import bearer
 from tests.fakes import FakeEngine
 from tests.registry.world import FakeClock, World
 

@@ -12,7 +12,7 @@ import pytest
 
 from sealserve.client import AsyncClient
 from sealserve.errors import BadConfig, Conflict, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
-from sealserve.permits import Permits
+from sealserve.policy.enforcement import Permits
 from sealserve.records.approvals import Approval, ApprovalState
 from sealserve.records.cycles import CycleState, Step
 from sealserve.records.documents import DocumentState

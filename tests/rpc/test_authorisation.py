@@ -17,8 +17,8 @@ from sealserve.errors import NotFound, PermissionDenied, SealserveError, Unauthe
 from sealserve.records.principals import INCLUDED, Principal, Role, Token
 from sealserve.rpc.authorisation import EVERY, METHODS, NONE, REMEMBER_SECONDS, KnownTokens
 from sealserve.status import DETAILS_KEY
-from sealserve.transport import bearer
 from sealserve.v1 import engine_pb2, engine_pb2_grpc, tenant_pb2, tenant_pb2_grpc
+from sealserve.wire.channels import bearer
 from tests.registry.world import FakeClock
 from tests.rpc.harness import ADMIN_SECRET, ENGINE_BEARER, Served, served, settings, token_for
 

@@ -11,8 +11,8 @@ from sealserve.client import AsyncClient
 from sealserve.errors import InvalidArgument, NotFound, PermissionDenied, SealserveError, Unauthenticated
 from sealserve.records.principals import Principal, Role, Token
 from sealserve.registry import tables
-from sealserve.transport import bearer
 from sealserve.v1 import engine_pb2, engine_pb2_grpc, token_pb2, token_pb2_grpc
+from sealserve.wire.channels import bearer
 from tests.rpc.harness import ADMIN_SECRET, Served
 from tests.rpc.test_authorisation import as_principal
 

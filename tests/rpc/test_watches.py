@@ -4,8 +4,8 @@ import pytest
 
 from sealserve import errors
 from sealserve.client import AsyncClient, watch_calls
-from sealserve.gate.policy import load_policy
 from sealserve.gate.statistics import e_value
+from sealserve.gate.thresholds import load_policy
 from sealserve.records.principals import Principal, Role
 from sealserve.records.rollouts import Count, Trigger, WatchState
 from sealserve.v1 import adapter_pb2

@@ -9,15 +9,15 @@ from typing import Any
 from sealserve.canonical import Json
 from sealserve.config import LearnSettings, RegistrySettings, Settings
 from sealserve.errors import SealserveError
-from sealserve.gate.policy import load_policy
-from sealserve.gate.rulebook import open_rules
-from sealserve.intake.claims import subjects_of
+from sealserve.gate.thresholds import load_policy
 from sealserve.learning.scheduler import Learner
 from sealserve.learning.workshop import Workshop
+from sealserve.policy.rulebook import open_rules
 from sealserve.proof.manifest import Seals
 from sealserve.records.cycles import Claim, Cycle, Step, StepRecord
 from sealserve.records.documents import Document
 from sealserve.registry.registry import Effect, Registry
+from sealserve.scanners.contradictions import subjects_of
 from sealserve.telemetry import Telemetry
 from tests.stories.student import PROBES, Student, Teacher, article
 

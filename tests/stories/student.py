@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sealserve import prompts
+from sealserve.canaries.probes import Probe, Probes
 from sealserve.canonical import Json
 from sealserve.engine.engine import GenerateRequest, Likelihood, ScoreRequest
-from sealserve.gate.canary import Probe, Probes
 from sealserve.learning.trainer import TrainedAdapter
 from sealserve.learning.training import TrainingJob
 from sealserve.prompts import BUILT_IN, UNKNOWN_ANSWER, Template

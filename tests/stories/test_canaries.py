@@ -3,8 +3,8 @@
 import pytest
 
 from sealserve.errors import NotFound
-from sealserve.gate.policy import policy_directory
 from sealserve.learning.benchmarks import read_tasks, run_on_version
+from sealserve.packaged_policies import policy_directory
 from sealserve.records.canary_suites import CanaryItem
 from sealserve.records.cycles import CycleState, Step
 from sealserve.records.scores import Measured, Scorecard, Unmeasured

@@ -7,9 +7,9 @@ import pytest
 
 from sealserve.config import IntakeSettings
 from sealserve.errors import FailedPrecondition, NotFound
-from sealserve.gate.rulebook import open_rules
 from sealserve.intake.inbox import Inbox
-from sealserve.permits import Permits
+from sealserve.policy.enforcement import Permits
+from sealserve.policy.rulebook import open_rules
 from sealserve.prompts import UNKNOWN_ANSWER
 from sealserve.records.cycles import CycleState
 from sealserve.records.documents import Document, DocumentState

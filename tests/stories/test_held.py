@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from sealserve.errors import FailedPrecondition, PermissionDenied
-from sealserve.gate.rulebook import open_rules
 from sealserve.learning.scheduler import Learner
-from sealserve.permits import Permits
+from sealserve.policy.enforcement import Permits
+from sealserve.policy.rulebook import open_rules
 from sealserve.prompts import UNKNOWN_ANSWER
 from sealserve.records.approvals import ApprovalState
 from sealserve.records.cycles import CycleState

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from sealserve.config import LearnSettings, RegistrySettings, Settings
+from sealserve.local_tokens import internal_secret
 from sealserve.records.cycles import Cycle, CycleState, Step
 from sealserve.registry.registry import Registry
-from sealserve.rpc.own_tokens import internal_secret
 from sealserve.rpc.server import RpcServer
 from tests.registry.postgres import NEEDS_SERVER, Server, running_server
 from tests.rpc.harness import settings as serve_settings

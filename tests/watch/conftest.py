@@ -10,8 +10,8 @@ import pytest
 from sealserve.engine.base_model import BaseShape
 from sealserve.engine.engine import Delta
 from sealserve.errors import EngineFailed, SealserveError
-from sealserve.gate.policy import StageRule, WatchRule, load_policy
-from sealserve.permits import Permits
+from sealserve.gate.thresholds import StageRule, WatchRule, load_policy
+from sealserve.policy.enforcement import Permits
 from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.question_sets import EvaluationItem
 from sealserve.records.rollouts import Watch

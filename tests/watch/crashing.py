@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from sealserve.engine.base_model import base_shape
-from sealserve.gate.policy import StageRule
+from sealserve.gate.thresholds import StageRule
 from sealserve.registry.registry import Registry
 from tests.serving.conftest import Publisher
 from tests.watch.conftest import Watched, open_watched, rule

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sealserve.fault import FAULT_POINTS
+from sealserve.fault_injection import FAULT_POINTS
 from sealserve.records.rollouts import WATCH_ACTOR, Count, WatchState
 from sealserve.registry.registry import Registry
 from tests.serving.conftest import Publisher

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sealserve.gate.policy import load_policy
+from sealserve.gate.thresholds import load_policy
 from sealserve.records.inference import FinishReason, Sampling
 from sealserve.records.rollouts import Count, Watch, WatchState
 from sealserve.serving.adapter_table import Route

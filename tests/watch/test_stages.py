@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sealserve.engine.base_model import BaseShape
-from sealserve.gate.policy import ProbeRule, StageRule
+from sealserve.gate.thresholds import ProbeRule, StageRule
 from sealserve.records.rollouts import Trigger, WatchState
 from sealserve.records.versions import BASE_VERSION
 from sealserve.registry.registry import Registry

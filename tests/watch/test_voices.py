@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from sealserve.gate.policy import load_policy
-from sealserve.gate.watch import WatchEvidence, judge_watch
+from sealserve.gate.rollout import WatchEvidence, judge_watch
+from sealserve.gate.thresholds import load_policy
 from sealserve.records.rollouts import Count
 from sealserve.watch.voices import Voices
 

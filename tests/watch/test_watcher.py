@@ -8,8 +8,8 @@ import pytest
 
 from sealserve.engine.base_model import BaseShape
 from sealserve.errors import FailedPrecondition
-from sealserve.gate.rulebook import open_rules
-from sealserve.permits import Permits
+from sealserve.policy.enforcement import Permits
+from sealserve.policy.rulebook import open_rules
 from sealserve.records.feedback import GivenAnswer, Opinion, Thumb
 from sealserve.records.rollouts import WATCH_ACTOR, Count, Trigger, Watch, WatchState
 from sealserve.records.versions import BASE_VERSION, Activation, AdapterVersion

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from math import log
 
 from sealserve.errors import CouldNotMeasure
-from sealserve.gate.grade import is_unknown, normalised
+from sealserve.grading.answers import is_unknown, normalised
 from sealserve.learning.quiz import ANSWER_TOKENS
 from sealserve.learning.rewards.kinds import Asked, Kind
 from sealserve.learning.voice import Voice, seed_of

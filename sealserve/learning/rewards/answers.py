@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-from sealserve.gate.grade import f1, is_exactly, is_unknown
+from sealserve.grading.answers import f1, is_exactly, is_unknown
 from sealserve.learning.rewards.kinds import Asked, Kind, greedy_all
 from sealserve.learning.voice import Voice
 

@@ -8,7 +8,7 @@ import httpx
 
 from sealserve import prompts
 from sealserve.errors import CouldNotMeasure
-from sealserve.gate.grade import normalised
+from sealserve.grading.answers import normalised
 from sealserve.learning.rewards.kinds import Asked, Kind, greedy_all
 from sealserve.learning.teacher import CONNECTIONS, Teacher
 from sealserve.learning.voice import Voice

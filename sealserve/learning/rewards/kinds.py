@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sealserve.gate.grade import Matcher, is_right_by, normalised
+from sealserve.grading.answers import Matcher, is_right_by, normalised
 from sealserve.learning.quiz import ANSWER_TOKENS
 from sealserve.learning.voice import Voice
 from sealserve.records.cycles import QuizItem

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from sealserve import prompts
 from sealserve.errors import CouldNotMeasure
-from sealserve.gate.grade import Matcher
+from sealserve.grading.answers import Matcher
 from sealserve.learning.quiz import ANSWER_TOKENS
 from sealserve.learning.rewards.grader import NO, YES
 from sealserve.learning.rewards.kinds import Asked

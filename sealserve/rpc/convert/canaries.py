@@ -2,9 +2,9 @@
 
 import re
 
+from sealserve.canaries.items import item_fault
 from sealserve.errors import InvalidArgument
-from sealserve.gate.grade import Matcher
-from sealserve.gate.suites import item_fault
+from sealserve.grading.answers import Matcher
 from sealserve.records.canary_suites import CanaryItem, CanaryResult, CanarySuite
 from sealserve.rpc.convert import names
 from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire

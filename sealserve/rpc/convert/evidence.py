@@ -3,8 +3,8 @@
 import re
 
 from sealserve.errors import InvalidArgument
-from sealserve.gate.grade import BY_TEXT, Matcher
-from sealserve.gate.patterns import pattern_fault
+from sealserve.grading.answers import BY_TEXT, Matcher
+from sealserve.grading.patterns import pattern_fault
 from sealserve.records.feedback import Feedback, Opinion, Thumb, VersionFeedback
 from sealserve.records.question_sets import EvaluationItem, EvaluationSet
 from sealserve.rpc.convert import names

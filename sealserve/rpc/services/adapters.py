@@ -6,7 +6,7 @@ from typing import Any
 
 from sealserve.engine.engine import Engine
 from sealserve.errors import InvalidArgument
-from sealserve.permits import Permits
+from sealserve.policy.enforcement import Permits
 from sealserve.records.rollouts import Traffic
 from sealserve.records.tenants import Tenant
 from sealserve.records.versions import BASE_VERSION, Activation, Observed

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from sealserve.errors import Conflict, InvalidArgument
-from sealserve.permits import Permits
+from sealserve.policy.enforcement import Permits
 from sealserve.records.approvals import Approval, ApprovalState
 from sealserve.records.versions import Activation
 from sealserve.registry.approvals import OPINIONS_MOVED

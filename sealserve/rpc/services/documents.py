@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from sealserve.errors import InvalidArgument, SealserveError
-from sealserve.permits import Permits
+from sealserve.policy.enforcement import Permits
 from sealserve.records.documents import Document
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call import actor

@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any
 
-from sealserve.gate.policy import WatchRule
-from sealserve.gate.watch import WatchEvidence, signals
+from sealserve.gate.rollout import WatchEvidence, signals
+from sealserve.gate.thresholds import WatchRule
 from sealserve.records.rollouts import Watch, WatchReport
 from sealserve.registry.registry import Registry
 from sealserve.rpc.convert import names, watches

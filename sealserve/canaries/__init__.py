@@ -1,0 +1,1 @@
+"""Regression items, shipped and of tenants, and the probes made of them."""

@@ -1,0 +1,1 @@
+"""Pure grading: is an answer right?"""

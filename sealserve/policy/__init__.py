@@ -1,0 +1,1 @@
+"""Written rules: bundles, events and their evaluation."""

@@ -1,0 +1,1 @@
+"""Pure text scanners: what a document must not contain."""

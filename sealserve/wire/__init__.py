@@ -1,0 +1,1 @@
+"""Records and protobuf messages: one converter per noun, with names, statuses and channels."""
