@@ -10,7 +10,6 @@ from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from sealserve.engine.wire import sampling_to_wire, turns_to_wire
 from sealserve.errors import InvalidArgument
 from sealserve.records.audit import AuditRow
 from sealserve.records.cycles import SelfEdit
@@ -19,8 +18,9 @@ from sealserve.records.pages import Page
 from sealserve.records.reports import AdapterReport, Answer, AnswerEvent, CycleReport, ServerInfo
 from sealserve.records.tenants import Tenant
 from sealserve.records.versions import Activation, AdapterVersion
-from sealserve.rpc.convert import adapters, answers, cycles, names, tenants
 from sealserve.v1 import adapter_pb2, audit_pb2, cycle_pb2, inference_pb2, tenant_pb2
+from sealserve.wire import adapters, cycles, inference, names, tenants
+from sealserve.wire.engine import sampling_to_wire, turns_to_wire
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -89,7 +89,7 @@ def generate(
         min_activation=min_activation,
         sticky_key=sticky_key,
     )
-    return call("InferenceService/Generate", request, inference_pb2.GenerateResponse, answers.answer_from_wire)
+    return call("InferenceService/Generate", request, inference_pb2.GenerateResponse, inference.answer_from_wire)
 
 
 def stream(
@@ -111,7 +111,7 @@ def stream(
         sticky_key=sticky_key,
     )
     response = inference_pb2.StreamGenerateResponse
-    return call("InferenceService/StreamGenerate", request, response, answers.event_from_wire)
+    return call("InferenceService/StreamGenerate", request, response, inference.event_from_wire)
 
 
 def count_tokens(tenant: str, question: str | Iterable[ChatTurn]) -> Call[int]:
@@ -127,7 +127,7 @@ def count_tokens(tenant: str, question: str | Iterable[ChatTurn]) -> Call[int]:
 def server_info() -> Call[ServerInfo]:
     """Ask what answers here."""
     request = inference_pb2.GetServerInfoRequest()
-    return call("InferenceService/GetServerInfo", request, inference_pb2.ServerInfo, answers.server_info_from_wire)
+    return call("InferenceService/GetServerInfo", request, inference_pb2.ServerInfo, inference.server_info_from_wire)
 
 
 def create_tenant(tenant: str, *, display_name: str, request_id: str) -> Call[Tenant]:

@@ -6,8 +6,8 @@ from typing import Any
 from sealserve.client.calls import PAGE_SIZE, Call, call, new_request_id, page
 from sealserve.records.canary_suites import CanaryItem, CanaryResult, CanarySuite
 from sealserve.records.pages import Page
-from sealserve.rpc.convert import canaries, names
 from sealserve.v1 import canary_pb2
+from sealserve.wire import canaries, names
 
 
 def put_canary_suite(

@@ -14,8 +14,8 @@ from sealserve.client import calls, channel
 from sealserve.client.calls import Call
 from sealserve.network import Tls, require_private
 from sealserve.records.pages import Page
-from sealserve.status import from_rpc_error
 from sealserve.wire.channels import bearer, open_channel
+from sealserve.wire.statuses import from_rpc_error
 
 T = TypeVar("T")
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from sealserve.client.calls import PACKAGE, PAGE_SIZE, Call, call, check_size, new_request_id, page
-from sealserve.engine.wire import check_text
 from sealserve.errors import SealserveError
 from sealserve.records.documents import Document, DocumentState, Forgotten
 from sealserve.records.pages import Page
-from sealserve.rpc.convert import documents, names
-from sealserve.status import from_status
 from sealserve.v1 import document_pb2
+from sealserve.wire import documents, names
+from sealserve.wire.engine import check_text
+from sealserve.wire.statuses import from_status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

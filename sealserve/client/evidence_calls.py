@@ -7,18 +7,18 @@ from sealserve.client.calls import PAGE_SIZE, Call, call, new_request_id, page
 from sealserve.records.feedback import Feedback, Opinion, VersionFeedback
 from sealserve.records.pages import Page
 from sealserve.records.question_sets import EvaluationItem, EvaluationSet
-from sealserve.rpc.convert import evidence, names
 from sealserve.v1 import evaluation_pb2, feedback_pb2
+from sealserve.wire import feedback, names
 
 
 def create_feedback(tenant: str, opinion: Opinion, *, request_id: str) -> Call[Feedback]:
     """Say what somebody thinks of an answer."""
     request = feedback_pb2.CreateFeedbackRequest(
         parent=names.tenant_name(tenant),
-        feedback=evidence.opinion_to_wire(tenant, opinion),
+        feedback=feedback.opinion_to_wire(tenant, opinion),
         request_id=request_id or new_request_id(),
     )
-    return call("FeedbackService/CreateFeedback", request, feedback_pb2.Feedback, evidence.feedback_from_wire)
+    return call("FeedbackService/CreateFeedback", request, feedback_pb2.Feedback, feedback.feedback_from_wire)
 
 
 def list_feedback(tenant: str, *, page_token: str) -> Call[Page[Feedback]]:
@@ -26,7 +26,7 @@ def list_feedback(tenant: str, *, page_token: str) -> Call[Page[Feedback]]:
     request = feedback_pb2.ListFeedbackRequest(
         parent=names.tenant_name(tenant), page_size=PAGE_SIZE, page_token=page_token
     )
-    read = page("feedback", evidence.feedback_from_wire)
+    read = page("feedback", feedback.feedback_from_wire)
     return call("FeedbackService/ListFeedback", request, feedback_pb2.ListFeedbackResponse, read)
 
 
@@ -35,7 +35,7 @@ def summarize_feedback(tenant: str) -> Call[tuple[VersionFeedback, ...]]:
     request = feedback_pb2.SummarizeFeedbackRequest(parent=names.tenant_name(tenant))
 
     def read(wire: Any) -> tuple[VersionFeedback, ...]:
-        return tuple(map(evidence.version_feedback_from_wire, wire.versions))
+        return tuple(map(feedback.version_feedback_from_wire, wire.versions))
 
     return call("FeedbackService/SummarizeFeedback", request, feedback_pb2.SummarizeFeedbackResponse, read)
 
@@ -43,19 +43,19 @@ def summarize_feedback(tenant: str) -> Call[tuple[VersionFeedback, ...]]:
 def add_evaluation_set(tenant: str, name: str, items: Iterable[EvaluationItem]) -> Call[tuple[EvaluationSet, bool]]:
     """Hand a set in; the answer is (set, is new)."""
     request = evaluation_pb2.AddEvaluationSetRequest(
-        parent=names.tenant_name(tenant), set_id=name, items=map(evidence.item_to_wire, items)
+        parent=names.tenant_name(tenant), set_id=name, items=map(feedback.item_to_wire, items)
     )
 
     def read(wire: Any) -> tuple[EvaluationSet, bool]:
-        return evidence.set_from_wire(wire.evaluation_set), not wire.already_known
+        return feedback.set_from_wire(wire.evaluation_set), not wire.already_known
 
     return call("EvaluationService/AddEvaluationSet", request, evaluation_pb2.AddEvaluationSetResponse, read)
 
 
 def evaluation_set(tenant: str, name: str, *, revision: int) -> Call[EvaluationSet]:
     """Ask for one set with its items."""
-    request = evaluation_pb2.GetEvaluationSetRequest(name=evidence.set_name(tenant, name), revision=revision)
-    return call("EvaluationService/GetEvaluationSet", request, evaluation_pb2.EvaluationSet, evidence.set_from_wire)
+    request = evaluation_pb2.GetEvaluationSetRequest(name=feedback.set_name(tenant, name), revision=revision)
+    return call("EvaluationService/GetEvaluationSet", request, evaluation_pb2.EvaluationSet, feedback.set_from_wire)
 
 
 def list_evaluation_sets(tenant: str, *, page_token: str) -> Call[Page[tuple[EvaluationSet, int]]]:
@@ -63,5 +63,5 @@ def list_evaluation_sets(tenant: str, *, page_token: str) -> Call[Page[tuple[Eva
     request = evaluation_pb2.ListEvaluationSetsRequest(
         parent=names.tenant_name(tenant), page_size=PAGE_SIZE, page_token=page_token
     )
-    read = page("evaluation_sets", lambda one: (evidence.set_from_wire(one), int(one.item_count)))
+    read = page("evaluation_sets", lambda one: (feedback.set_from_wire(one), int(one.item_count)))
     return call("EvaluationService/ListEvaluationSets", request, evaluation_pb2.ListEvaluationSetsResponse, read)

@@ -7,8 +7,8 @@ from sealserve.records.approvals import Approval, ApprovalState
 from sealserve.records.pages import Page
 from sealserve.records.principals import Principal, Token
 from sealserve.records.versions import Activation
-from sealserve.rpc.convert import adapters, approvals, names, tokens
 from sealserve.v1 import approval_pb2, token_pb2
+from sealserve.wire import adapters, approvals, names, tokens
 
 
 def create_token(principal: Principal, *, expires_days: int | None) -> Call[tuple[Token, str]]:

@@ -14,17 +14,17 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
-from sealserve.engine import wire
 from sealserve.engine.chat import check_turns
 from sealserve.engine.engine import AdapterFiles, Delta, GenerateRequest, Likelihood, ScoreRequest
 from sealserve.errors import NotFound, SealserveError, Unavailable
 from sealserve.network import Tls, require_private
 from sealserve.records.inference import ChatTurn, EngineInfo, EngineState
 from sealserve.records.sampling import check_sampling
-from sealserve.status import from_rpc_error
 from sealserve.telemetry import trace_headers
 from sealserve.v1 import engine_pb2
+from sealserve.wire import engine
 from sealserve.wire.channels import bearer, open_channel
+from sealserve.wire.statuses import from_rpc_error
 
 SERVICE = "/sealserve.v1.EngineService"
 PATIENCE_SECONDS = 180.0
@@ -83,9 +83,9 @@ class RemoteEngine:
         check_sampling(request.sampling)
         message = engine_pb2.EngineGenerateRequest(
             request_id=request.request_id,
-            messages=wire.turns_to_wire(request.turns),
+            messages=engine.turns_to_wire(request.turns),
             adapter=request.adapter or "",
-            sampling=wire.sampling_to_wire(request.sampling),
+            sampling=engine.sampling_to_wire(request.sampling),
             cache_salt=request.cache_salt,
         )
         answer = await self._with_adapter(
@@ -94,14 +94,14 @@ class RemoteEngine:
         usage = answer.usage
         counts = {"prompt_tokens": usage.prompt_tokens, "cached_tokens": usage.cached_tokens}
         yield Delta(text=answer.text, completion_tokens=usage.completion_tokens, **counts)
-        finish = wire.finish_from_wire(answer.finish_reason)
+        finish = engine.finish_from_wire(answer.finish_reason)
         yield Delta(text="", completion_tokens=usage.completion_tokens, finish=finish, **counts)
 
     async def score(self, request: ScoreRequest) -> Likelihood:
         """Return the completion's log-likelihood. Raises: as `generate`."""
         message = engine_pb2.EngineScoreRequest(
             request_id=request.request_id,
-            messages=wire.turns_to_wire(request.turns),
+            messages=engine.turns_to_wire(request.turns),
             completion=request.completion,
             adapter=request.adapter or "",
             cache_salt=request.cache_salt,
@@ -114,7 +114,7 @@ class RemoteEngine:
     async def count_tokens(self, turns: tuple[ChatTurn, ...]) -> int:
         """Return the prompt's tokens. Raises: InvalidArgument, Unavailable."""
         check_turns(turns)
-        message = engine_pb2.EngineCountTokensRequest(messages=wire.turns_to_wire(turns))
+        message = engine_pb2.EngineCountTokensRequest(messages=engine.turns_to_wire(turns))
         return (await self._call("CountTokens", message, engine_pb2.EngineCountTokensResponse)).prompt_tokens
 
     async def load(self, adapter: AdapterFiles) -> None:
@@ -152,7 +152,7 @@ class RemoteEngine:
 
     async def _info(self) -> EngineInfo:
         message = engine_pb2.GetEngineInfoRequest()
-        return wire.info_from_wire(await self._once("GetEngineInfo", message, engine_pb2.EngineInfo))
+        return engine.info_from_wire(await self._once("GetEngineInfo", message, engine_pb2.EngineInfo))
 
     async def _load(self, name: str, digest: str) -> None:
         message = engine_pb2.LoadAdapterRequest(name=name, artifact_digest=digest)

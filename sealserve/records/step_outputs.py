@@ -197,7 +197,7 @@ class ShownAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anomalies:
-    """What is strange about a winner (`probing.py`, `gate/weight_spectrum.py`); `history` counts versions compared with."""
+    """What is strange about a winner (`probing.py`, `weight_spectrum.py`); `history` counts versions compared with."""
 
     spectrum: dict[str, float]
     spectrum_z: float

@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 from sealserve import errors
 from sealserve.rpc.call import REQUEST_ID_KEY
-from sealserve.status import DETAILS_KEY, code_of, to_status
+from sealserve.wire.statuses import DETAILS_KEY, code_of, to_status
 
 
 async def abort(context: Any, error: errors.SealserveError, *, request_id: str) -> NoReturn:

@@ -16,9 +16,9 @@ from sealserve.client import AsyncClient, NewDocument
 from sealserve.errors import NotFound, PermissionDenied, SealserveError, Unauthenticated
 from sealserve.records.principals import INCLUDED, Principal, Role, Token
 from sealserve.rpc.authorisation import EVERY, METHODS, NONE, REMEMBER_SECONDS, KnownTokens
-from sealserve.status import DETAILS_KEY
 from sealserve.v1 import engine_pb2, engine_pb2_grpc, tenant_pb2, tenant_pb2_grpc
 from sealserve.wire.channels import bearer
+from sealserve.wire.statuses import DETAILS_KEY
 from tests.registry.world import FakeClock
 from tests.rpc.harness import ADMIN_SECRET, ENGINE_BEARER, Served, served, settings, token_for
 

@@ -15,8 +15,8 @@ from sealserve.errors import DeadlineExceeded, InvalidArgument, NotFound, Unavai
 from sealserve.records.inference import ChatTurn, EngineState, FinishReason
 from sealserve.records.reports import Answering, Ended, Piece
 from sealserve.serving.adapter_table import Route
-from sealserve.status import from_rpc_error
 from sealserve.v1 import common_pb2, inference_pb2, inference_pb2_grpc
+from sealserve.wire.statuses import from_rpc_error
 from tests.fakes import BASE_DIGEST
 from tests.rpc.harness import ADMIN_SECRET, BEARER, Served, served, settings, until
 

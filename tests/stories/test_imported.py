@@ -5,8 +5,8 @@ from dataclasses import replace
 from sealserve.records.cycles import Cycle, CycleState
 from sealserve.records.question_sets import EvaluationItem
 from sealserve.records.versions import AdapterVersion
-from sealserve.rpc.convert.cycles import cycle_from_wire, cycle_to_wire
 from sealserve.rpc.cycle_report import cycle_report
+from sealserve.wire.cycles import cycle_from_wire, cycle_to_wire
 from tests.stories.school import TENANT, School
 from tests.stories.student import ATTRIBUTES
 

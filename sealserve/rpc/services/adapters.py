@@ -12,11 +12,11 @@ from sealserve.records.tenants import Tenant
 from sealserve.records.versions import BASE_VERSION, Activation, Observed
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call import actor
-from sealserve.rpc.convert import names, watches
-from sealserve.rpc.convert.adapters import activation_to_wire, adapter_to_wire, base_adapter, report_to_wire
 from sealserve.rpc.page_tokens import page_size_of
 from sealserve.rpc.watching import follow
 from sealserve.v1 import adapter_pb2, adapter_pb2_grpc
+from sealserve.wire import names, rollouts
+from sealserve.wire.adapters import activation_to_wire, adapter_to_wire, base_adapter, report_to_wire
 
 State = tuple[Tenant, tuple[Observed, ...]]
 
@@ -111,7 +111,7 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
     async def GetTraffic(self, request: adapter_pb2.GetTrafficRequest, context: Any) -> adapter_pb2.Traffic:
         """Raises: InvalidArgument, NotFound."""
         tenant = names.tenant_of(request.parent)
-        return watches.traffic_to_wire(await asyncio.to_thread(self._registry.traffic, tenant))
+        return rollouts.traffic_to_wire(await asyncio.to_thread(self._registry.traffic, tenant))
 
     async def SetTraffic(self, request: adapter_pb2.SetTrafficRequest, context: Any) -> adapter_pb2.Traffic:
         """What the other version is given is taken back from the active one: the rules for rollbacks hold for it.
@@ -119,7 +119,7 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
         Raises: InvalidArgument, NotFound, FailedPrecondition, Conflict.
         """
         tenant = names.tenant_of(request.parent)
-        shares = watches.shares_from_wire(request, tenant=tenant)
+        shares = rollouts.shares_from_wire(request, tenant=tenant)
 
         def share() -> Traffic:
             active = self._registry.tenant(tenant).desired_version
@@ -135,7 +135,7 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
                 request_id=request.request_id,
             )
 
-        return watches.traffic_to_wire(await asyncio.to_thread(share))
+        return rollouts.traffic_to_wire(await asyncio.to_thread(share))
 
     async def ListActivations(
         self, request: adapter_pb2.ListActivationsRequest, context: Any

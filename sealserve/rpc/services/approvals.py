@@ -10,11 +10,11 @@ from sealserve.records.versions import Activation
 from sealserve.registry.approvals import OPINIONS_MOVED
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call import actor
-from sealserve.rpc.convert import names
-from sealserve.rpc.convert.adapters import activation_to_wire
-from sealserve.rpc.convert.approvals import approval_to_wire, state_from_wire
 from sealserve.rpc.page_tokens import page_size_of, position_of, position_token
 from sealserve.v1 import approval_pb2, approval_pb2_grpc
+from sealserve.wire import names
+from sealserve.wire.adapters import activation_to_wire
+from sealserve.wire.approvals import approval_to_wire, state_from_wire
 
 
 class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):

@@ -4,10 +4,10 @@ import asyncio
 from typing import Any
 
 from sealserve.registry.registry import Registry
-from sealserve.rpc.convert import names
-from sealserve.rpc.convert.tenants import audit_row_to_wire
 from sealserve.rpc.page_tokens import page_size_of, position_of, position_token
 from sealserve.v1 import audit_pb2, audit_pb2_grpc
+from sealserve.wire import names
+from sealserve.wire.tenants import audit_row_to_wire
 
 
 class AuditService(audit_pb2_grpc.AuditServiceServicer):

@@ -7,9 +7,9 @@ from sealserve.errors import InvalidArgument
 from sealserve.records.canary_suites import CanarySuite
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call import actor
-from sealserve.rpc.convert import canaries, names
 from sealserve.rpc.page_tokens import page_size_of
 from sealserve.v1 import canary_pb2, canary_pb2_grpc
+from sealserve.wire import canaries, names
 
 
 class CanaryService(canary_pb2_grpc.CanaryServiceServicer):

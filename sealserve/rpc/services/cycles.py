@@ -8,12 +8,12 @@ from sealserve.records.cycles import Cycle, CycleState
 from sealserve.records.reports import CycleReport
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call import actor
-from sealserve.rpc.convert import names
-from sealserve.rpc.convert.cycles import cycle_to_wire, self_edit_to_wire
 from sealserve.rpc.cycle_report import cycle_report
 from sealserve.rpc.page_tokens import page_size_of, position_of, position_token
 from sealserve.rpc.watching import follow
 from sealserve.v1 import cycle_pb2, cycle_pb2_grpc
+from sealserve.wire import names
+from sealserve.wire.cycles import cycle_to_wire, self_edit_to_wire
 
 TRIGGER = "rpc"
 OPEN = (CycleState.PENDING, CycleState.RUNNING)

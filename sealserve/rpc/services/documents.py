@@ -11,12 +11,12 @@ from sealserve.policy.enforcement import Permits
 from sealserve.records.documents import Document
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call import actor
-from sealserve.rpc.convert import names
-from sealserve.rpc.convert.documents import document_state_from_wire, document_to_wire, forgotten_to_wire
 from sealserve.rpc.forgetting_probe import ForgettingProbe
 from sealserve.rpc.page_tokens import page_size_of
-from sealserve.status import to_status
 from sealserve.v1 import document_pb2, document_pb2_grpc
+from sealserve.wire import names
+from sealserve.wire.documents import document_state_from_wire, document_to_wire, forgotten_to_wire
+from sealserve.wire.statuses import to_status
 
 SOURCE = "rpc"
 DEFAULT_MEDIA_TYPE = "text/plain"

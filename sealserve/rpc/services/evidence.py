@@ -8,9 +8,9 @@ from sealserve.records.feedback import Feedback
 from sealserve.records.question_sets import EvaluationSet
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call import actor
-from sealserve.rpc.convert import evidence, names
 from sealserve.rpc.page_tokens import page_size_of
 from sealserve.v1 import evaluation_pb2, evaluation_pb2_grpc, feedback_pb2, feedback_pb2_grpc
+from sealserve.wire import feedback, names
 
 
 class FeedbackService(feedback_pb2_grpc.FeedbackServiceServicer):
@@ -22,13 +22,13 @@ class FeedbackService(feedback_pb2_grpc.FeedbackServiceServicer):
     async def CreateFeedback(self, request: feedback_pb2.CreateFeedbackRequest, context: Any) -> feedback_pb2.Feedback:
         """Raises: InvalidArgument, NotFound (tenant, version), AlreadyExists."""
         tenant = names.tenant_of(request.parent)
-        opinion = evidence.opinion_from_wire(request.feedback, tenant=tenant)
+        opinion = feedback.opinion_from_wire(request.feedback, tenant=tenant)
         who = actor()
 
         def create() -> Feedback:
             return self._registry.add_feedback(tenant, opinion, actor=who, request_id=request.request_id)
 
-        return evidence.feedback_to_wire(await asyncio.to_thread(create))
+        return feedback.feedback_to_wire(await asyncio.to_thread(create))
 
     async def ListFeedback(
         self, request: feedback_pb2.ListFeedbackRequest, context: Any
@@ -41,7 +41,7 @@ class FeedbackService(feedback_pb2_grpc.FeedbackServiceServicer):
             page_token=request.page_token,
         )
         return feedback_pb2.ListFeedbackResponse(
-            feedback=map(evidence.feedback_to_wire, page.items), next_page_token=page.next_page_token
+            feedback=map(feedback.feedback_to_wire, page.items), next_page_token=page.next_page_token
         )
 
     async def SummarizeFeedback(
@@ -51,7 +51,7 @@ class FeedbackService(feedback_pb2_grpc.FeedbackServiceServicer):
         tenant = names.tenant_of(request.parent)
         found = await asyncio.to_thread(self._registry.version_feedback, tenant)
         return feedback_pb2.SummarizeFeedbackResponse(
-            versions=(evidence.version_feedback_to_wire(tenant, one) for one in found)
+            versions=(feedback.version_feedback_to_wire(tenant, one) for one in found)
         )
 
 
@@ -65,7 +65,7 @@ class EvaluationService(evaluation_pb2_grpc.EvaluationServiceServicer):
         self, request: evaluation_pb2.AddEvaluationSetRequest, context: Any
     ) -> evaluation_pb2.AddEvaluationSetResponse:
         """Raises: InvalidArgument, NotFound."""
-        tenant, items = names.tenant_of(request.parent), tuple(map(evidence.item_from_wire, request.items))
+        tenant, items = names.tenant_of(request.parent), tuple(map(feedback.item_from_wire, request.items))
         who = actor()
 
         def add() -> tuple[EvaluationSet, bool]:
@@ -73,18 +73,18 @@ class EvaluationService(evaluation_pb2_grpc.EvaluationServiceServicer):
 
         kept, is_new = await asyncio.to_thread(add)
         return evaluation_pb2.AddEvaluationSetResponse(
-            evaluation_set=evidence.set_to_wire(kept, with_items=True), already_known=not is_new
+            evaluation_set=feedback.set_to_wire(kept, with_items=True), already_known=not is_new
         )
 
     async def GetEvaluationSet(
         self, request: evaluation_pb2.GetEvaluationSetRequest, context: Any
     ) -> evaluation_pb2.EvaluationSet:
         """Raises: InvalidArgument, NotFound."""
-        tenant, name = evidence.set_of(request.name)
+        tenant, name = feedback.set_of(request.name)
         if request.revision < 0:
             raise InvalidArgument("revision counts from 1; 0 is the newest", field="revision")
         kept = await asyncio.to_thread(self._registry.evaluation_set, tenant, name, revision=request.revision)
-        return evidence.set_to_wire(kept, with_items=True)
+        return feedback.set_to_wire(kept, with_items=True)
 
     async def ListEvaluationSets(
         self, request: evaluation_pb2.ListEvaluationSetsRequest, context: Any
@@ -97,6 +97,6 @@ class EvaluationService(evaluation_pb2_grpc.EvaluationServiceServicer):
             page_token=request.page_token,
         )
         return evaluation_pb2.ListEvaluationSetsResponse(
-            evaluation_sets=(evidence.set_to_wire(one, with_items=False) for one in page.items),
+            evaluation_sets=(feedback.set_to_wire(one, with_items=False) for one in page.items),
             next_page_token=page.next_page_token,
         )

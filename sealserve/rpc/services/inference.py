@@ -6,16 +6,16 @@ from contextlib import aclosing
 from typing import Any, Protocol
 
 from sealserve.engine.engine import Delta, Engine
-from sealserve.engine.wire import sampling_from_wire, turns_from_wire
 from sealserve.errors import EngineFailed, InvalidArgument, Unavailable
 from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.reports import Answer, AnswerEvent, Answering, Ended, Piece, ServerInfo, Usage
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call import CURRENT_CALL
-from sealserve.rpc.convert import names
-from sealserve.rpc.convert.answers import answer_to_wire, event_to_wire, server_info_to_wire
 from sealserve.rpc.merging import merged
 from sealserve.v1 import inference_pb2, inference_pb2_grpc
+from sealserve.wire import names
+from sealserve.wire.engine import sampling_from_wire, turns_from_wire
+from sealserve.wire.inference import answer_to_wire, event_to_wire, server_info_to_wire
 
 RETRY_SECONDS = 0.25
 MERGE_SECONDS = 0.02

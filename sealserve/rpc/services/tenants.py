@@ -6,10 +6,10 @@ from typing import Any
 from sealserve.records.tenants import Tenant
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call import CURRENT_PRINCIPAL, actor
-from sealserve.rpc.convert import names
-from sealserve.rpc.convert.tenants import tenant_to_wire
 from sealserve.rpc.page_tokens import page_size_of
 from sealserve.v1 import tenant_pb2, tenant_pb2_grpc
+from sealserve.wire import names
+from sealserve.wire.tenants import tenant_to_wire
 
 
 class TenantService(tenant_pb2_grpc.TenantServiceServicer):

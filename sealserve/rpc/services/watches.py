@@ -7,9 +7,9 @@ from sealserve.gate.rollout import WatchEvidence, signals
 from sealserve.gate.thresholds import WatchRule
 from sealserve.records.rollouts import Watch, WatchReport
 from sealserve.registry.registry import Registry
-from sealserve.rpc.convert import names, watches
 from sealserve.rpc.page_tokens import page_size_of
 from sealserve.v1 import watch_pb2, watch_pb2_grpc
+from sealserve.wire import names, rollouts
 
 
 class WatchService(watch_pb2_grpc.WatchServiceServicer):
@@ -21,7 +21,7 @@ class WatchService(watch_pb2_grpc.WatchServiceServicer):
 
     async def GetWatch(self, request: watch_pb2.GetWatchRequest, context: Any) -> watch_pb2.Watch:
         """Raises: InvalidArgument, NotFound."""
-        tenant, activation = watches.watch_of(request.name)
+        tenant, activation = rollouts.watch_of(request.name)
         found = await asyncio.to_thread(self._registry.watch, tenant, activation)
         return (await self._told(tenant, (found,)))[0]
 
@@ -49,4 +49,4 @@ class WatchService(watch_pb2_grpc.WatchServiceServicer):
             )
             tests = signals(evidence, self._rule)
             reports.append(WatchReport(watch=watch, signals=tests, limit=1 / self._rule.alpha))
-        return list(map(watches.report_to_wire, reports))
+        return list(map(rollouts.report_to_wire, reports))

@@ -1,10 +1,10 @@
 """Held versions and opinions."""
 
 from sealserve.records.approvals import Approval, ApprovalState, Opinion
-from sealserve.rpc.convert import names
-from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
-from sealserve.rpc.convert.values import time_from_wire, time_to_wire
 from sealserve.v1 import approval_pb2
+from sealserve.wire import names
+from sealserve.wire.enums import enum_from_wire, enum_to_wire
+from sealserve.wire.values import time_from_wire, time_to_wire
 
 _STATE = approval_pb2.DESCRIPTOR.enum_types_by_name["ApprovalState"]
 

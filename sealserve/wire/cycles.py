@@ -1,24 +1,29 @@
 """Cycles as a whole, and self-edits."""
 
+from typing import Any
+
+from google.protobuf.message import Message
+
 from sealserve.prompts import Template
 from sealserve.records.cycles import Cycle, CycleState, EarlierStudy, SelfEdit, Step
+from sealserve.records.policy_decisions import RuleEffect
 from sealserve.records.reports import (
+    AnswerPair,
+    AppliedRule,
     CandidateReport,
     Contradiction,
     CycleReport,
     Directive,
     FinishedStep,
+    Ranking,
     Screening,
     ShortTrialReport,
 )
-from sealserve.rpc.convert import names
-from sealserve.rpc.convert.answer_pairs import answer_from_wire, answer_to_wire
-from sealserve.rpc.convert.applied_rules import rule_from_wire, rule_to_wire
-from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
-from sealserve.rpc.convert.ranking import ranking_from_wire, ranking_to_wire
-from sealserve.rpc.convert.scores import scorecard_from_wire, scorecard_to_wire, verdict_from_wire, verdict_to_wire
-from sealserve.rpc.convert.values import time_from_wire, time_to_wire, tree_from_wire, tree_to_wire
 from sealserve.v1 import cycle_pb2
+from sealserve.wire import names
+from sealserve.wire.enums import enum_from_wire, enum_to_wire
+from sealserve.wire.scores import scorecard_from_wire, scorecard_to_wire, verdict_from_wire, verdict_to_wire
+from sealserve.wire.values import time_from_wire, time_to_wire, tree_from_wire, tree_to_wire
 
 _STATE = cycle_pb2.DESCRIPTOR.enum_types_by_name["CycleState"]
 _STEP = cycle_pb2.DESCRIPTOR.enum_types_by_name["CycleStep"]
@@ -239,4 +244,86 @@ def self_edit_from_wire(wire: cycle_pb2.SelfEdit) -> SelfEdit:
         seed=wire.seed,
         admitted=wire.admitted,
         reason=wire.reason,
+    )
+
+
+def answer_to_wire(pair: AnswerPair, tenant: str) -> cycle_pb2.AnswerPair:
+    """Return the whole of `pair`, of `tenant`'s document."""
+    return cycle_pb2.AnswerPair(
+        document=names.document_name(tenant, pair.document) if pair.document else "",
+        question=pair.question,
+        expected=pair.expected,
+        before=pair.before,
+        after=pair.after,
+        was_right=pair.was_right,
+        is_right=pair.is_right,
+    )
+
+
+def answer_from_wire(wire: cycle_pb2.AnswerPair) -> AnswerPair:
+    """Return the whole of `wire`."""
+    return AnswerPair(
+        document=names.last_part(wire.document),
+        question=wire.question,
+        expected=wire.expected,
+        before=wire.before,
+        after=wire.after,
+        was_right=wire.was_right,
+        is_right=wire.is_right,
+    )
+
+
+_EFFECT = cycle_pb2.DESCRIPTOR.enum_types_by_name["RuleEffect"]
+
+
+def rule_to_wire(one: AppliedRule) -> cycle_pb2.AppliedRule:
+    """Return the whole of `one`."""
+    return cycle_pb2.AppliedRule(
+        rule=one.rule,
+        effect=enum_to_wire(one.effect, _EFFECT),
+        reason=one.reason,
+        event=one.event,
+        bundle=one.bundle,
+        decision=one.decision,
+    )
+
+
+def rule_from_wire(wire: cycle_pb2.AppliedRule) -> AppliedRule:
+    """Return the whole of `wire`. An effect this client does not know reads as one that denies."""
+    return AppliedRule(
+        rule=wire.rule,
+        effect=enum_from_wire(wire.effect, RuleEffect, descriptor=_EFFECT) or RuleEffect.DENY,
+        reason=wire.reason,
+        event=wire.event,
+        bundle=wire.bundle,
+        decision=wire.decision,
+    )
+
+
+_OPTIONAL = ("item_error", "between_candidates", "between_seeds", "over_items", "over_seeds")
+
+
+def ranking_to_wire(ranking: Ranking) -> cycle_pb2.Ranking:
+    """Return the whole of `ranking`."""
+    return cycle_pb2.Ranking(
+        reward=ranking.reward,
+        note=ranking.note,
+        stands_out=ranking.stands_out,
+        items=ranking.items,
+        seeds=ranking.seeds,
+        **{name: getattr(ranking, name) for name in _OPTIONAL},
+    )
+
+
+def ranking_from_wire(wire: cycle_pb2.Ranking) -> Ranking:
+    """Return the whole of `wire`."""
+    message: Message = wire  # its own HasField takes no name that is not written out
+    known: dict[str, Any] = {name: getattr(wire, name) if message.HasField(name) else None for name in _OPTIONAL}
+    return Ranking(
+        reward=wire.reward,
+        note=wire.note,
+        stands_out=wire.stands_out,
+        items=wire.items,
+        seeds=wire.seeds,
+        **known,
     )

@@ -2,9 +2,9 @@
 
 from sealserve.records.audit import AuditRow
 from sealserve.records.tenants import Tenant
-from sealserve.rpc.convert import names
-from sealserve.rpc.convert.values import time_from_wire, time_to_wire, tree_from_wire, tree_to_wire
 from sealserve.v1 import audit_pb2, tenant_pb2
+from sealserve.wire import names
+from sealserve.wire.values import time_from_wire, time_to_wire, tree_from_wire, tree_to_wire
 
 
 def tenant_to_wire(tenant: Tenant) -> tenant_pb2.Tenant:

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 from sealserve.errors import InvalidArgument
 from sealserve.records.principals import Principal, Role, Token, expiry
-from sealserve.rpc.convert import names
-from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
-from sealserve.rpc.convert.values import time_from_wire, time_to_wire
 from sealserve.v1 import token_pb2
+from sealserve.wire import names
+from sealserve.wire.enums import enum_from_wire, enum_to_wire
+from sealserve.wire.values import time_from_wire, time_to_wire
 
 _ROLE = token_pb2.DESCRIPTOR.enum_types_by_name["PrincipalRole"]
 

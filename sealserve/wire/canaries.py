@@ -6,10 +6,10 @@ from sealserve.canaries.items import item_fault
 from sealserve.errors import InvalidArgument
 from sealserve.grading.answers import Matcher
 from sealserve.records.canary_suites import CanaryItem, CanaryResult, CanarySuite
-from sealserve.rpc.convert import names
-from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
-from sealserve.rpc.convert.values import time_from_wire, time_to_wire
 from sealserve.v1 import canary_pb2, evaluation_pb2
+from sealserve.wire import names
+from sealserve.wire.enums import enum_from_wire, enum_to_wire
+from sealserve.wire.values import time_from_wire, time_to_wire
 
 _MATCHER = evaluation_pb2.DESCRIPTOR.enum_types_by_name["Matcher"]
 _SUITE_NAME = re.compile(r"tenants/([a-z][a-z0-9-]{0,62})/canarySuites/([a-z][a-z0-9-]{0,62})", re.ASCII)

@@ -19,11 +19,11 @@ from sealserve.records.rollouts import WatchState
 from sealserve.records.scores import Decision, Measured, NotApplicable, Scorecard, Unmeasured, Verdict
 from sealserve.records.tenants import Tenant
 from sealserve.records.versions import Activation, AdapterVersion, VersionState
-from sealserve.rpc.convert import adapters, cycles, documents, names, scores, tenants
-from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
-from sealserve.rpc.convert.values import tree_from_wire, tree_to_wire
 from sealserve.rpc.page_tokens import position_of, position_token
 from sealserve.v1 import adapter_pb2, approval_pb2, cycle_pb2, document_pb2, scorecard_pb2, token_pb2, watch_pb2
+from sealserve.wire import adapters, cycles, documents, names, scores, tenants
+from sealserve.wire.enums import enum_from_wire, enum_to_wire
+from sealserve.wire.values import tree_from_wire, tree_to_wire
 
 ENUMS: list[tuple[type[StrEnum], EnumDescriptor]] = [
     (WatchState, watch_pb2.DESCRIPTOR.enum_types_by_name["WatchState"]),

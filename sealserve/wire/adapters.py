@@ -8,11 +8,11 @@ from sealserve.records.reports import AdapterReport
 from sealserve.records.score_json import scorecard_from_json, scorecard_json, verdict_from_json, verdict_json
 from sealserve.records.tenants import Tenant
 from sealserve.records.versions import BASE_VERSION, Activation, AdapterVersion, Observed, VersionState
-from sealserve.rpc.convert import names
-from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
-from sealserve.rpc.convert.scores import scorecard_from_wire, scorecard_to_wire, verdict_from_wire, verdict_to_wire
-from sealserve.rpc.convert.values import time_from_wire, time_to_wire, tree_from_wire, tree_to_wire
 from sealserve.v1 import adapter_pb2
+from sealserve.wire import names
+from sealserve.wire.enums import enum_from_wire, enum_to_wire
+from sealserve.wire.scores import scorecard_from_wire, scorecard_to_wire, verdict_from_wire, verdict_to_wire
+from sealserve.wire.values import time_from_wire, time_to_wire, tree_from_wire, tree_to_wire
 
 _STATE = adapter_pb2.DESCRIPTOR.enum_types_by_name["AdapterState"]
 _KIND = {

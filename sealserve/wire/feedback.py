@@ -7,10 +7,10 @@ from sealserve.grading.answers import BY_TEXT, Matcher
 from sealserve.grading.patterns import pattern_fault
 from sealserve.records.feedback import Feedback, Opinion, Thumb, VersionFeedback
 from sealserve.records.question_sets import EvaluationItem, EvaluationSet
-from sealserve.rpc.convert import names
-from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
-from sealserve.rpc.convert.values import time_from_wire, time_to_wire
 from sealserve.v1 import evaluation_pb2, feedback_pb2
+from sealserve.wire import names
+from sealserve.wire.enums import enum_from_wire, enum_to_wire
+from sealserve.wire.values import time_from_wire, time_to_wire
 
 _THUMB = feedback_pb2.DESCRIPTOR.enum_types_by_name["Thumb"]
 _MATCHER = evaluation_pb2.DESCRIPTOR.enum_types_by_name["Matcher"]

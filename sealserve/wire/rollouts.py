@@ -4,10 +4,10 @@ import re
 
 from sealserve.errors import InvalidArgument
 from sealserve.records.rollouts import Count, Signal, Traffic, Trigger, Watch, WatchReport, WatchState
-from sealserve.rpc.convert import names
-from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
-from sealserve.rpc.convert.values import time_from_wire, time_to_wire
 from sealserve.v1 import adapter_pb2, watch_pb2
+from sealserve.wire import names
+from sealserve.wire.enums import enum_from_wire, enum_to_wire
+from sealserve.wire.values import time_from_wire, time_to_wire
 
 _STATE = watch_pb2.DESCRIPTOR.enum_types_by_name["WatchState"]
 _WATCH_NAME = re.compile(r"(tenants/[a-z0-9-]+)/watches/([1-9][0-9]{0,8})", re.ASCII)

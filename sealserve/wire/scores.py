@@ -1,8 +1,8 @@
 """Scorecards and verdicts."""
 
 from sealserve.records.scores import Decision, Measured, NotApplicable, Score, Scorecard, Unmeasured, Verdict
-from sealserve.rpc.convert.enums import enum_from_wire, enum_to_wire
 from sealserve.v1 import scorecard_pb2
+from sealserve.wire.enums import enum_from_wire, enum_to_wire
 
 _DECISION = scorecard_pb2.DESCRIPTOR.enum_types_by_name["Decision"]
 

@@ -15,9 +15,9 @@ from sealserve.client import AsyncClient, Client
 from sealserve.engine.engine import Delta
 from sealserve.records.inference import FinishReason
 from sealserve.serving.adapter_table import Route
-from sealserve.status import DETAILS_KEY, code_of, from_status, to_status
 from sealserve.telemetry import trace_headers
 from sealserve.v1 import common_pb2, inference_pb2, inference_pb2_grpc
+from sealserve.wire.statuses import DETAILS_KEY, code_of, from_status, to_status
 from tests.rpc.harness import ADMIN_SECRET, BEARER, Served
 
 Code = grpc.StatusCode

@@ -1,9 +1,9 @@
 """Answers, their events, and what a server says of itself."""
 
-from sealserve.engine.wire import finish_from_wire, finish_to_wire, state_from_wire, state_to_wire
 from sealserve.records.reports import Answer, AnswerEvent, Answering, Ended, Piece, ServerInfo, Usage
-from sealserve.rpc.convert import names
 from sealserve.v1 import common_pb2, inference_pb2
+from sealserve.wire import names
+from sealserve.wire.engine import finish_from_wire, finish_to_wire, state_from_wire, state_to_wire
 
 
 def answer_from_wire(wire: inference_pb2.GenerateResponse) -> Answer:

@@ -1,1 +1,0 @@
-"""The only place where records become wire messages and wire messages become records."""
