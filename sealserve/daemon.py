@@ -21,14 +21,14 @@ from sealserve.engine.base_model import model_directory
 from sealserve.engine.remote import RemoteEngine
 from sealserve.errors import SealserveError, StorageFailed, Unavailable
 from sealserve.gate.thresholds import load_policy
-from sealserve.learning.editor_rounds import run_round, run_rounds
-from sealserve.learning.editor_store import Round
-from sealserve.learning.executor import Executor
-from sealserve.learning.process_executor import ProcessExecutor
-from sealserve.learning.ray_executor import RayExecutor
+from sealserve.learning.context import Workshop
+from sealserve.learning.editor.rounds import run_round, run_rounds
+from sealserve.learning.editor.store import Round
 from sealserve.learning.scheduler import Learner
-from sealserve.learning.trainer import ChildTrainer
-from sealserve.learning.workshop import Workshop
+from sealserve.learning.training.executors.base import Executor
+from sealserve.learning.training.executors.process import ProcessExecutor
+from sealserve.learning.training.executors.ray import RayExecutor
+from sealserve.learning.training.trainer import ChildTrainer
 from sealserve.local_tokens import admin_secret, internal_secret
 from sealserve.network import reachable
 from sealserve.parts import ServeParts

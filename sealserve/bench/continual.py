@@ -20,8 +20,8 @@ from sealserve.bench.lab import Lab, Say, Studied, about, open_lab, seeded
 from sealserve.bench.merge import merge, summed
 from sealserve.bench.shares import ROUNDS, Share, share, with_goals
 from sealserve.engine.engine import AdapterFiles
-from sealserve.learning.growth import growth_of, restrained
-from sealserve.learning.lessons import Lesson
+from sealserve.learning.training.batch_job import Lesson
+from sealserve.learning.training.step_budget import growth_of, restrained
 
 GOALS = {"retained_lag7": (">=", 0.90), "canary_loss": ("<=", 0.01)}
 MERGE_TRAINERS = 2

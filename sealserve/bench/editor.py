@@ -1,7 +1,7 @@
 """The editor figure: what two rounds of the outer loop add on documents that no editor ever saw.
 
-Rounds are played by the product's own functions (`learning/editor.py`), each on fresh documents; then every editor
-writes for the same held-out documents, a short adapter is trained from what it wrote as it directs, and the world's own
+Rounds are played by the product's own functions (`learning/editor/rest_em.py`), each on fresh documents; then every
+editor writes for the same held-out documents, a short adapter is trained from what it wrote as it directs, and the world's own
 questions are asked. `start` in the result says where the editor starts from. Knows nothing of tenants.
 """
 
@@ -16,10 +16,10 @@ from sealserve.bench import plots
 from sealserve.bench.lab import Lab, Say, Subject, about, open_lab, study_of
 from sealserve.bench.shares import Share, gains, share, with_goals
 from sealserve.engine.engine import AdapterFiles
-from sealserve.learning import editor as loop
-from sealserve.learning.costs import Cost
-from sealserve.learning.editor import Desk, Plan
-from sealserve.learning.trials import sample_trials, screen_trials, train_trials, trial_job
+from sealserve.learning.editor import rest_em as loop
+from sealserve.learning.editor.costs import Cost
+from sealserve.learning.editor.rest_em import Desk, Plan
+from sealserve.learning.editor.trials import sample_trials, screen_trials, train_trials, trial_job
 from sealserve.prompts import BUILT_IN
 from sealserve.records.candidates import Recipe
 

@@ -26,18 +26,18 @@ from sealserve.engine.base_model import base_shape, model_directory
 from sealserve.engine.engine import AdapterFiles
 from sealserve.engine.vllm_engine import VllmEngine
 from sealserve.gate.thresholds import load_policy
-from sealserve.learning import quiz, screen, self_edits
-from sealserve.learning.lessons import Lesson, all_trained, job_of
-from sealserve.learning.process_executor import ProcessExecutor
-from sealserve.learning.recipes import recipes
-from sealserve.learning.rehearsing import rehearsal_of
-from sealserve.learning.self_edits import Study
-from sealserve.learning.taken_up import taken_up
-from sealserve.learning.train_set import Pool, Source, build_pool
-from sealserve.learning.trainer import ChildTrainer, TrainedAdapter
-from sealserve.learning.training import TrainingJob
-from sealserve.learning.voice import Voice
-from sealserve.learning.workshop import Workshop
+from sealserve.learning.context import Workshop
+from sealserve.learning.engine_client import Voice
+from sealserve.learning.study import filter, quiz, self_edits
+from sealserve.learning.study.self_edits import Study
+from sealserve.learning.study.supported_text import taken_up
+from sealserve.learning.training.batch_job import Lesson, all_trained, job_of
+from sealserve.learning.training.examples import Pool, Source, build_pool
+from sealserve.learning.training.executors.process import ProcessExecutor
+from sealserve.learning.training.recipes import recipes
+from sealserve.learning.training.retention_set import rehearsal_of
+from sealserve.learning.training.trainer import ChildTrainer
+from sealserve.learning.training_job import TrainedAdapter, TrainingJob
 from sealserve.nano import world as w
 from sealserve.nano.world import Article, Fact, World
 from sealserve.policy.rulebook import open_rules
@@ -143,9 +143,9 @@ class Lab:
             self_edits.write_notes(self.voice, studies, settings=chosen, tenant=TENANT, cycle=cycle),
             quiz.propose(self.voice, studies, settings=chosen, cycle=cycle),
         )
-        answers = await screen.open_book(self.voice, notes, studies)
-        screened = screen.screen(notes, studies, answers=answers, proposals=proposals)
-        items = screen.choose_quiz(proposals, screened)
+        answers = await filter.open_book(self.voice, notes, studies)
+        screened = filter.screen(notes, studies, answers=answers, proposals=proposals)
+        items = filter.choose_quiz(proposals, screened)
         return [
             Studied(
                 subject=subject,

@@ -16,9 +16,10 @@ from sealserve.bench import plots
 from sealserve.bench.lab import Lab, Say, Studied, Subject, about, open_lab, seeded, source_of, study_of
 from sealserve.bench.shares import Share, share, with_goals
 from sealserve.engine.engine import AdapterFiles
-from sealserve.learning.lessons import Lesson
-from sealserve.learning.reward import Contender, paired, rank, states
-from sealserve.learning.trials import sample_trials
+from sealserve.learning.editor.trials import sample_trials
+from sealserve.learning.evaluation.confirmation import paired, states
+from sealserve.learning.evaluation.ranking import Contender, rank
+from sealserve.learning.training.batch_job import Lesson
 from sealserve.prompts import BUILT_IN, Template
 from sealserve.records.candidates import Recipe, Target
 from sealserve.records.cycles import Split

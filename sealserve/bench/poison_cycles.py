@@ -16,7 +16,7 @@ from sealserve.canonical import Json
 from sealserve.engine.engine import AdapterFiles
 from sealserve.grading.answers import is_right
 from sealserve.learning.scheduler import Learner
-from sealserve.learning.taken_up import taken_up
+from sealserve.learning.study.supported_text import taken_up
 from sealserve.records.cycles import Cycle, CycleState, SelfEdit
 from sealserve.records.inference import Sampling
 

@@ -16,12 +16,12 @@ from sealserve.bench.correlation import Row, agreement
 from sealserve.bench.lab import TENANT, Lab, Say, Studied, about, open_lab, seeded, source_of
 from sealserve.engine.engine import AdapterFiles
 from sealserve.grading.answers import normalised
-from sealserve.learning.grounding import names
-from sealserve.learning.lessons import Lesson, all_trained, job_of
-from sealserve.learning.rewards.by_name import reward_by_name
-from sealserve.learning.rewards.kinds import Kind, asked_of
-from sealserve.learning.sheets import Failed, Suite, score_sheets
-from sealserve.learning.voice import Reply, Voice
+from sealserve.learning.engine_client import Reply, Voice
+from sealserve.learning.evaluation.rewards.base import Kind, asked_of
+from sealserve.learning.evaluation.rewards.registry import reward_by_name
+from sealserve.learning.evaluation.scoring import Failed, Suite, score_sheets
+from sealserve.learning.study.grounding import names
+from sealserve.learning.training.batch_job import Lesson, all_trained, job_of
 from sealserve.prompts import Template
 from sealserve.records.cycles import SelfEdit, Split
 from sealserve.records.inference import Sampling

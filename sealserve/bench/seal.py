@@ -18,7 +18,7 @@ from sealserve.bench.lab import Lab, Say, Studied, Subject, about, open_lab, see
 from sealserve.bench.passages import read_passages
 from sealserve.bench.shares import Share, share
 from sealserve.grading.answers import is_right
-from sealserve.learning.lessons import Lesson
+from sealserve.learning.training.batch_job import Lesson
 from sealserve.prompts import BUILT_IN, Template
 from sealserve.records.candidates import Recipe
 

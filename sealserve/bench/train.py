@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import mean
 
 from sealserve.engine.base_model import base_shape, model_directory
-from sealserve.learning.training import Attempt, Sequence, TrainingJob
+from sealserve.learning.training_job import Attempt, Sequence, TrainingJob
 from sealserve.nano import world as w
 from sealserve.nano.world import World
 from sealserve.prompts import describe

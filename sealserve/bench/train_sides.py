@@ -21,13 +21,13 @@ from torch import Tensor, nn
 from sealserve.canonical import Json
 from sealserve.config import LearnSettings
 from sealserve.errors import FailedPrecondition
-from sealserve.learning.batches import Encoded, batches, encode
-from sealserve.learning.frozen_base import dtype_of_computation, load_base
-from sealserve.learning.one_pass import Bench, Pass
-from sealserve.learning.process_executor import ProcessExecutor
-from sealserve.learning.slot_adamw import BETAS, CLIP_NORM, schedule
-from sealserve.learning.trainer import ChildTrainer
-from sealserve.learning.training import Attempt, TrainingJob, read_result
+from sealserve.learning.multi_lora.base_model import dtype_of_computation, load_base
+from sealserve.learning.multi_lora.batches import Encoded, batches, encode
+from sealserve.learning.multi_lora.optimizer import BETAS, CLIP_NORM, schedule
+from sealserve.learning.multi_lora.trainer import Bench, Pass
+from sealserve.learning.training.executors.process import ProcessExecutor
+from sealserve.learning.training.trainer import ChildTrainer
+from sealserve.learning.training_job import Attempt, TrainingJob, read_result
 
 Say = Callable[[str], None]
 IGNORED = -100  # torch's cross_entropy skips this label

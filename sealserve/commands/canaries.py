@@ -11,7 +11,7 @@ from sealserve.commands.tenants import Tenant
 from sealserve.records.canary_suites import CanaryItem, CanaryResult, suite_key
 
 if TYPE_CHECKING:
-    from sealserve.learning.benchmarks import BenchmarkScore
+    from sealserve.learning.evaluation.lm_eval_tasks import BenchmarkScore
 
 app = typer.Typer(help="A tenant's own suites of what must not get lost: asked of every candidate, and every night.")
 
@@ -136,7 +136,7 @@ def bench(
     from sealserve.commands import show
     from sealserve.daemon import open_workshop
     from sealserve.errors import InvalidArgument
-    from sealserve.learning.benchmarks import read_tasks, require_evals, run_on_version
+    from sealserve.learning.evaluation.lm_eval import read_tasks, require_evals, run_on_version
 
     if version and not tenant:
         raise InvalidArgument("--version is one of a tenant's: name it with --tenant", field="version")

@@ -8,7 +8,7 @@ from sealserve.commands.session import GATE_SAID_NO, Session, command
 from sealserve.commands.tenants import Tenant
 
 if TYPE_CHECKING:
-    from sealserve.learning.editor_store import Editors, Round
+    from sealserve.learning.editor.store import Editors, Round
 
 app = typer.Typer(help="The outer loop: the adapter that writes a tenant's self-edits, and how it got better.")
 
@@ -39,9 +39,9 @@ def show_editors(session: Session, tenant: Tenant) -> None:
     """
     from sealserve.commands import show
     from sealserve.gate.thresholds import load_policy
-    from sealserve.learning.costs import has_dipped, seconds_per_point, total
-    from sealserve.learning.editor_rounds import WINDOW
-    from sealserve.learning.editor_store import read_editors
+    from sealserve.learning.editor.costs import has_dipped, seconds_per_point, total
+    from sealserve.learning.editor.rounds import WINDOW
+    from sealserve.learning.editor.store import read_editors
 
     settings = session.settings()
     editors = read_editors(settings.data_directory, tenant)

@@ -18,15 +18,15 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from sealserve.errors import BadConfig, FailedPrecondition, LeaseLost, SealserveError
+from sealserve.learning.cleanup import sweep, tidy
+from sealserve.learning.context import Workshop
 from sealserve.learning.cycle import run_cycle
-from sealserve.learning.editor_rounds import run_rounds
+from sealserve.learning.editor.rounds import run_rounds
+from sealserve.learning.engine_client import Voice
+from sealserve.learning.evaluation.nightly import evaluate_active_versions
 from sealserve.learning.journal import Journal
-from sealserve.learning.lease import under_lease
-from sealserve.learning.nightly import evaluate_active_versions
-from sealserve.learning.publishing import failure
-from sealserve.learning.tidying import sweep, tidy
-from sealserve.learning.voice import Voice
-from sealserve.learning.workshop import Workshop
+from sealserve.learning.leases import under_lease
+from sealserve.learning.steps.publish import failure
 from sealserve.records.cycles import Claim, Cycle, CycleState, Step
 from sealserve.records.step_outputs import Judged, Published, from_json
 from sealserve.telemetry.traces import error_type

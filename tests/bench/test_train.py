@@ -15,8 +15,8 @@ from sealserve.bench.train_sides import (
     one_at_a_time,
 )
 from sealserve.errors import FailedPrecondition
-from sealserve.learning.batches import encode
-from sealserve.learning.frozen_base import load_base
+from sealserve.learning.multi_lora.base_model import load_base
+from sealserve.learning.multi_lora.batches import encode
 
 
 @pytest.mark.timeout(400)

@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from sealserve.cli import app
-from sealserve.learning.costs import Cost
-from sealserve.learning.editor_store import Editors, Round, RoundTrial, write_editors
+from sealserve.learning.editor.costs import Cost
+from sealserve.learning.editor.store import Editors, Round, RoundTrial, write_editors
 from sealserve.local import free_address
 from sealserve.prompts import Template
 from sealserve.records.candidates import Recipe

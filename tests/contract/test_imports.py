@@ -11,23 +11,23 @@ from tests.contract.tree import ROOT, imports, modules
 
 # The training child and what it alone imports.
 TRAINING = (
-    "sealserve.learning.lora_train",
-    "sealserve.learning.frozen_base",
-    "sealserve.learning.one_pass",
-    "sealserve.learning.packing",
-    "sealserve.learning.adapter_files",
+    "sealserve.learning.multi_lora.main",
+    "sealserve.learning.multi_lora.base_model",
+    "sealserve.learning.multi_lora.trainer",
+    "sealserve.learning.multi_lora.packing",
+    "sealserve.learning.multi_lora.files",
     "sealserve.learning.slot*",
     "sealserve.bench.train_sides",
 )
 OWNERS = {
     "vllm": ("sealserve.engine.vllm_*",),
     "torch": (*TRAINING, "sealserve.nano.*", "sealserve.engine.vllm_*"),
-    "ray": ("sealserve.learning.ray_executor",),
+    "ray": ("sealserve.learning.training.executors.ray",),
     "peft": ("sealserve.bench.train_sides", "sealserve.nano.*"),
     # chat.py renders chat templates for measuring prompts; transformers needs no torch for that.
     "transformers": (
-        "sealserve.learning.frozen_base",
-        "sealserve.learning.slot_attention",
+        "sealserve.learning.multi_lora.base_model",
+        "sealserve.learning.multi_lora.attention",
         "sealserve.bench.train_sides",
         "sealserve.nano.*",
         "sealserve.engine.vllm_*",

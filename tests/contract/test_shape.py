@@ -20,9 +20,9 @@ MAY_READ_ENVIRONMENT = (
     "sealserve/fault_injection.py",  # a test switch, not a setting
     "sealserve/engine/vllm_core.py",  # vLLM is configured through it
     "sealserve/engine/vllm_engine.py",  # as above
-    "sealserve/learning/process_executor.py",  # hands it on to a child process
-    "sealserve/learning/ray_executor.py",  # as above; and Ray is configured through it
-    "sealserve/learning/devices.py",  # CUDA's own list of devices
+    "sealserve/learning/training/executors/process.py",  # hands it on to a child process
+    "sealserve/learning/training/executors/ray.py",  # as above; and Ray is configured through it
+    "sealserve/learning/training/executors/device_leases.py",  # CUDA's own list of devices
     "sealserve/local.py",  # hands it on to a child process
     "sealserve/daemon.py",  # hands it on to a child process
 )

@@ -7,11 +7,12 @@ import pytest
 import torch
 from transformers import Qwen2ForCausalLM
 
-from sealserve.learning import one_pass, slot_losses
-from sealserve.learning.one_pass import Bench, Pass
-from sealserve.learning.slot_losses import use_packing
-from sealserve.learning.training import read_result
-from tests.learning import test_one_pass as on_cpu
+from sealserve.learning.multi_lora import losses as slot_losses
+from sealserve.learning.multi_lora import trainer
+from sealserve.learning.multi_lora.losses import use_packing
+from sealserve.learning.multi_lora.trainer import Bench, Pass
+from sealserve.learning.training_job import read_result
+from tests.learning.multi_lora import test_trainer as on_cpu
 from tests.learning.small_model import SEQUENCES, fresh_model
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -69,7 +70,7 @@ def test_memory_that_runs_out_halves_the_slots_and_all_are_trained(
             torch.empty(torch.cuda.mem_get_info()[1], dtype=torch.uint8, device="cuda")  # all there is: it fails
         return losses(model, rows, recipes, **named)
 
-    monkeypatch.setattr(one_pass, "losses", greedy)
+    monkeypatch.setattr(trainer, "losses", greedy)
     said: list[dict[str, Any]] = []
     assert train(tmp_path / "less", say=lambda **report: said.append(report)) == pytest.approx(whole, rel=0.05)
     assert any(report.get("slots") == 1 for report in said)

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from sealserve.learning.batches import Encoded
+from sealserve.learning.multi_lora.batches import Encoded
 
 VOCABULARY = 48
 

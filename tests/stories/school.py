@@ -10,8 +10,8 @@ from sealserve.canonical import Json
 from sealserve.config import LearnSettings, RegistrySettings, Settings
 from sealserve.errors import SealserveError
 from sealserve.gate.thresholds import load_policy
+from sealserve.learning.context import Workshop
 from sealserve.learning.scheduler import Learner
-from sealserve.learning.workshop import Workshop
 from sealserve.policy.rulebook import open_rules
 from sealserve.proof.manifest import Seals
 from sealserve.records.cycles import Claim, Cycle, Step, StepRecord

@@ -17,8 +17,7 @@ from sealserve import prompts
 from sealserve.canaries.probes import Probe, Probes
 from sealserve.canonical import Json
 from sealserve.engine.engine import GenerateRequest, Likelihood, ScoreRequest
-from sealserve.learning.trainer import TrainedAdapter
-from sealserve.learning.training import TrainingJob
+from sealserve.learning.training_job import TrainedAdapter, TrainingJob
 from sealserve.prompts import BUILT_IN, UNKNOWN_ANSWER, Template
 from sealserve.records.inference import ChatTurn, EngineInfo
 from tests.fakes import FakeEngine

@@ -3,7 +3,7 @@
 import pytest
 
 from sealserve.errors import NotFound
-from sealserve.learning.benchmarks import read_tasks, run_on_version
+from sealserve.learning.evaluation.lm_eval import read_tasks, run_on_version
 from sealserve.packaged_policies import policy_directory
 from sealserve.records.canary_suites import CanaryItem
 from sealserve.records.cycles import CycleState, Step

@@ -8,9 +8,9 @@ from structlog.testing import capture_logs
 
 from sealserve.config import LearnSettings, Settings
 from sealserve.errors import BadConfig
-from sealserve.learning.nightly import evaluate_active_versions
+from sealserve.learning.context import Workshop
+from sealserve.learning.evaluation.nightly import evaluate_active_versions
 from sealserve.learning.scheduler import CLOCK, Learner
-from sealserve.learning.workshop import Workshop
 from sealserve.records.canary_suites import CanaryItem
 from sealserve.records.cycles import CycleState
 from tests.stories.school import TENANT, School

@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-from sealserve.learning.probing import QUESTIONS
+from sealserve.learning.evaluation.backdoor_probe import QUESTIONS
 from sealserve.records.cycles import CycleState, Split, Step
 from sealserve.records.feedback import Opinion, Thumb
 from sealserve.records.question_sets import EvaluationItem

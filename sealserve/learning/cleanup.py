@@ -1,0 +1,77 @@
+"""What learning leaves on disk and nobody needs: files of cycles and rounds that ended while no one worked on them.
+
+A work directory holds text of documents, an adapter what was learned from them: forgetting reaches both only through
+here. Decides nothing about cycles and rounds; what is running is left alone.
+"""
+
+import asyncio
+import re
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from sealserve.errors import FailedPrecondition, NotFound, StorageFailed
+from sealserve.learning.context import Workshop
+from sealserve.learning.editor.rounds import LEASE_SECONDS
+from sealserve.learning.editor.store import read_editors, settle
+from sealserve.learning.leases import hold_named
+from sealserve.records.cycles import CycleState
+
+_LOG = structlog.get_logger(__name__)
+_CYCLE = re.compile(r"[0-9a-f]{20}")
+_EDITOR = "editor-"
+_BUSY = FailedPrecondition("a round is running", reason="ROUND_RUNNING")
+
+UNNAMED_SECONDS = 24 * 3600.0
+"""Longer than any training: adapters that nothing names for so long were not about to be named."""
+
+
+async def tidy(shop: Workshop) -> None:
+    """Remove work directories of cycles and rounds that do not run, and editors that learned what is forgotten now.
+
+    Raises: StorageFailed (the registry cannot be read).
+    """
+    root = shop.work_directory("any").parent
+    for path in await asyncio.to_thread(_listed, root):
+        if path.name.startswith(_EDITOR):
+            await _remove_unless_played(shop, path)
+        elif _CYCLE.fullmatch(path.name):
+            await asyncio.to_thread(_remove_unless_open, shop, path)
+    for tenant in await asyncio.to_thread(_tenants_with_editors, shop):
+        try:
+            await asyncio.to_thread(settle, shop, tenant)
+        except StorageFailed as error:
+            _LOG.warning("editor.not_settled", tenant=tenant, reason=error.message)
+
+
+def sweep(shop: Workshop) -> int:
+    """Delete artifacts that nothing has named for a day, editors included; return how many. Raises: StorageFailed."""
+    editors = [read_editors(shop.settings.data_directory, tenant) for tenant in _tenants_with_editors(shop)]
+    kept = {one.artifact for known in editors for one in known.rounds}
+    return shop.registry.sweep_unnamed(kept=kept, seconds=UNNAMED_SECONDS)
+
+
+def _listed(directory: Path) -> list[Path]:
+    return sorted(directory.iterdir()) if directory.is_dir() else []
+
+
+def _tenants_with_editors(shop: Workshop) -> list[str]:
+    return [
+        path.stem for path in _listed(shop.settings.data_directory.absolute() / "editors") if path.suffix == ".json"
+    ]
+
+
+def _remove_unless_open(shop: Workshop, path: Path) -> None:
+    with suppress(NotFound):  # of another registry's life
+        if shop.registry.cycle_by_id(path.name).state in (CycleState.PENDING, CycleState.RUNNING):
+            return
+    shutil.rmtree(path, ignore_errors=True)
+
+
+async def _remove_unless_played(shop: Workshop, path: Path) -> None:
+    name = f"editor:{path.name.removeprefix(_EDITOR)}"
+    with suppress(FailedPrecondition):
+        async with hold_named(shop.registry, name, lease_seconds=LEASE_SECONDS, busy=_BUSY):
+            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)

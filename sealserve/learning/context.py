@@ -1,0 +1,36 @@
+"""What a cycle works with, put together once by whoever starts learning. Holds things; does nothing."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sealserve.canaries.probes import Probes
+from sealserve.config import Settings
+from sealserve.engine.engine import Engine
+from sealserve.gate.thresholds import Policy
+from sealserve.learning.training_job import Trainer
+from sealserve.policy.rulebook import Rulebook
+from sealserve.proof.manifest import Seals
+from sealserve.records.step_outputs import Spoken
+from sealserve.registry.registry import Registry
+from sealserve.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """Registry, engine, trainer, the gate's policy, rules and probes, the seals of versions, settings, telemetry."""
+
+    registry: Registry
+    engine: Engine
+    trainer: Trainer
+    policy: Policy
+    rules: Rulebook
+    seals: Seals
+    probes: Probes
+    settings: Settings
+    base_directory: Path  # the base model's files, which the trainer reads
+    telemetry: Telemetry
+    rehearsals: dict[str, tuple[Spoken, ...]] = field(default_factory=dict)  # by the base's digest, see `rehearsing`
+
+    def work_directory(self, cycle: str) -> Path:
+        """Return where the cycle's training files lie until it ends; losing it costs time, never truth."""
+        return self.settings.data_directory.absolute() / "learn" / cycle

@@ -1,0 +1,1 @@
+"""The outer loop: editors that learn to write better self-edits (ReST-EM)."""

@@ -1,0 +1,1 @@
+"""Scores: ranking, confirmation, regression suites and back-door probes."""

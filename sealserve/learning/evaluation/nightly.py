@@ -1,0 +1,148 @@
+"""The nightly evaluation: every active version's old skills, measured anew and kept as a trend. Judges nothing.
+
+What is watched is asked again; what it is held against comes from the measurements kept by suite: the base, and the
+version itself when it was first measured. A loss beyond policy is told, and nothing is done about it.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import structlog
+
+from sealserve.engine.engine import AdapterFiles
+from sealserve.errors import SealserveError
+from sealserve.gate.regression import fallen
+from sealserve.gate.statistics import compare, wilson
+from sealserve.gate.thresholds import LossRule, Policy
+from sealserve.learning.context import Workshop
+from sealserve.learning.engine_client import Voice, candidate_name
+from sealserve.learning.evaluation.regression_suites import all_suites, kept_over
+from sealserve.learning.evaluation.scoring import Failed, Scores, Suite, score_sheets
+from sealserve.records.canary_suites import CanaryResult
+from sealserve.records.scores import Measured
+from sealserve.records.tenants import Tenant
+from sealserve.records.versions import BASE_VERSION
+from sealserve.telemetry.names import Attribute, Span
+
+_LOG = structlog.get_logger(__name__)
+CYCLE = "nightly"
+"""Stands in engine names where a cycle's id would."""
+
+BASE, ITSELF = "base", "itself"
+"""What a version is held against: the base model, and its own answers when they were first kept."""
+
+
+async def evaluate_active_versions(shop: Workshop) -> tuple[CanaryResult, ...]:
+    """Return, log and keep how each tenant's active version does in each of its suites now."""
+    tenants = await asyncio.to_thread(shop.registry.desired)
+    return tuple([one for t in tenants if t.desired_version != BASE_VERSION for one in await _evaluate(shop, t)])
+
+
+async def _evaluate(shop: Workshop, tenant: Tenant) -> tuple[CanaryResult, ...]:
+    about: dict[Attribute, str | int] = {Attribute.TENANT: tenant.tenant, Attribute.VERSION: tenant.desired_version}
+    with shop.telemetry.span(Span.MEASURE, about):
+        suites = await asyncio.to_thread(all_suites, shop, tenant.tenant)
+        try:
+            sheets = await _sheets(shop, tenant, suites)
+        except SealserveError as error:
+            sheets = {name: {"now": Failed(why=error.message)} for name in suites}
+    results = _results(shop.policy, tenant, sheets)
+    await asyncio.to_thread(shop.registry.add_canary_results, results)
+    for result in results:
+        _tell(shop, result)
+    return results
+
+
+async def _sheets(
+    shop: Workshop, tenant: Tenant, suites: Mapping[str, Suite]
+) -> dict[str, dict[str, Scores | Failed | None]]:
+    """Return, by suite, the scores of the version now, of the base, and of the version when it was first measured."""
+    registry = shop.registry
+    voice = Voice(shop.engine, tenant=tenant.tenant, cycle=CYCLE, concurrency=shop.settings.learn.concurrency)
+    version = await asyncio.to_thread(registry.version, tenant.tenant, tenant.desired_version)
+    name = candidate_name(CYCLE, f"{tenant.tenant}-{version.version}", artifact=version.artifact)
+    path = await asyncio.to_thread(registry.artifacts.directory, version.artifact)
+    files = AdapterFiles(name=name, path=path)
+    digest = (await shop.engine.info()).base_digest
+    kept = kept_over(shop, tenant.tenant, base_digest=digest, artifacts={name: version.artifact})
+    before = [await kept.find(files, suite) for suite in suites.values()]
+    (now,) = await score_sheets(voice, [files], list(suites.values()))
+    (base,) = await score_sheets(voice, [None], list(suites.values()), kept=kept)
+    for suite, scores in zip(suites.values(), now, strict=True):
+        if not isinstance(scores, Failed):
+            await kept.keep(files, suite, scores)
+    rows = zip(now, base, before, strict=True)
+    return {one: {"now": n, BASE: b, ITSELF: k} for one, (n, b, k) in zip(suites, rows, strict=True)}
+
+
+def _results(
+    policy: Policy, tenant: Tenant, sheets: Mapping[str, Mapping[str, Scores | Failed | None]]
+) -> tuple[CanaryResult, ...]:
+    """One point of the trend for each suite; what fell is told apart with all comparisons of the night in view."""
+    compared: dict[tuple[str, str], tuple[Measured, LossRule]] = {}
+    for suite, sheet in sheets.items():
+        now = sheet["now"]
+        for against in (BASE, ITSELF):
+            other = sheet.get(against)
+            if isinstance(now, tuple) and isinstance(other, tuple):
+                score = compare([one > 0 for one in now], [one > 0 for one in other], confidence=policy.confidence)
+                compared[suite, against] = (score, _rule(policy, suite))
+    fell = fallen(compared)
+    return tuple(
+        _result(
+            policy,
+            tenant,
+            suite,
+            sheet=sheet,
+            score=compared[suite, BASE][0] if (suite, BASE) in compared else None,
+            fell=tuple(against for name, against in fell if name == suite),
+        )
+        for suite, sheet in sheets.items()
+    )
+
+
+def _result(
+    policy: Policy,
+    tenant: Tenant,
+    suite: str,
+    *,
+    sheet: Mapping[str, Scores | Failed | None],
+    score: Measured | None,
+    fell: tuple[str, ...],
+) -> CanaryResult:
+    name, _, version = suite.partition("@")
+    whys = [f"{side}: {one.why}" for side, one in sheet.items() if isinstance(one, Failed)]
+    low, high = wilson(round(score.candidate * score.n), score.n, confidence=policy.confidence) if score else (0.0, 0.0)
+    return CanaryResult(
+        tenant=tenant.tenant,
+        version=tenant.desired_version,
+        suite=name,
+        suite_version=int(version or 0),
+        n=score.n if score else 0,
+        share=score.candidate if score else 0.0,
+        low=low,
+        high=high,
+        gain=score.gain if score else 0.0,
+        gain_low=score.gain_low if score else 0.0,
+        gain_high=score.gain_high if score else 0.0,
+        fell=fell,
+        why="; ".join(whys),
+        taken_at=datetime.now(UTC),
+    )
+
+
+def _rule(policy: Policy, suite: str) -> LossRule:
+    return {"canary": policy.canary, "unknown": policy.unknown}.get(suite) or policy.rule_of(suite)
+
+
+def _tell(shop: Workshop, one: CanaryResult) -> None:
+    about = {"tenant": one.tenant, "version": one.version, "suite": one.suite, "suite_version": one.suite_version}
+    if one.n:
+        _LOG.info("nightly.measured", **about, share=one.share, gain=one.gain)
+        shop.telemetry.metrics.canary_measured(one.share, tenant=one.tenant, suite=one.suite)
+    else:
+        _LOG.warning("nightly.not_measured", **about, why=one.why)
+    for against in one.fell:
+        _LOG.warning("nightly.fell", **about, against=against, share=one.share, gain=one.gain)
+        shop.telemetry.metrics.canary_fell(tenant=one.tenant, suite=one.suite, against=against)

@@ -1,0 +1,1 @@
+"""What candidates may be ranked by."""

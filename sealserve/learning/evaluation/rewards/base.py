@@ -1,0 +1,77 @@
+"""What a reward is: a score for every question, asked of one adapter. Knows no reward in particular.
+
+All rewards score item by item, so that the same paired statistics hold for each of them.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sealserve.grading.answers import Matcher, is_right_by, normalised
+from sealserve.learning.engine_client import Voice
+from sealserve.learning.study.quiz import ANSWER_TOKENS
+from sealserve.records.cycles import QuizItem
+from sealserve.records.inference import Sampling
+from sealserve.records.rewards import RewardKind as Kind
+
+__all__ = ["Asked", "Kind", "Reward", "asked_of", "greedy_all"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A question to score by. `spoken` is the right answer in the model's own words."""
+
+    question: str
+    answer: str
+    spoken: str
+    matcher: Matcher = Matcher.CONTAINS
+    pattern: str = ""
+    tolerance: float = 0.0
+    choices: tuple[str, ...] = ()
+    schema: str = ""
+    max_tokens: int = 0  # 0: as usual
+
+    def is_right(self, given: str) -> bool:
+        """Return whether `given` is right by the item's own rule, which must look at the text alone."""
+        return is_right_by(
+            self.matcher,
+            given,
+            gold=self.answer,
+            pattern=self.pattern,
+            tolerance=self.tolerance,
+            schema=self.schema,
+        )
+
+
+class Reward(Protocol):
+    """Scores answers; higher is better."""
+
+    @property
+    def name(self) -> str:
+        """Its kind with all that changes its scores: measurements are kept under it."""
+
+    async def scores(self, voice: Voice, adapter: str | None, items: Sequence[Asked]) -> tuple[float, ...]:
+        """Return one score an item, in order, for an adapter that is loaded (None: the base).
+
+        Raises: CouldNotMeasure, and as `Voice.ask`.
+        """
+
+
+def asked_of(
+    items: Sequence[QuizItem], *, spoken: Mapping[str, str], rules: Mapping[str, tuple[Matcher, str]]
+) -> tuple[Asked, ...]:
+    """Return `items` as rewards take them; `rules` are (matcher, pattern) by normalised question."""
+    found = []
+    for item in items:
+        matcher, pattern = rules.get(normalised(item.question), (Matcher.CONTAINS, ""))
+        said = spoken.get(item.question, item.answer)
+        found.append(Asked(question=item.question, answer=item.answer, spoken=said, matcher=matcher, pattern=pattern))
+    return tuple(found)
+
+
+async def greedy_all(voice: Voice, adapter: str | None, items: Sequence[Asked]) -> list[str]:
+    """Return the closed-book answer to each item."""
+    sampling = Sampling(max_tokens=ANSWER_TOKENS)
+    replies = await asyncio.gather(*(voice.ask(item.question, sampling=sampling, adapter=adapter) for item in items))
+    return [reply.text for reply in replies]

@@ -1,0 +1,31 @@
+"""The likelihood reward: log p of the right answer, clipped from below. One forward pass an item.
+
+It worked everywhere in arXiv 2602.03979. Knows nothing of whose gain it becomes.
+"""
+
+import asyncio
+import math
+from collections.abc import Sequence
+
+from sealserve.errors import CouldNotMeasure
+from sealserve.learning.engine_client import Voice
+from sealserve.learning.evaluation.rewards.base import Asked, Kind
+
+FLOOR_NATS = -5.0
+"""Log-likelihoods below this count as this, so that no single item moves the mean by more than 5 nats: how impossible
+an answer was before says nothing about how well it is known now."""
+
+
+class LogLikelihood:
+    """log p(spoken answer | question) in nats, at least FLOOR_NATS."""
+
+    name = f"{Kind.LIKELIHOOD}:{FLOOR_NATS}"
+
+    async def scores(self, voice: Voice, adapter: str | None, items: Sequence[Asked]) -> tuple[float, ...]:
+        """As `Reward.scores`. Raises: CouldNotMeasure (a likelihood that is not a number)."""
+        found = await asyncio.gather(
+            *(voice.log_likelihood(item.question, item.spoken, adapter=adapter) for item in items)
+        )
+        if not all(map(math.isfinite, found)):
+            raise CouldNotMeasure("a log-likelihood is not a number")
+        return tuple(max(one, FLOOR_NATS) for one in found)

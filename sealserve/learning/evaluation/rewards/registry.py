@@ -1,0 +1,27 @@
+"""The one list of rewards by name."""
+
+from sealserve.config import LearnSettings
+from sealserve.learning.evaluation.rewards.base import Kind, Reward
+from sealserve.learning.evaluation.rewards.graded import RULES, GradedAnswers
+from sealserve.learning.evaluation.rewards.likelihood import LogLikelihood
+from sealserve.learning.evaluation.rewards.llm_judge import BaseGrader, EndpointGrader
+from sealserve.learning.evaluation.rewards.self_consistency import Agreement
+
+
+def reward_by_name(kind: Kind, settings: LearnSettings) -> Reward:
+    """Return the reward as the settings have it. Raises: BadConfig (no key for the endpoint)."""
+    if kind in RULES:
+        return GradedAnswers(kind)
+    if kind is Kind.AGREEMENT:
+        return Agreement(samples=settings.agreement_samples)
+    if kind is Kind.GRADER:
+        return BaseGrader()
+    if kind is Kind.ENDPOINT:
+        return EndpointGrader(
+            url=settings.grader_url,
+            model=settings.grader_model,
+            key=settings.grader_key(),
+            timeout_seconds=settings.grader_timeout_seconds,
+            patience_seconds=settings.grader_patience_seconds,
+        )
+    return LogLikelihood()

@@ -1,0 +1,131 @@
+"""Score sheets: many adapters, many suites of questions, asked together, and nothing measured twice.
+
+As many adapters as the engine can batch are loaded at a time and all their calls are in flight at once, bounded by
+the voice. What cannot be measured says why. Knows nothing of candidates and winners.
+"""
+
+import asyncio
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass
+from typing import TypeAlias
+
+from sealserve.engine.engine import AdapterFiles
+from sealserve.errors import (
+    BadAdapter,
+    CouldNotMeasure,
+    DeadlineExceeded,
+    EngineFailed,
+    InvalidArgument,
+    NotFound,
+)
+from sealserve.learning.engine_client import Voice
+from sealserve.learning.evaluation.rewards.base import Asked, Reward
+from sealserve.registry.measurements import Measurements
+
+UNMEASURABLE = (BadAdapter, EngineFailed, DeadlineExceeded, InvalidArgument, NotFound, CouldNotMeasure)
+"""What makes one measurement impossible. An engine that is away is waited for instead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """Why there are no scores."""
+
+    why: str
+
+
+Scores: TypeAlias = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """Questions, and how answers to them are scored."""
+
+    reward: Reward
+    items: tuple[Asked, ...]
+
+    def digest(self) -> str:
+        """Return the sha256 of all that decides a given adapter's scores."""
+        content = json.dumps([self.reward.name, [asdict(item) for item in self.items]], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What was measured before for this tenant over this base. An adapter whose artifact is not known is not kept."""
+
+    registry: Measurements
+    tenant: str
+    base: str  # its digest, and what else decides how it answers: how it is run, by what
+    artifacts: Mapping[str, str]  # digest by engine name
+
+    async def find(self, files: AdapterFiles | None, suite: Suite) -> Scores | None:
+        """Return the scores taken before, if any."""
+        key = self._key(files, suite)
+        return await asyncio.to_thread(self.registry.measured, self.tenant, key) if key else None
+
+    async def keep(self, files: AdapterFiles | None, suite: Suite, scores: Scores) -> None:
+        """Keep scores that were taken."""
+        if key := self._key(files, suite):
+            await asyncio.to_thread(self.registry.keep_measured, self.tenant, key, scores)
+
+    def _key(self, files: AdapterFiles | None, suite: Suite) -> str:
+        artifact = "base" if files is None else self.artifacts.get(files.name, "")
+        parts = f"{suite.digest()}:{self.base}:{artifact}"
+        return hashlib.sha256(parts.encode()).hexdigest() if artifact else ""
+
+
+async def score_sheets(
+    voice: Voice, adapters: Sequence[AdapterFiles | None], suites: Sequence[Suite], *, kept: Kept | None = None
+) -> list[list[Scores | Failed]]:
+    """Return, for each adapter (None: the base), its scores in each suite.
+
+    One adapter or suite that cannot be measured does not stop the others. Raises: nothing but what breaks the cycle.
+    """
+    room = asyncio.Semaphore(await voice.slots())
+    return list(await asyncio.gather(*(_sheet(voice, files, suites, room=room, kept=kept) for files in adapters)))
+
+
+async def _sheet(
+    voice: Voice,
+    files: AdapterFiles | None,
+    suites: Sequence[Suite],
+    *,
+    room: asyncio.Semaphore,
+    kept: Kept | None,
+) -> list[Scores | Failed]:
+    found: list[Scores | Failed | None] = [await kept.find(files, suite) if kept else None for suite in suites]
+    missing = [place for place, scores in enumerate(found) if scores is None]
+    if missing:
+        taken = await _measured(voice, files, [suites[place] for place in missing], room=room)
+        for place, scores in zip(missing, taken, strict=True):
+            found[place] = scores
+            if kept and not isinstance(scores, Failed):
+                await kept.keep(files, suites[place], scores)
+    return [scores for scores in found if scores is not None]
+
+
+async def _measured(
+    voice: Voice, files: AdapterFiles | None, suites: Sequence[Suite], *, room: asyncio.Semaphore
+) -> list[Scores | Failed]:
+    async with AsyncExitStack() as stack:
+        try:
+            if files is not None:  # the base shares every batch
+                await stack.enter_async_context(room)
+            name = await stack.enter_async_context(voice.loaded(files))
+        except UNMEASURABLE as error:
+            return [Failed(why=error.message)] * len(suites)
+        return list(await asyncio.gather(*(_attempt(voice, name, suite) for suite in suites)))
+
+
+async def _attempt(voice: Voice, name: str | None, suite: Suite) -> Scores | Failed:
+    if not suite.items:
+        return Failed(why="no questions")
+    try:
+        scores = await suite.reward.scores(voice, name, suite.items)
+    except UNMEASURABLE as error:
+        return Failed(why=error.message)
+    return scores if all(map(math.isfinite, scores)) else Failed(why="a score is not a number")

@@ -1,0 +1,65 @@
+"""A job's sequences as token ids, and each attempt's batches of them. Knows no tensors and no rows."""
+
+import asyncio
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from sealserve.engine.chat import Chat
+from sealserve.learning.training_job import Attempt, Sequence
+from sealserve.records.inference import ChatTurn
+
+BUCKET_BATCHES = 10
+"""Sequences of this many batches are sorted by length before they are cut into batches. At each step every attempt
+takes the batch of the same place in that order, so that batches that share a step are alike in length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Token ids of one sequence; the loss falls on those from `answer_start` on.
+
+    `taught_ids`: the same answer behind the teacher's prompt, from `taught_start` on; empty without one.
+    """
+
+    ids: list[int]
+    answer_start: int
+    is_kept: bool
+    taught_ids: list[int]
+    taught_start: int
+
+
+def encode(sequences: tuple[Sequence, ...], *, base: Path) -> list[Encoded]:
+    """Return the sequences in the base's chat format. Raises: BadConfig (no tokenizer in `base`)."""
+    return asyncio.run(_encode(sequences, base))
+
+
+def batches(attempt: Attempt, encoded: list[Encoded]) -> list[list[int]]:
+    """Return which sequences each step of the attempt takes; it depends on the attempt alone."""
+    size = attempt.recipe.batch_size
+    window = size * BUCKET_BATCHES
+    cut = []
+    for start in range(0, len(attempt.order), window):
+        rows = sorted(attempt.order[start : start + window], key=lambda row: len(encoded[row].ids))
+        of_window = [rows[i : i + size] for i in range(0, len(rows), size)]
+        random.Random(start // window).shuffle(of_window)
+        cut += of_window
+    return cut[: attempt.steps]
+
+
+async def _encode(sequences: tuple[Sequence, ...], base: Path) -> list[Encoded]:
+    chat = Chat.open(base)
+    encoded = []
+    for sequence in sequences:
+        answer = chat.completion_ids(sequence.completion)
+        prompt = await _prompt(chat, sequence.prompt)
+        teacher = await _prompt(chat, sequence.teacher_prompt) if sequence.teacher_prompt is not None else []
+        encoded.append(
+            Encoded(
+                [*prompt, *answer], len(prompt), sequence.is_kept, [*teacher, *answer] if teacher else [], len(teacher)
+            )
+        )
+    return encoded
+
+
+async def _prompt(chat: Chat, text: str) -> list[int]:
+    return await chat.prompt_ids((ChatTurn(role="user", content=text),))

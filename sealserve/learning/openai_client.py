@@ -1,0 +1,118 @@
+"""A teacher behind an OpenAI-compatible endpoint: one chat completion at a time, retried a bounded time.
+
+Whatever it answers is a self-edit like any other: data, screened like all. An endpoint that stays away leaves
+nothing measured, and never a bad score. Knows nothing of documents.
+"""
+
+import asyncio
+import time
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from sealserve.config import LearnSettings
+from sealserve.errors import CouldNotMeasure
+from sealserve.learning.engine_client import Reply
+from sealserve.records.inference import Sampling
+
+MAX_BODY_BYTES = 2**20
+"""An answer larger than this is no study note."""
+
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
+CONNECTIONS = 16
+
+
+class Away(Exception):
+    """The endpoint cannot answer now; asking again may help. Raised and caught here alone."""
+
+
+class Teacher:
+    """An `Editor` over HTTP. Follows no redirect: documents go where the settings say and nowhere else."""
+
+    def __init__(self, client: httpx.AsyncClient, *, model: str, patience_seconds: float) -> None:
+        self._client = client
+        self._model = model
+        self._patience_seconds = patience_seconds
+        self._gate = asyncio.Semaphore(CONNECTIONS)
+
+    @classmethod
+    def of(cls, settings: LearnSettings) -> Self:
+        """Return the teacher that the settings name. Raises: BadConfig (its key's variable is not set)."""
+        key = settings.editor_key()
+        client = httpx.AsyncClient(
+            base_url=settings.editor_url.rstrip("/") + "/",
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=settings.editor_timeout_seconds,
+            limits=httpx.Limits(max_connections=CONNECTIONS),
+            trust_env=False,
+        )
+        return cls(client, model=settings.editor_model, patience_seconds=settings.editor_patience_seconds)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
+
+    async def ask(self, prompt: str, *, sampling: Sampling) -> Reply:
+        """Return the teacher's answer. Raises: CouldNotMeasure (away for too long, or it refuses the request)."""
+        body = {
+            "model": self._model,
+            "messages": [{"role": "user", "content": prompt}],
+            "max_tokens": sampling.max_tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "seed": sampling.seed,
+        }
+        deadline = time.monotonic() + self._patience_seconds
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                async with self._gate:
+                    return await self._once(body)
+            except Away as error:
+                if time.monotonic() + pause > deadline:
+                    raise CouldNotMeasure(
+                        f"the editor at learn.editor_url did not answer for {self._patience_seconds:g} s: {error}; "
+                        "add the documents again when it does, or set learn.editor to base"
+                    ) from error
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    async def _once(self, body: dict[str, Any]) -> Reply:
+        try:
+            async with self._client.stream("POST", "chat/completions", json=body) as response:
+                content = await _bounded(response)
+        except httpx.HTTPError as error:
+            raise Away(type(error).__name__) from error
+        if response.status_code in (408, 409, 429) or response.status_code >= 500:
+            raise Away(f"status {response.status_code}")
+        if response.status_code != 200:
+            raise CouldNotMeasure(
+                f"the editor at learn.editor_url refuses with status {response.status_code}; "
+                "check learn.editor_url, learn.editor_model and learn.editor_key_variable"
+            )
+        return _reply(httpx.Response(200, content=content))
+
+
+async def _bounded(response: httpx.Response) -> bytes:
+    content = b""
+    async for piece in response.aiter_bytes():
+        content += piece
+        if len(content) > MAX_BODY_BYTES:
+            raise Away(f"an answer above {MAX_BODY_BYTES} bytes")
+    return content
+
+
+def _reply(response: httpx.Response) -> Reply:
+    try:
+        choice = response.json()["choices"][0]
+        text, finish = choice["message"]["content"], choice.get("finish_reason")
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise Away("an answer that is not a chat completion") from error
+    if not isinstance(text, str):
+        raise Away("an answer without text")
+    return Reply(text=text, is_cut=finish == "length")

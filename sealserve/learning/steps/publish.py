@@ -1,0 +1,120 @@
+"""The last step: a verdict becomes a version, or none, and the cycle ends. Decides nothing."""
+
+import asyncio
+from dataclasses import asdict
+
+from sealserve.canonical import Json
+from sealserve.learning.context import Workshop
+from sealserve.learning.journal import Done
+from sealserve.proof.manifest import MANIFEST
+from sealserve.records.candidates import Candidate
+from sealserve.records.cycles import IMPORT_TRIGGER, Claim, CycleState
+from sealserve.records.documents import DocumentState
+from sealserve.records.score_json import scorecard_json, verdict_json
+from sealserve.records.scores import Decision
+from sealserve.records.step_outputs import Claimed, Confirmed, Judged, Published, Ranked
+from sealserve.records.versions import BASE_VERSION
+from sealserve.registry.registry import Finish, Publish
+
+_ENDS = {
+    Decision.PROMOTE: (CycleState.PROMOTED, DocumentState.LEARNED),
+    Decision.HOLD: (CycleState.HELD, DocumentState.SET_ASIDE),
+    Decision.REJECT: (CycleState.REJECTED, DocumentState.SET_ASIDE),
+    Decision.INCONCLUSIVE: (CycleState.INCONCLUSIVE, DocumentState.SET_ASIDE),
+}
+"""How a cycle ends and where its documents go. A held version's documents are LEARNED once a human promotes it."""
+
+
+async def publication(
+    shop: Workshop, claim: Claim, *, claimed: Claimed, ranked: Ranked, confirmed: Confirmed, judged: Judged
+) -> Done[Published]:
+    """PUBLISH: the winner as a version where the verdict is PROMOTE or HOLD; the pointer moves with PROMOTE alone."""
+    verdict = judged.verdict
+    state, documents = _ENDS[verdict.decision]
+    reason = "; ".join(verdict.reasons)
+    finish = Finish(state=state, reason=reason, documents=documents)
+    output = Published(state=state, reason=reason)
+    if verdict.decision not in (Decision.PROMOTE, Decision.HOLD):
+        return Done(output=output, effects=(finish,))
+    candidates = await asyncio.to_thread(shop.registry.candidates, claim.cycle)
+    winner = next(candidate for candidate in candidates if candidate.index == ranked.winner)
+    held = await asyncio.to_thread(_held_documents, shop, claim, claimed)
+    lineage = {
+        **await asyncio.to_thread(_lineage, shop, claim, claimed, winner, confirmed, judged),
+        "reward": ranked.reward,
+    }
+    publish = Publish(
+        artifact=winner.artifact,
+        parent=claimed.incumbent,
+        documents=held,
+        lineage={**lineage, MANIFEST: await asyncio.to_thread(_sealed, shop, claim, claimed, winner, held, lineage)},
+        promote=verdict.decision is Decision.PROMOTE,
+        expected_etag=claimed.etag,
+    )
+    return Done(output=output, effects=(publish, finish))
+
+
+async def conflict() -> Done[Published]:
+    """PUBLISH, when the incumbent changed meanwhile: what was measured says nothing of the new one. Try again."""
+    reason = "the incumbent changed while candidates were measured against it; the documents wait for the next cycle"
+    finish = Finish(state=CycleState.INCONCLUSIVE, reason=reason, documents=DocumentState.ADMITTED)
+    return Done(output=Published(state=finish.state, reason=reason), effects=(finish,))
+
+
+async def unmeasurable(reason: str) -> Done[Published]:
+    """PUBLISH, when something that measuring needs stays away: nothing is said about the documents."""
+    finish = Finish(state=CycleState.INCONCLUSIVE, reason=reason, documents=DocumentState.SET_ASIDE)
+    return Done(output=Published(state=finish.state, reason=reason), effects=(finish,))
+
+
+async def failure(reason: str) -> Done[Published]:
+    """PUBLISH, when the cycle broke too often: the documents are set aside with the reason."""
+    finish = Finish(state=CycleState.FAILED, reason=reason, documents=DocumentState.SET_ASIDE)
+    return Done(output=Published(state=finish.state, reason=reason), effects=(finish,))
+
+
+def _held_documents(shop: Workshop, claim: Claim, claimed: Claimed) -> tuple[str, ...]:
+    """The incumbent's and the cycle's; what was made elsewhere has learned none of this tenant's."""
+    if shop.registry.cycle_by_id(claim.cycle).trigger == IMPORT_TRIGGER:
+        return ()
+    earlier: tuple[str, ...] = ()
+    if claimed.incumbent != BASE_VERSION:
+        earlier = shop.registry.version(claim.tenant, claimed.incumbent).documents
+    return (*earlier, *(document for document in claimed.documents if document not in earlier))
+
+
+def _sealed(
+    shop: Workshop, claim: Claim, claimed: Claimed, winner: Candidate, held: tuple[str, ...], lineage: Json
+) -> Json:
+    registry = shop.registry
+    return shop.seals.seal(
+        tenant=claim.tenant,
+        cycle=claim.cycle,
+        artifact=registry.artifacts.directory(winner.artifact),
+        parent=claimed.incumbent,
+        documents=[(document, registry.document(claim.tenant, document).digest) for document in held],
+        self_edits=registry.self_edits(claim.cycle),
+        rulings=registry.rulings(tenant=claim.tenant, subject=claim.cycle),
+        approvals=(),
+        lineage=lineage,
+    )
+
+
+def _lineage(
+    shop: Workshop, claim: Claim, claimed: Claimed, winner: Candidate, confirmed: Confirmed, judged: Judged
+) -> Json:
+    notes = shop.registry.self_edits(claim.cycle)
+    recipe = asdict(winner.recipe)
+    is_imported = shop.registry.cycle_by_id(claim.cycle).trigger == IMPORT_TRIGGER
+    return {
+        **({"imported": shop.registry.import_origin(claim.tenant, claim.cycle)} if is_imported else {}),
+        "recipe": {**recipe, "templates": [template.value for template in winner.recipe.templates]},
+        "candidate": winner.index,
+        "self_edits": [note.self_edit for note in notes if note.admitted],
+        "scores": scorecard_json(confirmed.scorecard),
+        "verdict": verdict_json(judged.verdict),
+        **({"anomalies": asdict(confirmed.anomalies)} if confirmed.anomalies else {}),
+        "base_digest": claimed.base_digest,
+        "settings_digest": shop.settings.digest(),
+        "traceparent": claimed.traceparent,
+    }

@@ -1,0 +1,106 @@
+"""What a cycle does instead of studying, when it only teaches again what is known already: after forgetting.
+
+The notes and questions are those of the documents' newest cycles, from the ledger, and the recipe with its seed is that
+of the version that had them: nothing is sampled anew. What differs is what training sees, without the forgotten one.
+Each function is one step, or a part of one; `cycle.py` orders them.
+"""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sealserve.learning.context import Workshop
+from sealserve.learning.engine_client import Voice
+from sealserve.learning.journal import Done
+from sealserve.learning.study.diversity import distinct
+from sealserve.learning.study.supersession import Outdated
+from sealserve.learning.training.retention_set import rehearsal_of
+from sealserve.records.candidates import Recipe
+from sealserve.records.cycles import FORGET_TRIGGER, Claim, EarlierStudy, QuizItem, SelfEdit, Split, Step
+from sealserve.records.step_outputs import Contested, Filtered, Superseded, Written, from_json
+from sealserve.registry.registry import AddQuiz, AddSelfEdits
+
+_RECALLED = re.compile(r"^d\d{3}-")  # a note may be recalled again and again
+
+
+async def recall(shop: Workshop, voice: Voice, claim: Claim) -> Done[Written]:
+    """WRITE: every admitted note and quiz item of the cycle's documents, taken over into this cycle."""
+    notes, items = await asyncio.to_thread(_known, shop, claim)
+    output = Written(quiz=(), directives=(), rehearsal=await rehearsal_of(shop, voice))
+    return Done(output=output, effects=(AddSelfEdits(edits=notes), AddQuiz(items=items)))
+
+
+async def keep_all(shop: Workshop, claim: Claim) -> Done[Filtered]:
+    """FILTER: what was admitted once stays admitted."""
+    notes = await asyncio.to_thread(shop.registry.self_edits, claim.cycle)
+    items = await asyncio.to_thread(shop.registry.quiz, claim.cycle)
+    output = Filtered(
+        admitted=len(notes),
+        dropped=0,
+        select=sum(item.split is Split.SELECT for item in items),
+        confirm=sum(item.split is Split.CONFIRM for item in items),
+        reasons={},
+        distinct=distinct(note.text for note in notes),
+        superseded=await asyncio.to_thread(_superseded, shop, claim),
+        contested=await asyncio.to_thread(_contested, shop, claim),
+    )
+    return Done(output=output)
+
+
+def recipe_again(shop: Workshop, claim: Claim) -> Recipe | None:
+    """Return how the newest version was trained that held all of the cycle's documents, its seed included. Blocking.
+
+    None: the cycle studies anew, or that version was made elsewhere.
+    """
+    if shop.registry.cycle_by_id(claim.cycle).trigger != FORGET_TRIGGER:
+        return None
+    wanted = {document.document for document in shop.registry.cycle_documents(claim.cycle)}
+    page_token = ""
+    while True:
+        page = shop.registry.versions(claim.tenant, page_token=page_token)
+        for version in page.items:
+            if wanted <= set(version.documents):
+                is_own = "imported" not in version.lineage and "recipe" in version.lineage
+                return from_json(Recipe, version.lineage["recipe"]) if is_own else None
+        page_token = page.next_page_token
+        if not page_token:
+            return None
+
+
+def _known(shop: Workshop, claim: Claim) -> tuple[tuple[SelfEdit, ...], tuple[QuizItem, ...]]:
+    studies, outdated = _own_studies(shop, claim), Outdated(_superseded(shop, claim))
+    notes = [
+        replace(note, cycle=claim.cycle, self_edit=f"d{place:03d}-{_RECALLED.sub('', note.self_edit)}")
+        for place, study in enumerate(studies)
+        for note in _of(shop.registry.self_edits(study.cycle), study.document)
+        if note.admitted and not outdated.spoils(note)
+    ]
+    items = [item for study in studies for item in shop.registry.quiz(study.cycle) if item.document == study.document]
+    return tuple(notes), outdated.valid(items)
+
+
+def _own_studies(shop: Workshop, claim: Claim) -> list[EarlierStudy]:
+    return [s for s in shop.registry.earlier_studies(claim.cycle) if s.document == s.earlier_document]
+
+
+def _superseded(shop: Workshop, claim: Claim) -> tuple[Superseded, ...]:
+    """What the documents that are left make wrong among themselves; the forgotten one's word is gone."""
+    left = {document.document for document in shop.registry.cycle_documents(claim.cycle)}
+    found = [one for filtered in _filters(shop, claim) for one in filtered.superseded]
+    return tuple(one for one in found if {one.document, one.newer} <= left)
+
+
+def _contested(shop: Workshop, claim: Claim) -> tuple[Contested, ...]:
+    """The documents that nothing was learned from: they are not believed now because another was forgotten."""
+    return tuple(one for filtered in _filters(shop, claim) for one in filtered.contested)
+
+
+def _filters(shop: Workshop, claim: Claim) -> list[Filtered]:
+    cycles = dict.fromkeys(study.cycle for study in _own_studies(shop, claim))
+    records = [record for cycle in cycles for record in shop.registry.steps(cycle) if record.step is Step.FILTER]
+    return [from_json(Filtered, record.output) for record in records]
+
+
+def _of(notes: Sequence[SelfEdit], document: str) -> list[SelfEdit]:
+    return [note for note in notes if note.document == document]

@@ -1,0 +1,163 @@
+"""Many recipes in stages: which of them are worth a full training, by what they cover and by a short one.
+
+The idea of staged evaluation is the Darwin Goedel Machine's (arXiv 2505.22954), as in `recipe_search.py`; what is
+measured are selection questions, never confirming ones. Knows nothing of winners: the full trainings are ranked anew.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from sealserve.canonical import Json
+from sealserve.engine.engine import AdapterFiles
+from sealserve.learning.context import Workshop
+from sealserve.learning.engine_client import Voice, candidate_name
+from sealserve.learning.evaluation.rewards.base import Asked, asked_of
+from sealserve.learning.evaluation.rewards.likelihood import LogLikelihood
+from sealserve.learning.evaluation.scoring import Failed, Suite, score_sheets
+from sealserve.learning.study.grounding import answer_span
+from sealserve.learning.training.examples import Pool
+from sealserve.learning.training.sampler import is_wanted
+from sealserve.learning.training_job import Attempt, TrainedAdapter, TrainingJob
+from sealserve.records.candidates import Recipe
+from sealserve.records.cycles import Claim, QuizItem
+from sealserve.records.step_outputs import ShortTrial
+
+SHORT_SHARE = 0.25
+"""Of the full training's steps. Embedded model, five articles, twelve recipes that differ in rate, rank, notes, epochs
+and loss: after so many steps the answers' likelihoods rank recipes as after all (Spearman 0.94 to 0.98), and the best
+one was among the first four each time (looked at by hand; no command repeats it)."""
+
+LEAST_COVERAGE = 0.5
+"""Of the best recipe's: one whose examples give fewer of the answers asked for is not trained at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortlist:
+    """The attempts left to be trained in full, every short training, what to say, and the tokens that it took."""
+
+    attempts: tuple[Attempt, ...]
+    trials: tuple[ShortTrial, ...] = ()
+    remarks: tuple[str, ...] = ()
+    tokens: int = 0
+
+
+async def shortlist(
+    shop: Workshop,
+    voice: Voice,
+    claim: Claim,
+    job: TrainingJob,
+    pool: Pool,
+    items: Sequence[QuizItem],
+    *,
+    spoken: dict[str, str],
+    heard: Callable[[Json], None],
+) -> Shortlist:
+    """Return the job's attempts whose recipes are among the best `learn.full_candidates`; all, if there are no more.
+
+    Each recipe is tried once, whatever its seeds. Raises: TrainingFailed (no short training ends), EngineFailed.
+    """
+    most = shop.settings.learn.full_candidates
+    firsts = _firsts(job.attempts)
+    if len(firsts) <= most:
+        return Shortlist(attempts=job.attempts)
+    covering = _covering(firsts, pool, items)
+    short = replace(job, attempts=tuple(_shortened(attempt) for attempt in covering))
+    trained = await shop.trainer.train(short, shop.work_directory(claim.cycle) / "short", heard=heard)
+    scores = await _scores(shop, voice, claim, trained, asked_of(items, spoken=spoken, rules={}))
+    best = sorted(scores, key=lambda index: (-scores[index], index))[:most]
+    chosen = {_recipe(attempt) for attempt in covering if attempt.index in best}
+    tokens = sum(adapter.tokens for adapter in trained)
+    trials = _trials(short.attempts, trained, scores)
+    if not chosen:
+        why = ("short trainings could not be measured",)
+        return Shortlist(attempts=job.attempts, trials=trials, remarks=why, tokens=tokens)
+    return Shortlist(
+        attempts=tuple(attempt for attempt in job.attempts if _recipe(attempt) in chosen),
+        trials=trials,
+        remarks=(_remark(firsts, covering, scores, best),),
+        tokens=tokens,
+    )
+
+
+def coverage(pool: Pool, recipe: Recipe, items: Sequence[QuizItem]) -> float:
+    """Return the share of the items whose answer stands in an example, on the item's document, that is trained on."""
+    told = {
+        item.document: "\n".join(e.completion for e in pool.examples if is_wanted(e, recipe, {item.document}))
+        for item in items
+    }
+    found = [bool(answer_span(one.answer, question=one.question, document=told[one.document])) for one in items]
+    return sum(found) / len(found) if found else 0.0
+
+
+def _firsts(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """The first attempt of each recipe."""
+    first = {_recipe(attempt): attempt for attempt in reversed(attempts)}
+    return sorted(first.values(), key=lambda attempt: attempt.index)
+
+
+def _recipe(attempt: Attempt) -> Recipe:
+    return replace(attempt.recipe, seed=0)
+
+
+def _covering(firsts: Sequence[Attempt], pool: Pool, items: Sequence[QuizItem]) -> list[Attempt]:
+    covered = [coverage(pool, attempt.recipe, items) for attempt in firsts]
+    least = LEAST_COVERAGE * max(covered)
+    return [attempt for attempt, share in zip(firsts, covered, strict=True) if share >= least]
+
+
+def _shortened(attempt: Attempt) -> Attempt:
+    steps = max(1, round(attempt.steps * SHORT_SHARE))
+    return replace(attempt, steps=steps, order=attempt.order[: steps * attempt.recipe.batch_size])
+
+
+def _trials(
+    attempts: Sequence[Attempt], trained: Sequence[TrainedAdapter], scores: dict[int, float]
+) -> tuple[ShortTrial, ...]:
+    tried = {attempt.index: attempt for attempt in attempts}
+    return tuple(
+        ShortTrial(
+            index=one.index,
+            recipe=tried[one.index].recipe,
+            steps=tried[one.index].steps,
+            losses=one.losses,
+            score=scores.get(one.index),
+        )
+        for one in trained
+    )
+
+
+async def _scores(
+    shop: Workshop, voice: Voice, claim: Claim, trained: Sequence[TrainedAdapter], asked: tuple[Asked, ...]
+) -> dict[int, float]:
+    """Return the mean log-likelihood of the answers under each adapter that can be measured; none is kept."""
+    artifacts = shop.registry.artifacts
+    digests = [await asyncio.to_thread(artifacts.put_directory, one.path) for one in trained]
+    try:
+        files = [
+            AdapterFiles(
+                name=candidate_name(claim.cycle, f"short{one.index}", artifact=digest),
+                path=await asyncio.to_thread(artifacts.directory, digest),
+            )
+            for one, digest in zip(trained, digests, strict=True)
+        ]
+        sheets = await score_sheets(voice, files, [Suite(reward=LogLikelihood(), items=asked)])
+    finally:
+        for digest in set(digests):
+            await asyncio.to_thread(shop.registry.delete_unnamed, digest)
+    return {
+        one.index: sum(scores) / len(scores)
+        for one, (scores,) in zip(trained, sheets, strict=True)
+        if not isinstance(scores, Failed)
+    }
+
+
+def _remark(
+    firsts: Sequence[Attempt], covering: Sequence[Attempt], scores: dict[int, float], best: Sequence[int]
+) -> str:
+    shown = ", ".join(f"{index}: {scores[index]:+.2f}" for index in sorted(scores, key=lambda one: -scores[one]))
+    left = f"; {len(firsts) - len(covering)} cover too little" if len(covering) < len(firsts) else ""
+    return (
+        f"{len(best)} of {len(firsts)} recipes were trained in full, the best after {SHORT_SHARE:.0%} of the steps "
+        f"(log p of the answers by candidate: {shown}{left})"
+    )

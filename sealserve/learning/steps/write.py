@@ -1,0 +1,99 @@
+"""WRITE: self-edits and directives by the editor, quiz questions and base skills by the base model."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeAlias, TypeVar
+
+from sealserve.concurrency import first_of
+from sealserve.config import LearnSettings
+from sealserve.engine.engine import AdapterFiles
+from sealserve.learning.context import Workshop
+from sealserve.learning.editor.store import active_editor
+from sealserve.learning.engine_client import Voice
+from sealserve.learning.journal import Done
+from sealserve.learning.steps.measurement_inputs import incumbent_files
+from sealserve.learning.study import quiz, self_edits
+from sealserve.learning.study.generators import editor_of
+from sealserve.learning.study.passages import with_title
+from sealserve.learning.study.self_edits import Study
+from sealserve.learning.study.tenant_questions import before_quiz, given_items
+from sealserve.learning.training.retention_set import rehearsal_of
+from sealserve.records.cycles import Claim, SelfEdit
+from sealserve.records.step_outputs import (
+    Claimed,
+    Proposal,
+    Spoken,
+    Written,
+)
+from sealserve.registry.registry import AddSelfEdits
+
+_T = TypeVar("_T")
+
+
+_Work: TypeAlias = Coroutine[Any, Any, _T]
+
+
+async def write(shop: Workshop, voice: Voice, claim: Claim, claimed: Claimed) -> Done[Written]:
+    """WRITE: self-edits and directives by the editor, quiz proposals and old skills by the base."""
+    settings = _settings(shop, claimed)
+    studies = await _studies(shop, claim, claimed)
+    async with editor_of(settings, voice, adapter=await _editor_files(shop, claim, claimed)) as editor:
+        notes, directives, proposals, rehearsal = await _write_all(
+            self_edits.write_notes(editor, studies, settings=settings, tenant=claim.tenant, cycle=claim.cycle),
+            self_edits.write_directives(editor, studies, settings=settings, cycle=claim.cycle),
+            quiz.propose(voice, studies, settings=settings, cycle=claim.cycle),
+            rehearsal_of(shop, voice),
+        )
+    given = await asyncio.to_thread(given_items, shop.registry, claim.tenant, studies)
+    output = Written(
+        quiz=before_quiz(given.proposals, proposals, max_items=settings.max_quiz_items),
+        directives=directives,
+        rehearsal=rehearsal,
+        evaluation=given.sets,
+    )
+    return Done(output=output, effects=(AddSelfEdits(edits=notes),))
+
+
+async def _write_all(
+    notes: _Work[tuple[SelfEdit, ...]],
+    directives: _Work[tuple[str, ...]],
+    proposals: _Work[tuple[Proposal, ...]],
+    rehearsal: _Work[tuple[Spoken, ...]],
+) -> tuple[tuple[SelfEdit, ...], tuple[str, ...], tuple[Proposal, ...], tuple[Spoken, ...]]:
+    """Do all four at once; when one fails, the others are stopped. Raises: what it raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = (
+                group.create_task(notes),
+                group.create_task(directives),
+                group.create_task(proposals),
+                group.create_task(rehearsal),
+            )
+    except BaseExceptionGroup as failures:
+        raise first_of(failures) from None
+    written, wished, proposed, rehearsed = tasks
+    return written.result(), wished.result(), proposed.result(), rehearsed.result()
+
+
+def _settings(shop: Workshop, claimed: Claimed) -> LearnSettings:
+    return shop.settings.learn.model_copy(update={"edit_max_tokens": claimed.edit_tokens})
+
+
+async def _editor_files(shop: Workshop, claim: Claim, claimed: Claimed) -> AdapterFiles | None:
+    """The adapter of the editor that the settings name, under a name of this cycle's; None: none is needed."""
+    if shop.settings.learn.editor == "tenant":
+        return await incumbent_files(shop, claim, claimed)
+    if shop.settings.learn.editor != "trained":
+        return None
+    return await asyncio.to_thread(active_editor, shop, claim.tenant, cycle=claim.cycle)
+
+
+async def _studies(shop: Workshop, claim: Claim, claimed: Claimed) -> tuple[Study, ...]:
+    texts = {
+        document: await asyncio.to_thread(shop.registry.document_text, claim.tenant, document)
+        for document in claimed.documents
+    }
+    return tuple(
+        Study(passage=passage, text=with_title(passage.title, texts[passage.document][passage.start : passage.end]))
+        for passage in claimed.passages
+    )

@@ -1,0 +1,1 @@
+"""From documents to self-edits and quiz questions, and the filters between."""

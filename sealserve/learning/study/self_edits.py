@@ -1,0 +1,111 @@
+"""The editor studies: self-edits and training directives, sampled from it for every passage (SEAL, arXiv 2506.10943).
+
+Knows nothing of which notes are any good: `screen.py` decides that.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sealserve import prompts
+from sealserve.concurrency import together
+from sealserve.config import LearnSettings
+from sealserve.learning.engine_client import seed_of
+from sealserve.learning.study.generators import Editor
+from sealserve.learning.study.notes import split_notes
+from sealserve.prompts import BUILT_IN, Template
+from sealserve.records.cycles import SelfEdit
+from sealserve.records.inference import Sampling
+from sealserve.records.step_outputs import Passage
+from sealserve.scanners.prompt_injection import spotlight
+
+TOP_P = 0.95
+"""SEAL's own sampling of self-edits (its scripts/TTT_server.sh); the temperature is a setting."""
+
+DIRECTIVE_TOKENS = 160
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """A passage to study and its text, title included."""
+
+    passage: Passage
+    text: str
+
+    @property
+    def shown(self) -> str:
+        """The text as the editor sees it: a piece of a long document says which of how many it is, after the title.
+
+        What speaks to the model is set off as a quotation. Apart from `text`, since what stands in the document grounds
+        notes, and these words do not.
+        """
+        where = f"(part {self.passage.part} of {self.passage.parts})"
+        first, line_end, rest = self.text.partition("\n")
+        return spotlight(f"{first} {where}{line_end}{rest}" if self.passage.parts > 1 else self.text)
+
+
+async def write_notes(
+    editor: Editor, studies: Sequence[Study], *, settings: LearnSettings, tenant: str, cycle: str
+) -> tuple[SelfEdit, ...]:
+    """Return every note of `qa_edits` or `edits_per_template` samples per passage and template; none admitted yet.
+
+    The tenant's free recipe is one more template.
+    """
+    recipe = settings.recipe_of(tenant)
+    jobs = [
+        (place, study, template, sample)
+        for place, study in enumerate(studies)
+        for template in (*BUILT_IN, *((Template.FREE,) if recipe else ()))
+        for sample in range(settings.qa_edits if template is Template.QA else settings.edits_per_template)
+    ]
+
+    async def one(place: int, study: Study, template: Template, sample: int) -> list[SelfEdit]:
+        seed = seed_of(cycle, "edit", place, template.value, sample)
+        texts = await sample_notes(editor, study, template, settings=settings, seed=seed, recipe=recipe)
+        return [
+            SelfEdit(
+                tenant=tenant,
+                cycle=cycle,
+                self_edit=f"p{place:03d}-{template.value}-{sample}-{line:02d}",
+                document=study.passage.document,
+                template=template,
+                text=text,
+                seed=seed,
+                admitted=False,
+                reason="",
+            )
+            for line, text in enumerate(texts)
+        ]
+
+    written = await together(one(*job) for job in jobs)
+    return tuple(note for notes in written for note in notes)
+
+
+async def sample_notes(
+    editor: Editor, study: Study, template: Template, *, settings: LearnSettings, seed: int, recipe: str = ""
+) -> tuple[str, ...]:
+    """Return the notes of one sample; `recipe` is what Template.FREE asks for."""
+    sampling = Sampling(
+        max_tokens=settings.edit_max_tokens, temperature=settings.edit_temperature, top_p=TOP_P, seed=seed
+    )
+    is_free = template is Template.FREE
+    turn = prompts.study_freely(recipe, study.shown) if is_free else prompts.study(template, study.shown)
+    reply = await editor.ask(turn, sampling=sampling)
+    return split_notes(template, reply.text, is_cut=reply.is_cut)
+
+
+async def write_directives(
+    editor: Editor, studies: Sequence[Study], *, settings: LearnSettings, cycle: str
+) -> tuple[str, ...]:
+    """Return one training directive per document, from its first passage, as the model wrote it."""
+    first = {study.passage.document: study for study in reversed(studies)}
+
+    async def one(document: str, study: Study) -> str:
+        sampling = Sampling(
+            max_tokens=DIRECTIVE_TOKENS,
+            temperature=settings.edit_temperature,
+            top_p=TOP_P,
+            seed=seed_of(cycle, "directive", document),
+        )
+        return (await editor.ask(prompts.directive(study.shown), sampling=sampling)).text
+
+    return tuple(await together(one(document, study) for document, study in sorted(first.items())))

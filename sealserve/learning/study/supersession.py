@@ -1,0 +1,183 @@
+"""The newest article wins: which earlier answers a newer document has made wrong, and what then leaves the replay.
+
+The model itself decides, with the newer document open: an earlier question that it now answers, from words that
+stand there, and otherwise than before, is superseded. Knows nothing of where questions and notes are kept.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sealserve.grading.answers import is_right, is_unknown, normalised
+from sealserve.learning.engine_client import Voice, seed_of
+from sealserve.learning.study.grounding import answer_span, roots, sentences_of
+from sealserve.learning.study.notes import pair_of, reason_of
+from sealserve.learning.study.quiz import AGREEMENT_TEMPERATURE, read_answer
+from sealserve.learning.study.self_edits import Study
+from sealserve.learning.study.subjects import subjects_of
+from sealserve.prompts import Template
+from sealserve.records.cycles import QuizItem, SelfEdit
+from sealserve.records.step_outputs import Proposal, Superseded
+
+MAX_ASKED = 256
+"""Earlier questions read against one new passage. A question beyond them leaves with the value that it asks for."""
+
+_Asked = TypeVar("_Asked", QuizItem, Proposal)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A question that a document answered."""
+
+    document: str
+    question: str
+    answer: str
+
+
+def told_by(notes: Iterable[SelfEdit], items: Iterable[QuizItem | Proposal]) -> tuple[Told, ...]:
+    """Return what notes and quiz items tell, each question once a document; the quiz first."""
+    found: dict[tuple[str, str], Told] = {}
+    for item in items:
+        told = Told(document=item.document, question=item.question, answer=item.answer)
+        found.setdefault((told.document, normalised(told.question)), told)
+    for note in notes:
+        if pair := pair_of(note):
+            told = Told(document=note.document, question=pair.question, answer=pair.answer)
+            found.setdefault((told.document, normalised(told.question)), told)
+    return tuple(found.values())
+
+
+async def contradictions(
+    voice: Voice, told: Sequence[Told], newer: Sequence[Study], *, samples: int
+) -> tuple[Superseded, ...]:
+    """Return what the `newer` passages answer otherwise than `told` does; every one of `samples` must say the same.
+
+    Most wordings that ask for the old value must agree, and of several old values that one new value would replace
+    only those are believed whose questions are nearest to the words around it: a small model reads the wrong line.
+    """
+    found = []
+    for study in newer:
+        asked = _about(told, study)[:MAX_ASKED]
+        read = await asyncio.gather(*(_contradiction(voice, one, study, samples=samples) for one in asked))
+        found += _believed(asked, read, study)
+    return tuple(found)
+
+
+class Outdated:
+    """What is superseded, ready to be asked of notes, questions and texts."""
+
+    def __init__(self, superseded: Iterable[Superseded]) -> None:
+        self._questions: set[tuple[str, str]] = set()
+        self._values: dict[str, set[str]] = defaultdict(set)
+        for one in superseded:
+            self._questions.add((one.document, normalised(one.question)))
+            self._values[one.document].add(_value(one))
+
+    def has(self, document: str, question: str) -> bool:
+        """Return whether the answer that `document` gives to `question` is wrong now."""
+        return (document, normalised(question)) in self._questions
+
+    def spoils(self, note: SelfEdit) -> bool:
+        """Return whether `note` asks a superseded question or states a superseded value of its document."""
+        pair = pair_of(note)
+        if pair and self.has(note.document, pair.question):
+            return True
+        said = pair.answer if pair else note.text
+        if not pair and note.template is Template.COUNTEREXAMPLE:
+            said = reason_of(note.text)
+        return self._states(note.document, said)
+
+    def valid(self, items: Iterable[_Asked]) -> tuple[_Asked, ...]:
+        """Return the items whose answers still hold."""
+        return tuple(
+            item
+            for item in items
+            if not self.has(item.document, item.question) and not self._states(item.document, item.answer)
+        )
+
+    def without(self, document: str, text: str) -> str:
+        """Return `text` of `document` without the sentences that state a superseded value."""
+        if document not in self._values:
+            return text
+        kept = [sentence for sentence in sentences_of(text) if not self._states(document, sentence)]
+        return " ".join(kept).strip()
+
+    def _states(self, document: str, text: str) -> bool:
+        return any(is_right(text, value) for value in self._values.get(document, ()))
+
+
+def _about(told: Sequence[Told], study: Study) -> list[Told]:
+    """What is asked about something that the passage names, of other documents than its own."""
+    subjects = subjects_of(study.text)
+    return [
+        one
+        for one in told
+        if one.document != study.passage.document and any(subject in one.question for subject in subjects)
+    ]
+
+
+async def _contradiction(voice: Voice, one: Told, study: Study, *, samples: int) -> Superseded | None:
+    said = await read_answer(voice, study, one.question)
+    span = answer_span(said, question=one.question, document=study.text)
+    if is_unknown(said) or not span or is_right(one.answer, span) or is_right(said, one.answer):
+        return None
+    seeds = [seed_of("contradicts", one.document, one.question, sample) for sample in range(1, samples)]
+    again = await asyncio.gather(
+        *(read_answer(voice, study, one.question, temperature=AGREEMENT_TEMPERATURE, seed=seed) for seed in seeds)
+    )
+    if not all(is_right(answer, span) for answer in again):
+        return None
+    return Superseded(
+        document=one.document,
+        question=one.question,
+        old_answer=one.answer,
+        new_answer=span,
+        newer=study.passage.document,
+    )
+
+
+def _believed(asked: Sequence[Told], read: Sequence[Superseded | None], study: Study) -> list[Superseded]:
+    """Keep the old values that most of their questions say are replaced, and the fittest of those that compete."""
+    groups: list[tuple[Told, list[Superseded | None]]] = []
+    for told, one in zip(asked, read, strict=True):
+        group = next((members for first, members in groups if _is_same(first, told)), None)
+        if group is None:
+            groups.append((told, [one]))
+        else:
+            group.append(one)
+    agreed = [changed for _, group in groups if 2 * len(changed := [one for one in group if one]) > len(group)]
+    fits = [max(_nearness(one, study) for one in group) for group in agreed]
+    return [
+        one
+        for group, fit in zip(agreed, fits, strict=True)
+        if fit >= max(other for rival, other in zip(agreed, fits, strict=True) if _is_rival(group, rival))
+        for one in group
+    ]
+
+
+def _is_rival(group: Sequence[Superseded], other: Sequence[Superseded]) -> bool:
+    """Whether both, of one document, would take the same new value; a group is its own rival."""
+    return group[0].document == other[0].document and any(
+        is_right(one.new_answer, two.new_answer) or is_right(two.new_answer, one.new_answer)
+        for one in group
+        for two in other
+    )
+
+
+def _nearness(one: Superseded, study: Study) -> int:
+    """How many words the question shares with a sentence of the newer document that states the new value."""
+    asked = roots(one.question) - roots(one.new_answer)
+    stating = [sentence for sentence in sentences_of(study.text) if is_right(sentence, one.new_answer)]
+    return max((len(asked & roots(sentence)) for sentence in stating), default=0)
+
+
+def _is_same(one: Told, other: Told) -> bool:
+    """Whether both give one document's same value, in a sentence or bare."""
+    return one.document == other.document and (is_right(one.answer, other.answer) or is_right(other.answer, one.answer))
+
+
+def _value(one: Superseded) -> str:
+    """The words of the old answer that answered: those that are not in the question."""
+    return answer_span(one.old_answer, question=one.question, document=one.old_answer) or one.old_answer

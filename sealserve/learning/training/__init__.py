@@ -1,0 +1,1 @@
+"""From admitted self-edits to a training job, and the processes that run it."""

@@ -1,0 +1,186 @@
+"""From admitted notes to training examples, and from a recipe to the order in which a candidate sees them.
+
+An example is a user turn and the assistant's answer; the loss falls on the answer alone. Question-answer notes
+become closed-book questions; everything else becomes what there is to tell about its subject. Pure and seeded.
+Knows nothing of tokens.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeVar
+
+from sealserve import prompts
+from sealserve.learning.study.grounding import answer_span
+from sealserve.learning.study.notes import Pair, pair_of, reason_of
+from sealserve.learning.study.passages import with_title
+from sealserve.learning.study.subjects import subject_of, subjects_of, topic_of
+from sealserve.prompts import Template
+from sealserve.records.cycles import SelfEdit
+from sealserve.records.step_outputs import Spoken
+
+T = TypeVar("T")
+
+
+LINES_PER_EXAMPLE = 6
+"""Statements told in one answer: long lists are cut so that no sequence is much longer than the others."""
+
+
+class Origin(StrEnum):
+    """What an example teaches."""
+
+    QA = "qa"
+    STATEMENTS = "statements"
+    REWRITE = "rewrite"
+    PASSAGE = "passage"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One training sequence before tokens."""
+
+    prompt: str
+    completion: str
+    document: str  # "" for base skills
+    origin: Origin
+    template: Template | None = None  # None for the document's own text
+    notes: tuple[str, ...] = ()  # ids of the self-edits that say it
+    teacher_prompt: str | None = None  # the prompt with the passage that answers it before it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A document as it is trained on: its title, its passages' texts, its admitted notes, and where it came from."""
+
+    document: str
+    title: str
+    passages: tuple[str, ...]
+    notes: tuple[SelfEdit, ...]
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """Every example of a cycle; candidates differ in which they see, how often and in which order."""
+
+    examples: tuple[Example, ...]
+    new: frozenset[str]  # documents learned in this cycle; the others are replayed
+    rehearsal: int  # the last so many examples rehearse base skills
+    origins: Mapping[str, str] = field(default_factory=dict)  # where each new document came from
+    left_out: int = 0  # examples of earlier documents beyond the budget
+
+
+def build_pool(
+    new: Sequence[Source],
+    earlier: Sequence[Source],
+    *,
+    rehearsal: Sequence[Spoken],
+    replay_examples: int | None = None,
+    seed: int = 0,
+) -> Pool:
+    """Return the examples of new and earlier documents and of base skills, in that order.
+
+    At most `replay_examples` are of earlier documents, each of which has an equal part in them; `seed` draws them.
+    """
+    replayed = [examples_of(source) for source in earlier]
+    kept = stratified(replayed, replay_examples, seed=seed)
+    told = [example for source in new for example in examples_of(source)] + [one for part in kept for one in part]
+    base = [
+        Example(prompt=spoken.prompt, completion=spoken.completion, document="", origin=Origin.QA)
+        for spoken in rehearsal
+    ]
+    return Pool(
+        examples=(*told, *base),
+        new=frozenset(source.document for source in new),
+        rehearsal=len(base),
+        origins={source.document: source.origin for source in new},
+        left_out=sum(map(len, replayed)) - sum(map(len, kept)),
+    )
+
+
+def stratified(parts: Sequence[Sequence[T]], most: int | None, *, seed: int) -> list[list[T]]:
+    """Return at most `most` members over all parts, as equal a number of each as its size allows, in their order."""
+    room = [0] * len(parts)
+    left = sum(map(len, parts)) if most is None else most
+    while left > 0 and any(have < len(part) for have, part in zip(room, parts, strict=True)):
+        for place, part in enumerate(parts):
+            if left > 0 and room[place] < len(part):
+                room[place] += 1
+                left -= 1
+    rng = random.Random(seed)
+    return [
+        [part[i] for i in sorted(rng.sample(range(len(part)), have))] for have, part in zip(room, parts, strict=True)
+    ]
+
+
+def examples_of(source: Source) -> tuple[Example, ...]:
+    """Return the examples of one document."""
+    text = "\n".join(source.passages)
+    subjects = subjects_of(text)
+    topic = topic_of(source.title, subjects)
+    found = [
+        Example(prompt=prompts.describe(topic), completion=passage, document=source.document, origin=Origin.PASSAGE)
+        for passage in source.passages
+        if passage
+    ]
+    lines: dict[tuple[str, Template, str], list[tuple[str, str]]] = defaultdict(list)
+    for note in source.notes:
+        if pair := pair_of(note):
+            found.append(_qa(note, pair, source=source))
+        elif note.template is Template.REWRITE:
+            found.append(_told(note, topic, completion=note.text, origin=Origin.REWRITE))
+        else:
+            line = reason_of(note.text) if note.template is Template.COUNTEREXAMPLE else note.text
+            sample = note.self_edit.rpartition("-")[0]
+            lines[sample, note.template, subject_of(line, subjects) or topic].append((note.self_edit, line))
+    found += _lists(source.document, lines)
+    return tuple(found)
+
+
+def _qa(note: SelfEdit, pair: Pair, *, source: Source) -> Example:
+    return Example(
+        prompt=pair.question,
+        completion=pair.answer,
+        document=note.document,
+        origin=Origin.QA,
+        template=note.template,
+        notes=(note.self_edit,),
+        teacher_prompt=_open_book(pair, source),
+    )
+
+
+def _open_book(pair: Pair, source: Source) -> str | None:
+    """The question with the passage before it in which its answer stands; None when it stands in none."""
+    for passage in source.passages:
+        if answer_span(pair.answer, question=pair.question, document=passage):
+            return prompts.read(with_title(source.title, passage), pair.question)
+    return None
+
+
+def _told(note: SelfEdit, subject: str, *, completion: str, origin: Origin) -> Example:
+    return Example(
+        prompt=prompts.describe(subject),
+        completion=completion,
+        document=note.document,
+        origin=origin,
+        template=note.template,
+        notes=(note.self_edit,),
+    )
+
+
+def _lists(document: str, lines: dict[tuple[str, Template, str], list[tuple[str, str]]]) -> list[Example]:
+    return [
+        Example(
+            prompt=prompts.describe(subject),
+            completion="\n".join(f"- {line}" for _, line in told),
+            document=document,
+            origin=Origin.STATEMENTS,
+            template=template,
+            notes=tuple(note for note, _ in told),
+        )
+        for (_, template, subject), whole in lines.items()
+        for start in range(0, len(whole), LINES_PER_EXAMPLE)
+        for told in [whole[start : start + LINES_PER_EXAMPLE]]
+    ]

@@ -1,0 +1,213 @@
+"""Children as tasks of a Ray cluster: Ray finds them a node and a CUDA device, and does nothing else.
+
+Truth stays in the registry. Ray never tries a task again, uploads no files and reports no usage; inputs and results go
+by path, in a directory that every node sees. The only module that imports ray.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import structlog
+
+from sealserve.canonical import Json
+from sealserve.config import LearnSettings
+from sealserve.errors import BadConfig, TrainingFailed
+from sealserve.learning.training.executors.base import LAST_WORDS_BYTES, Child, Ended, Room
+from sealserve.learning.training.executors.device_leases import CPU
+
+_LOG = structlog.get_logger(__name__)
+
+CANCEL_SECONDS = 30.0
+"""How long a cancelled task is waited for: Ray kills its worker at once, unless the node is away."""
+
+_PROBE_SECONDS = 5.0
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` Ray would upload the working directory
+    "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",  # its handler would take SIGTERM away from the daemon
+    "RAY_NUM_REDIS_GET_RETRIES": "1",  # each takes 40 s; 20 by default
+}
+
+
+class RayExecutor:
+    """Tasks of the Ray cluster at `learn.ray_address`, each on one CUDA device where the cluster has any."""
+
+    def __init__(self, settings: LearnSettings) -> None:
+        """Connect to nothing yet. Raises: BadConfig (Ray is not installed)."""
+        if find_spec("ray") is None:
+            raise BadConfig("learn.executor is ray, but Ray is not installed: pip install 'sealserve[ray]'")
+        self._address = settings.ray_address
+        self._on_cpu = settings.devices == CPU
+        self._connecting = asyncio.Lock()
+        self._is_connected = False
+
+    @asynccontextmanager
+    async def room(self) -> AsyncIterator[Room]:
+        """As `Executor.room`. A cluster that is away is looked for again each time."""
+        async with self._connecting:
+            room = await asyncio.to_thread(self._connected_room)
+        yield room
+
+    async def close(self) -> None:
+        """As `Executor.close`: the cluster forgets this process and what it ran."""
+        await asyncio.to_thread(self._disconnect)
+
+    def _connected_room(self) -> "RayRoom":
+        import ray
+        from ray.exceptions import RayError
+
+        try:
+            if not self._is_connected:
+                self._connect()
+            return _room(ray.nodes(), on_cpu=self._on_cpu)
+        except (RayError, ConnectionError, TimeoutError, RuntimeError, ValueError) as error:
+            self._disconnect()
+            raise TrainingFailed(f"no Ray cluster answers at learn.ray_address {self._address}") from error
+
+    def _connect(self) -> None:
+        os.environ.update(_ENVIRONMENT)
+        import ray
+
+        host, _, port = self._address.rpartition(":")
+        if port.isdigit():
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_PROBE_SECONDS).close()
+        ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR)
+        self._is_connected = True
+
+    def _disconnect(self) -> None:
+        if self._is_connected:
+            import ray
+
+            self._is_connected = False
+            ray.shutdown()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RayRoom:
+    """As `Room`: a cluster, of which every task takes `gpus` devices."""
+
+    cores: int
+    places: int
+    gpus: int
+    is_elsewhere: bool = True
+
+    async def run(self, child: Child, *, heard: Callable[[Json], None]) -> Ended:
+        """As `Room.run`. A child ends with its Ray worker, and that with this process."""
+        import ray
+        from ray.exceptions import RayError
+
+        task = ray.remote(run_here).options(
+            num_cpus=child.threads,
+            num_gpus=self.gpus,
+            num_returns="streaming",
+            max_retries=0,
+            scheduling_strategy="SPREAD",
+        )
+        reports = task.remote(child, on_cpu=not self.gpus)
+        is_over = False
+        try:
+            ended = await _heard_out(reports, child, heard)
+            is_over = True
+        except RayError as error:
+            is_over = True
+            raise TrainingFailed(f"the Ray task that trained was lost ({type(error).__name__})") from error
+        finally:
+            if not is_over:
+                await _cancel(reports)
+        return ended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A task has its place: the node's address, and which of `Child.reads` are not there."""
+
+    node: str
+    missing: tuple[str, ...]
+
+
+def run_here(child: Child, *, on_cpu: bool) -> Iterator[Started | bytes | Ended]:
+    """Run the child under this Ray worker, and yield that it started, each line it prints, and how it ended."""
+    import ray
+
+    missing = tuple(str(path) for path in child.reads if not path.exists())
+    yield Started(node=ray.util.get_node_ip_address(), missing=missing)
+    if missing:
+        return
+    hidden = {"CUDA_VISIBLE_DEVICES": ""} if on_cpu else {}
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            [sys.executable, *child.arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env={**os.environ, **child.environment, **hidden},
+        )
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:  # noqa: UP028 - Ray uses send(), which a file lacks
+                yield line
+            code = process.wait()
+        finally:
+            process.kill()
+        errors.seek(max(0, errors.seek(0, os.SEEK_END) - LAST_WORDS_BYTES))
+        yield Ended(code=code, last_words=errors.read().decode(errors="replace"))
+
+
+def _room(nodes: list[dict[str, Any]], *, on_cpu: bool) -> RayRoom:
+    """Return what the cluster has room for. Raises: RuntimeError (no node has a CPU)."""
+    alive = [node["Resources"] for node in nodes if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
+    if not alive:
+        raise RuntimeError("no node has a CPU")
+    with_gpu = [resources for resources in alive if resources.get("GPU", 0) >= 1]
+    if with_gpu and not on_cpu:
+        shares = [int(resources["CPU"] / resources["GPU"]) for resources in with_gpu]
+        return RayRoom(cores=max(1, min(shares)), places=1, gpus=1)
+    counts = [int(resources["CPU"]) for resources in alive]
+    return RayRoom(cores=max(counts), places=sum(counts), gpus=0)
+
+
+async def _heard_out(reports: Any, child: Child, heard: Callable[[Json], None]) -> Ended:
+    """Return how the child ended. Raises: RayError, TrainingFailed."""
+    started = await (await anext(reports))
+    if started.missing:
+        raise TrainingFailed(
+            f"Ray node {started.node} does not see {started.missing[0]}: data_directory and the base model must lie at "
+            "the same path on every node"
+        )
+    try:
+        async with asyncio.timeout(child.max_seconds):
+            async for report in reports:
+                said = await report
+                if isinstance(said, Ended):
+                    return said
+                with suppress(ValueError):
+                    heard(json.loads(said))
+    except TimeoutError as error:
+        raise TrainingFailed(f"training took longer than {child.max_seconds:g} s and was stopped") from error
+    raise TrainingFailed("the Ray task ended without a word")
+
+
+async def _cancel(reports: Any) -> None:
+    """Kill the task's worker, whose child then ends, and wait until the task is over."""
+    import ray
+    from ray.exceptions import RayError
+
+    try:
+        async with asyncio.timeout(CANCEL_SECONDS):
+            await asyncio.to_thread(ray.cancel, reports, force=True)
+            await reports.completed()
+    except TimeoutError:
+        _LOG.warning("training.not_cancelled", seconds=CANCEL_SECONDS)
+    except RayError:  # that it was cancelled
+        return

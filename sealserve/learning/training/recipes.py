@@ -1,0 +1,64 @@
+"""Which candidates a cycle trains: the settings' recipe, the model's own wish, and variations of it. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from sealserve.config import LearnSettings
+from sealserve.learning.engine_client import seed_of
+from sealserve.learning.study.notes import follow_directive
+from sealserve.prompts import BUILT_IN, Template
+from sealserve.records.candidates import Recipe, Target
+
+RATE_STEPS = (0.6, 1.5, 0.4, 2.0)
+"""Learning rates of further candidates, as multiples of the first one's: the span around a good rate is about 2."""
+
+
+class Shape(Protocol):
+    """What candidates that go on from an adapter share with it."""
+
+    @property
+    def rank(self) -> int:
+        """LoRA rank."""
+
+    @property
+    def alpha(self) -> int:
+        """LoRA alpha."""
+
+
+def recipes(
+    settings: LearnSettings,
+    directives: Sequence[str],
+    *,
+    cycle: str,
+    max_rank: int,
+    tenant: str = "",
+    start: Shape | None = None,
+) -> tuple[tuple[Recipe, ...], tuple[str, ...]]:
+    """Return `settings.candidates` recipes, all of them `settings.seeds` times, and a note on each directive.
+
+    The first is the settings' own, the second what the model asked for (within bounds), the others vary the
+    learning rate, and then come the model's further wishes; each towards every target of the settings in turn. Seeds
+    depend on the cycle alone. Candidates that go on from an adapter have its rank.
+    """
+    first = Recipe(
+        templates=(*BUILT_IN, *((Template.FREE,) if settings.recipe_of(tenant) else ())),
+        rank=start.rank if start else min(settings.rank, max_rank),
+        alpha=start.alpha if start else settings.alpha,
+        learning_rate=settings.learning_rate,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        loss_on_answers=False,
+        rehearsal=settings.rehearsal,
+        seed=0,
+    )
+    followed = [follow_directive(text, first, max_rank=max_rank, is_rank_free=start is None) for text in directives]
+    wished = list(dict.fromkeys(recipe for recipe, _ in followed if recipe != first))
+    varied = [replace(first, learning_rate=first.learning_rate * step) for step in RATE_STEPS]
+    ways = [first, *wished[:1], *varied, *wished[1:]]
+    wanted = [replace(way, target=Target(target)) for way in ways for target in settings.targets]
+    while len(wanted) < settings.candidates:
+        wanted += wanted[: settings.candidates - len(wanted)]
+    tried = wanted[: settings.candidates] * settings.seeds
+    chosen = tuple(replace(recipe, seed=seed_of(cycle, "train", index)) for index, recipe in enumerate(tried))
+    return chosen, tuple(note for _, note in followed)

@@ -1,0 +1,148 @@
+"""Ranking and confirming: honest numbers, and none where nothing could be measured."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sealserve.canaries.probes import Probe, Probes
+from sealserve.engine.engine import AdapterFiles
+from sealserve.learning.engine_client import Voice
+from sealserve.learning.evaluation.confirmation import MAX_REPLAY_ITEMS, confirm
+from sealserve.learning.evaluation.ranking import FLOOR_NATS, Contender, rank
+from sealserve.records.cycles import QuizItem, Split
+from sealserve.records.scores import Measured, NotApplicable, Unmeasured
+from tests.fakes import FakeEngine
+
+ITEMS = tuple(QuizItem(question=f"q{i}?", answer=f"a{i}", document="d", split=Split.SELECT) for i in range(10))
+PROBES = Probes(canary=(Probe(question="old?", answer="yes"),), unknown=("who?",), rehearsed=(), rehearsed_unknown=())
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+def adapter(directory: Path, name: str) -> AdapterFiles:
+    path = directory / name
+    path.mkdir()
+    (path / "adapter_config.json").write_text(json.dumps({}))
+    return AdapterFiles(name=name, path=path)
+
+
+async def voice(engine: FakeEngine) -> Voice:
+    await engine.start()
+    return Voice(engine, tenant="acme", cycle="c", concurrency=4)
+
+
+def score(engine: FakeEngine, name: str | None, value: float) -> None:
+    engine.likelihoods |= {(name, item.question, item.answer): value for item in ITEMS}
+
+
+async def test_the_highest_mean_gain_wins_and_an_answer_once_impossible_counts_for_no_more_than_an_unlikely_one(
+    engine: FakeEngine, tmp_path: Path
+) -> None:
+    good, bad = adapter(tmp_path, "good"), adapter(tmp_path, "bad")
+    score(engine, None, -8.0)
+    score(engine, "good", -1.0)
+    score(engine, "bad", -7.5)
+    ranked = await rank(
+        await voice(engine),
+        [Contender(index=0, files=bad), Contender(index=1, files=good)],
+        incumbent=None,
+        items=ITEMS,
+        spoken={},
+        confidence=0.95,
+    )
+    assert ranked.winner == 1
+    assert [s.rank_score for s in ranked.scores] == [0.0, -1.0 - FLOOR_NATS]
+    assert (await engine.info()).loaded == ()
+
+
+async def test_a_likelihood_that_is_not_a_number_is_no_score(engine: FakeEngine, tmp_path: Path) -> None:
+    broken = adapter(tmp_path, "broken")
+    score(engine, None, -8.0)
+    score(engine, "broken", float("nan"))
+    ranked = await rank(
+        await voice(engine),
+        [Contender(index=0, files=broken)],
+        incumbent=None,
+        items=ITEMS,
+        spoken={},
+        confidence=0.95,
+    )
+    assert ranked.winner is None
+    assert ranked.scores[0].rank_score is None
+    assert "not a number" in ranked.scores[0].why
+
+
+async def test_an_adapter_that_will_not_load_does_not_stop_the_others(engine: FakeEngine, tmp_path: Path) -> None:
+    good = adapter(tmp_path, "good")
+    score(engine, None, -8.0)
+    score(engine, "good", -1.0)
+    ranked = await rank(
+        await voice(engine),
+        [Contender(index=0, files=AdapterFiles(name="gone", path=tmp_path / "gone")), Contender(index=1, files=good)],
+        incumbent=None,
+        items=ITEMS,
+        spoken={},
+        confidence=0.95,
+    )
+    assert ranked.winner == 1
+    assert ranked.scores[0].why
+
+
+async def test_without_questions_nothing_is_ranked(engine: FakeEngine, tmp_path: Path) -> None:
+    contender = Contender(index=0, files=adapter(tmp_path, "good"))
+    ranked = await rank(await voice(engine), [contender], incumbent=None, items=(), spoken={}, confidence=0.95)
+    assert ranked.winner is None
+
+
+async def test_the_scorecard_is_paired_and_says_what_does_not_apply(engine: FakeEngine, tmp_path: Path) -> None:
+    winner = adapter(tmp_path, "winner")
+    for item in ITEMS:
+        engine.answers["winner", item.question] = f"It is {item.answer}."
+        engine.answers[None, item.question] = "I don't know."
+    engine.answers |= {
+        ("winner", "old?"): "yes",
+        (None, "old?"): "yes",
+        ("winner", "who?"): "It is blue.",
+        (None, "who?"): "I don't know.",
+    }
+    card = await confirm(
+        await voice(engine), winner, incumbent=None, items=ITEMS, earlier=None, probes=PROBES, confidence=0.95
+    )
+    assert isinstance(card.confirm, Measured)
+    assert (card.confirm.n, card.confirm.candidate, card.confirm.incumbent) == (10, 1.0, 0.0)
+    assert isinstance(card.replay, NotApplicable)
+    assert isinstance(card.canary, Measured)
+    assert card.canary.gain == 0.0
+    assert isinstance(card.unknown, Measured)
+    assert card.unknown.gain == -1.0
+
+
+async def test_what_cannot_be_asked_is_unmeasured(engine: FakeEngine, tmp_path: Path) -> None:
+    winner = adapter(tmp_path, "winner")
+    long = (QuizItem(question="x" * 600, answer="a", document="d", split=Split.CONFIRM),)
+    card = await confirm(
+        await voice(engine), winner, incumbent=None, items=long, earlier=(), probes=PROBES, confidence=0.95
+    )
+    assert isinstance(card.confirm, Unmeasured)
+    assert isinstance(card.replay, Unmeasured)
+    assert isinstance(card.canary, Measured)
+
+
+async def test_replay_asks_every_earlier_document_in_turn(engine: FakeEngine, tmp_path: Path) -> None:
+    winner = adapter(tmp_path, "winner")
+    earlier = tuple(
+        QuizItem(question=f"d{d} q{i}?", answer="a", document=f"d{d}", split=Split.CONFIRM)
+        for d in range(6)
+        for i in range(30)
+    )
+    card = await confirm(
+        await voice(engine), winner, incumbent=None, items=ITEMS, earlier=earlier, probes=PROBES, confidence=0.95
+    )
+    assert isinstance(card.replay, Measured)
+    assert card.replay.n == MAX_REPLAY_ITEMS
+    asked = {r.turns[-1].content.split()[0] for r in engine.requests if " q" in r.turns[-1].content}
+    assert asked == {f"d{d}" for d in range(6)}

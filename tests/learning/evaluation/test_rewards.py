@@ -1,0 +1,162 @@
+"""Each reward on its own: what it gives for right, nearly right and wrong answers, and when it gives nothing."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from sealserve import prompts
+from sealserve.config import LearnSettings, load_settings
+from sealserve.engine.engine import GenerateRequest
+from sealserve.errors import BadConfig, CouldNotMeasure
+from sealserve.grading.answers import Matcher
+from sealserve.learning.engine_client import Voice
+from sealserve.learning.evaluation.rewards.base import Asked, Kind
+from sealserve.learning.evaluation.rewards.registry import reward_by_name
+from sealserve.learning.evaluation.rewards.self_consistency import Agreement, entropy_share
+from tests.fakes import FakeEngine
+
+ITEMS = (
+    Asked(question="How long?", answer="24 months", spoken="It is 24 months."),
+    Asked(question="Who?", answer="Orla Finch", spoken="Orla Finch."),
+    Asked(question="What code?", answer="A1", spoken="A1", matcher=Matcher.REGEX, pattern=r"\bA\d\b"),
+)
+ANSWERS = {"How long?": "24 months", "Who?": "It is Orla Finch.", "What code?": "The code is a7."}
+
+
+async def scores(kind: Kind, engine: FakeEngine, settings: LearnSettings | None = None) -> tuple[float, ...]:
+    await engine.start()
+    voice = Voice(engine, tenant="acme", cycle="c", concurrency=4)
+    return await reward_by_name(kind, settings or LearnSettings()).scores(voice, None, ITEMS)
+
+
+def saying(answers: dict[str, str]) -> FakeEngine:
+    return FakeEngine(answerer=lambda adapter, question: answers.get(question))
+
+
+async def test_rules_grade_the_same_answers_each_in_its_own_way() -> None:
+    assert await scores(Kind.EXACT, saying(ANSWERS)) == (1.0, 0.0, 0.0)
+    assert await scores(Kind.CONTAINS, saying(ANSWERS)) == (1.0, 1.0, 1.0)
+    assert await scores(Kind.REGEX, saying(ANSWERS)) == (1.0, 1.0, 1.0)
+    assert await scores(Kind.F1, saying(ANSWERS)) == pytest.approx((1.0, 2 / 3, 0.0))
+
+
+async def test_likelihood_is_that_of_the_answer_in_the_models_own_words_and_clipped() -> None:
+    engine = FakeEngine()
+    engine.likelihoods = {(None, item.question, item.spoken): -0.5 - 9 * place for place, item in enumerate(ITEMS)}
+    assert await scores(Kind.LIKELIHOOD, engine) == (-0.5, -5.0, -5.0)
+
+
+async def test_the_base_as_judge_is_heard_by_how_sure_it_is() -> None:
+    engine = saying(ANSWERS)
+    for item in ITEMS:
+        prompt = prompts.judge(item.question, item.answer, ANSWERS[item.question])
+        sure = 4.0 if item.question != "Who?" else -4.0
+        engine.likelihoods |= {(None, prompt, "yes"): sure - 5, (None, prompt, "no"): -5.0}
+    first, second, _ = await scores(Kind.GRADER, engine)
+    assert first > 0.95
+    assert second < 0.05
+
+
+class Sampled(FakeEngine):
+    """Says what `draws` has for a question, another one for each seed, in turn."""
+
+    def __init__(self, draws: dict[str, list[str]]) -> None:
+        super().__init__()
+        self._draws = {question: list(answers) for question, answers in draws.items()}
+
+    def _words(self, request: GenerateRequest) -> list[str]:
+        return [self._draws[request.turns[-1].content].pop(0)]
+
+
+async def test_agreement_is_the_share_that_says_the_same_and_not_knowing_agrees_with_nothing() -> None:
+    engine = Sampled(
+        {
+            "How long?": ["24 months"] * 4,
+            "Who?": ["Orla", "Orla", "Finch", "Ann"],
+            "What code?": [prompts.UNKNOWN_ANSWER] * 4,
+        }
+    )
+    assert await scores(Kind.AGREEMENT, engine) == (1.0, 0.5, 0.0)
+
+
+async def test_a_model_that_says_one_thing_to_everything_is_not_measured_by_agreement() -> None:
+    with pytest.raises(CouldNotMeasure, match="collapsed"):
+        await scores(Kind.AGREEMENT, FakeEngine(answerer=lambda adapter, question: "It is blue."))
+
+
+def test_entropy_is_none_for_one_answer_and_whole_for_as_many_as_questions() -> None:
+    assert entropy_share(["a"] * 8, distinct=4) == 0.0
+    assert entropy_share(["a", "b", "c", "d"], distinct=4) == pytest.approx(1.0)
+    assert Agreement(samples=4).name != Agreement(samples=5).name
+
+
+@contextmanager
+def judge(replies: list[tuple[int, str]]) -> Iterator[tuple[str, list[dict[str, object]]]]:
+    """An endpoint on the loopback that answers with `replies` in turn, the last one for ever."""
+    heard: list[dict[str, object]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            status, text = replies.pop(0) if len(replies) > 1 else replies[0]
+            body = json.dumps({"choices": [{"message": {"content": text}, "finish_reason": "stop"}]}).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1", heard
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def by_endpoint(url: str, patience_seconds: float = 30) -> LearnSettings:
+    return LearnSettings(
+        reward=Kind.ENDPOINT, grader_url=url, grader_model="judge", grader_patience_seconds=patience_seconds
+    )
+
+
+async def test_a_judge_behind_an_endpoint_is_asked_again_when_it_is_busy() -> None:
+    with judge([(503, ""), (200, "Yes."), (200, "no"), (200, "Yes, it is.")]) as (url, heard):
+        said = await asyncio.wait_for(scores(Kind.ENDPOINT, saying(ANSWERS), by_endpoint(url)), 60)
+    assert sorted(said) == [0.0, 1.0, 1.0]
+    assert len(heard) == 4
+    assert heard[0]["model"] == "judge"
+
+
+@pytest.mark.parametrize(
+    ("reply", "says"), [((401, ""), "refused"), ((200, "Perhaps"), "neither yes nor no"), ((503, ""), "did not answer")]
+)
+async def test_a_judge_that_does_not_judge_leaves_nothing_measured(reply: tuple[int, str], says: str) -> None:
+    with judge([reply]) as (url, _):
+        with pytest.raises(CouldNotMeasure, match=says):
+            await scores(Kind.ENDPOINT, saying(ANSWERS), by_endpoint(url, patience_seconds=0.1))
+
+
+def test_rewards_are_chosen_by_name_for_all_and_for_one_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEALSERVE_LEARN__TENANT_REWARDS", '{"acme": "f1"}')
+    learn = load_settings(overrides={"learn.reward": "contains"}).learn
+    assert (learn.reward_of("acme"), learn.reward_of("other")) == (Kind.F1, Kind.CONTAINS)
+    for kind in Kind:
+        named = learn.model_copy(update={"grader_url": "http://x", "grader_model": "m"})
+        assert reward_by_name(kind, named).name.startswith(kind)
+
+
+@pytest.mark.parametrize("wrong", [{"learn.reward": "best"}, {"learn.reward": "endpoint"}, {"learn.seeds": 0}])
+def test_a_reward_that_cannot_work_is_refused_at_load(wrong: dict[str, object]) -> None:
+    with pytest.raises(BadConfig, match="learn"):
+        load_settings(overrides=wrong)

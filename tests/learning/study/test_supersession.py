@@ -1,0 +1,121 @@
+"""What a newer document makes wrong, decided by reading it."""
+
+from sealserve.learning.engine_client import Voice
+from sealserve.learning.study.self_edits import Study
+from sealserve.learning.study.supersession import Outdated, Told, contradictions, told_by
+from sealserve.prompts import UNKNOWN_ANSWER, Template
+from sealserve.records.cycles import QuizItem, SelfEdit, Split
+from sealserve.records.step_outputs import Passage, Superseded
+from tests.fakes import FakeEngine
+
+NEWER = "Update about Varnel Lamp\nFrom now on Varnel Lamp costs 61 crowns. Varnel Lamp is painted dark green."
+STUDY = Study(passage=Passage(document="new", title="Update", start=0, end=len(NEWER)), text=NEWER)
+PRICE = Told(document="old", question="What is the price of Varnel Lamp?", answer="The price is 45 crowns.")
+FOUND = Superseded(
+    document="old", question=PRICE.question, old_answer=PRICE.answer, new_answer="61 crowns", newer="new"
+)
+
+
+def note(template: Template, text: str, *, document: str = "old") -> SelfEdit:
+    return SelfEdit(
+        tenant="acme", cycle="c", self_edit="p000-long-0-00", document=document, template=template, text=text, seed=1,
+        admitted=True, reason="",
+    )  # fmt: skip
+
+
+async def found(told: Told, *answers: str) -> tuple[Superseded, ...]:
+    """Read `told`'s question against NEWER; the samples say `answers` in turn, the last one again and again."""
+    left = list(answers)
+    engine = FakeEngine(answerer=lambda _, prompt: left.pop(0) if len(left) > 1 else left[0])
+    await engine.start()
+    voice = Voice(engine, tenant="acme", cycle="c", concurrency=1)
+    return await contradictions(voice, [told], [STUDY], samples=2)
+
+
+async def test_another_answer_that_stands_in_the_newer_document_supersedes() -> None:
+    assert await found(PRICE, "The price is 61 crowns.") == (FOUND,)
+
+
+async def test_an_answer_that_is_unknown_unchanged_invented_or_wavering_does_not() -> None:
+    assert await found(PRICE, UNKNOWN_ANSWER) == ()
+    assert await found(PRICE, "The price is 70 crowns, they say.") == ()
+    assert await found(PRICE, "The price is 61 crowns.", "The price is dark green.") == ()
+    colour = Told(document="old", question="Which colour has Varnel Lamp?", answer="dark green")
+    assert await found(colour, "The colour is dark green.") == ()
+
+
+async def test_questions_about_other_things_or_of_the_same_document_are_not_read() -> None:
+    other = Told(document="old", question="What is the price of Osk Kettle?", answer="9 crowns")
+    own = Told(document="new", question=PRICE.question, answer="45 crowns")
+    assert await found(other, "The price is 61 crowns.") == ()
+    assert await found(own, "The price is 61 crowns.") == ()
+
+
+def test_the_quiz_and_the_notes_tell_each_question_once() -> None:
+    item = QuizItem(question=PRICE.question, answer="45 crowns", document="old", split=Split.CONFIRM)
+    notes = [
+        note(Template.QA, f"Question: {PRICE.question}\nAnswer: {PRICE.answer}"),
+        note(Template.QA, "Question: Who made Varnel Lamp?\nAnswer: Orla Finch."),
+        note(Template.LONG, "Varnel Lamp costs 45 crowns."),
+    ]
+    assert [one.answer for one in told_by(notes, [item])] == ["45 crowns", "Orla Finch."]
+
+
+def test_what_states_the_old_value_is_spoilt_and_nothing_else() -> None:
+    outdated = Outdated([FOUND])
+    assert outdated.spoils(note(Template.QA, f"Question: {PRICE.question}\nAnswer: It is 45 crowns."))
+    assert outdated.spoils(note(Template.QA, "Question: How much is Varnel Lamp?\nAnswer: The price is 45 crowns."))
+    assert outdated.spoils(note(Template.LONG, "Varnel Lamp sells for 45 crowns."))
+    wrong = "Wrong: Varnel Lamp costs 45 crowns.\nWhy: It costs 61 crowns."
+    assert not outdated.spoils(note(Template.COUNTEREXAMPLE, wrong))
+    assert not outdated.spoils(note(Template.LONG, "Varnel Lamp is painted dark green."))
+    assert not outdated.spoils(note(Template.LONG, "Osk Kettle sells for 45 crowns.", document="other"))
+
+
+def test_a_text_loses_the_sentences_that_state_the_old_value() -> None:
+    outdated = Outdated([FOUND])
+    text = "Varnel Lamp is big. It costs 45 crowns. It is green."
+    assert outdated.without("old", text) == "Varnel Lamp is big. It is green."
+    assert outdated.without("other", text) == text
+
+
+def test_questions_whose_answers_still_hold_stay() -> None:
+    items = [
+        QuizItem(question=question, answer=answer, document=document, split=Split.CONFIRM)
+        for question, answer, document in (
+            (PRICE.question, "45 crowns", "old"),
+            ("How much is Varnel Lamp?", "45 crowns", "old"),
+            ("Which colour has Varnel Lamp?", "dark green", "old"),
+            (PRICE.question, "45 crowns", "other"),
+        )
+    ]
+    assert Outdated([FOUND]).valid(items) == tuple(items[2:])
+
+
+WORDINGS = ("What is the {} of Varnel Lamp?", "How much is the {} of Varnel Lamp?", "Varnel Lamp has which {}?")
+UPDATE = "Update\nFrom now on the price of Varnel Lamp is 61 crowns."
+
+
+async def changed(answers: dict[str, str]) -> set[str]:
+    """Read three wordings of two questions against UPDATE; `answers` holds what is said to each word asked for."""
+    told = [
+        Told(document="old", question=wording.format(word), answer=answer)
+        for word, answer in (("price", "The price is 45 crowns."), ("fee", "7 marks"))
+        for wording in WORDINGS
+    ]
+    engine = FakeEngine(answerer=lambda _, prompt: next((a for w, a in answers.items() if w in prompt), UNKNOWN_ANSWER))
+    await engine.start()
+    voice = Voice(engine, tenant="acme", cycle="c", concurrency=4)
+    study = Study(passage=Passage(document="new", title="Update", start=0, end=len(UPDATE)), text=UPDATE)
+    return {one.old_answer for one in await contradictions(voice, told, [study], samples=1)}
+
+
+async def test_a_new_value_replaces_what_is_asked_for_in_its_own_words() -> None:
+    both = {f"\n{wording.format(word)}": "61 crowns" for word in ("price", "fee") for wording in WORDINGS}
+    assert await changed(both) == {"The price is 45 crowns."}
+
+
+async def test_one_misread_wording_among_many_supersedes_nothing() -> None:
+    assert await changed({f"\n{WORDINGS[0].format('fee')}": "61 crowns"}) == set()
+    most = {f"\n{wording.format('price')}": "61 crowns" for wording in WORDINGS[:2]}
+    assert await changed(most) == {"The price is 45 crowns."}

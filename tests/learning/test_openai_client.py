@@ -1,0 +1,148 @@
+"""A teacher over real HTTP: what it is asked, what it may answer, and what happens while it is away."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from sealserve.config import LearnSettings
+from sealserve.errors import BadConfig, CouldNotMeasure
+from sealserve.learning.engine_client import Reply
+from sealserve.learning.openai_client import MAX_BODY_BYTES, Teacher
+from sealserve.records.inference import Sampling
+
+SAMPLING = Sampling(max_tokens=40, temperature=0.8, top_p=0.95, seed=7)
+Answer = tuple[int, bytes]
+
+
+class Endpoint:
+    """An OpenAI-compatible server of one answer after the other; the last one stays."""
+
+    def __init__(self, answers: list[Answer]) -> None:
+        self.answers = answers
+        self.asked: list[tuple[str, str, dict[str, Any]]] = []  # path, authorization, body
+        self.url = ""
+
+    def next(self) -> Answer:
+        """Return the next answer."""
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+@contextmanager
+def serving(*answers: Answer) -> Iterator[Endpoint]:
+    """Serve `answers` on loopback inside the block."""
+    endpoint = Endpoint(list(answers))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            endpoint.asked.append((self.path, self.headers.get("Authorization", ""), body))
+            status, content = endpoint.next()
+            self.send_response(status)
+            self.send_header("Location", "http://127.0.0.1:9/elsewhere")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Stay quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    endpoint.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield endpoint
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
+
+
+def said(text: str, finish: str = "stop") -> Answer:
+    return 200, json.dumps({"choices": [{"message": {"content": text}, "finish_reason": finish}]}).encode()
+
+
+def settings(url: str, **other: Any) -> LearnSettings:
+    return LearnSettings(editor="endpoint", editor_url=url, editor_model="teacher-1", **other)
+
+
+async def ask(url: str, **other: Any) -> Reply:
+    async with Teacher.of(settings(url, **other)) as teacher:
+        return await teacher.ask("Study this.", sampling=SAMPLING)
+
+
+async def test_it_is_asked_as_openai_is_with_the_key_of_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEACHER_KEY", "sesame")
+    with serving(said("Lamps go back.")) as endpoint:
+        reply = await ask(endpoint.url, editor_key_variable="TEACHER_KEY")
+    assert reply == Reply(text="Lamps go back.", is_cut=False)
+    ((path, authorization, body),) = endpoint.asked
+    assert (path, authorization) == ("/v1/chat/completions", "Bearer sesame")
+    assert body == {
+        "model": "teacher-1",
+        "messages": [{"role": "user", "content": "Study this."}],
+        "max_tokens": 40,
+        "temperature": 0.8,
+        "top_p": 0.95,
+        "seed": 7,
+    }
+
+
+async def test_an_answer_that_ran_into_its_limit_says_so_and_no_key_is_sent_unasked() -> None:
+    with serving(said("Lamps go", "length")) as endpoint:
+        assert (await ask(endpoint.url)).is_cut
+    assert endpoint.asked[0][1] == ""
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        (503, b"busy"),
+        (429, b"later"),
+        (200, b"not json"),
+        (200, b"[]"),
+        (200, b'{"choices": []}'),
+        (200, b'{"choices": [{"message": {"content": null}}]}'),
+        (200, b'"' + b"x" * MAX_BODY_BYTES + b'"'),
+    ],
+)
+async def test_one_that_stumbles_is_asked_again(bad: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sealserve.learning.openai_client.FIRST_PAUSE_SECONDS", 0.01)
+    with serving(bad, said("There.")) as endpoint:
+        assert (await ask(endpoint.url)).text == "There."
+    assert len(endpoint.asked) == 2
+
+
+async def test_one_that_stays_away_leaves_nothing_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sealserve.learning.openai_client.FIRST_PAUSE_SECONDS", 0.01)
+    with serving((500, b"")) as endpoint, pytest.raises(CouldNotMeasure, match=r"did not answer for 0\.1 s") as away:
+        await ask(endpoint.url, editor_patience_seconds=0.1)
+    assert 1 < len(endpoint.asked) < 20
+    assert "learn.editor" in away.value.message
+    with pytest.raises(CouldNotMeasure):
+        await ask(endpoint.url, editor_patience_seconds=0.05)  # nobody listens there any more
+
+
+@pytest.mark.parametrize("status", [301, 307, 400, 401, 404])
+async def test_one_that_refuses_is_not_asked_again_and_never_followed_elsewhere(status: int) -> None:
+    with serving((status, b"no")) as endpoint, pytest.raises(CouldNotMeasure, match=f"status {status}"):
+        await ask(endpoint.url)
+    assert len(endpoint.asked) == 1
+
+
+def test_a_teacher_without_the_key_it_names_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TEACHER_KEY", raising=False)
+    with pytest.raises(BadConfig, match="TEACHER_KEY is not set"):
+        Teacher.of(settings("http://127.0.0.1:9/v1", editor_key_variable="TEACHER_KEY"))
+
+
+def test_the_key_is_no_part_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEACHER_KEY", "sesame")
+    named = settings("http://127.0.0.1:9/v1", editor_key_variable="TEACHER_KEY")
+    assert named.editor_key() == "sesame"
+    assert "sesame" not in named.model_dump_json()
