@@ -1,8 +1,8 @@
 """The editor figure: what two rounds of the outer loop add on documents that no editor ever saw.
 
 Rounds are played by the product's own functions (`learning/editor/rest_em.py`), each on fresh documents; then every
-editor writes for the same held-out documents, a short adapter is trained from what it wrote as it directs, and the world's own
-questions are asked. `start` in the result says where the editor starts from. Knows nothing of tenants.
+editor writes for the same held-out documents, a short adapter is trained from what it wrote as it directs, and the
+world's own questions are asked. `start` in the result says where the editor starts from. Knows nothing of tenants.
 """
 
 import asyncio

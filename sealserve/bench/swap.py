@@ -26,7 +26,7 @@ from sealserve.records.cycles import CycleState, Step
 from sealserve.records.documents import DocumentState
 from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.versions import BASE_VERSION, VersionState
-from sealserve.registry.effects import Finish, Publish
+from sealserve.registry.step_effects import Finish, Publish
 
 TENANTS = ("swap-a", "swap-b")
 PROMPTS = ("Tell me about the harbour.", "List three places.", "Who are you?", "What is a rule?", "Say something.")

@@ -24,7 +24,7 @@ from sealserve.records.cycles import CycleState, Step
 from sealserve.records.documents import DocumentState
 from sealserve.records.question_sets import EvaluationItem
 from sealserve.records.rollouts import Count, Watch, WatchState
-from sealserve.registry.effects import Finish, Publish
+from sealserve.registry.step_effects import Finish, Publish
 
 TENANT = "watched"
 CLIENTS = 4

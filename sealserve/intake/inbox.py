@@ -16,10 +16,10 @@ from sealserve.intake.media import Defect, Unreadable
 from sealserve.intake.parse import DEFAULT_LIMITS, Limits, parse
 from sealserve.intake.screen import clean_title, screen
 from sealserve.records.documents import Document, DocumentState
-from sealserve.registry.documents import digest_of, id_of
+from sealserve.registry.documents.rows import digest_of, id_of
+from sealserve.registry.documents.subjects import HELD
 from sealserve.registry.registry import Registry
-from sealserve.registry.spelling import MAX_LABEL_LENGTH
-from sealserve.registry.subjects import HELD
+from sealserve.registry.sql.validation import MAX_LABEL_LENGTH
 from sealserve.telemetry import Telemetry
 from sealserve.telemetry.names import Attribute, Span
 

@@ -19,8 +19,8 @@ from sealserve.records.policy_decisions import RuleEffect, Ruling
 from sealserve.records.score_json import scorecard_json
 from sealserve.records.scores import Decision, Scorecard, Verdict
 from sealserve.records.versions import BASE_VERSION, AdapterVersion
+from sealserve.registry.documents.subjects import HELD
 from sealserve.registry.registry import Registry
-from sealserve.registry.subjects import HELD
 from sealserve.scanners.contradictions import origin_of
 from sealserve.scanners.findings import INJECTIONS, PERSONAL, Finding, findings_in, total
 

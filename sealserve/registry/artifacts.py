@@ -20,7 +20,7 @@ from typing import TypeAlias
 from sealserve import fault_injection
 from sealserve.canonical import canonical_json
 from sealserve.errors import CorruptArtifact, InvalidArgument, NotFound, StorageFailed
-from sealserve.registry.database import Clock, utc_now
+from sealserve.registry.sql.database import Clock, utc_now
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK_BYTES = 2**20

@@ -16,10 +16,13 @@ from sealserve.canonical import Json, canonical_json
 from sealserve.errors import FailedPrecondition, InvalidArgument, LeaseLost, NotFound
 from sealserve.records.cycles import Claim, CycleState, QuizItem, Step, StepRecord
 from sealserve.records.documents import DocumentState
-from sealserve.registry import audit, cycles, documents, lifecycle, pointer, rulings, versions
-from sealserve.registry import tables as t
-from sealserve.registry.database import Transaction
-from sealserve.registry.effects import AddCandidates, AddQuiz, AddRulings, AddSelfEdits, Effect, Finish, Publish
+from sealserve.registry import audit, policy_decisions, state_machine
+from sealserve.registry.cycles import cycles
+from sealserve.registry.documents import rows as documents
+from sealserve.registry.sql import tables as t
+from sealserve.registry.sql.database import Transaction
+from sealserve.registry.step_effects import AddCandidates, AddQuiz, AddRulings, AddSelfEdits, Effect, Finish, Publish
+from sealserve.registry.versions import activations, versions
 
 _FENCE = "fence"
 
@@ -29,7 +32,7 @@ def claim(tx: Transaction, *, worker: str, lease_seconds: float) -> Claim | None
     row = tx.row(
         select(t.cycles)
         .where(
-            t.cycles.c.state.in_(lifecycle.OPEN_CYCLES),
+            t.cycles.c.state.in_(state_machine.OPEN_CYCLES),
             or_(t.cycles.c.leased_until.is_(None), t.cycles.c.leased_until <= tx.now),
         )
         .order_by(t.cycles.c.sequence)
@@ -38,7 +41,7 @@ def claim(tx: Transaction, *, worker: str, lease_seconds: float) -> Claim | None
     if row is None:
         return None
     if row.state == CycleState.PENDING:
-        lifecycle.require_cycle_move(CycleState.PENDING, CycleState.RUNNING)
+        state_machine.require_cycle_move(CycleState.PENDING, CycleState.RUNNING)
     taken = Claim(
         cycle=row.cycle,
         tenant=row.tenant,
@@ -86,7 +89,7 @@ def record_step(
         return cycles.step_record(recorded)
     if cycle.state != CycleState.RUNNING:
         raise FailedPrecondition(f"cycle {held.cycle} has ended as {cycle.state}: it takes no more steps")
-    lifecycle.require_next_step(Step(cycle.step) if cycle.step else None, step)
+    state_machine.require_next_step(Step(cycle.step) if cycle.step else None, step)
     _require_plain(output, field="output")
     tx.insert(
         t.steps,
@@ -122,11 +125,11 @@ def hold(tx: Transaction, name: str, *, holder: str, lease_seconds: float) -> bo
 
 def end_open(tx: Transaction, tenant: str, *, actor: str, reason: str) -> None:
     """End the tenant's open cycle, if there is one: its worker's writes are refused, its documents wait again."""
-    own = t.cycles.c.tenant == tenant, t.cycles.c.state.in_(lifecycle.OPEN_CYCLES)
+    own = t.cycles.c.tenant == tenant, t.cycles.c.state.in_(state_machine.OPEN_CYCLES)
     row = tx.row(select(t.cycles).where(*own))
     if row is None:
         return
-    lifecycle.require_cycle_move(CycleState(row.state), CycleState.INCONCLUSIVE)
+    state_machine.require_cycle_move(CycleState(row.state), CycleState.INCONCLUSIVE)
     claimed = documents.claimed_by(tx, row.cycle)
     waiting = [document.document for document in claimed if document.state is DocumentState.LEARNING]
     documents.move(tx, tenant, waiting, to=DocumentState.ADMITTED, reason="")
@@ -183,7 +186,7 @@ def _apply(tx: Transaction, held: Claim, effect: Effect) -> None:
             _add_candidates(tx, held, effect)
         case AddRulings():
             for ruling in effect.rulings:
-                rulings.keep(tx, ruling)
+                policy_decisions.keep(tx, ruling)
         case Publish():
             _publish(tx, held, effect)
         case Finish():
@@ -239,7 +242,7 @@ def _publish(tx: Transaction, held: Claim, effect: Publish) -> None:
     made = versions.create(tx, held.tenant, publish=effect, cycle=held.cycle, actor=actor)
     _set(tx, held.cycle, version=made.version)
     if effect.promote:
-        pointer.promote(
+        activations.promote(
             tx,
             held.tenant,
             made.version,
@@ -251,8 +254,8 @@ def _publish(tx: Transaction, held: Claim, effect: Publish) -> None:
 
 def _finish(tx: Transaction, held: Claim, effect: Finish) -> None:
     cycle = cycles.by_id(tx, held.cycle)
-    lifecycle.require_cycle_move(cycle.state, effect.state)
-    lifecycle.require_document_move(DocumentState.LEARNING, effect.documents)
+    state_machine.require_cycle_move(cycle.state, effect.state)
+    state_machine.require_document_move(DocumentState.LEARNING, effect.documents)
     claimed = documents.claimed_by(tx, held.cycle)
     waiting = [document.document for document in claimed if document.state is DocumentState.LEARNING]
     reason = "" if effect.documents is DocumentState.LEARNED else effect.reason

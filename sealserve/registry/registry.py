@@ -17,11 +17,18 @@ from sealserve.records.documents import Document
 from sealserve.records.pages import Page
 from sealserve.records.tenants import Tenant
 from sealserve.records.versions import Activation, AdapterVersion, Observed
-from sealserve.registry import audit, cycles, journal, pointer, schema, tenants, versions
-from sealserve.registry.approvals import Approvals
+from sealserve.registry import audit, journal, tenants
 from sealserve.registry.artifacts import ArtifactStore
-from sealserve.registry.database import BUSY_SECONDS, Clock, Database, utc_now
-from sealserve.registry.effects import (
+from sealserve.registry.cycles import cycles
+from sealserve.registry.cycles.imports import Importing
+from sealserve.registry.documents.documents import Keeping
+from sealserve.registry.documents.subjects import Subjects
+from sealserve.registry.evaluation.evaluation import Evidence
+from sealserve.registry.policy_decisions import Rulings
+from sealserve.registry.rollouts.rollouts import Watches
+from sealserve.registry.sql import schema
+from sealserve.registry.sql.database import BUSY_SECONDS, Clock, Database, utc_now
+from sealserve.registry.step_effects import (
     AddCandidates,
     AddQuiz,
     AddRulings,
@@ -31,16 +38,13 @@ from sealserve.registry.effects import (
     Publish,
     artifacts_of,
 )
-from sealserve.registry.endorsing import Endorsing
-from sealserve.registry.evidence import Evidence
-from sealserve.registry.forgetting import Forgetting
-from sealserve.registry.importing import Importing
-from sealserve.registry.keeping import Keeping
-from sealserve.registry.ledger import Ledger
-from sealserve.registry.principals import Principals
-from sealserve.registry.rulings import Rulings
-from sealserve.registry.subjects import Subjects
-from sealserve.registry.watches import Watches
+from sealserve.registry.tokens import Principals
+from sealserve.registry.unlearning import Forgetting
+from sealserve.registry.versions import activations as pointer
+from sealserve.registry.versions import versions
+from sealserve.registry.versions.approvals import Approvals
+from sealserve.registry.versions.endorsements import Endorsing
+from sealserve.registry.versions.history import Ledger
 
 __all__ = ["AddCandidates", "AddQuiz", "AddRulings", "AddSelfEdits", "Effect", "Finish", "Publish", "Registry"]
 

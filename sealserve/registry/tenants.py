@@ -10,10 +10,11 @@ from sealserve.errors import AlreadyExists, InvalidArgument, NotFound
 from sealserve.records.pages import Page
 from sealserve.records.tenants import Tenant
 from sealserve.records.versions import BASE_VERSION
-from sealserve.registry import audit, paging, requests
-from sealserve.registry.database import Transaction
-from sealserve.registry.spelling import require_line
-from sealserve.registry.tables import tenants
+from sealserve.registry import audit
+from sealserve.registry.sql import paging, request_ids
+from sealserve.registry.sql.database import Transaction
+from sealserve.registry.sql.tables import tenants
+from sealserve.registry.sql.validation import require_line
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,61}[a-z0-9]")
 MAX_DISPLAY_NAME_LENGTH = 256
@@ -32,7 +33,7 @@ def create(tx: Transaction, tenant: str, *, display_name: str, actor: str, reque
         )
     require_line(display_name, field="display_name", max_length=MAX_DISPLAY_NAME_LENGTH)
     request: dict[str, Any] = {"tenant": tenant, "request_id": request_id, "arguments": {"display_name": display_name}}
-    if requests.earlier_answer(tx, "create_tenant", **request):
+    if request_ids.earlier_answer(tx, "create_tenant", **request):
         return get(tx, tenant)
     if tx.row(select(tenants.c.tenant).where(tenants.c.tenant == tenant)):
         raise AlreadyExists(f"tenants/{tenant}", kind="tenant")
@@ -51,7 +52,7 @@ def create(tx: Transaction, tenant: str, *, display_name: str, actor: str, reque
         ],
     )
     audit.append(tx, "tenant.create", actor=actor, tenant=tenant, subject=f"tenants/{tenant}", details={})
-    requests.remember(tx, "create_tenant", **request, answer=tenant)
+    request_ids.remember(tx, "create_tenant", **request, answer=tenant)
     return get(tx, tenant)
 
 

@@ -11,7 +11,7 @@ from sealserve.canaries.probes import SUITES, SUITES_VERSION, Probes, probes_for
 from sealserve.errors import BadConfig
 from sealserve.gate.thresholds import load_policy
 from sealserve.nano.world import Fact, attribute_of, residents
-from sealserve.registry.canaries import SHIPPED
+from sealserve.registry.evaluation.canary_suites import SHIPPED
 
 
 @pytest.mark.parametrize("model", ["nano", "some/other-model"])

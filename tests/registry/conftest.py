@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from sealserve.registry import schema
 from sealserve.registry.artifacts import ArtifactStore
-from sealserve.registry.database import Database
 from sealserve.registry.registry import Registry
-from sealserve.registry.tables import metadata
+from sealserve.registry.sql import schema
+from sealserve.registry.sql.database import Database
+from sealserve.registry.sql.tables import metadata
 from tests.registry.postgres import NEEDS_SERVER, Server, running_server
 from tests.registry.world import FakeClock, World
 

@@ -8,7 +8,7 @@ import pytest
 from sealserve.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound
 from sealserve.records.approvals import ApprovalState
 from sealserve.records.documents import DocumentState
-from sealserve.registry.approvals import OPINIONS_MOVED
+from sealserve.registry.versions.approvals import OPINIONS_MOVED
 from tests.registry.world import World
 
 

@@ -8,8 +8,8 @@ from sqlalchemy import delete, insert, select, update
 
 from sealserve.errors import CorruptArtifact, InvalidArgument
 from sealserve.registry import audit
-from sealserve.registry.database import Transaction
-from sealserve.registry.tables import audit as rows
+from sealserve.registry.sql.database import Transaction
+from sealserve.registry.sql.tables import audit as rows
 from tests.registry.world import World
 
 

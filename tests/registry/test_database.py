@@ -12,9 +12,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import event, text
 
 from sealserve.errors import BadConfig, StorageFailed
-from sealserve.registry.database import Database
 from sealserve.registry.registry import Registry
-from sealserve.registry.tables import metadata
+from sealserve.registry.sql.database import Database
+from sealserve.registry.sql.tables import metadata
 from tests.registry.postgres import NEEDS_SERVER, Server
 from tests.registry.world import World
 

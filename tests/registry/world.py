@@ -11,8 +11,8 @@ from sealserve.records.candidates import Candidate, Recipe
 from sealserve.records.cycles import Claim, CycleState, QuizItem, SelfEdit, Split, Step
 from sealserve.records.documents import Document, DocumentState
 from sealserve.records.versions import AdapterVersion
+from sealserve.registry.documents.subjects import HELD
 from sealserve.registry.registry import Effect, Finish, Publish, Registry
-from sealserve.registry.subjects import HELD
 
 
 class FakeClock:

@@ -17,8 +17,8 @@ from sealserve.policy.enforcement import Permits
 from sealserve.policy.rulebook import Rulebook
 from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.principals import Principal, Token
-from sealserve.registry.database import utc_now
 from sealserve.registry.registry import Registry
+from sealserve.registry.sql.database import utc_now
 from sealserve.rpc.server import RpcServer
 from sealserve.serving.adapter_table import Route
 from sealserve.wire.channels import bearer

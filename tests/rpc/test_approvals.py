@@ -17,7 +17,7 @@ from sealserve.records.approvals import Approval, ApprovalState
 from sealserve.records.cycles import CycleState, Step
 from sealserve.records.documents import DocumentState
 from sealserve.records.principals import Principal, Role
-from sealserve.registry.effects import Effect
+from sealserve.registry.step_effects import Effect
 from tests.contract.tree import ROOT
 from tests.registry.world import finish
 from tests.rpc.harness import Served, served

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from sealserve.client import AsyncClient
 from sealserve.errors import InvalidArgument, NotFound, PermissionDenied, SealserveError, Unauthenticated
 from sealserve.records.principals import Principal, Role, Token
-from sealserve.registry import tables
+from sealserve.registry.sql import tables
 from sealserve.v1 import engine_pb2, engine_pb2_grpc, token_pb2, token_pb2_grpc
 from sealserve.wire.channels import bearer
 from tests.rpc.harness import ADMIN_SECRET, Served

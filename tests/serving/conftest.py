@@ -13,8 +13,8 @@ from sealserve.records.cycles import CycleState, Step
 from sealserve.records.documents import DocumentState
 from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.versions import Activation, AdapterVersion
-from sealserve.registry.effects import Finish, Publish
 from sealserve.registry.registry import Registry
+from sealserve.registry.step_effects import Finish, Publish
 from sealserve.serving.activator import Activator
 from sealserve.serving.adapter_table import AdapterTable, Route
 from sealserve.serving.admission import Admission

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import pytest_asyncio
 
-from sealserve.registry import cycles
+from sealserve.registry.cycles import cycles
 from tests.stories.school import School, open_school
 
 

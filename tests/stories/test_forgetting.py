@@ -35,7 +35,7 @@ def everything_kept(registry: Registry) -> str:
     with registry._database.read() as tx:
         from sqlalchemy import select
 
-        from sealserve.registry.tables import metadata
+        from sealserve.registry.sql.tables import metadata
 
         return "\n".join(str(row) for table in metadata.sorted_tables for row in tx.rows(select(table)))
 

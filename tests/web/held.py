@@ -10,7 +10,7 @@ from sealserve.records.policy_decisions import RuleEffect, RuleResult, Ruling
 from sealserve.records.reports import AnswerPair
 from sealserve.records.score_json import scorecard_json, verdict_json
 from sealserve.records.scores import Decision, Measured, NotApplicable, Scorecard, Unmeasured, Verdict
-from sealserve.registry.effects import AddCandidates, AddRulings, AddSelfEdits, Effect
+from sealserve.registry.step_effects import AddCandidates, AddRulings, AddSelfEdits, Effect
 from tests.registry.world import World, candidate, finish, self_edit
 
 REASON = "promote.careful: this tenant wants a person to look"

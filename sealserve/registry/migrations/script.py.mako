@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
-from sealserve.registry.tables import GeneratedText, UtcTime
+from sealserve.registry.sql.tables import GeneratedText, UtcTime
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}

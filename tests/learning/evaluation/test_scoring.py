@@ -9,7 +9,7 @@ from sealserve.learning.evaluation.ranking import choose
 from sealserve.learning.evaluation.rewards.base import Asked, Kind
 from sealserve.learning.evaluation.rewards.graded import GradedAnswers
 from sealserve.learning.evaluation.scoring import Failed, Kept, Suite, score_sheets
-from sealserve.registry.measurements import Measurements
+from sealserve.registry.evaluation.score_cache import Measurements
 from tests.fakes import FakeEngine
 
 

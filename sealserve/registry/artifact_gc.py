@@ -1,0 +1,131 @@
+"""Deleting artifacts that nothing uses any more, and never one that something is about to use.
+
+Bytes are put before the row that names them, so that no row ever names what is not there; in between, nothing shows
+that they are wanted. Three rules close that gap, whoever runs where and whoever is killed:
+
+- A digest is looked up again under the write lock, and its files are renamed away before the lock is let go.
+- Whoever writes a row that names an artifact looks, under the same lock, whether it is there, and otherwise writes
+  nothing: a document's bytes are then put again (`Keeping`), a step is taken again (`Registry.record_step`).
+- Files are destroyed only once the transaction has ended well. A PostgreSQL server rolls back a process that is stopped
+  while it holds the lock; such a one, woken, renames what may be in use again, cannot commit, and puts it back.
+
+So the lock orders the two: either the row comes first, and the sweep finds it, or the sweep does, and the row's writer
+finds nothing. Killed between rename and commit, the files lie aside, to be cleared at the next opening of the store.
+"""
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from sqlalchemy import func, literal, select
+
+from sealserve import fault_injection
+from sealserve.records.documents import DocumentState
+from sealserve.records.versions import VersionState
+from sealserve.registry import state_machine
+from sealserve.registry.artifacts import ArtifactStore
+from sealserve.registry.sql import tables as t
+from sealserve.registry.sql.database import Database, Transaction
+
+
+class Sweeping:
+    """The part of the registry's face that deletes files; `_database` and `artifacts` are the registry's own."""
+
+    _database: Database
+    artifacts: ArtifactStore
+
+    def sweep_forgotten(self, tenant: str) -> int:
+        """Delete the files that forgetting left without a use; return how many. May be called at any time."""
+        with self._database.read() as tx:
+            there = [digest for digest in _left_over(tx, tenant) if self.artifacts.has(digest)]
+            unused = [digest for digest in there if not _is_used(tx, digest)]
+        return sum(self._delete_unless(digest, _is_used) for digest in unused)
+
+    def sweep_unnamed(self, *, kept: Collection[str], seconds: float) -> int:
+        """Delete artifacts that no document, version or candidate names, nor `kept`, and return how many.
+
+        What was put in the last `seconds` stays: whoever put it may be about to name it.
+        """
+        moment = self._database.clock().timestamp() - seconds
+        old = set(self.artifacts.put_before(moment)) - set(kept)
+        with self._database.read() as tx:
+            unnamed = sorted(old - _named(tx))
+        return sum(self._delete_unless(digest, _is_named) for digest in unnamed)
+
+    def delete_unnamed(self, digest: str) -> None:
+        """Delete what was put and turned out not to be wanted, unless a document, version or candidate names it."""
+        self._delete_unless(digest, _is_named)
+
+    def _delete_unless(self, digest: str, is_used: Callable[[Transaction, str], bool]) -> bool:
+        with self.artifacts.removal() as take, self._database.write() as tx:
+            if is_used(tx, digest):
+                return False
+            take(digest)
+            fault_injection.point("registry.sweep.before_commit")
+        return True
+
+
+def touched(tenant: str) -> Any:
+    """Return a query of the tenant's cycles from the first one on that claimed a document that is forgotten now."""
+    gone = (
+        select(t.documents.c.document)
+        .where(t.documents.c.tenant == tenant, t.documents.c.state == DocumentState.FORGOTTEN)
+        .scalar_subquery()
+    )
+    first = (
+        select(func.min(t.cycles.c.sequence))
+        .join(t.cycle_documents, t.cycle_documents.c.cycle == t.cycles.c.cycle)
+        .where(t.cycle_documents.c.tenant == tenant, t.cycle_documents.c.document.in_(gone))
+        .scalar_subquery()
+    )
+    return select(t.cycles.c.cycle).where(t.cycles.c.tenant == tenant, t.cycles.c.sequence >= first)
+
+
+def _left_over(tx: Transaction, tenant: str) -> list[str]:
+    """Return the artifacts of forgotten documents, of versions that learned them and of their cycles' candidates.
+
+    Some may be in use elsewhere: contents that two tenants gave are kept once.
+    """
+    gone = select(t.documents.c.contents).where(
+        t.documents.c.tenant == tenant, t.documents.c.state == DocumentState.FORGOTTEN
+    )
+    revoked = select(t.versions.c.artifact).where(
+        t.versions.c.tenant == tenant, t.versions.c.state == VersionState.QUARANTINED,
+        t.versions.c.cycle.in_(touched(tenant)),
+    )  # fmt: skip
+    tried = select(t.candidates.c.artifact).where(t.candidates.c.cycle.in_(touched(tenant)))
+    found = {str(row[0]) for query in (gone, revoked, tried) for row in tx.rows(query)}
+    return sorted(found - {""})
+
+
+def _is_used(tx: Transaction, digest: str) -> bool:
+    """Whether a document that is kept, a version that may answer, or an open cycle needs the artifact."""
+    is_open = t.candidates.c.cycle.in_(select(t.cycles.c.cycle).where(t.cycles.c.state.in_(state_machine.OPEN_CYCLES)))
+    return (
+        _is_contents(tx, digest)
+        or _finds(tx, t.versions.c.artifact == digest, t.versions.c.state == VersionState.READY)
+        or _finds(tx, t.candidates.c.artifact == digest, is_open)
+    )
+
+
+def _named(tx: Transaction) -> set[str]:
+    """Return every artifact of which `_is_named` is true."""
+    kept = select(t.documents.c.contents).where(t.documents.c.state != DocumentState.FORGOTTEN)
+    queries = (kept, select(t.versions.c.artifact), select(t.candidates.c.artifact))
+    return {str(row[0]) for query in queries for row in tx.rows(query)}
+
+
+def _is_named(tx: Transaction, digest: str) -> bool:
+    """Whether a document that is kept, a version or a candidate names the artifact, of use or not."""
+    return (
+        _is_contents(tx, digest)
+        or _finds(tx, t.versions.c.artifact == digest)
+        or _finds(tx, t.candidates.c.artifact == digest)
+    )
+
+
+def _is_contents(tx: Transaction, digest: str) -> bool:
+    return _finds(tx, t.documents.c.contents == digest, t.documents.c.state != DocumentState.FORGOTTEN)
+
+
+def _finds(tx: Transaction, *conditions: Any) -> bool:
+    return tx.row(select(literal(1)).where(*conditions).limit(1)) is not None

@@ -1,0 +1,1 @@
+"""Documents: their rows, texts and subjects."""

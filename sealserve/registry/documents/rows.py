@@ -1,0 +1,291 @@
+"""Documents: what a tenant gave, where each stands, and moving it. Contents are in the artifact store.
+
+Identity is the digest of title and normalised text, so the same article is kept once.
+"""
+
+import hashlib
+import unicodedata
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, and_, func, select, update
+
+from sealserve.errors import InvalidArgument, NotFound, QuotaExceeded
+from sealserve.records.documents import Document, DocumentState
+from sealserve.records.pages import Page
+from sealserve.registry import audit, state_machine, tenants
+from sealserve.registry.sql import paging
+from sealserve.registry.sql.database import Transaction
+from sealserve.registry.sql.tables import cycle_documents, documents, version_documents
+from sealserve.registry.sql.validation import require_line
+
+_FULL_RETRY_SECONDS = 3600.0
+_BATCH = 500  # names in one statement: databases bound the number of parameters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """A document that somebody offers; `raw` is what could not be read of a quarantined one."""
+
+    title: str
+    text: str
+    source: str
+    media_type: str
+    state: DocumentState
+    reason: str
+    raw: bytes | None
+
+    @property
+    def data(self) -> bytes:
+        """What is stored of it."""
+        return self.text.encode() if self.raw is None else self.raw
+
+    @property
+    def digest(self) -> str:
+        """Its identity (`digest_of`); that of bytes which could not be read is their own digest."""
+        if self.raw is not None:
+            return hashlib.sha256(self.raw).hexdigest()
+        return digest_of(title=self.title, text=self.text, source=self.source)
+
+    def require_acceptable(self) -> None:
+        """Return if it may be kept. Raises: InvalidArgument."""
+        for field in ("title", "source", "media_type"):
+            require_line(getattr(self, field), field=field)
+        if self.state not in (DocumentState.ADMITTED, DocumentState.QUARANTINED):
+            raise InvalidArgument(f"a new document is admitted or quarantined, not {self.state}", field="state")
+        if self.state is DocumentState.ADMITTED and not self.text.strip():
+            raise InvalidArgument("the document has no text", field="text")
+        try:
+            self.text.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidArgument("the document's text is not valid Unicode", field="text") from error
+
+
+def digest_of(*, title: str, text: str, source: str) -> str:
+    """Return what identifies a document: unchanged by Unicode form, line ends and outer or trailing whitespace.
+
+    That of no text at all is its source's.
+    """
+    lines = unicodedata.normalize("NFC", text).splitlines()
+    body = "\n".join(line.rstrip() for line in lines).strip() or source
+    return hashlib.sha256(f"{unicodedata.normalize('NFC', title).strip()}\0{body}".encode()).hexdigest()
+
+
+def id_of(digest: str) -> str:
+    """Return the id of the document with that digest."""
+    return digest[:16]
+
+
+def add(
+    tx: Transaction,
+    tenant: str,
+    *,
+    offered: Offered,
+    contents: str,
+    actor: str,
+    readmit: bool,
+    max_documents: int | None,
+) -> tuple[Document, bool]:
+    """Keep the document, whose bytes are the artifact `contents`; return it and whether anything changed.
+
+    One that is there already may move back to ADMITTED, if `readmit`. Raises: NotFound (tenant), QuotaExceeded.
+    """
+    tenants.get(tx, tenant)
+    name = id_of(offered.digest)
+    present = tx.row(_one(tenant, name))
+    if present is not None:
+        return _offered_again(tx, _record(present), offered=offered, contents=contents, actor=actor, readmit=readmit)
+    _check_room(tx, tenant, max_documents=max_documents)
+    tx.insert(
+        documents,
+        [
+            {
+                "tenant": tenant,
+                "document": name,
+                "digest": offered.digest,
+                "contents": contents,
+                "title": offered.title,
+                "source": offered.source,
+                "media_type": offered.media_type,
+                "size_bytes": len(offered.data),
+                "state": offered.state,
+                "reason": offered.reason,
+                "created_at": tx.now,
+            }
+        ],
+    )
+    action = "document.admit" if offered.state is DocumentState.ADMITTED else "document.quarantine"
+    audit.append(
+        tx,
+        action,
+        actor=actor,
+        tenant=tenant,
+        subject=resource(tenant, name),
+        details={"digest": offered.digest, "size_bytes": len(offered.data)},
+    )
+    return get(tx, tenant, name), True
+
+
+def get(tx: Transaction, tenant: str, document: str) -> Document:
+    """Return the document. Raises: NotFound (tenant or document)."""
+    return _record(_row(tx, tenant, document))
+
+
+def contents(tx: Transaction, tenant: str, document: str) -> str:
+    """Return the artifact digest of the document's text. Raises: NotFound."""
+    return str(_row(tx, tenant, document).contents)
+
+
+def pages(
+    tx: Transaction, tenant: str, *, state: DocumentState | None, page_size: int, page_token: str
+) -> Page[Document]:
+    """Return the tenant's documents in order of arrival. Raises: NotFound (tenant), InvalidArgument."""
+    tenants.get(tx, tenant)
+    query = select(documents).where(documents.c.tenant == tenant)
+    if state is not None:
+        query = query.where(documents.c.state == state)
+    return paging.page(
+        tx,
+        query,
+        key=documents.c.sequence,
+        scope=f"{tenant}/documents/{state or ''}",
+        page_size=page_size,
+        page_token=page_token,
+        convert=_record,
+    )
+
+
+def counts(tx: Transaction) -> dict[DocumentState, int]:
+    """Return how many documents stand in each state, over all tenants."""
+    query = select(documents.c.state, func.count().label("held")).group_by(documents.c.state)
+    found = {DocumentState(row.state): int(row.held) for row in tx.rows(query)}
+    return {state: found.get(state, 0) for state in DocumentState}
+
+
+def oldest_admitted(tx: Transaction, tenant: str, *, limit: int) -> tuple[str, ...]:
+    """Return the ids of the documents that have waited longest for a cycle."""
+    query = select(documents.c.document).where(
+        documents.c.tenant == tenant, documents.c.state == DocumentState.ADMITTED
+    )
+    return tuple(row.document for row in tx.rows(query.order_by(documents.c.sequence).limit(limit)))
+
+
+def tenants_with_admitted(tx: Transaction) -> tuple[str, ...]:
+    """Return the tenants that have documents waiting for a cycle, by name."""
+    query = select(documents.c.tenant).where(documents.c.state == DocumentState.ADMITTED).distinct()
+    return tuple(row.tenant for row in tx.rows(query.order_by(documents.c.tenant)))
+
+
+def claimed_by(tx: Transaction, cycle: str) -> tuple[Document, ...]:
+    """Return the documents that the cycle claimed, oldest first."""
+    query = select(documents).join(
+        cycle_documents,
+        and_(cycle_documents.c.tenant == documents.c.tenant, cycle_documents.c.document == documents.c.document),
+    )
+    query = query.where(cycle_documents.c.cycle == cycle).order_by(cycle_documents.c.position)
+    return tuple(map(_record, tx.rows(query)))
+
+
+def held_in(tx: Transaction, tenant: str, version: int, *, states: Collection[DocumentState]) -> tuple[str, ...]:
+    """Return the documents that the version holds and that stand in one of `states`."""
+    held = version_documents
+    query = (
+        select(documents.c.document)
+        .join(held, and_(held.c.tenant == documents.c.tenant, held.c.document == documents.c.document))
+        .where(held.c.tenant == tenant, held.c.version == version, documents.c.state.in_(states))
+    )
+    return tuple(row.document for row in tx.rows(query.order_by(held.c.position)))
+
+
+def require_all(tx: Transaction, tenant: str, names: Sequence[str]) -> None:
+    """Return if every document is the tenant's. Raises: NotFound, naming the first that is not."""
+    found = {row.document for row in _chosen(tx, tenant, names)}
+    for name in names:
+        if name not in found:
+            raise NotFound(resource(tenant, name), kind="document")
+
+
+def move(tx: Transaction, tenant: str, names: Sequence[str], *, to: DocumentState, reason: str) -> None:
+    """Move documents of one tenant to `to`. Raises: FailedPrecondition if one may not make that move."""
+    for row in _chosen(tx, tenant, names):
+        state_machine.require_document_move(DocumentState(row.state), to)
+    for some in _batches(names):
+        own = documents.c.tenant == tenant, documents.c.document.in_(some)
+        tx.run(update(documents).where(*own).values(state=to, reason=reason))
+
+
+def resource(tenant: str, document: str) -> str:
+    """Return the document's resource name."""
+    return f"tenants/{tenant}/documents/{document}"
+
+
+def _offered_again(
+    tx: Transaction, present: Document, *, offered: Offered, contents: str, actor: str, readmit: bool
+) -> tuple[Document, bool]:
+    is_wanted = readmit and offered.state is DocumentState.ADMITTED and present.state in state_machine.READMISSIBLE
+    if not is_wanted:
+        return present, False
+    told = {"title": offered.title, "source": offered.source} if present.state is DocumentState.FORGOTTEN else {}
+    tx.run(
+        update(documents)
+        .where(documents.c.tenant == present.tenant, documents.c.document == present.document)
+        .values(contents=contents, **told)
+    )
+    move(tx, present.tenant, [present.document], to=DocumentState.ADMITTED, reason=offered.reason)
+    audit.append(
+        tx,
+        "document.readmit",
+        actor=actor,
+        tenant=present.tenant,
+        subject=resource(present.tenant, present.document),
+        details={"was": present.state},
+    )
+    return get(tx, present.tenant, present.document), True
+
+
+def _chosen(tx: Transaction, tenant: str, names: Sequence[str]) -> Iterator[Row[Any]]:
+    for some in _batches(names):
+        own = documents.c.tenant == tenant, documents.c.document.in_(some)
+        yield from tx.rows(select(documents.c.document, documents.c.state).where(*own))
+
+
+def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (names[start : start + _BATCH] for start in range(0, len(names), _BATCH))
+
+
+def _check_room(tx: Transaction, tenant: str, *, max_documents: int | None) -> None:
+    if max_documents is None:
+        return
+    row = tx.row(select(func.count().label("held")).select_from(documents).where(documents.c.tenant == tenant))
+    if row is not None and row.held >= max_documents:
+        raise QuotaExceeded(
+            f"tenant {tenant} holds {row.held} documents, the most it may", retry_seconds=_FULL_RETRY_SECONDS
+        )
+
+
+def _one(tenant: str, document: str) -> Any:
+    return select(documents).where(documents.c.tenant == tenant, documents.c.document == document)
+
+
+def _row(tx: Transaction, tenant: str, document: str) -> Row[Any]:
+    tenants.get(tx, tenant)
+    row = tx.row(_one(tenant, document))
+    if row is None:
+        raise NotFound(resource(tenant, document), kind="document")
+    return row
+
+
+def _record(row: Row[Any]) -> Document:
+    return Document(
+        tenant=row.tenant,
+        document=row.document,
+        digest=row.digest,
+        title=row.title,
+        source=row.source,
+        media_type=row.media_type,
+        size_bytes=row.size_bytes,
+        state=DocumentState(row.state),
+        reason=row.reason,
+        created_at=row.created_at,
+    )

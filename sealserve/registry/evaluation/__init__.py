@@ -1,0 +1,1 @@
+"""What candidates are measured by: question sets, feedback, canary suites and cached scores."""

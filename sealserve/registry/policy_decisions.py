@@ -1,0 +1,92 @@
+"""Decisions by written rules, kept with all that explains and repeats them. Decides nothing."""
+
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from sealserve.errors import NotFound
+from sealserve.records.policy_decisions import RuleEffect, RuleResult, Ruling
+from sealserve.registry import audit
+from sealserve.registry.cycles import cycles
+from sealserve.registry.documents import rows
+from sealserve.registry.sql.database import Database, Transaction
+from sealserve.registry.sql.tables import audit as audit_table
+from sealserve.registry.sql.tables import rulings
+
+ACTOR = "policy"
+
+
+class Rulings:
+    """The part of the registry's face that keeps decisions; `_database` is the registry's own."""
+
+    _database: Database
+
+    def keep_ruling(self, ruling: Ruling) -> None:
+        """Keep `ruling`; one that denies or holds also stands in the audit trail."""
+        with self._database.write() as tx:
+            keep(tx, ruling)
+
+    def ruling(self, ruling: str) -> Ruling:
+        """Return the decision of that id. Raises: NotFound."""
+        with self._database.read() as tx:
+            row = tx.row(select(rulings).where(rulings.c.ruling == ruling))
+        if row is None:
+            raise NotFound(ruling, kind="decision")
+        return _record(row)
+
+    def rulings(self, *, tenant: str | None = None, subject: str | None = None, last: int = 100) -> tuple[Ruling, ...]:
+        """Return the newest `last` decisions, newest first."""
+        query = select(rulings).order_by(rulings.c.sequence.desc()).limit(last)
+        if tenant is not None:
+            query = query.where(rulings.c.tenant == tenant)
+        if subject is not None:
+            query = query.where(rulings.c.subject == subject)
+        with self._database.read() as tx:
+            return tuple(map(_record, tx.rows(query)))
+
+    def cycle_author(self, cycle: str) -> str:
+        """Return who started the cycle; empty when its audit row does not say."""
+        starts = audit_table.c.action.in_(("cycle.start", "cycle.import"))
+        query = select(audit_table.c.actor).where(starts, audit_table.c.subject.endswith(f"/cycles/{cycle}"))
+        with self._database.read() as tx:
+            row = tx.row(query)
+        return row.actor if row else ""
+
+    def cycle_authors(self, tenant: str, cycle: str) -> tuple[str, ...]:
+        """Return who started the cycle, then who handed in its documents. Raises: NotFound."""
+        with self._database.read() as tx:
+            return cycles.authors_of(tx, tenant, cycle)
+
+    def document_authors(self, tenant: str, document: str) -> tuple[str, ...]:
+        """Return who handed the document in, each time it was. Raises: NotFound."""
+        with self._database.read() as tx:
+            rows.get(tx, tenant, document)
+            return cycles.authors_among(tx, tenant, [rows.resource(tenant, document)])
+
+
+def keep(tx: Transaction, ruling: Ruling) -> None:
+    """Keep `ruling` as part of `tx`; one kept already stays as it is."""
+    if tx.row(select(rulings.c.ruling).where(rulings.c.ruling == ruling.ruling)) is not None:
+        return
+    tx.insert(rulings, [{**asdict(ruling), "results": [asdict(result) for result in ruling.results]}])
+    if ruling.effect in (RuleEffect.DENY, RuleEffect.HOLD):
+        audit.append(
+            tx,
+            f"policy.{ruling.effect.value}",
+            actor=ACTOR,
+            tenant=ruling.tenant,
+            subject=ruling.subject,
+            details={
+                "ruling": ruling.ruling,
+                "event": ruling.event,
+                "bundle": ruling.bundle,
+                "rules": [one.rule for one in ruling.results if one.effect is not RuleEffect.ALLOW],
+            },
+        )
+
+
+def _record(row: Row[Any]) -> Ruling:
+    tree = {name: value for name, value in row._mapping.items() if name != "sequence"}
+    results = tuple(RuleResult(**{**one, "effect": RuleEffect(one["effect"])}) for one in tree["results"])
+    return Ruling(**{**tree, "effect": RuleEffect(tree["effect"]), "results": results})

@@ -1,0 +1,1 @@
+"""Rollouts: traffic shares and the evidence collected after a promotion."""

@@ -1,0 +1,1 @@
+"""The database under the registry: connections, tables, schema and paging."""

@@ -1,0 +1,52 @@
+"""Brings a database to the newest schema. Safe when several processes open the same one at once."""
+
+import fcntl
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+
+from sealserve.errors import StorageFailed
+from sealserve.registry.sql.database import Database
+
+_MIGRATIONS = Path(__file__).parent.parent / "migrations"
+
+
+def migrate(database: Database) -> None:
+    """Bring `database` to the newest schema, in one write transaction; no change if it is there already.
+
+    Raises: StorageFailed, also if a newer sealserve wrote the schema.
+    """
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it announces itself at every opening
+    with _sqlite_prepared(database), database.write() as tx:
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        config.attributes["connection"] = tx.connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise StorageFailed(
+                f"database {database.label} has a schema this sealserve does not know; use the newer sealserve "
+                "that wrote it"
+            ) from error
+
+
+@contextmanager
+def _sqlite_prepared(database: Database) -> Iterator[None]:
+    if not database.is_sqlite:
+        yield
+        return
+    file = Path(database.url.database or "")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = file.with_name(file.name + ".lock").open("a")
+    except OSError as error:
+        raise StorageFailed(f"database {database.label}: its directory cannot be written: {error.strerror}") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the switch to WAL waits for nobody, so two openers must take turns
+        database.use_write_ahead_log()
+        yield

@@ -1,0 +1,192 @@
+"""Tokens: making, finding and revoking them. Only digests of their secrets are kept.
+
+Knows who a secret belongs to; nothing of calls and of what a role may do.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, func, select, update
+
+from sealserve.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    Unauthenticated,
+)
+from sealserve.records.principals import Principal, Role, Token, digest_of, expiry, new_secret
+from sealserve.registry import audit
+from sealserve.registry.sql.database import Database, Transaction
+from sealserve.registry.sql.tables import tokens
+from sealserve.registry.tenants import get as get_tenant
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._@/-]{0,126}", re.ASCII)
+_ID_DIGITS = 12
+
+
+class Principals:
+    """The part of the registry's face that knows tokens; `_database` is the registry's own."""
+
+    _database: Database
+
+    def create_token(self, principal: Principal, *, actor: str, expires_days: int | None = None) -> tuple[Token, str]:
+        """Make a token for a new principal; return it with its secret, which nobody can ask for again.
+
+        Raises: InvalidArgument (name, tenants, expires_days), NotFound (tenant), AlreadyExists (the name was ever
+        used: the audit trail must say who it was), PermissionDenied (it would outlive the one that makes it).
+        """
+        secret = new_secret()
+        with self._database.write() as tx:
+            _require_sound(tx, principal)
+            if tx.row(select(tokens.c.token).where(tokens.c.principal == principal.name)):
+                raise AlreadyExists(principal.name, kind="principal")
+            expires_at = expiry(tx.now, expires_days)
+            _require_not_outliving(tx, expires_at, actor=actor)
+            return _insert(tx, principal, secret, actor=actor, expires_at=expires_at), secret
+
+    def enrol_token(self, principal: Principal, secret: str, *, actor: str) -> Token:
+        """Know `secret` as a token of `principal`; no change if it is known already, revoked ones included."""
+        with self._database.write() as tx:
+            known = tx.row(select(tokens).where(tokens.c.digest == digest_of(secret)))
+            return _record(known) if known else _insert(tx, principal, secret, actor=actor)
+
+    def token_of(self, secret: str) -> Token:
+        """Return the token that has this secret. Raises: Unauthenticated (none, or revoked; TOKEN_EXPIRED)."""
+        query = select(tokens).where(tokens.c.digest == digest_of(secret), tokens.c.revoked_at.is_(None))
+        with self._database.read() as tx:
+            row = tx.row(query)
+        if row is None:
+            raise Unauthenticated("this token is unknown or revoked; ask an administrator for another one")
+        found = _record(row)
+        found.require_unexpired(tx.now)
+        return found
+
+    def tokens(self) -> tuple[Token, ...]:
+        """Return every token, revoked ones included, oldest first."""
+        with self._database.read() as tx:
+            return tuple(map(_record, tx.rows(select(tokens).order_by(tokens.c.sequence))))
+
+    def made_by(self, makers: Iterable[str]) -> frozenset[str]:
+        """Return everybody whose token one of `makers` made, or somebody in turn whose token one of them made.
+
+        Revoked tokens count: their opinions stay.
+        """
+        made: set[str] = set()
+        with self._database.read() as tx:
+            known = tx.rows(select(tokens.c.principal, tokens.c.created_by))
+        new = set(makers)
+        while new:
+            new = {row.principal for row in known if row.created_by in new and row.principal not in made}
+            made |= new
+        return frozenset(made)
+
+    def revoke_token(self, token: str, *, actor: str) -> Token:
+        """Refuse the token from now on; no change if it is revoked already.
+
+        Raises: NotFound, FailedPrecondition (nobody could make tokens any more).
+        """
+        with self._database.write() as tx:
+            found = _get(tx, token)
+            if found.revoked_at is not None:
+                return found
+            _require_another_admin(tx, found)
+            tx.run(update(tokens).where(tokens.c.token == token).values(revoked_at=tx.now))
+            _tell(tx, "token.revoke", found, actor=actor)
+            return _get(tx, token)
+
+
+def _require_sound(tx: Transaction, principal: Principal) -> None:
+    if not NAME.fullmatch(principal.name):
+        text = "name must be 1 to 127 lower-case letters, digits and . _ @ / -, a letter or digit first"
+        raise InvalidArgument(text, field="name")
+    if principal.tenants == ():
+        raise InvalidArgument("tenants must name at least one, or all", field="tenants")
+    is_everywhere = principal.role in (Role.ADMIN, Role.ENGINE)
+    if is_everywhere and principal.tenants is not None:
+        text = f"role {principal.role} is not bound to tenants; for one tenant's administrator use tenant-admin"
+        raise InvalidArgument(text, field="tenants")
+    for tenant in principal.tenants or ():
+        get_tenant(tx, tenant)
+
+
+def _require_not_outliving(tx: Transaction, expires_at: datetime | None, *, actor: str) -> None:
+    """Nobody gives what they do not have: time, too."""
+    query = select(func.max(tokens.c.expires_at).label("last")).where(tokens.c.principal == actor)
+    row = tx.row(query)
+    if row is None or row.last is None:
+        return
+    if expires_at is None or expires_at > row.last:
+        text = f"{actor}'s own token ends at {row.last:%Y-%m-%d %H:%M} UTC: what it makes has to end by then, too"
+        raise PermissionDenied(text, reason="OUTLIVES_ITS_MAKER")
+
+
+def _insert(
+    tx: Transaction, principal: Principal, secret: str, *, actor: str, expires_at: datetime | None = None
+) -> Token:
+    digest = digest_of(secret)
+    row = {
+        "token": digest[:_ID_DIGITS],
+        "digest": digest,
+        "principal": principal.name,
+        "role": principal.role,
+        "tenants": None if principal.tenants is None else sorted(set(principal.tenants)),
+        "created_by": actor,
+        "created_at": tx.now,
+        "expires_at": expires_at,
+        "revoked_at": None,
+    }
+    tx.insert(tokens, [row])
+    made = _get(tx, digest[:_ID_DIGITS])
+    _tell(tx, "token.create", made, actor=actor)
+    return made
+
+
+def _tell(tx: Transaction, action: str, token: Token, *, actor: str) -> None:
+    """A tenant sees in its own audit trail who may act for it alone."""
+    bound = token.principal.tenants
+    audit.append(
+        tx,
+        action,
+        actor=actor,
+        tenant=bound[0] if bound is not None and len(bound) == 1 else "",
+        subject=f"tokens/{token.token}",
+        details={
+            "principal": token.principal.name,
+            "role": token.principal.role,
+            "tenants": None if bound is None else list(bound),
+            "expires_at": None if token.expires_at is None else token.expires_at.isoformat(),
+        },
+    )
+
+
+def _require_another_admin(tx: Transaction, token: Token) -> None:
+    """A token that ends by itself does not count: with it alone everybody would be locked out one day."""
+    if token.principal.role is not Role.ADMIN:
+        return
+    lasting = tokens.c.revoked_at.is_(None), tokens.c.expires_at.is_(None)
+    others = select(tokens.c.token).where(tokens.c.role == Role.ADMIN, tokens.c.token != token.token, *lasting)
+    if tx.row(others.limit(1)) is None:
+        raise FailedPrecondition("this is the last administrator's token; make another one first", reason="LAST_ADMIN")
+
+
+def _get(tx: Transaction, token: str) -> Token:
+    row = tx.row(select(tokens).where(tokens.c.token == token))
+    if row is None:
+        raise NotFound(f"tokens/{token}", kind="token")
+    return _record(row)
+
+
+def _record(row: Row[Any]) -> Token:
+    tenants = None if row.tenants is None else tuple(row.tenants)
+    return Token(
+        token=row.token,
+        principal=Principal(name=row.principal, role=Role(row.role), tenants=tenants),
+        created_by=row.created_by,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+    )

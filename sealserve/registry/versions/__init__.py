@@ -1,0 +1,1 @@
+"""Adapter versions, activations, held versions and approvals."""

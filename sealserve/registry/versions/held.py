@@ -1,0 +1,93 @@
+"""Versions that policy left to people: which there are, where they stand, and that none is promoted around them.
+
+Read-only; `approvals.py` decides on them. Knows nothing of roles and rules.
+"""
+
+from typing import Any
+
+from sqlalchemy import Row, Select, and_, select
+
+from sealserve.errors import FailedPrecondition, NotFound
+from sealserve.records.approvals import Approval, ApprovalState, Opinion
+from sealserve.records.cycles import CycleState
+from sealserve.records.versions import VersionState
+from sealserve.registry import tenants
+from sealserve.registry.cycles import cycles
+from sealserve.registry.sql import tables as t
+from sealserve.registry.sql.database import Transaction
+from sealserve.registry.versions.versions import resource
+
+
+def of_tenant(tx: Transaction, tenant: str) -> tuple[Approval, ...]:
+    """Return every version of the tenant that was ever held, newest first. Raises: NotFound (tenant)."""
+    tenants.get(tx, tenant)
+    rows = tx.rows(_held(tenant).order_by(t.versions.c.version.desc()))
+    return tuple(_record(tx, row) for row in rows)
+
+
+def get(tx: Transaction, tenant: str, version: int) -> Approval:
+    """Return where a held version stands. Raises: NotFound (no such version, or it was never held)."""
+    tenants.get(tx, tenant)
+    row = tx.row(_held(tenant).where(t.versions.c.version == version))
+    if row is None:
+        raise NotFound(resource(tenant, version), kind="held version")
+    return _record(tx, row)
+
+
+def require_released(tx: Transaction, tenant: str, version: int) -> None:
+    """Return unless people have yet to release `version`, or refused to. Raises: FailedPrecondition."""
+    row = tx.row(_held(tenant).where(t.versions.c.version == version))
+    state = _record(tx, row).state if row is not None else ApprovalState.APPROVED
+    if state is ApprovalState.APPROVED:
+        return
+    name = resource(tenant, version)
+    if state is ApprovalState.REJECTED:
+        raise FailedPrecondition(f"{name} was held and then rejected by a person", reason="VERSION_REJECTED")
+    raise FailedPrecondition(
+        f"{name} is held and waits for a person: sealserve approvals show {tenant} {version}",
+        reason="AWAITS_APPROVAL",
+    )
+
+
+def _held(tenant: str) -> Select[Any]:
+    is_own = and_(t.cycles.c.cycle == t.versions.c.cycle, t.cycles.c.version == t.versions.c.version)
+    return (
+        select(
+            t.versions.c.tenant,
+            t.versions.c.version,
+            t.versions.c.cycle,
+            t.versions.c.state,
+            t.versions.c.parent,
+            t.versions.c.created_at,
+            t.cycles.c.reason,
+            t.tenants.c.desired_version,
+        )
+        .join(t.cycles, is_own)
+        .join(t.tenants, t.tenants.c.tenant == t.versions.c.tenant)
+        .where(t.versions.c.tenant == tenant, t.cycles.c.state == CycleState.HELD)
+    )
+
+
+def _record(tx: Transaction, row: Row[Any]) -> Approval:
+    given = tx.rows(select(t.opinions).where(t.opinions.c.cycle == row.cycle).order_by(t.opinions.c.sequence))
+    return Approval(
+        tenant=row.tenant,
+        version=row.version,
+        cycle=row.cycle,
+        state=_state(row, given),
+        reason=row.reason,
+        authors=cycles.authors_of(tx, row.tenant, row.cycle),
+        opinions=tuple(
+            Opinion(actor=one.actor, approves=one.approves, reason=one.reason, given_at=one.given_at) for one in given
+        ),
+        held_at=row.created_at,
+    )
+
+
+def _state(row: Row[Any], given: Any) -> ApprovalState:
+    if any(one.releases for one in given):
+        return ApprovalState.APPROVED
+    if any(not one.approves for one in given):
+        return ApprovalState.REJECTED
+    is_fit = row.state == VersionState.READY and row.parent == row.desired_version
+    return ApprovalState.WAITING if is_fit else ApprovalState.LATE
