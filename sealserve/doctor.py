@@ -16,8 +16,8 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from sealserve.config import Settings
 from sealserve.errors import SealserveError, Unauthenticated
+from sealserve.settings.settings import Settings
 
 MIN_FREE_GIB = 2.0
 """Room for the database, a few hundred adapters of a small model, and a training attempt's scratch files."""

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from sealserve.config import EngineSettings
 from sealserve.engine.base_model import BaseShape, base_shape
 from sealserve.engine.vllm_engine import VllmEngine
+from sealserve.settings.engine import EngineSettings
 from tests.engine.tiny_model import make_tiny_model
 
 TINY_ENGINE = EngineSettings(

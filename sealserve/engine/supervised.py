@@ -13,11 +13,11 @@ from typing import Protocol
 
 import structlog
 
-from sealserve.config import EngineSettings
 from sealserve.engine.engine import AdapterFiles, Delta, Engine, GenerateRequest, Likelihood, ScoreRequest
 from sealserve.engine.suspects import Suspects
 from sealserve.errors import BadAdapter, EngineFailed, SealserveError, Unavailable
 from sealserve.records.inference import ChatTurn, EngineInfo, EngineState, FinishReason, Sampling
+from sealserve.settings.engine import EngineSettings
 from sealserve.telemetry import Telemetry
 from sealserve.telemetry.names import Attribute, Span
 

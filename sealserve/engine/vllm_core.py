@@ -21,10 +21,10 @@ from vllm.sampling_params import RequestOutputKind, SamplingParams
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
 
-from sealserve.config import EngineSettings
 from sealserve.engine.sockets import socket_directory
 from sealserve.errors import EngineFailed, InvalidArgument, Unavailable
 from sealserve.records.inference import Sampling
+from sealserve.settings.engine import EngineSettings
 
 ENGINE_DEAD = "ENGINE_DEAD"
 _GIB = 2**30

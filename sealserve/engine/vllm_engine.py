@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sealserve.config import EngineSettings
 from sealserve.engine.base_model import BaseShape, base_shape
 from sealserve.engine.chat import Chat
 from sealserve.engine.engine import AdapterFiles, Delta, GenerateRequest, Likelihood, ScoreRequest
@@ -25,6 +24,7 @@ from sealserve.engine.preflight import check_adapter
 from sealserve.errors import BadAdapter, BadConfig, EngineFailed, InvalidArgument, NotFound, Unavailable
 from sealserve.records.inference import ChatTurn, EngineInfo, EngineState, FinishReason, Sampling
 from sealserve.records.sampling import check_sampling
+from sealserve.settings.engine import EngineSettings
 
 _QUIET = {
     "VLLM_LOGGING_LEVEL": "ERROR",

@@ -9,17 +9,15 @@ from typing import NoReturn
 
 import structlog
 
-from sealserve.config import IntakeSettings
 from sealserve.errors import InvalidArgument
-from sealserve.intake.inspection import Inspected, inspect
-from sealserve.intake.media import Defect, Unreadable
+from sealserve.intake.comparison import Inspected, inspect
+from sealserve.intake.media_types import Defect, Unreadable
+from sealserve.intake.normalise import clean_title, screen
 from sealserve.intake.parse import DEFAULT_LIMITS, Limits, parse
-from sealserve.intake.screen import clean_title, screen
-from sealserve.records.documents import Document, DocumentState
-from sealserve.registry.documents.rows import digest_of, id_of
-from sealserve.registry.documents.subjects import HELD
+from sealserve.records.documents import HELD, Document, DocumentState, digest_of, id_of
+from sealserve.records.validation import MAX_LABEL_LENGTH
 from sealserve.registry.registry import Registry
-from sealserve.registry.sql.validation import MAX_LABEL_LENGTH
+from sealserve.settings.settings import IntakeSettings
 from sealserve.telemetry import Telemetry
 from sealserve.telemetry.names import Attribute, Span
 

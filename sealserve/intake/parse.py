@@ -10,8 +10,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from sealserve.intake.media import Claimed, Defect, MediaType, Unreadable, claimed, decode, mismatch
-from sealserve.intake.parse_child import LIMIT_HIT
+from sealserve.intake.media_types import Claimed, Defect, MediaType, Unreadable, claimed, decode, mismatch
+from sealserve.intake.parse_sandbox import LIMIT_HIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ def _in_child(content: bytes, media_type: MediaType, limits: Limits) -> Parsed |
     arguments = [media_type.value, str(limits.cpu_seconds), str(limits.memory_bytes), str(limits.max_text_bytes)]
     try:
         child = subprocess.run(
-            [sys.executable, "-I", "-B", "-m", "sealserve.intake.parse_child", *arguments],
+            [sys.executable, "-I", "-B", "-m", "sealserve.intake.parse_sandbox", *arguments],
             input=content,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

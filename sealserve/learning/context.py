@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sealserve.canaries.probes import Probes
-from sealserve.config import Settings
 from sealserve.engine.engine import Engine
 from sealserve.gate.thresholds import Policy
 from sealserve.learning.training_job import Trainer
@@ -12,6 +11,7 @@ from sealserve.policy.rulebook import Rulebook
 from sealserve.proof.manifest import Seals
 from sealserve.records.step_outputs import Spoken
 from sealserve.registry.registry import Registry
+from sealserve.settings.settings import Settings
 from sealserve.telemetry import Telemetry
 
 

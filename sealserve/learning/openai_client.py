@@ -11,10 +11,10 @@ from typing import Any, Self
 
 import httpx
 
-from sealserve.config import LearnSettings
 from sealserve.errors import CouldNotMeasure
 from sealserve.learning.engine_client import Reply
 from sealserve.records.inference import Sampling
+from sealserve.settings.learn import LearnSettings
 
 MAX_BODY_BYTES = 2**20
 """An answer larger than this is no study note."""

@@ -15,11 +15,11 @@ from sealserve.policy.rulebook import Rulebook
 from sealserve.proof.manifest import MANIFEST, Seals
 from sealserve.records.approvals import Approval, ApprovalState
 from sealserve.records.cycles import SelfEdit
+from sealserve.records.documents import HELD
 from sealserve.records.policy_decisions import RuleEffect, Ruling
 from sealserve.records.score_json import scorecard_json
 from sealserve.records.scores import Decision, Scorecard, Verdict
 from sealserve.records.versions import BASE_VERSION, AdapterVersion
-from sealserve.registry.documents.subjects import HELD
 from sealserve.registry.registry import Registry
 from sealserve.scanners.contradictions import origin_of
 from sealserve.scanners.findings import INJECTIONS, PERSONAL, Finding, findings_in, total

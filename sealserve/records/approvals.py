@@ -36,3 +36,7 @@ class Approval:
     authors: tuple[str, ...]
     opinions: tuple[Opinion, ...]
     held_at: datetime
+
+
+OPINIONS_MOVED = "OPINIONS_MOVED"
+"""The reason of a Conflict: somebody gave an opinion after those that were counted."""

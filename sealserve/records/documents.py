@@ -1,5 +1,7 @@
 """Documents: the articles that tenants submit, and the certificate of an unlearned one."""
 
+import hashlib
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -44,3 +46,26 @@ class Forgotten:
     self_edits: int  # deleted
     quiz_items: int  # deleted
     cycle: str  # teaches the other documents of the version left; "" when there are none to teach again
+
+
+def digest_of(*, title: str, text: str, source: str) -> str:
+    """Return what identifies a document: unchanged by Unicode form, line ends and outer or trailing whitespace.
+
+    That of no text at all is its source's.
+    """
+    lines = unicodedata.normalize("NFC", text).splitlines()
+    body = "\n".join(line.rstrip() for line in lines).strip() or source
+    return hashlib.sha256(f"{unicodedata.normalize('NFC', title).strip()}\0{body}".encode()).hexdigest()
+
+
+def id_of(digest: str) -> str:
+    """Return the id of the document with that digest."""
+    return digest[:16]
+
+
+HELD = "HELD: "
+"""What the reason of a document begins with that waits for a person."""
+
+
+RELEASED = "released by a person"
+"""The reason of one that a person let pass: it is not held again."""

@@ -12,9 +12,9 @@ from sqlalchemy import Row, select
 from sealserve.canonical import Json, canonical_json
 from sealserve.errors import CorruptArtifact
 from sealserve.records.audit import AuditRow
+from sealserve.records.validation import require_line
 from sealserve.registry.sql.database import Transaction
 from sealserve.registry.sql.tables import audit, counters
-from sealserve.registry.sql.validation import require_line
 
 NO_HASH = "0" * 64
 """What the first row has for `previous_hash`."""

@@ -24,6 +24,7 @@ from sealserve.registry.cycles.imports import Importing
 from sealserve.registry.documents.documents import Keeping
 from sealserve.registry.documents.subjects import Subjects
 from sealserve.registry.evaluation.evaluation import Evidence
+from sealserve.registry.evaluation.score_cache import Measurements
 from sealserve.registry.policy_decisions import Rulings
 from sealserve.registry.rollouts.rollouts import Watches
 from sealserve.registry.sql import schema
@@ -46,7 +47,17 @@ from sealserve.registry.versions.approvals import Approvals
 from sealserve.registry.versions.endorsements import Endorsing
 from sealserve.registry.versions.history import Ledger
 
-__all__ = ["AddCandidates", "AddQuiz", "AddRulings", "AddSelfEdits", "Effect", "Finish", "Publish", "Registry"]
+__all__ = [
+    "AddCandidates",
+    "AddQuiz",
+    "AddRulings",
+    "AddSelfEdits",
+    "Effect",
+    "Finish",
+    "Measurements",
+    "Publish",
+    "Registry",
+]
 
 
 class Registry(

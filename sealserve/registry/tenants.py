@@ -9,12 +9,12 @@ from sqlalchemy import Row, select
 from sealserve.errors import AlreadyExists, InvalidArgument, NotFound
 from sealserve.records.pages import Page
 from sealserve.records.tenants import Tenant
+from sealserve.records.validation import require_line
 from sealserve.records.versions import BASE_VERSION
 from sealserve.registry import audit
 from sealserve.registry.sql import paging, request_ids
 from sealserve.registry.sql.database import Transaction
 from sealserve.registry.sql.tables import tenants
-from sealserve.registry.sql.validation import require_line
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,61}[a-z0-9]")
 MAX_DISPLAY_NAME_LENGTH = 256

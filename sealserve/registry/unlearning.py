@@ -15,6 +15,7 @@ from sealserve.canonical import Json
 from sealserve.errors import FailedPrecondition
 from sealserve.records.cycles import FORGET_TRIGGER, QuizItem, Split
 from sealserve.records.documents import Document, DocumentState, Forgotten
+from sealserve.records.validation import require_short
 from sealserve.records.versions import BASE_VERSION
 from sealserve.registry import audit, journal, tenants
 from sealserve.registry.artifact_gc import Sweeping, touched
@@ -23,7 +24,6 @@ from sealserve.registry.documents import rows as documents
 from sealserve.registry.sql import request_ids
 from sealserve.registry.sql import tables as t
 from sealserve.registry.sql.database import Transaction
-from sealserve.registry.sql.validation import require_short
 from sealserve.registry.versions import activations, versions
 
 _ACTION = "document.forget"

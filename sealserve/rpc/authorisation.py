@@ -17,8 +17,8 @@ import grpc.aio
 
 from sealserve.errors import InvalidArgument, NotFound, PermissionDenied, SealserveError, Unauthenticated
 from sealserve.records.principals import MAX_SECRET_CHARACTERS, Principal, Role, Token
-from sealserve.rpc.call import CURRENT_PRINCIPAL
-from sealserve.rpc.refusal import refuse
+from sealserve.rpc.abort import refuse
+from sealserve.rpc.call_context import CURRENT_PRINCIPAL
 from sealserve.wire.channels import shown_secret
 from sealserve.wire.names import ANY_TENANT
 

@@ -18,9 +18,9 @@ from google.protobuf.message import DecodeError
 from opentelemetry import context as trace_context
 
 from sealserve import errors
+from sealserve.rpc.abort import abort, trailing
 from sealserve.rpc.authorisation import PACKAGE, Continuation, Handler
-from sealserve.rpc.call import CURRENT_CALL, REQUEST_ID_KEY, Call, checked_request_id, new_request_id
-from sealserve.rpc.refusal import abort, trailing
+from sealserve.rpc.call_context import CURRENT_CALL, REQUEST_ID_KEY, Call, checked_request_id, new_request_id
 from sealserve.telemetry.traces import error_type, remote_context
 
 UNBOUNDED = frozenset({"WatchAdapters", "WatchCycle", "StreamDocuments"})

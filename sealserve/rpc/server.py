@@ -14,7 +14,6 @@ import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from sealserve.config import ServeSettings
 from sealserve.engine.engine import Engine
 from sealserve.errors import BadConfig
 from sealserve.gate.thresholds import WatchRule, load_policy
@@ -23,7 +22,6 @@ from sealserve.policy.enforcement import Permits
 from sealserve.records.principals import Token
 from sealserve.registry.registry import Registry
 from sealserve.rpc.authorisation import PACKAGE, Authentication, KnownTokens, Tenancy
-from sealserve.rpc.forgetting_probe import ForgettingProbe
 from sealserve.rpc.health import Health
 from sealserve.rpc.interceptors import Boundary
 from sealserve.rpc.services.adapters import AdapterService
@@ -38,6 +36,8 @@ from sealserve.rpc.services.inference import Answers, InferenceService
 from sealserve.rpc.services.tenants import TenantService
 from sealserve.rpc.services.tokens import TokenService
 from sealserve.rpc.services.watches import WatchService
+from sealserve.rpc.unlearning_probe import ForgettingProbe
+from sealserve.settings.serve import ServeSettings
 from sealserve.v1 import (
     adapter_pb2_grpc,
     approval_pb2_grpc,

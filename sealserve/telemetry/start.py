@@ -20,7 +20,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, Span, TracerProvider
 
-from sealserve.config import TelemetrySettings
+from sealserve.settings.telemetry import TelemetrySettings
 from sealserve.telemetry.logs import configure_logs
 from sealserve.telemetry.metrics import Metrics
 from sealserve.telemetry.traces import Attributes, open_span, span_context

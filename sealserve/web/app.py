@@ -19,14 +19,14 @@ from starlette.types import ASGIApp
 from sealserve import errors
 from sealserve.local_tokens import ADMIN_FILE
 from sealserve.network import is_loopback
+from sealserve.settings.web import PageSettings
 from sealserve.web.decisions import Decisions, new_request_id, version_of
-from sealserve.web.faults import is_passing, status_of
 from sealserve.web.forms import read_form
-from sealserve.web.guard import Guard
-from sealserve.web.reading import Connect, held_version, inbox_of
+from sealserve.web.http_statuses import is_passing, status_of
 from sealserve.web.render import Pages
+from sealserve.web.security import Guard
 from sealserve.web.sessions import Sessions, typed_secret
-from sealserve.web_settings import PageSettings
+from sealserve.web.view_data import Connect, held_version, inbox_of
 
 
 def make_app(settings: PageSettings, *, connect: Connect, is_open: bool, clock: Callable[[], datetime]) -> ASGIApp:

@@ -8,10 +8,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from sealserve.client import AsyncClient
 from sealserve.errors import InvalidArgument, NotFound, SealserveError, Unauthenticated
-from sealserve.web.faults import is_passing, status_of
 from sealserve.web.forms import read_form
-from sealserve.web.reading import Connect, held_version
+from sealserve.web.http_statuses import is_passing, status_of
 from sealserve.web.render import Pages
+from sealserve.web.view_data import Connect, held_version
 
 _VERSION = re.compile(r"v?([1-9][0-9]{0,8})", re.ASCII)
 _TENANT = re.compile(r"[a-z0-9-]{1,63}", re.ASCII)

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from sealserve.errors import InvalidArgument
-from sealserve.web.guard import MAX_BODY_BYTES
+from sealserve.web.security import MAX_BODY_BYTES
 
 _MAX_FIELDS = 20
 

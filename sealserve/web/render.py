@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from sealserve.display import printable, version_name
 from sealserve.records.reports import CycleReport
 from sealserve.records.self_edit_diff import users
-from sealserve.web import bars
+from sealserve.web import interval_bars
 
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 
@@ -31,8 +31,8 @@ class Pages:
             "age": self._age, "signed": "{:+.3f}".format, "utc": _utc, "vname": version_name, "recipe": _recipe,
         }  # fmt: skip
         environment.globals |= {
-            "users": users, "gate_reasons": _gate_reasons, "score_rows": bars.score_rows,
-            "bar_width": bars.WIDTH, "bar_height": bars.HEIGHT,
+            "users": users, "gate_reasons": _gate_reasons, "score_rows": interval_bars.score_rows,
+            "bar_width": interval_bars.WIDTH, "bar_height": interval_bars.HEIGHT,
         }  # fmt: skip
         self._environment = environment
 

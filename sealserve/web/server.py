@@ -10,11 +10,11 @@ import structlog
 import uvicorn
 
 from sealserve.client import AsyncClient
-from sealserve.config import Settings
 from sealserve.errors import BadConfig
 from sealserve.network import reachable
+from sealserve.settings.settings import Settings
 from sealserve.web.app import make_app
-from sealserve.web.reading import Connect
+from sealserve.web.view_data import Connect
 
 CALL_SECONDS = 20.0
 DRAIN_SECONDS = 5

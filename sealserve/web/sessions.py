@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from sealserve.errors import Unauthenticated
 from sealserve.records.principals import MAX_SECRET_CHARACTERS
-from sealserve.web_settings import PageSettings
+from sealserve.settings.web import PageSettings
 
 _SECRET = re.compile(rf"[A-Za-z0-9._~+/=-]{{1,{MAX_SECRET_CHARACTERS}}}", re.ASCII)
 """A bearer token (RFC 6750, section 2.1)."""

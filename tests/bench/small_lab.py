@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sealserve.bench.lab import Lab, Question, Subject
+from sealserve.bench.harness.learning_lab import Lab, Question, Subject
 from tests.stories.school import School, open_school
 from tests.stories.student import ATTRIBUTES, WORDINGS, article
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sealserve.bench import gate
+from sealserve.bench.safety import gate
 from sealserve.gate.thresholds import load_policy
 
 

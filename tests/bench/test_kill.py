@@ -5,9 +5,9 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sealserve.bench.kill_plan import count_half_done, count_lost, count_twice, learn_strikes
-from sealserve.bench.kill_site import _HELD_RULES, HELD_TENANT, lenient_policy
-from sealserve.bench.kill_watch import WATCH_POINTS
+from sealserve.bench.reliability.kill_plan import count_half_done, count_lost, count_twice, learn_strikes
+from sealserve.bench.reliability.kill_rollout import WATCH_POINTS
+from sealserve.bench.reliability.kill_site import _HELD_RULES, HELD_TENANT, lenient_policy
 from sealserve.fault_injection import FAULT_POINTS
 from sealserve.gate.rollout import WatchEvidence, judge_watch
 from sealserve.gate.thresholds import load_policy

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sealserve.bench import continual, editor, learn, seal, squad
+from sealserve.bench.learning import continual, editor, learn, seal, squad
 from sealserve.errors import BadConfig
 from tests.bench.small_lab import use_small_lab
 

@@ -1,8 +1,8 @@
 """The poison figure: its attacks are what they say, and its filters stop them and leave honest articles alone."""
 
-from sealserve.bench.attacks import BURST, AttackKind, offers
-from sealserve.bench.poison import filters_alone
-from sealserve.bench.poison_cycles import TENANTS, Fate, figures
+from sealserve.bench.safety.attacks import BURST, AttackKind, offers
+from sealserve.bench.safety.poison import filters_alone
+from sealserve.bench.safety.poison_cycles import TENANTS, Fate, figures
 
 
 def test_attacks_are_the_same_for_the_same_seed_and_stand_after_what_they_are_against() -> None:

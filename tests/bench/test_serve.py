@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sealserve.bench import serve
+from sealserve.bench.serving import serve
 from tests.bench.test_swap import pretend
 
 

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from sealserve.bench import site, swap
-from sealserve.bench.adapters import DEFECTS, make_bad, make_sound
-from sealserve.config import EngineSettings
+from sealserve.bench.harness import serving_site
+from sealserve.bench.harness.adapters import DEFECTS, make_bad, make_sound
+from sealserve.bench.serving import swap
 from sealserve.engine.base_model import BaseShape, base_shape
 from sealserve.engine.preflight import check_adapter
 from sealserve.errors import BadAdapter
 from sealserve.serving.adapter_table import AdapterTable, Route, Standby
+from sealserve.settings.engine import EngineSettings
 from tests.fakes import FakeEngine
 
 
@@ -18,8 +19,8 @@ def pretend(monkeypatch: pytest.MonkeyPatch, base: Path) -> None:
     def make(settings: EngineSettings, *, base: Path) -> FakeEngine:
         return FakeEngine(base=base_shape(base), max_rank=settings.max_rank)
 
-    monkeypatch.setattr(site, "VllmEngine", make)
-    monkeypatch.setattr(site, "model_directory", lambda model: base)
+    monkeypatch.setattr(serving_site, "VllmEngine", make)
+    monkeypatch.setattr(serving_site, "model_directory", lambda model: base)
 
 
 @pytest.mark.parametrize("defect", DEFECTS)

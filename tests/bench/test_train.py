@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sealserve.bench import train
-from sealserve.bench.train_sides import (
+from sealserve.bench.learning import train
+from sealserve.bench.learning.train_baselines import (
     Ground,
     Trained,
     as_seal_does,

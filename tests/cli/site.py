@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from typer.testing import CliRunner, Result
 
-from sealserve.cli import app
+from sealserve.cli.app import app
 from sealserve.registry.registry import Registry
 from tests.fakes import FakeEngine
 from tests.registry.world import World

@@ -14,8 +14,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from sealserve import errors
-from sealserve.cli import app
-from sealserve.commands.session import exit_code
+from sealserve.cli.app import app
+from sealserve.cli.session import exit_code
 from tests.cli.site import run
 
 
@@ -49,7 +49,7 @@ def test_help_lists_the_exit_codes_and_comes_at_once() -> None:
     assert time.monotonic() - began < 5  # 0.5 s where nothing else runs
     assert "Exit codes" in done.stdout
     heavy = "{'grpc', 'sqlalchemy', 'opentelemetry', 'torch', 'numpy', 'pydantic'}"
-    loaded = f"import sys, sealserve.cli; print({heavy} & set(sys.modules) or 'none')"
+    loaded = f"import sys, sealserve.cli.app; print({heavy} & set(sys.modules) or 'none')"
     found = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "none"
 
@@ -106,11 +106,10 @@ def test_a_port_in_use_ends_serve_with_two_before_any_model_is_loaded(tmp_path: 
 
 
 def test_what_runs_gets_the_settings_of_file_and_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sealserve import daemon
-
     seen: list[tuple[str, Any, dict[str, Any]]] = []
-    for name in ("run_up", "run_serve", "run_learn", "run_web"):
-        monkeypatch.setattr(daemon, name, lambda settings, name=name, **more: seen.append((name, settings, more)))
+    for module, name in (("supervisor", "run_up"), ("serve", "run_serve"), ("learn", "run_learn"), ("web", "run_web")):
+        target = f"sealserve.daemon.{module}.{name}"
+        monkeypatch.setattr(target, lambda settings, name=name, **more: seen.append((name, settings, more)))
     path = tmp_path / "sealserve.toml"
     path.write_text("[serve]\nreplica = 'west'\n")
     common = ("--config", str(path), "--address", "127.0.0.1:1", "--data-directory", str(tmp_path), "--json")

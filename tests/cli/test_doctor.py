@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sealserve.config import Settings, load_settings
 from sealserve.doctor import Finding, State, examine
 from sealserve.local_tokens import ADMIN_FILE
+from sealserve.settings.settings import Settings, load_settings
 from tests.cli.site import Site, run
 from tests.rpc.harness import ADMIN_SECRET
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from sealserve.cli import app
+from sealserve.cli.app import app
+from sealserve.daemon.local import free_address
 from sealserve.learning.editor.costs import Cost
 from sealserve.learning.editor.store import Editors, Round, RoundTrial, write_editors
-from sealserve.local import free_address
 from sealserve.prompts import Template
 from sealserve.records.candidates import Recipe
 from sealserve.records.scores import Measured

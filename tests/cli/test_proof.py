@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sealserve.config import Settings
-from sealserve.daemon import open_registry
+from sealserve.daemon.storage import open_registry
+from sealserve.settings.settings import Settings
 from tests.cli.site import run
 
 

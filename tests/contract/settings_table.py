@@ -3,7 +3,8 @@
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from sealserve.config import Section, Settings
+from sealserve.settings.section import Section
+from sealserve.settings.settings import Settings
 from tests.contract.tree import ROOT
 
 BEGIN, END = "<!-- settings: begin -->\n", "<!-- settings: end -->\n"

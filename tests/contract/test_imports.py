@@ -11,24 +11,19 @@ from tests.contract.tree import ROOT, imports, modules
 
 # The training child and what it alone imports.
 TRAINING = (
-    "sealserve.learning.multi_lora.main",
-    "sealserve.learning.multi_lora.base_model",
-    "sealserve.learning.multi_lora.trainer",
-    "sealserve.learning.multi_lora.packing",
-    "sealserve.learning.multi_lora.files",
-    "sealserve.learning.slot*",
-    "sealserve.bench.train_sides",
+    "sealserve.learning.multi_lora.*",
+    "sealserve.bench.learning.train_baselines",
 )
 OWNERS = {
     "vllm": ("sealserve.engine.vllm_*",),
     "torch": (*TRAINING, "sealserve.nano.*", "sealserve.engine.vllm_*"),
     "ray": ("sealserve.learning.training.executors.ray",),
-    "peft": ("sealserve.bench.train_sides", "sealserve.nano.*"),
+    "peft": ("sealserve.bench.learning.train_baselines", "sealserve.nano.*"),
     # chat.py renders chat templates for measuring prompts; transformers needs no torch for that.
     "transformers": (
         "sealserve.learning.multi_lora.base_model",
         "sealserve.learning.multi_lora.attention",
-        "sealserve.bench.train_sides",
+        "sealserve.bench.learning.train_baselines",
         "sealserve.nano.*",
         "sealserve.engine.vllm_*",
         "sealserve.engine.chat",
@@ -56,7 +51,8 @@ def test_heavy_library_is_imported_by_its_owners_only(library: str) -> None:
 
 def test_everything_but_engine_and_trainer_starts_without_the_heavy_libraries() -> None:
     code = (
-        "import sys, sealserve.cli, sealserve.client, sealserve.daemon, sealserve.demo, sealserve.bench.kill\n"
+        "import sys, sealserve.cli.app, sealserve.client, sealserve.daemon.supervisor, sealserve.demo\n"
+        "import sealserve.bench.reliability.kill\n"
         f"sys.exit(' '.join(sorted(set({sorted(OWNERS)!r}) & set(sys.modules))))"
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

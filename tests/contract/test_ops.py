@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sealserve.config import load_settings
+from sealserve.settings.settings import load_settings
 from tests.contract.tree import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "ops/compose.yaml").read_text(encoding="utf-8"))

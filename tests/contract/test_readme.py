@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.core import TyperGroup, TyperOption
 
-from sealserve.cli import app
+from sealserve.cli.app import app
 from tests.contract.tree import ROOT
 
 TEXTS = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", ROOT / "ops/runbook.md")}

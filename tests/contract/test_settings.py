@@ -1,6 +1,7 @@
 """Every settings key is documented in config.py, and README.md shows exactly those keys."""
 
-from sealserve.config import Section, Settings
+from sealserve.settings.section import Section
+from sealserve.settings.settings import Settings
 from tests.contract.settings_table import readme_with_table
 from tests.contract.tree import ROOT
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from sealserve.config import EngineSettings
 from sealserve.engine import supervised
 from sealserve.engine.base_model import BaseShape
 from sealserve.engine.engine import AdapterFiles, GenerateRequest
 from sealserve.engine.supervised import SupervisedEngine
 from sealserve.errors import BadAdapter, EngineFailed, StorageFailed, Unavailable
 from sealserve.records.inference import ChatTurn, EngineState, Sampling
+from sealserve.settings.engine import EngineSettings
 from tests.engine.tiny_model import make_adapter
 from tests.fakes import FakeEngine
 

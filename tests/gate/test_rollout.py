@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 from scipy.integrate import quad
 
-from sealserve.bench.watch import EQUALS, simulate, simulate_equal
+from sealserve.bench.safety.rollout import EQUALS, simulate, simulate_equal
 from sealserve.gate.rollout import WatchEvidence, is_slower, judge_watch, next_stage, signals
 from sealserve.gate.statistics import e_value, e_value_beside
 from sealserve.gate.thresholds import ProbeRule, WatchRule, load_policy

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from sealserve.config import IntakeSettings
 from sealserve.errors import InvalidArgument, NotFound, QuotaExceeded
 from sealserve.intake.inbox import Inbox
 from sealserve.records.documents import Document, DocumentState
 from sealserve.registry.registry import Registry
+from sealserve.settings.settings import IntakeSettings
 from tests.intake.samples import SENTENCE, pdf
 
 SETTINGS = IntakeSettings(max_document_bytes=2000, max_documents_per_tenant=5)

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sealserve.intake.media import Defect, Unreadable
+from sealserve.intake.media_types import Defect, Unreadable
+from sealserve.intake.normalise import Screened, screen
 from sealserve.intake.parse import DEFAULT_LIMITS, Limits, Parsed, parse
-from sealserve.intake.screen import Screened, screen
 from tests.intake.samples import SENTENCE, blank_pdf, page, pdf
 
 

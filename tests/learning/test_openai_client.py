@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from sealserve.config import LearnSettings
 from sealserve.errors import BadConfig, CouldNotMeasure
 from sealserve.learning.engine_client import Reply
 from sealserve.learning.openai_client import MAX_BODY_BYTES, Teacher
 from sealserve.records.inference import Sampling
+from sealserve.settings.learn import LearnSettings
 
 SAMPLING = Sampling(max_tokens=40, temperature=0.8, top_p=0.95, seed=7)
 Answer = tuple[int, bytes]

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from sealserve.canonical import Json
-from sealserve.config import IntakeSettings
 from sealserve.errors import FailedPrecondition
 from sealserve.gate.statistics import compare
 from sealserve.intake.inbox import Inbox
@@ -20,6 +19,7 @@ from sealserve.records.policy_decisions import RuleEffect
 from sealserve.records.score_json import scorecard_json
 from sealserve.records.scores import Decision, NotApplicable, Scorecard, Verdict
 from sealserve.registry.registry import Registry
+from sealserve.settings.settings import IntakeSettings
 from tests.registry.world import FakeClock, World, finish
 
 KEPT = compare([True] * 300, [True] * 300, confidence=0.95)

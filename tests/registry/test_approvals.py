@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from sealserve.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound
-from sealserve.records.approvals import ApprovalState
+from sealserve.records.approvals import OPINIONS_MOVED, ApprovalState
 from sealserve.records.documents import DocumentState
-from sealserve.registry.versions.approvals import OPINIONS_MOVED
 from tests.registry.world import World
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from sealserve.prompts import Template
 from sealserve.records.candidates import Candidate, Recipe
 from sealserve.records.cycles import Claim, CycleState, QuizItem, SelfEdit, Split, Step
-from sealserve.records.documents import Document, DocumentState
+from sealserve.records.documents import HELD, Document, DocumentState
 from sealserve.records.versions import AdapterVersion
-from sealserve.registry.documents.subjects import HELD
 from sealserve.registry.registry import Effect, Finish, Publish, Registry
 
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sealserve.client import AsyncClient
-from sealserve.config import IntakeSettings, ServeSettings
 from sealserve.engine.engine import Delta, GenerateRequest
 from sealserve.errors import Unauthenticated
 from sealserve.intake.inbox import Inbox
@@ -21,6 +20,8 @@ from sealserve.registry.registry import Registry
 from sealserve.registry.sql.database import utc_now
 from sealserve.rpc.server import RpcServer
 from sealserve.serving.adapter_table import Route
+from sealserve.settings.serve import ServeSettings
+from sealserve.settings.settings import IntakeSettings
 from sealserve.wire.channels import bearer
 from tests.fakes import FakeEngine
 from tests.registry.world import FakeClock, World

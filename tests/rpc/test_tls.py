@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from sealserve.client import AsyncClient, Client, Tls
+from sealserve.daemon.healthcheck import is_serving
 from sealserve.engine.remote import RemoteEngine
 from sealserve.errors import BadConfig, Unavailable
 from sealserve.records.inference import EngineState
-from sealserve.rpc.probe import is_serving
 from sealserve.rpc.server import RpcServer
 from tests.rpc.harness import ADMIN_SECRET, ENGINE_SECRET, Served, find_token, served, settings, until
 

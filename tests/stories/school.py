@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from sealserve.canonical import Json
-from sealserve.config import LearnSettings, RegistrySettings, Settings
 from sealserve.errors import SealserveError
 from sealserve.gate.thresholds import load_policy
 from sealserve.learning.context import Workshop
@@ -18,6 +17,8 @@ from sealserve.records.cycles import Claim, Cycle, Step, StepRecord
 from sealserve.records.documents import Document
 from sealserve.registry.registry import Effect, Registry
 from sealserve.scanners.contradictions import subjects_of
+from sealserve.settings.learn import LearnSettings
+from sealserve.settings.settings import RegistrySettings, Settings
 from sealserve.telemetry import Telemetry
 from tests.stories.student import PROBES, Student, Teacher, article
 

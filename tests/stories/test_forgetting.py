@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from sealserve.config import IntakeSettings
 from sealserve.errors import FailedPrecondition, NotFound
 from sealserve.intake.inbox import Inbox
 from sealserve.policy.enforcement import Permits
@@ -15,6 +14,7 @@ from sealserve.records.cycles import CycleState
 from sealserve.records.documents import Document, DocumentState
 from sealserve.records.versions import VersionState
 from sealserve.registry.registry import Registry
+from sealserve.settings.settings import IntakeSettings
 from tests.stories.school import TENANT, School
 from tests.stories.student import article
 

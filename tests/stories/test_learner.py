@@ -6,13 +6,14 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from sealserve.config import LearnSettings, Settings
 from sealserve.errors import BadConfig
 from sealserve.learning.context import Workshop
 from sealserve.learning.evaluation.nightly import evaluate_active_versions
 from sealserve.learning.scheduler import CLOCK, Learner
 from sealserve.records.canary_suites import CanaryItem
 from sealserve.records.cycles import CycleState
+from sealserve.settings.learn import LearnSettings
+from sealserve.settings.settings import Settings
 from tests.stories.school import TENANT, School
 from tests.stories.student import PROBES
 

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-from sealserve.config import TelemetrySettings
 from sealserve.learning.scheduler import Learner
 from sealserve.records.cycles import STEPS, CycleState
 from sealserve.records.inference import ChatTurn, Sampling
@@ -12,6 +11,7 @@ from sealserve.serving.adapter_table import AdapterTable
 from sealserve.serving.admission import Admission
 from sealserve.serving.answers import Answers
 from sealserve.serving.salt import TenantSalts
+from sealserve.settings.telemetry import TelemetrySettings
 from sealserve.telemetry import Telemetry, start_telemetry
 from tests.stories.school import TENANT, School
 from tests.telemetry.receiver import Receiver, receiving, values

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from sealserve.config import LearnSettings, RegistrySettings, Settings
 from sealserve.local_tokens import internal_secret
 from sealserve.records.cycles import Cycle, CycleState, Step
 from sealserve.registry.registry import Registry
 from sealserve.rpc.server import RpcServer
+from sealserve.settings.learn import LearnSettings
+from sealserve.settings.settings import RegistrySettings, Settings
 from tests.registry.postgres import NEEDS_SERVER, Server, running_server
 from tests.rpc.harness import settings as serve_settings
 from tests.stories.student import Student, article

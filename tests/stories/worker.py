@@ -8,9 +8,9 @@ import signal
 import sys
 from dataclasses import replace
 
-from sealserve.config import load_settings
-from sealserve.daemon import open_workshop
+from sealserve.daemon.learn import open_workshop
 from sealserve.learning.scheduler import Learner
+from sealserve.settings.settings import load_settings
 from tests.stories.student import PROBES, Teacher
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from sealserve.config import TelemetrySettings
+from sealserve.settings.telemetry import TelemetrySettings
 from sealserve.telemetry import configure_logs, start_telemetry
 from sealserve.telemetry.logs import REDACTED, REDACTED_KEYS
 

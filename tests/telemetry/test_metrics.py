@@ -2,11 +2,11 @@
 
 import pytest
 
-from sealserve.config import TelemetrySettings
 from sealserve.errors import StorageFailed
 from sealserve.records.cycles import Step
 from sealserve.records.documents import DocumentState
 from sealserve.records.scores import Decision
+from sealserve.settings.telemetry import TelemetrySettings
 from sealserve.telemetry import Telemetry, names, start_telemetry
 from tests.telemetry.receiver import Receiver, receiving, values
 

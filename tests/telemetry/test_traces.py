@@ -5,9 +5,9 @@ import time
 import pytest
 from opentelemetry import trace
 
-from sealserve.config import TelemetrySettings
 from sealserve.errors import BadAdapter
 from sealserve.records.cycles import STEPS
+from sealserve.settings.telemetry import TelemetrySettings
 from sealserve.telemetry import Telemetry, names, start_telemetry, trace_headers, traceparent
 from sealserve.telemetry.names import Attribute, Span
 from sealserve.telemetry.start import SHUTDOWN_SECONDS

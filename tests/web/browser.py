@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 
 from sealserve.client import AsyncClient
-from sealserve.config import WebSettings
 from sealserve.records.principals import Principal, Role
+from sealserve.settings.web import WebSettings
 from sealserve.web.app import make_app
 from tests.registry.world import World
 from tests.rpc.harness import Served, served, settings

@@ -8,7 +8,7 @@ import pytest
 
 from sealserve.records.principals import Role
 from sealserve.rpc import authorisation
-from sealserve.web.guard import HEADERS, MAX_BODY_BYTES
+from sealserve.web.security import HEADERS, MAX_BODY_BYTES
 from tests.web.browser import ORIGIN, OWN, Page, looking, words
 from tests.web.held import hold
 

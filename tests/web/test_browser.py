@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from sealserve.config import Settings
-from sealserve.local import free_address
+from sealserve.daemon.local import free_address
 from sealserve.records.approvals import ApprovalState
 from sealserve.records.principals import Principal, Role
+from sealserve.settings.settings import Settings
 from sealserve.web.server import serve_page
 from tests.rpc.harness import Served, served
 from tests.web.held import hold

@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from sealserve import daemon
-from sealserve.config import Settings, load_settings
+from sealserve.daemon import supervisor
+from sealserve.daemon.local import free_address
 from sealserve.errors import BadConfig
-from sealserve.local import free_address
+from sealserve.settings.settings import Settings, load_settings
 from sealserve.web.server import serve_page
 from tests.rpc.harness import ADMIN_SECRET, served, until
 from tests.rpc.test_tls import certificate
@@ -105,8 +105,8 @@ async def test_up_starts_learn_and_the_page_unless_it_is_off(monkeypatch: pytest
     async def serve(settings: Settings) -> None:
         started.append("serve")
 
-    monkeypatch.setattr(daemon, "_keep_running", note)
-    monkeypatch.setattr(daemon, "serve", serve)
+    monkeypatch.setattr(supervisor, "_keep_running", note)
+    monkeypatch.setattr(supervisor, "serve", serve)
     for address, expected in (("127.0.0.1:7433", ["learn", "serve", "web"]), ("off", ["learn", "serve"])):
         started.clear()
         settings = load_settings(overrides={"web.address": address})
@@ -118,8 +118,8 @@ def _up_in_thread(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     async def run(work: Any, parent: int | None) -> None:
         await work()
 
-    monkeypatch.setattr(daemon, "_until_told", run)
-    daemon.run_up(settings)
+    monkeypatch.setattr(supervisor, "until_stopped", run)
+    supervisor.run_up(settings)
 
 
 def _listens(address: str) -> bool:

@@ -16,7 +16,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sealserve.config import LearnSettings
 from sealserve.engine.base_model import base_shape
 from sealserve.engine.engine import AdapterFiles
 from sealserve.gate.statistics import compare_graded
@@ -25,7 +24,7 @@ from sealserve.learning.context import Workshop
 from sealserve.learning.editor.costs import Cost
 from sealserve.learning.editor.trials import Trial, sample_trials, screen_trials, train_trials, trial_job
 from sealserve.learning.engine_client import Voice, seed_of
-from sealserve.learning.evaluation.ranking import FLOOR_NATS
+from sealserve.learning.evaluation.rewards.likelihood import FLOOR_NATS
 from sealserve.learning.study import quiz
 from sealserve.learning.study.filter import choose_quiz
 from sealserve.learning.study.quiz import ANSWER_TOKENS
@@ -38,6 +37,7 @@ from sealserve.records.cycles import QuizItem, SelfEdit, Split
 from sealserve.records.inference import Sampling
 from sealserve.records.scores import Measured
 from sealserve.records.step_outputs import Proposal, Spoken
+from sealserve.settings.learn import LearnSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

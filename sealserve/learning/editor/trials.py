@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sealserve import prompts
-from sealserve.config import LearnSettings
 from sealserve.engine.engine import AdapterFiles
 from sealserve.learning.engine_client import Voice, seed_of
 from sealserve.learning.study import filter
@@ -26,6 +25,7 @@ from sealserve.records.candidates import Recipe
 from sealserve.records.cycles import SelfEdit
 from sealserve.records.inference import Sampling
 from sealserve.records.step_outputs import Proposal, Spoken
+from sealserve.settings.learn import LearnSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

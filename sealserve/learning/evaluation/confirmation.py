@@ -9,8 +9,7 @@ from sealserve.engine.engine import AdapterFiles
 from sealserve.gate.statistics import compare
 from sealserve.grading.answers import is_right
 from sealserve.learning.engine_client import Voice
-from sealserve.learning.evaluation.ranking import Rules
-from sealserve.learning.evaluation.rewards.base import Asked, Kind, asked_of, greedy_all
+from sealserve.learning.evaluation.rewards.base import Asked, Kind, Rules, asked_of, greedy_all
 from sealserve.learning.evaluation.rewards.graded import GradedAnswers, SaysUnknown
 from sealserve.learning.evaluation.scoring import Failed, Kept, Scores, Suite, score_sheets
 from sealserve.records.cycles import QuizItem

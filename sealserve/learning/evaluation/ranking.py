@@ -6,25 +6,16 @@ zero. Knows nothing of thresholds.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from sealserve.engine.engine import AdapterFiles
 from sealserve.gate.reliability import reliability, standard_error
 from sealserve.gate.statistics import bootstrap_mean
-from sealserve.grading.answers import Matcher
 from sealserve.learning.engine_client import Voice, seed_of
-from sealserve.learning.evaluation.confirmation import Grade, confirm, paired, states
-from sealserve.learning.evaluation.rewards.base import Reward, asked_of
-from sealserve.learning.evaluation.rewards.likelihood import FLOOR_NATS, LogLikelihood
+from sealserve.learning.evaluation.rewards.base import Reward, Rules, asked_of
+from sealserve.learning.evaluation.rewards.likelihood import LogLikelihood
 from sealserve.learning.evaluation.scoring import Failed, Kept, Suite, score_sheets
 from sealserve.records.cycles import QuizItem
 from sealserve.records.step_outputs import Ranked, RankScore
-
-__all__ = ["FLOOR_NATS", "Contender", "Grade", "choose", "confirm", "nothing_ranked", "paired", "rank", "states"]
-
-
-Rules: TypeAlias = Mapping[str, tuple[Matcher, str]]
-"""Rules of tenants' own items, (matcher, pattern) by normalised question."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from sealserve.errors import (
 )
 from sealserve.learning.engine_client import Voice
 from sealserve.learning.evaluation.rewards.base import Asked, Reward
-from sealserve.registry.evaluation.score_cache import Measurements
+from sealserve.registry.registry import Measurements
 
 UNMEASURABLE = (BadAdapter, EngineFailed, DeadlineExceeded, InvalidArgument, NotFound, CouldNotMeasure)
 """What makes one measurement impossible. An engine that is away is waited for instead."""

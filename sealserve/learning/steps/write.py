@@ -5,7 +5,6 @@ from collections.abc import Coroutine
 from typing import Any, TypeAlias, TypeVar
 
 from sealserve.concurrency import first_of
-from sealserve.config import LearnSettings
 from sealserve.engine.engine import AdapterFiles
 from sealserve.learning.context import Workshop
 from sealserve.learning.editor.store import active_editor
@@ -26,6 +25,7 @@ from sealserve.records.step_outputs import (
     Written,
 )
 from sealserve.registry.registry import AddSelfEdits
+from sealserve.settings.learn import LearnSettings
 
 _T = TypeVar("_T")
 

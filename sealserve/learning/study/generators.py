@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from sealserve.config import LearnSettings
 from sealserve.engine.engine import AdapterFiles
 from sealserve.learning.engine_client import Reply, Voice
 from sealserve.learning.openai_client import Teacher
 from sealserve.records.inference import Sampling
+from sealserve.settings.learn import LearnSettings
 
 
 class Editor(Protocol):

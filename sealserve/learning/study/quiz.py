@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sealserve import prompts
-from sealserve.config import LearnSettings
 from sealserve.grading.answers import is_right, normalised
 from sealserve.learning.engine_client import Voice, seed_of
 from sealserve.learning.study.grounding import answer_span, is_about, sentences_of, ungrounded
@@ -23,6 +22,7 @@ from sealserve.prompts import Template
 from sealserve.records.cycles import Split
 from sealserve.records.inference import Sampling
 from sealserve.records.step_outputs import Proposal
+from sealserve.settings.learn import LearnSettings
 
 ANSWER_TOKENS = 48
 AGREEMENT_TEMPERATURE = 0.5

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from sealserve import prompts
 from sealserve.concurrency import together
-from sealserve.config import LearnSettings
 from sealserve.learning.engine_client import seed_of
 from sealserve.learning.study.generators import Editor
 from sealserve.learning.study.notes import split_notes
@@ -17,6 +16,7 @@ from sealserve.records.cycles import SelfEdit
 from sealserve.records.inference import Sampling
 from sealserve.records.step_outputs import Passage
 from sealserve.scanners.prompt_injection import spotlight
+from sealserve.settings.learn import LearnSettings
 
 TOP_P = 0.95
 """SEAL's own sampling of self-edits (its scripts/TTT_server.sh); the temperature is a setting."""

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from sealserve.config import LearnSettings
 from sealserve.learning.engine_client import seed_of
 from sealserve.learning.study.notes import follow_directive
 from sealserve.prompts import BUILT_IN, Template
 from sealserve.records.candidates import Recipe, Target
+from sealserve.settings.learn import LearnSettings
 
 RATE_STEPS = (0.6, 1.5, 0.4, 2.0)
 """Learning rates of further candidates, as multiples of the first one's: the span around a good rate is about 2."""

@@ -7,7 +7,7 @@ writes nothing; blocking. Knows nothing of recipes.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sealserve.intake.inspection import LOOKED_AT
+from sealserve.intake.comparison import LOOKED_AT
 from sealserve.learning.context import Workshop
 from sealserve.learning.engine_client import seed_of
 from sealserve.learning.study.passages import split_spans

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from sealserve.canonical import Json
-from sealserve.config import LearnSettings
 from sealserve.engine.base_model import base_shape
 from sealserve.engine.preflight import check_adapter
 from sealserve.errors import BadAdapter, TrainingFailed
@@ -26,6 +25,7 @@ from sealserve.learning.training_job import (
     adapter_path,
     read_result,
 )
+from sealserve.settings.learn import LearnSettings
 
 SMALL_BASE_BYTES = 100 * 10**6
 

@@ -12,13 +12,13 @@ from sealserve.records.candidates import Candidate, Recipe, Target
 from sealserve.records.cycles import Cycle, CycleState, QuizItem, SelfEdit, Split, Step, StepRecord
 from sealserve.records.documents import Document, DocumentState
 from sealserve.records.pages import Page
+from sealserve.records.validation import require_line
 from sealserve.registry import audit, state_machine, tenants
 from sealserve.registry.documents import rows
 from sealserve.registry.sql import paging, request_ids
 from sealserve.registry.sql.database import Transaction
 from sealserve.registry.sql.tables import audit as audit_table
 from sealserve.registry.sql.tables import candidates, cycle_documents, cycles, quiz, self_edits, steps
-from sealserve.registry.sql.validation import require_line
 
 MAX_DOCUMENTS_PER_CYCLE = 1000
 _AUTHORS_ACTIONS = ("cycle.import", "cycle.start", "document.admit", "document.quarantine", "document.readmit")

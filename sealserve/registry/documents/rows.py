@@ -4,7 +4,6 @@ Identity is the digest of title and normalised text, so the same article is kept
 """
 
 import hashlib
-import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,15 +11,17 @@ from typing import Any
 from sqlalchemy import Row, and_, func, select, update
 
 from sealserve.errors import InvalidArgument, NotFound, QuotaExceeded
-from sealserve.records.documents import Document, DocumentState
+from sealserve.records.documents import Document, DocumentState, digest_of, id_of
 from sealserve.records.pages import Page
+from sealserve.records.validation import require_line
 from sealserve.registry import audit, state_machine, tenants
 from sealserve.registry.sql import paging
 from sealserve.registry.sql.database import Transaction
 from sealserve.registry.sql.tables import cycle_documents, documents, version_documents
-from sealserve.registry.sql.validation import require_line
 
 _FULL_RETRY_SECONDS = 3600.0
+
+
 _BATCH = 500  # names in one statement: databases bound the number of parameters
 
 
@@ -60,21 +61,6 @@ class Offered:
             self.text.encode()
         except UnicodeEncodeError as error:
             raise InvalidArgument("the document's text is not valid Unicode", field="text") from error
-
-
-def digest_of(*, title: str, text: str, source: str) -> str:
-    """Return what identifies a document: unchanged by Unicode form, line ends and outer or trailing whitespace.
-
-    That of no text at all is its source's.
-    """
-    lines = unicodedata.normalize("NFC", text).splitlines()
-    body = "\n".join(line.rstrip() for line in lines).strip() or source
-    return hashlib.sha256(f"{unicodedata.normalize('NFC', title).strip()}\0{body}".encode()).hexdigest()
-
-
-def id_of(digest: str) -> str:
-    """Return the id of the document with that digest."""
-    return digest[:16]
 
 
 def add(

@@ -10,20 +10,14 @@ from typing import Any
 from sqlalchemy import select
 
 from sealserve.errors import FailedPrecondition
-from sealserve.records.documents import Document, DocumentState
+from sealserve.records.documents import HELD, RELEASED, Document, DocumentState
+from sealserve.records.validation import require_short
 from sealserve.registry import audit
 from sealserve.registry.documents import rows
 from sealserve.registry.sql import request_ids
 from sealserve.registry.sql import tables as t
 from sealserve.registry.sql.database import Database
 from sealserve.registry.sql.tables import subjects as table
-from sealserve.registry.sql.validation import require_short
-
-HELD = "HELD: "
-"""What the reason of a document begins with that waits for a person."""
-
-RELEASED = "released by a person"
-"""The reason of one that a person let pass: it is not held again."""
 
 
 class Subjects:

@@ -15,11 +15,11 @@ from sealserve.canonical import Json, canonical_json
 from sealserve.errors import FailedPrecondition, InvalidArgument, NotFound
 from sealserve.records.canary_suites import CanaryItem, CanaryResult, CanarySuite
 from sealserve.records.pages import Page
+from sealserve.records.validation import require_line
 from sealserve.registry import audit, tenants
 from sealserve.registry.sql import paging, request_ids
 from sealserve.registry.sql.database import Database, Transaction
 from sealserve.registry.sql.evaluation_tables import canary_results, canary_suites
-from sealserve.registry.sql.validation import require_line
 
 NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 ITEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)

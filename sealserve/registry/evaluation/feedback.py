@@ -13,12 +13,12 @@ from sealserve.canonical import Json
 from sealserve.errors import AlreadyExists, InvalidArgument, NotFound
 from sealserve.records.feedback import Feedback, Opinion, Thumb, VersionFeedback
 from sealserve.records.pages import Page
+from sealserve.records.validation import require_line, require_short
 from sealserve.records.versions import BASE_VERSION
 from sealserve.registry import audit, tenants
 from sealserve.registry.sql import paging, request_ids
 from sealserve.registry.sql.database import Database, Transaction
 from sealserve.registry.sql.evaluation_tables import feedback
-from sealserve.registry.sql.validation import require_line, require_short
 from sealserve.registry.versions import versions
 
 MAX_ID_LENGTH = 128

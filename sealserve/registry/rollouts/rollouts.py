@@ -16,6 +16,7 @@ from sealserve.records.feedback import VersionFeedback
 from sealserve.records.pages import Page
 from sealserve.records.rollouts import WATCH_ACTOR, Count, Standby, Traffic, Trigger, Watch, WatchState
 from sealserve.records.tenants import Tenant
+from sealserve.records.validation import require_short
 from sealserve.records.versions import BASE_VERSION, Activation, VersionState
 from sealserve.registry import tenants
 from sealserve.registry.rollouts import thumbs
@@ -23,7 +24,6 @@ from sealserve.registry.sql import paging, request_ids
 from sealserve.registry.sql import tables as t
 from sealserve.registry.sql.database import Database, Transaction
 from sealserve.registry.sql.rollout_tables import traffic, watch_counts, watches
-from sealserve.registry.sql.validation import require_short
 from sealserve.registry.versions import activations, versions
 
 Counted = Mapping[Count, int]

@@ -6,9 +6,9 @@ from sqlalchemy import select
 
 from sealserve.canonical import Json, canonical_json
 from sealserve.errors import InvalidArgument
+from sealserve.records.validation import require_line
 from sealserve.registry.sql.database import Transaction
 from sealserve.registry.sql.tables import requests
-from sealserve.registry.sql.validation import require_line
 
 MAX_REQUEST_ID_LENGTH = 128
 

@@ -15,6 +15,7 @@ from sealserve.records.documents import DocumentState
 from sealserve.records.pages import Page
 from sealserve.records.rollouts import WatchState
 from sealserve.records.tenants import Tenant
+from sealserve.records.validation import require_short
 from sealserve.records.versions import BASE_VERSION, Activation, Observed, VersionState
 from sealserve.registry import audit, state_machine, tenants
 from sealserve.registry.documents import rows
@@ -22,7 +23,6 @@ from sealserve.registry.sql import paging, request_ids
 from sealserve.registry.sql import tables as t
 from sealserve.registry.sql.database import Transaction
 from sealserve.registry.sql.rollout_tables import traffic, watches
-from sealserve.registry.sql.validation import require_short
 from sealserve.registry.versions import held, versions
 
 TRAFFIC = "traffic"

@@ -8,20 +8,17 @@ from typing import Any
 
 from sealserve import fault_injection
 from sealserve.errors import Conflict, FailedPrecondition, InvalidArgument
-from sealserve.records.approvals import Approval, ApprovalState, Opinion
+from sealserve.records.approvals import OPINIONS_MOVED, Approval, ApprovalState, Opinion
 from sealserve.records.policy_decisions import Ruling
+from sealserve.records.validation import require_short
 from sealserve.records.versions import Activation
 from sealserve.registry import audit, tenants
 from sealserve.registry.policy_decisions import keep
 from sealserve.registry.sql import request_ids
 from sealserve.registry.sql.database import Database, Transaction
 from sealserve.registry.sql.tables import opinions
-from sealserve.registry.sql.validation import require_short
 from sealserve.registry.versions import activations, held
 from sealserve.registry.versions.versions import resource
-
-OPINIONS_MOVED = "OPINIONS_MOVED"
-"""The reason of a Conflict: somebody gave an opinion after those that were counted."""
 
 
 class Approvals:

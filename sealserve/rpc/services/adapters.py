@@ -11,9 +11,9 @@ from sealserve.records.rollouts import Traffic
 from sealserve.records.tenants import Tenant
 from sealserve.records.versions import BASE_VERSION, Activation, Observed
 from sealserve.registry.registry import Registry
-from sealserve.rpc.call import actor
+from sealserve.rpc.call_context import actor
 from sealserve.rpc.page_tokens import page_size_of
-from sealserve.rpc.watching import follow
+from sealserve.rpc.polling import follow
 from sealserve.v1 import adapter_pb2, adapter_pb2_grpc
 from sealserve.wire import names, rollouts
 from sealserve.wire.adapters import activation_to_wire, adapter_to_wire, base_adapter, report_to_wire

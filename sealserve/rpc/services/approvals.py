@@ -5,11 +5,10 @@ from typing import Any
 
 from sealserve.errors import Conflict, InvalidArgument
 from sealserve.policy.enforcement import Permits
-from sealserve.records.approvals import Approval, ApprovalState
+from sealserve.records.approvals import OPINIONS_MOVED, Approval, ApprovalState
 from sealserve.records.versions import Activation
 from sealserve.registry.registry import Registry
-from sealserve.registry.versions.approvals import OPINIONS_MOVED
-from sealserve.rpc.call import actor
+from sealserve.rpc.call_context import actor
 from sealserve.rpc.page_tokens import page_size_of, position_of, position_token
 from sealserve.v1 import approval_pb2, approval_pb2_grpc
 from sealserve.wire import names

@@ -6,7 +6,7 @@ from typing import Any
 from sealserve.errors import InvalidArgument
 from sealserve.records.canary_suites import CanarySuite
 from sealserve.registry.registry import Registry
-from sealserve.rpc.call import actor
+from sealserve.rpc.call_context import actor
 from sealserve.rpc.page_tokens import page_size_of
 from sealserve.v1 import canary_pb2, canary_pb2_grpc
 from sealserve.wire import canaries, names

@@ -7,10 +7,10 @@ from typing import Any
 from sealserve.records.cycles import Cycle, CycleState
 from sealserve.records.reports import CycleReport
 from sealserve.registry.registry import Registry
-from sealserve.rpc.call import actor
+from sealserve.rpc.call_context import actor
 from sealserve.rpc.cycle_report import cycle_report
 from sealserve.rpc.page_tokens import page_size_of, position_of, position_token
-from sealserve.rpc.watching import follow
+from sealserve.rpc.polling import follow
 from sealserve.v1 import cycle_pb2, cycle_pb2_grpc
 from sealserve.wire import names
 from sealserve.wire.cycles import cycle_to_wire, self_edit_to_wire

@@ -10,9 +10,9 @@ from sealserve.errors import InvalidArgument, SealserveError
 from sealserve.policy.enforcement import Permits
 from sealserve.records.documents import Document
 from sealserve.registry.registry import Registry
-from sealserve.rpc.call import actor
-from sealserve.rpc.forgetting_probe import ForgettingProbe
+from sealserve.rpc.call_context import actor
 from sealserve.rpc.page_tokens import page_size_of
+from sealserve.rpc.unlearning_probe import ForgettingProbe
 from sealserve.v1 import document_pb2, document_pb2_grpc
 from sealserve.wire import names
 from sealserve.wire.documents import document_state_from_wire, document_to_wire, forgotten_to_wire

@@ -18,7 +18,7 @@ from sealserve.engine.engine import (
     ScoreRequest,
 )
 from sealserve.errors import EngineFailed, InvalidArgument
-from sealserve.rpc.call import CURRENT_CALL
+from sealserve.rpc.call_context import CURRENT_CALL
 from sealserve.v1 import common_pb2, engine_pb2, engine_pb2_grpc
 from sealserve.wire.engine import finish_to_wire, info_to_wire, sampling_from_wire, turns_from_wire
 

@@ -7,7 +7,7 @@ from sealserve.errors import InvalidArgument
 from sealserve.records.feedback import Feedback
 from sealserve.records.question_sets import EvaluationSet
 from sealserve.registry.registry import Registry
-from sealserve.rpc.call import actor
+from sealserve.rpc.call_context import actor
 from sealserve.rpc.page_tokens import page_size_of
 from sealserve.v1 import evaluation_pb2, evaluation_pb2_grpc, feedback_pb2, feedback_pb2_grpc
 from sealserve.wire import feedback, names

@@ -10,8 +10,8 @@ from sealserve.errors import EngineFailed, InvalidArgument, Unavailable
 from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.reports import Answer, AnswerEvent, Answering, Ended, Piece, ServerInfo, Usage
 from sealserve.registry.registry import Registry
-from sealserve.rpc.call import CURRENT_CALL
-from sealserve.rpc.merging import merged
+from sealserve.rpc.call_context import CURRENT_CALL
+from sealserve.rpc.delta_merging import merged
 from sealserve.v1 import inference_pb2, inference_pb2_grpc
 from sealserve.wire import names
 from sealserve.wire.engine import sampling_from_wire, turns_from_wire

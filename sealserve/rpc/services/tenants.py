@@ -5,7 +5,7 @@ from typing import Any
 
 from sealserve.records.tenants import Tenant
 from sealserve.registry.registry import Registry
-from sealserve.rpc.call import CURRENT_PRINCIPAL, actor
+from sealserve.rpc.call_context import CURRENT_PRINCIPAL, actor
 from sealserve.rpc.page_tokens import page_size_of
 from sealserve.v1 import tenant_pb2, tenant_pb2_grpc
 from sealserve.wire import names

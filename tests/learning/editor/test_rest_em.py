@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from sealserve.config import LearnSettings
 from sealserve.errors import BadConfig, FailedPrecondition, StorageFailed
 from sealserve.learning.editor import rest_em as loop
 from sealserve.learning.editor import trials
@@ -22,6 +21,7 @@ from sealserve.learning.study.self_edits import Study
 from sealserve.learning.training_job import TrainingJob
 from sealserve.prompts import Template
 from sealserve.records.step_outputs import Passage
+from sealserve.settings.learn import LearnSettings
 from tests.stories.school import TENANT, School, open_school
 from tests.stories.student import article
 

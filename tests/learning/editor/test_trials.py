@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from sealserve.config import LearnSettings
 from sealserve.engine.engine import AdapterFiles
 from sealserve.learning.context import Workshop
 from sealserve.learning.editor import recipe_search
@@ -24,6 +23,7 @@ from sealserve.learning.study.self_edits import Study
 from sealserve.prompts import Template
 from sealserve.records.cycles import SelfEdit, Split
 from sealserve.records.step_outputs import Passage, Proposal
+from sealserve.settings.learn import LearnSettings
 from tests.stories.school import TENANT, School
 
 QUESTIONS = tuple(f"What is number {n}?" for n in range(40))

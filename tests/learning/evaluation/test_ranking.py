@@ -9,7 +9,8 @@ from sealserve.canaries.probes import Probe, Probes
 from sealserve.engine.engine import AdapterFiles
 from sealserve.learning.engine_client import Voice
 from sealserve.learning.evaluation.confirmation import MAX_REPLAY_ITEMS, confirm
-from sealserve.learning.evaluation.ranking import FLOOR_NATS, Contender, rank
+from sealserve.learning.evaluation.ranking import Contender, rank
+from sealserve.learning.evaluation.rewards.likelihood import FLOOR_NATS
 from sealserve.records.cycles import QuizItem, Split
 from sealserve.records.scores import Measured, NotApplicable, Unmeasured
 from tests.fakes import FakeEngine

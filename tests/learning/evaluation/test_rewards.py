@@ -10,7 +10,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from sealserve import prompts
-from sealserve.config import LearnSettings, load_settings
 from sealserve.engine.engine import GenerateRequest
 from sealserve.errors import BadConfig, CouldNotMeasure
 from sealserve.grading.answers import Matcher
@@ -18,6 +17,8 @@ from sealserve.learning.engine_client import Voice
 from sealserve.learning.evaluation.rewards.base import Asked, Kind
 from sealserve.learning.evaluation.rewards.registry import reward_by_name
 from sealserve.learning.evaluation.rewards.self_consistency import Agreement, entropy_share
+from sealserve.settings.learn import LearnSettings
+from sealserve.settings.settings import load_settings
 from tests.fakes import FakeEngine
 
 ITEMS = (

@@ -12,7 +12,6 @@ import torch
 from safetensors.torch import load_file
 
 from sealserve.canonical import Json
-from sealserve.config import LearnSettings
 from sealserve.engine.base_model import BaseShape
 from sealserve.engine.preflight import check_adapter
 from sealserve.errors import BadConfig, TrainingFailed
@@ -29,6 +28,7 @@ from sealserve.learning.training_job import (
     result_path,
 )
 from sealserve.records.candidates import Recipe
+from sealserve.settings.learn import LearnSettings
 
 FACTS = tuple(Sequence(prompt=f"What is the number of lamp {i}?", completion=f"It is {i * 7}.") for i in range(8))
 RECIPE = Recipe(

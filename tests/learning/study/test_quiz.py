@@ -1,10 +1,10 @@
 """Quiz questions come from what the model agrees on while it reads."""
 
-from sealserve.config import LearnSettings
 from sealserve.learning.engine_client import Voice
 from sealserve.learning.study.quiz import propose
 from sealserve.learning.study.self_edits import Study
 from sealserve.records.step_outputs import Passage
+from sealserve.settings.learn import LearnSettings
 from tests.fakes import FakeEngine
 
 BODY = "Varnel Lamp costs 45 crowns. Varnel Lamp is painted dark green."

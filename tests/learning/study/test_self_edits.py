@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from sealserve.config import LearnSettings
 from sealserve.engine.engine import AdapterFiles
 from sealserve.errors import BadConfig
 from sealserve.learning.engine_client import Reply, Voice
@@ -13,6 +12,7 @@ from sealserve.learning.study.self_edits import Study, write_directives, write_n
 from sealserve.prompts import BUILT_IN, Template, fenced, free_recipe_fault, study
 from sealserve.records.inference import Sampling
 from sealserve.records.step_outputs import Passage
+from sealserve.settings.learn import LearnSettings
 from tests.fakes import FakeEngine
 
 TEXT = "About Varnel Lamp\nVarnel Lamp costs 45 crowns."

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from sealserve.canonical import Json
-from sealserve.config import LearnSettings
 from sealserve.engine.base_model import BaseShape
 from sealserve.errors import LeaseLost, TrainingFailed
 from sealserve.learning.training.executors.base import Child, Ended, Room
@@ -19,6 +18,7 @@ from sealserve.learning.training.executors.device_leases import CPU, DeviceLease
 from sealserve.learning.training.executors.process import ProcessExecutor
 from sealserve.learning.training.trainer import ChildTrainer
 from sealserve.learning.training_job import EXIT_FAILED
+from sealserve.settings.learn import LearnSettings
 from tests.learning.multi_lora.test_main import job
 
 

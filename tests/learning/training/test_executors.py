@@ -13,8 +13,7 @@ import pytest
 import pytest_asyncio
 
 from sealserve.canonical import Json
-from sealserve.config import LearnSettings, Settings
-from sealserve.daemon import executor_of
+from sealserve.daemon.learn import executor_of
 from sealserve.engine.base_model import BaseShape
 from sealserve.errors import BadConfig, TrainingFailed
 from sealserve.learning.context import Workshop
@@ -24,6 +23,8 @@ from sealserve.learning.training.executors.ray import RayExecutor, _room
 from sealserve.learning.training.trainer import ChildTrainer
 from sealserve.learning.training_job import TrainedAdapter, Trainer, TrainingJob, adapter_path
 from sealserve.records.cycles import CycleState, Step
+from sealserve.settings.learn import LearnSettings
+from sealserve.settings.settings import Settings
 from tests.learning.conftest import RayNodes
 from tests.learning.multi_lora.test_main import job, train_here
 from tests.stories.school import TENANT, open_school
@@ -40,8 +41,8 @@ while not other.exists():
 """
 DRIVER = """
 import asyncio, sys
-from sealserve.config import LearnSettings
-from sealserve.daemon import executor_of
+from sealserve.settings.settings import LearnSettings
+from sealserve.daemon.__main__ import executor_of
 from sealserve.learning.training.executors.base import Child
 
 async def main(settings, program):

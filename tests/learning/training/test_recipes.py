@@ -3,11 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-from sealserve.config import LearnSettings
 from sealserve.learning.training.cycle_job import Start
 from sealserve.learning.training.recipes import recipes
 from sealserve.prompts import Template
 from sealserve.records.candidates import Target
+from sealserve.settings.learn import LearnSettings
 
 SETTINGS = LearnSettings(candidates=3)
 

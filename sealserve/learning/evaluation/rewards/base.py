@@ -6,7 +6,7 @@ All rewards score item by item, so that the same paired statistics hold for each
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from sealserve.grading.answers import Matcher, is_right_by, normalised
 from sealserve.learning.engine_client import Voice
@@ -15,7 +15,7 @@ from sealserve.records.cycles import QuizItem
 from sealserve.records.inference import Sampling
 from sealserve.records.rewards import RewardKind as Kind
 
-__all__ = ["Asked", "Kind", "Reward", "asked_of", "greedy_all"]
+__all__ = ["Asked", "Kind", "Reward", "Rules", "asked_of", "greedy_all"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,3 +75,7 @@ async def greedy_all(voice: Voice, adapter: str | None, items: Sequence[Asked]) 
     sampling = Sampling(max_tokens=ANSWER_TOKENS)
     replies = await asyncio.gather(*(voice.ask(item.question, sampling=sampling, adapter=adapter) for item in items))
     return [reply.text for reply in replies]
+
+
+Rules: TypeAlias = Mapping[str, tuple[Matcher, str]]
+"""Rules of tenants' own items, (matcher, pattern) by normalised question."""

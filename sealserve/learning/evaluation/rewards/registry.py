@@ -1,11 +1,11 @@
 """The one list of rewards by name."""
 
-from sealserve.config import LearnSettings
 from sealserve.learning.evaluation.rewards.base import Kind, Reward
 from sealserve.learning.evaluation.rewards.graded import RULES, GradedAnswers
 from sealserve.learning.evaluation.rewards.likelihood import LogLikelihood
 from sealserve.learning.evaluation.rewards.llm_judge import BaseGrader, EndpointGrader
 from sealserve.learning.evaluation.rewards.self_consistency import Agreement
+from sealserve.settings.learn import LearnSettings
 
 
 def reward_by_name(kind: Kind, settings: LearnSettings) -> Reward:

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sealserve.canonical import Json
-from sealserve.config import LearnSettings
 from sealserve.errors import TrainingFailed
 from sealserve.learning.training.executors.base import LAST_WORDS_BYTES, Child, Ended, Room
 from sealserve.learning.training.executors.device_leases import CPU, DeviceLeases, devices, held, spare
+from sealserve.settings.learn import LearnSettings
 
 SPARE = "spare"
 """As learn.devices: whichever device does not serve and nobody trains on."""

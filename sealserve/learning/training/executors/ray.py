@@ -21,10 +21,10 @@ from typing import Any
 import structlog
 
 from sealserve.canonical import Json
-from sealserve.config import LearnSettings
 from sealserve.errors import BadConfig, TrainingFailed
 from sealserve.learning.training.executors.base import LAST_WORDS_BYTES, Child, Ended, Room
 from sealserve.learning.training.executors.device_leases import CPU
+from sealserve.settings.learn import LearnSettings
 
 _LOG = structlog.get_logger(__name__)
 

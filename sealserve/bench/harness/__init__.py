@@ -1,0 +1,1 @@
+"""What the benches share: a learning lab, a serving site, intervals, plots and tables."""

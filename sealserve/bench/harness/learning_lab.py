@@ -1,0 +1,327 @@
+"""A laboratory for the learning figures: one real engine, one trainer, and articles that nobody has ever read.
+
+Documents are studied, filtered and trained on by the product's own functions; many documents' candidates go into one
+training job, and many adapters are asked at once. Answers are closed-book and greedy. Knows no figure.
+"""
+
+import asyncio
+import os
+import random
+import shutil
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sealserve.canaries.probes import Probes, probes_for
+from sealserve.canonical import Json
+from sealserve.engine.base_model import base_shape, model_directory
+from sealserve.engine.engine import AdapterFiles
+from sealserve.engine.vllm_engine import VllmEngine
+from sealserve.gate.thresholds import load_policy
+from sealserve.learning.context import Workshop
+from sealserve.learning.engine_client import Voice
+from sealserve.learning.study import filter, quiz, self_edits
+from sealserve.learning.study.self_edits import Study
+from sealserve.learning.study.supported_text import taken_up
+from sealserve.learning.training.batch_job import Lesson, all_trained, job_of
+from sealserve.learning.training.examples import Pool, Source, build_pool
+from sealserve.learning.training.executors.process import ProcessExecutor
+from sealserve.learning.training.recipes import recipes
+from sealserve.learning.training.retention_set import rehearsal_of
+from sealserve.learning.training.trainer import ChildTrainer
+from sealserve.learning.training_job import TrainedAdapter, TrainingJob
+from sealserve.nano import world as w
+from sealserve.nano.world import Article, Fact, World
+from sealserve.policy.rulebook import open_rules
+from sealserve.proof.manifest import Seals
+from sealserve.records.candidates import Recipe
+from sealserve.records.cycles import QuizItem, SelfEdit, Split
+from sealserve.records.inference import Sampling
+from sealserve.records.step_outputs import Passage, Spoken
+from sealserve.registry.registry import Registry
+from sealserve.serving.gated_engine import GatedEngine
+from sealserve.serving.slot_gate import SlotGate
+from sealserve.settings.engine import EngineSettings
+from sealserve.settings.learn import LearnSettings
+from sealserve.settings.settings import Settings
+from sealserve.telemetry import Telemetry
+
+TENANT = "bench"
+ANSWER_TOKENS = 32
+ENGINE_SHARE = 0.45
+"""Of a GPU's memory, where there is one: the trainer uses the rest of the same one."""
+
+LESSONS_PER_JOB = 50
+"""In one training job: what a small machine holds in memory beside the engine."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A question in words that no training saw, and the value that a right answer gives."""
+
+    text: str
+    gold: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A document nobody has read, and the exam on it."""
+
+    document: str
+    title: str
+    text: str
+    exam: tuple[Question, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Studied:
+    """What the model made of a document: every note, screened, and the quiz that no admitted note asks."""
+
+    subject: Subject
+    notes: tuple[SelfEdit, ...]
+    quiz: tuple[QuizItem, ...]
+    spoken: Mapping[str, str]  # the answer to each quiz question in the model's own words
+
+    @property
+    def source(self) -> Source:
+        """The document as a cycle trains on it: its admitted notes, and its text as far as they take it up."""
+        admitted = tuple(note for note in self.notes if note.admitted)
+        return replace(source_of(self.subject, admitted), passages=(taken_up(self.subject.text, admitted),))
+
+    def items(self, split: Split) -> tuple[QuizItem, ...]:
+        """Return one half of the quiz."""
+        return tuple(item for item in self.quiz if item.split is split)
+
+
+class Lab:
+    """The parts, and what every figure does with them."""
+
+    def __init__(self, shop: Workshop, *, seed: int, say: Say) -> None:
+        self.shop = shop
+        self.seed = seed
+        self.say = say
+        self.is_right: Callable[[str, str], bool] = _states_value
+        self.voice = Voice(shop.engine, tenant=TENANT, cycle=f"lab{seed}", concurrency=shop.settings.learn.concurrency)
+        self.trained_seconds = 0.0  # wall time in the trainer
+        self._adapters_at_once = asyncio.Semaphore(shop.settings.engine.slots)
+        self._jobs = 0
+
+    @property
+    def settings(self) -> LearnSettings:
+        """The product's own learning settings."""
+        return self.shop.settings.learn
+
+    @property
+    def probes(self) -> Probes:
+        """Old skills: what measures and what is rehearsed."""
+        return self.shop.probes
+
+    def subjects(
+        self, n: int, *, entities: int = 1, facts: int = 6, questions: int = 24, key: str = ""
+    ) -> list[Subject]:
+        """Return `n` fresh articles with `questions` each; the same for the same seed and key."""
+        world = World(self.seed)
+        return [
+            subject_of(
+                world.article(world.rng("lab", key, i), entities, facts, held_out=True), n=questions, seed=self.seed
+            )
+            for i in range(n)
+        ]
+
+    async def study(self, subjects: Sequence[Subject], *, settings: LearnSettings | None = None) -> list[Studied]:
+        """Return what the base makes of each document: notes, filter and quiz as a cycle has them."""
+        chosen, cycle = settings or self.settings, f"lab{self.seed}"
+        studies = [study_of(subject) for subject in subjects]
+        notes, proposals = await asyncio.gather(
+            self_edits.write_notes(self.voice, studies, settings=chosen, tenant=TENANT, cycle=cycle),
+            quiz.propose(self.voice, studies, settings=chosen, cycle=cycle),
+        )
+        answers = await filter.open_book(self.voice, notes, studies)
+        screened = filter.screen(notes, studies, answers=answers, proposals=proposals)
+        items = filter.choose_quiz(proposals, screened)
+        return [
+            Studied(
+                subject=subject,
+                notes=tuple(note for note in screened if note.document == subject.document),
+                quiz=tuple(item for item in items if item.document == subject.document),
+                spoken={p.question: p.spoken for p in proposals if p.document == subject.document},
+            )
+            for subject in subjects
+        ]
+
+    async def rehearsal(self) -> tuple[Spoken, ...]:
+        """Return the base's own answers to old questions, as a cycle rehearses them."""
+        return await rehearsal_of(self.shop, self.voice)
+
+    async def pool(self, new: Sequence[Source], earlier: Sequence[Source] = ()) -> Pool:
+        """Return the examples of a cycle on `new` that holds `earlier`."""
+        return build_pool(new, earlier, rehearsal=await self.rehearsal())
+
+    def recipes(self, key: str, n: int | None = None) -> tuple[Recipe, ...]:
+        """Return the product's own candidates for a cycle called `key`, the default first."""
+        settings = self.settings if n is None else self.settings.model_copy(update={"candidates": n})
+        return recipes(settings, (), cycle=key, max_rank=self.settings.rank)[0]
+
+    async def train(self, lessons: Sequence[Lesson], *, base: Path | None = None) -> list[AdapterFiles]:
+        """Return an adapter for each lesson, in order, LESSONS_PER_JOB in one pass over `base`.
+
+        Raises: TrainingFailed.
+        """
+        parts = [lessons[start : start + LESSONS_PER_JOB] for start in range(0, len(lessons), LESSONS_PER_JOB)]
+        return [files for part in parts for files in await self._pass(part, base=base or self.shop.base_directory)]
+
+    async def _pass(self, lessons: Sequence[Lesson], *, base: Path) -> list[AdapterFiles]:
+        self._jobs += 1
+        directory = self.shop.work_directory(f"job-{self._jobs}")
+        started = time.monotonic()
+        job = job_of(lessons, base=base)
+        reporter = _Reporter(self.say, job, started)
+        trained = await self.shop.trainer.train(job, directory, heard=reporter.heard)
+        self.trained_seconds += time.monotonic() - started
+        return [self.named(adapter) for adapter in all_trained(trained, len(lessons))]
+
+    def named(self, adapter: TrainedAdapter) -> AdapterFiles:
+        """Return the adapter under an engine name of its own."""
+        return AdapterFiles(name=f"lab-{adapter.path.parent.name}-{adapter.index}", path=adapter.path.absolute())
+
+    async def sit(self, exams: Iterable[tuple[AdapterFiles | None, Sequence[Question]]]) -> list[list[bool]]:
+        """Return which questions each adapter (None: the base) answers rightly; many adapters at once."""
+
+        async def one(files: AdapterFiles | None, questions: Sequence[Question]) -> list[bool]:
+            async with self._adapters_at_once, self.voice.loaded(files) as name:
+                sampling = Sampling(max_tokens=ANSWER_TOKENS)
+                given = await asyncio.gather(
+                    *(self.voice.ask(q.text, sampling=sampling, adapter=name) for q in questions)
+                )
+            return [self.is_right(reply.text, q.gold) for reply, q in zip(given, questions, strict=True)]
+
+        return list(await asyncio.gather(*(one(files, questions) for files, questions in exams)))
+
+    async def canary(self, adapters: Sequence[AdapterFiles | None]) -> list[list[bool]]:
+        """Return which old questions each adapter still answers rightly."""
+        asked = [Question(text=probe.question, gold=probe.answer) for probe in self.probes.canary]
+        return await self.sit((files, asked) for files in adapters)
+
+
+@asynccontextmanager
+async def open_lab(
+    *, model: str = "nano", seed: int = 0, say: Say = print, slots: int = 8, max_rank: int = 32, **learn: Any
+) -> AsyncIterator[Lab]:
+    """Run the body with a lab in a temporary directory; `learn` changes [learn] settings. Raises: EngineFailed."""
+    async with AsyncExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sealserve-lab-")))
+        settings = Settings(
+            data_directory=directory,
+            engine=EngineSettings(
+                model=model, slots=slots, max_rank=max_rank, max_sequences=96, gpu_memory_fraction=ENGINE_SHARE
+            ),
+            learn=LearnSettings(**{"niceness": 0, "concurrency": 96, "trainer_timeout_seconds": 7200, **learn}),
+        )
+        registry = Registry.open(settings.registry_url, settings.artifact_directory)
+        stack.callback(registry.close)
+        base = await asyncio.to_thread(model_directory, model)
+        vllm = VllmEngine(settings.engine, base=base)
+        stack.push_async_callback(vllm.close)
+        say("starting the engine")
+        await vllm.start()
+        shop = Workshop(
+            registry=registry,
+            engine=GatedEngine(vllm, SlotGate(slots=slots)),
+            trainer=ChildTrainer(settings.learn, max_rank=max_rank, executor=ProcessExecutor(settings.learn)),
+            policy=load_policy(None),
+            rules=open_rules(),
+            seals=Seals.open(settings.data_directory),
+            probes=probes_for(model),
+            settings=settings,
+            base_directory=base,
+            telemetry=Telemetry.off(),
+        )
+        yield Lab(shop, seed=seed, say=say)
+
+
+def about(lab: Lab, *, seconds: float) -> Json:
+    """Return what every result says of its run: seed, base, machine, date, time taken."""
+    return {
+        "seed": lab.seed,
+        "model": lab.shop.settings.engine.model,
+        "base_digest": base_shape(lab.shop.base_directory).digest[:16],
+        "machine": machine(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "training_seconds": round(lab.trained_seconds, 1),
+        "seconds": round(seconds, 1),
+    }
+
+
+def machine() -> str:
+    """Return the kind of machine, as results name it."""
+    cores = f"{len(os.sched_getaffinity(0))} CPU cores"
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return cores
+    asked = subprocess.run(
+        [tool, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, check=False
+    )
+    names = Counter(line.strip() for line in asked.stdout.splitlines() if line.strip())
+    return ", ".join([*(f"{n} x {name}" for name, n in names.items()), cores])
+
+
+def subject_of(article: Article, *, n: int, seed: int) -> Subject:
+    """Return the article with `n` questions: each fact in turn, in different held-out words."""
+    rng = random.Random(f"{seed}:{article.title}")
+    pools = [[Question(text=text, gold=fact.value) for text, _ in w.questions(fact)] for fact in article.facts]
+    for pool in pools:
+        rng.shuffle(pool)
+    turns = [pool[turn] for turn in range(max(map(len, pools))) for pool in pools if turn < len(pool)]
+    name = article.title.removeprefix("About ").replace(" ", "-").lower()
+    return Subject(document=name, title=article.title, text=article.text, exam=tuple(turns[:n]))
+
+
+def study_of(subject: Subject) -> Study:
+    """Return the whole document as one passage to study."""
+    passage = Passage(document=subject.document, title=subject.title, start=0, end=len(subject.text))
+    return Study(passage=passage, text=f"{subject.title}\n{subject.text}")
+
+
+def source_of(subject: Subject, notes: Iterable[SelfEdit]) -> Source:
+    """Return the whole document and `notes` as something to train on."""
+    return Source(document=subject.document, title=subject.title, passages=(subject.text,), notes=tuple(notes))
+
+
+def seeded(recipe: Recipe, *key: object) -> Recipe:
+    """Return the recipe with a seed that depends on `key` alone."""
+    return replace(recipe, seed=random.Random(f"{key}").randrange(2**31))
+
+
+def _states_value(given: str, gold: str) -> bool:
+    return w.is_right(given, Fact("", "", "", gold))
+
+
+class _Reporter:
+    """Turns the trainer's reports into one line now and then."""
+
+    def __init__(self, say: Say, job: TrainingJob, started: float) -> None:
+        self._say = say
+        self._attempts = len(job.attempts)
+        self._steps = sum(attempt.steps for attempt in job.attempts)
+        self._reached: dict[int, int] = {}
+        self._started = started
+        self._next = 0.1
+
+    def heard(self, report: Json) -> None:
+        """Note one report of the trainer."""
+        if isinstance(report.get("candidate"), int) and isinstance(report.get("step"), int):
+            self._reached[report["candidate"]] = report["step"]
+        done = sum(self._reached.values()) / max(1, self._steps)
+        if done >= self._next:
+            seconds = time.monotonic() - self._started
+            self._say(f"training {self._attempts} adapters: {done:.0%} of {self._steps} steps, {seconds:.0f} s")
+            self._next = done + 0.2

@@ -1,0 +1,171 @@
+"""The tables of ops/bench/README.md, from the newest result of each figure:
+`python -m sealserve.bench.harness.result_tables`.
+
+A result is the JSON object that a bench printed, kept as ops/bench/results/<date>-<machine>-<figure>.json. Knows
+which numbers of a figure to show; nothing of how they were measured.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from sealserve.canonical import Json
+from sealserve.errors import BadConfig
+from sealserve.prompts import BUILT_IN
+
+BEGIN, END = "<!-- {name}: begin -->", "<!-- {name}: end -->"
+_ARMS = ("none", "raw", "implications", "long", "rewrite", "qa", "counterexample", "distillation", "default")
+
+
+def rewritten(readme: str, results: Path) -> str:
+    """Return the page with every figure's part renewed from its newest result; parts without one stay as they are.
+
+    Raises: BadConfig (a part's end is missing, or a result is not JSON).
+    """
+    for name, table in TABLES.items():
+        found = newest(results, name)
+        begin, end = BEGIN.format(name=name), END.format(name=name)
+        if found is None or begin not in readme:
+            continue
+        if end not in readme:
+            raise BadConfig(f"the page has {begin} but no {end}")
+        before, _, rest = readme.partition(begin)
+        readme = f"{before}{begin}\n{_about(found)}\n\n{table(found)}\n{end}{rest.partition(end)[2]}"
+    return readme
+
+
+def newest(results: Path, figure: str) -> Json | None:
+    """Return the newest kept result of `figure`; None when there is none. Raises: BadConfig (not JSON)."""
+    files = sorted(path for path in results.glob("*.json") if re.fullmatch(rf".*-{figure}", path.stem))
+    if not files:
+        return None
+    try:
+        found: Json = json.loads(files[-1].read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadConfig(f"{files[-1]}: not a result: {error}") from error
+    return found
+
+
+def _about(result: Json) -> str:
+    return (
+        f"{result['date']}, {result['machine']}, model {result['model']}, seed {result['seed']}, "
+        f"{result['seconds']:.0f} s in all."
+    )
+
+
+def _learn(result: Json) -> str:
+    intervals = result["intervals"]
+    rows = [
+        (name, _share(result[name]), _interval(intervals[name]), _goal(result, name))
+        for name in _ARMS
+        if name in result
+    ]
+    rows += [
+        (name.replace("_", " "), f"{result[name]:+.3f}", _interval(intervals[name]), _goal(result, name))
+        for name in ("reported_minus_retested", "seal_reported_minus_retested")
+    ]
+    return _table(("trained on", "closed-book accuracy", "95 % interval", "goal"), rows)
+
+
+def _continual(result: Json) -> str:
+    last = result["articles"] - 1
+    rows = []
+    for name in (f"retained_lag{last}", "canary_loss", "just_learned"):
+        ours, theirs = result[name], result[f"seal_{name}"]
+        spans = (_interval(result[f"{prefix}intervals"][name]) for prefix in ("", "seal_"))
+        mine, other = spans
+        rows.append((name, f"{ours:.3f} {mine}", f"{theirs:.3f} {other}", _goal(result, name)))
+    mine, other = (
+        ", ".join(
+            f"{lag}: {value:.2f}"
+            for lag, value in zip(result[f"{prefix}lags"], result[f"{prefix}retained_by_lag"], strict=True)
+            if value is not None
+        )
+        for prefix in ("", "seal_")
+    )
+    rows.append(("gain kept, by articles since", mine, other, ""))
+    return _table(("", "rebuilt on the union", "SEAL: merge and go on", "goal"), rows)
+
+
+def _editor(result: Json) -> str:
+    rounds = zip(result["accuracy"], result["accuracy_intervals"], result["asked_for"], strict=True)
+    rows = [
+        (f"round {number}", _share(value), _interval(span), "", _asked(asked))
+        for number, (value, span, asked) in enumerate(rounds)
+    ]
+    gain = _interval((result["gain_low"], result["gain_high"]))
+    rows.append(("gain over round 0", f"{result['gain']:+.3f}", gain, _goal(result, "gain"), ""))
+    columns = ("editor", "accuracy on documents it never saw", "95 % interval", "goal", "asks for, on average")
+    return _table(columns, rows)
+
+
+def _asked(asked: Json) -> str:
+    kinds = ", ".join(f"{name} {asked[name]:.0%}" for name in BUILT_IN if asked[name])
+    loss = f"loss on all {asked['loss_on_all']:.0%}"
+    return f"rate {asked['learning_rate']:.4f}, {asked['epochs']:.1f} epochs, {loss}; {kinds}"
+
+
+def _squad(result: Json) -> str:
+    rows = [(str(one["passages"]), one["state"], one["reason"]) for one in result["verdicts"]]
+    told = f"{result['passages']} passages: {result['crashed']} crashed, {result['promoted']} promoted."
+    return f"{told}\n\n{_table(('passages', 'verdict', 'reason'), rows)}"
+
+
+def _seal(result: Json) -> str:
+    published = result["published"]
+    rows = [
+        (
+            name,
+            _share(result[name]),
+            _interval(result["intervals"][name]),
+            _share(published[name]) if name in published else "",
+        )
+        for name in _ARMS
+        if name in result
+    ]
+    return _table(("trained on", "accuracy", "95 % interval", "SEAL, Qwen2.5-7B"), rows)
+
+
+TABLES: dict[str, Callable[[Json], str]] = {
+    "learn": _learn,
+    "continual": _continual,
+    "editor": _editor,
+    "squad": _squad,
+    "seal": _seal,
+}
+
+
+def _share(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def _interval(span: Iterable[float]) -> str:
+    low, high = span
+    return f"[{low:.3f}, {high:.3f}]"
+
+
+def _goal(result: Json, name: str) -> str:
+    goal = result["goals"].get(name)
+    return f"{goal['goal']}: {'met' if goal['is_met'] else 'not met'}" if goal else ""
+
+
+def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    heads = list(columns)
+    lines = [
+        heads,
+        ["---"] * len(heads),
+        *([cell.replace("|", "/").replace("\n", " ") for cell in row] for row in rows),
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def main(folder: Path = Path("ops/bench")) -> None:
+    """Renew the tables of the page in `folder`."""
+    page = folder / "README.md"
+    page.write_text(rewritten(page.read_text(encoding="utf-8"), folder / "results"), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:2]))

@@ -1,0 +1,1 @@
+"""Figures of survival: processes killed at every step."""

@@ -1,0 +1,1 @@
+"""Figures of the gate, of poisoned documents and of rollouts."""

@@ -1,0 +1,69 @@
+"""The door of the poison figure: offers handed in by the packaged rules, and what stopped those that were stopped."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sealserve.bench.safety.attacks import AttackKind, Offer
+from sealserve.intake.inbox import Inbox
+from sealserve.policy.enforcement import Permits
+from sealserve.policy.rulebook import open_rules
+from sealserve.records.documents import Document, DocumentState
+from sealserve.registry.registry import Registry
+from sealserve.settings.settings import IntakeSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """What became of an offer at the door; `why` is a stable word for what stopped it, "" if nothing did."""
+
+    offer: Offer
+    document: Document
+    why: str
+
+
+class Door:
+    """One tenant's inbox, with the packaged rules."""
+
+    def __init__(self, registry: Registry, tenant: str) -> None:
+        registry.create_tenant(tenant, actor="bench")
+        self._registry = registry
+        self._tenant = tenant
+        self._kept: list[tuple[Offer, str]] = []
+        self._inbox = Inbox(registry, IntakeSettings(), refuse=Permits(registry, open_rules()).refuse_document)
+
+    def receive(self, offered: Sequence[Offer]) -> list[Received]:
+        """Hand the offers in, in order; return how each stands once all are in."""
+        self._kept += [(offer, self._keep(offer)) for offer in offered]
+        return [self._stands(offer, document) for offer, document in self._kept[len(self._kept) - len(offered) :]]
+
+    def all(self) -> list[Received]:
+        """Return how everything handed in stands now: a flood is held when its last document comes."""
+        return [self._stands(offer, document) for offer, document in self._kept]
+
+    def _keep(self, offer: Offer) -> str:
+        document, _ = self._inbox.receive(
+            self._tenant,
+            offer.content.encode(),
+            media_type=offer.media_type,
+            title=offer.title,
+            source=offer.source,
+            actor="bench",
+        )
+        return document.document
+
+    def _stands(self, offer: Offer, name: str) -> Received:
+        document = self._registry.document(self._tenant, name)
+        if document.state is DocumentState.QUARANTINED:
+            return Received(offer=offer, document=document, why=_word(document))
+        text = " ".join(self._registry.document_text(self._tenant, name).split())
+        is_whole = not offer.payload or any(" ".join(words.split()) in text for words in offer.payload)
+        is_stripped = offer.attack is AttackKind.HIDDEN and not is_whole
+        return Received(offer=offer, document=document, why="stripped" if is_stripped else "")
+
+
+def _word(document: Document) -> str:
+    """The rule or defect that stopped the document."""
+    kind, _, text = document.reason.partition(": ")
+    if kind not in ("HELD", "DENIED"):
+        return kind.lower()
+    return "ingest.flood" if text.startswith("like ") else text.partition(":")[0]

@@ -1,0 +1,163 @@
+"""The serve figure: streamed tokens a second over gRPC, divided by the same load on the engine in process; and what an
+adapter leaves of the speed of the base.
+
+All sides run in turns within one run, on the same engine and with the same requests. A ratio is the median of the
+turns' ratios, so that what else the machine does for a while does not decide it. Knows nothing of what the answers say.
+"""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from sealserve.bench.harness.adapters import make_sound
+from sealserve.bench.harness.serving_site import Site, open_site
+from sealserve.client import AsyncClient
+from sealserve.engine.engine import AdapterFiles, GenerateRequest
+from sealserve.errors import EngineFailed
+from sealserve.records.inference import ChatTurn, Sampling
+from sealserve.records.reports import Ended
+
+TENANT = "serve"
+ROUNDS = 10
+"""Turns of each side; the first of each warms up and does not count."""
+
+ADAPTER = "adapted"
+LIKE_THE_BASE = 1e-6
+"""Standard deviation of the adapter's random weights: it costs what any adapter does, and says what the base says."""
+
+MAX_TOKENS = 128
+TEMPERATURE = 1.0  # at random, so that answers differ in length as real ones do; seeded, so that both sides' agree
+_PROMPTS = (
+    "Tell me about the harbour office.",
+    "List what follows from this article, one fact a line.",
+    "Who are you?",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeFigures:
+    """`ratio` is what gRPC leaves of the engine's own speed, `adapter_ratio` what an adapter leaves of the base's."""
+
+    ratio: float
+    adapter_ratio: float
+    grpc_tokens_per_second: float
+    engine_tokens_per_second: float
+    adapter_tokens_per_second: float
+    first_token_ms_grpc: float
+    first_token_ms_engine: float
+    requests: int
+    clients: int
+    seconds: float
+
+
+@dataclass(slots=True)
+class _Side:
+    """What one side did: tokens in all, tokens a second in each turn, and each request's time to its first token."""
+
+    tokens: int = 0
+    speeds: list[float] = field(default_factory=list)
+    first_token_seconds: list[float] = field(default_factory=list)
+
+    def ratio_to(self, other: "_Side") -> float:
+        """Return the median over the turns of its speed, divided by that of the other in the same turn."""
+        return round(median(mine / theirs for mine, theirs in zip(self.speeds, other.speeds, strict=True)), 4)
+
+
+Ask = Callable[[int], Awaitable[tuple[int, float]]]
+"""Runs request number n; returns its tokens and the seconds to the first."""
+
+
+def run(*, requests: int = 200, clients: int = 8, say: Callable[[str], None] = print) -> ServeFigures:
+    """Return the figures of `requests` requests on each side, `clients` at once. Raises: EngineFailed."""
+    with tempfile.TemporaryDirectory(prefix="sealserve-bench-") as name:
+        return asyncio.run(_measure(Path(name), requests=requests, clients=clients, say=say))
+
+
+async def _measure(directory: Path, *, requests: int, clients: int, say: Callable[[str], None]) -> ServeFigures:
+    say("starting the engine")
+    started = time.monotonic()
+    async with (
+        open_site(directory, max_sequences=max(clients, 8)) as site,
+        AsyncClient(site.address, token=site.token) as client,
+    ):
+        await client.create_tenant(TENANT)
+        path = await asyncio.to_thread(make_sound, directory / ADAPTER, site.base, seed=0, scale=LIKE_THE_BASE)
+        await site.engine.load(AdapterFiles(name=ADAPTER, path=path))
+        engine, grpc, adapted = _Side(), _Side(), _Side()
+        sides: tuple[tuple[_Side, Ask], ...] = (
+            (engine, lambda number: _ask_engine(site, number)),
+            (grpc, lambda number: _ask_grpc(client, number)),
+            (adapted, lambda number: _ask_engine(site, number, adapter=ADAPTER)),
+        )
+        share = -(-requests // ROUNDS)
+        for turn in range(ROUNDS + 1):
+            numbers = range(turn * share, (turn + 1) * share)
+            for side, ask in sides if turn % 2 else reversed(sides):
+                await _load(side, ask, numbers=numbers, clients=clients, counts=turn > 0)
+            if turn:
+                ratios = f"{grpc.speeds[-1] / engine.speeds[-1]:.3f}, {adapted.speeds[-1] / engine.speeds[-1]:.3f}"
+                say(f"round {turn} of {ROUNDS}: gRPC and an adapter leave {ratios} of the speed")
+    if abs(engine.tokens - grpc.tokens) > 0.02 * engine.tokens:
+        raise EngineFailed(f"the sides did not do the same: {engine.tokens} tokens in process, {grpc.tokens} over gRPC")
+    return ServeFigures(
+        ratio=grpc.ratio_to(engine),
+        adapter_ratio=adapted.ratio_to(engine),
+        grpc_tokens_per_second=round(median(grpc.speeds), 1),
+        engine_tokens_per_second=round(median(engine.speeds), 1),
+        adapter_tokens_per_second=round(median(adapted.speeds), 1),
+        first_token_ms_grpc=round(median(grpc.first_token_seconds) * 1000, 2),
+        first_token_ms_engine=round(median(engine.first_token_seconds) * 1000, 2),
+        requests=requests,
+        clients=clients,
+        seconds=round(time.monotonic() - started, 1),
+    )
+
+
+async def _load(side: _Side, ask: Ask, *, numbers: range, clients: int, counts: bool) -> None:
+    waiting = iter(numbers)
+    results: list[tuple[int, float]] = []
+
+    async def one_client() -> None:
+        for number in waiting:
+            results.append(await ask(number))
+
+    began = time.perf_counter()
+    await asyncio.gather(*(one_client() for _ in range(clients)))
+    if counts:
+        tokens = sum(tokens for tokens, _ in results)
+        side.speeds.append(tokens / (time.perf_counter() - began))
+        side.tokens += tokens
+        side.first_token_seconds += [seconds for _, seconds in results]
+
+
+async def _ask_engine(site: Site, number: int, *, adapter: str | None = None) -> tuple[int, float]:
+    request = GenerateRequest(
+        request_id=f"{adapter or 'engine'}-{number}",
+        turns=(ChatTurn(role="user", content=_PROMPTS[number % len(_PROMPTS)]),),
+        sampling=Sampling(max_tokens=MAX_TOKENS, temperature=TEMPERATURE, seed=number),
+        cache_salt="bench",
+        adapter=adapter,
+    )
+    began, first, tokens = time.perf_counter(), 0.0, 0
+    async for delta in site.engine.generate(request):
+        first = first or time.perf_counter() - began
+        tokens = delta.completion_tokens
+    return tokens, first
+
+
+async def _ask_grpc(client: AsyncClient, number: int) -> tuple[int, float]:
+    began, first, tokens = time.perf_counter(), 0.0, 0
+    stream = client.stream(
+        TENANT, _PROMPTS[number % len(_PROMPTS)], max_tokens=MAX_TOKENS, temperature=TEMPERATURE, seed=number
+    )
+    async with aclosing(stream) as events:
+        async for event in events:
+            first = first or time.perf_counter() - began
+            if isinstance(event, Ended):
+                tokens = event.usage.completion_tokens
+    return tokens, first

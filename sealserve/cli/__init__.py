@@ -1,0 +1,1 @@
+"""The `sealserve` command: one file per command noun."""

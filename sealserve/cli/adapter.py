@@ -1,0 +1,114 @@
+"""`sealserve adapter`: versions, their lineage, and the pointer that says which one answers."""
+
+from typing import Annotated, Any
+
+import typer
+
+from sealserve.cli.session import Session, command
+from sealserve.cli.tenant import Tenant
+from sealserve.errors import InvalidArgument
+from sealserve.records.versions import Activation
+
+app = typer.Typer(help="Versions of what a tenant's model has learned, and which of them answers.")
+
+Version = Annotated[str, typer.Argument(help="A version: 3, v3 or base.", show_default=False)]
+Reason = Annotated[str, typer.Option("--reason", help="Why, for the audit trail.", show_default=False)]
+Etag = Annotated[
+    str, typer.Option("--etag", help="The tenant's etag as last read; refused if it moved since.", show_default=False)
+]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Return only when every replica answers with it.")]
+
+
+@command(app, "list")
+def list_adapters(session: Session, tenant: Tenant) -> None:
+    """List versions, newest first; the active one is marked."""
+    from sealserve.cli import output
+
+    with session.client() as client:
+        active = client.tenant(tenant).desired_version
+        found = list(client.adapters(tenant))
+    rows = (
+        (
+            output.version_name(one.version), "active" if one.version == active else "", one.state,
+            one.cycle, len(one.documents), one.created_at, one.reason,
+        )
+        for one in found
+    )  # fmt: skip
+    columns = ["version", "", "state", "cycle", "documents", "published", "reason"]
+    result = {"active_version": active, "adapters": found}
+    session.show(result, lambda: output.table(columns, rows, empty="no versions yet: the base model answers"))
+
+
+@command(app, "show")
+def show_adapter(session: Session, tenant: Tenant, version: Version) -> None:
+    """Show a version's lineage: documents, self-edits, recipe, scores, verdict, digests."""
+    from sealserve.cli import render_cycle
+
+    with session.client() as client:
+        found = client.adapter(tenant, number_of(version))
+    session.show(found, lambda: render_cycle.adapter(found))
+
+
+@command(app, "promote")
+def promote(
+    session: Session, tenant: Tenant, version: Version, reason: Reason = "", etag: Etag = "", wait: Wait = True
+) -> None:
+    """Make a version the one that answers. Nothing is loaded twice; running answers end on the old one."""
+    with session.client() as client:
+        moved = client.promote(tenant, number_of(version), etag=etag, reason=reason)
+        _finish(session, client, moved, wait=wait)
+
+
+@command(app, "rollback")
+def rollback(
+    session: Session,
+    tenant: Tenant,
+    to: Annotated[
+        str, typer.Option(help="Go back to this version instead of the one before.", show_default=False)
+    ] = "",
+    reason: Reason = "",
+    etag: Etag = "",
+    wait: Wait = True,
+) -> None:
+    """Go back to the version before. What only the present one knows is gone from the answers at once."""
+    target = number_of(to) if to else None
+    with session.client() as client:
+        moved = client.rollback(tenant, to_version=target, etag=etag, reason=reason)
+        _finish(session, client, moved, wait=wait)
+
+
+@command(app, "watch")
+def watch(session: Session, tenant: Tenant) -> None:
+    """Show what should answer and what each replica answers with, now and after every change. Ends with Ctrl-C.
+
+    With --json: one object a line.
+    """
+    from sealserve.cli import render_cycle
+
+    with session.client() as client:
+        for report in client.watch_adapters(tenant):
+            session.show(report, lambda report=report: render_cycle.report(report))  # type: ignore[misc]
+
+
+def _finish(session: Session, client: Any, moved: Activation, *, wait: bool) -> None:
+    """Wait for the replicas if asked to, then show the move. Raises: DeadlineExceeded (they lag)."""
+    from sealserve.cli import output
+
+    if wait:
+        client.wait_until_observed(moved.tenant, moved.activation)
+    now, before = output.version_name(moved.version), output.version_name(moved.previous)
+    is_live = "answers" if wait else "will answer"
+    session.show(
+        {**output.plain(moved), "observed": wait},
+        lambda: output.printable(f"{moved.tenant}: {now} {is_live}, {before} answered before"),
+    )
+
+
+def number_of(version: str) -> int:
+    """Return the version's number. Raises: InvalidArgument."""
+    digits = version.lower().removeprefix("v")
+    if version.lower() == "base":
+        return 0
+    if not digits.isascii() or not digits.isdigit():
+        raise InvalidArgument(f"{version!r} is no version; write 3, v3 or base", field="version")
+    return int(digits)

@@ -1,0 +1,35 @@
+"""`sealserve doctor` and `sealserve version`: whether this machine and these settings can run it."""
+
+import typer
+
+from sealserve.cli.session import OUR_FAULT, Session, command
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    command(app, "doctor", rich_help_panel="Start here")(doctor)
+    command(app, "version", rich_help_panel="Start here")(version)
+
+
+def doctor(session: Session) -> None:
+    """Check this machine and these settings; every finding says what to do next. Exit code 1 if something fails."""
+    from sealserve import doctor as checks
+    from sealserve.cli import output
+
+    findings = checks.examine(session.settings())
+    healthy = not any(finding.state is checks.State.FAILS for finding in findings)
+    rows = ((finding.state, finding.name, finding.found, finding.advice) for finding in findings)
+    session.show(
+        {"healthy": healthy, "findings": findings}, lambda: output.table(["", "what", "found", "next"], rows, empty="")
+    )
+    if not healthy:
+        raise typer.Exit(OUR_FAULT)
+
+
+def version(session: Session) -> None:
+    """Show the versions of sealserve and of what it stands on."""
+    from sealserve import doctor as checks
+    from sealserve.cli import output
+
+    found = checks.versions()
+    session.show(found, lambda: output.pairs(found.items()))

@@ -1,0 +1,76 @@
+"""`sealserve lineage`, `adapter export`, `adapter import`: where things come from, and adapters that travel.
+
+They work on the registry itself, as `learn` does: run them where the daemon runs.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sealserve.cli import adapter
+from sealserve.cli.local_registry import local_actor, registry_of
+from sealserve.cli.session import Session, command
+
+What = Annotated[
+    str, typer.Argument(help="acme/v3, acme/<document>, or the request id of an answer.", show_default=False)
+]
+Tenant = Annotated[str, typer.Argument(help="Whose adapter.", show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app` and to `sealserve adapter`."""
+    command(app, "lineage", rich_help_panel="Use")(lineage)
+    command(adapter.app, "export")(export)
+    command(adapter.app, "import")(import_adapter)
+
+
+def lineage(session: Session, what: What) -> None:
+    """Show what an answer, a version or a document comes from, and what came of it."""
+    from sealserve.cli import output
+    from sealserve.proof.lineage import trace
+
+    with registry_of(session) as registry:
+        found = trace(registry, what)
+    session.show(found, lambda: output.pairs([(name, str(value)) for name, value in found.items()]))
+
+
+def export(
+    session: Session,
+    tenant: Tenant,
+    version: Annotated[str, typer.Argument(help="3 or v3.", show_default=False)],
+    to: Annotated[Path, typer.Option(help="The tar file to write.", show_default=False)],
+) -> None:
+    """Write a version with its signed manifest into a file that another installation can import."""
+    from sealserve.cli.adapter import number_of
+    from sealserve.proof.manifest import Seals
+    from sealserve.proof.transfer import export as write
+
+    with registry_of(session) as registry:
+        seals = Seals.open(session.settings().data_directory)
+        file = write(registry, seals, tenant, number_of(version), to=to)
+    session.show({"file": str(file), "bytes": file.stat().st_size}, lambda: f"written: {file}")
+
+
+def import_adapter(
+    session: Session,
+    tenant: Tenant,
+    file: Annotated[Path, typer.Argument(help="What `adapter export` wrote.", show_default=False)],
+) -> None:
+    """Take in an exported version: a cycle measures it as any candidate, by the tenant's evaluation sets.
+
+    What another installation measured says nothing of this one. Without an evaluation set nothing can show a gain, and
+    it is not promoted.
+    """
+    from sealserve.cli import output
+    from sealserve.engine.base_model import base_shape, model_directory
+    from sealserve.proof.manifest import Seals
+    from sealserve.proof.transfer import take_in
+
+    settings = session.settings()
+    base = base_shape(model_directory(settings.engine.model))
+    with registry_of(session) as registry:
+        seals = Seals.open(settings.data_directory)
+        made = take_in(registry, seals, tenant, file, base=base, max_rank=settings.engine.max_rank, actor=local_actor())
+    watch = f"sealserve cycle watch {tenant} {made.cycle}"
+    session.show({**output.plain(made), "next": watch}, lambda: f"{tenant}: it is measured next; see: {watch}")

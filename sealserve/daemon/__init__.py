@@ -1,0 +1,1 @@
+"""The processes: serve, learn, web, and the supervisor that keeps them alive."""

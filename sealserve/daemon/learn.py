@@ -1,0 +1,105 @@
+"""The `learn` process: runs cycles and editor rounds."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+import structlog
+
+from sealserve.canaries.probes import probes_for
+from sealserve.daemon.lifetime import run_to_end, stop_event
+from sealserve.daemon.storage import open_registry
+from sealserve.engine.base_model import model_directory
+from sealserve.engine.remote import RemoteEngine
+from sealserve.errors import Unavailable
+from sealserve.gate.thresholds import load_policy
+from sealserve.learning.context import Workshop
+from sealserve.learning.editor.rounds import run_round, run_rounds
+from sealserve.learning.editor.store import Round
+from sealserve.learning.scheduler import Learner
+from sealserve.learning.training.executors.base import Executor
+from sealserve.learning.training.executors.process import ProcessExecutor
+from sealserve.learning.training.executors.ray import RayExecutor
+from sealserve.learning.training.trainer import ChildTrainer
+from sealserve.local_tokens import internal_secret
+from sealserve.network import reachable
+from sealserve.policy.rulebook import open_rules
+from sealserve.proof.manifest import Seals
+from sealserve.records.inference import EngineState
+from sealserve.settings.learn import LearnSettings
+from sealserve.settings.settings import Settings
+from sealserve.telemetry import start_telemetry
+
+_log = structlog.get_logger(__name__)
+
+LEARN_STOP_SECONDS = 20.0
+
+
+def run_learn(settings: Settings, *, parent: int | None = None) -> None:
+    """Run learning cycles until told to end, as `run_serve`. Raises: as `run_serve`."""
+    run_to_end(_learn_until_told(settings, parent))
+
+
+async def learn(settings: Settings, stop: asyncio.Event) -> None:
+    """Run cycles until `stop` is set."""
+    async with open_workshop(settings) as workshop:
+        learner = Learner(workshop, worker=f"{socket.gethostname()}-{os.getpid()}")
+        _log.info("learning", engine=settings.learn.engine_address or settings.serve.address)
+        await learner.run(stop)
+
+
+async def play_rounds(settings: Settings, tenant: str) -> list[tuple[str, Round]]:
+    """Play a round of the outer loop now, for `tenant` or, when it is "", for every tenant that can have one.
+
+    Raises: as `editor_rounds.run_round`; Unavailable while no engine is served.
+    """
+    async with open_workshop(settings) as workshop:
+        if (await workshop.engine.info()).state is EngineState.STOPPED:
+            raise Unavailable("no engine can be reached; start one with: sealserve up", retry_seconds=5)
+        return [(tenant, await run_round(workshop, tenant))] if tenant else await run_rounds(workshop)
+
+
+@asynccontextmanager
+async def open_workshop(settings: Settings) -> AsyncIterator[Workshop]:
+    """Give everything that learning works with, its engine reached over gRPC."""
+    async with AsyncExitStack() as stack:
+        telemetry = start_telemetry(settings.telemetry, service="learn")
+        stack.callback(telemetry.shutdown)
+        registry = await asyncio.to_thread(open_registry, settings)
+        stack.callback(registry.close)
+        address = settings.learn.engine_address or reachable(settings.serve.address)
+        secret = await asyncio.to_thread(internal_secret, settings.data_directory, registry.enrol_token)
+        engine = RemoteEngine(address, secret=secret, tls=settings.serve.tls(), insecure=settings.serve.insecure)
+        stack.push_async_callback(engine.close)
+        executor = executor_of(settings.learn)
+        stack.push_async_callback(executor.close)
+        yield Workshop(
+            registry=registry,
+            engine=engine,
+            trainer=ChildTrainer(settings.learn, max_rank=settings.engine.max_rank, executor=executor),
+            policy=load_policy(settings.learn.policy),
+            rules=open_rules(settings.learn.rules),
+            seals=Seals.open(settings.data_directory),
+            probes=probes_for(settings.engine.model),
+            settings=settings,
+            base_directory=await asyncio.to_thread(model_directory, settings.engine.model),
+            telemetry=telemetry,
+        )
+
+
+def executor_of(settings: LearnSettings) -> Executor:
+    """Return what runs training children. Raises: BadConfig (Ray is not installed)."""
+    return RayExecutor(settings) if settings.executor == "ray" else ProcessExecutor(settings)
+
+
+async def _learn_until_told(settings: Settings, parent: int | None) -> None:
+    async with stop_event(parent) as stop:
+        task, told = asyncio.create_task(learn(settings, stop)), asyncio.create_task(stop.wait())
+        await asyncio.wait((task, told), return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        await asyncio.wait((task,), timeout=LEARN_STOP_SECONDS)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

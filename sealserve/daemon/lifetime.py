@@ -1,0 +1,57 @@
+"""How a process of the daemon runs until SIGTERM, SIGINT or the end of its parent."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+_PARENT_POLL_SECONDS = 1.0
+
+
+def run_to_end(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work`; of a group of errors the first one rises, since the command line knows single errors."""
+    try:
+        asyncio.run(work)
+    except BaseExceptionGroup as group:
+        first: BaseException = group
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from group
+
+
+async def until_stopped(work: Callable[[], Coroutine[Any, Any, None]], parent: int | None) -> None:
+    """Run `work` until it ends or it is time to stop; then cancel it and wait for its clean-up."""
+    async with stop_event(parent) as stop:
+        task, told = asyncio.create_task(work()), asyncio.create_task(stop.wait())
+        await asyncio.wait((task, told), return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        if task.done():
+            await task
+            return
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+@asynccontextmanager
+async def stop_event(parent: int | None) -> AsyncIterator[asyncio.Event]:
+    """Give an event that SIGTERM, SIGINT or the end of `parent` sets."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    guard = asyncio.create_task(_stop_with(parent, stop)) if parent is not None else None
+    try:
+        yield stop
+    finally:
+        if guard is not None:
+            guard.cancel()
+
+
+async def _stop_with(parent: int, stop: asyncio.Event) -> None:
+    while os.getppid() == parent:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _PARENT_POLL_SECONDS)
+    stop.set()

@@ -1,0 +1,156 @@
+"""What `serve` is made of behind its listener, put together once. Decides nothing."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import structlog
+
+from sealserve.daemon.lifetime import run_to_end, until_stopped
+from sealserve.daemon.storage import open_registry
+from sealserve.engine.base_model import model_directory
+from sealserve.engine.supervised import SupervisedEngine
+from sealserve.engine.vllm_engine import VllmEngine
+from sealserve.gate.thresholds import load_policy
+from sealserve.intake.inbox import Inbox
+from sealserve.intake.watched_directory import DirectorySource
+from sealserve.local_tokens import admin_secret, internal_secret
+from sealserve.policy.enforcement import Permits
+from sealserve.policy.rulebook import open_rules
+from sealserve.proof.manifest import Seals
+from sealserve.registry.registry import Registry
+from sealserve.rollout.controller import Watcher
+from sealserve.rpc.server import RpcServer
+from sealserve.serving.activator import Activator
+from sealserve.serving.adapter_table import AdapterTable
+from sealserve.serving.admission import Admission
+from sealserve.serving.answer_log import AnswerLog
+from sealserve.serving.answers import Answers
+from sealserve.serving.gated_engine import GatedEngine
+from sealserve.serving.salt import TenantSalts
+from sealserve.serving.slot_gate import SlotGate
+from sealserve.settings.settings import Settings
+from sealserve.telemetry import Telemetry, start_telemetry
+
+_log = structlog.get_logger(__name__)
+
+
+class ServeParts:
+    """What answers, behind the listener."""
+
+    def __init__(self, settings: Settings, registry: Registry, telemetry: Telemetry) -> None:
+        self._settings = settings
+        self._telemetry = telemetry
+        base = model_directory(settings.engine.model)
+        endpoint = settings.telemetry.otlp_endpoint
+        self.engine = SupervisedEngine(
+            lambda: VllmEngine(settings.engine, base=base, otlp_endpoint=endpoint),
+            settings=settings.engine,
+            on_suspect=self._quarantine,
+            telemetry=telemetry,
+        )
+        slots = SlotGate(slots=settings.engine.slots)
+        self.gated = GatedEngine(self.engine, slots)
+        self.table = AdapterTable()
+        self.salts = TenantSalts.open(settings.data_directory / "salt.key")
+        admission = Admission(
+            max_running=settings.serve.max_concurrent_requests,
+            max_queued_per_tenant=settings.serve.max_queued_per_tenant,
+        )
+        seals = Seals.open(settings.data_directory)
+        self.permits = Permits(registry, open_rules(settings.learn.rules), seals=seals)
+        self.inbox = Inbox(registry, settings.intake, telemetry=telemetry, refuse=self.permits.refuse_document)
+        self.watch_rule = load_policy(settings.learn.policy).watch
+        self.watcher = Watcher(
+            registry,
+            self.gated,
+            table=self.table,
+            salts=self.salts,
+            rule=self.watch_rule,
+            replica=settings.serve.replica,
+            permits=self.permits,
+            is_busy=lambda: slots.waiting + admission.waiting > 0,
+            telemetry=telemetry,
+        )
+        self.activator = Activator(
+            registry,
+            self.gated,
+            table=self.table,
+            replica=settings.serve.replica,
+            poll_seconds=settings.serve.poll_seconds,
+            rollback_window_seconds=settings.serve.rollback_window_seconds,
+            telemetry=telemetry,
+            require_seal=seals.require,
+            find_standby=self.watcher.standby,
+        )
+        self.watcher.on_moved = self.activator.wake
+        telemetry.metrics.watch_queue(lambda: admission.waiting)
+        telemetry.metrics.watch_documents(registry.document_counts)
+        self.answer_log = AnswerLog(registry.keep_answers, registry.drop_answers, days=settings.serve.answer_days)
+        self.answers = Answers(
+            self.gated,
+            self.table,
+            admission=admission,
+            salts=self.salts,
+            find_tenant=registry.tenant,
+            default_deadline_seconds=settings.serve.default_deadline_seconds,
+            telemetry=telemetry,
+            note=self.answer_log.note,
+            listener=self.watcher,
+        )
+
+    async def run(self, *, engine_only: bool) -> None:
+        """Keep observed equal to desired, and take in watched files, until cancelled."""
+        if engine_only:
+            await asyncio.Event().wait()
+        await self.activator.settle()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.activator.run(), name="activator")
+            group.create_task(asyncio.to_thread(self.permits.endorse_every_released), name="endorsing")
+            group.create_task(self.answer_log.run(), name="answers")
+            group.create_task(self.watcher.run(), name="watch")
+            directory = self._settings.intake.watch_directory
+            if directory is not None:
+                group.create_task(DirectorySource(self.inbox, directory).watch(asyncio.Event()), name="directory")
+
+    async def _quarantine(self, engine_names: tuple[str, ...], reason: str) -> None:
+        await self.activator.quarantine(engine_names, reason=reason)
+
+
+def run_serve(settings: Settings, *, engine_only: bool = False, parent: int | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, or until the process `parent` is gone.
+
+    Raises: BadConfig (model, port, files), StorageFailed, EngineFailed.
+    """
+    run_to_end(until_stopped(lambda: serve(settings, engine_only=engine_only), parent))
+
+
+async def serve(settings: Settings, *, engine_only: bool = False) -> None:
+    """Own the engine and answer, until cancelled; then drain and take everything down."""
+    async with AsyncExitStack() as stack:
+        telemetry = start_telemetry(settings.telemetry, service="serve")
+        stack.callback(telemetry.shutdown)
+        registry = await asyncio.to_thread(open_registry, settings)
+        stack.callback(registry.close)
+        for make in (admin_secret, internal_secret):
+            await asyncio.to_thread(make, settings.data_directory, registry.enrol_token)
+        server = RpcServer(settings.serve, find_token=registry.token_of)
+        parts = ServeParts(settings, registry, telemetry)
+        stack.push_async_callback(parts.engine.close)
+        server.add_engine_service(parts.gated, resolve=registry.artifacts.directory)
+        if not engine_only:
+            server.add_tenant_services(
+                registry,
+                answers=parts.answers,
+                inbox=parts.inbox,
+                engine=parts.gated,
+                max_documents_per_cycle=settings.learn.max_documents_per_cycle,
+                salt=parts.salts.salt,
+                permits=parts.permits,
+                watch=parts.watch_rule,
+            )
+        await server.start()
+        stack.push_async_callback(server.stop)
+        _log.info("listening", address=settings.serve.address, model=settings.engine.model)
+        await parts.engine.start()
+        _log.info("serving", address=settings.serve.address)
+        await parts.run(engine_only=engine_only)

@@ -1,0 +1,20 @@
+"""The `web` process: the page for approvals, a client of `serve`."""
+
+from sealserve.daemon.lifetime import run_to_end, until_stopped
+from sealserve.settings.settings import Settings
+from sealserve.telemetry import start_telemetry
+from sealserve.web.server import serve_page
+
+
+def run_web(settings: Settings, *, parent: int | None = None) -> None:
+    """Serve the page for approvals until told to end, as `run_serve`. Raises: BadConfig (address, port, files)."""
+    run_to_end(until_stopped(lambda: web(settings), parent))
+
+
+async def web(settings: Settings) -> None:
+    """Show people what waits for them, as a client of `serve`, until cancelled."""
+    telemetry = start_telemetry(settings.telemetry, service="web")
+    try:
+        await serve_page(settings)
+    finally:
+        telemetry.shutdown()

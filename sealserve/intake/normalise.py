@@ -1,0 +1,71 @@
+"""The last look at a text before it may be learned: normalised, freed of invisible characters, or refused.
+
+Text that a reader cannot see but a model can is how instructions are smuggled in; hence characters that only
+hide are removed, and those that carry a message quarantine the document. Knows nothing of formats or tenants.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from sealserve.intake.media_types import Defect, Unreadable
+
+MAX_TITLE_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screened:
+    """Text that may be learned: NFC, "\\n" line ends, no invisible characters; `removed` counts those taken out."""
+
+    text: str
+    removed: int
+
+
+_NEWLINES = re.compile("\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+_CONTROLS = re.compile("[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f]")
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b\u200e\u200f\u2060-\u2064\ufeff]"
+)
+_BIDI_MARKS = re.compile("[\u202a-\u202c\u2066-\u206f]")
+_JOINER_AMID_ASCII = re.compile("(?:(?<=[\x00-\x7f])|^)[\u200c\u200d]+|[\u200c\u200d]+(?=[\x00-\x7f]|$)")
+"""Zero-width (non-)joiners shape Persian, Indic scripts and emoji; next to ASCII they only hide."""
+
+_FLAG = re.compile("\U0001f3f4[\U000e0020-\U000e007e]{1,8}\U000e007f")
+_CARRIERS = re.compile("[\U000e0000-\U000e007f]|[\ufe00-\ufe0f\U000e0100-\U000e01ef]{2,}|[\u202d\u202e]")
+"""Tag characters and runs of variation selectors can spell any message; overrides show text backwards.
+Unicode TR 36 and TR 51: the only lawful use of tags is inside flags."""
+
+_WORD = re.compile(r"\w")
+_BLANK_LINES = re.compile(r"\n{3,}")
+_LINE_END_SPACES = re.compile(r"[ \t\u00a0]+\n")
+
+
+def screen(text: str, *, max_bytes: int) -> Screened | Unreadable:
+    """Return the text ready to be learned, or why it must not be. `max_bytes` bounds its UTF-8 form."""
+    if _CARRIERS.search(_FLAG.sub("", text)):
+        advice = "holds characters that hide a message (tags, variation selectors or direction overrides); remove them"
+        return Unreadable(defect=Defect.HIDDEN_TEXT, advice=advice)
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        return Unreadable(defect=Defect.ENCODING, advice="holds lone surrogates, which are no characters; send UTF-8")
+    lines = _NEWLINES.sub("\n", text)
+    shown, removed = _without_invisible(lines)
+    clean = _BLANK_LINES.sub("\n\n", _LINE_END_SPACES.sub("\n", unicodedata.normalize("NFC", shown))).strip()
+    if not _WORD.search(clean):
+        return Unreadable(defect=Defect.NO_TEXT, advice="not a single word in it; a scan needs text recognition first")
+    if len(clean.encode()) > max_bytes:
+        return Unreadable(defect=Defect.TOO_LONG, advice=f"its text is above {max_bytes} bytes; split it")
+    return Screened(text=clean, removed=removed)
+
+
+def clean_title(title: str) -> str:
+    """Return `title` on one line, printable characters only, at most MAX_TITLE_CHARACTERS long."""
+    words = " ".join(unicodedata.normalize("NFC", title).split())
+    return "".join(filter(str.isprintable, words))[:MAX_TITLE_CHARACTERS].strip()
+
+
+def _without_invisible(text: str) -> tuple[str, int]:
+    removed = 0
+    for pattern in (_CONTROLS, _INVISIBLE, _BIDI_MARKS, _JOINER_AMID_ASCII):
+        text, count = pattern.subn("", text)
+        removed += count
+    return text, removed

@@ -1,0 +1,1 @@
+"""What happens after a promotion: shadow traffic, evidence and automatic rollback."""

@@ -1,0 +1,1 @@
+"""The settings file: one section a part, every key documented."""

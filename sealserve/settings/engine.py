@@ -1,0 +1,33 @@
+"""Settings of the engine."""
+
+from pydantic import Field, model_validator
+
+from sealserve.settings.section import Section
+
+MAX_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""The values that vLLM 0.32 accepts for max_lora_rank."""
+
+
+class EngineSettings(Section):
+    """[engine]: the model and how vLLM runs it."""
+
+    model: str = Field("nano", description="'nano' (embedded) or a Hugging Face causal LM: name or directory")
+    dtype: str = Field("auto", description="auto, bfloat16, float16 or float32")
+    max_context_tokens: int | None = Field(None, ge=64, description="context limit; the model's own if unset")
+    slots: int = Field(4, ge=1, description="adapters that can share one batch (vLLM max_loras)")
+    loaded_adapters: int = Field(64, ge=1, description="adapters kept in CPU memory (vLLM max_cpu_loras)")
+    max_rank: int = Field(32, description="largest LoRA rank accepted")
+    kv_cache_gib: float = Field(0.5, gt=0, description="KV cache on CPU, in GiB")
+    gpu_memory_fraction: float = Field(0.85, gt=0, le=1, description="share of GPU memory vLLM may take")
+    max_sequences: int = Field(64, ge=1, description="sequences in one batch")
+    canary_seconds: float = Field(20, gt=0, description="time between the supervisor's test generations")
+    canary_deadline_seconds: float = Field(30, gt=0, description="a test generation slower than this is a hang")
+    threads: int = Field(0, ge=0, description="CPU threads of the engine; 0: all cores")
+
+    @model_validator(mode="after")
+    def _slots_fit(self) -> "EngineSettings":
+        if self.max_rank not in MAX_RANKS:
+            raise ValueError(f"engine.max_rank must be one of {MAX_RANKS}, not {self.max_rank}")
+        if self.loaded_adapters < self.slots:
+            raise ValueError("engine.loaded_adapters must be at least engine.slots")
+        return self
