@@ -2,7 +2,7 @@
 
 import pytest
 
-from sealserve.cli.adapter_traffic import shares_of
+from sealserve.cli.adapter import shares_of
 from sealserve.errors import InvalidArgument
 from sealserve.records.rollouts import Count
 from tests.cli.site import Site
