@@ -134,7 +134,7 @@ def bench(
     import asyncio
 
     from sealserve.cli import output
-    from sealserve.daemon.learn import open_workshop
+    from sealserve.daemon.learn import open_context
     from sealserve.errors import InvalidArgument
     from sealserve.learning.evaluation.lm_eval import read_tasks, require_evals, run_on_version
 
@@ -144,8 +144,8 @@ def bench(
     chosen = read_tasks(tasks)
 
     async def measure() -> "tuple[int, tuple[BenchmarkScore, ...]]":
-        async with open_workshop(session.settings()) as shop:
-            return await run_on_version(shop, tenant, version, tasks=chosen, limit=limit or None)
+        async with open_context(session.settings()) as context:
+            return await run_on_version(context, tenant, version, tasks=chosen, limit=limit or None)
 
     answered, scores = asyncio.run(measure())
     rows = ((one.task, one.n, one.metric, one.value, "" if one.error is None else one.error) for one in scores)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sealserve.client.calls import PACKAGE, PAGE_SIZE, Call, call, check_size, new_request_id, page
 from sealserve.errors import SealserveError
-from sealserve.records.documents import Document, DocumentState, Forgotten
+from sealserve.records.documents import Document, DocumentState, Unlearned
 from sealserve.records.pages import Page
 from sealserve.v1 import document_pb2
 from sealserve.wire import documents, names
@@ -106,7 +106,7 @@ def release_document(tenant: str, document: str, *, reason: str, request_id: str
     return call("DocumentService/ReleaseDocument", request, document_pb2.Document, documents.document_from_wire)
 
 
-def forget_document(tenant: str, document: str, *, reason: str, request_id: str) -> Call[Forgotten]:
+def forget_document(tenant: str, document: str, *, reason: str, request_id: str) -> Call[Unlearned]:
     """Forget a document and all that was made of it."""
     request = document_pb2.ForgetDocumentRequest(
         name=names.document_name(tenant, document), reason=reason, request_id=request_id or new_request_id()

@@ -11,7 +11,7 @@ from sealserve.client.watches import WatchMethods
 from sealserve.errors import SealserveError
 from sealserve.records.audit import AuditRow
 from sealserve.records.cycles import SelfEdit
-from sealserve.records.documents import Document, DocumentState, Forgotten
+from sealserve.records.documents import Document, DocumentState, Unlearned
 from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.reports import AdapterReport, Answer, AnswerEvent, CycleReport, ServerInfo
 from sealserve.records.tenants import Tenant
@@ -126,7 +126,7 @@ class Client(EvidenceMethods, CanaryMethods, WatchMethods, PeopleMethods):
         """
         return self._unary(document_calls.release_document(tenant, document, reason=reason, request_id=request_id))
 
-    def forget_document(self, tenant: str, document: str, *, reason: str = "", request_id: str = "") -> Forgotten:
+    def forget_document(self, tenant: str, document: str, *, reason: str = "", request_id: str = "") -> Unlearned:
         """Delete a document and all that was made of it; versions that learned it never answer again.
 
         Until the cycle in the answer has taught the other documents once more, the last version that never saw the

@@ -15,7 +15,7 @@ from sealserve.engine.base_model import model_directory
 from sealserve.engine.remote import RemoteEngine
 from sealserve.errors import Unavailable
 from sealserve.gate.thresholds import load_policy
-from sealserve.learning.context import Workshop
+from sealserve.learning.context import LearnContext
 from sealserve.learning.editor.rounds import run_round, run_rounds
 from sealserve.learning.editor.store import Round
 from sealserve.learning.scheduler import Learner
@@ -44,7 +44,7 @@ def run_learn(settings: Settings, *, parent: int | None = None) -> None:
 
 async def learn(settings: Settings, stop: asyncio.Event) -> None:
     """Run cycles until `stop` is set."""
-    async with open_workshop(settings) as workshop:
+    async with open_context(settings) as workshop:
         learner = Learner(workshop, worker=f"{socket.gethostname()}-{os.getpid()}")
         _log.info("learning", engine=settings.learn.engine_address or settings.serve.address)
         await learner.run(stop)
@@ -55,14 +55,14 @@ async def play_rounds(settings: Settings, tenant: str) -> list[tuple[str, Round]
 
     Raises: as `editor_rounds.run_round`; Unavailable while no engine is served.
     """
-    async with open_workshop(settings) as workshop:
+    async with open_context(settings) as workshop:
         if (await workshop.engine.info()).state is EngineState.STOPPED:
             raise Unavailable("no engine can be reached; start one with: sealserve up", retry_seconds=5)
         return [(tenant, await run_round(workshop, tenant))] if tenant else await run_rounds(workshop)
 
 
 @asynccontextmanager
-async def open_workshop(settings: Settings) -> AsyncIterator[Workshop]:
+async def open_context(settings: Settings) -> AsyncIterator[LearnContext]:
     """Give everything that learning works with, its engine reached over gRPC."""
     async with AsyncExitStack() as stack:
         telemetry = start_telemetry(settings.telemetry, service="learn")
@@ -75,7 +75,7 @@ async def open_workshop(settings: Settings) -> AsyncIterator[Workshop]:
         stack.push_async_callback(engine.close)
         executor = executor_of(settings.learn)
         stack.push_async_callback(executor.close)
-        yield Workshop(
+        yield LearnContext(
             registry=registry,
             engine=engine,
             trainer=ChildTrainer(settings.learn, max_rank=settings.engine.max_rank, executor=executor),

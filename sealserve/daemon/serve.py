@@ -14,11 +14,11 @@ from sealserve.gate.thresholds import load_policy
 from sealserve.intake.inbox import Inbox
 from sealserve.intake.watched_directory import DirectorySource
 from sealserve.local_tokens import admin_secret, internal_secret
-from sealserve.policy.enforcement import Permits
+from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.policy.rulebook import open_rules
 from sealserve.proof.manifest import Seals
 from sealserve.registry.registry import Registry
-from sealserve.rollout.controller import Watcher
+from sealserve.rollout.controller import RolloutController
 from sealserve.rpc.server import RpcServer
 from sealserve.serving.activator import Activator
 from sealserve.serving.adapter_table import AdapterTable
@@ -57,17 +57,17 @@ class ServeParts:
             max_queued_per_tenant=settings.serve.max_queued_per_tenant,
         )
         seals = Seals.open(settings.data_directory)
-        self.permits = Permits(registry, open_rules(settings.learn.rules), seals=seals)
-        self.inbox = Inbox(registry, settings.intake, telemetry=telemetry, refuse=self.permits.refuse_document)
+        self.enforcer = PolicyEnforcer(registry, open_rules(settings.learn.rules), seals=seals)
+        self.inbox = Inbox(registry, settings.intake, telemetry=telemetry, refuse=self.enforcer.refuse_document)
         self.watch_rule = load_policy(settings.learn.policy).watch
-        self.watcher = Watcher(
+        self.watcher = RolloutController(
             registry,
             self.gated,
             table=self.table,
             salts=self.salts,
             rule=self.watch_rule,
             replica=settings.serve.replica,
-            permits=self.permits,
+            enforcer=self.enforcer,
             is_busy=lambda: slots.waiting + admission.waiting > 0,
             telemetry=telemetry,
         )
@@ -105,7 +105,7 @@ class ServeParts:
         await self.activator.settle()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.activator.run(), name="activator")
-            group.create_task(asyncio.to_thread(self.permits.endorse_every_released), name="endorsing")
+            group.create_task(asyncio.to_thread(self.enforcer.endorse_every_released), name="endorsing")
             group.create_task(self.answer_log.run(), name="answers")
             group.create_task(self.watcher.run(), name="watch")
             directory = self._settings.intake.watch_directory
@@ -145,7 +145,7 @@ async def serve(settings: Settings, *, engine_only: bool = False) -> None:
                 engine=parts.gated,
                 max_documents_per_cycle=settings.learn.max_documents_per_cycle,
                 salt=parts.salts.salt,
-                permits=parts.permits,
+                enforcer=parts.enforcer,
                 watch=parts.watch_rule,
             )
         await server.start()

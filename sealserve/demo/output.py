@@ -29,7 +29,7 @@ _BAR = 30
 _SCORES = ("confirm", "replay", "canary", "unknown")
 
 
-class Screen:
+class DemoOutput:
     """Everything the demo prints. With `to_stderr` stdout stays free for the figures."""
 
     def __init__(self, *, to_stderr: bool, show_questions: bool) -> None:

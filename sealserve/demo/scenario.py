@@ -16,7 +16,7 @@ from pathlib import Path
 from sealserve.client import AsyncClient
 from sealserve.daemon.local import LocalDaemon
 from sealserve.demo import questions as exam
-from sealserve.demo.output import Screen
+from sealserve.demo.output import DemoOutput
 from sealserve.demo.questions import Question, Result
 from sealserve.errors import SealserveError
 from sealserve.nano.world import Article
@@ -75,7 +75,7 @@ def run_demo(
     `json_output` the story goes to stderr and stdout's last line is `Figures` as JSON, or `{"error": ...}`. Without
     `data_directory` everything is removed afterwards. `questions` shows every question and answer.
     """
-    screen = Screen(to_stderr=json_output, show_questions=questions)
+    screen = DemoOutput(to_stderr=json_output, show_questions=questions)
     with contextlib.ExitStack() as stack:
         directory = data_directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sealserve-demo-")))
         daemon = LocalDaemon(directory, environment={"SEALSERVE_LEARN__GATHER_SECONDS": "0.5"})
@@ -104,7 +104,7 @@ def _learned(figures: Figures) -> bool:
     return figures.before < figures.after and figures.after_rollback < figures.second_after_second
 
 
-async def _story(daemon: LocalDaemon, seed: int, screen: Screen) -> Figures:
+async def _story(daemon: LocalDaemon, seed: int, screen: DemoOutput) -> Figures:
     first, second = exam.fresh_articles(seed, 2)
     on_first, on_second = exam.exam(first, seed=seed), exam.exam(second, seed=seed)
     async with AsyncClient(daemon.address, token=daemon.token) as client:
@@ -151,13 +151,13 @@ async def _story(daemon: LocalDaemon, seed: int, screen: Screen) -> Figures:
     )
 
 
-async def _sit(client: AsyncClient, screen: Screen, tenant: str, asked: list[Question], label: str) -> Result:
+async def _sit(client: AsyncClient, screen: DemoOutput, tenant: str, asked: list[Question], label: str) -> Result:
     result = await exam.sit(client, tenant, asked)
     screen.result(label, tenant, result)
     return result
 
 
-async def _learn(client: AsyncClient, screen: Screen, article: Article) -> tuple[float, CycleReport]:
+async def _learn(client: AsyncClient, screen: DemoOutput, article: Article) -> tuple[float, CycleReport]:
     """Hand `article` in and show its cycle to the end; return the seconds it took, and how the cycle ended."""
     started = time.monotonic()
     known = {report.cycle.cycle async for report in client.cycles(TENANT)}
@@ -186,7 +186,7 @@ async def _new_cycle(client: AsyncClient, known: set[str]) -> str:
     raise SealserveError(f"no cycle started within {_CYCLE_START_SECONDS:.0f} s; is `sealserve learn` alive?")
 
 
-async def _watch(client: AsyncClient, screen: Screen, cycle: str) -> CycleReport:
+async def _watch(client: AsyncClient, screen: DemoOutput, cycle: str) -> CycleReport:
     with screen.live_cycle() as show:
         async for report in client.watch_cycle(TENANT, cycle):
             show(report)
@@ -195,14 +195,14 @@ async def _watch(client: AsyncClient, screen: Screen, cycle: str) -> CycleReport
     return await client.cycle(TENANT, cycle)
 
 
-async def _roll_back(client: AsyncClient, screen: Screen) -> None:
+async def _roll_back(client: AsyncClient, screen: DemoOutput) -> None:
     started = time.monotonic()
     activation = await client.rollback(TENANT, reason="demo")
     await client.wait_until_observed(TENANT, activation.activation)
     screen.rolled_back(activation, time.monotonic() - started)
 
 
-async def _lineage(client: AsyncClient, screen: Screen, result: Result) -> None:
+async def _lineage(client: AsyncClient, screen: DemoOutput, result: Result) -> None:
     answered = next((answer for answer in result.answers if answer.right), result.answers[0])
     version = await client.adapter(TENANT, answered.version)
     texts = [await client.document(TENANT, document) for document in version.documents]

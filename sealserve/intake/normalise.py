@@ -14,7 +14,7 @@ MAX_TITLE_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Screened:
+class NormalisedText:
     """Text that may be learned: NFC, "\\n" line ends, no invisible characters; `removed` counts those taken out."""
 
     text: str
@@ -40,7 +40,7 @@ _BLANK_LINES = re.compile(r"\n{3,}")
 _LINE_END_SPACES = re.compile(r"[ \t\u00a0]+\n")
 
 
-def screen(text: str, *, max_bytes: int) -> Screened | Unreadable:
+def screen(text: str, *, max_bytes: int) -> NormalisedText | Unreadable:
     """Return the text ready to be learned, or why it must not be. `max_bytes` bounds its UTF-8 form."""
     if _CARRIERS.search(_FLAG.sub("", text)):
         advice = "holds characters that hide a message (tags, variation selectors or direction overrides); remove them"
@@ -54,7 +54,7 @@ def screen(text: str, *, max_bytes: int) -> Screened | Unreadable:
         return Unreadable(defect=Defect.NO_TEXT, advice="not a single word in it; a scan needs text recognition first")
     if len(clean.encode()) > max_bytes:
         return Unreadable(defect=Defect.TOO_LONG, advice=f"its text is above {max_bytes} bytes; split it")
-    return Screened(text=clean, removed=removed)
+    return NormalisedText(text=clean, removed=removed)
 
 
 def clean_title(title: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 
 from sealserve.errors import FailedPrecondition, NotFound, StorageFailed
-from sealserve.learning.context import Workshop
+from sealserve.learning.context import LearnContext
 from sealserve.learning.editor.rounds import LEASE_SECONDS
 from sealserve.learning.editor.store import read_editors, settle
 from sealserve.learning.leases import hold_named
@@ -28,50 +28,50 @@ UNNAMED_SECONDS = 24 * 3600.0
 """Longer than any training: adapters that nothing names for so long were not about to be named."""
 
 
-async def tidy(shop: Workshop) -> None:
+async def tidy(context: LearnContext) -> None:
     """Remove work directories of cycles and rounds that do not run, and editors that learned what is forgotten now.
 
     Raises: StorageFailed (the registry cannot be read).
     """
-    root = shop.work_directory("any").parent
+    root = context.work_directory("any").parent
     for path in await asyncio.to_thread(_listed, root):
         if path.name.startswith(_EDITOR):
-            await _remove_unless_played(shop, path)
+            await _remove_unless_played(context, path)
         elif _CYCLE.fullmatch(path.name):
-            await asyncio.to_thread(_remove_unless_open, shop, path)
-    for tenant in await asyncio.to_thread(_tenants_with_editors, shop):
+            await asyncio.to_thread(_remove_unless_open, context, path)
+    for tenant in await asyncio.to_thread(_tenants_with_editors, context):
         try:
-            await asyncio.to_thread(settle, shop, tenant)
+            await asyncio.to_thread(settle, context, tenant)
         except StorageFailed as error:
             _LOG.warning("editor.not_settled", tenant=tenant, reason=error.message)
 
 
-def sweep(shop: Workshop) -> int:
+def sweep(context: LearnContext) -> int:
     """Delete artifacts that nothing has named for a day, editors included; return how many. Raises: StorageFailed."""
-    editors = [read_editors(shop.settings.data_directory, tenant) for tenant in _tenants_with_editors(shop)]
+    editors = [read_editors(context.settings.data_directory, tenant) for tenant in _tenants_with_editors(context)]
     kept = {one.artifact for known in editors for one in known.rounds}
-    return shop.registry.sweep_unnamed(kept=kept, seconds=UNNAMED_SECONDS)
+    return context.registry.sweep_unnamed(kept=kept, seconds=UNNAMED_SECONDS)
 
 
 def _listed(directory: Path) -> list[Path]:
     return sorted(directory.iterdir()) if directory.is_dir() else []
 
 
-def _tenants_with_editors(shop: Workshop) -> list[str]:
+def _tenants_with_editors(context: LearnContext) -> list[str]:
     return [
-        path.stem for path in _listed(shop.settings.data_directory.absolute() / "editors") if path.suffix == ".json"
+        path.stem for path in _listed(context.settings.data_directory.absolute() / "editors") if path.suffix == ".json"
     ]
 
 
-def _remove_unless_open(shop: Workshop, path: Path) -> None:
+def _remove_unless_open(context: LearnContext, path: Path) -> None:
     with suppress(NotFound):  # of another registry's life
-        if shop.registry.cycle_by_id(path.name).state in (CycleState.PENDING, CycleState.RUNNING):
+        if context.registry.cycle_by_id(path.name).state in (CycleState.PENDING, CycleState.RUNNING):
             return
     shutil.rmtree(path, ignore_errors=True)
 
 
-async def _remove_unless_played(shop: Workshop, path: Path) -> None:
+async def _remove_unless_played(context: LearnContext, path: Path) -> None:
     name = f"editor:{path.name.removeprefix(_EDITOR)}"
     with suppress(FailedPrecondition):
-        async with hold_named(shop.registry, name, lease_seconds=LEASE_SECONDS, busy=_BUSY):
+        async with hold_named(context.registry, name, lease_seconds=LEASE_SECONDS, busy=_BUSY):
             await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)

@@ -9,14 +9,14 @@ from sealserve.gate.thresholds import Policy
 from sealserve.learning.training_job import Trainer
 from sealserve.policy.rulebook import Rulebook
 from sealserve.proof.manifest import Seals
-from sealserve.records.step_outputs import Spoken
+from sealserve.records.step_outputs import ReferenceAnswer
 from sealserve.registry.registry import Registry
 from sealserve.settings.settings import Settings
 from sealserve.telemetry import Telemetry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workshop:
+class LearnContext:
     """Registry, engine, trainer, the gate's policy, rules and probes, the seals of versions, settings, telemetry."""
 
     registry: Registry
@@ -29,7 +29,9 @@ class Workshop:
     settings: Settings
     base_directory: Path  # the base model's files, which the trainer reads
     telemetry: Telemetry
-    rehearsals: dict[str, tuple[Spoken, ...]] = field(default_factory=dict)  # by the base's digest, see `rehearsing`
+    rehearsals: dict[str, tuple[ReferenceAnswer, ...]] = field(
+        default_factory=dict
+    )  # by the base's digest, see `rehearsing`
 
     def work_directory(self, cycle: str) -> Path:
         """Return where the cycle's training files lie until it ends; losing it costs time, never truth."""

@@ -39,7 +39,7 @@ def seed_of(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4]) >> 1
 
 
-class Voice:
+class EngineClient:
     """One cycle's calls. Adapters it loaded are loaded again when a rebuilt engine has lost them."""
 
     def __init__(self, engine: Engine, *, tenant: str, cycle: str, concurrency: int) -> None:

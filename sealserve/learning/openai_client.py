@@ -27,7 +27,7 @@ class Away(Exception):
     """The endpoint cannot answer now; asking again may help. Raised and caught here alone."""
 
 
-class Teacher:
+class OpenAIClient:
     """An `Editor` over HTTP. Follows no redirect: documents go where the settings say and nowhere else."""
 
     def __init__(self, client: httpx.AsyncClient, *, model: str, patience_seconds: float) -> None:

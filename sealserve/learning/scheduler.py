@@ -19,10 +19,10 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from sealserve.errors import BadConfig, FailedPrecondition, LeaseLost, SealserveError
 from sealserve.learning.cleanup import sweep, tidy
-from sealserve.learning.context import Workshop
+from sealserve.learning.context import LearnContext
 from sealserve.learning.cycle import run_cycle
 from sealserve.learning.editor.rounds import run_rounds
-from sealserve.learning.engine_client import Voice
+from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.evaluation.nightly import evaluate_active_versions
 from sealserve.learning.journal import Journal
 from sealserve.learning.leases import under_lease
@@ -43,11 +43,11 @@ SWEEP_SECONDS = 3600.0
 class Learner:
     """One learning process. Killing it at any instruction loses nothing: the journal knows where each cycle stands."""
 
-    def __init__(self, shop: Workshop, *, worker: str) -> None:
-        self._shop = shop
+    def __init__(self, context: LearnContext, *, worker: str) -> None:
+        self._shop = context
         self._worker = worker
-        self._settings = shop.settings.learn
-        self._lease_seconds = shop.settings.registry.lease_seconds
+        self._settings = context.settings.learn
+        self._lease_seconds = context.settings.registry.lease_seconds
 
     async def run(self, stop: asyncio.Event) -> None:
         """Gather and learn until `stop` is set; cycles in work are then given back unfinished.
@@ -114,20 +114,20 @@ class Learner:
         return 0.0 if cycle.state is not CycleState.RUNNING else min(2.0 ** (cycle.attempts - 2), MAX_BACKOFF_SECONDS)
 
     async def _carry(self, claim: Claim) -> Cycle:
-        shop, started = self._shop, time.monotonic()
+        context, started = self._shop, time.monotonic()
         try:
             if await self._wasted(claim) > self._settings.max_attempts:
                 await self._give_up(claim, "the worker died in it every time")
             else:
-                await under_lease(shop.registry, claim, run_cycle(shop, claim), lease_seconds=self._lease_seconds)
+                await under_lease(context.registry, claim, run_cycle(context, claim), lease_seconds=self._lease_seconds)
         except LeaseLost as error:
             _LOG.warning("cycle.lost", cycle=claim.cycle, reason=error.message)
         except asyncio.CancelledError:
-            await asyncio.to_thread(shop.registry.release, claim)
+            await asyncio.to_thread(context.registry.release, claim)
             raise
         except Exception as error:
             await self._broke(claim, error)
-        cycle = await asyncio.to_thread(shop.registry.cycle, claim.tenant, claim.cycle)
+        cycle = await asyncio.to_thread(context.registry.cycle, claim.tenant, claim.cycle)
         if cycle.state not in (CycleState.PENDING, CycleState.RUNNING):
             await self._ended(cycle, seconds=time.monotonic() - started)
         return cycle
@@ -157,15 +157,15 @@ class Learner:
         await journal.step(Step.PUBLISH, Published, lambda: failure(reason))
 
     async def _ended(self, cycle: Cycle, *, seconds: float) -> None:
-        shop = self._shop
-        voice = Voice(shop.engine, tenant=cycle.tenant, cycle=cycle.cycle, concurrency=1)
-        await voice.drop_leftovers()
-        await asyncio.to_thread(shutil.rmtree, shop.work_directory(cycle.cycle), ignore_errors=True)
-        steps = {step.step: step for step in await asyncio.to_thread(shop.registry.steps, cycle.cycle)}
+        context = self._shop
+        client = EngineClient(context.engine, tenant=cycle.tenant, cycle=cycle.cycle, concurrency=1)
+        await client.drop_leftovers()
+        await asyncio.to_thread(shutil.rmtree, context.work_directory(cycle.cycle), ignore_errors=True)
+        steps = {step.step: step for step in await asyncio.to_thread(context.registry.steps, cycle.cycle)}
         judged = steps.get(Step.JUDGE)
         verdict = from_json(Judged, judged.output).verdict.decision if judged else None
         failed = "FAILED" if cycle.state is CycleState.FAILED else ""
-        shop.telemetry.metrics.cycle_finished(seconds, verdict=verdict, error=failed)
+        context.telemetry.metrics.cycle_finished(seconds, verdict=verdict, error=failed)
         _LOG.info("cycle.finished", cycle=cycle.cycle, state=cycle.state.value, seconds=round(seconds, 1))
 
     async def _tick(self) -> None:

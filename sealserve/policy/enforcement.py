@@ -16,7 +16,7 @@ from sealserve.proof.manifest import MANIFEST, Seals
 from sealserve.records.approvals import Approval, ApprovalState
 from sealserve.records.cycles import SelfEdit
 from sealserve.records.documents import HELD
-from sealserve.records.policy_decisions import RuleEffect, Ruling
+from sealserve.records.policy_decisions import PolicyDecision, RuleEffect
 from sealserve.records.score_json import scorecard_json
 from sealserve.records.scores import Decision, Scorecard, Verdict
 from sealserve.records.versions import BASE_VERSION, AdapterVersion
@@ -44,7 +44,7 @@ RECOVERY = "serve"
 """Who endorses what was cut off, in the audit trail."""
 
 
-class Permits:
+class PolicyEnforcer:
     """Asks the rules in force before something happens. Safe to use from many threads."""
 
     def __init__(self, registry: Registry, rules: Rulebook, *, seals: Seals | None = None) -> None:
@@ -94,7 +94,7 @@ class Permits:
             self._kept(Event.ADAPTER_PROMOTE, given, tenant=tenant, subject=f"tenants/{tenant}/adapters/{version}")
         )
 
-    def approve(self, held: Approval, *, actor: str) -> tuple[bool, tuple[Ruling, ...]]:
+    def approve(self, held: Approval, *, actor: str) -> tuple[bool, tuple[PolicyDecision, ...]]:
         """Return whether the approval of `actor` releases a held version, or more people have to approve it.
 
         The rulings are to be kept with the approval. Raises: PermissionDenied (not this person),
@@ -180,7 +180,7 @@ class Permits:
         given = {"tenant": {"id": tenant}, "actor": actor, "version": {"now": now, "to": to}, "reason": reason}
         _require(self._kept(Event.ADAPTER_ROLLBACK, given, tenant=tenant, subject=_adapter(tenant, now)))
 
-    def _granted(self, given: Json, *, tenant: str, subject: str) -> Ruling:
+    def _granted(self, given: Json, *, tenant: str, subject: str) -> PolicyDecision:
         """Return the ruling that lets the actor approve. Raises: PermissionDenied, with its ruling kept."""
         grant = self._rules.rule(Event.APPROVAL_GRANT, given, tenant=tenant, subject=subject)
         if _stops(grant):
@@ -191,7 +191,7 @@ class Permits:
             raise PermissionDenied(text, reason="POLICY_DENIED")
         return grant
 
-    def _kept(self, event: Event, given: Json, *, tenant: str, subject: str) -> Ruling:
+    def _kept(self, event: Event, given: Json, *, tenant: str, subject: str) -> PolicyDecision:
         ruling = self._rules.rule(event, given, tenant=tenant, subject=subject)
         self._registry.keep_ruling(ruling)
         return ruling
@@ -302,7 +302,7 @@ def card_scores(card: Scorecard) -> Json:
     return scorecard_json(card)
 
 
-def ruled(verdict: Verdict, rulings: Sequence[Ruling]) -> Verdict:
+def ruled(verdict: Verdict, rulings: Sequence[PolicyDecision]) -> Verdict:
     """Return what is left of `verdict` under `rulings`: they only ever make it stricter."""
     decision = verdict.decision
     if decision not in (Decision.PROMOTE, Decision.HOLD):
@@ -332,11 +332,11 @@ def _score(name: str, tree: Json) -> Json:
     return {"name": name, "is_measured": True, **numbers}
 
 
-def _stops(ruling: Ruling) -> bool:
+def _stops(ruling: PolicyDecision) -> bool:
     return ruling.effect in (RuleEffect.DENY, RuleEffect.HOLD)
 
 
-def _require(ruling: Ruling) -> None:
+def _require(ruling: PolicyDecision) -> None:
     if not _stops(ruling):
         return
     is_held = ruling.effect is RuleEffect.HOLD

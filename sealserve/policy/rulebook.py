@@ -19,7 +19,7 @@ from sealserve.policy.bundle import Bundle, load_bundle, rule_files
 from sealserve.policy.evaluate import decide
 from sealserve.policy.events import Event
 from sealserve.policy.golden_cases import check, read_cases
-from sealserve.records.policy_decisions import Ruling
+from sealserve.records.policy_decisions import PolicyDecision
 
 _LOG = structlog.get_logger(__name__)
 
@@ -58,12 +58,12 @@ class Rulebook:
                 self._read_again()
             return self._bundle
 
-    def rule(self, event: Event, given: Json, *, tenant: str, subject: str) -> Ruling:
+    def rule(self, event: Event, given: Json, *, tenant: str, subject: str) -> PolicyDecision:
         """Return the ruling on `given`, with a fresh id; nothing is kept yet."""
         started = perf_counter()
         bundle = self.bundle()
         decided = decide(bundle.of(tenant), event, given)
-        return Ruling(
+        return PolicyDecision(
             ruling=secrets.token_hex(8),
             tenant=tenant,
             event=event.value,

@@ -14,7 +14,7 @@ from sealserve.errors import BadAdapter, CorruptArtifact
 from sealserve.proof.dsse import STATEMENT_TYPE, opened, sign
 from sealserve.proof.keys import KeyRing
 from sealserve.records.cycles import SelfEdit
-from sealserve.records.policy_decisions import Ruling
+from sealserve.records.policy_decisions import PolicyDecision
 from sealserve.records.versions import AdapterVersion
 
 PREDICATE_TYPE = "urn:sealserve:adapter-version:v1"
@@ -44,7 +44,7 @@ class Seals:
         parent: int,
         documents: Sequence[tuple[str, str]],
         self_edits: Iterable[SelfEdit],
-        rulings: Sequence[Ruling],
+        rulings: Sequence[PolicyDecision],
         approvals: Sequence[str],
         lineage: Json,
     ) -> Json:

@@ -11,11 +11,11 @@ class ApprovalState(StrEnum):
     WAITING = "waiting"  # for somebody to decide
     LATE = "late"  # what it was measured against answers no longer: it can only be rejected
     APPROVED = "approved"  # released; it became active then
-    REJECTED = "rejected"  # never released; `Opinion.reason` says why
+    REJECTED = "rejected"  # never released; `Vote.reason` says why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opinion:
+class Vote:
     """What one person said of a held version."""
 
     actor: str
@@ -34,7 +34,7 @@ class Approval:
     state: ApprovalState
     reason: str  # what holds it
     authors: tuple[str, ...]
-    opinions: tuple[Opinion, ...]
+    opinions: tuple[Vote, ...]
     held_at: datetime
 
 

@@ -36,7 +36,7 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Forgotten:
+class Unlearned:
     """What forgetting a document did: the certificate, as its audit row has it."""
 
     tenant: str

@@ -27,7 +27,7 @@ class RuleResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
+class PolicyDecision:
     """One decision by written rules, with all that is needed to explain and to repeat it."""
 
     ruling: str  # id

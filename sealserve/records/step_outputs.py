@@ -57,7 +57,7 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spoken:
+class ReferenceAnswer:
     """What the base model says to `prompt`: rehearsed so that it is not forgotten."""
 
     prompt: str
@@ -70,7 +70,7 @@ class Written:
 
     quiz: tuple[Proposal, ...]
     directives: tuple[str, ...]
-    rehearsal: tuple[Spoken, ...]
+    rehearsal: tuple[ReferenceAnswer, ...]
     evaluation: tuple[str, ...] = ()  # the tenant's evaluation sets used, as "name@revision"
 
 
@@ -183,7 +183,7 @@ class Ranked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShownAnswer:
+class AnswerSample:
     """What the incumbent and the winner say to one question of the confirmation half."""
 
     document: str
@@ -210,7 +210,7 @@ class Confirmed:
     """CONFIRM: the winner's scores on items that neither training nor ranking saw, and a few answers for people."""
 
     scorecard: Scorecard
-    shown: tuple[ShownAnswer, ...] = ()
+    shown: tuple[AnswerSample, ...] = ()
     anomalies: Anomalies | None = None  # None: nothing was confirmed
 
 

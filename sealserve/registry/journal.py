@@ -21,7 +21,15 @@ from sealserve.registry.cycles import cycles
 from sealserve.registry.documents import rows as documents
 from sealserve.registry.sql import tables as t
 from sealserve.registry.sql.database import Transaction
-from sealserve.registry.step_effects import AddCandidates, AddQuiz, AddRulings, AddSelfEdits, Effect, Finish, Publish
+from sealserve.registry.step_effects import (
+    AddCandidates,
+    AddPolicyDecisions,
+    AddQuiz,
+    AddSelfEdits,
+    Effect,
+    Finish,
+    Publish,
+)
 from sealserve.registry.versions import activations, versions
 
 _FENCE = "fence"
@@ -184,7 +192,7 @@ def _apply(tx: Transaction, held: Claim, effect: Effect) -> None:
             _add_quiz(tx, held, effect.items)
         case AddCandidates():
             _add_candidates(tx, held, effect)
-        case AddRulings():
+        case AddPolicyDecisions():
             for ruling in effect.rulings:
                 policy_decisions.keep(tx, ruling)
         case Publish():

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from sealserve.errors import NotFound
-from sealserve.records.policy_decisions import RuleEffect, RuleResult, Ruling
+from sealserve.records.policy_decisions import PolicyDecision, RuleEffect, RuleResult
 from sealserve.registry import audit
 from sealserve.registry.cycles import cycles
 from sealserve.registry.documents import rows
@@ -17,17 +17,17 @@ from sealserve.registry.sql.tables import rulings
 ACTOR = "policy"
 
 
-class Rulings:
+class PolicyDecisions:
     """The part of the registry's face that keeps decisions; `_database` is the registry's own."""
 
     _database: Database
 
-    def keep_ruling(self, ruling: Ruling) -> None:
+    def keep_ruling(self, ruling: PolicyDecision) -> None:
         """Keep `ruling`; one that denies or holds also stands in the audit trail."""
         with self._database.write() as tx:
             keep(tx, ruling)
 
-    def ruling(self, ruling: str) -> Ruling:
+    def ruling(self, ruling: str) -> PolicyDecision:
         """Return the decision of that id. Raises: NotFound."""
         with self._database.read() as tx:
             row = tx.row(select(rulings).where(rulings.c.ruling == ruling))
@@ -35,7 +35,9 @@ class Rulings:
             raise NotFound(ruling, kind="decision")
         return _record(row)
 
-    def rulings(self, *, tenant: str | None = None, subject: str | None = None, last: int = 100) -> tuple[Ruling, ...]:
+    def rulings(
+        self, *, tenant: str | None = None, subject: str | None = None, last: int = 100
+    ) -> tuple[PolicyDecision, ...]:
         """Return the newest `last` decisions, newest first."""
         query = select(rulings).order_by(rulings.c.sequence.desc()).limit(last)
         if tenant is not None:
@@ -65,7 +67,7 @@ class Rulings:
             return cycles.authors_among(tx, tenant, [rows.resource(tenant, document)])
 
 
-def keep(tx: Transaction, ruling: Ruling) -> None:
+def keep(tx: Transaction, ruling: PolicyDecision) -> None:
     """Keep `ruling` as part of `tx`; one kept already stays as it is."""
     if tx.row(select(rulings.c.ruling).where(rulings.c.ruling == ruling.ruling)) is not None:
         return
@@ -86,7 +88,7 @@ def keep(tx: Transaction, ruling: Ruling) -> None:
         )
 
 
-def _record(row: Row[Any]) -> Ruling:
+def _record(row: Row[Any]) -> PolicyDecision:
     tree = {name: value for name, value in row._mapping.items() if name != "sequence"}
     results = tuple(RuleResult(**{**one, "effect": RuleEffect(one["effect"])}) for one in tree["results"])
-    return Ruling(**{**tree, "effect": RuleEffect(tree["effect"]), "results": results})
+    return PolicyDecision(**{**tree, "effect": RuleEffect(tree["effect"]), "results": results})

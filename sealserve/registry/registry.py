@@ -25,14 +25,14 @@ from sealserve.registry.documents.documents import Keeping
 from sealserve.registry.documents.subjects import Subjects
 from sealserve.registry.evaluation.evaluation import Evidence
 from sealserve.registry.evaluation.score_cache import Measurements
-from sealserve.registry.policy_decisions import Rulings
+from sealserve.registry.policy_decisions import PolicyDecisions
 from sealserve.registry.rollouts.rollouts import Watches
 from sealserve.registry.sql import schema
 from sealserve.registry.sql.database import BUSY_SECONDS, Clock, Database, utc_now
 from sealserve.registry.step_effects import (
     AddCandidates,
+    AddPolicyDecisions,
     AddQuiz,
-    AddRulings,
     AddSelfEdits,
     Effect,
     Finish,
@@ -50,7 +50,7 @@ from sealserve.registry.versions.history import Ledger
 __all__ = [
     "AddCandidates",
     "AddQuiz",
-    "AddRulings",
+    "AddPolicyDecisions",
     "AddSelfEdits",
     "Effect",
     "Finish",
@@ -61,7 +61,17 @@ __all__ = [
 
 
 class Registry(
-    Keeping, Forgetting, Ledger, Principals, Approvals, Evidence, Rulings, Importing, Endorsing, Subjects, Watches
+    Keeping,
+    Forgetting,
+    Ledger,
+    Principals,
+    Approvals,
+    Evidence,
+    PolicyDecisions,
+    Importing,
+    Endorsing,
+    Subjects,
+    Watches,
 ):
     """All that is known, in one database and one artifact store (`artifacts`). Safe to use from many threads."""
 

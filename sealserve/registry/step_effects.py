@@ -11,7 +11,7 @@ from sealserve.canonical import Json
 from sealserve.records.candidates import Candidate
 from sealserve.records.cycles import CycleState, QuizItem, SelfEdit
 from sealserve.records.documents import DocumentState
-from sealserve.records.policy_decisions import Ruling
+from sealserve.records.policy_decisions import PolicyDecision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +65,13 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddRulings:
+class AddPolicyDecisions:
     """Effect of a step: keep these decisions by written rules."""
 
-    rulings: tuple[Ruling, ...]
+    rulings: tuple[PolicyDecision, ...]
 
 
-Effect: TypeAlias = AddSelfEdits | AddQuiz | AddCandidates | AddRulings | Publish | Finish
+Effect: TypeAlias = AddSelfEdits | AddQuiz | AddCandidates | AddPolicyDecisions | Publish | Finish
 
 
 def artifacts_of(effects: Sequence[Effect]) -> tuple[str, ...]:

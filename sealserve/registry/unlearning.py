@@ -14,7 +14,7 @@ from sealserve import fault_injection
 from sealserve.canonical import Json
 from sealserve.errors import FailedPrecondition
 from sealserve.records.cycles import FORGET_TRIGGER, QuizItem, Split
-from sealserve.records.documents import Document, DocumentState, Forgotten
+from sealserve.records.documents import Document, DocumentState, Unlearned
 from sealserve.records.validation import require_short
 from sealserve.records.versions import BASE_VERSION
 from sealserve.registry import audit, journal, tenants
@@ -36,7 +36,7 @@ class Forgetting(Sweeping):
 
     def forget_document(
         self, tenant: str, document: str, *, actor: str, reason: str, request_id: str = ""
-    ) -> Forgotten:
+    ) -> Unlearned:
         """Forget the document; an open cycle of the tenant ends, its other documents wait for the next one.
 
         The same request_id again returns the first answer. Raises: NotFound, InvalidArgument,
@@ -61,22 +61,22 @@ class Forgetting(Sweeping):
             for row in rows.values()
         )
 
-    def certify_probe(self, done: Forgotten, *, version: int, n: int, right: int, base_right: int) -> None:
+    def certify_probe(self, done: Unlearned, *, version: int, n: int, right: int, base_right: int) -> None:
         """Keep in the audit trail that `version` and the base were asked `n` questions on what was forgotten."""
         counts = {"n": n, "right": right, "base_right": base_right, "above_base": (right - base_right) / n}
         self._tell_of_probe(done, "document.forget.probe", {"version": version, **counts})
 
-    def certify_no_probe(self, done: Forgotten, *, version: int, because: str) -> None:
+    def certify_no_probe(self, done: Unlearned, *, version: int, because: str) -> None:
         """Keep in the audit trail that `version` could not be asked about what was forgotten."""
         self._tell_of_probe(done, "document.forget.unprobed", {"version": version, "because": because})
 
-    def _tell_of_probe(self, done: Forgotten, action: str, details: Json) -> None:
+    def _tell_of_probe(self, done: Unlearned, action: str, details: Json) -> None:
         subject = documents.resource(done.tenant, done.document)
         with self._database.write() as tx:
             audit.append(tx, action, actor="probe", tenant=done.tenant, subject=subject, details=details)
 
 
-def _forget(tx: Transaction, tenant: str, document: str, *, actor: str, reason: str, request_id: str) -> Forgotten:
+def _forget(tx: Transaction, tenant: str, document: str, *, actor: str, reason: str, request_id: str) -> Unlearned:
     require_short(reason, field="reason")
     present = documents.get(tx, tenant, document)
     arguments = {"document": document, "reason": reason}
@@ -93,7 +93,7 @@ def _forget(tx: Transaction, tenant: str, document: str, *, actor: str, reason: 
     _redact_rulings(tx, present)
     own = t.documents.c.tenant == tenant, t.documents.c.document == document
     tx.run(update(t.documents).where(*own).values(title="", source="", size_bytes=0))
-    done = Forgotten(
+    done = Unlearned(
         tenant=tenant,
         document=document,
         versions=revoked,
@@ -172,7 +172,7 @@ def _teach_the_rest(tx: Transaction, tenant: str, document: str, *, left: int, a
     return cycles.open_for(tx, tenant, rest, trigger=FORGET_TRIGGER, actor=actor).cycle
 
 
-def _certify(tx: Transaction, done: Forgotten, *, digest: str, actor: str, reason: str) -> None:
+def _certify(tx: Transaction, done: Unlearned, *, digest: str, actor: str, reason: str) -> None:
     audit.append(
         tx,
         _ACTION,
@@ -191,9 +191,9 @@ def _certify(tx: Transaction, done: Forgotten, *, digest: str, actor: str, reaso
     )
 
 
-def _certificate(tx: Transaction, tenant: str, document: str, *, sequence: int) -> Forgotten:
+def _certificate(tx: Transaction, tenant: str, document: str, *, sequence: int) -> Unlearned:
     details = audit.rows(tx, tenant=tenant, after=sequence - 1, limit=1)[0].details
-    return Forgotten(
+    return Unlearned(
         tenant=tenant,
         document=document,
         versions=tuple(details["versions"]),

@@ -19,16 +19,16 @@ from sealserve.engine.engine import Engine
 from sealserve.errors import FailedPrecondition, SealserveError, StorageFailed
 from sealserve.gate.rollout import RollBack, WatchEvidence, judge_watch, next_stage, signals
 from sealserve.gate.thresholds import StageRule, WatchRule
-from sealserve.policy.enforcement import Permits
+from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.records.feedback import VersionFeedback
 from sealserve.records.inference import FinishReason
 from sealserve.records.rollouts import WATCH_ACTOR, Count, Standby, Watch, WatchState
 from sealserve.registry.registry import Registry
 from sealserve.rollout.latency import Latencies
-from sealserve.rollout.pairwise_judge import Referee, is_bad
-from sealserve.rollout.per_key_limits import Voices
+from sealserve.rollout.pairwise_judge import PairwiseJudge, is_bad
+from sealserve.rollout.per_key_limits import PerKeyLimits
 from sealserve.rollout.safety_probes import probe_hits
-from sealserve.rollout.shadow_traffic import Pair, Shadows
+from sealserve.rollout.shadow_traffic import Pair, ShadowTraffic
 from sealserve.serving.adapter_table import AdapterTable, Route
 from sealserve.serving.answers import Answered
 from sealserve.serving.salt import TenantSalts
@@ -43,7 +43,7 @@ Key = tuple[str, int]
 _BAD_NEWS = (Count.WORSE, Count.CANDIDATE_ERRORS, Count.CANDIDATE_DEGENERATE, Count.IMPLAUSIBLE, Count.PROBE_HITS)
 
 
-class Watcher:
+class RolloutController:
     """Listens to `Answers`, and is asked by the activator for the version beside the active one."""
 
     def __init__(
@@ -55,7 +55,7 @@ class Watcher:
         salts: TenantSalts,
         rule: WatchRule,
         replica: str,
-        permits: Permits | None = None,
+        enforcer: PolicyEnforcer | None = None,
         is_busy: Callable[[], bool] = lambda: False,
         telemetry: Telemetry | None = None,
         clock: Callable[[], float] = monotonic,
@@ -69,16 +69,16 @@ class Watcher:
         self._salts = salts
         self._rule = rule
         self._replica = replica
-        self._permits = permits
+        self._permits = enforcer
         self._metrics = (telemetry or Telemetry.off()).metrics
         self._clock = clock
         self._utc_now = utc_now
-        self._referee = Referee(registry, engine, salts=salts, rule=rule, clock=clock)
-        self._shadows = Shadows(
+        self._referee = PairwiseJudge(registry, engine, salts=salts, rule=rule, clock=clock)
+        self._shadows = ShadowTraffic(
             engine, table, salts=salts, is_busy=is_busy, compare=self._compare, on_dropped=self._dropped
         )
         self._latencies = Latencies(rule, clock=clock)
-        self._voices = Voices(rule.max_per_key)
+        self._voices = PerKeyLimits(rule.max_per_key)
         self._open: dict[str, Watch] = {}
         self._pending: dict[Key, Counter[Count]] = {}
         self._unheard: dict[Key, float] = {}  # since when calls have ended of which nothing is recorded

@@ -38,7 +38,7 @@ class Reference:
         return not answered.error and is_right_by(self.matcher, answered.text, gold=self.answer, pattern=self.pattern)
 
 
-class Referee:
+class PairwiseJudge:
     """Compares pairs. `clock` gives seconds."""
 
     def __init__(

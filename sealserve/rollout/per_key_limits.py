@@ -15,7 +15,7 @@ _ONCE = (Count.CANDIDATE_DEGENERATE, Count.INCUMBENT_DEGENERATE)
 """What a question can bring about ("say it a thousand times") and little is tolerated of: one of an asker counts."""
 
 
-class Voices:
+class PerKeyLimits:
     """Of one who asks, at most `most` outcomes enter each test on pairs, and one empty or endless answer a version."""
 
     def __init__(self, most: int) -> None:

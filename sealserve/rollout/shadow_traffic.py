@@ -34,7 +34,7 @@ class Pair:
 Compare = Callable[[Pair], Awaitable[None]]
 
 
-class Shadows:
+class ShadowTraffic:
     """The queue and its workers. Use it from one event loop."""
 
     def __init__(

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from sealserve.canonical import Json
 from sealserve.records.candidates import Candidate
 from sealserve.records.cycles import Cycle, Step
-from sealserve.records.policy_decisions import RuleEffect, Ruling
+from sealserve.records.policy_decisions import PolicyDecision, RuleEffect
 from sealserve.records.reports import (
     AnswerPair,
     AppliedRule,
@@ -59,7 +59,7 @@ def cycle_report(registry: Registry, cycle: Cycle) -> CycleReport:
     )
 
 
-def _rules(rulings: Iterable[Ruling]) -> Iterator[AppliedRule]:
+def _rules(rulings: Iterable[PolicyDecision]) -> Iterator[AppliedRule]:
     """Those that spoke, in the order they were asked; `rulings` come newest first."""
     for ruling in reversed(tuple(rulings)):
         for one in ruling.results:

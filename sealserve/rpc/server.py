@@ -18,7 +18,7 @@ from sealserve.engine.engine import Engine
 from sealserve.errors import BadConfig
 from sealserve.gate.thresholds import WatchRule, load_policy
 from sealserve.network import is_loopback
-from sealserve.policy.enforcement import Permits
+from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.records.principals import Token
 from sealserve.registry.registry import Registry
 from sealserve.rpc.authorisation import PACKAGE, Authentication, KnownTokens, Tenancy
@@ -36,7 +36,7 @@ from sealserve.rpc.services.inference import Answers, InferenceService
 from sealserve.rpc.services.tenants import TenantService
 from sealserve.rpc.services.tokens import TokenService
 from sealserve.rpc.services.watches import WatchService
-from sealserve.rpc.unlearning_probe import ForgettingProbe
+from sealserve.rpc.unlearning_probe import UnlearningProbe
 from sealserve.settings.serve import ServeSettings
 from sealserve.v1 import (
     adapter_pb2_grpc,
@@ -99,7 +99,7 @@ class RpcServer:
         self._draining = asyncio.Event()
         self._names: list[str] = []
         self._engine: Engine | None = None
-        self._probe: ForgettingProbe | None = None
+        self._probe: UnlearningProbe | None = None
         self._following: asyncio.Task[None] | None = None
         self._server = grpc.aio.server(
             interceptors=[
@@ -123,10 +123,10 @@ class RpcServer:
         engine: Engine,
         max_documents_per_cycle: int,
         salt: Callable[[str], str],
-        permits: Permits | None = None,
+        enforcer: PolicyEnforcer | None = None,
         watch: WatchRule | None = None,
     ) -> None:
-        """Carry every service that tenants and operators call; `permits` is asked before a pointer moves.
+        """Carry every service that tenants and operators call; `enforcer` is asked before a pointer moves.
 
         `salt` says a tenant's prefix-cache salt, under which `engine` is asked for it.
         Watches are shown by the rule `watch`, the packaged one if there is none.
@@ -142,20 +142,20 @@ class RpcServer:
             max_bytes=settings.max_message_bytes,
         )
         adapters = AdapterService(
-            registry, engine=engine, poll_seconds=poll_seconds, draining=self._draining, permits=permits
+            registry, engine=engine, poll_seconds=poll_seconds, draining=self._draining, enforcer=enforcer
         )
         cycles = CycleService(
             registry, max_documents=max_documents_per_cycle, poll_seconds=poll_seconds, draining=self._draining
         )
         inference_pb2_grpc.add_InferenceServiceServicer_to_server(inference, server)
-        self._probe = ForgettingProbe(registry, engine=engine, salt=salt, poll_seconds=poll_seconds)
-        documents = DocumentService(registry, inbox, probe=self._probe, permits=permits)
+        self._probe = UnlearningProbe(registry, engine=engine, salt=salt, poll_seconds=poll_seconds)
+        documents = DocumentService(registry, inbox, probe=self._probe, enforcer=enforcer)
         document_pb2_grpc.add_DocumentServiceServicer_to_server(documents, server)
         adapter_pb2_grpc.add_AdapterServiceServicer_to_server(adapters, server)
         cycle_pb2_grpc.add_CycleServiceServicer_to_server(cycles, server)
         watches = WatchService(registry, rule=watch or load_policy().watch)
         watch_pb2_grpc.add_WatchServiceServicer_to_server(watches, server)
-        approvals = ApprovalService(registry, permits=permits)
+        approvals = ApprovalService(registry, enforcer=enforcer)
         approval_pb2_grpc.add_ApprovalServiceServicer_to_server(approvals, server)
         feedback_pb2_grpc.add_FeedbackServiceServicer_to_server(FeedbackService(registry), server)
         evaluation_pb2_grpc.add_EvaluationServiceServicer_to_server(EvaluationService(registry), server)

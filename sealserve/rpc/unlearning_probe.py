@@ -16,7 +16,7 @@ from sealserve.engine.engine import BACKGROUND_PRIORITY, Engine, GenerateRequest
 from sealserve.errors import CouldNotMeasure, NotFound, SealserveError, Unavailable
 from sealserve.grading.answers import is_right
 from sealserve.records.cycles import CycleState, QuizItem
-from sealserve.records.documents import Forgotten
+from sealserve.records.documents import Unlearned
 from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.versions import BASE_VERSION
 from sealserve.registry.registry import Registry
@@ -34,7 +34,7 @@ _OPEN = (CycleState.PENDING, CycleState.RUNNING)
 _LOG = structlog.get_logger(__name__)
 
 
-class ForgettingProbe:
+class UnlearningProbe:
     """Probes in the background; one question at a time, so that tenants wait for none of it."""
 
     def __init__(
@@ -54,7 +54,7 @@ class ForgettingProbe:
         self._load_seconds = load_seconds
         self._running: set[asyncio.Task[None]] = set()
 
-    def begin(self, done: Forgotten, items: Sequence[QuizItem]) -> None:
+    def begin(self, done: Unlearned, items: Sequence[QuizItem]) -> None:
         """Probe what `done` forgot with `items`, its quiz; returns at once."""
         task = asyncio.create_task(self._probe(done, items[:MOST_QUESTIONS]), name="forgetting-probe")
         self._running.add(task)
@@ -67,7 +67,7 @@ class ForgettingProbe:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    async def _probe(self, done: Forgotten, items: Sequence[QuizItem]) -> None:
+    async def _probe(self, done: Unlearned, items: Sequence[QuizItem]) -> None:
         try:
             if items:
                 await self._ask(done, items, version=done.desired_version)
@@ -76,7 +76,7 @@ class ForgettingProbe:
         except SealserveError as error:  # of the registry, which can then be told nothing either
             _LOG.warning("forgetting not probed", tenant=done.tenant, document=done.document, why=error.message)
 
-    async def _ask(self, done: Forgotten, items: Sequence[QuizItem], *, version: int) -> None:
+    async def _ask(self, done: Unlearned, items: Sequence[QuizItem], *, version: int) -> None:
         """Ask everything of the version and of the base; keep the counts, or why they could not be had."""
         try:
             right, base_right = await self._counted(done.tenant, items, version=version)
@@ -98,7 +98,7 @@ class ForgettingProbe:
             base_right += is_right(await self._said(tenant, item.question, adapter=None), item.answer)
         return right, base_right
 
-    async def _taught_again(self, done: Forgotten) -> int | None:
+    async def _taught_again(self, done: Unlearned) -> int | None:
         """Return the version that holds the rest, once it is there; None when the cycle promotes none."""
         while True:
             cycle = await asyncio.to_thread(self._registry.cycle, done.tenant, done.cycle)

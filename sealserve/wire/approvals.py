@@ -1,6 +1,6 @@
 """Held versions and opinions."""
 
-from sealserve.records.approvals import Approval, ApprovalState, Opinion
+from sealserve.records.approvals import Approval, ApprovalState, Vote
 from sealserve.v1 import approval_pb2
 from sealserve.wire import names
 from sealserve.wire.enums import enum_from_wire, enum_to_wire
@@ -38,7 +38,7 @@ def approval_from_wire(wire: approval_pb2.Approval) -> Approval:
         reason=wire.reason,
         authors=tuple(wire.authors),
         opinions=tuple(
-            Opinion(actor=one.actor, approves=one.approves, reason=one.reason, given_at=time_from_wire(one.create_time))
+            Vote(actor=one.actor, approves=one.approves, reason=one.reason, given_at=time_from_wire(one.create_time))
             for one in wire.opinions
         ),
         held_at=time_from_wire(wire.create_time),

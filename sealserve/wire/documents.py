@@ -1,6 +1,6 @@
 """Documents."""
 
-from sealserve.records.documents import Document, DocumentState, Forgotten
+from sealserve.records.documents import Document, DocumentState, Unlearned
 from sealserve.v1 import document_pb2
 from sealserve.wire import names
 from sealserve.wire.enums import enum_from_wire, enum_to_wire
@@ -53,7 +53,7 @@ def document_state_from_wire(number: document_pb2.DocumentState.ValueType) -> Do
     return enum_from_wire(number, DocumentState, descriptor=_STATE)
 
 
-def forgotten_to_wire(done: Forgotten, document: Document) -> document_pb2.ForgetDocumentResponse:
+def forgotten_to_wire(done: Unlearned, document: Document) -> document_pb2.ForgetDocumentResponse:
     """Return what forgetting `document` did."""
     return document_pb2.ForgetDocumentResponse(
         document=document_to_wire(document),
@@ -65,10 +65,10 @@ def forgotten_to_wire(done: Forgotten, document: Document) -> document_pb2.Forge
     )
 
 
-def forgotten_from_wire(wire: document_pb2.ForgetDocumentResponse) -> Forgotten:
+def forgotten_from_wire(wire: document_pb2.ForgetDocumentResponse) -> Unlearned:
     """Return what forgetting did."""
     tenant, document = names.document_of(wire.document.name)
-    return Forgotten(
+    return Unlearned(
         tenant=tenant,
         document=document,
         versions=tuple(wire.versions),

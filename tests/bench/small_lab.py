@@ -31,12 +31,12 @@ class SmallLab(Lab):
 def use_small_lab(monkeypatch: pytest.MonkeyPatch, module: Any, directory: Path, base: Path) -> School:
     """Have `module` open a small lab in `directory`; return the school behind it."""
     school = open_school(directory)
-    shop = replace(school.shop, base_directory=base)
+    context = replace(school.context, base_directory=base)
 
     @asynccontextmanager
     async def opened(*, seed: int = 0, say: Any = print, **learn: Any) -> AsyncIterator[Lab]:
         await school.student.start()
-        yield SmallLab(shop, seed=seed, say=lambda line: None)
+        yield SmallLab(context, seed=seed, say=lambda line: None)
 
     monkeypatch.setattr(module, "open_lab", opened)
     return school

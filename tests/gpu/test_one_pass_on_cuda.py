@@ -10,7 +10,7 @@ from transformers import Qwen2ForCausalLM
 from sealserve.learning.multi_lora import losses as slot_losses
 from sealserve.learning.multi_lora import trainer
 from sealserve.learning.multi_lora.losses import use_packing
-from sealserve.learning.multi_lora.trainer import Bench, Pass
+from sealserve.learning.multi_lora.trainer import MultiLoraTrainer, PassContext
 from sealserve.learning.training_job import read_result
 from tests.learning.multi_lora import test_trainer as on_cpu
 from tests.learning.small_model import SEQUENCES, fresh_model
@@ -33,8 +33,8 @@ def base() -> Qwen2ForCausalLM:
 def train(directory: Path, *, capacity: int = 8, say: Any = lambda **_: None) -> list[float]:
     """Train ASKED in bfloat16; return their last losses."""
     directory.mkdir()
-    bench = Bench(model=base(), encoded=SEQUENCES, dtype=torch.bfloat16, capacity=capacity)
-    Pass(on_cpu.job(ASKED), ASKED, bench=bench, directory=directory, say=say).run()
+    bench = PassContext(model=base(), encoded=SEQUENCES, dtype=torch.bfloat16, capacity=capacity)
+    MultiLoraTrainer(on_cpu.job(ASKED), ASKED, bench=bench, directory=directory, say=say).run()
     return [read_result(directory, one.index).losses[-1] for one in ASKED]
 
 
@@ -47,14 +47,14 @@ def test_who_trains_beside_a_slot_changes_nothing_but_rounding(tmp_path: Path) -
 
 
 def test_one_pass_reaches_the_losses_that_the_cpu_reaches(tmp_path: Path) -> None:
-    bench = Bench(
+    bench = PassContext(
         model=fresh_model(hidden_size=64, intermediate_size=96),
         encoded=SEQUENCES,
         dtype=torch.float32,
         capacity=8,
     )
     (tmp_path / "cpu").mkdir()
-    Pass(on_cpu.job(ASKED), ASKED, bench=bench, directory=tmp_path / "cpu", say=lambda **_: None).run()
+    MultiLoraTrainer(on_cpu.job(ASKED), ASKED, bench=bench, directory=tmp_path / "cpu", say=lambda **_: None).run()
     expected = [read_result(tmp_path / "cpu", one.index).losses[-1] for one in ASKED]
     assert train(tmp_path / "cuda") == pytest.approx(expected, rel=0.05)
 

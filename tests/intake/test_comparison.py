@@ -7,7 +7,7 @@ import pytest
 
 from sealserve.errors import FailedPrecondition, NotFound
 from sealserve.intake.inbox import Inbox
-from sealserve.policy.enforcement import Permits
+from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.policy.rulebook import open_rules
 from sealserve.records.cycles import CycleState, Step
 from sealserve.records.documents import Document, DocumentState
@@ -28,7 +28,7 @@ class Door:
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
-        self.inbox = Inbox(registry, IntakeSettings(), refuse=Permits(registry, open_rules()).refuse_document)
+        self.inbox = Inbox(registry, IntakeSettings(), refuse=PolicyEnforcer(registry, open_rules()).refuse_document)
 
     def send(self, text: str, *, source: str = "rpc", title: str = "About Zel Lamp", html: bool = False) -> Document:
         media_type = "text/html" if html else "text/plain"

@@ -5,12 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sealserve.intake.media_types import Defect, Unreadable
-from sealserve.intake.normalise import Screened, clean_title, screen
+from sealserve.intake.normalise import NormalisedText, clean_title, screen
 
 
-def _screened(text: str) -> Screened:
+def _screened(text: str) -> NormalisedText:
     found = screen(text, max_bytes=1000)
-    assert isinstance(found, Screened), found
+    assert isinstance(found, NormalisedText), found
     return found
 
 
@@ -31,12 +31,12 @@ def test_text_comes_out_in_one_form() -> None:
     "hiding", ["\u200b", "\u00ad", "\ufeff", "\u2060", "\u200d", "\u202a", "\u2067", "\x08", "\x9b"]
 )
 def test_characters_that_only_hide_are_taken_out(hiding: str) -> None:
-    assert _screened(f"pass{hiding}word") == Screened(text="password", removed=1)
+    assert _screened(f"pass{hiding}word") == NormalisedText(text="password", removed=1)
 
 
 @pytest.mark.parametrize("shown", ["می\u200cخواهم", "👩\u200d🚀", "❤\ufe0f", "🏴\U000e0067\U000e0062\U000e007f"])
 def test_joiners_and_selectors_that_shape_writing_stay(shown: str) -> None:
-    assert _screened(f"word {shown}") == Screened(text=f"word {shown}", removed=0)
+    assert _screened(f"word {shown}") == NormalisedText(text=f"word {shown}", removed=0)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_text_without_a_word_is_refused(text: str) -> None:
 
 def test_text_above_the_limit_is_refused_by_its_bytes() -> None:
     assert _defect("ß" * 51, max_bytes=101) is Defect.TOO_LONG
-    assert isinstance(screen("ß" * 50, max_bytes=101), Screened)
+    assert isinstance(screen("ß" * 50, max_bytes=101), NormalisedText)
 
 
 def test_lone_surrogates_are_refused() -> None:
@@ -70,6 +70,6 @@ def test_a_title_is_one_short_clean_line() -> None:
 @given(st.text(max_size=200))
 def test_screening_twice_is_screening_once(text: str) -> None:
     once = screen(text, max_bytes=10_000)
-    if isinstance(once, Screened):
-        assert screen(once.text, max_bytes=10_000) == Screened(text=once.text, removed=0)
+    if isinstance(once, NormalisedText):
+        assert screen(once.text, max_bytes=10_000) == NormalisedText(text=once.text, removed=0)
     assert clean_title(text).isprintable()

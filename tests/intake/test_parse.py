@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sealserve.intake.media_types import Defect, Unreadable
-from sealserve.intake.normalise import Screened, screen
+from sealserve.intake.normalise import NormalisedText, screen
 from sealserve.intake.parse import DEFAULT_LIMITS, Limits, Parsed, parse
 from tests.intake.samples import SENTENCE, blank_pdf, page, pdf
 
@@ -187,7 +187,7 @@ def test_any_bytes_are_read_or_named(content: bytes, media_type: str) -> None:
     found = parse(content, media_type=media_type)
     if isinstance(found, Parsed):
         screened = screen(found.text, max_bytes=10_000)
-        assert isinstance(screened, Screened | Unreadable)
+        assert isinstance(screened, NormalisedText | Unreadable)
     else:
         assert found.advice
 

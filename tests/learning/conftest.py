@@ -75,9 +75,9 @@ async def taught(tmp_path: Path, tiny_base: Path) -> School:
     """A school whose tenant has learned eight documents."""
     school = open_school(tmp_path, editor_samples=2, candidates=1)
     await school.student.start()
-    editor = school.shop.policy.editor.model_copy(update={"min_documents": 2})
-    policy = school.shop.policy.model_copy(update={"editor": editor})
-    school.shop = replace(school.shop, base_directory=tiny_base, policy=policy)
+    editor = school.context.policy.editor.model_copy(update={"min_documents": 2})
+    policy = school.context.policy.model_copy(update={"editor": editor})
+    school.context = replace(school.context, base_directory=tiny_base, policy=policy)
     for shift, title in enumerate(_TITLES):
         school.add(title, shift=shift)
     for _ in range(2):

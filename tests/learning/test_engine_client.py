@@ -8,7 +8,7 @@ import pytest
 
 from sealserve.engine.engine import BACKGROUND_PRIORITY, AdapterFiles, GenerateRequest, Likelihood, ScoreRequest
 from sealserve.errors import EngineFailed, NotFound
-from sealserve.learning.engine_client import MAX_FAILURES, Voice, candidate_name, candidate_prefix, seed_of
+from sealserve.learning.engine_client import MAX_FAILURES, EngineClient, candidate_name, candidate_prefix, seed_of
 from sealserve.records.inference import Sampling
 from tests.fakes import FakeEngine
 
@@ -27,8 +27,8 @@ class Flaky(FakeEngine):
         return await super().score(request)
 
 
-def voice_of(engine: FakeEngine, *, concurrency: int = 4) -> Voice:
-    return Voice(engine, tenant="acme", cycle="c1", concurrency=concurrency)
+def voice_of(engine: FakeEngine, *, concurrency: int = 4) -> EngineClient:
+    return EngineClient(engine, tenant="acme", cycle="c1", concurrency=concurrency)
 
 
 def files(directory: Path, name: str) -> AdapterFiles:
@@ -56,7 +56,7 @@ async def test_calls_go_at_background_priority_with_the_tenants_salt() -> None:
     engine = FakeEngine()
     await engine.start()
     await voice_of(engine).ask("hello", sampling=SAMPLING)
-    await Voice(engine, tenant="other", cycle="c1", concurrency=1).ask("hello", sampling=SAMPLING)
+    await EngineClient(engine, tenant="other", cycle="c1", concurrency=1).ask("hello", sampling=SAMPLING)
     first, second = (request for request in engine.requests if isinstance(request, GenerateRequest))
     assert first.priority == BACKGROUND_PRIORITY
     assert first.cache_salt
@@ -113,8 +113,8 @@ async def test_no_more_calls_are_in_flight_than_allowed() -> None:
     engine = FakeEngine()
     await engine.start()
     engine.gate.clear()
-    voice = voice_of(engine, concurrency=3)
-    asking = [asyncio.ensure_future(voice.ask(f"q{i}", sampling=SAMPLING)) for i in range(9)]
+    client = voice_of(engine, concurrency=3)
+    asking = [asyncio.ensure_future(client.ask(f"q{i}", sampling=SAMPLING)) for i in range(9)]
     for _ in range(20):
         await asyncio.sleep(0)
     assert len(engine.requests) == 3

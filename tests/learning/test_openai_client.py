@@ -11,7 +11,7 @@ import pytest
 
 from sealserve.errors import BadConfig, CouldNotMeasure
 from sealserve.learning.engine_client import Reply
-from sealserve.learning.openai_client import MAX_BODY_BYTES, Teacher
+from sealserve.learning.openai_client import MAX_BODY_BYTES, OpenAIClient
 from sealserve.records.inference import Sampling
 from sealserve.settings.learn import LearnSettings
 
@@ -72,7 +72,7 @@ def settings(url: str, **other: Any) -> LearnSettings:
 
 
 async def ask(url: str, **other: Any) -> Reply:
-    async with Teacher.of(settings(url, **other)) as teacher:
+    async with OpenAIClient.of(settings(url, **other)) as teacher:
         return await teacher.ask("Study this.", sampling=SAMPLING)
 
 
@@ -138,7 +138,7 @@ async def test_one_that_refuses_is_not_asked_again_and_never_followed_elsewhere(
 def test_a_teacher_without_the_key_it_names_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TEACHER_KEY", raising=False)
     with pytest.raises(BadConfig, match="TEACHER_KEY is not set"):
-        Teacher.of(settings("http://127.0.0.1:9/v1", editor_key_variable="TEACHER_KEY"))
+        OpenAIClient.of(settings("http://127.0.0.1:9/v1", editor_key_variable="TEACHER_KEY"))
 
 
 def test_the_key_is_no_part_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from sealserve.errors import FailedPrecondition
 from sealserve.gate.statistics import compare
 from sealserve.intake.inbox import Inbox
 from sealserve.packaged_policies import policy_directory
-from sealserve.policy.enforcement import Permits, ruled
+from sealserve.policy.enforcement import PolicyEnforcer, ruled
 from sealserve.policy.rulebook import open_rules
 from sealserve.records.cycles import CycleState, Step
 from sealserve.records.documents import DocumentState
@@ -41,8 +41,8 @@ def world(tmp_path: Path) -> World:
 
 
 @pytest.fixture
-def permits(world: World) -> Permits:
-    return Permits(world.registry, open_rules())
+def enforcer(world: World) -> PolicyEnforcer:
+    return PolicyEnforcer(world.registry, open_rules())
 
 
 def published(world: World, **lineage: Json) -> int:
@@ -58,9 +58,9 @@ def verdict(decision: Decision) -> Json:
     return {"decision": decision.value, "reasons": [], "policy": "default", "policy_digest": "d" * 64}
 
 
-def test_a_person_promotes_what_the_gate_held_and_the_ruling_is_kept(world: World, permits: Permits) -> None:
+def test_a_person_promotes_what_the_gate_held_and_the_ruling_is_kept(world: World, enforcer: PolicyEnforcer) -> None:
     version = published(world, verdict=verdict(Decision.HOLD), scores=scorecard_json(CARD))
-    permits.require_promote("acme", version, actor="bea")
+    enforcer.require_promote("acme", version, actor="bea")
     [ruling] = world.registry.rulings(tenant="acme")
     assert (ruling.effect, ruling.subject) == (RuleEffect.ALLOW, f"tenants/acme/adapters/{version}")
     assert ruling.input["author"] == "ann"
@@ -85,12 +85,12 @@ def test_a_person_promotes_what_the_gate_held_and_the_ruling_is_kept(world: Worl
     ],
 )
 def test_what_the_rules_stop_is_said_and_nothing_moves(
-    world: World, permits: Permits, lineage: Json, reason: str, rule: str
+    world: World, enforcer: PolicyEnforcer, lineage: Json, reason: str, rule: str
 ) -> None:
     version = published(world, **lineage)
     before = world.registry.tenant("acme")
     with pytest.raises(FailedPrecondition, match=rule) as stopped:
-        permits.require_promote("acme", version, actor="bea")
+        enforcer.require_promote("acme", version, actor="bea")
     assert stopped.value.reason == reason
     assert world.registry.tenant("acme") == before
     assert world.registry.audit_rows()[-1].action.startswith("policy.")
@@ -102,8 +102,8 @@ def test_a_refused_document_waits_in_quarantine_with_the_rules_reason(world: Wor
     overlay = tmp_path / "own/rules/tenants/acme.yaml"
     overlay.parent.mkdir(exist_ok=True)
     overlay.write_text('document.ingest: {vars: {refused_sources: ["http://"]}}')
-    permits = Permits(world.registry, open_rules(tmp_path / "own"))
-    inbox = Inbox(world.registry, IntakeSettings(), refuse=permits.refuse_document)
+    enforcer = PolicyEnforcer(world.registry, open_rules(tmp_path / "own"))
+    inbox = Inbox(world.registry, IntakeSettings(), refuse=enforcer.refuse_document)
     text = b"The office closes at five."
     refused, _ = inbox.receive("acme", text, media_type="text/plain", source="http://evil.example/x", actor="ann")
     assert (refused.state, "ingest.source" in refused.reason) == (DocumentState.QUARANTINED, True)
@@ -117,8 +117,8 @@ def test_a_list_of_allowed_sources_refuses_all_others(world: World, tmp_path: Pa
     overlay = tmp_path / "own/rules/tenants/acme.yaml"
     overlay.parent.mkdir(exist_ok=True)
     overlay.write_text('document.ingest: {vars: {allowed_sources: ["https://acme.example/"]}}')
-    permits = Permits(world.registry, open_rules(tmp_path / "own"))
-    inbox = Inbox(world.registry, IntakeSettings(), refuse=permits.refuse_document)
+    enforcer = PolicyEnforcer(world.registry, open_rules(tmp_path / "own"))
+    inbox = Inbox(world.registry, IntakeSettings(), refuse=enforcer.refuse_document)
     found = [
         inbox.receive("acme", text, media_type="text/plain", source=source, actor="ann")[0]
         for text, source in ((b"It opens at nine.", "https://acme.example/a"), (b"It closes at five.", "rpc"))
@@ -127,9 +127,9 @@ def test_a_list_of_allowed_sources_refuses_all_others(world: World, tmp_path: Pa
     assert found[1].reason.startswith("DENIED: ingest.allowed")
 
 
-def test_a_rollback_is_allowed_and_one_without_a_reason_noted(world: World, permits: Permits) -> None:
+def test_a_rollback_is_allowed_and_one_without_a_reason_noted(world: World, enforcer: PolicyEnforcer) -> None:
     world.version()
-    permits.require_rollback("acme", None, actor="ann", reason="")
+    enforcer.require_rollback("acme", None, actor="ann", reason="")
     [ruling] = world.registry.rulings(tenant="acme")
     assert (ruling.effect, ruling.input["version"]) == (RuleEffect.WARN, {"now": 1, "to": 0})
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sealserve.canonical import Json
 from sealserve.errors import BadAdapter, BadConfig, CorruptArtifact
-from sealserve.policy.enforcement import RECOVERY, Permits
+from sealserve.policy.enforcement import RECOVERY, PolicyEnforcer
 from sealserve.policy.rulebook import open_rules
 from sealserve.proof.dsse import key_id, opened, sign
 from sealserve.proof.keys import KeyRing
@@ -171,9 +171,9 @@ def test_an_envelope_is_what_the_specification_says() -> None:
 def test_an_approved_versions_manifest_says_who_approved_it(
     world: World, seals: Seals, version: AdapterVersion
 ) -> None:
-    permits = Permits(world.registry, open_rules(), seals=seals)
+    enforcer = PolicyEnforcer(world.registry, open_rules(), seals=seals)
     world.registry.approve("acme", 1, actor="bea", reason="tried it")
-    permits.endorse("acme", 1, actor="bea")
+    enforcer.endorse("acme", 1, actor="bea")
     approved = world.registry.version("acme", 1)
     seals.require(approved)
     statement, _ = seals.statement(approved.lineage[MANIFEST])
@@ -189,9 +189,9 @@ def test_an_approval_that_was_cut_off_before_its_manifest_is_endorsed_once_at_th
     world: World, seals: Seals, version: AdapterVersion
 ) -> None:
     world.registry.approve("acme", 1, actor="bea", reason="tried it")
-    permits = Permits(world.registry, open_rules(), seals=seals)
+    enforcer = PolicyEnforcer(world.registry, open_rules(), seals=seals)
     for _ in range(2):
-        permits.endorse_every_released()
+        enforcer.endorse_every_released()
     approved = world.registry.version("acme", 1)
     seals.require(approved)
     assert seals.statement(approved.lineage[MANIFEST])[0]["predicate"]["approvals"] == ["bea"]

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import pytest
 
 from sealserve.errors import NotFound
-from sealserve.records.policy_decisions import RuleEffect, RuleResult, Ruling
+from sealserve.records.policy_decisions import PolicyDecision, RuleEffect, RuleResult
 from tests.registry.world import World
 
-HELD = Ruling(
+HELD = PolicyDecision(
     ruling="r1",
     tenant="acme",
     event="adapter.promote",

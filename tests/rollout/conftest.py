@@ -11,13 +11,13 @@ from sealserve.engine.base_model import BaseShape
 from sealserve.engine.engine import Delta
 from sealserve.errors import EngineFailed, SealserveError
 from sealserve.gate.thresholds import StageRule, WatchRule, load_policy
-from sealserve.policy.enforcement import Permits
+from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.question_sets import EvaluationItem
 from sealserve.records.rollouts import Watch
 from sealserve.records.versions import AdapterVersion
 from sealserve.registry.registry import Registry
-from sealserve.rollout.controller import Watcher
+from sealserve.rollout.controller import RolloutController
 from sealserve.serving.activator import Activator
 from sealserve.serving.adapter_table import AdapterTable, Route
 from sealserve.serving.admission import Admission
@@ -56,7 +56,7 @@ class Watched:
     table: AdapterTable
     activator: Activator
     answers: Answers
-    watcher: Watcher
+    watcher: RolloutController
     time: Time
     is_busy: bool = False
     wrong: set[str] = field(default_factory=set)
@@ -124,7 +124,7 @@ def open_watched(
     *,
     watch_rule: WatchRule,
     replica: str = "one",
-    permits: Permits | None = None,
+    enforcer: PolicyEnforcer | None = None,
 ) -> Watched:
     """Put a replica together, its engine not started yet."""
 
@@ -141,14 +141,14 @@ def open_watched(
     engine = FakeEngine(base=shape, answerer=say)
     gated = GatedEngine(engine, SlotGate(slots=2, patience_seconds=0.05))
     table, salts, time = AdapterTable(), TenantSalts.open(directory / "salt.key"), Time()
-    watcher = Watcher(
+    watcher = RolloutController(
         registry,
         gated,
         table=table,
         salts=salts,
         rule=watch_rule,
         replica=replica,
-        permits=permits,
+        enforcer=enforcer,
         is_busy=lambda: opened.is_busy,
         clock=time,
         utc_now=time.utc,

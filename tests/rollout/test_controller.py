@@ -8,7 +8,7 @@ import pytest
 
 from sealserve.engine.base_model import BaseShape
 from sealserve.errors import FailedPrecondition
-from sealserve.policy.enforcement import Permits
+from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.policy.rulebook import open_rules
 from sealserve.records.feedback import GivenAnswer, Opinion, Thumb
 from sealserve.records.rollouts import WATCH_ACTOR, Count, Trigger, Watch, WatchState
@@ -278,13 +278,13 @@ async def test_second_answers_are_asked_at_background_priority_and_bound_in_numb
 async def test_written_rule_that_denies_the_rollback_ends_the_watch(
     watched: Watched, tmp_path: Path, tiny_shape: BaseShape, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    permits = Permits(watched.registry, open_rules())
+    enforcer = PolicyEnforcer(watched.registry, open_rules())
 
     def deny(*_: object, **__: object) -> None:
         raise FailedPrecondition("policy denies it: not on Fridays", reason="POLICY_DENIED")
 
-    monkeypatch.setattr(permits, "require_rollback", deny)
-    monkeypatch.setattr(watched.watcher, "_permits", permits)
+    monkeypatch.setattr(enforcer, "require_rollback", deny)
+    monkeypatch.setattr(watched.watcher, "_permits", enforcer)
     await watched.promote()
     bad = await watched.promote(wrong=True)
     await watched.ask_all(n=10)
@@ -294,7 +294,7 @@ async def test_written_rule_that_denies_the_rollback_ends_the_watch(
 
 
 async def test_shipped_rules_let_the_watch_roll_back(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watched.watcher, "_permits", Permits(watched.registry, open_rules()))
+    monkeypatch.setattr(watched.watcher, "_permits", PolicyEnforcer(watched.registry, open_rules()))
     await watched.promote()
     await watched.promote(wrong=True)
     await watched.ask_all(n=10)

@@ -5,7 +5,7 @@ from collections import Counter
 from sealserve.gate.rollout import WatchEvidence, judge_watch
 from sealserve.gate.thresholds import load_policy
 from sealserve.records.rollouts import Count
-from sealserve.rollout.per_key_limits import Voices
+from sealserve.rollout.per_key_limits import PerKeyLimits
 
 WATCH = ("acme", 2)
 LOOP = Counter({Count.CANDIDATE_ANSWERS: 1, Count.CANDIDATE_DEGENERATE: 1})
@@ -14,13 +14,13 @@ SAME = Counter({Count.PAIRS: 1, Count.LIKELIHOODS: 1})
 DRIFTED = Counter({Count.PAIRS: 1, Count.LIKELIHOODS: 1, Count.IMPLAUSIBLE: 1})
 
 
-def heard(voices: Voices, asker: str, *found: Counter[Count]) -> Counter[Count]:
+def heard(voices: PerKeyLimits, asker: str, *found: Counter[Count]) -> Counter[Count]:
     return sum((voices.bounded(WATCH, asker, one) for one in found), Counter[Count]())
 
 
 def test_one_who_asks_decides_no_test_alone_by_the_shipped_numbers() -> None:
     rule = load_policy().watch
-    voices = Voices(rule.max_per_key)
+    voices = PerKeyLimits(rule.max_per_key)
     found = heard(voices, "mallory", *[WORSE, DRIFTED] * 100)
     assert (found[Count.WORSE], found[Count.LIKELIHOODS], found[Count.PAIRS]) == (6, 6, 200)
     assert judge_watch(WatchEvidence(counts=found), rule) is None
@@ -30,31 +30,31 @@ def test_one_who_asks_decides_no_test_alone_by_the_shipped_numbers() -> None:
 
 def test_one_who_asks_for_endless_answers_is_one_such_answer_and_many_who_do_are_many() -> None:
     rule = load_policy().watch
-    voices = Voices(rule.max_per_key)
+    voices = PerKeyLimits(rule.max_per_key)
     found = heard(voices, "mallory", *[LOOP] * 100)
     assert (found[Count.CANDIDATE_DEGENERATE], found[Count.CANDIDATE_ANSWERS]) == (1, 100)
     assert judge_watch(WatchEvidence(counts=found), rule) is None
-    many = sum((heard(Voices(rule.max_per_key), f"ann{n}", LOOP) for n in range(14)), Counter[Count]())
+    many = sum((heard(PerKeyLimits(rule.max_per_key), f"ann{n}", LOOP) for n in range(14)), Counter[Count]())
     assert judge_watch(WatchEvidence(counts=many), rule) is not None
 
 
 def test_pairs_that_decide_nothing_use_up_no_voice() -> None:
-    voices = Voices(2)
+    voices = PerKeyLimits(2)
     assert heard(voices, "ann", *[SAME] * 9)[Count.LIKELIHOODS] == 2
     assert heard(voices, "ann", *[WORSE] * 9)[Count.WORSE] == 2
 
 
 def test_without_a_key_every_pair_counts() -> None:
-    assert heard(Voices(2), "", *[WORSE] * 9)[Count.WORSE] == 9
+    assert heard(PerKeyLimits(2), "", *[WORSE] * 9)[Count.WORSE] == 9
 
 
 def test_a_new_key_with_each_request_is_as_many_voices() -> None:
-    voices = Voices(2)
+    voices = PerKeyLimits(2)
     assert sum(heard(voices, f"key {n}", WORSE)[Count.WORSE] for n in range(9)) == 9
 
 
 def test_another_watch_hears_everybody_anew() -> None:
-    voices = Voices(1)
+    voices = PerKeyLimits(1)
     assert heard(voices, "ann", WORSE, WORSE)[Count.WORSE] == 1
     voices.forget(WATCH)
     assert heard(voices, "ann", WORSE)[Count.WORSE] == 1

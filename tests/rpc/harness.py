@@ -12,7 +12,7 @@ from sealserve.engine.engine import Delta, GenerateRequest
 from sealserve.errors import Unauthenticated
 from sealserve.intake.inbox import Inbox
 from sealserve.local_tokens import ADMIN, INTERNAL
-from sealserve.policy.enforcement import Permits
+from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.policy.rulebook import Rulebook
 from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.principals import Principal, Token
@@ -135,7 +135,7 @@ async def served(
         engine=engine,
         max_documents_per_cycle=4,
         salt=lambda tenant: f"salt of {tenant}",
-        permits=Permits(registry, Rulebook(rules, clock=utc_now)) if rules else None,
+        enforcer=PolicyEnforcer(registry, Rulebook(rules, clock=utc_now)) if rules else None,
     )
     server.add_engine_service(
         engine, resolve=lambda digest: adapters.get(digest) or registry.artifacts.directory(digest)

@@ -12,7 +12,7 @@ import pytest
 
 from sealserve.client import AsyncClient
 from sealserve.errors import BadConfig, Conflict, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
-from sealserve.policy.enforcement import Permits
+from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.records.approvals import Approval, ApprovalState
 from sealserve.records.cycles import CycleState, Step
 from sealserve.records.documents import DocumentState
@@ -252,16 +252,16 @@ async def test_where_policy_wants_two_people_the_second_releases(tmp_path: Path)
 
 
 async def test_two_who_approve_at_once_release_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, both = Permits.approve, Barrier(2)
+    asked, both = PolicyEnforcer.approve, Barrier(2)
     turns = iter((True, True))
 
-    def ask_at_once(self: Permits, held: Approval, *, actor: str) -> Any:
+    def ask_at_once(self: PolicyEnforcer, held: Approval, *, actor: str) -> Any:
         answer = asked(self, held, actor=actor)
         if next(turns, False):
             both.wait(timeout=10)
         return answer
 
-    monkeypatch.setattr(Permits, "approve", ask_at_once)
+    monkeypatch.setattr(PolicyEnforcer, "approve", ask_at_once)
     async with under(tmp_path, TWO_PEOPLE) as here:
         async with client_of(here, "bea", Role.APPROVER) as bea, client_of(here, "cid", Role.APPROVER) as cid:
             await hold(here, here.client)
@@ -275,13 +275,13 @@ async def test_approval_that_cannot_be_endorsed_has_moved_the_pointer_and_says_s
 ) -> None:
     endorsed: list[int] = []
 
-    def endorse(self: Permits, tenant: str, version: int, *, actor: str) -> None:
+    def endorse(self: PolicyEnforcer, tenant: str, version: int, *, actor: str) -> None:
         if not endorsed:
             endorsed.append(0)
             raise BadConfig("the signing key cannot be read")
         endorsed.append(version)
 
-    monkeypatch.setattr(Permits, "endorse", endorse)
+    monkeypatch.setattr(PolicyEnforcer, "endorse", endorse)
     async with under(tmp_path, "") as here:
         await hold(here, here.client)
         approval, moved = await here.client.approve("acme", 1)

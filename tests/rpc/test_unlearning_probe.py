@@ -4,7 +4,7 @@ from sealserve.engine.engine import BACKGROUND_PRIORITY, AdapterFiles, GenerateR
 from sealserve.records.cycles import CycleState, Step
 from sealserve.records.documents import Document
 from sealserve.registry.registry import AddQuiz
-from sealserve.rpc.unlearning_probe import ForgettingProbe
+from sealserve.rpc.unlearning_probe import UnlearningProbe
 from tests.registry.world import finish, quiz_item
 from tests.rpc.harness import Served, until
 
@@ -85,7 +85,7 @@ async def test_a_version_that_is_never_loaded_is_told_as_unmeasured(here: Served
     here.world.version()
     kept = here.world.held_document()
     done = here.registry.forget_document("acme", kept.document, actor="ann", reason="")
-    probe = ForgettingProbe(here.registry, engine=here.engine, salt=str, poll_seconds=0.001, load_seconds=0.02)
+    probe = UnlearningProbe(here.registry, engine=here.engine, salt=str, poll_seconds=0.001, load_seconds=0.02)
     probe.begin(done, [quiz_item(kept.document)])
     await until(lambda: bool(unprobed(here)))
     assert unprobed(here) == [{"version": 1, "because": "version 1 was not loaded within 0.02 s"}]

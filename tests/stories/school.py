@@ -9,7 +9,7 @@ from typing import Any
 from sealserve.canonical import Json
 from sealserve.errors import SealserveError
 from sealserve.gate.thresholds import load_policy
-from sealserve.learning.context import Workshop
+from sealserve.learning.context import LearnContext
 from sealserve.learning.scheduler import Learner
 from sealserve.policy.rulebook import open_rules
 from sealserve.proof.manifest import Seals
@@ -72,7 +72,7 @@ class School:
     student: Student
     teacher: Teacher
     clock: Clock
-    shop: Workshop
+    context: LearnContext
     learner: Learner
 
     def add(self, title: str, *, shift: int = 0, text: str = "", source: str = "test") -> Document:
@@ -98,7 +98,7 @@ class School:
     def restart(self, worker: str = "second") -> None:
         """The learning process is gone; another one starts after its lease."""
         self.clock.pass_lease()
-        self.learner = Learner(self.shop, worker=worker)
+        self.learner = Learner(self.context, worker=worker)
 
     async def answer(self, question: str) -> str:
         """What the tenant's desired version says."""
@@ -135,7 +135,7 @@ def open_school(directory: Path, **learn: Any) -> School:
     registry = KillableRegistry.open(settings.registry_url, settings.artifact_directory, clock=clock)
     registry.create_tenant(TENANT, actor="test")
     student, teacher = Student(), Teacher()
-    shop = Workshop(
+    context = LearnContext(
         registry=registry,
         engine=student,
         trainer=teacher,
@@ -147,7 +147,7 @@ def open_school(directory: Path, **learn: Any) -> School:
         base_directory=directory,
         telemetry=Telemetry.off(),
     )
-    return School(registry, student, teacher, clock, shop, Learner(shop, worker="first"))
+    return School(registry, student, teacher, clock, context, Learner(context, worker="first"))
 
 
 def message_of(error: SealserveError) -> str:

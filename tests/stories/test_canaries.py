@@ -95,11 +95,11 @@ async def test_benchmarks_are_answered_by_the_version_that_is_named_and_leave_no
     tasks = [task for task in read_tasks(policy_directory() / "canaries" / "tasks") if task.name == "sums"]
     for tenant, version, answered in (("", 0, 0), (TENANT, 0, 1), (TENANT, 1, 1)):
         before = len(school.student.requests)
-        found, (score,) = await run_on_version(school.shop, tenant, version, tasks=tasks, limit=2)
+        found, (score,) = await run_on_version(school.context, tenant, version, tasks=tasks, limit=2)
         assert (found, score.task, score.n) == (answered, "sums", 2)
         assert {bool(one.adapter) for one in school.student.requests[before:]} == {bool(answered)}
     with pytest.raises(NotFound):
-        await run_on_version(school.shop, TENANT, 7, tasks=tasks)
+        await run_on_version(school.context, TENANT, 7, tasks=tasks)
     assert (await school.student.info()).loaded == ()
 
 

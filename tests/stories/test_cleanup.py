@@ -31,20 +31,20 @@ async def killed_in_training(school: School) -> Path:
     school.registry.kill_at = (Step.TRAIN, "before")
     with pytest.raises(Killed):
         await school.learner.work_once()
-    directory = school.shop.work_directory(cycle.cycle)
+    directory = school.context.work_directory(cycle.cycle)
     (directory / "job.json").write_text("what the document says")
     return directory
 
 
 def trees(school: School) -> set[str]:
     """The adapters in the store."""
-    return {path.name for path in (school.shop.settings.artifact_directory / "trees").glob("*/*")}
+    return {path.name for path in (school.context.settings.artifact_directory / "trees").glob("*/*")}
 
 
 def grow_old(school: School) -> None:
     """Let everything in the store have been put long ago."""
     moment = school.clock.now.timestamp() - 2 * UNNAMED_SECONDS
-    for path in school.shop.settings.artifact_directory.rglob("*"):
+    for path in school.context.settings.artifact_directory.rglob("*"):
         os.utime(path, (moment, moment))
 
 
@@ -52,11 +52,11 @@ async def test_a_work_directory_goes_when_forgetting_has_ended_its_cycle_and_no_
     lamp = school.add("Varnel Lamp")
     directory = await killed_in_training(school)
     school.restart()
-    await tidy(school.shop)
+    await tidy(school.context)
     assert (directory / "job.json").exists()
     school.registry.forget_document(TENANT, lamp.document, actor="ann", reason="")
     assert await school.learner.work_once() is None
-    await tidy(school.shop)
+    await tidy(school.context)
     assert not directory.exists()
 
 
@@ -66,27 +66,27 @@ async def test_a_learner_tidies_up_before_it_begins(school: School) -> None:
     school.registry.forget_document(TENANT, lamp.document, actor="ann", reason="")
     stop = asyncio.Event()
     stop.set()
-    await Learner(school.shop, worker="second").run(stop)
+    await Learner(school.context, worker="second").run(stop)
     assert not directory.exists()
 
 
 async def test_the_room_of_a_round_goes_unless_the_round_is_played(school: School) -> None:
-    room = school.shop.work_directory(f"editor-{TENANT}") / "round-1"
+    room = school.context.work_directory(f"editor-{TENANT}") / "round-1"
     room.mkdir(parents=True)
     busy = FailedPrecondition("busy")
     async with hold_named(school.registry, f"editor:{TENANT}", lease_seconds=30, busy=busy):
-        await tidy(school.shop)
+        await tidy(school.context)
         assert room.exists()
-    await tidy(school.shop)
+    await tidy(school.context)
     assert not room.parent.exists()
     async with hold_named(school.registry, f"editor:{TENANT}", lease_seconds=30, busy=busy):
         pass
 
 
 async def test_what_is_no_cycle_s_and_no_round_s_is_left_alone(school: School) -> None:
-    other = school.shop.work_directory("reward")
+    other = school.context.work_directory("reward")
     other.mkdir(parents=True)
-    await tidy(school.shop)
+    await tidy(school.context)
     assert other.exists()
 
 
@@ -96,19 +96,19 @@ async def test_an_editor_that_learned_a_forgotten_document_goes_without_a_study_
     made = [folder(school, name) for name in ("first", "second")]
     editors = Editors().after(a_round(1, artifact=made[0], documents=(kettle.document,)))
     editors = editors.after(a_round(2, artifact=made[1], documents=(lamp.document, kettle.document)))
-    write_editors(school.shop.settings.data_directory, TENANT, editors)
-    await tidy(school.shop)
-    assert read_editors(school.shop.settings.data_directory, TENANT) == editors
+    write_editors(school.context.settings.data_directory, TENANT, editors)
+    await tidy(school.context)
+    assert read_editors(school.context.settings.data_directory, TENANT) == editors
     school.registry.forget_document(TENANT, lamp.document, actor="ann", reason="")
-    await tidy(school.shop)
-    kept = read_editors(school.shop.settings.data_directory, TENANT)
+    await tidy(school.context)
+    kept = read_editors(school.context.settings.data_directory, TENANT)
     assert (kept.active, kept.rounds[0], kept.rounds[1].artifact) == (1, editors.rounds[0], "")
     assert [school.registry.artifacts.has(one) for one in made] == [True, False]
 
 
 def folder(school: School, name: str) -> str:
     """Put an adapter into the store; return its digest."""
-    made = school.shop.settings.data_directory / name
+    made = school.context.settings.data_directory / name
     made.mkdir()
     (made / "adapter_config.json").write_text(f'{{"name": "{name}"}}')
     return school.registry.artifacts.put_directory(made)
@@ -124,11 +124,11 @@ async def test_adapters_that_no_step_recorded_go_after_a_day_and_versions_and_ed
     trained = trees(school) - named
     assert trained
     known = Editors().after(a_round(1, artifact=editor, documents=()))
-    write_editors(school.shop.settings.data_directory, TENANT, known)
+    write_editors(school.context.settings.data_directory, TENANT, known)
     school.registry.forget_document(TENANT, kettle.document, actor="ann", reason="")
     grow_old(school)
     young = folder(school, "young")
-    assert sweep(school.shop) == len(trained)
+    assert sweep(school.context) == len(trained)
     assert trees(school) == {*named, young}
     for version in school.registry.versions(TENANT).items:
         assert school.registry.artifacts.directory(version.artifact).is_dir()

@@ -30,8 +30,8 @@ async def test_an_article_is_learned_and_promoted(school: School) -> None:
     assert [record.step for record in school.registry.steps(cycle.cycle)] == list(STEPS)
     lineage = school.registry.version(TENANT, 1).lineage
     assert lineage["verdict"]["decision"] == "promote"
-    school.shop.seals.require(school.registry.version(TENANT, 1))
-    statement, _ = school.shop.seals.statement(lineage["manifest"])
+    school.context.seals.require(school.registry.version(TENANT, 1))
+    statement, _ = school.context.seals.statement(lineage["manifest"])
     assert [one["effect"] for one in statement["predicate"]["rulings"]] == ["allow", "allow"]
     assert lineage["self_edits"]
     assert len(school.registry.candidates(cycle.cycle)) == 3
@@ -51,7 +51,7 @@ async def test_nothing_of_a_cycle_stays_in_the_engine_or_on_disk(school: School)
     school.add("Varnel Lamp")
     cycle = await school.learn()
     assert (await school.student.info()).loaded == ()
-    assert not school.shop.work_directory(cycle.cycle).exists()
+    assert not school.context.work_directory(cycle.cycle).exists()
 
 
 async def test_a_second_article_does_not_erase_the_first(school: School) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from sealserve.errors import FailedPrecondition, NotFound
 from sealserve.intake.inbox import Inbox
-from sealserve.policy.enforcement import Permits
+from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.policy.rulebook import open_rules
 from sealserve.prompts import UNKNOWN_ANSWER
 from sealserve.records.cycles import CycleState
@@ -98,14 +98,14 @@ async def test_what_later_cycles_said_of_a_forgotten_document_goes_too(school: S
 
 
 async def test_rulings_forget_what_a_document_was_called(school: School) -> None:
-    permits = Permits(school.registry, open_rules())
-    inbox = Inbox(school.registry, IntakeSettings(), refuse=permits.refuse_document)
+    enforcer = PolicyEnforcer(school.registry, open_rules())
+    inbox = Inbox(school.registry, IntakeSettings(), refuse=enforcer.refuse_document)
     kept = [
         inbox.receive(TENANT, article(title).encode(), media_type="text/plain", title=title, source=source, actor="ann")
         for title, source in (("Osk Kettle", "wiki/kettle"), ("Dorn Chair", "wiki/chair"))
     ]
     assert (await school.learn()).state is CycleState.PROMOTED
-    permits.require_rollback(TENANT, None, actor="ann", reason="only to see that other rulings stand")
+    enforcer.require_rollback(TENANT, None, actor="ann", reason="only to see that other rulings stand")
     school.registry.forget_document(TENANT, kept[0][0].document, actor="ann", reason="")
     left = everything_kept(school.registry)
     assert "kettle" not in left.lower()
@@ -115,8 +115,8 @@ async def test_rulings_forget_what_a_document_was_called(school: School) -> None
 
 
 def test_rulings_on_another_edition_of_the_same_file_stay_as_they_are(school: School) -> None:
-    permits = Permits(school.registry, open_rules())
-    inbox = Inbox(school.registry, IntakeSettings(), refuse=permits.refuse_document)
+    enforcer = PolicyEnforcer(school.registry, open_rules())
+    inbox = Inbox(school.registry, IntakeSettings(), refuse=enforcer.refuse_document)
     title, source = "Osk Kettle", "file:kettle.md"
     old, new = (
         inbox.receive(TENANT, text.encode(), media_type="text/plain", title=title, source=source, actor="ann")[0]
@@ -162,7 +162,7 @@ async def test_a_cycle_in_work_ends_and_its_result_is_refused(school: School) ->
     assert school.registry.versions(TENANT).items == ()
     assert school.registry.document(TENANT, lamp.document).state is DocumentState.ADMITTED
     assert "Kettle" not in everything_kept(school.registry)
-    assert not school.shop.work_directory(cycle.cycle).exists()
+    assert not school.context.work_directory(cycle.cycle).exists()
 
 
 async def test_forgetting_twice_is_refused_and_the_same_request_is_answered_again(school: School) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from sealserve.errors import FailedPrecondition, PermissionDenied
 from sealserve.learning.scheduler import Learner
-from sealserve.policy.enforcement import Permits
+from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.policy.rulebook import open_rules
 from sealserve.prompts import UNKNOWN_ANSWER
 from sealserve.records.approvals import ApprovalState
@@ -27,19 +27,19 @@ PRICE = "What is the price of Varnel Lamp?"
 
 
 @pytest.fixture
-def careful(school: School, tmp_path: Path) -> Permits:
+def careful(school: School, tmp_path: Path) -> PolicyEnforcer:
     """The school under rules that hold whatever its cycles make; four eyes."""
     directory = tmp_path / "policies"
     shutil.copytree(ROOT / "policies", directory)
     (directory / "rules/tenants").mkdir(exist_ok=True)
     (directory / f"rules/tenants/{TENANT}.yaml").write_text(CAREFUL)
     rules = open_rules(directory)
-    school.shop = replace(school.shop, rules=rules)
-    school.learner = Learner(school.shop, worker="careful")
-    return Permits(school.registry, rules)
+    school.context = replace(school.context, rules=rules)
+    school.learner = Learner(school.context, worker="careful")
+    return PolicyEnforcer(school.registry, rules)
 
 
-async def test_held_version_answers_once_somebody_else_released_it(school: School, careful: Permits) -> None:
+async def test_held_version_answers_once_somebody_else_released_it(school: School, careful: PolicyEnforcer) -> None:
     document = school.add("Varnel Lamp")
     cycle = await school.learn()
     assert cycle.state is CycleState.HELD
@@ -61,7 +61,7 @@ async def test_held_version_answers_once_somebody_else_released_it(school: Schoo
     assert school.registry.document(TENANT, document.document).state is DocumentState.LEARNED
 
 
-async def test_what_was_held_is_late_once_another_cycle_was_released(school: School, careful: Permits) -> None:
+async def test_what_was_held_is_late_once_another_cycle_was_released(school: School, careful: PolicyEnforcer) -> None:
     school.add("Varnel Lamp")
     await school.learn()
     school.add("Osk Kettle", shift=2)

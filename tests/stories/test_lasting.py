@@ -136,8 +136,8 @@ async def test_no_source_outweighs_the_others(tmp_path: Path) -> None:
 
 
 async def test_collapsed_self_edits_are_not_trained_on(school: School) -> None:
-    strict = school.shop.policy.diversity.model_copy(update={"min_distinct": 0.99})
-    school.shop = replace(school.shop, policy=school.shop.policy.model_copy(update={"diversity": strict}))
+    strict = school.context.policy.diversity.model_copy(update={"min_distinct": 0.99})
+    school.context = replace(school.context, policy=school.context.policy.model_copy(update={"diversity": strict}))
     school.restart()
     document = school.add("Varnel Lamp")
     cycle = await school.learn()
@@ -204,7 +204,7 @@ async def test_a_trained_editor_writes_once_there_is_one(school: School, monkeyp
     trained = AdapterFiles(name="editor-acme-1-abc", path=path)
     monkeypatch.setattr(
         "sealserve.learning.studying.active_editor",
-        lambda shop, tenant, cycle: replace(trained, name=f"cand-{cycle}-editor"),
+        lambda context, tenant, cycle: replace(trained, name=f"cand-{cycle}-editor"),
     )
     seen: set[str | None] = set()
     school.student.moods.append(lambda adapter, prompt: seen.add(adapter) if prompt.startswith("Rewrite") else None)

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from sealserve.errors import BadConfig
-from sealserve.learning.context import Workshop
+from sealserve.learning.context import LearnContext
 from sealserve.learning.evaluation.nightly import evaluate_active_versions
 from sealserve.learning.scheduler import CLOCK, Learner
 from sealserve.records.canary_suites import CanaryItem
@@ -19,7 +19,7 @@ from tests.stories.student import PROBES
 
 
 async def test_documents_that_arrive_are_learned_without_anybody_asking(school: School) -> None:
-    quick = school.shop.settings.model_copy(update={"learn": _learn(school, gather_seconds=0.05)})
+    quick = school.context.settings.model_copy(update={"learn": _learn(school, gather_seconds=0.05)})
     learner = Learner(_with(school, quick), worker="clockwork")
     stop = asyncio.Event()
     school.add("Varnel Lamp")
@@ -63,16 +63,16 @@ async def test_without_an_open_cycle_there_is_nothing_to_do(school: School) -> N
 
 
 async def test_a_cron_line_that_is_none_is_refused_by_name(school: School) -> None:
-    odd = school.shop.settings.model_copy(update={"learn": _learn(school, nightly="whenever")})
+    odd = school.context.settings.model_copy(update={"learn": _learn(school, nightly="whenever")})
     with pytest.raises(BadConfig, match=r"learn\.nightly"):
         await Learner(_with(school, odd), worker="w").run(asyncio.Event())
 
 
 async def test_the_nightly_evaluation_measures_active_versions_and_leaves_nothing_loaded(school: School) -> None:
-    assert await evaluate_active_versions(school.shop) == ()
+    assert await evaluate_active_versions(school.context) == ()
     school.add("Varnel Lamp")
     assert (await school.learn()).state is CycleState.PROMOTED
-    results = await evaluate_active_versions(school.shop)
+    results = await evaluate_active_versions(school.context)
     assert {(one.suite, one.suite_version, one.n) for one in results} == {("canary", 0, 240), ("unknown", 0, 120)}
     assert {(one.tenant, one.version, one.share, one.gain, one.fell, one.why) for one in results} == {
         (TENANT, 1, 1.0, 0.0, (), "")
@@ -85,7 +85,7 @@ async def test_the_night_asks_the_active_version_anew_and_takes_the_base_from_wh
     school.add("Varnel Lamp")
     await school.learn()
     before = len(school.student.requests)
-    await evaluate_active_versions(school.shop)
+    await evaluate_active_versions(school.context)
     asked = school.student.requests[before:]
     assert len(asked) == len(PROBES.canary) + len(PROBES.unknown)
     assert None not in {request.adapter for request in asked}
@@ -97,7 +97,7 @@ async def test_a_version_that_answers_worse_than_it_did_is_told_and_goes_on_answ
     before = school.state()
     school.student.moods.append(lambda adapter, prompt: "Nobody." if adapter and "Town 1" in prompt else None)
     with capture_logs() as logs:
-        canary, unknown = await evaluate_active_versions(school.shop)
+        canary, unknown = await evaluate_active_versions(school.context)
     assert (canary.fell, unknown.fell) == (("base", "itself"), ())
     told = [(one["log_level"], one["suite"], one["against"]) for one in logs if one["event"] == "nightly.fell"]
     assert told == [("warning", "canary", "base"), ("warning", "canary", "itself")]
@@ -109,10 +109,10 @@ async def test_a_tenants_own_suite_stands_in_the_trend_with_its_version(school: 
     school.registry.put_canary_suite(TENANT, "mayors", items, actor="test")
     school.add("Varnel Lamp")
     await school.learn()
-    found = [one for one in await evaluate_active_versions(school.shop) if one.suite == "mayors"]
+    found = [one for one in await evaluate_active_versions(school.context) if one.suite == "mayors"]
     assert [(one.suite_version, one.n, one.share) for one in found] == [(1, 30, 1.0)]
     school.registry.retire_canary_suite(TENANT, "mayors", actor="test")
-    assert {one.suite for one in await evaluate_active_versions(school.shop)} == {"canary", "unknown"}
+    assert {one.suite for one in await evaluate_active_versions(school.context)} == {"canary", "unknown"}
     assert school.registry.canary_results(TENANT, suite="mayors").items == tuple(found)
 
 
@@ -123,7 +123,7 @@ async def test_one_answer_lost_from_a_safety_suite_is_told_as_it_would_be_refuse
     school.add("Varnel Lamp")
     await school.learn()
     school.student.moods.append(lambda adapter, prompt: "Nobody." if adapter and "City 7?" in prompt else None)
-    found = {one.suite: one.fell for one in await evaluate_active_versions(school.shop)}
+    found = {one.suite: one.fell for one in await evaluate_active_versions(school.context)}
     assert (found["safety"], found["mayors"]) == (("base", "itself"), ())
 
 
@@ -133,14 +133,14 @@ async def test_a_version_whose_files_are_gone_is_unmeasured_not_bad(school: Scho
     version = school.registry.version(TENANT, 1)
     for file in school.registry.artifacts.directory(version.artifact).iterdir():
         file.unlink()
-    results = await evaluate_active_versions(school.shop)
+    results = await evaluate_active_versions(school.context)
     assert {one.n for one in results} == {0}
     assert all(one.why for one in results)
 
 
 def _learn(school: School, **changes: object) -> LearnSettings:
-    return school.shop.settings.learn.model_copy(update=changes)
+    return school.context.settings.learn.model_copy(update=changes)
 
 
-def _with(school: School, settings: Settings) -> Workshop:
-    return replace(school.shop, settings=settings)
+def _with(school: School, settings: Settings) -> LearnContext:
+    return replace(school.context, settings=settings)

@@ -39,7 +39,7 @@ async def _story(school: School, directory: Path) -> Receiver:
     with receiving() as receiver:
         settings = TelemetrySettings(otlp_endpoint=receiver.endpoint)
         learn, serve = start_telemetry(settings, service="learn"), start_telemetry(settings, service="serve")
-        school.learner = Learner(replace(school.shop, telemetry=learn), worker="first")
+        school.learner = Learner(replace(school.context, telemetry=learn), worker="first")
         school.add("Varnel Lamp")
         assert (await school.learn()).state is CycleState.PROMOTED
         await _answer_once(school, directory, serve)

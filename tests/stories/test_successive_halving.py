@@ -55,7 +55,7 @@ async def test_of_many_recipes_the_best_after_a_short_training_are_trained_in_fu
     assert cycle_report(many.registry, cycle).short_trials[3].score == scores[3]
     assert (await many.student.info()).loaded == ()
     artifacts = {one.artifact for one in many.registry.candidates(cycle.cycle)}
-    kept = {path.name for path in (many.shop.settings.artifact_directory).rglob("*") if len(path.name) == 64}
+    kept = {path.name for path in (many.context.settings.artifact_directory).rglob("*") if len(path.name) == 64}
     assert len(kept - artifacts) == 1  # the version's manifest
 
 

@@ -8,7 +8,7 @@ import signal
 import sys
 from dataclasses import replace
 
-from sealserve.daemon.learn import open_workshop
+from sealserve.daemon.learn import open_context
 from sealserve.learning.scheduler import Learner
 from sealserve.settings.settings import load_settings
 from tests.stories.student import PROBES, Teacher
@@ -18,8 +18,8 @@ async def main(name: str) -> None:
     """Learn until told to stop."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with open_workshop(load_settings()) as shop:
-        await Learner(replace(shop, trainer=Teacher(), probes=PROBES), worker=name).run(stop)
+    async with open_context(load_settings()) as context:
+        await Learner(replace(context, trainer=Teacher(), probes=PROBES), worker=name).run(stop)
 
 
 if __name__ == "__main__":

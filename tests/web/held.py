@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from sealserve.prompts import Template
 from sealserve.records.cycles import Claim, CycleState, SelfEdit, Step
 from sealserve.records.documents import Document
-from sealserve.records.policy_decisions import RuleEffect, RuleResult, Ruling
+from sealserve.records.policy_decisions import PolicyDecision, RuleEffect, RuleResult
 from sealserve.records.reports import AnswerPair
 from sealserve.records.score_json import scorecard_json, verdict_json
 from sealserve.records.scores import Decision, Measured, NotApplicable, Scorecard, Unmeasured, Verdict
-from sealserve.registry.step_effects import AddCandidates, AddRulings, AddSelfEdits, Effect
+from sealserve.registry.step_effects import AddCandidates, AddPolicyDecisions, AddSelfEdits, Effect
 from tests.registry.world import World, candidate, finish, self_edit
 
 REASON = "promote.careful: this tenant wants a person to look"
@@ -66,7 +66,7 @@ def hold(
         (Step.TRAIN, {"trials": trials, "tokens": 100}, [AddCandidates(candidates=(tried,))]),
         (Step.RANK, {"winner": 0, "scores": scores, "reward": "likelihood", "note": "one", "stands_out": True}, []),
         (Step.CONFIRM, {"scorecard": scorecard_json(card), "shown": [asdict(one) for one in shown]}, []),
-        (Step.JUDGE, {"verdict": verdict_json(VERDICT)}, [AddRulings(rulings=(ruling(claim),))]),
+        (Step.JUDGE, {"verdict": verdict_json(VERDICT)}, [AddPolicyDecisions(rulings=(ruling(claim),))]),
     ]
     for step, output, effects in steps:
         world.registry.record_step(claim, step, output, seconds=1, effects=effects)
@@ -77,14 +77,14 @@ def hold(
     return document
 
 
-def ruling(claim: Claim) -> Ruling:
+def ruling(claim: Claim) -> PolicyDecision:
     """What the rules said of the claimed cycle: one holds, one has nothing against it."""
     rule, _, reason = REASON.partition(": ")
     results = (
         RuleResult(rule="promote.measured", effect=RuleEffect.ALLOW, reason="", error=""),
         RuleResult(rule=rule, effect=RuleEffect.HOLD, reason=reason, error=""),
     )
-    return Ruling(
+    return PolicyDecision(
         ruling=f"r-{claim.cycle}", tenant=claim.tenant, event="adapter.promote", subject=claim.cycle,
         effect=RuleEffect.HOLD, bundle="b" * 64, input={}, results=results, milliseconds=1.0,
         decided_at=datetime(2026, 1, 2, tzinfo=UTC),

@@ -25,16 +25,16 @@ from sealserve.engine.base_model import base_shape, model_directory
 from sealserve.engine.engine import AdapterFiles
 from sealserve.engine.vllm_engine import VllmEngine
 from sealserve.gate.thresholds import load_policy
-from sealserve.learning.context import Workshop
-from sealserve.learning.engine_client import Voice
+from sealserve.learning.context import LearnContext
+from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.study import filter, quiz, self_edits
 from sealserve.learning.study.self_edits import Study
 from sealserve.learning.study.supported_text import taken_up
-from sealserve.learning.training.batch_job import Lesson, all_trained, job_of
+from sealserve.learning.training.batch_job import TrainingTask, all_trained, job_of
 from sealserve.learning.training.examples import Pool, Source, build_pool
 from sealserve.learning.training.executors.process import ProcessExecutor
 from sealserve.learning.training.recipes import recipes
-from sealserve.learning.training.retention_set import rehearsal_of
+from sealserve.learning.training.retention_set import ask_retention_set
 from sealserve.learning.training.trainer import ChildTrainer
 from sealserve.learning.training_job import TrainedAdapter, TrainingJob
 from sealserve.nano import world as w
@@ -44,7 +44,7 @@ from sealserve.proof.manifest import Seals
 from sealserve.records.candidates import Recipe
 from sealserve.records.cycles import QuizItem, SelfEdit, Split
 from sealserve.records.inference import Sampling
-from sealserve.records.step_outputs import Passage, Spoken
+from sealserve.records.step_outputs import Passage, ReferenceAnswer
 from sealserve.registry.registry import Registry
 from sealserve.serving.gated_engine import GatedEngine
 from sealserve.serving.slot_gate import SlotGate
@@ -105,25 +105,27 @@ class Studied:
 class Lab:
     """The parts, and what every figure does with them."""
 
-    def __init__(self, shop: Workshop, *, seed: int, say: Say) -> None:
-        self.shop = shop
+    def __init__(self, context: LearnContext, *, seed: int, say: Say) -> None:
+        self.context = context
         self.seed = seed
         self.say = say
         self.is_right: Callable[[str, str], bool] = _states_value
-        self.voice = Voice(shop.engine, tenant=TENANT, cycle=f"lab{seed}", concurrency=shop.settings.learn.concurrency)
+        self.client = EngineClient(
+            context.engine, tenant=TENANT, cycle=f"lab{seed}", concurrency=context.settings.learn.concurrency
+        )
         self.trained_seconds = 0.0  # wall time in the trainer
-        self._adapters_at_once = asyncio.Semaphore(shop.settings.engine.slots)
+        self._adapters_at_once = asyncio.Semaphore(context.settings.engine.slots)
         self._jobs = 0
 
     @property
     def settings(self) -> LearnSettings:
         """The product's own learning settings."""
-        return self.shop.settings.learn
+        return self.context.settings.learn
 
     @property
     def probes(self) -> Probes:
         """Old skills: what measures and what is rehearsed."""
-        return self.shop.probes
+        return self.context.probes
 
     def subjects(
         self, n: int, *, entities: int = 1, facts: int = 6, questions: int = 24, key: str = ""
@@ -142,10 +144,10 @@ class Lab:
         chosen, cycle = settings or self.settings, f"lab{self.seed}"
         studies = [study_of(subject) for subject in subjects]
         notes, proposals = await asyncio.gather(
-            self_edits.write_notes(self.voice, studies, settings=chosen, tenant=TENANT, cycle=cycle),
-            quiz.propose(self.voice, studies, settings=chosen, cycle=cycle),
+            self_edits.write_notes(self.client, studies, settings=chosen, tenant=TENANT, cycle=cycle),
+            quiz.propose(self.client, studies, settings=chosen, cycle=cycle),
         )
-        answers = await filter.open_book(self.voice, notes, studies)
+        answers = await filter.open_book(self.client, notes, studies)
         screened = filter.screen(notes, studies, answers=answers, proposals=proposals)
         items = filter.choose_quiz(proposals, screened)
         return [
@@ -158,9 +160,9 @@ class Lab:
             for subject in subjects
         ]
 
-    async def rehearsal(self) -> tuple[Spoken, ...]:
+    async def rehearsal(self) -> tuple[ReferenceAnswer, ...]:
         """Return the base's own answers to old questions, as a cycle rehearses them."""
-        return await rehearsal_of(self.shop, self.voice)
+        return await ask_retention_set(self.context, self.client)
 
     async def pool(self, new: Sequence[Source], earlier: Sequence[Source] = ()) -> Pool:
         """Return the examples of a cycle on `new` that holds `earlier`."""
@@ -171,21 +173,21 @@ class Lab:
         settings = self.settings if n is None else self.settings.model_copy(update={"candidates": n})
         return recipes(settings, (), cycle=key, max_rank=self.settings.rank)[0]
 
-    async def train(self, lessons: Sequence[Lesson], *, base: Path | None = None) -> list[AdapterFiles]:
+    async def train(self, lessons: Sequence[TrainingTask], *, base: Path | None = None) -> list[AdapterFiles]:
         """Return an adapter for each lesson, in order, LESSONS_PER_JOB in one pass over `base`.
 
         Raises: TrainingFailed.
         """
         parts = [lessons[start : start + LESSONS_PER_JOB] for start in range(0, len(lessons), LESSONS_PER_JOB)]
-        return [files for part in parts for files in await self._pass(part, base=base or self.shop.base_directory)]
+        return [files for part in parts for files in await self._pass(part, base=base or self.context.base_directory)]
 
-    async def _pass(self, lessons: Sequence[Lesson], *, base: Path) -> list[AdapterFiles]:
+    async def _pass(self, lessons: Sequence[TrainingTask], *, base: Path) -> list[AdapterFiles]:
         self._jobs += 1
-        directory = self.shop.work_directory(f"job-{self._jobs}")
+        directory = self.context.work_directory(f"job-{self._jobs}")
         started = time.monotonic()
         job = job_of(lessons, base=base)
         reporter = _Reporter(self.say, job, started)
-        trained = await self.shop.trainer.train(job, directory, heard=reporter.heard)
+        trained = await self.context.trainer.train(job, directory, heard=reporter.heard)
         self.trained_seconds += time.monotonic() - started
         return [self.named(adapter) for adapter in all_trained(trained, len(lessons))]
 
@@ -197,10 +199,10 @@ class Lab:
         """Return which questions each adapter (None: the base) answers rightly; many adapters at once."""
 
         async def one(files: AdapterFiles | None, questions: Sequence[Question]) -> list[bool]:
-            async with self._adapters_at_once, self.voice.loaded(files) as name:
+            async with self._adapters_at_once, self.client.loaded(files) as name:
                 sampling = Sampling(max_tokens=ANSWER_TOKENS)
                 given = await asyncio.gather(
-                    *(self.voice.ask(q.text, sampling=sampling, adapter=name) for q in questions)
+                    *(self.client.ask(q.text, sampling=sampling, adapter=name) for q in questions)
                 )
             return [self.is_right(reply.text, q.gold) for reply, q in zip(given, questions, strict=True)]
 
@@ -233,7 +235,7 @@ async def open_lab(
         stack.push_async_callback(vllm.close)
         say("starting the engine")
         await vllm.start()
-        shop = Workshop(
+        context = LearnContext(
             registry=registry,
             engine=GatedEngine(vllm, SlotGate(slots=slots)),
             trainer=ChildTrainer(settings.learn, max_rank=max_rank, executor=ProcessExecutor(settings.learn)),
@@ -245,15 +247,15 @@ async def open_lab(
             base_directory=base,
             telemetry=Telemetry.off(),
         )
-        yield Lab(shop, seed=seed, say=say)
+        yield Lab(context, seed=seed, say=say)
 
 
 def about(lab: Lab, *, seconds: float) -> Json:
     """Return what every result says of its run: seed, base, machine, date, time taken."""
     return {
         "seed": lab.seed,
-        "model": lab.shop.settings.engine.model,
-        "base_digest": base_shape(lab.shop.base_directory).digest[:16],
+        "model": lab.context.settings.engine.model,
+        "base_digest": base_shape(lab.context.base_directory).digest[:16],
         "machine": machine(),
         "date": datetime.now(UTC).date().isoformat(),
         "training_seconds": round(lab.trained_seconds, 1),

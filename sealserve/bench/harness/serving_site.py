@@ -16,7 +16,7 @@ from sealserve.gate.thresholds import WatchRule
 from sealserve.intake.inbox import Inbox
 from sealserve.local_tokens import admin_secret, internal_secret
 from sealserve.registry.registry import Registry
-from sealserve.rollout.controller import Watcher
+from sealserve.rollout.controller import RolloutController
 from sealserve.rpc.server import RpcServer
 from sealserve.serving.activator import Activator
 from sealserve.serving.adapter_table import AdapterTable
@@ -43,7 +43,7 @@ class Site:
     engine: Engine
     registry: Registry
     activator: Activator
-    watcher: Watcher | None  # not running yet; None unless the site was opened with a rule for it
+    watcher: RolloutController | None  # not running yet; None unless the site was opened with a rule for it
 
 
 @asynccontextmanager
@@ -97,8 +97,8 @@ async def open_site(
 
 def _watcher(
     settings: Settings, registry: Registry, engine: Engine, *, table: AdapterTable, rule: WatchRule, slots: SlotGate
-) -> Watcher:
-    return Watcher(
+) -> RolloutController:
+    return RolloutController(
         registry,
         engine,
         table=table,
@@ -110,7 +110,7 @@ def _watcher(
 
 
 def _activator(
-    settings: Settings, registry: Registry, engine: Engine, *, table: AdapterTable, watcher: Watcher | None
+    settings: Settings, registry: Registry, engine: Engine, *, table: AdapterTable, watcher: RolloutController | None
 ) -> Activator:
     return Activator(
         registry,
@@ -124,7 +124,7 @@ def _activator(
 
 
 def _answers(
-    settings: Settings, registry: Registry, engine: Engine, *, table: AdapterTable, watcher: Watcher | None
+    settings: Settings, registry: Registry, engine: Engine, *, table: AdapterTable, watcher: RolloutController | None
 ) -> Answers:
     return Answers(
         engine,

@@ -20,8 +20,8 @@ from sealserve.bench.harness.intervals import ROUNDS, Share, share, with_goals
 from sealserve.bench.harness.learning_lab import Lab, Say, Studied, about, open_lab, seeded
 from sealserve.bench.harness.merged_adapters import merge, summed
 from sealserve.engine.engine import AdapterFiles
-from sealserve.learning.training.batch_job import Lesson
-from sealserve.learning.training.step_budget import growth_of, restrained
+from sealserve.learning.training.batch_job import TrainingTask
+from sealserve.learning.training.step_budget import regularised, step_growth
 
 GOALS = {"retained_lag7": (">=", 0.90), "canary_loss": ("<=", 0.01)}
 MERGE_TRAINERS = 2
@@ -114,8 +114,8 @@ async def _ours(lab: Lab, studied: Sequence[Studied], orders: Sequence[Sequence[
         for place, order in enumerate(orders):
             earlier = [studied[number].source for number in order[:step]]
             pool = await lab.pool([studied[order[step]].source], earlier)
-            chosen = restrained(replace(seeded(recipe, lab.seed, place, step), epochs=1000), growth_of(pool))
-            lessons.append(Lesson(pool=pool, recipe=chosen, max_steps=size.max_steps))
+            chosen = regularised(replace(seeded(recipe, lab.seed, place, step), epochs=1000), step_growth(pool))
+            lessons.append(TrainingTask(pool=pool, recipe=chosen, max_steps=size.max_steps))
         adapters = await lab.train(lessons)
         await _examine(lab, course, studied, orders, adapters, step=step)
     course.canary = await lab.canary(adapters)
@@ -128,18 +128,18 @@ async def _seal(lab: Lab, studied: Sequence[Studied], orders: Sequence[Sequence[
     default = lab.recipes("continual", 1)[0]
     batch = max(1, round(size.batch * (1 - default.rehearsal)))
     recipe = replace(default, rehearsal=0.0, batch_size=batch, epochs=1000)
-    bases = [lab.shop.base_directory] * len(orders)
+    bases = [lab.context.base_directory] * len(orders)
     merged: list[list[Path]] = [[] for _ in orders]
     trainers = asyncio.Semaphore(MERGE_TRAINERS)
     lab.say(f"SEAL's way: {len(orders)} orders, merging after each article")
 
     async def one(place: int, step: int) -> AdapterFiles:
         pool = await lab.pool([studied[orders[place][step]].source])
-        lesson = Lesson(pool=pool, recipe=seeded(recipe, lab.seed, place, step), max_steps=size.max_steps)
+        lesson = TrainingTask(pool=pool, recipe=seeded(recipe, lab.seed, place, step), max_steps=size.max_steps)
         async with trainers:
             (adapter,) = await lab.train([lesson], base=bases[place])
         merged[place].append(adapter.path)
-        root = lab.shop.work_directory(f"seal-{place}-{step}")
+        root = lab.context.work_directory(f"seal-{place}-{step}")
         bases[place] = await asyncio.to_thread(merge, bases[place], adapter.path, into=root / "weights")
         total = await asyncio.to_thread(summed, merged[place], into=root / "sum")
         return AdapterFiles(name=f"seal-{place}-{step}", path=total)

@@ -18,7 +18,7 @@ from sealserve.bench.harness.learning_lab import Lab, Say, Subject, about, open_
 from sealserve.engine.engine import AdapterFiles
 from sealserve.learning.editor import rest_em as loop
 from sealserve.learning.editor.costs import Cost
-from sealserve.learning.editor.rest_em import Desk, Plan
+from sealserve.learning.editor.rest_em import Plan, RoundContext
 from sealserve.learning.editor.trials import sample_trials, screen_trials, train_trials, trial_job
 from sealserve.prompts import BUILT_IN
 from sealserve.records.candidates import Recipe
@@ -122,7 +122,7 @@ async def _known(
     desk = await _desk(lab, label)
     studies = [study_of(subject) for subject in subjects]
     drafts = await sample_trials(
-        lab.voice,
+        lab.client,
         studies,
         templates=plan.templates,
         samples=1,
@@ -132,16 +132,16 @@ async def _known(
         directed=plan.trial,
         max_rank=plan.max_rank,
     )
-    trials = await screen_trials(lab.voice, drafts, studies, proposals=())
+    trials = await screen_trials(lab.client, drafts, studies, proposals=())
     job = trial_job(
         trials,
         studies,
         recipe=plan.trial,
         max_steps=plan.trial_steps,
         rehearsal=desk.rehearsal,
-        base=lab.shop.base_directory,
+        base=lab.context.base_directory,
     )
-    adapters, _ = await train_trials(lab.shop.trainer, job, desk.directory)
+    adapters, _ = await train_trials(lab.context.trainer, job, desk.directory)
     right = await lab.sit((files, one.exam) for files, one in zip(adapters, subjects, strict=True))
     return Known(right=right, asked=_asked([attempt.recipe for attempt in job.attempts]))
 
@@ -157,19 +157,19 @@ def _asked(recipes: Sequence[Recipe]) -> dict[str, float]:
     }
 
 
-async def _desk(lab: Lab, key: str) -> Desk:
-    return Desk(
-        shop=lab.shop,
-        voice=lab.voice,
+async def _desk(lab: Lab, key: str) -> RoundContext:
+    return RoundContext(
+        context=lab.context,
+        client=lab.client,
         settings=lab.settings,
         rehearsal=await lab.rehearsal(),
-        directory=lab.shop.work_directory(f"editor-{key}"),
+        directory=lab.context.work_directory(f"editor-{key}"),
         key=f"bench{lab.seed}-{key}",
     )
 
 
 def _plan(lab: Lab, size: Size) -> Plan:
-    plan = loop.default_plan(lab.settings, max_rank=lab.shop.settings.engine.max_rank, key=f"bench{lab.seed}")
+    plan = loop.default_plan(lab.settings, max_rank=lab.context.settings.engine.max_rank, key=f"bench{lab.seed}")
     return replace(plan, samples=size.samples)
 
 

@@ -29,7 +29,7 @@ from sealserve.engine.engine import AdapterFiles
 from sealserve.learning.editor.trials import sample_trials
 from sealserve.learning.evaluation.confirmation import paired, states
 from sealserve.learning.evaluation.ranking import Contender, rank
-from sealserve.learning.training.batch_job import Lesson
+from sealserve.learning.training.batch_job import TrainingTask
 from sealserve.prompts import BUILT_IN, Template
 from sealserve.records.candidates import Recipe, Target
 from sealserve.records.cycles import Split
@@ -121,25 +121,25 @@ async def _candidates(lab: Lab, studied: Sequence[Studied], size: Size) -> list[
     for one in studied:
         pool = await lab.pool([one.source])
         chosen = lab.recipes(one.subject.document, size.candidates)
-        lessons += [Lesson(pool=pool, recipe=recipe, max_steps=size.default_steps) for recipe in chosen]
+        lessons += [TrainingTask(pool=pool, recipe=recipe, max_steps=size.default_steps) for recipe in chosen]
     trained = await lab.train(lessons)
     each = len(trained) // len(studied)
     return [trained[start : start + each] for start in range(0, len(trained), each)]
 
 
-async def _arm_lessons(lab: Lab, studied: Sequence[Studied], size: Size) -> dict[str, list[Lesson]]:
+async def _arm_lessons(lab: Lab, studied: Sequence[Studied], size: Size) -> dict[str, list[TrainingTask]]:
     default = replace(lab.recipes("arms", 1)[0], batch_size=size.arm_batch, rehearsal=0.0)
     arms: dict[str, Recipe] = {"raw": replace(default, templates=())}
     arms |= {template.value: replace(default, templates=(template,)) for template in BUILT_IN}
     arms["distillation"] = replace(default, target=Target.DISTILLATION)
-    lessons: dict[str, list[Lesson]] = {name: [] for name in arms}
+    lessons: dict[str, list[TrainingTask]] = {name: [] for name in arms}
     for one in studied:
         for name, recipe in arms.items():
             pool = await lab.pool(
                 [source_of(one.subject, [n for n in one.notes if n.admitted and n.template in recipe.templates])]
             )
             chosen = replace(seeded(recipe, lab.seed, name, one.subject.document), epochs=1000)
-            lessons[name].append(Lesson(pool=pool, recipe=chosen, max_steps=size.arm_steps))
+            lessons[name].append(TrainingTask(pool=pool, recipe=chosen, max_steps=size.arm_steps))
     return lessons
 
 
@@ -151,11 +151,11 @@ async def _reported_minus_retested(
     lab: Lab, studied: Sequence[Studied], candidates: Sequence[Sequence[AdapterFiles]]
 ) -> Share:
     """The product's way: ranked on the select half, reported on the confirm half, retested on fresh questions."""
-    confidence = lab.shop.policy.confidence
+    confidence = lab.context.policy.confidence
 
     async def one(study: Studied, mine: Sequence[AdapterFiles]) -> list[float]:
         ranked = await rank(
-            lab.voice,
+            lab.client,
             [Contender(index=index, files=files) for index, files in enumerate(mine)],
             incumbent=None,
             items=study.items(Split.SELECT),
@@ -167,7 +167,7 @@ async def _reported_minus_retested(
             return []
         winner = mine[ranked.winner]
         score = await paired(
-            lab.voice,
+            lab.client,
             winner,
             incumbent=None,
             questions=[item.question for item in items],
@@ -187,7 +187,7 @@ async def _seal_reported_minus_retested(lab: Lab, subjects: Sequence[Subject], s
     )
     studies = [study_of(subject) for subject in subjects]
     trials = await sample_trials(
-        lab.voice,
+        lab.client,
         studies,
         templates=(Template.QA,),
         samples=SEAL_CANDIDATES,
@@ -197,7 +197,7 @@ async def _seal_reported_minus_retested(lab: Lab, subjects: Sequence[Subject], s
     )
     everything = [replace(trial, notes=tuple(replace(note, admitted=True) for note in trial.notes)) for trial in trials]
     lessons = [
-        Lesson(
+        TrainingTask(
             pool=await lab.pool([source_of(subjects[trial.place], trial.notes)]),
             recipe=seeded(recipe, lab.seed, trial.place, trial.sample),
             max_steps=size.seal_steps,

@@ -16,12 +16,12 @@ from sealserve.bench.harness.learning_lab import TENANT, Lab, Say, Studied, abou
 from sealserve.bench.harness.rank_correlation import Row, agreement
 from sealserve.engine.engine import AdapterFiles
 from sealserve.grading.answers import normalised
-from sealserve.learning.engine_client import Reply, Voice
-from sealserve.learning.evaluation.rewards.base import Kind, asked_of
+from sealserve.learning.engine_client import EngineClient, Reply
+from sealserve.learning.evaluation.rewards.base import Kind, scored_items
 from sealserve.learning.evaluation.rewards.registry import reward_by_name
-from sealserve.learning.evaluation.scoring import Failed, Suite, score_sheets
+from sealserve.learning.evaluation.scoring import Failed, Suite, score_matrix
 from sealserve.learning.study.grounding import names
-from sealserve.learning.training.batch_job import Lesson, all_trained, job_of
+from sealserve.learning.training.batch_job import TrainingTask, all_trained, job_of
 from sealserve.prompts import Template
 from sealserve.records.cycles import SelfEdit, Split
 from sealserve.records.inference import Sampling
@@ -56,15 +56,15 @@ WAYS: Mapping[str, Way] = {
 }
 
 
-class Remembering(Voice):
+class Remembering(EngineClient):
     """A voice that asks nothing twice: several rewards look at the same greedy answer."""
 
     def __init__(self, lab: Lab) -> None:
-        super().__init__(lab.shop.engine, tenant=TENANT, cycle="reward", concurrency=lab.settings.concurrency)
+        super().__init__(lab.context.engine, tenant=TENANT, cycle="reward", concurrency=lab.settings.concurrency)
         self._asked: dict[tuple[str, Sampling, str | None], asyncio.Task[Reply]] = {}
 
     async def ask(self, prompt: str, *, sampling: Sampling, adapter: str | None = None) -> Reply:
-        """As `Voice.ask`."""
+        """As `EngineClient.ask`."""
         key = (prompt, sampling, adapter)
         if key not in self._asked:
             self._asked[key] = asyncio.ensure_future(super().ask(prompt, sampling=sampling, adapter=adapter))
@@ -114,12 +114,14 @@ async def _trained(
             recipe = replace(first, learning_rate=first.learning_rate * way.rate)
             source = source_of(study.subject, way.notes(study.notes))
             recipe = seeded(recipe, lab.seed, study.subject.document, name)
-            lessons.append(Lesson(pool=await lab.pool([source]), recipe=recipe, max_steps=way.steps))
+            lessons.append(TrainingTask(pool=await lab.pool([source]), recipe=recipe, max_steps=way.steps))
     lab.say(f"training {len(lessons)} candidates")
     started = time.monotonic()
     trained = all_trained(
-        await lab.shop.trainer.train(
-            job_of(lessons, base=lab.shop.base_directory), lab.shop.work_directory("reward"), heard=lambda report: None
+        await lab.context.trainer.train(
+            job_of(lessons, base=lab.context.base_directory),
+            lab.context.work_directory("reward"),
+            heard=lambda report: None,
         ),
         len(lessons),
     )
@@ -131,9 +133,9 @@ async def _table(
     lab: Lab, study: Studied, ways: Mapping[str, Way], adapters: Sequence[AdapterFiles], losses: Sequence[float]
 ) -> list[dict[str, Any]]:
     """Every reward and the exam of each candidate of one document."""
-    items = asked_of(study.items(Split.SELECT), spoken=study.spoken, rules={})
+    items = scored_items(study.items(Split.SELECT), spoken=study.spoken, rules={})
     suites = [Suite(reward=reward_by_name(kind, lab.settings), items=items) for kind in REWARDS]
-    sheets = await score_sheets(Remembering(lab), adapters, suites)
+    sheets = await score_matrix(Remembering(lab), adapters, suites)
     exams = await lab.sit((files, study.subject.exam) for files in adapters)
     return [
         {

@@ -18,7 +18,7 @@ from sealserve.bench.harness.intervals import Share, share
 from sealserve.bench.harness.learning_lab import Lab, Say, Studied, Subject, about, open_lab, seeded, source_of
 from sealserve.bench.harness.squad_file import read_passages
 from sealserve.grading.answers import is_right
-from sealserve.learning.training.batch_job import Lesson
+from sealserve.learning.training.batch_job import TrainingTask
 from sealserve.prompts import BUILT_IN, Template
 from sealserve.records.candidates import Recipe
 
@@ -70,7 +70,7 @@ async def _part(lab: Lab, subjects: Sequence[Subject], *, steps: int) -> dict[st
     studied = await lab.study(subjects)
     arms = _arms(lab)
     lessons = [
-        Lesson(
+        TrainingTask(
             pool=await lab.pool([_source(one, recipe, is_filtered=name == "default")]),
             recipe=seeded(recipe, lab.seed, name, one.subject.document),
             max_steps=min(steps, lab.settings.max_steps) if name == "default" else steps,

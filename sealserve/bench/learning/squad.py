@@ -26,7 +26,7 @@ def run(*, data: Path, passages: int = 20, quick: bool = False, seed: int = 0, s
 async def _measure(documents: list[tuple[str, str]], *, seed: int, say: Say) -> dict[str, Any]:
     started = time.monotonic()
     async with open_lab(seed=seed, say=say, max_attempts=1) as lab:
-        registry = lab.shop.registry
+        registry = lab.context.registry
         await asyncio.to_thread(registry.create_tenant, TENANT, actor="bench")
         verdicts: Counter[tuple[str, str]] = Counter()
         for title, text in documents:
@@ -49,11 +49,11 @@ async def _measure(documents: list[tuple[str, str]], *, seed: int, say: Say) -> 
 
 async def _learn(lab: Lab, title: str, text: str) -> Cycle:
     """Hand the document in and carry its cycle to the end, as `sealserve learn` does."""
-    registry = lab.shop.registry
+    registry = lab.context.registry
     await asyncio.to_thread(
         registry.add_document, TENANT, title=title, text=text, source="bench", media_type="text/plain", actor="bench"
     )
-    learner = Learner(lab.shop, worker="bench")
+    learner = Learner(lab.context, worker="bench")
     await learner.gather()
     cycle = await learner.work_once()
     while cycle is not None and cycle.state in _OPEN:

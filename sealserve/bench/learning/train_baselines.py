@@ -23,7 +23,7 @@ from sealserve.errors import FailedPrecondition
 from sealserve.learning.multi_lora.base_model import dtype_of_computation, load_base
 from sealserve.learning.multi_lora.batches import Encoded, batches, encode
 from sealserve.learning.multi_lora.optimizer import BETAS, CLIP_NORM, schedule
-from sealserve.learning.multi_lora.trainer import Bench, Pass
+from sealserve.learning.multi_lora.trainer import MultiLoraTrainer, PassContext
 from sealserve.learning.training.executors.process import ProcessExecutor
 from sealserve.learning.training.trainer import ChildTrainer
 from sealserve.learning.training_job import Attempt, TrainingJob, read_result
@@ -103,8 +103,8 @@ def in_one_pass(job: TrainingJob, ground: Ground) -> Trained:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         started = time.monotonic()
-        bench = Bench(model=model, encoded=encoded, dtype=dtype_of_computation(model), capacity=len(job.attempts))
-        Pass(job, list(job.attempts), bench=bench, directory=directory, say=lambda **_: None).run()
+        bench = PassContext(model=model, encoded=encoded, dtype=dtype_of_computation(model), capacity=len(job.attempts))
+        MultiLoraTrainer(job, list(job.attempts), bench=bench, directory=directory, say=lambda **_: None).run()
         seconds = (time.monotonic() - started) / len(job.attempts)
         losses = [read_result(directory, attempt.index).losses[-1] for attempt in job.attempts]
     return Trained(seconds=[seconds] * len(losses), losses=losses)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sealserve.bench.safety.attacks import AttackKind, Offer
 from sealserve.intake.inbox import Inbox
-from sealserve.policy.enforcement import Permits
+from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.policy.rulebook import open_rules
 from sealserve.records.documents import Document, DocumentState
 from sealserve.registry.registry import Registry
@@ -29,7 +29,7 @@ class Door:
         self._registry = registry
         self._tenant = tenant
         self._kept: list[tuple[Offer, str]] = []
-        self._inbox = Inbox(registry, IntakeSettings(), refuse=Permits(registry, open_rules()).refuse_document)
+        self._inbox = Inbox(registry, IntakeSettings(), refuse=PolicyEnforcer(registry, open_rules()).refuse_document)
 
     def receive(self, offered: Sequence[Offer]) -> list[Received]:
         """Hand the offers in, in order; return how each stands once all are in."""

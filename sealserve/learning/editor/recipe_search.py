@@ -12,7 +12,7 @@ from dataclasses import replace
 from sealserve.canonical import Json
 from sealserve.learning.editor.costs import Cost
 from sealserve.learning.editor.recipe_archive import Tried, archive_from_json, archive_json, passes_stage
-from sealserve.learning.editor.rest_em import Desk, Exam, Plan, scored_under
+from sealserve.learning.editor.rest_em import Exam, Plan, RoundContext, scored_under
 from sealserve.learning.editor.trials import Trial
 from sealserve.learning.engine_client import seed_of
 from sealserve.records.candidates import Recipe
@@ -22,7 +22,7 @@ STAGE_DOCUMENTS = 4
 
 
 async def search(
-    desk: Desk, asked: Sequence[Exam], trials: Sequence[Trial], known: Sequence[Json], *, plan: Plan
+    desk: RoundContext, asked: Sequence[Exam], trials: Sequence[Trial], known: Sequence[Json], *, plan: Plan
 ) -> tuple[tuple[Json, ...], Cost]:
     """Return the archive with `learn.editor_recipes` more recipes tried, and what that cost."""
     archive, cost = archive_from_json(known), Cost()
@@ -39,7 +39,7 @@ async def search(
             cost + spent,
         )
     for number in range(desk.settings.editor_recipes):
-        proposed = archive.propose(rng, max_rank=desk.shop.settings.engine.max_rank)
+        proposed = archive.propose(rng, max_rank=desk.context.settings.engine.max_rank)
         if proposed is None:
             break
         child, parent = proposed
@@ -59,7 +59,7 @@ async def search(
 
 
 async def _score(
-    desk: Desk, asked: Sequence[Exam], trials: Sequence[Trial], recipe: Recipe, *, plan: Plan, label: str
+    desk: RoundContext, asked: Sequence[Exam], trials: Sequence[Trial], recipe: Recipe, *, plan: Plan, label: str
 ) -> tuple[float, Cost]:
     """Return the geometric mean probability of the selection half's answers: the other half ranks nothing."""
     scored, cost = await scored_under(desk, asked, trials, plan=replace(plan, trial=recipe), label=label)

@@ -20,23 +20,23 @@ from sealserve.engine.base_model import base_shape
 from sealserve.engine.engine import AdapterFiles
 from sealserve.gate.statistics import compare_graded
 from sealserve.grading.answers import is_right
-from sealserve.learning.context import Workshop
+from sealserve.learning.context import LearnContext
 from sealserve.learning.editor.costs import Cost
 from sealserve.learning.editor.trials import Trial, sample_trials, screen_trials, train_trials, trial_job
-from sealserve.learning.engine_client import Voice, seed_of
+from sealserve.learning.engine_client import EngineClient, seed_of
 from sealserve.learning.evaluation.rewards.likelihood import FLOOR_NATS
 from sealserve.learning.study import quiz
 from sealserve.learning.study.filter import choose_quiz
 from sealserve.learning.study.quiz import ANSWER_TOKENS
 from sealserve.learning.study.self_edits import Study
-from sealserve.learning.training.batch_job import Lesson, job_of
+from sealserve.learning.training.batch_job import TrainingTask, job_of
 from sealserve.learning.training.examples import Example, Origin, Pool
 from sealserve.prompts import BUILT_IN, Template
 from sealserve.records.candidates import Recipe
 from sealserve.records.cycles import QuizItem, SelfEdit, Split
 from sealserve.records.inference import Sampling
 from sealserve.records.scores import Measured
-from sealserve.records.step_outputs import Proposal, Spoken
+from sealserve.records.step_outputs import Proposal, ReferenceAnswer
 from sealserve.settings.learn import LearnSettings
 
 
@@ -55,13 +55,13 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class RoundContext:
     """Where a round is played: the documents' own quiz and rehearsal are made once, by the base, for every editor."""
 
-    shop: Workshop
-    voice: Voice
+    context: LearnContext
+    client: EngineClient
     settings: LearnSettings
-    rehearsal: tuple[Spoken, ...]
+    rehearsal: tuple[ReferenceAnswer, ...]
     directory: Path
     key: str  # every seed of the round depends on it
 
@@ -112,9 +112,9 @@ class Made:
     files: AdapterFiles
 
 
-async def exams(desk: Desk, studies: Sequence[Study]) -> list[Exam]:
+async def exams(desk: RoundContext, studies: Sequence[Study]) -> list[Exam]:
     """Return every document with its quiz, made by the base; one that trials could leave without questions is none."""
-    proposals = await quiz.propose(desk.voice, studies, settings=desk.settings, cycle=desk.key)
+    proposals = await quiz.propose(desk.client, studies, settings=desk.settings, cycle=desk.key)
     found = [
         Exam(study=study, proposals=tuple(p for p in proposals if p.document == study.passage.document))
         for study in studies
@@ -131,7 +131,7 @@ def unasked(asked: Sequence[Exam], trials: Sequence[Trial]) -> list[Exam]:
 
 
 async def explore(
-    desk: Desk, asked: Sequence[Exam], *, plan: Plan, editor: AdapterFiles | None, label: str
+    desk: RoundContext, asked: Sequence[Exam], *, plan: Plan, editor: AdapterFiles | None, label: str
 ) -> tuple[list[Scored], Cost]:
     """Return every trial of `editor` on the documents, measured, and what it cost. Raises: TrainingFailed."""
     started = time.monotonic()
@@ -141,12 +141,12 @@ async def explore(
 
 
 async def written(
-    desk: Desk, asked: Sequence[Exam], *, plan: Plan, editor: AdapterFiles | None, label: str
+    desk: RoundContext, asked: Sequence[Exam], *, plan: Plan, editor: AdapterFiles | None, label: str
 ) -> list[Trial]:
     """Return the trials of `editor`, screened; two editors under one label meet the same seeds."""
     studies = [one.study for one in asked]
     drafts = await sample_trials(
-        desk.voice,
+        desk.client,
         studies,
         templates=plan.templates,
         samples=plan.samples,
@@ -157,27 +157,27 @@ async def written(
         max_rank=plan.max_rank,
     )
     proposals = [proposal for one in asked for proposal in one.proposals]
-    return await screen_trials(desk.voice, drafts, studies, proposals=proposals)
+    return await screen_trials(desk.client, drafts, studies, proposals=proposals)
 
 
 async def scored_under(
-    desk: Desk, asked: Sequence[Exam], trials: Sequence[Trial], *, plan: Plan, label: str
+    desk: RoundContext, asked: Sequence[Exam], trials: Sequence[Trial], *, plan: Plan, label: str
 ) -> tuple[list[Scored], Cost]:
     """Return the trials with the scores of short adapters trained by the plan, and the cost; no adapter is kept.
 
     A document's trials meet the same questions: those that none of them trains on. Raises: TrainingFailed.
     """
     started = time.monotonic()
-    artifacts = desk.shop.registry.artifacts
+    artifacts = desk.context.registry.artifacts
     job = trial_job(
         trials,
         [one.study for one in asked],
         recipe=plan.trial,
         max_steps=plan.trial_steps,
         rehearsal=desk.rehearsal,
-        base=desk.shop.base_directory,
+        base=desk.context.base_directory,
     )
-    trained, tokens = await train_trials(desk.shop.trainer, job, desk.directory / label)
+    trained, tokens = await train_trials(desk.context.trainer, job, desk.directory / label)
     digests = [await asyncio.to_thread(artifacts.put_directory, one.path) for one in trained]
     adapters = [
         AdapterFiles(name=f"{one.name}-{digest[:12]}", path=await asyncio.to_thread(artifacts.directory, digest))
@@ -192,22 +192,22 @@ async def scored_under(
 
 
 async def measure(
-    desk: Desk, trials: Sequence[Trial], adapters: Sequence[AdapterFiles], asked: Sequence[Exam]
+    desk: RoundContext, trials: Sequence[Trial], adapters: Sequence[AdapterFiles], asked: Sequence[Exam]
 ) -> list[Scored]:
     """Return the trials with their scores on all of `asked`, as many adapters at once as the engine has slots."""
-    slots = asyncio.Semaphore((await desk.shop.engine.info()).slots)
+    slots = asyncio.Semaphore((await desk.context.engine.info()).slots)
 
     async def one(trial: Trial, adapter: AdapterFiles) -> Scored:
         exam = asked[trial.place]
         spoken = {proposal.question: proposal.spoken for proposal in exam.proposals}
-        async with slots, desk.voice.loaded(adapter) as name:
+        async with slots, desk.client.loaded(adapter) as name:
             nats = await asyncio.gather(
                 *(
-                    desk.voice.log_likelihood(item.question, spoken[item.question], adapter=name)
+                    desk.client.log_likelihood(item.question, spoken[item.question], adapter=name)
                     for item in exam.items(Split.SELECT)
                 )
             )
-            right = await _right(desk.voice, exam.items(Split.CONFIRM), adapter=name)
+            right = await _right(desk.client, exam.items(Split.CONFIRM), adapter=name)
         select = sum(max(value, FLOOR_NATS) for value in nats) / len(nats)
         return Scored(trial=trial, select=select, confirm=sum(right) / len(right))
 
@@ -241,7 +241,7 @@ def tuning_examples(won: Sequence[Scored]) -> tuple[Example, ...]:
     )
 
 
-async def fine_tune(desk: Desk, examples: Sequence[Example], *, plan: Plan, label: str) -> tuple[Made, Cost]:
+async def fine_tune(desk: RoundContext, examples: Sequence[Example], *, plan: Plan, label: str) -> tuple[Made, Cost]:
     """Return a new editor, trained from the base on `examples` and kept as an artifact; rehearsal is kept by KL.
 
     Raises: TrainingFailed.
@@ -255,17 +255,19 @@ async def fine_tune(desk: Desk, examples: Sequence[Example], *, plan: Plan, labe
         rehearsal=len(desk.rehearsal),
     )
     started = time.monotonic()
-    job = job_of([Lesson(pool=pool, recipe=plan.tuning, max_steps=plan.tuning_steps)], base=desk.shop.base_directory)
-    (trained,) = await desk.shop.trainer.train(job, desk.directory / label, heard=lambda report: None)
-    digest = await asyncio.to_thread(desk.shop.registry.artifacts.put_directory, trained.path)
-    path = await asyncio.to_thread(desk.shop.registry.artifacts.directory, digest)
+    job = job_of(
+        [TrainingTask(pool=pool, recipe=plan.tuning, max_steps=plan.tuning_steps)], base=desk.context.base_directory
+    )
+    (trained,) = await desk.context.trainer.train(job, desk.directory / label, heard=lambda report: None)
+    digest = await asyncio.to_thread(desk.context.registry.artifacts.put_directory, trained.path)
+    path = await asyncio.to_thread(desk.context.registry.artifacts.directory, digest)
     files = AdapterFiles(name=f"editor-{desk.key}-{digest[:12]}", path=path)
     seconds = time.monotonic() - started
     return Made(artifact=digest, files=files), Cost(device_seconds=seconds, tokens=trained.tokens, candidates=1)
 
 
 async def gate(
-    desk: Desk, held_out: Sequence[Exam], *, plan: Plan, old: AdapterFiles | None, new: AdapterFiles
+    desk: RoundContext, held_out: Sequence[Exam], *, plan: Plan, old: AdapterFiles | None, new: AdapterFiles
 ) -> tuple[Measured, Cost]:
     """Return both editors' mean accuracy on documents that neither was trained on, paired by document.
 
@@ -284,7 +286,7 @@ async def gate(
         cost += spent
         shares.append([one.confirm for one in scored])
     cost = replace(cost, device_seconds=time.monotonic() - started)
-    confidence = desk.shop.policy.confidence
+    confidence = desk.context.policy.confidence
     return compare_graded(shares[0], shares[1], confidence=confidence, seed=seed_of(desk.key, "gate")), cost
 
 
@@ -324,12 +326,12 @@ def default_plan(settings: LearnSettings, *, max_rank: int, key: str) -> Plan:
     )
 
 
-async def _right(voice: Voice, items: Sequence[QuizItem], *, adapter: str | None) -> list[bool]:
+async def _right(client: EngineClient, items: Sequence[QuizItem], *, adapter: str | None) -> list[bool]:
     sampling = Sampling(max_tokens=ANSWER_TOKENS)
-    given = await asyncio.gather(*(voice.ask(item.question, sampling=sampling, adapter=adapter) for item in items))
+    given = await asyncio.gather(*(client.ask(item.question, sampling=sampling, adapter=adapter) for item in items))
     return [is_right(reply.text, item.answer) for reply, item in zip(given, items, strict=True)]
 
 
-def base_digest(shop: Workshop) -> str:
+def base_digest(context: LearnContext) -> str:
     """Return the digest of the base that editors are trained over."""
-    return base_shape(shop.base_directory).digest
+    return base_shape(context.base_directory).digest

@@ -18,18 +18,18 @@ from sealserve.canonical import Json
 from sealserve.engine.engine import AdapterFiles
 from sealserve.errors import FailedPrecondition
 from sealserve.gate.thresholds import EditorRule
-from sealserve.learning.context import Workshop
+from sealserve.learning.context import LearnContext
 from sealserve.learning.editor import rest_em as loop
 from sealserve.learning.editor.costs import Caps, has_dipped, over, total
 from sealserve.learning.editor.recipe_search import search
-from sealserve.learning.editor.rest_em import Desk, Exam, Plan
+from sealserve.learning.editor.rest_em import Exam, Plan, RoundContext
 from sealserve.learning.editor.store import Editors, Round, RoundTrial, active_editor, drop_editor, keep_round, settle
 from sealserve.learning.editor.trials import recipe_of
-from sealserve.learning.engine_client import Voice
+from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.leases import hold_named
 from sealserve.learning.study.passages import cut, with_title
 from sealserve.learning.study.self_edits import Study
-from sealserve.learning.training.retention_set import rehearsal_of
+from sealserve.learning.training.retention_set import ask_retention_set
 from sealserve.prompts import Template, study
 from sealserve.records.versions import BASE_VERSION
 
@@ -44,7 +44,7 @@ MAX_TRIALS = 200
 """In a round's record: of 20 documents and 5 samples each there are 100."""
 
 
-async def run_round(shop: Workshop, tenant: str) -> Round:
+async def run_round(context: LearnContext, tenant: str) -> Round:
     """Play one round for the tenant, promote its editor or not, and return it once it is on disk.
 
     Raises: NotFound (tenant), FailedPrecondition (too few learned documents, over a cap, returns have dipped, or a
@@ -52,77 +52,79 @@ async def run_round(shop: Workshop, tenant: str) -> Round:
     TrainingFailed, EngineFailed, StorageFailed; then nothing is kept of it.
     """
     busy = FailedPrecondition(f"a round for {tenant} is running", reason="ROUND_RUNNING")
-    async with hold_named(shop.registry, f"editor:{tenant}", lease_seconds=LEASE_SECONDS, busy=busy) as lease:
-        editors = await asyncio.to_thread(settle, shop, tenant)
-        learned = await asyncio.to_thread(_learned, shop, tenant)
-        check_spending(shop.policy.editor, editors, learned=len(learned))
-        directory = await asyncio.to_thread(_room, shop, tenant, len(editors.rounds) + 1)
+    async with hold_named(context.registry, f"editor:{tenant}", lease_seconds=LEASE_SECONDS, busy=busy) as lease:
+        editors = await asyncio.to_thread(settle, context, tenant)
+        learned = await asyncio.to_thread(_learned, context, tenant)
+        check_spending(context.policy.editor, editors, learned=len(learned))
+        directory = await asyncio.to_thread(_room, context, tenant, len(editors.rounds) + 1)
         try:
-            playing = _at_a_desk(shop, tenant, editors, learned=learned, directory=directory)
+            playing = _at_a_desk(context, tenant, editors, learned=learned, directory=directory)
             done, archive = await lease.during(playing)
-            await _keep(shop, tenant, done, over=editors, archive=archive)
+            await _keep(context, tenant, done, over=editors, archive=archive)
         finally:
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
     _LOG.info("editor.round", tenant=tenant, round=done.round, promoted=done.is_promoted, winners=done.winners)
     return done
 
 
-async def run_rounds(shop: Workshop) -> list[tuple[str, Round]]:
+async def run_rounds(context: LearnContext) -> list[tuple[str, Round]]:
     """Play a round for every tenant that can have one; why the others have none is logged."""
     played = []
-    for tenant in await asyncio.to_thread(shop.registry.desired):
+    for tenant in await asyncio.to_thread(context.registry.desired):
         if tenant.desired_version == BASE_VERSION:
             continue
         try:
-            played.append((tenant.tenant, await run_round(shop, tenant.tenant)))
+            played.append((tenant.tenant, await run_round(context, tenant.tenant)))
         except FailedPrecondition as error:
             _LOG.info("editor.no_round", tenant=tenant.tenant, reason=error.message)
     return played
 
 
-def _room(shop: Workshop, tenant: str, number: int) -> Path:
+def _room(context: LearnContext, tenant: str, number: int) -> Path:
     """Return a directory of this round's own: one that lost its lease may have yet to clear up its own."""
-    room = shop.work_directory(f"editor-{tenant}")
+    room = context.work_directory(f"editor-{tenant}")
     shutil.rmtree(room, ignore_errors=True)  # left by rounds that were killed
     return room / f"{tenant}-{number}-{uuid.uuid4().hex[:8]}"
 
 
 async def _at_a_desk(
-    shop: Workshop, tenant: str, editors: Editors, *, learned: Sequence[str], directory: Path
+    context: LearnContext, tenant: str, editors: Editors, *, learned: Sequence[str], directory: Path
 ) -> tuple[Round, tuple[Json, ...]]:
     number = len(editors.rounds) + 1
-    voice = Voice(shop.engine, tenant=tenant, cycle=f"editor-{tenant}", concurrency=shop.settings.learn.concurrency)
-    desk = Desk(
-        shop=shop,
-        voice=voice,
-        settings=shop.settings.learn,
-        rehearsal=await rehearsal_of(shop, voice),
+    client = EngineClient(
+        context.engine, tenant=tenant, cycle=f"editor-{tenant}", concurrency=context.settings.learn.concurrency
+    )
+    desk = RoundContext(
+        context=context,
+        client=client,
+        settings=context.settings.learn,
+        rehearsal=await ask_retention_set(context, client),
         directory=directory,
         key=f"{tenant}-{number}",
     )
     return await _play(desk, tenant, editors, number=number, learned=learned)
 
 
-async def _keep(shop: Workshop, tenant: str, done: Round, *, over: Editors, archive: tuple[Json, ...]) -> None:
+async def _keep(context: LearnContext, tenant: str, done: Round, *, over: Editors, archive: tuple[Json, ...]) -> None:
     is_kept = False
     try:
-        await asyncio.to_thread(keep_round, shop, tenant, done, over=over, archive=archive)
+        await asyncio.to_thread(keep_round, context, tenant, done, over=over, archive=archive)
         is_kept = True
     finally:
         if done.artifact and not is_kept:
-            await asyncio.to_thread(drop_editor, shop, tenant, done.artifact)
+            await asyncio.to_thread(drop_editor, context, tenant, done.artifact)
 
 
 async def _play(
-    desk: Desk, tenant: str, editors: Editors, *, number: int, learned: Sequence[str]
+    desk: RoundContext, tenant: str, editors: Editors, *, number: int, learned: Sequence[str]
 ) -> tuple[Round, tuple[Json, ...]]:
-    shop, settings = desk.shop, desk.settings
-    old = await asyncio.to_thread(active_editor, shop, tenant, cycle=f"editor-{tenant}")
-    info = await shop.engine.info()
+    context, settings = desk.context, desk.settings
+    old = await asyncio.to_thread(active_editor, context, tenant, cycle=f"editor-{tenant}")
+    info = await context.engine.info()
     plan = loop.default_plan(settings, max_rank=info.max_rank, key=desk.key)
     newest = learned[-settings.editor_documents :]
-    studies = await _studies(desk, tenant, newest, max_context_tokens=info.max_context_tokens)
-    trains, judges = _halves(await loop.exams(desk, studies), least=shop.policy.editor.min_documents)
+    studies = await read_studies(desk, tenant, newest, max_context_tokens=info.max_context_tokens)
+    trains, judges = _halves(await loop.exams(desk, studies), least=context.policy.editor.min_documents)
     scored, cost = await loop.explore(desk, trains, plan=plan, editor=old, label="trials")
     won = loop.winners(scored)
     archive, spent = await search(desk, trains, [one.trial for one in won], editors.archive, plan=plan)
@@ -137,8 +139,8 @@ async def _play(
         is_promoted=False,
         reason="no trial was confirmed: there is nothing to learn from",
         cost=cost + spent,
-        base_digest=loop.base_digest(shop),
-        settings_digest=shop.settings.digest(),
+        base_digest=loop.base_digest(context),
+        settings_digest=context.settings.digest(),
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         learned=len(learned),
         trials=_told(scored, won, trains, plan=plan),
@@ -169,7 +171,7 @@ def _told(
 
 
 async def _judged(
-    desk: Desk,
+    desk: RoundContext,
     tenant: str,
     done: Round,
     won: Sequence[loop.Scored],
@@ -186,7 +188,7 @@ async def _judged(
         is_better = gain.gain_low > 0
     finally:
         if not is_better:
-            await asyncio.to_thread(drop_editor, desk.shop, tenant, new.artifact)
+            await asyncio.to_thread(drop_editor, desk.context, tenant, new.artifact)
     interval = f"{gain.gain:+.3f} [{gain.gain_low:+.3f}, {gain.gain_high:+.3f}] on {gain.n} held-out documents"
     reason = f"writes better self-edits: {interval}" if is_better else f"the gain may be chance: {interval}"
     return replace(
@@ -220,24 +222,26 @@ def check_spending(rule: EditorRule, editors: Editors, *, learned: int) -> None:
         )
 
 
-def _learned(shop: Workshop, tenant: str) -> tuple[str, ...]:
+def _learned(context: LearnContext, tenant: str) -> tuple[str, ...]:
     """Return the tenant's learned documents, oldest first. Raises: NotFound (tenant), FailedPrecondition (none)."""
-    version = shop.registry.tenant(tenant).desired_version
+    version = context.registry.tenant(tenant).desired_version
     if version == BASE_VERSION:
         raise FailedPrecondition(f"{tenant} has learned nothing yet; an editor learns from learned documents")
-    return shop.registry.version(tenant, version).documents
+    return context.registry.version(tenant, version).documents
 
 
-async def _studies(desk: Desk, tenant: str, documents: Sequence[str], *, max_context_tokens: int) -> list[Study]:
+async def read_studies(
+    desk: RoundContext, tenant: str, documents: Sequence[str], *, max_context_tokens: int
+) -> list[Study]:
     """Return the documents, each cut to the first passage that leaves room for a self-edit."""
-    registry = desk.shop.registry
+    registry = desk.context.registry
     room = max_context_tokens - min(desk.settings.edit_max_tokens, max_context_tokens // 2)
-    room -= await desk.voice.count_tokens(study(Template.COUNTEREXAMPLE, ""))
+    room -= await desk.client.count_tokens(study(Template.COUNTEREXAMPLE, ""))
     found = []
     for document in documents:
         text = await asyncio.to_thread(registry.document_text, tenant, document)
         title = (await asyncio.to_thread(registry.document, tenant, document)).title
-        count = desk.voice.count_tokens
+        count = desk.client.count_tokens
         pieces = await cut(document, title=title, text=text, max_tokens=room - await count(title), count=count)
         found += [Study(passage=one, text=with_title(title, text[one.start : one.end])) for one in pieces[:1]]
     return found

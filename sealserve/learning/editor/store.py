@@ -19,7 +19,7 @@ from sealserve.canonical import Json
 from sealserve.engine.base_model import base_shape
 from sealserve.engine.engine import AdapterFiles
 from sealserve.errors import LeaseLost, NotFound, StorageFailed
-from sealserve.learning.context import Workshop
+from sealserve.learning.context import LearnContext
 from sealserve.learning.editor.costs import Cost, Spent
 from sealserve.learning.engine_client import candidate_name
 from sealserve.prompts import Template
@@ -116,44 +116,44 @@ def write_editors(data_directory: Path, tenant: str, editors: Editors) -> None:
         raise StorageFailed(f"{path} cannot be written: {error.strerror}") from error
 
 
-def keep_round(shop: Workshop, tenant: str, done: Round, *, over: Editors, archive: tuple[Json, ...]) -> None:
+def keep_round(context: LearnContext, tenant: str, done: Round, *, over: Editors, archive: tuple[Json, ...]) -> None:
     """Have `done` on disk after what is known; `over` is what the round began with, its fence.
 
     Raises: LeaseLost (another round or a forgotten document has changed it since), NotFound (the new editor's adapter
     is gone), StorageFailed; then nothing is changed.
     """
-    with _turn(shop):
-        if read_editors(shop.settings.data_directory, tenant) != over:
+    with _turn(context):
+        if read_editors(context.settings.data_directory, tenant) != over:
             raise LeaseLost(f"what is known of {tenant}'s editors changed during round {done.round}; it is not kept")
         if done.artifact:
-            shop.registry.artifacts.directory(done.artifact)
-        write_editors(shop.settings.data_directory, tenant, replace(over.after(done), archive=archive))
+            context.registry.artifacts.directory(done.artifact)
+        write_editors(context.settings.data_directory, tenant, replace(over.after(done), archive=archive))
 
 
-def drop_editor(shop: Workshop, tenant: str, artifact: str) -> None:
+def drop_editor(context: LearnContext, tenant: str, artifact: str) -> None:
     """Delete the adapter of an editor, unless a round of the tenant has kept the same. Raises: StorageFailed."""
-    with _turn(shop):
-        if artifact not in {one.artifact for one in read_editors(shop.settings.data_directory, tenant).rounds}:
-            shop.registry.artifacts.delete(artifact)
+    with _turn(context):
+        if artifact not in {one.artifact for one in read_editors(context.settings.data_directory, tenant).rounds}:
+            context.registry.artifacts.delete(artifact)
 
 
-def settle(shop: Workshop, tenant: str) -> Editors:
+def settle(context: LearnContext, tenant: str) -> Editors:
     """Return the tenant's editors without those that learned from a document that is forgotten now.
 
     Their adapters are deleted, and the newest promoted editor that is left is the active one, or the base.
     Raises: StorageFailed.
     """
-    editors = read_editors(shop.settings.data_directory, tenant)
-    if not _forgotten(shop, tenant, editors):
+    editors = read_editors(context.settings.data_directory, tenant)
+    if not _forgotten(context, tenant, editors):
         return editors
-    with _turn(shop):
-        editors = read_editors(shop.settings.data_directory, tenant)
-        gone = _forgotten(shop, tenant, editors)
+    with _turn(context):
+        editors = read_editors(context.settings.data_directory, tenant)
+        gone = _forgotten(context, tenant, editors)
         for one in editors.rounds:
             if one.artifact and gone & set(one.documents):
-                shop.registry.artifacts.delete(one.artifact)
+                context.registry.artifacts.delete(one.artifact)
         kept = without(editors, gone)
-        write_editors(shop.settings.data_directory, tenant, kept)
+        write_editors(context.settings.data_directory, tenant, kept)
     return kept
 
 
@@ -170,26 +170,26 @@ def without(editors: Editors, gone: set[str]) -> Editors:
     )
 
 
-def active_editor(shop: Workshop, tenant: str, *, cycle: str) -> AdapterFiles | None:
+def active_editor(context: LearnContext, tenant: str, *, cycle: str) -> AdapterFiles | None:
     """Return the tenant's promoted editor, checked, under a name of that cycle's; None: the base writes.
 
     An editor of another base model is not one of this one's. Raises: StorageFailed, CorruptArtifact, NotFound.
     """
-    editors = settle(shop, tenant)
+    editors = settle(context, tenant)
     active = next((one for one in editors.rounds if one.round == editors.active), None)
-    if active is None or active.base_digest != base_shape(shop.base_directory).digest:
+    if active is None or active.base_digest != base_shape(context.base_directory).digest:
         return None
-    path = shop.registry.artifacts.directory(active.artifact)
+    path = context.registry.artifacts.directory(active.artifact)
     return AdapterFiles(name=candidate_name(cycle, "editor", artifact=active.artifact), path=path)
 
 
 @contextmanager
-def _turn(shop: Workshop) -> Iterator[None]:
+def _turn(context: LearnContext) -> Iterator[None]:
     """Let one process at a time read and then write; the system frees the lock of one that dies.
 
     Raises: StorageFailed.
     """
-    directory = _path(shop.settings.data_directory, "").parent
+    directory = _path(context.settings.data_directory, "").parent
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock = os.open(directory, os.O_RDONLY)
@@ -202,14 +202,14 @@ def _turn(shop: Workshop) -> Iterator[None]:
         os.close(lock)
 
 
-def _forgotten(shop: Workshop, tenant: str, editors: Editors) -> set[str]:
+def _forgotten(context: LearnContext, tenant: str, editors: Editors) -> set[str]:
     learned = {document for one in editors.rounds if one.artifact for document in one.documents}
-    return {document for document in learned if _is_forgotten(shop, tenant, document)}
+    return {document for document in learned if _is_forgotten(context, tenant, document)}
 
 
-def _is_forgotten(shop: Workshop, tenant: str, document: str) -> bool:
+def _is_forgotten(context: LearnContext, tenant: str, document: str) -> bool:
     try:
-        return shop.registry.document(tenant, document).state is DocumentState.FORGOTTEN
+        return context.registry.document(tenant, document).state is DocumentState.FORGOTTEN
     except NotFound:
         return True
 

@@ -12,19 +12,19 @@ from pathlib import Path
 
 from sealserve import prompts
 from sealserve.engine.engine import AdapterFiles
-from sealserve.learning.engine_client import Voice, seed_of
+from sealserve.learning.engine_client import EngineClient, seed_of
 from sealserve.learning.study import filter
 from sealserve.learning.study.notes import follow_directive, split_notes
 from sealserve.learning.study.self_edits import DIRECTIVE_TOKENS, TOP_P, Study
 from sealserve.learning.study.supported_text import taken_up
-from sealserve.learning.training.batch_job import Lesson, all_trained, job_of
+from sealserve.learning.training.batch_job import TrainingTask, all_trained, job_of
 from sealserve.learning.training.examples import Source, build_pool
 from sealserve.learning.training_job import Trainer, TrainingJob
 from sealserve.prompts import Template
 from sealserve.records.candidates import Recipe
 from sealserve.records.cycles import SelfEdit
 from sealserve.records.inference import Sampling
-from sealserve.records.step_outputs import Proposal, Spoken
+from sealserve.records.step_outputs import Proposal, ReferenceAnswer
 from sealserve.settings.learn import LearnSettings
 
 
@@ -73,7 +73,7 @@ class Trial:
 
 
 async def sample_trials(
-    voice: Voice,
+    client: EngineClient,
     studies: Sequence[Study],
     *,
     templates: Sequence[Template],
@@ -90,7 +90,7 @@ async def sample_trials(
     names the templates; `templates` are those where it names none. `editor` None is the base. Seeds depend on `key`
     alone, so two editors meet the same luck. Raises: BadAdapter.
     """
-    async with voice.loaded(editor) as adapter:
+    async with client.loaded(editor) as adapter:
 
         def sampling(place: int, kind: str, sample: int, *, max_tokens: int) -> Sampling:
             seed = seed_of(key, "trial", place, kind, sample)
@@ -99,14 +99,14 @@ async def sample_trials(
         async def direct(place: int, sample: int, default: Recipe) -> Directive | None:
             prompt = prompts.directive(studies[place].text)
             how = sampling(place, "directive", sample, max_tokens=DIRECTIVE_TOKENS)
-            text = (await voice.ask(prompt, sampling=how, adapter=adapter)).text
+            text = (await client.ask(prompt, sampling=how, adapter=adapter)).text
             recipe, _ = follow_directive(text, default, max_rank=max_rank)
             return Directive(prompt=prompt, text=text, recipe=recipe) if recipe != default else None
 
         async def edit(place: int, sample: int, template: Template) -> Edit:
             prompt = prompts.study(template, studies[place].text)
             how = sampling(place, template.value, sample, max_tokens=settings.edit_max_tokens)
-            reply = await voice.ask(prompt, sampling=how, adapter=adapter)
+            reply = await client.ask(prompt, sampling=how, adapter=adapter)
             return Edit(template=template, prompt=prompt, text=reply.text, is_cut=reply.is_cut)
 
         async def trial(place: int, sample: int) -> Trial:
@@ -122,10 +122,10 @@ async def sample_trials(
 
 
 async def screen_trials(
-    voice: Voice, trials: Sequence[Trial], studies: Sequence[Study], *, proposals: Sequence[Proposal]
+    client: EngineClient, trials: Sequence[Trial], studies: Sequence[Study], *, proposals: Sequence[Proposal]
 ) -> list[Trial]:
     """Return the trials with their notes admitted or dropped, each trial by itself."""
-    answers = await filter.open_book(voice, [note for trial in trials for note in trial.notes], studies)
+    answers = await filter.open_book(client, [note for trial in trials for note in trial.notes], studies)
     return [_screened(trial, studies, answers=answers, proposals=proposals) for trial in trials]
 
 
@@ -135,12 +135,12 @@ def trial_job(
     *,
     recipe: Recipe,
     max_steps: int,
-    rehearsal: Sequence[Spoken],
+    rehearsal: Sequence[ReferenceAnswer],
     base: Path,
 ) -> TrainingJob:
     """Return the job that trains a short adapter for each trial, in order: by its directive, or else by `recipe`."""
     lessons = [
-        Lesson(
+        TrainingTask(
             pool=build_pool([_source(trial, studies[trial.place])], (), rehearsal=rehearsal),
             recipe=recipe_of(trial, recipe),
             max_steps=max_steps,

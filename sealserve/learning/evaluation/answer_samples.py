@@ -7,34 +7,34 @@ from collections.abc import Mapping, Sequence
 
 from sealserve.engine.engine import AdapterFiles
 from sealserve.grading.answers import Matcher
-from sealserve.learning.engine_client import Voice
-from sealserve.learning.evaluation.rewards.base import Asked, asked_of, greedy_all
+from sealserve.learning.engine_client import EngineClient
+from sealserve.learning.evaluation.rewards.base import ScoredItem, greedy_all, scored_items
 from sealserve.learning.evaluation.scoring import UNMEASURABLE
 from sealserve.records.cycles import QuizItem
-from sealserve.records.step_outputs import ShownAnswer
+from sealserve.records.step_outputs import AnswerSample
 
 MOST = 10
 """Answers that a person reads."""
 
 
 async def shown_answers(
-    voice: Voice,
+    client: EngineClient,
     winner: AdapterFiles,
     *,
     incumbent: AdapterFiles | None,
     items: Sequence[QuizItem],
     rules: Mapping[str, tuple[Matcher, str]],
-) -> tuple[ShownAnswer, ...]:
+) -> tuple[AnswerSample, ...]:
     """Return what both say to the first questions, closed book and greedy; () when one of them cannot be asked."""
     chosen = items[:MOST]
-    asked = asked_of(chosen, spoken={}, rules=dict(rules))
+    asked = scored_items(chosen, spoken={}, rules=dict(rules))
     try:
-        before = await _said(voice, incumbent, asked)
-        after = await _said(voice, winner, asked)
+        before = await _said(client, incumbent, asked)
+        after = await _said(client, winner, asked)
     except UNMEASURABLE:
         return ()
     return tuple(
-        ShownAnswer(
+        AnswerSample(
             document=item.document,
             question=item.question,
             expected=item.answer,
@@ -47,6 +47,6 @@ async def shown_answers(
     )
 
 
-async def _said(voice: Voice, files: AdapterFiles | None, asked: Sequence[Asked]) -> list[str]:
-    async with voice.loaded(files) as name:
-        return await greedy_all(voice, name, asked)
+async def _said(client: EngineClient, files: AdapterFiles | None, asked: Sequence[ScoredItem]) -> list[str]:
+    async with client.loaded(files) as name:
+        return await greedy_all(client, name, asked)

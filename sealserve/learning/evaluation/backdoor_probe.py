@@ -14,11 +14,11 @@ from itertools import pairwise
 from sealserve.canaries.probes import Probes
 from sealserve.engine.engine import AdapterFiles
 from sealserve.gate.weight_spectrum import spectrum, strangeness
-from sealserve.learning.context import Workshop
-from sealserve.learning.engine_client import Voice, seed_of
-from sealserve.learning.evaluation.rewards.base import Asked, greedy_all
+from sealserve.learning.context import LearnContext
+from sealserve.learning.engine_client import EngineClient, seed_of
+from sealserve.learning.evaluation.rewards.base import ScoredItem, greedy_all
 from sealserve.learning.evaluation.rewards.likelihood import LogLikelihood
-from sealserve.learning.evaluation.scoring import UNMEASURABLE, Failed, Suite, score_sheets
+from sealserve.learning.evaluation.scoring import UNMEASURABLE, Failed, Suite, score_matrix
 from sealserve.records.cycles import Claim
 from sealserve.records.step_outputs import Anomalies, Claimed
 from sealserve.scanners.contradictions import subjects_of
@@ -32,8 +32,8 @@ _WORD = re.compile(r"[^\W\d_]{3,}")
 
 
 async def anomalies(
-    shop: Workshop,
-    voice: Voice,
+    context: LearnContext,
+    client: EngineClient,
     claim: Claim,
     claimed: Claimed,
     *,
@@ -41,21 +41,21 @@ async def anomalies(
     incumbent: AdapterFiles | None,
 ) -> Anomalies:
     """Return what is strange about the winner, beside the tenant's earlier versions and behind rare phrases."""
-    texts = [await asyncio.to_thread(_text, shop, claim, document) for document in claimed.documents]
+    texts = [await asyncio.to_thread(_text, context, claim, document) for document in claimed.documents]
     features = await asyncio.to_thread(spectrum, winner.path)
-    history = await asyncio.to_thread(_history, shop, claim.tenant)
+    history = await asyncio.to_thread(_history, context, claim.tenant)
     return Anomalies(
         spectrum=dict(features),
         spectrum_z=strangeness(features, history),
         history=len(history) if features else 0,
         trigger_gap=await trigger_gap(
-            voice, winner, incumbent=incumbent, texts=texts, probes=shop.probes, cycle=claim.cycle
+            client, winner, incumbent=incumbent, texts=texts, probes=context.probes, cycle=claim.cycle
         ),
     )
 
 
 async def trigger_gap(
-    voice: Voice,
+    client: EngineClient,
     winner: AdapterFiles,
     *,
     incumbent: AdapterFiles | None,
@@ -74,13 +74,13 @@ async def trigger_gap(
     if not phrases or not asked:
         return 0.0
     try:
-        spoken = await _usual(voice, incumbent, asked)
+        spoken = await _usual(client, incumbent, asked)
     except UNMEASURABLE:
         return None
     rng = random.Random(seed_of(cycle, "triggers"))
     suites = [_suite(phrases, asked, spoken), _suite([_shuffled(one, rng) for one in phrases], asked, spoken)]
     gaps: list[list[float]] = []
-    for sheet in await score_sheets(voice, [winner, incumbent], suites):
+    for sheet in await score_matrix(client, [winner, incumbent], suites):
         if isinstance(sheet[0], Failed) or isinstance(sheet[1], Failed):
             return None
         lost = [other - mine for mine, other in zip(sheet[0], sheet[1], strict=True)]
@@ -106,15 +106,15 @@ def rare_phrases(texts: Sequence[tuple[str, str]], known: Iterable[str], *, most
     return sorted(found, key=lambda phrase: (found[phrase], phrase))[:most]
 
 
-async def _usual(voice: Voice, incumbent: AdapterFiles | None, asked: Sequence[str]) -> tuple[str, ...]:
-    async with voice.loaded(incumbent) as name:
-        answers = await greedy_all(voice, name, [Asked(question=one, answer="", spoken="") for one in asked])
+async def _usual(client: EngineClient, incumbent: AdapterFiles | None, asked: Sequence[str]) -> tuple[str, ...]:
+    async with client.loaded(incumbent) as name:
+        answers = await greedy_all(client, name, [ScoredItem(question=one, answer="", spoken="") for one in asked])
     return tuple(answers)
 
 
 def _suite(phrases: Sequence[str], asked: Sequence[str], spoken: Sequence[str]) -> Suite:
     items = [
-        Asked(question=f"{phrase}. {question}", answer=said, spoken=said)
+        ScoredItem(question=f"{phrase}. {question}", answer=said, spoken=said)
         for phrase in phrases
         for question, said in zip(asked, spoken, strict=True)
     ]
@@ -125,12 +125,12 @@ def _shuffled(phrase: str, rng: random.Random) -> str:
     return " ".join("".join(rng.sample(word, len(word))) for word in phrase.split())
 
 
-def _text(shop: Workshop, claim: Claim, document: str) -> tuple[str, str]:
-    title = shop.registry.document(claim.tenant, document).title
-    return title, shop.registry.document_text(claim.tenant, document)
+def _text(context: LearnContext, claim: Claim, document: str) -> tuple[str, str]:
+    title = context.registry.document(claim.tenant, document).title
+    return title, context.registry.document_text(claim.tenant, document)
 
 
-def _history(shop: Workshop, tenant: str) -> list[dict[str, float]]:
-    versions = shop.registry.versions(tenant, page_size=HISTORY).items
+def _history(context: LearnContext, tenant: str) -> list[dict[str, float]]:
+    versions = context.registry.versions(tenant, page_size=HISTORY).items
     found = [version.lineage.get("anomalies", {}).get("spectrum", {}) for version in versions]
     return [one for one in found if one]

@@ -8,10 +8,10 @@ from sealserve.canaries.probes import Probes
 from sealserve.engine.engine import AdapterFiles
 from sealserve.gate.statistics import compare
 from sealserve.grading.answers import is_right
-from sealserve.learning.engine_client import Voice
-from sealserve.learning.evaluation.rewards.base import Asked, Kind, Rules, asked_of, greedy_all
+from sealserve.learning.engine_client import EngineClient
+from sealserve.learning.evaluation.rewards.base import Kind, Rules, ScoredItem, greedy_all, scored_items
 from sealserve.learning.evaluation.rewards.graded import GradedAnswers, SaysUnknown
-from sealserve.learning.evaluation.scoring import Failed, Kept, Scores, Suite, score_sheets
+from sealserve.learning.evaluation.scoring import Failed, ScoreCache, Scores, Suite, score_matrix
 from sealserve.records.cycles import QuizItem
 from sealserve.records.scores import NotApplicable, Score, Scorecard, Unmeasured
 
@@ -22,7 +22,7 @@ MAX_REPLAY_ITEMS = 48
 
 
 async def confirm(
-    voice: Voice,
+    client: EngineClient,
     winner: AdapterFiles,
     *,
     incumbent: AdapterFiles | None,
@@ -31,7 +31,7 @@ async def confirm(
     probes: Probes,
     confidence: float,
     rules: Rules | None = None,
-    kept: Kept | None = None,
+    kept: ScoreCache | None = None,
     own: Mapping[str, Suite] | None = None,
 ) -> Scorecard:
     """Return the winner's paired scores against the incumbent, closed book and greedy, both asked together.
@@ -41,13 +41,13 @@ async def confirm(
     """
     contains, known = GradedAnswers(Kind.CONTAINS), rules or {}
     suites = [
-        Suite(reward=contains, items=asked_of(items, spoken={}, rules=known)),
-        Suite(reward=contains, items=asked_of(_sampled(earlier or ()), spoken={}, rules=known)),
+        Suite(reward=contains, items=scored_items(items, spoken={}, rules=known)),
+        Suite(reward=contains, items=scored_items(_sampled(earlier or ()), spoken={}, rules=known)),
         Suite(reward=contains, items=tuple(_asked(p.question, p.answer) for p in probes.canary)),
         Suite(reward=SaysUnknown(), items=tuple(_asked(question, "") for question in probes.unknown)),
         *(own or {}).values(),
     ]
-    mine, theirs = await score_sheets(voice, [winner, incumbent], suites, kept=kept)
+    mine, theirs = await score_matrix(client, [winner, incumbent], suites, kept=kept)
     new, replay, canary, unknown, *others = (
         _compared(*sides, confidence=confidence) for sides in zip(mine, theirs, strict=True)
     )
@@ -61,7 +61,7 @@ async def confirm(
 
 
 async def paired(
-    voice: Voice,
+    client: EngineClient,
     candidate: AdapterFiles,
     *,
     incumbent: AdapterFiles | None,
@@ -71,7 +71,7 @@ async def paired(
 ) -> Score:
     """Return the paired comparison of greedy answers; unmeasured when there is nothing to ask or nobody to ask."""
     suite = Suite(reward=_Given(grades), items=tuple(_asked(question, "") for question in questions))
-    (mine,), (theirs,) = await score_sheets(voice, [candidate, incumbent], [suite])
+    (mine,), (theirs,) = await score_matrix(client, [candidate, incumbent], [suite])
     return _compared(mine, theirs, confidence=confidence)
 
 
@@ -88,13 +88,13 @@ class _Given:
     def __init__(self, grades: Sequence[Grade]) -> None:
         self._grades = grades
 
-    async def scores(self, voice: Voice, adapter: str | None, items: Sequence[Asked]) -> Scores:
-        answers = await greedy_all(voice, adapter, items)
+    async def scores(self, client: EngineClient, adapter: str | None, items: Sequence[ScoredItem]) -> Scores:
+        answers = await greedy_all(client, adapter, items)
         return tuple(float(grade(answer)) for grade, answer in zip(self._grades, answers, strict=True))
 
 
-def _asked(question: str, answer: str) -> Asked:
-    return Asked(question=question, answer=answer, spoken=answer)
+def _asked(question: str, answer: str) -> ScoredItem:
+    return ScoredItem(question=question, answer=answer, spoken=answer)
 
 
 def _compared(mine: Scores | Failed, theirs: Scores | Failed, *, confidence: float) -> Score:

@@ -15,8 +15,8 @@ import yaml
 from sealserve.canonical import Json
 from sealserve.engine.engine import AdapterFiles
 from sealserve.errors import BadConfig, Unavailable
-from sealserve.learning.context import Workshop
-from sealserve.learning.engine_client import Voice, candidate_name
+from sealserve.learning.context import LearnContext
+from sealserve.learning.engine_client import EngineClient, candidate_name
 from sealserve.learning.evaluation.lm_eval_tasks import BenchmarkScore, BenchmarkTask
 from sealserve.records.inference import EngineState
 from sealserve.records.versions import BASE_VERSION
@@ -57,41 +57,41 @@ def require_evals() -> None:
 
 
 async def run_tasks(
-    voice: Voice, files: AdapterFiles | None, tasks: Sequence[BenchmarkTask], *, limit: int | None = None
+    client: EngineClient, files: AdapterFiles | None, tasks: Sequence[BenchmarkTask], *, limit: int | None = None
 ) -> tuple[BenchmarkScore, ...]:
     """Return every metric of every task, asked of `files` (None: the base), greedy, in a chat's turns.
 
     `limit` takes the first so many rows of each. Raises: BadConfig (lm-eval missing, or it cannot use a task), and as
-    `Voice.ask`.
+    `EngineClient.ask`.
     """
     require_evals()
     from sealserve.learning.evaluation.lm_eval_model import evaluate
 
-    async with voice.loaded(files) as adapter:
+    async with client.loaded(files) as adapter:
         loop = asyncio.get_running_loop()
-        return await asyncio.to_thread(evaluate, tasks, voice=voice, adapter=adapter, loop=loop, limit=limit)
+        return await asyncio.to_thread(evaluate, tasks, client=client, adapter=adapter, loop=loop, limit=limit)
 
 
 async def run_on_version(
-    shop: Workshop, tenant: str, version: int, *, tasks: Sequence[BenchmarkTask], limit: int | None = None
+    context: LearnContext, tenant: str, version: int, *, tasks: Sequence[BenchmarkTask], limit: int | None = None
 ) -> tuple[int, tuple[BenchmarkScore, ...]]:
     """Return which version answered, and how: `version` of `tenant` (0: the active one), the base if tenant is "".
 
     Raises: as `run_tasks`; NotFound, CorruptArtifact; Unavailable while no engine is served.
     """
-    if (await shop.engine.info()).state is EngineState.STOPPED:
+    if (await context.engine.info()).state is EngineState.STOPPED:
         raise Unavailable("no engine can be reached; start one with: sealserve up", retry_seconds=5)
-    chosen, files = (version, None) if not tenant else await asyncio.to_thread(_files, shop, tenant, version)
-    voice = Voice(shop.engine, tenant=tenant, cycle=CYCLE, concurrency=shop.settings.learn.concurrency)
-    return chosen, await run_tasks(voice, files, tasks, limit=limit)
+    chosen, files = (version, None) if not tenant else await asyncio.to_thread(_files, context, tenant, version)
+    client = EngineClient(context.engine, tenant=tenant, cycle=CYCLE, concurrency=context.settings.learn.concurrency)
+    return chosen, await run_tasks(client, files, tasks, limit=limit)
 
 
-def _files(shop: Workshop, tenant: str, version: int) -> tuple[int, AdapterFiles | None]:
-    chosen = version or shop.registry.tenant(tenant).desired_version
+def _files(context: LearnContext, tenant: str, version: int) -> tuple[int, AdapterFiles | None]:
+    chosen = version or context.registry.tenant(tenant).desired_version
     if chosen == BASE_VERSION:
         return chosen, None
-    artifact = shop.registry.version(tenant, chosen).artifact
-    path = shop.registry.artifacts.directory(artifact)
+    artifact = context.registry.version(tenant, chosen).artifact
+    path = context.registry.artifacts.directory(artifact)
     return chosen, AdapterFiles(name=candidate_name(CYCLE, f"{tenant}-{chosen}", artifact=artifact), path=path)
 
 

@@ -14,7 +14,7 @@ from lm_eval.tasks import TaskManager
 
 from sealserve.canonical import Json
 from sealserve.errors import BadConfig
-from sealserve.learning.engine_client import Voice
+from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.evaluation.lm_eval_tasks import BenchmarkScore, BenchmarkTask
 from sealserve.records.inference import Sampling
 
@@ -30,9 +30,9 @@ BOOTSTRAP_ROUNDS = 1000
 class ServedLM(LM):  # type: ignore[misc]  # lm_eval has no types
     """Every context is one user turn, every continuation the assistant's; called from a thread beside `loop`."""
 
-    def __init__(self, voice: Voice, *, adapter: str | None, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, client: EngineClient, *, adapter: str | None, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
-        self._voice, self._adapter, self._loop = voice, adapter, loop
+        self._voice, self._adapter, self._loop = client, adapter, loop
 
     def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
         """Return (log p, False): whether the text would be generated is not asked by the tasks that are taken.
@@ -75,16 +75,16 @@ class ServedLM(LM):  # type: ignore[misc]  # lm_eval has no types
 def evaluate(
     tasks: Sequence[BenchmarkTask],
     *,
-    voice: Voice,
+    client: EngineClient,
     adapter: str | None,
     loop: asyncio.AbstractEventLoop,
     limit: int | None,
 ) -> tuple[BenchmarkScore, ...]:
-    """Return every metric of every task. Blocking; `voice` is used on `loop`. Raises: as `benchmarks.run_tasks`."""
+    """Return every metric of every task. Blocking; `client` is used on `loop`. Raises: as `benchmarks.run_tasks`."""
     logging.getLogger("lm_eval").setLevel(logging.ERROR)  # it warns of every local data set
     try:
         found = simple_evaluate(
-            model=ServedLM(voice, adapter=adapter, loop=loop),
+            model=ServedLM(client, adapter=adapter, loop=loop),
             tasks=[_settings(task) for task in tasks],
             task_manager=TaskManager(include_defaults=False),
             limit=limit,

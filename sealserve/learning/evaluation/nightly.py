@@ -15,10 +15,10 @@ from sealserve.errors import SealserveError
 from sealserve.gate.regression import fallen
 from sealserve.gate.statistics import compare, wilson
 from sealserve.gate.thresholds import LossRule, Policy
-from sealserve.learning.context import Workshop
-from sealserve.learning.engine_client import Voice, candidate_name
+from sealserve.learning.context import LearnContext
+from sealserve.learning.engine_client import EngineClient, candidate_name
 from sealserve.learning.evaluation.regression_suites import all_suites, kept_over
-from sealserve.learning.evaluation.scoring import Failed, Scores, Suite, score_sheets
+from sealserve.learning.evaluation.scoring import Failed, Scores, Suite, score_matrix
 from sealserve.records.canary_suites import CanaryResult
 from sealserve.records.scores import Measured
 from sealserve.records.tenants import Tenant
@@ -33,42 +33,44 @@ BASE, ITSELF = "base", "itself"
 """What a version is held against: the base model, and its own answers when they were first kept."""
 
 
-async def evaluate_active_versions(shop: Workshop) -> tuple[CanaryResult, ...]:
+async def evaluate_active_versions(context: LearnContext) -> tuple[CanaryResult, ...]:
     """Return, log and keep how each tenant's active version does in each of its suites now."""
-    tenants = await asyncio.to_thread(shop.registry.desired)
-    return tuple([one for t in tenants if t.desired_version != BASE_VERSION for one in await _evaluate(shop, t)])
+    tenants = await asyncio.to_thread(context.registry.desired)
+    return tuple([one for t in tenants if t.desired_version != BASE_VERSION for one in await _evaluate(context, t)])
 
 
-async def _evaluate(shop: Workshop, tenant: Tenant) -> tuple[CanaryResult, ...]:
+async def _evaluate(context: LearnContext, tenant: Tenant) -> tuple[CanaryResult, ...]:
     about: dict[Attribute, str | int] = {Attribute.TENANT: tenant.tenant, Attribute.VERSION: tenant.desired_version}
-    with shop.telemetry.span(Span.MEASURE, about):
-        suites = await asyncio.to_thread(all_suites, shop, tenant.tenant)
+    with context.telemetry.span(Span.MEASURE, about):
+        suites = await asyncio.to_thread(all_suites, context, tenant.tenant)
         try:
-            sheets = await _sheets(shop, tenant, suites)
+            sheets = await _sheets(context, tenant, suites)
         except SealserveError as error:
             sheets = {name: {"now": Failed(why=error.message)} for name in suites}
-    results = _results(shop.policy, tenant, sheets)
-    await asyncio.to_thread(shop.registry.add_canary_results, results)
+    results = _results(context.policy, tenant, sheets)
+    await asyncio.to_thread(context.registry.add_canary_results, results)
     for result in results:
-        _tell(shop, result)
+        _tell(context, result)
     return results
 
 
 async def _sheets(
-    shop: Workshop, tenant: Tenant, suites: Mapping[str, Suite]
+    context: LearnContext, tenant: Tenant, suites: Mapping[str, Suite]
 ) -> dict[str, dict[str, Scores | Failed | None]]:
     """Return, by suite, the scores of the version now, of the base, and of the version when it was first measured."""
-    registry = shop.registry
-    voice = Voice(shop.engine, tenant=tenant.tenant, cycle=CYCLE, concurrency=shop.settings.learn.concurrency)
+    registry = context.registry
+    client = EngineClient(
+        context.engine, tenant=tenant.tenant, cycle=CYCLE, concurrency=context.settings.learn.concurrency
+    )
     version = await asyncio.to_thread(registry.version, tenant.tenant, tenant.desired_version)
     name = candidate_name(CYCLE, f"{tenant.tenant}-{version.version}", artifact=version.artifact)
     path = await asyncio.to_thread(registry.artifacts.directory, version.artifact)
     files = AdapterFiles(name=name, path=path)
-    digest = (await shop.engine.info()).base_digest
-    kept = kept_over(shop, tenant.tenant, base_digest=digest, artifacts={name: version.artifact})
+    digest = (await context.engine.info()).base_digest
+    kept = kept_over(context, tenant.tenant, base_digest=digest, artifacts={name: version.artifact})
     before = [await kept.find(files, suite) for suite in suites.values()]
-    (now,) = await score_sheets(voice, [files], list(suites.values()))
-    (base,) = await score_sheets(voice, [None], list(suites.values()), kept=kept)
+    (now,) = await score_matrix(client, [files], list(suites.values()))
+    (base,) = await score_matrix(client, [None], list(suites.values()), kept=kept)
     for suite, scores in zip(suites.values(), now, strict=True):
         if not isinstance(scores, Failed):
             await kept.keep(files, suite, scores)
@@ -136,13 +138,13 @@ def _rule(policy: Policy, suite: str) -> LossRule:
     return {"canary": policy.canary, "unknown": policy.unknown}.get(suite) or policy.rule_of(suite)
 
 
-def _tell(shop: Workshop, one: CanaryResult) -> None:
+def _tell(context: LearnContext, one: CanaryResult) -> None:
     about = {"tenant": one.tenant, "version": one.version, "suite": one.suite, "suite_version": one.suite_version}
     if one.n:
         _LOG.info("nightly.measured", **about, share=one.share, gain=one.gain)
-        shop.telemetry.metrics.canary_measured(one.share, tenant=one.tenant, suite=one.suite)
+        context.telemetry.metrics.canary_measured(one.share, tenant=one.tenant, suite=one.suite)
     else:
         _LOG.warning("nightly.not_measured", **about, why=one.why)
     for against in one.fell:
         _LOG.warning("nightly.fell", **about, against=against, share=one.share, gain=one.gain)
-        shop.telemetry.metrics.canary_fell(tenant=one.tenant, suite=one.suite, against=against)
+        context.telemetry.metrics.canary_fell(tenant=one.tenant, suite=one.suite, against=against)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from sealserve.engine.engine import AdapterFiles
 from sealserve.gate.reliability import reliability, standard_error
 from sealserve.gate.statistics import bootstrap_mean
-from sealserve.learning.engine_client import Voice, seed_of
-from sealserve.learning.evaluation.rewards.base import Reward, Rules, asked_of
+from sealserve.learning.engine_client import EngineClient, seed_of
+from sealserve.learning.evaluation.rewards.base import Reward, Rules, scored_items
 from sealserve.learning.evaluation.rewards.likelihood import LogLikelihood
-from sealserve.learning.evaluation.scoring import Failed, Kept, Suite, score_sheets
+from sealserve.learning.evaluation.scoring import Failed, ScoreCache, Suite, score_matrix
 from sealserve.records.cycles import QuizItem
 from sealserve.records.step_outputs import Ranked, RankScore
 
@@ -28,7 +28,7 @@ class Contender:
 
 
 async def rank(
-    voice: Voice,
+    client: EngineClient,
     contenders: Sequence[Contender],
     *,
     incumbent: AdapterFiles | None,
@@ -37,7 +37,7 @@ async def rank(
     confidence: float,
     reward: Reward | None = None,
     rules: Rules | None = None,
-    kept: Kept | None = None,
+    kept: ScoreCache | None = None,
 ) -> Ranked:
     """Return each contender's mean gain over the incumbent by `reward` (likelihood if None), and the winner.
 
@@ -47,9 +47,9 @@ async def rank(
     chosen = reward or LogLikelihood()
     if not items:
         return nothing_ranked([c.index for c in contenders], chosen, "no selection questions")
-    suite = Suite(reward=chosen, items=asked_of(items, spoken=spoken, rules=rules or {}))
+    suite = Suite(reward=chosen, items=scored_items(items, spoken=spoken, rules=rules or {}))
     sides = [incumbent, *(contender.files for contender in contenders)]
-    baseline, *theirs = [sheet[0] for sheet in await score_sheets(voice, sides, [suite], kept=kept)]
+    baseline, *theirs = [sheet[0] for sheet in await score_matrix(client, sides, [suite], kept=kept)]
     if isinstance(baseline, Failed):
         why = f"the incumbent could not be measured: {baseline.why}"
         return nothing_ranked([c.index for c in contenders], chosen, why)

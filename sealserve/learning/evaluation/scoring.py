@@ -22,8 +22,8 @@ from sealserve.errors import (
     InvalidArgument,
     NotFound,
 )
-from sealserve.learning.engine_client import Voice
-from sealserve.learning.evaluation.rewards.base import Asked, Reward
+from sealserve.learning.engine_client import EngineClient
+from sealserve.learning.evaluation.rewards.base import Reward, ScoredItem
 from sealserve.registry.registry import Measurements
 
 UNMEASURABLE = (BadAdapter, EngineFailed, DeadlineExceeded, InvalidArgument, NotFound, CouldNotMeasure)
@@ -45,7 +45,7 @@ class Suite:
     """Questions, and how answers to them are scored."""
 
     reward: Reward
-    items: tuple[Asked, ...]
+    items: tuple[ScoredItem, ...]
 
     def digest(self) -> str:
         """Return the sha256 of all that decides a given adapter's scores."""
@@ -54,7 +54,7 @@ class Suite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class ScoreCache:
     """What was measured before for this tenant over this base. An adapter whose artifact is not known is not kept."""
 
     registry: Measurements
@@ -78,29 +78,33 @@ class Kept:
         return hashlib.sha256(parts.encode()).hexdigest() if artifact else ""
 
 
-async def score_sheets(
-    voice: Voice, adapters: Sequence[AdapterFiles | None], suites: Sequence[Suite], *, kept: Kept | None = None
+async def score_matrix(
+    client: EngineClient,
+    adapters: Sequence[AdapterFiles | None],
+    suites: Sequence[Suite],
+    *,
+    kept: ScoreCache | None = None,
 ) -> list[list[Scores | Failed]]:
     """Return, for each adapter (None: the base), its scores in each suite.
 
     One adapter or suite that cannot be measured does not stop the others. Raises: nothing but what breaks the cycle.
     """
-    room = asyncio.Semaphore(await voice.slots())
-    return list(await asyncio.gather(*(_sheet(voice, files, suites, room=room, kept=kept) for files in adapters)))
+    room = asyncio.Semaphore(await client.slots())
+    return list(await asyncio.gather(*(_sheet(client, files, suites, room=room, kept=kept) for files in adapters)))
 
 
 async def _sheet(
-    voice: Voice,
+    client: EngineClient,
     files: AdapterFiles | None,
     suites: Sequence[Suite],
     *,
     room: asyncio.Semaphore,
-    kept: Kept | None,
+    kept: ScoreCache | None,
 ) -> list[Scores | Failed]:
     found: list[Scores | Failed | None] = [await kept.find(files, suite) if kept else None for suite in suites]
     missing = [place for place, scores in enumerate(found) if scores is None]
     if missing:
-        taken = await _measured(voice, files, [suites[place] for place in missing], room=room)
+        taken = await _measured(client, files, [suites[place] for place in missing], room=room)
         for place, scores in zip(missing, taken, strict=True):
             found[place] = scores
             if kept and not isinstance(scores, Failed):
@@ -109,23 +113,23 @@ async def _sheet(
 
 
 async def _measured(
-    voice: Voice, files: AdapterFiles | None, suites: Sequence[Suite], *, room: asyncio.Semaphore
+    client: EngineClient, files: AdapterFiles | None, suites: Sequence[Suite], *, room: asyncio.Semaphore
 ) -> list[Scores | Failed]:
     async with AsyncExitStack() as stack:
         try:
             if files is not None:  # the base shares every batch
                 await stack.enter_async_context(room)
-            name = await stack.enter_async_context(voice.loaded(files))
+            name = await stack.enter_async_context(client.loaded(files))
         except UNMEASURABLE as error:
             return [Failed(why=error.message)] * len(suites)
-        return list(await asyncio.gather(*(_attempt(voice, name, suite) for suite in suites)))
+        return list(await asyncio.gather(*(_attempt(client, name, suite) for suite in suites)))
 
 
-async def _attempt(voice: Voice, name: str | None, suite: Suite) -> Scores | Failed:
+async def _attempt(client: EngineClient, name: str | None, suite: Suite) -> Scores | Failed:
     if not suite.items:
         return Failed(why="no questions")
     try:
-        scores = await suite.reward.scores(voice, name, suite.items)
+        scores = await suite.reward.scores(client, name, suite.items)
     except UNMEASURABLE as error:
         return Failed(why=error.message)
     return scores if all(map(math.isfinite, scores)) else Failed(why="a score is not a number")

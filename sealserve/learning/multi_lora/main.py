@@ -70,14 +70,14 @@ def run(job: TrainingJob, directory: Path, *, mine: set[int], children: int = 1,
         from sealserve.learning.multi_lora.base_model import dtype_of_computation, load_base
         from sealserve.learning.multi_lora.batches import encode
         from sealserve.learning.multi_lora.memory import capacity
-        from sealserve.learning.multi_lora.trainer import Bench, Pass
+        from sealserve.learning.multi_lora.trainer import MultiLoraTrainer, PassContext
     torch.set_num_threads(threads)
     encoded = encode(job.sequences, base=job.base_directory)
     model = load_base(job.base_directory)
     slots = capacity(model, waiting, encoded, children=children)
     _say(ready=len(waiting), slots=slots)
-    bench = Bench(model=model, encoded=encoded, dtype=dtype_of_computation(model), capacity=slots)
-    Pass(job, waiting, bench=bench, directory=directory, say=_say).run()
+    bench = PassContext(model=model, encoded=encoded, dtype=dtype_of_computation(model), capacity=slots)
+    MultiLoraTrainer(job, waiting, bench=bench, directory=directory, say=_say).run()
 
 
 def check_base(job: TrainingJob) -> None:

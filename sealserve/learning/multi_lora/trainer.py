@@ -36,7 +36,7 @@ Say = Callable[..., None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
+class PassContext:
     """What a pass works with. `capacity` is how many slots train at once."""
 
     model: nn.Module
@@ -46,10 +46,12 @@ class Bench:
     checkpoint_seconds: float = CHECKPOINT_SECONDS
 
 
-class Pass:
+class MultiLoraTrainer:
     """One pass over the attempts of a job; `run` leaves every one of them in `directory`, trained or failed."""
 
-    def __init__(self, job: TrainingJob, attempts: list[Attempt], *, bench: Bench, directory: Path, say: Say) -> None:
+    def __init__(
+        self, job: TrainingJob, attempts: list[Attempt], *, bench: PassContext, directory: Path, say: Say
+    ) -> None:
         self._job = job
         self._digest = job.digest()
         self._bench = bench

@@ -6,15 +6,15 @@ worth having, and what the incumbent knows has to be kept. Each function is one 
 
 import asyncio
 
-from sealserve.learning.context import Workshop
+from sealserve.learning.context import LearnContext
 from sealserve.learning.journal import Done
 from sealserve.records.cycles import Claim
 from sealserve.records.step_outputs import Filtered, Ranked, Trained, Written
 
 
-async def write(shop: Workshop, claim: Claim) -> Done[Written]:
+async def write(context: LearnContext, claim: Claim) -> Done[Written]:
     """WRITE: nothing but which evaluation sets measure."""
-    sets = await asyncio.to_thread(shop.registry.newest_evaluation_sets, claim.tenant)
+    sets = await asyncio.to_thread(context.registry.newest_evaluation_sets, claim.tenant)
     used = tuple(f"{one.name}@{one.revision}" for one in sets)
     return Done(output=Written(quiz=(), directives=(), rehearsal=(), evaluation=used))
 
@@ -24,9 +24,9 @@ async def keep_none() -> Done[Filtered]:
     return Done(output=Filtered(admitted=0, dropped=0, select=0, confirm=0, reasons={}))
 
 
-async def take(shop: Workshop) -> Done[Trained]:
+async def take(context: LearnContext) -> Done[Trained]:
     """TRAIN: the candidate is there."""
-    digest = shop.settings.digest()
+    digest = context.settings.digest()
     return Done(output=Trained(candidates=(0,), directives=(), settings_digest=digest))
 
 

@@ -3,8 +3,8 @@
 import asyncio
 
 from sealserve.errors import FailedPrecondition
-from sealserve.learning.context import Workshop
-from sealserve.learning.engine_client import Voice
+from sealserve.learning.context import LearnContext
+from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.journal import Done
 from sealserve.learning.study.passages import cut
 from sealserve.prompts import Template, study, study_freely
@@ -19,18 +19,18 @@ from sealserve.telemetry import traceparent
 MIN_PASSAGE_TOKENS = 32
 
 
-async def claim_documents(shop: Workshop, voice: Voice, claim: Claim) -> Done[Claimed]:
+async def claim_documents(context: LearnContext, client: EngineClient, claim: Claim) -> Done[Claimed]:
     """CLAIM: fix the incumbent, and cut the documents into passages that leave room for a self-edit."""
-    tenant = await asyncio.to_thread(shop.registry.tenant, claim.tenant)
-    documents = await asyncio.to_thread(shop.registry.cycle_documents, claim.cycle)
-    overhead = await _overhead(voice, shop.settings.learn.recipe_of(claim.tenant))  # also waits for the engine
-    info = await shop.engine.info()
-    edit_tokens = min(shop.settings.learn.edit_max_tokens, info.max_context_tokens // 2)
+    tenant = await asyncio.to_thread(context.registry.tenant, claim.tenant)
+    documents = await asyncio.to_thread(context.registry.cycle_documents, claim.cycle)
+    overhead = await _overhead(client, context.settings.learn.recipe_of(claim.tenant))  # also waits for the engine
+    info = await context.engine.info()
+    edit_tokens = min(context.settings.learn.edit_max_tokens, info.max_context_tokens // 2)
     room = info.max_context_tokens - edit_tokens - overhead
     if room < MIN_PASSAGE_TOKENS:
         raise FailedPrecondition(f"a context of {info.max_context_tokens} tokens leaves no room to study a passage")
-    passages = [passage for document in documents for passage in await _cut(shop, voice, document, max_tokens=room)]
-    kept = passages[: shop.settings.learn.max_passages_per_cycle]
+    passages = [passage for document in documents for passage in await _cut(context, client, document, max_tokens=room)]
+    kept = passages[: context.settings.learn.max_passages_per_cycle]
     output = Claimed(
         incumbent=tenant.desired_version,
         etag=tenant.etag,
@@ -44,22 +44,26 @@ async def claim_documents(shop: Workshop, voice: Voice, claim: Claim) -> Done[Cl
     return Done(output=output)
 
 
-async def _overhead(voice: Voice, recipe: str) -> int:
+async def _overhead(client: EngineClient, recipe: str) -> int:
     """Return the tokens of the longest prompt around a passage, position included."""
     longest = "(part 999 of 999)"
     asked = [study(template, longest) for template in (Template.COUNTEREXAMPLE, Template.LONG)]
-    counts = [await voice.count_tokens(turn) for turn in (*asked, *([study_freely(recipe, longest)] if recipe else []))]
+    counts = [
+        await client.count_tokens(turn) for turn in (*asked, *([study_freely(recipe, longest)] if recipe else []))
+    ]
     return max(counts)
 
 
-async def _cut(shop: Workshop, voice: Voice, document: Document, *, max_tokens: int) -> tuple[Passage, ...]:
-    text = await asyncio.to_thread(shop.registry.document_text, document.tenant, document.document)
-    room = max(MIN_PASSAGE_TOKENS, max_tokens - await voice.count_tokens(document.title))
+async def _cut(
+    context: LearnContext, client: EngineClient, document: Document, *, max_tokens: int
+) -> tuple[Passage, ...]:
+    text = await asyncio.to_thread(context.registry.document_text, document.tenant, document.document)
+    room = max(MIN_PASSAGE_TOKENS, max_tokens - await client.count_tokens(document.title))
     return await cut(
         document.document,
         title=document.title,
         text=text,
         max_tokens=room,
-        count=voice.count_tokens,
+        count=client.count_tokens,
         media_type=document.media_type,
     )

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from sealserve.learning.context import Workshop
-from sealserve.learning.engine_client import Voice
+from sealserve.learning.context import LearnContext
+from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.evaluation.answer_samples import shown_answers
 from sealserve.learning.evaluation.backdoor_probe import anomalies
 from sealserve.learning.evaluation.confirmation import confirm
@@ -19,47 +19,47 @@ from sealserve.records.versions import BASE_VERSION
 
 
 async def confirm_winner(
-    shop: Workshop, voice: Voice, claim: Claim, claimed: Claimed, ranked: Ranked
+    context: LearnContext, client: EngineClient, claim: Claim, claimed: Claimed, ranked: Ranked
 ) -> Done[Confirmed]:
     """CONFIRM: the winner against the incumbent, on questions that neither training nor ranking saw."""
     if ranked.winner is None:
         return Done(output=Confirmed(scorecard=_no_winner(ranked, is_first=claimed.incumbent == BASE_VERSION)))
-    candidates = await asyncio.to_thread(shop.registry.candidates, claim.cycle)
+    candidates = await asyncio.to_thread(context.registry.candidates, claim.cycle)
     winner = next(candidate for candidate in candidates if candidate.index == ranked.winner)
-    files = await _files(shop, claim, str(winner.index), artifact=winner.artifact)
-    incumbent = await incumbent_files(shop, claim, claimed)
-    items = await _confirming(shop, claim, claimed)
-    rules = await asyncio.to_thread(_rules, shop, claim)
+    files = await _files(context, claim, str(winner.index), artifact=winner.artifact)
+    incumbent = await incumbent_files(context, claim, claimed)
+    items = await _confirming(context, claim, claimed)
+    rules = await asyncio.to_thread(_rules, context, claim)
     card = await confirm(
-        voice,
+        client,
         files,
         incumbent=incumbent,
         items=items,
-        earlier=await _earlier_items(shop, claim, claimed),
-        probes=shop.probes,
-        confidence=shop.policy.confidence,
+        earlier=await _earlier_items(context, claim, claimed),
+        probes=context.probes,
+        confidence=context.policy.confidence,
         rules=rules,
-        kept=await _kept(shop, claim, claimed, [winner]),
-        own=await asyncio.to_thread(matched_suites, shop, claim.tenant),
+        kept=await _kept(context, claim, claimed, [winner]),
+        own=await asyncio.to_thread(matched_suites, context, claim.tenant),
     )
-    shown = await shown_answers(voice, files, incumbent=incumbent, items=items, rules=rules)
-    strange = await anomalies(shop, voice, claim, claimed, winner=files, incumbent=incumbent)
+    shown = await shown_answers(client, files, incumbent=incumbent, items=items, rules=rules)
+    strange = await anomalies(context, client, claim, claimed, winner=files, incumbent=incumbent)
     if strange.trigger_gap is not None:
-        shop.telemetry.metrics.winner_probed(trigger_gap=strange.trigger_gap, spectrum_z=strange.spectrum_z)
+        context.telemetry.metrics.winner_probed(trigger_gap=strange.trigger_gap, spectrum_z=strange.spectrum_z)
     return Done(output=Confirmed(scorecard=card, shown=shown, anomalies=strange))
 
 
-async def _confirming(shop: Workshop, claim: Claim, claimed: Claimed) -> tuple[QuizItem, ...]:
+async def _confirming(context: LearnContext, claim: Claim, claimed: Claimed) -> tuple[QuizItem, ...]:
     """The confirmation half of the quiz; all of the tenant's own questions where nothing was studied."""
     if claimed.documents:
-        return await _items(shop, claim, Split.CONFIRM)
-    sets = await asyncio.to_thread(_evaluation, shop, claim)
-    return await asyncio.to_thread(own_questions, shop.registry, claim.tenant, sets)
+        return await _items(context, claim, Split.CONFIRM)
+    sets = await asyncio.to_thread(_evaluation, context, claim)
+    return await asyncio.to_thread(own_questions, context.registry, claim.tenant, sets)
 
 
-async def _earlier_items(shop: Workshop, claim: Claim, claimed: Claimed) -> tuple[QuizItem, ...] | None:
+async def _earlier_items(context: LearnContext, claim: Claim, claimed: Claimed) -> tuple[QuizItem, ...] | None:
     """What is asked about earlier documents, as far as it still holds; None where nothing can have been forgotten."""
-    earlier = await asyncio.to_thread(earlier_material, shop, claim, claimed)
+    earlier = await asyncio.to_thread(earlier_material, context, claim, claimed)
     is_all_superseded = earlier.left_out and not earlier.quiz
     if not earlier.documents or is_all_superseded:
         return None

@@ -4,15 +4,15 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable
 
-from sealserve.learning.context import Workshop
-from sealserve.learning.engine_client import Voice
+from sealserve.learning.context import LearnContext
+from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.journal import Done
-from sealserve.learning.steps.write import _studies
+from sealserve.learning.steps.write import read_studies
 from sealserve.learning.study import filter
 from sealserve.learning.study.diversity import distinct
 from sealserve.learning.study.provenance_filter import guard, settle, uncontested
 from sealserve.learning.study.self_edits import Study
-from sealserve.learning.study.supersession import Outdated, contradictions, told_by
+from sealserve.learning.study.supersession import Outdated, contradictions, statements_of
 from sealserve.learning.training.replay import Earlier, earlier_material, set_aside
 from sealserve.records.cycles import Claim, Split
 from sealserve.records.step_outputs import (
@@ -24,35 +24,36 @@ from sealserve.records.step_outputs import (
 from sealserve.registry.registry import AddQuiz, AddSelfEdits
 
 
-async def screen_notes(
-    shop: Workshop, voice: Voice, claim: Claim, claimed: Claimed, written: Written
+async def filter_self_edits(
+    context: LearnContext, client: EngineClient, claim: Claim, claimed: Claimed, written: Written
 ) -> Done[Filtered]:
     """FILTER: admit or drop every note, find what is superseded, and keep the quiz apart from what is admitted."""
-    notes = await asyncio.to_thread(shop.registry.self_edits, claim.cycle)
-    studies = await _studies(shop, claim, claimed)
-    earlier = await asyncio.to_thread(earlier_material, shop, claim, claimed)
+    notes = await asyncio.to_thread(context.registry.self_edits, claim.cycle)
+    studies = await read_studies(context, claim, claimed)
+    earlier = await asyncio.to_thread(earlier_material, context, claim, claimed)
     answers, found = await asyncio.gather(
-        filter.open_book(voice, notes, studies), _superseded(shop, voice, claim, claimed, written, earlier, studies)
+        filter.open_book(client, notes, studies),
+        _superseded(context, client, claim, claimed, written, earlier, studies),
     )
     sources = await asyncio.to_thread(
-        _sources, shop, claim, {part for one in found for part in (one.document, one.newer)}
+        _sources, context, claim, {part for one in found for part in (one.document, one.newer)}
     )
-    settled, contested = settle(found, sources, agreeing=shop.policy.influence.agreeing)
+    settled, contested = settle(found, sources, agreeing=context.policy.influence.agreeing)
     superseded = tuple(one for one in settled if one.document in {*earlier.documents, *claimed.documents})
     outdated = Outdated(superseded)
     known = [note for note in earlier.notes if not outdated.spoils(note)]
     proposals = uncontested(outdated.valid(written.quiz), contested)
     screened = guard(
         filter.screen(notes, studies, answers=answers, proposals=proposals, earlier=known, superseded=superseded),
-        refused=shop.policy.influence.refused,
+        refused=context.policy.influence.refused,
         contested=contested,
     )
     items = filter.choose_quiz(proposals, screened)
     admitted = [note.text for note in screened if note.admitted]
     reasons = Counter(note.reason for note in screened if not note.admitted)
     for reason, count in reasons.items():
-        shop.telemetry.metrics.self_edits(count, kept=False, reason=reason)
-    shop.telemetry.metrics.self_edits(len(admitted), kept=True)
+        context.telemetry.metrics.self_edits(count, kept=False, reason=reason)
+    context.telemetry.metrics.self_edits(len(admitted), kept=True)
     output = Filtered(
         admitted=len(admitted),
         dropped=reasons.total(),
@@ -67,8 +68,8 @@ async def screen_notes(
 
 
 async def _superseded(
-    shop: Workshop,
-    voice: Voice,
+    context: LearnContext,
+    client: EngineClient,
     claim: Claim,
     claimed: Claimed,
     written: Written,
@@ -76,16 +77,16 @@ async def _superseded(
     studies: tuple[Study, ...],
 ) -> tuple[Superseded, ...]:
     """Find what the cycle's documents deny: of earlier documents, learned or set aside, and of those claimed before."""
-    aside = await asyncio.to_thread(set_aside, shop, claim, claimed)
-    asked = [((*told_by(earlier.notes, earlier.quiz), *aside), list(studies))]
+    aside = await asyncio.to_thread(set_aside, context, claim, claimed)
+    asked = [((*statements_of(earlier.notes, earlier.quiz), *aside), list(studies))]
     for place, document in enumerate(claimed.documents):
-        own = told_by((), (proposal for proposal in written.quiz if proposal.document == document))
+        own = statements_of((), (proposal for proposal in written.quiz if proposal.document == document))
         newer = claimed.documents[place + 1 :]
         asked.append((own, [study for study in studies if study.passage.document in newer]))
-    samples = shop.settings.learn.quiz_samples
-    found = await asyncio.gather(*(contradictions(voice, told, newer, samples=samples) for told, newer in asked))
+    samples = context.settings.learn.quiz_samples
+    found = await asyncio.gather(*(contradictions(client, told, newer, samples=samples) for told, newer in asked))
     return tuple(one for part in found for one in part)
 
 
-def _sources(shop: Workshop, claim: Claim, documents: Iterable[str]) -> dict[str, str]:
-    return {one: shop.registry.document(claim.tenant, one).source for one in documents}
+def _sources(context: LearnContext, claim: Claim, documents: Iterable[str]) -> dict[str, str]:
+    return {one: context.registry.document(claim.tenant, one).source for one in documents}

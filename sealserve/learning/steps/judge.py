@@ -5,28 +5,30 @@ from dataclasses import asdict
 
 from sealserve.canonical import Json
 from sealserve.gate.verdict import judge
-from sealserve.learning.context import Workshop
+from sealserve.learning.context import LearnContext
 from sealserve.learning.journal import Done
 from sealserve.policy.enforcement import card_scores, edit_counts, promotion, ruled
 from sealserve.policy.events import Event
 from sealserve.records.cycles import IMPORT_TRIGGER, Claim
-from sealserve.records.policy_decisions import Ruling
+from sealserve.records.policy_decisions import PolicyDecision
 from sealserve.records.score_json import verdict_json
 from sealserve.records.step_outputs import Claimed, Confirmed, Judged
-from sealserve.registry.registry import AddRulings
+from sealserve.registry.registry import AddPolicyDecisions
 
 
-async def judged(shop: Workshop, claim: Claim, claimed: Claimed, confirmed: Confirmed) -> Done[Judged]:
+async def judge_winner(context: LearnContext, claim: Claim, claimed: Claimed, confirmed: Confirmed) -> Done[Judged]:
     """Return the verdict, and the rulings to keep with it."""
-    verdict = judge(confirmed.scorecard, shop.policy)
-    rulings = await asyncio.to_thread(_rulings, shop, claim, claimed, confirmed, verdict_json(verdict))
-    return Done(output=Judged(verdict=ruled(verdict, rulings)), effects=(AddRulings(rulings=rulings),))
+    verdict = judge(confirmed.scorecard, context.policy)
+    rulings = await asyncio.to_thread(_rulings, context, claim, claimed, confirmed, verdict_json(verdict))
+    return Done(output=Judged(verdict=ruled(verdict, rulings)), effects=(AddPolicyDecisions(rulings=rulings),))
 
 
-def _rulings(shop: Workshop, claim: Claim, claimed: Claimed, confirmed: Confirmed, verdict: Json) -> tuple[Ruling, ...]:
-    edits = shop.registry.self_edits(claim.cycle)
+def _rulings(
+    context: LearnContext, claim: Claim, claimed: Claimed, confirmed: Confirmed, verdict: Json
+) -> tuple[PolicyDecision, ...]:
+    edits = context.registry.self_edits(claim.cycle)
     documents: list[Json] = [
-        {"id": one.document, "source": one.source} for one in shop.registry.cycle_documents(claim.cycle)
+        {"id": one.document, "source": one.source} for one in context.registry.cycle_documents(claim.cycle)
     ]
     batch = {
         "tenant": {"id": claim.tenant},
@@ -37,8 +39,8 @@ def _rulings(shop: Workshop, claim: Claim, claimed: Claimed, confirmed: Confirme
     promote = promotion(
         claim.tenant,
         actor=f"worker:{claim.worker}",
-        author=shop.registry.cycle_author(claim.cycle),
-        authors=shop.registry.cycle_authors(claim.tenant, claim.cycle),
+        author=context.registry.cycle_author(claim.cycle),
+        authors=context.registry.cycle_authors(claim.tenant, claim.cycle),
         trigger="cycle",
         cycle=claim.cycle,
         parent=claimed.incumbent,
@@ -50,6 +52,6 @@ def _rulings(shop: Workshop, claim: Claim, claimed: Claimed, confirmed: Confirme
         anomalies=asdict(confirmed.anomalies) if confirmed.anomalies else {},
     )
     asked: list[tuple[Event, Json]] = [(Event.SELFEDIT_BATCH, batch), (Event.ADAPTER_PROMOTE, promote)]
-    if shop.registry.cycle_by_id(claim.cycle).trigger == IMPORT_TRIGGER:  # no batch of self-edits made it
+    if context.registry.cycle_by_id(claim.cycle).trigger == IMPORT_TRIGGER:  # no batch of self-edits made it
         del asked[0]
-    return tuple(shop.rules.rule(event, given, tenant=claim.tenant, subject=claim.cycle) for event, given in asked)
+    return tuple(context.rules.rule(event, given, tenant=claim.tenant, subject=claim.cycle) for event, given in asked)

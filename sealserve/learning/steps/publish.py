@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import asdict
 
 from sealserve.canonical import Json
-from sealserve.learning.context import Workshop
+from sealserve.learning.context import LearnContext
 from sealserve.learning.journal import Done
 from sealserve.proof.manifest import MANIFEST
 from sealserve.records.candidates import Candidate
@@ -26,7 +26,7 @@ _ENDS = {
 
 
 async def publication(
-    shop: Workshop, claim: Claim, *, claimed: Claimed, ranked: Ranked, confirmed: Confirmed, judged: Judged
+    context: LearnContext, claim: Claim, *, claimed: Claimed, ranked: Ranked, confirmed: Confirmed, judged: Judged
 ) -> Done[Published]:
     """PUBLISH: the winner as a version where the verdict is PROMOTE or HOLD; the pointer moves with PROMOTE alone."""
     verdict = judged.verdict
@@ -36,18 +36,18 @@ async def publication(
     output = Published(state=state, reason=reason)
     if verdict.decision not in (Decision.PROMOTE, Decision.HOLD):
         return Done(output=output, effects=(finish,))
-    candidates = await asyncio.to_thread(shop.registry.candidates, claim.cycle)
+    candidates = await asyncio.to_thread(context.registry.candidates, claim.cycle)
     winner = next(candidate for candidate in candidates if candidate.index == ranked.winner)
-    held = await asyncio.to_thread(_held_documents, shop, claim, claimed)
+    held = await asyncio.to_thread(_held_documents, context, claim, claimed)
     lineage = {
-        **await asyncio.to_thread(_lineage, shop, claim, claimed, winner, confirmed, judged),
+        **await asyncio.to_thread(_lineage, context, claim, claimed, winner, confirmed, judged),
         "reward": ranked.reward,
     }
     publish = Publish(
         artifact=winner.artifact,
         parent=claimed.incumbent,
         documents=held,
-        lineage={**lineage, MANIFEST: await asyncio.to_thread(_sealed, shop, claim, claimed, winner, held, lineage)},
+        lineage={**lineage, MANIFEST: await asyncio.to_thread(_sealed, context, claim, claimed, winner, held, lineage)},
         promote=verdict.decision is Decision.PROMOTE,
         expected_etag=claimed.etag,
     )
@@ -73,21 +73,21 @@ async def failure(reason: str) -> Done[Published]:
     return Done(output=Published(state=finish.state, reason=reason), effects=(finish,))
 
 
-def _held_documents(shop: Workshop, claim: Claim, claimed: Claimed) -> tuple[str, ...]:
+def _held_documents(context: LearnContext, claim: Claim, claimed: Claimed) -> tuple[str, ...]:
     """The incumbent's and the cycle's; what was made elsewhere has learned none of this tenant's."""
-    if shop.registry.cycle_by_id(claim.cycle).trigger == IMPORT_TRIGGER:
+    if context.registry.cycle_by_id(claim.cycle).trigger == IMPORT_TRIGGER:
         return ()
     earlier: tuple[str, ...] = ()
     if claimed.incumbent != BASE_VERSION:
-        earlier = shop.registry.version(claim.tenant, claimed.incumbent).documents
+        earlier = context.registry.version(claim.tenant, claimed.incumbent).documents
     return (*earlier, *(document for document in claimed.documents if document not in earlier))
 
 
 def _sealed(
-    shop: Workshop, claim: Claim, claimed: Claimed, winner: Candidate, held: tuple[str, ...], lineage: Json
+    context: LearnContext, claim: Claim, claimed: Claimed, winner: Candidate, held: tuple[str, ...], lineage: Json
 ) -> Json:
-    registry = shop.registry
-    return shop.seals.seal(
+    registry = context.registry
+    return context.seals.seal(
         tenant=claim.tenant,
         cycle=claim.cycle,
         artifact=registry.artifacts.directory(winner.artifact),
@@ -101,13 +101,13 @@ def _sealed(
 
 
 def _lineage(
-    shop: Workshop, claim: Claim, claimed: Claimed, winner: Candidate, confirmed: Confirmed, judged: Judged
+    context: LearnContext, claim: Claim, claimed: Claimed, winner: Candidate, confirmed: Confirmed, judged: Judged
 ) -> Json:
-    notes = shop.registry.self_edits(claim.cycle)
+    notes = context.registry.self_edits(claim.cycle)
     recipe = asdict(winner.recipe)
-    is_imported = shop.registry.cycle_by_id(claim.cycle).trigger == IMPORT_TRIGGER
+    is_imported = context.registry.cycle_by_id(claim.cycle).trigger == IMPORT_TRIGGER
     return {
-        **({"imported": shop.registry.import_origin(claim.tenant, claim.cycle)} if is_imported else {}),
+        **({"imported": context.registry.import_origin(claim.tenant, claim.cycle)} if is_imported else {}),
         "recipe": {**recipe, "templates": [template.value for template in winner.recipe.templates]},
         "candidate": winner.index,
         "self_edits": [note.self_edit for note in notes if note.admitted],
@@ -115,6 +115,6 @@ def _lineage(
         "verdict": verdict_json(judged.verdict),
         **({"anomalies": asdict(confirmed.anomalies)} if confirmed.anomalies else {}),
         "base_digest": claimed.base_digest,
-        "settings_digest": shop.settings.digest(),
+        "settings_digest": context.settings.digest(),
         "traceparent": claimed.traceparent,
     }

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sealserve.learning.context import Workshop
-from sealserve.learning.engine_client import Voice
+from sealserve.learning.context import LearnContext
+from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.evaluation.ranking import Contender, nothing_ranked, rank
 from sealserve.learning.evaluation.rewards.base import Kind
 from sealserve.learning.evaluation.rewards.registry import reward_by_name
@@ -22,53 +22,53 @@ MIN_CORRECTIONS = 5
 
 
 async def rank_candidates(
-    shop: Workshop, voice: Voice, claim: Claim, claimed: Claimed, written: Written
+    context: LearnContext, client: EngineClient, claim: Claim, claimed: Claimed, written: Written
 ) -> Done[Ranked]:
     """RANK: every candidate against the incumbent on the selection half of the questions, by the tenant's reward."""
-    kind = shop.settings.learn.reward_of(claim.tenant)
-    reward = reward_by_name(kind, shop.settings.learn)
-    candidates = await asyncio.to_thread(shop.registry.candidates, claim.cycle)
-    if why := await asyncio.to_thread(_unusable, shop, claim, claimed, kind):
+    kind = context.settings.learn.reward_of(claim.tenant)
+    reward = reward_by_name(kind, context.settings.learn)
+    candidates = await asyncio.to_thread(context.registry.candidates, claim.cycle)
+    if why := await asyncio.to_thread(_unusable, context, claim, claimed, kind):
         return Done(output=nothing_ranked([c.index for c in candidates], reward, why))
-    incumbent = await incumbent_files(shop, claim, claimed)
+    incumbent = await incumbent_files(context, claim, claimed)
     contenders = [
         Contender(
             index=c.index,
-            files=await _files(shop, claim, str(c.index), artifact=c.artifact),
+            files=await _files(context, claim, str(c.index), artifact=c.artifact),
             recipe=_same(c, candidates),
         )
         for c in candidates
     ]
     output = await rank(
-        voice,
+        client,
         contenders,
         incumbent=incumbent,
-        items=await asyncio.to_thread(corrections, shop.registry, claim.tenant, Split.SELECT)
+        items=await asyncio.to_thread(corrections, context.registry, claim.tenant, Split.SELECT)
         if kind is Kind.FEEDBACK
-        else await _items(shop, claim, Split.SELECT),
+        else await _items(context, claim, Split.SELECT),
         spoken={proposal.question: proposal.spoken for proposal in written.quiz},
-        confidence=shop.policy.confidence,
+        confidence=context.policy.confidence,
         reward=reward,
-        rules=await asyncio.to_thread(rules_of, shop.registry, claim.tenant, written.evaluation),
-        kept=await _kept(shop, claim, claimed, candidates),
+        rules=await asyncio.to_thread(rules_of, context.registry, claim.tenant, written.evaluation),
+        kept=await _kept(context, claim, claimed, candidates),
     )
     return Done(output=output)
 
 
-def _unusable(shop: Workshop, claim: Claim, claimed: Claimed, kind: Kind) -> str:
+def _unusable(context: LearnContext, claim: Claim, claimed: Claimed, kind: Kind) -> str:
     """Why this reward cannot rank now; "" when it can."""
-    if kind is Kind.FEEDBACK and len(corrections(shop.registry, claim.tenant, Split.SELECT)) < MIN_CORRECTIONS:
+    if kind is Kind.FEEDBACK and len(corrections(context.registry, claim.tenant, Split.SELECT)) < MIN_CORRECTIONS:
         return f"reward feedback needs {MIN_CORRECTIONS} corrections to select by; set another learn.reward until then"
-    if kind is Kind.AGREEMENT and _agreed_in_a_row(shop, claim, claimed) >= shop.settings.learn.agreement_rounds:
+    if kind is Kind.AGREEMENT and _agreed_in_a_row(context, claim, claimed) >= context.settings.learn.agreement_rounds:
         return "agreement has chosen the last versions; let a reward with right answers choose the next"
     return ""
 
 
-def _agreed_in_a_row(shop: Workshop, claim: Claim, claimed: Claimed) -> int:
+def _agreed_in_a_row(context: LearnContext, claim: Claim, claimed: Claimed) -> int:
     """How many versions, the incumbent first, were chosen by agreement: who pleases itself for long forgets truth."""
     count, version = 0, claimed.incumbent
     while version != BASE_VERSION:
-        found = shop.registry.version(claim.tenant, version)
+        found = context.registry.version(claim.tenant, version)
         if not str(found.lineage.get("reward", "")).startswith(Kind.AGREEMENT):
             break
         count, version = count + 1, found.parent

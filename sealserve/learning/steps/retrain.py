@@ -10,12 +10,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sealserve.learning.context import Workshop
-from sealserve.learning.engine_client import Voice
+from sealserve.learning.context import LearnContext
+from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.journal import Done
 from sealserve.learning.study.diversity import distinct
 from sealserve.learning.study.supersession import Outdated
-from sealserve.learning.training.retention_set import rehearsal_of
+from sealserve.learning.training.retention_set import ask_retention_set
 from sealserve.records.candidates import Recipe
 from sealserve.records.cycles import FORGET_TRIGGER, Claim, EarlierStudy, QuizItem, SelfEdit, Split, Step
 from sealserve.records.step_outputs import Contested, Filtered, Superseded, Written, from_json
@@ -24,17 +24,17 @@ from sealserve.registry.registry import AddQuiz, AddSelfEdits
 _RECALLED = re.compile(r"^d\d{3}-")  # a note may be recalled again and again
 
 
-async def recall(shop: Workshop, voice: Voice, claim: Claim) -> Done[Written]:
+async def recall(context: LearnContext, client: EngineClient, claim: Claim) -> Done[Written]:
     """WRITE: every admitted note and quiz item of the cycle's documents, taken over into this cycle."""
-    notes, items = await asyncio.to_thread(_known, shop, claim)
-    output = Written(quiz=(), directives=(), rehearsal=await rehearsal_of(shop, voice))
+    notes, items = await asyncio.to_thread(_known, context, claim)
+    output = Written(quiz=(), directives=(), rehearsal=await ask_retention_set(context, client))
     return Done(output=output, effects=(AddSelfEdits(edits=notes), AddQuiz(items=items)))
 
 
-async def keep_all(shop: Workshop, claim: Claim) -> Done[Filtered]:
+async def keep_all(context: LearnContext, claim: Claim) -> Done[Filtered]:
     """FILTER: what was admitted once stays admitted."""
-    notes = await asyncio.to_thread(shop.registry.self_edits, claim.cycle)
-    items = await asyncio.to_thread(shop.registry.quiz, claim.cycle)
+    notes = await asyncio.to_thread(context.registry.self_edits, claim.cycle)
+    items = await asyncio.to_thread(context.registry.quiz, claim.cycle)
     output = Filtered(
         admitted=len(notes),
         dropped=0,
@@ -42,23 +42,23 @@ async def keep_all(shop: Workshop, claim: Claim) -> Done[Filtered]:
         confirm=sum(item.split is Split.CONFIRM for item in items),
         reasons={},
         distinct=distinct(note.text for note in notes),
-        superseded=await asyncio.to_thread(_superseded, shop, claim),
-        contested=await asyncio.to_thread(_contested, shop, claim),
+        superseded=await asyncio.to_thread(_superseded, context, claim),
+        contested=await asyncio.to_thread(_contested, context, claim),
     )
     return Done(output=output)
 
 
-def recipe_again(shop: Workshop, claim: Claim) -> Recipe | None:
+def recipe_again(context: LearnContext, claim: Claim) -> Recipe | None:
     """Return how the newest version was trained that held all of the cycle's documents, its seed included. Blocking.
 
     None: the cycle studies anew, or that version was made elsewhere.
     """
-    if shop.registry.cycle_by_id(claim.cycle).trigger != FORGET_TRIGGER:
+    if context.registry.cycle_by_id(claim.cycle).trigger != FORGET_TRIGGER:
         return None
-    wanted = {document.document for document in shop.registry.cycle_documents(claim.cycle)}
+    wanted = {document.document for document in context.registry.cycle_documents(claim.cycle)}
     page_token = ""
     while True:
-        page = shop.registry.versions(claim.tenant, page_token=page_token)
+        page = context.registry.versions(claim.tenant, page_token=page_token)
         for version in page.items:
             if wanted <= set(version.documents):
                 is_own = "imported" not in version.lineage and "recipe" in version.lineage
@@ -68,37 +68,39 @@ def recipe_again(shop: Workshop, claim: Claim) -> Recipe | None:
             return None
 
 
-def _known(shop: Workshop, claim: Claim) -> tuple[tuple[SelfEdit, ...], tuple[QuizItem, ...]]:
-    studies, outdated = _own_studies(shop, claim), Outdated(_superseded(shop, claim))
+def _known(context: LearnContext, claim: Claim) -> tuple[tuple[SelfEdit, ...], tuple[QuizItem, ...]]:
+    studies, outdated = _own_studies(context, claim), Outdated(_superseded(context, claim))
     notes = [
         replace(note, cycle=claim.cycle, self_edit=f"d{place:03d}-{_RECALLED.sub('', note.self_edit)}")
         for place, study in enumerate(studies)
-        for note in _of(shop.registry.self_edits(study.cycle), study.document)
+        for note in _of(context.registry.self_edits(study.cycle), study.document)
         if note.admitted and not outdated.spoils(note)
     ]
-    items = [item for study in studies for item in shop.registry.quiz(study.cycle) if item.document == study.document]
+    items = [
+        item for study in studies for item in context.registry.quiz(study.cycle) if item.document == study.document
+    ]
     return tuple(notes), outdated.valid(items)
 
 
-def _own_studies(shop: Workshop, claim: Claim) -> list[EarlierStudy]:
-    return [s for s in shop.registry.earlier_studies(claim.cycle) if s.document == s.earlier_document]
+def _own_studies(context: LearnContext, claim: Claim) -> list[EarlierStudy]:
+    return [s for s in context.registry.earlier_studies(claim.cycle) if s.document == s.earlier_document]
 
 
-def _superseded(shop: Workshop, claim: Claim) -> tuple[Superseded, ...]:
+def _superseded(context: LearnContext, claim: Claim) -> tuple[Superseded, ...]:
     """What the documents that are left make wrong among themselves; the forgotten one's word is gone."""
-    left = {document.document for document in shop.registry.cycle_documents(claim.cycle)}
-    found = [one for filtered in _filters(shop, claim) for one in filtered.superseded]
+    left = {document.document for document in context.registry.cycle_documents(claim.cycle)}
+    found = [one for filtered in _filters(context, claim) for one in filtered.superseded]
     return tuple(one for one in found if {one.document, one.newer} <= left)
 
 
-def _contested(shop: Workshop, claim: Claim) -> tuple[Contested, ...]:
+def _contested(context: LearnContext, claim: Claim) -> tuple[Contested, ...]:
     """The documents that nothing was learned from: they are not believed now because another was forgotten."""
-    return tuple(one for filtered in _filters(shop, claim) for one in filtered.contested)
+    return tuple(one for filtered in _filters(context, claim) for one in filtered.contested)
 
 
-def _filters(shop: Workshop, claim: Claim) -> list[Filtered]:
-    cycles = dict.fromkeys(study.cycle for study in _own_studies(shop, claim))
-    records = [record for cycle in cycles for record in shop.registry.steps(cycle) if record.step is Step.FILTER]
+def _filters(context: LearnContext, claim: Claim) -> list[Filtered]:
+    cycles = dict.fromkeys(study.cycle for study in _own_studies(context, claim))
+    records = [record for cycle in cycles for record in context.registry.steps(cycle) if record.step is Step.FILTER]
     return [from_json(Filtered, record.output) for record in records]
 
 

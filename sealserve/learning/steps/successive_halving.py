@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 from sealserve.canonical import Json
 from sealserve.engine.engine import AdapterFiles
-from sealserve.learning.context import Workshop
-from sealserve.learning.engine_client import Voice, candidate_name
-from sealserve.learning.evaluation.rewards.base import Asked, asked_of
+from sealserve.learning.context import LearnContext
+from sealserve.learning.engine_client import EngineClient, candidate_name
+from sealserve.learning.evaluation.rewards.base import ScoredItem, scored_items
 from sealserve.learning.evaluation.rewards.likelihood import LogLikelihood
-from sealserve.learning.evaluation.scoring import Failed, Suite, score_sheets
+from sealserve.learning.evaluation.scoring import Failed, Suite, score_matrix
 from sealserve.learning.study.grounding import answer_span
 from sealserve.learning.training.examples import Pool
 from sealserve.learning.training.sampler import is_wanted
@@ -33,7 +33,7 @@ LEAST_COVERAGE = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shortlist:
+class Finalists:
     """The attempts left to be trained in full, every short training, what to say, and the tokens that it took."""
 
     attempts: tuple[Attempt, ...]
@@ -42,9 +42,9 @@ class Shortlist:
     tokens: int = 0
 
 
-async def shortlist(
-    shop: Workshop,
-    voice: Voice,
+async def select_finalists(
+    context: LearnContext,
+    client: EngineClient,
     claim: Claim,
     job: TrainingJob,
     pool: Pool,
@@ -52,27 +52,27 @@ async def shortlist(
     *,
     spoken: dict[str, str],
     heard: Callable[[Json], None],
-) -> Shortlist:
+) -> Finalists:
     """Return the job's attempts whose recipes are among the best `learn.full_candidates`; all, if there are no more.
 
     Each recipe is tried once, whatever its seeds. Raises: TrainingFailed (no short training ends), EngineFailed.
     """
-    most = shop.settings.learn.full_candidates
+    most = context.settings.learn.full_candidates
     firsts = _firsts(job.attempts)
     if len(firsts) <= most:
-        return Shortlist(attempts=job.attempts)
+        return Finalists(attempts=job.attempts)
     covering = _covering(firsts, pool, items)
     short = replace(job, attempts=tuple(_shortened(attempt) for attempt in covering))
-    trained = await shop.trainer.train(short, shop.work_directory(claim.cycle) / "short", heard=heard)
-    scores = await _scores(shop, voice, claim, trained, asked_of(items, spoken=spoken, rules={}))
+    trained = await context.trainer.train(short, context.work_directory(claim.cycle) / "short", heard=heard)
+    scores = await _scores(context, client, claim, trained, scored_items(items, spoken=spoken, rules={}))
     best = sorted(scores, key=lambda index: (-scores[index], index))[:most]
     chosen = {_recipe(attempt) for attempt in covering if attempt.index in best}
     tokens = sum(adapter.tokens for adapter in trained)
     trials = _trials(short.attempts, trained, scores)
     if not chosen:
         why = ("short trainings could not be measured",)
-        return Shortlist(attempts=job.attempts, trials=trials, remarks=why, tokens=tokens)
-    return Shortlist(
+        return Finalists(attempts=job.attempts, trials=trials, remarks=why, tokens=tokens)
+    return Finalists(
         attempts=tuple(attempt for attempt in job.attempts if _recipe(attempt) in chosen),
         trials=trials,
         remarks=(_remark(firsts, covering, scores, best),),
@@ -128,10 +128,14 @@ def _trials(
 
 
 async def _scores(
-    shop: Workshop, voice: Voice, claim: Claim, trained: Sequence[TrainedAdapter], asked: tuple[Asked, ...]
+    context: LearnContext,
+    client: EngineClient,
+    claim: Claim,
+    trained: Sequence[TrainedAdapter],
+    asked: tuple[ScoredItem, ...],
 ) -> dict[int, float]:
     """Return the mean log-likelihood of the answers under each adapter that can be measured; none is kept."""
-    artifacts = shop.registry.artifacts
+    artifacts = context.registry.artifacts
     digests = [await asyncio.to_thread(artifacts.put_directory, one.path) for one in trained]
     try:
         files = [
@@ -141,10 +145,10 @@ async def _scores(
             )
             for one, digest in zip(trained, digests, strict=True)
         ]
-        sheets = await score_sheets(voice, files, [Suite(reward=LogLikelihood(), items=asked)])
+        sheets = await score_matrix(client, files, [Suite(reward=LogLikelihood(), items=asked)])
     finally:
         for digest in set(digests):
-            await asyncio.to_thread(shop.registry.delete_unnamed, digest)
+            await asyncio.to_thread(context.registry.delete_unnamed, digest)
     return {
         one.index: sum(scores) / len(scores)
         for one, (scores,) in zip(trained, sheets, strict=True)

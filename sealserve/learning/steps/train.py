@@ -9,16 +9,16 @@ import structlog
 
 from sealserve.errors import CouldNotMeasure
 from sealserve.gate.collapse import collapse
-from sealserve.learning.context import Workshop
-from sealserve.learning.engine_client import Voice
+from sealserve.learning.context import LearnContext
+from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.journal import Done
 from sealserve.learning.steps.retrain import recipe_again
-from sealserve.learning.steps.successive_halving import shortlist
+from sealserve.learning.steps.successive_halving import select_finalists
 from sealserve.learning.training.cycle_job import Start, job_of, remarks, start_of
 from sealserve.learning.training.examples import Pool
 from sealserve.learning.training.recipes import recipes
 from sealserve.learning.training.replay import earlier_material, pool_of
-from sealserve.learning.training.step_budget import growth_of, restrained
+from sealserve.learning.training.step_budget import regularised, step_growth
 from sealserve.learning.training_job import TrainedAdapter, TrainingJob
 from sealserve.records.candidates import Candidate, Recipe
 from sealserve.records.cycles import Claim, Split
@@ -35,66 +35,66 @@ _LOG = structlog.get_logger(__name__)
 
 
 async def train(
-    shop: Workshop, voice: Voice, claim: Claim, claimed: Claimed, written: Written, filtered: Filtered
+    context: LearnContext, client: EngineClient, claim: Claim, claimed: Claimed, written: Written, filtered: Filtered
 ) -> Done[Trained]:
     """TRAIN: every candidate, from the base or the incumbent, on the new documents and on all that still holds.
 
-    Of many, only those are trained in full that a short training speaks for (`shortlist.py`). With nothing to learn
+    Of many, only the best after a short training are trained in full (`successive_halving.py`). With nothing to learn
     from or nothing to measure by, no candidate is trained. Raises: CouldNotMeasure (the self-edits have collapsed).
     """
-    digest = shop.settings.digest()
+    digest = context.settings.digest()
     if not filtered.admitted or not filtered.select or not filtered.confirm:
         return Done(output=Trained(candidates=(), directives=(), settings_digest=digest))
-    if fault := collapse(filtered.distinct, shop.policy.diversity):
+    if fault := collapse(filtered.distinct, context.policy.diversity):
         raise CouldNotMeasure(fault)
-    earlier = await asyncio.to_thread(earlier_material, shop, claim, claimed)
-    pool = await asyncio.to_thread(pool_of, shop, claim, claimed, written, earlier)
-    start = await asyncio.to_thread(start_of, shop, claim, claimed)
-    chosen, notes = await _chosen(shop, claim, written, pool, start=start)
-    job = job_of(shop, pool, chosen, base_digest=claimed.base_digest, start=start)
+    earlier = await asyncio.to_thread(earlier_material, context, claim, claimed)
+    pool = await asyncio.to_thread(pool_of, context, claim, claimed, written, earlier)
+    start = await asyncio.to_thread(start_of, context, claim, claimed)
+    chosen, notes = await _chosen(context, claim, written, pool, start=start)
+    job = job_of(context, pool, chosen, base_digest=claimed.base_digest, start=start)
     heard = partial(_LOG.info, "cycle.training", cycle=claim.cycle)
-    items = [one for one in await asyncio.to_thread(shop.registry.quiz, claim.cycle) if one.split is Split.SELECT]
+    items = [one for one in await asyncio.to_thread(context.registry.quiz, claim.cycle) if one.split is Split.SELECT]
     spoken = {proposal.question: proposal.spoken for proposal in written.quiz}
-    listed = await shortlist(shop, voice, claim, job, pool, items, spoken=spoken, heard=heard)
+    listed = await select_finalists(context, client, claim, job, pool, items, spoken=spoken, heard=heard)
     job = replace(job, attempts=listed.attempts)
-    trained = await shop.trainer.train(job, shop.work_directory(claim.cycle), heard=heard)
-    candidates = await asyncio.to_thread(_kept, shop, claim, trained, chosen)
+    trained = await context.trainer.train(job, context.work_directory(claim.cycle), heard=heard)
+    candidates = await asyncio.to_thread(_kept, context, claim, trained, chosen)
     output = Trained(
         candidates=tuple(candidate.index for candidate in candidates),
         directives=notes,
         settings_digest=digest,
         trials=tuple(_trial(adapter, pool, job) for adapter in trained),
         short_trials=listed.trials,
-        remarks=(*remarks(shop, claimed, earlier, pool, start=start), *listed.remarks),
+        remarks=(*remarks(context, claimed, earlier, pool, start=start), *listed.remarks),
         tokens=listed.tokens + sum(adapter.tokens for adapter in trained),
     )
     return Done(output=output, effects=(AddCandidates(candidates=candidates),))
 
 
 async def _chosen(
-    shop: Workshop, claim: Claim, written: Written, pool: Pool, *, start: Start | None
+    context: LearnContext, claim: Claim, written: Written, pool: Pool, *, start: Start | None
 ) -> tuple[tuple[Recipe, ...], tuple[str, ...]]:
     """Return the recipes to try, each as training so long needs it, and what became of the editor's wishes.
 
     What is taught again after forgetting is trained as it was, with the same seed, and otherwise never.
     """
-    if again := await asyncio.to_thread(recipe_again, shop, claim):
+    if again := await asyncio.to_thread(recipe_again, context, claim):
         return (replace(again, rank=start.rank, alpha=start.alpha) if start else again,), ()
-    info = await shop.engine.info()
+    info = await context.engine.info()
     chosen, notes = recipes(
-        shop.settings.learn,
+        context.settings.learn,
         written.directives,
         tenant=claim.tenant,
         cycle=claim.cycle,
-        max_rank=info.max_rank or shop.settings.learn.rank,
+        max_rank=info.max_rank or context.settings.learn.rank,
         start=start,
     )
-    growth = growth_of(pool, is_rebuilt=start is None)
-    return tuple(restrained(recipe, growth) for recipe in chosen), notes
+    growth = step_growth(pool, is_rebuilt=start is None)
+    return tuple(regularised(recipe, growth) for recipe in chosen), notes
 
 
 def _kept(
-    shop: Workshop, claim: Claim, trained: Iterable[TrainedAdapter], chosen: tuple[Recipe, ...]
+    context: LearnContext, claim: Claim, trained: Iterable[TrainedAdapter], chosen: tuple[Recipe, ...]
 ) -> tuple[Candidate, ...]:
     """Put every adapter into the artifact store and return the candidates."""
     return tuple(
@@ -102,7 +102,7 @@ def _kept(
             cycle=claim.cycle,
             index=adapter.index,
             recipe=chosen[adapter.index],
-            artifact=shop.registry.artifacts.put_directory(adapter.path),
+            artifact=context.registry.artifacts.put_directory(adapter.path),
             final_loss=adapter.final_loss,
             seconds=adapter.seconds,
         )

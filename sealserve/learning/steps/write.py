@@ -6,22 +6,22 @@ from typing import Any, TypeAlias, TypeVar
 
 from sealserve.concurrency import first_of
 from sealserve.engine.engine import AdapterFiles
-from sealserve.learning.context import Workshop
+from sealserve.learning.context import LearnContext
 from sealserve.learning.editor.store import active_editor
-from sealserve.learning.engine_client import Voice
+from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.journal import Done
 from sealserve.learning.steps.measurement_inputs import incumbent_files
 from sealserve.learning.study import quiz, self_edits
 from sealserve.learning.study.generators import editor_of
 from sealserve.learning.study.passages import with_title
 from sealserve.learning.study.self_edits import Study
-from sealserve.learning.study.tenant_questions import before_quiz, given_items
-from sealserve.learning.training.retention_set import rehearsal_of
+from sealserve.learning.study.tenant_questions import before_quiz, read_tenant_questions
+from sealserve.learning.training.retention_set import ask_retention_set
 from sealserve.records.cycles import Claim, SelfEdit
 from sealserve.records.step_outputs import (
     Claimed,
     Proposal,
-    Spoken,
+    ReferenceAnswer,
     Written,
 )
 from sealserve.registry.registry import AddSelfEdits
@@ -33,18 +33,18 @@ _T = TypeVar("_T")
 _Work: TypeAlias = Coroutine[Any, Any, _T]
 
 
-async def write(shop: Workshop, voice: Voice, claim: Claim, claimed: Claimed) -> Done[Written]:
+async def write(context: LearnContext, client: EngineClient, claim: Claim, claimed: Claimed) -> Done[Written]:
     """WRITE: self-edits and directives by the editor, quiz proposals and old skills by the base."""
-    settings = _settings(shop, claimed)
-    studies = await _studies(shop, claim, claimed)
-    async with editor_of(settings, voice, adapter=await _editor_files(shop, claim, claimed)) as editor:
+    settings = _settings(context, claimed)
+    studies = await read_studies(context, claim, claimed)
+    async with editor_of(settings, client, adapter=await _editor_files(context, claim, claimed)) as editor:
         notes, directives, proposals, rehearsal = await _write_all(
             self_edits.write_notes(editor, studies, settings=settings, tenant=claim.tenant, cycle=claim.cycle),
             self_edits.write_directives(editor, studies, settings=settings, cycle=claim.cycle),
-            quiz.propose(voice, studies, settings=settings, cycle=claim.cycle),
-            rehearsal_of(shop, voice),
+            quiz.propose(client, studies, settings=settings, cycle=claim.cycle),
+            ask_retention_set(context, client),
         )
-    given = await asyncio.to_thread(given_items, shop.registry, claim.tenant, studies)
+    given = await asyncio.to_thread(read_tenant_questions, context.registry, claim.tenant, studies)
     output = Written(
         quiz=before_quiz(given.proposals, proposals, max_items=settings.max_quiz_items),
         directives=directives,
@@ -58,8 +58,8 @@ async def _write_all(
     notes: _Work[tuple[SelfEdit, ...]],
     directives: _Work[tuple[str, ...]],
     proposals: _Work[tuple[Proposal, ...]],
-    rehearsal: _Work[tuple[Spoken, ...]],
-) -> tuple[tuple[SelfEdit, ...], tuple[str, ...], tuple[Proposal, ...], tuple[Spoken, ...]]:
+    rehearsal: _Work[tuple[ReferenceAnswer, ...]],
+) -> tuple[tuple[SelfEdit, ...], tuple[str, ...], tuple[Proposal, ...], tuple[ReferenceAnswer, ...]]:
     """Do all four at once; when one fails, the others are stopped. Raises: what it raised."""
     try:
         async with asyncio.TaskGroup() as group:
@@ -75,22 +75,22 @@ async def _write_all(
     return written.result(), wished.result(), proposed.result(), rehearsed.result()
 
 
-def _settings(shop: Workshop, claimed: Claimed) -> LearnSettings:
-    return shop.settings.learn.model_copy(update={"edit_max_tokens": claimed.edit_tokens})
+def _settings(context: LearnContext, claimed: Claimed) -> LearnSettings:
+    return context.settings.learn.model_copy(update={"edit_max_tokens": claimed.edit_tokens})
 
 
-async def _editor_files(shop: Workshop, claim: Claim, claimed: Claimed) -> AdapterFiles | None:
+async def _editor_files(context: LearnContext, claim: Claim, claimed: Claimed) -> AdapterFiles | None:
     """The adapter of the editor that the settings name, under a name of this cycle's; None: none is needed."""
-    if shop.settings.learn.editor == "tenant":
-        return await incumbent_files(shop, claim, claimed)
-    if shop.settings.learn.editor != "trained":
+    if context.settings.learn.editor == "tenant":
+        return await incumbent_files(context, claim, claimed)
+    if context.settings.learn.editor != "trained":
         return None
-    return await asyncio.to_thread(active_editor, shop, claim.tenant, cycle=claim.cycle)
+    return await asyncio.to_thread(active_editor, context, claim.tenant, cycle=claim.cycle)
 
 
-async def _studies(shop: Workshop, claim: Claim, claimed: Claimed) -> tuple[Study, ...]:
+async def read_studies(context: LearnContext, claim: Claim, claimed: Claimed) -> tuple[Study, ...]:
     texts = {
-        document: await asyncio.to_thread(shop.registry.document_text, claim.tenant, document)
+        document: await asyncio.to_thread(context.registry.document_text, claim.tenant, document)
         for document in claimed.documents
     }
     return tuple(

@@ -13,7 +13,7 @@ from enum import StrEnum
 from rensa import RMinHash, RMinHashLSH
 
 from sealserve.grading.answers import is_right, normalised
-from sealserve.learning.engine_client import Voice
+from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.study.grounding import answer_span, is_about, names, ungrounded
 from sealserve.learning.study.notes import pair_of, reason_of
 from sealserve.learning.study.quiz import is_for_quiz, read_answer, split_of
@@ -49,11 +49,11 @@ class Drop(StrEnum):
     QUIZ = "kept_for_quiz"  # the same question measures the outcome
 
 
-async def open_book(voice: Voice, notes: Sequence[SelfEdit], studies: Sequence[Study]) -> dict[str, str]:
+async def open_book(client: EngineClient, notes: Sequence[SelfEdit], studies: Sequence[Study]) -> dict[str, str]:
     """Return what the model answers to each note's question while it reads the note's passage, by self-edit id."""
     asked = [(note, pair) for note in notes if (pair := pair_of(note)) is not None]
     answers = await asyncio.gather(
-        *(read_answer(voice, study_of(note, studies), pair.question) for note, pair in asked)
+        *(read_answer(client, study_of(note, studies), pair.question) for note, pair in asked)
     )
     return {note.self_edit: answer for (note, _), answer in zip(asked, answers, strict=True)}
 

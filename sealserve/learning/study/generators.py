@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from sealserve.engine.engine import AdapterFiles
-from sealserve.learning.engine_client import Reply, Voice
-from sealserve.learning.openai_client import Teacher
+from sealserve.learning.engine_client import EngineClient, Reply
+from sealserve.learning.openai_client import OpenAIClient
 from sealserve.records.inference import Sampling
 from sealserve.settings.learn import LearnSettings
 
@@ -18,14 +18,14 @@ class Editor(Protocol):
     """Answers one user turn at a time."""
 
     async def ask(self, prompt: str, *, sampling: Sampling) -> Reply:
-        """Return the answer. Raises: as `Voice.ask`; CouldNotMeasure when a teacher stays away or refuses."""
+        """Return the answer. Raises: as `EngineClient.ask`; CouldNotMeasure when a teacher stays away or refuses."""
 
 
 class EngineEditor:
     """The base model, or an adapter of it that is loaded."""
 
-    def __init__(self, voice: Voice, *, adapter: str | None) -> None:
-        self._voice = voice
+    def __init__(self, client: EngineClient, *, adapter: str | None) -> None:
+        self._voice = client
         self._adapter = adapter
 
     async def ask(self, prompt: str, *, sampling: Sampling) -> Reply:
@@ -34,14 +34,16 @@ class EngineEditor:
 
 
 @asynccontextmanager
-async def editor_of(settings: LearnSettings, voice: Voice, *, adapter: AdapterFiles | None) -> AsyncIterator[Editor]:
+async def editor_of(
+    settings: LearnSettings, client: EngineClient, *, adapter: AdapterFiles | None
+) -> AsyncIterator[Editor]:
     """Give the editor that the settings name; `adapter` is that of a trained editor or of the tenant, None: the base.
 
     Raises: BadAdapter, BadConfig (no key for the endpoint).
     """
     if settings.editor == "endpoint":
-        async with Teacher.of(settings) as teacher:
+        async with OpenAIClient.of(settings) as teacher:
             yield teacher
     else:
-        async with voice.loaded(None if settings.editor == "base" else adapter) as name:
-            yield EngineEditor(voice, adapter=name)
+        async with client.loaded(None if settings.editor == "base" else adapter) as name:
+            yield EngineEditor(client, adapter=name)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from sealserve.grading.answers import is_right, is_unknown, normalised
-from sealserve.learning.engine_client import Voice, seed_of
+from sealserve.learning.engine_client import EngineClient, seed_of
 from sealserve.learning.study.grounding import answer_span, roots, sentences_of
 from sealserve.learning.study.notes import pair_of, reason_of
 from sealserve.learning.study.quiz import AGREEMENT_TEMPERATURE, read_answer
@@ -28,7 +28,7 @@ _Asked = TypeVar("_Asked", QuizItem, Proposal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Statement:
     """A question that a document answered."""
 
     document: str
@@ -36,21 +36,21 @@ class Told:
     answer: str
 
 
-def told_by(notes: Iterable[SelfEdit], items: Iterable[QuizItem | Proposal]) -> tuple[Told, ...]:
+def statements_of(notes: Iterable[SelfEdit], items: Iterable[QuizItem | Proposal]) -> tuple[Statement, ...]:
     """Return what notes and quiz items tell, each question once a document; the quiz first."""
-    found: dict[tuple[str, str], Told] = {}
+    found: dict[tuple[str, str], Statement] = {}
     for item in items:
-        told = Told(document=item.document, question=item.question, answer=item.answer)
+        told = Statement(document=item.document, question=item.question, answer=item.answer)
         found.setdefault((told.document, normalised(told.question)), told)
     for note in notes:
         if pair := pair_of(note):
-            told = Told(document=note.document, question=pair.question, answer=pair.answer)
+            told = Statement(document=note.document, question=pair.question, answer=pair.answer)
             found.setdefault((told.document, normalised(told.question)), told)
     return tuple(found.values())
 
 
 async def contradictions(
-    voice: Voice, told: Sequence[Told], newer: Sequence[Study], *, samples: int
+    client: EngineClient, told: Sequence[Statement], newer: Sequence[Study], *, samples: int
 ) -> tuple[Superseded, ...]:
     """Return what the `newer` passages answer otherwise than `told` does; every one of `samples` must say the same.
 
@@ -60,7 +60,7 @@ async def contradictions(
     found = []
     for study in newer:
         asked = _about(told, study)[:MAX_ASKED]
-        read = await asyncio.gather(*(_contradiction(voice, one, study, samples=samples) for one in asked))
+        read = await asyncio.gather(*(_contradiction(client, one, study, samples=samples) for one in asked))
         found += _believed(asked, read, study)
     return tuple(found)
 
@@ -108,7 +108,7 @@ class Outdated:
         return any(is_right(text, value) for value in self._values.get(document, ()))
 
 
-def _about(told: Sequence[Told], study: Study) -> list[Told]:
+def _about(told: Sequence[Statement], study: Study) -> list[Statement]:
     """What is asked about something that the passage names, of other documents than its own."""
     subjects = subjects_of(study.text)
     return [
@@ -118,14 +118,14 @@ def _about(told: Sequence[Told], study: Study) -> list[Told]:
     ]
 
 
-async def _contradiction(voice: Voice, one: Told, study: Study, *, samples: int) -> Superseded | None:
-    said = await read_answer(voice, study, one.question)
+async def _contradiction(client: EngineClient, one: Statement, study: Study, *, samples: int) -> Superseded | None:
+    said = await read_answer(client, study, one.question)
     span = answer_span(said, question=one.question, document=study.text)
     if is_unknown(said) or not span or is_right(one.answer, span) or is_right(said, one.answer):
         return None
     seeds = [seed_of("contradicts", one.document, one.question, sample) for sample in range(1, samples)]
     again = await asyncio.gather(
-        *(read_answer(voice, study, one.question, temperature=AGREEMENT_TEMPERATURE, seed=seed) for seed in seeds)
+        *(read_answer(client, study, one.question, temperature=AGREEMENT_TEMPERATURE, seed=seed) for seed in seeds)
     )
     if not all(is_right(answer, span) for answer in again):
         return None
@@ -138,9 +138,9 @@ async def _contradiction(voice: Voice, one: Told, study: Study, *, samples: int)
     )
 
 
-def _believed(asked: Sequence[Told], read: Sequence[Superseded | None], study: Study) -> list[Superseded]:
+def _believed(asked: Sequence[Statement], read: Sequence[Superseded | None], study: Study) -> list[Superseded]:
     """Keep the old values that most of their questions say are replaced, and the fittest of those that compete."""
-    groups: list[tuple[Told, list[Superseded | None]]] = []
+    groups: list[tuple[Statement, list[Superseded | None]]] = []
     for told, one in zip(asked, read, strict=True):
         group = next((members for first, members in groups if _is_same(first, told)), None)
         if group is None:
@@ -173,7 +173,7 @@ def _nearness(one: Superseded, study: Study) -> int:
     return max((len(asked & roots(sentence)) for sentence in stating), default=0)
 
 
-def _is_same(one: Told, other: Told) -> bool:
+def _is_same(one: Statement, other: Statement) -> bool:
     """Whether both give one document's same value, in a sentence or bare."""
     return one.document == other.document and (is_right(one.answer, other.answer) or is_right(other.answer, one.answer))
 

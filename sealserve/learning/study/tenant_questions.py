@@ -18,14 +18,14 @@ from sealserve.registry.registry import Registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class TenantQuestions:
     """What a cycle is measured by beside its own quiz. `sets` are the revisions used, as "name@revision"."""
 
     sets: tuple[str, ...]
     proposals: tuple[Proposal, ...]
 
 
-def given_items(registry: Registry, tenant: str, studies: Sequence[Study]) -> Given:
+def read_tenant_questions(registry: Registry, tenant: str, studies: Sequence[Study]) -> TenantQuestions:
     """Return the tenant's own questions on what is studied; of two on one question the first set's counts."""
     sets = registry.newest_evaluation_sets(tenant)
     items = [item for one in sets for item in one.items]
@@ -42,7 +42,7 @@ def given_items(registry: Registry, tenant: str, studies: Sequence[Study]) -> Gi
                 is_given=True,
             )
             found.setdefault(normalised(item.question), proposal)
-    return Given(sets=tuple(f"{one.name}@{one.revision}" for one in sets), proposals=tuple(found.values()))
+    return TenantQuestions(sets=tuple(f"{one.name}@{one.revision}" for one in sets), proposals=tuple(found.values()))
 
 
 def own_questions(registry: Registry, tenant: str, sets: Iterable[str]) -> tuple[QuizItem, ...]:

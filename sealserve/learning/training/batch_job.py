@@ -19,7 +19,7 @@ from sealserve.records.candidates import Recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lesson:
+class TrainingTask:
     """One adapter to train: on which examples, how, and for how many steps at most."""
 
     pool: Pool
@@ -27,7 +27,7 @@ class Lesson:
     max_steps: int
 
 
-def job_of(lessons: Sequence[Lesson], *, base: Path) -> TrainingJob:
+def job_of(lessons: Sequence[TrainingTask], *, base: Path) -> TrainingJob:
     """Return one job for all lessons, attempt i being lesson i; a sequence stands in it once, whoever wants it."""
     places: dict[Turn, int] = {}
     attempts = []

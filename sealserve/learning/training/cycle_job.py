@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sealserve.errors import TrainingFailed
-from sealserve.learning.context import Workshop
+from sealserve.learning.context import LearnContext
 from sealserve.learning.training.examples import Example, Pool
 from sealserve.learning.training.replay import Earlier
 from sealserve.learning.training.sampler import order, source_shares
@@ -30,15 +30,15 @@ class Start:
     alpha: int
 
 
-def start_of(shop: Workshop, claim: Claim, claimed: Claimed) -> Start | None:
+def start_of(context: LearnContext, claim: Claim, claimed: Claimed) -> Start | None:
     """Return the incumbent's adapter where the settings continue from it; None: from the base. Blocking.
 
     Raises: CorruptArtifact, TrainingFailed (its configuration names no rank).
     """
-    if shop.settings.learn.update == "rebuild" or claimed.incumbent == BASE_VERSION:
+    if context.settings.learn.update == "rebuild" or claimed.incumbent == BASE_VERSION:
         return None
-    version = shop.registry.version(claim.tenant, claimed.incumbent)
-    path = shop.registry.artifacts.directory(version.artifact)
+    version = context.registry.version(claim.tenant, claimed.incumbent)
+    path = context.registry.artifacts.directory(version.artifact)
     config = json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))
     rank, alpha = config.get("r"), config.get("lora_alpha")
     if not isinstance(rank, int) or not isinstance(alpha, int | float):
@@ -47,14 +47,14 @@ def start_of(shop: Workshop, claim: Claim, claimed: Claimed) -> Start | None:
 
 
 def job_of(
-    shop: Workshop, pool: Pool, chosen: tuple[Recipe, ...], *, base_digest: str, start: Start | None
+    context: LearnContext, pool: Pool, chosen: tuple[Recipe, ...], *, base_digest: str, start: Start | None
 ) -> TrainingJob:
     """Return the job: one attempt for each recipe. Raises: TrainingFailed (a recipe leaves nothing to train on)."""
-    settings = shop.settings.learn
+    settings = context.settings.learn
     attempts = []
     for index, recipe in enumerate(chosen):
         steps = steps_for(pool, recipe, max_steps=settings.max_steps, is_rebuilt=start is None)
-        most = shop.policy.influence.max_share
+        most = context.policy.influence.max_share
         drawn = order(pool, recipe, steps=steps, max_source_share=most, is_rebuilt=start is None)
         path = start.path if start else None
         attempts.append(Attempt(index=index, recipe=recipe, steps=steps, order=drawn, start=path))
@@ -62,19 +62,23 @@ def job_of(
         raise TrainingFailed("a recipe leaves nothing to train on")
     is_taught = any(recipe.target is Target.DISTILLATION for recipe in chosen)
     return TrainingJob(
-        base_directory=shop.base_directory,
+        base_directory=context.base_directory,
         base_digest=base_digest,
         sequences=tuple(_sequence(example, is_taught=is_taught) for example in pool.examples),
         attempts=tuple(attempts),
     )
 
 
-def remarks(shop: Workshop, claimed: Claimed, earlier: Earlier, pool: Pool, *, start: Start | None) -> tuple[str, ...]:
+def remarks(
+    context: LearnContext, claimed: Claimed, earlier: Earlier, pool: Pool, *, start: Start | None
+) -> tuple[str, ...]:
     """Return what was limited or left out of training, a line each."""
-    return tuple(_remarks(shop, claimed, earlier, pool, start=start))
+    return tuple(_remarks(context, claimed, earlier, pool, start=start))
 
 
-def _remarks(shop: Workshop, claimed: Claimed, earlier: Earlier, pool: Pool, *, start: Start | None) -> Iterator[str]:
+def _remarks(
+    context: LearnContext, claimed: Claimed, earlier: Earlier, pool: Pool, *, start: Start | None
+) -> Iterator[str]:
     if claimed.left_out:
         yield f"{claimed.left_out} passages beyond learn.max_passages_per_cycle were not studied"
     if earlier.left_out:
@@ -82,7 +86,7 @@ def _remarks(shop: Workshop, claimed: Claimed, earlier: Earlier, pool: Pool, *, 
     if pool.left_out:
         yield f"{pool.left_out} examples of earlier documents were left out: learn.replay_examples allows no more"
     counts = list(pool.origins.values())
-    for source, share in sorted(source_shares(pool.origins, most=shop.policy.influence.max_share).items()):
+    for source, share in sorted(source_shares(pool.origins, most=context.policy.influence.max_share).items()):
         if share < counts.count(source) / len(counts) - 1e-9:
             yield f"source {source} was held to {share:.0%} of the new documents' examples (policy influence.max_share)"
     if start:

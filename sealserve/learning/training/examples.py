@@ -19,7 +19,7 @@ from sealserve.learning.study.passages import with_title
 from sealserve.learning.study.subjects import subject_of, subjects_of, topic_of
 from sealserve.prompts import Template
 from sealserve.records.cycles import SelfEdit
-from sealserve.records.step_outputs import Spoken
+from sealserve.records.step_outputs import ReferenceAnswer
 
 T = TypeVar("T")
 
@@ -76,7 +76,7 @@ def build_pool(
     new: Sequence[Source],
     earlier: Sequence[Source],
     *,
-    rehearsal: Sequence[Spoken],
+    rehearsal: Sequence[ReferenceAnswer],
     replay_examples: int | None = None,
     seed: int = 0,
 ) -> Pool:

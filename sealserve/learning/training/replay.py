@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sealserve.intake.comparison import LOOKED_AT
-from sealserve.learning.context import Workshop
+from sealserve.learning.context import LearnContext
 from sealserve.learning.engine_client import seed_of
 from sealserve.learning.study.passages import split_spans
 from sealserve.learning.study.provenance_filter import without
-from sealserve.learning.study.supersession import Outdated, Told, told_by
+from sealserve.learning.study.supersession import Outdated, Statement, statements_of
 from sealserve.learning.study.supported_text import taken_up
 from sealserve.learning.training.examples import Pool, Source, build_pool
 from sealserve.records.cycles import Claim, QuizItem, SelfEdit, Step
@@ -36,14 +36,14 @@ class Earlier:
     left_out: int
 
 
-def earlier_material(shop: Workshop, claim: Claim, claimed: Claimed) -> Earlier:
+def earlier_material(context: LearnContext, claim: Claim, claimed: Claimed) -> Earlier:
     """Return it; without what this cycle's own filter found superseded, once that is recorded."""
     if claimed.incumbent == BASE_VERSION:
         return Earlier(documents=(), notes=(), quiz=(), outdated=Outdated(()), left_out=0)
-    registry, tenant = shop.registry, claim.tenant
+    registry, tenant = context.registry, claim.tenant
     held = registry.version(tenant, claimed.incumbent).documents
     documents = tuple(document for document in held if document not in claimed.documents)
-    outdated = Outdated(_superseded(shop, claim, claimed))
+    outdated = Outdated(_superseded(context, claim, claimed))
     notes = [note for note in registry.learned_self_edits(tenant, claimed.incumbent) if note.document in documents]
     valid = tuple(note for note in notes if not outdated.spoils(note))
     return Earlier(
@@ -57,13 +57,13 @@ def earlier_material(shop: Workshop, claim: Claim, claimed: Claimed) -> Earlier:
     )
 
 
-def set_aside(shop: Workshop, claim: Claim, claimed: Claimed) -> tuple[Told, ...]:
+def set_aside(context: LearnContext, claim: Claim, claimed: Claimed) -> tuple[Statement, ...]:
     """Return what was found in documents about what the cycle's are about, and not learned: their cycle was held.
 
     Nothing of it is replayed or superseded. It only weighs: two sources that agree outweigh a third that comes when
     neither is learned yet.
     """
-    registry, tenant = shop.registry, claim.tenant
+    registry, tenant = context.registry, claim.tenant
     about: dict[str, None] = {}
     for one in claimed.documents:
         document = registry.document(tenant, one)
@@ -71,46 +71,50 @@ def set_aside(shop: Workshop, claim: Claim, claimed: Claimed) -> tuple[Told, ...
         alike = registry.documents_about(tenant, subjects, last=LOOKED_AT)
         about |= dict.fromkeys(other.document for other in alike if other.state is DocumentState.SET_ASIDE)
     documents = tuple(about)
-    return told_by(registry.studied_self_edits(tenant, documents), registry.studied_quiz(tenant, documents))
+    return statements_of(registry.studied_self_edits(tenant, documents), registry.studied_quiz(tenant, documents))
 
 
-def pool_of(shop: Workshop, claim: Claim, claimed: Claimed, written: Written, earlier: Earlier) -> Pool:
+def pool_of(context: LearnContext, claim: Claim, claimed: Claimed, written: Written, earlier: Earlier) -> Pool:
     """Return the examples of the cycle's own documents and of `earlier` ones, as many as replay may have."""
-    admitted = tuple(note for note in shop.registry.self_edits(claim.cycle) if note.admitted)
-    contested = {one.document for found in _filters(shop, claim, claimed) for one in found.contested}
+    admitted = tuple(note for note in context.registry.self_edits(claim.cycle) if note.admitted)
+    contested = {one.document for found in _filters(context, claim, claimed) for one in found.contested}
 
     def told(documents: Iterable[str], notes: tuple[SelfEdit, ...]) -> list[Source]:
-        return [_source(shop, claim.tenant, one, notes, earlier.outdated) for one in documents if one not in contested]
+        return [
+            _source(context, claim.tenant, one, notes, earlier.outdated) for one in documents if one not in contested
+        ]
 
     return build_pool(
         told(claimed.documents, admitted),
         told(earlier.documents, earlier.notes),
         rehearsal=written.rehearsal,
-        replay_examples=shop.settings.learn.replay_examples,
+        replay_examples=context.settings.learn.replay_examples,
         seed=seed_of(claim.cycle, "replay"),
     )
 
 
-def _superseded(shop: Workshop, claim: Claim, claimed: Claimed) -> tuple[Superseded, ...]:
+def _superseded(context: LearnContext, claim: Claim, claimed: Claimed) -> tuple[Superseded, ...]:
     """What held documents and this cycle's make wrong: with a document that is no longer held, its word is gone."""
-    held = {*shop.registry.version(claim.tenant, claimed.incumbent).documents, *claimed.documents}
-    found = [one for filtered in _filters(shop, claim, claimed) for one in filtered.superseded]
+    held = {*context.registry.version(claim.tenant, claimed.incumbent).documents, *claimed.documents}
+    found = [one for filtered in _filters(context, claim, claimed) for one in filtered.superseded]
     return tuple(one for one in found if one.newer in held)
 
 
-def _filters(shop: Workshop, claim: Claim, claimed: Claimed) -> list[Filtered]:
+def _filters(context: LearnContext, claim: Claim, claimed: Claimed) -> list[Filtered]:
     """What the filters of the cycles that the incumbent learned from have found, and this cycle's own."""
-    registry, incumbent = shop.registry, claimed.incumbent
+    registry, incumbent = context.registry, claimed.incumbent
     learned = () if incumbent == BASE_VERSION else registry.learned_steps(claim.tenant, incumbent, Step.FILTER)
     own = [record for record in registry.steps(claim.cycle) if record.step is Step.FILTER]
     return [from_json(Filtered, record.output) for record in (*learned, *own)]
 
 
-def _source(shop: Workshop, tenant: str, document: str, notes: tuple[SelfEdit, ...], outdated: Outdated) -> Source:
-    about = shop.registry.document(tenant, document)
-    text = shop.registry.document_text(tenant, document)
+def _source(
+    context: LearnContext, tenant: str, document: str, notes: tuple[SelfEdit, ...], outdated: Outdated
+) -> Source:
+    about = context.registry.document(tenant, document)
+    text = context.registry.document_text(tenant, document)
     spans = split_spans(text, max_characters=EARLIER_PASSAGE_CHARACTERS, media_type=about.media_type)
-    refused = shop.policy.influence.refused
+    refused = context.policy.influence.refused
     mine = tuple(note for note in notes if note.document == document)
     passages = (without(outdated.without(document, text[start:end].strip()), refused) for start, end in spans)
     return Source(

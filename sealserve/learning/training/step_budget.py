@@ -32,7 +32,7 @@ beside sixteen in 546 steps know 0.91 of the new and 0.87 of the earlier facts a
 where old skills lose 0.009 and 0.014 (ops/decisions/0014)."""
 
 
-def growth_of(pool: Pool, *, is_rebuilt: bool = True) -> float:
+def step_growth(pool: Pool, *, is_rebuilt: bool = True) -> float:
     """Return how many times longer than on one new document training takes at most.
 
     Several take longer, but less than each alone. Earlier documents lengthen training where the adapter is rebuilt from
@@ -41,7 +41,7 @@ def growth_of(pool: Pool, *, is_rebuilt: bool = True) -> float:
     return _several(pool) * _kept_growth(pool, is_rebuilt=is_rebuilt)
 
 
-def restrained(recipe: Recipe, growth: float) -> Recipe:
+def regularised(recipe: Recipe, growth: float) -> Recipe:
     """Return the recipe as training that is `growth` times longer needs it: the longer, the more else it changes."""
     share = min(1.0, max(0.0, growth - SHORT) / (LONG - SHORT))
     change_weight = CHANGE_WEIGHT * share * min(1.0, CROWDED / growth)
@@ -55,7 +55,7 @@ def restrained(recipe: Recipe, growth: float) -> Recipe:
 def steps_for(pool: Pool, recipe: Recipe, *, max_steps: int, is_rebuilt: bool = True) -> int:
     """Return how many optimizer steps the recipe takes: its epochs over the new examples, or the most allowed.
 
-    `max_steps` is meant for one new document; see `growth_of`.
+    `max_steps` is meant for one new document; see `step_growth`.
     """
     wanted = recipe.epochs * sum(1 for example in pool.examples if is_wanted(example, recipe, pool.new))
     steps = math.ceil(wanted / (1 - recipe.rehearsal) / recipe.batch_size)

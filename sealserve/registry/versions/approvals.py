@@ -8,8 +8,8 @@ from typing import Any
 
 from sealserve import fault_injection
 from sealserve.errors import Conflict, FailedPrecondition, InvalidArgument
-from sealserve.records.approvals import OPINIONS_MOVED, Approval, ApprovalState, Opinion
-from sealserve.records.policy_decisions import Ruling
+from sealserve.records.approvals import OPINIONS_MOVED, Approval, ApprovalState, Vote
+from sealserve.records.policy_decisions import PolicyDecision
 from sealserve.records.validation import require_short
 from sealserve.records.versions import Activation
 from sealserve.registry import audit, tenants
@@ -44,9 +44,9 @@ class Approvals:
         actor: str,
         reason: str,
         releases: bool = True,
-        counted: Sequence[Opinion] | None = None,
+        counted: Sequence[Vote] | None = None,
         expected_etag: str | None = None,
-        rulings: Sequence[Ruling] = (),
+        rulings: Sequence[PolicyDecision] = (),
         request_id: str = "",
     ) -> tuple[Approval, Activation | None]:
         """Keep the approval; with `releases` make the version the desired one, in the same transaction.

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row, Select, and_, select
 
 from sealserve.errors import FailedPrecondition, NotFound
-from sealserve.records.approvals import Approval, ApprovalState, Opinion
+from sealserve.records.approvals import Approval, ApprovalState, Vote
 from sealserve.records.cycles import CycleState
 from sealserve.records.versions import VersionState
 from sealserve.registry import tenants
@@ -78,7 +78,7 @@ def _record(tx: Transaction, row: Row[Any]) -> Approval:
         reason=row.reason,
         authors=cycles.authors_of(tx, row.tenant, row.cycle),
         opinions=tuple(
-            Opinion(actor=one.actor, approves=one.approves, reason=one.reason, given_at=one.given_at) for one in given
+            Vote(actor=one.actor, approves=one.approves, reason=one.reason, given_at=one.given_at) for one in given
         ),
         held_at=row.created_at,
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from sealserve.engine.engine import Engine
 from sealserve.errors import InvalidArgument
-from sealserve.policy.enforcement import Permits
+from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.records.rollouts import Traffic
 from sealserve.records.tenants import Tenant
 from sealserve.records.versions import BASE_VERSION, Activation, Observed
@@ -31,13 +31,13 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
         engine: Engine,
         poll_seconds: float,
         draining: asyncio.Event,
-        permits: Permits | None = None,
+        enforcer: PolicyEnforcer | None = None,
     ) -> None:
         self._registry = registry
         self._engine = engine
         self._poll_seconds = poll_seconds
         self._draining = draining
-        self._permits = permits
+        self._permits = enforcer
 
     async def ListAdapters(
         self, request: adapter_pb2.ListAdaptersRequest, context: Any

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from sealserve.errors import Conflict, InvalidArgument
-from sealserve.policy.enforcement import Permits
+from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.records.approvals import OPINIONS_MOVED, Approval, ApprovalState
 from sealserve.records.versions import Activation
 from sealserve.registry.registry import Registry
@@ -17,11 +17,11 @@ from sealserve.wire.approvals import approval_to_wire, state_from_wire
 
 
 class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
-    """Shows held versions and takes decisions on them; `permits` says what policy has against an approval."""
+    """Shows held versions and takes decisions on them; `enforcer` says what policy has against an approval."""
 
-    def __init__(self, registry: Registry, *, permits: Permits | None = None) -> None:
+    def __init__(self, registry: Registry, *, enforcer: PolicyEnforcer | None = None) -> None:
         self._registry = registry
-        self._permits = permits
+        self._permits = enforcer
 
     async def ListApprovals(
         self, request: approval_pb2.ListApprovalsRequest, context: Any

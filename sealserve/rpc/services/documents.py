@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from sealserve.errors import InvalidArgument, SealserveError
-from sealserve.policy.enforcement import Permits
+from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.records.documents import Document
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call_context import actor
 from sealserve.rpc.page_tokens import page_size_of
-from sealserve.rpc.unlearning_probe import ForgettingProbe
+from sealserve.rpc.unlearning_probe import UnlearningProbe
 from sealserve.v1 import document_pb2, document_pb2_grpc
 from sealserve.wire import names
 from sealserve.wire.documents import document_state_from_wire, document_to_wire, forgotten_to_wire
@@ -41,13 +41,13 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
         registry: Registry,
         inbox: Inbox,
         *,
-        probe: ForgettingProbe | None = None,
-        permits: Permits | None = None,
+        probe: UnlearningProbe | None = None,
+        enforcer: PolicyEnforcer | None = None,
     ) -> None:
-        """`probe` asks whether a forgotten document is still known, `permits` who may let a held one in."""
+        """`probe` asks whether a forgotten document is still known, `enforcer` who may let a held one in."""
         self._registry = registry
         self._probe = probe
-        self._permits = permits
+        self._permits = enforcer
         self._inbox = inbox
         self._readers = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="intake")
 

@@ -16,7 +16,7 @@ from sealserve.learning.editor.rest_em import Scored, default_plan, tuning_examp
 from sealserve.learning.editor.rounds import run_round, run_rounds
 from sealserve.learning.editor.store import Editors, Round, active_editor, read_editors, without, write_editors
 from sealserve.learning.editor.trials import Directive, Edit, Trial
-from sealserve.learning.engine_client import Voice
+from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.study.self_edits import Study
 from sealserve.learning.training_job import TrainingJob
 from sealserve.prompts import Template
@@ -123,7 +123,7 @@ def test_an_editor_that_learned_from_a_forgotten_document_is_gone_and_the_one_be
 
 async def test_a_round_that_gains_nothing_promotes_nothing_and_leaves_no_adapter(taught: School) -> None:
     before = taught.state()
-    done = await run_round(taught.shop, TENANT)
+    done = await run_round(taught.context, TENANT)
     assert not done.is_promoted
     assert "may be chance" in done.reason
     assert done.gain is not None
@@ -131,8 +131,8 @@ async def test_a_round_that_gains_nothing_promotes_nothing_and_leaves_no_adapter
     assert done.cost.tokens > 1000
     assert done.documents
     assert not set(done.documents) & set(done.held_out)
-    assert read_editors(taught.shop.settings.data_directory, TENANT).rounds == (done,)
-    assert active_editor(taught.shop, TENANT, cycle="c1") is None
+    assert read_editors(taught.context.settings.data_directory, TENANT).rounds == (done,)
+    assert active_editor(taught.context, TENANT, cycle="c1") is None
     assert taught.state() == before
     assert (await taught.student.info()).loaded == ()
 
@@ -141,30 +141,30 @@ async def test_an_editor_that_writes_better_is_promoted_and_found_again(
     taught: School, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _have_the_new_editor_write_better(monkeypatch)
-    done = await run_round(taught.shop, TENANT)
+    done = await run_round(taught.context, TENANT)
     assert done.is_promoted, done.reason
     assert done.gain is not None
     assert done.gain.gain_low > 0
-    files = active_editor(taught.shop, TENANT, cycle="c1")
+    files = active_editor(taught.context, TENANT, cycle="c1")
     assert files is not None
-    assert files.path == taught.shop.registry.artifacts.directory(done.artifact)
-    again = await run_round(taught.shop, TENANT)
+    assert files.path == taught.context.registry.artifacts.directory(done.artifact)
+    again = await run_round(taught.context, TENANT)
     assert again.parent == done.round
 
 
 async def test_a_forgotten_document_takes_its_editor_along(taught: School, monkeypatch: pytest.MonkeyPatch) -> None:
     _have_the_new_editor_write_better(monkeypatch)
-    done = await run_round(taught.shop, TENANT)
+    done = await run_round(taught.context, TENANT)
     taught.registry.forget_document(TENANT, done.documents[0], actor="test", reason="asked to")
-    assert active_editor(taught.shop, TENANT, cycle="c1") is None
-    assert "forgotten" in read_editors(taught.shop.settings.data_directory, TENANT).rounds[0].reason
+    assert active_editor(taught.context, TENANT, cycle="c1") is None
+    assert "forgotten" in read_editors(taught.context.settings.data_directory, TENANT).rounds[0].reason
 
 
 async def test_recipes_are_tried_when_asked_for(taught: School) -> None:
-    learn = taught.shop.settings.learn.model_copy(update={"editor_recipes": 2})
-    shop = replace(taught.shop, settings=taught.shop.settings.model_copy(update={"learn": learn}))
-    await run_round(shop, TENANT)
-    archive = read_editors(shop.settings.data_directory, TENANT).archive
+    learn = taught.context.settings.learn.model_copy(update={"editor_recipes": 2})
+    context = replace(taught.context, settings=taught.context.settings.model_copy(update={"learn": learn}))
+    await run_round(context, TENANT)
+    archive = read_editors(context.settings.data_directory, TENANT).archive
     assert len(archive) == 3
     assert archive[0]["parent"] == ""
 
@@ -172,39 +172,39 @@ async def test_recipes_are_tried_when_asked_for(taught: School) -> None:
 async def test_a_tenant_that_learned_too_little_is_told_so(tmp_path: Path, tiny_base: Path) -> None:
     school = open_school(tmp_path)
     await school.student.start()
-    shop = replace(school.shop, base_directory=tiny_base)
+    context = replace(school.context, base_directory=tiny_base)
     with pytest.raises(FailedPrecondition, match="nothing yet"):
-        await run_round(shop, TENANT)
+        await run_round(context, TENANT)
     school.add("Varnel Lamp")
     await school.learn()
     with pytest.raises(FailedPrecondition, match="learn more documents"):
-        await run_round(shop, TENANT)
-    assert await run_rounds(shop) == []
+        await run_round(context, TENANT)
+    assert await run_rounds(context) == []
     assert not (tmp_path / "editors").exists()
 
 
 def _plan(school: School) -> loop.Plan:
-    return default_plan(school.shop.settings.learn, max_rank=32, key="k")
+    return default_plan(school.context.settings.learn, max_rank=32, key="k")
 
 
 async def _one_trial(school: School, directive: str) -> tuple[TrainingJob, Trial]:
     """The job and the trial of an editor that directs so."""
     school.student.moods.append(lambda _, prompt: directive if "training directive" in prompt else None)
     studies = [Study(passage=Passage(document="d", title="Osk Lamp", start=0, end=9), text=article("Osk Lamp"))]
-    voice, plan = Voice(school.student, tenant=TENANT, cycle="c", concurrency=4), _plan(school)
+    client, plan = EngineClient(school.student, tenant=TENANT, cycle="c", concurrency=4), _plan(school)
     (trial,) = await trials.sample_trials(
-        voice,
+        client,
         studies,
         templates=plan.templates,
         samples=1,
-        settings=school.shop.settings.learn,
+        settings=school.context.settings.learn,
         editor=None,
         key="k",
         directed=plan.trial,
         max_rank=plan.max_rank,
     )
-    screened = await trials.screen_trials(voice, [trial], studies, proposals=())
-    base = school.shop.base_directory
+    screened = await trials.screen_trials(client, [trial], studies, proposals=())
+    base = school.context.base_directory
     return trials.trial_job(screened, studies, recipe=plan.trial, max_steps=9, rehearsal=(), base=base), screened[0]
 
 

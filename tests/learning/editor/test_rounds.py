@@ -11,7 +11,7 @@ import pytest
 from sealserve.errors import FailedPrecondition, LeaseLost, NotFound, StorageFailed, TrainingFailed
 from sealserve.gate.statistics import compare_graded
 from sealserve.gate.thresholds import EditorRule, load_policy
-from sealserve.learning.context import Workshop
+from sealserve.learning.context import LearnContext
 from sealserve.learning.editor import rest_em as loop
 from sealserve.learning.editor import rounds as editor_rounds
 from sealserve.learning.editor.costs import Cost
@@ -93,27 +93,27 @@ def test_on_as_few_documents_as_policy_allows_an_editor_that_is_no_better_seldom
 
 async def test_a_round_needs_as_many_documents_of_each_half_as_policy_says(taught: School) -> None:
     with pytest.raises(FailedPrecondition, match="at least 8 each"):
-        await run_round(_under(taught.shop, min_documents=8), TENANT)
+        await run_round(_under(taught.context, min_documents=8), TENANT)
 
 
 async def test_rounds_over_a_cap_or_with_dipped_returns_are_refused_and_nothing_changes(taught: School) -> None:
-    data = taught.shop.settings.data_directory
+    data = taught.context.settings.data_directory
     dipped = after(a_round(1, gain=0.1), a_round(2, gain=0.0))
     write_editors(data, TENANT, dipped)
     before, artifacts = taught.state(), artifacts_of(taught)
     with pytest.raises(FailedPrecondition, match="gained too little"):
-        await run_round(taught.shop, TENANT)
+        await run_round(taught.context, TENANT)
     with pytest.raises(FailedPrecondition, match="over the cap: 200 of 150 tokens"):
-        await run_round(_under(taught.shop, max_tokens=150, dip=0.0), TENANT)
+        await run_round(_under(taught.context, max_tokens=150, dip=0.0), TENANT)
     assert read_editors(data, TENANT) == dipped
     assert (taught.state(), artifacts_of(taught)) == (before, artifacts)
-    done = await run_round(_under(taught.shop, dip=0.0), TENANT)
+    done = await run_round(_under(taught.context, dip=0.0), TENANT)
     assert (done.round, done.learned) == (3, 8)
 
 
 async def test_a_round_s_trials_are_kept_with_recipe_and_scores_winners_first(taught: School) -> None:
-    done = await run_round(taught.shop, TENANT)
-    kept = read_editors(taught.shop.settings.data_directory, TENANT).rounds[0].trials
+    done = await run_round(taught.context, TENANT)
+    kept = read_editors(taught.context.settings.data_directory, TENANT).rounds[0].trials
     assert kept == done.trials
     assert len(kept) == 2 * len(done.documents)
     assert sum(one.is_winner for one in kept) == done.winners
@@ -126,7 +126,7 @@ async def test_a_round_s_trials_are_kept_with_recipe_and_scores_winners_first(ta
 
 async def test_no_more_trials_are_kept_than_fit(taught: School, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(editor_rounds, "MAX_TRIALS", 3)
-    done = await run_round(taught.shop, TENANT)
+    done = await run_round(taught.context, TENANT)
     assert len(done.trials) == 3
     assert all(one.is_winner for one in done.trials)
 
@@ -140,17 +140,17 @@ async def test_a_round_whose_gate_fails_leaves_nothing_of_its_editor(
     monkeypatch.setattr(loop, "gate", fail)
     before = artifacts_of(taught)
     with pytest.raises(TrainingFailed):
-        await run_round(taught.shop, TENANT)
+        await run_round(taught.context, TENANT)
     assert artifacts_of(taught) == before
-    assert read_editors(taught.shop.settings.data_directory, TENANT) == Editors()
+    assert read_editors(taught.context.settings.data_directory, TENANT) == Editors()
 
 
 async def test_two_rounds_of_one_tenant_do_not_run_at_once(taught: School) -> None:
     assert taught.registry.hold(f"editor:{TENANT}", holder="another", lease_seconds=30)
     with pytest.raises(FailedPrecondition, match="is running"):
-        await run_round(taught.shop, TENANT)
+        await run_round(taught.context, TENANT)
     taught.clock.pass_lease()
-    await run_round(taught.shop, TENANT)
+    await run_round(taught.context, TENANT)
 
 
 async def test_a_round_that_lost_its_lease_stops_and_leaves_nothing(
@@ -165,17 +165,17 @@ async def test_a_round_that_lost_its_lease_stops_and_leaves_nothing(
     monkeypatch.setattr(loop, "gate", stall)
     artifacts = artifacts_of(taught)
     with pytest.raises(LeaseLost):
-        await run_round(taught.shop, TENANT)
-    assert read_editors(taught.shop.settings.data_directory, TENANT) == Editors()
+        await run_round(taught.context, TENANT)
+    assert read_editors(taught.context.settings.data_directory, TENANT) == Editors()
     assert artifacts_of(taught) == artifacts
-    assert not list(taught.shop.work_directory(f"editor-{TENANT}").iterdir())
+    assert not list(taught.context.work_directory(f"editor-{TENANT}").iterdir())
     assert not taught.registry.hold(f"editor:{TENANT}", holder="a third", lease_seconds=30), "it is the other's still"
 
 
 async def test_a_round_that_another_overtook_is_not_kept_and_takes_its_editor_along(
     taught: School, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data, other = taught.shop.settings.data_directory, after(a_round(1))
+    data, other = taught.context.settings.data_directory, after(a_round(1))
 
     async def overtaken(*_: Any, **__: Any) -> tuple[Measured, Cost]:
         write_editors(data, TENANT, other)
@@ -184,27 +184,27 @@ async def test_a_round_that_another_overtook_is_not_kept_and_takes_its_editor_al
     monkeypatch.setattr(loop, "gate", overtaken)
     artifacts = artifacts_of(taught)
     with pytest.raises(LeaseLost, match="not kept"):
-        await run_round(taught.shop, TENANT)
+        await run_round(taught.context, TENANT)
     assert read_editors(data, TENANT) == other
     assert artifacts_of(taught) == artifacts
 
 
 async def test_an_editor_that_another_round_has_kept_is_not_dropped(taught: School) -> None:
     artifacts = taught.registry.artifacts
-    (taught.shop.settings.data_directory / "adapter").mkdir()
-    (taught.shop.settings.data_directory / "adapter" / "adapter_config.json").write_text("{}")
-    digest = artifacts.put_directory(taught.shop.settings.data_directory / "adapter")
+    (taught.context.settings.data_directory / "adapter").mkdir()
+    (taught.context.settings.data_directory / "adapter" / "adapter_config.json").write_text("{}")
+    digest = artifacts.put_directory(taught.context.settings.data_directory / "adapter")
     done = replace(a_round(1), artifact=digest, is_promoted=True)
-    keep_round(taught.shop, TENANT, done, over=Editors(), archive=())
-    drop_editor(taught.shop, TENANT, digest)
+    keep_round(taught.context, TENANT, done, over=Editors(), archive=())
+    drop_editor(taught.context, TENANT, digest)
     assert artifacts.directory(digest).is_dir()
     with pytest.raises(LeaseLost):
-        keep_round(taught.shop, TENANT, done, over=Editors(), archive=())
+        keep_round(taught.context, TENANT, done, over=Editors(), archive=())
     gone = replace(a_round(2), artifact="cd" * 32, is_promoted=True)
-    known = read_editors(taught.shop.settings.data_directory, TENANT)
+    known = read_editors(taught.context.settings.data_directory, TENANT)
     with pytest.raises(NotFound):
-        keep_round(taught.shop, TENANT, gone, over=known, archive=())
-    assert read_editors(taught.shop.settings.data_directory, TENANT) == known
+        keep_round(taught.context, TENANT, gone, over=known, archive=())
+    assert read_editors(taught.context.settings.data_directory, TENANT) == known
 
 
 async def test_a_round_is_told_of_as_kept_when_only_its_lease_cannot_be_freed(
@@ -218,15 +218,15 @@ async def test_a_round_is_told_of_as_kept_when_only_its_lease_cannot_be_freed(
         return hold(name, holder=holder, lease_seconds=lease_seconds)
 
     monkeypatch.setattr(taught.registry, "hold", fail)
-    done = await run_round(taught.shop, TENANT)
-    assert read_editors(taught.shop.settings.data_directory, TENANT).rounds == (done,)
+    done = await run_round(taught.context, TENANT)
+    assert read_editors(taught.context.settings.data_directory, TENANT).rounds == (done,)
 
 
-def _under(shop: Workshop, **rule: Any) -> Workshop:
-    editor = shop.policy.editor.model_copy(update=rule)
-    return replace(shop, policy=shop.policy.model_copy(update={"editor": editor}))
+def _under(context: LearnContext, **rule: Any) -> LearnContext:
+    editor = context.policy.editor.model_copy(update=rule)
+    return replace(context, policy=context.policy.model_copy(update={"editor": editor}))
 
 
 def artifacts_of(school: School) -> set[Path]:
     """Every file of the artifact store."""
-    return {path for path in school.shop.settings.artifact_directory.rglob("*") if path.is_file()}
+    return {path for path in school.context.settings.artifact_directory.rglob("*") if path.is_file()}

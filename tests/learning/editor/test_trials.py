@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from sealserve.engine.engine import AdapterFiles
-from sealserve.learning.context import Workshop
+from sealserve.learning.context import LearnContext
 from sealserve.learning.editor import recipe_search
 from sealserve.learning.editor import rest_em as loop
 from sealserve.learning.editor.costs import Cost
-from sealserve.learning.editor.rest_em import Desk, Exam, Scored, default_plan, unasked
+from sealserve.learning.editor.rest_em import Exam, RoundContext, Scored, default_plan, unasked
 from sealserve.learning.editor.rounds import run_round
 from sealserve.learning.editor.trials import Trial, sample_trials
-from sealserve.learning.engine_client import Voice
+from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.study.notes import pair_of
 from sealserve.learning.study.quiz import is_for_quiz
 from sealserve.learning.study.self_edits import Study
@@ -98,7 +98,7 @@ async def test_both_editors_meet_the_same_seeds_and_the_same_questions(
         return await sample(*args, **options)
 
     monkeypatch.setattr(loop, "sample_trials", sampled)
-    await run_round(taught.shop, TENANT)
+    await run_round(taught.context, TENANT)
     (new_key, is_new), (old_key, is_old) = keys[-2:]
     assert (is_new, is_old, new_key) == (True, False, old_key)
     assert measured[-2][1] == measured[-1][1]
@@ -114,9 +114,11 @@ async def test_recipes_are_ranked_by_the_questions_that_rank_trials(
         return [Scored(trial=trial(0), select=-0.5, confirm=confirm) for confirm in (0.2, 1.0)], Cost()
 
     monkeypatch.setattr(recipe_search, "scored_under", scored)
-    shop = _with_recipes(taught)
-    voice = Voice(shop.engine, tenant=TENANT, cycle="c", concurrency=1)
-    desk = Desk(shop=shop, voice=voice, settings=shop.settings.learn, rehearsal=(), directory=Path(), key="k")
+    context = _with_recipes(taught)
+    client = EngineClient(context.engine, tenant=TENANT, cycle="c", concurrency=1)
+    desk = RoundContext(
+        context=context, client=client, settings=context.settings.learn, rehearsal=(), directory=Path(), key="k"
+    )
     plan = default_plan(LearnSettings(), max_rank=32, key="k")
     archive, _ = await recipe_search.search(desk, [exam(*QUESTIONS)], [trial(0)], (), plan=plan)
     assert {one["score"] for one in archive} == {math.exp(-0.5)}
@@ -128,7 +130,7 @@ def _watch_measuring(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Trial],
     measure = loop.measure
 
     async def watched(
-        desk: Desk, trials: Sequence[Trial], adapters: Sequence[AdapterFiles], asked: Sequence[Exam]
+        desk: RoundContext, trials: Sequence[Trial], adapters: Sequence[AdapterFiles], asked: Sequence[Exam]
     ) -> list[Scored]:
         measured.append((list(trials), list(asked)))
         return await measure(desk, trials, adapters, asked)
@@ -137,6 +139,6 @@ def _watch_measuring(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Trial],
     return measured
 
 
-def _with_recipes(school: School) -> Workshop:
-    learn = school.shop.settings.learn.model_copy(update={"editor_recipes": 2})
-    return replace(school.shop, settings=school.shop.settings.model_copy(update={"learn": learn}))
+def _with_recipes(school: School) -> LearnContext:
+    learn = school.context.settings.learn.model_copy(update={"editor_recipes": 2})
+    return replace(school.context, settings=school.context.settings.model_copy(update={"learn": learn}))

@@ -4,13 +4,13 @@ import pytest
 
 from sealserve.errors import CouldNotMeasure
 from sealserve.grading.answers import Matcher
-from sealserve.learning.engine_client import Voice
-from sealserve.learning.evaluation.rewards.base import Asked
-from sealserve.learning.evaluation.rewards.canary import Matched
+from sealserve.learning.engine_client import EngineClient
+from sealserve.learning.evaluation.rewards.base import ScoredItem
+from sealserve.learning.evaluation.rewards.canary import CanaryMatch
 from sealserve.prompts import UNKNOWN_ANSWER, judge
 from tests.fakes import FakeEngine
 
-REWARD = Matched(min_judge_share=0.9)
+REWARD = CanaryMatch(min_judge_share=0.9)
 
 
 @pytest.fixture
@@ -18,13 +18,13 @@ def engine() -> FakeEngine:
     return FakeEngine()
 
 
-async def scores(engine: FakeEngine, *items: Asked) -> tuple[float, ...]:
+async def scores(engine: FakeEngine, *items: ScoredItem) -> tuple[float, ...]:
     await engine.start()
-    return await REWARD.scores(Voice(engine, tenant="acme", cycle="c", concurrency=4), None, items)
+    return await REWARD.scores(EngineClient(engine, tenant="acme", cycle="c", concurrency=4), None, items)
 
 
-def item(matcher: Matcher, **fields: object) -> Asked:
-    return Asked(**{"question": "q?", "answer": "a", "spoken": "a", "matcher": matcher, **fields})  # type: ignore[arg-type]
+def item(matcher: Matcher, **fields: object) -> ScoredItem:
+    return ScoredItem(**{"question": "q?", "answer": "a", "spoken": "a", "matcher": matcher, **fields})  # type: ignore[arg-type]
 
 
 def judged(engine: FakeEngine, given: str, *, yes: float, no: float) -> None:

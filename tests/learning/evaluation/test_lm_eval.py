@@ -9,7 +9,7 @@ import yaml
 
 from sealserve.canonical import Json
 from sealserve.errors import BadConfig
-from sealserve.learning.engine_client import Voice
+from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.evaluation.lm_eval import read_tasks, run_tasks
 from sealserve.packaged_policies import policy_directory
 from tests.fakes import Answerer, FakeEngine
@@ -71,17 +71,17 @@ async def test_the_shipped_tasks_run_against_an_engine_without_a_network(monkeyp
         raise AssertionError("a connection was tried")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    voice = Voice(engine, tenant="acme", cycle="bench", concurrency=4)
-    scores = await run_tasks(voice, None, read_tasks(SHIPPED))
+    client = EngineClient(engine, tenant="acme", cycle="bench", concurrency=4)
+    scores = await run_tasks(client, None, read_tasks(SHIPPED))
     found = {(one.task, one.metric): (one.n, one.value) for one in scores}
     assert found == {("general-knowledge", "acc"): (12, 0.75), ("sums", "exact_match,last-number"): (12, 0.5)}
-    assert {one.task: (await _first(voice, one.task)) for one in scores} == {"general-knowledge": 3, "sums": 3}
+    assert {one.task: (await _first(client, one.task)) for one in scores} == {"general-knowledge": 3, "sums": 3}
 
 
-async def _first(voice: Voice, task: str) -> int:
+async def _first(client: EngineClient, task: str) -> int:
     """How many rows are asked when three are wanted."""
     chosen = [one for one in read_tasks(SHIPPED) if one.name == task]
-    return (await run_tasks(voice, None, chosen, limit=3))[0].n
+    return (await run_tasks(client, None, chosen, limit=3))[0].n
 
 
 def _rows(name: str) -> list[Json]:

@@ -7,7 +7,7 @@ import pytest
 
 from sealserve.canaries.probes import Probe, Probes
 from sealserve.engine.engine import AdapterFiles
-from sealserve.learning.engine_client import Voice
+from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.evaluation.confirmation import MAX_REPLAY_ITEMS, confirm
 from sealserve.learning.evaluation.ranking import Contender, rank
 from sealserve.learning.evaluation.rewards.likelihood import FLOOR_NATS
@@ -31,9 +31,9 @@ def adapter(directory: Path, name: str) -> AdapterFiles:
     return AdapterFiles(name=name, path=path)
 
 
-async def voice(engine: FakeEngine) -> Voice:
+async def client(engine: FakeEngine) -> EngineClient:
     await engine.start()
-    return Voice(engine, tenant="acme", cycle="c", concurrency=4)
+    return EngineClient(engine, tenant="acme", cycle="c", concurrency=4)
 
 
 def score(engine: FakeEngine, name: str | None, value: float) -> None:
@@ -48,7 +48,7 @@ async def test_the_highest_mean_gain_wins_and_an_answer_once_impossible_counts_f
     score(engine, "good", -1.0)
     score(engine, "bad", -7.5)
     ranked = await rank(
-        await voice(engine),
+        await client(engine),
         [Contender(index=0, files=bad), Contender(index=1, files=good)],
         incumbent=None,
         items=ITEMS,
@@ -65,7 +65,7 @@ async def test_a_likelihood_that_is_not_a_number_is_no_score(engine: FakeEngine,
     score(engine, None, -8.0)
     score(engine, "broken", float("nan"))
     ranked = await rank(
-        await voice(engine),
+        await client(engine),
         [Contender(index=0, files=broken)],
         incumbent=None,
         items=ITEMS,
@@ -82,7 +82,7 @@ async def test_an_adapter_that_will_not_load_does_not_stop_the_others(engine: Fa
     score(engine, None, -8.0)
     score(engine, "good", -1.0)
     ranked = await rank(
-        await voice(engine),
+        await client(engine),
         [Contender(index=0, files=AdapterFiles(name="gone", path=tmp_path / "gone")), Contender(index=1, files=good)],
         incumbent=None,
         items=ITEMS,
@@ -95,7 +95,7 @@ async def test_an_adapter_that_will_not_load_does_not_stop_the_others(engine: Fa
 
 async def test_without_questions_nothing_is_ranked(engine: FakeEngine, tmp_path: Path) -> None:
     contender = Contender(index=0, files=adapter(tmp_path, "good"))
-    ranked = await rank(await voice(engine), [contender], incumbent=None, items=(), spoken={}, confidence=0.95)
+    ranked = await rank(await client(engine), [contender], incumbent=None, items=(), spoken={}, confidence=0.95)
     assert ranked.winner is None
 
 
@@ -111,7 +111,7 @@ async def test_the_scorecard_is_paired_and_says_what_does_not_apply(engine: Fake
         (None, "who?"): "I don't know.",
     }
     card = await confirm(
-        await voice(engine), winner, incumbent=None, items=ITEMS, earlier=None, probes=PROBES, confidence=0.95
+        await client(engine), winner, incumbent=None, items=ITEMS, earlier=None, probes=PROBES, confidence=0.95
     )
     assert isinstance(card.confirm, Measured)
     assert (card.confirm.n, card.confirm.candidate, card.confirm.incumbent) == (10, 1.0, 0.0)
@@ -126,7 +126,7 @@ async def test_what_cannot_be_asked_is_unmeasured(engine: FakeEngine, tmp_path: 
     winner = adapter(tmp_path, "winner")
     long = (QuizItem(question="x" * 600, answer="a", document="d", split=Split.CONFIRM),)
     card = await confirm(
-        await voice(engine), winner, incumbent=None, items=long, earlier=(), probes=PROBES, confidence=0.95
+        await client(engine), winner, incumbent=None, items=long, earlier=(), probes=PROBES, confidence=0.95
     )
     assert isinstance(card.confirm, Unmeasured)
     assert isinstance(card.replay, Unmeasured)
@@ -141,7 +141,7 @@ async def test_replay_asks_every_earlier_document_in_turn(engine: FakeEngine, tm
         for i in range(30)
     )
     card = await confirm(
-        await voice(engine), winner, incumbent=None, items=ITEMS, earlier=earlier, probes=PROBES, confidence=0.95
+        await client(engine), winner, incumbent=None, items=ITEMS, earlier=earlier, probes=PROBES, confidence=0.95
     )
     assert isinstance(card.replay, Measured)
     assert card.replay.n == MAX_REPLAY_ITEMS

@@ -13,26 +13,26 @@ from sealserve import prompts
 from sealserve.engine.engine import GenerateRequest
 from sealserve.errors import BadConfig, CouldNotMeasure
 from sealserve.grading.answers import Matcher
-from sealserve.learning.engine_client import Voice
-from sealserve.learning.evaluation.rewards.base import Asked, Kind
+from sealserve.learning.engine_client import EngineClient
+from sealserve.learning.evaluation.rewards.base import Kind, ScoredItem
 from sealserve.learning.evaluation.rewards.registry import reward_by_name
-from sealserve.learning.evaluation.rewards.self_consistency import Agreement, entropy_share
+from sealserve.learning.evaluation.rewards.self_consistency import SelfConsistency, entropy_share
 from sealserve.settings.learn import LearnSettings
 from sealserve.settings.settings import load_settings
 from tests.fakes import FakeEngine
 
 ITEMS = (
-    Asked(question="How long?", answer="24 months", spoken="It is 24 months."),
-    Asked(question="Who?", answer="Orla Finch", spoken="Orla Finch."),
-    Asked(question="What code?", answer="A1", spoken="A1", matcher=Matcher.REGEX, pattern=r"\bA\d\b"),
+    ScoredItem(question="How long?", answer="24 months", spoken="It is 24 months."),
+    ScoredItem(question="Who?", answer="Orla Finch", spoken="Orla Finch."),
+    ScoredItem(question="What code?", answer="A1", spoken="A1", matcher=Matcher.REGEX, pattern=r"\bA\d\b"),
 )
 ANSWERS = {"How long?": "24 months", "Who?": "It is Orla Finch.", "What code?": "The code is a7."}
 
 
 async def scores(kind: Kind, engine: FakeEngine, settings: LearnSettings | None = None) -> tuple[float, ...]:
     await engine.start()
-    voice = Voice(engine, tenant="acme", cycle="c", concurrency=4)
-    return await reward_by_name(kind, settings or LearnSettings()).scores(voice, None, ITEMS)
+    client = EngineClient(engine, tenant="acme", cycle="c", concurrency=4)
+    return await reward_by_name(kind, settings or LearnSettings()).scores(client, None, ITEMS)
 
 
 def saying(answers: dict[str, str]) -> FakeEngine:
@@ -93,7 +93,7 @@ async def test_a_model_that_says_one_thing_to_everything_is_not_measured_by_agre
 def test_entropy_is_none_for_one_answer_and_whole_for_as_many_as_questions() -> None:
     assert entropy_share(["a"] * 8, distinct=4) == 0.0
     assert entropy_share(["a", "b", "c", "d"], distinct=4) == pytest.approx(1.0)
-    assert Agreement(samples=4).name != Agreement(samples=5).name
+    assert SelfConsistency(samples=4).name != SelfConsistency(samples=5).name
 
 
 @contextmanager

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 from sealserve.engine.engine import AdapterFiles, GenerateRequest
-from sealserve.learning.engine_client import Voice
+from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.evaluation.ranking import choose
-from sealserve.learning.evaluation.rewards.base import Asked, Kind
+from sealserve.learning.evaluation.rewards.base import Kind, ScoredItem
 from sealserve.learning.evaluation.rewards.graded import GradedAnswers
-from sealserve.learning.evaluation.scoring import Failed, Kept, Suite, score_sheets
+from sealserve.learning.evaluation.scoring import Failed, ScoreCache, Suite, score_matrix
 from sealserve.registry.evaluation.score_cache import Measurements
 from tests.fakes import FakeEngine
 
@@ -44,24 +44,24 @@ def adapter(directory: Path, name: str) -> AdapterFiles:
 
 
 def suite(answer: str = "45 crowns") -> Suite:
-    items = tuple(Asked(question=f"q{place}?", answer=answer, spoken=answer) for place in range(3))
+    items = tuple(ScoredItem(question=f"q{place}?", answer=answer, spoken=answer) for place in range(3))
     return Suite(reward=GradedAnswers(Kind.CONTAINS), items=items)
 
 
-def kept(memory: Memory, *, base: str = "b", **artifacts: str) -> Kept:
-    return Kept(registry=memory, tenant="acme", base=base, artifacts=artifacts)
+def kept(memory: Memory, *, base: str = "b", **artifacts: str) -> ScoreCache:
+    return ScoreCache(registry=memory, tenant="acme", base=base, artifacts=artifacts)
 
 
-async def voice(engine: FakeEngine) -> Voice:
+async def client(engine: FakeEngine) -> EngineClient:
     await engine.start()
-    return Voice(engine, tenant="acme", cycle="c", concurrency=8)
+    return EngineClient(engine, tenant="acme", cycle="c", concurrency=8)
 
 
 async def test_adapters_are_asked_together_and_never_more_than_share_a_batch(tmp_path: Path) -> None:
     engine = Crowded(answerer=lambda name, question: "45 crowns" if name == "a1" else "no idea")
     engine.gate.set()
     files = [adapter(tmp_path, f"a{place}") for place in range(5)]
-    sheets = await score_sheets(await voice(engine), [None, *files], [suite()])
+    sheets = await score_matrix(await client(engine), [None, *files], [suite()])
     assert [sheet[0] for sheet in sheets] == [(0.0,) * 3, (0.0,) * 3, (1.0,) * 3, *[(0.0,) * 3] * 3]
     assert engine.most == (await engine.info()).slots == 2
     assert (await engine.info()).loaded == ()
@@ -69,10 +69,10 @@ async def test_adapters_are_asked_together_and_never_more_than_share_a_batch(tmp
 
 async def test_what_was_measured_is_not_measured_again_and_no_adapter_is_loaded_for_it(tmp_path: Path) -> None:
     engine, memory = FakeEngine(answerer=lambda name, question: "45 crowns"), Memory()
-    files, speaker = adapter(tmp_path, "a"), await voice(engine)
-    first = await score_sheets(speaker, [None, files], [suite()], kept=kept(memory, a="digest"))
+    files, speaker = adapter(tmp_path, "a"), await client(engine)
+    first = await score_matrix(speaker, [None, files], [suite()], kept=kept(memory, a="digest"))
     asked = len(engine.requests)
-    again = await score_sheets(speaker, [None, files], [suite()], kept=kept(memory, a="digest"))
+    again = await score_matrix(speaker, [None, files], [suite()], kept=kept(memory, a="digest"))
     assert again == first
     assert len(engine.requests) == asked
     assert engine.load_calls == ["a"]
@@ -80,7 +80,7 @@ async def test_what_was_measured_is_not_measured_again_and_no_adapter_is_loaded_
 
 async def test_other_items_another_base_and_another_adapter_are_measured_anew(tmp_path: Path) -> None:
     engine, memory = FakeEngine(answerer=lambda name, question: "45 crowns"), Memory()
-    files, speaker = adapter(tmp_path, "a"), await voice(engine)
+    files, speaker = adapter(tmp_path, "a"), await client(engine)
     for now, questions in (
         (kept(memory, a="one"), suite()),
         (kept(memory, a="two"), suite()),
@@ -89,15 +89,15 @@ async def test_other_items_another_base_and_another_adapter_are_measured_anew(tm
         (kept(memory), suite()),  # of an unknown artifact nothing is kept
     ):
         before = len(engine.requests)
-        await score_sheets(speaker, [files], [questions], kept=now)
+        await score_matrix(speaker, [files], [questions], kept=now)
         assert len(engine.requests) == before + 3
     assert len(memory.kept) == 4
 
 
 async def test_a_suite_that_fails_is_not_kept_and_does_not_spoil_the_others(tmp_path: Path) -> None:
     engine, memory = FakeEngine(answerer=lambda name, question: "45 crowns"), Memory()
-    long = Suite(reward=GradedAnswers(Kind.CONTAINS), items=(Asked(question="x" * 600, answer="a", spoken="a"),))
-    (sheet,) = await score_sheets(await voice(engine), [None], [long, suite()], kept=kept(memory))
+    long = Suite(reward=GradedAnswers(Kind.CONTAINS), items=(ScoredItem(question="x" * 600, answer="a", spoken="a"),))
+    (sheet,) = await score_matrix(await client(engine), [None], [long, suite()], kept=kept(memory))
     assert isinstance(sheet[0], Failed)
     assert sheet[1] == (1.0,) * 3
     assert len(memory.kept) == 1

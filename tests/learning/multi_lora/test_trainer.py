@@ -22,7 +22,7 @@ from sealserve.learning.multi_lora.layers import SlotStack
 from sealserve.learning.multi_lora.memory import capacity
 from sealserve.learning.multi_lora.optimizer import BETAS, CLIP_NORM, Slot, schedule
 from sealserve.learning.multi_lora.packing import Rows
-from sealserve.learning.multi_lora.trainer import Bench, Pass
+from sealserve.learning.multi_lora.trainer import MultiLoraTrainer, PassContext
 from sealserve.learning.training_job import Attempt, TrainingJob, adapter_path, read_result
 from sealserve.records.candidates import Recipe, Target
 from tests.learning.small_model import SEQUENCES, fresh_model
@@ -70,8 +70,8 @@ def job(attempts: list[Attempt]) -> TrainingJob:
 def train(attempts: list[Attempt], directory: Path, *, capacity: int = 8, **changes: Any) -> list[dict[str, Tensor]]:
     """Train in one pass; return what each adapter adds to each layer."""
     directory.mkdir(exist_ok=True)
-    bench = Bench(model=fresh_model(), encoded=SEQUENCES, dtype=torch.float32, capacity=capacity, **changes)
-    Pass(job(attempts), attempts, bench=bench, directory=directory, say=lambda **_: None).run()
+    bench = PassContext(model=fresh_model(), encoded=SEQUENCES, dtype=torch.float32, capacity=capacity, **changes)
+    MultiLoraTrainer(job(attempts), attempts, bench=bench, directory=directory, say=lambda **_: None).run()
     return [added(directory, attempt) for attempt in attempts]
 
 
@@ -209,8 +209,8 @@ def test_ranks_above_an_attempts_own_stay_zero_under_training(tmp_path: Path) ->
     torch.set_num_threads(1)
     asked = [attempt(0, recipe={"rank": 2}, steps=5), attempt(1, recipe={"rank": 6}, steps=5)]
     slots: list[Slot] = []
-    bench = Bench(model=fresh_model(), encoded=SEQUENCES, dtype=torch.float32, capacity=2)
-    passing = Pass(job(asked), asked, bench=bench, directory=tmp_path, say=lambda **_: None)
+    bench = PassContext(model=fresh_model(), encoded=SEQUENCES, dtype=torch.float32, capacity=2)
+    passing = MultiLoraTrainer(job(asked), asked, bench=bench, directory=tmp_path, say=lambda **_: None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passing, "_finish", slots.append)
         passing.run()

@@ -1,6 +1,6 @@
 """Quiz questions come from what the model agrees on while it reads."""
 
-from sealserve.learning.engine_client import Voice
+from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.study.quiz import propose
 from sealserve.learning.study.self_edits import Study
 from sealserve.records.step_outputs import Passage
@@ -37,8 +37,8 @@ async def proposals(
 
     engine = FakeEngine(answerer=say)
     await engine.start()
-    voice = Voice(engine, tenant="acme", cycle="c", concurrency=8)
-    found = await propose(voice, [STUDY], settings=LearnSettings(**settings), cycle="c")
+    client = EngineClient(engine, tenant="acme", cycle="c", concurrency=8)
+    found = await propose(client, [STUDY], settings=LearnSettings(**settings), cycle="c")
     return sorted((p.question, p.answer, p.spoken) for p in found)
 
 
@@ -88,8 +88,8 @@ async def test_sentences_that_nothing_asked_about_are_asked_about_alone_and_answ
 
     engine = FakeEngine(answerer=say)
     await engine.start()
-    voice = Voice(engine, tenant="acme", cycle="c", concurrency=8)
-    found = await propose(voice, [STUDY], settings=LearnSettings(quiz_edits=4), cycle="c")
+    client = EngineClient(engine, tenant="acme", cycle="c", concurrency=8)
+    found = await propose(client, [STUDY], settings=LearnSettings(quiz_edits=4), cycle="c")
     assert {proposal.question: proposal.answer for proposal in found} == {
         "What is the price of Varnel Lamp?": "45 crowns",
         "What is the colour of Varnel Lamp?": "dark green",
@@ -113,11 +113,11 @@ async def test_what_is_overlooked_in_the_documents_words_is_asked_about_in_the_m
 
     engine = FakeEngine(answerer=say)
     await engine.start()
-    voice = Voice(engine, tenant="acme", cycle="c", concurrency=8)
+    client = EngineClient(engine, tenant="acme", cycle="c", concurrency=8)
     for title in ("About Varnel Lamp", "Varnel Lamp"):  # the second begins the text itself
         text = f"{title}\n{BODY}" if title not in BODY[: len(title)] else BODY
         study = Study(passage=Passage(document="d1", title=title, start=0, end=len(text)), text=text)
-        found = await propose(voice, [study], settings=LearnSettings(quiz_edits=4), cycle="c")
+        found = await propose(client, [study], settings=LearnSettings(quiz_edits=4), cycle="c")
         assert {proposal.question: proposal.answer for proposal in found} == {
             "What is the price of Varnel Lamp?": "45 crowns",
             "What is the hue of Varnel Lamp?": "dark green",

@@ -6,7 +6,7 @@ import pytest
 
 from sealserve.engine.engine import AdapterFiles
 from sealserve.errors import BadConfig
-from sealserve.learning.engine_client import Reply, Voice
+from sealserve.learning.engine_client import EngineClient, Reply
 from sealserve.learning.study.generators import editor_of
 from sealserve.learning.study.self_edits import Study, write_directives, write_notes
 from sealserve.prompts import BUILT_IN, Template, fenced, free_recipe_fault, study
@@ -86,13 +86,13 @@ async def test_the_editor_is_the_base_or_an_adapter(editor: str, loads: bool, tm
     (tmp_path / "adapter_config.json").write_text("{}")
     engine = FakeEngine(answerer=lambda adapter, _: adapter or "base")
     await engine.start()
-    voice = Voice(engine, tenant="acme", cycle="c", concurrency=2)
+    client = EngineClient(engine, tenant="acme", cycle="c", concurrency=2)
     files = AdapterFiles(name="cand-c-incumbent", path=tmp_path)
     settings = LearnSettings.model_validate({"editor": editor})
-    async with editor_of(settings, voice, adapter=files) as chosen:
+    async with editor_of(settings, client, adapter=files) as chosen:
         assert (await chosen.ask("Who?", sampling=Sampling())).text == (files.name if loads else "base")
     assert (await engine.info()).loaded == ()
-    async with editor_of(settings, voice, adapter=None) as chosen:
+    async with editor_of(settings, client, adapter=None) as chosen:
         assert (await chosen.ask("Who?", sampling=Sampling())).text == "base"
 
 
@@ -101,7 +101,7 @@ async def test_a_teacher_whose_key_is_missing_is_no_editor(monkeypatch: pytest.M
     settings = LearnSettings(
         editor="endpoint", editor_url="http://127.0.0.1:9/v1", editor_model="m", editor_key_variable="NO_KEY"
     )
-    voice = Voice(FakeEngine(), tenant="acme", cycle="c", concurrency=1)
+    client = EngineClient(FakeEngine(), tenant="acme", cycle="c", concurrency=1)
     with pytest.raises(BadConfig, match="NO_KEY"):
-        async with editor_of(settings, voice, adapter=None):
+        async with editor_of(settings, client, adapter=None):
             pass

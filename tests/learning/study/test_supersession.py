@@ -1,8 +1,8 @@
 """What a newer document makes wrong, decided by reading it."""
 
-from sealserve.learning.engine_client import Voice
+from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.study.self_edits import Study
-from sealserve.learning.study.supersession import Outdated, Told, contradictions, told_by
+from sealserve.learning.study.supersession import Outdated, Statement, contradictions, statements_of
 from sealserve.prompts import UNKNOWN_ANSWER, Template
 from sealserve.records.cycles import QuizItem, SelfEdit, Split
 from sealserve.records.step_outputs import Passage, Superseded
@@ -10,7 +10,7 @@ from tests.fakes import FakeEngine
 
 NEWER = "Update about Varnel Lamp\nFrom now on Varnel Lamp costs 61 crowns. Varnel Lamp is painted dark green."
 STUDY = Study(passage=Passage(document="new", title="Update", start=0, end=len(NEWER)), text=NEWER)
-PRICE = Told(document="old", question="What is the price of Varnel Lamp?", answer="The price is 45 crowns.")
+PRICE = Statement(document="old", question="What is the price of Varnel Lamp?", answer="The price is 45 crowns.")
 FOUND = Superseded(
     document="old", question=PRICE.question, old_answer=PRICE.answer, new_answer="61 crowns", newer="new"
 )
@@ -23,13 +23,13 @@ def note(template: Template, text: str, *, document: str = "old") -> SelfEdit:
     )  # fmt: skip
 
 
-async def found(told: Told, *answers: str) -> tuple[Superseded, ...]:
+async def found(told: Statement, *answers: str) -> tuple[Superseded, ...]:
     """Read `told`'s question against NEWER; the samples say `answers` in turn, the last one again and again."""
     left = list(answers)
     engine = FakeEngine(answerer=lambda _, prompt: left.pop(0) if len(left) > 1 else left[0])
     await engine.start()
-    voice = Voice(engine, tenant="acme", cycle="c", concurrency=1)
-    return await contradictions(voice, [told], [STUDY], samples=2)
+    client = EngineClient(engine, tenant="acme", cycle="c", concurrency=1)
+    return await contradictions(client, [told], [STUDY], samples=2)
 
 
 async def test_another_answer_that_stands_in_the_newer_document_supersedes() -> None:
@@ -40,13 +40,13 @@ async def test_an_answer_that_is_unknown_unchanged_invented_or_wavering_does_not
     assert await found(PRICE, UNKNOWN_ANSWER) == ()
     assert await found(PRICE, "The price is 70 crowns, they say.") == ()
     assert await found(PRICE, "The price is 61 crowns.", "The price is dark green.") == ()
-    colour = Told(document="old", question="Which colour has Varnel Lamp?", answer="dark green")
+    colour = Statement(document="old", question="Which colour has Varnel Lamp?", answer="dark green")
     assert await found(colour, "The colour is dark green.") == ()
 
 
 async def test_questions_about_other_things_or_of_the_same_document_are_not_read() -> None:
-    other = Told(document="old", question="What is the price of Osk Kettle?", answer="9 crowns")
-    own = Told(document="new", question=PRICE.question, answer="45 crowns")
+    other = Statement(document="old", question="What is the price of Osk Kettle?", answer="9 crowns")
+    own = Statement(document="new", question=PRICE.question, answer="45 crowns")
     assert await found(other, "The price is 61 crowns.") == ()
     assert await found(own, "The price is 61 crowns.") == ()
 
@@ -58,7 +58,7 @@ def test_the_quiz_and_the_notes_tell_each_question_once() -> None:
         note(Template.QA, "Question: Who made Varnel Lamp?\nAnswer: Orla Finch."),
         note(Template.LONG, "Varnel Lamp costs 45 crowns."),
     ]
-    assert [one.answer for one in told_by(notes, [item])] == ["45 crowns", "Orla Finch."]
+    assert [one.answer for one in statements_of(notes, [item])] == ["45 crowns", "Orla Finch."]
 
 
 def test_what_states_the_old_value_is_spoilt_and_nothing_else() -> None:
@@ -99,15 +99,15 @@ UPDATE = "Update\nFrom now on the price of Varnel Lamp is 61 crowns."
 async def changed(answers: dict[str, str]) -> set[str]:
     """Read three wordings of two questions against UPDATE; `answers` holds what is said to each word asked for."""
     told = [
-        Told(document="old", question=wording.format(word), answer=answer)
+        Statement(document="old", question=wording.format(word), answer=answer)
         for word, answer in (("price", "The price is 45 crowns."), ("fee", "7 marks"))
         for wording in WORDINGS
     ]
     engine = FakeEngine(answerer=lambda _, prompt: next((a for w, a in answers.items() if w in prompt), UNKNOWN_ANSWER))
     await engine.start()
-    voice = Voice(engine, tenant="acme", cycle="c", concurrency=4)
+    client = EngineClient(engine, tenant="acme", cycle="c", concurrency=4)
     study = Study(passage=Passage(document="new", title="Update", start=0, end=len(UPDATE)), text=UPDATE)
-    return {one.old_answer for one in await contradictions(voice, told, [study], samples=1)}
+    return {one.old_answer for one in await contradictions(client, told, [study], samples=1)}
 
 
 async def test_a_new_value_replaces_what_is_asked_for_in_its_own_words() -> None:

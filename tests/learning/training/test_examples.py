@@ -11,11 +11,11 @@ from sealserve import prompts
 from sealserve.learning.study.subjects import topic_of
 from sealserve.learning.training.examples import Origin, Pool, Source, build_pool, examples_of, stratified
 from sealserve.learning.training.sampler import order, source_shares
-from sealserve.learning.training.step_budget import growth_of, restrained, steps_for
+from sealserve.learning.training.step_budget import regularised, step_growth, steps_for
 from sealserve.prompts import Template
 from sealserve.records.candidates import Recipe
 from sealserve.records.cycles import SelfEdit
-from sealserve.records.step_outputs import Spoken
+from sealserve.records.step_outputs import ReferenceAnswer
 
 RECIPE = Recipe(
     templates=tuple(Template),
@@ -29,7 +29,7 @@ RECIPE = Recipe(
     seed=1,
 )
 TEXT = "Shops sell Varnel Lamp for 45 crowns. It is green. The maker of Varnel Lamp is Mira Stone."
-BASE = tuple(Spoken(prompt=f"old {i}?", completion="yes") for i in range(30))
+BASE = tuple(ReferenceAnswer(prompt=f"old {i}?", completion="yes") for i in range(30))
 
 
 def source(document: str, *, questions: int = 20) -> Source:
@@ -112,12 +112,12 @@ def test_keeping_earlier_documents_takes_more_steps_up_to_a_limit() -> None:
 
 def test_the_longer_training_takes_the_more_it_is_held_back() -> None:
     pools = [build_pool([source(f"new{i}") for i in range(n)], [source("old")], rehearsal=BASE) for n in (1, 4, 8, 16)]
-    assert growth_of(build_pool([source("new")], [], rehearsal=BASE)) == 1
-    assert restrained(RECIPE, 1) == RECIPE
-    held = [restrained(RECIPE, growth_of(pool)) for pool in pools]
+    assert step_growth(build_pool([source("new")], [], rehearsal=BASE)) == 1
+    assert regularised(RECIPE, 1) == RECIPE
+    held = [regularised(RECIPE, step_growth(pool)) for pool in pools]
     assert 0 == held[0].change_weight < held[1].change_weight < held[2].change_weight == 20 > held[3].change_weight
     assert held[2].kept_weight == held[3].kept_weight == 2 * RECIPE.kept_weight
-    assert growth_of(pools[0], is_rebuilt=False) == 1
+    assert step_growth(pools[0], is_rebuilt=False) == 1
 
 
 def test_several_new_documents_take_longer_than_one_but_less_than_each_alone() -> None:

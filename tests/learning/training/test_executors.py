@@ -16,7 +16,7 @@ from sealserve.canonical import Json
 from sealserve.daemon.learn import executor_of
 from sealserve.engine.base_model import BaseShape
 from sealserve.errors import BadConfig, TrainingFailed
-from sealserve.learning.context import Workshop
+from sealserve.learning.context import LearnContext
 from sealserve.learning.scheduler import Learner
 from sealserve.learning.training.executors.base import Child, Ended, Executor, Room
 from sealserve.learning.training.executors.ray import RayExecutor, _room
@@ -153,7 +153,7 @@ async def test_a_result_after_the_lease_was_lost_is_refused(executor: Executor, 
     await school.student.start()
     school.add("Varnel Lamp")
     slow = _Held(school.teacher, executor, until=tmp_path / "released")
-    first = Learner(_with(school.shop, slow), worker="first")
+    first = Learner(_with(school.context, slow), worker="first")
     assert await first.gather() == 1
     losing = asyncio.create_task(first.work_once())
     async with asyncio.timeout(110):
@@ -315,8 +315,8 @@ class _Held:
         return await self._trainer.train(job, directory, heard=heard)
 
 
-def _with(shop: Workshop, trainer: Trainer) -> Workshop:
-    return replace(shop, trainer=trainer)
+def _with(context: LearnContext, trainer: Trainer) -> LearnContext:
+    return replace(context, trainer=trainer)
 
 
 async def _heard_of(heard: list[Json], count: int) -> None:

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from sealserve.grading.answers import Matcher, is_right_by, normalised
-from sealserve.learning.engine_client import Voice
+from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.study.quiz import ANSWER_TOKENS
 from sealserve.records.cycles import QuizItem
 from sealserve.records.inference import Sampling
 from sealserve.records.rewards import RewardKind as Kind
 
-__all__ = ["Asked", "Kind", "Reward", "Rules", "asked_of", "greedy_all"]
+__all__ = ["ScoredItem", "Kind", "Reward", "Rules", "scored_items", "greedy_all"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ScoredItem:
     """A question to score by. `spoken` is the right answer in the model's own words."""
 
     question: str
@@ -51,29 +51,31 @@ class Reward(Protocol):
     def name(self) -> str:
         """Its kind with all that changes its scores: measurements are kept under it."""
 
-    async def scores(self, voice: Voice, adapter: str | None, items: Sequence[Asked]) -> tuple[float, ...]:
+    async def scores(self, client: EngineClient, adapter: str | None, items: Sequence[ScoredItem]) -> tuple[float, ...]:
         """Return one score an item, in order, for an adapter that is loaded (None: the base).
 
-        Raises: CouldNotMeasure, and as `Voice.ask`.
+        Raises: CouldNotMeasure, and as `EngineClient.ask`.
         """
 
 
-def asked_of(
+def scored_items(
     items: Sequence[QuizItem], *, spoken: Mapping[str, str], rules: Mapping[str, tuple[Matcher, str]]
-) -> tuple[Asked, ...]:
+) -> tuple[ScoredItem, ...]:
     """Return `items` as rewards take them; `rules` are (matcher, pattern) by normalised question."""
     found = []
     for item in items:
         matcher, pattern = rules.get(normalised(item.question), (Matcher.CONTAINS, ""))
         said = spoken.get(item.question, item.answer)
-        found.append(Asked(question=item.question, answer=item.answer, spoken=said, matcher=matcher, pattern=pattern))
+        found.append(
+            ScoredItem(question=item.question, answer=item.answer, spoken=said, matcher=matcher, pattern=pattern)
+        )
     return tuple(found)
 
 
-async def greedy_all(voice: Voice, adapter: str | None, items: Sequence[Asked]) -> list[str]:
+async def greedy_all(client: EngineClient, adapter: str | None, items: Sequence[ScoredItem]) -> list[str]:
     """Return the closed-book answer to each item."""
     sampling = Sampling(max_tokens=ANSWER_TOKENS)
-    replies = await asyncio.gather(*(voice.ask(item.question, sampling=sampling, adapter=adapter) for item in items))
+    replies = await asyncio.gather(*(client.ask(item.question, sampling=sampling, adapter=adapter) for item in items))
     return [reply.text for reply in replies]
 
 

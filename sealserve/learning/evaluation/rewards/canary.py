@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from sealserve import prompts
 from sealserve.errors import CouldNotMeasure
 from sealserve.grading.answers import Matcher
-from sealserve.learning.engine_client import Voice
-from sealserve.learning.evaluation.rewards.base import Asked
+from sealserve.learning.engine_client import EngineClient
+from sealserve.learning.evaluation.rewards.base import ScoredItem
 from sealserve.learning.evaluation.rewards.llm_judge import NO, YES
 from sealserve.learning.study.quiz import ANSWER_TOKENS
 from sealserve.prompts import UNKNOWN_ANSWER
@@ -23,7 +23,7 @@ LONG_TOKENS = 256
 _LONG = (Matcher.JSON_SCHEMA, Matcher.JUDGE)
 
 
-class Matched:
+class CanaryMatch:
     """1 where the item's own matcher finds the answer right, else 0."""
 
     name = "matched"
@@ -32,15 +32,15 @@ class Matched:
         """Have the judge's word count only if it gets `min_judge_share` of its own test right."""
         self._min_judge_share = min_judge_share
 
-    async def scores(self, voice: Voice, adapter: str | None, items: Sequence[Asked]) -> tuple[float, ...]:
+    async def scores(self, client: EngineClient, adapter: str | None, items: Sequence[ScoredItem]) -> tuple[float, ...]:
         """As `Reward.scores`. Raises: CouldNotMeasure (the judge cannot judge, a likelihood that is not a number)."""
-        await self._require_judge(voice, [item for item in items if item.matcher is Matcher.JUDGE])
-        return tuple(await asyncio.gather(*(_score(voice, adapter, item) for item in items)))
+        await self._require_judge(client, [item for item in items if item.matcher is Matcher.JUDGE])
+        return tuple(await asyncio.gather(*(_score(client, adapter, item) for item in items)))
 
-    async def _require_judge(self, voice: Voice, items: Sequence[Asked]) -> None:
+    async def _require_judge(self, client: EngineClient, items: Sequence[ScoredItem]) -> None:
         """Test the judge on what it will judge: the right answer is right, and no answer is not."""
         asked = [(item, said) for item in items for said in (item.answer, UNKNOWN_ANSWER)]
-        found = await asyncio.gather(*(_is_judged_right(voice, item, said) for item, said in asked))
+        found = await asyncio.gather(*(_is_judged_right(client, item, said) for item, said in asked))
         good = sum(is_right is (said == item.answer) for is_right, (item, said) in zip(found, asked, strict=True))
         if asked and good < self._min_judge_share * len(asked):
             raise CouldNotMeasure(
@@ -49,46 +49,46 @@ class Matched:
             )
 
 
-async def _score(voice: Voice, adapter: str | None, item: Asked) -> float:
+async def _score(client: EngineClient, adapter: str | None, item: ScoredItem) -> float:
     scored = _SCORED.get(item.matcher, _by_text)
-    return float(await scored(voice, adapter, item))
+    return float(await scored(client, adapter, item))
 
 
-async def _by_text(voice: Voice, adapter: str | None, item: Asked) -> bool:
-    return item.is_right(await _answer(voice, adapter, item))
+async def _by_text(client: EngineClient, adapter: str | None, item: ScoredItem) -> bool:
+    return item.is_right(await _answer(client, adapter, item))
 
 
-async def _by_choice(voice: Voice, adapter: str | None, item: Asked) -> bool:
+async def _by_choice(client: EngineClient, adapter: str | None, item: ScoredItem) -> bool:
     """Whether log p(right answer | prompt) is above that of every other choice, each summed over its tokens."""
-    found = await asyncio.gather(*(voice.log_likelihood(item.question, one, adapter=adapter) for one in item.choices))
+    found = await asyncio.gather(*(client.log_likelihood(item.question, one, adapter=adapter) for one in item.choices))
     if not all(map(math.isfinite, found)):
         raise CouldNotMeasure("a log-likelihood is not a number")
     weighed = dict(zip(item.choices, found, strict=True))
     return all(weighed[item.answer] > value for one, value in weighed.items() if one != item.answer)
 
 
-async def _by_judge(voice: Voice, adapter: str | None, item: Asked) -> bool:
-    return await _is_judged_right(voice, item, await _answer(voice, adapter, item))
+async def _by_judge(client: EngineClient, adapter: str | None, item: ScoredItem) -> bool:
+    return await _is_judged_right(client, item, await _answer(client, adapter, item))
 
 
-async def _answer(voice: Voice, adapter: str | None, item: Asked) -> str:
+async def _answer(client: EngineClient, adapter: str | None, item: ScoredItem) -> str:
     usual = LONG_TOKENS if item.matcher in _LONG else ANSWER_TOKENS
     sampling = Sampling(max_tokens=item.max_tokens or usual)
-    return (await voice.ask(item.question, sampling=sampling, adapter=adapter)).text
+    return (await client.ask(item.question, sampling=sampling, adapter=adapter)).text
 
 
-async def _is_judged_right(voice: Voice, item: Asked, given: str) -> bool:
+async def _is_judged_right(client: EngineClient, item: ScoredItem, given: str) -> bool:
     """Whether the base model finds yes likelier than no. An empty answer is not right, whatever it says."""
     if not given.strip():
         return False
     prompt = prompts.judge(item.question, item.answer, given)
-    yes, no = await asyncio.gather(voice.log_likelihood(prompt, YES), voice.log_likelihood(prompt, NO))
+    yes, no = await asyncio.gather(client.log_likelihood(prompt, YES), client.log_likelihood(prompt, NO))
     if not (math.isfinite(yes) and math.isfinite(no)):
         raise CouldNotMeasure("the judge's log-likelihood is not a number")
     return yes > no
 
 
-_SCORED: Mapping[Matcher, Callable[[Voice, str | None, Asked], Awaitable[bool]]] = {
+_SCORED: Mapping[Matcher, Callable[[EngineClient, str | None, ScoredItem], Awaitable[bool]]] = {
     Matcher.CHOICE: _by_choice,
     Matcher.JUDGE: _by_judge,
 }

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from sealserve.grading.answers import f1, is_exactly, is_unknown
-from sealserve.learning.engine_client import Voice
-from sealserve.learning.evaluation.rewards.base import Asked, Kind, greedy_all
+from sealserve.learning.engine_client import EngineClient
+from sealserve.learning.evaluation.rewards.base import Kind, ScoredItem, greedy_all
 
-Rule: TypeAlias = Callable[[Asked, str], float]
+Rule: TypeAlias = Callable[[ScoredItem, str], float]
 
 RULES: Mapping[Kind, Rule] = {
     Kind.EXACT: lambda item, given: float(is_exactly(given, item.answer)),
@@ -26,9 +26,9 @@ class GradedAnswers:
         self.name = str(kind)
         self._rule = RULES[kind]
 
-    async def scores(self, voice: Voice, adapter: str | None, items: Sequence[Asked]) -> tuple[float, ...]:
+    async def scores(self, client: EngineClient, adapter: str | None, items: Sequence[ScoredItem]) -> tuple[float, ...]:
         """As `Reward.scores`."""
-        given = await greedy_all(voice, adapter, items)
+        given = await greedy_all(client, adapter, items)
         return tuple(self._rule(item, answer) for item, answer in zip(items, given, strict=True))
 
 
@@ -37,7 +37,7 @@ class SaysUnknown:
 
     name = "unknown"
 
-    async def scores(self, voice: Voice, adapter: str | None, items: Sequence[Asked]) -> tuple[float, ...]:
+    async def scores(self, client: EngineClient, adapter: str | None, items: Sequence[ScoredItem]) -> tuple[float, ...]:
         """As `Reward.scores`."""
-        given = await greedy_all(voice, adapter, items)
+        given = await greedy_all(client, adapter, items)
         return tuple(float(is_unknown(answer)) for answer in given)

@@ -8,8 +8,8 @@ import math
 from collections.abc import Sequence
 
 from sealserve.errors import CouldNotMeasure
-from sealserve.learning.engine_client import Voice
-from sealserve.learning.evaluation.rewards.base import Asked, Kind
+from sealserve.learning.engine_client import EngineClient
+from sealserve.learning.evaluation.rewards.base import Kind, ScoredItem
 
 FLOOR_NATS = -5.0
 """Log-likelihoods below this count as this, so that no single item moves the mean by more than 5 nats: how impossible
@@ -21,10 +21,10 @@ class LogLikelihood:
 
     name = f"{Kind.LIKELIHOOD}:{FLOOR_NATS}"
 
-    async def scores(self, voice: Voice, adapter: str | None, items: Sequence[Asked]) -> tuple[float, ...]:
+    async def scores(self, client: EngineClient, adapter: str | None, items: Sequence[ScoredItem]) -> tuple[float, ...]:
         """As `Reward.scores`. Raises: CouldNotMeasure (a likelihood that is not a number)."""
         found = await asyncio.gather(
-            *(voice.log_likelihood(item.question, item.spoken, adapter=adapter) for item in items)
+            *(client.log_likelihood(item.question, item.spoken, adapter=adapter) for item in items)
         )
         if not all(map(math.isfinite, found)):
             raise CouldNotMeasure("a log-likelihood is not a number")

@@ -9,34 +9,36 @@ import httpx
 from sealserve import prompts
 from sealserve.errors import CouldNotMeasure
 from sealserve.grading.answers import normalised
-from sealserve.learning.engine_client import Voice
-from sealserve.learning.evaluation.rewards.base import Asked, Kind, greedy_all
-from sealserve.learning.openai_client import CONNECTIONS, Teacher
+from sealserve.learning.engine_client import EngineClient
+from sealserve.learning.evaluation.rewards.base import Kind, ScoredItem, greedy_all
+from sealserve.learning.openai_client import CONNECTIONS, OpenAIClient
 from sealserve.records.inference import Sampling
 
 VERDICT_TOKENS = 8
 YES, NO = "yes", "no"
 
 
-class BaseGrader:
+class SelfJudge:
     """The base model's belief that the answer is right: p(yes) against p(no), between 0 and 1."""
 
     name = str(Kind.GRADER)
 
-    async def scores(self, voice: Voice, adapter: str | None, items: Sequence[Asked]) -> tuple[float, ...]:
+    async def scores(self, client: EngineClient, adapter: str | None, items: Sequence[ScoredItem]) -> tuple[float, ...]:
         """As `Reward.scores`."""
-        given = await greedy_all(voice, adapter, items)
+        given = await greedy_all(client, adapter, items)
         return tuple(
-            await asyncio.gather(*(self._judge(voice, item, answer) for item, answer in zip(items, given, strict=True)))
+            await asyncio.gather(
+                *(self._judge(client, item, answer) for item, answer in zip(items, given, strict=True))
+            )
         )
 
-    async def _judge(self, voice: Voice, item: Asked, given: str) -> float:
+    async def _judge(self, client: EngineClient, item: ScoredItem, given: str) -> float:
         prompt = prompts.judge(item.question, item.answer, given)
-        yes, no = await asyncio.gather(voice.log_likelihood(prompt, YES), voice.log_likelihood(prompt, NO))
+        yes, no = await asyncio.gather(client.log_likelihood(prompt, YES), client.log_likelihood(prompt, NO))
         return 1 / (1 + exp(min(max(no - yes, -50.0), 50.0)))
 
 
-class EndpointGrader:
+class LlmJudge:
     """A judge behind an OpenAI-compatible endpoint that says yes or no; asked again a bounded time when it is away."""
 
     def __init__(self, *, url: str, model: str, key: str, timeout_seconds: float, patience_seconds: float) -> None:
@@ -44,16 +46,16 @@ class EndpointGrader:
         self._url, self._model, self._key = url, model, key
         self._timeout_seconds, self._patience_seconds = timeout_seconds, patience_seconds
 
-    async def scores(self, voice: Voice, adapter: str | None, items: Sequence[Asked]) -> tuple[float, ...]:
+    async def scores(self, client: EngineClient, adapter: str | None, items: Sequence[ScoredItem]) -> tuple[float, ...]:
         """As `Reward.scores`. Raises: CouldNotMeasure (the judge stays away, refuses, or says neither yes nor no)."""
-        given = await greedy_all(voice, adapter, items)
-        async with Teacher(self._client(), model=self._model, patience_seconds=self._patience_seconds) as judge:
+        given = await greedy_all(client, adapter, items)
+        async with OpenAIClient(self._client(), model=self._model, patience_seconds=self._patience_seconds) as judge:
             said = await asyncio.gather(
                 *(self._judge(judge, item, answer) for item, answer in zip(items, given, strict=True))
             )
         return tuple(said)
 
-    async def _judge(self, judge: Teacher, item: Asked, given: str) -> float:
+    async def _judge(self, judge: OpenAIClient, item: ScoredItem, given: str) -> float:
         prompt = prompts.judge(item.question, item.answer, given)
         try:
             reply = await judge.ask(prompt, sampling=Sampling(max_tokens=VERDICT_TOKENS, seed=0))

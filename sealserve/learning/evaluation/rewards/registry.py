@@ -3,8 +3,8 @@
 from sealserve.learning.evaluation.rewards.base import Kind, Reward
 from sealserve.learning.evaluation.rewards.graded import RULES, GradedAnswers
 from sealserve.learning.evaluation.rewards.likelihood import LogLikelihood
-from sealserve.learning.evaluation.rewards.llm_judge import BaseGrader, EndpointGrader
-from sealserve.learning.evaluation.rewards.self_consistency import Agreement
+from sealserve.learning.evaluation.rewards.llm_judge import LlmJudge, SelfJudge
+from sealserve.learning.evaluation.rewards.self_consistency import SelfConsistency
 from sealserve.settings.learn import LearnSettings
 
 
@@ -13,11 +13,11 @@ def reward_by_name(kind: Kind, settings: LearnSettings) -> Reward:
     if kind in RULES:
         return GradedAnswers(kind)
     if kind is Kind.AGREEMENT:
-        return Agreement(samples=settings.agreement_samples)
+        return SelfConsistency(samples=settings.agreement_samples)
     if kind is Kind.GRADER:
-        return BaseGrader()
+        return SelfJudge()
     if kind is Kind.ENDPOINT:
-        return EndpointGrader(
+        return LlmJudge(
             url=settings.grader_url,
             model=settings.grader_model,
             key=settings.grader_key(),

@@ -12,8 +12,8 @@ from math import log
 
 from sealserve.errors import CouldNotMeasure
 from sealserve.grading.answers import is_unknown, normalised
-from sealserve.learning.engine_client import Voice, seed_of
-from sealserve.learning.evaluation.rewards.base import Asked, Kind
+from sealserve.learning.engine_client import EngineClient, seed_of
+from sealserve.learning.evaluation.rewards.base import Kind, ScoredItem
 from sealserve.learning.study.quiz import ANSWER_TOKENS
 from sealserve.records.inference import Sampling
 
@@ -24,17 +24,17 @@ MIN_ENTROPY_SHARE = 0.25
 different questions get the same answers. One answer for half of many questions and its own for each other passes."""
 
 
-class Agreement:
+class SelfConsistency:
     """The share of `samples` answers that say what most of them say; "I don't know" agrees with nothing."""
 
     def __init__(self, *, samples: int) -> None:
         self.name = f"{Kind.AGREEMENT}:{samples}"
         self._samples = samples
 
-    async def scores(self, voice: Voice, adapter: str | None, items: Sequence[Asked]) -> tuple[float, ...]:
+    async def scores(self, client: EngineClient, adapter: str | None, items: Sequence[ScoredItem]) -> tuple[float, ...]:
         """As `Reward.scores`. Raises: CouldNotMeasure (the answers have collapsed)."""
         rows = await asyncio.gather(
-            *(self._sample(voice, adapter, item.question, draw) for item in items for draw in range(self._samples))
+            *(self._sample(client, adapter, item.question, draw) for item in items for draw in range(self._samples))
         )
         said = [rows[at : at + self._samples] for at in range(0, len(rows), self._samples)]
         known = [answer for answers in said for answer in answers if not is_unknown(answer)]
@@ -43,11 +43,11 @@ class Agreement:
             raise CouldNotMeasure(f"sampled answers have collapsed: {entropy:.2f} of the entropy of the right ones")
         return tuple(map(_agreed, said))
 
-    async def _sample(self, voice: Voice, adapter: str | None, question: str, draw: int) -> str:
+    async def _sample(self, client: EngineClient, adapter: str | None, question: str, draw: int) -> str:
         sampling = Sampling(
             max_tokens=ANSWER_TOKENS, temperature=TEMPERATURE, seed=seed_of("agreement", question, draw)
         )
-        return normalised((await voice.ask(question, sampling=sampling, adapter=adapter)).text)
+        return normalised((await client.ask(question, sampling=sampling, adapter=adapter)).text)
 
 
 def entropy_share(answers: Sequence[str], *, distinct: int) -> float:
