@@ -17,8 +17,8 @@ from sealserve.errors import FailedPrecondition, InvalidArgument, LeaseLost, Not
 from sealserve.records.cycles import Claim, CycleState, QuizItem, Step, StepRecord
 from sealserve.records.documents import DocumentState
 from sealserve.registry import audit, policy_decisions, state_machine
-from sealserve.registry.cycles import cycles
-from sealserve.registry.documents import rows as documents
+from sealserve.registry.cycles import cycle_rows
+from sealserve.registry.documents import document_rows as documents
 from sealserve.registry.sql import tables as t
 from sealserve.registry.sql.database import Transaction
 from sealserve.registry.step_effects import (
@@ -30,7 +30,7 @@ from sealserve.registry.step_effects import (
     Finish,
     Publish,
 )
-from sealserve.registry.versions import activations, versions
+from sealserve.registry.versions import activations, version_rows
 
 _FENCE = "fence"
 
@@ -94,7 +94,7 @@ def record_step(
     """Store the step and apply its effects, once. Raises: LeaseLost, FailedPrecondition, InvalidArgument, Conflict."""
     cycle = _held_row(tx, held)
     if recorded := tx.row(_one_step(held.cycle, step)):
-        return cycles.step_record(recorded)
+        return cycle_rows.step_record(recorded)
     if cycle.state != CycleState.RUNNING:
         raise FailedPrecondition(f"cycle {held.cycle} has ended as {cycle.state}: it takes no more steps")
     state_machine.require_next_step(Step(cycle.step) if cycle.step else None, step)
@@ -118,7 +118,7 @@ def record_step(
     stored = tx.row(_one_step(held.cycle, step))
     if stored is None:
         raise NotFound(f"{held.cycle}/{step}", kind="step")
-    return cycles.step_record(stored)
+    return cycle_rows.step_record(stored)
 
 
 def hold(tx: Transaction, name: str, *, holder: str, lease_seconds: float) -> bool:
@@ -148,7 +148,7 @@ def end_open(tx: Transaction, tenant: str, *, actor: str, reason: str) -> None:
         "cycle.finish",
         actor=actor,
         tenant=tenant,
-        subject=cycles.resource(tenant, row.cycle),
+        subject=cycle_rows.resource(tenant, row.cycle),
         details={"state": CycleState.INCONCLUSIVE, "documents": dict.fromkeys(waiting, DocumentState.ADMITTED)},
     )
 
@@ -163,7 +163,7 @@ def _next_fence(tx: Transaction) -> int:
 def _held_row(tx: Transaction, held: Claim) -> Row[Any]:
     row = tx.row(select(t.cycles).where(t.cycles.c.cycle == held.cycle, t.cycles.c.tenant == held.tenant))
     if row is None:
-        raise NotFound(cycles.resource(held.tenant, held.cycle), kind="cycle")
+        raise NotFound(cycle_rows.resource(held.tenant, held.cycle), kind="cycle")
     if row.fence != held.fence:
         raise LeaseLost(f"cycle {held.cycle} was taken over by another worker: this result is refused")
     return row
@@ -247,7 +247,7 @@ def _add_candidates(tx: Transaction, held: Claim, effect: AddCandidates) -> None
 def _publish(tx: Transaction, held: Claim, effect: Publish) -> None:
     _require_plain(effect.lineage, field="lineage")
     actor = _actor(held)
-    made = versions.create(tx, held.tenant, publish=effect, cycle=held.cycle, actor=actor)
+    made = version_rows.create(tx, held.tenant, publish=effect, cycle=held.cycle, actor=actor)
     _set(tx, held.cycle, version=made.version)
     if effect.promote:
         activations.promote(
@@ -261,7 +261,7 @@ def _publish(tx: Transaction, held: Claim, effect: Publish) -> None:
 
 
 def _finish(tx: Transaction, held: Claim, effect: Finish) -> None:
-    cycle = cycles.by_id(tx, held.cycle)
+    cycle = cycle_rows.by_id(tx, held.cycle)
     state_machine.require_cycle_move(cycle.state, effect.state)
     state_machine.require_document_move(DocumentState.LEARNING, effect.documents)
     claimed = documents.claimed_by(tx, held.cycle)
@@ -274,7 +274,7 @@ def _finish(tx: Transaction, held: Claim, effect: Finish) -> None:
         "cycle.finish",
         actor=_actor(held),
         tenant=held.tenant,
-        subject=cycles.resource(held.tenant, held.cycle),
+        subject=cycle_rows.resource(held.tenant, held.cycle),
         details={"state": effect.state, "documents": dict.fromkeys(waiting, effect.documents)},
     )
 

@@ -8,8 +8,8 @@ from sqlalchemy import Row, select
 from sealserve.errors import NotFound
 from sealserve.records.policy_decisions import PolicyDecision, RuleEffect, RuleResult
 from sealserve.registry import audit
-from sealserve.registry.cycles import cycles
-from sealserve.registry.documents import rows
+from sealserve.registry.cycles import cycle_rows
+from sealserve.registry.documents import document_rows
 from sealserve.registry.sql.database import Database, Transaction
 from sealserve.registry.sql.tables import audit as audit_table
 from sealserve.registry.sql.tables import rulings
@@ -58,13 +58,13 @@ class PolicyDecisions:
     def cycle_authors(self, tenant: str, cycle: str) -> tuple[str, ...]:
         """Return who started the cycle, then who handed in its documents. Raises: NotFound."""
         with self._database.read() as tx:
-            return cycles.authors_of(tx, tenant, cycle)
+            return cycle_rows.authors_of(tx, tenant, cycle)
 
     def document_authors(self, tenant: str, document: str) -> tuple[str, ...]:
         """Return who handed the document in, each time it was. Raises: NotFound."""
         with self._database.read() as tx:
-            rows.get(tx, tenant, document)
-            return cycles.authors_among(tx, tenant, [rows.resource(tenant, document)])
+            document_rows.get(tx, tenant, document)
+            return cycle_rows.authors_among(tx, tenant, [document_rows.resource(tenant, document)])
 
 
 def keep(tx: Transaction, ruling: PolicyDecision) -> None:

@@ -19,7 +19,7 @@ from sealserve.records.tenants import Tenant
 from sealserve.records.versions import Activation, AdapterVersion, Observed
 from sealserve.registry import audit, journal, tenants
 from sealserve.registry.artifacts import ArtifactStore
-from sealserve.registry.cycles import cycles
+from sealserve.registry.cycles import cycle_rows
 from sealserve.registry.cycles.imports import Importing
 from sealserve.registry.documents.documents import Keeping
 from sealserve.registry.documents.subjects import Subjects
@@ -42,7 +42,7 @@ from sealserve.registry.step_effects import (
 from sealserve.registry.tokens import Principals
 from sealserve.registry.unlearning import Forgetting
 from sealserve.registry.versions import activations as pointer
-from sealserve.registry.versions import versions
+from sealserve.registry.versions import version_rows
 from sealserve.registry.versions.approvals import Approvals
 from sealserve.registry.versions.endorsements import Endorsing
 from sealserve.registry.versions.history import Ledger
@@ -122,34 +122,34 @@ class Registry(
         Raises: NotFound, InvalidArgument, FailedPrecondition (none admitted, or a cycle is open for this tenant).
         """
         with self._database.write() as tx:
-            return cycles.start(
+            return cycle_rows.start(
                 tx, tenant, trigger=trigger, actor=actor, request_id=request_id, max_documents=max_documents
             )
 
     def cycle(self, tenant: str, cycle: str) -> Cycle:
         """Return the tenant's cycle. Raises: NotFound."""
         with self._database.read() as tx:
-            return cycles.get(tx, tenant, cycle)
+            return cycle_rows.get(tx, tenant, cycle)
 
     def cycle_by_id(self, cycle: str) -> Cycle:
         """Return the cycle, whoever owns it: for workers, never for a tenant's call. Raises: NotFound."""
         with self._database.read() as tx:
-            return cycles.by_id(tx, cycle)
+            return cycle_rows.by_id(tx, cycle)
 
     def cycles(self, tenant: str, *, page_size: int = 50, page_token: str = "") -> Page[Cycle]:
         """Return the tenant's cycles, newest first. Raises: NotFound (tenant), InvalidArgument."""
         with self._database.read() as tx:
-            return cycles.pages(tx, tenant, page_size=page_size, page_token=page_token)
+            return cycle_rows.pages(tx, tenant, page_size=page_size, page_token=page_token)
 
     def open_cycles(self) -> tuple[Cycle, ...]:
         """Return every tenant's open cycle, oldest first."""
         with self._database.read() as tx:
-            return cycles.still_open(tx)
+            return cycle_rows.still_open(tx)
 
     def cycle_documents(self, cycle: str) -> tuple[Document, ...]:
         """Return the documents that the cycle claimed, oldest first. Raises: NotFound."""
         with self._database.read() as tx:
-            return cycles.documents_of(tx, cycle)
+            return cycle_rows.documents_of(tx, cycle)
 
     def claim_cycle(self, *, worker: str, lease_seconds: float) -> Claim | None:
         """Take the oldest open cycle whose lease is free or has expired, with a new, higher fence."""
@@ -188,33 +188,33 @@ class Registry(
     def steps(self, cycle: str) -> tuple[StepRecord, ...]:
         """Return the recorded steps in order. Raises: NotFound."""
         with self._database.read() as tx:
-            return cycles.steps_of(tx, cycle)
+            return cycle_rows.steps_of(tx, cycle)
 
     def self_edits(self, cycle: str) -> tuple[SelfEdit, ...]:
         """Return the cycle's self-edits, dropped ones included, in order of writing. Raises: NotFound."""
         with self._database.read() as tx:
-            return cycles.self_edits_of(tx, cycle)
+            return cycle_rows.self_edits_of(tx, cycle)
 
     def quiz(self, cycle: str) -> tuple[QuizItem, ...]:
         """Return the cycle's quiz items in order of writing. Raises: NotFound."""
         with self._database.read() as tx:
-            return cycles.quiz_of(tx, cycle)
+            return cycle_rows.quiz_of(tx, cycle)
 
     def candidates(self, cycle: str) -> tuple[Candidate, ...]:
         """Return the cycle's candidates by index. Raises: NotFound."""
         with self._database.read() as tx:
-            return cycles.candidates_of(tx, cycle)
+            return cycle_rows.candidates_of(tx, cycle)
 
     # versions and the pointer
     def version(self, tenant: str, version: int) -> AdapterVersion:
         """Return the version. Raises: NotFound, also for the base model, which is no adapter."""
         with self._database.read() as tx:
-            return versions.get(tx, tenant, version)
+            return version_rows.get(tx, tenant, version)
 
     def versions(self, tenant: str, *, page_size: int = 50, page_token: str = "") -> Page[AdapterVersion]:
         """Return the tenant's versions, newest first. Raises: NotFound (tenant), InvalidArgument."""
         with self._database.read() as tx:
-            return versions.pages(tx, tenant, page_size=page_size, page_token=page_token)
+            return version_rows.pages(tx, tenant, page_size=page_size, page_token=page_token)
 
     def promote(
         self, tenant: str, version: int, *, expected_etag: str | None, actor: str, reason: str, request_id: str = ""
@@ -266,7 +266,7 @@ class Registry(
         Raises: NotFound, InvalidArgument (the base model).
         """
         with self._database.write() as tx:
-            marked = versions.quarantine(tx, tenant, version, actor=actor, reason=reason)
+            marked = version_rows.quarantine(tx, tenant, version, actor=actor, reason=reason)
             pointer.leave_quarantined(tx, tenant, version, actor=actor, reason=reason)
             return marked
 

@@ -19,12 +19,12 @@ from sealserve.records.validation import require_short
 from sealserve.records.versions import BASE_VERSION
 from sealserve.registry import audit, journal, tenants
 from sealserve.registry.artifact_gc import Sweeping, touched
-from sealserve.registry.cycles import cycles
-from sealserve.registry.documents import rows as documents
+from sealserve.registry.cycles import cycle_rows
+from sealserve.registry.documents import document_rows as documents
 from sealserve.registry.sql import request_ids
 from sealserve.registry.sql import tables as t
 from sealserve.registry.sql.database import Transaction
-from sealserve.registry.versions import activations, versions
+from sealserve.registry.versions import activations, version_rows
 
 _ACTION = "document.forget"
 _UNNAMED = frozenset({"directives", "remarks"})
@@ -114,7 +114,7 @@ def _revoke_versions(tx: Transaction, tenant: str, document: str, *, actor: str)
     found = tuple(int(row.version) for row in tx.rows(query.order_by(held.c.version)))
     why = f"document {document} was forgotten"
     for version in found:
-        versions.quarantine(tx, tenant, version, actor=actor, reason=why)
+        version_rows.quarantine(tx, tenant, version, actor=actor, reason=why)
     desired = tenants.get(tx, tenant).desired_version
     if desired in found:
         activations.leave_quarantined(tx, tenant, desired, actor=actor, reason=why)
@@ -169,7 +169,7 @@ def _teach_the_rest(tx: Transaction, tenant: str, document: str, *, left: int, a
     rest = documents.held_in(tx, tenant, left, states=[DocumentState.WITHDRAWN])
     if not rest:
         return ""
-    return cycles.open_for(tx, tenant, rest, trigger=FORGET_TRIGGER, actor=actor).cycle
+    return cycle_rows.open_for(tx, tenant, rest, trigger=FORGET_TRIGGER, actor=actor).cycle
 
 
 def _certify(tx: Transaction, done: Unlearned, *, digest: str, actor: str, reason: str) -> None:

@@ -16,7 +16,7 @@ import pytest
 from sealserve.errors import NotFound, StorageFailed
 from sealserve.records.cycles import CycleState, Step
 from sealserve.records.documents import Document, DocumentState
-from sealserve.registry.documents import rows
+from sealserve.registry.documents import document_rows
 from sealserve.registry.registry import AddCandidates, Registry
 from tests.registry.postgres import NEEDS_SERVER
 from tests.registry.world import FakeClock, World, candidate, finish
@@ -80,7 +80,7 @@ def test_sweep_whose_transaction_does_not_end_well_puts_back_what_it_took(
     forget(world, first)
     monkeypatch.undo()
     with world.registry._database.read() as tx:
-        contents = rows.contents(tx, "acme", first)
+        contents = document_rows.contents(tx, "acme", first)
 
     def lost(name: str) -> None:
         raise StorageFailed("the server rolled it back")
@@ -97,7 +97,7 @@ def test_sweep_whose_transaction_does_not_end_well_puts_back_what_it_took(
 def test_document_that_is_offered_again_but_not_readmitted_leaves_no_text_behind(world: World) -> None:
     first = world.document(text=SHARED).document
     with world.registry._database.read() as tx:
-        contents = rows.contents(tx, "acme", first)
+        contents = document_rows.contents(tx, "acme", first)
     forget(world, first)
     again, _ = world.registry.add_document(
         "acme", title="Returns", text=SHARED, source="rpc", media_type="text/plain", actor="ann", readmit=False

@@ -5,7 +5,7 @@ import pytest
 from sealserve.errors import Conflict, CorruptArtifact, FailedPrecondition, InvalidArgument, LeaseLost, NotFound
 from sealserve.records.cycles import Claim, CycleState, Step
 from sealserve.records.documents import DocumentState
-from sealserve.registry.documents import rows
+from sealserve.registry.documents import document_rows
 from sealserve.registry.registry import AddSelfEdits, Effect, Finish
 from tests.registry.world import World, finish, self_edit
 
@@ -245,7 +245,7 @@ def test_lease_by_name_has_one_holder(world: World) -> None:
 
 
 def test_version_may_hold_more_documents_than_fit_one_statement(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "_BATCH", 2)
+    monkeypatch.setattr(document_rows, "_BATCH", 2)
     for _ in range(5):
         world.document()
     version = world.version()

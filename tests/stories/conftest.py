@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import pytest_asyncio
 
-from sealserve.registry.cycles import cycles
+from sealserve.registry.cycles import cycle_rows
 from tests.stories.school import School, open_school
 
 
@@ -16,7 +16,7 @@ from tests.stories.school import School, open_school
 def counted_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the random part of cycles' ids be counted up."""
     count = itertools.count(1)
-    monkeypatch.setattr(cycles, "secrets", SimpleNamespace(token_hex=lambda n: f"{next(count):0{2 * n}x}"))
+    monkeypatch.setattr(cycle_rows, "secrets", SimpleNamespace(token_hex=lambda n: f"{next(count):0{2 * n}x}"))
 
 
 @pytest_asyncio.fixture

@@ -13,7 +13,7 @@ from sealserve.records.candidates import Recipe
 from sealserve.records.cycles import IMPORT_TRIGGER, Cycle
 from sealserve.registry import audit, tenants
 from sealserve.registry.artifacts import ArtifactStore
-from sealserve.registry.cycles import cycles
+from sealserve.registry.cycles import cycle_rows
 from sealserve.registry.sql import tables as t
 from sealserve.registry.sql.database import Database
 
@@ -36,8 +36,8 @@ class Importing:
         with self._database.write() as tx:
             self.artifacts.require([artifact])
             tenants.get(tx, tenant)
-            cycles.require_none_open(tx, tenant)
-            cycle = cycles.open_for(tx, tenant, (), trigger=IMPORT_TRIGGER, actor=actor)
+            cycle_rows.require_none_open(tx, tenant)
+            cycle = cycle_rows.open_for(tx, tenant, (), trigger=IMPORT_TRIGGER, actor=actor)
             stored = {"recipe": asdict(recipe), "artifact": artifact, "final_loss": 0.0, "seconds": 0.0}
             tx.insert(t.candidates, [{"cycle": cycle.cycle, "position": 0, **stored}])
             audit.append(
@@ -45,17 +45,17 @@ class Importing:
                 _ACTION,
                 actor=actor,
                 tenant=tenant,
-                subject=cycles.resource(tenant, cycle.cycle),
+                subject=cycle_rows.resource(tenant, cycle.cycle),
                 details={"artifact": artifact, "from": origin},
             )
             return cycle
 
     def import_origin(self, tenant: str, cycle: str) -> Json:
         """Return where the cycle's adapter came from, as it was told. Raises: NotFound (it imported nothing)."""
-        is_row = t.audit.c.action == _ACTION, t.audit.c.subject == cycles.resource(tenant, cycle)
+        is_row = t.audit.c.action == _ACTION, t.audit.c.subject == cycle_rows.resource(tenant, cycle)
         with self._database.read() as tx:
             row = tx.row(select(t.audit.c.details).where(t.audit.c.tenant == tenant, *is_row))
         if row is None:
-            raise NotFound(cycles.resource(tenant, cycle), kind="import")
+            raise NotFound(cycle_rows.resource(tenant, cycle), kind="import")
         found: Json = row.details["from"]
         return found

@@ -12,7 +12,7 @@ from sealserve.records.documents import Document, DocumentState
 from sealserve.records.pages import Page
 from sealserve.records.tenants import Tenant
 from sealserve.registry.artifact_gc import Sweeping
-from sealserve.registry.documents import rows
+from sealserve.registry.documents import document_rows
 
 
 class Keeping(Sweeping):
@@ -39,7 +39,7 @@ class Keeping(Sweeping):
         that offers everything it has again and again). `raw` is what could not be read of a quarantined one.
         Raises: NotFound (tenant), InvalidArgument, QuotaExceeded (`max_documents` held already).
         """
-        offered = rows.Offered(
+        offered = document_rows.Offered(
             title=title, text=text, source=source, media_type=media_type, state=state, reason=reason, raw=raw
         )
         offered.require_acceptable()
@@ -47,7 +47,7 @@ class Keeping(Sweeping):
         while True:
             contents = self.artifacts.put_bytes(offered.data)
             with suppress(_SweptAway), self._database.write() as tx:
-                kept = rows.add(
+                kept = document_rows.add(
                     tx, tenant, offered=offered, contents=contents, actor=actor, readmit=readmit,
                     max_documents=max_documents,
                 )  # fmt: skip
@@ -63,30 +63,30 @@ class Keeping(Sweeping):
     def document(self, tenant: str, document: str) -> Document:
         """Return the document. Raises: NotFound."""
         with self._database.read() as tx:
-            return rows.get(tx, tenant, document)
+            return document_rows.get(tx, tenant, document)
 
     def document_text(self, tenant: str, document: str) -> str:
         """Return the text as it was given. Raises: NotFound, CorruptArtifact."""
         with self._database.read() as tx:
-            contents = rows.contents(tx, tenant, document)
+            contents = document_rows.contents(tx, tenant, document)
         return self.artifacts.get_bytes(contents).decode(errors="replace")
 
     def document_counts(self) -> dict[DocumentState, int]:
         """Return how many documents stand in each state, over all tenants."""
         with self._database.read() as tx:
-            return rows.counts(tx)
+            return document_rows.counts(tx)
 
     def documents(
         self, tenant: str, *, state: DocumentState | None = None, page_size: int = 50, page_token: str = ""
     ) -> Page[Document]:
         """Return the tenant's documents in order of arrival. Raises: NotFound (tenant), InvalidArgument."""
         with self._database.read() as tx:
-            return rows.pages(tx, tenant, state=state, page_size=page_size, page_token=page_token)
+            return document_rows.pages(tx, tenant, state=state, page_size=page_size, page_token=page_token)
 
     def tenants_with_admitted_documents(self) -> tuple[str, ...]:
         """Return the tenants that have documents waiting for a cycle, by name."""
         with self._database.read() as tx:
-            return rows.tenants_with_admitted(tx)
+            return document_rows.tenants_with_admitted(tx)
 
     @abstractmethod
     def tenant(self, tenant: str) -> Tenant:

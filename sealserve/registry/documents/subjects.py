@@ -13,7 +13,7 @@ from sealserve.errors import FailedPrecondition
 from sealserve.records.documents import HELD, RELEASED, Document, DocumentState
 from sealserve.records.validation import require_short
 from sealserve.registry import audit
-from sealserve.registry.documents import rows
+from sealserve.registry.documents import document_rows
 from sealserve.registry.sql import request_ids
 from sealserve.registry.sql import tables as t
 from sealserve.registry.sql.database import Database
@@ -28,7 +28,7 @@ class Subjects:
     def note_subjects(self, tenant: str, document: str, subjects: Iterable[str]) -> None:
         """Remember what the document is about; what is noted already stays. Raises: NotFound."""
         with self._database.write() as tx:
-            rows.get(tx, tenant, document)
+            document_rows.get(tx, tenant, document)
             mine = table.c.tenant == tenant, table.c.document == document
             known = {row.subject for row in tx.rows(select(table.c.subject).where(*mine))}
             new = sorted({*map(_digest, subjects)} - known)
@@ -44,18 +44,18 @@ class Subjects:
         query = select(t.documents.c.document).where(*own, t.documents.c.document.in_(shared))
         with self._database.read() as tx:
             found = [row.document for row in tx.rows(query.order_by(t.documents.c.sequence.desc()).limit(last))]
-            return tuple(rows.get(tx, tenant, one) for one in found)
+            return tuple(document_rows.get(tx, tenant, one) for one in found)
 
     def hold_waiting(self, tenant: str, names: Sequence[str], *, reason: str, actor: str) -> tuple[str, ...]:
         """Quarantine those of the documents that no cycle has claimed yet; return which."""
         with self._database.write() as tx:
-            found = [rows.get(tx, tenant, one) for one in names]
+            found = [document_rows.get(tx, tenant, one) for one in names]
             waiting = tuple(
                 one.document for one in found if one.state is DocumentState.ADMITTED and one.reason != RELEASED
             )
-            rows.move(tx, tenant, waiting, to=DocumentState.QUARANTINED, reason=HELD + reason)
+            document_rows.move(tx, tenant, waiting, to=DocumentState.QUARANTINED, reason=HELD + reason)
             for one in waiting:
-                subject = rows.resource(tenant, one)
+                subject = document_rows.resource(tenant, one)
                 audit.append(tx, "document.hold", actor=actor, tenant=tenant, subject=subject, details={})
         return waiting
 
@@ -71,27 +71,27 @@ class Subjects:
         arguments = {"document": document, "reason": reason, "actor": actor}
         request: dict[str, Any] = {"tenant": tenant, "request_id": request_id, "arguments": arguments}
         with self._database.write() as tx:
-            present = rows.get(tx, tenant, document)
+            present = document_rows.get(tx, tenant, document)
             if request_ids.earlier_answer(tx, "release_document", **request):
                 return present
             _require_held(present)
-            rows.move(tx, tenant, [document], to=DocumentState.ADMITTED, reason=RELEASED)
+            document_rows.move(tx, tenant, [document], to=DocumentState.ADMITTED, reason=RELEASED)
             audit.append(
                 tx,
                 "document.release",
                 actor=actor,
                 tenant=tenant,
-                subject=rows.resource(tenant, document),
+                subject=document_rows.resource(tenant, document),
                 details={"was": present.reason, "reason": reason},
             )
             request_ids.remember(tx, "release_document", **request, answer=document)
-            return rows.get(tx, tenant, document)
+            return document_rows.get(tx, tenant, document)
 
 
 def _require_held(present: Document) -> None:
     if present.state is DocumentState.QUARANTINED and present.reason.startswith(HELD):
         return
-    name = rows.resource(present.tenant, present.document)
+    name = document_rows.resource(present.tenant, present.document)
     if present.state is DocumentState.ADMITTED and present.reason == RELEASED:
         raise FailedPrecondition(f"{name} was released already", reason="ALREADY_RELEASED")
     raise FailedPrecondition(f"{name} is {present.state}, and no policy holds it", reason="NOT_HELD")

@@ -19,7 +19,7 @@ from sealserve.registry import audit, tenants
 from sealserve.registry.sql import paging, request_ids
 from sealserve.registry.sql.database import Database, Transaction
 from sealserve.registry.sql.evaluation_tables import feedback
-from sealserve.registry.versions import versions
+from sealserve.registry.versions import version_rows
 
 MAX_ID_LENGTH = 128
 MAX_QUESTION_LENGTH = 2000
@@ -49,7 +49,7 @@ class Feedbacks:
             if earlier := request_ids.earlier_answer(tx, "create_feedback", **request):
                 return _get(tx, earlier)
             if opinion.version != BASE_VERSION:
-                versions.get(tx, tenant, opinion.version)
+                version_rows.get(tx, tenant, opinion.version)
             about = feedback.c.answer_request == opinion.answer_request
             if tx.row(select(feedback.c.feedback).where(feedback.c.tenant == tenant, about)):
                 raise AlreadyExists(opinion.answer_request, kind="feedback on answer")

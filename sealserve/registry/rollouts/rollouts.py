@@ -24,7 +24,7 @@ from sealserve.registry.sql import paging, request_ids
 from sealserve.registry.sql import tables as t
 from sealserve.registry.sql.database import Database, Transaction
 from sealserve.registry.sql.rollout_tables import traffic, watch_counts, watches
-from sealserve.registry.versions import activations, versions
+from sealserve.registry.versions import activations, version_rows
 
 Counted = Mapping[Count, int]
 
@@ -105,7 +105,7 @@ class Watches:
                 "opened_at": tx.now, "staged_at": tx.now, "decided_at": None,
             }  # fmt: skip
             tx.insert(watches, [row])
-            kept = share if versions.is_ready(tx, tenant, found.previous) else 0.0
+            kept = share if version_rows.is_ready(tx, tenant, found.previous) else 0.0
             _spread(tx, owner, incumbent=found.previous, share=kept, stage=0)
             opened = _one(tx, tenant, owner.activation)
             fault_injection.point("registry.open_watch.before_commit")
@@ -255,7 +255,7 @@ def _spread(tx: Transaction, owner: Tenant, *, incumbent: int, share: float, sta
     """Keep the incumbent beside the active version, with `share`; a share that changes is an activation."""
     present = _standbys(tx, only=owner.tenant).get(owner.tenant)
     if share == (present.share if present else 0.0):
-        if present is None and versions.is_ready(tx, owner.tenant, incumbent):
+        if present is None and version_rows.is_ready(tx, owner.tenant, incumbent):
             row = {"tenant": owner.tenant, "activation": owner.activation, "version": incumbent, "share": share}
             tx.insert(traffic, [row])
         return

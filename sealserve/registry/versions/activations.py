@@ -18,12 +18,12 @@ from sealserve.records.tenants import Tenant
 from sealserve.records.validation import require_short
 from sealserve.records.versions import BASE_VERSION, Activation, Observed, VersionState
 from sealserve.registry import audit, state_machine, tenants
-from sealserve.registry.documents import rows
+from sealserve.registry.documents import document_rows
 from sealserve.registry.sql import paging, request_ids
 from sealserve.registry.sql import tables as t
 from sealserve.registry.sql.database import Transaction
 from sealserve.registry.sql.rollout_tables import traffic, watches
-from sealserve.registry.versions import held, versions
+from sealserve.registry.versions import held, version_rows
 
 TRAFFIC = "traffic"
 """Kind of an activation that leaves the desired version as it is."""
@@ -49,7 +49,7 @@ def promote(
     if version == BASE_VERSION:
         raise InvalidArgument("the base model is not promoted; roll back to it", field="version")
     _require_etag(owner, expected_etag)
-    versions.require_ready(tx, tenant, version)
+    version_rows.require_ready(tx, tenant, version)
     _require_change(owner, version)
     held.require_released(tx, tenant, version)
     below = owner.activation or None
@@ -77,7 +77,7 @@ def rollback(
         return get(tx, tenant, int(earlier))
     _require_etag(owner, expected_etag)
     if to_version is not None:
-        versions.require_ready(tx, tenant, to_version)
+        version_rows.require_ready(tx, tenant, to_version)
         _require_change(owner, to_version)
     version, below = _earlier(tx, owner, to_version=to_version)
     done = _move(tx, owner, version=version, below=below, kind="rollback", actor=actor, reason=reason)
@@ -95,7 +95,7 @@ def spread(
     owner = tenants.get(tx, tenant)
     _require_etag(owner, expected_etag)
     if version != BASE_VERSION:
-        versions.require_ready(tx, tenant, version)
+        version_rows.require_ready(tx, tenant, version)
     _require_change(owner, version)
     _earlier(tx, owner, to_version=version)
     row = tx.row(_one(tenant, owner.activation))
@@ -195,7 +195,7 @@ def _move(
         f"adapter.{kind}",
         actor=actor,
         tenant=owner.tenant,
-        subject=versions.resource(owner.tenant, version),
+        subject=version_rows.resource(owner.tenant, version),
         details={
             "activation": number,
             "previous": owner.desired_version,
@@ -211,13 +211,13 @@ def _move(
 def _settle_documents(
     tx: Transaction, owner: Tenant, *, version: int, kind: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    held = set(versions.held_documents(tx, owner.tenant, version))
-    learned = rows.held_in(tx, owner.tenant, version, states=state_machine.PROMOTABLE)
-    left = rows.held_in(tx, owner.tenant, owner.desired_version, states=[DocumentState.LEARNED])
+    held = set(version_rows.held_documents(tx, owner.tenant, version))
+    learned = document_rows.held_in(tx, owner.tenant, version, states=state_machine.PROMOTABLE)
+    left = document_rows.held_in(tx, owner.tenant, owner.desired_version, states=[DocumentState.LEARNED])
     withdrawn = tuple(name for name in left if name not in held)
-    rows.move(tx, owner.tenant, learned, to=DocumentState.LEARNED, reason="")
+    document_rows.move(tx, owner.tenant, learned, to=DocumentState.LEARNED, reason="")
     why = f"{kind} from version {owner.desired_version} to {version}"
-    rows.move(tx, owner.tenant, withdrawn, to=DocumentState.WITHDRAWN, reason=why)
+    document_rows.move(tx, owner.tenant, withdrawn, to=DocumentState.WITHDRAWN, reason=why)
     return learned, withdrawn
 
 
@@ -234,7 +234,7 @@ def _earlier(tx: Transaction, owner: Tenant, *, to_version: int | None) -> tuple
             reason="NOTHING_TO_ROLL_BACK",
         )
     raise FailedPrecondition(
-        f"{versions.resource(owner.tenant, to_version)} was not active before the present version; promote it instead",
+        f"{version_rows.resource(owner.tenant, to_version)} was not active before the present version; promote it instead",
         reason="NOT_ACTIVE_BEFORE",
     )
 
@@ -244,7 +244,7 @@ def _is_answer(tx: Transaction, owner: Tenant, *, version: int, to_version: int 
         return version == to_version
     if version == BASE_VERSION:
         return True
-    is_ready = versions.get(tx, owner.tenant, version).state is VersionState.READY
+    is_ready = version_rows.get(tx, owner.tenant, version).state is VersionState.READY
     return is_ready and version != owner.desired_version
 
 
@@ -263,7 +263,7 @@ def _clash(owner: Tenant) -> Conflict:
 def _require_change(owner: Tenant, version: int) -> None:
     if version == owner.desired_version:
         raise FailedPrecondition(
-            f"{versions.resource(owner.tenant, version)} is active already", reason="ALREADY_ACTIVE"
+            f"{version_rows.resource(owner.tenant, version)} is active already", reason="ALREADY_ACTIVE"
         )
 
 

@@ -18,7 +18,7 @@ from sealserve.registry.sql import request_ids
 from sealserve.registry.sql.database import Database, Transaction
 from sealserve.registry.sql.tables import opinions
 from sealserve.registry.versions import activations, held
-from sealserve.registry.versions.versions import resource
+from sealserve.registry.versions.version_rows import resource
 
 
 class Approvals:

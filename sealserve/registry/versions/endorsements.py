@@ -7,7 +7,7 @@ from sealserve.records.versions import AdapterVersion
 from sealserve.registry import audit
 from sealserve.registry.sql import tables as t
 from sealserve.registry.sql.database import Database
-from sealserve.registry.versions import versions
+from sealserve.registry.versions import version_rows
 
 
 class Endorsing:
@@ -21,7 +21,7 @@ class Endorsing:
         """Keep `manifest` and who approved in the version's lineage; no change if it says so. Raises: NotFound."""
         own = t.versions.c.tenant == tenant, t.versions.c.version == version
         with self._database.write() as tx:
-            found = versions.get(tx, tenant, version)
+            found = version_rows.get(tx, tenant, version)
             if found.lineage.get("approvals") == approvals:
                 return found
             lineage = {**found.lineage, "manifest": manifest, "approvals": approvals}
@@ -31,7 +31,7 @@ class Endorsing:
                 "adapter.endorse",
                 actor=actor,
                 tenant=tenant,
-                subject=versions.resource(tenant, version),
+                subject=version_rows.resource(tenant, version),
                 details={"approvals": approvals},
             )
-            return versions.get(tx, tenant, version)
+            return version_rows.get(tx, tenant, version)

@@ -12,10 +12,10 @@ from sealserve.records.approvals import Approval, ApprovalState, Vote
 from sealserve.records.cycles import CycleState
 from sealserve.records.versions import VersionState
 from sealserve.registry import tenants
-from sealserve.registry.cycles import cycles
+from sealserve.registry.cycles import cycle_rows
 from sealserve.registry.sql import tables as t
 from sealserve.registry.sql.database import Transaction
-from sealserve.registry.versions.versions import resource
+from sealserve.registry.versions.version_rows import resource
 
 
 def of_tenant(tx: Transaction, tenant: str) -> tuple[Approval, ...]:
@@ -76,7 +76,7 @@ def _record(tx: Transaction, row: Row[Any]) -> Approval:
         cycle=row.cycle,
         state=_state(row, given),
         reason=row.reason,
-        authors=cycles.authors_of(tx, row.tenant, row.cycle),
+        authors=cycle_rows.authors_of(tx, row.tenant, row.cycle),
         opinions=tuple(
             Vote(actor=one.actor, approves=one.approves, reason=one.reason, given_at=one.given_at) for one in given
         ),

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import Row, Select, Subquery, and_, case, func, or_, select
 
 from sealserve.records.cycles import EarlierStudy, QuizItem, SelfEdit, Step, StepRecord
-from sealserve.registry.cycles import cycles
+from sealserve.registry.cycles import cycle_rows
 from sealserve.registry.sql import tables
 from sealserve.registry.sql.database import Database, Transaction
-from sealserve.registry.versions import versions
+from sealserve.registry.versions import version_rows
 
 
 class Ledger:
@@ -26,12 +26,12 @@ class Ledger:
         A document learned again counts with its newest cycle only. Raises: NotFound.
         """
         with self._database.read() as tx:
-            return cycles.admitted_self_edits(tx, versions.sources(tx, tenant, version))
+            return cycle_rows.admitted_self_edits(tx, version_rows.sources(tx, tenant, version))
 
     def learned_quiz(self, tenant: str, version: int) -> tuple[QuizItem, ...]:
         """Return the quiz items of the documents that `version` holds, as `learned_self_edits` does."""
         with self._database.read() as tx:
-            return cycles.quiz_items(tx, versions.sources(tx, tenant, version))
+            return cycle_rows.quiz_items(tx, version_rows.sources(tx, tenant, version))
 
     def learned_steps(self, tenant: str, version: int, step: Step) -> tuple[StepRecord, ...]:
         """Return what `step` left in every cycle that taught `version` a document it holds, oldest first.
@@ -39,20 +39,20 @@ class Ledger:
         Raises: NotFound.
         """
         with self._database.read() as tx:
-            sources, steps = versions.sources(tx, tenant, version), tables.steps
+            sources, steps = version_rows.sources(tx, tenant, version), tables.steps
             taught = select(sources.c.cycle).distinct()
             query = select(steps).where(steps.c.cycle.in_(taught), steps.c.step == step).order_by(steps.c.sequence)
-            return tuple(map(cycles.step_record, tx.rows(query)))
+            return tuple(map(cycle_rows.step_record, tx.rows(query)))
 
     def studied_self_edits(self, tenant: str, documents: Sequence[str]) -> tuple[SelfEdit, ...]:
         """Return every admitted self-edit of `documents`, each from its newest cycle, whatever came of that."""
         with self._database.read() as tx:
-            return cycles.admitted_self_edits(tx, _newest_studies(tenant, documents))
+            return cycle_rows.admitted_self_edits(tx, _newest_studies(tenant, documents))
 
     def studied_quiz(self, tenant: str, documents: Sequence[str]) -> tuple[QuizItem, ...]:
         """Return the quiz items of `documents`, as `studied_self_edits` does."""
         with self._database.read() as tx:
-            return cycles.quiz_items(tx, _newest_studies(tenant, documents))
+            return cycle_rows.quiz_items(tx, _newest_studies(tenant, documents))
 
     def earlier_studies(self, cycle: str) -> tuple[EarlierStudy, ...]:
         """Return, for each document of the cycle, the newest earlier cycle that wrote on it, or else on its namesake.
@@ -61,7 +61,7 @@ class Ledger:
         left out. Raises: NotFound.
         """
         with self._database.read() as tx:
-            cycles.by_id(tx, cycle)
+            cycle_rows.by_id(tx, cycle)
             return tuple(
                 EarlierStudy(document=row.now, earlier_document=found.document, cycle=found.cycle)
                 for row in tx.rows(_own_documents(cycle))

@@ -8,7 +8,7 @@ from sealserve.errors import FailedPrecondition, InvalidArgument, NotFound
 from sealserve.records.pages import Page
 from sealserve.records.versions import BASE_VERSION, AdapterVersion, VersionState
 from sealserve.registry import audit, state_machine, tenants
-from sealserve.registry.documents import rows
+from sealserve.registry.documents import document_rows
 from sealserve.registry.sql import paging
 from sealserve.registry.sql import tables as t
 from sealserve.registry.sql.database import Transaction
@@ -21,7 +21,7 @@ def create(tx: Transaction, tenant: str, *, publish: Publish, cycle: str, actor:
     """Make the tenant's next version. Raises: NotFound (parent or a document)."""
     if publish.parent != BASE_VERSION:
         get(tx, tenant, publish.parent)
-    rows.require_all(tx, tenant, publish.documents)
+    document_rows.require_all(tx, tenant, publish.documents)
     tx.run(update(t.tenants).where(t.tenants.c.tenant == tenant).values(newest_version=t.tenants.c.newest_version + 1))
     number = _newest(tx, tenant)
     tx.insert(

@@ -14,7 +14,7 @@ from sealserve.records.documents import Document, DocumentState
 from sealserve.records.pages import Page
 from sealserve.records.validation import require_line
 from sealserve.registry import audit, state_machine, tenants
-from sealserve.registry.documents import rows
+from sealserve.registry.documents import document_rows
 from sealserve.registry.sql import paging, request_ids
 from sealserve.registry.sql.database import Transaction
 from sealserve.registry.sql.tables import audit as audit_table
@@ -36,7 +36,7 @@ def start(tx: Transaction, tenant: str, *, trigger: str, actor: str, request_id:
     if earlier := request_ids.earlier_answer(tx, "start_cycle", **request):
         return by_id(tx, earlier)
     require_none_open(tx, tenant)
-    chosen = rows.oldest_admitted(tx, tenant, limit=max_documents)
+    chosen = document_rows.oldest_admitted(tx, tenant, limit=max_documents)
     if not chosen:
         raise FailedPrecondition(
             f"tenant {tenant} has no admitted document to learn; add one first", reason="NOTHING_TO_LEARN"
@@ -76,7 +76,7 @@ def open_for(tx: Transaction, tenant: str, chosen: Sequence[str], *, trigger: st
             for position, document in enumerate(chosen)
         ],
     )
-    rows.move(tx, tenant, chosen, to=DocumentState.LEARNING, reason="")
+    document_rows.move(tx, tenant, chosen, to=DocumentState.LEARNING, reason="")
     audit.append(
         tx,
         "cycle.start",
@@ -129,7 +129,7 @@ def still_open(tx: Transaction) -> tuple[Cycle, ...]:
 def documents_of(tx: Transaction, cycle: str) -> tuple[Document, ...]:
     """Return the documents that the cycle claimed, oldest first. Raises: NotFound."""
     by_id(tx, cycle)
-    return rows.claimed_by(tx, cycle)
+    return document_rows.claimed_by(tx, cycle)
 
 
 def authors_of(tx: Transaction, tenant: str, cycle: str) -> tuple[str, ...]:
@@ -138,7 +138,7 @@ def authors_of(tx: Transaction, tenant: str, cycle: str) -> tuple[str, ...]:
     A cycle that the clock started has no author but those: without them nobody would stand behind it. Who let a held
     document in is none of them: that was a look at somebody else's work. Raises: NotFound.
     """
-    claimed = [rows.resource(tenant, one.document) for one in documents_of(tx, cycle)]
+    claimed = [document_rows.resource(tenant, one.document) for one in documents_of(tx, cycle)]
     return authors_among(tx, tenant, [resource(tenant, cycle), *claimed])
 
 
