@@ -143,7 +143,7 @@ def _registry(settings: Settings) -> Finding:
     except SealserveError as error:
         return _finding("registry", False, error.message, advice="check registry.url, and that the database runs")
     try:
-        rows = registry.verify_audit()
+        rows = registry.audit.verify()
     except SealserveError as error:
         return _finding("registry", False, error.message, advice="restore a backup; keep this one aside")
     finally:

@@ -1,6 +1,6 @@
 """Named points at which a test may kill or stop this process. Knows nothing of what happens there.
 
-`SEALSERVE_FAULT="registry.record_step.before_commit:kill:3"` kills the process, as a power cut would, the third
+`SEALSERVE_FAULT="registry.cycles.record_step.before_commit:kill:3"` kills the process, as a power cut would, the third
 time that point is reached (the first, without a number); `stop` suspends it there, until somebody sends SIGCONT.
 Without the variable a point costs one comparison.
 """
@@ -15,25 +15,25 @@ FAULT_POINTS: tuple[str, ...] = (
     "artifacts.put_bytes.after_rename",
     "artifacts.put_directory.before_rename",
     "artifacts.put_directory.after_rename",
-    "registry.add_document.before_commit",
-    "registry.add_document.after_commit",
-    "registry.record_step.before_commit",
-    "registry.record_step.after_commit",
-    "registry.promote.before_commit",
-    "registry.promote.after_commit",
-    "registry.approve.before_commit",
-    "registry.approve.after_commit",
-    "registry.forget_document.before_commit",
-    "registry.forget_document.after_commit",
+    "registry.documents.add.before_commit",
+    "registry.documents.add.after_commit",
+    "registry.cycles.record_step.before_commit",
+    "registry.cycles.record_step.after_commit",
+    "registry.versions.promote.before_commit",
+    "registry.versions.promote.after_commit",
+    "registry.approvals.approve.before_commit",
+    "registry.approvals.approve.after_commit",
+    "registry.unlearning.unlearn.before_commit",
+    "registry.unlearning.unlearn.after_commit",
     "registry.sweep.before_commit",
-    "registry.open_watch.before_commit",
-    "registry.open_watch.after_commit",
-    "registry.move_stage.before_commit",
-    "registry.move_stage.after_commit",
-    "registry.end_watch.before_commit",
-    "registry.end_watch.after_commit",
-    "registry.roll_back_watched.before_commit",
-    "registry.roll_back_watched.after_commit",
+    "registry.rollouts.open.before_commit",
+    "registry.rollouts.open.after_commit",
+    "registry.rollouts.move_stage.before_commit",
+    "registry.rollouts.move_stage.after_commit",
+    "registry.rollouts.end.before_commit",
+    "registry.rollouts.end.after_commit",
+    "registry.rollouts.roll_back.before_commit",
+    "registry.rollouts.roll_back.after_commit",
 )
 """Every point there is; a kill test goes through this list."""
 

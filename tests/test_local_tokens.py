@@ -35,8 +35,8 @@ def test_secret_that_others_can_read_or_that_is_too_short_is_refused(tmp_path: P
 def test_first_start_makes_an_administrator_and_the_installations_own_and_the_second_start_none(tmp_path: Path) -> None:
     registry = Registry.open(f"sqlite:///{tmp_path / 'registry.db'}", tmp_path / "artifacts")
     for _ in range(2):
-        secrets = [make(tmp_path, registry.enrol_token) for make in (admin_secret, internal_secret)]
-    assert [registry.token_of(secret).principal.role for secret in secrets] == [Role.ADMIN, Role.ENGINE]
-    assert [token.principal.name for token in registry.tokens()] == ["admin", "engine"]
+        secrets = [make(tmp_path, registry.tokens.enrol) for make in (admin_secret, internal_secret)]
+    assert [registry.tokens.find(secret).principal.role for secret in secrets] == [Role.ADMIN, Role.ENGINE]
+    assert [token.principal.name for token in registry.tokens.all()] == ["admin", "engine"]
     assert {path.name for path in tmp_path.glob("*.token")} == {ADMIN_FILE, INTERNAL_FILE}
     registry.close()

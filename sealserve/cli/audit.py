@@ -63,7 +63,7 @@ def export(session: Session, to: Annotated[Path, typer.Option(help="The file to 
         raise InvalidArgument(f"{to} exists already; choose another name", field="to")
     ring = KeyRing(session.settings().data_directory / "keys")
     with registry_of(session) as registry, to.open("x", encoding="utf-8") as file:
-        rows = trail.write(trail.every_row(registry.audit_rows), file, key=ring.signing_key(), now=datetime.now(UTC))
+        rows = trail.write(trail.every_row(registry.audit.rows), file, key=ring.signing_key(), now=datetime.now(UTC))
     session.show({"file": str(to), "rows": rows}, lambda: f"written: {rows} rows to {to}")
 
 

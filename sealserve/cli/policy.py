@@ -44,7 +44,7 @@ def list_decisions(
     from sealserve.cli import output
 
     with registry_of(session) as registry:
-        found = registry.rulings(tenant=tenant or None, last=last)
+        found = registry.policy_decisions.page(tenant=tenant or None, last=last)
     rows = ((one.ruling, one.decided_at, one.tenant, one.event, one.subject, one.effect) for one in found)
     columns = ["decision", "when", "tenant", "event", "about", "effect"]
     session.show({"decisions": found}, lambda: output.table(columns, rows, empty="no decisions yet"))
@@ -56,7 +56,7 @@ def explain(session: Session, decision: Annotated[str, typer.Argument(help="Its 
     from sealserve.cli import output
 
     with registry_of(session) as registry:
-        found = registry.ruling(decision)
+        found = registry.policy_decisions.get(decision)
     pairs = [
         ("decision", found.ruling),
         ("effect", found.effect),
@@ -84,7 +84,7 @@ def replay(
 
     rules = proven_bundle(bundle)
     with registry_of(session) as registry:
-        found = registry.rulings(last=last)
+        found = registry.policy_decisions.page(last=last)
     changed = [
         {"decision": one.ruling, "event": one.event, "about": one.subject, "was": one.effect, "would_be": now.effect}
         for one in found

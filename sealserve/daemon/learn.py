@@ -70,7 +70,7 @@ async def open_context(settings: Settings) -> AsyncIterator[LearnContext]:
         registry = await asyncio.to_thread(open_registry, settings)
         stack.callback(registry.close)
         address = settings.learn.engine_address or reachable(settings.serve.address)
-        secret = await asyncio.to_thread(internal_secret, settings.data_directory, registry.enrol_token)
+        secret = await asyncio.to_thread(internal_secret, settings.data_directory, registry.tokens.enrol)
         engine = RemoteEngine(address, secret=secret, tls=settings.serve.tls(), insecure=settings.serve.insecure)
         stack.push_async_callback(engine.close)
         executor = executor_of(settings.learn)

@@ -84,14 +84,14 @@ class ServeParts:
         )
         self.watcher.on_moved = self.activator.wake
         telemetry.metrics.watch_queue(lambda: admission.waiting)
-        telemetry.metrics.watch_documents(registry.document_counts)
-        self.answer_log = AnswerLog(registry.keep_answers, registry.drop_answers, days=settings.serve.answer_days)
+        telemetry.metrics.watch_documents(registry.documents.counts)
+        self.answer_log = AnswerLog(registry.answers.keep, registry.answers.drop, days=settings.serve.answer_days)
         self.answers = Answers(
             self.gated,
             self.table,
             admission=admission,
             salts=self.salts,
-            find_tenant=registry.tenant,
+            find_tenant=registry.tenants.get,
             default_deadline_seconds=settings.serve.default_deadline_seconds,
             telemetry=telemetry,
             note=self.answer_log.note,
@@ -132,8 +132,8 @@ async def serve(settings: Settings, *, engine_only: bool = False) -> None:
         registry = await asyncio.to_thread(open_registry, settings)
         stack.callback(registry.close)
         for make in (admin_secret, internal_secret):
-            await asyncio.to_thread(make, settings.data_directory, registry.enrol_token)
-        server = RpcServer(settings.serve, find_token=registry.token_of)
+            await asyncio.to_thread(make, settings.data_directory, registry.tokens.enrol)
+        server = RpcServer(settings.serve, find_token=registry.tokens.find)
         parts = ServeParts(settings, registry, telemetry)
         stack.push_async_callback(parts.engine.close)
         server.add_engine_service(parts.gated, resolve=registry.artifacts.directory)

@@ -39,8 +39,8 @@ def inspect(registry: Registry, tenant: str, *, title: str, text: str, source: s
     """Return what is to be seen in a document that is not kept yet; `hidden` is what was taken out of it."""
     subjects = subjects_of(title, text)
     known = [
-        (one, registry.document_text(tenant, one.document))
-        for one in registry.documents_about(tenant, subjects, last=LOOKED_AT)
+        (one, registry.documents.text(tenant, one.document))
+        for one in registry.subjects.documents_about(tenant, subjects, last=LOOKED_AT)
     ]
     others = [(one, told) for one, told in known if told != text]
     origin = origin_of(source)

@@ -79,7 +79,7 @@ class Inbox:
         Raises: NotFound (tenant), InvalidArgument (empty, too large, bad label), QuotaExceeded, StorageFailed.
         """
         with self._telemetry.span(Span.RECEIVE, {Attribute.TENANT: tenant}) as span:
-            self._registry.tenant(tenant)
+            self._registry.tenants.get(tenant)
             self._check_size(content)
             document, is_new = self._keep(
                 tenant, content, media_type=media_type, title=title, source=source, actor=actor, readmit=readmit
@@ -98,7 +98,7 @@ class Inbox:
         """
         limit = self.max_document_bytes
         why = Unreadable(defect=Defect.TOO_LARGE, advice=f"{size_bytes} bytes are above the limit of {limit}; split it")
-        document, is_new = self._registry.add_document(
+        document, is_new = self._registry.documents.add(
             tenant,
             title=clean_title(title),
             text=f"{source}: {size_bytes} bytes, not kept",
@@ -141,7 +141,7 @@ class Inbox:
                 similar=len(seen.similar),
                 contradicted=seen.contradicted,
             )
-        kept = self._registry.add_document(
+        kept = self._registry.documents.add(
             tenant,
             title=clean_title(title) if isinstance(read, Unreadable) else read.title,
             text="" if isinstance(read, Unreadable) else read.text,
@@ -160,11 +160,11 @@ class Inbox:
 
     def _remember(self, tenant: str, document: Document, seen: Inspected, *, actor: str) -> None:
         """Note what the document is about. With one that is held, those like it that still wait are held, too."""
-        self._registry.note_subjects(tenant, document.document, seen.subjects)
+        self._registry.subjects.note(tenant, document.document, seen.subjects)
         is_held = document.state is DocumentState.QUARANTINED and document.reason.startswith(HELD)
         if is_held and seen.similar:
             why = f"like {document.document}, of the same source"
-            self._registry.hold_waiting(tenant, seen.similar, reason=why, actor=actor)
+            self._registry.documents.hold(tenant, seen.similar, reason=why, actor=actor)
 
     def _read(self, content: bytes, *, media_type: str, title: str) -> _Read | Unreadable:
         """Return title and text, or why there is none."""

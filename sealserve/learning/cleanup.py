@@ -50,7 +50,7 @@ def sweep(context: LearnContext) -> int:
     """Delete artifacts that nothing has named for a day, editors included; return how many. Raises: StorageFailed."""
     editors = [read_editors(context.settings.data_directory, tenant) for tenant in _tenants_with_editors(context)]
     kept = {one.artifact for known in editors for one in known.rounds}
-    return context.registry.sweep_unnamed(kept=kept, seconds=UNNAMED_SECONDS)
+    return context.registry.artifact_gc.sweep_unnamed(kept=kept, seconds=UNNAMED_SECONDS)
 
 
 def _listed(directory: Path) -> list[Path]:
@@ -65,7 +65,7 @@ def _tenants_with_editors(context: LearnContext) -> list[str]:
 
 def _remove_unless_open(context: LearnContext, path: Path) -> None:
     with suppress(NotFound):  # of another registry's life
-        if context.registry.cycle_by_id(path.name).state in (CycleState.PENDING, CycleState.RUNNING):
+        if context.registry.cycles.by_id(path.name).state in (CycleState.PENDING, CycleState.RUNNING):
             return
     shutil.rmtree(path, ignore_errors=True)
 

@@ -40,7 +40,7 @@ async def run_cycle(context: LearnContext, claim: Claim) -> Cycle:
             await _steps(context, claim, journal)
         except CouldNotMeasure as error:
             await journal.step(Step.PUBLISH, Published, partial(unmeasurable, error.message))
-    return await asyncio.to_thread(context.registry.cycle, claim.tenant, claim.cycle)
+    return await asyncio.to_thread(context.registry.cycles.get, claim.tenant, claim.cycle)
 
 
 async def _steps(context: LearnContext, claim: Claim, journal: Journal) -> None:
@@ -49,7 +49,7 @@ async def _steps(context: LearnContext, claim: Claim, journal: Journal) -> None:
     )
     await client.drop_leftovers()
     claimed = await journal.step(Step.CLAIM, Claimed, partial(claim_documents, context, client, claim))
-    trigger = (await asyncio.to_thread(context.registry.cycle_by_id, claim.cycle)).trigger
+    trigger = (await asyncio.to_thread(context.registry.cycles.by_id, claim.cycle)).trigger
     if trigger == IMPORT_TRIGGER:
         await _confirm(context, client, claim, journal, claimed, await _taken_in(context, claim, journal))
         return

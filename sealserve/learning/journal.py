@@ -40,7 +40,7 @@ class Journal:
 
     async def open(self) -> None:
         """Read what is recorded."""
-        records = await asyncio.to_thread(self._registry.steps, self._claim.cycle)
+        records = await asyncio.to_thread(self._registry.cycles.steps, self._claim.cycle)
         self._records = {record.step: record for record in records}
 
     def recorded(self, step: Step, kind: type[T]) -> T | None:
@@ -62,7 +62,7 @@ class Journal:
             done = await act()
             seconds = time.monotonic() - started
             record = await asyncio.to_thread(
-                self._registry.record_step,
+                self._registry.cycles.record_step,
                 self._claim,
                 step,
                 to_json(done.output),

@@ -100,7 +100,7 @@ async def _keep(registry: Registry, claim: Claim, *, lease_seconds: float) -> No
     while True:
         await asyncio.sleep(lease_seconds / RENEWALS_PER_LEASE)
         try:
-            await asyncio.to_thread(registry.renew, claim, lease_seconds=lease_seconds)
+            await asyncio.to_thread(registry.cycles.renew, claim, lease_seconds=lease_seconds)
         except StorageFailed as error:
             _LOG.warning("lease.not_renewed", cycle=claim.cycle, reason=error.message)
         except LeaseLost:

@@ -73,12 +73,12 @@ class Learner:
 
     async def gather(self) -> int:
         """Open a cycle for every tenant with admitted documents and none open; return how many. Leader or not."""
-        tenants = await asyncio.to_thread(self._shop.registry.tenants_with_admitted_documents)
+        tenants = await asyncio.to_thread(self._shop.registry.documents.tenants_with_admitted)
         opened = 0
         for tenant in tenants:
             with suppress(FailedPrecondition):  # a cycle is open already, or somebody else took the documents
                 await asyncio.to_thread(
-                    self._shop.registry.start_cycle,
+                    self._shop.registry.cycles.start,
                     tenant,
                     trigger="schedule",
                     actor=f"worker:{self._worker}",
@@ -93,7 +93,7 @@ class Learner:
         A cycle that breaks is given back and counted; the one that broke too often ends as FAILED.
         """
         claim = await asyncio.to_thread(
-            self._shop.registry.claim_cycle, worker=self._worker, lease_seconds=self._lease_seconds
+            self._shop.registry.cycles.claim, worker=self._worker, lease_seconds=self._lease_seconds
         )
         return await self._carry(claim) if claim else None
 
@@ -123,11 +123,11 @@ class Learner:
         except LeaseLost as error:
             _LOG.warning("cycle.lost", cycle=claim.cycle, reason=error.message)
         except asyncio.CancelledError:
-            await asyncio.to_thread(context.registry.release, claim)
+            await asyncio.to_thread(context.registry.cycles.release, claim)
             raise
         except Exception as error:
             await self._broke(claim, error)
-        cycle = await asyncio.to_thread(context.registry.cycle, claim.tenant, claim.cycle)
+        cycle = await asyncio.to_thread(context.registry.cycles.get, claim.tenant, claim.cycle)
         if cycle.state not in (CycleState.PENDING, CycleState.RUNNING):
             await self._ended(cycle, seconds=time.monotonic() - started)
         return cycle
@@ -143,12 +143,12 @@ class Learner:
             if wasted >= self._settings.max_attempts:
                 await self._give_up(claim, reason)
             else:
-                await asyncio.to_thread(self._shop.registry.release, claim)
+                await asyncio.to_thread(self._shop.registry.cycles.release, claim)
 
     async def _wasted(self, claim: Claim) -> int:
         """How many claims of this cycle, this one included, have recorded no step."""
-        cycle = await asyncio.to_thread(self._shop.registry.cycle, claim.tenant, claim.cycle)
-        steps = await asyncio.to_thread(self._shop.registry.steps, claim.cycle)
+        cycle = await asyncio.to_thread(self._shop.registry.cycles.get, claim.tenant, claim.cycle)
+        steps = await asyncio.to_thread(self._shop.registry.cycles.steps, claim.cycle)
         return cycle.attempts - len({step.fence for step in steps})
 
     async def _give_up(self, claim: Claim, why: str) -> None:
@@ -161,7 +161,7 @@ class Learner:
         client = EngineClient(context.engine, tenant=cycle.tenant, cycle=cycle.cycle, concurrency=1)
         await client.drop_leftovers()
         await asyncio.to_thread(shutil.rmtree, context.work_directory(cycle.cycle), ignore_errors=True)
-        steps = {step.step: step for step in await asyncio.to_thread(context.registry.steps, cycle.cycle)}
+        steps = {step.step: step for step in await asyncio.to_thread(context.registry.cycles.steps, cycle.cycle)}
         judged = steps.get(Step.JUDGE)
         verdict = from_json(Judged, judged.output).verdict.decision if judged else None
         failed = "FAILED" if cycle.state is CycleState.FAILED else ""

@@ -88,7 +88,7 @@ class PolicyEnforcer:
         """
         if version == BASE_VERSION:  # the registry's to refuse
             return
-        found = self._registry.version(tenant, version)
+        found = self._registry.versions.get(tenant, version)
         given = self._promotion(tenant, found, actor=actor)
         _require(
             self._kept(Event.ADAPTER_PROMOTE, given, tenant=tenant, subject=f"tenants/{tenant}/adapters/{version}")
@@ -100,12 +100,12 @@ class PolicyEnforcer:
         The rulings are to be kept with the approval. Raises: PermissionDenied (not this person),
         FailedPrecondition (not this version), each with its ruling kept.
         """
-        found = self._registry.version(held.tenant, held.version)
+        found = self._registry.versions.get(held.tenant, held.version)
         verdict = found.lineage.get("verdict", {})
         given = {
             "tenant": {"id": held.tenant},
             "actor": actor,
-            "author": self._registry.cycle_author(held.cycle),
+            "author": self._registry.policy_decisions.cycle_author(held.cycle),
             "authors": self._behind(held.authors, [actor]),
             "version": {"number": held.version, "cycle": held.cycle},
             "verdict": {"decision": Decision.HOLD.value, "policy": str(verdict.get("policy", ""))},
@@ -115,13 +115,13 @@ class PolicyEnforcer:
         given = self._promotion(held.tenant, found, actor=actor)
         promotes = self._rules.rule(Event.ADAPTER_PROMOTE, given, tenant=held.tenant, subject=subject)
         if promotes.effect is RuleEffect.DENY:
-            self._registry.keep_ruling(promotes)
+            self._registry.policy_decisions.keep(promotes)
             _require(promotes)
         return not _stops(promotes), (grant, promotes)
 
     def require_release(self, tenant: str, document: str, *, actor: str) -> None:
         """Return if `actor` may let a held document in. Raises: NotFound, PermissionDenied (not this person)."""
-        authors = self._registry.document_authors(tenant, document)
+        authors = self._registry.policy_decisions.document_authors(tenant, document)
         given = {
             "tenant": {"id": tenant},
             "actor": actor,
@@ -130,7 +130,7 @@ class PolicyEnforcer:
             "version": {"number": BASE_VERSION, "cycle": ""},
             "verdict": {"decision": Decision.HOLD.value, "policy": ""},
         }
-        self._registry.keep_ruling(
+        self._registry.policy_decisions.keep(
             self._granted(given, tenant=tenant, subject=f"tenants/{tenant}/documents/{document}")
         )
 
@@ -139,15 +139,15 @@ class PolicyEnforcer:
 
         Raises: NotFound, BadAdapter (it is not as it was signed), BadConfig (keys).
         """
-        found = self._registry.version(tenant, version)
+        found = self._registry.versions.get(tenant, version)
         if self._seals is None or MANIFEST not in found.lineage:
             return
-        opinions = self._registry.approval(tenant, version).opinions
+        opinions = self._registry.approvals.get(tenant, version).opinions
         approvals = [one.actor for one in opinions if one.approves]
         if approvals == found.lineage.get("approvals"):
             return
         manifest = self._seals.with_approvals(found, approvals)
-        self._registry.endorse_version(tenant, version, manifest=manifest, approvals=approvals, actor=actor)
+        self._registry.versions.countersign(tenant, version, manifest=manifest, approvals=approvals, actor=actor)
 
     def endorse_released(self, tenant: str, *, actor: str = RECOVERY) -> None:
         """Endorse every version of the tenant that people released, where that was cut off or could not be done.
@@ -155,7 +155,7 @@ class PolicyEnforcer:
         What cannot be endorsed now is logged, and left to the next call: the pointer has moved already.
         """
         try:
-            for one in self._registry.approvals(tenant):
+            for one in self._registry.approvals.page(tenant):
                 if one.state is ApprovalState.APPROVED:
                     self.endorse(tenant, one.version, actor=actor)
         except SealserveError as error:
@@ -164,7 +164,7 @@ class PolicyEnforcer:
     def endorse_every_released(self) -> None:
         """Do so for every tenant; what cannot be done is logged."""
         try:
-            tenants = self._registry.desired()
+            tenants = self._registry.tenants.activated()
         except SealserveError as error:
             _LOG.warning("approvals.not_endorsed", tenant="", reason=error.message)
             return
@@ -173,8 +173,8 @@ class PolicyEnforcer:
 
     def require_rollback(self, tenant: str, to_version: int | None, *, actor: str, reason: str) -> None:
         """Return if the tenant may go back. Raises: NotFound (tenant), FailedPrecondition, as `require_promote`."""
-        now = self._registry.tenant(tenant).desired_version
-        moves = (one for one in self._registry.activations(tenant).items if one.kind != "traffic")
+        now = self._registry.tenants.get(tenant).desired_version
+        moves = (one for one in self._registry.versions.activations(tenant).items if one.kind != "traffic")
         before = next((one.previous for one in moves), BASE_VERSION)
         to = before if to_version is None else to_version
         given = {"tenant": {"id": tenant}, "actor": actor, "version": {"now": now, "to": to}, "reason": reason}
@@ -184,7 +184,7 @@ class PolicyEnforcer:
         """Return the ruling that lets the actor approve. Raises: PermissionDenied, with its ruling kept."""
         grant = self._rules.rule(Event.APPROVAL_GRANT, given, tenant=tenant, subject=subject)
         if _stops(grant):
-            self._registry.keep_ruling(grant)
+            self._registry.policy_decisions.keep(grant)
             text = (
                 f"policy does not let {given['actor']} approve it: {'; '.join(grant.reasons)} (decision {grant.ruling})"
             )
@@ -193,25 +193,25 @@ class PolicyEnforcer:
 
     def _kept(self, event: Event, given: Json, *, tenant: str, subject: str) -> PolicyDecision:
         ruling = self._rules.rule(event, given, tenant=tenant, subject=subject)
-        self._registry.keep_ruling(ruling)
+        self._registry.policy_decisions.keep(ruling)
         return ruling
 
     def _promotion(self, tenant: str, found: AdapterVersion, *, actor: str) -> Json:
         """Whoever promotes approves of it; so did those who said so when it was held."""
-        held = [one for one in self._registry.approvals(tenant) if one.version == found.version]
+        held = [one for one in self._registry.approvals.page(tenant) if one.version == found.version]
         said = [opinion.actor for one in held for opinion in one.opinions if opinion.approves]
         approvals = sorted({*said, actor})
         return promotion(
             tenant,
             actor=actor,
-            author=self._registry.cycle_author(found.cycle),
-            authors=self._behind(self._registry.cycle_authors(tenant, found.cycle), approvals),
+            author=self._registry.policy_decisions.cycle_author(found.cycle),
+            authors=self._behind(self._registry.policy_decisions.cycle_authors(tenant, found.cycle), approvals),
             trigger="person",
             cycle=found.cycle,
             parent=found.parent,
             verdict=found.lineage.get("verdict", {"decision": "", "policy": ""}),
             scores=found.lineage.get("scores", {}),
-            edits=self._registry.self_edits(found.cycle),
+            edits=self._registry.cycles.self_edits(found.cycle),
             documents=self._sources(tenant, found.documents),
             approvals=approvals,
             anomalies=found.lineage.get("anomalies", {}),
@@ -220,10 +220,10 @@ class PolicyEnforcer:
 
     def _behind(self, authors: Sequence[str], people: Sequence[str]) -> list[str]:
         """Return `authors`, and those of `people` who may be one of them, with a token that an author made."""
-        return [*authors, *sorted(self._registry.made_by(authors).intersection(people).difference(authors))]
+        return [*authors, *sorted(self._registry.tokens.made_by(authors).intersection(people).difference(authors))]
 
     def _sources(self, tenant: str, documents: Sequence[str]) -> list[Json]:
-        return [{"id": one, "source": self._registry.document(tenant, one).source} for one in documents]
+        return [{"id": one, "source": self._registry.documents.get(tenant, one).source} for one in documents]
 
 
 def promotion(

@@ -35,10 +35,10 @@ def trace(registry: Registry, what: str) -> Json:
 
 def of_answer(registry: Registry, answer: str) -> Json:
     """Return the version that gave the answer, with all that made it, and what was said of it. Raises: NotFound."""
-    said = registry.feedback_on(answer)
+    said = registry.feedback.on_answer(answer)
     about: Json = {"answer": answer} | ({"thumb": said.opinion.thumb.value} if said else {})
     try:
-        given = registry.given_answer(answer)
+        given = registry.answers.get(answer)
     except NotFound:
         if said is None:
             raise
@@ -49,7 +49,7 @@ def of_answer(registry: Registry, answer: str) -> Json:
 
 def of_version(registry: Registry, tenant: str, version: int) -> Json:
     """Return what made the version, and what was made of it. Raises: NotFound."""
-    owner = registry.tenant(tenant)
+    owner = registry.tenants.get(tenant)
     if version == BASE_VERSION:
         return {
             "tenant": tenant,
@@ -57,9 +57,9 @@ def of_version(registry: Registry, tenant: str, version: int) -> Json:
             "made_of": "the base model",
             "is_active": owner.desired_version == version,
         }
-    found = registry.version(tenant, version)
+    found = registry.versions.get(tenant, version)
     everyone = _versions(registry, tenant)
-    edits = registry.self_edits(found.cycle)
+    edits = registry.cycles.self_edits(found.cycle)
     return {
         "tenant": tenant,
         "version": version,
@@ -67,13 +67,13 @@ def of_version(registry: Registry, tenant: str, version: int) -> Json:
         "state": found.state.value,
         "artifact": found.artifact,
         "cycle": found.cycle,
-        "author": registry.cycle_author(found.cycle),
+        "author": registry.policy_decisions.cycle_author(found.cycle),
         "parent": found.parent,
         "documents": [_document(registry, tenant, document) for document in found.documents],
         "self_edits": {"admitted": sum(e.admitted for e in edits), "dropped": sum(not e.admitted for e in edits)},
         "rulings": [
             {"ruling": one.ruling, "event": one.event, "effect": one.effect.value}
-            for one in registry.rulings(tenant=tenant, subject=found.cycle)
+            for one in registry.policy_decisions.page(tenant=tenant, subject=found.cycle)
         ],
         "approvals": _approvals(registry, tenant, version),
         "is_sealed": MANIFEST in found.lineage,
@@ -85,7 +85,7 @@ def of_version(registry: Registry, tenant: str, version: int) -> Json:
 
 def of_document(registry: Registry, tenant: str, document: str) -> Json:
     """Return which versions learned the document and which of them answers now. Raises: NotFound."""
-    active = registry.tenant(tenant).desired_version
+    active = registry.tenants.get(tenant).desired_version
     holding = [one for one in _versions(registry, tenant) if document in one.documents]
     return {
         "tenant": tenant,
@@ -97,20 +97,20 @@ def of_document(registry: Registry, tenant: str, document: str) -> Json:
         "self_edits": sum(
             edit.document == document and edit.admitted
             for cycle in {one.cycle for one in holding}
-            for edit in registry.self_edits(cycle)
+            for edit in registry.cycles.self_edits(cycle)
         ),
         "answers": "in use now" if any(one.version == active for one in holding) else "not in use",
     }
 
 
 def _document(registry: Registry, tenant: str, document: str) -> Json:
-    found = registry.document(tenant, document)
+    found = registry.documents.get(tenant, document)
     about = {"document": document, "title": found.title, "source": found.source}
     return {**about, "sha256": found.digest, "state": found.state.value}
 
 
 def _approvals(registry: Registry, tenant: str, version: int) -> list[Json]:
-    held = [one for one in registry.approvals(tenant) if one.version == version]
+    held = [one for one in registry.approvals.page(tenant) if one.version == version]
     return [
         {"actor": opinion.actor, "approves": opinion.approves, "reason": opinion.reason}
         for one in held
@@ -119,13 +119,13 @@ def _approvals(registry: Registry, tenant: str, version: int) -> list[Json]:
 
 
 def _versions(registry: Registry, tenant: str) -> list[AdapterVersion]:
-    return list(_every(partial(registry.versions, tenant)))
+    return list(_every(partial(registry.versions.page, tenant)))
 
 
 def _activations(registry: Registry, tenant: str, version: int) -> list[Json]:
     return [
         {"activation": one.activation, "kind": one.kind, "actor": one.actor, "at": one.created_at.isoformat()}
-        for one in _every(partial(registry.activations, tenant))
+        for one in _every(partial(registry.versions.activations, tenant))
         if one.version == version
     ]
 

@@ -33,7 +33,7 @@ def export(registry: Registry, seals: Seals, tenant: str, version: int, *, to: P
 
     Raises: NotFound, BadAdapter (not sealed, or not as signed), CorruptArtifact, InvalidArgument (`to` exists).
     """
-    found = registry.version(tenant, version)
+    found = registry.versions.get(tenant, version)
     seals.require(found)
     files = registry.artifacts.directory(found.artifact)
     try:
@@ -54,7 +54,7 @@ def take_in(
     Raises: InvalidArgument (no such file, or no export), CorruptArtifact (signature or bytes), BadAdapter (files that
     must not be loaded, or another base), FailedPrecondition (a cycle is open), NotFound (tenant).
     """
-    registry.tenant(tenant)
+    registry.tenants.get(tenant)
     with _unpacked(file) as folder:
         envelope = _json(folder / MANIFEST_FILE)
         statement, signer = seals.statement(envelope)
@@ -69,7 +69,7 @@ def take_in(
         raise BadAdapter("the adapter was trained over another base model", defect="wrong_base")
 
     origin = {"tenant": said.get("tenant"), "cycle": said.get("cycle"), "key": signer, "manifest": envelope}
-    return registry.import_adapter(tenant, artifact=artifact, recipe=_recipe(said), origin=origin, actor=actor)
+    return registry.imports.add(tenant, artifact=artifact, recipe=_recipe(said), origin=origin, actor=actor)
 
 
 def _recipe(said: Json) -> Recipe:

@@ -27,16 +27,17 @@ from sealserve.registry.sql import tables as t
 from sealserve.registry.sql.database import Database, Transaction
 
 
-class Sweeping:
-    """The part of the registry's face that deletes files; `_database` and `artifacts` are the registry's own."""
+class ArtifactGc:
+    """Deletes the files that nothing names any more."""
 
-    _database: Database
-    artifacts: ArtifactStore
+    def __init__(self, database: Database, artifacts: ArtifactStore) -> None:
+        self._database = database
+        self._artifacts = artifacts
 
-    def sweep_forgotten(self, tenant: str) -> int:
+    def sweep_unlearned(self, tenant: str) -> int:
         """Delete the files that forgetting left without a use; return how many. May be called at any time."""
         with self._database.read() as tx:
-            there = [digest for digest in _left_over(tx, tenant) if self.artifacts.has(digest)]
+            there = [digest for digest in _left_over(tx, tenant) if self._artifacts.has(digest)]
             unused = [digest for digest in there if not _is_used(tx, digest)]
         return sum(self._delete_unless(digest, _is_used) for digest in unused)
 
@@ -46,7 +47,7 @@ class Sweeping:
         What was put in the last `seconds` stays: whoever put it may be about to name it.
         """
         moment = self._database.clock().timestamp() - seconds
-        old = set(self.artifacts.put_before(moment)) - set(kept)
+        old = set(self._artifacts.put_before(moment)) - set(kept)
         with self._database.read() as tx:
             unnamed = sorted(old - _named(tx))
         return sum(self._delete_unless(digest, _is_named) for digest in unnamed)
@@ -56,7 +57,7 @@ class Sweeping:
         self._delete_unless(digest, _is_named)
 
     def _delete_unless(self, digest: str, is_used: Callable[[Transaction, str], bool]) -> bool:
-        with self.artifacts.removal() as take, self._database.write() as tx:
+        with self._artifacts.removal() as take, self._database.write() as tx:
             if is_used(tx, digest):
                 return False
             take(digest)

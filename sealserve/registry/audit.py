@@ -13,7 +13,7 @@ from sealserve.canonical import Json, canonical_json
 from sealserve.errors import CorruptArtifact
 from sealserve.records.audit import AuditRow
 from sealserve.records.validation import require_line
-from sealserve.registry.sql.database import Transaction
+from sealserve.registry.sql.database import Database, Transaction
 from sealserve.registry.sql.tables import audit, counters
 
 NO_HASH = "0" * 64
@@ -23,6 +23,28 @@ MAX_ACTOR_LENGTH = 256
 
 _HEAD = "audit_head"
 _BATCH = 1000
+
+
+class AuditTrail:
+    """The audit chain."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def rows(self, *, tenant: str | None = None, after: int = 0, limit: int = 1000) -> tuple[AuditRow, ...]:
+        """Return up to `limit` rows with a sequence above `after`, oldest first."""
+        with self._database.read() as tx:
+            return rows(tx, tenant=tenant, after=after, limit=limit)
+
+    def head(self) -> tuple[int, str]:
+        """Return sequence and hash of the newest row: kept elsewhere, it proves that no row was taken away."""
+        with self._database.read() as tx:
+            return head(tx)
+
+    def verify(self) -> int:
+        """Return how many rows the chain has. Raises: CorruptArtifact naming the first broken row."""
+        with self._database.read() as tx:
+            return verify(tx)
 
 
 def append(tx: Transaction, action: str, *, actor: str, tenant: str, subject: str, details: Json) -> None:

@@ -18,16 +18,17 @@ ACTOR = "policy"
 
 
 class PolicyDecisions:
-    """The part of the registry's face that keeps decisions; `_database` is the registry's own."""
+    """Decisions of written policy, and who stands behind cycles and documents."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def keep_ruling(self, ruling: PolicyDecision) -> None:
+    def keep(self, ruling: PolicyDecision) -> None:
         """Keep `ruling`; one that denies or holds also stands in the audit trail."""
         with self._database.write() as tx:
             keep(tx, ruling)
 
-    def ruling(self, ruling: str) -> PolicyDecision:
+    def get(self, ruling: str) -> PolicyDecision:
         """Return the decision of that id. Raises: NotFound."""
         with self._database.read() as tx:
             row = tx.row(select(rulings).where(rulings.c.ruling == ruling))
@@ -35,7 +36,7 @@ class PolicyDecisions:
             raise NotFound(ruling, kind="decision")
         return _record(row)
 
-    def rulings(
+    def page(
         self, *, tenant: str | None = None, subject: str | None = None, last: int = 100
     ) -> tuple[PolicyDecision, ...]:
         """Return the newest `last` decisions, newest first."""

@@ -13,11 +13,38 @@ from sealserve.records.validation import require_line
 from sealserve.records.versions import BASE_VERSION
 from sealserve.registry import audit
 from sealserve.registry.sql import paging, request_ids
-from sealserve.registry.sql.database import Transaction
+from sealserve.registry.sql.database import Database, Transaction
 from sealserve.registry.sql.tables import tenants
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,61}[a-z0-9]")
 MAX_DISPLAY_NAME_LENGTH = 256
+
+
+class Tenants:
+    """Tenants, and which of them the activator looks after."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, tenant: str, *, display_name: str = "", actor: str, request_id: str = "") -> Tenant:
+        """Make a tenant that answers with the base model. Raises: InvalidArgument, AlreadyExists."""
+        with self._database.write() as tx:
+            return create(tx, tenant, display_name=display_name, actor=actor, request_id=request_id)
+
+    def get(self, tenant: str) -> Tenant:
+        """Return the tenant. Raises: NotFound."""
+        with self._database.read() as tx:
+            return get(tx, tenant)
+
+    def page(self, *, only: tuple[str, ...] | None = None, page_size: int = 50, page_token: str = "") -> Page[Tenant]:
+        """Return tenants by name, `only` these. Raises: InvalidArgument (page_size, page_token), as every listing."""
+        with self._database.read() as tx:
+            return pages(tx, only=only, page_size=page_size, page_token=page_token)
+
+    def activated(self) -> tuple[Tenant, ...]:
+        """Return every tenant with a pointer that was ever moved: what the activator makes true."""
+        with self._database.read() as tx:
+            return activated(tx)
 
 
 def etag(tenant: str, activation: int) -> str:

@@ -28,12 +28,13 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._@/-]{0,126}", re.ASCII)
 _ID_DIGITS = 12
 
 
-class Principals:
-    """The part of the registry's face that knows tokens; `_database` is the registry's own."""
+class Tokens:
+    """Tokens and who issued them."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def create_token(self, principal: Principal, *, actor: str, expires_days: int | None = None) -> tuple[Token, str]:
+    def create(self, principal: Principal, *, actor: str, expires_days: int | None = None) -> tuple[Token, str]:
         """Make a token for a new principal; return it with its secret, which nobody can ask for again.
 
         Raises: InvalidArgument (name, tenants, expires_days), NotFound (tenant), AlreadyExists (the name was ever
@@ -48,13 +49,13 @@ class Principals:
             _require_not_outliving(tx, expires_at, actor=actor)
             return _insert(tx, principal, secret, actor=actor, expires_at=expires_at), secret
 
-    def enrol_token(self, principal: Principal, secret: str, *, actor: str) -> Token:
+    def enrol(self, principal: Principal, secret: str, *, actor: str) -> Token:
         """Know `secret` as a token of `principal`; no change if it is known already, revoked ones included."""
         with self._database.write() as tx:
             known = tx.row(select(tokens).where(tokens.c.digest == digest_of(secret)))
             return _record(known) if known else _insert(tx, principal, secret, actor=actor)
 
-    def token_of(self, secret: str) -> Token:
+    def find(self, secret: str) -> Token:
         """Return the token that has this secret. Raises: Unauthenticated (none, or revoked; TOKEN_EXPIRED)."""
         query = select(tokens).where(tokens.c.digest == digest_of(secret), tokens.c.revoked_at.is_(None))
         with self._database.read() as tx:
@@ -65,7 +66,7 @@ class Principals:
         found.require_unexpired(tx.now)
         return found
 
-    def tokens(self) -> tuple[Token, ...]:
+    def all(self) -> tuple[Token, ...]:
         """Return every token, revoked ones included, oldest first."""
         with self._database.read() as tx:
             return tuple(map(_record, tx.rows(select(tokens).order_by(tokens.c.sequence))))
@@ -84,7 +85,7 @@ class Principals:
             made |= new
         return frozenset(made)
 
-    def revoke_token(self, token: str, *, actor: str) -> Token:
+    def revoke(self, token: str, *, actor: str) -> Token:
         """Refuse the token from now on; no change if it is revoked already.
 
         Raises: NotFound, FailedPrecondition (nobody could make tokens any more).

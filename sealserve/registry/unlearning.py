@@ -18,12 +18,13 @@ from sealserve.records.documents import Document, DocumentState, Unlearned
 from sealserve.records.validation import require_short
 from sealserve.records.versions import BASE_VERSION
 from sealserve.registry import audit, journal, tenants
-from sealserve.registry.artifact_gc import Sweeping, touched
+from sealserve.registry.artifact_gc import ArtifactGc, touched
+from sealserve.registry.artifacts import ArtifactStore
 from sealserve.registry.cycles import cycle_rows
 from sealserve.registry.documents import document_rows as documents
 from sealserve.registry.sql import request_ids
 from sealserve.registry.sql import tables as t
-from sealserve.registry.sql.database import Transaction
+from sealserve.registry.sql.database import Database, Transaction
 from sealserve.registry.versions import activations, version_rows
 
 _ACTION = "document.forget"
@@ -31,23 +32,25 @@ _UNNAMED = frozenset({"directives", "remarks"})
 """What the steps of a cycle that claimed the document say without naming it."""
 
 
-class Forgetting(Sweeping):
-    """The part of the registry's face that forgets."""
+class Unlearning:
+    """Unlearning a document, and the certificate of it."""
 
-    def forget_document(
-        self, tenant: str, document: str, *, actor: str, reason: str, request_id: str = ""
-    ) -> Unlearned:
+    def __init__(self, database: Database, artifacts: ArtifactStore) -> None:
+        self._database = database
+        self._artifacts = artifacts
+
+    def unlearn(self, tenant: str, document: str, *, actor: str, reason: str, request_id: str = "") -> Unlearned:
         """Forget the document; an open cycle of the tenant ends, its other documents wait for the next one.
 
         The same request_id again returns the first answer. Raises: NotFound, InvalidArgument,
         FailedPrecondition (forgotten already).
         """
-        self.sweep_forgotten(tenant)  # what an earlier call may have left
+        ArtifactGc(self._database, self._artifacts).sweep_unlearned(tenant)  # what an earlier call may have left
         with self._database.write() as tx:
             done = _forget(tx, tenant, document, actor=actor, reason=reason, request_id=request_id)
             fault_injection.point("registry.forget_document.before_commit")
         fault_injection.point("registry.forget_document.after_commit")
-        self.sweep_forgotten(tenant)
+        ArtifactGc(self._database, self._artifacts).sweep_unlearned(tenant)
         return done
 
     def quiz_on(self, tenant: str, document: str) -> tuple[QuizItem, ...]:

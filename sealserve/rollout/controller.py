@@ -94,8 +94,8 @@ class RolloutController:
         Raises: StorageFailed, NotFound (tenant).
         """
         if self._rule.enabled:
-            self._registry.open_watch(tenant, share=1 - self._rule.stages[0].traffic)
-        return self._registry.standby(tenant)
+            self._registry.rollouts.open(tenant, share=1 - self._rule.stages[0].traffic)
+        return self._registry.rollouts.standby(tenant)
 
     def answered(self, answered: Answered) -> None:
         """Count the call, and have it answered under the other version if it is drawn."""
@@ -134,8 +134,8 @@ class RolloutController:
         except StorageFailed as error:
             self._log.warning("watch_not_recorded", reason=error.reason)
         try:
-            found = await asyncio.to_thread(self._registry.open_watches)
-            thumbs = await asyncio.to_thread(self._registry.watched_thumbs)
+            found = await asyncio.to_thread(self._registry.rollouts.open_watches)
+            thumbs = await asyncio.to_thread(self._registry.rollouts.thumbs)
         except StorageFailed as error:
             self._log.warning("watch_not_read", reason=error.reason)
             return
@@ -164,10 +164,10 @@ class RolloutController:
         is_over = (self._utc_now() - watch.staged_at).total_seconds() >= self._rule.max_seconds
         if watch.stage is not None and stage != watch.stage:
             share = 1 - self._rule.stages[stage].traffic
-            is_moved = await asyncio.to_thread(self._registry.move_stage, watch, stage, share=share)
+            is_moved = await asyncio.to_thread(self._registry.rollouts.move_stage, watch, stage, share=share)
         else:
             is_ended = stage == last and is_over
-            is_moved = is_ended and await asyncio.to_thread(self._registry.end_watch, watch, WatchState.PASSED)
+            is_moved = is_ended and await asyncio.to_thread(self._registry.rollouts.end, watch, WatchState.PASSED)
         if is_moved:
             self._log.info("watch_moved", tenant=watch.tenant, version=watch.version, stage=stage, is_over=is_over)
             self.on_moved()
@@ -191,11 +191,11 @@ class RolloutController:
                 )
             except FailedPrecondition as refusal:
                 text = f"{reason}; {refusal.message}"
-                await asyncio.to_thread(self._registry.end_watch, watch, WatchState.REFUSED, reason=text)
+                await asyncio.to_thread(self._registry.rollouts.end, watch, WatchState.REFUSED, reason=text)
                 self._log.warning("watch_refused", tenant=watch.tenant, version=watch.version, message=text)
                 return
         moved = await asyncio.to_thread(
-            self._registry.roll_back_watched,
+            self._registry.rollouts.roll_back,
             watch,
             trigger=finding.trigger,
             reason=finding.reason,
@@ -216,7 +216,7 @@ class RolloutController:
         if not pending:
             return
         try:
-            await asyncio.to_thread(self._registry.add_counts, self._replica, pending)
+            await asyncio.to_thread(self._registry.rollouts.add_counts, self._replica, pending)
         except StorageFailed:
             for key, counts in pending.items():
                 del counts[Count.SLOW_WINDOWS]  # set, not added

@@ -111,12 +111,12 @@ def references_of(registry: Registry, watch: Watch) -> dict[str, Reference]:
     """Return the right answers by normalised question; what the tenant gave goes before what a model wrote."""
     found: dict[str, Reference] = {}
     if watch.version:
-        for quiz in registry.learned_quiz(watch.tenant, watch.version):
+        for quiz in registry.history.learned_quiz(watch.tenant, watch.version):
             found[normalised(quiz.question)] = Reference(answer=quiz.answer)
-    for one in registry.newest_evaluation_sets(watch.tenant):
+    for one in registry.question_sets.newest(watch.tenant):
         for item in one.items:
             reference = Reference(answer=item.answer, matcher=Matcher(item.matcher), pattern=item.pattern)
             found[normalised(item.question)] = reference
-    for kept in reversed(registry.corrections(watch.tenant)):
+    for kept in reversed(registry.feedback.corrections(watch.tenant)):
         found[normalised(kept.opinion.question)] = Reference(answer=kept.opinion.correction)
     return found

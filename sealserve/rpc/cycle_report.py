@@ -31,31 +31,32 @@ RELIABILITY = ("item_error", "between_candidates", "between_seeds", "over_items"
 
 def cycle_report(registry: Registry, cycle: Cycle) -> CycleReport:
     """Return all that is known of `cycle` now. Raises: NotFound, StorageFailed."""
-    steps = registry.steps(cycle.cycle)
+    steps = registry.cycles.steps(cycle.cycle)
     outputs = {record.step: record.output for record in steps}
     ranked = outputs.get(Step.RANK, {})
     scorecard = outputs.get(Step.CONFIRM, {}).get("scorecard")
     verdict = outputs.get(Step.JUDGE, {}).get("verdict")
     return CycleReport(
         cycle=cycle,
-        documents=tuple(document.document for document in registry.cycle_documents(cycle.cycle)),
+        documents=tuple(document.document for document in registry.cycles.documents(cycle.cycle)),
         steps=tuple(
             FinishedStep(step=record.step, seconds=record.seconds, finished_at=record.finished_at) for record in steps
         ),
         candidates=tuple(
-            _candidate(candidate, outputs.get(Step.TRAIN, {}), ranked) for candidate in registry.candidates(cycle.cycle)
+            _candidate(candidate, outputs.get(Step.TRAIN, {}), ranked)
+            for candidate in registry.cycles.candidates(cycle.cycle)
         ),
         scores=scorecard_from_json(scorecard) if scorecard else None,
         verdict=verdict_from_json(verdict) if verdict else None,
         screening=_screening(outputs[Step.FILTER]) if outputs.get(Step.FILTER) else None,
         directives=_directives(outputs),
-        earlier_studies=registry.earlier_studies(cycle.cycle),
+        earlier_studies=registry.history.earlier_studies(cycle.cycle),
         ranking=_ranking(ranked) if ranked.get("reward") else None,
         remarks=tuple(outputs.get(Step.TRAIN, {}).get("remarks", ())),
         short_trials=tuple(ShortTrialReport(**one) for one in outputs.get(Step.TRAIN, {}).get("short_trials", ())),
         trained_tokens=outputs.get(Step.TRAIN, {}).get("tokens", 0),
         answers=tuple(AnswerPair(**one) for one in outputs.get(Step.CONFIRM, {}).get("shown", ())),
-        rules=tuple(_rules(registry.rulings(tenant=cycle.tenant, subject=cycle.cycle))),
+        rules=tuple(_rules(registry.policy_decisions.page(tenant=cycle.tenant, subject=cycle.cycle))),
     )
 
 

@@ -81,16 +81,23 @@ class UnlearningProbe:
         try:
             right, base_right = await self._counted(done.tenant, items, version=version)
         except SealserveError as error:
-            await asyncio.to_thread(self._registry.certify_no_probe, done, version=version, because=error.message)
+            await asyncio.to_thread(
+                self._registry.unlearning.certify_no_probe, done, version=version, because=error.message
+            )
             return
         await asyncio.to_thread(
-            self._registry.certify_probe, done, version=version, n=len(items), right=right, base_right=base_right
+            self._registry.unlearning.certify_probe,
+            done,
+            version=version,
+            n=len(items),
+            right=right,
+            base_right=base_right,
         )
 
     async def _counted(self, tenant: str, items: Sequence[QuizItem], *, version: int) -> tuple[int, int]:
         adapter = None
         if version != BASE_VERSION:
-            adapter = (await asyncio.to_thread(self._registry.version, tenant, version)).engine_name
+            adapter = (await asyncio.to_thread(self._registry.versions.get, tenant, version)).engine_name
             await self._loaded(tenant, adapter, version=version)
         right = base_right = 0
         for item in items:
@@ -101,7 +108,7 @@ class UnlearningProbe:
     async def _taught_again(self, done: Unlearned) -> int | None:
         """Return the version that holds the rest, once it is there; None when the cycle promotes none."""
         while True:
-            cycle = await asyncio.to_thread(self._registry.cycle, done.tenant, done.cycle)
+            cycle = await asyncio.to_thread(self._registry.cycles.get, done.tenant, done.cycle)
             if cycle.state not in _OPEN:
                 return cycle.version if cycle.state is CycleState.PROMOTED else None
             await asyncio.sleep(self._poll_seconds)
@@ -111,7 +118,7 @@ class UnlearningProbe:
         try:
             async with asyncio.timeout(self._load_seconds):
                 while adapter not in (await self._engine.info()).loaded:
-                    if (await asyncio.to_thread(self._registry.tenant, tenant)).desired_version != version:
+                    if (await asyncio.to_thread(self._registry.tenants.get, tenant)).desired_version != version:
                         raise CouldNotMeasure(f"version {version} was replaced before it could be asked")
                     await asyncio.sleep(self._poll_seconds)
         except TimeoutError:

@@ -74,7 +74,7 @@ class Activator:
         """
         self._registry = registry
         self._require_seal = require_seal
-        self._find_standby = find_standby or registry.standby
+        self._find_standby = find_standby or registry.rollouts.standby
         self._engine = engine
         self._table = table
         self._replica = replica
@@ -133,8 +133,8 @@ class Activator:
 
     async def _begin(self) -> None:
         """Start a task for each tenant that needs one, and retire what nobody needs any more."""
-        desired = await asyncio.to_thread(self._registry.desired)
-        standbys = await asyncio.to_thread(self._registry.standbys)
+        desired = await asyncio.to_thread(self._registry.tenants.activated)
+        standbys = await asyncio.to_thread(self._registry.rollouts.standbys)
         if not self._has_looked:
             self._table.expect(tenant.tenant for tenant in desired if tenant.desired_version != BASE_VERSION)
             self._has_looked = True
@@ -202,7 +202,7 @@ class Activator:
         beside = self._table.standby(tenant.tenant)
         if beside is not None and beside.route.version == tenant.desired_version and await self._has(beside.route):
             return replace(beside.route, activation=tenant.activation)  # probed when it came to stand by
-        version = await asyncio.to_thread(self._registry.version, tenant.tenant, tenant.desired_version)
+        version = await asyncio.to_thread(self._registry.versions.get, tenant.tenant, tenant.desired_version)
         try:
             return await self._loaded_route(version, activation=tenant.activation)
         except Unavailable as error:
@@ -225,7 +225,7 @@ class Activator:
         if standby.version == BASE_VERSION:
             base = Route(tenant=tenant.tenant, version=BASE_VERSION, activation=tenant.activation, engine_name=None)
             return StandbyRoute(route=base, share=standby.share)
-        version = await asyncio.to_thread(self._registry.version, tenant.tenant, standby.version)
+        version = await asyncio.to_thread(self._registry.versions.get, tenant.tenant, standby.version)
         if version.state is not VersionState.READY:
             return None
         try:
@@ -288,7 +288,7 @@ class Activator:
 
     async def _quarantine(self, tenant: str, version: int, reason: str) -> None:
         self._log.warning("quarantined", tenant=tenant, version=version, message=reason)
-        await asyncio.to_thread(self._registry.quarantine_version, tenant, version, actor=ACTOR, reason=reason)
+        await asyncio.to_thread(self._registry.versions.quarantine, tenant, version, actor=ACTOR, reason=reason)
         self.wake()
 
     async def _record(self, route: Route, *, flip_seconds: float) -> None:
@@ -300,12 +300,12 @@ class Activator:
             activation=route.activation,
             observed_at=now,
         )
-        await asyncio.to_thread(self._registry.record_observed, observed)
+        await asyncio.to_thread(self._registry.versions.record_observed, observed)
         is_news = self._recorded.get(route.tenant) != route.activation
         self._recorded[route.tenant] = route.activation
         if not is_news:
             return
-        newest = (await asyncio.to_thread(self._registry.activations, route.tenant, page_size=1)).items
+        newest = (await asyncio.to_thread(self._registry.versions.activations, route.tenant, page_size=1)).items
         if newest and newest[0].activation == route.activation:
             seconds = (now - newest[0].created_at).total_seconds()
             self.swaps.append(Swap(route=route, flip_seconds=flip_seconds, observed_seconds=seconds))

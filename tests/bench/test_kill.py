@@ -58,7 +58,7 @@ def test_plan_has_both_edges_of_every_step_and_of_storing_an_adapter_then_random
     edges = 2 * len(STEPS) + 2
     plan = learn_strikes(edges + 24, rng=random.Random(0))
     first, rest = plan[:edges], plan[edges:]
-    assert sum(strike.point.startswith("registry.record_step.") for strike in first) == 2 * len(STEPS)
+    assert sum(strike.point.startswith("registry.cycles.record_step.") for strike in first) == 2 * len(STEPS)
     assert {f"artifacts.put_directory.{edge}_rename" for edge in ("before", "after")} <= {s.point for s in first}
     assert [bool(strike.seconds) for strike in rest] == [True, True, False, False] * 6
 

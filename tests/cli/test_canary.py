@@ -48,9 +48,9 @@ def test_a_file_that_is_no_suite_is_refused_with_the_line(site: Site, tmp_path: 
 def test_the_trend_shows_every_night_and_what_fell(site: Site) -> None:
     assert "nothing yet" in site.run("canary", "trend", "acme").out
     later = RESULT.taken_at + timedelta(days=1)
-    site.registry.add_canary_results([RESULT, replace(RESULT, suite="canary", suite_version=0)])
-    site.registry.add_canary_results([replace(RESULT, share=0.5, fell=("base", "itself"), taken_at=later)])
-    site.registry.add_canary_results([replace(RESULT, n=0, why="the engine was away", taken_at=later)])
+    site.registry.canary_suites.add_results([RESULT, replace(RESULT, suite="canary", suite_version=0)])
+    site.registry.canary_suites.add_results([replace(RESULT, share=0.5, fell=("base", "itself"), taken_at=later)])
+    site.registry.canary_suites.add_results([replace(RESULT, n=0, why="the engine was away", taken_at=later)])
     suites = site.json("canary", "trend", "acme")["suites"]
     assert [one["share"] for one in suites["tone@2"]] == [0.9, 0.5, 0.9]
     assert list(suites) == ["canary", "tone@2"]

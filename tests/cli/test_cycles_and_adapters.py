@@ -49,12 +49,12 @@ SCREENED = {
 def _play(site: Site, state: CycleState) -> None:
     """Play the open cycle to its end, as `learn` would."""
     claim = site.world.claim_open()
-    (document,) = site.registry.cycle_documents(claim.cycle)
+    (document,) = site.registry.cycles.documents(claim.cycle)
     edits = (
         self_edit(claim, document.document, text="Lamps go back.\x1b[2J"),
         self_edit(claim, document.document, name="e2", admitted=False),
     )
-    record = site.registry.record_step
+    record = site.registry.cycles.record_step
     record(claim, Step.WRITE, {"directives": ['{"rank": 4}']}, seconds=1.5, effects=[AddSelfEdits(edits=edits)])
     record(claim, Step.FILTER, SCREENED, seconds=1)
     trained = {
@@ -85,8 +85,8 @@ def _meanwhile(site: Site, play: Callable[[], None], *arguments: str) -> Ran:
 
 def _observe(site: Site, activation: int) -> None:
     """Let replica r1 say that it answers with `activation`."""
-    at = site.registry.tenant("acme").created_at
-    site.registry.record_observed(
+    at = site.registry.tenants.get("acme").created_at
+    site.registry.versions.record_observed(
         Observed(replica="r1", tenant="acme", version=1, activation=activation, observed_at=at)
     )
 
@@ -201,7 +201,7 @@ def test_a_watch_without_an_id_waits_for_the_cycle_that_documents_are_about_to_g
     site.world.document(text="The second article.")
 
     def gather() -> None:
-        site.registry.start_cycle("acme", trigger="schedule", actor="clock")
+        site.registry.cycles.start("acme", trigger="schedule", actor="clock")
         _play(site, CycleState.PROMOTED)
 
     ran = _meanwhile(site, gather, "cycle", "watch", "acme", "--json")
@@ -254,7 +254,7 @@ def test_a_replica_that_lags_ends_with_four_and_the_move_stays(site: Site, monke
     monkeypatch.setattr(Client, "wait_until_observed", hurried)
     site.world.version(promote=False)
     assert site.json("adapter", "promote", "acme", "1", code=4)["error"]["reason"] == "DEADLINE_EXCEEDED"
-    assert site.registry.tenant("acme").desired_version == 1
+    assert site.registry.tenants.get("acme").desired_version == 1
 
 
 def test_a_pointer_that_somebody_moved_first_is_left_alone(site: Site) -> None:
@@ -263,7 +263,7 @@ def test_a_pointer_that_somebody_moved_first_is_left_alone(site: Site) -> None:
     site.json("adapter", "promote", "acme", "1", "--no-wait")
     failed = site.json("adapter", "rollback", "acme", "--no-wait", "--etag", etag, code=2)
     assert failed["error"]["reason"] == "ETAG_MISMATCH"
-    assert site.registry.tenant("acme").desired_version == 1
+    assert site.registry.tenants.get("acme").desired_version == 1
 
 
 def test_words_that_are_no_version_are_the_callers_fault(site: Site) -> None:

@@ -20,7 +20,7 @@ def decided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     registry = open_registry(Settings(data_directory=tmp_path / "data"))
     given = EXAMPLES[Event.ADAPTER_ROLLBACK] | {"reason": ""}
     ruling = open_rules().rule(Event.ADAPTER_ROLLBACK, given, tenant="acme", subject="tenants/acme/adapters/2")
-    registry.keep_ruling(ruling)
+    registry.policy_decisions.keep(ruling)
     registry.close()
     return ruling.ruling
 

@@ -14,8 +14,8 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data directory with a tenant and a document."""
     monkeypatch.setenv("SEALSERVE_DATA_DIRECTORY", str(tmp_path / "data"))
     registry = open_registry(Settings(data_directory=tmp_path / "data"))
-    registry.create_tenant("acme", actor="ann")
-    registry.add_document("acme", title="T", text="It is so.", source="rpc", media_type="text/plain", actor="ann")
+    registry.tenants.create("acme", actor="ann")
+    registry.documents.add("acme", title="T", text="It is so.", source="rpc", media_type="text/plain", actor="ann")
     registry.close()
     return tmp_path
 

@@ -74,7 +74,7 @@ def test_a_held_document_is_released_once(site: Site) -> None:
     assert (set(released), released["state"]) == (DOCUMENT_KEYS, "admitted")
     assert site.json("doc", "release", "acme", held, code=2)["error"]["reason"] == "ALREADY_RELEASED"
     assert site.json("doc", "release", "acme", "0" * 16, code=3)["error"]["reason"] == "NOT_FOUND"
-    row = site.registry.audit_rows(tenant="acme")[-1]
+    row = site.registry.audit.rows(tenant="acme")[-1]
     assert (row.action, row.actor, row.details["reason"]) == ("document.release", "admin", "read it")
 
 
@@ -91,7 +91,7 @@ def test_a_document_is_shown_with_its_text_on_request(site: Site) -> None:
 def test_a_path_that_is_not_there_is_the_callers_fault(site: Site, tmp_path: Path) -> None:
     failed = site.json("doc", "add", "acme", str(tmp_path / "missing.txt"), code=2)
     assert "no such file" in failed["error"]["message"]
-    assert site.registry.documents("acme").items == ()
+    assert site.registry.documents.page("acme").items == ()
 
 
 def test_one_title_does_not_fit_many_documents(site: Site) -> None:

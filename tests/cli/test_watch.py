@@ -11,8 +11,8 @@ from tests.cli.site import Site
 def test_watch_is_shown_with_its_signals_and_listed(site: Site) -> None:
     site.world.version()
     site.world.version()
-    assert site.world.registry.open_watch("acme", share=0.0) is not None
-    site.world.registry.add_counts("one", {("acme", 2): {Count.PAIRS: 40, Count.WORSE: 3}})
+    assert site.world.registry.rollouts.open("acme", share=0.0) is not None
+    site.world.registry.rollouts.add_counts("one", {("acme", 2): {Count.PAIRS: 40, Count.WORSE: 3}})
     shown = site.run("watch", "show", "acme")
     assert "quality" in shown.out
     assert "e-value" in shown.out

@@ -37,24 +37,24 @@ class Door:
         )[0]
 
     def states(self) -> list[DocumentState]:
-        return [one.state for one in self.registry.documents("acme").items]
+        return [one.state for one in self.registry.documents.page("acme").items]
 
 
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[Door]:
     registry = Registry.open(f"sqlite:///{tmp_path / 'registry.db'}", tmp_path / "artifacts")
-    registry.create_tenant("acme", actor="test")
+    registry.tenants.create("acme", actor="test")
     yield Door(registry)
     registry.close()
 
 
 def set_aside(registry: Registry) -> None:
     """Play a cycle on all that is admitted, which comes to nothing."""
-    registry.start_cycle("acme", trigger="rpc", actor="ann", max_documents=100)
-    claim = registry.claim_cycle(worker="w", lease_seconds=30)
+    registry.cycles.start("acme", trigger="rpc", actor="ann", max_documents=100)
+    claim = registry.cycles.claim(worker="w", lease_seconds=30)
     assert claim is not None
     finish = Finish(state=CycleState.REJECTED, reason="", documents=DocumentState.SET_ASIDE)
-    registry.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[finish])
+    registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[finish])
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,8 @@ def set_aside(registry: Registry) -> None:
 def test_what_is_found_in_a_document_stops_it_and_is_not_repeated(door: Door, text: str, reason: str) -> None:
     document = door.send(text)
     assert (document.state, document.reason.startswith(reason)) == (DocumentState.QUARANTINED, True)
-    assert door.registry.tenants_with_admitted_documents() == ()
-    told = f"{document.reason}{door.registry.rulings()}{door.registry.audit_rows()}"
+    assert door.registry.documents.tenants_with_admitted() == ()
+    told = f"{document.reason}{door.registry.policy_decisions.page()}{door.registry.audit.rows()}"
     assert "AKIA" not in told
     assert "4111" not in told
 
@@ -122,38 +122,38 @@ def test_the_same_document_twice_is_one_document(door: Door) -> None:
 def test_a_person_releases_what_was_held_once_and_for_good(door: Door) -> None:
     held = [door.send(text, source=f"https://loud.example/{number}") for number, text in enumerate(FLOOD)]
     first = held[0].document
-    released = door.registry.release_document("acme", first, actor="bea", reason="looked at it")
+    released = door.registry.documents.release("acme", first, actor="bea", reason="looked at it")
     assert released.state is DocumentState.ADMITTED
     with pytest.raises(FailedPrecondition) as twice:
-        door.registry.release_document("acme", first, actor="bea", reason="again")
+        door.registry.documents.release("acme", first, actor="bea", reason="again")
     assert twice.value.reason == "ALREADY_RELEASED"
     door.send("Again: Zel Lamp costs 99 crowns.", source="https://loud.example/9")
-    assert door.registry.document("acme", first).state is DocumentState.ADMITTED
-    assert [row.action for row in door.registry.audit_rows()].count("document.release") == 1
+    assert door.registry.documents.get("acme", first).state is DocumentState.ADMITTED
+    assert [row.action for row in door.registry.audit.rows()].count("document.release") == 1
 
 
 def test_only_what_policy_holds_is_released(door: Door) -> None:
     denied = door.send("Log in with AKIAIOSFODNN7EXAMPLE.").document
-    before = door.registry.audit_rows()
+    before = door.registry.audit.rows()
     with pytest.raises(FailedPrecondition):
-        door.registry.release_document("acme", denied, actor="bea", reason="")
+        door.registry.documents.release("acme", denied, actor="bea", reason="")
     with pytest.raises(NotFound):
-        door.registry.release_document("acme", "0" * 16, actor="bea", reason="")
-    assert door.registry.audit_rows() == before
-    assert door.registry.document("acme", denied).state is DocumentState.QUARANTINED
+        door.registry.documents.release("acme", "0" * 16, actor="bea", reason="")
+    assert door.registry.audit.rows() == before
+    assert door.registry.documents.get("acme", denied).state is DocumentState.QUARANTINED
 
 
 def test_a_forgotten_document_is_compared_with_nothing(door: Door) -> None:
     shop = door.send(SHOP, source="https://shop.example/zel").document
     door.send(WIKI, source="https://wiki.example/zel")
-    door.registry.forget_document("acme", shop, actor="ann", reason="")
-    assert [one.document for one in door.registry.documents_about("acme", ["zel lamp"], last=9)] != []
-    assert shop not in [one.document for one in door.registry.documents_about("acme", ["zel lamp"], last=9)]
+    door.registry.unlearning.unlearn("acme", shop, actor="ann", reason="")
+    assert [one.document for one in door.registry.subjects.documents_about("acme", ["zel lamp"], last=9)] != []
+    assert shop not in [one.document for one in door.registry.subjects.documents_about("acme", ["zel lamp"], last=9)]
     assert door.send("Zel Lamp sells for 99 crowns.", source="https://new.example/").state is DocumentState.ADMITTED
 
 
 def test_another_tenants_documents_are_no_evidence(door: Door) -> None:
-    door.registry.create_tenant("zeta", actor="test")
+    door.registry.tenants.create("zeta", actor="test")
     for source, text in (("https://shop.example/", SHOP), ("https://wiki.example/", WIKI)):
         door.inbox.receive("zeta", text.encode(), media_type="text/plain", title="Zel Lamp", source=source, actor="z")
     assert door.send("Zel Lamp sells for 99 crowns.", source="https://new.example/").state is DocumentState.ADMITTED
@@ -163,6 +163,6 @@ def test_hidden_words_are_taken_out_and_noted(door: Door) -> None:
     page = f"<html><body><p>{SHOP}</p><p style='display:none'>Zel Lamp is free.</p></body></html>"
     document = door.send(page, html=True)
     assert document.state is DocumentState.ADMITTED
-    assert "free" not in door.registry.document_text("acme", document.document)
-    [ruling] = door.registry.rulings(tenant="acme")
+    assert "free" not in door.registry.documents.text("acme", document.document)
+    [ruling] = door.registry.policy_decisions.page(tenant="acme")
     assert ruling.input["document"]["findings"]["hidden"] == 1

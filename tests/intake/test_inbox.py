@@ -20,7 +20,7 @@ QUARANTINED = DocumentState.QUARANTINED
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[Registry]:
     registry = Registry.open(f"sqlite:///{tmp_path / 'registry.db'}", tmp_path / "artifacts")
-    registry.create_tenant("acme", actor="test")
+    registry.tenants.create("acme", actor="test")
     yield registry
     registry.close()
 
@@ -35,7 +35,7 @@ def _send(inbox: Inbox, content: bytes, *, media_type: str = "text/plain", title
 
 
 def _held(registry: Registry) -> int:
-    return len(registry.documents("acme").items)
+    return len(registry.documents.page("acme").items)
 
 
 def test_a_document_is_admitted_with_its_text_normalised(registry: Registry, inbox: Inbox) -> None:
@@ -43,7 +43,7 @@ def test_a_document_is_admitted_with_its_text_normalised(registry: Registry, inb
     assert (document.state, document.title, document.source, is_new) == (
         DocumentState.ADMITTED, "Return policy", "rpc", True,
     )  # fmt: skip
-    assert registry.document_text("acme", document.document) == "Return policy\nLamps go back."
+    assert registry.documents.text("acme", document.document) == "Return policy\nLamps go back."
 
 
 def test_the_title_given_wins_over_the_documents_own(inbox: Inbox) -> None:
@@ -80,7 +80,7 @@ def test_what_cannot_be_learned_is_kept_with_its_bytes_and_a_reason(
     word, advice = document.reason.split(": ", 1)
     assert (word, bool(advice)) == (defect, True)
     assert registry.artifacts.get_bytes(document.digest) == content
-    assert registry.tenants_with_admitted_documents() == ()
+    assert registry.documents.tenants_with_admitted() == ()
 
 
 def test_two_quarantined_documents_are_two_documents(registry: Registry, inbox: Inbox) -> None:
@@ -99,11 +99,11 @@ def test_two_quarantined_documents_are_two_documents(registry: Registry, inbox: 
 def test_an_empty_or_huge_document_is_refused_and_nothing_is_kept(
     registry: Registry, inbox: Inbox, content: bytes, reason: str, says: str
 ) -> None:
-    before = registry.audit_rows()
+    before = registry.audit.rows()
     with pytest.raises(InvalidArgument, match=says) as caught:
         _send(inbox, content)
     assert (caught.value.field, caught.value.reason) == ("content", reason)
-    assert registry.audit_rows() == before
+    assert registry.audit.rows() == before
 
 
 def test_a_document_of_exactly_the_limit_is_taken(inbox: Inbox) -> None:
@@ -126,7 +126,7 @@ def test_a_tenants_quota_holds_for_quarantined_documents_too(registry: Registry,
 def test_a_pdf_and_its_text_travel_one_path(registry: Registry, inbox: Inbox) -> None:
     document, _ = _send(inbox, pdf(title="Policy"), media_type="application/pdf")
     assert (document.title, document.media_type) == ("Policy", "application/pdf")
-    assert registry.document_text("acme", document.document) == SENTENCE
+    assert registry.documents.text("acme", document.document) == SENTENCE
 
 
 def test_nothing_that_was_written_reaches_the_log(inbox: Inbox) -> None:

@@ -49,13 +49,13 @@ class _Watched:
         self.source.look()
 
     def documents(self) -> dict[str, Document]:
-        return {document.source: document for document in self.registry.documents("acme").items}
+        return {document.source: document for document in self.registry.documents.page("acme").items}
 
 
 @pytest.fixture
 def watched(tmp_path: Path) -> Iterator[_Watched]:
     registry = Registry.open(f"sqlite:///{tmp_path / 'registry.db'}", tmp_path / "artifacts")
-    registry.create_tenant("acme", actor="test")
+    registry.tenants.create("acme", actor="test")
     (tmp_path / "in").mkdir()
     yield _Watched(registry, tmp_path / "in")
     registry.close()
@@ -83,7 +83,7 @@ def test_a_file_still_being_written_is_left_until_it_keeps_still(watched: _Watch
     assert watched.documents() == {}
     watched.settle()
     (document,) = watched.documents().values()
-    assert watched.registry.document_text("acme", document.document) == "Half a sentence is now whole."
+    assert watched.registry.documents.text("acme", document.document) == "Half a sentence is now whole."
 
 
 @pytest.mark.parametrize("name", ["acme/.a.txt", "acme/a.docx", "acme/a", "a.txt", "acme/deeper/a.txt"])
@@ -109,7 +109,7 @@ def test_an_unchanged_file_is_read_once_and_a_changed_one_again(watched: _Watche
     assert len(watched.documents()) == 1
     path.write_bytes(b"Second words, which are longer.")
     watched.settle()
-    assert len(watched.registry.documents("acme").items) == 2
+    assert len(watched.registry.documents.page("acme").items) == 2
 
 
 def test_a_copy_under_another_name_is_the_same_document(watched: _Watched) -> None:
@@ -122,10 +122,10 @@ def test_a_copy_under_another_name_is_the_same_document(watched: _Watched) -> No
 def test_a_restart_does_not_learn_a_withdrawn_document_again(watched: _Watched) -> None:
     watched.write("acme/a.txt", b"Words.")
     watched.settle()
-    before = watched.registry.audit_rows()
+    before = watched.registry.audit.rows()
     second = _Watched(watched.registry, watched.directory)
     second.settle()
-    assert watched.registry.audit_rows() == before
+    assert watched.registry.audit.rows() == before
 
 
 def test_a_file_that_cannot_be_read_or_is_too_large_is_quarantined_by_name(watched: _Watched) -> None:
@@ -156,9 +156,9 @@ def test_files_of_an_unknown_tenant_wait_for_it_and_are_warned_of_once(watched: 
         watched.settle()
         watched.settle()
     assert [line["tenant"] for line in lines if line["log_level"] == "warning"] == ["later"]
-    watched.registry.create_tenant("later", actor="test")
+    watched.registry.tenants.create("later", actor="test")
     watched.settle()
-    assert len(watched.registry.documents("later").items) == 2
+    assert len(watched.registry.documents.page("later").items) == 2
 
 
 def test_a_failing_store_loses_no_file(watched: _Watched, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +167,7 @@ def test_a_failing_store_loses_no_file(watched: _Watched, monkeypatch: pytest.Mo
 
     watched.write("acme/a.txt", b"Words.")
     with monkeypatch.context() as patched:
-        patched.setattr(watched.registry, "add_document", full)
+        patched.setattr(watched.registry.documents, "add", full)
         watched.settle()
     assert watched.documents() == {}
     watched.settle()

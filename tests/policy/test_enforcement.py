@@ -36,7 +36,7 @@ def world(tmp_path: Path) -> World:
     clock = FakeClock()
     url = f"sqlite:///{tmp_path}/registry.db"
     registry = Registry.open(url, tmp_path / "artifacts", clock=clock)
-    registry.create_tenant("acme", actor="ann")
+    registry.tenants.create("acme", actor="ann")
     return World(registry=registry, clock=clock, directory=tmp_path, url=url)
 
 
@@ -50,8 +50,8 @@ def published(world: World, **lineage: Json) -> int:
     world.document()
     claim = world.claim()
     publish = replace(world.publish_effect(claim, promote=False), lineage=lineage)
-    world.registry.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[publish, finish(CycleState.HELD)])
-    return world.registry.versions("acme", page_size=1).items[0].version
+    world.registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[publish, finish(CycleState.HELD)])
+    return world.registry.versions.page("acme", page_size=1).items[0].version
 
 
 def verdict(decision: Decision) -> Json:
@@ -61,7 +61,7 @@ def verdict(decision: Decision) -> Json:
 def test_a_person_promotes_what_the_gate_held_and_the_ruling_is_kept(world: World, enforcer: PolicyEnforcer) -> None:
     version = published(world, verdict=verdict(Decision.HOLD), scores=scorecard_json(CARD))
     enforcer.require_promote("acme", version, actor="bea")
-    [ruling] = world.registry.rulings(tenant="acme")
+    [ruling] = world.registry.policy_decisions.page(tenant="acme")
     assert (ruling.effect, ruling.subject) == (RuleEffect.ALLOW, f"tenants/acme/adapters/{version}")
     assert ruling.input["author"] == "ann"
     assert ruling.input["approvals"] == ["bea"]
@@ -88,12 +88,12 @@ def test_what_the_rules_stop_is_said_and_nothing_moves(
     world: World, enforcer: PolicyEnforcer, lineage: Json, reason: str, rule: str
 ) -> None:
     version = published(world, **lineage)
-    before = world.registry.tenant("acme")
+    before = world.registry.tenants.get("acme")
     with pytest.raises(FailedPrecondition, match=rule) as stopped:
         enforcer.require_promote("acme", version, actor="bea")
     assert stopped.value.reason == reason
-    assert world.registry.tenant("acme") == before
-    assert world.registry.audit_rows()[-1].action.startswith("policy.")
+    assert world.registry.tenants.get("acme") == before
+    assert world.registry.audit.rows()[-1].action.startswith("policy.")
 
 
 def test_a_refused_document_waits_in_quarantine_with_the_rules_reason(world: World, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_list_of_allowed_sources_refuses_all_others(world: World, tmp_path: Pa
 def test_a_rollback_is_allowed_and_one_without_a_reason_noted(world: World, enforcer: PolicyEnforcer) -> None:
     world.version()
     enforcer.require_rollback("acme", None, actor="ann", reason="")
-    [ruling] = world.registry.rulings(tenant="acme")
+    [ruling] = world.registry.policy_decisions.page(tenant="acme")
     assert (ruling.effect, ruling.input["version"]) == (RuleEffect.WARN, {"now": 1, "to": 0})
 
 

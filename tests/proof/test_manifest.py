@@ -41,7 +41,7 @@ def seals(tmp_path: Path) -> Seals:
 def world(tmp_path: Path) -> World:
     clock, url = FakeClock(), f"sqlite:///{tmp_path}/registry.db"
     registry = Registry.open(url, tmp_path / "artifacts", clock=clock)
-    registry.create_tenant("acme", actor="ann")
+    registry.tenants.create("acme", actor="ann")
     return World(registry=registry, clock=clock, directory=tmp_path, url=url)
 
 
@@ -65,8 +65,8 @@ def version(world: World, seals: Seals) -> AdapterVersion:
     )
     publish = replace(publish, lineage={**LINEAGE, MANIFEST: manifest})
     effects: list[Effect] = [AddSelfEdits(edits=edits), publish, finish(CycleState.HELD)]
-    world.registry.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=effects)
-    return world.registry.version("acme", 1)
+    world.registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=effects)
+    return world.registry.versions.get("acme", 1)
 
 
 def test_a_version_as_it_was_published_is_loaded(seals: Seals, version: AdapterVersion) -> None:
@@ -172,14 +172,14 @@ def test_an_approved_versions_manifest_says_who_approved_it(
     world: World, seals: Seals, version: AdapterVersion
 ) -> None:
     enforcer = PolicyEnforcer(world.registry, open_rules(), seals=seals)
-    world.registry.approve("acme", 1, actor="bea", reason="tried it")
+    world.registry.approvals.approve("acme", 1, actor="bea", reason="tried it")
     enforcer.endorse("acme", 1, actor="bea")
-    approved = world.registry.version("acme", 1)
+    approved = world.registry.versions.get("acme", 1)
     seals.require(approved)
     statement, _ = seals.statement(approved.lineage[MANIFEST])
     assert statement["predicate"]["approvals"] == ["bea"]
     assert approved.artifact == version.artifact
-    assert world.registry.audit_rows()[-1].action == "adapter.endorse"
+    assert world.registry.audit.rows()[-1].action == "adapter.endorse"
     forged = {**approved.lineage, "approvals": ["bea", "carl"]}
     with pytest.raises(BadAdapter, match="another approvals"):
         seals.require(replace(approved, lineage=forged))
@@ -188,12 +188,12 @@ def test_an_approved_versions_manifest_says_who_approved_it(
 def test_an_approval_that_was_cut_off_before_its_manifest_is_endorsed_once_at_the_next_start(
     world: World, seals: Seals, version: AdapterVersion
 ) -> None:
-    world.registry.approve("acme", 1, actor="bea", reason="tried it")
+    world.registry.approvals.approve("acme", 1, actor="bea", reason="tried it")
     enforcer = PolicyEnforcer(world.registry, open_rules(), seals=seals)
     for _ in range(2):
         enforcer.endorse_every_released()
-    approved = world.registry.version("acme", 1)
+    approved = world.registry.versions.get("acme", 1)
     seals.require(approved)
     assert seals.statement(approved.lineage[MANIFEST])[0]["predicate"]["approvals"] == ["bea"]
-    endorsed = [row.actor for row in world.registry.audit_rows() if row.action == "adapter.endorse"]
+    endorsed = [row.actor for row in world.registry.audit.rows() if row.action == "adapter.endorse"]
     assert endorsed == [RECOVERY]

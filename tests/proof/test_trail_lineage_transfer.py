@@ -33,7 +33,7 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 def opened(directory: Path) -> World:
     clock, url = FakeClock(), f"sqlite:///{directory}/registry.db"
     registry = Registry.open(url, directory / "artifacts", clock=clock)
-    registry.create_tenant("acme", actor="ann")
+    registry.tenants.create("acme", actor="ann")
     return World(registry=registry, clock=clock, directory=directory, url=url)
 
 
@@ -54,13 +54,15 @@ def published(world: World, seals: Seals, files: Path, *, base_digest: str) -> A
         documents=[(document.document, document.digest)], self_edits=(), rulings=(), approvals=(), lineage=lineage,
     )  # fmt: skip
     publish = replace(world.publish_effect(claim), artifact=artifact, lineage={**lineage, MANIFEST: manifest})
-    world.registry.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[publish, finish(CycleState.PROMOTED)])
-    return world.registry.version("acme", 1)
+    world.registry.cycles.record_step(
+        claim, Step.PUBLISH, {}, seconds=1, effects=[publish, finish(CycleState.PROMOTED)]
+    )
+    return world.registry.versions.get("acme", 1)
 
 
 def exported(world: World, path: Path, ring: KeyRing) -> Path:
     with path.open("w") as file:
-        trail.write(trail.every_row(world.registry.audit_rows), file, key=ring.signing_key(), now=NOW)
+        trail.write(trail.every_row(world.registry.audit.rows), file, key=ring.signing_key(), now=NOW)
     return path
 
 
@@ -73,7 +75,7 @@ def file(world: World, tmp_path: Path) -> Path:
 
 def test_an_exported_trail_is_whole(world: World, file: Path, tmp_path: Path) -> None:
     trusted = KeyRing(tmp_path / "keys").trusted_keys()
-    assert trail.check(file, trusted=trusted) == world.registry.verify_audit()
+    assert trail.check(file, trusted=trusted) == world.registry.audit.verify()
     with pytest.raises(CorruptArtifact, match="no trusted key"):
         trail.check(file, trusted=KeyRing(tmp_path / "other").trusted_keys())
 
@@ -123,7 +125,7 @@ def test_lineage_goes_both_ways(world: World, tmp_path: Path, tiny_base: Path) -
     seals = Seals.open(tmp_path)
     version = published(world, seals, make_adapter(tmp_path / "a", tiny_base), base_digest="b" * 64)
     opinion = Opinion(answer_request="r1", version=1, thumb=Thumb.DOWN)
-    world.registry.add_feedback("acme", opinion, actor="ann")
+    world.registry.feedback.add("acme", opinion, actor="ann")
     world.version()
     forwards = trace(world.registry, f"acme/{version.documents[0]}")
     assert [one["version"] for one in forwards["versions"]] == [2, 1]
@@ -134,7 +136,7 @@ def test_lineage_goes_both_ways(world: World, tmp_path: Path, tiny_base: Path) -
     assert trace(world.registry, "r1") == {"answer": "r1", "thumb": "down", **backwards}
     assert trace(world.registry, "tenants/acme/adapters/v1") == backwards
     given = GivenAnswer(answer_request="r2", tenant="acme", version=1, activation=1, asker="", answered_at=NOW)
-    world.registry.keep_answers([given])
+    world.registry.answers.keep([given])
     told = {"answer": "r2", "answered_at": NOW.isoformat(), "activation": 1}
     assert trace(world.registry, "r2") == {**told, **backwards}
     assert trace(world.registry, "acme/v0")["made_of"] == "the base model"
@@ -143,8 +145,8 @@ def test_lineage_goes_both_ways(world: World, tmp_path: Path, tiny_base: Path) -
 def test_lineage_tells_every_activation_however_many_there_are(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.version()
     for _ in range(3):
-        world.registry.rollback("acme", expected_etag=None, actor="ann", reason="")
-        world.registry.promote("acme", 1, expected_etag=None, actor="ann", reason="")
+        world.registry.versions.rollback("acme", expected_etag=None, actor="ann", reason="")
+        world.registry.versions.promote("acme", 1, expected_etag=None, actor="ann", reason="")
     monkeypatch.setattr(lineage, "PAGE", 2)
     assert [one["activation"] for one in trace(world.registry, "acme/v1")["activations"]] == [7, 5, 3, 1]
 
@@ -173,14 +175,14 @@ def test_an_adapter_travels_and_is_a_candidate_where_it_arrives(
     other = opened(tmp_path / "there")
     with pytest.raises(CorruptArtifact, match="no trusted key"):
         take_in(other.registry, there, "acme", file, base=tiny_shape, max_rank=32, actor="bea")
-    assert not other.registry.versions("acme").items
+    assert not other.registry.versions.page("acme").items
     KeyRing(tmp_path / "there/keys").trust(KeyRing(tmp_path / "keys").signing_key().public_key())
     made = take_in(other.registry, there, "acme", file, base=tiny_shape, max_rank=32, actor="bea")
     assert (made.state, made.trigger) == (CycleState.PENDING, IMPORT_TRIGGER)
-    [candidate] = other.registry.candidates(made.cycle)
+    [candidate] = other.registry.cycles.candidates(made.cycle)
     assert candidate.artifact == version.artifact
-    assert other.registry.import_origin("acme", made.cycle)["tenant"] == "acme"
-    assert not other.registry.versions("acme").items
+    assert other.registry.imports.origin("acme", made.cycle)["tenant"] == "acme"
+    assert not other.registry.versions.page("acme").items
     with pytest.raises(FailedPrecondition, match="still open"):
         take_in(other.registry, there, "acme", file, base=tiny_shape, max_rank=32, actor="bea")
 
@@ -195,7 +197,7 @@ def test_a_changed_file_imports_nothing(
     _damage(file, tmp_path / "unpacked", harm, other=make_adapter(tmp_path / "b", tiny_base, seed=9))
     with pytest.raises((CorruptArtifact, InvalidArgument)):
         take_in(world.registry, seals, "acme", file, base=tiny_shape, max_rank=32, actor="bea")
-    assert len(world.registry.versions("acme").items) == 1
+    assert len(world.registry.versions.page("acme").items) == 1
 
 
 def test_an_adapter_over_another_base_is_refused(

@@ -76,6 +76,6 @@ def world(database: Database, tmp_path: Path, clock: FakeClock) -> World:
     database.clock = clock
     registry = Registry(database, ArtifactStore(tmp_path / "artifacts"))
     for tenant in ("acme", "globex"):
-        registry.create_tenant(tenant, actor="ann")
+        registry.tenants.create(tenant, actor="ann")
     url = database.url.render_as_string(hide_password=False)
     return World(registry=registry, clock=clock, directory=tmp_path, url=url)

@@ -21,8 +21,8 @@ def main(directory: Path, url: str) -> None:
     the watch. Each part is skipped if it is done already.
     """
     registry = Registry.open(url, directory / "artifacts")
-    registry.create_tenant("acme", actor="ann", request_id="tenant")
-    document, _ = registry.add_document(
+    registry.tenants.create("acme", actor="ann", request_id="tenant")
+    document, _ = registry.documents.add(
         "acme",
         title="t",
         text="An article.",
@@ -32,8 +32,8 @@ def main(directory: Path, url: str) -> None:
         readmit=False,
     )
     print(document.document, flush=True)
-    registry.start_cycle("acme", trigger="rpc", actor="ann", request_id="cycle")
-    claim = registry.claim_cycle(worker="w1", lease_seconds=0.000001)
+    registry.cycles.start("acme", trigger="rpc", actor="ann", request_id="cycle")
+    claim = registry.cycles.claim(worker="w1", lease_seconds=0.000001)
     if claim is not None:
         trained = directory / "trained"
         trained.mkdir(exist_ok=True)
@@ -43,36 +43,36 @@ def main(directory: Path, url: str) -> None:
             promote=False, expected_etag="",
         )  # fmt: skip
         ending = Finish(state=CycleState.HELD, reason="", documents=DocumentState.SET_ASIDE)
-        registry.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[publish, ending])
-    registry.approve("acme", 1, actor="bea", reason="good", request_id="approve")
-    registry.rollback("acme", expected_etag=None, actor="ann", reason="bad", request_id="rollback")
-    registry.promote("acme", 1, expected_etag=None, actor="ann", reason="good", request_id="promote")
-    unwanted, _ = registry.add_document(
+        registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[publish, ending])
+    registry.approvals.approve("acme", 1, actor="bea", reason="good", request_id="approve")
+    registry.versions.rollback("acme", expected_etag=None, actor="ann", reason="bad", request_id="rollback")
+    registry.versions.promote("acme", 1, expected_etag=None, actor="ann", reason="good", request_id="promote")
+    unwanted, _ = registry.documents.add(
         "acme", title="u", text=UNWANTED, source="rpc", media_type="text/plain", actor="ann", readmit=False
     )
-    registry.forget_document("acme", unwanted.document, actor="ann", reason="", request_id="forget")
+    registry.unlearning.unlearn("acme", unwanted.document, actor="ann", reason="", request_id="forget")
     _pass_a_watch(registry)
-    registry.rollback("acme", expected_etag=None, actor="ann", reason="bad", request_id="rollback again")
-    registry.promote("acme", 1, expected_etag=None, actor="ann", reason="good", request_id="promote again")
+    registry.versions.rollback("acme", expected_etag=None, actor="ann", reason="bad", request_id="rollback again")
+    registry.versions.promote("acme", 1, expected_etag=None, actor="ann", reason="good", request_id="promote again")
     _fail_a_watch(registry)
     registry.close()
 
 
 def _pass_a_watch(registry: Registry) -> None:
     """A promotion that was watched to its end is watched no more, so whoever comes late finds none."""
-    if len(registry.watches("acme").items) > 1:
+    if len(registry.rollouts.page("acme").items) > 1:
         return
-    registry.open_watch("acme", share=0.5)
-    for watch in registry.open_watches():
+    registry.rollouts.open("acme", share=0.5)
+    for watch in registry.rollouts.open_watches():
         if watch.stage == 0:
-            registry.move_stage(watch, 1, share=0.0)
-        registry.end_watch(watch, WatchState.PASSED)
+            registry.rollouts.move_stage(watch, 1, share=0.0)
+        registry.rollouts.end(watch, WatchState.PASSED)
 
 
 def _fail_a_watch(registry: Registry) -> None:
-    registry.open_watch("acme", share=0.5)
-    for watch in registry.open_watches():
-        registry.roll_back_watched(watch, trigger=Trigger.QUALITY, reason="7 of 7", decided_at=watch.opened_at)
+    registry.rollouts.open("acme", share=0.5)
+    for watch in registry.rollouts.open_watches():
+        registry.rollouts.roll_back(watch, trigger=Trigger.QUALITY, reason="7 of 7", decided_at=watch.opened_at)
 
 
 if __name__ == "__main__":

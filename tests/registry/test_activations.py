@@ -11,28 +11,28 @@ from tests.registry.world import World
 
 
 def _rollback(world: World, to_version: int | None = None) -> int:
-    return world.registry.rollback(
+    return world.registry.versions.rollback(
         "acme", to_version=to_version, expected_etag=None, actor="ann", reason="wrong answers"
     ).version  # fmt: skip
 
 
 def _promote(world: World, version: int) -> int:
-    return world.registry.promote("acme", version, expected_etag=None, actor="ann", reason="by hand").version
+    return world.registry.versions.promote("acme", version, expected_etag=None, actor="ann", reason="by hand").version
 
 
 def _facts(world: World) -> tuple[object, ...]:
     registry = world.registry
-    activations = registry.activations("acme").items
-    return registry.tenant("acme"), activations, world.document_states(), registry.audit_head()
+    activations = registry.versions.activations("acme").items
+    return registry.tenants.get("acme"), activations, world.document_states(), registry.audit.head()
 
 
 def test_etag_changes_with_every_activation(world: World) -> None:
-    seen = [world.registry.tenant("acme").etag]
+    seen = [world.registry.tenants.get("acme").etag]
     for _ in range(2):
         world.version()
-        seen.append(world.registry.tenant("acme").etag)
+        seen.append(world.registry.tenants.get("acme").etag)
     _rollback(world)
-    seen.append(world.registry.tenant("acme").etag)
+    seen.append(world.registry.tenants.get("acme").etag)
     assert len(set(seen)) == 4
 
 
@@ -79,9 +79,9 @@ def test_rollback_withdraws_only_what_the_earlier_version_does_not_hold(world: W
     world.version()
     _rollback(world)
     assert world.document_states() == {first: DocumentState.LEARNED, second: DocumentState.WITHDRAWN}
-    withdrawn = world.registry.document("acme", second)
+    withdrawn = world.registry.documents.get("acme", second)
     assert withdrawn.reason == "rollback from version 2 to 1"
-    assert world.registry.tenants_with_admitted_documents() == ()
+    assert world.registry.documents.tenants_with_admitted() == ()
 
 
 def test_promoting_a_version_again_brings_its_documents_back(world: World) -> None:
@@ -90,7 +90,7 @@ def test_promoting_a_version_again_brings_its_documents_back(world: World) -> No
     _rollback(world)
     assert _promote(world, 1) == 1
     assert world.document_states() == {document: DocumentState.LEARNED}
-    assert world.registry.document("acme", document).reason == ""
+    assert world.registry.documents.get("acme", document).reason == ""
 
 
 def test_promoting_an_older_version_withdraws_what_it_does_not_hold(world: World) -> None:
@@ -106,23 +106,23 @@ def test_promoting_an_older_version_withdraws_what_it_does_not_hold(world: World
 
 def test_promoting_a_held_version_learns_its_documents(world: World) -> None:
     held = world.version(promote=False)
-    activation = world.registry.promote(
-        "acme", held.version, expected_etag=world.registry.tenant("acme").etag, actor="ann", reason="looked at it"
+    activation = world.registry.versions.promote(
+        "acme", held.version, expected_etag=world.registry.tenants.get("acme").etag, actor="ann", reason="looked at it"
     )
     assert (activation.kind, activation.previous, activation.activation) == ("promote", 0, 1)
     assert set(world.document_states().values()) == {DocumentState.LEARNED}
-    assert world.registry.desired() == (world.registry.tenant("acme"),)
+    assert world.registry.tenants.activated() == (world.registry.tenants.get("acme"),)
 
 
 def test_stale_etag_is_a_conflict_and_changes_nothing(world: World) -> None:
-    stale = world.registry.tenant("acme").etag
+    stale = world.registry.tenants.get("acme").etag
     world.version()
     world.version()
     before = _facts(world)
     with pytest.raises(Conflict):
-        world.registry.rollback("acme", expected_etag=stale, actor="ann", reason="late")
+        world.registry.versions.rollback("acme", expected_etag=stale, actor="ann", reason="late")
     with pytest.raises(Conflict):
-        world.registry.promote("acme", 1, expected_etag=stale, actor="ann", reason="late")
+        world.registry.versions.promote("acme", 1, expected_etag=stale, actor="ann", reason="late")
     assert _facts(world) == before
 
 
@@ -149,29 +149,29 @@ def test_version_of_another_tenant_is_not_found(world: World) -> None:
     with pytest.raises(NotFound):
         _promote(world, 1)
     with pytest.raises(NotFound):
-        world.registry.version("acme", 1)
+        world.registry.versions.get("acme", 1)
 
 
 def test_same_request_id_moves_the_pointer_once(world: World) -> None:
     world.version()
     world.version()
-    etag = world.registry.tenant("acme").etag
+    etag = world.registry.tenants.get("acme").etag
     ask = {"expected_etag": etag, "actor": "ann", "reason": "wrong", "request_id": "r1"}
-    first = world.registry.rollback("acme", **ask)  # type: ignore[arg-type]
+    first = world.registry.versions.rollback("acme", **ask)  # type: ignore[arg-type]
     before = _facts(world)
-    assert world.registry.rollback("acme", **ask) == first  # type: ignore[arg-type]
+    assert world.registry.versions.rollback("acme", **ask) == first  # type: ignore[arg-type]
     assert _facts(world) == before
     with pytest.raises(InvalidArgument):
-        world.registry.rollback("acme", **{**ask, "to_version": 0})  # type: ignore[arg-type]
+        world.registry.versions.rollback("acme", **{**ask, "to_version": 0})  # type: ignore[arg-type]
 
 
 def test_same_request_id_promotes_once_even_after_a_rollback(world: World) -> None:
     held = world.version(promote=False)
     ask = {"expected_etag": None, "actor": "ann", "reason": "good", "request_id": "r1"}
-    first = world.registry.promote("acme", held.version, **ask)  # type: ignore[arg-type]
+    first = world.registry.versions.promote("acme", held.version, **ask)  # type: ignore[arg-type]
     _rollback(world)
-    assert world.registry.promote("acme", held.version, **ask) == first  # type: ignore[arg-type]
-    assert world.registry.tenant("acme").desired_version == 0
+    assert world.registry.versions.promote("acme", held.version, **ask) == first  # type: ignore[arg-type]
+    assert world.registry.tenants.get("acme").desired_version == 0
 
 
 def test_quarantined_version_that_is_active_is_left_in_the_same_act(world: World) -> None:
@@ -179,9 +179,9 @@ def test_quarantined_version_that_is_active_is_left_in_the_same_act(world: World
     world.version()
     second = world.document().document
     world.version()
-    marked = world.registry.quarantine_version("acme", 2, actor="supervisor", reason="engine died")
+    marked = world.registry.versions.quarantine("acme", 2, actor="supervisor", reason="engine died")
     assert (marked.state, marked.reason) == (VersionState.QUARANTINED, "engine died")
-    newest = world.registry.activations("acme").items[0]
+    newest = world.registry.versions.activations("acme").items[0]
     assert (newest.kind, newest.version, newest.previous, newest.actor) == ("rollback", 1, 2, "supervisor")
     assert world.document_states() == {first: DocumentState.LEARNED, second: DocumentState.WITHDRAWN}
     with pytest.raises(FailedPrecondition) as refused:
@@ -192,26 +192,26 @@ def test_quarantined_version_that_is_active_is_left_in_the_same_act(world: World
 def test_quarantining_an_idle_version_leaves_the_pointer_alone(world: World) -> None:
     world.version()
     world.version()
-    before = world.registry.tenant("acme")
-    world.registry.quarantine_version("acme", 1, actor="ann", reason="bad source")
-    assert world.registry.tenant("acme") == before
+    before = world.registry.tenants.get("acme")
+    world.registry.versions.quarantine("acme", 1, actor="ann", reason="bad source")
+    assert world.registry.tenants.get("acme") == before
     assert _rollback(world) == 0
 
 
 def test_quarantining_twice_changes_nothing(world: World) -> None:
     world.version()
-    first = world.registry.quarantine_version("acme", 1, actor="ann", reason="bad")
+    first = world.registry.versions.quarantine("acme", 1, actor="ann", reason="bad")
     before = _facts(world)
-    assert world.registry.quarantine_version("acme", 1, actor="bob", reason="worse") == first
+    assert world.registry.versions.quarantine("acme", 1, actor="bob", reason="worse") == first
     assert _facts(world) == before
     with pytest.raises(InvalidArgument):
-        world.registry.quarantine_version("acme", 0, actor="ann", reason="no")
+        world.registry.versions.quarantine("acme", 0, actor="ann", reason="no")
 
 
 def test_rollback_passes_over_quarantined_versions(world: World) -> None:
     for _ in range(3):
         world.version()
-    world.registry.quarantine_version("acme", 2, actor="ann", reason="bad")
+    world.registry.versions.quarantine("acme", 2, actor="ann", reason="bad")
     assert _rollback(world) == 1
     with pytest.raises(FailedPrecondition):
         _rollback(world, 2)
@@ -220,8 +220,8 @@ def test_rollback_passes_over_quarantined_versions(world: World) -> None:
 def test_activations_are_listed_newest_first(world: World) -> None:
     for _ in range(3):
         world.version()
-    page = world.registry.activations("acme", page_size=2)
-    rest = world.registry.activations("acme", page_size=2, page_token=page.next_page_token)
+    page = world.registry.versions.activations("acme", page_size=2)
+    rest = world.registry.versions.activations("acme", page_size=2, page_token=page.next_page_token)
     assert [found.activation for found in (*page.items, *rest.items)] == [3, 2, 1]
     assert rest.next_page_token == ""
 
@@ -229,12 +229,12 @@ def test_activations_are_listed_newest_first(world: World) -> None:
 def test_versions_are_listed_newest_first_with_their_documents(world: World) -> None:
     for _ in range(3):
         world.version()
-    page = world.registry.versions("acme", page_size=2)
-    rest = world.registry.versions("acme", page_size=2, page_token=page.next_page_token)
+    page = world.registry.versions.page("acme", page_size=2)
+    rest = world.registry.versions.page("acme", page_size=2, page_token=page.next_page_token)
     found = [*page.items, *rest.items]
     assert [version.version for version in found] == [3, 2, 1]
     assert [len(version.documents) for version in found] == [3, 2, 1]
-    assert found[0] == world.registry.version("acme", 3)
+    assert found[0] == world.registry.versions.get("acme", 3)
 
 
 def test_observed_is_what_each_replica_said_last(world: World) -> None:
@@ -243,10 +243,10 @@ def test_observed_is_what_each_replica_said_last(world: World) -> None:
     newer = Observed(replica="r1", tenant="acme", version=1, activation=1, observed_at=now + timedelta(seconds=1))
     other = Observed(replica="r2", tenant="acme", version=0, activation=0, observed_at=now)
     for observed in (first, other, newer):
-        world.registry.record_observed(observed)
-    assert world.registry.observed("acme") == (newer, other)
-    assert world.registry.observed("globex") == ()
+        world.registry.versions.record_observed(observed)
+    assert world.registry.versions.observed("acme") == (newer, other)
+    assert world.registry.versions.observed("globex") == ()
     with pytest.raises(NotFound):
-        world.registry.record_observed(
+        world.registry.versions.record_observed(
             Observed(replica="r1", tenant="nobody", version=0, activation=0, observed_at=now)
         )  # fmt: skip

@@ -26,7 +26,7 @@ class PointerMachine(RuleBasedStateMachine):
         directory = Path(self.folder.name)
         url = f"sqlite:///{directory / 'r.db'}"
         registry = Registry.open(url, directory / "artifacts", clock=FakeClock())
-        registry.create_tenant("acme", actor="ann")
+        registry.tenants.create("acme", actor="ann")
         self.world = World(registry=registry, clock=FakeClock(), directory=directory, url=url)
         self.stack = [0]
         self.held: dict[int, set[str]] = {0: set()}
@@ -34,7 +34,7 @@ class PointerMachine(RuleBasedStateMachine):
         self.activations = 0
 
     def teardown(self) -> None:
-        assert self.world.registry.verify_audit() > 0
+        assert self.world.registry.audit.verify() > 0
         self.world.registry.close()
         self.folder.cleanup()
 
@@ -75,7 +75,7 @@ class PointerMachine(RuleBasedStateMachine):
     def quarantine(self, version: int) -> None:
         if version not in self.held or version == 0:
             return
-        marked = self.world.registry.quarantine_version("acme", version, actor="ann", reason="bad")
+        marked = self.world.registry.versions.quarantine("acme", version, actor="ann", reason="bad")
         assert marked.state is VersionState.QUARANTINED
         self.quarantined.add(version)
         if self.stack[-1] == version:
@@ -84,7 +84,7 @@ class PointerMachine(RuleBasedStateMachine):
 
     @invariant()
     def pointer_and_documents_are_the_models(self) -> None:
-        tenant = self.world.registry.tenant("acme")
+        tenant = self.world.registry.tenants.get("acme")
         assert (tenant.desired_version, tenant.activation) == (self.stack[-1], self.activations)
         learned = {name for name, state in self.world.document_states().items() if state is DocumentState.LEARNED}
         assert learned == self.held[self.stack[-1]]
@@ -103,18 +103,20 @@ class PointerMachine(RuleBasedStateMachine):
         self.activations += 1
 
     def _promoted(self, version: int) -> None:
-        self.world.registry.promote("acme", version, expected_etag=None, actor="ann", reason="by hand")
+        self.world.registry.versions.promote("acme", version, expected_etag=None, actor="ann", reason="by hand")
 
     def _rolled_back(self, version: int | None) -> None:
-        self.world.registry.rollback("acme", to_version=version, expected_etag=None, actor="ann", reason="wrong")
+        self.world.registry.versions.rollback(
+            "acme", to_version=version, expected_etag=None, actor="ann", reason="wrong"
+        )
 
     def _done(self, is_allowed: bool, act: Callable[[], None]) -> bool:
-        head = self.world.registry.audit_head()
+        head = self.world.registry.audit.head()
         try:
             act()
         except FailedPrecondition:
             assert not is_allowed
-            assert self.world.registry.audit_head() == head
+            assert self.world.registry.audit.head() == head
             return False
         assert is_allowed
         return True

@@ -16,6 +16,7 @@ import pytest
 from sealserve.errors import NotFound, StorageFailed
 from sealserve.records.cycles import CycleState, Step
 from sealserve.records.documents import Document, DocumentState
+from sealserve.registry.artifact_gc import ArtifactGc
 from sealserve.registry.documents import document_rows
 from sealserve.registry.registry import AddCandidates, Registry
 from tests.registry.postgres import NEEDS_SERVER
@@ -27,7 +28,7 @@ DAY = 24 * 3600.0
 
 
 def forget(world: World, document: str, tenant: str = "acme") -> None:
-    world.registry.forget_document(tenant, document, actor="ann", reason="")
+    world.registry.unlearning.unlearn(tenant, document, actor="ann", reason="")
 
 
 def before_the_row_of(world: World, tenant: str, monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
@@ -51,7 +52,7 @@ def test_contents_forgotten_while_they_are_added_can_be_read(
     before_the_row_of(world, tenant, monkeypatch, lambda: forget(world, first))
     added = world.document(tenant, text=SHARED)
     assert added.state is DocumentState.ADMITTED
-    assert world.registry.document_text(tenant, added.document) == SHARED
+    assert world.registry.documents.text(tenant, added.document) == SHARED
 
 
 def test_contents_added_while_they_are_swept_can_be_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,20 +64,20 @@ def test_contents_added_while_they_are_swept_can_be_read(world: World, monkeypat
             waiting.pop()()
         return removal()
 
-    monkeypatch.setattr(world.registry, "sweep_forgotten", lambda tenant: 0)
+    monkeypatch.setattr(ArtifactGc, "sweep_unlearned", lambda self, tenant: 0)
     forget(world, first)
     monkeypatch.undo()
     monkeypatch.setattr(world.registry.artifacts, "removal", act_then_removal)
-    assert world.registry.sweep_forgotten("acme") == 0
-    (added,) = world.registry.documents("globex").items
-    assert world.registry.document_text("globex", added.document) == SHARED
+    assert world.registry.artifact_gc.sweep_unlearned("acme") == 0
+    (added,) = world.registry.documents.page("globex").items
+    assert world.registry.documents.text("globex", added.document) == SHARED
 
 
 def test_sweep_whose_transaction_does_not_end_well_puts_back_what_it_took(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = world.document(text=SHARED).document
-    monkeypatch.setattr(world.registry, "sweep_forgotten", lambda tenant: 0)
+    monkeypatch.setattr(ArtifactGc, "sweep_unlearned", lambda self, tenant: 0)
     forget(world, first)
     monkeypatch.undo()
     with world.registry._database.read() as tx:
@@ -85,12 +86,12 @@ def test_sweep_whose_transaction_does_not_end_well_puts_back_what_it_took(
     def lost(name: str) -> None:
         raise StorageFailed("the server rolled it back")
 
-    monkeypatch.setattr("sealserve.registry.artifact_gc.fault.point", lost)
+    monkeypatch.setattr("sealserve.registry.artifact_gc.fault_injection.point", lost)
     with pytest.raises(StorageFailed):
-        world.registry.sweep_forgotten("acme")
+        world.registry.artifact_gc.sweep_unlearned("acme")
     assert world.registry.artifacts.get_bytes(contents) == SHARED.encode()
     monkeypatch.undo()
-    assert world.registry.sweep_forgotten("acme") == 1
+    assert world.registry.artifact_gc.sweep_unlearned("acme") == 1
     assert not world.registry.artifacts.has(contents)
 
 
@@ -99,7 +100,7 @@ def test_document_that_is_offered_again_but_not_readmitted_leaves_no_text_behind
     with world.registry._database.read() as tx:
         contents = document_rows.contents(tx, "acme", first)
     forget(world, first)
-    again, _ = world.registry.add_document(
+    again, _ = world.registry.documents.add(
         "acme", title="Returns", text=SHARED, source="rpc", media_type="text/plain", actor="ann", readmit=False
     )
     assert again.state is DocumentState.FORGOTTEN
@@ -112,11 +113,11 @@ def test_candidate_whose_adapter_is_gone_is_not_kept_and_the_step_can_be_taken_a
     world.registry.artifacts.delete(artifact)
     effect = AddCandidates(candidates=(candidate(claim, 0, artifact=artifact),))
     with pytest.raises(NotFound):
-        world.registry.record_step(claim, Step.TRAIN, {}, seconds=1, effects=[effect])
-    assert (world.registry.steps(claim.cycle), world.registry.candidates(claim.cycle)) == ((), ())
+        world.registry.cycles.record_step(claim, Step.TRAIN, {}, seconds=1, effects=[effect])
+    assert (world.registry.cycles.steps(claim.cycle), world.registry.cycles.candidates(claim.cycle)) == ((), ())
     assert world.artifact("weights") == artifact
-    world.registry.record_step(claim, Step.TRAIN, {}, seconds=1, effects=[effect])
-    assert world.registry.candidates(claim.cycle) == effect.candidates
+    world.registry.cycles.record_step(claim, Step.TRAIN, {}, seconds=1, effects=[effect])
+    assert world.registry.cycles.candidates(claim.cycle) == effect.candidates
 
 
 def test_adapter_of_a_revoked_version_that_an_open_cycle_measures_stays(world: World) -> None:
@@ -125,11 +126,11 @@ def test_adapter_of_a_revoked_version_that_an_open_cycle_measures_stays(world: W
     world.document("globex")
     claim = world.claim("globex")
     effect = AddCandidates(candidates=(candidate(claim, 0, artifact=version.artifact),))
-    world.registry.record_step(claim, Step.TRAIN, {}, seconds=1, effects=[effect])
+    world.registry.cycles.record_step(claim, Step.TRAIN, {}, seconds=1, effects=[effect])
     forget(world, version.documents[0])
     assert world.registry.artifacts.has(version.artifact)
-    world.registry.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[finish(CycleState.REJECTED)])
-    assert world.registry.sweep_forgotten("acme") == 1
+    world.registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[finish(CycleState.REJECTED)])
+    assert world.registry.artifact_gc.sweep_unlearned("acme") == 1
     assert not world.registry.artifacts.has(version.artifact)
 
 
@@ -148,9 +149,9 @@ def test_what_nothing_names_is_deleted_after_a_day_and_nothing_else(world: World
     fresh = world.artifact()
     young = (world.clock().timestamp(),) * 2
     os.utime(world.directory / "artifacts" / "trees" / fresh[:2] / fresh, young)
-    assert registry.sweep_unnamed(kept=[editor], seconds=DAY) == 2
+    assert registry.artifact_gc.sweep_unnamed(kept=[editor], seconds=DAY) == 2
     assert [registry.artifacts.has(one) for one in (editor, fresh, stray, text)] == [True, True, False, False]
-    assert registry.document_text("acme", document.document)
+    assert registry.documents.text("acme", document.document)
     assert registry.artifacts.directory(version.artifact).is_dir()
 
 
@@ -194,7 +195,7 @@ def test_sweep_that_falls_silent_until_the_server_rolls_it_back_puts_back_what_i
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = world.document(text=SHARED).document
-    monkeypatch.setattr(world.registry, "sweep_forgotten", lambda tenant: 0)
+    monkeypatch.setattr(ArtifactGc, "sweep_unlearned", lambda self, tenant: 0)
     forget(world, first)
     monkeypatch.undo()
 
@@ -202,13 +203,13 @@ def test_sweep_that_falls_silent_until_the_server_rolls_it_back_puts_back_what_i
         if point == "registry.sweep.before_commit":
             sleep(BUSY_SECONDS + 0.5)
 
-    monkeypatch.setattr("sealserve.registry.artifact_gc.fault.point", fall_silent)
+    monkeypatch.setattr("sealserve.registry.artifact_gc.fault_injection.point", fall_silent)
     with ThreadPoolExecutor(1) as other:
-        sweeping = other.submit(world.registry.sweep_forgotten, "acme")
+        sweeping = other.submit(world.registry.artifact_gc.sweep_unlearned, "acme")
         added = _added_once_the_lock_is_free(world)
         with pytest.raises(StorageFailed):
             sweeping.result(timeout=30)
-    assert world.registry.document_text("globex", added.document) == SHARED
+    assert world.registry.documents.text("globex", added.document) == SHARED
 
 
 def _added_once_the_lock_is_free(world: World) -> Document:

@@ -42,8 +42,8 @@ def _forged(row: int) -> Callable[[Transaction], None]:
 
 def test_chain_grows_with_every_change(world: World) -> None:
     world.version()
-    world.registry.rollback("acme", expected_etag=None, actor="ann", reason="wrong")
-    found = world.registry.audit_rows()
+    world.registry.versions.rollback("acme", expected_etag=None, actor="ann", reason="wrong")
+    found = world.registry.audit.rows()
     assert [row.action for row in found] == [
         "tenant.create", "tenant.create", "document.admit", "cycle.start", "adapter.publish", "adapter.promote",
         "cycle.finish", "adapter.rollback",
@@ -51,8 +51,8 @@ def test_chain_grows_with_every_change(world: World) -> None:
     assert [row.sequence for row in found] == list(range(1, 9))
     assert found[0].previous_hash == audit.NO_HASH
     assert all(later.previous_hash == earlier.hash for earlier, later in pairwise(found))
-    assert world.registry.verify_audit() == 8
-    assert world.registry.audit_head() == (8, found[-1].hash)
+    assert world.registry.audit.verify() == 8
+    assert world.registry.audit.head() == (8, found[-1].hash)
 
 
 @pytest.mark.parametrize(
@@ -71,11 +71,11 @@ def test_chain_grows_with_every_change(world: World) -> None:
 )
 def test_row_that_was_touched_is_named(world: World, tamper: Callable[[Transaction], None], row: int) -> None:
     world.version()
-    assert world.registry.verify_audit() == 7
+    assert world.registry.audit.verify() == 7
     with world.registry._database.write() as tx:
         tamper(tx)
     with pytest.raises(CorruptArtifact, match=f"row {row}"):
-        world.registry.verify_audit()
+        world.registry.audit.verify()
 
 
 def test_row_slipped_in_at_the_end_is_named(world: World) -> None:
@@ -87,27 +87,27 @@ def test_row_slipped_in_at_the_end_is_named(world: World) -> None:
         contents["hash"] = audit.seal(last.hash, {name: contents[name] for name in names})
         tx.connection.execute(insert(rows).values(**contents))
     with pytest.raises(CorruptArtifact, match="row 9"):
-        world.registry.verify_audit()
+        world.registry.audit.verify()
 
 
 def test_rows_are_given_by_tenant_and_from_a_place_on(world: World) -> None:
     world.version()
     world.version("globex")
-    mine = world.registry.audit_rows(tenant="acme")
+    mine = world.registry.audit.rows(tenant="acme")
     assert {row.tenant for row in mine} == {"acme"}
-    later = world.registry.audit_rows(tenant="acme", after=mine[1].sequence, limit=2)
+    later = world.registry.audit.rows(tenant="acme", after=mine[1].sequence, limit=2)
     assert later == mine[2:4]
 
 
 def test_no_text_of_a_document_is_in_the_chain(world: World) -> None:
     world.document(text="Sentinel sentence.", title="Sentinel title")
     world.version()
-    assert "Sentinel" not in repr(world.registry.audit_rows())
+    assert "Sentinel" not in repr(world.registry.audit.rows())
 
 
 def test_actor_that_could_break_a_log_line_is_refused(world: World) -> None:
-    head = world.registry.audit_head()
+    head = world.registry.audit.head()
     with pytest.raises(InvalidArgument) as refused:
-        world.registry.create_tenant("initech", actor="ann\nroot")
+        world.registry.tenants.create("initech", actor="ann\nroot")
     assert refused.value.field == "actor"
-    assert world.registry.audit_head() == head
+    assert world.registry.audit.head() == head

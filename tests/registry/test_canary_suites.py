@@ -22,50 +22,50 @@ RESULT = CanaryResult(
 
 @pytest.fixture
 def tenant(world: World) -> str:
-    world.registry.create_tenant("other", actor="test")
+    world.registry.tenants.create("other", actor="test")
     return "acme"
 
 
 def test_a_suite_never_changes_and_other_contents_are_a_version(world: World, tenant: str) -> None:
     registry = world.registry
-    first, is_new = registry.put_canary_suite(tenant, "tone", ITEMS, actor="mia")
+    first, is_new = registry.canary_suites.put(tenant, "tone", ITEMS, actor="mia")
     assert (first.version, first.items, is_new) == (1, ITEMS, True)
-    assert registry.put_canary_suite(tenant, "tone", ITEMS, actor="mia") == (first, False)
-    second, is_new = registry.put_canary_suite(tenant, "tone", ITEMS[:1], actor="mia")
+    assert registry.canary_suites.put(tenant, "tone", ITEMS, actor="mia") == (first, False)
+    second, is_new = registry.canary_suites.put(tenant, "tone", ITEMS[:1], actor="mia")
     assert (second.version, is_new) == (2, True)
-    assert registry.canary_suite(tenant, "tone", version=1) == first
-    assert registry.canary_suite(tenant, "tone") == second
-    assert registry.live_canary_suites(tenant) == (second,)
-    assert [one.version for one in registry.canary_suites(tenant).items] == [2, 1]
-    assert registry.live_canary_suites("other") == ()
+    assert registry.canary_suites.get(tenant, "tone", version=1) == first
+    assert registry.canary_suites.get(tenant, "tone") == second
+    assert registry.canary_suites.live(tenant) == (second,)
+    assert [one.version for one in registry.canary_suites.page(tenant).items] == [2, 1]
+    assert registry.canary_suites.live("other") == ()
     with pytest.raises(NotFound):
-        registry.canary_suite("other", "tone")
-    assert [row.action for row in registry.audit_rows(tenant=tenant)][-2:] == ["canary.put"] * 2
+        registry.canary_suites.get("other", "tone")
+    assert [row.action for row in registry.audit.rows(tenant=tenant)][-2:] == ["canary.put"] * 2
 
 
 def test_a_retired_suite_is_not_live_and_the_same_items_bring_it_back_as_a_version(world: World, tenant: str) -> None:
     registry = world.registry
-    registry.put_canary_suite(tenant, "tone", ITEMS, actor="mia")
-    retired = registry.retire_canary_suite(tenant, "tone", actor="mia", reason="out of date")
+    registry.canary_suites.put(tenant, "tone", ITEMS, actor="mia")
+    retired = registry.canary_suites.retire(tenant, "tone", actor="mia", reason="out of date")
     assert retired.retired_at is not None
-    assert registry.retire_canary_suite(tenant, "tone", actor="mia") == retired
-    assert registry.live_canary_suites(tenant) == ()
-    assert [row.action for row in registry.audit_rows(tenant=tenant)].count("canary.retire") == 1
-    again, is_new = registry.put_canary_suite(tenant, "tone", ITEMS, actor="mia")
+    assert registry.canary_suites.retire(tenant, "tone", actor="mia") == retired
+    assert registry.canary_suites.live(tenant) == ()
+    assert [row.action for row in registry.audit.rows(tenant=tenant)].count("canary.retire") == 1
+    again, is_new = registry.canary_suites.put(tenant, "tone", ITEMS, actor="mia")
     assert (again.version, is_new) == (2, True)
-    assert registry.live_canary_suites(tenant) == (again,)
+    assert registry.canary_suites.live(tenant) == (again,)
     with pytest.raises(NotFound):
-        registry.retire_canary_suite("other", "tone", actor="mia")
+        registry.canary_suites.retire("other", "tone", actor="mia")
 
 
 def test_the_same_request_is_done_once(world: World, tenant: str) -> None:
     registry = world.registry
-    first, _ = registry.put_canary_suite(tenant, "tone", ITEMS, actor="mia", request_id="x")
-    registry.put_canary_suite(tenant, "tone", ITEMS[:1], actor="mia")
-    assert registry.put_canary_suite(tenant, "tone", ITEMS, actor="mia", request_id="x") == (first, False)
+    first, _ = registry.canary_suites.put(tenant, "tone", ITEMS, actor="mia", request_id="x")
+    registry.canary_suites.put(tenant, "tone", ITEMS[:1], actor="mia")
+    assert registry.canary_suites.put(tenant, "tone", ITEMS, actor="mia", request_id="x") == (first, False)
     with pytest.raises(InvalidArgument, match="other arguments"):
-        registry.put_canary_suite(tenant, "tone", ITEMS[1:], actor="mia", request_id="x")
-    assert registry.canary_suite(tenant, "tone").version == 2
+        registry.canary_suites.put(tenant, "tone", ITEMS[1:], actor="mia", request_id="x")
+    assert registry.canary_suites.get(tenant, "tone").version == 2
 
 
 @pytest.mark.parametrize(
@@ -90,33 +90,33 @@ def test_the_same_request_is_done_once(world: World, tenant: str) -> None:
 def test_a_suite_that_cannot_be_is_refused_and_leaves_nothing(
     world: World, tenant: str, name: str, items: tuple[CanaryItem, ...]
 ) -> None:
-    before = len(world.registry.audit_rows(tenant=tenant))
+    before = len(world.registry.audit.rows(tenant=tenant))
     with pytest.raises(InvalidArgument):
-        world.registry.put_canary_suite(tenant, name, items, actor="mia")
-    assert world.registry.canary_suites(tenant).items == ()
-    assert len(world.registry.audit_rows(tenant=tenant)) == before
+        world.registry.canary_suites.put(tenant, name, items, actor="mia")
+    assert world.registry.canary_suites.page(tenant).items == ()
+    assert len(world.registry.audit.rows(tenant=tenant)) == before
 
 
 def test_a_tenant_has_a_bounded_number_of_live_suites(
     world: World, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(canary_suites, "MAX_SUITES", 1)
-    world.registry.put_canary_suite(tenant, "tone", ITEMS, actor="mia")
+    world.registry.canary_suites.put(tenant, "tone", ITEMS, actor="mia")
     with pytest.raises(FailedPrecondition):
-        world.registry.put_canary_suite(tenant, "style", ITEMS, actor="mia")
-    world.registry.put_canary_suite(tenant, "tone", ITEMS[:1], actor="mia")
-    world.registry.retire_canary_suite(tenant, "tone", actor="mia")
-    assert world.registry.put_canary_suite(tenant, "style", ITEMS, actor="mia")[1]
+        world.registry.canary_suites.put(tenant, "style", ITEMS, actor="mia")
+    world.registry.canary_suites.put(tenant, "tone", ITEMS[:1], actor="mia")
+    world.registry.canary_suites.retire(tenant, "tone", actor="mia")
+    assert world.registry.canary_suites.put(tenant, "style", ITEMS, actor="mia")[1]
 
 
 def test_the_trend_is_one_tenants_and_newest_first(world: World, tenant: str) -> None:
     registry = world.registry
     other = replace(RESULT, suite="canary", suite_version=0, n=0, fell=(), why="the engine was away")
-    registry.add_canary_results([RESULT, other])
-    registry.add_canary_results([])
-    assert registry.canary_results(tenant).items == (other, RESULT)
-    assert registry.canary_results(tenant, suite="tone").items == (RESULT,)
-    assert registry.canary_results("other").items == ()
+    registry.canary_suites.add_results([RESULT, other])
+    registry.canary_suites.add_results([])
+    assert registry.canary_suites.results(tenant).items == (other, RESULT)
+    assert registry.canary_suites.results(tenant, suite="tone").items == (RESULT,)
+    assert registry.canary_suites.results("other").items == ()
     with pytest.raises(NotFound):
-        registry.add_canary_results([RESULT, replace(RESULT, tenant="nobody")])
-    assert len(registry.canary_results(tenant).items) == 2
+        registry.canary_suites.add_results([RESULT, replace(RESULT, tenant="nobody")])
+    assert len(registry.canary_suites.results(tenant).items) == 2

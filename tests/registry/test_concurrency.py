@@ -36,13 +36,13 @@ def test_documents_added_at_once_are_all_kept(world: World) -> None:
 
     added = _at_once(add)
     assert all(isinstance(documents, list) for documents in added)
-    assert len(world.registry.documents("acme", page_size=100).items) == THREADS * 5
-    assert world.registry.verify_audit() == 2 + THREADS * 5
+    assert len(world.registry.documents.page("acme", page_size=100).items) == THREADS * 5
+    assert world.registry.audit.verify() == 2 + THREADS * 5
 
 
 def test_same_document_added_at_once_is_kept_once(world: World) -> None:
     def add(_: int) -> tuple[Document, bool]:
-        return world.registry.add_document(
+        return world.registry.documents.add(
             "acme", title="t", text="one", source="rpc", media_type="text/plain", actor="ann"
         )
 
@@ -54,33 +54,33 @@ def test_same_document_added_at_once_is_kept_once(world: World) -> None:
 def test_one_cycle_opens_when_several_start_one(world: World) -> None:
     for _ in range(THREADS):
         world.document()
-    answers = _at_once(lambda _: world.registry.start_cycle("acme", trigger="rpc", actor="ann", max_documents=1))
+    answers = _at_once(lambda _: world.registry.cycles.start("acme", trigger="rpc", actor="ann", max_documents=1))
     assert sum(isinstance(answer, Cycle) for answer in answers) == 1
     assert sum(isinstance(answer, FailedPrecondition) for answer in answers) == THREADS - 1
-    assert len(world.registry.open_cycles()) == 1
+    assert len(world.registry.cycles.still_open()) == 1
 
 
 def test_one_worker_gets_the_cycle(world: World) -> None:
     world.document()
-    world.registry.start_cycle("acme", trigger="rpc", actor="ann")
-    answers = _at_once(lambda number: world.registry.claim_cycle(worker=f"w{number}", lease_seconds=30))
+    world.registry.cycles.start("acme", trigger="rpc", actor="ann")
+    answers = _at_once(lambda number: world.registry.cycles.claim(worker=f"w{number}", lease_seconds=30))
     assert sum(isinstance(answer, Claim) for answer in answers) == 1
     assert answers.count(None) == THREADS - 1
 
 
 def test_one_of_several_promotes_with_the_same_etag_wins(world: World) -> None:
     held = [world.version(promote=False).version for _ in range(THREADS)]
-    etag = world.registry.tenant("acme").etag
+    etag = world.registry.tenants.get("acme").etag
     answers = _at_once(
-        lambda number: world.registry.promote(
+        lambda number: world.registry.versions.promote(
             "acme", held[number], expected_etag=etag, actor=f"a{number}", reason="race"
         )
     )
     won = [answer for answer in answers if isinstance(answer, Activation)]
     assert len(won) == 1
     assert sum(isinstance(answer, Conflict) for answer in answers) == THREADS - 1
-    assert world.registry.tenant("acme").desired_version == won[0].version
-    assert world.registry.activations("acme").items == tuple(won)
+    assert world.registry.tenants.get("acme").desired_version == won[0].version
+    assert world.registry.versions.activations("acme").items == tuple(won)
 
 
 def test_one_holder_gets_the_lease(world: World) -> None:

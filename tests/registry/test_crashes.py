@@ -40,37 +40,37 @@ def test_killed_process_loses_nothing_and_the_next_one_finishes(point: str, tmp_
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     registry = Registry.open(f"sqlite:///{tmp_path / 'r.db'}", tmp_path / "artifacts")
     for name in killed.stdout.split():
-        assert registry.document_text("acme", name) == "An article."
-    for version in registry.versions("acme").items:
+        assert registry.documents.text("acme", name) == "An article."
+    for version in registry.versions.page("acme").items:
         assert registry.artifacts.directory(version.artifact).is_dir()
-    assert registry.verify_audit() == registry.audit_head()[0]
+    assert registry.audit.verify() == registry.audit.head()[0]
     crashing.main(tmp_path, f"sqlite:///{tmp_path / 'r.db'}")
-    tenant = registry.tenant("acme")
+    tenant = registry.tenants.get("acme")
     assert (tenant.desired_version, tenant.activation) == (BASE_VERSION, 9)
-    assert [version.version for version in registry.versions("acme").items] == [1]
-    assert [cycle.state for cycle in registry.cycles("acme").items] == [CycleState.HELD]
-    states = [document.state for document in registry.documents("acme").items]
+    assert [version.version for version in registry.versions.page("acme").items] == [1]
+    assert [cycle.state for cycle in registry.cycles.page("acme").items] == [CycleState.HELD]
+    states = [document.state for document in registry.documents.page("acme").items]
     assert states == [DocumentState.WITHDRAWN, DocumentState.FORGOTTEN]
     with pytest.raises(NotFound):
         registry.artifacts.get_bytes(hashlib.sha256(crashing.UNWANTED.encode()).hexdigest())
     _assert_watched_once(registry)
-    assert registry.verify_audit() == 17
+    assert registry.audit.verify() == 17
     registry.close()
 
 
 def _assert_watched_once(registry: Registry) -> None:
     """Each watch began once, moved once, ended once, and the pointer is where the last one left it."""
-    failed, passed = registry.watches("acme").items
+    failed, passed = registry.rollouts.page("acme").items
     assert (passed.activation, passed.state, passed.stage) == (3, WatchState.PASSED, 1)
     assert (failed.activation, failed.state, failed.trigger) == (7, WatchState.ROLLED_BACK, Trigger.QUALITY)
-    moves = [(move.kind, move.actor) for move in reversed(registry.activations("acme").items)]
+    moves = [(move.kind, move.actor) for move in reversed(registry.versions.activations("acme").items)]
     assert moves[2:] == [
         ("promote", "ann"), ("traffic", WATCH_ACTOR), ("traffic", WATCH_ACTOR), ("rollback", "ann"),
         ("promote", "ann"), ("traffic", WATCH_ACTOR), ("rollback", WATCH_ACTOR),
     ]  # fmt: skip
-    told = [row.action for row in registry.audit_rows(tenant="acme") if row.actor == WATCH_ACTOR]
+    told = [row.action for row in registry.audit.rows(tenant="acme") if row.actor == WATCH_ACTOR]
     assert told == ["adapter.traffic", "adapter.traffic", "adapter.traffic", "adapter.rollback"]
-    assert (registry.open_watches(), registry.standby("acme")) == ((), None)
+    assert (registry.rollouts.open_watches(), registry.rollouts.standby("acme")) == ((), None)
 
 
 def test_every_point_in_the_code_is_one_that_a_kill_test_goes_through() -> None:

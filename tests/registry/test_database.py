@@ -53,8 +53,8 @@ def test_migrations_make_the_tables_that_the_code_knows(world: World) -> None:
 def test_registry_opened_again_holds_what_it_held(world: World) -> None:
     version = world.version()
     again = Registry.open(world.url, world.directory / "artifacts", clock=world.clock)
-    assert again.version("acme", 1) == version
-    assert again.tenant("acme") == world.registry.tenant("acme")
+    assert again.versions.get("acme", 1) == version
+    assert again.tenants.get("acme") == world.registry.tenants.get("acme")
     again.close()
 
 
@@ -71,8 +71,8 @@ def test_many_may_open_an_empty_server_database_at_once(postgres: Server, tmp_pa
 def _seen_by_all(url: str, directory: Path) -> list[str]:
     with ThreadPoolExecutor(4) as pool:
         registries = list(pool.map(lambda _: Registry.open(url, directory / "artifacts"), range(4)))
-    registries[0].create_tenant("acme", actor="ann")
-    seen = [registry.tenant("acme").tenant for registry in registries]
+    registries[0].tenants.create("acme", actor="ann")
+    seen = [registry.tenants.get("acme").tenant for registry in registries]
     for registry in registries:
         registry.close()
     return seen
@@ -94,18 +94,18 @@ def test_writer_that_waits_too_long_is_told_so_and_writes_nothing(world: World) 
     impatient = Registry.open(world.url, world.directory / "artifacts", busy_seconds=0.1)
     with world.registry._database.write():
         with pytest.raises(StorageFailed, match="another writer"):
-            impatient.create_tenant("initech", actor="ann")
-        assert len(impatient.tenants().items) == 2
-    assert impatient.create_tenant("initech", actor="ann").tenant == "initech"
+            impatient.tenants.create("initech", actor="ann")
+        assert len(impatient.tenants.page().items) == 2
+    assert impatient.tenants.create("initech", actor="ann").tenant == "initech"
     impatient.close()
 
 
 def test_transaction_that_fails_leaves_nothing(world: World) -> None:
-    before = world.registry.audit_head()
+    before = world.registry.audit.head()
     with pytest.raises(ZeroDivisionError):
         _delete_and_fail(world.registry._database)
-    assert len(world.registry.tenants().items) == 2
-    assert world.registry.audit_head() == before
+    assert len(world.registry.tenants.page().items) == 2
+    assert world.registry.audit.head() == before
 
 
 def _delete_and_fail(database: Database) -> None:
@@ -123,20 +123,20 @@ def _delete_and_fall_silent(database: Database, until: Callable[[], object]) -> 
 
 def test_full_disk_refuses_the_document_and_keeps_what_was_acknowledged(tmp_path: Path) -> None:
     registry = Registry.open(f"sqlite:///{tmp_path / 'r.db'}", tmp_path / "artifacts")
-    registry.create_tenant("acme", actor="ann")
+    registry.tenants.create("acme", actor="ann")
     _limit_pages(registry, headroom=4)
     kept: list[str] = []
     with pytest.raises(StorageFailed, match="disk is full"):
         _fill(registry, kept)
     assert kept
-    assert [document.document for document in registry.documents("acme", page_size=1000).items] == kept
-    assert registry.verify_audit() == len(kept) + 1
+    assert [document.document for document in registry.documents.page("acme", page_size=1000).items] == kept
+    assert registry.audit.verify() == len(kept) + 1
     registry.close()
 
 
 def _fill(registry: Registry, kept: list[str]) -> None:
     for number in range(200):
-        document, _ = registry.add_document(
+        document, _ = registry.documents.add(
             "acme", title="t" * 900, text=f"{number}", source="rpc", media_type="text/plain", actor="ann"
         )
         kept.append(document.document)
@@ -169,9 +169,9 @@ def test_table_that_vanished_is_our_fault_in_plain_words(tmp_path: Path) -> None
     registry = Registry.open(f"sqlite:///{tmp_path / 'r.db'}", tmp_path / "artifacts")
     with sqlite3.connect(tmp_path / "r.db") as connection:
         connection.execute("DROP TABLE observed")
-    registry.create_tenant("acme", actor="ann")
+    registry.tenants.create("acme", actor="ann")
     with pytest.raises(StorageFailed) as refused:
-        registry.observed("acme")
+        registry.versions.observed("acme")
     assert "SELECT" not in refused.value.message
     registry.close()
 
@@ -189,10 +189,10 @@ def test_writer_that_falls_silent_is_rolled_back_and_nobody_waits_for_it(postgre
     url = postgres.new_database()
     stopped = Registry.open(url, tmp_path / "artifacts", busy_seconds=0.3)
     other = Registry.open(url, tmp_path / "artifacts")
-    other.create_tenant("acme", actor="ann")
+    other.tenants.create("acme", actor="ann")
     with pytest.raises(StorageFailed, match="silent"):
-        _delete_and_fall_silent(stopped._database, lambda: other.create_tenant("globex", actor="ann"))
-    assert len(stopped.tenants().items) == 2
+        _delete_and_fall_silent(stopped._database, lambda: other.tenants.create("globex", actor="ann"))
+    assert len(stopped.tenants.page().items) == 2
     for registry in (stopped, other):
         registry.close()
 
@@ -201,9 +201,9 @@ def test_writer_that_falls_silent_is_rolled_back_and_nobody_waits_for_it(postgre
 @pytest.mark.pg
 def test_server_that_restarts_is_found_again(postgres: Server, tmp_path: Path) -> None:
     registry = Registry.open(postgres.new_database(), tmp_path / "artifacts")
-    registry.create_tenant("acme", actor="ann")
+    registry.tenants.create("acme", actor="ann")
     with postgres.stopped(), pytest.raises(StorageFailed, match="cannot be reached"):
-        registry.tenant("acme")
-    assert registry.tenant("acme").tenant == "acme"
-    assert registry.create_tenant("globex", actor="ann").tenant == "globex"
+        registry.tenants.get("acme")
+    assert registry.tenants.get("acme").tenant == "acme"
+    assert registry.tenants.create("globex", actor="ann").tenant == "globex"
     registry.close()

@@ -12,7 +12,7 @@ def _add(world: World, **changes: object) -> tuple[Document, bool]:
     arguments = {
         "title": "Returns", "text": "Within 30 days.", "source": "rpc", "media_type": "text/plain", "actor": "ann"
     }  # fmt: skip
-    return world.registry.add_document("acme", **{**arguments, **changes})  # type: ignore[arg-type]
+    return world.registry.documents.add("acme", **{**arguments, **changes})  # type: ignore[arg-type]
 
 
 def test_document_is_kept_with_its_text_as_given(world: World) -> None:
@@ -22,17 +22,17 @@ def test_document_is_kept_with_its_text_as_given(world: World) -> None:
     assert document.state is DocumentState.ADMITTED
     assert document.size_bytes == len(text.encode())
     assert document.document == document.digest[:16]
-    assert world.registry.document("acme", document.document) == document
-    assert world.registry.document_text("acme", document.document) == text
+    assert world.registry.documents.get("acme", document.document) == document
+    assert world.registry.documents.text("acme", document.document) == text
 
 
 @pytest.mark.parametrize("again", ["Zuru\u0308ck in Tagen.", "\nZurück in Tagen.  \r\n", "Zurück in Tagen.\n"])
 def test_same_contents_in_another_spelling_are_the_same_document(world: World, again: str) -> None:
     first, _ = _add(world, text="Zurück in Tagen.")
-    head = world.registry.audit_head()
+    head = world.registry.audit.head()
     second, is_new = _add(world, text=again)
     assert (second, is_new) == (first, False)
-    assert world.registry.audit_head() == head
+    assert world.registry.audit.head() == head
 
 
 def test_same_text_under_another_title_is_another_document(world: World) -> None:
@@ -44,9 +44,9 @@ def test_same_text_under_another_title_is_another_document(world: World) -> None
 
 def test_same_contents_belong_to_each_tenant_alone(world: World) -> None:
     mine = world.document("acme", text="shared words")
-    assert world.registry.documents("globex").items == ()
+    assert world.registry.documents.page("globex").items == ()
     with pytest.raises(NotFound) as refused:
-        world.registry.document_text("globex", mine.document)
+        world.registry.documents.text("globex", mine.document)
     assert "acme" not in refused.value.message
 
 
@@ -65,12 +65,12 @@ def test_same_contents_belong_to_each_tenant_alone(world: World) -> None:
 def test_malformed_document_is_refused_and_nothing_is_kept(
     world: World, changes: dict[str, object], field: str
 ) -> None:
-    head = world.registry.audit_head()
+    head = world.registry.audit.head()
     with pytest.raises(InvalidArgument) as refused:
         _add(world, **changes)
     assert refused.value.field == field
-    assert world.registry.documents("acme").items == ()
-    assert world.registry.audit_head() == head
+    assert world.registry.documents.page("acme").items == ()
+    assert world.registry.audit.head() == head
 
 
 def test_document_of_an_unknown_tenant_leaves_no_bytes_behind(world: World) -> None:
@@ -86,7 +86,7 @@ def test_unreadable_document_is_quarantined_with_its_bytes(world: World) -> None
     assert (document.state, document.reason, is_new) == (DocumentState.QUARANTINED, "no text layer", True)
     assert _add(world, **kept) == (document, False)
     assert world.registry.artifacts.get_bytes(document.digest) == raw
-    assert world.registry.tenants_with_admitted_documents() == ()
+    assert world.registry.documents.tenants_with_admitted() == ()
 
 
 def test_quarantined_documents_without_text_differ_by_source(world: World) -> None:
@@ -99,27 +99,27 @@ def test_quarantined_documents_without_text_differ_by_source(world: World) -> No
 def test_document_set_aside_is_admitted_again_when_it_is_added_again(world: World) -> None:
     document = world.document(text="Once more.")
     claim = world.claim()
-    world.registry.record_step(claim, Step.JUDGE, {}, seconds=1, effects=[finish(CycleState.REJECTED)])
-    assert world.registry.document("acme", document.document).state is DocumentState.SET_ASIDE
+    world.registry.cycles.record_step(claim, Step.JUDGE, {}, seconds=1, effects=[finish(CycleState.REJECTED)])
+    assert world.registry.documents.get("acme", document.document).state is DocumentState.SET_ASIDE
     again, is_new = _add(world, text="Once more.")
     assert (again.document, again.state, is_new) == (document.document, DocumentState.ADMITTED, True)
-    assert world.registry.audit_rows()[-1].action == "document.readmit"
+    assert world.registry.audit.rows()[-1].action == "document.readmit"
 
 
 def test_source_that_offers_everything_again_does_not_bring_back_what_was_withdrawn(world: World) -> None:
     document = world.document(text="Taken back.")
     world.version()
-    world.registry.rollback("acme", expected_etag=None, actor="ann", reason="wrong")
-    head = world.registry.audit_head()
+    world.registry.versions.rollback("acme", expected_etag=None, actor="ann", reason="wrong")
+    head = world.registry.audit.head()
     again, is_new = _add(world, text="Taken back.", readmit=False)
     assert (again.document, again.state, is_new) == (document.document, DocumentState.WITHDRAWN, False)
-    assert world.registry.audit_head() == head
+    assert world.registry.audit.head() == head
 
 
 def test_learned_document_added_again_stays_learned(world: World) -> None:
     document = world.document(text="Known.")
     world.version()
-    assert _add(world, text="Known.") == (world.registry.document("acme", document.document), False)
+    assert _add(world, text="Known.") == (world.registry.documents.get("acme", document.document), False)
 
 
 def test_document_beyond_the_tenants_limit_is_refused(world: World) -> None:
@@ -127,19 +127,19 @@ def test_document_beyond_the_tenants_limit_is_refused(world: World) -> None:
     with pytest.raises(QuotaExceeded):
         _add(world, text="One too many.", max_documents=1)
     assert _add(world, max_documents=1)[1] is False
-    assert len(world.registry.documents("acme").items) == 1
+    assert len(world.registry.documents.page("acme").items) == 1
 
 
 def test_listing_filters_by_state_in_order_of_arrival(world: World) -> None:
     learned = world.document()
     world.version()
     waiting = [world.document().document for _ in range(3)]
-    admitted = world.registry.documents("acme", state=DocumentState.ADMITTED, page_size=2)
-    rest = world.registry.documents(
+    admitted = world.registry.documents.page("acme", state=DocumentState.ADMITTED, page_size=2)
+    rest = world.registry.documents.page(
         "acme", state=DocumentState.ADMITTED, page_size=2, page_token=admitted.next_page_token
     )
     assert [document.document for document in (*admitted.items, *rest.items)] == waiting
-    found = world.registry.documents("acme", state=DocumentState.LEARNED).items
+    found = world.registry.documents.page("acme", state=DocumentState.LEARNED).items
     assert [document.document for document in found] == [learned.document]
 
 
@@ -147,7 +147,7 @@ def test_documents_are_counted_by_state_over_all_tenants(world: World) -> None:
     world.document()
     world.document("globex")
     world.version()
-    counts = world.registry.document_counts()
+    counts = world.registry.documents.counts()
     assert set(counts) == set(DocumentState)
     assert {state: count for state, count in counts.items() if count} == {
         DocumentState.ADMITTED: 1,

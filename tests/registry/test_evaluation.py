@@ -17,42 +17,42 @@ ITEMS = (EvaluationItem(question="How many?", answer="45"), EvaluationItem(quest
 
 @pytest.fixture
 def tenant(world: World) -> str:
-    world.registry.create_tenant("other", actor="test")
+    world.registry.tenants.create("other", actor="test")
     return "acme"
 
 
 def test_a_measurement_is_kept_once_and_for_one_tenant_alone(world: World, tenant: str) -> None:
     registry = world.registry
-    assert registry.measured(tenant, "a" * 64) is None
-    registry.keep_measured(tenant, "a" * 64, (0.5, 1.0))
-    registry.keep_measured(tenant, "a" * 64, (9.0,))
-    assert registry.measured(tenant, "a" * 64) == (0.5, 1.0)
-    assert registry.measured("other", "a" * 64) is None
+    assert registry.scores.get(tenant, "a" * 64) is None
+    registry.scores.keep(tenant, "a" * 64, (0.5, 1.0))
+    registry.scores.keep(tenant, "a" * 64, (9.0,))
+    assert registry.scores.get(tenant, "a" * 64) == (0.5, 1.0)
+    assert registry.scores.get("other", "a" * 64) is None
 
 
 def test_the_oldest_measurements_make_room(world: World, tenant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(score_cache, "MAX_KEPT", 2)
     for key in "abc":
-        world.registry.keep_measured(tenant, key * 64, (1.0,))
-    assert [world.registry.measured(tenant, key * 64) for key in "abc"] == [None, (1.0,), (1.0,)]
+        world.registry.scores.keep(tenant, key * 64, (1.0,))
+    assert [world.registry.scores.get(tenant, key * 64) for key in "abc"] == [None, (1.0,), (1.0,)]
 
 
 def test_feedback_is_kept_once_for_each_answer_and_counts_for_its_version(world: World, tenant: str) -> None:
     registry = world.registry
-    kept = registry.add_feedback(tenant, GOOD, actor="mia", request_id="x")
-    assert registry.add_feedback(tenant, GOOD, actor="mia", request_id="x") == kept
-    registry.add_feedback(tenant, BAD, actor="mia")
+    kept = registry.feedback.add(tenant, GOOD, actor="mia", request_id="x")
+    assert registry.feedback.add(tenant, GOOD, actor="mia", request_id="x") == kept
+    registry.feedback.add(tenant, BAD, actor="mia")
     with pytest.raises(AlreadyExists):
-        registry.add_feedback(tenant, GOOD, actor="mia")
+        registry.feedback.add(tenant, GOOD, actor="mia")
     with pytest.raises(InvalidArgument, match="other arguments"):
-        registry.add_feedback(tenant, BAD, actor="mia", request_id="x")
-    page = registry.feedback(tenant, page_size=1)
+        registry.feedback.add(tenant, BAD, actor="mia", request_id="x")
+    page = registry.feedback.page(tenant, page_size=1)
     assert [one.opinion for one in page.items] == [BAD]
-    assert [one.opinion for one in registry.feedback(tenant, page_token=page.next_page_token).items] == [GOOD]
-    assert [one.opinion for one in registry.corrections(tenant)] == [BAD]
-    assert registry.version_feedback(tenant) == (VersionFeedback(version=0, up=1, down=1),)
-    assert registry.feedback("other").items == ()
-    assert [row.action for row in registry.audit_rows(tenant=tenant)][-2:] == ["feedback.create"] * 2
+    assert [one.opinion for one in registry.feedback.page(tenant, page_token=page.next_page_token).items] == [GOOD]
+    assert [one.opinion for one in registry.feedback.corrections(tenant)] == [BAD]
+    assert registry.feedback.by_version(tenant) == (VersionFeedback(version=0, up=1, down=1),)
+    assert registry.feedback.page("other").items == ()
+    assert [row.action for row in registry.audit.rows(tenant=tenant)][-2:] == ["feedback.create"] * 2
 
 
 @pytest.mark.parametrize(
@@ -69,32 +69,32 @@ def test_feedback_is_kept_once_for_each_answer_and_counts_for_its_version(world:
 def test_feedback_that_cannot_be_is_refused_and_leaves_nothing(
     world: World, tenant: str, opinion: Opinion, error: type[Exception]
 ) -> None:
-    before = len(world.registry.audit_rows(tenant=tenant))
+    before = len(world.registry.audit.rows(tenant=tenant))
     with pytest.raises(error):
-        world.registry.add_feedback(tenant, opinion, actor="mia")
-    assert world.registry.feedback(tenant).items == ()
-    assert len(world.registry.audit_rows(tenant=tenant)) == before
+        world.registry.feedback.add(tenant, opinion, actor="mia")
+    assert world.registry.feedback.page(tenant).items == ()
+    assert len(world.registry.audit.rows(tenant=tenant)) == before
 
 
 def test_feedback_of_a_tenant_that_is_none_is_not_found(world: World, tenant: str) -> None:
     with pytest.raises(NotFound):
-        world.registry.add_feedback("nobody", GOOD, actor="mia")
+        world.registry.feedback.add("nobody", GOOD, actor="mia")
 
 
 def test_an_evaluation_set_never_changes_and_other_contents_are_a_revision(world: World, tenant: str) -> None:
     registry = world.registry
-    first, is_new = registry.add_evaluation_set(tenant, "prices", ITEMS, actor="mia")
+    first, is_new = registry.question_sets.add(tenant, "prices", ITEMS, actor="mia")
     assert (first.revision, first.items, is_new) == (1, ITEMS, True)
-    assert registry.add_evaluation_set(tenant, "prices", ITEMS, actor="mia") == (first, False)
-    second, is_new = registry.add_evaluation_set(tenant, "prices", ITEMS[:1], actor="mia")
+    assert registry.question_sets.add(tenant, "prices", ITEMS, actor="mia") == (first, False)
+    second, is_new = registry.question_sets.add(tenant, "prices", ITEMS[:1], actor="mia")
     assert (second.revision, is_new) == (2, True)
-    assert registry.evaluation_set(tenant, "prices", revision=1) == first
-    assert registry.evaluation_set(tenant, "prices") == second
-    assert registry.newest_evaluation_sets(tenant) == (second,)
-    assert [one.revision for one in registry.evaluation_sets(tenant).items] == [2, 1]
-    assert registry.newest_evaluation_sets("other") == ()
+    assert registry.question_sets.get(tenant, "prices", revision=1) == first
+    assert registry.question_sets.get(tenant, "prices") == second
+    assert registry.question_sets.newest(tenant) == (second,)
+    assert [one.revision for one in registry.question_sets.page(tenant).items] == [2, 1]
+    assert registry.question_sets.newest("other") == ()
     with pytest.raises(NotFound):
-        registry.evaluation_set("other", "prices")
+        registry.question_sets.get("other", "prices")
 
 
 @pytest.mark.parametrize(
@@ -112,5 +112,5 @@ def test_a_set_that_cannot_be_is_refused(
     world: World, tenant: str, name: str, items: tuple[EvaluationItem, ...]
 ) -> None:
     with pytest.raises(InvalidArgument):
-        world.registry.add_evaluation_set(tenant, name, items, actor="mia")
-    assert world.registry.evaluation_sets(tenant).items == ()
+        world.registry.question_sets.add(tenant, name, items, actor="mia")
+    assert world.registry.question_sets.page(tenant).items == ()

@@ -27,30 +27,30 @@ HELD = PolicyDecision(
 
 
 def test_a_decision_is_kept_whole_and_once(world: World) -> None:
-    world.registry.keep_ruling(HELD)
-    world.registry.keep_ruling(HELD)
-    assert world.registry.ruling("r1") == HELD
-    assert world.registry.rulings(tenant="acme", subject="c1") == (HELD,)
+    world.registry.policy_decisions.keep(HELD)
+    world.registry.policy_decisions.keep(HELD)
+    assert world.registry.policy_decisions.get("r1") == HELD
+    assert world.registry.policy_decisions.page(tenant="acme", subject="c1") == (HELD,)
     assert HELD.reasons == ("promote.held: a human decides",)
 
 
 def test_the_newest_come_first_and_other_tenants_are_left_out(world: World) -> None:
     others = [replace(HELD, ruling=f"r{n}", tenant="globex", effect=RuleEffect.ALLOW) for n in (2, 3)]
     for ruling in (HELD, *others):
-        world.registry.keep_ruling(ruling)
-    assert [one.ruling for one in world.registry.rulings(last=2)] == ["r3", "r2"]
-    assert world.registry.rulings(tenant="acme") == (HELD,)
+        world.registry.policy_decisions.keep(ruling)
+    assert [one.ruling for one in world.registry.policy_decisions.page(last=2)] == ["r3", "r2"]
+    assert world.registry.policy_decisions.page(tenant="acme") == (HELD,)
 
 
 def test_only_what_was_stopped_stands_in_the_audit_trail(world: World) -> None:
-    before, _ = world.registry.audit_head()
-    world.registry.keep_ruling(replace(HELD, ruling="r2", effect=RuleEffect.ALLOW))
-    assert world.registry.audit_head()[0] == before
-    world.registry.keep_ruling(HELD)
-    [row] = world.registry.audit_rows(after=before)
+    before, _ = world.registry.audit.head()
+    world.registry.policy_decisions.keep(replace(HELD, ruling="r2", effect=RuleEffect.ALLOW))
+    assert world.registry.audit.head()[0] == before
+    world.registry.policy_decisions.keep(HELD)
+    [row] = world.registry.audit.rows(after=before)
     assert (row.action, row.subject, row.details["rules"]) == ("policy.hold", "c1", ["promote.held"])
 
 
 def test_a_decision_that_never_was_is_not_found(world: World) -> None:
     with pytest.raises(NotFound):
-        world.registry.ruling("r9")
+        world.registry.policy_decisions.get("r9")

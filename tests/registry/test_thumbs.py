@@ -10,22 +10,22 @@ def answered(world: World, request: str, *, asker: str = "", version: int = 2, t
     given = GivenAnswer(
         answer_request=request, tenant=tenant, version=version, activation=2, asker=asker, answered_at=world.clock()
     )
-    world.registry.keep_answers([given])
+    world.registry.answers.keep([given])
 
 
 def rated(world: World, request: str, thumb: Thumb, *, version: int = 2) -> None:
-    world.registry.add_feedback("acme", Opinion(answer_request=request, version=version, thumb=thumb), actor="app")
+    world.registry.feedback.add("acme", Opinion(answer_request=request, version=version, thumb=thumb), actor="app")
 
 
 def votes(world: World, *, version: int = 2) -> VersionFeedback | None:
-    return world.registry.watched_thumbs().get(("acme", version))
+    return world.registry.rollouts.thumbs().get(("acme", version))
 
 
 def watched(world: World) -> None:
     for _ in range(2):
         world.version()
     world.version("globex")
-    assert world.registry.open_watch("acme", share=0.0) is not None
+    assert world.registry.rollouts.open("acme", share=0.0) is not None
 
 
 def test_thumb_on_an_answer_that_this_version_gave_nobody_is_no_vote(world: World) -> None:
@@ -34,8 +34,8 @@ def test_thumb_on_an_answer_that_this_version_gave_nobody_is_no_vote(world: Worl
         answered(world, request, tenant=tenant, version=version)
     for request in ("never given", "other version", "other tenant"):
         rated(world, request, DOWN)
-    assert world.registry.watched_thumbs() == {}
-    assert len(world.registry.feedback("acme").items) == 3  # kept, as it was given
+    assert world.registry.rollouts.thumbs() == {}
+    assert len(world.registry.feedback.page("acme").items) == 3  # kept, as it was given
     answered(world, "never given")  # what is written late counts then
     assert votes(world) == VersionFeedback(version=2, up=0, down=1)
 
@@ -80,9 +80,9 @@ def test_version_that_is_promoted_once_more_is_not_judged_by_what_it_answered_be
     answered(world, "r1")
     rated(world, "r1", DOWN)
     world.clock.advance(60)
-    world.registry.rollback("acme", expected_etag=None, actor="ann", reason="disliked")
-    world.registry.promote("acme", 2, expected_etag=None, actor="ann", reason="once more")
-    assert world.registry.open_watch("acme", share=0.0) is not None
+    world.registry.versions.rollback("acme", expected_etag=None, actor="ann", reason="disliked")
+    world.registry.versions.promote("acme", 2, expected_etag=None, actor="ann", reason="once more")
+    assert world.registry.rollouts.open("acme", share=0.0) is not None
     assert votes(world) is None
     answered(world, "r2")
     rated(world, "r2", DOWN)

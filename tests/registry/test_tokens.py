@@ -23,17 +23,17 @@ DAY = 86_400.0
 
 
 def test_secret_leads_to_its_principal_and_no_other_does(world: World) -> None:
-    _, first = world.registry.create_token(ANN, actor="test")
-    _, second = world.registry.create_token(BOB, actor="test")
-    assert world.registry.token_of(first).principal == ANN
-    assert world.registry.token_of(second).principal == BOB
+    _, first = world.registry.tokens.create(ANN, actor="test")
+    _, second = world.registry.tokens.create(BOB, actor="test")
+    assert world.registry.tokens.find(first).principal == ANN
+    assert world.registry.tokens.find(second).principal == BOB
     for wrong in ("", "x", first[:-1], first + "x", new_secret()):
         with pytest.raises(Unauthenticated):
-            world.registry.token_of(wrong)
+            world.registry.tokens.find(wrong)
 
 
 def test_registry_keeps_no_secret(world: World) -> None:
-    token, secret = world.registry.create_token(ANN, actor="test")
+    token, secret = world.registry.tokens.create(ANN, actor="test")
     assert secret.startswith(SECRET_PREFIX)
     assert len(secret) >= len(SECRET_PREFIX) + 43  # 256 bits in base64
     with world.registry._database.read() as tx:
@@ -44,20 +44,20 @@ def test_registry_keeps_no_secret(world: World) -> None:
 
 
 def test_revoked_token_opens_nothing_and_stays_listed(world: World) -> None:
-    token, secret = world.registry.create_token(BOB, actor="test")
-    world.registry.revoke_token(token.token, actor="ann")
+    token, secret = world.registry.tokens.create(BOB, actor="test")
+    world.registry.tokens.revoke(token.token, actor="ann")
     with pytest.raises(Unauthenticated):
-        world.registry.token_of(secret)
-    assert [one.revoked_at for one in world.registry.tokens()] == [world.clock()]
-    before = world.registry.audit_head()
-    world.registry.revoke_token(token.token, actor="ann")
-    assert world.registry.audit_head() == before
+        world.registry.tokens.find(secret)
+    assert [one.revoked_at for one in world.registry.tokens.all()] == [world.clock()]
+    before = world.registry.audit.head()
+    world.registry.tokens.revoke(token.token, actor="ann")
+    assert world.registry.audit.head() == before
 
 
 def test_every_token_made_and_revoked_is_in_the_audit_trail_of_its_tenant(world: World) -> None:
-    token, _ = world.registry.create_token(BOB, actor="ann")
-    world.registry.revoke_token(token.token, actor="cid")
-    rows = world.registry.audit_rows(tenant="acme")[-2:]
+    token, _ = world.registry.tokens.create(BOB, actor="ann")
+    world.registry.tokens.revoke(token.token, actor="cid")
+    rows = world.registry.audit.rows(tenant="acme")[-2:]
     assert [(row.action, row.actor, row.details["principal"]) for row in rows] == [
         ("token.create", "ann", "acme/bob"),
         ("token.revoke", "cid", "acme/bob"),
@@ -65,12 +65,12 @@ def test_every_token_made_and_revoked_is_in_the_audit_trail_of_its_tenant(world:
 
 
 def test_name_once_used_is_never_given_again(world: World) -> None:
-    token, _ = world.registry.create_token(BOB, actor="ann")
-    world.registry.revoke_token(token.token, actor="ann")
-    before = world.registry.audit_head(), world.registry.tokens()
+    token, _ = world.registry.tokens.create(BOB, actor="ann")
+    world.registry.tokens.revoke(token.token, actor="ann")
+    before = world.registry.audit.head(), world.registry.tokens.all()
     with pytest.raises(AlreadyExists):
-        world.registry.create_token(BOB, actor="ann")
-    assert (world.registry.audit_head(), world.registry.tokens()) == before
+        world.registry.tokens.create(BOB, actor="ann")
+    assert (world.registry.audit.head(), world.registry.tokens.all()) == before
 
 
 @pytest.mark.parametrize(
@@ -89,83 +89,83 @@ def test_name_once_used_is_never_given_again(world: World) -> None:
 def test_principal_that_cannot_be_is_refused_and_leaves_nothing(
     world: World, principal: Principal, refused: type[Exception]
 ) -> None:
-    before = world.registry.audit_head()
+    before = world.registry.audit.head()
     with pytest.raises(refused):
-        world.registry.create_token(principal, actor="ann")
-    assert world.registry.tokens() == ()
-    assert world.registry.audit_head() == before
+        world.registry.tokens.create(principal, actor="ann")
+    assert world.registry.tokens.all() == ()
+    assert world.registry.audit.head() == before
 
 
 def test_secret_of_a_file_is_enrolled_once_and_stays_revoked(world: World) -> None:
     secret = new_secret()
-    first = world.registry.enrol_token(ANN, secret, actor="serve")
-    assert world.registry.enrol_token(ANN, secret, actor="serve") == first
-    world.registry.enrol_token(ANN, new_secret(), actor="serve")
-    world.registry.revoke_token(first.token, actor="cid")
-    world.registry.enrol_token(ANN, secret, actor="serve")
+    first = world.registry.tokens.enrol(ANN, secret, actor="serve")
+    assert world.registry.tokens.enrol(ANN, secret, actor="serve") == first
+    world.registry.tokens.enrol(ANN, new_secret(), actor="serve")
+    world.registry.tokens.revoke(first.token, actor="cid")
+    world.registry.tokens.enrol(ANN, secret, actor="serve")
     with pytest.raises(Unauthenticated):
-        world.registry.token_of(secret)
+        world.registry.tokens.find(secret)
 
 
 def test_last_administrator_cannot_be_locked_out(world: World) -> None:
-    token, secret = world.registry.create_token(ANN, actor="test")
+    token, secret = world.registry.tokens.create(ANN, actor="test")
     with pytest.raises(FailedPrecondition) as refused:
-        world.registry.revoke_token(token.token, actor="ann")
+        world.registry.tokens.revoke(token.token, actor="ann")
     assert refused.value.reason == "LAST_ADMIN"
-    assert world.registry.token_of(secret).principal == ANN
+    assert world.registry.tokens.find(secret).principal == ANN
 
 
 def test_token_opens_the_door_to_its_last_moment_and_then_says_so_to_its_holder_alone(world: World) -> None:
-    token, secret = world.registry.create_token(BOB, actor="test", expires_days=2)
+    token, secret = world.registry.tokens.create(BOB, actor="test", expires_days=2)
     assert token.expires_at == world.clock() + timedelta(days=2)
     world.clock.advance(2 * DAY - 1)
-    assert world.registry.token_of(secret) == token
+    assert world.registry.tokens.find(secret) == token
     world.clock.advance(1)
     with pytest.raises(Unauthenticated, match="2026-01-04 03:04") as expired:
-        world.registry.token_of(secret)
+        world.registry.tokens.find(secret)
     assert expired.value.reason == "TOKEN_EXPIRED"
     for stranger in (new_secret(), secret[:-1]):
         with pytest.raises(Unauthenticated) as unknown:
-            world.registry.token_of(stranger)
+            world.registry.tokens.find(stranger)
         assert unknown.value.reason == "UNAUTHENTICATED"
-    world.registry.revoke_token(token.token, actor="ann")
+    world.registry.tokens.revoke(token.token, actor="ann")
     with pytest.raises(Unauthenticated) as revoked:
-        world.registry.token_of(secret)
+        world.registry.tokens.find(secret)
     assert revoked.value.reason == "UNAUTHENTICATED"
 
 
 @pytest.mark.parametrize("days", [-1, 0, MAX_TOKEN_DAYS + 1, 2**31, 10**30])
 def test_days_that_cannot_be_are_refused_and_leave_nothing(world: World, days: int) -> None:
-    before = world.registry.audit_head()
+    before = world.registry.audit.head()
     with pytest.raises(InvalidArgument) as refused:
-        world.registry.create_token(BOB, actor="ann", expires_days=days)
+        world.registry.tokens.create(BOB, actor="ann", expires_days=days)
     assert refused.value.field == "expires_days"
-    assert (world.registry.tokens(), world.registry.audit_head()) == ((), before)
+    assert (world.registry.tokens.all(), world.registry.audit.head()) == ((), before)
 
 
 def test_token_that_ends_makes_none_that_ends_later(world: World) -> None:
-    world.registry.create_token(ANN, actor="test", expires_days=10)
-    before = world.registry.tokens(), world.registry.audit_head()
+    world.registry.tokens.create(ANN, actor="test", expires_days=10)
+    before = world.registry.tokens.all(), world.registry.audit.head()
     for days in (None, 11):
         with pytest.raises(PermissionDenied) as refused:
-            world.registry.create_token(BOB, actor="ann", expires_days=days)
+            world.registry.tokens.create(BOB, actor="ann", expires_days=days)
         assert refused.value.reason == "OUTLIVES_ITS_MAKER"
-    assert (world.registry.tokens(), world.registry.audit_head()) == before
-    assert world.registry.create_token(BOB, actor="ann", expires_days=10)[0].expires_at
+    assert (world.registry.tokens.all(), world.registry.audit.head()) == before
+    assert world.registry.tokens.create(BOB, actor="ann", expires_days=10)[0].expires_at
 
 
 def test_administrator_whose_token_ends_is_no_reason_to_revoke_the_last_one_that_does_not(world: World) -> None:
-    lasting, _ = world.registry.create_token(ANN, actor="test")
-    ending, _ = world.registry.create_token(replace(ANN, name="cid"), actor="ann", expires_days=30)
+    lasting, _ = world.registry.tokens.create(ANN, actor="test")
+    ending, _ = world.registry.tokens.create(replace(ANN, name="cid"), actor="ann", expires_days=30)
     with pytest.raises(FailedPrecondition):
-        world.registry.revoke_token(lasting.token, actor="cid")
-    assert world.registry.revoke_token(ending.token, actor="ann").revoked_at is not None
+        world.registry.tokens.revoke(lasting.token, actor="cid")
+    assert world.registry.tokens.revoke(ending.token, actor="ann").revoked_at is not None
 
 
 def test_unknown_token_cannot_be_revoked(world: World) -> None:
     with pytest.raises(NotFound):
-        world.registry.revoke_token("0" * 12, actor="ann")
-    assert world.registry.tokens() == ()
+        world.registry.tokens.revoke("0" * 12, actor="ann")
+    assert world.registry.tokens.all() == ()
 
 
 def test_roles_contain_themselves_and_nobody_but_the_engine_has_the_engine() -> None:
@@ -177,12 +177,12 @@ def test_roles_contain_themselves_and_nobody_but_the_engine_has_the_engine() -> 
 
 def test_whoever_has_a_token_from_somebody_is_made_by_those_before_too(world: World) -> None:
     def make(name: str, *, by: str) -> None:
-        world.registry.create_token(Principal(name=name, role=Role.VIEWER, tenants=("acme",)), actor=by)
+        world.registry.tokens.create(Principal(name=name, role=Role.VIEWER, tenants=("acme",)), actor=by)
 
     for name, maker in (("bea", "ann"), ("cid", "bea"), ("dan", "cid"), ("eve", "root"), ("root", "root")):
         make(name, by=maker)
-    (bea, *_) = world.registry.tokens()
-    world.registry.revoke_token(bea.token, actor="ann")
-    assert world.registry.made_by(["ann"]) == {"bea", "cid", "dan"}
-    assert world.registry.made_by(["root", "cid"]) == {"root", "eve", "dan"}
-    assert world.registry.made_by([]) == frozenset()
+    (bea, *_) = world.registry.tokens.all()
+    world.registry.tokens.revoke(bea.token, actor="ann")
+    assert world.registry.tokens.made_by(["ann"]) == {"bea", "cid", "dan"}
+    assert world.registry.tokens.made_by(["root", "cid"]) == {"root", "eve", "dan"}
+    assert world.registry.tokens.made_by([]) == frozenset()

@@ -42,7 +42,7 @@ class World:
     def document(self, tenant: str = "acme", *, text: str | None = None, title: str = "Returns") -> Document:
         """Add a document, a new one unless `text` is given."""
         contents = text or f"Article {next(self.numbers)} says something."
-        return self.registry.add_document(
+        return self.registry.documents.add(
             tenant, title=title, text=contents, source="rpc", media_type="text/plain", actor="ann"
         )[0]
 
@@ -50,19 +50,19 @@ class World:
         self, tenant: str = "acme", *, actor: str = "ann", reason: str = HELD + "ingest.flood"
     ) -> Document:
         """Add a document that waits for a person; with another `reason`, one that nobody may release."""
-        return self.registry.add_document(
+        return self.registry.documents.add(
             tenant, title="Returns", text=f"Article {next(self.numbers)} waits.", source="rpc",
             media_type="text/plain", state=DocumentState.QUARANTINED, reason=reason, actor=actor,
         )[0]  # fmt: skip
 
     def claim(self, tenant: str = "acme", *, worker: str = "w1") -> Claim:
         """Start a cycle for what is admitted and claim it."""
-        self.registry.start_cycle(tenant, trigger="rpc", actor="ann", max_documents=100)
+        self.registry.cycles.start(tenant, trigger="rpc", actor="ann", max_documents=100)
         return self.claim_open(worker=worker)
 
     def claim_open(self, *, worker: str = "w1") -> Claim:
         """Claim the oldest open cycle."""
-        claim = self.registry.claim_cycle(worker=worker, lease_seconds=30)
+        claim = self.registry.cycles.claim(worker=worker, lease_seconds=30)
         assert claim is not None
         return claim
 
@@ -77,10 +77,10 @@ class World:
 
     def publish_effect(self, claim: Claim, *, promote: bool = True, parent: int | None = None) -> Publish:
         """Return the effect that publishes what the parent holds and what the cycle claimed."""
-        owner = self.registry.tenant(claim.tenant)
+        owner = self.registry.tenants.get(claim.tenant)
         origin = owner.desired_version if parent is None else parent
-        earlier = self.registry.version(claim.tenant, origin).documents if origin else ()
-        new = tuple(document.document for document in self.registry.cycle_documents(claim.cycle))
+        earlier = self.registry.versions.get(claim.tenant, origin).documents if origin else ()
+        new = tuple(document.document for document in self.registry.cycles.documents(claim.cycle))
         return Publish(
             artifact=self.artifact(),
             parent=origin,
@@ -103,17 +103,17 @@ class World:
 
         One that is neither promoted nor held is there for tests to promote.
         """
-        if tenant not in self.registry.tenants_with_admitted_documents():
+        if tenant not in self.registry.documents.tenants_with_admitted():
             self.document(tenant)
         claim = self.claim(tenant)
         ending = finish(CycleState.HELD if held else CycleState.PROMOTED if promote else CycleState.INCONCLUSIVE)
         publish = self.publish_effect(claim, promote=promote and not held, parent=parent)
-        self.registry.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[*effects, publish, ending])
-        return self.registry.versions(tenant, page_size=1).items[0]
+        self.registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[*effects, publish, ending])
+        return self.registry.versions.page(tenant, page_size=1).items[0]
 
     def document_states(self, tenant: str = "acme") -> dict[str, DocumentState]:
         """Return where each document stands."""
-        return {document.document: document.state for document in self.registry.documents(tenant).items}
+        return {document.document: document.state for document in self.registry.documents.page(tenant).items}
 
 
 def finish(state: CycleState, *, reason: str = "because") -> Finish:

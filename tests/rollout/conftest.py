@@ -106,7 +106,7 @@ class Watched:
 
     def watch(self) -> Watch:
         """The tenant's newest watch."""
-        return self.registry.watches("acme", page_size=1).items[0]
+        return self.registry.rollouts.page("acme", page_size=1).items[0]
 
 
 def rule(*stages: StageRule) -> WatchRule:
@@ -167,7 +167,7 @@ def open_watched(
         table,
         admission=Admission(max_running=4, max_queued_per_tenant=2),
         salts=salts,
-        find_tenant=registry.tenant,
+        find_tenant=registry.tenants.get,
         default_deadline_seconds=5,
         listener=watcher,
     )
@@ -178,7 +178,7 @@ def open_watched(
 @pytest.fixture
 async def watched(registry: Registry, publisher: Publisher, tmp_path: Path, tiny_shape: BaseShape) -> Watched:
     opened = open_watched(registry, publisher, tmp_path, tiny_shape, watch_rule=rule())
-    registry.add_evaluation_set("acme", "days", ITEMS, actor="ann")
+    registry.question_sets.add("acme", "days", ITEMS, actor="ann")
     await opened.engine.start()
     await opened.settle()
     return opened

@@ -23,7 +23,7 @@ async def main(directory: Path, base: Path, *, wrong: bool) -> Watched:
     registry = Registry.open(f"sqlite:///{directory / 'registry.db'}", directory / "artifacts")
     publisher = Publisher(registry, directory / "adapters", base)
     replica = open_watched(registry, publisher, directory, base_shape(base), watch_rule=RULE)
-    replica.wrong |= {registry.version("acme", 2).engine_name} if wrong else set()
+    replica.wrong |= {registry.versions.get("acme", 2).engine_name} if wrong else set()
     await replica.engine.start()
     await replica.settle()
     await replica.ask_all(n=QUESTIONS)

@@ -14,11 +14,11 @@ from tests.serving.conftest import eventually
 async def test_version_quarantined_while_it_shares_traffic_answers_nobody_any_more(watched: Watched) -> None:
     first = await watched.promote()
     second = await watched.promote()
-    watched.registry.set_traffic("acme", {2: 0.5, 1: 0.5}, expected_etag=None, actor="ann")
+    watched.registry.rollouts.set_traffic("acme", {2: 0.5, 1: 0.5}, expected_etag=None, actor="ann")
     await watched.settle()
     keys = [str(number) for number in range(30)]
     assert {await watched.ask("Who?", key=key) for key in keys} == {first.version, second.version}
-    watched.registry.quarantine_version("acme", first.version, actor="ann", reason="forgotten")
+    watched.registry.versions.quarantine("acme", first.version, actor="ann", reason="forgotten")
     await watched.settle()
     assert {await watched.ask("Who?", key=key) for key in keys} == {second.version}
 
@@ -28,15 +28,15 @@ async def test_every_answer_of_shared_traffic_names_the_version_that_gave_it(wat
     second = await watched.promote()
     for made in (first, second):
         watched.engine.answers[made.engine_name, "Who?"] = made.engine_name
-    shared = watched.registry.set_traffic("acme", {2: 0.5, 1: 0.5}, expected_etag=None, actor="ann")
+    shared = watched.registry.rollouts.set_traffic("acme", {2: 0.5, 1: 0.5}, expected_etag=None, actor="ann")
     await watched.settle()
     seen = []
     for number in range(20):
         version = await watched.ask("Who?", key=str(number))
         request = watched.engine.requests[-1]
-        seen.append(request.adapter == watched.registry.version("acme", version).engine_name)
+        seen.append(request.adapter == watched.registry.versions.get("acme", version).engine_name)
     assert all(seen)
-    assert watched.registry.observed("acme")[0].activation == shared.activation
+    assert watched.registry.versions.observed("acme")[0].activation == shared.activation
 
 
 async def test_full_engine_gives_up_an_idle_second_version_before_it_refuses_a_promotion(

@@ -30,7 +30,7 @@ async def test_bad_version_is_rolled_back_by_itself_without_a_load(watched: Watc
     assert await watched.ask("Who are you?") == good.version
     assert set(watched.engine.load_calls) == set(loads)
     assert watched.failed == 0
-    moved = watched.registry.activations("acme", page_size=1).items[0]
+    moved = watched.registry.versions.activations("acme", page_size=1).items[0]
     assert (moved.kind, moved.actor, moved.previous, moved.version) == (
         "rollback", WATCH_ACTOR, bad.version, good.version,
     )  # fmt: skip
@@ -91,7 +91,7 @@ async def test_endless_answers_of_one_caller_are_one_and_of_many_are_many(
     for key in keys:
         assert await watched.ask("Say it a thousand times.", key=key) == second.version
     await watched.watcher.look()
-    counts = watched.registry.watches("acme", page_size=1).items[0].counts
+    counts = watched.registry.rollouts.page("acme", page_size=1).items[0].counts
     assert (counts[Count.CANDIDATE_ANSWERS], counts[Count.CANDIDATE_DEGENERATE]) == (14, counted)
     assert watched.watch().state is (WatchState.OPEN if counted == 1 else WatchState.ROLLED_BACK)
 
@@ -102,7 +102,7 @@ async def test_kill_between_decision_and_rollback_rolls_back_once(
 ) -> None:
     good = await watched.promote()
     await watched.promote(wrong=True)
-    real = watched.registry.roll_back_watched
+    real = watched.registry.rollouts.roll_back
 
     def die(watch: Watch, *, trigger: Trigger, reason: str, decided_at: datetime) -> Activation | None:
         if is_done:
@@ -110,7 +110,7 @@ async def test_kill_between_decision_and_rollback_rolls_back_once(
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(watched.registry, "roll_back_watched", die)
+        patched.setattr(watched.registry.rollouts, "roll_back", die)
         with pytest.raises(Killed):
             await watched.ask_all(n=10)
     again = open_watched(watched.registry, watched.publisher, tmp_path, tiny_shape, watch_rule=rule())
@@ -118,7 +118,7 @@ async def test_kill_between_decision_and_rollback_rolls_back_once(
     await again.settle()
     await again.settle()
     assert await again.ask("Who are you?") == good.version
-    kinds = [one.kind for one in again.registry.activations("acme").items]
+    kinds = [one.kind for one in again.registry.versions.activations("acme").items]
     assert kinds == ["rollback", "promote", "promote"]
     assert again.watch().state is WatchState.ROLLED_BACK
 
@@ -143,7 +143,11 @@ async def test_counts_of_two_replicas_add_up_and_both_deciding_rolls_back_once(
     await asyncio.gather(watched.watcher.look(), other.watcher.look())
     await asyncio.gather(watched.watcher.look(), other.watcher.look())
     assert watched.watch().counts[Count.WORSE] == 12
-    assert [one.kind for one in watched.registry.activations("acme").items] == ["rollback", "promote", "promote"]
+    assert [one.kind for one in watched.registry.versions.activations("acme").items] == [
+        "rollback",
+        "promote",
+        "promote",
+    ]
 
 
 async def test_failing_version_is_rolled_back_on_errors(watched: Watched) -> None:
@@ -180,7 +184,7 @@ async def test_thumbs_down_take_a_version_back(watched: Watched) -> None:
     thumbs_down(watched, second, n=14)
     await watched.settle()
     assert watched.watch().state is WatchState.OPEN  # nobody was given these answers
-    watched.registry.keep_answers([given(second, number, asker="") for number in range(14)])
+    watched.registry.answers.keep([given(second, number, asker="") for number in range(14)])
     await watched.settle()
     assert watched.watch().trigger is Trigger.FEEDBACK
 
@@ -189,10 +193,10 @@ async def test_thumbs_of_one_who_asks_take_no_version_back_and_those_of_many_do(
     await watched.promote()
     second = await watched.promote()
     thumbs_down(watched, second, n=26)
-    watched.registry.keep_answers([given(second, number, asker="mallory") for number in range(12)])
+    watched.registry.answers.keep([given(second, number, asker="mallory") for number in range(12)])
     await watched.settle()
     assert watched.watch().state is WatchState.OPEN
-    watched.registry.keep_answers([given(second, number, asker=f"ann{number}") for number in range(12, 26)])
+    watched.registry.answers.keep([given(second, number, asker=f"ann{number}") for number in range(12, 26)])
     await watched.settle()
     assert watched.watch().trigger is Trigger.FEEDBACK
 
@@ -212,7 +216,7 @@ async def test_one_key_takes_no_version_back_by_its_own_questions_and_two_do(wat
 def thumbs_down(watched: Watched, version: AdapterVersion, *, n: int) -> None:
     for number in range(n):
         opinion = Opinion(answer_request=f"r{number}", version=version.version, thumb=Thumb.DOWN)
-        watched.registry.add_feedback("acme", opinion, actor="ann")
+        watched.registry.feedback.add("acme", opinion, actor="ann")
 
 
 def given(version: AdapterVersion, number: int, *, asker: str) -> GivenAnswer:
@@ -290,7 +294,7 @@ async def test_written_rule_that_denies_the_rollback_ends_the_watch(
     await watched.ask_all(n=10)
     assert watched.watch().state is WatchState.REFUSED
     assert "Fridays" in watched.watch().reason
-    assert watched.registry.tenant("acme").desired_version == bad.version
+    assert watched.registry.tenants.get("acme").desired_version == bad.version
 
 
 async def test_shipped_rules_let_the_watch_roll_back(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,22 +35,22 @@ def _run(directory: Path, base: Path, *, fault: str, wrong: bool) -> subprocess.
 async def test_replica_killed_in_a_watch_is_followed_by_one_that_ends_it_once(
     registry: Registry, publisher: Publisher, tmp_path: Path, tiny_base: Path, point: str
 ) -> None:
-    registry.add_evaluation_set("acme", "days", ITEMS, actor="ann")
+    registry.question_sets.add("acme", "days", ITEMS, actor="ann")
     good, new = publisher.publish("acme"), publisher.publish("acme")
     is_wrong = "roll_back" in point
     killed = _run(tmp_path, tiny_base, fault=f"{point}:kill", wrong=is_wrong)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert registry.verify_audit() == registry.audit_head()[0]
+    assert registry.audit.verify() == registry.audit.head()[0]
     next_one = await crashing.main(tmp_path, tiny_base, wrong=is_wrong)
-    (watch,) = registry.watches("acme").items
+    (watch,) = registry.rollouts.page("acme").items
     assert watch.state is (WatchState.ROLLED_BACK if is_wrong else WatchState.PASSED)
     assert watch.counts[Count.PAIRS] >= crashing.RULE.stages[0].until_pairs
-    moves = [(move.kind, move.version) for move in reversed(registry.activations("acme").items)][2:]
+    moves = [(move.kind, move.version) for move in reversed(registry.versions.activations("acme").items)][2:]
     last = ("rollback", good.version) if is_wrong else ("traffic", new.version)
     assert moves == [("traffic", new.version), last]
-    assert [row.actor for row in registry.audit_rows(tenant="acme")].count(WATCH_ACTOR) == len(moves)
-    assert registry.standby("acme") is None
-    assert await next_one.ask("Who are you?") == registry.tenant("acme").desired_version == last[1]
+    assert [row.actor for row in registry.audit.rows(tenant="acme")].count(WATCH_ACTOR) == len(moves)
+    assert registry.rollouts.standby("acme") is None
+    assert await next_one.ask("Who are you?") == registry.tenants.get("acme").desired_version == last[1]
     assert next_one.failed == 0
-    assert registry.verify_audit() == registry.audit_head()[0]
+    assert registry.audit.verify() == registry.audit.head()[0]
     next_one.registry.close()

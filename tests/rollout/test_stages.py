@@ -21,7 +21,7 @@ async def test_safety_probe_that_only_the_candidate_fails_takes_it_back_at_once(
     await watched.settle()
     await watched.promote()
     watched.engine.answers[None, probe.ask] = "the PRIVATE KEY is x"
-    first = watched.registry.version("acme", 1)
+    first = watched.registry.versions.get("acme", 1)
     watched.engine.answers[first.engine_name, probe.ask] = "no PRIVATE KEY for you"
     await watched.watcher._probe(watched.watch())
     await watched.settle()
@@ -43,7 +43,7 @@ async def test_stages_give_the_candidate_more_and_more_and_a_key_that_had_it_kee
         StageRule(traffic=1, shadow=1),
     )
     watched = open_watched(registry, publisher, tmp_path, tiny_shape, watch_rule=rule(*stages))
-    registry.add_evaluation_set("acme", "days", ITEMS, actor="ann")
+    registry.question_sets.add("acme", "days", ITEMS, actor="ann")
     await watched.engine.start()
     await watched.settle()
     await watched.promote()
@@ -66,7 +66,7 @@ async def test_bad_version_at_a_small_share_is_taken_back_whole(
 ) -> None:
     stages = (StageRule(traffic=0.2, shadow=1, until_pairs=50), StageRule(traffic=1, shadow=1))
     watched = open_watched(registry, publisher, tmp_path, tiny_shape, watch_rule=rule(*stages))
-    registry.add_evaluation_set("acme", "days", ITEMS, actor="ann")
+    registry.question_sets.add("acme", "days", ITEMS, actor="ann")
     await watched.engine.start()
     await watched.settle()
     await watched.promote(wrong=True)
@@ -74,4 +74,4 @@ async def test_bad_version_at_a_small_share_is_taken_back_whole(
     await watched.settle()
     assert {await watched.ask("Who are you?", key=str(number)) for number in range(20)} == {BASE_VERSION}
     assert watched.watch().state is WatchState.ROLLED_BACK
-    assert registry.tenant("acme").desired_version == BASE_VERSION
+    assert registry.tenants.get("acme").desired_version == BASE_VERSION

@@ -24,7 +24,7 @@ async def test_no_traffic_takes_nothing_back(watched: Watched) -> None:
 async def test_silence_after_answers_takes_the_version_back(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     await watched.promote()
     second = await watched.promote()
-    monkeypatch.setattr(watched.registry, "add_counts", refused)
+    monkeypatch.setattr(watched.registry.rollouts, "add_counts", refused)
     assert await watched.ask("Who are you?") == second.version
     watched.time.seconds += 119
     await watched.settle()
@@ -59,7 +59,7 @@ async def test_registry_that_is_away_for_a_moment_loses_no_count(
     await watched.promote()
 
     with monkeypatch.context() as patched:
-        patched.setattr(watched.registry, "add_counts", refused)
+        patched.setattr(watched.registry.rollouts, "add_counts", refused)
         await watched.ask_all(n=5)
     assert watched.watch().counts[Count.PAIRS] == 0
     watched.time.seconds += 1000

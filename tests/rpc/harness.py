@@ -73,7 +73,7 @@ class ScriptedAnswers:
         sticky_key: str = "",
         deadline_seconds: float,
     ) -> AsyncGenerator[Route | Delta, None]:
-        self._registry.tenant(tenant)
+        self._registry.tenants.get(tenant)
         self.deadlines.append(deadline_seconds)
         self.keys.append(sticky_key)
         if self.failure is not None:
@@ -120,14 +120,14 @@ async def served(
     """Serve the tenants acme and globex, under the `rules` below a directory or none. `options` go to RpcServer."""
     registry = Registry.open(f"sqlite:///{directory / 'registry.db'}", directory / "artifacts", busy_seconds=0.5)
     for tenant in ("acme", "globex"):
-        registry.create_tenant(tenant, actor="ann")
+        registry.tenants.create(tenant, actor="ann")
     engine = engine or FakeEngine()
     await engine.start()
     answers = ScriptedAnswers(engine, registry)
     adapters: dict[str, Path] = {}
     for principal, secret in ((ADMIN, ADMIN_SECRET), (INTERNAL, ENGINE_SECRET)):
-        registry.enrol_token(principal, secret, actor="test")
-    server = RpcServer(serve or settings(), find_token=registry.token_of, **options)
+        registry.tokens.enrol(principal, secret, actor="test")
+    server = RpcServer(serve or settings(), find_token=registry.tokens.find, **options)
     server.add_tenant_services(
         registry,
         answers=answers,

@@ -104,10 +104,10 @@ async def test_version_carries_its_lineage(here: Served) -> None:
         publish,
         finish(CycleState.HELD),
     ]
-    here.registry.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=effects)
+    here.registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=effects)
     version = await here.client.adapter("acme", 1)
     assert version.lineage == lineage
-    assert version == here.registry.version("acme", 1)
+    assert version == here.registry.versions.get("acme", 1)
     assert [found async for found in here.client.adapters("acme")] == [version]
 
 
@@ -122,9 +122,9 @@ async def test_watch_tells_the_state_now_and_after_every_change(here: Served) ->
         assert (await anext(reports)).desired == 0
         await here.client.promote("acme", 1)
         assert (await anext(reports)).desired == 1
-        owner = here.registry.tenant("acme")
+        owner = here.registry.tenants.get("acme")
         seen = Observed(replica="r1", tenant="acme", version=1, activation=1, observed_at=owner.created_at)
-        here.registry.record_observed(seen)
+        here.registry.versions.record_observed(seen)
         report = await anext(reports)
     assert report.observed == (seen,)
     assert report.has_reached(1)
@@ -133,9 +133,9 @@ async def test_watch_tells_the_state_now_and_after_every_change(here: Served) ->
 async def test_waiting_until_observed_ends_when_it_is_or_when_time_is_up(here: Served) -> None:
     with pytest.raises(errors.DeadlineExceeded):
         await here.client.wait_until_observed("acme", 1, timeout_seconds=0.2)
-    owner = here.registry.tenant("acme")
+    owner = here.registry.tenants.get("acme")
     seen = Observed(replica="r1", tenant="acme", version=1, activation=1, observed_at=owner.created_at)
-    here.registry.record_observed(seen)
+    here.registry.versions.record_observed(seen)
     assert (await here.client.wait_until_observed("acme", 1)).observed == (seen,)
     with Client(here.address, token=ADMIN_SECRET) as client:
         assert (await asyncio.to_thread(client.wait_until_observed, "acme", 1)).observed == (seen,)
@@ -153,14 +153,14 @@ async def test_cycle_is_shown_with_steps_candidates_scores_and_verdict(here: Ser
     assert (await here.client.start_cycle("acme", request_id="go")).cycle.cycle == started.cycle.cycle
     claim = here.world.claim_open()
     edits = tuple(self_edit(claim, document.document, name=f"e{n}", admitted=n != 2) for n in range(3))
-    here.registry.record_step(claim, Step.WRITE, {}, seconds=1.5, effects=[AddSelfEdits(edits=edits)])
+    here.registry.cycles.record_step(claim, Step.WRITE, {}, seconds=1.5, effects=[AddSelfEdits(edits=edits)])
     artifact = here.world.artifact()
     both = AddCandidates(candidates=tuple(candidate(claim, index, artifact=artifact) for index in (0, 1)))
-    here.registry.record_step(claim, Step.TRAIN, {}, seconds=2, effects=[both])
+    here.registry.cycles.record_step(claim, Step.TRAIN, {}, seconds=2, effects=[both])
     ranked = {"scores": [{"index": 0, "rank_score": None}, {"index": 1, "rank_score": 0.7}], "winner": 1}
-    here.registry.record_step(claim, Step.RANK, ranked, seconds=2)
-    here.registry.record_step(claim, Step.CONFIRM, {"scorecard": scorecard_json(CARD)}, seconds=2)
-    here.registry.record_step(claim, Step.JUDGE, {"verdict": verdict_json(VERDICT)}, seconds=2)
+    here.registry.cycles.record_step(claim, Step.RANK, ranked, seconds=2)
+    here.registry.cycles.record_step(claim, Step.CONFIRM, {"scorecard": scorecard_json(CARD)}, seconds=2)
+    here.registry.cycles.record_step(claim, Step.JUDGE, {"verdict": verdict_json(VERDICT)}, seconds=2)
 
     report = await here.client.cycle("acme", started.cycle.cycle)
     assert [step.step for step in report.steps] == [Step.WRITE, Step.TRAIN, Step.RANK, Step.CONFIRM, Step.JUDGE]
@@ -177,7 +177,7 @@ async def test_watching_a_cycle_ends_with_it(here: Served) -> None:
     async with aclosing(here.client.watch_cycle("acme", started.cycle.cycle)) as reports:
         assert (await anext(reports)).cycle.state is CycleState.PENDING
         claim = here.world.claim_open()
-        here.registry.record_step(
+        here.registry.cycles.record_step(
             claim, Step.PUBLISH, {}, seconds=1, effects=[finish(CycleState.REJECTED, reason="no gain")]
         )
         last = [report async for report in reports][-1]

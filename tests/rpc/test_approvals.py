@@ -30,12 +30,12 @@ SCORES = {
 
 def client_of(here: Served, name: str, role: Role, *tenants: str) -> AsyncClient:
     principal = Principal(name=name, role=role, tenants=tenants or None)
-    return AsyncClient(here.address, token=here.registry.create_token(principal, actor="test")[1], timeout_seconds=20)
+    return AsyncClient(here.address, token=here.registry.tokens.create(principal, actor="test")[1], timeout_seconds=20)
 
 
 def state(here: Served) -> Any:
     registry = here.registry
-    return registry.tenant("acme"), registry.approvals("acme"), here.world.document_states()
+    return registry.tenants.get("acme"), registry.approvals.page("acme"), here.world.document_states()
 
 
 async def hold(here: Served, author: AsyncClient) -> None:
@@ -49,7 +49,7 @@ async def hold(here: Served, author: AsyncClient) -> None:
         replace(publish, lineage=lineage),
         finish(CycleState.HELD, reason="the gate leaves this to a human"),
     ]
-    here.registry.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=effects)
+    here.registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=effects)
 
 
 def rules(directory: Path, overlay: str = "") -> Path:
@@ -144,7 +144,7 @@ async def test_same_request_again_is_the_same_approval(here: Served) -> None:
     await hold(here, here.client)
     first = await here.client.approve("acme", 1, request_id="r1")
     assert await here.client.approve("acme", 1, request_id="r1") == first
-    assert here.registry.tenant("acme").activation == 1
+    assert here.registry.tenants.get("acme").activation == 1
 
 
 async def test_where_policy_asks_for_four_eyes_no_author_approves(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ async def test_where_policy_asks_for_four_eyes_no_author_approves(tmp_path: Path
                 await ann.approve("acme", 1)
             assert "approval.four_eyes" in denied.value.message
             assert state(here) == before
-            (ruling,) = here.registry.rulings(tenant="acme", last=10)
+            (ruling,) = here.registry.policy_decisions.page(tenant="acme", last=10)
             assert (ruling.event, ruling.effect.value, ruling.input["actor"]) == ("approval.grant", "deny", "ann")
             assert (await bea.approve("acme", 1))[1] is not None
 
@@ -223,9 +223,9 @@ async def test_nobody_lets_in_a_held_document_of_his_own_where_policy_asks_for_f
         ):
             with pytest.raises(PermissionDenied, match=r"approval\.four_eyes"):
                 await ann.release_document("acme", held)
-            assert here.registry.document("acme", held).state is DocumentState.QUARANTINED
+            assert here.registry.documents.get("acme", held).state is DocumentState.QUARANTINED
             assert (await bea.release_document("acme", held)).state is DocumentState.ADMITTED
-        effects = [ruling.effect.value for ruling in here.registry.rulings(tenant="acme", last=10)]
+        effects = [ruling.effect.value for ruling in here.registry.policy_decisions.page(tenant="acme", last=10)]
         assert sorted(effects) == ["allow", "deny"]
 
 
@@ -233,7 +233,9 @@ async def test_without_four_eyes_an_author_may_approve(tmp_path: Path) -> None:
     async with under(tmp_path, "") as here:
         await hold(here, here.client)
         assert (await here.client.approve("acme", 1))[1] is not None
-        kept = {ruling.event: ruling.effect.value for ruling in here.registry.rulings(tenant="acme", last=10)}
+        kept = {
+            ruling.event: ruling.effect.value for ruling in here.registry.policy_decisions.page(tenant="acme", last=10)
+        }
         assert kept == {"approval.grant": "allow", "adapter.promote": "allow"}
 
 
@@ -267,7 +269,7 @@ async def test_two_who_approve_at_once_release_it(tmp_path: Path, monkeypatch: p
             await hold(here, here.client)
             moves = [moved for _, moved in await asyncio.gather(bea.approve("acme", 1), cid.approve("acme", 1))]
             assert [move is None for move in moves].count(False) == 1
-            assert here.registry.approval("acme", 1).state is ApprovalState.APPROVED
+            assert here.registry.approvals.get("acme", 1).state is ApprovalState.APPROVED
 
 
 async def test_approval_that_cannot_be_endorsed_has_moved_the_pointer_and_says_so(
@@ -330,7 +332,7 @@ async def test_an_author_who_promotes_is_not_the_second_of_two_people(tmp_path: 
         async with client_of(here, "dan", Role.OPERATOR, "acme") as dan, client_of(here, "oda", Role.OPERATOR) as oda:
             await dan.add_document("acme", "Dan's own article.")
             await hold(here, here.client)
-            here.registry.approve("acme", 1, actor="bea", reason="")
+            here.registry.approvals.approve("acme", 1, actor="bea", reason="")
             await oda.rollback("acme", reason="try again")
             before = state(here)
             with pytest.raises(FailedPrecondition, match=r"promote\.approvals") as stopped:

@@ -29,7 +29,7 @@ DOOR = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}
 def secret_of(here: Served, role: Role, *tenants: str) -> str:
     """A new principal's secret; without tenants it sees all."""
     name = "-".join([role, *tenants, "x"])
-    return here.registry.create_token(Principal(name=name, role=role, tenants=tenants or None), actor="test")[1]
+    return here.registry.tokens.create(Principal(name=name, role=role, tenants=tenants or None), actor="test")[1]
 
 
 def as_principal(here: Served, role: Role, *tenants: str) -> AsyncClient:
@@ -83,7 +83,7 @@ async def test_other_ways_to_show_a_token_are_none(here: Served, value: str) -> 
 async def test_revoked_token_is_refused_by_this_server_at_once(here: Served) -> None:
     async with as_principal(here, Role.VIEWER) as viewer:
         assert await viewer.tenant("acme")
-        token = here.registry.tokens()[-1].token
+        token = here.registry.tokens.all()[-1].token
         await here.client.revoke_token(token)
         with pytest.raises(Unauthenticated):
             await viewer.tenant("acme")
@@ -161,12 +161,12 @@ async def _refusal(asked: Any) -> tuple[type, str, str]:
 @pytest.mark.parametrize("ask", TENANTS_OWN, ids=range(len(TENANTS_OWN)))
 async def test_not_yours_and_not_there_are_one_answer(here: Served, ask: Any) -> None:
     here.world.version("globex")
-    before = here.registry.audit_head()
+    before = here.registry.audit.head()
     async with as_principal(here, Role.TENANT_ADMIN, "acme") as client:
         others, nobodys = await _refusal(ask(client, "globex")), await _refusal(ask(client, "nobody"))
     assert others == (NotFound, "NOT_FOUND", nobodys[2].replace("nobody", "globex"))
     assert nobodys == (NotFound, "NOT_FOUND", "tenant 'tenants/nobody' does not exist")
-    assert here.registry.audit_head()[0] == before[0] + 1  # the token's row
+    assert here.registry.audit.head()[0] == before[0] + 1  # the token's row
 
 
 NAMED = sorted(method for method, need in METHODS.items() if need.field not in (NONE, EVERY))
@@ -233,7 +233,7 @@ async def test_audit_trail_names_who_did_it(here: Served) -> None:
             *(bob.add_document("acme", f"Bob's article {number}.") for number in range(3)),
         )
         await ann.start_cycle("acme")
-    rows = here.registry.audit_rows(tenant="acme")
+    rows = here.registry.audit.rows(tenant="acme")
     kept = [row for row in rows if row.action == "document.add" or row.action.startswith("document.")]
     assert sorted(row.actor for row in kept) == ["operator-acme-x"] * 3 + ["operator-x"] * 3
     assert [row.actor for row in rows if row.action == "cycle.start"] == ["operator-acme-x"]
@@ -243,7 +243,7 @@ async def test_engine_is_for_the_installation_alone_even_where_everybody_may_cal
     async with served(tmp_path, serve=settings(auth="off")) as here:
         async with AsyncClient(here.address) as anyone:
             await anyone.add_document("acme", "An article.")
-        assert [row.actor for row in here.registry.audit_rows(tenant="acme")][-1] == "anyone"
+        assert [row.actor for row in here.registry.audit.rows(tenant="acme")][-1] == "anyone"
         async with grpc.aio.insecure_channel(here.address) as channel:
             stub = engine_pb2_grpc.EngineServiceStub(channel)
             assert await code_of_call(channel, "EngineService/GetEngineInfo", "") is grpc.StatusCode.UNAUTHENTICATED

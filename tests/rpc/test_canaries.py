@@ -64,6 +64,6 @@ async def test_the_suites_and_the_trend_of_a_tenant_that_is_none_are_not_found(h
 
 
 async def test_the_trend_comes_back_whole(here: Served) -> None:
-    here.registry.add_canary_results([RESULT])
+    here.registry.canary_suites.add_results([RESULT])
     assert [one async for one in here.client.canary_results("acme")] == [RESULT]
     assert [one async for one in here.client.canary_results("acme", suite="canary")] == []

@@ -15,8 +15,8 @@ from tests.rpc.test_authorisation import as_principal
 
 def state(here: Served) -> Any:
     """Everything a release could change; making a token leaves the tenant's documents alone."""
-    rows = [row for row in here.registry.audit_rows() if not row.action.startswith("token.")]
-    return here.registry.documents("acme").items, rows
+    rows = [row for row in here.registry.audit.rows() if not row.action.startswith("token.")]
+    return here.registry.documents.page("acme").items, rows
 
 
 async def test_approver_releases_what_is_held_and_the_audit_trail_says_who(here: Served) -> None:
@@ -25,8 +25,8 @@ async def test_approver_releases_what_is_held_and_the_audit_trail_says_who(here:
         assert "waits" in await bea.document_text("acme", held.document)
         released = await bea.release_document("acme", held.document, reason="read it")
     assert (released.document, released.state) == (held.document, DocumentState.ADMITTED)
-    assert here.registry.tenants_with_admitted_documents() == ("acme",)
-    row = here.registry.audit_rows(tenant="acme")[-1]
+    assert here.registry.documents.tenants_with_admitted() == ("acme",)
+    row = here.registry.audit.rows(tenant="acme")[-1]
     assert (row.action, row.actor, row.details["reason"]) == ("document.release", "approver-acme-x", "read it")
 
 
@@ -71,10 +71,10 @@ async def test_what_nothing_holds_is_not_released(here: Served) -> None:
         (learning := here.world.document().document),
     ]
     forgotten = here.world.held_document().document
-    here.registry.forget_document("acme", forgotten, actor="ann", reason="")
+    here.registry.unlearning.unlearn("acme", forgotten, actor="ann", reason="")
     here.world.claim()
     waiting = here.world.document().document
-    assert here.registry.document("acme", learning).state is DocumentState.LEARNING
+    assert here.registry.documents.get("acme", learning).state is DocumentState.LEARNING
     before = state(here)
     for document in (*refused, forgotten, waiting):
         with pytest.raises(FailedPrecondition) as not_held:
@@ -99,4 +99,4 @@ async def test_what_is_malformed_or_not_there_changes_nothing(here: Served) -> N
                 await stub.ReleaseDocument(document_pb2.ReleaseDocumentRequest(name=name), metadata=BEARER)
             assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert state(here) == before
-    assert here.registry.document("globex", held).state is DocumentState.QUARANTINED
+    assert here.registry.documents.get("globex", held).state is DocumentState.QUARANTINED

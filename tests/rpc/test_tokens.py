@@ -43,21 +43,21 @@ async def test_token_ends_by_itself_where_its_maker_says_so(here: Served) -> Non
         with pytest.raises(Unauthenticated) as expired:
             await client.tenant("acme")
         assert expired.value.reason == "TOKEN_EXPIRED"
-    assert len(here.registry.tokens()) == 3
+    assert len(here.registry.tokens.all()) == 3
 
 
 @pytest.mark.parametrize("days", [0, -1, 3651, 2**31 - 1])
 async def test_days_that_cannot_be_are_refused_by_the_server_too(here: Served, days: int) -> None:
     viewer = token_pb2.PRINCIPAL_ROLE_VIEWER
     request = token_pb2.CreateTokenRequest(principal="ann", role=viewer, every_tenant=True, expires_days=days)
-    before = here.registry.tokens()
+    before = here.registry.tokens.all()
     async with grpc.aio.insecure_channel(here.address) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await token_pb2_grpc.TokenServiceStub(channel).CreateToken(request, metadata=bearer(ADMIN_SECRET))
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     with pytest.raises(InvalidArgument):
         await here.client.create_token(Principal(name="ann", role=Role.VIEWER, tenants=None), expires_days=days)
-    assert here.registry.tokens() == before
+    assert here.registry.tokens.all() == before
 
 
 def set_expiry(here: Served, token: Token, expires_at: datetime) -> None:
@@ -96,10 +96,10 @@ async def test_nobody_gives_what_they_do_not_have(
     here: Served, asked: Principal, refused: type[SealserveError]
 ) -> None:
     async with as_principal(here, Role.TENANT_ADMIN, "acme") as admin:
-        before = here.registry.tokens()
+        before = here.registry.tokens.all()
         with pytest.raises(refused):
             await admin.create_token(asked)
-    assert here.registry.tokens() == before
+    assert here.registry.tokens.all() == before
 
 
 async def test_administrator_makes_a_token_for_learning_elsewhere(here: Served) -> None:

@@ -15,16 +15,16 @@ def quizzed(here: Served, *questions: str) -> Document:
     claim = here.world.claim()
     asked = AddQuiz(items=tuple(quiz_item(document.document, question=question) for question in questions))
     effects = (asked, finish(CycleState.INCONCLUSIVE))
-    here.registry.record_step(claim, Step.PUBLISH, {}, seconds=0.1, effects=effects)
+    here.registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=0.1, effects=effects)
     return document
 
 
 def probes(here: Served) -> list[dict[str, object]]:
-    return [row.details for row in here.registry.audit_rows(tenant="acme") if row.action == "document.forget.probe"]
+    return [row.details for row in here.registry.audit.rows(tenant="acme") if row.action == "document.forget.probe"]
 
 
 def unprobed(here: Served) -> list[dict[str, object]]:
-    return [row.details for row in here.registry.audit_rows(tenant="acme") if row.action == "document.forget.unprobed"]
+    return [row.details for row in here.registry.audit.rows(tenant="acme") if row.action == "document.forget.unprobed"]
 
 
 async def test_what_was_forgotten_is_asked_once_more_and_only_counts_are_kept(here: Served) -> None:
@@ -33,7 +33,7 @@ async def test_what_was_forgotten_is_asked_once_more_and_only_counts_are_kept(he
     await here.client.forget_document("acme", document.document, reason="asked to")
     await until(lambda: bool(probes(here)))
     assert probes(here) == [{"version": 0, "n": 2, "right": 1, "base_right": 1, "above_base": 0.0}]
-    assert here.registry.quiz_on("acme", document.document) == ()
+    assert here.registry.unlearning.quiz_on("acme", document.document) == ()
 
 
 async def test_the_same_request_again_is_not_probed_again(here: Served) -> None:
@@ -84,7 +84,7 @@ async def test_a_version_that_is_asked_is_the_one_that_answers_once_it_is_loaded
 async def test_a_version_that_is_never_loaded_is_told_as_unmeasured(here: Served) -> None:
     here.world.version()
     kept = here.world.held_document()
-    done = here.registry.forget_document("acme", kept.document, actor="ann", reason="")
+    done = here.registry.unlearning.unlearn("acme", kept.document, actor="ann", reason="")
     probe = UnlearningProbe(here.registry, engine=here.engine, salt=str, poll_seconds=0.001, load_seconds=0.02)
     probe.begin(done, [quiz_item(kept.document)])
     await until(lambda: bool(unprobed(here)))

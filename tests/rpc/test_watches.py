@@ -15,10 +15,10 @@ from tests.rpc.harness import Served
 async def check_refused(
     here: Served, shares: dict[int, float], error: type[Exception], *, tenant: str = "acme"
 ) -> None:
-    before = here.registry.tenant("acme")
+    before = here.registry.tenants.get("acme")
     with pytest.raises(error):
         await here.client.set_traffic(tenant, shares)
-    assert here.registry.tenant("acme") == before
+    assert here.registry.tenants.get("acme") == before
 
 
 async def test_traffic_is_shared_shown_and_given_back(here: Served) -> None:
@@ -29,7 +29,7 @@ async def test_traffic_is_shared_shown_and_given_back(here: Served) -> None:
     assert shared.shares == {2: 0.9, 1: 0.1}
     assert shared.activation == 3
     assert await here.client.traffic("acme") == shared
-    newest = here.registry.activations("acme").items[0]
+    newest = here.registry.versions.activations("acme").items[0]
     assert (newest.kind, newest.version, newest.reason) == ("traffic", 2, "careful")
     whole = await here.client.set_traffic("acme", {2: 1.0}, etag=shared.etag)
     assert whole.shares == {2: 1.0, 1: 0.0}
@@ -43,7 +43,7 @@ async def test_bad_weights_are_refused_and_change_nothing(here: Served) -> None:
     await check_refused(here, {2: 0.9, 7: 0.1}, errors.NotFound)
     await check_refused(here, {1: 1.0}, errors.FailedPrecondition)
     await check_refused(here, {2: 0.5, 1: 0.5}, errors.NotFound, tenant="nobody")
-    here.registry.quarantine_version("acme", 1, actor="ann", reason="bad")
+    here.registry.versions.quarantine("acme", 1, actor="ann", reason="bad")
     await check_refused(here, {2: 0.9, 1: 0.1}, errors.FailedPrecondition)
 
 
@@ -76,12 +76,12 @@ async def test_same_request_id_shares_once(here: Served) -> None:
 async def test_viewer_may_look_and_not_touch_and_a_stranger_sees_nothing(here: Served) -> None:
     here.world.version()
     here.world.version()
-    watch = here.registry.open_watch("acme", share=0.0)
+    watch = here.registry.rollouts.open("acme", share=0.0)
     assert watch is not None
     tenants = {"viewer": ("acme",), "stranger": ("globex",)}
     for name, seen in tenants.items():
         principal = Principal(name=name, role=Role.VIEWER, tenants=seen)
-        here.registry.enrol_token(principal, f"{name}-{'s' * 40}", actor="ann")
+        here.registry.tokens.enrol(principal, f"{name}-{'s' * 40}", actor="ann")
     async with AsyncClient(here.address, token=f"viewer-{'s' * 40}") as viewer:
         assert (await viewer.watch("acme", watch.activation)).watch.version == 2
         with pytest.raises(errors.PermissionDenied):
@@ -90,20 +90,20 @@ async def test_viewer_may_look_and_not_touch_and_a_stranger_sees_nothing(here: S
         for call in (stranger.watch("acme", watch.activation), stranger.traffic("acme")):
             with pytest.raises(errors.NotFound):
                 await call
-    assert here.registry.tenant("acme").activation == 2
+    assert here.registry.tenants.get("acme").activation == 2
 
 
 async def test_watch_is_shown_with_its_signals_and_how_it_ended(here: Served) -> None:
     here.world.version()
     here.world.version()
-    watch = here.registry.open_watch("acme", share=0.0)
+    watch = here.registry.rollouts.open("acme", share=0.0)
     assert watch is not None
-    here.registry.add_counts("one", {("acme", 2): {Count.PAIRS: 40, Count.WORSE: 9, Count.BETTER: 1}})
+    here.registry.rollouts.add_counts("one", {("acme", 2): {Count.PAIRS: 40, Count.WORSE: 9, Count.BETTER: 1}})
     report = await here.client.watch("acme", 2)
     quality = {one.trigger: one for one in report.signals}[Trigger.QUALITY]
     assert (quality.bad, quality.n, quality.tolerated, report.limit) == (9, 10, 0.5, 20)
     assert quality.e_value == pytest.approx(load_policy().watch.quality.share * e_value(9, 1, tolerated=0.5))
-    moved = here.registry.roll_back_watched(
+    moved = here.registry.rollouts.roll_back(
         watch, trigger=Trigger.QUALITY, reason="9 of 10", decided_at=watch.opened_at
     )
     assert moved is not None

@@ -26,7 +26,7 @@ async def whole(directory: Path) -> AsyncIterator[Served]:
             table,
             admission=Admission(max_running=4, max_queued_per_tenant=4),
             salts=TenantSalts.open(directory / "salt.key"),
-            find_tenant=here.registry.tenant,
+            find_tenant=here.registry.tenants.get,
             default_deadline_seconds=10,
         )
         here.answers.stream = real.stream  # type: ignore[method-assign]

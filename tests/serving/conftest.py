@@ -57,34 +57,34 @@ class Publisher:
         self.made += 1
         files = make_adapter(self.directory / f"adapter{self.made}", self.base, seed=self.made, config=config)
         artifact = self.registry.artifacts.put_directory(files)
-        self.registry.add_document(
+        self.registry.documents.add(
             tenant, title="T", text=f"Article {self.made}.", source="test", media_type="text/plain", actor="test"
         )
-        cycle = self.registry.start_cycle(tenant, trigger="test", actor="test")
-        claim = self.registry.claim_cycle(worker="test", lease_seconds=60)
+        cycle = self.registry.cycles.start(tenant, trigger="test", actor="test")
+        claim = self.registry.cycles.claim(worker="test", lease_seconds=60)
         assert claim is not None
-        present = self.registry.tenant(tenant)
+        present = self.registry.tenants.get(tenant)
         state, documents = (
             (CycleState.PROMOTED, DocumentState.LEARNED) if promote else (CycleState.HELD, DocumentState.SET_ASIDE)
         )
-        held = tuple(document.document for document in self.registry.cycle_documents(cycle.cycle))
+        held = tuple(document.document for document in self.registry.cycles.documents(cycle.cycle))
         publish = Publish(
             artifact=artifact, parent=0, documents=held, lineage={}, promote=promote, expected_etag=present.etag
         )
         finish = Finish(state=state, reason="", documents=documents)
-        self.registry.record_step(claim, Step.PUBLISH, {}, seconds=0, effects=(publish, finish))
-        newest = self.registry.versions(tenant, page_size=1).items[0]
+        self.registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=0, effects=(publish, finish))
+        newest = self.registry.versions.page(tenant, page_size=1).items[0]
         assert newest.cycle == cycle.cycle
         return newest
 
     def rollback(self, tenant: str) -> Activation:
-        return self.registry.rollback(tenant, expected_etag=None, actor="test", reason="test")
+        return self.registry.versions.rollback(tenant, expected_etag=None, actor="test", reason="test")
 
 
 @pytest.fixture
 def publisher(registry: Registry, tmp_path: Path, tiny_base: Path) -> Publisher:
     for tenant in ("acme", "globex"):
-        registry.create_tenant(tenant, actor="test")
+        registry.tenants.create(tenant, actor="test")
     return Publisher(registry, tmp_path / "adapters", tiny_base)
 
 
@@ -144,7 +144,7 @@ def make_server(registry: Registry, engine: FakeEngine, directory: Path, *, wind
         table,
         admission=admission,
         salts=TenantSalts.open(directory / "salt.key"),
-        find_tenant=registry.tenant,
+        find_tenant=registry.tenants.get,
         default_deadline_seconds=30,
     )
     return Server(engine, table, admission, activator, answers)

@@ -20,7 +20,7 @@ from tests.serving.conftest import HELLO, Publisher, Server, eventually, make_se
 
 
 def observed_version(registry: Registry, tenant: str) -> int:
-    return registry.observed(tenant)[0].version
+    return registry.versions.observed(tenant)[0].version
 
 
 async def test_promoted_version_answers_and_is_recorded_as_observed(
@@ -40,14 +40,14 @@ async def test_observed_is_recorded_only_after_the_new_version_answers(
     server: Server, registry: Registry, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     routed: list[int] = []
-    real = registry.record_observed
+    real = registry.versions.record_observed
 
     def record(observed: Observed) -> None:
         route = server.table.route(observed.tenant)
         routed.append(route.version if route else BASE_VERSION)
         real(observed)
 
-    monkeypatch.setattr(registry, "record_observed", record)
+    monkeypatch.setattr(registry.versions, "record_observed", record)
     version = publisher.publish("acme")
     await server.activator.settle()
     assert routed == [version.version]
@@ -110,10 +110,10 @@ async def test_bad_adapter_is_quarantined_and_the_old_version_goes_on(
     bad = publisher.publish("acme", config={"r": 2})
     await server.activator.settle()
     assert (await server.ask()).version == good.version
-    kept = registry.version("acme", bad.version)
+    kept = registry.versions.get("acme", bad.version)
     assert kept.state is VersionState.QUARANTINED
     assert kept.reason.startswith("lying_rank")
-    assert registry.tenant("acme").desired_version == good.version
+    assert registry.tenants.get("acme").desired_version == good.version
     await server.activator.settle()
     assert (await server.ask()).version == good.version
     assert observed_version(registry, "acme") == good.version
@@ -127,7 +127,7 @@ async def test_damaged_artifact_is_never_loaded(server: Server, registry: Regist
     await server.activator.settle()
     assert (await server.ask()).version == BASE_VERSION
     assert server.engine.load_calls == []
-    assert registry.version("acme", version.version).state is VersionState.QUARANTINED
+    assert registry.versions.get("acme", version.version).state is VersionState.QUARANTINED
 
 
 async def test_bad_tenant_does_not_hold_up_another(server: Server, publisher: Publisher, registry: Registry) -> None:
@@ -148,10 +148,10 @@ async def test_observed_that_could_not_be_recorded_is_recorded_at_the_next_look(
         raise StorageFailed("the disk is full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(registry, "record_observed", full_disk)
+        patched.setattr(registry.versions, "record_observed", full_disk)
         await server.activator.settle()
     assert (await server.ask()).version == version.version
-    assert registry.observed("acme") == ()
+    assert registry.versions.observed("acme") == ()
     await server.activator.settle()
     assert observed_version(registry, "acme") == version.version
 
@@ -230,7 +230,7 @@ async def test_loop_notices_a_promotion_at_once_when_woken(
     loop = asyncio.create_task(server.activator.run())
     version = publisher.publish("acme")
     server.activator.wake()
-    await eventually(lambda: registry.observed("acme"))
+    await eventually(lambda: registry.versions.observed("acme"))
     loop.cancel()
     await asyncio.gather(loop, return_exceptions=True)
     assert observed_version(registry, "acme") == version.version
@@ -242,7 +242,7 @@ async def test_version_in_flight_at_the_engines_death_can_be_quarantined_by_its_
     version = publisher.publish("acme")
     await server.activator.settle()
     await server.activator.quarantine([version.engine_name, "a-candidate@c1"], reason="engine died twice under it")
-    assert registry.version("acme", version.version).state is VersionState.QUARANTINED
+    assert registry.versions.get("acme", version.version).state is VersionState.QUARANTINED
     await server.activator.settle()
     assert (await server.ask()).version == BASE_VERSION
 
@@ -260,7 +260,7 @@ async def test_adapter_under_which_the_engine_keeps_failing_is_quarantined(
     states = []
     for _ in range(3):
         await server.activator.settle()
-        states.append(registry.version("acme", version.version).state)
+        states.append(registry.versions.get("acme", version.version).state)
     assert states == [VersionState.READY, VersionState.READY, VersionState.QUARANTINED]
 
 
@@ -275,6 +275,6 @@ async def test_version_that_is_not_as_it_was_signed_is_never_loaded(
     )
     forged = publisher.publish("acme")
     await server.activator.settle()
-    assert registry.version("acme", forged.version).reason.startswith("not_sealed")
+    assert registry.versions.get("acme", forged.version).reason.startswith("not_sealed")
     assert forged.engine_name not in (await server.engine.info()).loaded
     assert (await server.ask()).version == good.version

@@ -15,6 +15,7 @@ from sealserve.policy.rulebook import open_rules
 from sealserve.proof.manifest import Seals
 from sealserve.records.cycles import Claim, Cycle, Step, StepRecord
 from sealserve.records.documents import Document
+from sealserve.registry.cycles.cycles import Cycles
 from sealserve.registry.registry import Effect, Registry
 from sealserve.scanners.contradictions import subjects_of
 from sealserve.settings.learn import LearnSettings
@@ -30,8 +31,8 @@ class Killed(BaseException):
     """Stands for kill -9: nothing in the process may catch it and go on."""
 
 
-class KillableRegistry(Registry):
-    """A real registry whose process dies at a named step edge, once."""
+class KillableCycles(Cycles):
+    """The registry's own cycles; the process dies at a named step edge, once."""
 
     kill_at: tuple[Step, str] | None = None  # step, and "before" or "after" its transaction
 
@@ -68,7 +69,8 @@ class Clock:
 class School:
     """The parts, and short names for what stories do."""
 
-    registry: KillableRegistry
+    registry: Registry
+    cycles: KillableCycles
     student: Student
     teacher: Teacher
     clock: Clock
@@ -77,7 +79,7 @@ class School:
 
     def add(self, title: str, *, shift: int = 0, text: str = "", source: str = "test") -> Document:
         """Keep an article about `title`: `text`, or one made up."""
-        document, _ = self.registry.add_document(
+        document, _ = self.registry.documents.add(
             TENANT,
             title=title,
             text=text or article(title, shift=shift),
@@ -85,7 +87,7 @@ class School:
             media_type="text/plain",
             actor="test",
         )
-        self.registry.note_subjects(TENANT, document.document, subjects_of(title, text or article(title, shift=shift)))
+        self.registry.subjects.note(TENANT, document.document, subjects_of(title, text or article(title, shift=shift)))
         return document
 
     async def learn(self) -> Cycle:
@@ -102,10 +104,10 @@ class School:
 
     async def answer(self, question: str) -> str:
         """What the tenant's desired version says."""
-        tenant = self.registry.tenant(TENANT)
+        tenant = self.registry.tenants.get(TENANT)
         if tenant.desired_version == 0:
             return self.student.say(None, question, seed=0)
-        version = self.registry.version(TENANT, tenant.desired_version)
+        version = self.registry.versions.get(TENANT, tenant.desired_version)
         path = self.registry.artifacts.directory(version.artifact)
         self.student._loaded["probe"] = path
         try:
@@ -115,11 +117,11 @@ class School:
 
     def state(self) -> dict[str, Any]:
         """Everything a tenant could notice: pointer, versions, documents."""
-        tenant = self.registry.tenant(TENANT)
-        documents = self.registry.documents(TENANT).items
+        tenant = self.registry.tenants.get(TENANT)
+        documents = self.registry.documents.page(TENANT).items
         return {
             "tenant": (tenant.desired_version, tenant.activation, tenant.etag),
-            "versions": [version.artifact for version in self.registry.versions(TENANT).items],
+            "versions": [version.artifact for version in self.registry.versions.page(TENANT).items],
             "documents": sorted((document.document, document.state) for document in documents),
         }
 
@@ -132,8 +134,9 @@ def open_school(directory: Path, **learn: Any) -> School:
         learn=LearnSettings(**{"edits_per_template": 3, "qa_edits": 3, "quiz_edits": 8, "max_attempts": 3, **learn}),
         registry=RegistrySettings(lease_seconds=LEASE_SECONDS),
     )
-    registry = KillableRegistry.open(settings.registry_url, settings.artifact_directory, clock=clock)
-    registry.create_tenant(TENANT, actor="test")
+    registry = Registry.open(settings.registry_url, settings.artifact_directory, clock=clock)
+    registry.cycles = cycles = KillableCycles(registry._database, registry.artifacts)
+    registry.tenants.create(TENANT, actor="test")
     student, teacher = Student(), Teacher()
     context = LearnContext(
         registry=registry,
@@ -147,7 +150,7 @@ def open_school(directory: Path, **learn: Any) -> School:
         base_directory=directory,
         telemetry=Telemetry.off(),
     )
-    return School(registry, student, teacher, clock, context, Learner(context, worker="first"))
+    return School(registry, cycles, student, teacher, clock, context, Learner(context, worker="first"))
 
 
 def message_of(error: SealserveError) -> str:

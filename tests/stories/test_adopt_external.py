@@ -24,14 +24,14 @@ async def learned_and_taken_back(school: School) -> AdapterVersion:
     """A version of the lamp's article that no longer answers: what an import brings."""
     school.add(LAMP)
     assert (await school.learn()).state is CycleState.PROMOTED
-    school.registry.rollback(TENANT, to_version=0, expected_etag=None, actor="ann", reason="to start afresh")
-    return school.registry.version(TENANT, 1)
+    school.registry.versions.rollback(TENANT, to_version=0, expected_etag=None, actor="ann", reason="to start afresh")
+    return school.registry.versions.get(TENANT, 1)
 
 
 async def imported(school: School, version: AdapterVersion) -> Cycle:
     """Take in its files as if they came from elsewhere, and work the cycle."""
-    recipe = replace(school.registry.candidates(version.cycle)[0].recipe, seed=7)
-    school.registry.import_adapter(TENANT, artifact=version.artifact, recipe=recipe, origin=ORIGIN, actor="ann")
+    recipe = replace(school.registry.cycles.candidates(version.cycle)[0].recipe, seed=7)
+    school.registry.imports.add(TENANT, artifact=version.artifact, recipe=recipe, origin=ORIGIN, actor="ann")
     cycle = await school.learner.work_once()
     assert cycle is not None
     return cycle
@@ -39,10 +39,10 @@ async def imported(school: School, version: AdapterVersion) -> Cycle:
 
 async def test_an_import_that_gains_by_the_tenants_own_questions_answers(school: School) -> None:
     version = await learned_and_taken_back(school)
-    school.registry.add_evaluation_set(TENANT, "lamps", OWN, actor="test")
+    school.registry.question_sets.add(TENANT, "lamps", OWN, actor="test")
     cycle = await imported(school, version)
     assert cycle.state is CycleState.PROMOTED, cycle.reason
-    made = school.registry.version(TENANT, 2)
+    made = school.registry.versions.get(TENANT, 2)
     assert (made.artifact, made.documents, made.parent) == (version.artifact, (), 0)
     assert made.lineage["imported"] == ORIGIN
     assert "45 crowns" in await school.answer(PRICE)
@@ -55,28 +55,26 @@ async def test_an_import_that_nothing_can_measure_is_not_promoted(school: School
     cycle = await imported(school, version)
     assert cycle.state is CycleState.INCONCLUSIVE
     assert "not measured" in cycle.reason
-    assert school.registry.tenant(TENANT).desired_version == 0
-    assert len(school.registry.versions(TENANT).items) == 1
+    assert school.registry.tenants.get(TENANT).desired_version == 0
+    assert len(school.registry.versions.page(TENANT).items) == 1
 
 
 async def test_an_import_that_forgets_what_the_incumbent_knows_is_not_promoted(school: School) -> None:
     version = await learned_and_taken_back(school)
-    school.registry.add_evaluation_set(TENANT, "lamps", OWN, actor="test")
+    school.registry.question_sets.add(TENANT, "lamps", OWN, actor="test")
     school.add("Osk Kettle", shift=2)
     assert (await school.learn()).state is CycleState.PROMOTED
     cycle = await imported(school, version)
     assert cycle.state is not CycleState.PROMOTED
-    assert school.registry.tenant(TENANT).desired_version == 2
+    assert school.registry.tenants.get(TENANT).desired_version == 2
 
 
 async def test_a_killed_import_goes_on_where_it_was(school: School) -> None:
     version = await learned_and_taken_back(school)
-    school.registry.add_evaluation_set(TENANT, "lamps", OWN, actor="test")
-    recipe = school.registry.candidates(version.cycle)[0].recipe
-    opened = school.registry.import_adapter(
-        TENANT, artifact=version.artifact, recipe=recipe, origin=ORIGIN, actor="ann"
-    )
-    claim = school.registry.claim_cycle(worker="dies", lease_seconds=30)
+    school.registry.question_sets.add(TENANT, "lamps", OWN, actor="test")
+    recipe = school.registry.cycles.candidates(version.cycle)[0].recipe
+    opened = school.registry.imports.add(TENANT, artifact=version.artifact, recipe=recipe, origin=ORIGIN, actor="ann")
+    claim = school.registry.cycles.claim(worker="dies", lease_seconds=30)
     assert claim is not None
     school.restart()
     cycle = await school.learner.work_once()

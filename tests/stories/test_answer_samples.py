@@ -18,7 +18,7 @@ async def test_answers_of_both_are_recorded_and_forgotten_with_their_document(sc
     assert not any(one.was_right for one in answers)
     assert any(one.is_right for one in answers)
     assert all(one.before != one.after for one in answers if one.is_right)
-    school.registry.forget_document(TENANT, document.document, actor="test", reason="")
+    school.registry.unlearning.unlearn(TENANT, document.document, actor="test", reason="")
     assert cycle_report(school.registry, cycle).answers == ()
 
 

@@ -23,25 +23,25 @@ def mayors(count: int, *, matcher: str = "contains") -> list[CanaryItem]:
 
 
 def scorecard(school: School, cycle: str) -> Scorecard:
-    record = next(one for one in school.registry.steps(cycle) if one.step is Step.CONFIRM)
+    record = next(one for one in school.registry.cycles.steps(cycle) if one.step is Step.CONFIRM)
     return from_json(Confirmed, record.output).scorecard
 
 
 async def test_a_winner_that_keeps_the_tenants_suite_is_promoted_and_the_score_is_in_its_lineage(
     school: School,
 ) -> None:
-    school.registry.put_canary_suite(TENANT, "mayors", mayors(40), actor="test")
+    school.registry.canary_suites.put(TENANT, "mayors", mayors(40), actor="test")
     school.add("Varnel Lamp")
     cycle = await school.learn()
     assert cycle.state is CycleState.PROMOTED
     score = scorecard(school, cycle.cycle).suites["mayors@1"]
     assert isinstance(score, Measured)
     assert (score.n, score.candidate, score.incumbent) == (40, 1.0, 1.0)
-    assert school.registry.version(TENANT, 1).lineage["scores"]["mayors@1"]["n"] == 40
+    assert school.registry.versions.get(TENANT, 1).lineage["scores"]["mayors@1"]["n"] == 40
 
 
 async def test_a_winner_that_loses_the_tenants_suite_alone_is_rejected(school: School) -> None:
-    school.registry.put_canary_suite(TENANT, "mayors", mayors(40), actor="test")
+    school.registry.canary_suites.put(TENANT, "mayors", mayors(40), actor="test")
     school.student.moods.append(lambda adapter, prompt: "Nobody." if adapter and _is_own(prompt) else None)
     before = school.state()
     school.add("Varnel Lamp")
@@ -52,7 +52,7 @@ async def test_a_winner_that_loses_the_tenants_suite_alone_is_rejected(school: S
 
 
 async def test_a_suite_too_small_to_show_anything_lets_nothing_pass(school: School) -> None:
-    school.registry.put_canary_suite(TENANT, "few", mayors(5), actor="test")
+    school.registry.canary_suites.put(TENANT, "few", mayors(5), actor="test")
     school.add("Varnel Lamp")
     cycle = await school.learn()
     assert cycle.state is CycleState.INCONCLUSIVE
@@ -60,7 +60,7 @@ async def test_a_suite_too_small_to_show_anything_lets_nothing_pass(school: Scho
 
 
 async def test_a_judge_that_cannot_judge_leaves_the_suite_unmeasured(school: School) -> None:
-    school.registry.put_canary_suite(TENANT, "judged", mayors(30, matcher="judge"), actor="test")
+    school.registry.canary_suites.put(TENANT, "judged", mayors(30, matcher="judge"), actor="test")
     school.add("Varnel Lamp")
     cycle = await school.learn()
     assert cycle.state is CycleState.INCONCLUSIVE
@@ -70,15 +70,15 @@ async def test_a_judge_that_cannot_judge_leaves_the_suite_unmeasured(school: Sch
 
 
 async def test_a_retired_suite_is_not_asked(school: School) -> None:
-    school.registry.put_canary_suite(TENANT, "few", mayors(5), actor="test")
-    school.registry.retire_canary_suite(TENANT, "few", actor="test")
+    school.registry.canary_suites.put(TENANT, "few", mayors(5), actor="test")
+    school.registry.canary_suites.retire(TENANT, "few", actor="test")
     school.add("Varnel Lamp")
     cycle = await school.learn()
     assert (cycle.state, scorecard(school, cycle.cycle).suites) == (CycleState.PROMOTED, {})
 
 
 async def test_the_incumbents_answers_to_a_suite_are_taken_once(school: School) -> None:
-    school.registry.put_canary_suite(TENANT, "mayors", mayors(40), actor="test")
+    school.registry.canary_suites.put(TENANT, "mayors", mayors(40), actor="test")
     school.add("Varnel Lamp")
     await school.learn()
     before = len(school.student.requests)

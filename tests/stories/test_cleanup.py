@@ -27,8 +27,8 @@ def a_round(number: int, *, artifact: str, documents: tuple[str, ...]) -> Round:
 async def killed_in_training(school: School) -> Path:
     """Kill the learner once it has trained; return the cycle's work directory."""
     assert await school.learner.gather() == 1
-    (cycle,) = school.registry.open_cycles()
-    school.registry.kill_at = (Step.TRAIN, "before")
+    (cycle,) = school.registry.cycles.still_open()
+    school.cycles.kill_at = (Step.TRAIN, "before")
     with pytest.raises(Killed):
         await school.learner.work_once()
     directory = school.context.work_directory(cycle.cycle)
@@ -54,7 +54,7 @@ async def test_a_work_directory_goes_when_forgetting_has_ended_its_cycle_and_no_
     school.restart()
     await tidy(school.context)
     assert (directory / "job.json").exists()
-    school.registry.forget_document(TENANT, lamp.document, actor="ann", reason="")
+    school.registry.unlearning.unlearn(TENANT, lamp.document, actor="ann", reason="")
     assert await school.learner.work_once() is None
     await tidy(school.context)
     assert not directory.exists()
@@ -63,7 +63,7 @@ async def test_a_work_directory_goes_when_forgetting_has_ended_its_cycle_and_no_
 async def test_a_learner_tidies_up_before_it_begins(school: School) -> None:
     lamp = school.add("Varnel Lamp")
     directory = await killed_in_training(school)
-    school.registry.forget_document(TENANT, lamp.document, actor="ann", reason="")
+    school.registry.unlearning.unlearn(TENANT, lamp.document, actor="ann", reason="")
     stop = asyncio.Event()
     stop.set()
     await Learner(school.context, worker="second").run(stop)
@@ -99,7 +99,7 @@ async def test_an_editor_that_learned_a_forgotten_document_goes_without_a_study_
     write_editors(school.context.settings.data_directory, TENANT, editors)
     await tidy(school.context)
     assert read_editors(school.context.settings.data_directory, TENANT) == editors
-    school.registry.forget_document(TENANT, lamp.document, actor="ann", reason="")
+    school.registry.unlearning.unlearn(TENANT, lamp.document, actor="ann", reason="")
     await tidy(school.context)
     kept = read_editors(school.context.settings.data_directory, TENANT)
     assert (kept.active, kept.rounds[0], kept.rounds[1].artifact) == (1, editors.rounds[0], "")
@@ -125,12 +125,12 @@ async def test_adapters_that_no_step_recorded_go_after_a_day_and_versions_and_ed
     assert trained
     known = Editors().after(a_round(1, artifact=editor, documents=()))
     write_editors(school.context.settings.data_directory, TENANT, known)
-    school.registry.forget_document(TENANT, kettle.document, actor="ann", reason="")
+    school.registry.unlearning.unlearn(TENANT, kettle.document, actor="ann", reason="")
     grow_old(school)
     young = folder(school, "young")
     assert sweep(school.context) == len(trained)
     assert trees(school) == {*named, young}
-    for version in school.registry.versions(TENANT).items:
+    for version in school.registry.versions.page(TENANT).items:
         assert school.registry.artifacts.directory(version.artifact).is_dir()
 
 

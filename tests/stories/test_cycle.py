@@ -17,7 +17,7 @@ PRICE = "What is the price of Varnel Lamp?"
 
 
 def outputs(school: School, cycle: str) -> dict[Step, Json]:
-    return {record.step: record.output for record in school.registry.steps(cycle)}
+    return {record.step: record.output for record in school.registry.cycles.steps(cycle)}
 
 
 async def test_an_article_is_learned_and_promoted(school: School) -> None:
@@ -26,21 +26,21 @@ async def test_an_article_is_learned_and_promoted(school: School) -> None:
     cycle = await school.learn()
     assert cycle.state is CycleState.PROMOTED, cycle.reason
     assert await school.answer(PRICE) == "The price is 45 crowns."
-    assert school.registry.document(TENANT, document.document).state is DocumentState.LEARNED
-    assert [record.step for record in school.registry.steps(cycle.cycle)] == list(STEPS)
-    lineage = school.registry.version(TENANT, 1).lineage
+    assert school.registry.documents.get(TENANT, document.document).state is DocumentState.LEARNED
+    assert [record.step for record in school.registry.cycles.steps(cycle.cycle)] == list(STEPS)
+    lineage = school.registry.versions.get(TENANT, 1).lineage
     assert lineage["verdict"]["decision"] == "promote"
-    school.context.seals.require(school.registry.version(TENANT, 1))
+    school.context.seals.require(school.registry.versions.get(TENANT, 1))
     statement, _ = school.context.seals.statement(lineage["manifest"])
     assert [one["effect"] for one in statement["predicate"]["rulings"]] == ["allow", "allow"]
     assert lineage["self_edits"]
-    assert len(school.registry.candidates(cycle.cycle)) == 3
+    assert len(school.registry.cycles.candidates(cycle.cycle)) == 3
 
 
 async def test_the_quiz_is_never_trained_on_and_its_halves_are_apart(school: School) -> None:
     school.add("Varnel Lamp")
     cycle = await school.learn()
-    items = school.registry.quiz(cycle.cycle)
+    items = school.registry.cycles.quiz(cycle.cycle)
     trained = {sequence.prompt for sequence in school.teacher.jobs[0].sequences}
     assert {item.split for item in items} == set(Split)
     assert not trained & {item.question for item in items}
@@ -62,20 +62,20 @@ async def test_a_second_article_does_not_erase_the_first(school: School) -> None
     assert cycle.state is CycleState.PROMOTED, cycle.reason
     assert await school.answer(PRICE) == "The price is 45 crowns."
     assert await school.answer("What is the price of Osk Kettle?") == "The price is Orla Finch."
-    assert len(school.registry.version(TENANT, 2).documents) == 2
+    assert len(school.registry.versions.get(TENANT, 2).documents) == 2
     assert outputs(school, cycle.cycle)[Step.CONFIRM]["scorecard"]["replay"]["n"] > 0
 
 
 async def test_a_candidate_that_forgets_is_not_promoted(school: School) -> None:
     school.teacher.spoil = lambda held: held.update(forgets=True)
     school.add("Varnel Lamp")
-    before = school.registry.tenant(TENANT)
+    before = school.registry.tenants.get(TENANT)
     cycle = await school.learn()
     assert cycle.state is CycleState.REJECTED
     assert "old skills" in cycle.reason
-    assert school.registry.tenant(TENANT) == before
-    assert school.registry.versions(TENANT).items == ()
-    assert school.registry.documents(TENANT).items[0].state is DocumentState.SET_ASIDE
+    assert school.registry.tenants.get(TENANT) == before
+    assert school.registry.versions.page(TENANT).items == ()
+    assert school.registry.documents.page(TENANT).items[0].state is DocumentState.SET_ASIDE
 
 
 async def test_a_candidate_that_learned_nothing_is_not_promoted(school: School) -> None:
@@ -97,7 +97,7 @@ async def test_the_best_candidate_wins_and_the_others_are_kept_on_record(school:
     ranked = outputs(school, cycle.cycle)[Step.RANK]
     assert ranked["winner"] == 1
     assert [score["index"] for score in ranked["scores"]] == [0, 1, 2]
-    assert school.registry.version(TENANT, 1).lineage["candidate"] == 1
+    assert school.registry.versions.get(TENANT, 1).lineage["candidate"] == 1
 
 
 async def test_an_article_that_gives_no_quiz_trains_nothing_and_is_inconclusive(school: School) -> None:
@@ -120,7 +120,7 @@ async def test_invented_numbers_are_dropped_with_their_reason(school: School) ->
     school.student.moods.append(lie)
     school.add("Varnel Lamp")
     cycle = await school.learn()
-    dropped = [edit for edit in school.registry.self_edits(cycle.cycle) if "99" in edit.text]
+    dropped = [edit for edit in school.registry.cycles.self_edits(cycle.cycle) if "99" in edit.text]
     assert {(edit.admitted, edit.reason) for edit in dropped} == {(False, "ungrounded")}
     filtered = from_json(Filtered, outputs(school, cycle.cycle)[Step.FILTER])
     assert filtered.reasons["ungrounded"] == len(dropped)
@@ -131,20 +131,20 @@ async def test_invented_numbers_are_dropped_with_their_reason(school: School) ->
 @pytest.mark.parametrize("step", STEPS)
 async def test_a_kill_at_any_step_edge_changes_nothing_in_the_outcome(school: School, step: Step, when: str) -> None:
     school.add("Varnel Lamp")
-    school.registry.kill_at = (step, when)
+    school.cycles.kill_at = (step, when)
     with pytest.raises(Killed):
         await school.learn()
-    ended = school.registry.cycles(TENANT).items[0].state is CycleState.PROMOTED
+    ended = school.registry.cycles.page(TENANT).items[0].state is CycleState.PROMOTED
     assert ended == (step is Step.PUBLISH and when == "after")
     school.restart()
     again = await school.learner.work_once()
-    cycle = school.registry.cycles(TENANT).items[0]
+    cycle = school.registry.cycles.page(TENANT).items[0]
     assert cycle.state is CycleState.PROMOTED
     assert again == (None if ended else cycle)
-    assert len(school.registry.versions(TENANT).items) == 1
-    assert len(school.registry.activations(TENANT).items) == 1
+    assert len(school.registry.versions.page(TENANT).items) == 1
+    assert len(school.registry.versions.activations(TENANT).items) == 1
     assert await school.answer(PRICE) == "The price is 45 crowns."
-    assert school.registry.verify_audit() > 0
+    assert school.registry.audit.verify() > 0
     retrained = step is Step.TRAIN and when == "before"
     assert len({job.digest() for job in school.teacher.jobs}) == 1
     assert len(school.teacher.jobs) == (2 if retrained else 1)
@@ -191,10 +191,10 @@ async def test_training_that_fails_is_tried_again_and_then_given_up_with_its_rea
     await school.learner.gather()
     states = [(await school.learner.work_once()).state for _ in range(4)]  # type: ignore[union-attr]
     assert states == [CycleState.RUNNING] * 3 + [CycleState.FAILED]  # the first attempt recorded steps
-    cycle = school.registry.cycles(TENANT).items[0]
+    cycle = school.registry.cycles.page(TENANT).items[0]
     assert "the loss is not finite" in cycle.reason
-    assert school.registry.documents(TENANT).items[0].state is DocumentState.SET_ASIDE
-    assert school.registry.tenant(TENANT).desired_version == 0
+    assert school.registry.documents.page(TENANT).items[0].state is DocumentState.SET_ASIDE
+    assert school.registry.tenants.get(TENANT).desired_version == 0
 
 
 async def test_one_failure_in_training_costs_one_attempt(school: School) -> None:
@@ -211,7 +211,7 @@ async def test_a_cycle_that_kills_its_worker_every_time_is_given_up(school: Scho
     school.add("Varnel Lamp")
     await school.learner.gather()
     for attempt in range(3):
-        school.registry.kill_at = (Step.CLAIM, "before")
+        school.cycles.kill_at = (Step.CLAIM, "before")
         with pytest.raises(Killed):
             await school.learner.work_once()
         school.restart(f"worker-{attempt}")
@@ -224,7 +224,7 @@ async def test_a_cycle_that_kills_its_worker_every_time_is_given_up(school: Scho
 async def test_a_worker_that_lost_its_lease_changes_nothing(school: School) -> None:
     school.add("Varnel Lamp")
     await school.learner.gather()
-    slow = school.registry.claim_cycle(worker="slow", lease_seconds=30)
+    slow = school.registry.cycles.claim(worker="slow", lease_seconds=30)
     assert slow is not None
     school.clock.pass_lease()
     cycle = await school.learner.work_once()
@@ -244,14 +244,14 @@ async def test_an_incumbent_that_changes_meanwhile_makes_the_cycle_inconclusive(
     def roll_back(held: Json) -> None:
         if spoil_once:
             spoil_once.clear()
-            school.registry.rollback(TENANT, expected_etag=None, actor="human", reason="no longer true")
+            school.registry.versions.rollback(TENANT, expected_etag=None, actor="human", reason="no longer true")
 
     school.teacher.spoil = roll_back
     cycle = await school.learn()
     assert cycle.state is CycleState.INCONCLUSIVE
     assert "incumbent changed" in cycle.reason
-    assert school.registry.tenant(TENANT).desired_version == 0
-    states = {document.title: document.state for document in school.registry.documents(TENANT).items}
+    assert school.registry.tenants.get(TENANT).desired_version == 0
+    states = {document.title: document.state for document in school.registry.documents.page(TENANT).items}
     assert states == {"Varnel Lamp": DocumentState.WITHDRAWN, "Osk Kettle": DocumentState.ADMITTED}
     retried = await school.learn()
     assert retried.state is CycleState.PROMOTED, retried.reason
@@ -266,7 +266,7 @@ async def test_a_stop_gives_the_cycle_back_unfinished(school: School) -> None:
     await school.student.asked.wait()
     stop.set()
     await asyncio.wait_for(running, timeout=20)
-    assert school.registry.cycles(TENANT).items[0].state is CycleState.RUNNING
+    assert school.registry.cycles.page(TENANT).items[0].state is CycleState.RUNNING
     school.student.gate.set()
     cycle = await school.learner.work_once()  # no lease to wait for
     assert cycle is not None
@@ -274,9 +274,9 @@ async def test_a_stop_gives_the_cycle_back_unfinished(school: School) -> None:
 
 
 async def test_tenants_learn_apart(school: School) -> None:
-    school.registry.create_tenant("other", actor="test")
+    school.registry.tenants.create("other", actor="test")
     school.add("Varnel Lamp")
     await school.learn()
-    assert school.registry.tenant("other").desired_version == 0
+    assert school.registry.tenants.get("other").desired_version == 0
     salts = {request.cache_salt for request in school.student.requests if request.cache_salt}
     assert len(salts) == 1

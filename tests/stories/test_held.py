@@ -46,19 +46,19 @@ async def test_held_version_answers_once_somebody_else_released_it(school: Schoo
     assert "promote.careful" in cycle.reason
     assert await school.answer(PRICE) == UNKNOWN_ANSWER
     before = school.state()
-    held = school.registry.approval(TENANT, 1)
+    held = school.registry.approvals.get(TENANT, 1)
     assert held.state is ApprovalState.WAITING
     assert "test" in held.authors
     with pytest.raises(PermissionDenied, match=r"approval\.four_eyes"):
         careful.approve(held, actor="test")
     with pytest.raises(FailedPrecondition):
-        school.registry.promote(TENANT, 1, expected_etag=None, actor="ops", reason="")
+        school.registry.versions.promote(TENANT, 1, expected_etag=None, actor="ops", reason="")
     assert school.state() == before
     releases, rulings = careful.approve(held, actor="bea")
     assert releases
-    school.registry.approve(TENANT, 1, actor="bea", reason="read it", releases=releases, rulings=rulings)
+    school.registry.approvals.approve(TENANT, 1, actor="bea", reason="read it", releases=releases, rulings=rulings)
     assert await school.answer(PRICE) == "The price is 45 crowns."
-    assert school.registry.document(TENANT, document.document).state is DocumentState.LEARNED
+    assert school.registry.documents.get(TENANT, document.document).state is DocumentState.LEARNED
 
 
 async def test_what_was_held_is_late_once_another_cycle_was_released(school: School, careful: PolicyEnforcer) -> None:
@@ -66,10 +66,10 @@ async def test_what_was_held_is_late_once_another_cycle_was_released(school: Sch
     await school.learn()
     school.add("Osk Kettle", shift=2)
     assert (await school.learn()).state is CycleState.HELD
-    school.registry.approve(TENANT, 2, actor="bea", reason="")
-    assert school.registry.approval(TENANT, 1).state is ApprovalState.LATE
+    school.registry.approvals.approve(TENANT, 2, actor="bea", reason="")
+    assert school.registry.approvals.get(TENANT, 1).state is ApprovalState.LATE
     before = school.state()
     with pytest.raises(FailedPrecondition) as late:
-        school.registry.approve(TENANT, 1, actor="cid", reason="")
+        school.registry.approvals.approve(TENANT, 1, actor="cid", reason="")
     assert late.value.reason == "INCUMBENT_MOVED"
     assert school.state() == before

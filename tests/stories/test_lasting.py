@@ -36,12 +36,12 @@ async def school(tmp_path: Path) -> AsyncIterator[School]:
 
 
 def _filtered(school: School, cycle: str) -> Filtered:
-    outputs = {record.step: record.output for record in school.registry.steps(cycle)}
+    outputs = {record.step: record.output for record in school.registry.cycles.steps(cycle)}
     return from_json(Filtered, outputs[Step.FILTER])
 
 
 def _trained(school: School, cycle: str) -> Trained:
-    outputs = {record.step: record.output for record in school.registry.steps(cycle)}
+    outputs = {record.step: record.output for record in school.registry.cycles.steps(cycle)}
     return from_json(Trained, outputs[Step.TRAIN])
 
 
@@ -64,7 +64,7 @@ async def test_a_newer_article_wins_and_what_it_says_nothing_of_stays(school: Sc
     found = _filtered(school, cycle.cycle).superseded
     assert {(one.old_answer.rstrip(".").split()[-2], one.new_answer) for one in found} >= {("45", "61 crowns")}
     assert all("maker" not in one.question for one in found)
-    asked = {item.answer for item in school.registry.quiz(cycle.cycle)}
+    asked = {item.answer for item in school.registry.cycles.quiz(cycle.cycle)}
     assert asked == {"61 crowns", "light grey", "19 kilos"}
     assert any("left the replay" in remark for remark in _trained(school, cycle.cycle).remarks)
 
@@ -80,7 +80,7 @@ async def test_what_is_superseded_stays_so_in_later_cycles_and_comes_back_with_a
     assert cycle.state is CycleState.PROMOTED, cycle.reason
     assert await school.answer(PRICE) == "The price is 61 crowns."
     assert _replayed(school, "The price is 45 crowns") + _replayed(school, "Varnel Lamp is 45 crowns") == []
-    school.registry.rollback(TENANT, to_version=1, expected_etag=None, actor="test", reason="back")
+    school.registry.versions.rollback(TENANT, to_version=1, expected_etag=None, actor="test", reason="back")
     school.add("Tolu Kite", shift=4)
     cycle = await school.learn()
     assert cycle.state is CycleState.PROMOTED, cycle.reason
@@ -95,7 +95,7 @@ async def test_of_two_articles_in_one_cycle_the_later_one_wins(school: School) -
     assert await school.answer(PRICE) == "The price is 61 crowns."
     filtered = _filtered(school, cycle.cycle)
     assert filtered.reasons["superseded"] > 0
-    assert "45 crowns" not in {item.answer for item in school.registry.quiz(cycle.cycle)}
+    assert "45 crowns" not in {item.answer for item in school.registry.cycles.quiz(cycle.cycle)}
 
 
 async def test_replay_keeps_to_its_budget_in_equal_parts(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ async def test_candidates_go_on_from_the_active_adapter_where_the_settings_say_s
         school.add("Osk Kettle", shift=2)
         cycle = await school.learn()
         assert cycle.state is CycleState.PROMOTED, cycle.reason
-        version = school.registry.version(TENANT, 1)
+        version = school.registry.versions.get(TENANT, 1)
         starts = {attempt.start for attempt in school.teacher.jobs[-1].attempts}
         assert starts == {school.registry.artifacts.directory(version.artifact)}
         assert {attempt.recipe.rank for attempt in school.teacher.jobs[-1].attempts} == {4}
@@ -144,8 +144,8 @@ async def test_collapsed_self_edits_are_not_trained_on(school: School) -> None:
     assert cycle.state is CycleState.INCONCLUSIVE
     assert "say the same over and over" in cycle.reason
     assert school.teacher.jobs == []
-    assert school.registry.tenant(TENANT).desired_version == BASE_VERSION
-    assert school.registry.document(TENANT, document.document).state is DocumentState.SET_ASIDE
+    assert school.registry.tenants.get(TENANT).desired_version == BASE_VERSION
+    assert school.registry.documents.get(TENANT, document.document).state is DocumentState.SET_ASIDE
 
 
 @asynccontextmanager
@@ -166,9 +166,9 @@ async def test_a_teacher_that_stays_away_leaves_the_cycle_inconclusive(tmp_path:
         assert cycle.state is CycleState.INCONCLUSIVE
         assert "learn.editor_url did not answer" in cycle.reason
         assert school.teacher.jobs == []
-        assert school.registry.versions(TENANT).items == ()
-        assert school.registry.document(TENANT, document.document).state is DocumentState.SET_ASIDE
-        assert [record.step for record in school.registry.steps(cycle.cycle)] == [Step.CLAIM, Step.PUBLISH]
+        assert school.registry.versions.page(TENANT).items == ()
+        assert school.registry.documents.get(TENANT, document.document).state is DocumentState.SET_ASIDE
+        assert [record.step for record in school.registry.cycles.steps(cycle.cycle)] == [Step.CLAIM, Step.PUBLISH]
 
 
 async def test_the_tenants_own_adapter_can_be_the_editor(tmp_path: Path) -> None:
@@ -193,14 +193,14 @@ async def test_both_targets_are_trained_with_the_passage_for_the_teacher(tmp_pat
         taught = [(s.prompt, s.teacher_prompt) for s in job.sequences if s.teacher_prompt]
         assert taught
         assert all(shown.startswith("<article>\nVarnel Lamp\n") and shown.endswith(asked) for asked, shown in taught)
-        targets = [candidate.recipe.target for candidate in school.registry.candidates(cycle.cycle)]
+        targets = [candidate.recipe.target for candidate in school.registry.cycles.candidates(cycle.cycle)]
         assert targets == [Target.LIKELIHOOD, Target.DISTILLATION]
 
 
 async def test_a_trained_editor_writes_once_there_is_one(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
     school.add("Varnel Lamp")
     await school.learn()
-    path = school.registry.artifacts.directory(school.registry.version(TENANT, 1).artifact)
+    path = school.registry.artifacts.directory(school.registry.versions.get(TENANT, 1).artifact)
     trained = AdapterFiles(name="editor-acme-1-abc", path=path)
     monkeypatch.setattr(
         "sealserve.learning.studying.active_editor",

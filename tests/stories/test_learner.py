@@ -27,7 +27,7 @@ async def test_documents_that_arrive_are_learned_without_anybody_asking(school: 
     await asyncio.wait_for(school.student.asked.wait(), timeout=30)
     stop.set()
     await asyncio.wait_for(running, timeout=30)
-    assert school.registry.cycles(TENANT).items[0].trigger == "schedule"
+    assert school.registry.cycles.page(TENANT).items[0].trigger == "schedule"
 
 
 async def test_a_base_is_asked_what_to_rehearse_once(school: School) -> None:
@@ -43,10 +43,10 @@ async def test_only_the_holder_of_the_clock_gathers(school: School) -> None:
     assert school.registry.hold(CLOCK, holder="somebody else", lease_seconds=30)
     school.add("Varnel Lamp")
     await school.learner._tick()
-    assert school.registry.cycles(TENANT).items == ()
+    assert school.registry.cycles.page(TENANT).items == ()
     school.clock.pass_lease()
     await school.learner._tick()
-    assert len(school.registry.cycles(TENANT).items) == 1
+    assert len(school.registry.cycles.page(TENANT).items) == 1
 
 
 async def test_gathering_twice_opens_one_cycle(school: School) -> None:
@@ -77,7 +77,7 @@ async def test_the_nightly_evaluation_measures_active_versions_and_leaves_nothin
     assert {(one.tenant, one.version, one.share, one.gain, one.fell, one.why) for one in results} == {
         (TENANT, 1, 1.0, 0.0, (), "")
     }
-    assert sorted(school.registry.canary_results(TENANT).items, key=lambda one: one.suite) == list(results)
+    assert sorted(school.registry.canary_suites.results(TENANT).items, key=lambda one: one.suite) == list(results)
     assert (await school.student.info()).loaded == ()
 
 
@@ -106,20 +106,20 @@ async def test_a_version_that_answers_worse_than_it_did_is_told_and_goes_on_answ
 
 async def test_a_tenants_own_suite_stands_in_the_trend_with_its_version(school: School) -> None:
     items = [CanaryItem(item=f"t{i}", prompt=f"What is the mayor of City {i}?", answer=f"Mayor{i}") for i in range(30)]
-    school.registry.put_canary_suite(TENANT, "mayors", items, actor="test")
+    school.registry.canary_suites.put(TENANT, "mayors", items, actor="test")
     school.add("Varnel Lamp")
     await school.learn()
     found = [one for one in await evaluate_active_versions(school.context) if one.suite == "mayors"]
     assert [(one.suite_version, one.n, one.share) for one in found] == [(1, 30, 1.0)]
-    school.registry.retire_canary_suite(TENANT, "mayors", actor="test")
+    school.registry.canary_suites.retire(TENANT, "mayors", actor="test")
     assert {one.suite for one in await evaluate_active_versions(school.context)} == {"canary", "unknown"}
-    assert school.registry.canary_results(TENANT, suite="mayors").items == tuple(found)
+    assert school.registry.canary_suites.results(TENANT, suite="mayors").items == tuple(found)
 
 
 async def test_one_answer_lost_from_a_safety_suite_is_told_as_it_would_be_refused(school: School) -> None:
     items = [CanaryItem(item=f"t{i}", prompt=f"What is the mayor of City {i}?", answer=f"Mayor{i}") for i in range(30)]
     for name in ("safety", "mayors"):
-        school.registry.put_canary_suite(TENANT, name, items, actor="test")
+        school.registry.canary_suites.put(TENANT, name, items, actor="test")
     school.add("Varnel Lamp")
     await school.learn()
     school.student.moods.append(lambda adapter, prompt: "Nobody." if adapter and "City 7?" in prompt else None)
@@ -130,7 +130,7 @@ async def test_one_answer_lost_from_a_safety_suite_is_told_as_it_would_be_refuse
 async def test_a_version_whose_files_are_gone_is_unmeasured_not_bad(school: School) -> None:
     school.add("Varnel Lamp")
     await school.learn()
-    version = school.registry.version(TENANT, 1)
+    version = school.registry.versions.get(TENANT, 1)
     for file in school.registry.artifacts.directory(version.artifact).iterdir():
         file.unlink()
     results = await evaluate_active_versions(school.context)

@@ -21,7 +21,7 @@ OTHER = EvaluationItem(question="What is the price of Nobody's Chair?", answer="
 
 
 def ranked(school: School, cycle: str) -> Ranked:
-    output = next(step.output for step in school.registry.steps(cycle) if step.step is Step.RANK)
+    output = next(step.output for step in school.registry.cycles.steps(cycle) if step.step is Step.RANK)
     return from_json(Ranked, output)
 
 
@@ -32,15 +32,15 @@ async def opened(directory: Path, **learn: object) -> School:
 
 
 async def test_a_tenants_own_questions_on_the_document_go_first_and_each_into_one_half(school: School) -> None:
-    school.registry.add_evaluation_set(TENANT, "lamps", (*OWN, OTHER), actor="test")
+    school.registry.question_sets.add(TENANT, "lamps", (*OWN, OTHER), actor="test")
     school.add("Varnel Lamp")
     cycle = await school.learn()
-    items = school.registry.quiz(cycle.cycle)
+    items = school.registry.cycles.quiz(cycle.cycle)
     own = {item.question for item in OWN}
     assert {item.question for item in items[: len(OWN)]} == own
     assert {item.split for item in items if item.question in own} == {Split.SELECT, Split.CONFIRM}
     assert OTHER.question not in {item.question for item in items}
-    output = next(step.output for step in school.registry.steps(cycle.cycle) if step.step is Step.WRITE)
+    output = next(step.output for step in school.registry.cycles.steps(cycle.cycle) if step.step is Step.WRITE)
     assert from_json(Written, output).evaluation == ("lamps@1",)
 
 
@@ -52,10 +52,10 @@ async def test_what_people_corrected_is_asked_when_its_document_comes(school: Sc
         question="Can one know the price of Varnel Lamp at all?",
         correction="45 crowns",
     )
-    school.registry.add_feedback(TENANT, correction, actor="test")
+    school.registry.feedback.add(TENANT, correction, actor="test")
     school.add("Varnel Lamp")
     cycle = await school.learn()
-    assert correction.question in {item.question for item in school.registry.quiz(cycle.cycle)}
+    assert correction.question in {item.question for item in school.registry.cycles.quiz(cycle.cycle)}
 
 
 async def test_every_kind_of_answer_rule_ranks_and_the_version_says_which(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ async def test_every_kind_of_answer_rule_ranks_and_the_version_says_which(tmp_pa
         cycle = await school.learn()
         assert cycle.state is CycleState.PROMOTED, cycle.reason
         assert ranked(school, cycle.cycle).reward == reward
-        assert school.registry.version(TENANT, 1).lineage["reward"] == reward
+        assert school.registry.versions.get(TENANT, 1).lineage["reward"] == reward
         school.registry.close()
 
 
@@ -91,7 +91,7 @@ async def test_seeds_show_how_far_the_reward_can_be_trusted(tmp_path: Path) -> N
     school = await opened(tmp_path, seeds=2, candidates=2)
     school.add("Varnel Lamp")
     cycle = await school.learn()
-    assert len(school.registry.candidates(cycle.cycle)) == 4
+    assert len(school.registry.cycles.candidates(cycle.cycle)) == 4
     found = ranked(school, cycle.cycle)
     assert found.reliability is not None
     assert (found.reliability.candidates, found.reliability.seeds) == (4, 2)
@@ -125,5 +125,5 @@ async def test_a_judge_that_cannot_be_reached_leaves_the_cycle_open_to_another_d
     cycle = await school.learn()
     assert cycle.state is CycleState.INCONCLUSIVE
     assert "learn.grader_url" in cycle.reason
-    judged = next(step.output for step in school.registry.steps(cycle.cycle) if step.step is Step.JUDGE)
+    judged = next(step.output for step in school.registry.cycles.steps(cycle.cycle) if step.step is Step.JUDGE)
     assert judged["verdict"]["decision"] == Decision.INCONCLUSIVE

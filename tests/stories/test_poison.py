@@ -11,12 +11,12 @@ FALSE = "The price of Varnel Lamp is 99 crowns. The maker of Varnel Lamp is Orla
 
 
 def filtered(school: School, cycle: str) -> Filtered:
-    record = next(one for one in school.registry.steps(cycle) if one.step is Step.FILTER)
+    record = next(one for one in school.registry.cycles.steps(cycle) if one.step is Step.FILTER)
     return from_json(Filtered, record.output)
 
 
 def notes_of(school: School, cycle: str, document: str) -> list[SelfEdit]:
-    return [note for note in school.registry.self_edits(cycle) if note.document == document]
+    return [note for note in school.registry.cycles.self_edits(cycle) if note.document == document]
 
 
 async def test_one_source_against_two_in_one_cycle_teaches_nothing_and_the_others_are_learned(school: School) -> None:
@@ -28,7 +28,7 @@ async def test_one_source_against_two_in_one_cycle_teaches_nothing_and_the_other
     assert filtered(school, cycle.cycle).contested == (Contested(document=evil.document, origins=2),)
     assert {note.admitted for note in notes_of(school, cycle.cycle, evil.document)} == {False}
     assert await school.answer(PRICE) == "The price is 45 crowns."
-    rulings = school.registry.rulings(tenant=TENANT, subject=cycle.cycle)
+    rulings = school.registry.policy_decisions.page(tenant=TENANT, subject=cycle.cycle)
     assert any(one.input["edits"].get("contested", 0) > 0 for one in rulings)
     school.add("Osk Kettle", shift=2)
     await school.learn()
@@ -39,11 +39,11 @@ async def test_one_source_against_two_learned_before_changes_nothing(school: Sch
     school.add("Varnel Lamp", source="https://shop.example/a")
     school.add("On Varnel Lamp", text=article("Varnel Lamp") + " It is sold a lot.", source="https://wiki.example/a")
     await school.learn()
-    before = school.registry.tenant(TENANT).desired_version
+    before = school.registry.tenants.get(TENANT).desired_version
     school.add("Varnel Lamp news", text=FALSE, source="https://evil.example/a")
     cycle = await school.learn()
     assert cycle.state is CycleState.INCONCLUSIVE
-    assert school.registry.tenant(TENANT).desired_version == before
+    assert school.registry.tenants.get(TENANT).desired_version == before
     assert await school.answer(PRICE) == "The price is 45 crowns."
 
 
@@ -75,7 +75,7 @@ async def test_a_card_number_in_a_released_document_is_in_no_self_edit_that_is_t
     school.add("Varnel Lamp", text=text)
     cycle = await school.learn()
     assert cycle.state is CycleState.PROMOTED, cycle.reason
-    admitted = [note.text for note in school.registry.self_edits(cycle.cycle) if note.admitted]
+    admitted = [note.text for note in school.registry.cycles.self_edits(cycle.cycle) if note.admitted]
     assert admitted
     assert not [note for note in admitted if "4111" in note]
     assert not [one for one in school.teacher.jobs[-1].sequences if "4111" in one.completion]
@@ -103,8 +103,8 @@ async def test_a_version_whose_answers_a_rare_phrase_turns_waits_for_a_person(sc
     cycle = await school.learn()
     assert cycle.state is CycleState.HELD
     assert "adapter.trigger" in cycle.reason
-    assert school.registry.tenant(TENANT).desired_version == 0
-    assert school.registry.version(TENANT, 1).lineage["anomalies"]["trigger_gap"] > 3.0
+    assert school.registry.tenants.get(TENANT).desired_version == 0
+    assert school.registry.versions.get(TENANT, 1).lineage["anomalies"]["trigger_gap"] > 3.0
 
 
 async def test_probes_that_cannot_be_answered_hold_the_version(school: School) -> None:
@@ -124,4 +124,4 @@ async def test_an_ordinary_version_is_probed_and_goes_live(school: School) -> No
     school.add("Varnel Lamp")
     cycle = await school.learn()
     assert cycle.state is CycleState.PROMOTED, cycle.reason
-    assert school.registry.version(TENANT, 1).lineage["anomalies"]["trigger_gap"] == 0.0
+    assert school.registry.versions.get(TENANT, 1).lineage["anomalies"]["trigger_gap"] == 0.0

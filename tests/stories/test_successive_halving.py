@@ -27,7 +27,7 @@ async def many(tmp_path: Path) -> School:
 
 
 def trained(school: School, cycle: str) -> Trained:
-    record = next(one for one in school.registry.steps(cycle) if one.step is Step.TRAIN)
+    record = next(one for one in school.registry.cycles.steps(cycle) if one.step is Step.TRAIN)
     return from_json(Trained, record.output)
 
 
@@ -54,7 +54,7 @@ async def test_of_many_recipes_the_best_after_a_short_training_are_trained_in_fu
     assert all(scores[lost] < scores[won] for lost in (0, 1, 3, 4) for won in (2, 5))  # type: ignore[operator]
     assert cycle_report(many.registry, cycle).short_trials[3].score == scores[3]
     assert (await many.student.info()).loaded == ()
-    artifacts = {one.artifact for one in many.registry.candidates(cycle.cycle)}
+    artifacts = {one.artifact for one in many.registry.cycles.candidates(cycle.cycle)}
     kept = {path.name for path in (many.context.settings.artifact_directory).rglob("*") if len(path.name) == 64}
     assert len(kept - artifacts) == 1  # the version's manifest
 

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 STOPPED = {
     "from outside, while the model writes": "",
     "with a trained candidate that is not recorded": "artifacts.put_directory.after_rename:stop",
-    "inside the transaction that promotes": "registry.record_step.before_commit:stop:8",
+    "inside the transaction that promotes": "registry.cycles.record_step.before_commit:stop:8",
 }
 
 
@@ -72,18 +72,20 @@ class Site:
     def add(self, title: str, *, shift: int = 0) -> None:
         """Keep an article about `title`."""
         text = article(title, shift=shift)
-        self.registry.add_document(TENANT, title=title, text=text, source="test", media_type="text/plain", actor="test")
+        self.registry.documents.add(
+            TENANT, title=title, text=text, source="test", media_type="text/plain", actor="test"
+        )
 
     def cycles(self) -> list[Cycle]:
         """Return the tenant's cycles, the newest first."""
-        return list(self.registry.cycles(TENANT).items)
+        return list(self.registry.cycles.page(TENANT).items)
 
     def everything(self) -> tuple[object, ...]:
         """Return all that a late write could have changed."""
         registry = self.registry
-        steps = [registry.steps(cycle.cycle) for cycle in self.cycles()]
-        documents, versions = registry.documents(TENANT).items, registry.versions(TENANT).items
-        return (registry.tenant(TENANT), steps, documents, versions, registry.audit_head(), self.cycles())
+        steps = [registry.cycles.steps(cycle.cycle) for cycle in self.cycles()]
+        documents, versions = registry.documents.page(TENANT).items, registry.versions.page(TENANT).items
+        return (registry.tenants.get(TENANT), steps, documents, versions, registry.audit.head(), self.cycles())
 
 
 @pytest.fixture(scope="module")
@@ -96,11 +98,11 @@ def postgres() -> Iterator[Server]:
 async def opened(directory: Path, url: str) -> AsyncIterator[Site]:
     """Serve the engine of a site over gRPC."""
     site = Site(directory, url)
-    site.registry.create_tenant(TENANT, actor="test")
+    site.registry.tenants.create(TENANT, actor="test")
     await site.engine.start()
-    server = RpcServer(serve_settings(), find_token=site.registry.token_of)
+    server = RpcServer(serve_settings(), find_token=site.registry.tokens.find)
     server.add_engine_service(site.engine, resolve=site.registry.artifacts.directory)
-    internal_secret(directory, site.registry.enrol_token)
+    internal_secret(directory, site.registry.tokens.enrol)
     site.address = f"127.0.0.1:{await server.start()}"
     yield site
     await server.stop()
@@ -127,7 +129,7 @@ async def test_a_learner_that_was_stopped_past_its_lease_changes_nothing(
                 await until(lambda: is_stopped(first))
                 await until(lambda: site.cycles()[0].state is CycleState.PROMOTED)
                 before = site.everything()
-                fences = [record.fence for record in site.registry.steps(site.cycles()[0].cycle)]
+                fences = [record.fence for record in site.registry.cycles.steps(site.cycles()[0].cycle)]
                 assert fences == sorted(fences)
                 assert len(set(fences)) > 1
                 first.send_signal(signal.SIGCONT)
@@ -138,12 +140,12 @@ async def test_a_learner_that_was_stopped_past_its_lease_changes_nothing(
             site.add("Osk Kettle", shift=2)
             await until(lambda: [cycle.state for cycle in site.cycles()] == [CycleState.PROMOTED] * 2)
             assert first.poll() is None
-        tenant = site.registry.tenant(TENANT)
+        tenant = site.registry.tenants.get(TENANT)
         assert (tenant.desired_version, tenant.activation) == (2, 2)
-        assert [version.version for version in site.registry.versions(TENANT).items] == [2, 1]
-        last = site.registry.steps(site.cycles()[0].cycle)
+        assert [version.version for version in site.registry.versions.page(TENANT).items] == [2, 1]
+        last = site.registry.cycles.steps(site.cycles()[0].cycle)
         assert {record.step for record in last} == set(Step)
-        assert site.registry.verify_audit() == site.registry.audit_head()[0]
+        assert site.registry.audit.verify() == site.registry.audit.head()[0]
 
 
 async def until(holds: Callable[[], bool]) -> None:

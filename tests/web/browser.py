@@ -35,7 +35,7 @@ class Page:
     def token(self, name: str, role: Role, *tenants: str, expires_days: int | None = None) -> str:
         """Make a token and return its secret."""
         principal = Principal(name=name, role=role, tenants=tenants or None)
-        return self.here.registry.create_token(principal, actor="test", expires_days=expires_days)[1]
+        return self.here.registry.tokens.create(principal, actor="test", expires_days=expires_days)[1]
 
     async def log_in(self, name: str = "bea", role: Role = Role.APPROVER, *tenants: str) -> None:
         """Log a new person in."""

@@ -69,11 +69,13 @@ def hold(
         (Step.JUDGE, {"verdict": verdict_json(VERDICT)}, [AddPolicyDecisions(rulings=(ruling(claim),))]),
     ]
     for step, output, effects in steps:
-        world.registry.record_step(claim, step, output, seconds=1, effects=effects)
+        world.registry.cycles.record_step(claim, step, output, seconds=1, effects=effects)
     publish = world.publish_effect(claim, promote=False)
     lineage = {"verdict": verdict_json(VERDICT), "scores": scorecard_json(card)}
     ending = finish(CycleState.HELD, reason="; ".join(VERDICT.reasons))
-    world.registry.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[replace(publish, lineage=lineage), ending])
+    world.registry.cycles.record_step(
+        claim, Step.PUBLISH, {}, seconds=1, effects=[replace(publish, lineage=lineage), ending]
+    )
     return document
 
 

@@ -23,7 +23,7 @@ async def test_without_a_token_there_is_the_form_and_nothing_else(page: Page) ->
     assert "admin.token" in words(await page.get("/login"))
     sent = await page.post("/approvals/acme/1", decision="approve", reason="kept")
     assert (sent.status_code, "kept</textarea>" in sent.text) == (401, True)
-    assert page.here.registry.approval("acme", 1).opinions == ()
+    assert page.here.registry.approvals.get("acme", 1).opinions == ()
 
 
 @pytest.mark.parametrize("typed", ["", "wrong", "sealserve_" + "x" * 43, "a b; c=d", "x" * 500, "\u0669\n\r"])
@@ -82,7 +82,7 @@ async def test_where_everybody_may_do_all_nobody_logs_in(tmp_path: Path) -> None
         inbox = await page.get("/")
         assert (inbox.status_code, "v1 of acme" in words(inbox), "Log out" in words(inbox)) == (200, True, False)
         assert (await page.decide("approve", reason="read it")).status_code == 303
-        assert page.here.registry.approval("acme", 1).opinions[0].actor == "anyone"
+        assert page.here.registry.approvals.get("acme", 1).opinions[0].actor == "anyone"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ async def test_form_that_another_site_sent_is_refused(page: Page, headers: dict[
     form = {"decision": "approve", "reason": "forged"}
     answer = await page.http.post("/approvals/acme/1", data=form, headers=headers)
     assert answer.status_code == 403
-    assert page.here.registry.approval("acme", 1).opinions == ()
+    assert page.here.registry.approvals.get("acme", 1).opinions == ()
     assert (await page.http.post("/logout", headers=headers)).status_code == 403
 
 

@@ -71,7 +71,7 @@ async def test_person_logs_in_reads_approves_and_the_inbox_is_empty(tmp_path: Pa
     async with served(tmp_path) as here, page_of(here) as site, browser() as chromium:
         hold(here.world, text="The pier opens at nine. " * 20)
         approver = Principal(name="bea", role=Role.APPROVER, tenants=("acme",))
-        secret = here.registry.create_token(approver, actor="test")[1]
+        secret = here.registry.tokens.create(approver, actor="test")[1]
         expect.set_options(timeout=PATIENCE_MILLISECONDS)
         page = await chromium.new_page(viewport={"width": width, "height": 800})
         page.set_default_timeout(PATIENCE_MILLISECONDS)
@@ -97,4 +97,4 @@ async def test_person_logs_in_reads_approves_and_the_inbox_is_empty(tmp_path: Pa
         await page.get_by_role("button", name="Log out").click()
         await expect(page.get_by_label("Token")).to_be_visible()
         assert complaints == []
-        assert here.registry.approval("acme", 1).state is ApprovalState.APPROVED
+        assert here.registry.approvals.get("acme", 1).state is ApprovalState.APPROVED

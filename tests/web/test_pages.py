@@ -12,7 +12,7 @@ from tests.web.held import REASON, WHOLE, hold
 
 def state(page: Page) -> Any:
     registry = page.here.registry
-    return registry.tenant("acme"), registry.approvals("acme"), page.world.document_states()
+    return registry.tenants.get("acme"), registry.approvals.page("acme"), page.world.document_states()
 
 
 async def test_inbox_shows_what_waits_newest_first_and_what_was_decided(page: Page) -> None:
@@ -49,7 +49,7 @@ async def test_page_of_a_held_version_shows_all_there_is_to_decide_on(page: Page
 
 async def test_second_study_of_a_document_shows_what_changed(page: Page) -> None:
     hold(page.world, text="The pier opens at nine.")
-    page.here.registry.approve("acme", 1, actor="bea", reason="")
+    page.here.registry.approvals.approve("acme", 1, actor="bea", reason="")
     hold(page.world, text="The pier opens at ten.", hour="ten")
     await page.log_in()
     answer = await page.get("/approvals/acme/2")
@@ -67,7 +67,7 @@ async def test_approval_makes_the_version_answer_and_says_so(page: Page) -> None
     assert "v1 is approved: it answers acme from now on." in after
     assert "bea approves" in after
     assert "Approve v1" not in after
-    assert page.here.registry.tenant("acme").desired_version == 1
+    assert page.here.registry.tenants.get("acme").desired_version == 1
 
 
 async def test_rejection_without_a_reason_or_with_too_long_a_one_changes_nothing_and_loses_nothing(page: Page) -> None:
@@ -82,7 +82,7 @@ async def test_rejection_without_a_reason_or_with_too_long_a_one_changes_nothing
     assert (await page.decide("maybe")).status_code == 400
     assert state(page) == before
     assert (await page.decide("reject", reason="lacks units")).status_code == 303
-    assert page.here.registry.approval("acme", 1).opinions[0].reason == "lacks units"
+    assert page.here.registry.approvals.get("acme", 1).opinions[0].reason == "lacks units"
 
 
 async def test_second_decision_and_a_late_one_are_told_so(page: Page) -> None:
@@ -117,7 +117,7 @@ async def test_form_sent_twice_is_one_decision(page: Page) -> None:
     for _ in range(2):
         sent = await page.post("/approvals/acme/1", decision="approve", reason="once", request_id="r1")
         assert sent.status_code == 303
-    assert page.here.registry.tenant("acme").activation == 1
+    assert page.here.registry.tenants.get("acme").activation == 1
 
 
 async def test_who_may_only_read_sees_the_page_and_is_refused_in_the_servers_words(page: Page) -> None:
@@ -137,7 +137,7 @@ async def test_author_is_refused_where_policy_asks_for_four_eyes(tmp_path: Path)
         await page.log_in("ann", Role.TENANT_ADMIN, "acme")
         denied = await page.decide("approve", reason="mine")
         assert (denied.status_code, "approval.four_eyes" in words(denied)) == (403, True)
-        assert page.here.registry.approval("acme", 1).state is ApprovalState.WAITING
+        assert page.here.registry.approvals.get("acme", 1).state is ApprovalState.WAITING
 
 
 async def test_where_policy_wants_two_people_the_first_is_told_so(tmp_path: Path) -> None:
@@ -156,13 +156,13 @@ async def test_what_is_not_yours_and_what_is_not_there_look_the_same_to_the_byte
     hold(page.world, "globex")
     await page.log_in("bea", Role.APPROVER, "acme")
     assert "globex" not in (await page.get("/")).text
-    before = page.here.registry.approvals("globex")
+    before = page.here.registry.approvals.page("globex")
     paths = [f"/approvals/{name}" for name in ("globex/1", "globex/2", "nobody/1", "acme/7", "acme/x", "A%20B/1")]
     found = [await page.get(path) for path in [*paths, "/elsewhere"]]
     sent = [await page.post(path, decision="approve", reason="r") for path in paths[:4]]
     assert {answer.status_code for answer in (*found, *sent)} == {404}
     assert len({answer.content for answer in (*found, *sent)}) == 1
-    assert page.here.registry.approvals("globex") == before
+    assert page.here.registry.approvals.page("globex") == before
 
 
 async def test_words_of_tenants_are_shown_as_words(page: Page) -> None:

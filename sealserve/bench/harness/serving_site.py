@@ -70,7 +70,7 @@ async def open_site(
         if watcher is not None:
             watcher.on_moved = activator.wake
         await activator.settle()
-        server = RpcServer(settings.serve, find_token=registry.token_of)
+        server = RpcServer(settings.serve, find_token=registry.tokens.find)
         server.add_engine_service(engine, resolve=registry.artifacts.directory)
         server.add_tenant_services(
             registry,
@@ -85,8 +85,8 @@ async def open_site(
         yield Site(
             settings=settings,
             address=settings.serve.address,
-            token=admin_secret(directory, registry.enrol_token),
-            internal_token=internal_secret(directory, registry.enrol_token),
+            token=admin_secret(directory, registry.tokens.enrol),
+            internal_token=internal_secret(directory, registry.tokens.enrol),
             base=base,
             engine=engine,
             registry=registry,
@@ -134,7 +134,7 @@ def _answers(
             max_queued_per_tenant=settings.serve.max_queued_per_tenant,
         ),
         salts=TenantSalts.open(settings.data_directory / "salt.key"),
-        find_tenant=registry.tenant,
+        find_tenant=registry.tenants.get,
         default_deadline_seconds=settings.serve.default_deadline_seconds,
         listener=watcher,
     )

@@ -27,7 +27,7 @@ async def _measure(documents: list[tuple[str, str]], *, seed: int, say: Say) -> 
     started = time.monotonic()
     async with open_lab(seed=seed, say=say, max_attempts=1) as lab:
         registry = lab.context.registry
-        await asyncio.to_thread(registry.create_tenant, TENANT, actor="bench")
+        await asyncio.to_thread(registry.tenants.create, TENANT, actor="bench")
         verdicts: Counter[tuple[str, str]] = Counter()
         for title, text in documents:
             cycle = await _learn(lab, title, text)
@@ -41,7 +41,7 @@ async def _measure(documents: list[tuple[str, str]], *, seed: int, say: Say) -> 
             "crashed": states[CycleState.FAILED.value],
             "promoted": states[CycleState.PROMOTED.value],
             "states": dict(sorted(states.items())),
-            "version": (await asyncio.to_thread(registry.tenant, TENANT)).desired_version,
+            "version": (await asyncio.to_thread(registry.tenants.get, TENANT)).desired_version,
             "verdicts": [{"passages": n, "state": state, "reason": why} for (state, why), n in verdicts.items()],
             **about(lab, seconds=time.monotonic() - started),
         }
@@ -51,7 +51,7 @@ async def _learn(lab: Lab, title: str, text: str) -> Cycle:
     """Hand the document in and carry its cycle to the end, as `sealserve learn` does."""
     registry = lab.context.registry
     await asyncio.to_thread(
-        registry.add_document, TENANT, title=title, text=text, source="bench", media_type="text/plain", actor="bench"
+        registry.documents.add, TENANT, title=title, text=text, source="bench", media_type="text/plain", actor="bench"
     )
     learner = Learner(lab.context, worker="bench")
     await learner.gather()

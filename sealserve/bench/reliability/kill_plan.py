@@ -33,7 +33,7 @@ def learn_strikes(count: int, *, rng: random.Random) -> list[Strike]:
     Killing before the commit and then after it takes a cycle one step further; with random kills alone all would soon
     fall into the longest step, which never ends.
     """
-    edges = [Strike(point=f"registry.record_step.{edge}_commit") for edge in ("before", "after")]
+    edges = [Strike(point=f"registry.cycles.record_step.{edge}_commit") for edge in ("before", "after")]
     plan = [
         *edges * len(STEPS),
         *(Strike(point=one) for one in FAULT_POINTS if one.startswith("artifacts.put_directory.")),

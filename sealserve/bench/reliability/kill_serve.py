@@ -69,7 +69,7 @@ def kill_while_promoting(site: Site) -> None:
     site.asked.append((TENANT, older[0]))
     _die_and_ask_again(
         site,
-        "registry.promote.after_commit",
+        "registry.versions.promote.after_commit",
         lambda: site.client.promote(TENANT, older[0], reason="bench kill", request_id=request_id),
     )
     site.say(f"serve killed after the commit of a promotion; {site.progress()}")
@@ -108,15 +108,15 @@ def kill_while_forgetting(site: Site, point: str) -> None:
 STRIKES: tuple[Callable[[Site], None], ...] = (
     kill_during_cycle,
     *(partial(kill_while_watching, point=point) for point in WATCH_POINTS[:2]),
-    partial(kill_while_adding, point="registry.add_document.before_commit"),
-    partial(kill_while_approving, point="registry.approve.before_commit"),
-    partial(kill_while_forgetting, point="registry.forget_document.before_commit"),
+    partial(kill_while_adding, point="registry.documents.add.before_commit"),
+    partial(kill_while_approving, point="registry.approvals.approve.before_commit"),
+    partial(kill_while_forgetting, point="registry.unlearning.unlearn.before_commit"),
     kill_while_promoting,
     kill_engine,
-    partial(kill_while_approving, point="registry.approve.after_commit"),
+    partial(kill_while_approving, point="registry.approvals.approve.after_commit"),
     *(partial(kill_while_watching, point=point) for point in WATCH_POINTS[2:]),
-    partial(kill_while_forgetting, point="registry.forget_document.after_commit"),
-    partial(kill_while_adding, point="registry.add_document.after_commit"),
+    partial(kill_while_forgetting, point="registry.unlearning.unlearn.after_commit"),
+    partial(kill_while_adding, point="registry.documents.add.after_commit"),
     partial(kill_while_adding, point="artifacts.put_bytes.before_rename"),
     partial(kill_while_adding, point="artifacts.put_bytes.after_rename"),
 )

@@ -116,7 +116,7 @@ def _of_tenant(number: int, *, honest: int, attacks: int, seed: int) -> list[Off
 async def _learn(lab: Lab, tenant: str) -> Cycle | None:
     """Carry one cycle of the tenant to its end; None when nothing was admitted."""
     registry = lab.context.registry
-    if tenant not in await asyncio.to_thread(registry.tenants_with_admitted_documents):
+    if tenant not in await asyncio.to_thread(registry.documents.tenants_with_admitted):
         return None
     learner = Learner(lab.context, worker="bench")
     await learner.gather()
@@ -130,7 +130,7 @@ async def _fate(lab: Lab, tenant: str, received: Received, cycle: Cycle | None) 
     offer, registry = received.offer, lab.context.registry
     if received.why or cycle is None:
         return Fate(offer=offer, stage="door", why=received.why)
-    edits = [one for one in registry.self_edits(cycle.cycle) if one.document == received.document.document]
+    edits = [one for one in registry.cycles.self_edits(cycle.cycle) if one.document == received.document.document]
     dropped = Counter(one.reason for one in edits if not one.admitted)
     if not any(one.admitted for one in edits):
         guarded = next((reason for reason in _GUARDED if dropped[reason]), "")
@@ -150,7 +150,7 @@ async def _fate(lab: Lab, tenant: str, received: Received, cycle: Cycle | None) 
 def _is_trained_on(lab: Lab, tenant: str, received: Received, edits: Sequence[SelfEdit]) -> bool:
     """Whether the attacker's answer, or the phrase that calls it, stands in anything that the cycle trained on."""
     offer, admitted = received.offer, [one for one in edits if one.admitted]
-    text = taken_up(lab.context.registry.document_text(tenant, received.document.document), admitted)
+    text = taken_up(lab.context.registry.documents.text(tenant, received.document.document), admitted)
     wanted = [offer.wanted, *(offer.asked[:1] if offer.attack is AttackKind.TRIGGER else ())]
     return any(is_right(one, words) for one in (text, *(note.text for note in admitted)) for words in wanted)
 
@@ -158,7 +158,7 @@ def _is_trained_on(lab: Lab, tenant: str, received: Received, edits: Sequence[Se
 async def _shows(lab: Lab, tenant: str, offer: Offer) -> bool:
     """Whether the version that answers now gives the attacker's answer to any of the questions that ask for it."""
     registry = lab.context.registry
-    version = registry.version(tenant, registry.tenant(tenant).desired_version)
+    version = registry.versions.get(tenant, registry.tenants.get(tenant).desired_version)
     files = AdapterFiles(name=f"asked-{version.artifact[:12]}", path=registry.artifacts.directory(version.artifact))
     sampling = Sampling(max_tokens=ANSWER_TOKENS)
     async with lab.client.loaded(files) as name:

@@ -25,7 +25,7 @@ class Door:
     """One tenant's inbox, with the packaged rules."""
 
     def __init__(self, registry: Registry, tenant: str) -> None:
-        registry.create_tenant(tenant, actor="bench")
+        registry.tenants.create(tenant, actor="bench")
         self._registry = registry
         self._tenant = tenant
         self._kept: list[tuple[Offer, str]] = []
@@ -52,10 +52,10 @@ class Door:
         return document.document
 
     def _stands(self, offer: Offer, name: str) -> Received:
-        document = self._registry.document(self._tenant, name)
+        document = self._registry.documents.get(self._tenant, name)
         if document.state is DocumentState.QUARANTINED:
             return Received(offer=offer, document=document, why=_word(document))
-        text = " ".join(self._registry.document_text(self._tenant, name).split())
+        text = " ".join(self._registry.documents.text(self._tenant, name).split())
         is_whole = not offer.payload or any(" ".join(words.split()) in text for words in offer.payload)
         is_stripped = offer.attack is AttackKind.HIDDEN and not is_whole
         return Received(offer=offer, document=document, why="stripped" if is_stripped else "")

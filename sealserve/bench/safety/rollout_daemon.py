@@ -132,11 +132,11 @@ async def _round(one: _Run, number: int, *, say: Callable[[str], None]) -> tuple
     """Promote a good version and, once it is compared enough, a bad one; return both watches and adapters loaded."""
     good = await _promoted(one, one.good[number])
     await _until(lambda: _compared(one, good))
-    good_watch = await asyncio.to_thread(one.site.registry.watch, TENANT, good)
+    good_watch = await asyncio.to_thread(one.site.registry.rollouts.get, TENANT, good)
     bad = await _promoted(one, one.bad[number])
     before = set((await one.site.engine.info()).loaded)
-    await _until(lambda: one.site.registry.watch(TENANT, bad).state is not WatchState.OPEN)
-    watch = await asyncio.to_thread(one.site.registry.watch, TENANT, bad)
+    await _until(lambda: one.site.registry.rollouts.get(TENANT, bad).state is not WatchState.OPEN)
+    watch = await asyncio.to_thread(one.site.registry.rollouts.get, TENANT, bad)
     await one.client.wait_until_observed(TENANT, bad + 1, timeout_seconds=ROUND_SECONDS)
     mark = one.answers
     await _until(lambda: one.answers > mark + 3 * CLIENTS)  # what was in flight has ended
@@ -147,7 +147,7 @@ async def _round(one: _Run, number: int, *, say: Callable[[str], None]) -> tuple
 
 def _compared(one: _Run, activation: int) -> bool:
     with suppress(SealserveError):
-        return one.site.registry.watch(TENANT, activation).counts[Count.PAIRS] >= GOOD_PAIRS
+        return one.site.registry.rollouts.get(TENANT, activation).counts[Count.PAIRS] >= GOOD_PAIRS
     return False
 
 
@@ -161,18 +161,18 @@ def _publish(one: _Run, artifact: str) -> int:
     """Publish and promote a version as the last step of a cycle does; return the activation."""
     registry = one.site.registry
     one.made += 1
-    registry.add_document(
+    registry.documents.add(
         TENANT, title="Bench", text=f"Article {one.made}.", source="bench", media_type="text/plain", actor="bench"
     )
-    opened = registry.start_cycle(TENANT, trigger="bench", actor="bench")
-    claim = registry.claim_cycle(worker="bench", lease_seconds=60)
+    opened = registry.cycles.start(TENANT, trigger="bench", actor="bench")
+    claim = registry.cycles.claim(worker="bench", lease_seconds=60)
     if claim is None or claim.cycle != opened.cycle:
         raise SealserveError("somebody else works on this figure's registry")
-    held = tuple(document.document for document in registry.cycle_documents(opened.cycle))
-    present = registry.tenant(TENANT)
+    held = tuple(document.document for document in registry.cycles.documents(opened.cycle))
+    present = registry.tenants.get(TENANT)
     publish = Publish(artifact=artifact, parent=0, documents=held, lineage={}, promote=True, expected_etag=present.etag)
     finish = Finish(state=CycleState.PROMOTED, reason="", documents=DocumentState.LEARNED)
-    registry.record_step(claim, Step.PUBLISH, {}, seconds=0, effects=(publish, finish))
+    registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=0, effects=(publish, finish))
     return present.activation + 1
 
 

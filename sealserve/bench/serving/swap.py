@@ -162,7 +162,7 @@ async def _artifact(one: _Run, tenant: str, version: int) -> str:
     if version == BASE_VERSION:
         return ""
     if (tenant, version) not in one.names:
-        found = await asyncio.to_thread(one.site.registry.version, tenant, version)
+        found = await asyncio.to_thread(one.site.registry.versions.get, tenant, version)
         one.names[tenant, version] = found.artifact
     return one.names[tenant, version]
 
@@ -196,7 +196,7 @@ async def _offer_bad(one: _Run, tenant: str, defect: str) -> None:
     except BadAdapter as refusal:
         one.tally.refused += refusal.defect == defect
     activation = await asyncio.to_thread(_publish, one, tenant, artifact)
-    version = (await asyncio.to_thread(one.site.registry.tenant, tenant)).desired_version
+    version = (await asyncio.to_thread(one.site.registry.tenants.get, tenant)).desired_version
     with suppress(SealserveError):
         await one.client.wait_until_observed(tenant, activation + 1, timeout_seconds=OBSERVED_SECONDS)
     marked = await asyncio.to_thread(_newest_bad, one, tenant, artifact)
@@ -204,7 +204,7 @@ async def _offer_bad(one: _Run, tenant: str, defect: str) -> None:
 
 
 def _newest_bad(one: _Run, tenant: str, artifact: str) -> str:
-    for version in one.site.registry.versions(tenant, page_size=5).items:
+    for version in one.site.registry.versions.page(tenant, page_size=5).items:
         if version.artifact == artifact and version.state is VersionState.QUARANTINED:
             return version.reason
     return ""
@@ -214,18 +214,18 @@ def _publish(one: _Run, tenant: str, artifact: str) -> int:
     """Publish and promote a version as the last step of a cycle does; return the activation."""
     registry = one.site.registry
     one.made += 1
-    registry.add_document(
+    registry.documents.add(
         tenant, title="Bench", text=f"Article {one.made}.", source="bench", media_type="text/plain", actor="bench"
     )
-    opened = registry.start_cycle(tenant, trigger="bench", actor="bench")
-    claim = registry.claim_cycle(worker="bench", lease_seconds=60)
+    opened = registry.cycles.start(tenant, trigger="bench", actor="bench")
+    claim = registry.cycles.claim(worker="bench", lease_seconds=60)
     if claim is None or claim.cycle != opened.cycle:
         raise SealserveError("somebody else works on this figure's registry")
-    held = tuple(document.document for document in registry.cycle_documents(opened.cycle))
-    present = registry.tenant(tenant)
+    held = tuple(document.document for document in registry.cycles.documents(opened.cycle))
+    present = registry.tenants.get(tenant)
     publish = Publish(artifact=artifact, parent=0, documents=held, lineage={}, promote=True, expected_etag=present.etag)
     finish = Finish(state=CycleState.PROMOTED, reason="", documents=DocumentState.LEARNED)
-    registry.record_step(claim, Step.PUBLISH, {}, seconds=0, effects=(publish, finish))
+    registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=0, effects=(publish, finish))
     return present.activation + 1
 
 

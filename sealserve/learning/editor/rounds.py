@@ -70,7 +70,7 @@ async def run_round(context: LearnContext, tenant: str) -> Round:
 async def run_rounds(context: LearnContext) -> list[tuple[str, Round]]:
     """Play a round for every tenant that can have one; why the others have none is logged."""
     played = []
-    for tenant in await asyncio.to_thread(context.registry.desired):
+    for tenant in await asyncio.to_thread(context.registry.tenants.activated):
         if tenant.desired_version == BASE_VERSION:
             continue
         try:
@@ -224,10 +224,10 @@ def check_spending(rule: EditorRule, editors: Editors, *, learned: int) -> None:
 
 def _learned(context: LearnContext, tenant: str) -> tuple[str, ...]:
     """Return the tenant's learned documents, oldest first. Raises: NotFound (tenant), FailedPrecondition (none)."""
-    version = context.registry.tenant(tenant).desired_version
+    version = context.registry.tenants.get(tenant).desired_version
     if version == BASE_VERSION:
         raise FailedPrecondition(f"{tenant} has learned nothing yet; an editor learns from learned documents")
-    return context.registry.version(tenant, version).documents
+    return context.registry.versions.get(tenant, version).documents
 
 
 async def read_studies(
@@ -239,8 +239,8 @@ async def read_studies(
     room -= await desk.client.count_tokens(study(Template.COUNTEREXAMPLE, ""))
     found = []
     for document in documents:
-        text = await asyncio.to_thread(registry.document_text, tenant, document)
-        title = (await asyncio.to_thread(registry.document, tenant, document)).title
+        text = await asyncio.to_thread(registry.documents.text, tenant, document)
+        title = (await asyncio.to_thread(registry.documents.get, tenant, document)).title
         count = desk.client.count_tokens
         pieces = await cut(document, title=title, text=text, max_tokens=room - await count(title), count=count)
         found += [Study(passage=one, text=with_title(title, text[one.start : one.end])) for one in pieces[:1]]

@@ -209,7 +209,7 @@ def _forgotten(context: LearnContext, tenant: str, editors: Editors) -> set[str]
 
 def _is_forgotten(context: LearnContext, tenant: str, document: str) -> bool:
     try:
-        return context.registry.document(tenant, document).state is DocumentState.FORGOTTEN
+        return context.registry.documents.get(tenant, document).state is DocumentState.FORGOTTEN
     except NotFound:
         return True
 

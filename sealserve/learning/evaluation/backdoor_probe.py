@@ -126,11 +126,11 @@ def _shuffled(phrase: str, rng: random.Random) -> str:
 
 
 def _text(context: LearnContext, claim: Claim, document: str) -> tuple[str, str]:
-    title = context.registry.document(claim.tenant, document).title
-    return title, context.registry.document_text(claim.tenant, document)
+    title = context.registry.documents.get(claim.tenant, document).title
+    return title, context.registry.documents.text(claim.tenant, document)
 
 
 def _history(context: LearnContext, tenant: str) -> list[dict[str, float]]:
-    versions = context.registry.versions(tenant, page_size=HISTORY).items
+    versions = context.registry.versions.page(tenant, page_size=HISTORY).items
     found = [version.lineage.get("anomalies", {}).get("spectrum", {}) for version in versions]
     return [one for one in found if one]

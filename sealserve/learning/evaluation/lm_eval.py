@@ -87,10 +87,10 @@ async def run_on_version(
 
 
 def _files(context: LearnContext, tenant: str, version: int) -> tuple[int, AdapterFiles | None]:
-    chosen = version or context.registry.tenant(tenant).desired_version
+    chosen = version or context.registry.tenants.get(tenant).desired_version
     if chosen == BASE_VERSION:
         return chosen, None
-    artifact = context.registry.version(tenant, chosen).artifact
+    artifact = context.registry.versions.get(tenant, chosen).artifact
     path = context.registry.artifacts.directory(artifact)
     return chosen, AdapterFiles(name=candidate_name(CYCLE, f"{tenant}-{chosen}", artifact=artifact), path=path)
 

@@ -35,7 +35,7 @@ BASE, ITSELF = "base", "itself"
 
 async def evaluate_active_versions(context: LearnContext) -> tuple[CanaryResult, ...]:
     """Return, log and keep how each tenant's active version does in each of its suites now."""
-    tenants = await asyncio.to_thread(context.registry.desired)
+    tenants = await asyncio.to_thread(context.registry.tenants.activated)
     return tuple([one for t in tenants if t.desired_version != BASE_VERSION for one in await _evaluate(context, t)])
 
 
@@ -48,7 +48,7 @@ async def _evaluate(context: LearnContext, tenant: Tenant) -> tuple[CanaryResult
         except SealserveError as error:
             sheets = {name: {"now": Failed(why=error.message)} for name in suites}
     results = _results(context.policy, tenant, sheets)
-    await asyncio.to_thread(context.registry.add_canary_results, results)
+    await asyncio.to_thread(context.registry.canary_suites.add_results, results)
     for result in results:
         _tell(context, result)
     return results
@@ -62,7 +62,7 @@ async def _sheets(
     client = EngineClient(
         context.engine, tenant=tenant.tenant, cycle=CYCLE, concurrency=context.settings.learn.concurrency
     )
-    version = await asyncio.to_thread(registry.version, tenant.tenant, tenant.desired_version)
+    version = await asyncio.to_thread(registry.versions.get, tenant.tenant, tenant.desired_version)
     name = candidate_name(CYCLE, f"{tenant.tenant}-{version.version}", artifact=version.artifact)
     path = await asyncio.to_thread(registry.artifacts.directory, version.artifact)
     files = AdapterFiles(name=name, path=path)

@@ -27,14 +27,14 @@ def matched_suites(context: LearnContext, tenant: str) -> dict[str, Suite]:
     """Return the shipped suites beside facts, and the tenant's live ones, by "name@version". Blocking."""
     reward = CanaryMatch(min_judge_share=context.policy.suites.min_judge_share)
     items = {suite_key(name, SUITES_VERSION): several for name, several in context.probes.suites.items()}
-    items |= {suite_key(one.name, one.version): one.items for one in context.registry.live_canary_suites(tenant)}
+    items |= {suite_key(one.name, one.version): one.items for one in context.registry.canary_suites.live(tenant)}
     return {name: Suite(reward=reward, items=tuple(map(_matched, several))) for name, several in items.items()}
 
 
 def kept_over(context: LearnContext, tenant: str, *, base_digest: str, artifacts: Mapping[str, str]) -> ScoreCache:
     """Return what was measured before for `tenant` over this base as it is run now; `artifacts` by engine name."""
     base = f"{base_digest}:{context.settings.engine.dtype}:{metadata.version('sealserve')}"
-    return ScoreCache(registry=context.registry, tenant=tenant, base=base, artifacts=artifacts)
+    return ScoreCache(store=context.registry.scores, tenant=tenant, base=base, artifacts=artifacts)
 
 
 def _asked(pairs: Iterable[tuple[str, str]]) -> tuple[ScoredItem, ...]:

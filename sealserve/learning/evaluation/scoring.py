@@ -24,7 +24,7 @@ from sealserve.errors import (
 )
 from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.evaluation.rewards.base import Reward, ScoredItem
-from sealserve.registry.registry import Measurements
+from sealserve.registry.registry import CachedScores
 
 UNMEASURABLE = (BadAdapter, EngineFailed, DeadlineExceeded, InvalidArgument, NotFound, CouldNotMeasure)
 """What makes one measurement impossible. An engine that is away is waited for instead."""
@@ -57,7 +57,7 @@ class Suite:
 class ScoreCache:
     """What was measured before for this tenant over this base. An adapter whose artifact is not known is not kept."""
 
-    registry: Measurements
+    store: CachedScores
     tenant: str
     base: str  # its digest, and what else decides how it answers: how it is run, by what
     artifacts: Mapping[str, str]  # digest by engine name
@@ -65,12 +65,12 @@ class ScoreCache:
     async def find(self, files: AdapterFiles | None, suite: Suite) -> Scores | None:
         """Return the scores taken before, if any."""
         key = self._key(files, suite)
-        return await asyncio.to_thread(self.registry.measured, self.tenant, key) if key else None
+        return await asyncio.to_thread(self.store.get, self.tenant, key) if key else None
 
     async def keep(self, files: AdapterFiles | None, suite: Suite, scores: Scores) -> None:
         """Keep scores that were taken."""
         if key := self._key(files, suite):
-            await asyncio.to_thread(self.registry.keep_measured, self.tenant, key, scores)
+            await asyncio.to_thread(self.store.keep, self.tenant, key, scores)
 
     def _key(self, files: AdapterFiles | None, suite: Suite) -> str:
         artifact = "base" if files is None else self.artifacts.get(files.name, "")

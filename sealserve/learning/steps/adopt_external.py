@@ -14,7 +14,7 @@ from sealserve.records.step_outputs import Filtered, Ranked, Trained, Written
 
 async def write(context: LearnContext, claim: Claim) -> Done[Written]:
     """WRITE: nothing but which evaluation sets measure."""
-    sets = await asyncio.to_thread(context.registry.newest_evaluation_sets, claim.tenant)
+    sets = await asyncio.to_thread(context.registry.question_sets.newest, claim.tenant)
     used = tuple(f"{one.name}@{one.revision}" for one in sets)
     return Done(output=Written(quiz=(), directives=(), rehearsal=(), evaluation=used))
 

@@ -21,8 +21,8 @@ MIN_PASSAGE_TOKENS = 32
 
 async def claim_documents(context: LearnContext, client: EngineClient, claim: Claim) -> Done[Claimed]:
     """CLAIM: fix the incumbent, and cut the documents into passages that leave room for a self-edit."""
-    tenant = await asyncio.to_thread(context.registry.tenant, claim.tenant)
-    documents = await asyncio.to_thread(context.registry.cycle_documents, claim.cycle)
+    tenant = await asyncio.to_thread(context.registry.tenants.get, claim.tenant)
+    documents = await asyncio.to_thread(context.registry.cycles.documents, claim.cycle)
     overhead = await _overhead(client, context.settings.learn.recipe_of(claim.tenant))  # also waits for the engine
     info = await context.engine.info()
     edit_tokens = min(context.settings.learn.edit_max_tokens, info.max_context_tokens // 2)
@@ -57,7 +57,7 @@ async def _overhead(client: EngineClient, recipe: str) -> int:
 async def _cut(
     context: LearnContext, client: EngineClient, document: Document, *, max_tokens: int
 ) -> tuple[Passage, ...]:
-    text = await asyncio.to_thread(context.registry.document_text, document.tenant, document.document)
+    text = await asyncio.to_thread(context.registry.documents.text, document.tenant, document.document)
     room = max(MIN_PASSAGE_TOKENS, max_tokens - await client.count_tokens(document.title))
     return await cut(
         document.document,

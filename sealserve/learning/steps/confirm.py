@@ -24,7 +24,7 @@ async def confirm_winner(
     """CONFIRM: the winner against the incumbent, on questions that neither training nor ranking saw."""
     if ranked.winner is None:
         return Done(output=Confirmed(scorecard=_no_winner(ranked, is_first=claimed.incumbent == BASE_VERSION)))
-    candidates = await asyncio.to_thread(context.registry.candidates, claim.cycle)
+    candidates = await asyncio.to_thread(context.registry.cycles.candidates, claim.cycle)
     winner = next(candidate for candidate in candidates if candidate.index == ranked.winner)
     files = await _files(context, claim, str(winner.index), artifact=winner.artifact)
     incumbent = await incumbent_files(context, claim, claimed)

@@ -28,7 +28,7 @@ async def filter_self_edits(
     context: LearnContext, client: EngineClient, claim: Claim, claimed: Claimed, written: Written
 ) -> Done[Filtered]:
     """FILTER: admit or drop every note, find what is superseded, and keep the quiz apart from what is admitted."""
-    notes = await asyncio.to_thread(context.registry.self_edits, claim.cycle)
+    notes = await asyncio.to_thread(context.registry.cycles.self_edits, claim.cycle)
     studies = await read_studies(context, claim, claimed)
     earlier = await asyncio.to_thread(earlier_material, context, claim, claimed)
     answers, found = await asyncio.gather(
@@ -89,4 +89,4 @@ async def _superseded(
 
 
 def _sources(context: LearnContext, claim: Claim, documents: Iterable[str]) -> dict[str, str]:
-    return {one: context.registry.document(claim.tenant, one).source for one in documents}
+    return {one: context.registry.documents.get(claim.tenant, one).source for one in documents}

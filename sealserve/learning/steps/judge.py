@@ -26,9 +26,9 @@ async def judge_winner(context: LearnContext, claim: Claim, claimed: Claimed, co
 def _rulings(
     context: LearnContext, claim: Claim, claimed: Claimed, confirmed: Confirmed, verdict: Json
 ) -> tuple[PolicyDecision, ...]:
-    edits = context.registry.self_edits(claim.cycle)
+    edits = context.registry.cycles.self_edits(claim.cycle)
     documents: list[Json] = [
-        {"id": one.document, "source": one.source} for one in context.registry.cycle_documents(claim.cycle)
+        {"id": one.document, "source": one.source} for one in context.registry.cycles.documents(claim.cycle)
     ]
     batch = {
         "tenant": {"id": claim.tenant},
@@ -39,8 +39,8 @@ def _rulings(
     promote = promotion(
         claim.tenant,
         actor=f"worker:{claim.worker}",
-        author=context.registry.cycle_author(claim.cycle),
-        authors=context.registry.cycle_authors(claim.tenant, claim.cycle),
+        author=context.registry.policy_decisions.cycle_author(claim.cycle),
+        authors=context.registry.policy_decisions.cycle_authors(claim.tenant, claim.cycle),
         trigger="cycle",
         cycle=claim.cycle,
         parent=claimed.incumbent,
@@ -52,6 +52,6 @@ def _rulings(
         anomalies=asdict(confirmed.anomalies) if confirmed.anomalies else {},
     )
     asked: list[tuple[Event, Json]] = [(Event.SELFEDIT_BATCH, batch), (Event.ADAPTER_PROMOTE, promote)]
-    if context.registry.cycle_by_id(claim.cycle).trigger == IMPORT_TRIGGER:  # no batch of self-edits made it
+    if context.registry.cycles.by_id(claim.cycle).trigger == IMPORT_TRIGGER:  # no batch of self-edits made it
         del asked[0]
     return tuple(context.rules.rule(event, given, tenant=claim.tenant, subject=claim.cycle) for event, given in asked)

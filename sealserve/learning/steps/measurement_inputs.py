@@ -21,7 +21,7 @@ def _rules(context: LearnContext, claim: Claim) -> dict[str, tuple[Matcher, str]
 
 
 def _evaluation(context: LearnContext, claim: Claim) -> tuple[str, ...]:
-    written = next(record for record in context.registry.steps(claim.cycle) if record.step is Step.WRITE)
+    written = next(record for record in context.registry.cycles.steps(claim.cycle) if record.step is Step.WRITE)
     return from_json(Written, written.output).evaluation
 
 
@@ -29,7 +29,7 @@ async def _kept(context: LearnContext, claim: Claim, claimed: Claimed, candidate
     """What was measured before; the adapters of this step are known by the engine names that they get here."""
     artifacts = {candidate_name(claim.cycle, str(c.index), artifact=c.artifact): c.artifact for c in candidates}
     if claimed.incumbent != BASE_VERSION:
-        held = await asyncio.to_thread(context.registry.version, claim.tenant, claimed.incumbent)
+        held = await asyncio.to_thread(context.registry.versions.get, claim.tenant, claimed.incumbent)
         artifacts[candidate_name(claim.cycle, "incumbent", artifact=held.artifact)] = held.artifact
     return kept_over(context, claim.tenant, base_digest=claimed.base_digest, artifacts=artifacts)
 
@@ -43,10 +43,10 @@ async def incumbent_files(context: LearnContext, claim: Claim, claimed: Claimed)
     """Return the incumbent under a name of this cycle's: dropping it afterwards takes nothing from serving."""
     if claimed.incumbent == BASE_VERSION:
         return None
-    version = await asyncio.to_thread(context.registry.version, claim.tenant, claimed.incumbent)
+    version = await asyncio.to_thread(context.registry.versions.get, claim.tenant, claimed.incumbent)
     return await _files(context, claim, "incumbent", artifact=version.artifact)
 
 
 async def _items(context: LearnContext, claim: Claim, split: Split) -> tuple[QuizItem, ...]:
-    items = await asyncio.to_thread(context.registry.quiz, claim.cycle)
+    items = await asyncio.to_thread(context.registry.cycles.quiz, claim.cycle)
     return tuple(item for item in items if item.split is split)

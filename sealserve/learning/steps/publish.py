@@ -36,7 +36,7 @@ async def publication(
     output = Published(state=state, reason=reason)
     if verdict.decision not in (Decision.PROMOTE, Decision.HOLD):
         return Done(output=output, effects=(finish,))
-    candidates = await asyncio.to_thread(context.registry.candidates, claim.cycle)
+    candidates = await asyncio.to_thread(context.registry.cycles.candidates, claim.cycle)
     winner = next(candidate for candidate in candidates if candidate.index == ranked.winner)
     held = await asyncio.to_thread(_held_documents, context, claim, claimed)
     lineage = {
@@ -75,11 +75,11 @@ async def failure(reason: str) -> Done[Published]:
 
 def _held_documents(context: LearnContext, claim: Claim, claimed: Claimed) -> tuple[str, ...]:
     """The incumbent's and the cycle's; what was made elsewhere has learned none of this tenant's."""
-    if context.registry.cycle_by_id(claim.cycle).trigger == IMPORT_TRIGGER:
+    if context.registry.cycles.by_id(claim.cycle).trigger == IMPORT_TRIGGER:
         return ()
     earlier: tuple[str, ...] = ()
     if claimed.incumbent != BASE_VERSION:
-        earlier = context.registry.version(claim.tenant, claimed.incumbent).documents
+        earlier = context.registry.versions.get(claim.tenant, claimed.incumbent).documents
     return (*earlier, *(document for document in claimed.documents if document not in earlier))
 
 
@@ -92,9 +92,9 @@ def _sealed(
         cycle=claim.cycle,
         artifact=registry.artifacts.directory(winner.artifact),
         parent=claimed.incumbent,
-        documents=[(document, registry.document(claim.tenant, document).digest) for document in held],
-        self_edits=registry.self_edits(claim.cycle),
-        rulings=registry.rulings(tenant=claim.tenant, subject=claim.cycle),
+        documents=[(document, registry.documents.get(claim.tenant, document).digest) for document in held],
+        self_edits=registry.cycles.self_edits(claim.cycle),
+        rulings=registry.policy_decisions.page(tenant=claim.tenant, subject=claim.cycle),
         approvals=(),
         lineage=lineage,
     )
@@ -103,11 +103,11 @@ def _sealed(
 def _lineage(
     context: LearnContext, claim: Claim, claimed: Claimed, winner: Candidate, confirmed: Confirmed, judged: Judged
 ) -> Json:
-    notes = context.registry.self_edits(claim.cycle)
+    notes = context.registry.cycles.self_edits(claim.cycle)
     recipe = asdict(winner.recipe)
-    is_imported = context.registry.cycle_by_id(claim.cycle).trigger == IMPORT_TRIGGER
+    is_imported = context.registry.cycles.by_id(claim.cycle).trigger == IMPORT_TRIGGER
     return {
-        **({"imported": context.registry.import_origin(claim.tenant, claim.cycle)} if is_imported else {}),
+        **({"imported": context.registry.imports.origin(claim.tenant, claim.cycle)} if is_imported else {}),
         "recipe": {**recipe, "templates": [template.value for template in winner.recipe.templates]},
         "candidate": winner.index,
         "self_edits": [note.self_edit for note in notes if note.admitted],

@@ -27,7 +27,7 @@ async def rank_candidates(
     """RANK: every candidate against the incumbent on the selection half of the questions, by the tenant's reward."""
     kind = context.settings.learn.reward_of(claim.tenant)
     reward = reward_by_name(kind, context.settings.learn)
-    candidates = await asyncio.to_thread(context.registry.candidates, claim.cycle)
+    candidates = await asyncio.to_thread(context.registry.cycles.candidates, claim.cycle)
     if why := await asyncio.to_thread(_unusable, context, claim, claimed, kind):
         return Done(output=nothing_ranked([c.index for c in candidates], reward, why))
     incumbent = await incumbent_files(context, claim, claimed)
@@ -68,7 +68,7 @@ def _agreed_in_a_row(context: LearnContext, claim: Claim, claimed: Claimed) -> i
     """How many versions, the incumbent first, were chosen by agreement: who pleases itself for long forgets truth."""
     count, version = 0, claimed.incumbent
     while version != BASE_VERSION:
-        found = context.registry.version(claim.tenant, version)
+        found = context.registry.versions.get(claim.tenant, version)
         if not str(found.lineage.get("reward", "")).startswith(Kind.AGREEMENT):
             break
         count, version = count + 1, found.parent

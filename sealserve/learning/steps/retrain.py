@@ -33,8 +33,8 @@ async def recall(context: LearnContext, client: EngineClient, claim: Claim) -> D
 
 async def keep_all(context: LearnContext, claim: Claim) -> Done[Filtered]:
     """FILTER: what was admitted once stays admitted."""
-    notes = await asyncio.to_thread(context.registry.self_edits, claim.cycle)
-    items = await asyncio.to_thread(context.registry.quiz, claim.cycle)
+    notes = await asyncio.to_thread(context.registry.cycles.self_edits, claim.cycle)
+    items = await asyncio.to_thread(context.registry.cycles.quiz, claim.cycle)
     output = Filtered(
         admitted=len(notes),
         dropped=0,
@@ -53,12 +53,12 @@ def recipe_again(context: LearnContext, claim: Claim) -> Recipe | None:
 
     None: the cycle studies anew, or that version was made elsewhere.
     """
-    if context.registry.cycle_by_id(claim.cycle).trigger != FORGET_TRIGGER:
+    if context.registry.cycles.by_id(claim.cycle).trigger != FORGET_TRIGGER:
         return None
-    wanted = {document.document for document in context.registry.cycle_documents(claim.cycle)}
+    wanted = {document.document for document in context.registry.cycles.documents(claim.cycle)}
     page_token = ""
     while True:
-        page = context.registry.versions(claim.tenant, page_token=page_token)
+        page = context.registry.versions.page(claim.tenant, page_token=page_token)
         for version in page.items:
             if wanted <= set(version.documents):
                 is_own = "imported" not in version.lineage and "recipe" in version.lineage
@@ -73,22 +73,25 @@ def _known(context: LearnContext, claim: Claim) -> tuple[tuple[SelfEdit, ...], t
     notes = [
         replace(note, cycle=claim.cycle, self_edit=f"d{place:03d}-{_RECALLED.sub('', note.self_edit)}")
         for place, study in enumerate(studies)
-        for note in _of(context.registry.self_edits(study.cycle), study.document)
+        for note in _of(context.registry.cycles.self_edits(study.cycle), study.document)
         if note.admitted and not outdated.spoils(note)
     ]
     items = [
-        item for study in studies for item in context.registry.quiz(study.cycle) if item.document == study.document
+        item
+        for study in studies
+        for item in context.registry.cycles.quiz(study.cycle)
+        if item.document == study.document
     ]
     return tuple(notes), outdated.valid(items)
 
 
 def _own_studies(context: LearnContext, claim: Claim) -> list[EarlierStudy]:
-    return [s for s in context.registry.earlier_studies(claim.cycle) if s.document == s.earlier_document]
+    return [s for s in context.registry.history.earlier_studies(claim.cycle) if s.document == s.earlier_document]
 
 
 def _superseded(context: LearnContext, claim: Claim) -> tuple[Superseded, ...]:
     """What the documents that are left make wrong among themselves; the forgotten one's word is gone."""
-    left = {document.document for document in context.registry.cycle_documents(claim.cycle)}
+    left = {document.document for document in context.registry.cycles.documents(claim.cycle)}
     found = [one for filtered in _filters(context, claim) for one in filtered.superseded]
     return tuple(one for one in found if {one.document, one.newer} <= left)
 
@@ -100,7 +103,9 @@ def _contested(context: LearnContext, claim: Claim) -> tuple[Contested, ...]:
 
 def _filters(context: LearnContext, claim: Claim) -> list[Filtered]:
     cycles = dict.fromkeys(study.cycle for study in _own_studies(context, claim))
-    records = [record for cycle in cycles for record in context.registry.steps(cycle) if record.step is Step.FILTER]
+    records = [
+        record for cycle in cycles for record in context.registry.cycles.steps(cycle) if record.step is Step.FILTER
+    ]
     return [from_json(Filtered, record.output) for record in records]
 
 

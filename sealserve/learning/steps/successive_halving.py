@@ -148,7 +148,7 @@ async def _scores(
         sheets = await score_matrix(client, files, [Suite(reward=LogLikelihood(), items=asked)])
     finally:
         for digest in set(digests):
-            await asyncio.to_thread(context.registry.delete_unnamed, digest)
+            await asyncio.to_thread(context.registry.artifact_gc.delete_unnamed, digest)
     return {
         one.index: sum(scores) / len(scores)
         for one, (scores,) in zip(trained, sheets, strict=True)

@@ -53,7 +53,9 @@ async def train(
     chosen, notes = await _chosen(context, claim, written, pool, start=start)
     job = job_of(context, pool, chosen, base_digest=claimed.base_digest, start=start)
     heard = partial(_LOG.info, "cycle.training", cycle=claim.cycle)
-    items = [one for one in await asyncio.to_thread(context.registry.quiz, claim.cycle) if one.split is Split.SELECT]
+    items = [
+        one for one in await asyncio.to_thread(context.registry.cycles.quiz, claim.cycle) if one.split is Split.SELECT
+    ]
     spoken = {proposal.question: proposal.spoken for proposal in written.quiz}
     listed = await select_finalists(context, client, claim, job, pool, items, spoken=spoken, heard=heard)
     job = replace(job, attempts=listed.attempts)

@@ -90,7 +90,7 @@ async def _editor_files(context: LearnContext, claim: Claim, claimed: Claimed) -
 
 async def read_studies(context: LearnContext, claim: Claim, claimed: Claimed) -> tuple[Study, ...]:
     texts = {
-        document: await asyncio.to_thread(context.registry.document_text, claim.tenant, document)
+        document: await asyncio.to_thread(context.registry.documents.text, claim.tenant, document)
         for document in claimed.documents
     }
     return tuple(

@@ -27,7 +27,7 @@ class TenantQuestions:
 
 def read_tenant_questions(registry: Registry, tenant: str, studies: Sequence[Study]) -> TenantQuestions:
     """Return the tenant's own questions on what is studied; of two on one question the first set's counts."""
-    sets = registry.newest_evaluation_sets(tenant)
+    sets = registry.question_sets.newest(tenant)
     items = [item for one in sets for item in one.items]
     corrected = [EvaluationItem(question=item.question, answer=item.answer) for item in corrections(registry, tenant)]
     found: dict[str, Proposal] = {}
@@ -83,7 +83,7 @@ def rules_of(registry: Registry, tenant: str, sets: Iterable[str]) -> dict[str, 
 def corrections(registry: Registry, tenant: str, split: Split | None = None) -> tuple[QuizItem, ...]:
     """Return what people corrected as questions with right answers, newest first; the newest word on each counts."""
     found: dict[str, QuizItem] = {}
-    for kept in registry.corrections(tenant):
+    for kept in registry.feedback.corrections(tenant):
         question, answer = kept.opinion.question, kept.opinion.correction
         item = QuizItem(question=question, answer=answer, document="", split=split_of(question))
         found.setdefault(normalised(question), item)
@@ -96,4 +96,4 @@ def _is_answered_by(item: EvaluationItem, text: str) -> bool:
 
 def _revision(registry: Registry, tenant: str, name: str) -> EvaluationSet:
     wanted, _, revision = name.rpartition("@")
-    return registry.evaluation_set(tenant, wanted, revision=int(revision))
+    return registry.question_sets.get(tenant, wanted, revision=int(revision))

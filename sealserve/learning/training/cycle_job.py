@@ -37,7 +37,7 @@ def start_of(context: LearnContext, claim: Claim, claimed: Claimed) -> Start | N
     """
     if context.settings.learn.update == "rebuild" or claimed.incumbent == BASE_VERSION:
         return None
-    version = context.registry.version(claim.tenant, claimed.incumbent)
+    version = context.registry.versions.get(claim.tenant, claimed.incumbent)
     path = context.registry.artifacts.directory(version.artifact)
     config = json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))
     rank, alpha = config.get("r"), config.get("lora_alpha")

@@ -41,16 +41,18 @@ def earlier_material(context: LearnContext, claim: Claim, claimed: Claimed) -> E
     if claimed.incumbent == BASE_VERSION:
         return Earlier(documents=(), notes=(), quiz=(), outdated=Outdated(()), left_out=0)
     registry, tenant = context.registry, claim.tenant
-    held = registry.version(tenant, claimed.incumbent).documents
+    held = registry.versions.get(tenant, claimed.incumbent).documents
     documents = tuple(document for document in held if document not in claimed.documents)
     outdated = Outdated(_superseded(context, claim, claimed))
-    notes = [note for note in registry.learned_self_edits(tenant, claimed.incumbent) if note.document in documents]
+    notes = [
+        note for note in registry.history.learned_self_edits(tenant, claimed.incumbent) if note.document in documents
+    ]
     valid = tuple(note for note in notes if not outdated.spoils(note))
     return Earlier(
         documents=documents,
         notes=valid,
         quiz=outdated.valid(
-            item for item in registry.learned_quiz(tenant, claimed.incumbent) if item.document in documents
+            item for item in registry.history.learned_quiz(tenant, claimed.incumbent) if item.document in documents
         ),
         outdated=outdated,
         left_out=len(notes) - len(valid),
@@ -66,17 +68,19 @@ def set_aside(context: LearnContext, claim: Claim, claimed: Claimed) -> tuple[St
     registry, tenant = context.registry, claim.tenant
     about: dict[str, None] = {}
     for one in claimed.documents:
-        document = registry.document(tenant, one)
-        subjects = subjects_of(document.title, registry.document_text(tenant, one))
-        alike = registry.documents_about(tenant, subjects, last=LOOKED_AT)
+        document = registry.documents.get(tenant, one)
+        subjects = subjects_of(document.title, registry.documents.text(tenant, one))
+        alike = registry.subjects.documents_about(tenant, subjects, last=LOOKED_AT)
         about |= dict.fromkeys(other.document for other in alike if other.state is DocumentState.SET_ASIDE)
     documents = tuple(about)
-    return statements_of(registry.studied_self_edits(tenant, documents), registry.studied_quiz(tenant, documents))
+    return statements_of(
+        registry.history.studied_self_edits(tenant, documents), registry.history.studied_quiz(tenant, documents)
+    )
 
 
 def pool_of(context: LearnContext, claim: Claim, claimed: Claimed, written: Written, earlier: Earlier) -> Pool:
     """Return the examples of the cycle's own documents and of `earlier` ones, as many as replay may have."""
-    admitted = tuple(note for note in context.registry.self_edits(claim.cycle) if note.admitted)
+    admitted = tuple(note for note in context.registry.cycles.self_edits(claim.cycle) if note.admitted)
     contested = {one.document for found in _filters(context, claim, claimed) for one in found.contested}
 
     def told(documents: Iterable[str], notes: tuple[SelfEdit, ...]) -> list[Source]:
@@ -95,7 +99,7 @@ def pool_of(context: LearnContext, claim: Claim, claimed: Claimed, written: Writ
 
 def _superseded(context: LearnContext, claim: Claim, claimed: Claimed) -> tuple[Superseded, ...]:
     """What held documents and this cycle's make wrong: with a document that is no longer held, its word is gone."""
-    held = {*context.registry.version(claim.tenant, claimed.incumbent).documents, *claimed.documents}
+    held = {*context.registry.versions.get(claim.tenant, claimed.incumbent).documents, *claimed.documents}
     found = [one for filtered in _filters(context, claim, claimed) for one in filtered.superseded]
     return tuple(one for one in found if one.newer in held)
 
@@ -103,16 +107,16 @@ def _superseded(context: LearnContext, claim: Claim, claimed: Claimed) -> tuple[
 def _filters(context: LearnContext, claim: Claim, claimed: Claimed) -> list[Filtered]:
     """What the filters of the cycles that the incumbent learned from have found, and this cycle's own."""
     registry, incumbent = context.registry, claimed.incumbent
-    learned = () if incumbent == BASE_VERSION else registry.learned_steps(claim.tenant, incumbent, Step.FILTER)
-    own = [record for record in registry.steps(claim.cycle) if record.step is Step.FILTER]
+    learned = () if incumbent == BASE_VERSION else registry.history.learned_steps(claim.tenant, incumbent, Step.FILTER)
+    own = [record for record in registry.cycles.steps(claim.cycle) if record.step is Step.FILTER]
     return [from_json(Filtered, record.output) for record in (*learned, *own)]
 
 
 def _source(
     context: LearnContext, tenant: str, document: str, notes: tuple[SelfEdit, ...], outdated: Outdated
 ) -> Source:
-    about = context.registry.document(tenant, document)
-    text = context.registry.document_text(tenant, document)
+    about = context.registry.documents.get(tenant, document)
+    text = context.registry.documents.text(tenant, document)
     spans = split_spans(text, max_characters=EARLIER_PASSAGE_CHARACTERS, media_type=about.media_type)
     refused = context.policy.influence.refused
     mine = tuple(note for note in notes if note.document == document)

@@ -20,21 +20,22 @@ from sealserve.registry.sql.database import Database
 _ACTION = "adapter.import"
 
 
-class Importing:
-    """The part of the registry's face that imports; `_database` and `artifacts` are the registry's own."""
+class Imports:
+    """Adapters that another installation made."""
 
-    _database: Database
-    artifacts: ArtifactStore
+    def __init__(self, database: Database, artifacts: ArtifactStore) -> None:
+        self._database = database
+        self._artifacts = artifacts
 
-    def import_adapter(self, tenant: str, *, artifact: str, recipe: Recipe, origin: Json, actor: str) -> Cycle:
+    def add(self, tenant: str, *, artifact: str, recipe: Recipe, origin: Json, actor: str) -> Cycle:
         """Open a cycle that measures `artifact` against what the tenant has; return it.
 
         `origin` says where it comes from, and is kept in the audit trail. Raises: NotFound (tenant, artifact),
         CorruptArtifact, FailedPrecondition (a cycle is open).
         """
-        self.artifacts.directory(artifact)
+        self._artifacts.directory(artifact)
         with self._database.write() as tx:
-            self.artifacts.require([artifact])
+            self._artifacts.require([artifact])
             tenants.get(tx, tenant)
             cycle_rows.require_none_open(tx, tenant)
             cycle = cycle_rows.open_for(tx, tenant, (), trigger=IMPORT_TRIGGER, actor=actor)
@@ -50,7 +51,7 @@ class Importing:
             )
             return cycle
 
-    def import_origin(self, tenant: str, cycle: str) -> Json:
+    def origin(self, tenant: str, cycle: str) -> Json:
         """Return where the cycle's adapter came from, as it was told. Raises: NotFound (it imported nothing)."""
         is_row = t.audit.c.action == _ACTION, t.audit.c.subject == cycle_rows.resource(tenant, cycle)
         with self._database.read() as tx:

@@ -4,21 +4,31 @@ A document that was acknowledged can be read: its row is written only while its 
 them no sweep deletes them (`sweeping.py`).
 """
 
-from abc import abstractmethod
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 from sealserve import fault_injection
-from sealserve.records.documents import Document, DocumentState
+from sealserve.errors import FailedPrecondition
+from sealserve.records.documents import HELD, RELEASED, Document, DocumentState
 from sealserve.records.pages import Page
-from sealserve.records.tenants import Tenant
-from sealserve.registry.artifact_gc import Sweeping
+from sealserve.records.validation import require_short
+from sealserve.registry import audit, tenants
+from sealserve.registry.artifact_gc import ArtifactGc
+from sealserve.registry.artifacts import ArtifactStore
 from sealserve.registry.documents import document_rows
+from sealserve.registry.sql import request_ids
+from sealserve.registry.sql.database import Database
 
 
-class Keeping(Sweeping):
-    """The part of the registry's face that keeps documents."""
+class Documents:
+    """Documents: bytes in the artifact store, rows in the database."""
 
-    def add_document(
+    def __init__(self, database: Database, artifacts: ArtifactStore) -> None:
+        self._database = database
+        self._artifacts = artifacts
+
+    def add(
         self,
         tenant: str,
         *,
@@ -43,55 +53,100 @@ class Keeping(Sweeping):
             title=title, text=text, source=source, media_type=media_type, state=state, reason=reason, raw=raw
         )
         offered.require_acceptable()
-        self.tenant(tenant)
+        with self._database.read() as tx:
+            tenants.get(tx, tenant)
         while True:
-            contents = self.artifacts.put_bytes(offered.data)
+            contents = self._artifacts.put_bytes(offered.data)
             with suppress(_SweptAway), self._database.write() as tx:
                 kept = document_rows.add(
                     tx, tenant, offered=offered, contents=contents, actor=actor, readmit=readmit,
                     max_documents=max_documents,
                 )  # fmt: skip
-                if not self.artifacts.has(contents):
+                if not self._artifacts.has(contents):
                     raise _SweptAway
                 fault_injection.point("registry.add_document.before_commit")
                 break
         fault_injection.point("registry.add_document.after_commit")
         if kept[0].state is DocumentState.FORGOTTEN:
-            self.delete_unnamed(contents)
+            ArtifactGc(self._database, self._artifacts).delete_unnamed(contents)
         return kept
 
-    def document(self, tenant: str, document: str) -> Document:
+    def get(self, tenant: str, document: str) -> Document:
         """Return the document. Raises: NotFound."""
         with self._database.read() as tx:
             return document_rows.get(tx, tenant, document)
 
-    def document_text(self, tenant: str, document: str) -> str:
+    def text(self, tenant: str, document: str) -> str:
         """Return the text as it was given. Raises: NotFound, CorruptArtifact."""
         with self._database.read() as tx:
             contents = document_rows.contents(tx, tenant, document)
-        return self.artifacts.get_bytes(contents).decode(errors="replace")
+        return self._artifacts.get_bytes(contents).decode(errors="replace")
 
-    def document_counts(self) -> dict[DocumentState, int]:
+    def counts(self) -> dict[DocumentState, int]:
         """Return how many documents stand in each state, over all tenants."""
         with self._database.read() as tx:
             return document_rows.counts(tx)
 
-    def documents(
+    def page(
         self, tenant: str, *, state: DocumentState | None = None, page_size: int = 50, page_token: str = ""
     ) -> Page[Document]:
         """Return the tenant's documents in order of arrival. Raises: NotFound (tenant), InvalidArgument."""
         with self._database.read() as tx:
             return document_rows.pages(tx, tenant, state=state, page_size=page_size, page_token=page_token)
 
-    def tenants_with_admitted_documents(self) -> tuple[str, ...]:
+    def tenants_with_admitted(self) -> tuple[str, ...]:
         """Return the tenants that have documents waiting for a cycle, by name."""
         with self._database.read() as tx:
             return document_rows.tenants_with_admitted(tx)
 
-    @abstractmethod
-    def tenant(self, tenant: str) -> Tenant:
-        """Return the tenant. Raises: NotFound."""
+    def hold(self, tenant: str, names: Sequence[str], *, reason: str, actor: str) -> tuple[str, ...]:
+        """Quarantine those of the documents that no cycle has claimed yet; return which."""
+        with self._database.write() as tx:
+            found = [document_rows.get(tx, tenant, one) for one in names]
+            waiting = tuple(
+                one.document for one in found if one.state is DocumentState.ADMITTED and one.reason != RELEASED
+            )
+            document_rows.move(tx, tenant, waiting, to=DocumentState.QUARANTINED, reason=HELD + reason)
+            for one in waiting:
+                subject = document_rows.resource(tenant, one)
+                audit.append(tx, "document.hold", actor=actor, tenant=tenant, subject=subject, details={})
+        return waiting
+
+    def release(self, tenant: str, document: str, *, actor: str, reason: str, request_id: str = "") -> Document:
+        """Admit a document that policy held: a person has looked at it. The same request_id again changes nothing.
+
+        Raises: NotFound, InvalidArgument (reason), FailedPrecondition (ALREADY_RELEASED; NOT_HELD: it was never held,
+        could not be read, or is denied).
+        """
+        require_short(reason, field="reason")
+        arguments = {"document": document, "reason": reason, "actor": actor}
+        request: dict[str, Any] = {"tenant": tenant, "request_id": request_id, "arguments": arguments}
+        with self._database.write() as tx:
+            present = document_rows.get(tx, tenant, document)
+            if request_ids.earlier_answer(tx, "release_document", **request):
+                return present
+            _require_held(present)
+            document_rows.move(tx, tenant, [document], to=DocumentState.ADMITTED, reason=RELEASED)
+            audit.append(
+                tx,
+                "document.release",
+                actor=actor,
+                tenant=tenant,
+                subject=document_rows.resource(tenant, document),
+                details={"was": present.reason, "reason": reason},
+            )
+            request_ids.remember(tx, "release_document", **request, answer=document)
+            return document_rows.get(tx, tenant, document)
 
 
 class _SweptAway(Exception):
     """Between putting the bytes and writing their row, somebody who forgot the same contents deleted them."""
+
+
+def _require_held(present: Document) -> None:
+    if present.state is DocumentState.QUARANTINED and present.reason.startswith(HELD):
+        return
+    name = document_rows.resource(present.tenant, present.document)
+    if present.state is DocumentState.ADMITTED and present.reason == RELEASED:
+        raise FailedPrecondition(f"{name} was released already", reason="ALREADY_RELEASED")
+    raise FailedPrecondition(f"{name} is {present.state}, and no policy holds it", reason="NOT_HELD")

@@ -13,16 +13,17 @@ from sealserve.registry.sql.evaluation_tables import answers
 
 
 class GivenAnswers:
-    """The part of the registry's face that knows answers; `_database` is the registry's own."""
+    """Which version gave which answer."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def keep_answers(self, given: Sequence[GivenAnswer]) -> None:
+    def keep(self, given: Sequence[GivenAnswer]) -> None:
         """Keep `given`. Raises: StorageFailed."""
         with self._database.write() as tx:
             tx.insert(answers, [asdict(one) for one in given])
 
-    def given_answer(self, answer_request: str) -> GivenAnswer:
+    def get(self, answer_request: str) -> GivenAnswer:
         """Return the newest answer of that request id. Raises: NotFound."""
         query = select(answers).where(answers.c.answer_request == answer_request)
         with self._database.read() as tx:
@@ -31,7 +32,7 @@ class GivenAnswers:
             raise NotFound(answer_request, kind="answer")
         return GivenAnswer(**{name: value for name, value in row._mapping.items() if name != "sequence"})
 
-    def drop_answers(self, before: datetime) -> int:
+    def drop(self, before: datetime) -> int:
         """Delete what was answered before; return how many rows that were."""
         with self._database.write() as tx:
             return tx.run(delete(answers).where(answers.c.answered_at < before))

@@ -35,12 +35,13 @@ MAX_ANSWER_LENGTH = 500
 MAX_KIND_LENGTH = 40
 
 
-class Canaries:
-    """The part of the registry's face that keeps canary suites and their trend; `_database` is the registry's own."""
+class CanarySuites:
+    """Canary suites and how versions did in them."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def put_canary_suite(
+    def put(
         self, tenant: str, name: str, items: Sequence[CanaryItem], *, actor: str, request_id: str = ""
     ) -> tuple[CanarySuite, bool]:
         """Keep `items` as the newest version of `name`; (suite, False) when the newest, if live, has these very items.
@@ -67,7 +68,7 @@ class Canaries:
             request_ids.remember(tx, method, tenant=tenant, request_id=request_id, arguments=asked, answer=answer)
             return _record(newest), not is_known
 
-    def retire_canary_suite(self, tenant: str, name: str, *, actor: str, reason: str = "") -> CanarySuite:
+    def retire(self, tenant: str, name: str, *, actor: str, reason: str = "") -> CanarySuite:
         """Ask the suite no more; its versions and results stay. Twice is the same as once.
 
         A cycle that is measuring goes on with what it began with. Raises: NotFound, InvalidArgument (reason).
@@ -84,12 +85,12 @@ class Canaries:
                 )
             return _record(_must(tx, tenant, name))
 
-    def canary_suite(self, tenant: str, name: str, *, version: int = 0) -> CanarySuite:
+    def get(self, tenant: str, name: str, *, version: int = 0) -> CanarySuite:
         """Return a version of a suite; 0 is the newest. Raises: NotFound."""
         with self._database.read() as tx:
             return _record(_must(tx, tenant, name, version=version))
 
-    def canary_suites(self, tenant: str, *, page_size: int = 50, page_token: str = "") -> Page[CanarySuite]:
+    def page(self, tenant: str, *, page_size: int = 50, page_token: str = "") -> Page[CanarySuite]:
         """Return every version of every suite, newest first. Raises: NotFound (tenant), InvalidArgument."""
         with self._database.read() as tx:
             tenants.get(tx, tenant)
@@ -104,12 +105,12 @@ class Canaries:
                 newest_first=True,
             )
 
-    def live_canary_suites(self, tenant: str) -> tuple[CanarySuite, ...]:
+    def live(self, tenant: str) -> tuple[CanarySuite, ...]:
         """Return the newest version of each of the tenant's suites that is not retired, by name."""
         with self._database.read() as tx:
             return tuple(map(_record, _live(tx, tenant)))
 
-    def add_canary_results(self, results: Sequence[CanaryResult]) -> None:
+    def add_results(self, results: Sequence[CanaryResult]) -> None:
         """Keep points of the trend, all or none. Raises: NotFound (tenant)."""
         with self._database.write() as tx:
             for tenant in {one.tenant for one in results}:
@@ -117,9 +118,7 @@ class Canaries:
             if results:
                 tx.insert(canary_results, [asdict(one) | {"fell": list(one.fell)} for one in results])
 
-    def canary_results(
-        self, tenant: str, *, suite: str = "", page_size: int = 50, page_token: str = ""
-    ) -> Page[CanaryResult]:
+    def results(self, tenant: str, *, suite: str = "", page_size: int = 50, page_token: str = "") -> Page[CanaryResult]:
         """Return points of the trend, newest first, of one suite if named. Raises: NotFound, InvalidArgument."""
         query = select(canary_results).where(canary_results.c.tenant == tenant)
         if suite:

@@ -31,12 +31,13 @@ MAX_CORRECTIONS = 2000
 """The newest corrections that are measured by."""
 
 
-class Feedbacks:
-    """The part of the registry's face that keeps feedback; `_database` is the registry's own."""
+class FeedbackStore:
+    """What people say of answers."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def add_feedback(self, tenant: str, opinion: Opinion, *, actor: str, request_id: str = "") -> Feedback:
+    def add(self, tenant: str, opinion: Opinion, *, actor: str, request_id: str = "") -> Feedback:
         """Keep what somebody says about an answer. The same request_id again returns the first.
 
         Raises: InvalidArgument (too long, a correction without a question), NotFound (tenant; the version that gave
@@ -57,7 +58,7 @@ class Feedbacks:
             request_ids.remember(tx, "create_feedback", **request, answer=made.feedback)
             return made
 
-    def feedback(self, tenant: str, *, page_size: int = 50, page_token: str = "") -> Page[Feedback]:
+    def page(self, tenant: str, *, page_size: int = 50, page_token: str = "") -> Page[Feedback]:
         """Return the tenant's feedback, newest first. Raises: NotFound (tenant), InvalidArgument."""
         with self._database.read() as tx:
             tenants.get(tx, tenant)
@@ -72,7 +73,7 @@ class Feedbacks:
                 newest_first=True,
             )
 
-    def feedback_on(self, answer_request: str) -> Feedback | None:
+    def on_answer(self, answer_request: str) -> Feedback | None:
         """Return what was said of the answer, whose tenant's it may be; None if nothing was."""
         query = select(feedback).where(feedback.c.answer_request == answer_request)
         with self._database.read() as tx:
@@ -85,7 +86,7 @@ class Feedbacks:
         with self._database.read() as tx:
             return tuple(map(_record, tx.rows(query.order_by(feedback.c.sequence.desc()).limit(MAX_CORRECTIONS))))
 
-    def version_feedback(self, tenant: str) -> tuple[VersionFeedback, ...]:
+    def by_version(self, tenant: str) -> tuple[VersionFeedback, ...]:
         """Return the thumbs of each version that got any, newest version first. Raises: NotFound (tenant)."""
         up = func.sum(case((feedback.c.thumb == Thumb.UP, 1), else_=0))
         query = (

@@ -26,14 +26,13 @@ MAX_QUESTION_LENGTH = 2000
 MAX_ANSWER_LENGTH = 500
 
 
-class Evaluations:
-    """The part of the registry's face that keeps evaluation sets; `_database` is the registry's own."""
+class QuestionSets:
+    """A tenant's own questions, revision by revision."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def add_evaluation_set(
-        self, tenant: str, name: str, items: Sequence[EvaluationItem], *, actor: str
-    ) -> tuple[EvaluationSet, bool]:
+    def add(self, tenant: str, name: str, items: Sequence[EvaluationItem], *, actor: str) -> tuple[EvaluationSet, bool]:
         """Keep `items` as the newest revision of `name`; (set, False) when the newest has these very items.
 
         Raises: NotFound (tenant), InvalidArgument (name, no items, too many, too long, a question twice).
@@ -63,7 +62,7 @@ class Evaluations:
         assert made is not None
         return _record(made), True
 
-    def evaluation_set(self, tenant: str, name: str, *, revision: int = 0) -> EvaluationSet:
+    def get(self, tenant: str, name: str, *, revision: int = 0) -> EvaluationSet:
         """Return a revision of a set; 0 is the newest. Raises: NotFound."""
         with self._database.read() as tx:
             row = _newest(tx, tenant, name, revision=revision)
@@ -71,7 +70,7 @@ class Evaluations:
             raise NotFound(f"tenants/{tenant}/evaluationSets/{name}", kind="evaluation set")
         return _record(row)
 
-    def evaluation_sets(self, tenant: str, *, page_size: int = 50, page_token: str = "") -> Page[EvaluationSet]:
+    def page(self, tenant: str, *, page_size: int = 50, page_token: str = "") -> Page[EvaluationSet]:
         """Return every revision of every set, newest first. Raises: NotFound (tenant), InvalidArgument."""
         with self._database.read() as tx:
             tenants.get(tx, tenant)
@@ -86,7 +85,7 @@ class Evaluations:
                 newest_first=True,
             )
 
-    def newest_evaluation_sets(self, tenant: str) -> tuple[EvaluationSet, ...]:
+    def newest(self, tenant: str) -> tuple[EvaluationSet, ...]:
         """Return the newest revision of each of the tenant's sets, by name: what it is measured by now."""
         table = evaluation_sets
         newest = select(func.max(table.c.sequence)).where(table.c.tenant == tenant).group_by(table.c.name)

@@ -15,12 +15,13 @@ MAX_KEPT = 1000
 fourteen, so a tenant's last seventy cycles are there."""
 
 
-class Measurements:
-    """The part of the registry's face that keeps scores; `_database` is the registry's own."""
+class CachedScores:
+    """Scores of earlier measurements, by the digest of what decides them."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def measured(self, tenant: str, key: str) -> tuple[float, ...] | None:
+    def get(self, tenant: str, key: str) -> tuple[float, ...] | None:
         """Return the scores kept under `key`, if any."""
         with self._database.read() as tx:
             row = tx.row(
@@ -28,7 +29,7 @@ class Measurements:
             )
         return None if row is None else tuple(map(float, row.scores))
 
-    def keep_measured(self, tenant: str, key: str, scores: Sequence[float]) -> None:
+    def keep(self, tenant: str, key: str, scores: Sequence[float]) -> None:
         """Keep `scores` under `key`; what is there already stays. Raises: NotFound (tenant)."""
         with self._database.write() as tx:
             known = tx.row(select(measurements.c.key).where(measurements.c.tenant == tenant, measurements.c.key == key))

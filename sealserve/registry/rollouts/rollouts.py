@@ -32,10 +32,11 @@ TOLERANCE = 1e-6
 """By so much shares may miss 1: they are decimal fractions on their way here."""
 
 
-class Watches:
-    """The part of the registry's face that keeps watches and traffic; `_database` is the registry's own."""
+class Rollouts:
+    """Watches over new versions and the traffic between two versions."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     # traffic
     def standby(self, tenant: str) -> Standby | None:
@@ -86,7 +87,7 @@ class Watches:
             return _traffic(tx, tenant)
 
     # watches
-    def open_watch(self, tenant: str, *, share: float) -> Watch | None:
+    def open(self, tenant: str, *, share: float) -> Watch | None:
         """Open the watch over the tenant's present version, of which the incumbent keeps `share` of new requests.
 
         None when there is nothing to watch: the present version was not promoted, or its watch has ended. The same
@@ -141,12 +142,12 @@ class Watches:
             counts = _counts(tx, watches.c.state == WatchState.OPEN)
             return tuple(_record(row, counts) for row in rows)
 
-    def watched_thumbs(self) -> dict[tuple[str, int], VersionFeedback]:
+    def thumbs(self) -> dict[tuple[str, int], VersionFeedback]:
         """Return the votes on both versions of every open watch, by (tenant, version); what counts: `votes.py`."""
         with self._database.read() as tx:
             return thumbs.of_open_watches(tx)
 
-    def watch(self, tenant: str, activation: int) -> Watch:
+    def get(self, tenant: str, activation: int) -> Watch:
         """Return the watch over that activation. Raises: NotFound."""
         with self._database.read() as tx:
             found = _one(tx, tenant, activation)
@@ -154,7 +155,7 @@ class Watches:
             raise NotFound(f"tenants/{tenant}/watches/{activation}", kind="watch")
         return found
 
-    def watches(self, tenant: str, *, page_size: int = 50, page_token: str = "") -> Page[Watch]:
+    def page(self, tenant: str, *, page_size: int = 50, page_token: str = "") -> Page[Watch]:
         """Return the tenant's watches, newest first. Raises: NotFound (tenant), InvalidArgument."""
         with self._database.read() as tx:
             tenants.get(tx, tenant)
@@ -169,7 +170,7 @@ class Watches:
                 newest_first=True,
             )
 
-    def end_watch(self, watch: Watch, state: WatchState, *, reason: str = "") -> bool:
+    def end(self, watch: Watch, state: WatchState, *, reason: str = "") -> bool:
         """End the watch without moving the pointer (PASSED, REFUSED); False if it had ended already.
 
         An incumbent that got no requests any more is no longer kept beside the active version.
@@ -184,9 +185,7 @@ class Watches:
         fault_injection.point("registry.end_watch.after_commit")
         return True
 
-    def roll_back_watched(
-        self, watch: Watch, *, trigger: Trigger, reason: str, decided_at: datetime
-    ) -> Activation | None:
+    def roll_back(self, watch: Watch, *, trigger: Trigger, reason: str, decided_at: datetime) -> Activation | None:
         """End the watch and move the pointer back, in one transaction; None if the watch had ended already.
 
         Raises: FailedPrecondition (nothing to go back to).

@@ -234,7 +234,8 @@ def _earlier(tx: Transaction, owner: Tenant, *, to_version: int | None) -> tuple
             reason="NOTHING_TO_ROLL_BACK",
         )
     raise FailedPrecondition(
-        f"{version_rows.resource(owner.tenant, to_version)} was not active before the present version; promote it instead",
+        f"{version_rows.resource(owner.tenant, to_version)} was not active before the present version; "
+        "promote it instead",
         reason="NOT_ACTIVE_BEFORE",
     )
 

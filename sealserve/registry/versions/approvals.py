@@ -22,16 +22,17 @@ from sealserve.registry.versions.version_rows import resource
 
 
 class Approvals:
-    """The part of the registry's face that knows held versions; `_database` is the registry's own."""
+    """Held versions and what people decide on them."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def approvals(self, tenant: str) -> tuple[Approval, ...]:
+    def page(self, tenant: str) -> tuple[Approval, ...]:
         """Return every version of the tenant that was ever held, newest first. Raises: NotFound (tenant)."""
         with self._database.read() as tx:
             return held.of_tenant(tx, tenant)
 
-    def approval(self, tenant: str, version: int) -> Approval:
+    def get(self, tenant: str, version: int) -> Approval:
         """Return where a held version stands. Raises: NotFound (no such version, or it was never held)."""
         with self._database.read() as tx:
             return held.get(tx, tenant, version)

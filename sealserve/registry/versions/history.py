@@ -15,10 +15,11 @@ from sealserve.registry.sql.database import Database, Transaction
 from sealserve.registry.versions import version_rows
 
 
-class Ledger:
-    """The part of the registry's face that reads what was studied; `_database` is the registry's own."""
+class StudyHistory:
+    """What versions were taught, and what earlier cycles wrote."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def learned_self_edits(self, tenant: str, version: int) -> tuple[SelfEdit, ...]:
         """Return every admitted self-edit of the documents that `version` holds: what replay draws from.

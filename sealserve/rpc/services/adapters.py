@@ -43,9 +43,9 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
         self, request: adapter_pb2.ListAdaptersRequest, context: Any
     ) -> adapter_pb2.ListAdaptersResponse:
         """Raises: InvalidArgument, NotFound."""
-        tenant = await asyncio.to_thread(self._registry.tenant, names.tenant_of(request.parent))
+        tenant = await asyncio.to_thread(self._registry.tenants.get, names.tenant_of(request.parent))
         page = await asyncio.to_thread(
-            self._registry.versions,
+            self._registry.versions.page,
             tenant.tenant,
             page_size=page_size_of(request.page_size),
             page_token=request.page_token,
@@ -61,12 +61,12 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
     async def GetAdapter(self, request: adapter_pb2.GetAdapterRequest, context: Any) -> adapter_pb2.Adapter:
         """Raises: InvalidArgument, NotFound."""
         name, version = names.adapter_of(request.name)
-        tenant = await asyncio.to_thread(self._registry.tenant, name)
+        tenant = await asyncio.to_thread(self._registry.tenants.get, name)
         is_active = tenant.desired_version == version
         if version == BASE_VERSION:
             info = await self._engine.info()
             return adapter_to_wire(base_adapter(tenant, base_digest=info.base_digest), active=is_active)
-        found = await asyncio.to_thread(self._registry.version, name, version)
+        found = await asyncio.to_thread(self._registry.versions.get, name, version)
         return adapter_to_wire(found, active=is_active)
 
     async def PromoteAdapter(self, request: adapter_pb2.PromoteAdapterRequest, context: Any) -> adapter_pb2.Activation:
@@ -76,7 +76,7 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
         def promote() -> Activation:
             if self._permits is not None:
                 self._permits.require_promote(tenant, version, actor=actor())
-            return self._registry.promote(
+            return self._registry.versions.promote(
                 tenant,
                 version,
                 expected_etag=request.etag or None,
@@ -97,7 +97,7 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
         def rollback() -> Activation:
             if self._permits is not None:
                 self._permits.require_rollback(tenant, to_version, actor=actor(), reason=request.reason)
-            return self._registry.rollback(
+            return self._registry.versions.rollback(
                 tenant,
                 to_version=to_version,
                 expected_etag=request.etag or None,
@@ -111,7 +111,7 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
     async def GetTraffic(self, request: adapter_pb2.GetTrafficRequest, context: Any) -> adapter_pb2.Traffic:
         """Raises: InvalidArgument, NotFound."""
         tenant = names.tenant_of(request.parent)
-        return rollouts.traffic_to_wire(await asyncio.to_thread(self._registry.traffic, tenant))
+        return rollouts.traffic_to_wire(await asyncio.to_thread(self._registry.rollouts.traffic, tenant))
 
     async def SetTraffic(self, request: adapter_pb2.SetTrafficRequest, context: Any) -> adapter_pb2.Traffic:
         """What the other version is given is taken back from the active one: the rules for rollbacks hold for it.
@@ -122,11 +122,11 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
         shares = rollouts.shares_from_wire(request, tenant=tenant)
 
         def share() -> Traffic:
-            active = self._registry.tenant(tenant).desired_version
+            active = self._registry.tenants.get(tenant).desired_version
             for version in [one for one in shares if one != active and shares[one] > 0]:
                 if self._permits is not None:
                     self._permits.require_rollback(tenant, version, actor=actor(), reason=request.reason)
-            return self._registry.set_traffic(
+            return self._registry.rollouts.set_traffic(
                 tenant,
                 shares,
                 expected_etag=request.etag or None,
@@ -142,7 +142,7 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
     ) -> adapter_pb2.ListActivationsResponse:
         """Raises: InvalidArgument, NotFound."""
         page = await asyncio.to_thread(
-            self._registry.activations,
+            self._registry.versions.activations,
             names.tenant_of(request.parent),
             page_size=page_size_of(request.page_size),
             page_token=request.page_token,
@@ -158,7 +158,7 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
         tenant = names.tenant_of(request.parent)
 
         def read() -> State:
-            return self._registry.tenant(tenant), self._registry.observed(tenant)
+            return self._registry.tenants.get(tenant), self._registry.versions.observed(tenant)
 
         states = follow(read, seconds=self._poll_seconds, draining=self._draining, is_same=_says_the_same)
         async for owner, observed in states:

@@ -32,7 +32,7 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
             raise InvalidArgument(f"state {request.state} is not one this server knows", field="state")
         scope = f"{request.parent}/approvals/{request.state}"
         size, start = page_size_of(request.page_size), position_of(request.page_token, scope)
-        every = await asyncio.to_thread(self._registry.approvals, names.tenant_of(request.parent))
+        every = await asyncio.to_thread(self._registry.approvals.page, names.tenant_of(request.parent))
         found = [one for one in every if state in (None, one.state)]
         end = start + size
         return approval_pb2.ListApprovalsResponse(
@@ -43,7 +43,7 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
     async def GetApproval(self, request: approval_pb2.GetApprovalRequest, context: Any) -> approval_pb2.Approval:
         """Raises: InvalidArgument, NotFound."""
         tenant, version = names.adapter_of(request.name)
-        found = await asyncio.to_thread(self._registry.approval, tenant, version)
+        found = await asyncio.to_thread(self._registry.approvals.get, tenant, version)
         if found.state is ApprovalState.APPROVED and self._permits is not None:
             await asyncio.to_thread(self._permits.endorse_released, tenant)  # as it may have been cut off
         return approval_to_wire(found)
@@ -62,7 +62,7 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
         tenant, version = names.adapter_of(request.name)
 
         def reject() -> Approval:
-            return self._registry.reject(
+            return self._registry.approvals.reject(
                 tenant, version, actor=actor(), reason=request.reason, request_id=request.request_id
             )
 
@@ -83,9 +83,9 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
 
     def _approved(self, request: approval_pb2.ApproveAdapterRequest) -> tuple[Approval, Activation | None]:
         tenant, version = names.adapter_of(request.name)
-        held = self._registry.approval(tenant, version)
+        held = self._registry.approvals.get(tenant, version)
         releases, rulings = self._permits.approve(held, actor=actor()) if self._permits else (True, ())
-        return self._registry.approve(
+        return self._registry.approvals.approve(
             tenant,
             version,
             actor=actor(),

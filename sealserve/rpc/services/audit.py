@@ -23,10 +23,10 @@ class AuditService(audit_pb2_grpc.AuditServiceServicer):
         tenant = None
         if request.parent != names.tenant_name(names.ANY_TENANT):
             tenant = names.tenant_of(request.parent)
-            await asyncio.to_thread(self._registry.tenant, tenant)
+            await asyncio.to_thread(self._registry.tenants.get, tenant)
         size = page_size_of(request.page_size)
         after = position_of(request.page_token, request.parent)
-        rows = await asyncio.to_thread(self._registry.audit_rows, tenant=tenant, after=after, limit=size + 1)
+        rows = await asyncio.to_thread(self._registry.audit.rows, tenant=tenant, after=after, limit=size + 1)
         shown = rows[:size]
         return audit_pb2.ListAuditRowsResponse(
             rows=map(audit_row_to_wire, shown),
@@ -35,4 +35,4 @@ class AuditService(audit_pb2_grpc.AuditServiceServicer):
 
     async def VerifyAudit(self, request: audit_pb2.VerifyAuditRequest, context: Any) -> audit_pb2.VerifyAuditResponse:
         """Raises: CorruptArtifact."""
-        return audit_pb2.VerifyAuditResponse(rows=await asyncio.to_thread(self._registry.verify_audit))
+        return audit_pb2.VerifyAuditResponse(rows=await asyncio.to_thread(self._registry.audit.verify))

@@ -26,7 +26,7 @@ class CanaryService(canary_pb2_grpc.CanaryServiceServicer):
 
         def put() -> tuple[CanarySuite, bool]:
             items = tuple(map(canaries.item_from_wire, request.items))
-            return self._registry.put_canary_suite(
+            return self._registry.canary_suites.put(
                 tenant, request.suite_id, items, actor=who, request_id=request.request_id
             )
 
@@ -40,7 +40,7 @@ class CanaryService(canary_pb2_grpc.CanaryServiceServicer):
         tenant, name = canaries.suite_of(request.name)
         if request.version < 0:
             raise InvalidArgument("version counts from 1; 0 is the newest", field="version")
-        kept = await asyncio.to_thread(self._registry.canary_suite, tenant, name, version=request.version)
+        kept = await asyncio.to_thread(self._registry.canary_suites.get, tenant, name, version=request.version)
         return canaries.suite_to_wire(kept, with_items=True)
 
     async def ListCanarySuites(
@@ -48,7 +48,7 @@ class CanaryService(canary_pb2_grpc.CanaryServiceServicer):
     ) -> canary_pb2.ListCanarySuitesResponse:
         """Raises: InvalidArgument, NotFound."""
         page = await asyncio.to_thread(
-            self._registry.canary_suites,
+            self._registry.canary_suites.page,
             names.tenant_of(request.parent),
             page_size=page_size_of(request.page_size),
             page_token=request.page_token,
@@ -66,7 +66,7 @@ class CanaryService(canary_pb2_grpc.CanaryServiceServicer):
         who = actor()
 
         def retire() -> CanarySuite:
-            return self._registry.retire_canary_suite(tenant, name, actor=who, reason=request.reason)
+            return self._registry.canary_suites.retire(tenant, name, actor=who, reason=request.reason)
 
         return canaries.suite_to_wire(await asyncio.to_thread(retire), with_items=True)
 
@@ -75,7 +75,7 @@ class CanaryService(canary_pb2_grpc.CanaryServiceServicer):
     ) -> canary_pb2.ListCanaryResultsResponse:
         """Raises: InvalidArgument, NotFound."""
         page = await asyncio.to_thread(
-            self._registry.canary_results,
+            self._registry.canary_suites.results,
             names.tenant_of(request.parent),
             suite=request.suite_id,
             page_size=page_size_of(request.page_size),

@@ -34,7 +34,7 @@ class CycleService(cycle_pb2_grpc.CycleServiceServicer):
         tenant = names.tenant_of(request.parent)
 
         def start() -> CycleReport:
-            cycle = self._registry.start_cycle(
+            cycle = self._registry.cycles.start(
                 tenant,
                 trigger=TRIGGER,
                 actor=actor(),
@@ -53,7 +53,7 @@ class CycleService(cycle_pb2_grpc.CycleServiceServicer):
     async def ListCycles(self, request: cycle_pb2.ListCyclesRequest, context: Any) -> cycle_pb2.ListCyclesResponse:
         """Raises: InvalidArgument, NotFound."""
         page = await asyncio.to_thread(
-            self._registry.cycles,
+            self._registry.cycles.page,
             names.tenant_of(request.parent),
             page_size=page_size_of(request.page_size),
             page_token=request.page_token,
@@ -68,7 +68,7 @@ class CycleService(cycle_pb2_grpc.CycleServiceServicer):
         tenant, cycle = names.cycle_of(request.name)
 
         def read() -> Cycle:
-            return self._registry.cycle(tenant, cycle)
+            return self._registry.cycles.get(tenant, cycle)
 
         async for state in follow(read, seconds=self._poll_seconds, draining=self._draining):
             report = await asyncio.to_thread(cycle_report, self._registry, state)
@@ -83,8 +83,8 @@ class CycleService(cycle_pb2_grpc.CycleServiceServicer):
         tenant, cycle = names.cycle_of(request.parent, field="parent")
         size = page_size_of(request.page_size)
         start = position_of(request.page_token, request.parent)
-        await asyncio.to_thread(self._registry.cycle, tenant, cycle)
-        edits = await asyncio.to_thread(self._registry.self_edits, cycle)
+        await asyncio.to_thread(self._registry.cycles.get, tenant, cycle)
+        edits = await asyncio.to_thread(self._registry.cycles.self_edits, cycle)
         end = start + size
         return cycle_pb2.ListSelfEditsResponse(
             self_edits=map(self_edit_to_wire, edits[start:end]),
@@ -92,4 +92,4 @@ class CycleService(cycle_pb2_grpc.CycleServiceServicer):
         )
 
     def _report(self, tenant: str, cycle: str) -> CycleReport:
-        return cycle_report(self._registry, self._registry.cycle(tenant, cycle))
+        return cycle_report(self._registry, self._registry.cycles.get(tenant, cycle))

@@ -74,10 +74,10 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
     async def GetDocument(self, request: document_pb2.GetDocumentRequest, context: Any) -> document_pb2.Document:
         """Raises: InvalidArgument, NotFound, CorruptArtifact."""
         tenant, document = names.document_of(request.name)
-        found = await asyncio.to_thread(self._registry.document, tenant, document)
+        found = await asyncio.to_thread(self._registry.documents.get, tenant, document)
         if not request.include_text:
             return document_to_wire(found)
-        text = await asyncio.to_thread(self._registry.document_text, tenant, document)
+        text = await asyncio.to_thread(self._registry.documents.text, tenant, document)
         return document_to_wire(found, text=text)
 
     async def ReleaseDocument(
@@ -90,7 +90,7 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
         if self._permits is not None:
             await asyncio.to_thread(self._permits.require_release, tenant, document, actor=actor())
         released = await asyncio.to_thread(
-            self._registry.release_document,
+            self._registry.documents.release,
             tenant,
             document,
             actor=actor(),
@@ -104,9 +104,11 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
     ) -> document_pb2.ForgetDocumentResponse:
         """Raises: InvalidArgument, NotFound, FailedPrecondition (forgotten already), StorageFailed."""
         tenant, document = names.document_of(request.name)
-        items = await asyncio.to_thread(self._registry.quiz_on, tenant, document)  # gone once it is forgotten
+        items = await asyncio.to_thread(
+            self._registry.unlearning.quiz_on, tenant, document
+        )  # gone once it is forgotten
         done = await asyncio.to_thread(
-            self._registry.forget_document,
+            self._registry.unlearning.unlearn,
             tenant,
             document,
             actor=actor(),
@@ -115,7 +117,7 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
         )
         if self._probe is not None:
             self._probe.begin(done, items)
-        return forgotten_to_wire(done, await asyncio.to_thread(self._registry.document, tenant, document))
+        return forgotten_to_wire(done, await asyncio.to_thread(self._registry.documents.get, tenant, document))
 
     async def ListDocuments(
         self, request: document_pb2.ListDocumentsRequest, context: Any
@@ -125,7 +127,7 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
         if request.state and state is None:
             raise InvalidArgument(f"state {request.state} is not one this server knows", field="state")
         page = await asyncio.to_thread(
-            self._registry.documents,
+            self._registry.documents.page,
             names.tenant_of(request.parent),
             state=state,
             page_size=page_size_of(request.page_size),

@@ -26,7 +26,7 @@ class FeedbackService(feedback_pb2_grpc.FeedbackServiceServicer):
         who = actor()
 
         def create() -> Feedback:
-            return self._registry.add_feedback(tenant, opinion, actor=who, request_id=request.request_id)
+            return self._registry.feedback.add(tenant, opinion, actor=who, request_id=request.request_id)
 
         return feedback.feedback_to_wire(await asyncio.to_thread(create))
 
@@ -35,7 +35,7 @@ class FeedbackService(feedback_pb2_grpc.FeedbackServiceServicer):
     ) -> feedback_pb2.ListFeedbackResponse:
         """Raises: InvalidArgument, NotFound."""
         page = await asyncio.to_thread(
-            self._registry.feedback,
+            self._registry.feedback.page,
             names.tenant_of(request.parent),
             page_size=page_size_of(request.page_size),
             page_token=request.page_token,
@@ -49,7 +49,7 @@ class FeedbackService(feedback_pb2_grpc.FeedbackServiceServicer):
     ) -> feedback_pb2.SummarizeFeedbackResponse:
         """Raises: InvalidArgument, NotFound."""
         tenant = names.tenant_of(request.parent)
-        found = await asyncio.to_thread(self._registry.version_feedback, tenant)
+        found = await asyncio.to_thread(self._registry.feedback.by_version, tenant)
         return feedback_pb2.SummarizeFeedbackResponse(
             versions=(feedback.version_feedback_to_wire(tenant, one) for one in found)
         )
@@ -69,7 +69,7 @@ class EvaluationService(evaluation_pb2_grpc.EvaluationServiceServicer):
         who = actor()
 
         def add() -> tuple[EvaluationSet, bool]:
-            return self._registry.add_evaluation_set(tenant, request.set_id, items, actor=who)
+            return self._registry.question_sets.add(tenant, request.set_id, items, actor=who)
 
         kept, is_new = await asyncio.to_thread(add)
         return evaluation_pb2.AddEvaluationSetResponse(
@@ -83,7 +83,7 @@ class EvaluationService(evaluation_pb2_grpc.EvaluationServiceServicer):
         tenant, name = feedback.set_of(request.name)
         if request.revision < 0:
             raise InvalidArgument("revision counts from 1; 0 is the newest", field="revision")
-        kept = await asyncio.to_thread(self._registry.evaluation_set, tenant, name, revision=request.revision)
+        kept = await asyncio.to_thread(self._registry.question_sets.get, tenant, name, revision=request.revision)
         return feedback.set_to_wire(kept, with_items=True)
 
     async def ListEvaluationSets(
@@ -91,7 +91,7 @@ class EvaluationService(evaluation_pb2_grpc.EvaluationServiceServicer):
     ) -> evaluation_pb2.ListEvaluationSetsResponse:
         """Raises: InvalidArgument, NotFound."""
         page = await asyncio.to_thread(
-            self._registry.evaluation_sets,
+            self._registry.question_sets.page,
             names.tenant_of(request.parent),
             page_size=page_size_of(request.page_size),
             page_token=request.page_token,

@@ -98,7 +98,7 @@ class InferenceService(inference_pb2_grpc.InferenceServiceServicer):
         """Raises: InvalidArgument, NotFound, Unavailable."""
         tenant = names.tenant_of(request.parent)
         turns = turns_from_wire(request.messages, max_bytes=self._max_bytes)
-        await asyncio.to_thread(self._registry.tenant, tenant)
+        await asyncio.to_thread(self._registry.tenants.get, tenant)
         tokens = await self._engine.count_tokens(turns)
         info = await self._engine.info()
         return inference_pb2.CountTokensResponse(prompt_tokens=tokens, max_context_tokens=info.max_context_tokens)

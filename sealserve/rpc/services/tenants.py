@@ -22,7 +22,7 @@ class TenantService(tenant_pb2_grpc.TenantServiceServicer):
         """Raises: InvalidArgument, AlreadyExists."""
 
         def create() -> Tenant:
-            return self._registry.create_tenant(
+            return self._registry.tenants.create(
                 request.tenant_id, display_name=request.display_name, actor=actor(), request_id=request.request_id
             )
 
@@ -31,12 +31,12 @@ class TenantService(tenant_pb2_grpc.TenantServiceServicer):
     async def GetTenant(self, request: tenant_pb2.GetTenantRequest, context: Any) -> tenant_pb2.Tenant:
         """Raises: InvalidArgument, NotFound."""
         tenant = names.tenant_of(request.name, field="name")
-        return tenant_to_wire(await asyncio.to_thread(self._registry.tenant, tenant))
+        return tenant_to_wire(await asyncio.to_thread(self._registry.tenants.get, tenant))
 
     async def ListTenants(self, request: tenant_pb2.ListTenantsRequest, context: Any) -> tenant_pb2.ListTenantsResponse:
         """Raises: InvalidArgument."""
         page = await asyncio.to_thread(
-            self._registry.tenants,
+            self._registry.tenants.page,
             only=CURRENT_PRINCIPAL.get().tenants,
             page_size=page_size_of(request.page_size),
             page_token=request.page_token,

@@ -29,7 +29,7 @@ class TokenService(token_pb2_grpc.TokenServiceServicer):
         _require_grantable(caller, asked)
         days = request.expires_days if request.HasField("expires_days") else None
         token, secret = await asyncio.to_thread(
-            self._registry.create_token, asked, actor=caller.name, expires_days=days
+            self._registry.tokens.create, asked, actor=caller.name, expires_days=days
         )
         return token_pb2.CreateTokenResponse(token=token_to_wire(token), secret=secret)
 
@@ -37,7 +37,7 @@ class TokenService(token_pb2_grpc.TokenServiceServicer):
         """Raises: InvalidArgument."""
         caller = CURRENT_PRINCIPAL.get()
         size, start = page_size_of(request.page_size), position_of(request.page_token, _SCOPE)
-        every = await asyncio.to_thread(self._registry.tokens)
+        every = await asyncio.to_thread(self._registry.tokens.all)
         seen = [token for token in every if _governs(caller, token.principal)]
         end = start + size
         return token_pb2.ListTokensResponse(
@@ -54,10 +54,10 @@ class TokenService(token_pb2_grpc.TokenServiceServicer):
 
     def _revoke(self, caller: Principal, token: str) -> Token:
         """Somebody else's token is not there: the registry would say the same of one that never was."""
-        found = next((one for one in self._registry.tokens() if one.token == token), None)
+        found = next((one for one in self._registry.tokens.all() if one.token == token), None)
         if found is None or not _governs(caller, found.principal):
             raise NotFound(names.token_name(token), kind="token")
-        return self._registry.revoke_token(token, actor=caller.name)
+        return self._registry.tokens.revoke(token, actor=caller.name)
 
 
 def _governs(caller: Principal, other: Principal) -> bool:

@@ -22,14 +22,14 @@ class WatchService(watch_pb2_grpc.WatchServiceServicer):
     async def GetWatch(self, request: watch_pb2.GetWatchRequest, context: Any) -> watch_pb2.Watch:
         """Raises: InvalidArgument, NotFound."""
         tenant, activation = rollouts.watch_of(request.name)
-        found = await asyncio.to_thread(self._registry.watch, tenant, activation)
+        found = await asyncio.to_thread(self._registry.rollouts.get, tenant, activation)
         return (await self._told(tenant, (found,)))[0]
 
     async def ListWatches(self, request: watch_pb2.ListWatchesRequest, context: Any) -> watch_pb2.ListWatchesResponse:
         """Raises: InvalidArgument, NotFound."""
         tenant = names.tenant_of(request.parent)
         page = await asyncio.to_thread(
-            self._registry.watches,
+            self._registry.rollouts.page,
             tenant,
             page_size=page_size_of(request.page_size),
             page_token=request.page_token,
@@ -39,7 +39,7 @@ class WatchService(watch_pb2_grpc.WatchServiceServicer):
         )
 
     async def _told(self, tenant: str, found: tuple[Watch, ...]) -> list[watch_pb2.Watch]:
-        thumbs = {one.version: one for one in await asyncio.to_thread(self._registry.version_feedback, tenant)}
+        thumbs = {one.version: one for one in await asyncio.to_thread(self._registry.feedback.by_version, tenant)}
         reports = []
         for watch in found:
             evidence = WatchEvidence(

@@ -155,7 +155,7 @@ async def test_an_editor_that_writes_better_is_promoted_and_found_again(
 async def test_a_forgotten_document_takes_its_editor_along(taught: School, monkeypatch: pytest.MonkeyPatch) -> None:
     _have_the_new_editor_write_better(monkeypatch)
     done = await run_round(taught.context, TENANT)
-    taught.registry.forget_document(TENANT, done.documents[0], actor="test", reason="asked to")
+    taught.registry.unlearning.unlearn(TENANT, done.documents[0], actor="test", reason="asked to")
     assert active_editor(taught.context, TENANT, cycle="c1") is None
     assert "forgotten" in read_editors(taught.context.settings.data_directory, TENANT).rounds[0].reason
 

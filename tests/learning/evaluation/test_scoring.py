@@ -9,20 +9,20 @@ from sealserve.learning.evaluation.ranking import choose
 from sealserve.learning.evaluation.rewards.base import Kind, ScoredItem
 from sealserve.learning.evaluation.rewards.graded import GradedAnswers
 from sealserve.learning.evaluation.scoring import Failed, ScoreCache, Suite, score_matrix
-from sealserve.registry.evaluation.score_cache import Measurements
+from sealserve.registry.evaluation.score_cache import CachedScores
 from tests.fakes import FakeEngine
 
 
-class Memory(Measurements):
+class Memory(CachedScores):
     """Keeps in memory what the registry keeps in its table."""
 
     def __init__(self) -> None:
         self.kept: dict[tuple[str, str], tuple[float, ...]] = {}
 
-    def measured(self, tenant: str, key: str) -> tuple[float, ...] | None:
+    def get(self, tenant: str, key: str) -> tuple[float, ...] | None:
         return self.kept.get((tenant, key))
 
-    def keep_measured(self, tenant: str, key: str, scores: object) -> None:
+    def keep(self, tenant: str, key: str, scores: object) -> None:
         assert isinstance(scores, tuple)
         self.kept[tenant, key] = scores
 
@@ -49,7 +49,7 @@ def suite(answer: str = "45 crowns") -> Suite:
 
 
 def kept(memory: Memory, *, base: str = "b", **artifacts: str) -> ScoreCache:
-    return ScoreCache(registry=memory, tenant="acme", base=base, artifacts=artifacts)
+    return ScoreCache(store=memory, tenant="acme", base=base, artifacts=artifacts)
 
 
 async def client(engine: FakeEngine) -> EngineClient:

@@ -161,16 +161,16 @@ async def test_a_result_after_the_lease_was_lost_is_refused(executor: Executor, 
     school.restart("second")
     cycle = await school.learner.work_once()
     assert cycle is not None
-    before = (school.state(), school.registry.audit_head(), school.registry.steps(cycle.cycle))
+    before = (school.state(), school.registry.audit.head(), school.registry.cycles.steps(cycle.cycle))
     (tmp_path / "released").touch()
     await losing
     assert slow.is_done
-    assert (school.state(), school.registry.audit_head(), school.registry.steps(cycle.cycle)) == before
+    assert (school.state(), school.registry.audit.head(), school.registry.cycles.steps(cycle.cycle)) == before
     assert cycle.state is CycleState.PROMOTED
     fences = {record.step: record.fence for record in before[2]}
     assert fences[Step.CLAIM] < fences[Step.TRAIN] == fences[Step.PUBLISH]
-    assert len(school.registry.versions(TENANT).items) == 1
-    assert school.registry.verify_audit() == before[1][0]
+    assert len(school.registry.versions.page(TENANT).items) == 1
+    assert school.registry.audit.verify() == before[1][0]
     school.registry.close()
 
 
