@@ -53,7 +53,8 @@ class Finding:
 def examine(settings: Settings) -> tuple[Finding, ...]:
     """Return every finding, in the order in which to mend them."""
     checks: tuple[Callable[[Settings], Finding], ...] = (
-        _python, _serving, _training, _executor, _model, _directory, _disk, _registry, _policy, _inbox, _server,
+        _python, _processor, _serving, _training, _executor, _model, _directory, _disk, _registry, _policy, _inbox,
+        _server,
     )  # fmt: skip
     return tuple(check(settings) for check in checks)
 
@@ -74,6 +75,16 @@ def _python(_: Settings) -> Finding:
     is_fit = lowest <= sys.version_info[:2] < above
     advice = "" if is_fit else f"use Python {lowest[0]}.{lowest[1]} or newer, below {above[0]}.{above[1]}"
     return _finding("python", is_fit, f"{platform.python_version()} on {platform.machine()}", advice=advice)
+
+
+def _processor(settings: Settings) -> Finding:
+    from sealserve.engine.processor import cpu_dtype, has_bfloat16
+
+    fast = "bfloat16 and float32" if has_bfloat16() else "float32 (no AVX-512: bfloat16 would be many times slower)"
+    found = f"fast here: {fast}; a CPU engine runs in {cpu_dtype(settings.engine.dtype)}"
+    is_slow = settings.engine.dtype in ("bfloat16", "float16") and not has_bfloat16()
+    advice = "set engine.dtype to auto, unless the engine runs on a GPU"
+    return _finding("processor", not is_slow, found, advice=advice, bad=State.WARNS)
 
 
 def _serving(_: Settings) -> Finding:

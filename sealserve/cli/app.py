@@ -22,6 +22,7 @@ from sealserve.cli import (
     evaluation,
     feedback,
     lineage,
+    model,
     nano,
     policy,
     run,
@@ -54,6 +55,7 @@ app.add_typer(tenant.app, name="tenant", rich_help_panel="Use")
 app.add_typer(doc.app, name="doc", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(cycle.app, name="cycle", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(editor.app, name="editor", rich_help_panel="Use", no_args_is_help=True)
+app.add_typer(model.app, name="model", rich_help_panel="Run", no_args_is_help=True)
 app.add_typer(adapter.app, name="adapter", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(watch.app, name="watch", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(approvals.app, name="approvals", rich_help_panel="Use", no_args_is_help=True)

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from sealserve.base_models.cache import find_model
+from sealserve.base_models.catalogue import KNOWN_MODELS
 from sealserve.engine.tensor_file import BrokenTensorFile, read_header
 from sealserve.errors import BadConfig
 
@@ -33,12 +35,14 @@ class BaseShape:
     digest: str
     linear: Mapping[str, tuple[int, int]]
     max_context_tokens: int
+    kv_values_per_token: int = 0  # numbers that attention keeps of each token, over all layers; 0: not known
 
 
 def model_directory(model: str) -> Path:
-    """Return the directory of `model`: "nano", a directory, or a Hugging Face name (downloaded once, then local).
+    """Return the directory of `model`: "nano", a directory, one that was added, or a Hugging Face name.
 
-    Raises: BadConfig (no such directory, or the name can be neither found nor fetched).
+    `sealserve model add` adds one. A Hugging Face model is downloaded once, then local.
+    Raises: BadConfig (no such directory, not added yet, or the name can be neither found nor fetched).
     """
     if model == "nano":
         return NANO_DIRECTORY
@@ -47,6 +51,11 @@ def model_directory(model: str) -> Path:
         return here.resolve()
     if model.startswith((".", "/", "~")):
         raise BadConfig(f"engine.model: {model} is not a directory")
+    added = find_model(model)
+    if added is not None:
+        return added
+    if model in KNOWN_MODELS:
+        raise BadConfig(f"engine.model: {model} is not on this machine yet; run: sealserve model add {model}")
     return _snapshot(model)
 
 
@@ -99,6 +108,7 @@ def _read_shape(directory: Path, stamps: tuple[tuple[Path, int, int], ...]) -> B
         digest=_digest(files),
         linear=MappingProxyType(linear),
         max_context_tokens=_max_context(config),
+        kv_values_per_token=_kv_values(config),
     )
 
 
@@ -125,10 +135,26 @@ def _linear_layers(path: Path) -> dict[str, tuple[int, int]]:
     }
 
 
+def _kv_values(config: dict[str, Any]) -> int:
+    """Keys and values of every layer: 2 x layers x key-value heads x head size. Sliding windows are not deducted."""
+    text = _text_config(config)
+    try:
+        heads = int(text["num_attention_heads"])
+        head_size = int(text.get("head_dim") or int(text["hidden_size"]) // heads)
+        return 2 * int(text["num_hidden_layers"]) * int(text.get("num_key_value_heads") or heads) * head_size
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return 0
+
+
+def _text_config(config: dict[str, Any]) -> dict[str, Any]:
+    nested = config.get("text_config")
+    return nested if isinstance(nested, dict) else config
+
+
 def _max_context(config: dict[str, Any]) -> int:
-    text = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
+    text = _text_config(config)
     for key in ("max_position_embeddings", "n_positions", "max_sequence_length"):
-        value = text.get(key) if text else None
+        value = text.get(key)
         if isinstance(value, int) and value > 0:
             return value
     raise BadConfig("engine.model: config.json names no context length; set engine.max_context_tokens")

@@ -21,6 +21,8 @@ from vllm.sampling_params import RequestOutputKind, SamplingParams
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
 
+from sealserve.engine.base_model import BaseShape
+from sealserve.engine.processor import cpu_dtype
 from sealserve.engine.sockets import socket_directory
 from sealserve.errors import EngineFailed, InvalidArgument, Unavailable
 from sealserve.records.inference import Sampling
@@ -30,6 +32,7 @@ ENGINE_DEAD = "ENGINE_DEAD"
 _GIB = 2**30
 _POLL_SECONDS = 0.5
 _SHUTDOWN_SECONDS = 2.0  # nothing runs any more; the CPU worker needs more than 5 s to end by itself
+_BLOCK_TOKENS = 128  # vLLM's block on CPU
 _FEW_CORES = 4  # up to here, pinning threads to cores costs more (a trainer shares them) than it gains
 
 
@@ -51,10 +54,11 @@ def build(
         if is_cpu
         else {"gpu_memory_utilization": settings.gpu_memory_fraction}
     )
+    dtype = cpu_dtype(settings.dtype) if is_cpu else settings.dtype
     try:
         os.environ.update(_environment(settings, is_cpu=is_cpu))
         args = AsyncEngineArgs(
-            model=str(directory), tokenizer=str(directory), dtype=settings.dtype, max_model_len=max_context_tokens,
+            model=str(directory), tokenizer=str(directory), dtype=dtype, max_model_len=max_context_tokens,
             max_num_seqs=settings.max_sequences, enable_lora=True, max_loras=settings.slots,
             max_cpu_loras=settings.loaded_adapters, max_lora_rank=settings.max_rank, lora_target_modules=modules,
             scheduling_policy="priority", enable_prefix_caching=True, disable_log_stats=True, enable_log_requests=False,
@@ -64,6 +68,18 @@ def build(
         return AsyncLLM.from_engine_args(args)
     except (RuntimeError, ValueError, TimeoutError, OSError, VLLMServerError) as error:
         raise EngineFailed("the engine did not start; its log says why") from error
+
+
+def fitting_context(settings: EngineSettings, shape: BaseShape) -> int:
+    """Return the longest context whose keys and values fit into the KV cache on CPU; the model's own elsewhere.
+
+    vLLM refuses to start when one full context does not fit.
+    """
+    if not current_platform.is_cpu() or not shape.kv_values_per_token:
+        return shape.max_context_tokens
+    is_wide = cpu_dtype(settings.dtype) == "float32" or settings.dtype == "float32"
+    room = int(settings.kv_cache_gib * _GIB) // (shape.kv_values_per_token * (4 if is_wide else 2))
+    return min(shape.max_context_tokens, room // _BLOCK_TOKENS * _BLOCK_TOKENS)
 
 
 def stop_reading(engine: AsyncLLM) -> None:

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from sealserve.engine.base_model import BaseShape, base_shape
 from sealserve.engine.chat import Chat
 from sealserve.engine.engine import AdapterFiles, Delta, GenerateRequest, Likelihood, ScoreRequest
@@ -36,6 +38,8 @@ _QUIET = {
 }
 """Read by vLLM when it is imported, and by its processes; what the operator has set already stays."""
 
+_LOG = structlog.get_logger(__name__)
+_LEAST_CONTEXT = 64
 _FINISH = {reason.value: reason for reason in FinishReason}
 _CLOSE_SECONDS = 5.0  # for aborted streams to hand over their last delta
 
@@ -80,8 +84,8 @@ class VllmEngine:
     async def start(self) -> None:
         """Return when the first request can be answered. Raises: BadConfig (model files), EngineFailed."""
         shape = await asyncio.to_thread(base_shape, self._base)
-        max_context_tokens = self._context(shape)
         core = await asyncio.to_thread(_import_core)
+        max_context_tokens = self._context(core, shape)
         try:
             self._model = await asyncio.to_thread(self._build, core, shape, max_context_tokens)
         except asyncio.CancelledError:
@@ -199,10 +203,18 @@ class VllmEngine:
             core.shut_down(llm)
         return _Model(core=core, llm=llm, chat=chat, shape=shape, max_context_tokens=max_context_tokens)
 
-    def _context(self, shape: BaseShape) -> int:
-        wanted = self._settings.max_context_tokens or shape.max_context_tokens
+    def _context(self, core: Any, shape: BaseShape) -> int:
+        fitting: int = core.fitting_context(self._settings, shape)
+        wanted = self._settings.max_context_tokens or fitting
         if wanted > shape.max_context_tokens:
             raise BadConfig(f"engine.max_context_tokens is {wanted}; {shape.model} has {shape.max_context_tokens}")
+        if wanted > fitting or fitting < _LEAST_CONTEXT:
+            raise BadConfig(
+                f"engine.kv_cache_gib {self._settings.kv_cache_gib} holds {fitting} tokens of {shape.model}, "
+                f"and {max(wanted, _LEAST_CONTEXT)} are needed: raise it, or lower engine.max_context_tokens"
+            )
+        if fitting < shape.max_context_tokens and self._settings.max_context_tokens is None:
+            _LOG.info("engine.context_fitted", tokens=fitting, model_tokens=shape.max_context_tokens)
         return wanted
 
     async def _warm_up(self) -> None:

@@ -12,8 +12,13 @@ class EngineSettings(Section):
     """[engine]: the model and how vLLM runs it."""
 
     model: str = Field("nano", description="'nano' (embedded) or a Hugging Face causal LM: name or directory")
-    dtype: str = Field("auto", description="auto, bfloat16, float16 or float32")
-    max_context_tokens: int | None = Field(None, ge=64, description="context limit; the model's own if unset")
+    dtype: str = Field(
+        "auto",
+        description="auto (the weights' own; float32 on a CPU without fast bfloat16), bfloat16, float16 or float32",
+    )
+    max_context_tokens: int | None = Field(
+        None, ge=64, description="context limit; if unset the model's own, on CPU what the KV cache holds"
+    )
     slots: int = Field(4, ge=1, description="adapters that can share one batch (vLLM max_loras)")
     loaded_adapters: int = Field(64, ge=1, description="adapters kept in CPU memory (vLLM max_cpu_loras)")
     max_rank: int = Field(32, description="largest LoRA rank accepted")

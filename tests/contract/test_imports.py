@@ -16,7 +16,7 @@ TRAINING = (
 )
 OWNERS = {
     "vllm": ("sealserve.engine.vllm_*",),
-    "torch": (*TRAINING, "sealserve.nano.*", "sealserve.engine.vllm_*"),
+    "torch": (*TRAINING, "sealserve.base_models.gguf", "sealserve.nano.*", "sealserve.engine.vllm_*"),
     "ray": ("sealserve.learning.training.executors.ray",),
     "peft": ("sealserve.bench.learning.train_baselines", "sealserve.nano.*"),
     # chat.py renders chat templates for measuring prompts; transformers needs no torch for that.
@@ -27,6 +27,7 @@ OWNERS = {
         "sealserve.nano.*",
         "sealserve.engine.vllm_*",
         "sealserve.engine.chat",
+        "sealserve.base_models.gguf",
     ),
 }
 

@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM
 
+from sealserve.engine.processor import has_bfloat16
+
 
 def load_base(directory: Path) -> nn.Module:
     """Return the frozen base: bf16 on CUDA."""
@@ -28,4 +30,4 @@ def dtype_of_computation(model: nn.Module) -> torch.dtype:
     Elsewhere it costs: float32.
     """
     on_cpu = next(model.parameters()).device.type == "cpu"
-    return torch.bfloat16 if not on_cpu or torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
+    return torch.bfloat16 if not on_cpu or has_bfloat16() else torch.float32
