@@ -13,11 +13,13 @@ from sealserve.records.inference import ChatTurn
 
 ROLES = ("system", "user", "assistant")
 PLAIN_TEMPLATE = (
+    "{% if bos_token %}{{ bos_token }}{% endif %}"
     "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
 )
 """For models that bring no chat template of their own."""
 
+_MARK = "Xyzzy"  # stands for an answer while the template is asked what follows one
 _OFF_LOOP_CHARACTERS = 20_000  # longer conversations are tokenised in a thread
 
 
@@ -28,6 +30,7 @@ class Chat:
         self._tokenizer = tokenizer
         added = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
         self._control_tokens = tuple(token for token in {*tokenizer.all_special_tokens, *added} if len(token) > 1)
+        self.end_of_turn = _end_of_turn(tokenizer, self._control_tokens)
 
     @classmethod
     def open(cls, directory: Path) -> "Chat":
@@ -58,8 +61,7 @@ class Chat:
     def completion_ids(self, text: str) -> list[int]:
         """Return the ids of an answer, closed by the end-of-turn token if the model has one."""
         ids: list[int] = self._tokenizer.encode(self._defused(text), add_special_tokens=False)
-        end = self._tokenizer.eos_token_id
-        return ids if end is None else [*ids, end]
+        return ids if self.end_of_turn is None else [*ids, self.end_of_turn]
 
     def _template(self, turns: tuple[ChatTurn, ...]) -> list[int]:
         from jinja2.exceptions import TemplateError
@@ -67,7 +69,7 @@ class Chat:
         messages = [{"role": turn.role, "content": self._defused(turn.content)} for turn in turns]
         try:
             ids: list[int] = self._tokenizer.apply_chat_template(
-                messages, add_generation_prompt=True, tokenize=True, return_dict=False
+                messages, add_generation_prompt=True, tokenize=True, return_dict=False, enable_thinking=False
             )
         except TemplateError as error:
             raise InvalidArgument(
@@ -81,6 +83,24 @@ class Chat:
             if token in text:
                 text = text.replace(token, f"{token[0]} {token[1:]}")
         return text
+
+
+def _end_of_turn(tokenizer: Any, control_tokens: tuple[str, ...]) -> int | None:
+    """Return the id that closes an answer in this template; the end-of-sequence id where the template closes none.
+
+    They differ in some families: Gemma's turns end with <end_of_turn> and Phi's with <|end|>, not with the tokenizer's
+    own end of sequence (huggingface/transformers issue 38182).
+    """
+    from jinja2.exceptions import TemplateError
+
+    turns = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": _MARK}]
+    try:
+        text = str(tokenizer.apply_chat_template(turns, tokenize=False, enable_thinking=False))
+    except TemplateError:
+        return tokenizer.eos_token_id  # type: ignore[no-any-return]
+    after = text.rpartition(_MARK)[2].lstrip()
+    closing = max((token for token in control_tokens if after.startswith(token)), key=len, default=None)
+    return tokenizer.eos_token_id if closing is None else tokenizer.convert_tokens_to_ids(closing)  # type: ignore[no-any-return]
 
 
 def check_turns(turns: tuple[ChatTurn, ...]) -> None:

@@ -100,11 +100,15 @@ def was_killed(engine: AsyncLLM) -> bool:
     return any(code in (-signal.SIGKILL, -signal.SIGTERM) for code in codes)
 
 
-def generation_params(sampling: Sampling, *, max_tokens: int) -> SamplingParams:
-    """Return vLLM's parameters; only new text is sent, merged while the reader is slow."""
+def generation_params(sampling: Sampling, *, max_tokens: int, end_of_turn: int | None) -> SamplingParams:
+    """Return vLLM's parameters; only new text is sent, merged while the reader is slow.
+
+    vLLM ends an answer at the tokenizer's end of sequence; the template's end of turn may be another token.
+    """
     return SamplingParams(
         max_tokens=max_tokens, temperature=sampling.temperature, top_p=sampling.top_p, seed=sampling.seed,
-        stop=list(sampling.stop), output_kind=RequestOutputKind.DELTA,
+        stop=list(sampling.stop), stop_token_ids=[] if end_of_turn is None else [end_of_turn],
+        output_kind=RequestOutputKind.DELTA,
     )  # fmt: skip
 
 

@@ -116,7 +116,11 @@ class VllmEngine:
         adapter = self._adapter(request.adapter)
         ids = await model.chat.prompt_ids(request.turns)
         room = self._room(model, len(ids))
-        params = model.core.generation_params(request.sampling, max_tokens=min(request.sampling.max_tokens, room))
+        params = model.core.generation_params(
+            request.sampling,
+            max_tokens=min(request.sampling.max_tokens, room),
+            end_of_turn=model.chat.end_of_turn,
+        )
         stream = self._stream(model, ids, params, adapter=adapter, request=request)
         tokens = 0
         async with aclosing(stream):

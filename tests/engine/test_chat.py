@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sealserve.engine.chat import Chat
+from sealserve.engine.chat import PLAIN_TEMPLATE, Chat
 from sealserve.errors import BadConfig, InvalidArgument
 from sealserve.records.inference import ChatTurn
+from tests.engine.chat_families import FAMILIES, Family, tokenizer_of
 
 IM_START, IM_END = 1, 2
 
@@ -79,3 +80,45 @@ def _with_template(base: Path, directory: Path, template: str | None) -> Path:
     settings.pop("chat_template")
     path.write_text(json.dumps(settings | ({"chat_template": template} if template else {})))
     return directory
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_answer_is_closed_as_the_template_closes_it(family: Family) -> None:
+    tokenizer = tokenizer_of(family)
+    chat = Chat(tokenizer)
+    assert tokenizer.convert_ids_to_tokens(chat.end_of_turn) == family.closes
+    assert chat.completion_ids("Nine days.")[-1] == chat.end_of_turn
+    assert chat.completion_ids("Nine days.").count(chat.end_of_turn) == 1
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+async def test_prompt_and_completion_together_are_what_the_template_writes(family: Family) -> None:
+    tokenizer = tokenizer_of(family)
+    chat = Chat(tokenizer)
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes"}]
+    whole = tokenizer.apply_chat_template(turns, tokenize=False)
+    parts = tokenizer.decode([*await chat.prompt_ids((user("Hi"),)), *chat.completion_ids("Yes")])
+    plain = parts.replace("<think>\n\n</think>\n\n", "")
+    assert "".join(whole.split()).removesuffix(family.closes) == "".join(plain.split()).removesuffix(family.closes)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+async def test_a_prompt_has_one_beginning_of_sequence(family: Family) -> None:
+    tokenizer = tokenizer_of(family)
+    ids = await Chat(tokenizer).prompt_ids((user("Hi"),))
+    if family.bos and "bos_token" in family.template:
+        assert ids.count(tokenizer.bos_token_id) == 1
+
+
+async def test_model_that_can_think_is_asked_not_to() -> None:
+    tokenizer = tokenizer_of(next(family for family in FAMILIES if family.name == "qwen3"))
+    prompt = tokenizer.decode(await Chat(tokenizer).prompt_ids((user("Hi"),)))
+    assert prompt.endswith("</think>\n\n")
+
+
+async def test_base_model_without_a_template_still_gets_its_beginning_of_sequence() -> None:
+    tokenizer = tokenizer_of(next(family for family in FAMILIES if family.name == "gemma"))
+    tokenizer.chat_template = PLAIN_TEMPLATE
+    chat = Chat(tokenizer)
+    assert (await chat.prompt_ids((user("Hi"),)))[0] == tokenizer.bos_token_id
+    assert chat.end_of_turn == tokenizer.eos_token_id
