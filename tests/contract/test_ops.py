@@ -64,9 +64,11 @@ def test_every_decision_has_context_choice_and_what_would_change_it() -> None:
     records = sorted((ROOT / "ops/decisions").glob("*.md"))
     assert records
     for path in records:
-        headings = re.findall(r"(?m)^(?:## |\*\*)([A-Z][a-z ]+?)(?:$|\.\*\*)", path.read_text(encoding="utf-8"))
-        assert headings == ["Context", "Options", "Choice", "What would change it"], path.name
+        text = path.read_text(encoding="utf-8")
+        assert re.findall(r"(?m)^## (.+)$", text) == ["Context", "Options", "Choice", "What would change it"], path.name
         assert re.fullmatch(r"\d{4}-[a-z0-9-]+\.md", path.name)
+        assert text.startswith(f"# {path.name[:4]}: "), path.name
+    assert [int(path.name[:4]) for path in records] == list(range(1, len(records) + 1))
 
 
 def test_links_in_the_documents_lead_somewhere() -> None:
