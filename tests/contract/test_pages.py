@@ -1,6 +1,6 @@
 """README.md, ops/docs and the runbook name only what exists, and their generated pages are fresh."""
 
-import importlib
+import importlib.util
 import re
 import shlex
 from collections.abc import Iterator
@@ -76,9 +76,15 @@ def test_scripts_shown_exist() -> None:
 
 
 def test_files_and_folders_named_exist() -> None:
-    named = {path for path in re.findall(r"`([\w.-]+/[\w./-]*)`", TEXT) if _is_ours(path)}
+    named = {path for path in re.findall(r"`([\w.-]+/[\w./-]*)`", _documents()) if _is_ours(path)}
     assert named
     assert sorted(path for path in named if not any((base / path).exists() for base in BASES)) == []
+
+
+def test_modules_shown_with_python_m_exist() -> None:
+    named = set(re.findall(r"python -m ((?:sealserve|tests)(?:\.\w+)+)", _documents()))
+    assert named
+    assert sorted(name for name in named if importlib.util.find_spec(name) is None) == []
 
 
 def test_every_package_has_its_line_in_the_architecture() -> None:
@@ -115,6 +121,10 @@ def test_links_lead_somewhere() -> None:
             if not file.exists() or (anchor and anchor not in _anchors(file.read_text(encoding="utf-8"))):
                 broken.append(f"{path.name}: {target}#{anchor}")
     assert broken == []
+
+
+def _documents() -> str:
+    return "\n".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
 
 
 def _is_ours(path: str) -> bool:
