@@ -2,7 +2,7 @@
 
 An adapter is convicted when the engine dies again while it is probed alone, or when it was in use at two deaths
 within ten minutes. A process killed from outside (SIGKILL, SIGTERM) counts against nobody. Why these numbers:
-ops/decisions/0004-who-killed-the-engine.md.
+ops/decisions/0004-evidence-before-quarantine.md.
 """
 
 from collections.abc import Iterable

@@ -3,7 +3,6 @@
 import configparser
 import os
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,15 +63,8 @@ def test_every_decision_has_context_choice_and_what_would_change_it() -> None:
     records = sorted((ROOT / "ops/decisions").glob("*.md"))
     assert records
     for path in records:
-        headings = re.findall(r"(?m)^(?:## |\*\*)([A-Z][a-z ]+?)(?:$|\.\*\*)", path.read_text(encoding="utf-8"))
-        assert headings == ["Context", "Options", "Choice", "What would change it"], path.name
+        text = path.read_text(encoding="utf-8")
+        assert re.findall(r"(?m)^## (.+)$", text) == ["Context", "Options", "Choice", "What would change it"], path.name
         assert re.fullmatch(r"\d{4}-[a-z0-9-]+\.md", path.name)
-
-
-def test_links_in_the_documents_lead_somewhere() -> None:
-    broken = []
-    for path in [ROOT / "README.md", *sorted((ROOT / "ops").rglob("*.md"))]:
-        for target in re.findall(r"\]\(([^)#]+)", path.read_text(encoding="utf-8")):
-            if "://" not in target and not (path.parent / Path(target)).exists():
-                broken.append(f"{path.name}: {target}")
-    assert broken == []
+        assert text.startswith(f"# {path.name[:4]}: "), path.name
+    assert [int(path.name[:4]) for path in records] == list(range(1, len(records) + 1))

@@ -1,4 +1,4 @@
-"""The project's files as the contract tests see them: paths, text and syntax trees. Knows no rule."""
+"""The project's files as the contract tests see them: paths, text and syntax trees."""
 
 import ast
 from collections.abc import Iterator
@@ -43,6 +43,13 @@ def text_files() -> list[tuple[str, str]]:
         if len(raw) <= MAX_TEXT_BYTES and b"\0" not in raw:
             found.append((relative(path), raw.decode("utf-8", errors="replace")))
     return found
+
+
+@cache
+def pages() -> dict[str, str]:
+    """Return the text of each page that users read, by path: the README, the documentation and the runbook."""
+    found = [ROOT / "README.md", *sorted((ROOT / "ops/docs").glob("*.md")), ROOT / "ops/runbook.md"]
+    return {relative(path): path.read_text(encoding="utf-8") for path in found}
 
 
 @cache
