@@ -28,8 +28,6 @@ def _turns(opens: str, closes: str, *, separator: str = "\\n", prefix: str = "",
 _BOS = "{{ bos_token }}"
 _THINKS = "{% if add_generation_prompt and enable_thinking is false %}"
 _NO_THOUGHT = _THINKS + "{{ '<think>\\n\\n</think>\\n\\n' }}{% endif %}"
-    "{% if add_generation_prompt and enable_thinking is false %}{{ '<think>\\n\\n</think>\\n\\n' }}{% endif %}"
-)
 
 FAMILIES = (
     Family(name="chatml", special=["<|im_start|>", "<|im_end|>"], eos="<|im_end|>", closes="<|im_end|>",
