@@ -1,5 +1,6 @@
-"""Writes the settings table of README.md from config.py: `python -m tests.contract.settings_table`."""
+"""Writes the settings table of README.md from settings.py: `python -m tests.contract.settings_table`."""
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -11,15 +12,22 @@ BEGIN, END = "<!-- settings: begin -->\n", "<!-- settings: end -->\n"
 
 
 def settings_table() -> str:
-    """Return one Markdown row for each key, in the order of config.py."""
+    """Return one Markdown row for each key, in the order of the sections; tables follow the keys beside them."""
     lines = ["| key | default | what it sets |", "|---|---|---|"]
-    for name, field in Settings.model_fields.items():
-        section = field.annotation
-        if isinstance(section, type) and issubclass(section, Section):
-            lines += [_row(f"{name}.{key}", inner) for key, inner in section.model_fields.items()]
-        else:
-            lines.append(_row(name, field))
+    lines += [_row(key, field) for key, field in settings_keys().items()]
     return "\n".join(lines) + "\n"
+
+
+def settings_keys(section: type[BaseModel] = Settings, prefix: str = "") -> dict[str, FieldInfo]:
+    """Return every key with a value, dotted; tables are walked into."""
+    keys: dict[str, FieldInfo] = {}
+    for name, field in section.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, Section):
+            keys |= settings_keys(inner, f"{prefix}{name}.")
+        else:
+            keys[f"{prefix}{name}"] = field
+    return keys
 
 
 def readme_with_table(readme: str) -> str:
