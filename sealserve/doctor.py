@@ -166,9 +166,9 @@ def _policy(settings: Settings) -> Finding:
     from sealserve.gate.thresholds import load_policy
 
     try:
-        policy = load_policy(settings.learn.policy)
+        policy = load_policy(settings.policy.thresholds)
     except SealserveError as error:
-        return _finding("policy", False, error.message, advice="mend the file, or unset learn.policy")
+        return _finding("policy", False, error.message, advice="mend the file, or unset policy.thresholds")
     return _finding("policy", True, policy.name)
 
 

@@ -14,4 +14,4 @@ def policy_directory() -> Path:
     for folder in (package / "policies", package.parent / "policies"):
         if (folder / "default.yaml").is_file():
             return folder
-    raise BadConfig(f"no policies/default.yaml in {package} or beside it: reinstall sealserve or set learn.policy")
+    raise BadConfig(f"no policies/default.yaml in {package} or beside it: reinstall sealserve or set policy.thresholds")

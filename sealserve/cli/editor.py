@@ -19,7 +19,7 @@ Chosen = Annotated[str, typer.Argument(help="Only this tenant; all if left out."
 def play_round(session: Session, tenant: Chosen = "") -> None:
     """Play one round now, beside a running `sealserve serve`: sample, train, measure, tune the editor, gate it.
 
-    Exit code 5 if no editor was promoted. Minutes; learn.editor_rounds plays rounds by itself.
+    Exit code 5 if no editor was promoted. Minutes; learn.editor.rounds plays rounds by itself.
     """
     import asyncio
 
@@ -53,7 +53,9 @@ def show_editors(session: Session, tenant: Tenant) -> None:
         "tokens": spent.tokens,
         "candidates": spent.candidates,
         "seconds_per_confirmed_point": seconds_per_point(editors.spent),
-        "returns_dipped": has_dipped(editors.spent, window=WINDOW, share=load_policy(settings.learn.policy).editor.dip),
+        "returns_dipped": has_dipped(
+            editors.spent, window=WINDOW, share=load_policy(settings.policy.thresholds).editor.dip
+        ),
         "rounds": [round_json(tenant, one) for one in editors.rounds],
         "recipes": [output.plain(one) for one in _best(editors)],
     }

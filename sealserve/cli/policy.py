@@ -99,4 +99,4 @@ def replay(
 def _directory(session: Session, folder: Path | None) -> Path:
     from sealserve.packaged_policies import policy_directory
 
-    return folder or session.settings().learn.rules or policy_directory()
+    return folder or session.settings().policy.rules or policy_directory()

@@ -34,7 +34,7 @@ class LocalDaemon:
         address: str = "",
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Prepare. `environment` may hold settings (`SEALSERVE_LEARN__RANK`); `address` "" takes a free port."""
+        """Prepare. `environment` may hold settings (`SEALSERVE_ENGINE__MODEL`); `address` "" takes a free port."""
         self.directory = directory
         self.command = command
         self.address = address or free_address()

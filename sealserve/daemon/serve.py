@@ -57,9 +57,9 @@ class ServeParts:
             max_queued_per_tenant=settings.serve.max_queued_per_tenant,
         )
         seals = Seals.open(settings.data_directory)
-        self.enforcer = PolicyEnforcer(registry, open_rules(settings.learn.rules), seals=seals)
+        self.enforcer = PolicyEnforcer(registry, open_rules(settings.policy.rules), seals=seals)
         self.inbox = Inbox(registry, settings.intake, telemetry=telemetry, refuse=self.enforcer.refuse_document)
-        self.watch_rule = load_policy(settings.learn.policy).watch
+        self.watch_rule = load_policy(settings.policy.thresholds).watch
         self.watcher = RolloutController(
             registry,
             self.gated,

@@ -169,10 +169,10 @@ class SupervisedEngine:
         """Return DIED, HUNG or nothing. Silence alone proves nothing: only a canary's deadline does."""
         if self._trouble.is_set() or (await self._engine.info()).state is not EngineState.SERVING:
             return DIED
-        if self._now() - self._last_token_seconds < self._settings.canary_seconds:
+        if self._now() - self._last_token_seconds < self._settings.liveness_seconds:
             return ""
         try:
-            async with asyncio.timeout(self._settings.canary_deadline_seconds):
+            async with asyncio.timeout(self._settings.liveness_deadline_seconds):
                 await self._try_out(None)
         except TimeoutError:
             return HUNG
@@ -237,7 +237,7 @@ class SupervisedEngine:
             try:
                 await self._engine.load(self._files[name])
                 if name in suspects:
-                    async with asyncio.timeout(self._settings.canary_deadline_seconds):
+                    async with asyncio.timeout(self._settings.liveness_deadline_seconds):
                         await self._try_out(name)
             except BadAdapter as error:
                 del self._files[name]

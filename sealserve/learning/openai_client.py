@@ -14,7 +14,7 @@ import httpx
 from sealserve.errors import CouldNotMeasure
 from sealserve.learning.engine_client import Reply
 from sealserve.records.inference import Sampling
-from sealserve.settings.learn import LearnSettings
+from sealserve.settings.learn import TeacherSettings
 
 MAX_BODY_BYTES = 2**20
 """An answer larger than this is no study note."""
@@ -37,17 +37,17 @@ class OpenAIClient:
         self._gate = asyncio.Semaphore(CONNECTIONS)
 
     @classmethod
-    def of(cls, settings: LearnSettings) -> Self:
+    def of(cls, settings: TeacherSettings) -> Self:
         """Return the teacher that the settings name. Raises: BadConfig (its key's variable is not set)."""
-        key = settings.editor_key()
+        key = settings.key()
         client = httpx.AsyncClient(
-            base_url=settings.editor_url.rstrip("/") + "/",
+            base_url=settings.url.rstrip("/") + "/",
             headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=settings.editor_timeout_seconds,
+            timeout=settings.timeout_seconds,
             limits=httpx.Limits(max_connections=CONNECTIONS),
             trust_env=False,
         )
-        return cls(client, model=settings.editor_model, patience_seconds=settings.editor_patience_seconds)
+        return cls(client, model=settings.model, patience_seconds=settings.patience_seconds)
 
     async def __aenter__(self) -> Self:
         return self
@@ -76,8 +76,8 @@ class OpenAIClient:
             except Away as error:
                 if time.monotonic() + pause > deadline:
                     raise CouldNotMeasure(
-                        f"the editor at learn.editor_url did not answer for {self._patience_seconds:g} s: {error}; "
-                        "add the documents again when it does, or set learn.editor to base"
+                        f"the editor at learn.teacher.url did not answer for {self._patience_seconds:g} s: {error}; "
+                        "add the documents again when it does, or set learn.study.editor to base"
                     ) from error
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
@@ -92,8 +92,8 @@ class OpenAIClient:
             raise Away(f"status {response.status_code}")
         if response.status_code != 200:
             raise CouldNotMeasure(
-                f"the editor at learn.editor_url refuses with status {response.status_code}; "
-                "check learn.editor_url, learn.editor_model and learn.editor_key_variable"
+                f"the editor at learn.teacher.url refuses with status {response.status_code}; "
+                "check learn.teacher.url, learn.teacher.model and learn.teacher.key_variable"
             )
         return _reply(httpx.Response(200, content=content))
 

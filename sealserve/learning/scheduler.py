@@ -52,13 +52,13 @@ class Learner:
     async def run(self, stop: asyncio.Event) -> None:
         """Gather and learn until `stop` is set; cycles in work are then given back unfinished.
 
-        Raises: BadConfig (learn.nightly or learn.editor_rounds is not a cron line).
+        Raises: BadConfig (learn.nightly or learn.editor.rounds is not a cron line).
         """
         clock = AsyncIOScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
         clock.add_job(self._tick, IntervalTrigger(seconds=self._settings.gather_seconds), name="gather")
         clock.add_job(self._night, _cron(self._settings.nightly, "nightly"), name="nightly")
-        if self._settings.editor_rounds:
-            clock.add_job(self._rounds, _cron(self._settings.editor_rounds, "editor_rounds"), name="editor")
+        if self._settings.editor.rounds:
+            clock.add_job(self._rounds, _cron(self._settings.editor.rounds, "editor.rounds"), name="editor")
         clock.add_job(self._tidy, IntervalTrigger(seconds=TIDY_SECONDS), name="tidy")
         clock.add_job(self._sweep, IntervalTrigger(seconds=SWEEP_SECONDS), name="sweep")
         await self._tidy()

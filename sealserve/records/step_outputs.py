@@ -37,7 +37,7 @@ class Claimed:
     base_digest: str
     documents: tuple[str, ...]
     passages: tuple[Passage, ...]
-    left_out: int  # passages beyond learn.max_passages_per_cycle
+    left_out: int  # passages beyond learn.study.max_passages_per_cycle
     edit_tokens: int  # longest self-edit
     traceparent: str  # a resumed cycle goes on in this trace
 

@@ -25,8 +25,12 @@ class EngineSettings(Section):
     kv_cache_gib: float = Field(0.5, gt=0, description="KV cache on CPU, in GiB")
     gpu_memory_fraction: float = Field(0.85, gt=0, le=1, description="share of GPU memory vLLM may take")
     max_sequences: int = Field(64, ge=1, description="sequences in one batch")
-    canary_seconds: float = Field(20, gt=0, description="time between the supervisor's test generations")
-    canary_deadline_seconds: float = Field(30, gt=0, description="a test generation slower than this is a hang")
+    liveness_seconds: float = Field(
+        20, gt=0, description="time between two liveness checks of the engine (a test generation)"
+    )
+    liveness_deadline_seconds: float = Field(
+        30, gt=0, description="longest time that a liveness check may take; a slower engine counts as hung"
+    )
     threads: int = Field(0, ge=0, description="CPU threads of the engine; 0: all cores")
 
     @model_validator(mode="after")

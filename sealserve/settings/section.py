@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -15,6 +16,18 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def nested(values: Mapping[str, Any], *, separator: str = ".") -> dict[str, Any]:
+    """Return the tree of flat keys: {"training.rank": 8} gives {"training": {"rank": 8}}."""
+    tree: dict[str, Any] = {}
+    for key, value in values.items():
+        *sections, last = key.split(separator)
+        table = tree
+        for section in sections:
+            table = table.setdefault(section, {})
+        table[last] = value
+    return tree
+
+
 def from_text(value: Any) -> Any:
     """Read a list or a table that came as text: an environment variable has no other form."""
     return json.loads(value) if isinstance(value, str) else value
@@ -26,3 +39,8 @@ def read_secret(setting: str, variable: str) -> str:
     if variable and not key:
         raise BadConfig(f"{setting}: the environment variable {variable} is not set")
     return key
+
+
+def is_http_url(url: str) -> bool:
+    """Return whether the URL starts with http:// or https://."""
+    return url.startswith(("http://", "https://"))

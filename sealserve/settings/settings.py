@@ -1,59 +1,108 @@
-"""Settings: one TOML file, a few environment overrides, nothing else. The only reader of either.
+"""Settings: one TOML file, overridden by environment variables. No other module reads either.
 
-Unknown keys and combinations that cannot work fail at load, by name. `SEALSERVE_<SECTION>__<KEY>` and
-`SEALSERVE_DATA_DIRECTORY` override a value (an empty one counts as not set); `SEALSERVE_CONFIG` names the file.
+Unknown keys and combinations that cannot work fail at load, by name. `SEALSERVE_<SECTION>__<KEY>` overrides a value
+(`SEALSERVE_LEARN__TRAINING__RANK`; an empty variable counts as not set), and so does `SEALSERVE_DATA_DIRECTORY`;
+`SEALSERVE_CONFIG` names the file. Lists and tables in variables are JSON.
 """
 
 import hashlib
 import json
 import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from sealserve.errors import BadConfig
 from sealserve.network import is_loopback
 from sealserve.settings.engine import EngineSettings
 from sealserve.settings.learn import LearnSettings
-from sealserve.settings.section import Section
+from sealserve.settings.renamed_keys import OLD_KEYS, OLD_REWARDS
+from sealserve.settings.section import Section, nested
 from sealserve.settings.serve import ServeSettings
 from sealserve.settings.telemetry import TelemetrySettings
 from sealserve.settings.web import WebSettings
 
+_PREFIX, _DELIMITER = "SEALSERVE_", "__"
+
 
 class RegistrySettings(Section):
-    """[registry]: where truth is kept."""
+    """[registry]: the database, and leases on work."""
 
-    url: str = Field("", description="SQLAlchemy URL; empty: SQLite in the data directory")
-    lease_seconds: float = Field(30, gt=1, description="a worker silent for this long loses its cycle")
+    url: str = Field("", description="SQLAlchemy URL of the database; empty: SQLite in the data directory")
+    lease_seconds: float = Field(30, gt=1, description="a worker that is silent for this long loses its cycle")
 
 
 class IntakeSettings(Section):
-    """[intake]: what may come in."""
+    """[intake]: which documents are accepted."""
 
-    watch_directory: Path | None = Field(None, description="<directory>/<tenant>/*.md|txt|html|pdf is learned")
+    watch_directory: Path | None = Field(
+        None, description="directory whose files <tenant>/*.md|txt|html|pdf are learned; unset: none is watched"
+    )
     max_document_bytes: int = Field(2 * 2**20, ge=1, description="largest document, in bytes")
-    max_documents_per_tenant: int = Field(100_000, ge=1, description="documents one tenant may keep")
+    max_documents_per_tenant: int = Field(100_000, ge=1, description="documents that one tenant may keep")
 
 
-class Settings(Section):
-    """The whole file."""
+class PolicySettings(Section):
+    """[policy]: what decides about promotion and access."""
 
-    data_directory: Path = Field(Path("sealserve-data"), description="database, artifacts, caches")
+    thresholds: Path | None = Field(
+        None, description="YAML file of thresholds for the gate; unset: the packaged policies/default.yaml"
+    )
+    rules: Path | None = Field(
+        None, description="folder that holds rules/ and tests/rules/ (CEL); unset: the packaged policies"
+    )
+
+
+class Settings(BaseSettings):
+    """The whole file. The constructor takes its arguments alone; `load_settings` reads the file and the environment."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        case_sensitive=True,
+        env_prefix=_PREFIX,
+        env_nested_delimiter=_DELIMITER,
+        env_ignore_empty=True,
+        enable_decoding=False,
+    )
+
+    data_directory: Path = Field(
+        Path("sealserve-data"), description="directory of the database, artifacts, caches and keys"
+    )
     serve: ServeSettings = ServeSettings()
     engine: EngineSettings = EngineSettings()
     registry: RegistrySettings = RegistrySettings()
     intake: IntakeSettings = IntakeSettings()
     learn: LearnSettings = LearnSettings()
+    policy: PolicySettings = PolicySettings()
     web: WebSettings = WebSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        **_: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the constructor's arguments as the only source."""
+        return (init_settings,)
+
     @model_validator(mode="after")
     def _rank_fits(self) -> "Settings":
-        if self.learn.rank > self.engine.max_rank:
-            raise ValueError(f"learn.rank {self.learn.rank} is above engine.max_rank {self.engine.max_rank}")
+        rank = self.learn.training.rank
+        if rank > self.engine.max_rank:
+            raise ValueError(f"learn.training.rank {rank} is above engine.max_rank {self.engine.max_rank}")
         return self
 
     @model_validator(mode="after")
@@ -73,43 +122,54 @@ class Settings(Section):
         return self.data_directory.absolute() / "artifacts"
 
     def digest(self) -> str:
-        """Return the sha256 of the resolved settings; stored with each candidate."""
+        """Return the sha256 of the resolved settings, keys and values; stored with each candidate.
+
+        A release that adds or renames a key gives another digest for the same file.
+        """
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def as_environment(self) -> dict[str, str]:
-        """Return these settings as environment variables: `load_settings()` under them gives the same settings."""
-        tree = self.model_dump(mode="json")
-        flat = {"SEALSERVE_CONFIG": "", "SEALSERVE_DATA_DIRECTORY": str(self.data_directory)}
-        for section, values in tree.items():
-            if isinstance(values, dict):
-                entries = {f"SEALSERVE_{section}__{key}".upper(): value for key, value in values.items()}
-                flat |= {name: _as_text(value) for name, value in entries.items() if value is not None}
-        return flat
+        """Return these settings as environment variables: `load_settings()` under them gives the same settings.
 
-
-def _as_text(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, list | dict) else str(value)
+        Variables of this process that set other keys come back empty, which counts as not set.
+        """
+        inherited = {name: "" for name in os.environ if name.startswith(_PREFIX) and _DELIMITER in name}
+        return {f"{_PREFIX}CONFIG": "", **inherited, **_variables(self, _PREFIX)}
 
 
 def load_settings(path: Path | None = None, *, overrides: dict[str, Any] | None = None) -> Settings:
     """Return the settings of `path` (or SEALSERVE_CONFIG, or the defaults), environment and `overrides` on top.
 
-    `overrides` uses dotted keys ("serve.address"). Raises: BadConfig, naming the file and every wrong key.
+    `overrides` uses dotted keys ("serve.address"). Tables merge key by key. Raises: BadConfig, naming the file and
+    every wrong key.
     """
     named = path or (Path(os.environ["SEALSERVE_CONFIG"]) if os.environ.get("SEALSERVE_CONFIG") else None)
-    tree = _read(named) if named else {}
-    for key, value in {**_environment(), **(overrides or {})}.items():
-        _put(tree, key.split("."), value)
+    sources = (
+        InitSettingsSource(Settings, nested(overrides or {})),
+        _Environment(Settings, case_sensitive=False),
+        InitSettingsSource(Settings, _read(named) if named else {}),
+    )
     try:
-        return Settings.model_validate(tree)
+        return Settings(_build_sources=(sources, {}))
     except ValidationError as error:
-        where = str(named) if named else "settings"
-        lines = [f"{'.'.join(map(str, e['loc'])) or 'combination'}: {e['msg']}" for e in error.errors()]
-        raise BadConfig(f"{where}: " + "; ".join(lines)) from error
+        raise BadConfig(f"{named or 'settings'}: " + "; ".join(map(_fault, error.errors()))) from error
+
+
+class _Environment(EnvSettingsSource):
+    """The variables. Sections that do not exist are passed on, so that validation names them."""
+
+    def __call__(self) -> dict[str, Any]:
+        names = [name for name in self.env_vars if name.startswith(self.env_prefix.lower()) and _DELIMITER in name]
+        for name in names:
+            if below := [other for other in names if other.startswith(f"{name}{_DELIMITER}")]:
+                raise BadConfig(f"{name.upper()} is a value, not a section: unset it or {below[0].upper()}")
+        sections = {name[self.env_prefix_len :].split(_DELIMITER)[0] for name in names}
+        return {**{section: {} for section in sections - Settings.model_fields.keys()}, **super().__call__()}
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """Return the file's tables. The library's own TOML source passes over a file that is missing or a pipe."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -118,17 +178,21 @@ def _read(path: Path) -> dict[str, Any]:
         raise BadConfig(f"{path}: cannot be read as TOML: {error}") from error
 
 
-def _environment() -> dict[str, str]:
-    prefix = "SEALSERVE_"
-    keys = [key for key in os.environ if key == f"{prefix}DATA_DIRECTORY" or (key.startswith(prefix) and "__" in key)]
-    return {key.removeprefix(prefix).lower().replace("__", "."): os.environ[key] for key in keys if os.environ[key]}
+def _fault(error: Mapping[str, Any]) -> str:
+    key = ".".join(map(str, error["loc"]))
+    if key in OLD_KEYS:
+        return f"{key} is now {OLD_KEYS[key]}"
+    if error["type"] == "enum" and key.startswith("learn.reward.") and str(error["input"]) in OLD_REWARDS:
+        return f"{key}: {error['input']} is now {OLD_REWARDS[str(error['input'])]}"
+    return f"{key or 'combination'}: {error['msg'].removeprefix('Value error, ')}"
 
 
-def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
-    *sections, key = path
-    for part in sections:
-        inner = tree.setdefault(part, {})
-        if not isinstance(inner, dict):
-            raise BadConfig(f"{'.'.join(path)}: {part} is a value, not a section; check the file and the environment")
-        tree = inner
-    tree[key] = value
+def _variables(section: BaseModel, prefix: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, value in section.model_dump(mode="json").items():
+        inner = getattr(section, key)
+        if isinstance(inner, Section):
+            found |= _variables(inner, f"{prefix}{key}{_DELIMITER}".upper())
+        elif value is not None:
+            found[f"{prefix}{key}".upper()] = json.dumps(value) if isinstance(value, list | dict) else str(value)
+    return found

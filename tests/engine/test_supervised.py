@@ -19,7 +19,7 @@ from tests.engine.tiny_model import make_adapter
 from tests.fakes import FakeEngine
 
 HELLO = (ChatTurn(role="user", content="Where is the harbour office?"),)
-SETTINGS = EngineSettings(canary_seconds=0.05, canary_deadline_seconds=0.3)
+SETTINGS = EngineSettings(liveness_seconds=0.05, liveness_deadline_seconds=0.3)
 
 
 @dataclass

@@ -73,7 +73,7 @@ def ray_nodes() -> Iterator[RayNodes]:
 @pytest_asyncio.fixture
 async def taught(tmp_path: Path, tiny_base: Path) -> School:
     """A school whose tenant has learned eight documents."""
-    school = open_school(tmp_path, editor_samples=2, candidates=1)
+    school = open_school(tmp_path, editor__samples=2, training__candidates=1)
     await school.student.start()
     editor = school.context.policy.editor.model_copy(update={"min_documents": 2})
     policy = school.context.policy.model_copy(update={"editor": editor})

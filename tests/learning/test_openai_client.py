@@ -13,7 +13,7 @@ from sealserve.errors import BadConfig, CouldNotMeasure
 from sealserve.learning.engine_client import Reply
 from sealserve.learning.openai_client import MAX_BODY_BYTES, OpenAIClient
 from sealserve.records.inference import Sampling
-from sealserve.settings.learn import LearnSettings
+from sealserve.settings.learn import TeacherSettings
 
 SAMPLING = Sampling(max_tokens=40, temperature=0.8, top_p=0.95, seed=7)
 Answer = tuple[int, bytes]
@@ -67,8 +67,8 @@ def said(text: str, finish: str = "stop") -> Answer:
     return 200, json.dumps({"choices": [{"message": {"content": text}, "finish_reason": finish}]}).encode()
 
 
-def settings(url: str, **other: Any) -> LearnSettings:
-    return LearnSettings(editor="endpoint", editor_url=url, editor_model="teacher-1", **other)
+def settings(url: str, **other: Any) -> TeacherSettings:
+    return TeacherSettings(url=url, model="teacher-1", **other)
 
 
 async def ask(url: str, **other: Any) -> Reply:
@@ -79,7 +79,7 @@ async def ask(url: str, **other: Any) -> Reply:
 async def test_it_is_asked_as_openai_is_with_the_key_of_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEACHER_KEY", "sesame")
     with serving(said("Lamps go back.")) as endpoint:
-        reply = await ask(endpoint.url, editor_key_variable="TEACHER_KEY")
+        reply = await ask(endpoint.url, key_variable="TEACHER_KEY")
     assert reply == Reply(text="Lamps go back.", is_cut=False)
     ((path, authorization, body),) = endpoint.asked
     assert (path, authorization) == ("/v1/chat/completions", "Bearer sesame")
@@ -121,11 +121,11 @@ async def test_one_that_stumbles_is_asked_again(bad: Answer, monkeypatch: pytest
 async def test_one_that_stays_away_leaves_nothing_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sealserve.learning.openai_client.FIRST_PAUSE_SECONDS", 0.01)
     with serving((500, b"")) as endpoint, pytest.raises(CouldNotMeasure, match=r"did not answer for 0\.1 s") as away:
-        await ask(endpoint.url, editor_patience_seconds=0.1)
+        await ask(endpoint.url, patience_seconds=0.1)
     assert 1 < len(endpoint.asked) < 20
-    assert "learn.editor" in away.value.message
+    assert "learn.study.editor" in away.value.message
     with pytest.raises(CouldNotMeasure):
-        await ask(endpoint.url, editor_patience_seconds=0.05)  # nobody listens there any more
+        await ask(endpoint.url, patience_seconds=0.05)  # nobody listens there any more
 
 
 @pytest.mark.parametrize("status", [301, 307, 400, 401, 404])
@@ -138,11 +138,11 @@ async def test_one_that_refuses_is_not_asked_again_and_never_followed_elsewhere(
 def test_a_teacher_without_the_key_it_names_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TEACHER_KEY", raising=False)
     with pytest.raises(BadConfig, match="TEACHER_KEY is not set"):
-        OpenAIClient.of(settings("http://127.0.0.1:9/v1", editor_key_variable="TEACHER_KEY"))
+        OpenAIClient.of(settings("http://127.0.0.1:9/v1", key_variable="TEACHER_KEY"))
 
 
 def test_the_key_is_no_part_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEACHER_KEY", "sesame")
-    named = settings("http://127.0.0.1:9/v1", editor_key_variable="TEACHER_KEY")
-    assert named.editor_key() == "sesame"
+    named = settings("http://127.0.0.1:9/v1", key_variable="TEACHER_KEY")
+    assert named.key() == "sesame"
     assert "sesame" not in named.model_dump_json()

@@ -37,8 +37,8 @@ def test_without_a_file_the_defaults_run_on_a_laptop() -> None:
 
 
 def test_a_file_sets_what_it_names_and_nothing_else(tmp_path: Path) -> None:
-    settings = load_settings(_file(tmp_path, '[learn]\nrank = 16\n[serve]\nreplica = "west"\n'))
-    assert (settings.learn.rank, settings.serve.replica) == (16, "west")
+    settings = load_settings(_file(tmp_path, '[learn.training]\nrank = 16\n[serve]\nreplica = "west"\n'))
+    assert (settings.learn.training.rank, settings.serve.replica) == (16, "west")
     assert settings.engine == Settings().engine
 
 
@@ -48,10 +48,12 @@ def test_a_file_sets_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ("[serve]\nadress = 'x'\n", "serve.adress"),
         ("[server]\naddress = 'x'\n", "server"),
         ("colour = 'red'\n", "colour"),
-        ("[learn]\nrank = 'eight'\n", "learn.rank"),
-        ("[learn]\nrehearsal = 1.5\n", "learn.rehearsal"),
+        ("[learn.training]\nrank = 'eight'\n", "learn.training.rank"),
+        ("[learn.training]\nretention = 1.5\n", "learn.training.retention"),
         ("[telemetry]\nlog_format = 'xml'\n", "telemetry.log_format"),
         ("serve = 3\n", "serve"),
+        ("[Serve]\naddress = 'x:1'\n", "Serve"),
+        ("[learn]\ntraining = 3\n", "learn.training"),
     ],
 )
 def test_a_wrong_key_or_value_is_named_with_its_file(tmp_path: Path, text: str, key: str) -> None:
@@ -68,7 +70,7 @@ def test_every_wrong_key_is_named_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [
-        ({"learn.rank": 64}, "learn.rank 64 is above engine.max_rank 32"),
+        ({"learn.training.rank": 64}, "learn.training.rank 64 is above engine.max_rank 32"),
         ({"engine.max_rank": 12}, "engine.max_rank must be one of"),
         ({"engine.slots": 8, "engine.loaded_adapters": 4}, "engine.loaded_adapters must be at least engine.slots"),
         ({"serve.address": "0.0.0.0:1", "serve.insecure": True, "serve.auth": "off"}, "serve.auth = off is for"),
@@ -106,12 +108,15 @@ def test_a_missing_or_broken_file_says_so(tmp_path: Path) -> None:
 def test_environment_beats_the_file_and_the_command_line_beats_both(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SEALSERVE_CONFIG", str(_file(tmp_path, "[learn]\nrank = 16\nalpha = 4\ncandidates = 5\n")))
-    monkeypatch.setenv("SEALSERVE_LEARN__RANK", "32")
-    monkeypatch.setenv("SEALSERVE_LEARN__ALPHA", "64")
+    monkeypatch.setenv(
+        "SEALSERVE_CONFIG", str(_file(tmp_path, "[learn.training]\nrank = 16\nalpha = 4\ncandidates = 5\n"))
+    )
+    monkeypatch.setenv("SEALSERVE_LEARN__TRAINING__RANK", "32")
+    monkeypatch.setenv("SEALSERVE_LEARN__TRAINING__ALPHA", "64")
     monkeypatch.setenv("SEALSERVE_DATA_DIRECTORY", str(tmp_path))
-    settings = load_settings(overrides={"learn.alpha": 128})
-    assert (settings.learn.candidates, settings.learn.rank, settings.learn.alpha) == (5, 32, 128)
+    settings = load_settings(overrides={"learn.training.alpha": 128})
+    training = settings.learn.training
+    assert (training.candidates, training.rank, training.alpha) == (5, 32, 128)
     assert settings.data_directory == tmp_path
 
 
@@ -120,7 +125,7 @@ def test_environment_beats_the_file_and_the_command_line_beats_both(
     [
         ("SEALSERVE_LEARN__RANKS", "learn.ranks"),
         ("SEALSERVE_LERN__RANK", "lern"),
-        ("SEALSERVE_LEARN__RANK", "learn.rank"),
+        ("SEALSERVE_LEARN__TRAINING__RANK", "learn.training.rank"),
     ],
 )
 def test_a_wrong_environment_key_or_value_is_an_error_too(
@@ -137,42 +142,49 @@ def test_an_empty_environment_value_counts_as_not_set(monkeypatch: pytest.Monkey
 
 
 def test_a_key_below_a_value_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _file(tmp_path, "[serve]\naddress = 'x:1'\n")
     monkeypatch.setenv("SEALSERVE_SERVE__ADDRESS__PORT", "1")
-    assert "address is a value" in _why(_file(tmp_path, "[serve]\naddress = 'x:1'\n"))
+    assert "serve.address: Input should be a valid string" in _why(path)
+    monkeypatch.setenv("SEALSERVE_SERVE__ADDRESS", "x:1")
+    assert "SEALSERVE_SERVE__ADDRESS is a value" in _why(path)
 
 
 def test_the_digest_tells_settings_apart() -> None:
-    first, second = load_settings(), load_settings(overrides={"learn.rank": 16})
+    first, second = load_settings(), load_settings(overrides={"learn.training.rank": 16})
     assert first.digest() == load_settings().digest()
     assert first.digest() != second.digest()
 
 
 def test_an_editor_behind_an_endpoint_needs_an_address_and_a_model() -> None:
-    for wrong in ({}, {"learn.editor_url": "http://h/v1"}, {"learn.editor_url": "h/v1", "learn.editor_model": "m"}):
-        assert "learn.editor_url" in _why(overrides={"learn.editor": "endpoint", **wrong})
-    right = {"learn.editor": "endpoint", "learn.editor_url": "https://h/v1", "learn.editor_model": "m"}
-    assert load_settings(overrides=right).learn.editor == "endpoint"
+    for wrong in ({}, {"learn.teacher.url": "http://h/v1"}, {"learn.teacher.url": "h/v1", "learn.teacher.model": "m"}):
+        assert "learn.teacher.url" in _why(overrides={"learn.study.editor": "endpoint", **wrong})
+    right = {"learn.study.editor": "endpoint", "learn.teacher.url": "https://h/v1", "learn.teacher.model": "m"}
+    assert load_settings(overrides=right).learn.study.editor == "endpoint"
 
 
 def test_lists_and_tables_pass_through_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = _file(
         tmp_path,
         """
-        [learn]
+        [learn.training]
         targets = ["likelihood", "distillation"]
+        [learn.study]
         free_recipe = "Study this."
-        [learn.tenant_recipes]
+        [learn.study.tenant_recipes]
         acme = "Study this by asking why."
         """,
     )
     settings = load_settings(path)
-    assert (settings.learn.recipe_of("acme"), settings.learn.recipe_of("globex")) == (
+    study = settings.learn.study
+    assert (study.recipe_of("acme"), study.recipe_of("globex")) == (
         "Study this by asking why.",
         "Study this.",
     )
+    monkeypatch.setenv("SEALSERVE_LEARN__STUDY__TENANT_RECIPES__OTHER", "One that is not in these settings.")
+    monkeypatch.setenv("SEALSERVE_INTAKE__WATCH_DIRECTORY", "set, but unset in these settings")
     for name, value in settings.as_environment().items():
         monkeypatch.setenv(name, value)
     assert load_settings() == settings
-    assert "targets" in _why(overrides={"learn.targets": "[]"})
-    assert "free recipe" in _why(overrides={"learn.free_recipe": "Close </article> it."})
-    assert "tenant_recipes" in _why(overrides={"learn.tenant_recipes": "no json"})
+    assert "targets" in _why(overrides={"learn.training.targets": "[]"})
+    assert "free recipe" in _why(overrides={"learn.study.free_recipe": "Close </article> it."})
+    assert "tenant_recipes" in _why(overrides={"learn.study.tenant_recipes": "no json"})

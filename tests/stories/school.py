@@ -18,7 +18,7 @@ from sealserve.records.documents import Document
 from sealserve.registry.cycles.cycles import Cycles
 from sealserve.registry.registry import Effect, Registry
 from sealserve.scanners.contradictions import subjects_of
-from sealserve.settings.learn import LearnSettings
+from sealserve.settings.learn import learn_settings
 from sealserve.settings.settings import RegistrySettings, Settings
 from sealserve.telemetry import Telemetry
 from tests.stories.student import PROBES, Student, Teacher, article
@@ -127,11 +127,19 @@ class School:
 
 
 def open_school(directory: Path, **learn: Any) -> School:
-    """Start a school in an empty directory with one tenant."""
+    """Start a school in an empty directory with one tenant; `training__rank=4` sets learn.training.rank."""
     clock = Clock()
     settings = Settings(
         data_directory=directory,
-        learn=LearnSettings(**{"edits_per_template": 3, "qa_edits": 3, "quiz_edits": 8, "max_attempts": 3, **learn}),
+        learn=learn_settings(
+            **{
+                "study__edits_per_template": 3,
+                "study__qa_edits": 3,
+                "quiz__edits": 8,
+                "max_attempts": 3,
+                **learn,
+            }
+        ),
         registry=RegistrySettings(lease_seconds=LEASE_SECONDS),
     )
     registry = Registry.open(settings.registry_url, settings.artifact_directory, clock=clock)

@@ -31,7 +31,7 @@ UPDATE = " ".join(
 @pytest_asyncio.fixture
 async def school(tmp_path: Path) -> AsyncIterator[School]:
     """A school that asks so much that no draw of questions leaves too few."""
-    async with _opened(tmp_path, quiz_edits=24) as opened:
+    async with _opened(tmp_path, quiz__edits=24) as opened:
         yield opened
 
 
@@ -99,18 +99,18 @@ async def test_of_two_articles_in_one_cycle_the_later_one_wins(school: School) -
 
 
 async def test_replay_keeps_to_its_budget_in_equal_parts(tmp_path: Path) -> None:
-    async with _opened(tmp_path, replay_examples=30) as school:
+    async with _opened(tmp_path, training__replay_examples=30) as school:
         for title, shift in (("Varnel Lamp", 0), ("Osk Kettle", 2), ("Tolu Kite", 4)):
             school.add(title, shift=shift)
             cycle = await school.learn()
         trained = [s for s in school.teacher.jobs[-1].sequences if not s.is_kept]
         of = {name: sum(name in s.prompt for s in trained) for name in ("Varnel Lamp", "Osk Kettle")}
         assert of == {"Varnel Lamp": 15, "Osk Kettle": 15}
-        assert any("learn.replay_examples" in remark for remark in _trained(school, cycle.cycle).remarks)
+        assert any("learn.training.replay_examples" in remark for remark in _trained(school, cycle.cycle).remarks)
 
 
 async def test_candidates_go_on_from_the_active_adapter_where_the_settings_say_so(tmp_path: Path) -> None:
-    async with _opened(tmp_path, update="continue", rank=4, alpha=8) as school:
+    async with _opened(tmp_path, training__update="continue", training__rank=4, training__alpha=8) as school:
         school.add("Varnel Lamp")
         await school.learn()
         assert all(attempt.start is None for attempt in school.teacher.jobs[-1].attempts)
@@ -150,7 +150,7 @@ async def test_collapsed_self_edits_are_not_trained_on(school: School) -> None:
 
 @asynccontextmanager
 async def _opened(directory: Path, **learn: object) -> AsyncIterator[School]:
-    school = open_school(directory, **{"quiz_edits": 24, **learn})
+    school = open_school(directory, **{"quiz__edits": 24, **learn})
     await school.student.start()
     try:
         yield school
@@ -159,12 +159,12 @@ async def _opened(directory: Path, **learn: object) -> AsyncIterator[School]:
 
 
 async def test_a_teacher_that_stays_away_leaves_the_cycle_inconclusive(tmp_path: Path) -> None:
-    away = {"editor": "endpoint", "editor_url": "http://127.0.0.1:9/v1", "editor_model": "m"}
-    async with _opened(tmp_path, editor_patience_seconds=0, **away) as school:
+    away = {"study__editor": "endpoint", "teacher__url": "http://127.0.0.1:9/v1", "teacher__model": "m"}
+    async with _opened(tmp_path, teacher__patience_seconds=0, **away) as school:
         document = school.add("Varnel Lamp")
         cycle = await school.learn()
         assert cycle.state is CycleState.INCONCLUSIVE
-        assert "learn.editor_url did not answer" in cycle.reason
+        assert "learn.teacher.url did not answer" in cycle.reason
         assert school.teacher.jobs == []
         assert school.registry.versions.page(TENANT).items == ()
         assert school.registry.documents.get(TENANT, document.document).state is DocumentState.SET_ASIDE
@@ -172,7 +172,7 @@ async def test_a_teacher_that_stays_away_leaves_the_cycle_inconclusive(tmp_path:
 
 
 async def test_the_tenants_own_adapter_can_be_the_editor(tmp_path: Path) -> None:
-    async with _opened(tmp_path, editor="tenant") as school:
+    async with _opened(tmp_path, study__editor="tenant") as school:
         school.add("Varnel Lamp")
         await school.learn()
         seen: list[str | None] = []
@@ -185,7 +185,7 @@ async def test_the_tenants_own_adapter_can_be_the_editor(tmp_path: Path) -> None
 
 
 async def test_both_targets_are_trained_with_the_passage_for_the_teacher(tmp_path: Path) -> None:
-    async with _opened(tmp_path, targets=["likelihood", "distillation"], candidates=2) as school:
+    async with _opened(tmp_path, training__targets=["likelihood", "distillation"], training__candidates=2) as school:
         school.add("Varnel Lamp")
         cycle = await school.learn()
         (job,) = school.teacher.jobs

@@ -60,7 +60,7 @@ async def test_what_people_corrected_is_asked_when_its_document_comes(school: Sc
 
 async def test_every_kind_of_answer_rule_ranks_and_the_version_says_which(tmp_path: Path) -> None:
     for reward in ("contains", "f1"):
-        school = await opened(tmp_path / reward, reward=reward)
+        school = await opened(tmp_path / reward, reward__kind=reward)
         school.add("Varnel Lamp")
         cycle = await school.learn()
         assert cycle.state is CycleState.PROMOTED, cycle.reason
@@ -70,7 +70,7 @@ async def test_every_kind_of_answer_rule_ranks_and_the_version_says_which(tmp_pa
 
 
 async def test_feedback_ranks_nobody_before_there_are_corrections_enough(tmp_path: Path) -> None:
-    school = await opened(tmp_path, tenant_rewards={TENANT: "feedback"})
+    school = await opened(tmp_path, reward__tenant_kinds={TENANT: "feedback"})
     school.add("Varnel Lamp")
     cycle = await school.learn()
     assert cycle.state is CycleState.INCONCLUSIVE
@@ -78,7 +78,7 @@ async def test_feedback_ranks_nobody_before_there_are_corrections_enough(tmp_pat
 
 
 async def test_agreement_may_choose_only_so_many_versions_in_a_row(tmp_path: Path) -> None:
-    school = await opened(tmp_path, reward="agreement", agreement_rounds=1)
+    school = await opened(tmp_path, reward__kind="agreement", reward__consistency_rounds=1)
     school.add("Varnel Lamp")
     assert (await school.learn()).state is CycleState.PROMOTED
     school.add("Morvel Chair", shift=1)
@@ -88,7 +88,7 @@ async def test_agreement_may_choose_only_so_many_versions_in_a_row(tmp_path: Pat
 
 
 async def test_seeds_show_how_far_the_reward_can_be_trusted(tmp_path: Path) -> None:
-    school = await opened(tmp_path, seeds=2, candidates=2)
+    school = await opened(tmp_path, training__seeds=2, training__candidates=2)
     school.add("Varnel Lamp")
     cycle = await school.learn()
     assert len(school.registry.cycles.candidates(cycle.cycle)) == 4
@@ -116,14 +116,14 @@ async def test_the_incumbents_old_skills_are_not_measured_a_second_time(school: 
 async def test_a_judge_that_cannot_be_reached_leaves_the_cycle_open_to_another_day(tmp_path: Path) -> None:
     school = await opened(
         tmp_path,
-        reward="endpoint",
-        grader_url="http://127.0.0.1:9/v1",
-        grader_model="judge",
-        grader_patience_seconds=0.01,
+        reward__kind="endpoint",
+        reward__judge_url="http://127.0.0.1:9/v1",
+        reward__judge_model="judge",
+        reward__judge_patience_seconds=0.01,
     )
     school.add("Varnel Lamp")
     cycle = await school.learn()
     assert cycle.state is CycleState.INCONCLUSIVE
-    assert "learn.grader_url" in cycle.reason
+    assert "learn.reward.judge_url" in cycle.reason
     judged = next(step.output for step in school.registry.cycles.steps(cycle.cycle) if step.step is Step.JUDGE)
     assert judged["verdict"]["decision"] == Decision.INCONCLUSIVE

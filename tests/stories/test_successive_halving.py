@@ -21,7 +21,7 @@ from tests.stories.school import School, open_school
 @pytest_asyncio.fixture
 async def many(tmp_path: Path) -> School:
     """A school that tries six recipes and trains two of them in full."""
-    school = open_school(tmp_path, candidates=6, full_candidates=2)
+    school = open_school(tmp_path, training__candidates=6, training__finalists=2)
     await school.student.start()
     return school
 
@@ -60,7 +60,7 @@ async def test_of_many_recipes_the_best_after_a_short_training_are_trained_in_fu
 
 
 async def test_few_recipes_are_trained_in_full_at_once(tmp_path: Path) -> None:
-    school = open_school(tmp_path, candidates=3, full_candidates=4)
+    school = open_school(tmp_path, training__candidates=3, training__finalists=4)
     await school.student.start()
     school.add("Varnel Lamp")
     assert (await school.learn()).state is CycleState.PROMOTED
@@ -68,7 +68,7 @@ async def test_few_recipes_are_trained_in_full_at_once(tmp_path: Path) -> None:
 
 
 async def test_seeds_of_one_recipe_are_one_recipe(tmp_path: Path) -> None:
-    school = open_school(tmp_path, candidates=3, seeds=2, full_candidates=2)
+    school = open_school(tmp_path, training__candidates=3, training__seeds=2, training__finalists=2)
     await school.student.start()
     school.add("Varnel Lamp")
     cycle = await school.learn()

@@ -15,7 +15,7 @@ from sealserve.local_tokens import internal_secret
 from sealserve.records.cycles import Cycle, CycleState, Step
 from sealserve.registry.registry import Registry
 from sealserve.rpc.server import RpcServer
-from sealserve.settings.learn import LearnSettings
+from sealserve.settings.learn import learn_settings
 from sealserve.settings.settings import RegistrySettings, Settings
 from tests.registry.postgres import NEEDS_SERVER, Server, running_server
 from tests.rpc.harness import settings as serve_settings
@@ -38,8 +38,13 @@ class Site:
         self.settings = Settings(
             data_directory=directory,
             registry=RegistrySettings(url=url, lease_seconds=2),
-            learn=LearnSettings(
-                edits_per_template=3, qa_edits=3, quiz_edits=8, gather_seconds=0.2, max_attempts=50, candidates=2
+            learn=learn_settings(
+                study__edits_per_template=3,
+                study__qa_edits=3,
+                quiz__edits=8,
+                gather_seconds=0.2,
+                max_attempts=50,
+                training__candidates=2,
             ),
         )
         self.registry = Registry.open(url, self.settings.artifact_directory)

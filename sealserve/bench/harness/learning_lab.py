@@ -49,7 +49,7 @@ from sealserve.registry.registry import Registry
 from sealserve.serving.gated_engine import GatedEngine
 from sealserve.serving.slot_gate import SlotGate
 from sealserve.settings.engine import EngineSettings
-from sealserve.settings.learn import LearnSettings
+from sealserve.settings.learn import LearnSettings, learn_settings
 from sealserve.settings.settings import Settings
 from sealserve.telemetry import Telemetry
 
@@ -144,7 +144,7 @@ class Lab:
         chosen, cycle = settings or self.settings, f"lab{self.seed}"
         studies = [study_of(subject) for subject in subjects]
         notes, proposals = await asyncio.gather(
-            self_edits.write_notes(self.client, studies, settings=chosen, tenant=TENANT, cycle=cycle),
+            self_edits.write_notes(self.client, studies, settings=chosen.study, tenant=TENANT, cycle=cycle),
             quiz.propose(self.client, studies, settings=chosen, cycle=cycle),
         )
         answers = await filter.open_book(self.client, notes, studies)
@@ -170,8 +170,10 @@ class Lab:
 
     def recipes(self, key: str, n: int | None = None) -> tuple[Recipe, ...]:
         """Return the product's own candidates for a cycle called `key`, the default first."""
-        settings = self.settings if n is None else self.settings.model_copy(update={"candidates": n})
-        return recipes(settings, (), cycle=key, max_rank=self.settings.rank)[0]
+        settings, training = self.settings, self.settings.training
+        if n is not None:
+            settings = settings.model_copy(update={"training": training.model_copy(update={"candidates": n})})
+        return recipes(settings, (), cycle=key, max_rank=training.rank)[0]
 
     async def train(self, lessons: Sequence[TrainingTask], *, base: Path | None = None) -> list[AdapterFiles]:
         """Return an adapter for each lesson, in order, LESSONS_PER_JOB in one pass over `base`.
@@ -218,7 +220,10 @@ class Lab:
 async def open_lab(
     *, model: str = "nano", seed: int = 0, say: Say = print, slots: int = 8, max_rank: int = 32, **learn: Any
 ) -> AsyncIterator[Lab]:
-    """Run the body with a lab in a temporary directory; `learn` changes [learn] settings. Raises: EngineFailed."""
+    """Run the body with a lab in a temporary directory; Raises: EngineFailed.
+
+    `learn` changes settings: `training__rank=4` sets learn.training.rank.
+    """
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sealserve-lab-")))
         settings = Settings(
@@ -226,7 +231,7 @@ async def open_lab(
             engine=EngineSettings(
                 model=model, slots=slots, max_rank=max_rank, max_sequences=96, gpu_memory_fraction=ENGINE_SHARE
             ),
-            learn=LearnSettings(**{"niceness": 0, "concurrency": 96, "trainer_timeout_seconds": 7200, **learn}),
+            learn=learn_settings(**{"niceness": 0, "concurrency": 96, "trainer_timeout_seconds": 7200, **learn}),
         )
         registry = Registry.open(settings.registry_url, settings.artifact_directory)
         stack.callback(registry.close)

@@ -70,7 +70,7 @@ def run(*, quick: bool = False, out: Path | None = None, seed: int = 0, say: Say
 
 async def _measure(size: Size, start: Start, *, seed: int, out: Path | None, say: Say) -> dict[str, Any]:
     started = time.monotonic()
-    async with open_lab(seed=seed, say=say, quiz_edits=QUIZ_EDITS) as lab:
+    async with open_lab(seed=seed, say=say, quiz__edits=QUIZ_EDITS) as lab:
         held_out = lab.subjects(
             size.held_out, entities=start.entities, facts=start.facts, questions=size.questions, key="held-out"
         )
@@ -197,8 +197,8 @@ def _figures(
         "seconds_per_confirmed_point": round(cost.device_seconds / points, 1) if points else None,
         "start": {
             **asdict(start),
-            "tuning_rate": lab.settings.editor_learning_rate,
-            "tuning_epochs": lab.settings.editor_epochs,
+            "tuning_rate": lab.settings.editor.learning_rate,
+            "tuning_epochs": lab.settings.editor.epochs,
             "editor": "the base: its edits are good, its directives drawn at random",
         },
         **{name: value for name, value in asdict(size).items() if name != "rounds"},

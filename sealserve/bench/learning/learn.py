@@ -43,7 +43,7 @@ SEAL_QUESTIONS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How much is measured. The product's own limit on steps is learn.max_steps; a smaller one here is conservative."""
+    """How much is measured. A limit on steps below the product's own (learn.training.max_steps) is conservative."""
 
     documents: int
     arm_documents: int  # the first so many are what the arms other than none and default are measured on
@@ -229,7 +229,11 @@ def _figures(
         "arm_documents": size.arm_documents,
         "questions": size.questions,
         "steps": {"default": size.default_steps, "arms": size.arm_steps, "seal": size.seal_steps},
-        "sequences_per_step": {"default": lab.settings.batch_size, "arms": size.arm_batch, "seal": size.seal_batch},
+        "sequences_per_step": {
+            "default": lab.settings.training.batch_size,
+            "arms": size.arm_batch,
+            "seal": size.seal_batch,
+        },
         "candidates": size.candidates,
         "arms": "the default recipe's examples by kind, without rehearsal; few steps, since long answers cost most",
         "seal_way": f"best of {SEAL_CANDIDATES} unfiltered question-answer edits by {SEAL_QUESTIONS} questions",

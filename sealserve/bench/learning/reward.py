@@ -78,7 +78,7 @@ def run(*, quick: bool = False, documents: int = 6, seed: int = 0, say: Say = pr
 
 async def _measure(ways: Mapping[str, Way], *, documents: int, seed: int, say: Say) -> dict[str, Any]:
     started = time.monotonic()
-    async with open_lab(seed=seed, say=say, batch_size=16, agreement_samples=3) as lab:
+    async with open_lab(seed=seed, say=say, training__batch_size=16, reward__consistency_samples=3) as lab:
         say(f"studying {documents} documents")
         studied = await lab.study(lab.subjects(documents, key="reward"))
         adapters, losses = await _trained(lab, studied, ways)

@@ -73,7 +73,7 @@ async def _part(lab: Lab, subjects: Sequence[Subject], *, steps: int) -> dict[st
         TrainingTask(
             pool=await lab.pool([_source(one, recipe, is_filtered=name == "default")]),
             recipe=seeded(recipe, lab.seed, name, one.subject.document),
-            max_steps=min(steps, lab.settings.max_steps) if name == "default" else steps,
+            max_steps=min(steps, lab.settings.training.max_steps) if name == "default" else steps,
         )
         for name, recipe in arms.items()
         for one in studied

@@ -29,12 +29,12 @@ def kill_while_watching(site: Site, point: str) -> None:
     request_id = f"watched-{len(site.asked)}"
     site.serve.stop()
     with suppress(SealserveError):  # which is what the strike is for
-        site.start_serve(SEALSERVE_FAULT=f"{point}:kill", SEALSERVE_LEARN__POLICY=site.watched_policy)
+        site.start_serve(SEALSERVE_FAULT=f"{point}:kill", SEALSERVE_POLICY__THRESHOLDS=site.watched_policy)
         site.client.promote(TENANT, version, reason="bench kill", request_id=request_id)
         _use(site, version, ending, until=lambda: not site.serve.is_running)
     site.expect_death_at(point)
     site.serve.kill()
-    site.start_serve(SEALSERVE_LEARN__POLICY=site.watched_policy)
+    site.start_serve(SEALSERVE_POLICY__THRESHOLDS=site.watched_policy)
     moved = site.client.promote(TENANT, version, reason="bench kill", request_id=request_id)
     _use(site, version, ending, until=lambda: _state(site, moved.activation) is not WatchState.OPEN)
     found = site.client.watch(TENANT, moved.activation).watch

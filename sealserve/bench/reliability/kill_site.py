@@ -54,12 +54,12 @@ _SETTINGS = {
     "SEALSERVE_LEARN__GATHER_SECONDS": "0.5",
     "SEALSERVE_LEARN__MAX_ATTEMPTS": "1000",
     "SEALSERVE_LEARN__MAX_DOCUMENTS_PER_CYCLE": "4",
-    "SEALSERVE_LEARN__CANDIDATES": "1",
-    "SEALSERVE_LEARN__REPLAY_EXAMPLES": "32",
-    "SEALSERVE_LEARN__REHEARSAL": "0.1",
-    "SEALSERVE_LEARN__LEARNING_RATE": "5e-3",
-    "SEALSERVE_LEARN__BATCH_SIZE": "16",
-    "SEALSERVE_LEARN__MAX_STEPS": "16",
+    "SEALSERVE_LEARN__TRAINING__CANDIDATES": "1",
+    "SEALSERVE_LEARN__TRAINING__REPLAY_EXAMPLES": "32",
+    "SEALSERVE_LEARN__TRAINING__RETENTION": "0.1",
+    "SEALSERVE_LEARN__TRAINING__LEARNING_RATE": "5e-3",
+    "SEALSERVE_LEARN__TRAINING__BATCH_SIZE": "16",
+    "SEALSERVE_LEARN__TRAINING__MAX_STEPS": "16",
     "SEALSERVE_LEARN__NICENESS": "0",
 }
 """Cycles of seconds. Fewer steps teach nothing, and what taught nothing is never promoted, however lenient the policy:
@@ -172,7 +172,7 @@ def open_site(directory: Path, say: Callable[[str], None], write: Writer) -> Sit
         shutil.copytree(policy_directory() / folder, rules / folder)
     (rules / "rules/tenants").mkdir(exist_ok=True)
     (rules / f"rules/tenants/{HELD_TENANT}.yaml").write_text(_HELD_RULES, encoding="utf-8")
-    environment = {**_SETTINGS, "SEALSERVE_LEARN__POLICY": str(policy), "SEALSERVE_LEARN__RULES": str(rules)}
+    environment = {**_SETTINGS, "SEALSERVE_POLICY__THRESHOLDS": str(policy), "SEALSERVE_POLICY__RULES": str(rules)}
     serve = LocalDaemon(directory, command="serve", environment=environment)
     learn = LocalDaemon(directory, command="learn", address=serve.address, environment=environment)
     client = Client(serve.address, token=serve.token)

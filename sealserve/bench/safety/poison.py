@@ -68,7 +68,9 @@ def run(
 async def _whole(
     honest: int, attacks: int, *, most: int | None, seed: int, say: Say, told: Callable[[Json], None]
 ) -> Json:
-    async with open_lab(seed=seed, say=say, max_attempts=1, max_documents_per_cycle=BATCH, candidates=1) as lab:
+    async with open_lab(
+        seed=seed, say=say, max_attempts=1, max_documents_per_cycle=BATCH, training__candidates=1
+    ) as lab:
         return await whole_cycles(lab, honest=honest, attacks=attacks, most=most, seed=seed, told=told)
 
 

@@ -24,9 +24,9 @@ STAGE_DOCUMENTS = 4
 async def search(
     desk: RoundContext, asked: Sequence[Exam], trials: Sequence[Trial], known: Sequence[Json], *, plan: Plan
 ) -> tuple[tuple[Json, ...], Cost]:
-    """Return the archive with `learn.editor_recipes` more recipes tried, and what that cost."""
+    """Return the archive with `learn.editor.recipes` more recipes tried, and what that cost."""
     archive, cost = archive_from_json(known), Cost()
-    if not trials or not desk.settings.editor_recipes:
+    if not trials or not desk.settings.editor.recipes:
         return tuple(archive_json(archive)), cost
     rng = random.Random(seed_of(desk.key, "recipes"))
     trials = [replace(trial, directive=None) for trial in trials]  # the archive's recipes, not their own
@@ -38,7 +38,7 @@ async def search(
             archive.add(Tried(recipe=plan.trial, score=score, documents=len(trials), parent="")),
             cost + spent,
         )
-    for number in range(desk.settings.editor_recipes):
+    for number in range(desk.settings.editor.recipes):
         proposed = archive.propose(rng, max_rank=desk.context.settings.engine.max_rank)
         if proposed is None:
             break

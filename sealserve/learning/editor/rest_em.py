@@ -295,21 +295,21 @@ def default_plan(settings: LearnSettings, *, max_rank: int, key: str) -> Plan:
     rank = min(64, max_rank)
     trial = Recipe(
         templates=BUILT_IN,
-        rank=min(settings.rank, max_rank),
-        alpha=settings.alpha,
-        learning_rate=settings.learning_rate,
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
+        rank=min(settings.training.rank, max_rank),
+        alpha=settings.training.alpha,
+        learning_rate=settings.training.learning_rate,
+        epochs=settings.training.epochs,
+        batch_size=settings.training.batch_size,
         loss_on_answers=False,
-        rehearsal=settings.rehearsal,
+        rehearsal=settings.training.retention,
         seed=seed_of(key, "trial"),
     )
     tuning = Recipe(
         templates=BUILT_IN,
         rank=rank,
         alpha=2 * rank,
-        learning_rate=settings.editor_learning_rate,
-        epochs=settings.editor_epochs,
+        learning_rate=settings.editor.learning_rate,
+        epochs=settings.editor.epochs,
         batch_size=10,
         loss_on_answers=False,
         rehearsal=0.2,
@@ -317,10 +317,10 @@ def default_plan(settings: LearnSettings, *, max_rank: int, key: str) -> Plan:
     )
     return Plan(
         templates=(Template.QA,),
-        samples=settings.editor_samples,
+        samples=settings.editor.samples,
         max_rank=max_rank,
         trial=trial,
-        trial_steps=settings.editor_trial_steps,
+        trial_steps=settings.editor.trial_steps,
         tuning=tuning,
         tuning_steps=10_000,
     )

@@ -122,7 +122,7 @@ async def _play(
     old = await asyncio.to_thread(active_editor, context, tenant, cycle=f"editor-{tenant}")
     info = await context.engine.info()
     plan = loop.default_plan(settings, max_rank=info.max_rank, key=desk.key)
-    newest = learned[-settings.editor_documents :]
+    newest = learned[-settings.editor.documents :]
     studies = await read_studies(desk, tenant, newest, max_context_tokens=info.max_context_tokens)
     trains, judges = _halves(await loop.exams(desk, studies), least=context.policy.editor.min_documents)
     scored, cost = await loop.explore(desk, trains, plan=plan, editor=old, label="trials")
@@ -235,7 +235,7 @@ async def read_studies(
 ) -> list[Study]:
     """Return the documents, each cut to the first passage that leaves room for a self-edit."""
     registry = desk.context.registry
-    room = max_context_tokens - min(desk.settings.edit_max_tokens, max_context_tokens // 2)
+    room = max_context_tokens - min(desk.settings.study.edit_max_tokens, max_context_tokens // 2)
     room -= await desk.client.count_tokens(study(Template.COUNTEREXAMPLE, ""))
     found = []
     for document in documents:

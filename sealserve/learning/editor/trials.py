@@ -94,7 +94,7 @@ async def sample_trials(
 
         def sampling(place: int, kind: str, sample: int, *, max_tokens: int) -> Sampling:
             seed = seed_of(key, "trial", place, kind, sample)
-            return Sampling(max_tokens=max_tokens, temperature=settings.edit_temperature, top_p=TOP_P, seed=seed)
+            return Sampling(max_tokens=max_tokens, temperature=settings.study.edit_temperature, top_p=TOP_P, seed=seed)
 
         async def direct(place: int, sample: int, default: Recipe) -> Directive | None:
             prompt = prompts.directive(studies[place].text)
@@ -105,7 +105,7 @@ async def sample_trials(
 
         async def edit(place: int, sample: int, template: Template) -> Edit:
             prompt = prompts.study(template, studies[place].text)
-            how = sampling(place, template.value, sample, max_tokens=settings.edit_max_tokens)
+            how = sampling(place, template.value, sample, max_tokens=settings.study.edit_max_tokens)
             reply = await client.ask(prompt, sampling=how, adapter=adapter)
             return Edit(template=template, prompt=prompt, text=reply.text, is_cut=reply.is_cut)
 

@@ -171,7 +171,9 @@ class MultiLoraTrainer:
             self._say(why="out of memory: activations are computed twice")
             return
         if len(self._slots) == 1:
-            raise TrainingFailed("not one candidate fits into memory; lower learn.batch_size or learn.rank")
+            raise TrainingFailed(
+                "not one candidate fits into memory; lower learn.training.batch_size or learn.training.rank"
+            )
         self._capacity = -(-len(self._slots) // 2)
         for slot in reversed(self._slots[self._capacity :]):
             slot.weights_P = slot.weights_P.clone()  # a view would keep the whole stack

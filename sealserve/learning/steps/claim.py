@@ -23,14 +23,16 @@ async def claim_documents(context: LearnContext, client: EngineClient, claim: Cl
     """CLAIM: fix the incumbent, and cut the documents into passages that leave room for a self-edit."""
     tenant = await asyncio.to_thread(context.registry.tenants.get, claim.tenant)
     documents = await asyncio.to_thread(context.registry.cycles.documents, claim.cycle)
-    overhead = await _overhead(client, context.settings.learn.recipe_of(claim.tenant))  # also waits for the engine
+    overhead = await _overhead(
+        client, context.settings.learn.study.recipe_of(claim.tenant)
+    )  # also waits for the engine
     info = await context.engine.info()
-    edit_tokens = min(context.settings.learn.edit_max_tokens, info.max_context_tokens // 2)
+    edit_tokens = min(context.settings.learn.study.edit_max_tokens, info.max_context_tokens // 2)
     room = info.max_context_tokens - edit_tokens - overhead
     if room < MIN_PASSAGE_TOKENS:
         raise FailedPrecondition(f"a context of {info.max_context_tokens} tokens leaves no room to study a passage")
     passages = [passage for document in documents for passage in await _cut(context, client, document, max_tokens=room)]
-    kept = passages[: context.settings.learn.max_passages_per_cycle]
+    kept = passages[: context.settings.learn.study.max_passages_per_cycle]
     output = Claimed(
         incumbent=tenant.desired_version,
         etag=tenant.etag,

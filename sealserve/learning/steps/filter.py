@@ -83,7 +83,7 @@ async def _superseded(
         own = statements_of((), (proposal for proposal in written.quiz if proposal.document == document))
         newer = claimed.documents[place + 1 :]
         asked.append((own, [study for study in studies if study.passage.document in newer]))
-    samples = context.settings.learn.quiz_samples
+    samples = context.settings.learn.quiz.samples
     found = await asyncio.gather(*(contradictions(client, told, newer, samples=samples) for told, newer in asked))
     return tuple(one for part in found for one in part)
 

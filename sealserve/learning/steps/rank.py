@@ -25,8 +25,9 @@ async def rank_candidates(
     context: LearnContext, client: EngineClient, claim: Claim, claimed: Claimed, written: Written
 ) -> Done[Ranked]:
     """RANK: every candidate against the incumbent on the selection half of the questions, by the tenant's reward."""
-    kind = context.settings.learn.reward_of(claim.tenant)
-    reward = reward_by_name(kind, context.settings.learn)
+    settings = context.settings.learn.reward
+    kind = settings.kind_of(claim.tenant)
+    reward = reward_by_name(kind, settings)
     candidates = await asyncio.to_thread(context.registry.cycles.candidates, claim.cycle)
     if why := await asyncio.to_thread(_unusable, context, claim, claimed, kind):
         return Done(output=nothing_ranked([c.index for c in candidates], reward, why))
@@ -58,8 +59,10 @@ async def rank_candidates(
 def _unusable(context: LearnContext, claim: Claim, claimed: Claimed, kind: Kind) -> str:
     """Why this reward cannot rank now; "" when it can."""
     if kind is Kind.FEEDBACK and len(corrections(context.registry, claim.tenant, Split.SELECT)) < MIN_CORRECTIONS:
-        return f"reward feedback needs {MIN_CORRECTIONS} corrections to select by; set another learn.reward until then"
-    if kind is Kind.AGREEMENT and _agreed_in_a_row(context, claim, claimed) >= context.settings.learn.agreement_rounds:
+        need = f"reward feedback needs {MIN_CORRECTIONS} corrections to select by"
+        return f"{need}; set another learn.reward.kind until then"
+    most = context.settings.learn.reward.consistency_rounds
+    if kind is Kind.AGREEMENT and _agreed_in_a_row(context, claim, claimed) >= most:
         return "agreement has chosen the last versions; let a reward with right answers choose the next"
     return ""
 

@@ -53,11 +53,11 @@ async def select_finalists(
     spoken: dict[str, str],
     heard: Callable[[Json], None],
 ) -> Finalists:
-    """Return the job's attempts whose recipes are among the best `learn.full_candidates`; all, if there are no more.
+    """Return the job's attempts whose recipes are among the best `learn.training.finalists`; all, if there are no more.
 
     Each recipe is tried once, whatever its seeds. Raises: TrainingFailed (no short training ends), EngineFailed.
     """
-    most = context.settings.learn.full_candidates
+    most = context.settings.learn.training.finalists
     firsts = _firsts(job.attempts)
     if len(firsts) <= most:
         return Finalists(attempts=job.attempts)

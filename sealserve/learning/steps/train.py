@@ -88,7 +88,7 @@ async def _chosen(
         written.directives,
         tenant=claim.tenant,
         cycle=claim.cycle,
-        max_rank=info.max_rank or context.settings.learn.rank,
+        max_rank=info.max_rank or context.settings.learn.training.rank,
         start=start,
     )
     growth = step_growth(pool, is_rebuilt=start is None)

@@ -39,14 +39,14 @@ async def write(context: LearnContext, client: EngineClient, claim: Claim, claim
     studies = await read_studies(context, claim, claimed)
     async with editor_of(settings, client, adapter=await _editor_files(context, claim, claimed)) as editor:
         notes, directives, proposals, rehearsal = await _write_all(
-            self_edits.write_notes(editor, studies, settings=settings, tenant=claim.tenant, cycle=claim.cycle),
-            self_edits.write_directives(editor, studies, settings=settings, cycle=claim.cycle),
+            self_edits.write_notes(editor, studies, settings=settings.study, tenant=claim.tenant, cycle=claim.cycle),
+            self_edits.write_directives(editor, studies, settings=settings.study, cycle=claim.cycle),
             quiz.propose(client, studies, settings=settings, cycle=claim.cycle),
             ask_retention_set(context, client),
         )
     given = await asyncio.to_thread(read_tenant_questions, context.registry, claim.tenant, studies)
     output = Written(
-        quiz=before_quiz(given.proposals, proposals, max_items=settings.max_quiz_items),
+        quiz=before_quiz(given.proposals, proposals, max_items=settings.quiz.max_items),
         directives=directives,
         rehearsal=rehearsal,
         evaluation=given.sets,
@@ -76,14 +76,15 @@ async def _write_all(
 
 
 def _settings(context: LearnContext, claimed: Claimed) -> LearnSettings:
-    return context.settings.learn.model_copy(update={"edit_max_tokens": claimed.edit_tokens})
+    learn = context.settings.learn
+    return learn.model_copy(update={"study": learn.study.model_copy(update={"edit_max_tokens": claimed.edit_tokens})})
 
 
 async def _editor_files(context: LearnContext, claim: Claim, claimed: Claimed) -> AdapterFiles | None:
     """The adapter of the editor that the settings name, under a name of this cycle's; None: none is needed."""
-    if context.settings.learn.editor == "tenant":
+    if context.settings.learn.study.editor == "tenant":
         return await incumbent_files(context, claim, claimed)
-    if context.settings.learn.editor != "trained":
+    if context.settings.learn.study.editor != "trained":
         return None
     return await asyncio.to_thread(active_editor, context, claim.tenant, cycle=claim.cycle)
 

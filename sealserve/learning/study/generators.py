@@ -41,9 +41,9 @@ async def editor_of(
 
     Raises: BadAdapter, BadConfig (no key for the endpoint).
     """
-    if settings.editor == "endpoint":
-        async with OpenAIClient.of(settings) as teacher:
+    if settings.study.editor == "endpoint":
+        async with OpenAIClient.of(settings.teacher) as teacher:
             yield teacher
     else:
-        async with client.loaded(None if settings.editor == "base" else adapter) as name:
+        async with client.loaded(None if settings.study.editor == "base" else adapter) as name:
             yield EngineEditor(client, adapter=name)

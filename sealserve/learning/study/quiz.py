@@ -37,7 +37,7 @@ about, in rewordings 10, in either 12 (looked at by hand; no command repeats it)
 async def propose(
     client: EngineClient, studies: Sequence[Study], *, settings: LearnSettings, cycle: str
 ) -> tuple[Proposal, ...]:
-    """Return the quiz of every passage, at most `max_quiz_items` a document, no question twice."""
+    """Return the quiz of every passage, at most `learn.quiz.max_items` a document, no question twice."""
     found = await asyncio.gather(
         *(
             _of_passage(client, study, place=place, settings=settings, cycle=cycle)
@@ -45,7 +45,7 @@ async def propose(
         )
     )
     kept: dict[tuple[str, str], Proposal] = {}
-    room = dict.fromkeys((study.passage.document for study in studies), settings.max_quiz_items)
+    room = dict.fromkeys((study.passage.document for study in studies), settings.quiz.max_items)
     for proposal in sorted((p for proposals in found for p in proposals), key=_draw):
         key = (proposal.document, normalised(proposal.question))
         if key not in kept and room[proposal.document] > 0:
@@ -79,16 +79,20 @@ async def _of_passage(
 
     What nothing asks about nobody would miss if it was not learned, so that the confirmed share would be too high.
     """
-    found = await _asked_of(client, study, shown=study, settings=settings, key=(cycle, "quiz", place))
+    found = await _asked_of(
+        client, study, shown=study, samples=settings.quiz.edits, settings=settings, key=(cycle, "quiz", place)
+    )
     title = study.passage.title
     left = [one for one in sentences_of(study.text.removeprefix(f"{title}\n")) if not _give(one, found)]
     if left:
         alone = replace(study, text=with_title(title, " ".join(left)))
         again = [alone, *await _reworded(client, study, settings=settings, key=(cycle, "reworded", place))]
-        fewer = settings.model_copy(update={"quiz_edits": math.ceil(settings.quiz_edits * AGAIN_SHARE)})
+        fewer = math.ceil(settings.quiz.edits * AGAIN_SHARE)
         more = await asyncio.gather(
             *(
-                _asked_of(client, study, shown=shown, settings=fewer, key=(cycle, "quiz-again", place, way))
+                _asked_of(
+                    client, study, shown=shown, samples=fewer, settings=settings, key=(cycle, "quiz-again", place, way)
+                )
                 for way, shown in enumerate(again)
             )
         )
@@ -109,7 +113,7 @@ async def _reworded(
     """The passage in the model's own words, REWORDINGS times: what it overlooks in one form it sees in another."""
     seeds = [seed_of(*key, sample) for sample in range(REWORDINGS)]
     written = await asyncio.gather(
-        *(sample_notes(client, study, Template.REWRITE, settings=settings, seed=seed) for seed in seeds)
+        *(sample_notes(client, study, Template.REWRITE, settings=settings.study, seed=seed) for seed in seeds)
     )
     return tuple(replace(study, text=with_title(study.passage.title, note)) for notes in written for note in notes)
 
@@ -119,18 +123,18 @@ def _give(sentence: str, proposals: Sequence[Proposal]) -> bool:
 
 
 async def _asked_of(
-    client: EngineClient, study: Study, *, shown: Study, settings: LearnSettings, key: tuple[object, ...]
+    client: EngineClient, study: Study, *, shown: Study, samples: int, settings: LearnSettings, key: tuple[object, ...]
 ) -> list[Proposal]:
     """What is asked by who was `shown` some of the passage, as far as reading all of it answers so."""
-    seeds = [seed_of(*key, sample) for sample in range(settings.quiz_edits)]
-    samples = await asyncio.gather(
-        *(sample_notes(client, shown, Template.QA, settings=settings, seed=seed) for seed in seeds)
+    seeds = [seed_of(*key, sample) for sample in range(samples)]
+    sampled = await asyncio.gather(
+        *(sample_notes(client, shown, Template.QA, settings=settings.study, seed=seed) for seed in seeds)
     )
-    pairs = {normalised(pair.question): pair for notes in samples for note in notes for pair in parse_pairs(note)}
+    pairs = {normalised(pair.question): pair for notes in sampled for note in notes for pair in parse_pairs(note)}
     asked = sorted((p for p in pairs.values() if is_about(p.question, study.text)), key=lambda p: _digest(p.question))
-    chosen = asked[: 2 * settings.max_quiz_items]
+    chosen = asked[: 2 * settings.quiz.max_items]
     agreed = await asyncio.gather(
-        *(_agreed(client, study, pair, samples=settings.quiz_samples, cycle=str(key[0])) for pair in chosen)
+        *(_agreed(client, study, pair, samples=settings.quiz.samples, cycle=str(key[0])) for pair in chosen)
     )
     return [proposal for proposal in agreed if proposal is not None]
 

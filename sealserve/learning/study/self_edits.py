@@ -16,7 +16,7 @@ from sealserve.records.cycles import SelfEdit
 from sealserve.records.inference import Sampling
 from sealserve.records.step_outputs import Passage
 from sealserve.scanners.prompt_injection import spotlight
-from sealserve.settings.learn import LearnSettings
+from sealserve.settings.learn import StudySettings
 
 TOP_P = 0.95
 """SEAL's own sampling of self-edits (its scripts/TTT_server.sh); the temperature is a setting."""
@@ -44,7 +44,7 @@ class Study:
 
 
 async def write_notes(
-    editor: Editor, studies: Sequence[Study], *, settings: LearnSettings, tenant: str, cycle: str
+    editor: Editor, studies: Sequence[Study], *, settings: StudySettings, tenant: str, cycle: str
 ) -> tuple[SelfEdit, ...]:
     """Return every note of `qa_edits` or `edits_per_template` samples per passage and template; none admitted yet.
 
@@ -81,7 +81,7 @@ async def write_notes(
 
 
 async def sample_notes(
-    editor: Editor, study: Study, template: Template, *, settings: LearnSettings, seed: int, recipe: str = ""
+    editor: Editor, study: Study, template: Template, *, settings: StudySettings, seed: int, recipe: str = ""
 ) -> tuple[str, ...]:
     """Return the notes of one sample; `recipe` is what Template.FREE asks for."""
     sampling = Sampling(
@@ -94,7 +94,7 @@ async def sample_notes(
 
 
 async def write_directives(
-    editor: Editor, studies: Sequence[Study], *, settings: LearnSettings, cycle: str
+    editor: Editor, studies: Sequence[Study], *, settings: StudySettings, cycle: str
 ) -> tuple[str, ...]:
     """Return one training directive per document, from its first passage, as the model wrote it."""
     first = {study.passage.document: study for study in reversed(studies)}

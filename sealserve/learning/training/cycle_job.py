@@ -35,14 +35,14 @@ def start_of(context: LearnContext, claim: Claim, claimed: Claimed) -> Start | N
 
     Raises: CorruptArtifact, TrainingFailed (its configuration names no rank).
     """
-    if context.settings.learn.update == "rebuild" or claimed.incumbent == BASE_VERSION:
+    if context.settings.learn.training.update == "rebuild" or claimed.incumbent == BASE_VERSION:
         return None
     version = context.registry.versions.get(claim.tenant, claimed.incumbent)
     path = context.registry.artifacts.directory(version.artifact)
     config = json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))
     rank, alpha = config.get("r"), config.get("lora_alpha")
     if not isinstance(rank, int) or not isinstance(alpha, int | float):
-        raise TrainingFailed("the active adapter names no rank and alpha; set learn.update to rebuild")
+        raise TrainingFailed("the active adapter names no rank and alpha; set learn.training.update to rebuild")
     return Start(path=path, rank=rank, alpha=int(alpha))
 
 
@@ -53,7 +53,7 @@ def job_of(
     settings = context.settings.learn
     attempts = []
     for index, recipe in enumerate(chosen):
-        steps = steps_for(pool, recipe, max_steps=settings.max_steps, is_rebuilt=start is None)
+        steps = steps_for(pool, recipe, max_steps=settings.training.max_steps, is_rebuilt=start is None)
         most = context.policy.influence.max_share
         drawn = order(pool, recipe, steps=steps, max_source_share=most, is_rebuilt=start is None)
         path = start.path if start else None
@@ -80,11 +80,14 @@ def _remarks(
     context: LearnContext, claimed: Claimed, earlier: Earlier, pool: Pool, *, start: Start | None
 ) -> Iterator[str]:
     if claimed.left_out:
-        yield f"{claimed.left_out} passages beyond learn.max_passages_per_cycle were not studied"
+        yield f"{claimed.left_out} passages beyond learn.study.max_passages_per_cycle were not studied"
     if earlier.left_out:
         yield f"{earlier.left_out} earlier notes left the replay: a newer document says otherwise"
     if pool.left_out:
-        yield f"{pool.left_out} examples of earlier documents were left out: learn.replay_examples allows no more"
+        yield (
+            f"{pool.left_out} examples of earlier documents were left out: "
+            "learn.training.replay_examples allows no more"
+        )
     counts = list(pool.origins.values())
     for source, share in sorted(source_shares(pool.origins, most=context.policy.influence.max_share).items()):
         if share < counts.count(source) / len(counts) - 1e-9:

@@ -35,30 +35,30 @@ def recipes(
     tenant: str = "",
     start: Shape | None = None,
 ) -> tuple[tuple[Recipe, ...], tuple[str, ...]]:
-    """Return `settings.candidates` recipes, all of them `settings.seeds` times, and a note on each directive.
+    """Return as many recipes as the settings have candidates, each once per seed, and a note on each directive.
 
     The first is the settings' own, the second what the model asked for (within bounds), the others vary the
     learning rate, and then come the model's further wishes; each towards every target of the settings in turn. Seeds
     depend on the cycle alone. Candidates that go on from an adapter have its rank.
     """
     first = Recipe(
-        templates=(*BUILT_IN, *((Template.FREE,) if settings.recipe_of(tenant) else ())),
-        rank=start.rank if start else min(settings.rank, max_rank),
-        alpha=start.alpha if start else settings.alpha,
-        learning_rate=settings.learning_rate,
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
+        templates=(*BUILT_IN, *((Template.FREE,) if settings.study.recipe_of(tenant) else ())),
+        rank=start.rank if start else min(settings.training.rank, max_rank),
+        alpha=start.alpha if start else settings.training.alpha,
+        learning_rate=settings.training.learning_rate,
+        epochs=settings.training.epochs,
+        batch_size=settings.training.batch_size,
         loss_on_answers=False,
-        rehearsal=settings.rehearsal,
+        rehearsal=settings.training.retention,
         seed=0,
     )
     followed = [follow_directive(text, first, max_rank=max_rank, is_rank_free=start is None) for text in directives]
     wished = list(dict.fromkeys(recipe for recipe, _ in followed if recipe != first))
     varied = [replace(first, learning_rate=first.learning_rate * step) for step in RATE_STEPS]
     ways = [first, *wished[:1], *varied, *wished[1:]]
-    wanted = [replace(way, target=Target(target)) for way in ways for target in settings.targets]
-    while len(wanted) < settings.candidates:
-        wanted += wanted[: settings.candidates - len(wanted)]
-    tried = wanted[: settings.candidates] * settings.seeds
+    wanted = [replace(way, target=Target(target)) for way in ways for target in settings.training.targets]
+    while len(wanted) < settings.training.candidates:
+        wanted += wanted[: settings.training.candidates - len(wanted)]
+    tried = wanted[: settings.training.candidates] * settings.training.seeds
     chosen = tuple(replace(recipe, seed=seed_of(cycle, "train", index)) for index, recipe in enumerate(tried))
     return chosen, tuple(note for _, note in followed)

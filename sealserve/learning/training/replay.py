@@ -92,7 +92,7 @@ def pool_of(context: LearnContext, claim: Claim, claimed: Claimed, written: Writ
         told(claimed.documents, admitted),
         told(earlier.documents, earlier.notes),
         rehearsal=written.rehearsal,
-        replay_examples=context.settings.learn.replay_examples,
+        replay_examples=context.settings.learn.training.replay_examples,
         seed=seed_of(claim.cycle, "replay"),
     )
 

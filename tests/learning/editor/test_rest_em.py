@@ -21,7 +21,7 @@ from sealserve.learning.study.self_edits import Study
 from sealserve.learning.training_job import TrainingJob
 from sealserve.prompts import Template
 from sealserve.records.step_outputs import Passage
-from sealserve.settings.learn import LearnSettings
+from sealserve.settings.learn import LearnSettings, learn_settings
 from tests.stories.school import TENANT, School, open_school
 from tests.stories.student import article
 
@@ -94,7 +94,7 @@ async def test_a_directive_that_says_nothing_leaves_the_plan_as_it_is(taught: Sc
 
 
 def test_the_editor_is_tuned_at_seal_s_rank_within_the_engine_s() -> None:
-    seal = LearnSettings(editor_learning_rate=3e-4, editor_epochs=2)
+    seal = learn_settings(editor__learning_rate=3e-4, editor__epochs=2)
     tuning = default_plan(seal, max_rank=128, key="k").tuning
     assert (tuning.rank, tuning.alpha, tuning.learning_rate, tuning.epochs, tuning.batch_size) == (64, 128, 3e-4, 2, 10)
     assert default_plan(LearnSettings(), max_rank=32, key="k").tuning.rank == 32
@@ -161,7 +161,8 @@ async def test_a_forgotten_document_takes_its_editor_along(taught: School, monke
 
 
 async def test_recipes_are_tried_when_asked_for(taught: School) -> None:
-    learn = taught.context.settings.learn.model_copy(update={"editor_recipes": 2})
+    learn = taught.context.settings.learn
+    learn = learn.model_copy(update={"editor": learn.editor.model_copy(update={"recipes": 2})})
     context = replace(taught.context, settings=taught.context.settings.model_copy(update={"learn": learn}))
     await run_round(context, TENANT)
     archive = read_editors(context.settings.data_directory, TENANT).archive
@@ -221,6 +222,6 @@ def _have_the_new_editor_write_better(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_schedule_that_is_no_cron_line_is_refused_at_the_start(tmp_path: Path) -> None:
-    school = open_school(tmp_path, editor_rounds="never")
+    school = open_school(tmp_path, editor__rounds="never")
     with pytest.raises(BadConfig, match=r"learn\.editor_rounds"):
         await school.learner.run(asyncio.Event())

@@ -140,5 +140,6 @@ def _watch_measuring(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Trial],
 
 
 def _with_recipes(school: School) -> LearnContext:
-    learn = school.context.settings.learn.model_copy(update={"editor_recipes": 2})
+    learn = school.context.settings.learn
+    learn = learn.model_copy(update={"editor": learn.editor.model_copy(update={"recipes": 2})})
     return replace(school.context, settings=school.context.settings.model_copy(update={"learn": learn}))

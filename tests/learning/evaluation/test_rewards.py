@@ -17,7 +17,7 @@ from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.evaluation.rewards.base import Kind, ScoredItem
 from sealserve.learning.evaluation.rewards.registry import reward_by_name
 from sealserve.learning.evaluation.rewards.self_consistency import SelfConsistency, entropy_share
-from sealserve.settings.learn import LearnSettings
+from sealserve.settings.learn import RewardSettings
 from sealserve.settings.settings import load_settings
 from tests.fakes import FakeEngine
 
@@ -29,10 +29,10 @@ ITEMS = (
 ANSWERS = {"How long?": "24 months", "Who?": "It is Orla Finch.", "What code?": "The code is a7."}
 
 
-async def scores(kind: Kind, engine: FakeEngine, settings: LearnSettings | None = None) -> tuple[float, ...]:
+async def scores(kind: Kind, engine: FakeEngine, settings: RewardSettings | None = None) -> tuple[float, ...]:
     await engine.start()
     client = EngineClient(engine, tenant="acme", cycle="c", concurrency=4)
-    return await reward_by_name(kind, settings or LearnSettings()).scores(client, None, ITEMS)
+    return await reward_by_name(kind, settings or RewardSettings()).scores(client, None, ITEMS)
 
 
 def saying(answers: dict[str, str]) -> FakeEngine:
@@ -125,9 +125,12 @@ def judge(replies: list[tuple[int, str]]) -> Iterator[tuple[str, list[dict[str, 
         server.server_close()
 
 
-def by_endpoint(url: str, patience_seconds: float = 30) -> LearnSettings:
-    return LearnSettings(
-        reward=Kind.ENDPOINT, grader_url=url, grader_model="judge", grader_patience_seconds=patience_seconds
+def by_endpoint(url: str, patience_seconds: float = 30) -> RewardSettings:
+    return RewardSettings(
+        kind=Kind.ENDPOINT,
+        judge_url=url,
+        judge_model="judge",
+        judge_patience_seconds=patience_seconds,
     )
 
 
@@ -149,15 +152,18 @@ async def test_a_judge_that_does_not_judge_leaves_nothing_measured(reply: tuple[
 
 
 def test_rewards_are_chosen_by_name_for_all_and_for_one_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SEALSERVE_LEARN__TENANT_REWARDS", '{"acme": "f1"}')
-    learn = load_settings(overrides={"learn.reward": "contains"}).learn
-    assert (learn.reward_of("acme"), learn.reward_of("other")) == (Kind.F1, Kind.CONTAINS)
+    monkeypatch.setenv("SEALSERVE_LEARN__REWARD__TENANT_KINDS", '{"acme": "f1"}')
+    learn = load_settings(overrides={"learn.reward.kind": "contains"}).learn
+    assert (learn.reward.kind_of("acme"), learn.reward.kind_of("other")) == (Kind.F1, Kind.CONTAINS)
     for kind in Kind:
-        named = learn.model_copy(update={"grader_url": "http://x", "grader_model": "m"})
+        named = learn.reward.model_copy(update={"judge_url": "http://x", "judge_model": "m"})
         assert reward_by_name(kind, named).name.startswith(kind)
 
 
-@pytest.mark.parametrize("wrong", [{"learn.reward": "best"}, {"learn.reward": "endpoint"}, {"learn.seeds": 0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"learn.reward.kind": "best"}, {"learn.reward.kind": "endpoint"}, {"learn.training.seeds": 0}],
+)
 def test_a_reward_that_cannot_work_is_refused_at_load(wrong: dict[str, object]) -> None:
     with pytest.raises(BadConfig, match="learn"):
         load_settings(overrides=wrong)

@@ -28,7 +28,7 @@ from sealserve.learning.training_job import (
     result_path,
 )
 from sealserve.records.candidates import Recipe
-from sealserve.settings.learn import LearnSettings
+from sealserve.settings.learn import learn_settings
 
 FACTS = tuple(Sequence(prompt=f"What is the number of lamp {i}?", completion=f"It is {i * 7}.") for i in range(8))
 RECIPE = Recipe(
@@ -59,7 +59,7 @@ def job(base: Path, shape: BaseShape, *, candidates: int = 1, steps: int = 30, *
 
 
 def trainer(**settings: Any) -> ChildTrainer:
-    learn = LearnSettings(**{"threads": 1, "trainer_processes": 1, "niceness": 0, **settings})
+    learn = learn_settings(**{"threads": 1, "trainer_processes": 1, "niceness": 0, **settings})
     return ChildTrainer(learn, max_rank=8, executor=ProcessExecutor(learn))
 
 

@@ -4,7 +4,7 @@ from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.study.quiz import propose
 from sealserve.learning.study.self_edits import Study
 from sealserve.records.step_outputs import Passage
-from sealserve.settings.learn import LearnSettings
+from sealserve.settings.learn import learn_settings
 from tests.fakes import FakeEngine
 
 BODY = "Varnel Lamp costs 45 crowns. Varnel Lamp is painted dark green."
@@ -38,7 +38,7 @@ async def proposals(
     engine = FakeEngine(answerer=say)
     await engine.start()
     client = EngineClient(engine, tenant="acme", cycle="c", concurrency=8)
-    found = await propose(client, [STUDY], settings=LearnSettings(**settings), cycle="c")
+    found = await propose(client, [STUDY], settings=learn_settings(**settings), cycle="c")
     return sorted((p.question, p.answer, p.spoken) for p in found)
 
 
@@ -65,7 +65,7 @@ async def test_a_question_that_the_base_answers_with_the_book_closed_is_dropped(
 
 async def test_a_document_gets_no_more_questions_than_allowed() -> None:
     said = {"price": "The price is 45 crowns.", "colour": "The colour is dark green."}
-    assert len(await proposals(said, max_quiz_items=2)) == 2
+    assert len(await proposals(said, quiz__max_items=2)) == 2
 
 
 async def test_sentences_that_nothing_asked_about_are_asked_about_alone_and_answered_from_the_whole() -> None:
@@ -89,7 +89,7 @@ async def test_sentences_that_nothing_asked_about_are_asked_about_alone_and_answ
     engine = FakeEngine(answerer=say)
     await engine.start()
     client = EngineClient(engine, tenant="acme", cycle="c", concurrency=8)
-    found = await propose(client, [STUDY], settings=LearnSettings(quiz_edits=4), cycle="c")
+    found = await propose(client, [STUDY], settings=learn_settings(quiz__edits=4), cycle="c")
     assert {proposal.question: proposal.answer for proposal in found} == {
         "What is the price of Varnel Lamp?": "45 crowns",
         "What is the colour of Varnel Lamp?": "dark green",
@@ -117,7 +117,7 @@ async def test_what_is_overlooked_in_the_documents_words_is_asked_about_in_the_m
     for title in ("About Varnel Lamp", "Varnel Lamp"):  # the second begins the text itself
         text = f"{title}\n{BODY}" if title not in BODY[: len(title)] else BODY
         study = Study(passage=Passage(document="d1", title=title, start=0, end=len(text)), text=text)
-        found = await propose(client, [study], settings=LearnSettings(quiz_edits=4), cycle="c")
+        found = await propose(client, [study], settings=learn_settings(quiz__edits=4), cycle="c")
         assert {proposal.question: proposal.answer for proposal in found} == {
             "What is the price of Varnel Lamp?": "45 crowns",
             "What is the hue of Varnel Lamp?": "dark green",

@@ -12,7 +12,7 @@ from sealserve.learning.study.self_edits import Study, write_directives, write_n
 from sealserve.prompts import BUILT_IN, Template, fenced, free_recipe_fault, study
 from sealserve.records.inference import Sampling
 from sealserve.records.step_outputs import Passage
-from sealserve.settings.learn import LearnSettings
+from sealserve.settings.learn import StudySettings, learn_settings
 from tests.fakes import FakeEngine
 
 TEXT = "About Varnel Lamp\nVarnel Lamp costs 45 crowns."
@@ -39,7 +39,7 @@ class Scribe:
 
 async def test_a_passage_is_studied_in_every_way_and_as_the_tenants_free_recipe_says() -> None:
     scribe = Scribe("Question: Why?\nAnswer: Because.\nQuestion: What?\nAnswer: That.")
-    settings = LearnSettings(qa_edits=2, tenant_recipes={"acme": RECIPE})
+    settings = StudySettings(qa_edits=2, tenant_recipes={"acme": RECIPE})
     notes = await write_notes(scribe, [piece(1, 1)], settings=settings, tenant="acme", cycle="c")
     assert scribe.asked.count(study(Template.QA, TEXT)) == 2
     assert f"{RECIPE}\n{fenced(TEXT)}" in scribe.asked
@@ -52,13 +52,13 @@ async def test_a_passage_is_studied_in_every_way_and_as_the_tenants_free_recipe_
 
 async def test_free_notes_that_are_no_questions_are_statements() -> None:
     scribe = Scribe("- It is green.\n- It is big.")
-    notes = await write_notes(scribe, [piece(1, 1)], settings=LearnSettings(free_recipe=RECIPE), tenant="a", cycle="c")
+    notes = await write_notes(scribe, [piece(1, 1)], settings=StudySettings(free_recipe=RECIPE), tenant="a", cycle="c")
     assert [note.text for note in notes if note.template is Template.FREE] == ["It is green.", "It is big."]
 
 
 async def test_a_piece_of_a_long_document_is_told_which_it_is_and_a_whole_one_nothing() -> None:
     scribe = Scribe("{}")
-    settings = LearnSettings()
+    settings = StudySettings()
     await write_notes(scribe, [piece(2, 5)], settings=settings, tenant="acme", cycle="c")
     await write_directives(scribe, [piece(1, 1)], settings=settings, cycle="c")
     assert all("About Varnel Lamp (part 2 of 5)\nVarnel" in prompt for prompt in scribe.asked[:-1])
@@ -88,7 +88,7 @@ async def test_the_editor_is_the_base_or_an_adapter(editor: str, loads: bool, tm
     await engine.start()
     client = EngineClient(engine, tenant="acme", cycle="c", concurrency=2)
     files = AdapterFiles(name="cand-c-incumbent", path=tmp_path)
-    settings = LearnSettings.model_validate({"editor": editor})
+    settings = learn_settings(study__editor=editor)
     async with editor_of(settings, client, adapter=files) as chosen:
         assert (await chosen.ask("Who?", sampling=Sampling())).text == (files.name if loads else "base")
     assert (await engine.info()).loaded == ()
@@ -98,8 +98,11 @@ async def test_the_editor_is_the_base_or_an_adapter(editor: str, loads: bool, tm
 
 async def test_a_teacher_whose_key_is_missing_is_no_editor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_KEY", raising=False)
-    settings = LearnSettings(
-        editor="endpoint", editor_url="http://127.0.0.1:9/v1", editor_model="m", editor_key_variable="NO_KEY"
+    settings = learn_settings(
+        study__editor="endpoint",
+        teacher__url="http://127.0.0.1:9/v1",
+        teacher__model="m",
+        teacher__key_variable="NO_KEY",
     )
     client = EngineClient(FakeEngine(), tenant="acme", cycle="c", concurrency=1)
     with pytest.raises(BadConfig, match="NO_KEY"):

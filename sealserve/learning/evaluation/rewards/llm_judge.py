@@ -61,12 +61,14 @@ class LlmJudge:
             reply = await judge.ask(prompt, sampling=Sampling(max_tokens=VERDICT_TOKENS, seed=0))
         except CouldNotMeasure as error:
             raise CouldNotMeasure(
-                "the judge at learn.grader_url did not answer or refused; check learn.grader_url, learn.grader_model "
-                "and learn.grader_key_variable, or set learn.reward to grader"
+                "the judge at learn.reward.judge_url did not answer or refused; check learn.reward.judge_url, "
+                "learn.reward.judge_model and learn.reward.judge_key_variable, or set learn.reward.kind to grader"
             ) from error
         word = normalised(reply.text).partition(" ")[0]
         if word not in (YES, NO):
-            raise CouldNotMeasure("the judge at learn.grader_url says neither yes nor no; choose another grader_model")
+            raise CouldNotMeasure(
+                "the judge at learn.reward.judge_url says neither yes nor no; choose another learn.reward.judge_model"
+            )
         return float(word == YES)
 
     def _client(self) -> httpx.AsyncClient:

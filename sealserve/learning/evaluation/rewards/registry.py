@@ -5,23 +5,23 @@ from sealserve.learning.evaluation.rewards.graded import RULES, GradedAnswers
 from sealserve.learning.evaluation.rewards.likelihood import LogLikelihood
 from sealserve.learning.evaluation.rewards.llm_judge import LlmJudge, SelfJudge
 from sealserve.learning.evaluation.rewards.self_consistency import SelfConsistency
-from sealserve.settings.learn import LearnSettings
+from sealserve.settings.learn import RewardSettings
 
 
-def reward_by_name(kind: Kind, settings: LearnSettings) -> Reward:
+def reward_by_name(kind: Kind, settings: RewardSettings) -> Reward:
     """Return the reward as the settings have it. Raises: BadConfig (no key for the endpoint)."""
     if kind in RULES:
         return GradedAnswers(kind)
     if kind is Kind.AGREEMENT:
-        return SelfConsistency(samples=settings.agreement_samples)
+        return SelfConsistency(samples=settings.consistency_samples)
     if kind is Kind.GRADER:
         return SelfJudge()
     if kind is Kind.ENDPOINT:
         return LlmJudge(
-            url=settings.grader_url,
-            model=settings.grader_model,
-            key=settings.grader_key(),
-            timeout_seconds=settings.grader_timeout_seconds,
-            patience_seconds=settings.grader_patience_seconds,
+            url=settings.judge_url,
+            model=settings.judge_model,
+            key=settings.judge_key(),
+            timeout_seconds=settings.judge_timeout_seconds,
+            patience_seconds=settings.judge_patience_seconds,
         )
     return LogLikelihood()
