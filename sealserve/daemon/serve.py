@@ -30,6 +30,7 @@ from sealserve.serving.salt import TenantSalts
 from sealserve.serving.slot_gate import SlotGate
 from sealserve.settings.settings import Settings
 from sealserve.telemetry import Telemetry, start_telemetry
+from sealserve.telemetry.names import LogEvent
 
 _log = structlog.get_logger(__name__)
 
@@ -150,7 +151,7 @@ async def serve(settings: Settings, *, engine_only: bool = False) -> None:
             )
         await server.start()
         stack.push_async_callback(server.stop)
-        _log.info("listening", address=settings.serve.address, model=settings.engine.model)
+        _log.info(LogEvent.SERVER_STARTED, address=settings.serve.address, model=settings.engine.model)
         await parts.engine.start()
-        _log.info("serving", address=settings.serve.address)
+        _log.info(LogEvent.ENGINE_STARTED, address=settings.serve.address)
         await parts.run(engine_only=engine_only)

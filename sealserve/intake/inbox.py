@@ -19,7 +19,7 @@ from sealserve.records.validation import MAX_LABEL_LENGTH
 from sealserve.registry.registry import Registry
 from sealserve.settings.settings import IntakeSettings
 from sealserve.telemetry import Telemetry
-from sealserve.telemetry.names import Attribute, Span
+from sealserve.telemetry.names import Attribute, LogEvent, Span
 
 _LOG = structlog.get_logger(__name__)
 _MAX_MEDIA_TYPE_CHARACTERS = 120
@@ -185,7 +185,7 @@ class Inbox:
         if is_new:
             self._telemetry.metrics.document_received(document.state, reason=defect)
         _LOG.info(
-            "document received",
+            LogEvent.DOCUMENT_RECEIVED,
             tenant=document.tenant,
             document=document.document,
             state=document.state.value,

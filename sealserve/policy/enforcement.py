@@ -23,6 +23,7 @@ from sealserve.records.versions import BASE_VERSION, AdapterVersion
 from sealserve.registry.registry import Registry
 from sealserve.scanners.contradictions import origin_of
 from sealserve.scanners.findings import INJECTIONS, PERSONAL, Finding, findings_in, total
+from sealserve.telemetry.names import LogEvent
 
 _NO_EDITS: Json = {
     "admitted": 0,
@@ -159,14 +160,14 @@ class PolicyEnforcer:
                 if one.state is ApprovalState.APPROVED:
                     self.endorse(tenant, one.version, actor=actor)
         except SealserveError as error:
-            _LOG.warning("approvals.not_endorsed", tenant=tenant, reason=error.message)
+            _LOG.warning(LogEvent.APPROVALS_NOT_COUNTERSIGNED, tenant=tenant, error=error.message)
 
     def endorse_every_released(self) -> None:
         """Do so for every tenant; what cannot be done is logged."""
         try:
             tenants = self._registry.tenants.activated()
         except SealserveError as error:
-            _LOG.warning("approvals.not_endorsed", tenant="", reason=error.message)
+            _LOG.warning(LogEvent.APPROVALS_NOT_COUNTERSIGNED, tenant="", error=error.message)
             return
         for tenant in tenants:
             self.endorse_released(tenant.tenant)
