@@ -59,7 +59,7 @@ class ServeParts:
         )
         seals = Seals.open(settings.data_directory)
         self.enforcer = PolicyEnforcer(registry, open_rules(settings.learn.rules), seals=seals)
-        self.inbox = Inbox(registry, settings.intake, telemetry=telemetry, refuse=self.enforcer.refuse_document)
+        self.inbox = Inbox(registry, settings.intake, refuse=self.enforcer.refuse_document, telemetry=telemetry)
         self.watch_rule = load_policy(settings.learn.policy).watch
         self.watcher = RolloutController(
             registry,
@@ -106,7 +106,7 @@ class ServeParts:
         await self.activator.settle()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.activator.run(), name="activator")
-            group.create_task(asyncio.to_thread(self.enforcer.endorse_every_released), name="endorsing")
+            group.create_task(asyncio.to_thread(self.enforcer.countersign_all_released), name="countersign")
             group.create_task(self.answer_log.run(), name="answers")
             group.create_task(self.watcher.run(), name="watch")
             directory = self._settings.intake.watch_directory

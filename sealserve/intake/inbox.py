@@ -25,10 +25,6 @@ _LOG = structlog.get_logger(__name__)
 _MAX_MEDIA_TYPE_CHARACTERS = 120
 
 
-def _refuse_nothing(tenant: str, **about: object) -> str:
-    return ""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Read:
     title: str
@@ -44,11 +40,11 @@ class Inbox:
         registry: Registry,
         settings: IntakeSettings,
         *,
+        refuse: Callable[..., str],
         telemetry: Telemetry | None = None,
         limits: Limits = DEFAULT_LIMITS,
-        refuse: Callable[..., str] = _refuse_nothing,
     ) -> None:
-        """`refuse` says why a document may not be learned from, or nothing (`Permits.refuse_document`)."""
+        """`refuse` returns why a document may not be learned from, or "" (`PolicyEnforcer.refuse_document`)."""
         self._registry = registry
         self._refuse = refuse
         self._settings = settings

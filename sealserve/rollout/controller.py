@@ -56,7 +56,7 @@ class RolloutController:
         salts: TenantSalts,
         rule: WatchRule,
         replica: str,
-        enforcer: PolicyEnforcer | None = None,
+        enforcer: PolicyEnforcer,
         is_busy: Callable[[], bool] = lambda: False,
         telemetry: Telemetry | None = None,
         clock: Callable[[], float] = monotonic,
@@ -70,7 +70,7 @@ class RolloutController:
         self._salts = salts
         self._rule = rule
         self._replica = replica
-        self._permits = enforcer
+        self._enforcer = enforcer
         self._metrics = (telemetry or Telemetry.off()).metrics
         self._clock = clock
         self._utc_now = utc_now
@@ -189,16 +189,15 @@ class RolloutController:
     async def _roll_back(self, watch: Watch, finding: RollBack) -> None:
         decided_at = self._utc_now()
         reason = f"{finding.trigger}: {finding.reason}"
-        if self._permits is not None:
-            try:
-                await asyncio.to_thread(
-                    self._permits.require_rollback, watch.tenant, watch.incumbent, actor=WATCH_ACTOR, reason=reason
-                )
-            except FailedPrecondition as refusal:
-                text = f"{reason}; {refusal.message}"
-                await asyncio.to_thread(self._registry.rollouts.end, watch, WatchState.REFUSED, reason=text)
-                self._log.warning(LogEvent.ROLLBACK_REFUSED, tenant=watch.tenant, version=watch.version, reason=text)
-                return
+        try:
+            await asyncio.to_thread(
+                self._enforcer.require_rollback, watch.tenant, watch.incumbent, actor=WATCH_ACTOR, reason=reason
+            )
+        except FailedPrecondition as refusal:
+            text = f"{reason}; {refusal.message}"
+            await asyncio.to_thread(self._registry.rollouts.end, watch, WatchState.REFUSED, reason=text)
+            self._log.warning(LogEvent.ROLLBACK_REFUSED, tenant=watch.tenant, version=watch.version, reason=text)
+            return
         moved = await asyncio.to_thread(
             self._registry.rollouts.roll_back,
             watch,

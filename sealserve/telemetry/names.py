@@ -12,8 +12,7 @@ PROVIDER = "sealserve"
 """The value of `gen_ai.provider.name`: the conventions have none for an embedded engine."""
 
 OPERATION_CHAT = "chat"
-OPERATION_SCORE = "score"
-"""Values of `gen_ai.operation.name`; `score` is ours: the log-likelihood of a given completion."""
+"""The value of `gen_ai.operation.name` for an answered conversation."""
 
 
 class Span(StrEnum):

@@ -12,6 +12,7 @@ from sealserve.records.documents import Document, DocumentState
 from sealserve.registry.registry import Registry
 from sealserve.settings.settings import IntakeSettings
 from sealserve.telemetry.names import LogEvent
+from tests.fakes import PermissiveEnforcer
 from tests.intake.samples import SENTENCE, pdf
 
 SETTINGS = IntakeSettings(max_document_bytes=2000, max_documents_per_tenant=5)
@@ -28,7 +29,7 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
 
 @pytest.fixture
 def inbox(registry: Registry) -> Inbox:
-    return Inbox(registry, SETTINGS)
+    return Inbox(registry, SETTINGS, refuse=PermissiveEnforcer().refuse_document)
 
 
 def _send(inbox: Inbox, content: bytes, *, media_type: str = "text/plain", title: str = "") -> tuple[Document, bool]:

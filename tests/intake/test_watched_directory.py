@@ -16,6 +16,7 @@ from sealserve.records.documents import Document, DocumentState
 from sealserve.registry.registry import Registry
 from sealserve.settings.settings import IntakeSettings
 from sealserve.telemetry.names import LogEvent
+from tests.fakes import PermissiveEnforcer
 from tests.intake.samples import SENTENCE, page, pdf
 
 
@@ -34,7 +35,9 @@ class _Watched:
         self.registry = registry
         self.directory = directory
         self.clock = _Clock()
-        self.inbox = Inbox(registry, IntakeSettings(max_document_bytes=5000))
+        self.inbox = Inbox(
+            registry, IntakeSettings(max_document_bytes=5000), refuse=PermissiveEnforcer().refuse_document
+        )
         self.source = DirectorySource(self.inbox, directory, pace=Pace(settle_seconds=1.0), clock=self.clock)
 
     def write(self, name: str, content: bytes) -> Path:

@@ -51,11 +51,6 @@ class Cycles:
         with self._database.read() as tx:
             return cycle_rows.pages(tx, tenant, page_size=page_size, page_token=page_token)
 
-    def still_open(self) -> tuple[Cycle, ...]:
-        """Return every tenant's open cycle, oldest first."""
-        with self._database.read() as tx:
-            return cycle_rows.still_open(tx)
-
     def documents(self, cycle: str) -> tuple[Document, ...]:
         """Return the documents that the cycle claimed, oldest first. Raises: NotFound."""
         with self._database.read() as tx:
