@@ -15,7 +15,10 @@ from sealserve.engine.chat import check_turns
 from sealserve.engine.engine import AdapterFiles, Delta, GenerateRequest, Likelihood, ScoreRequest
 from sealserve.engine.preflight import CONFIG_FILE, check_adapter
 from sealserve.errors import BadAdapter, InvalidArgument, NotFound, Unavailable
+from sealserve.policy.enforcement import RECOVERY, PolicyEnforcer
+from sealserve.records.approvals import Approval
 from sealserve.records.inference import ChatTurn, EngineInfo, EngineState, FinishReason
+from sealserve.records.policy_decisions import PolicyDecision
 from sealserve.records.sampling import check_sampling
 
 MAX_CONTEXT_TOKENS = 512
@@ -220,3 +223,28 @@ def _word(*seed: str | None) -> str:
 
 def _hash(*parts: str | None) -> int:
     return int.from_bytes(hashlib.sha256("\0".join(map(str, parts)).encode()).digest()[:8])
+
+
+class PermissiveEnforcer(PolicyEnforcer):
+    """`PolicyEnforcer` that allows everything, records nothing and countersigns nothing."""
+
+    def __init__(self) -> None:
+        """It needs neither registry nor rules."""
+
+    def refuse_document(self, tenant: str, **about: object) -> str:
+        return ""
+
+    def require_promote(self, tenant: str, version: int, *, actor: str) -> None:
+        return
+
+    def require_rollback(self, tenant: str, to_version: int | None, *, actor: str, reason: str) -> None:
+        return
+
+    def require_release(self, tenant: str, document: str, *, actor: str) -> None:
+        return
+
+    def approve(self, held: Approval, *, actor: str) -> tuple[bool, tuple[PolicyDecision, ...]]:
+        return True, ()
+
+    def countersign_released(self, tenant: str, *, actor: str = RECOVERY) -> None:
+        return

@@ -31,6 +31,7 @@ from sealserve.records.inference import EngineState
 from sealserve.settings.learn import LearnSettings
 from sealserve.settings.settings import Settings
 from sealserve.telemetry import start_telemetry
+from sealserve.telemetry.names import LogEvent
 
 _log = structlog.get_logger(__name__)
 
@@ -46,7 +47,7 @@ async def learn(settings: Settings, stop: asyncio.Event) -> None:
     """Run cycles until `stop` is set."""
     async with open_context(settings) as workshop:
         learner = Learner(workshop, worker=f"{socket.gethostname()}-{os.getpid()}")
-        _log.info("learning", engine=settings.learn.engine_address or settings.serve.address)
+        _log.info(LogEvent.LEARNER_STARTED, engine=settings.learn.engine_address or settings.serve.address)
         await learner.run(stop)
 
 

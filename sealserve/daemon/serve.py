@@ -30,6 +30,7 @@ from sealserve.serving.salt import TenantSalts
 from sealserve.serving.slot_gate import SlotGate
 from sealserve.settings.settings import Settings
 from sealserve.telemetry import Telemetry, start_telemetry
+from sealserve.telemetry.names import LogEvent
 
 _log = structlog.get_logger(__name__)
 
@@ -58,7 +59,7 @@ class ServeParts:
         )
         seals = Seals.open(settings.data_directory)
         self.enforcer = PolicyEnforcer(registry, open_rules(settings.policy.rules), seals=seals)
-        self.inbox = Inbox(registry, settings.intake, telemetry=telemetry, refuse=self.enforcer.refuse_document)
+        self.inbox = Inbox(registry, settings.intake, refuse=self.enforcer.refuse_document, telemetry=telemetry)
         self.watch_rule = load_policy(settings.policy.thresholds).watch
         self.watcher = RolloutController(
             registry,
@@ -105,7 +106,7 @@ class ServeParts:
         await self.activator.settle()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.activator.run(), name="activator")
-            group.create_task(asyncio.to_thread(self.enforcer.endorse_every_released), name="endorsing")
+            group.create_task(asyncio.to_thread(self.enforcer.countersign_all_released), name="countersign")
             group.create_task(self.answer_log.run(), name="answers")
             group.create_task(self.watcher.run(), name="watch")
             directory = self._settings.intake.watch_directory
@@ -150,7 +151,7 @@ async def serve(settings: Settings, *, engine_only: bool = False) -> None:
             )
         await server.start()
         stack.push_async_callback(server.stop)
-        _log.info("listening", address=settings.serve.address, model=settings.engine.model)
+        _log.info(LogEvent.SERVER_STARTED, address=settings.serve.address, model=settings.engine.model)
         await parts.engine.start()
-        _log.info("serving", address=settings.serve.address)
+        _log.info(LogEvent.ENGINE_STARTED, address=settings.serve.address)
         await parts.run(engine_only=engine_only)

@@ -12,6 +12,7 @@ from sealserve.daemon.learn import LEARN_STOP_SECONDS
 from sealserve.daemon.lifetime import run_to_end, until_stopped
 from sealserve.daemon.serve import serve
 from sealserve.settings.settings import Settings
+from sealserve.telemetry.names import LogEvent
 
 _log = structlog.get_logger(__name__)
 
@@ -42,8 +43,9 @@ async def _keep_running(command: str, settings: Settings) -> None:
         started = monotonic()
         code = await _run_child(command, settings)
         wait = FIRST_BACK_OFF_SECONDS if monotonic() - started > STEADY_SECONDS else wait
-        event = f"{command}_ended"
-        _log.warning(event, exit_code=code, restart_seconds=wait)
+        _log.warning(
+            LogEvent.LEARN_ENDED if command == "learn" else LogEvent.WEB_ENDED, exit_code=code, restart_seconds=wait
+        )
         await asyncio.sleep(wait)
         wait = min(2 * wait, LONGEST_BACK_OFF_SECONDS)
 

@@ -1,9 +1,14 @@
 """The `web` process: the page for approvals, a client of `serve`."""
 
+import structlog
+
 from sealserve.daemon.lifetime import run_to_end, until_stopped
 from sealserve.settings.settings import Settings
 from sealserve.telemetry import start_telemetry
+from sealserve.telemetry.names import LogEvent
 from sealserve.web.server import serve_page
+
+_log = structlog.get_logger(__name__)
 
 
 def run_web(settings: Settings, *, parent: int | None = None) -> None:
@@ -15,6 +20,6 @@ async def web(settings: Settings) -> None:
     """Show people what waits for them, as a client of `serve`, until cancelled."""
     telemetry = start_telemetry(settings.telemetry, service="web")
     try:
-        await serve_page(settings)
+        await serve_page(settings, on_started=lambda url: _log.info(LogEvent.PAGE_STARTED, url=url))
     finally:
         telemetry.shutdown()

@@ -19,7 +19,7 @@ from sealserve.errors import BadAdapter, EngineFailed, SealserveError, Unavailab
 from sealserve.records.inference import ChatTurn, EngineInfo, EngineState, FinishReason, Sampling
 from sealserve.settings.engine import EngineSettings
 from sealserve.telemetry import Telemetry
-from sealserve.telemetry.names import Attribute, Span
+from sealserve.telemetry.names import Attribute, LogEvent, Span
 
 ENGINE_DEAD = "ENGINE_DEAD"
 DIED, HUNG = "died", "hung"
@@ -177,7 +177,7 @@ class SupervisedEngine:
         except TimeoutError:
             return HUNG
         except SealserveError as error:
-            self._log.warning("canary_failed", reason=error.reason)
+            self._log.warning(LogEvent.LIVENESS_PROBE_FAILED, reason=error.reason)
             return DIED
         return ""
 
@@ -198,7 +198,7 @@ class SupervisedEngine:
         with self._telemetry.span(Span.REBUILD, {Attribute.REASON: trouble}):
             suspects = self._in_use_at_death | {name for name, uses in self._in_use.items() if uses > 0}
             was_killed = trouble == DIED and self._engine.was_killed()
-            self._log.error("engine_lost", trouble=trouble, was_killed=was_killed, in_use=sorted(suspects))
+            self._log.error(LogEvent.ENGINE_LOST, reason=trouble, was_killed=was_killed, in_use=sorted(suspects))
             if not was_killed:
                 convicted = self._suspects.in_use_at_death(suspects, at_seconds=self._now())
                 await self._convict(convicted, f"in use at two deaths of the engine ({trouble})")
@@ -206,7 +206,7 @@ class SupervisedEngine:
         self._in_use_at_death.clear()
         self._trouble.clear()
         self._state = EngineState.SERVING
-        self._log.info("engine_back", rebuilds=self._rebuilds, loaded=len(self._files))
+        self._log.info(LogEvent.ENGINE_REBUILT, rebuilds=self._rebuilds, loaded=len(self._files))
 
     async def _come_back(self, suspects: set[str]) -> None:
         """Try until an engine runs with everything loaded that should be; wait longer each time."""
@@ -217,7 +217,9 @@ class SupervisedEngine:
                 await self._load_all(suspects)
                 return
             except (SealserveError, OSError) as error:
-                self._log.error("rebuild_failed", error=type(error).__name__, retry_seconds=wait_seconds)
+                self._log.error(
+                    LogEvent.ENGINE_NOT_REBUILT, error_type=type(error).__name__, retry_seconds=wait_seconds
+                )
                 await asyncio.sleep(wait_seconds)
                 wait_seconds = min(2 * wait_seconds, LONGEST_BACK_OFF_SECONDS)
 
@@ -241,7 +243,7 @@ class SupervisedEngine:
                         await self._try_out(name)
             except BadAdapter as error:
                 del self._files[name]
-                self._log.warning("not_loaded_again", adapter=name, defect=error.defect)
+                self._log.warning(LogEvent.ADAPTER_NOT_RELOADED, adapter=name, defect=error.defect)
             except (Unavailable, TimeoutError) as error:
                 if not self._engine.was_killed():
                     self._suspects.died_alone_with(name)
@@ -257,7 +259,7 @@ class SupervisedEngine:
         try:
             await self._on_suspect(tuple(sorted(names)), reason)
         except SealserveError as error:
-            self._log.error("suspect_not_reported", adapters=sorted(names), reason=error.reason)
+            self._log.error(LogEvent.SUSPECTS_NOT_REPORTED, adapters=sorted(names), reason=error.reason)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

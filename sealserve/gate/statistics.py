@@ -65,16 +65,6 @@ def measured(*, both: int, better: int, worse: int, neither: int, confidence: fl
     )
 
 
-def newcombe_paired(candidate: Sequence[bool], incumbent: Sequence[bool], *, confidence: float) -> tuple[float, float]:
-    """Return the interval of the difference of two paired shares.
-
-    Newcombe, "Improved confidence intervals for the difference between binomial proportions based on paired data",
-    Statistics in Medicine 17 (1998) 2635-2650, method 10: Wilson intervals joined by the continuity-corrected phi.
-    """
-    score = compare(candidate, incumbent, confidence=confidence)
-    return score.gain_low, score.gain_high
-
-
 def wilson(successes: int, n: int, *, confidence: float) -> tuple[float, float]:
     """Return the score interval of a share (Wilson, JASA 22 (1927) 209-212). Raises: ValueError when n is 0."""
     if n <= 0 or not 0 <= successes <= n:
@@ -261,6 +251,11 @@ def _tango(better: int, worse: int, *, n: int, difference: float) -> float:
 
 
 def _newcombe(both: int, better: int, worse: int, neither: int, *, confidence: float) -> tuple[float, float]:
+    """Return the interval of the difference of two paired shares.
+
+    Newcombe, "Improved confidence intervals for the difference between binomial proportions based on paired data",
+    Statistics in Medicine 17 (1998) 2635-2650, method 10: Wilson intervals joined by the continuity-corrected phi.
+    """
     n = both + better + worse + neither
     share_1, share_2 = (both + better) / n, (both + worse) / n
     low_1, high_1 = wilson(both + better, n, confidence=confidence)

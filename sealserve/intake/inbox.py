@@ -19,14 +19,10 @@ from sealserve.records.validation import MAX_LABEL_LENGTH
 from sealserve.registry.registry import Registry
 from sealserve.settings.settings import IntakeSettings
 from sealserve.telemetry import Telemetry
-from sealserve.telemetry.names import Attribute, Span
+from sealserve.telemetry.names import Attribute, LogEvent, Span
 
 _LOG = structlog.get_logger(__name__)
 _MAX_MEDIA_TYPE_CHARACTERS = 120
-
-
-def _refuse_nothing(tenant: str, **about: object) -> str:
-    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +40,11 @@ class Inbox:
         registry: Registry,
         settings: IntakeSettings,
         *,
+        refuse: Callable[..., str],
         telemetry: Telemetry | None = None,
         limits: Limits = DEFAULT_LIMITS,
-        refuse: Callable[..., str] = _refuse_nothing,
     ) -> None:
-        """`refuse` says why a document may not be learned from, or nothing (`Permits.refuse_document`)."""
+        """`refuse` returns why a document may not be learned from, or "" (`PolicyEnforcer.refuse_document`)."""
         self._registry = registry
         self._refuse = refuse
         self._settings = settings
@@ -185,7 +181,7 @@ class Inbox:
         if is_new:
             self._telemetry.metrics.document_received(document.state, reason=defect)
         _LOG.info(
-            "document received",
+            LogEvent.DOCUMENT_RECEIVED,
             tenant=document.tenant,
             document=document.document,
             state=document.state.value,

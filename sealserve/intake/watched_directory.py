@@ -17,6 +17,7 @@ from watchfiles import awatch
 from sealserve.errors import BadConfig, CallerError, NotFound, SealserveError
 from sealserve.intake.inbox import Inbox
 from sealserve.intake.media_types import SUFFIXES
+from sealserve.telemetry.names import LogEvent
 
 _LOG = structlog.get_logger(__name__)
 ACTOR = "directory"
@@ -120,9 +121,9 @@ class DirectorySource:
             self._warn_of_tenant(tenant)
             return False
         except CallerError as error:
-            _LOG.warning("file refused", source=_source(path), reason=error.reason, error=error.message)
+            _LOG.warning(LogEvent.FILE_REFUSED, source=_source(path), reason=error.reason, error=error.message)
         except (SealserveError, OSError) as error:
-            _LOG.warning("file could not be taken; it is tried again", source=_source(path), error=str(error))
+            _LOG.warning(LogEvent.FILE_NOT_RECEIVED, source=_source(path), error=str(error))
             return False
         return True
 
@@ -137,7 +138,7 @@ class DirectorySource:
     def _warn_of_tenant(self, tenant: str) -> None:
         if tenant not in self._unknown_tenants:
             self._unknown_tenants.add(tenant)
-            _LOG.warning("directory names no tenant; create the tenant or rename it", tenant=tenant)
+            _LOG.warning(LogEvent.DIRECTORY_IGNORED, tenant=tenant, reason="NO_TENANT")
 
 
 def _source(path: Path) -> str:

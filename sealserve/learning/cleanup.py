@@ -18,6 +18,7 @@ from sealserve.learning.editor.rounds import LEASE_SECONDS
 from sealserve.learning.editor.store import read_editors, settle
 from sealserve.learning.leases import hold_named
 from sealserve.records.cycles import CycleState
+from sealserve.telemetry.names import LogEvent
 
 _LOG = structlog.get_logger(__name__)
 _CYCLE = re.compile(r"[0-9a-f]{20}")
@@ -43,7 +44,7 @@ async def tidy(context: LearnContext) -> None:
         try:
             await asyncio.to_thread(settle, context, tenant)
         except StorageFailed as error:
-            _LOG.warning("editor.not_settled", tenant=tenant, reason=error.message)
+            _LOG.warning(LogEvent.EDITOR_NOT_SETTLED, tenant=tenant, error=error.message)
 
 
 def sweep(context: LearnContext) -> int:

@@ -15,7 +15,7 @@ from sealserve.records.cycles import Claim, Step, StepRecord
 from sealserve.records.step_outputs import from_json, to_json
 from sealserve.registry.registry import Effect, Registry
 from sealserve.telemetry import Telemetry
-from sealserve.telemetry.names import Attribute, Span
+from sealserve.telemetry.names import Attribute, LogEvent, Span
 
 _LOG = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -71,5 +71,5 @@ class Journal:
             )
         self._records[step] = record
         self._telemetry.metrics.step_finished(step, seconds)
-        _LOG.info("cycle.step", cycle=self._claim.cycle, step=step.value, seconds=round(seconds, 2))
+        _LOG.info(LogEvent.STEP_FINISHED, cycle=self._claim.cycle, step=step.value, seconds=round(seconds, 2))
         return from_json(kind, record.output)

@@ -14,6 +14,7 @@ import structlog
 from sealserve.errors import FailedPrecondition, LeaseLost, StorageFailed
 from sealserve.records.cycles import Claim
 from sealserve.registry.registry import Registry
+from sealserve.telemetry.names import LogEvent
 
 _LOG = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -54,10 +55,10 @@ class NamedLease:
             try:
                 is_held = await self.hold(self._lease_seconds)
             except StorageFailed as error:
-                _LOG.warning("lease.not_renewed", name=self._name, reason=error.message)
+                _LOG.warning(LogEvent.LEASE_NOT_RENEWED, name=self._name, error=error.message)
                 continue
             if not is_held:
-                _LOG.warning("lease.lost", name=self._name)
+                _LOG.warning(LogEvent.LEASE_LOST, name=self._name)
                 raise LeaseLost(f"the lease {self._name} ran out and somebody else has it now")
 
 
@@ -78,7 +79,7 @@ async def hold_named(
         try:
             await lease.hold(0.0)
         except StorageFailed as error:
-            _LOG.warning("lease.not_freed", name=name, reason=error.message)
+            _LOG.warning(LogEvent.LEASE_NOT_RELEASED, name=name, error=error.message)
 
 
 async def _while_kept(work: Coroutine[Any, Any, T], keep: Coroutine[Any, Any, None]) -> T:
@@ -102,7 +103,7 @@ async def _keep(registry: Registry, claim: Claim, *, lease_seconds: float) -> No
         try:
             await asyncio.to_thread(registry.cycles.renew, claim, lease_seconds=lease_seconds)
         except StorageFailed as error:
-            _LOG.warning("lease.not_renewed", cycle=claim.cycle, reason=error.message)
+            _LOG.warning(LogEvent.LEASE_NOT_RENEWED, cycle=claim.cycle, error=error.message)
         except LeaseLost:
-            _LOG.warning("lease.lost", cycle=claim.cycle)
+            _LOG.warning(LogEvent.LEASE_LOST, cycle=claim.cycle)
             raise

@@ -29,6 +29,7 @@ from sealserve.learning.leases import under_lease
 from sealserve.learning.steps.publish import failure
 from sealserve.records.cycles import Claim, Cycle, CycleState, Step
 from sealserve.records.step_outputs import Judged, Published, from_json
+from sealserve.telemetry.names import LogEvent
 from sealserve.telemetry.traces import error_type
 
 _LOG = structlog.get_logger(__name__)
@@ -107,7 +108,7 @@ class Learner:
         try:
             cycle = await self.work_once()
         except SealserveError as error:
-            _LOG.warning("learn.cannot_claim", reason=error.message)
+            _LOG.warning(LogEvent.CYCLE_NOT_CLAIMED, error=error.message)
             return self._settings.gather_seconds
         if cycle is None:
             return min(0.5, self._settings.gather_seconds)
@@ -121,7 +122,7 @@ class Learner:
             else:
                 await under_lease(context.registry, claim, run_cycle(context, claim), lease_seconds=self._lease_seconds)
         except LeaseLost as error:
-            _LOG.warning("cycle.lost", cycle=claim.cycle, reason=error.message)
+            _LOG.warning(LogEvent.CYCLE_LOST, cycle=claim.cycle, error=error.message)
         except asyncio.CancelledError:
             await asyncio.to_thread(context.registry.cycles.release, claim)
             raise
@@ -138,7 +139,9 @@ class Learner:
         reason = (
             error.message if isinstance(error, SealserveError) else f"an error inside sealserve: {error_type(error)}"
         )
-        _LOG.warning("cycle.broke", cycle=claim.cycle, attempt=wasted, error=error_type(error), at=_place(error))
+        _LOG.warning(
+            LogEvent.CYCLE_CRASHED, cycle=claim.cycle, attempt=wasted, error_type=error_type(error), at=_place(error)
+        )
         with suppress(LeaseLost):
             if wasted >= self._settings.max_attempts:
                 await self._give_up(claim, reason)
@@ -166,41 +169,41 @@ class Learner:
         verdict = from_json(Judged, judged.output).verdict.decision if judged else None
         failed = "FAILED" if cycle.state is CycleState.FAILED else ""
         context.telemetry.metrics.cycle_finished(seconds, verdict=verdict, error=failed)
-        _LOG.info("cycle.finished", cycle=cycle.cycle, state=cycle.state.value, seconds=round(seconds, 1))
+        _LOG.info(LogEvent.CYCLE_FINISHED, cycle=cycle.cycle, state=cycle.state.value, seconds=round(seconds, 1))
 
     async def _tick(self) -> None:
         try:
             if await self._is_leader():
                 await self.gather()
         except Exception as error:
-            _LOG.warning("learn.gather_failed", error=error_type(error), at=_place(error))
+            _LOG.warning(LogEvent.DOCUMENTS_NOT_GATHERED, error_type=error_type(error), at=_place(error))
 
     async def _tidy(self) -> None:
         """Leader or not: work directories are each machine's own."""
         try:
             await tidy(self._shop)
         except Exception as error:
-            _LOG.warning("learn.tidy_failed", error=error_type(error), at=_place(error))
+            _LOG.warning(LogEvent.CLEANUP_FAILED, error_type=error_type(error), at=_place(error))
 
     async def _sweep(self) -> None:
         try:
             await asyncio.to_thread(sweep, self._shop)
         except Exception as error:
-            _LOG.warning("learn.sweep_failed", error=error_type(error), at=_place(error))
+            _LOG.warning(LogEvent.ARTIFACT_GC_FAILED, error_type=error_type(error), at=_place(error))
 
     async def _night(self) -> None:
         try:
             if await self._is_leader():
                 await evaluate_active_versions(self._shop)
         except Exception as error:
-            _LOG.warning("learn.nightly_failed", error=error_type(error), at=_place(error))
+            _LOG.warning(LogEvent.NIGHTLY_FAILED, error_type=error_type(error), at=_place(error))
 
     async def _rounds(self) -> None:
         try:
             if await self._is_leader():
                 await run_rounds(self._shop)
         except Exception as error:
-            _LOG.warning("learn.rounds_failed", error=error_type(error), at=_place(error))
+            _LOG.warning(LogEvent.EDITOR_ROUNDS_FAILED, error_type=error_type(error), at=_place(error))
 
     async def _is_leader(self) -> bool:
         lease_seconds = max(self._lease_seconds, 3 * self._settings.gather_seconds)

@@ -22,11 +22,6 @@ class Attribute:
     trained_questions: tuple[str, ...]
     held_out_questions: tuple[str, ...]
 
-    @property
-    def is_numeric(self) -> bool:
-        """Whether values are a two-digit number and a unit."""
-        return self.values[0][0].isdigit()
-
 
 STATEMENT_FRAMES = (
     "the {n} of {e} is {v}",

@@ -15,7 +15,7 @@ import yaml
 
 from sealserve.canonical import Json
 from sealserve.errors import BadConfig
-from sealserve.policy.cel import Cel, Condition, Language, Undecided
+from sealserve.policy.cel import Condition, Undecided
 from sealserve.policy.events import EXAMPLES, Event
 from sealserve.records.policy_decisions import RuleEffect
 
@@ -59,9 +59,8 @@ class Bundle:
         return tuple(rule for rule in self.rules if rule.event is event)
 
 
-def load_bundle(directory: Path, *, language: Language | None = None) -> Bundle:
+def load_bundle(directory: Path) -> Bundle:
     """Return the bundle below `directory`. Raises: BadConfig, naming the file and what is wrong with it."""
-    speech = language or Cel()
     files = rule_files(directory)
     if not any(file.parent.name == "rules" for file in files):
         raise BadConfig(f"{directory / 'rules'}: no rules; a policy without rules would allow everything")
@@ -70,10 +69,10 @@ def load_bundle(directory: Path, *, language: Language | None = None) -> Bundle:
     overlays: dict[str, Bundle] = {}
     for file in files:
         if file.parent.name == "rules":
-            base = _with(base, file, speech, is_overlay=False)
+            base = _with(base, file, is_overlay=False)
     for file in files:
         if file.parent.name == "tenants":
-            overlays[file.stem] = _with(base, file, speech, is_overlay=True)
+            overlays[file.stem] = _with(base, file, is_overlay=True)
     for bundle in (base, *overlays.values()):
         _check_examples(bundle)
     return Bundle(digest=digest, rules=base.rules, variables=base.variables, tenants=overlays)
@@ -92,7 +91,7 @@ def _digest(directory: Path, files: tuple[Path, ...]) -> str:
     return hasher.hexdigest()
 
 
-def _with(base: Bundle, file: Path, language: Language, *, is_overlay: bool) -> Bundle:
+def _with(base: Bundle, file: Path, *, is_overlay: bool) -> Bundle:
     variables = {event: dict(values) for event, values in base.variables.items()}
     parts = list(_parts(file))
     for event, part in parts:
@@ -104,7 +103,7 @@ def _with(base: Bundle, file: Path, language: Language, *, is_overlay: bool) -> 
     rules = list(base.rules)
     for event, part in parts:
         for tree in part.get("rules") or ():
-            rules.append(_rule(file, event, tree, language, variables=variables[event]))
+            rules.append(_rule(file, event, tree, variables=variables[event]))
             _check_against(rules[-1], rules[:-1], file)
     return Bundle(digest=base.digest, rules=tuple(rules), variables=variables, tenants={})
 
@@ -126,7 +125,7 @@ def _parts(file: Path) -> Iterator[tuple[Event, Json]]:
         yield Event(name), part
 
 
-def _rule(file: Path, event: Event, tree: Any, language: Language, *, variables: Json) -> Rule:
+def _rule(file: Path, event: Event, tree: Any, *, variables: Json) -> Rule:
     where = f"{file}: {event.value}: {tree.get('id', tree) if isinstance(tree, dict) else tree!r}"
     forms = [key for key in tree if key in _FORMS] if isinstance(tree, dict) else []
     if len(forms) != 1 or set(tree) != {"id", "reason", forms[0]} or not all(isinstance(v, str) for v in tree.values()):
@@ -138,7 +137,7 @@ def _rule(file: Path, event: Event, tree: Any, language: Language, *, variables:
     known: Json = {**EXAMPLES[event], "vars": variables}
     _check_fields(where, text, known)
     try:
-        condition = language.condition(text, names=tuple(known))
+        condition = Condition(text, names=tuple(known))
     except BadConfig as error:
         raise BadConfig(f"{where}: {error.message}") from error
     return Rule(

@@ -1,9 +1,9 @@
-"""What written rules are told, and what comes of their rulings: the one place between the gate and who asks it.
+"""Asks the written rules before something happens, and enforces their decisions.
 
-Builds each event's input from the registry, has it ruled on, and keeps the ruling. Decides nothing by itself.
+Builds each event's input from the registry, has the rules decide, and records the decision. Nothing
+else asks the rules.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import structlog
@@ -11,44 +11,31 @@ import structlog
 from sealserve.canonical import Json
 from sealserve.errors import FailedPrecondition, PermissionDenied, SealserveError
 from sealserve.policy.events import Event
+from sealserve.policy.inputs import PromotionRequest, edit_counts, promotion_input
 from sealserve.policy.rulebook import Rulebook
 from sealserve.proof.manifest import MANIFEST, Seals
 from sealserve.records.approvals import Approval, ApprovalState
-from sealserve.records.cycles import SelfEdit
+from sealserve.records.cycles import IMPORT_TRIGGER, Claim
 from sealserve.records.documents import HELD
 from sealserve.records.policy_decisions import PolicyDecision, RuleEffect
-from sealserve.records.score_json import scorecard_json
+from sealserve.records.score_json import scorecard_json, verdict_json
 from sealserve.records.scores import Decision, Scorecard, Verdict
 from sealserve.records.versions import BASE_VERSION, AdapterVersion
 from sealserve.registry.registry import Registry
-from sealserve.scanners.contradictions import origin_of
-from sealserve.scanners.findings import INJECTIONS, PERSONAL, Finding, findings_in, total
+from sealserve.telemetry.names import LogEvent
 
-_NO_EDITS: Json = {
-    "admitted": 0,
-    "dropped": 0,
-    "largest_share": 0.0,
-    "documents": 0,
-    "origins": 0,
-    "largest_origin": 0,
-    "contested": 0,
-    "refused": 0,
-    "personal": 0,
-    "secrets": 0,
-    "instructions": 0,
-}
 _DENIED = "DENIED: "
 _LOG = structlog.get_logger(__name__)
 
 RECOVERY = "serve"
-"""Who endorses what was cut off, in the audit trail."""
+"""The actor, in the audit log, of countersignatures that a restart makes up for."""
 
 
 class PolicyEnforcer:
-    """Asks the rules in force before something happens. Safe to use from many threads."""
+    """Asks the rules in force. Safe to use from many threads."""
 
     def __init__(self, registry: Registry, rules: Rulebook, *, seals: Seals | None = None) -> None:
-        """With `seals`, the manifest of an approved version says who approved it."""
+        """With `seals`, the manifest of an approved version names its approvers."""
         self._registry = registry
         self._rules = rules
         self._seals = seals
@@ -76,7 +63,7 @@ class PolicyEnforcer:
         about |= {"size_bytes": size_bytes, "findings": dict(findings)}
         about |= {"similar": similar, "contradicted": contradicted}
         given = {"tenant": {"id": tenant}, "actor": actor, "document": about}
-        ruling = self._kept(Event.DOCUMENT_INGEST, given, tenant=tenant, subject=source)
+        ruling = self._decide(Event.DOCUMENT_INGEST, given, tenant=tenant, subject=source)
         if not _stops(ruling):
             return ""
         return (HELD if ruling.effect is RuleEffect.HOLD else _DENIED) + "; ".join(ruling.reasons)
@@ -91,7 +78,45 @@ class PolicyEnforcer:
         found = self._registry.versions.get(tenant, version)
         given = self._promotion(tenant, found, actor=actor)
         _require(
-            self._kept(Event.ADAPTER_PROMOTE, given, tenant=tenant, subject=f"tenants/{tenant}/adapters/{version}")
+            self._decide(Event.ADAPTER_PROMOTE, given, tenant=tenant, subject=f"tenants/{tenant}/adapters/{version}")
+        )
+
+    def rule_winner(
+        self, claim: Claim, *, incumbent: int, verdict: Verdict, scorecard: Scorecard, anomalies: Json
+    ) -> tuple[PolicyDecision, ...]:
+        """Return the decisions on a cycle's self-edits and on promoting its winner; a cycle's step records them.
+
+        An imported adapter has no batch of self-edits to decide on.
+        """
+        edits = self._registry.cycles.self_edits(claim.cycle)
+        documents: list[Json] = [
+            {"id": one.document, "source": one.source} for one in self._registry.cycles.documents(claim.cycle)
+        ]
+        batch = {
+            "tenant": {"id": claim.tenant},
+            "cycle": claim.cycle,
+            "edits": edit_counts(edits, documents),
+            "documents": documents,
+        }
+        request = PromotionRequest(
+            tenant=claim.tenant,
+            actor=f"worker:{claim.worker}",
+            trigger="cycle",
+            author=self._registry.policy_decisions.cycle_author(claim.cycle),
+            authors=self._registry.policy_decisions.cycle_authors(claim.tenant, claim.cycle),
+            cycle=claim.cycle,
+            parent=incumbent,
+            verdict=verdict_json(verdict),
+            scores=scorecard_json(scorecard),
+            anomalies=anomalies,
+            edits=edits,
+            documents=documents,
+        )
+        inputs: list[tuple[Event, Json]] = [(Event.ADAPTER_PROMOTE, promotion_input(request))]
+        if self._registry.cycles.by_id(claim.cycle).trigger != IMPORT_TRIGGER:
+            inputs.insert(0, (Event.SELFEDIT_BATCH, batch))
+        return tuple(
+            self._rules.rule(event, given, tenant=claim.tenant, subject=claim.cycle) for event, given in inputs
         )
 
     def approve(self, held: Approval, *, actor: str) -> tuple[bool, tuple[PolicyDecision, ...]]:
@@ -134,42 +159,42 @@ class PolicyEnforcer:
             self._granted(given, tenant=tenant, subject=f"tenants/{tenant}/documents/{document}")
         )
 
-    def endorse(self, tenant: str, version: int, *, actor: str) -> None:
-        """Have the version's manifest say who approved it; a version without one is left as it is.
+    def countersign(self, tenant: str, version: int, *, actor: str) -> None:
+        """Sign the version's manifest again, with the names of its approvers; without a manifest, do nothing.
 
-        Raises: NotFound, BadAdapter (it is not as it was signed), BadConfig (keys).
+        Raises: NotFound, BadAdapter (it differs from what was signed), BadConfig (keys).
         """
         found = self._registry.versions.get(tenant, version)
         if self._seals is None or MANIFEST not in found.lineage:
             return
-        opinions = self._registry.approvals.get(tenant, version).opinions
-        approvals = [one.actor for one in opinions if one.approves]
+        votes = self._registry.approvals.get(tenant, version).opinions
+        approvals = [vote.actor for vote in votes if vote.approves]
         if approvals == found.lineage.get("approvals"):
             return
         manifest = self._seals.with_approvals(found, approvals)
         self._registry.versions.countersign(tenant, version, manifest=manifest, approvals=approvals, actor=actor)
 
-    def endorse_released(self, tenant: str, *, actor: str = RECOVERY) -> None:
-        """Endorse every version of the tenant that people released, where that was cut off or could not be done.
+    def countersign_released(self, tenant: str, *, actor: str = RECOVERY) -> None:
+        """Countersign every released version of the tenant whose countersignature is missing.
 
-        What cannot be endorsed now is logged, and left to the next call: the pointer has moved already.
+        A failure is logged and left to the next call: the pointer has moved already.
         """
         try:
-            for one in self._registry.approvals.page(tenant):
-                if one.state is ApprovalState.APPROVED:
-                    self.endorse(tenant, one.version, actor=actor)
+            for approval in self._registry.approvals.page(tenant):
+                if approval.state is ApprovalState.APPROVED:
+                    self.countersign(tenant, approval.version, actor=actor)
         except SealserveError as error:
-            _LOG.warning("approvals.not_endorsed", tenant=tenant, reason=error.message)
+            _LOG.warning(LogEvent.APPROVALS_NOT_COUNTERSIGNED, tenant=tenant, error=error.message)
 
-    def endorse_every_released(self) -> None:
-        """Do so for every tenant; what cannot be done is logged."""
+    def countersign_all_released(self) -> None:
+        """Call `countersign_released` for every tenant; failures are logged."""
         try:
             tenants = self._registry.tenants.activated()
         except SealserveError as error:
-            _LOG.warning("approvals.not_endorsed", tenant="", reason=error.message)
+            _LOG.warning(LogEvent.APPROVALS_NOT_COUNTERSIGNED, tenant="", error=error.message)
             return
         for tenant in tenants:
-            self.endorse_released(tenant.tenant)
+            self.countersign_released(tenant.tenant)
 
     def require_rollback(self, tenant: str, to_version: int | None, *, actor: str, reason: str) -> None:
         """Return if the tenant may go back. Raises: NotFound (tenant), FailedPrecondition, as `require_promote`."""
@@ -178,7 +203,7 @@ class PolicyEnforcer:
         before = next((one.previous for one in moves), BASE_VERSION)
         to = before if to_version is None else to_version
         given = {"tenant": {"id": tenant}, "actor": actor, "version": {"now": now, "to": to}, "reason": reason}
-        _require(self._kept(Event.ADAPTER_ROLLBACK, given, tenant=tenant, subject=_adapter(tenant, now)))
+        _require(self._decide(Event.ADAPTER_ROLLBACK, given, tenant=tenant, subject=_adapter(tenant, now)))
 
     def _granted(self, given: Json, *, tenant: str, subject: str) -> PolicyDecision:
         """Return the ruling that lets the actor approve. Raises: PermissionDenied, with its ruling kept."""
@@ -191,7 +216,7 @@ class PolicyEnforcer:
             raise PermissionDenied(text, reason="POLICY_DENIED")
         return grant
 
-    def _kept(self, event: Event, given: Json, *, tenant: str, subject: str) -> PolicyDecision:
+    def _decide(self, event: Event, given: Json, *, tenant: str, subject: str) -> PolicyDecision:
         ruling = self._rules.rule(event, given, tenant=tenant, subject=subject)
         self._registry.policy_decisions.keep(ruling)
         return ruling
@@ -201,22 +226,23 @@ class PolicyEnforcer:
         held = [one for one in self._registry.approvals.page(tenant) if one.version == found.version]
         said = [opinion.actor for one in held for opinion in one.opinions if opinion.approves]
         approvals = sorted({*said, actor})
-        return promotion(
-            tenant,
+        request = PromotionRequest(
+            tenant=tenant,
             actor=actor,
+            trigger="person",
             author=self._registry.policy_decisions.cycle_author(found.cycle),
             authors=self._behind(self._registry.policy_decisions.cycle_authors(tenant, found.cycle), approvals),
-            trigger="person",
             cycle=found.cycle,
             parent=found.parent,
             verdict=found.lineage.get("verdict", {"decision": "", "policy": ""}),
             scores=found.lineage.get("scores", {}),
+            anomalies=found.lineage.get("anomalies", {}),
             edits=self._registry.cycles.self_edits(found.cycle),
             documents=self._sources(tenant, found.documents),
             approvals=approvals,
-            anomalies=found.lineage.get("anomalies", {}),
             is_imported=bool(found.lineage.get("imported")) and not found.lineage.get("scores"),
         )
+        return promotion_input(request)
 
     def _behind(self, authors: Sequence[str], people: Sequence[str]) -> list[str]:
         """Return `authors`, and those of `people` who may be one of them, with a token that an author made."""
@@ -224,82 +250,6 @@ class PolicyEnforcer:
 
     def _sources(self, tenant: str, documents: Sequence[str]) -> list[Json]:
         return [{"id": one, "source": self._registry.documents.get(tenant, one).source} for one in documents]
-
-
-def promotion(
-    tenant: str,
-    *,
-    actor: str,
-    author: str,
-    authors: Sequence[str],
-    trigger: str,
-    cycle: str,
-    parent: int,
-    verdict: Json,
-    scores: Json,
-    edits: Sequence[SelfEdit],
-    documents: list[Json],
-    approvals: list[str],
-    anomalies: Json,
-    is_imported: bool = False,
-) -> Json:
-    """Return the input of `adapter.promote`; a score that does not apply is left out, an unmeasured one has no n."""
-    return {
-        "tenant": {"id": tenant},
-        "actor": actor,
-        "author": author,
-        "authors": list(authors),
-        "trigger": trigger,
-        "version": {"parent": parent, "cycle": cycle, "is_imported": is_imported},
-        "verdict": {"decision": str(verdict.get("decision", "")), "policy": str(verdict.get("policy", ""))},
-        "scores": [_score(name, one) for name, one in scores.items() if "because" not in one],
-        "edits": edit_counts(edits, documents),
-        "adapter": _strange(anomalies),
-        "documents": documents,
-        "approvals": approvals,
-    }
-
-
-def _strange(anomalies: Json) -> Json:
-    """What is strange about the adapter, as rules are told; a version that nobody probed has no numbers."""
-    gap = anomalies.get("trigger_gap")
-    return {
-        "is_probed": gap is not None,
-        "trigger_gap": gap or 0.0,
-        "spectrum_z": anomalies.get("spectrum_z", 0.0),
-        "history": anomalies.get("history", 0),
-    }
-
-
-def edit_counts(edits: Sequence[SelfEdit], documents: Sequence[Json]) -> Json:
-    """Return how many self-edits there are, whose they are, and what the admitted ones hold.
-
-    `largest_share` is that of the document that gave most, `largest_origin` the number of the origin that gave most.
-    """
-    admitted = [edit for edit in edits if edit.admitted]
-    why = Counter(edit.reason for edit in edits if not edit.admitted)
-    counts = {**_NO_EDITS, "dropped": why.total(), "contested": why["contested"], "refused": why["finding"]}
-    if not admitted:
-        return counts
-    by_document = Counter(edit.document for edit in admitted)
-    sources = {str(one["id"]): origin_of(str(one["source"])) for one in documents}
-    by_origin = Counter(sources.get(edit.document, "") for edit in admitted)
-    held = [findings_in(edit.text) for edit in admitted]
-    return counts | {
-        "admitted": len(admitted),
-        "largest_share": max(by_document.values()) / len(admitted),
-        "documents": len(by_document),
-        "origins": len(by_origin),
-        "largest_origin": max(by_origin.values()),
-        "personal": sum(total(found, PERSONAL) for found in held),
-        "secrets": sum(found[Finding.SECRET] for found in held),
-        "instructions": sum(total(found, INJECTIONS) for found in held),
-    }
-
-
-def card_scores(card: Scorecard) -> Json:
-    """Return `card` as `promotion` takes it."""
-    return scorecard_json(card)
 
 
 def ruled(verdict: Verdict, rulings: Sequence[PolicyDecision]) -> Verdict:
@@ -323,13 +273,6 @@ def ruled(verdict: Verdict, rulings: Sequence[PolicyDecision]) -> Verdict:
 
 def _adapter(tenant: str, version: int) -> str:
     return f"tenants/{tenant}/adapters/{version}"
-
-
-def _score(name: str, tree: Json) -> Json:
-    if "why" in tree:
-        return {"name": name, "is_measured": False}
-    numbers = {field: tree[field] for field in ("n", "gain", "gain_low", "gain_high")}
-    return {"name": name, "is_measured": True, **numbers}
 
 
 def _stops(ruling: PolicyDecision) -> bool:

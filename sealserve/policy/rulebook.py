@@ -20,6 +20,7 @@ from sealserve.policy.evaluate import decide
 from sealserve.policy.events import Event
 from sealserve.policy.golden_cases import check, read_cases
 from sealserve.records.policy_decisions import PolicyDecision
+from sealserve.telemetry.names import LogEvent
 
 _LOG = structlog.get_logger(__name__)
 
@@ -79,9 +80,9 @@ class Rulebook:
     def _read_again(self) -> None:
         try:
             self._bundle = proven_bundle(self._directory)
-            _LOG.info("policy.in_force", bundle=self._bundle.digest)
+            _LOG.info(LogEvent.POLICY_LOADED, bundle=self._bundle.digest)
         except BadConfig as error:
-            _LOG.warning("policy.refused", reason=error.message, in_force=self._bundle.digest)
+            _LOG.warning(LogEvent.POLICY_REFUSED, error=error.message, in_force=self._bundle.digest)
 
 
 def _stamp(directory: Path) -> tuple[tuple[str, int, int], ...]:

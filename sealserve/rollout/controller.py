@@ -33,6 +33,7 @@ from sealserve.serving.adapter_table import AdapterTable, Route
 from sealserve.serving.answers import Answered
 from sealserve.serving.salt import TenantSalts
 from sealserve.telemetry import Telemetry
+from sealserve.telemetry.names import LogEvent
 
 TICK_SECONDS = 0.5
 MIN_TICK_SECONDS = 0.05
@@ -55,7 +56,7 @@ class RolloutController:
         salts: TenantSalts,
         rule: WatchRule,
         replica: str,
-        enforcer: PolicyEnforcer | None = None,
+        enforcer: PolicyEnforcer,
         is_busy: Callable[[], bool] = lambda: False,
         telemetry: Telemetry | None = None,
         clock: Callable[[], float] = monotonic,
@@ -69,7 +70,7 @@ class RolloutController:
         self._salts = salts
         self._rule = rule
         self._replica = replica
-        self._permits = enforcer
+        self._enforcer = enforcer
         self._metrics = (telemetry or Telemetry.off()).metrics
         self._clock = clock
         self._utc_now = utc_now
@@ -132,12 +133,12 @@ class RolloutController:
         try:
             await self._record()
         except StorageFailed as error:
-            self._log.warning("watch_not_recorded", reason=error.reason)
+            self._log.warning(LogEvent.ROLLOUT_NOT_RECORDED, reason=error.reason)
         try:
             found = await asyncio.to_thread(self._registry.rollouts.open_watches)
             thumbs = await asyncio.to_thread(self._registry.rollouts.thumbs)
         except StorageFailed as error:
-            self._log.warning("watch_not_read", reason=error.reason)
+            self._log.warning(LogEvent.ROLLOUT_NOT_READ, reason=error.reason)
             return
         present = set(map(_key, found))
         for watch in self._open.values():
@@ -148,7 +149,9 @@ class RolloutController:
             try:
                 await self._decide(watch, self._evidence(watch, thumbs))
             except SealserveError as error:
-                self._log.warning("watch_not_moved", tenant=watch.tenant, reason=error.reason, message=error.message)
+                self._log.warning(
+                    LogEvent.ROLLOUT_NOT_MOVED, tenant=watch.tenant, reason=error.reason, error=error.message
+                )
 
     async def _decide(self, watch: Watch, evidence: WatchEvidence) -> None:
         if self._judged.get(_key(watch)) != evidence:
@@ -169,7 +172,9 @@ class RolloutController:
             is_ended = stage == last and is_over
             is_moved = is_ended and await asyncio.to_thread(self._registry.rollouts.end, watch, WatchState.PASSED)
         if is_moved:
-            self._log.info("watch_moved", tenant=watch.tenant, version=watch.version, stage=stage, is_over=is_over)
+            self._log.info(
+                LogEvent.ROLLOUT_MOVED, tenant=watch.tenant, version=watch.version, stage=stage, is_over=is_over
+            )
             self.on_moved()
 
     def _evidence(self, watch: Watch, thumbs: Mapping[Key, VersionFeedback]) -> WatchEvidence:
@@ -184,16 +189,15 @@ class RolloutController:
     async def _roll_back(self, watch: Watch, finding: RollBack) -> None:
         decided_at = self._utc_now()
         reason = f"{finding.trigger}: {finding.reason}"
-        if self._permits is not None:
-            try:
-                await asyncio.to_thread(
-                    self._permits.require_rollback, watch.tenant, watch.incumbent, actor=WATCH_ACTOR, reason=reason
-                )
-            except FailedPrecondition as refusal:
-                text = f"{reason}; {refusal.message}"
-                await asyncio.to_thread(self._registry.rollouts.end, watch, WatchState.REFUSED, reason=text)
-                self._log.warning("watch_refused", tenant=watch.tenant, version=watch.version, message=text)
-                return
+        try:
+            await asyncio.to_thread(
+                self._enforcer.require_rollback, watch.tenant, watch.incumbent, actor=WATCH_ACTOR, reason=reason
+            )
+        except FailedPrecondition as refusal:
+            text = f"{reason}; {refusal.message}"
+            await asyncio.to_thread(self._registry.rollouts.end, watch, WatchState.REFUSED, reason=text)
+            self._log.warning(LogEvent.ROLLBACK_REFUSED, tenant=watch.tenant, version=watch.version, reason=text)
+            return
         moved = await asyncio.to_thread(
             self._registry.rollouts.roll_back,
             watch,
@@ -204,7 +208,7 @@ class RolloutController:
         if moved is not None:
             self.on_moved()
             self._metrics.watch_rolled_back(watch.tenant, finding.trigger.value)
-            self._log.warning("rolled_back", tenant=watch.tenant, version=watch.version, message=reason)
+            self._log.warning(LogEvent.VERSION_ROLLED_BACK, tenant=watch.tenant, version=watch.version, reason=reason)
 
     async def _record(self) -> None:
         """Add what is pending to the registry's counts. Raises: StorageFailed; then it is pending still."""

@@ -21,6 +21,7 @@ from sealserve import errors
 from sealserve.rpc.abort import abort, trailing
 from sealserve.rpc.authorisation import PACKAGE, Continuation, Handler
 from sealserve.rpc.call_context import CURRENT_CALL, REQUEST_ID_KEY, Call, checked_request_id, new_request_id
+from sealserve.telemetry.names import LogEvent
 from sealserve.telemetry.traces import error_type, remote_context
 
 UNBOUNDED = frozenset({"WatchAdapters", "WatchCycle", "StreamDocuments"})
@@ -85,7 +86,7 @@ class Boundary(grpc.aio.ServerInterceptor):
             try:
                 await context.write(response)
             except grpc.aio.InternalError as error:
-                _LOG.info("call over before its end: the caller is gone", error_type=error_type(error))
+                _LOG.info(LogEvent.CALL_ABANDONED, error_type=error_type(error))
                 raise asyncio.CancelledError from error
 
     @asynccontextmanager
@@ -168,10 +169,10 @@ def _told(error: Exception, *, method: str, request_id: str) -> errors.Sealserve
     """
     known = {"method": method, "request_id": request_id, "error_type": error_type(error)}
     if isinstance(error, errors.CallerError):
-        _LOG.debug("call refused", **known)
+        _LOG.debug(LogEvent.CALL_REFUSED, **known)
         return error
     if isinstance(error, errors.SealserveError):
-        _LOG.warning("call failed", why=error.message, cause=type(error.__cause__).__qualname__, **known)
+        _LOG.warning(LogEvent.CALL_FAILED, error=error.message, cause=type(error.__cause__).__qualname__, **known)
         return error
-    _LOG.error("call broke", frames=traceback.format_tb(error.__traceback__), **known)
+    _LOG.error(LogEvent.CALL_CRASHED, frames=traceback.format_tb(error.__traceback__), **known)
     return errors.OurError(f"something broke in the server; its log has the details under request {request_id}")

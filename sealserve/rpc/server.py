@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha import reflection
 from sealserve.engine.engine import Engine
 from sealserve.errors import BadConfig
 from sealserve.gate.thresholds import WatchRule, load_policy
+from sealserve.intake.inbox import Inbox
 from sealserve.network import is_loopback
 from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.records.principals import Token
@@ -29,14 +30,15 @@ from sealserve.rpc.services.approvals import ApprovalService
 from sealserve.rpc.services.audit import AuditService
 from sealserve.rpc.services.canaries import CanaryService
 from sealserve.rpc.services.cycles import CycleService
-from sealserve.rpc.services.documents import DocumentService, Inbox
+from sealserve.rpc.services.documents import DocumentService
 from sealserve.rpc.services.engine import EngineService
 from sealserve.rpc.services.evidence import EvaluationService, FeedbackService
-from sealserve.rpc.services.inference import Answers, InferenceService
+from sealserve.rpc.services.inference import InferenceService
 from sealserve.rpc.services.tenants import TenantService
 from sealserve.rpc.services.tokens import TokenService
 from sealserve.rpc.services.watches import WatchService
 from sealserve.rpc.unlearning_probe import UnlearningProbe
+from sealserve.serving.answers import Answers
 from sealserve.settings.serve import ServeSettings
 from sealserve.v1 import (
     adapter_pb2_grpc,
@@ -123,7 +125,7 @@ class RpcServer:
         engine: Engine,
         max_documents_per_cycle: int,
         salt: Callable[[str], str],
-        enforcer: PolicyEnforcer | None = None,
+        enforcer: PolicyEnforcer,
         watch: WatchRule | None = None,
     ) -> None:
         """Carry every service that tenants and operators call; `enforcer` is asked before a pointer moves.
@@ -149,7 +151,7 @@ class RpcServer:
         )
         inference_pb2_grpc.add_InferenceServiceServicer_to_server(inference, server)
         self._probe = UnlearningProbe(registry, engine=engine, salt=salt, poll_seconds=poll_seconds)
-        documents = DocumentService(registry, inbox, probe=self._probe, enforcer=enforcer)
+        documents = DocumentService(registry, inbox, enforcer=enforcer, probe=self._probe)
         document_pb2_grpc.add_DocumentServiceServicer_to_server(documents, server)
         adapter_pb2_grpc.add_AdapterServiceServicer_to_server(adapters, server)
         cycle_pb2_grpc.add_CycleServiceServicer_to_server(cycles, server)

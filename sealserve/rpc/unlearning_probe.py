@@ -21,6 +21,7 @@ from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.versions import BASE_VERSION
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call_context import new_request_id
+from sealserve.telemetry.names import LogEvent
 
 MOST_QUESTIONS = 48
 ANSWER_TOKENS = 48
@@ -74,7 +75,9 @@ class UnlearningProbe:
             if items and done.cycle and (version := await self._taught_again(done)) is not None:
                 await self._ask(done, items, version=version)
         except SealserveError as error:  # of the registry, which can then be told nothing either
-            _LOG.warning("forgetting not probed", tenant=done.tenant, document=done.document, why=error.message)
+            _LOG.warning(
+                LogEvent.UNLEARNING_NOT_PROBED, tenant=done.tenant, document=done.document, error=error.message
+            )
 
     async def _ask(self, done: Unlearned, items: Sequence[QuizItem], *, version: int) -> None:
         """Ask everything of the version and of the base; keep the counts, or why they could not be had."""

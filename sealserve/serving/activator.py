@@ -27,7 +27,7 @@ from sealserve.serving.adapter_table import AdapterTable, Route
 from sealserve.serving.adapter_table import Standby as StandbyRoute
 from sealserve.serving.retirement import Retirement
 from sealserve.telemetry import Telemetry
-from sealserve.telemetry.names import Attribute, Span
+from sealserve.telemetry.names import Attribute, LogEvent, Span
 from sealserve.telemetry.traces import Attributes
 
 ACTOR = "serve"
@@ -129,7 +129,7 @@ class Activator:
         try:
             await self._begin()
         except SealserveError as error:
-            self._log.warning("registry_not_read", reason=error.reason)
+            self._log.warning(LogEvent.REGISTRY_NOT_READ, reason=error.reason)
 
     async def _begin(self) -> None:
         """Start a task for each tenant that needs one, and retire what nobody needs any more."""
@@ -172,9 +172,13 @@ class Activator:
             with self._telemetry.span(Span.ACTIVATE, attributes):
                 await self._activate(tenant)
         except SealserveError as error:
-            self._log.warning("not_activated", tenant=tenant.tenant, reason=error.reason, message=error.message)
+            self._log.warning(
+                LogEvent.ACTIVATION_FAILED, tenant=tenant.tenant, reason=error.reason, error=error.message
+            )
         except Exception as error:
-            self._log.error("activation_broke", tenant=tenant.tenant, error=type(error).__name__, exc_info=True)
+            self._log.error(
+                LogEvent.ACTIVATION_CRASHED, tenant=tenant.tenant, error_type=type(error).__name__, exc_info=True
+            )
 
     async def _activate(self, tenant: Tenant) -> None:
         standby = await asyncio.to_thread(self._find_standby, tenant.tenant)
@@ -287,7 +291,7 @@ class Activator:
             raise Unavailable("the adapter was unloaded before it could be probed") from error
 
     async def _quarantine(self, tenant: str, version: int, reason: str) -> None:
-        self._log.warning("quarantined", tenant=tenant, version=version, message=reason)
+        self._log.warning(LogEvent.VERSION_QUARANTINED, tenant=tenant, version=version, reason=reason)
         await asyncio.to_thread(self._registry.versions.quarantine, tenant, version, actor=ACTOR, reason=reason)
         self.wake()
 

@@ -13,6 +13,7 @@ import structlog
 from sealserve.errors import SealserveError
 from sealserve.records.feedback import GivenAnswer
 from sealserve.serving.adapter_table import Route
+from sealserve.telemetry.names import LogEvent
 
 WRITE_SECONDS = 1.0
 DROP_SECONDS = 3600.0
@@ -76,4 +77,4 @@ class AnswerLog:
             self._keep(batch)
         except SealserveError as error:
             self._waiting.extendleft(reversed(batch))
-            _LOG.warning("answers not recorded yet", waiting=len(self._waiting), why=error.message)
+            _LOG.warning(LogEvent.ANSWERS_NOT_RECORDED, waiting=len(self._waiting), error=error.message)

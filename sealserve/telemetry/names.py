@@ -12,8 +12,7 @@ PROVIDER = "sealserve"
 """The value of `gen_ai.provider.name`: the conventions have none for an embedded engine."""
 
 OPERATION_CHAT = "chat"
-OPERATION_SCORE = "score"
-"""Values of `gen_ai.operation.name`; `score` is ours: the log-likelihood of a given completion."""
+"""The value of `gen_ai.operation.name` for an answered conversation."""
 
 
 class Span(StrEnum):
@@ -66,6 +65,84 @@ class Attribute(StrEnum):
     KIND = "sealserve.kind"
     OUTCOME = "sealserve.outcome"
     TRIGGER = "sealserve.trigger"  # what a watch rolls back on
+
+
+class LogEvent(StrEnum):
+    """Log events, each `noun.verb_past`. Alerts name them.
+
+    Keys are the same everywhere: `reason` is a stable word or what was decided by, `error` the text of an exception,
+    `error_type` its class.
+    """
+
+    # processes
+    SERVER_STARTED = "server.started"  # the port is open; the engine may be starting still
+    ENGINE_STARTED = "engine.started"
+    LEARNER_STARTED = "learner.started"
+    PAGE_STARTED = "page.started"  # the approvals page, with its address
+    LEARN_ENDED = "learn.ended"  # the child process; it is started again
+    WEB_ENDED = "web.ended"  # as above
+
+    # calls
+    CALL_ABANDONED = "call.abandoned"  # the caller went away
+    CALL_REFUSED = "call.refused"  # the caller's fault
+    CALL_FAILED = "call.failed"  # our fault, or the engine's or the database's, by name
+    CALL_CRASHED = "call.crashed"  # an exception that nothing names
+    ANSWERS_NOT_RECORDED = "answers.not_recorded"  # they wait for the registry
+
+    # engine
+    LIVENESS_PROBE_FAILED = "liveness_probe.failed"
+    ENGINE_LOST = "engine.lost"
+    ENGINE_NOT_REBUILT = "engine.not_rebuilt"  # tried again after retry_seconds
+    ENGINE_REBUILT = "engine.rebuilt"
+    ADAPTER_NOT_RELOADED = "adapter.not_reloaded"  # after a rebuild
+    SUSPECTS_NOT_REPORTED = "suspects.not_reported"  # adapters that killed the engine
+
+    # activation and rollout
+    REGISTRY_NOT_READ = "registry.not_read"  # what should be active is not known now
+    ACTIVATION_FAILED = "activation.failed"  # tried again at the next poll
+    ACTIVATION_CRASHED = "activation.crashed"  # an exception that nothing names
+    VERSION_QUARANTINED = "version.quarantined"
+    ROLLOUT_NOT_RECORDED = "rollout.not_recorded"  # outcomes wait for the registry
+    ROLLOUT_NOT_READ = "rollout.not_read"
+    ROLLOUT_NOT_MOVED = "rollout.not_moved"  # tried again
+    ROLLOUT_MOVED = "rollout.moved"  # to its next stage, or to its end
+    ROLLBACK_REFUSED = "rollback.refused"  # a rule forbids an automatic rollback
+    VERSION_ROLLED_BACK = "version.rolled_back"  # automatically
+
+    # policy
+    POLICY_LOADED = "policy.loaded"
+    POLICY_REFUSED = "policy.refused"  # the rules before stay in force
+    APPROVALS_NOT_COUNTERSIGNED = "approvals.not_countersigned"  # tried again at the next start
+
+    # documents
+    DOCUMENT_RECEIVED = "document.received"
+    FILE_REFUSED = "file.refused"  # of a watched directory
+    FILE_NOT_RECEIVED = "file.not_received"  # tried again
+    DIRECTORY_IGNORED = "directory.ignored"  # it names no tenant
+    UNLEARNING_NOT_PROBED = "unlearning.not_probed"
+
+    # learning
+    CYCLE_NOT_CLAIMED = "cycle.not_claimed"
+    CYCLE_LOST = "cycle.lost"  # another worker has it
+    CYCLE_CRASHED = "cycle.crashed"  # an attempt, of learn.max_attempts
+    CYCLE_FINISHED = "cycle.finished"
+    STEP_FINISHED = "step.finished"
+    TRAINING_PROGRESSED = "training.progressed"
+    TRAINING_NOT_CANCELLED = "training.not_cancelled"
+    LEASE_NOT_RENEWED = "lease.not_renewed"
+    LEASE_NOT_RELEASED = "lease.not_released"  # it runs out
+    LEASE_LOST = "lease.lost"
+    DOCUMENTS_NOT_GATHERED = "documents.not_gathered"
+    CLEANUP_FAILED = "cleanup.failed"
+    ARTIFACT_GC_FAILED = "artifact_gc.failed"
+    NIGHTLY_FAILED = "nightly.failed"
+    CANARY_MEASURED = "canary.measured"
+    CANARY_NOT_MEASURED = "canary.not_measured"
+    CANARY_REGRESSED = "canary.regressed"
+    EDITOR_NOT_SETTLED = "editor.not_settled"
+    EDITOR_ROUNDS_FAILED = "editor_rounds.failed"
+    EDITOR_ROUND_FINISHED = "editor_round.finished"
+    EDITOR_ROUND_SKIPPED = "editor_round.skipped"
 
 
 class Kind(StrEnum):

@@ -2,11 +2,10 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-import structlog
 import uvicorn
 
 from sealserve.client import AsyncClient
@@ -18,11 +17,13 @@ from sealserve.web.view_data import Connect
 
 CALL_SECONDS = 20.0
 DRAIN_SECONDS = 5
-_log = structlog.get_logger(__name__)
 
 
-async def serve_page(settings: Settings) -> None:
-    """Serve the page at web.address until cancelled. Raises: BadConfig (off, port in use, TLS files)."""
+async def serve_page(settings: Settings, *, on_started: Callable[[str], None] = lambda url: None) -> None:
+    """Serve the page at web.address until cancelled; `on_started` is called with its URL.
+
+    Raises: BadConfig (off, port in use, TLS files).
+    """
     page = settings.web
     page.require_pair()
     listener = _listener(*page.endpoint())
@@ -45,7 +46,7 @@ async def serve_page(settings: Settings) -> None:
         )
     )
     running = asyncio.create_task(server.serve(sockets=[listener]), name="page")
-    _log.info("page_listening", url=f"{'https' if page.is_secure else 'http'}://{page.address}/")
+    on_started(f"{'https' if page.is_secure else 'http'}://{page.address}/")
     try:
         await asyncio.shield(running)
     finally:

@@ -14,7 +14,6 @@ from sealserve.gate.statistics import (
     loss_excluded,
     loss_shown,
     mcnemar_exact,
-    newcombe_paired,
     wilson,
 )
 
@@ -40,8 +39,8 @@ def test_a_share_of_nothing_is_refused() -> None:
 
 
 def test_paired_interval_matches_newcombes_table() -> None:
-    low, high = newcombe_paired(*paired(36, 12, 2, 0), confidence=0.95)
-    assert (low, high) == pytest.approx((0.0569, 0.3404), abs=2e-3)
+    score = compare(*paired(36, 12, 2, 0), confidence=0.95)
+    assert (score.gain_low, score.gain_high) == pytest.approx((0.0569, 0.3404), abs=2e-3)
 
 
 def test_all_right_against_none_right_is_a_certain_gain() -> None:
@@ -85,9 +84,8 @@ def test_the_interval_always_holds_the_gain(pairs: list[tuple[bool, bool]]) -> N
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
 def test_swapping_the_sides_mirrors_the_interval(pairs: list[tuple[bool, bool]]) -> None:
     mine, theirs = [a for a, _ in pairs], [b for _, b in pairs]
-    low, high = newcombe_paired(mine, theirs, confidence=0.95)
-    mirrored_low, mirrored_high = newcombe_paired(theirs, mine, confidence=0.95)
-    assert (low, high) == pytest.approx((-mirrored_high, -mirrored_low), abs=1e-9)
+    score, mirrored = compare(mine, theirs, confidence=0.95), compare(theirs, mine, confidence=0.95)
+    assert (score.gain_low, score.gain_high) == pytest.approx((-mirrored.gain_high, -mirrored.gain_low), abs=1e-9)
 
 
 def test_mcnemar_matches_published_values() -> None:

@@ -11,6 +11,8 @@ from sealserve.intake.inbox import Inbox
 from sealserve.records.documents import Document, DocumentState
 from sealserve.registry.registry import Registry
 from sealserve.settings.settings import IntakeSettings
+from sealserve.telemetry.names import LogEvent
+from tests.fakes import PermissiveEnforcer
 from tests.intake.samples import SENTENCE, pdf
 
 SETTINGS = IntakeSettings(max_document_bytes=2000, max_documents_per_tenant=5)
@@ -27,7 +29,7 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
 
 @pytest.fixture
 def inbox(registry: Registry) -> Inbox:
-    return Inbox(registry, SETTINGS)
+    return Inbox(registry, SETTINGS, refuse=PermissiveEnforcer().refuse_document)
 
 
 def _send(inbox: Inbox, content: bytes, *, media_type: str = "text/plain", title: str = "") -> tuple[Document, bool]:
@@ -132,5 +134,5 @@ def test_a_pdf_and_its_text_travel_one_path(registry: Registry, inbox: Inbox) ->
 def test_nothing_that_was_written_reaches_the_log(inbox: Inbox) -> None:
     with capture_logs() as lines:
         _send(inbox, b"very secret words", title="secret title")
-    assert [line["event"] for line in lines] == ["document received"]
+    assert [line["event"] for line in lines] == [LogEvent.DOCUMENT_RECEIVED]
     assert "secret" not in str(lines)

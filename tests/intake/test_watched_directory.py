@@ -15,6 +15,8 @@ from sealserve.intake.watched_directory import DirectorySource, Pace
 from sealserve.records.documents import Document, DocumentState
 from sealserve.registry.registry import Registry
 from sealserve.settings.settings import IntakeSettings
+from sealserve.telemetry.names import LogEvent
+from tests.fakes import PermissiveEnforcer
 from tests.intake.samples import SENTENCE, page, pdf
 
 
@@ -33,7 +35,9 @@ class _Watched:
         self.registry = registry
         self.directory = directory
         self.clock = _Clock()
-        self.inbox = Inbox(registry, IntakeSettings(max_document_bytes=5000))
+        self.inbox = Inbox(
+            registry, IntakeSettings(max_document_bytes=5000), refuse=PermissiveEnforcer().refuse_document
+        )
         self.source = DirectorySource(self.inbox, directory, pace=Pace(settle_seconds=1.0), clock=self.clock)
 
     def write(self, name: str, content: bytes) -> Path:
@@ -145,7 +149,7 @@ def test_an_empty_file_is_refused_aloud_and_holds_up_nothing(watched: _Watched) 
     watched.write("acme/b.txt", b"Words.")
     with capture_logs() as lines:
         watched.settle()
-    assert [line["reason"] for line in lines if line["event"] == "file refused"] == ["EMPTY"]
+    assert [line["reason"] for line in lines if line["event"] == LogEvent.FILE_REFUSED] == ["EMPTY"]
     assert list(watched.documents()) == ["file:acme/b.txt"]
 
 

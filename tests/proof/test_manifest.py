@@ -173,7 +173,7 @@ def test_an_approved_versions_manifest_says_who_approved_it(
 ) -> None:
     enforcer = PolicyEnforcer(world.registry, open_rules(), seals=seals)
     world.registry.approvals.approve("acme", 1, actor="bea", reason="tried it")
-    enforcer.endorse("acme", 1, actor="bea")
+    enforcer.countersign("acme", 1, actor="bea")
     approved = world.registry.versions.get("acme", 1)
     seals.require(approved)
     statement, _ = seals.statement(approved.lineage[MANIFEST])
@@ -191,7 +191,7 @@ def test_an_approval_that_was_cut_off_before_its_manifest_is_endorsed_once_at_th
     world.registry.approvals.approve("acme", 1, actor="bea", reason="tried it")
     enforcer = PolicyEnforcer(world.registry, open_rules(), seals=seals)
     for _ in range(2):
-        enforcer.endorse_every_released()
+        enforcer.countersign_all_released()
     approved = world.registry.versions.get("acme", 1)
     seals.require(approved)
     assert seals.statement(approved.lineage[MANIFEST])[0]["predicate"]["approvals"] == ["bea"]

@@ -75,7 +75,7 @@ def _assert_watched_once(registry: Registry) -> None:
 
 def test_every_point_in_the_code_is_one_that_a_kill_test_goes_through() -> None:
     code = "\n".join(path.read_text() for path in (ROOT / "sealserve").rglob("*.py"))
-    assert sorted(re.findall(r'fault\.point\("([a-z_.]+)"\)', code)) == sorted(FAULT_POINTS)
+    assert sorted(re.findall(r'fault_injection\.point\("([a-z_.]+)"\)', code)) == sorted(FAULT_POINTS)
 
 
 def test_point_stops_the_process_until_it_is_told_to_go_on() -> None:

@@ -12,6 +12,7 @@ from sealserve.engine.engine import Delta
 from sealserve.errors import EngineFailed, SealserveError
 from sealserve.gate.thresholds import StageRule, WatchRule, load_policy
 from sealserve.policy.enforcement import PolicyEnforcer
+from sealserve.policy.rulebook import open_rules
 from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.question_sets import EvaluationItem
 from sealserve.records.rollouts import Watch
@@ -148,7 +149,7 @@ def open_watched(
         salts=salts,
         rule=watch_rule,
         replica=replica,
-        enforcer=enforcer,
+        enforcer=enforcer or PolicyEnforcer(registry, open_rules()),
         is_busy=lambda: opened.is_busy,
         clock=time,
         utc_now=time.utc,

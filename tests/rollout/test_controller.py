@@ -288,7 +288,7 @@ async def test_written_rule_that_denies_the_rollback_ends_the_watch(
         raise FailedPrecondition("policy denies it: not on Fridays", reason="POLICY_DENIED")
 
     monkeypatch.setattr(enforcer, "require_rollback", deny)
-    monkeypatch.setattr(watched.watcher, "_permits", enforcer)
+    monkeypatch.setattr(watched.watcher, "_enforcer", enforcer)
     await watched.promote()
     bad = await watched.promote(wrong=True)
     await watched.ask_all(n=10)
@@ -298,7 +298,7 @@ async def test_written_rule_that_denies_the_rollback_ends_the_watch(
 
 
 async def test_shipped_rules_let_the_watch_roll_back(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watched.watcher, "_permits", PolicyEnforcer(watched.registry, open_rules()))
+    monkeypatch.setattr(watched.watcher, "_enforcer", PolicyEnforcer(watched.registry, open_rules()))
     await watched.promote()
     await watched.promote(wrong=True)
     await watched.ask_all(n=10)

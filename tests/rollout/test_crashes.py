@@ -16,7 +16,7 @@ from tests.rollout.conftest import ITEMS
 from tests.serving.conftest import Publisher
 
 ROOT = Path(__file__).parents[2]
-POINTS = [point for point in FAULT_POINTS if "watch" in point or "stage" in point]
+POINTS = [point for point in FAULT_POINTS if point.startswith("registry.rollouts.")]
 
 
 def _run(directory: Path, base: Path, *, fault: str, wrong: bool) -> subprocess.CompletedProcess[str]:

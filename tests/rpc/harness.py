@@ -20,10 +20,11 @@ from sealserve.registry.registry import Registry
 from sealserve.registry.sql.database import utc_now
 from sealserve.rpc.server import RpcServer
 from sealserve.serving.adapter_table import Route
+from sealserve.serving.answers import Answers
 from sealserve.settings.serve import ServeSettings
 from sealserve.settings.settings import IntakeSettings
 from sealserve.wire.channels import bearer
-from tests.fakes import FakeEngine
+from tests.fakes import FakeEngine, PermissiveEnforcer
 from tests.registry.world import FakeClock, World
 
 ADMIN_SECRET = "admin-" + "s" * 40
@@ -52,13 +53,13 @@ def find_token(secret: str) -> Token:
     return token_for(known[secret])
 
 
-class ScriptedAnswers:
+class ScriptedAnswers(Answers):
     """Answers with the fake engine's base model; `failure` is raised instead, if set."""
 
     def __init__(self, engine: FakeEngine, registry: Registry) -> None:
         self.failure: Exception | None = None
         self.activation = self.version = 0
-        self.deadlines: list[float] = []
+        self.deadlines: list[float | None] = []
         self.keys: list[str] = []
         self._engine = engine
         self._registry = registry
@@ -69,9 +70,9 @@ class ScriptedAnswers:
         turns: tuple[ChatTurn, ...],
         sampling: Sampling,
         *,
-        request_id: str,
+        request_id: str = "",
         sticky_key: str = "",
-        deadline_seconds: float,
+        deadline_seconds: float | None = None,
     ) -> AsyncGenerator[Route | Delta, None]:
         self._registry.tenants.get(tenant)
         self.deadlines.append(deadline_seconds)
@@ -117,7 +118,7 @@ async def served(
     rules: Path | None = None,
     **options: float,
 ) -> AsyncIterator[Served]:
-    """Serve the tenants acme and globex, under the `rules` below a directory or none. `options` go to RpcServer."""
+    """Serve the tenants acme and globex, under the `rules` of a directory or none. `options` go to RpcServer."""
     registry = Registry.open(f"sqlite:///{directory / 'registry.db'}", directory / "artifacts", busy_seconds=0.5)
     for tenant in ("acme", "globex"):
         registry.tenants.create(tenant, actor="ann")
@@ -127,15 +128,20 @@ async def served(
     adapters: dict[str, Path] = {}
     for principal, secret in ((ADMIN, ADMIN_SECRET), (INTERNAL, ENGINE_SECRET)):
         registry.tokens.enrol(principal, secret, actor="test")
+    enforcer = PolicyEnforcer(registry, Rulebook(rules, clock=utc_now)) if rules else PermissiveEnforcer()
     server = RpcServer(serve or settings(), find_token=registry.tokens.find, **options)
     server.add_tenant_services(
         registry,
         answers=answers,
-        inbox=Inbox(registry, IntakeSettings(max_document_bytes=100_000, max_documents_per_tenant=8)),
+        inbox=Inbox(
+            registry,
+            IntakeSettings(max_document_bytes=100_000, max_documents_per_tenant=8),
+            refuse=enforcer.refuse_document,
+        ),
         engine=engine,
         max_documents_per_cycle=4,
         salt=lambda tenant: f"salt of {tenant}",
-        enforcer=PolicyEnforcer(registry, Rulebook(rules, clock=utc_now)) if rules else None,
+        enforcer=enforcer,
     )
     server.add_engine_service(
         engine, resolve=lambda digest: adapters.get(digest) or registry.artifacts.directory(digest)

@@ -277,13 +277,13 @@ async def test_approval_that_cannot_be_endorsed_has_moved_the_pointer_and_says_s
 ) -> None:
     endorsed: list[int] = []
 
-    def endorse(self: PolicyEnforcer, tenant: str, version: int, *, actor: str) -> None:
+    def countersign(self: PolicyEnforcer, tenant: str, version: int, *, actor: str) -> None:
         if not endorsed:
             endorsed.append(0)
             raise BadConfig("the signing key cannot be read")
         endorsed.append(version)
 
-    monkeypatch.setattr(PolicyEnforcer, "endorse", endorse)
+    monkeypatch.setattr(PolicyEnforcer, "countersign", countersign)
     async with under(tmp_path, "") as here:
         await hold(here, here.client)
         approval, moved = await here.client.approve("acme", 1)

@@ -27,7 +27,7 @@ def a_round(number: int, *, artifact: str, documents: tuple[str, ...]) -> Round:
 async def killed_in_training(school: School) -> Path:
     """Kill the learner once it has trained; return the cycle's work directory."""
     assert await school.learner.gather() == 1
-    (cycle,) = school.registry.cycles.still_open()
+    (cycle,) = school.registry.cycles.page(TENANT).items
     school.cycles.kill_at = (Step.TRAIN, "before")
     with pytest.raises(Killed):
         await school.learner.work_once()

@@ -14,6 +14,7 @@ from sealserve.records.canary_suites import CanaryItem
 from sealserve.records.cycles import CycleState
 from sealserve.settings.learn import LearnSettings
 from sealserve.settings.settings import Settings
+from sealserve.telemetry.names import LogEvent
 from tests.stories.school import TENANT, School
 from tests.stories.student import PROBES
 
@@ -99,7 +100,9 @@ async def test_a_version_that_answers_worse_than_it_did_is_told_and_goes_on_answ
     with capture_logs() as logs:
         canary, unknown = await evaluate_active_versions(school.context)
     assert (canary.fell, unknown.fell) == (("base", "itself"), ())
-    told = [(one["log_level"], one["suite"], one["against"]) for one in logs if one["event"] == "nightly.fell"]
+    told = [
+        (one["log_level"], one["suite"], one["against"]) for one in logs if one["event"] == LogEvent.CANARY_REGRESSED
+    ]
     assert told == [("warning", "canary", "base"), ("warning", "canary", "itself")]
     assert school.state() == before
 

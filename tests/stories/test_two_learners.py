@@ -138,7 +138,7 @@ async def test_a_learner_that_was_stopped_past_its_lease_changes_nothing(
                 assert fences == sorted(fences)
                 assert len(set(fences)) > 1
                 first.send_signal(signal.SIGCONT)
-                await until(lambda: "cycle.lost" in site.log("first") or "cycle.broke" in site.log("first"))
+                await until(lambda: "cycle.lost" in site.log("first") or "cycle.crashed" in site.log("first"))
                 assert site.everything() == before
                 second.send_signal(signal.SIGTERM)
                 await until(lambda: second.poll() == 0)

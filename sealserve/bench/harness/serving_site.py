@@ -15,6 +15,8 @@ from sealserve.engine.vllm_engine import VllmEngine
 from sealserve.gate.thresholds import WatchRule
 from sealserve.intake.inbox import Inbox
 from sealserve.local_tokens import admin_secret, internal_secret
+from sealserve.policy.enforcement import PolicyEnforcer
+from sealserve.policy.rulebook import open_rules
 from sealserve.registry.registry import Registry
 from sealserve.rollout.controller import RolloutController
 from sealserve.rpc.server import RpcServer
@@ -70,15 +72,17 @@ async def open_site(
         if watcher is not None:
             watcher.on_moved = activator.wake
         await activator.settle()
+        enforcer = PolicyEnforcer(registry, open_rules(settings.learn.rules))
         server = RpcServer(settings.serve, find_token=registry.tokens.find)
         server.add_engine_service(engine, resolve=registry.artifacts.directory)
         server.add_tenant_services(
             registry,
             answers=_answers(settings, registry, engine, table=table, watcher=watcher),
-            inbox=Inbox(registry, settings.intake, telemetry=Telemetry.off()),
+            inbox=Inbox(registry, settings.intake, refuse=enforcer.refuse_document, telemetry=Telemetry.off()),
             engine=engine,
             max_documents_per_cycle=settings.learn.max_documents_per_cycle,
             salt=TenantSalts.open(settings.data_directory / "salt.key").salt,
+            enforcer=enforcer,
         )
         await server.start()
         stack.push_async_callback(server.stop)
@@ -105,6 +109,7 @@ def _watcher(
         salts=TenantSalts.open(settings.data_directory / "salt.key"),
         rule=rule,
         replica=settings.serve.replica,
+        enforcer=PolicyEnforcer(registry, open_rules(settings.learn.rules)),
         is_busy=lambda: slots.waiting > 0,
     )
 

@@ -14,9 +14,9 @@ from sealserve.records.rollouts import WatchState
 from sealserve.records.versions import BASE_VERSION, VersionState
 
 WATCH_POINTS = tuple(
-    f"registry.{act}.{edge}_commit"
+    f"registry.rollouts.{act}.{edge}_commit"
     for edge in ("before", "after")
-    for act in ("end_watch", "roll_back_watched", "open_watch", "move_stage")
+    for act in ("end", "roll_back", "open", "move_stage")
 )
 _MAX_TOKENS = 12
 

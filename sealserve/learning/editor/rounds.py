@@ -32,6 +32,7 @@ from sealserve.learning.study.self_edits import Study
 from sealserve.learning.training.retention_set import ask_retention_set
 from sealserve.prompts import Template, study
 from sealserve.records.versions import BASE_VERSION
+from sealserve.telemetry.names import LogEvent
 
 _LOG = structlog.get_logger(__name__)
 
@@ -63,7 +64,13 @@ async def run_round(context: LearnContext, tenant: str) -> Round:
             await _keep(context, tenant, done, over=editors, archive=archive)
         finally:
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
-    _LOG.info("editor.round", tenant=tenant, round=done.round, promoted=done.is_promoted, winners=done.winners)
+    _LOG.info(
+        LogEvent.EDITOR_ROUND_FINISHED,
+        tenant=tenant,
+        round=done.round,
+        promoted=done.is_promoted,
+        winners=done.winners,
+    )
     return done
 
 
@@ -76,7 +83,7 @@ async def run_rounds(context: LearnContext) -> list[tuple[str, Round]]:
         try:
             played.append((tenant.tenant, await run_round(context, tenant.tenant)))
         except FailedPrecondition as error:
-            _LOG.info("editor.no_round", tenant=tenant.tenant, reason=error.message)
+            _LOG.info(LogEvent.EDITOR_ROUND_SKIPPED, tenant=tenant.tenant, error=error.message)
     return played
 
 

@@ -23,7 +23,7 @@ from sealserve.records.canary_suites import CanaryResult
 from sealserve.records.scores import Measured
 from sealserve.records.tenants import Tenant
 from sealserve.records.versions import BASE_VERSION
-from sealserve.telemetry.names import Attribute, Span
+from sealserve.telemetry.names import Attribute, LogEvent, Span
 
 _LOG = structlog.get_logger(__name__)
 CYCLE = "nightly"
@@ -141,10 +141,10 @@ def _rule(policy: Policy, suite: str) -> LossRule:
 def _tell(context: LearnContext, one: CanaryResult) -> None:
     about = {"tenant": one.tenant, "version": one.version, "suite": one.suite, "suite_version": one.suite_version}
     if one.n:
-        _LOG.info("nightly.measured", **about, share=one.share, gain=one.gain)
+        _LOG.info(LogEvent.CANARY_MEASURED, **about, share=one.share, gain=one.gain)
         context.telemetry.metrics.canary_measured(one.share, tenant=one.tenant, suite=one.suite)
     else:
-        _LOG.warning("nightly.not_measured", **about, why=one.why)
+        _LOG.warning(LogEvent.CANARY_NOT_MEASURED, **about, reason=one.why)
     for against in one.fell:
-        _LOG.warning("nightly.fell", **about, against=against, share=one.share, gain=one.gain)
+        _LOG.warning(LogEvent.CANARY_REGRESSED, **about, against=against, share=one.share, gain=one.gain)
         context.telemetry.metrics.canary_fell(tenant=one.tenant, suite=one.suite, against=against)

@@ -30,6 +30,7 @@ from sealserve.records.step_outputs import (
     Written,
 )
 from sealserve.registry.registry import AddCandidates
+from sealserve.telemetry.names import LogEvent
 
 _LOG = structlog.get_logger(__name__)
 
@@ -52,7 +53,7 @@ async def train(
     start = await asyncio.to_thread(start_of, context, claim, claimed)
     chosen, notes = await _chosen(context, claim, written, pool, start=start)
     job = job_of(context, pool, chosen, base_digest=claimed.base_digest, start=start)
-    heard = partial(_LOG.info, "cycle.training", cycle=claim.cycle)
+    heard = partial(_LOG.info, LogEvent.TRAINING_PROGRESSED, cycle=claim.cycle)
     items = [
         one for one in await asyncio.to_thread(context.registry.cycles.quiz, claim.cycle) if one.split is Split.SELECT
     ]

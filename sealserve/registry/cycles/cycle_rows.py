@@ -120,12 +120,6 @@ def pages(tx: Transaction, tenant: str, *, page_size: int, page_token: str) -> P
     )
 
 
-def still_open(tx: Transaction) -> tuple[Cycle, ...]:
-    """Return every tenant's open cycle, oldest first."""
-    query = select(cycles).where(cycles.c.state.in_(state_machine.OPEN_CYCLES)).order_by(cycles.c.sequence)
-    return tuple(map(_record, tx.rows(query)))
-
-
 def documents_of(tx: Transaction, cycle: str) -> tuple[Document, ...]:
     """Return the documents that the cycle claimed, oldest first. Raises: NotFound."""
     by_id(tx, cycle)

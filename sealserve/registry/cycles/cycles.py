@@ -51,11 +51,6 @@ class Cycles:
         with self._database.read() as tx:
             return cycle_rows.pages(tx, tenant, page_size=page_size, page_token=page_token)
 
-    def still_open(self) -> tuple[Cycle, ...]:
-        """Return every tenant's open cycle, oldest first."""
-        with self._database.read() as tx:
-            return cycle_rows.still_open(tx)
-
     def documents(self, cycle: str) -> tuple[Document, ...]:
         """Return the documents that the cycle claimed, oldest first. Raises: NotFound."""
         with self._database.read() as tx:
@@ -91,8 +86,8 @@ class Cycles:
         with self._database.write() as tx:
             recorded = journal.record_step(tx, claim, step=step, output=output, seconds=seconds, effects=effects)
             self._artifacts.require(artifacts_of(effects))
-            fault_injection.point("registry.record_step.before_commit")
-        fault_injection.point("registry.record_step.after_commit")
+            fault_injection.point("registry.cycles.record_step.before_commit")
+        fault_injection.point("registry.cycles.record_step.after_commit")
         return recorded
 
     def steps(self, cycle: str) -> tuple[StepRecord, ...]:

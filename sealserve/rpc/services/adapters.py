@@ -31,13 +31,13 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
         engine: Engine,
         poll_seconds: float,
         draining: asyncio.Event,
-        enforcer: PolicyEnforcer | None = None,
+        enforcer: PolicyEnforcer,
     ) -> None:
         self._registry = registry
         self._engine = engine
         self._poll_seconds = poll_seconds
         self._draining = draining
-        self._permits = enforcer
+        self._enforcer = enforcer
 
     async def ListAdapters(
         self, request: adapter_pb2.ListAdaptersRequest, context: Any
@@ -74,8 +74,7 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
         tenant, version = names.adapter_of(request.name)
 
         def promote() -> Activation:
-            if self._permits is not None:
-                self._permits.require_promote(tenant, version, actor=actor())
+            self._enforcer.require_promote(tenant, version, actor=actor())
             return self._registry.versions.promote(
                 tenant,
                 version,
@@ -95,8 +94,7 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
         to_version = _version_of(request.to_adapter, tenant) if request.to_adapter else None
 
         def rollback() -> Activation:
-            if self._permits is not None:
-                self._permits.require_rollback(tenant, to_version, actor=actor(), reason=request.reason)
+            self._enforcer.require_rollback(tenant, to_version, actor=actor(), reason=request.reason)
             return self._registry.versions.rollback(
                 tenant,
                 to_version=to_version,
@@ -124,8 +122,7 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
         def share() -> Traffic:
             active = self._registry.tenants.get(tenant).desired_version
             for version in [one for one in shares if one != active and shares[one] > 0]:
-                if self._permits is not None:
-                    self._permits.require_rollback(tenant, version, actor=actor(), reason=request.reason)
+                self._enforcer.require_rollback(tenant, version, actor=actor(), reason=request.reason)
             return self._registry.rollouts.set_traffic(
                 tenant,
                 shares,

@@ -19,9 +19,9 @@ from sealserve.wire.approvals import approval_to_wire, state_from_wire
 class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
     """Shows held versions and takes decisions on them; `enforcer` says what policy has against an approval."""
 
-    def __init__(self, registry: Registry, *, enforcer: PolicyEnforcer | None = None) -> None:
+    def __init__(self, registry: Registry, *, enforcer: PolicyEnforcer) -> None:
         self._registry = registry
-        self._permits = enforcer
+        self._enforcer = enforcer
 
     async def ListApprovals(
         self, request: approval_pb2.ListApprovalsRequest, context: Any
@@ -44,8 +44,8 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
         """Raises: InvalidArgument, NotFound."""
         tenant, version = names.adapter_of(request.name)
         found = await asyncio.to_thread(self._registry.approvals.get, tenant, version)
-        if found.state is ApprovalState.APPROVED and self._permits is not None:
-            await asyncio.to_thread(self._permits.endorse_released, tenant)  # as it may have been cut off
+        if found.state is ApprovalState.APPROVED:
+            await asyncio.to_thread(self._enforcer.countersign_released, tenant)  # as it may have been cut off
         return approval_to_wire(found)
 
     async def ApproveAdapter(
@@ -77,14 +77,14 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
             except Conflict as error:
                 if error.reason != OPINIONS_MOVED:
                     raise
-        if moved is not None and self._permits is not None:
-            self._permits.endorse_released(moved.tenant, actor=actor())
+        if moved is not None:
+            self._enforcer.countersign_released(moved.tenant, actor=actor())
         return done, moved
 
     def _approved(self, request: approval_pb2.ApproveAdapterRequest) -> tuple[Approval, Activation | None]:
         tenant, version = names.adapter_of(request.name)
         held = self._registry.approvals.get(tenant, version)
-        releases, rulings = self._permits.approve(held, actor=actor()) if self._permits else (True, ())
+        releases, rulings = self._enforcer.approve(held, actor=actor())
         return self._registry.approvals.approve(
             tenant,
             version,

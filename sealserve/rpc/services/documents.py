@@ -4,11 +4,11 @@ import asyncio
 import contextvars
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any
 
 from sealserve.errors import InvalidArgument, SealserveError
+from sealserve.intake.inbox import Inbox
 from sealserve.policy.enforcement import PolicyEnforcer
-from sealserve.records.documents import Document
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call_context import actor
 from sealserve.rpc.page_tokens import page_size_of
@@ -24,15 +24,6 @@ READERS = 4
 """Documents read at once. In threads of their own: a slow PDF must not keep other calls from the registry."""
 
 
-class Inbox(Protocol):
-    """What takes documents in; `intake.inbox.Inbox` is the real one."""
-
-    def receive(
-        self, tenant: str, content: bytes, *, media_type: str, title: str = "", source: str = "rpc", actor: str
-    ) -> tuple[Document, bool]:
-        """Return the document, and whether it is new."""
-
-
 class DocumentService(document_pb2_grpc.DocumentServiceServicer):
     """Takes documents in and says what became of them."""
 
@@ -41,13 +32,13 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
         registry: Registry,
         inbox: Inbox,
         *,
+        enforcer: PolicyEnforcer,
         probe: UnlearningProbe | None = None,
-        enforcer: PolicyEnforcer | None = None,
     ) -> None:
-        """`probe` asks whether a forgotten document is still known, `enforcer` who may let a held one in."""
+        """`enforcer` decides who may release a held document; `probe` tests whether an unlearned one is still known."""
         self._registry = registry
         self._probe = probe
-        self._permits = enforcer
+        self._enforcer = enforcer
         self._inbox = inbox
         self._readers = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="intake")
 
@@ -87,8 +78,7 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
         StorageFailed.
         """
         tenant, document = names.document_of(request.name)
-        if self._permits is not None:
-            await asyncio.to_thread(self._permits.require_release, tenant, document, actor=actor())
+        await asyncio.to_thread(self._enforcer.require_release, tenant, document, actor=actor())
         released = await asyncio.to_thread(
             self._registry.documents.release,
             tenant,

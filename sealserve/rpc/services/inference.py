@@ -3,15 +3,15 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
-from typing import Any, Protocol
+from typing import Any
 
 from sealserve.engine.engine import Delta, Engine
 from sealserve.errors import EngineFailed, InvalidArgument, Unavailable
-from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.reports import Answer, AnswerEvent, Answering, Ended, Piece, ServerInfo, Usage
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call_context import CURRENT_CALL
 from sealserve.rpc.delta_merging import merged
+from sealserve.serving.answers import Answers
 from sealserve.v1 import inference_pb2, inference_pb2_grpc
 from sealserve.wire import names
 from sealserve.wire.engine import sampling_from_wire, turns_from_wire
@@ -24,34 +24,6 @@ MERGE_SECONDS = 0.02
 MAX_KEY_CHARACTERS = 256
 
 GenerateRequests = inference_pb2.GenerateRequest | inference_pb2.StreamGenerateRequest
-
-
-class Route(Protocol):
-    """Which version a request is pinned to."""
-
-    @property
-    def version(self) -> int:
-        """0 is the base model."""
-
-    @property
-    def activation(self) -> int:
-        """0 before the tenant's first."""
-
-
-class Answers(Protocol):
-    """What answers conversations; `serving.answer.Answers` is the real one."""
-
-    def stream(
-        self,
-        tenant: str,
-        turns: tuple[ChatTurn, ...],
-        sampling: Sampling,
-        *,
-        request_id: str,
-        sticky_key: str = "",
-        deadline_seconds: float,
-    ) -> AsyncGenerator[Any, None]:
-        """Yield the Route, then Deltas. Closing it frees the sequence."""
 
 
 class InferenceService(inference_pb2_grpc.InferenceServiceServicer):

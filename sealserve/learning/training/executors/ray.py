@@ -25,6 +25,7 @@ from sealserve.errors import BadConfig, TrainingFailed
 from sealserve.learning.training.executors.base import LAST_WORDS_BYTES, Child, Ended, Room
 from sealserve.learning.training.executors.device_leases import CPU
 from sealserve.settings.learn import LearnSettings
+from sealserve.telemetry.names import LogEvent
 
 _LOG = structlog.get_logger(__name__)
 
@@ -208,6 +209,6 @@ async def _cancel(reports: Any) -> None:
             await asyncio.to_thread(ray.cancel, reports, force=True)
             await reports.completed()
     except TimeoutError:
-        _LOG.warning("training.not_cancelled", seconds=CANCEL_SECONDS)
+        _LOG.warning(LogEvent.TRAINING_NOT_CANCELLED, seconds=CANCEL_SECONDS)
     except RayError:  # that it was cancelled
         return
