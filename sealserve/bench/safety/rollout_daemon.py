@@ -14,17 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
+import yaml
+
 from sealserve.bench.harness.adapters import make_sound
-from sealserve.bench.harness.serving_site import Site, open_site
+from sealserve.bench.harness.serving_site import Site, open_site, promote_artifact
 from sealserve.canaries.probes import probes_for
 from sealserve.client import AsyncClient
 from sealserve.errors import SealserveError
-from sealserve.gate.thresholds import StageRule, load_policy
-from sealserve.records.cycles import CycleState, Step
-from sealserve.records.documents import DocumentState
+from sealserve.gate.thresholds import default_policy_path
 from sealserve.records.question_sets import EvaluationItem
 from sealserve.records.rollouts import Count, Watch, WatchState
-from sealserve.registry.step_effects import Finish, Publish
 
 TENANT = "watched"
 CLIENTS = 4
@@ -66,7 +65,6 @@ class _Run:
     ended: dict[int, float] = field(default_factory=dict)  # … and when its last answer ended
     answers: int = 0
     failed: int = 0
-    made: int = 0
 
 
 def measure_daemon(*, rounds: int, seed: int, say: Callable[[str], None]) -> DaemonFigures:
@@ -77,24 +75,28 @@ def measure_daemon(*, rounds: int, seed: int, say: Callable[[str], None]) -> Dae
 
 async def _measure(directory: Path, *, rounds: int, seed: int, say: Callable[[str], None]) -> DaemonFigures:
     say("starting the engine")
-    rule = load_policy().watch.model_copy(update={"stages": (StageRule(traffic=1, shadow=SHADOW),)})
+    policy = await asyncio.to_thread(_write_policy, directory / "policy.yaml")
     async with (
-        open_site(directory / "data", watch=rule) as site,
+        open_site(directory / "data", policy=policy) as site,
         AsyncClient(site.address, token=site.token) as client,
     ):
         one = _Run(site=site, client=client, directory=directory)
         questions = await _prepare(one, rounds=rounds, seed=seed)
         done = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            parts = [group.create_task(site.activator.run())]
-            parts += [group.create_task(site.watcher.run())] if site.watcher else []
             askers = [group.create_task(_ask(one, questions, done, seed=seed + number)) for number in range(CLIENTS)]
             watches = [await _round(one, number, say=say) for number in range(rounds)]
             done.set()
             await asyncio.wait(askers)
-            for part in parts:
-                part.cancel()
         return _figures(one, watches)
+
+
+def _write_policy(path: Path) -> Path:
+    """Write the shipped policy with one stage, whose traffic is full and whose shadow is SHADOW; return its path."""
+    policy = yaml.safe_load(default_policy_path().read_bytes())
+    policy["watch"]["stages"] = [{"traffic": 1.0, "shadow": SHADOW}]
+    path.write_text(yaml.safe_dump(policy), encoding="utf-8")
+    return path
 
 
 async def _prepare(one: _Run, *, rounds: int, seed: int) -> list[str]:
@@ -152,28 +154,9 @@ def _compared(one: _Run, activation: int) -> bool:
 
 
 async def _promoted(one: _Run, artifact: str) -> int:
-    activation = await asyncio.to_thread(_publish, one, artifact)
+    activation = await asyncio.to_thread(promote_artifact, one.site, TENANT, artifact)
     await one.client.wait_until_observed(TENANT, activation, timeout_seconds=ROUND_SECONDS)
     return activation
-
-
-def _publish(one: _Run, artifact: str) -> int:
-    """Publish and promote a version as the last step of a cycle does; return the activation."""
-    registry = one.site.registry
-    one.made += 1
-    registry.documents.add(
-        TENANT, title="Bench", text=f"Article {one.made}.", source="bench", media_type="text/plain", actor="bench"
-    )
-    opened = registry.cycles.start(TENANT, trigger="bench", actor="bench")
-    claim = registry.cycles.claim(worker="bench", lease_seconds=60)
-    if claim is None or claim.cycle != opened.cycle:
-        raise SealserveError("somebody else works on this figure's registry")
-    held = tuple(document.document for document in registry.cycles.documents(opened.cycle))
-    present = registry.tenants.get(TENANT)
-    publish = Publish(artifact=artifact, parent=0, documents=held, lineage={}, promote=True, expected_etag=present.etag)
-    finish = Finish(state=CycleState.PROMOTED, reason="", documents=DocumentState.LEARNED)
-    registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=0, effects=(publish, finish))
-    return present.activation + 1
 
 
 async def _until(holds: Callable[[], bool]) -> None:

@@ -17,16 +17,13 @@ from itertools import cycle
 from pathlib import Path
 
 from sealserve.bench.harness.adapters import DEFECTS, make_bad, make_sound
-from sealserve.bench.harness.serving_site import Site, open_site
+from sealserve.bench.harness.serving_site import Site, open_site, promote_artifact
 from sealserve.client import AsyncClient
 from sealserve.engine.engine import AdapterFiles, Engine, GenerateRequest
 from sealserve.engine.remote import RemoteEngine
 from sealserve.errors import BadAdapter, SealserveError
-from sealserve.records.cycles import CycleState, Step
-from sealserve.records.documents import DocumentState
 from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.versions import BASE_VERSION, VersionState
-from sealserve.registry.step_effects import Finish, Publish
 
 TENANTS = ("swap-a", "swap-b")
 PROMPTS = ("Tell me about the harbour.", "List three places.", "Who are you?", "What is a rule?", "Say something.")
@@ -97,12 +94,10 @@ async def _measure(directory: Path, *, swaps: int, clients: int, say: Callable[[
         started = time.monotonic()
         done = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            loop = group.create_task(site.activator.run())
             askers = [group.create_task(_ask(one, done, seed=seed)) for seed in range(clients)]
             await _swap_all(one, swaps=swaps, say=say)
             done.set()
             await asyncio.wait(askers)
-            loop.cancel()
         await remote.close()
         return _figures(one, seconds=time.monotonic() - started)
 
@@ -176,7 +171,7 @@ async def _swap_all(one: _Run, *, swaps: int, say: Callable[[str], None]) -> Non
         if number % ROLLBACK_EVERY == 0:
             activation = (await one.client.rollback(tenant, reason="bench")).activation
         else:
-            activation = await asyncio.to_thread(_publish, one, tenant, next(artifacts))
+            activation = await asyncio.to_thread(promote_artifact, one.site, tenant, next(artifacts))
         await one.client.wait_until_observed(tenant, activation, timeout_seconds=OBSERVED_SECONDS)
         one.tally.swaps += 1
         if number % 20 == 0:
@@ -195,7 +190,7 @@ async def _offer_bad(one: _Run, tenant: str, defect: str) -> None:
         await one.remote.load(AdapterFiles(name=f"offered-{one.made}", path=stored))
     except BadAdapter as refusal:
         one.tally.refused += refusal.defect == defect
-    activation = await asyncio.to_thread(_publish, one, tenant, artifact)
+    activation = await asyncio.to_thread(promote_artifact, one.site, tenant, artifact)
     version = (await asyncio.to_thread(one.site.registry.tenants.get, tenant)).desired_version
     with suppress(SealserveError):
         await one.client.wait_until_observed(tenant, activation + 1, timeout_seconds=OBSERVED_SECONDS)
@@ -208,25 +203,6 @@ def _newest_bad(one: _Run, tenant: str, artifact: str) -> str:
         if version.artifact == artifact and version.state is VersionState.QUARANTINED:
             return version.reason
     return ""
-
-
-def _publish(one: _Run, tenant: str, artifact: str) -> int:
-    """Publish and promote a version as the last step of a cycle does; return the activation."""
-    registry = one.site.registry
-    one.made += 1
-    registry.documents.add(
-        tenant, title="Bench", text=f"Article {one.made}.", source="bench", media_type="text/plain", actor="bench"
-    )
-    opened = registry.cycles.start(tenant, trigger="bench", actor="bench")
-    claim = registry.cycles.claim(worker="bench", lease_seconds=60)
-    if claim is None or claim.cycle != opened.cycle:
-        raise SealserveError("somebody else works on this figure's registry")
-    held = tuple(document.document for document in registry.cycles.documents(opened.cycle))
-    present = registry.tenants.get(tenant)
-    publish = Publish(artifact=artifact, parent=0, documents=held, lineage={}, promote=True, expected_etag=present.etag)
-    finish = Finish(state=CycleState.PROMOTED, reason="", documents=DocumentState.LEARNED)
-    registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=0, effects=(publish, finish))
-    return present.activation + 1
 
 
 def _figures(one: _Run, *, seconds: float) -> SwapFigures:
