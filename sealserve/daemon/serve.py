@@ -1,4 +1,4 @@
-"""What `serve` is made of, put together once: for the command, and for benches that measure a server in their process."""
+"""What `serve` is made of, put together once: for the command, and for benches that measure a server in-process."""
 
 import asyncio
 from collections.abc import AsyncIterator

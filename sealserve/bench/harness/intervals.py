@@ -11,6 +11,8 @@ import numpy as np
 
 CONFIDENCE = 0.95
 ROUNDS = 4000
+MIN_RESAMPLED = 3
+"""Resampling fewer documents or orders says nothing of an interval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ from sealserve.learning.training.executors.process import ProcessExecutor
 from sealserve.learning.training.recipes import recipes
 from sealserve.learning.training.retention_set import ask_retention_set
 from sealserve.learning.training.trainer import ChildTrainer
-from sealserve.learning.training_job import TrainedAdapter, TrainingJob
+from sealserve.learning.training_job import TrainedAdapter, Trainer, TrainingJob
 from sealserve.nano import world as w
 from sealserve.nano.world import Article, Fact, World
 from sealserve.policy.rulebook import open_rules
@@ -106,16 +106,21 @@ class Lab:
     """The parts, and what every figure does with them."""
 
     def __init__(self, context: LearnContext, *, seed: int, say: Say) -> None:
-        self.context = context
+        self._trainer = _TimedTrainer(context.trainer)
+        self.context = replace(context, trainer=self._trainer)
         self.seed = seed
         self.say = say
         self.is_right: Callable[[str, str], bool] = _states_value
         self.client = EngineClient(
             context.engine, tenant=TENANT, cycle=f"lab{seed}", concurrency=context.settings.learn.concurrency
         )
-        self.trained_seconds = 0.0  # wall time in the trainer
         self._adapters_at_once = asyncio.Semaphore(context.settings.engine.slots)
         self._jobs = 0
+
+    @property
+    def trained_seconds(self) -> float:
+        """Wall time in the trainer, over all jobs: the lab's own, trials, editors and cycles."""
+        return self._trainer.seconds
 
     @property
     def settings(self) -> LearnSettings:
@@ -184,11 +189,9 @@ class Lab:
     async def _pass(self, lessons: Sequence[TrainingTask], *, base: Path) -> list[AdapterFiles]:
         self._jobs += 1
         directory = self.context.work_directory(f"job-{self._jobs}")
-        started = time.monotonic()
         job = job_of(lessons, base=base)
-        reporter = _Reporter(self.say, job, started)
+        reporter = _Reporter(self.say, job, time.monotonic())
         trained = await self.context.trainer.train(job, directory, heard=reporter.heard)
-        self.trained_seconds += time.monotonic() - started
         return [self.named(adapter) for adapter in all_trained(trained, len(lessons))]
 
     def named(self, adapter: TrainedAdapter) -> AdapterFiles:
@@ -305,6 +308,24 @@ def seeded(recipe: Recipe, *key: object) -> Recipe:
 
 def _states_value(given: str, gold: str) -> bool:
     return w.is_right(given, Fact("", "", "", gold))
+
+
+class _TimedTrainer:
+    """A `Trainer` that adds up how long it takes."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self.seconds = 0.0
+
+    async def train(
+        self, job: TrainingJob, directory: Path, *, heard: Callable[[Json], None]
+    ) -> tuple[TrainedAdapter, ...]:
+        """As `Trainer.train`; the time of a job that fails counts, too."""
+        started = time.monotonic()
+        try:
+            return await self._trainer.train(job, directory, heard=heard)
+        finally:
+            self.seconds += time.monotonic() - started
 
 
 class _Reporter:

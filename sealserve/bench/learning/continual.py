@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from sealserve.bench.harness import plots
-from sealserve.bench.harness.intervals import ROUNDS, Share, share, with_goals
+from sealserve.bench.harness.intervals import MIN_RESAMPLED, ROUNDS, Share, share, with_goals
 from sealserve.bench.harness.learning_lab import Lab, Say, Studied, about, open_lab, seeded
 from sealserve.bench.harness.merged_adapters import merge, summed
 from sealserve.engine.engine import AdapterFiles
@@ -208,9 +208,8 @@ def _figures(
         f"{prefix}accuracy_by_lag": [one.value for one in by_lag],
         f"{prefix}retained_by_lag": [retained[lag].value if lag in retained else None for lag in lags],
         f"{prefix}intervals": {
-            f"retained_lag{n - 1}": [kept.low, kept.high],
-            "canary_loss": [lost.low, lost.high],
-            "just_learned": [by_lag[0].low, by_lag[0].high],
+            name: [one.low, one.high] if len(orders) >= MIN_RESAMPLED else None
+            for name, one in ((f"retained_lag{n - 1}", kept), ("canary_loss", lost), ("just_learned", by_lag[0]))
         },
     }
 

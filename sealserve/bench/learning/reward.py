@@ -116,7 +116,6 @@ async def _trained(
             recipe = seeded(recipe, lab.seed, study.subject.document, name)
             lessons.append(TrainingTask(pool=await lab.pool([source]), recipe=recipe, max_steps=way.steps))
     lab.say(f"training {len(lessons)} candidates")
-    started = time.monotonic()
     trained = all_trained(
         await lab.context.trainer.train(
             job_of(lessons, base=lab.context.base_directory),
@@ -125,7 +124,6 @@ async def _trained(
         ),
         len(lessons),
     )
-    lab.trained_seconds += time.monotonic() - started
     return [lab.named(one) for one in trained], [one.final_loss for one in trained]
 
 

@@ -3,7 +3,8 @@
 Single passages, LoRA as in SEAL's own runs (arXiv 2506.10943, table 2 and its scripts: rank 32, alpha 64, 1e-3, ten
 epochs, batch 1, no filter, the raw passage always among the sequences). Two differences are stated in the result:
 answers are graded by normalised containment, not by GPT-4.1 (precision 0.93 and recall 0.69 against it on 32,825 of
-SEAL's answers), and the prompts are the product's. Beside it stands the product's own default recipe.
+SEAL's answers), and the prompts are the product's. Beside it stands the product's own default recipe. Where the model
+wrote nothing that an arm can train on, the base answers that passage's questions for the arm.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from sealserve.bench.harness import plots
 from sealserve.bench.harness.intervals import Share, share
 from sealserve.bench.harness.learning_lab import Lab, Say, Studied, Subject, about, open_lab, seeded, source_of
 from sealserve.bench.harness.squad_file import read_passages
+from sealserve.engine.engine import AdapterFiles
 from sealserve.grading.answers import is_right
 from sealserve.learning.training.batch_job import TrainingTask
 from sealserve.prompts import BUILT_IN, Template
@@ -78,10 +80,18 @@ async def _part(lab: Lab, subjects: Sequence[Subject], *, steps: int) -> dict[st
         for name, recipe in arms.items()
         for one in studied
     ]
-    adapters = await lab.train(lessons)
     exams = [one.exam for _ in arms for one in subjects]
-    answers = await lab.sit(zip(adapters, exams, strict=True))
+    answers = await lab.sit(zip(await _train(lab, lessons), exams, strict=True))
     return {name: answers[i * len(subjects) : (i + 1) * len(subjects)] for i, name in enumerate(arms)}
+
+
+async def _train(lab: Lab, lessons: Sequence[TrainingTask]) -> list[AdapterFiles | None]:
+    """Return an adapter for each lesson, in order; None, the base, where it has no example to train on."""
+    trained = iter(await lab.train([lesson for lesson in lessons if lesson.has_new_examples]))
+    adapters = [next(trained) if lesson.has_new_examples else None for lesson in lessons]
+    if untrained := adapters.count(None):
+        lab.say(f"{untrained} of {len(lessons)} adapters have nothing to train on: the base answers instead")
+    return adapters
 
 
 def _arms(lab: Lab) -> dict[str, Recipe]:

@@ -25,7 +25,7 @@ CONFIRM_ITEMS = 24
 NOISE = (0.0, 0.01, 0.03)
 """Shares of items that turn right by chance, and wrong as often. An adapter of the demo's turns some 0.005."""
 
-LOSS = 0.05
+LOSS, GOOD_LOSS = 0.05, 0.01
 _FACTS, _UNKNOWN = "canary", "unknown"
 CURVE_LOSSES = tuple(step / 200 for step in range(15))
 CURVE_SIZES = (100, 200, 1000)
@@ -37,14 +37,16 @@ class GateFigures:
     """Rates over `candidates` each: the worst over models and noise for what must not pass, the least for what must.
 
     `worse_promoted` loses LOSS on the facts, the suite "canary"; `worse_promoted_by_suite` as much on another suite
-    alone, whose margin is wider and whose items are few. `decisions` counts what became of each kind; `power` is the
-    promoted share by true loss for each suite size.
+    alone, whose margin is wider and whose items are few. Good candidates lose GOOD_LOSS on the facts. Good and worse
+    ones meet the same noise, and `promoted_by_noise` has the promoted share of both for each level and model.
+    `decisions` counts what became of each kind; `power` is the promoted share by true loss for each suite size.
     """
 
     null_promoted: float
     worse_promoted: float
     worse_promoted_by_suite: dict[str, float]
     good_promoted: float
+    promoted_by_noise: dict[str, dict[str, float]]
     candidates: int
     sizes: dict[str, Any]
     decisions: dict[str, dict[str, int]]
@@ -102,10 +104,11 @@ def run(
     kinds: dict[str, list[Kind]] = {
         "null": [Kind(gained=0.0, noise=max(n, 0.1), known=known) for n in NOISE for known in (0.0, 0.5)],
         "worse": [Kind(gained=0.9, noise=n, lost=LOSS) for n in NOISE],
-        "good": [Kind(gained=0.9, noise=n, lost=0.01) for n in NOISE[:2]],
+        "good": [Kind(gained=0.9, noise=n, lost=GOOD_LOSS) for n in NOISE],
     }
     found: dict[str, dict[str, int]] = {}
     shares: dict[str, list[float]] = {name: [] for name in kinds}
+    by_noise: dict[str, dict[str, float]] = {f"{noise}": {} for noise in NOISE}
     for name, members in kinds.items():
         say(f"judging candidates: {name}")
         for place, kind in enumerate(members):
@@ -114,6 +117,8 @@ def run(
                 decisions = _judged(kind, policy, rng, candidates, of_model)
                 found[f"{name}, noise {kind.noise}, known {kind.known}, {suite} suite"] = decisions
                 shares[name].append(decisions.get(Decision.PROMOTE, 0) / candidates)
+                if name != "null":
+                    by_noise[f"{kind.noise}"][f"{name}, {suite}"] = shares[name][-1]
     by_suite = _worse_by_suite(policy, sizes, candidates=candidates, seed=seed, say=say)
     power = _power(policy, {one.canary for one in sizes.values()}, candidates=candidates, seed=seed, say=say)
     if out is not None:
@@ -123,6 +128,7 @@ def run(
         worse_promoted=max(shares["worse"]),
         worse_promoted_by_suite=by_suite,
         good_promoted=min(shares["good"]),
+        promoted_by_noise=by_noise,
         candidates=candidates,
         sizes={name: asdict(one) for name, one in sizes.items()},
         decisions=found,
