@@ -89,13 +89,13 @@ def test_seal_has_the_base_answer_where_an_arm_has_nothing_to_train_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_base: Path
 ) -> None:
     use_small_lab(monkeypatch, seal, tmp_path / "data", tiny_base)
-    real = seal._source
+    real = seal._make_source
 
     def parsed_nothing(one: Studied, recipe: Recipe, *, is_filtered: bool) -> Source:
         source: Source = real(one, recipe, is_filtered=is_filtered)
         return replace(source, passages=(), notes=()) if recipe.templates == (Template.QA,) else source
 
-    monkeypatch.setattr(seal, "_source", parsed_nothing)
+    monkeypatch.setattr(seal, "_make_source", parsed_nothing)
     figures = seal.run(model="nano", data=_passages(tmp_path), quick=True, say=lambda line: None)
     assert figures["qa"] == figures["none"]
 

@@ -1,8 +1,7 @@
 """The tables of ops/bench/README.md, from the newest result of each figure:
 `python -m sealserve.bench.harness.result_tables`.
 
-A result is the JSON object that a bench printed, kept as ops/bench/results/<date>-<machine>-<figure>.json. Knows
-which numbers of a figure to show; nothing of how they were measured.
+A result is the JSON object that a bench printed, kept as ops/bench/results/<date>-<machine>-<figure>.json.
 """
 
 import json

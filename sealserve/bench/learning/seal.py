@@ -57,23 +57,23 @@ async def _measure(
         right: dict[str, list[list[bool]]] = {"none": await lab.sit((None, one.exam) for one in subjects)}
         for start in range(0, len(subjects), PASSAGES_PER_JOB):
             part = subjects[start : start + PASSAGES_PER_JOB]
-            for name, answers in (await _part(lab, part, steps=steps)).items():
+            for name, answers in (await _measure_part(lab, part, steps=steps)).items():
                 right.setdefault(name, []).extend(answers)
             so_far = {name: share(answers).value for name, answers in right.items()}
             say(f"{start + len(part)} of {len(subjects)} passages: {so_far}")
         arms = {name: share(answers) for name, answers in right.items()}
-        figures = _figures(lab, arms, passages=len(subjects), seconds=time.monotonic() - started)
+        figures = _make_figures(lab, arms, passages=len(subjects), seconds=time.monotonic() - started)
     if out is not None:
         plots.bars(out / "seal.png", arms, title=f"SEAL's table with {Path(model).name}", goals={})
     return figures
 
 
-async def _part(lab: Lab, subjects: Sequence[Subject], *, steps: int) -> dict[str, list[list[bool]]]:
+async def _measure_part(lab: Lab, subjects: Sequence[Subject], *, steps: int) -> dict[str, list[list[bool]]]:
     studied = await lab.study(subjects)
-    arms = _arms(lab)
+    arms = _make_arms(lab)
     lessons = [
         TrainingTask(
-            pool=await lab.pool([_source(one, recipe, is_filtered=name == "default")]),
+            pool=await lab.pool([_make_source(one, recipe, is_filtered=name == "default")]),
             recipe=seeded(recipe, lab.seed, name, one.subject.document),
             max_steps=min(steps, lab.settings.max_steps) if name == "default" else steps,
         )
@@ -94,7 +94,7 @@ async def _train(lab: Lab, lessons: Sequence[TrainingTask]) -> list[AdapterFiles
     return adapters
 
 
-def _arms(lab: Lab) -> dict[str, Recipe]:
+def _make_arms(lab: Lab) -> dict[str, Recipe]:
     default = lab.recipes("seal-table", 1)[0]
     seal = replace(default, rank=32, alpha=64, learning_rate=1e-3, epochs=10, batch_size=1, rehearsal=0.0)
     arms = {"raw": replace(seal, templates=())}
@@ -102,15 +102,19 @@ def _arms(lab: Lab) -> dict[str, Recipe]:
     return {**arms, "default": default}
 
 
-def _source(one: Studied, recipe: Recipe, *, is_filtered: bool) -> Any:
+def _make_source(one: Studied, recipe: Recipe, *, is_filtered: bool) -> Any:
     if is_filtered:
         return one.source
     first: set[Template] = set(recipe.templates)
-    notes = [note for note in one.notes if note.template in first and note.self_edit.split("-")[2] == "0"]
-    return source_of(one.subject, [replace(note, admitted=True) for note in notes])
+    first_samples = [
+        self_edit
+        for self_edit in one.self_edits
+        if self_edit.template in first and self_edit.self_edit.split("-")[2] == "0"
+    ]
+    return source_of(one.subject, [replace(self_edit, admitted=True) for self_edit in first_samples])
 
 
-def _figures(lab: Lab, arms: dict[str, Share], *, passages: int, seconds: float) -> dict[str, Any]:
+def _make_figures(lab: Lab, arms: dict[str, Share], *, passages: int, seconds: float) -> dict[str, Any]:
     return {
         **{name: one.value for name, one in arms.items()},
         "intervals": {name: [one.low, one.high] for name, one in arms.items()},

@@ -85,10 +85,10 @@ async def _measure(directory: Path, *, rounds: int, seed: int, say: Callable[[st
         done = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             askers = [group.create_task(_ask(one, questions, done, seed=seed + number)) for number in range(CLIENTS)]
-            watches = [await _round(one, number, say=say) for number in range(rounds)]
+            watches = [await _play_round(one, number, say=say) for number in range(rounds)]
             done.set()
             await asyncio.wait(askers)
-        return _figures(one, watches)
+        return _make_figures(one, watches)
 
 
 def _write_policy(path: Path) -> Path:
@@ -130,36 +130,38 @@ async def _ask(one: _Run, questions: list[str], done: asyncio.Event, *, seed: in
         one.begun[answer.version] = max(began, one.begun.get(answer.version, 0.0))
 
 
-async def _round(one: _Run, number: int, *, say: Callable[[str], None]) -> tuple[Watch, Watch, int]:
+async def _play_round(one: _Run, number: int, *, say: Callable[[str], None]) -> tuple[Watch, Watch, int]:
     """Promote a good version and, once it is compared enough, a bad one; return both watches and adapters loaded."""
-    good = await _promoted(one, one.good[number])
-    await _until(lambda: _compared(one, good))
+    good = await _promote(one, one.good[number])
+    await _wait_until(lambda: _is_compared(one, good))
     good_watch = await asyncio.to_thread(one.site.registry.rollouts.get, TENANT, good)
-    bad = await _promoted(one, one.bad[number])
+    bad = await _promote(one, one.bad[number])
     before = set((await one.site.engine.info()).loaded)
-    await _until(lambda: one.site.registry.rollouts.get(TENANT, bad).state is not WatchState.OPEN)
+    await _wait_until(lambda: one.site.registry.rollouts.get(TENANT, bad).state is not WatchState.OPEN)
     watch = await asyncio.to_thread(one.site.registry.rollouts.get, TENANT, bad)
     await one.client.wait_until_observed(TENANT, bad + 1, timeout_seconds=ROUND_SECONDS)
     mark = one.answers
-    await _until(lambda: one.answers > mark + 3 * CLIENTS)  # what was in flight has ended
+    await _wait_until(lambda: one.answers > mark + 3 * CLIENTS)  # what was in flight has ended
     loads = len(set((await one.site.engine.info()).loaded) - before)
-    say(f"round {number + 1}: {watch.reason or watch.state}; {_seconds(one.ended, watch):.2f} s to the last bad answer")
+    say(
+        f"round {number + 1}: {watch.reason or watch.state}; {_seconds_after_decision(one.ended, watch):.2f} s to the last bad answer"
+    )
     return good_watch, watch, loads
 
 
-def _compared(one: _Run, activation: int) -> bool:
+def _is_compared(one: _Run, activation: int) -> bool:
     with suppress(SealserveError):
         return one.site.registry.rollouts.get(TENANT, activation).counts[Count.PAIRS] >= GOOD_PAIRS
     return False
 
 
-async def _promoted(one: _Run, artifact: str) -> int:
+async def _promote(one: _Run, artifact: str) -> int:
     activation = await asyncio.to_thread(promote_artifact, one.site, TENANT, artifact)
     await one.client.wait_until_observed(TENANT, activation, timeout_seconds=ROUND_SECONDS)
     return activation
 
 
-async def _until(holds: Callable[[], bool]) -> None:
+async def _wait_until(holds: Callable[[], bool]) -> None:
     """Return once it holds. Raises: SealserveError after ROUND_SECONDS."""
     deadline = time.monotonic() + ROUND_SECONDS
     while not await asyncio.to_thread(holds):
@@ -168,23 +170,23 @@ async def _until(holds: Callable[[], bool]) -> None:
         await asyncio.sleep(0.05)
 
 
-def _seconds(last: dict[int, float], watch: Watch) -> float:
+def _seconds_after_decision(last: dict[int, float], watch: Watch) -> float:
     """From the decision to the version's last one; 0 when there was none after it."""
     if watch.decided_at is None:
         return 0.0
     return max(0.0, last.get(watch.version, 0.0) - watch.decided_at.timestamp())
 
 
-def _figures(one: _Run, rounds: list[tuple[Watch, Watch, int]]) -> DaemonFigures:
+def _make_figures(one: _Run, rounds: list[tuple[Watch, Watch, int]]) -> DaemonFigures:
     bad = [watch for _, watch, _ in rounds]
-    seconds = [_seconds(one.ended, watch) for watch in bad]
+    seconds = [_seconds_after_decision(one.ended, watch) for watch in bad]
     return DaemonFigures(
         rounds=len(rounds),
         rolled_back=sum(watch.state is WatchState.ROLLED_BACK for watch in bad),
         good_rolled_back=sum(watch.state is WatchState.ROLLED_BACK for watch, _, _ in rounds),
         rollback_seconds=round(max(seconds), 3),
         rollback_seconds_median=round(median(seconds), 3),
-        new_request_seconds=round(max(_seconds(one.begun, watch) for watch in bad), 3),
+        new_request_seconds=round(max(_seconds_after_decision(one.begun, watch) for watch in bad), 3),
         answers=one.answers,
         failed=one.failed,
         loads=sum(loads for _, _, loads in rounds),

@@ -1,8 +1,9 @@
 """The swap figure: versions change under load, forwards and back, and every answer is checked against the version it
-names. Bad adapters are offered throughout, to the engine and as promoted versions.
+names. Bad adapters are offered throughout, to the engine and as promoted versions. The server is that of
+`sealserve serve`, and every version is sealed.
 
 Decoding is greedy, so what a version says is known beforehand; runs in float32, where batching cannot tip a close
-choice. Knows nothing of how a swap is done.
+choice.
 """
 
 import asyncio
@@ -99,7 +100,7 @@ async def _measure(directory: Path, *, swaps: int, clients: int, say: Callable[[
             done.set()
             await asyncio.wait(askers)
         await remote.close()
-        return _figures(one, seconds=time.monotonic() - started)
+        return _make_figures(one, seconds=time.monotonic() - started)
 
 
 async def _prepare(one: _Run, *, say: Callable[[str], None]) -> None:
@@ -107,12 +108,12 @@ async def _prepare(one: _Run, *, say: Callable[[str], None]) -> None:
     for tenant in TENANTS:
         await one.client.create_tenant(tenant)
     engine = one.site.engine
-    one.said[""] = await _answers(engine, None)
+    one.said[""] = await _find_stable_answers(engine, None)
     for seed in range(DISTINCT):
         files = await asyncio.to_thread(make_sound, one.directory / f"sound{seed}", one.site.base, seed=seed)
         artifact = await asyncio.to_thread(one.site.registry.artifacts.put_directory, files)
         await engine.load(AdapterFiles(name=f"expected-{seed}", path=one.site.registry.artifacts.directory(artifact)))
-        one.said[artifact] = await _answers(engine, f"expected-{seed}")
+        one.said[artifact] = await _find_stable_answers(engine, f"expected-{seed}")
         await engine.unload(f"expected-{seed}")
         one.artifacts.append(artifact)
     one.prompts = [p for p in PROMPTS if len({said[p] for said in one.said.values() if p in said}) == len(one.said)]
@@ -121,7 +122,7 @@ async def _prepare(one: _Run, *, say: Callable[[str], None]) -> None:
     say(f"{DISTINCT} adapters, {len(one.prompts)} prompts at which all differ")
 
 
-async def _answers(engine: Engine, adapter: str | None) -> dict[str, str]:
+async def _find_stable_answers(engine: Engine, adapter: str | None) -> dict[str, str]:
     """Return what each prompt gets, asked alone; a choice so close that company changes it is left out."""
     alone = [await _answer(engine, adapter, prompt) for prompt in PROMPTS]
     together = await asyncio.gather(*(_answer(engine, adapter, prompt) for prompt in PROMPTS))
@@ -146,14 +147,14 @@ async def _ask(one: _Run, done: asyncio.Event, *, seed: int) -> None:
         one.tally.answers += 1
         try:
             answer = await one.client.ask(tenant, prompt, max_tokens=MAX_TOKENS)
-            artifact = await _artifact(one, tenant, answer.version)
+            artifact = await _find_artifact(one, tenant, answer.version)
         except SealserveError:
             one.tally.failed += 1
             continue
         one.tally.wrong += answer.text != one.said[artifact][prompt]
 
 
-async def _artifact(one: _Run, tenant: str, version: int) -> str:
+async def _find_artifact(one: _Run, tenant: str, version: int) -> str:
     if version == BASE_VERSION:
         return ""
     if (tenant, version) not in one.names:
@@ -194,18 +195,18 @@ async def _offer_bad(one: _Run, tenant: str, defect: str) -> None:
     version = (await asyncio.to_thread(one.site.registry.tenants.get, tenant)).desired_version
     with suppress(SealserveError):
         await one.client.wait_until_observed(tenant, activation + 1, timeout_seconds=OBSERVED_SECONDS)
-    marked = await asyncio.to_thread(_newest_bad, one, tenant, artifact)
+    marked = await asyncio.to_thread(_find_quarantine_reason, one, tenant, artifact)
     one.tally.refused += marked.startswith(defect) and version >= BASE_VERSION
 
 
-def _newest_bad(one: _Run, tenant: str, artifact: str) -> str:
+def _find_quarantine_reason(one: _Run, tenant: str, artifact: str) -> str:
     for version in one.site.registry.versions.page(tenant, page_size=5).items:
         if version.artifact == artifact and version.state is VersionState.QUARANTINED:
             return version.reason
     return ""
 
 
-def _figures(one: _Run, *, seconds: float) -> SwapFigures:
+def _make_figures(one: _Run, *, seconds: float) -> SwapFigures:
     seen = list(one.site.activator.swaps)
     tally = one.tally
     return SwapFigures(
