@@ -2,7 +2,8 @@
 
 Two ways, on the same self-edits: the product's (each step rebuilds from the base on the union, with replay and
 rehearsal) and SEAL's (train on the new article alone, merge the adapter into the weights, go on from there; arXiv
-2506.10943, section 5 and figure 6). Over eight orders every article stands once at every place; SEAL's way runs the first two.
+2506.10943, section 5 and figure 6). Over eight orders every article stands once at every place; SEAL's way runs the
+first two.
 """
 
 import asyncio

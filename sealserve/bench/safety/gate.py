@@ -80,14 +80,14 @@ class Kind:
                 confidence=confidence,
             ),
             replay=NotApplicable(because="a first document"),
-            canary=self._draw_old_skill(rng, _FACTS, sizes.canary, confidence=confidence),
+            canary=self._draw_suite(rng, _FACTS, sizes.canary, confidence=confidence),
             unknown=_draw_score(
                 rng, sizes.unknown, right=0.98, better=0.0, worse=self._lost_in(_UNKNOWN), confidence=confidence
             ),
-            suites={name: self._draw_old_skill(rng, name, n, confidence=confidence) for name, n in sizes.suites.items()},
+            suites={name: self._draw_suite(rng, name, n, confidence=confidence) for name, n in sizes.suites.items()},
         )  # fmt: skip
 
-    def _draw_old_skill(self, rng: np.random.Generator, suite: str, n: int, *, confidence: float) -> Measured:
+    def _draw_suite(self, rng: np.random.Generator, suite: str, n: int, *, confidence: float) -> Measured:
         worse = self.noise + self._lost_in(suite)
         return _draw_score(rng, n, right=0.98, better=self.noise, worse=worse, confidence=confidence)
 

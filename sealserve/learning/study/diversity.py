@@ -40,5 +40,5 @@ def distinct(self_edits: Iterable[str]) -> float | None:
 
 def _normalise_words(self_edit: str) -> list[str]:
     pairs = parse_pairs(self_edit)
-    said = " ".join(f"{pair.question} {pair.answer}" for pair in pairs) if pairs else self_edit
-    return normalised(said).split()
+    text = " ".join(f"{pair.question} {pair.answer}" for pair in pairs) if pairs else self_edit
+    return normalised(text).split()

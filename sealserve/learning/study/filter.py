@@ -133,17 +133,17 @@ def _find_unanimous(self_edits: Sequence[SelfEdit], studies: Sequence[Study]) ->
 
     A thing is the names in the question with the answer's words around its span ("the price is …").
     """
-    said: dict[tuple[str, frozenset[str], str], list[tuple[str, str]]] = defaultdict(list)
+    groups: dict[tuple[str, frozenset[str], str], list[tuple[str, str]]] = defaultdict(list)
     for self_edit in self_edits:
         pair = pair_of(self_edit)
         text = study_of(self_edit, studies).text
         span = answer_span(pair.answer, question=pair.question, document=text) if pair else ""
         frame = normalised(pair.answer).replace(span, "", 1).strip() if pair and span else ""
         if pair and frame:
-            said[self_edit.document, frozenset(names(pair.question)), frame].append((self_edit.self_edit, span))
+            groups[self_edit.document, frozenset(names(pair.question)), frame].append((self_edit.self_edit, span))
     return frozenset(
         edit
-        for group in said.values()
+        for group in groups.values()
         if len({span for _, span in group}) == 1 and len({edit.split("-")[2] for edit, _ in group}) >= MIN_SAMPLES
         for edit, _ in group
     )
@@ -192,12 +192,12 @@ def _find_fault(
         return _find_pair_fault(
             self_edit, text, earlier=earlier, answers=answers, reserved=reserved, is_agreed=is_agreed
         )
-    said = _extract_statement(self_edit)
-    if not said:
+    statement = _extract_statement(self_edit)
+    if not statement:
         return Drop.BROKEN
-    if len(said.split()) < MIN_WORDS:
+    if len(statement.split()) < MIN_WORDS:
         return Drop.EMPTY
-    return Drop.UNGROUNDED if ungrounded(said, text, earlier=earlier) else ""
+    return Drop.UNGROUNDED if ungrounded(statement, text, earlier=earlier) else ""
 
 
 def _find_pair_fault(

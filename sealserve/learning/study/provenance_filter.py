@@ -63,9 +63,10 @@ def _find_agreeing_origins(one: Superseded, found: Sequence[Superseded], sources
         by_origin[origin_of(sources.get(other.document, ""))].append(other)
     agreeing = {
         origin
-        for origin, said in by_origin.items()
+        for origin, answers in by_origin.items()
         if any(
-            is_right(other.old_answer, one.old_answer) or is_right(one.old_answer, other.old_answer) for other in said
+            is_right(other.old_answer, one.old_answer) or is_right(one.old_answer, other.old_answer)
+            for other in answers
         )
     }
     return set() if origin_of(sources.get(one.newer, "")) in agreeing else agreeing

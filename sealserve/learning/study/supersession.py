@@ -40,26 +40,26 @@ def statements_of(self_edits: Iterable[SelfEdit], items: Iterable[QuizItem | Pro
     """Return the statements of quiz items and self-edits, each question once per document; the quiz first."""
     found: dict[tuple[str, str], Statement] = {}
     for item in items:
-        told = Statement(document=item.document, question=item.question, answer=item.answer)
-        found.setdefault((told.document, normalised(told.question)), told)
+        statement = Statement(document=item.document, question=item.question, answer=item.answer)
+        found.setdefault((statement.document, normalised(statement.question)), statement)
     for self_edit in self_edits:
         if pair := pair_of(self_edit):
-            told = Statement(document=self_edit.document, question=pair.question, answer=pair.answer)
-            found.setdefault((told.document, normalised(told.question)), told)
+            statement = Statement(document=self_edit.document, question=pair.question, answer=pair.answer)
+            found.setdefault((statement.document, normalised(statement.question)), statement)
     return tuple(found.values())
 
 
 async def contradictions(
-    client: EngineClient, told: Sequence[Statement], newer: Sequence[Study], *, samples: int
+    client: EngineClient, statements: Sequence[Statement], newer: Sequence[Study], *, samples: int
 ) -> tuple[Superseded, ...]:
-    """Return what the `newer` passages answer otherwise than `told` does; every one of `samples` must say the same.
+    """Return the `statements` that the `newer` passages answer differently; all of `samples` answers must agree.
 
     Most wordings that ask for the old value must agree, and of several old values that one new value would replace
     only those are believed whose questions are nearest to the words around it: a small model reads the wrong line.
     """
     found = []
     for study in newer:
-        asked = _select_about(told, study)[:MAX_ASKED]
+        asked = _select_about(statements, study)[:MAX_ASKED]
         read = await asyncio.gather(*(_find_contradiction(client, one, study, samples=samples) for one in asked))
         found += _keep_credible(asked, read, study)
     return tuple(found)
@@ -84,10 +84,10 @@ class Outdated:
         pair = pair_of(self_edit)
         if pair and self.has(self_edit.document, pair.question):
             return True
-        said = pair.answer if pair else self_edit.text
+        text = pair.answer if pair else self_edit.text
         if not pair and self_edit.template is Template.COUNTEREXAMPLE:
-            said = reason_of(self_edit.text)
-        return self._states(self_edit.document, said)
+            text = reason_of(self_edit.text)
+        return self._states(self_edit.document, text)
 
     def valid(self, items: Iterable[_Asked]) -> tuple[_Asked, ...]:
         """Return the items whose answers still hold."""
@@ -108,31 +108,36 @@ class Outdated:
         return any(is_right(text, value) for value in self._values.get(document, ()))
 
 
-def _select_about(told: Sequence[Statement], study: Study) -> list[Statement]:
+def _select_about(statements: Sequence[Statement], study: Study) -> list[Statement]:
     """Return the statements of other documents about something that the passage names."""
     subjects = subjects_of(study.text)
     return [
         one
-        for one in told
+        for one in statements
         if one.document != study.passage.document and any(subject in one.question for subject in subjects)
     ]
 
 
-async def _find_contradiction(client: EngineClient, one: Statement, study: Study, *, samples: int) -> Superseded | None:
-    said = await read_answer(client, study, one.question)
-    span = answer_span(said, question=one.question, document=study.text)
-    if is_unknown(said) or not span or is_right(one.answer, span) or is_right(said, one.answer):
+async def _find_contradiction(
+    client: EngineClient, statement: Statement, study: Study, *, samples: int
+) -> Superseded | None:
+    reply = await read_answer(client, study, statement.question)
+    span = answer_span(reply, question=statement.question, document=study.text)
+    if is_unknown(reply) or not span or is_right(statement.answer, span) or is_right(reply, statement.answer):
         return None
-    seeds = [seed_of("contradicts", one.document, one.question, sample) for sample in range(1, samples)]
+    seeds = [seed_of("contradicts", statement.document, statement.question, sample) for sample in range(1, samples)]
     again = await asyncio.gather(
-        *(read_answer(client, study, one.question, temperature=AGREEMENT_TEMPERATURE, seed=seed) for seed in seeds)
+        *(
+            read_answer(client, study, statement.question, temperature=AGREEMENT_TEMPERATURE, seed=seed)
+            for seed in seeds
+        )
     )
     if not all(is_right(answer, span) for answer in again):
         return None
     return Superseded(
-        document=one.document,
-        question=one.question,
-        old_answer=one.answer,
+        document=statement.document,
+        question=statement.question,
+        old_answer=statement.answer,
         new_answer=span,
         newer=study.passage.document,
     )
@@ -141,10 +146,10 @@ async def _find_contradiction(client: EngineClient, one: Statement, study: Study
 def _keep_credible(asked: Sequence[Statement], read: Sequence[Superseded | None], study: Study) -> list[Superseded]:
     """Keep the old values that most of their questions say are replaced, and the fittest of those that compete."""
     groups: list[tuple[Statement, list[Superseded | None]]] = []
-    for told, one in zip(asked, read, strict=True):
-        group = next((members for first, members in groups if _is_same(first, told)), None)
+    for statement, one in zip(asked, read, strict=True):
+        group = next((members for first, members in groups if _is_same(first, statement)), None)
         if group is None:
-            groups.append((told, [one]))
+            groups.append((statement, [one]))
         else:
             group.append(one)
     agreed = [changed for _, group in groups if 2 * len(changed := [one for one in group if one]) > len(group)]

@@ -14,16 +14,16 @@ from sealserve.records.cycles import SelfEdit
 
 def keep_supported(text: str, self_edits: Iterable[SelfEdit]) -> str:
     """Return the sentences of `text` that give the answer of one of `self_edits`, or say nothing beyond one of them."""
-    answers, said = set(), []
+    answers, statements = set(), []
     for self_edit in self_edits:
         if pair := pair_of(self_edit):
             answers.add(answer_span(pair.answer, question=pair.question, document=text))
         else:
-            said.append(roots(self_edit.text))
+            statements.append(roots(self_edit.text))
     kept = [
         sentence
         for sentence in sentences_of(text)
         if any(answer and is_right(sentence, answer) for answer in answers)
-        or any(roots(sentence) <= words for words in said)
+        or any(roots(sentence) <= words for words in statements)
     ]
     return " ".join(kept)
