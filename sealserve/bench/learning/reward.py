@@ -1,8 +1,8 @@
 """The reward figure: how well each cheap reward ranks candidates as held-out questions rank them.
 
 Every document is studied once. Candidates that differ on purpose (self-edits, steps, rates) are trained from it; each
-is scored by every reward on the selection half of its own quiz, and by an exam in words that no training saw. The figure
-chooses the default reward.
+is scored by every reward on the selection half of its own quiz, and by an exam in words that no training saw. The
+figure chooses the default reward.
 """
 
 import asyncio

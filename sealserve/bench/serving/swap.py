@@ -125,7 +125,7 @@ async def _prepare(session: _Run, *, say: Callable[[str], None]) -> None:
     ]
     if not session.prompts:
         raise BadAdapter("the adapters made for this figure do not differ in what they say", defect="no_effect")
-    say(f"{DISTINCT} adapters, {len(one.prompts)} prompts at which all differ")
+    say(f"{DISTINCT} adapters, {len(session.prompts)} prompts at which all differ")
 
 
 async def _find_stable_answers(engine: Engine, adapter: str | None) -> dict[str, str]:
@@ -182,9 +182,8 @@ async def _swap_all(session: _Run, *, swaps: int, say: Callable[[str], None]) ->
         await session.client.wait_until_observed(tenant, activation, timeout_seconds=OBSERVED_SECONDS)
         session.tally.swaps += 1
         if number % 20 == 0:
-            say(
-                f"{number} swaps, {session.tally.answers} answers, {session.tally.wrong} wrong, {session.tally.failed} failed"
-            )
+            tally = session.tally
+            say(f"{number} swaps, {tally.answers} answers, {tally.wrong} wrong, {tally.failed} failed")
 
 
 async def _offer_bad(session: _Run, tenant: str, defect: str) -> None:
