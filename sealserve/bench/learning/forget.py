@@ -101,7 +101,7 @@ async def _forget(
 
 
 async def _wait_for_probe(client: AsyncClient, version: int | None) -> float | None:
-    """Return what the daemon's own certificate says of `version`; None when none came in time."""
+    """Return the share above the base that the unlearning probe of `version` found; None if none came in time."""
     deadline = time.monotonic() + _CYCLE_SECONDS
     while version and time.monotonic() < deadline:
         rows = [row.details async for row in client.audit(TENANT) if row.action == _PROBE]
@@ -139,7 +139,7 @@ async def _teach(client: AsyncClient, article: Article, *, say: Callable[[str], 
     document, _ = await client.add_document(TENANT, article.text, title=article.title, media_type="text/plain")
     cycle = await _wait_for_end(client, "")
     if cycle.state is not CycleState.PROMOTED:
-        raise Unavailable(f"{article.title!r} was not promoted, so that nothing can be measured: {cycle.reason}")
+        raise Unavailable(f"{article.title!r} was not promoted; nothing can be measured: {cycle.reason}")
     await _wait_until_observed(client)
     say(f"taught {article.title!r}")
     return document

@@ -20,7 +20,7 @@ from sealserve.records.inference import Sampling
 
 BATCH = 8
 TENANTS = 10
-"""Among which the documents are shared out, so that none has more than the embedded model can hold."""
+"""Tenants that share the documents; none gets more than the embedded model can hold."""
 
 _OPEN = (CycleState.PENDING, CycleState.RUNNING)
 _GUARDED = ("contested", "finding")

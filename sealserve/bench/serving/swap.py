@@ -30,7 +30,7 @@ TENANTS = ("swap-a", "swap-b")
 PROMPTS = ("Tell me about the harbour.", "List three places.", "Who are you?", "What is a rule?", "Say something.")
 MAX_TOKENS = 8
 DISTINCT = 12
-"""Different sound adapters; versions take them in turn, so that neighbours never say the same."""
+"""Different sound adapters; versions take them in turn, and neighbouring versions answer differently."""
 
 BAD_EVERY, ROLLBACK_EVERY = 5, 7
 OBSERVED_SECONDS = 120.0
