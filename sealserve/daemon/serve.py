@@ -1,7 +1,8 @@
-"""What `serve` is made of behind its listener, put together once. Decides nothing."""
+"""What `serve` is made of, put together once: for the command, and for benches that measure a server in-process."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
@@ -36,12 +37,12 @@ _log = structlog.get_logger(__name__)
 
 
 class ServeParts:
-    """What answers, behind the listener."""
+    """What answers, behind the listener; `serving` makes it."""
 
     def __init__(self, settings: Settings, registry: Registry, telemetry: Telemetry) -> None:
-        self._settings = settings
-        self._telemetry = telemetry
-        base = model_directory(settings.engine.model)
+        self.settings = settings
+        self.registry = registry
+        self.base_directory = base = model_directory(settings.engine.model)
         endpoint = settings.telemetry.otlp_endpoint
         self.engine = SupervisedEngine(
             lambda: VllmEngine(settings.engine, base=base, otlp_endpoint=endpoint),
@@ -57,8 +58,8 @@ class ServeParts:
             max_running=settings.serve.max_concurrent_requests,
             max_queued_per_tenant=settings.serve.max_queued_per_tenant,
         )
-        seals = Seals.open(settings.data_directory)
-        self.enforcer = PolicyEnforcer(registry, open_rules(settings.policy.rules), seals=seals)
+        self.seals = Seals.open(settings.data_directory)
+        self.enforcer = PolicyEnforcer(registry, open_rules(settings.policy.rules), seals=self.seals)
         self.inbox = Inbox(registry, settings.intake, refuse=self.enforcer.refuse_document, telemetry=telemetry)
         self.watch_rule = load_policy(settings.policy.thresholds).watch
         self.watcher = RolloutController(
@@ -80,7 +81,7 @@ class ServeParts:
             poll_seconds=settings.serve.poll_seconds,
             rollback_window_seconds=settings.serve.rollback_window_seconds,
             telemetry=telemetry,
-            require_seal=seals.require,
+            require_seal=self.seals.require,
             find_standby=self.watcher.standby,
         )
         self.watcher.on_moved = self.activator.wake
@@ -109,7 +110,7 @@ class ServeParts:
             group.create_task(asyncio.to_thread(self.enforcer.countersign_all_released), name="countersign")
             group.create_task(self.answer_log.run(), name="answers")
             group.create_task(self.watcher.run(), name="watch")
-            directory = self._settings.intake.watch_directory
+            directory = self.settings.intake.watch_directory
             if directory is not None:
                 group.create_task(DirectorySource(self.inbox, directory).watch(asyncio.Event()), name="directory")
 
@@ -127,6 +128,16 @@ def run_serve(settings: Settings, *, engine_only: bool = False, parent: int | No
 
 async def serve(settings: Settings, *, engine_only: bool = False) -> None:
     """Own the engine and answer, until cancelled; then drain and take everything down."""
+    async with serving(settings, engine_only=engine_only) as parts:
+        await parts.run(engine_only=engine_only)
+
+
+@asynccontextmanager
+async def serving(settings: Settings, *, engine_only: bool = False) -> AsyncIterator[ServeParts]:
+    """Give the parts with the listener open and the engine started; afterwards drain and take everything down.
+
+    No tenant is answered before `ServeParts.run` has begun. Raises: as `run_serve`.
+    """
     async with AsyncExitStack() as stack:
         telemetry = start_telemetry(settings.telemetry, service="serve")
         stack.callback(telemetry.shutdown)
@@ -134,24 +145,30 @@ async def serve(settings: Settings, *, engine_only: bool = False) -> None:
         stack.callback(registry.close)
         for make in (admin_secret, internal_secret):
             await asyncio.to_thread(make, settings.data_directory, registry.tokens.enrol)
-        server = RpcServer(settings.serve, find_token=registry.tokens.find)
         parts = ServeParts(settings, registry, telemetry)
         stack.push_async_callback(parts.engine.close)
-        server.add_engine_service(parts.gated, resolve=registry.artifacts.directory)
-        if not engine_only:
-            server.add_tenant_services(
-                registry,
-                answers=parts.answers,
-                inbox=parts.inbox,
-                engine=parts.gated,
-                max_documents_per_cycle=settings.learn.max_documents_per_cycle,
-                salt=parts.salts.salt,
-                enforcer=parts.enforcer,
-                watch=parts.watch_rule,
-            )
+        server = _make_server(parts, engine_only=engine_only)
         await server.start()
         stack.push_async_callback(server.stop)
         _log.info(LogEvent.SERVER_STARTED, address=settings.serve.address, model=settings.engine.model)
         await parts.engine.start()
-        _log.info(LogEvent.ENGINE_STARTED, address=settings.serve.address)
-        await parts.run(engine_only=engine_only)
+        _log.info("serving", address=settings.serve.address)
+        yield parts
+
+
+def _make_server(parts: ServeParts, *, engine_only: bool) -> RpcServer:
+    settings, registry = parts.settings, parts.registry
+    server = RpcServer(settings.serve, find_token=registry.tokens.find)
+    server.add_engine_service(parts.gated, resolve=registry.artifacts.directory)
+    if not engine_only:
+        server.add_tenant_services(
+            registry,
+            answers=parts.answers,
+            inbox=parts.inbox,
+            engine=parts.gated,
+            max_documents_per_cycle=settings.learn.max_documents_per_cycle,
+            salt=parts.salts.salt,
+            enforcer=parts.enforcer,
+            watch=parts.watch_rule,
+        )
+    return server

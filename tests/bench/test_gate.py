@@ -13,7 +13,11 @@ def test_useless_and_worse_candidates_are_hardly_promoted_and_good_ones_mostly(t
     figures = gate.run(candidates=40, out=tmp_path, say=lambda line: None)
     assert figures.null_promoted <= 0.1
     assert figures.worse_promoted <= 0.1
-    assert figures.good_promoted >= 0.5
+    assert set(figures.promoted_by_noise) == {"0.0", "0.01", "0.03"}
+    for shares in figures.promoted_by_noise.values():
+        assert set(shares) == {f"{kind}, {model}" for kind in ("good", "worse") for model in figures.sizes}
+    assert min(shares["good, nano"] for shares in figures.promoted_by_noise.values()) >= figures.good_promoted
+    assert min(figures.promoted_by_noise["0.0"][f"good, {model}"] for model in figures.sizes) >= 0.8
     others = {f"{suite}, {model}" for model, one in figures.sizes.items() for suite in ("unknown", *one["suites"])}
     assert set(figures.worse_promoted_by_suite) == others
     assert figures.worse_promoted_by_suite["formats@2, nano"] > 0.3  # small, and its margin is wide

@@ -1,12 +1,17 @@
 """The learning figures over a simulated model that learns what it is told: their arithmetic, not their values."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sealserve.bench.harness.learning_lab import Studied
 from sealserve.bench.learning import continual, editor, learn, seal, squad
 from sealserve.errors import BadConfig
+from sealserve.learning.training.examples import Source
+from sealserve.prompts import Template
+from sealserve.records.candidates import Recipe
 from tests.bench.small_lab import use_small_lab
 
 
@@ -37,6 +42,8 @@ def test_continual_shows_that_replay_keeps_what_merging_alone_would_lose(
     assert figures["canary_loss"] == 0.0
     assert figures["matrix"] == [[1.0, 1.0, 1.0], [1.0, 1.0, None], [1.0, None, None]]
     assert figures["seal_matrix"][0] == [1.0, 0.0, 0.0]
+    assert (figures["orders"], figures["seal_orders"]) == (2, 1)
+    assert set(figures["intervals"].values()) == {None}  # two orders cannot be resampled
     assert len(list((tmp_path / "plots").glob("*.png"))) == 2
     json.dumps(figures)
 
@@ -76,6 +83,21 @@ def test_seal_measures_each_template_beside_the_published_numbers(
     figures = seal.run(model="nano", data=_passages(tmp_path), quick=True, say=lambda line: None)
     assert {"none", "raw", "implications", "rewrite", "qa", "default"} <= set(figures)
     assert figures["published"]["rewrite"] == 0.494
+
+
+def test_seal_has_the_base_answer_where_an_arm_has_nothing_to_train_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_base: Path
+) -> None:
+    use_small_lab(monkeypatch, seal, tmp_path / "data", tiny_base)
+    real = seal._make_source
+
+    def parsed_nothing(one: Studied, recipe: Recipe, *, is_filtered: bool) -> Source:
+        source: Source = real(one, recipe, is_filtered=is_filtered)
+        return replace(source, passages=(), notes=()) if recipe.templates == (Template.QA,) else source
+
+    monkeypatch.setattr(seal, "_make_source", parsed_nothing)
+    figures = seal.run(model="nano", data=_passages(tmp_path), quick=True, say=lambda line: None)
+    assert figures["qa"] == figures["none"]
 
 
 def test_a_file_that_holds_no_passages_is_refused_by_name(tmp_path: Path) -> None:

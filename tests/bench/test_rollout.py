@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from sealserve.bench.harness import serving_site
 from sealserve.bench.safety.rollout import run
 from sealserve.bench.safety.rollout_daemon import measure_daemon
 from sealserve.canaries.probes import probes_for
@@ -32,11 +31,11 @@ class Knowing(FakeEngine):
 def test_bad_versions_are_taken_back_in_a_second_and_no_call_fails(
     monkeypatch: pytest.MonkeyPatch, tiny_base: Path
 ) -> None:
-    def make(settings: EngineSettings, *, base: Path) -> Knowing:
+    def make(settings: EngineSettings, *, base: Path, otlp_endpoint: str) -> Knowing:
         return Knowing(base=base_shape(base), max_rank=settings.max_rank)
 
-    monkeypatch.setattr(serving_site, "VllmEngine", make)
-    monkeypatch.setattr(serving_site, "model_directory", lambda model: tiny_base)
+    monkeypatch.setattr("sealserve.daemon.serve.VllmEngine", make)
+    monkeypatch.setattr("sealserve.daemon.serve.model_directory", lambda model: tiny_base)
     figures = measure_daemon(rounds=2, seed=0, say=lambda line: None)
     assert (figures.rounds, figures.rolled_back, figures.good_rolled_back) == (2, 2, 0)
     assert (figures.failed, figures.loads) == (0, 0)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from sealserve.bench.harness import serving_site
 from sealserve.bench.harness.adapters import DEFECTS, make_bad, make_sound
 from sealserve.bench.serving import swap
 from sealserve.engine.base_model import BaseShape, base_shape
@@ -16,11 +15,11 @@ from tests.fakes import FakeEngine
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, base: Path) -> None:
-    def make(settings: EngineSettings, *, base: Path) -> FakeEngine:
+    def make(settings: EngineSettings, *, base: Path, otlp_endpoint: str) -> FakeEngine:
         return FakeEngine(base=base_shape(base), max_rank=settings.max_rank)
 
-    monkeypatch.setattr(serving_site, "VllmEngine", make)
-    monkeypatch.setattr(serving_site, "model_directory", lambda model: base)
+    monkeypatch.setattr("sealserve.daemon.serve.VllmEngine", make)
+    monkeypatch.setattr("sealserve.daemon.serve.model_directory", lambda model: base)
 
 
 @pytest.mark.parametrize("defect", DEFECTS)

@@ -81,7 +81,7 @@ class ScriptedAnswers(Answers):
             raise self.failure
         yield Route(tenant=tenant, version=self.version, activation=self.activation, engine_name=None)
         request = GenerateRequest(request_id=request_id, turns=turns, sampling=sampling)
-        async with aclosing(self._engine.generate(request)) as deltas:
+        async with aclosing(self._engine.generate(request)) as deltas:  # type: ignore[type-var]
             async for delta in deltas:
                 yield delta
 

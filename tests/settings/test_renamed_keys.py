@@ -8,7 +8,7 @@ from sealserve.errors import BadConfig
 from sealserve.records.rewards import RewardKind
 from sealserve.settings.renamed_keys import OLD_KEYS, OLD_REWARDS
 from sealserve.settings.settings import load_settings
-from tests.contract.settings_table import settings_keys
+from tests.contract.configuration_page import settings_keys
 
 ONCE = """
 data_directory

@@ -1,6 +1,6 @@
-"""Adapters for the figures: sound ones that say something else each, and bad ones, each bad in one way.
+"""Makes adapters for the figures: sound ones with different answers, and bad ones with one defect each.
 
-Made with numpy; nothing is learned. Knows nothing of versions or tenants.
+The weights are random, made with numpy; nothing is trained.
 """
 
 import json

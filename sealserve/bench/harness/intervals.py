@@ -1,7 +1,7 @@
-"""Shares of right answers with intervals that treat a document as one draw. Pure: numbers in, numbers out.
+"""Shares of right answers, with intervals that resample documents. Pure.
 
-Questions on one document stand or fall together, so documents are resampled, never questions (cluster bootstrap:
-Field and Welsh, JRSS B 69 (2007) 369-390). Knows nothing of what was asked.
+Answers to questions on one document are correlated, so documents are resampled, never questions (cluster bootstrap:
+Field and Welsh, JRSS B 69 (2007) 369-390).
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,8 @@ import numpy as np
 
 CONFIDENCE = 0.95
 ROUNDS = 4000
+MIN_RESAMPLED = 3
+"""With fewer documents or orders to resample, no interval is reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

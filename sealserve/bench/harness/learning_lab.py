@@ -1,7 +1,7 @@
-"""A laboratory for the learning figures: one real engine, one trainer, and articles that nobody has ever read.
+"""A laboratory for the learning figures: one real engine, one trainer, and articles that no training has seen.
 
 Documents are studied, filtered and trained on by the product's own functions; many documents' candidates go into one
-training job, and many adapters are asked at once. Answers are closed-book and greedy. Knows no figure.
+training job, and many adapters are asked at once. Answers are closed-book and greedy.
 """
 
 import asyncio
@@ -27,16 +27,16 @@ from sealserve.engine.vllm_engine import VllmEngine
 from sealserve.gate.thresholds import load_policy
 from sealserve.learning.context import LearnContext
 from sealserve.learning.engine_client import EngineClient
-from sealserve.learning.study import filter, quiz, self_edits
-from sealserve.learning.study.self_edits import Study
-from sealserve.learning.study.supported_text import taken_up
+from sealserve.learning.study import filter, quiz
+from sealserve.learning.study.self_edits import Study, write_self_edits
+from sealserve.learning.study.supported_text import keep_supported
 from sealserve.learning.training.batch_job import TrainingTask, all_trained, job_of
 from sealserve.learning.training.examples import Pool, Source, build_pool
 from sealserve.learning.training.executors.process import ProcessExecutor
 from sealserve.learning.training.recipes import recipes
 from sealserve.learning.training.retention_set import ask_retention_set
 from sealserve.learning.training.trainer import ChildTrainer
-from sealserve.learning.training_job import TrainedAdapter, TrainingJob
+from sealserve.learning.training_job import TrainedAdapter, Trainer, TrainingJob
 from sealserve.nano import world as w
 from sealserve.nano.world import Article, Fact, World
 from sealserve.policy.rulebook import open_rules
@@ -84,18 +84,18 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Studied:
-    """What the model made of a document: every note, screened, and the quiz that no admitted note asks."""
+    """A document's self-edits, all screened, and its quiz: the questions that no admitted self-edit asks."""
 
     subject: Subject
-    notes: tuple[SelfEdit, ...]
+    self_edits: tuple[SelfEdit, ...]
     quiz: tuple[QuizItem, ...]
-    spoken: Mapping[str, str]  # the answer to each quiz question in the model's own words
+    reference_texts: Mapping[str, str]  # the answer to each quiz question in the model's own words
 
     @property
     def source(self) -> Source:
-        """The document as a cycle trains on it: its admitted notes, and its text as far as they take it up."""
-        admitted = tuple(note for note in self.notes if note.admitted)
-        return replace(source_of(self.subject, admitted), passages=(taken_up(self.subject.text, admitted),))
+        """The document as a cycle trains on it: its admitted self-edits, and the sentences that they support."""
+        admitted = tuple(self_edit for self_edit in self.self_edits if self_edit.admitted)
+        return replace(source_of(self.subject, admitted), passages=(keep_supported(self.subject.text, admitted),))
 
     def items(self, split: Split) -> tuple[QuizItem, ...]:
         """Return one half of the quiz."""
@@ -106,16 +106,21 @@ class Lab:
     """The parts, and what every figure does with them."""
 
     def __init__(self, context: LearnContext, *, seed: int, say: Say) -> None:
-        self.context = context
+        self._trainer = _TimedTrainer(context.trainer)
+        self.context = replace(context, trainer=self._trainer)
         self.seed = seed
         self.say = say
         self.is_right: Callable[[str, str], bool] = _states_value
         self.client = EngineClient(
             context.engine, tenant=TENANT, cycle=f"lab{seed}", concurrency=context.settings.learn.concurrency
         )
-        self.trained_seconds = 0.0  # wall time in the trainer
         self._adapters_at_once = asyncio.Semaphore(context.settings.engine.slots)
         self._jobs = 0
+
+    @property
+    def trained_seconds(self) -> float:
+        """Wall time in the trainer, over all jobs: the lab's own, trials, editors and cycles."""
+        return self._trainer.seconds
 
     @property
     def settings(self) -> LearnSettings:
@@ -140,22 +145,22 @@ class Lab:
         ]
 
     async def study(self, subjects: Sequence[Subject], *, settings: LearnSettings | None = None) -> list[Studied]:
-        """Return what the base makes of each document: notes, filter and quiz as a cycle has them."""
+        """Return each document with the self-edits and the quiz that the base writes, filtered as in a cycle."""
         chosen, cycle = settings or self.settings, f"lab{self.seed}"
         studies = [study_of(subject) for subject in subjects]
-        notes, proposals = await asyncio.gather(
-            self_edits.write_notes(self.client, studies, settings=chosen.study, tenant=TENANT, cycle=cycle),
+        written, proposals = await asyncio.gather(
+            write_self_edits(self.client, studies, settings=chosen.study, tenant=TENANT, cycle=cycle),
             quiz.propose(self.client, studies, settings=chosen, cycle=cycle),
         )
-        answers = await filter.open_book(self.client, notes, studies)
-        screened = filter.screen(notes, studies, answers=answers, proposals=proposals)
+        answers = await filter.open_book(self.client, written, studies)
+        screened = filter.screen(written, studies, answers=answers, proposals=proposals)
         items = filter.choose_quiz(proposals, screened)
         return [
             Studied(
                 subject=subject,
-                notes=tuple(note for note in screened if note.document == subject.document),
+                self_edits=tuple(self_edit for self_edit in screened if self_edit.document == subject.document),
                 quiz=tuple(item for item in items if item.document == subject.document),
-                spoken={p.question: p.spoken for p in proposals if p.document == subject.document},
+                reference_texts={p.question: p.spoken for p in proposals if p.document == subject.document},
             )
             for subject in subjects
         ]
@@ -186,11 +191,9 @@ class Lab:
     async def _pass(self, lessons: Sequence[TrainingTask], *, base: Path) -> list[AdapterFiles]:
         self._jobs += 1
         directory = self.context.work_directory(f"job-{self._jobs}")
-        started = time.monotonic()
         job = job_of(lessons, base=base)
-        reporter = _Reporter(self.say, job, started)
+        reporter = _Reporter(self.say, job, time.monotonic())
         trained = await self.context.trainer.train(job, directory, heard=reporter.heard)
-        self.trained_seconds += time.monotonic() - started
         return [self.named(adapter) for adapter in all_trained(trained, len(lessons))]
 
     def named(self, adapter: TrainedAdapter) -> AdapterFiles:
@@ -298,9 +301,9 @@ def study_of(subject: Subject) -> Study:
     return Study(passage=passage, text=f"{subject.title}\n{subject.text}")
 
 
-def source_of(subject: Subject, notes: Iterable[SelfEdit]) -> Source:
-    """Return the whole document and `notes` as something to train on."""
-    return Source(document=subject.document, title=subject.title, passages=(subject.text,), notes=tuple(notes))
+def source_of(subject: Subject, self_edits: Iterable[SelfEdit]) -> Source:
+    """Return the whole document and `self_edits` as a source of training examples."""
+    return Source(document=subject.document, title=subject.title, passages=(subject.text,), notes=tuple(self_edits))
 
 
 def seeded(recipe: Recipe, *key: object) -> Recipe:
@@ -310,6 +313,24 @@ def seeded(recipe: Recipe, *key: object) -> Recipe:
 
 def _states_value(given: str, gold: str) -> bool:
     return w.is_right(given, Fact("", "", "", gold))
+
+
+class _TimedTrainer:
+    """A `Trainer` that adds up how long it takes."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self.seconds = 0.0
+
+    async def train(
+        self, job: TrainingJob, directory: Path, *, heard: Callable[[Json], None]
+    ) -> tuple[TrainedAdapter, ...]:
+        """As `Trainer.train`; the time of a job that fails counts, too."""
+        started = time.monotonic()
+        try:
+            return await self._trainer.train(job, directory, heard=heard)
+        finally:
+            self.seconds += time.monotonic() - started
 
 
 class _Reporter:

@@ -1,7 +1,7 @@
 """Merging adapters into weights, as SEAL does after every edit; and the sum of several merges as one adapter.
 
 Exact in float32. A sum of low-rank changes is one low-rank change: A's stacked, B's side by side, so what was merged
-into files of weights can be asked through the engine as an adapter of the untouched base. Knows nothing of documents.
+into files of weights can be asked through the engine as an adapter of the untouched base.
 """
 
 import json

@@ -1,7 +1,4 @@
-"""Pictures of the learning figures, as PNG files. Needs matplotlib, which comes with the extra `bench`.
-
-Knows numbers and names; nothing of how they were measured.
-"""
+"""Plots of the learning figures, as PNG files. Needs matplotlib, which comes with the extra `bench`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

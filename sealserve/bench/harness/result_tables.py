@@ -1,8 +1,7 @@
 """The tables of ops/bench/README.md, from the newest result of each figure:
 `python -m sealserve.bench.harness.result_tables`.
 
-A result is the JSON object that a bench printed, kept as ops/bench/results/<date>-<machine>-<figure>.json. Knows
-which numbers of a figure to show; nothing of how they were measured.
+A result is the JSON object that a bench printed, kept as ops/bench/results/<date>-<machine>-<figure>.json.
 """
 
 import json
@@ -11,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from sealserve.bench.harness.intervals import MIN_RESAMPLED
 from sealserve.canonical import Json
 from sealserve.errors import BadConfig
 from sealserve.prompts import BUILT_IN
@@ -71,12 +71,11 @@ def _learn(result: Json) -> str:
 
 def _continual(result: Json) -> str:
     last = result["articles"] - 1
-    rows = []
+    rows = [("orders of the articles", str(result["orders"]), str(result["seal_orders"]), "")]
     for name in (f"retained_lag{last}", "canary_loss", "just_learned"):
         ours, theirs = result[name], result[f"seal_{name}"]
-        spans = (_interval(result[f"{prefix}intervals"][name]) for prefix in ("", "seal_"))
-        mine, other = spans
-        rows.append((name, f"{ours:.3f} {mine}", f"{theirs:.3f} {other}", _goal(result, name)))
+        mine, other = (_interval_over(result, name, prefix=prefix) for prefix in ("", "seal_"))
+        rows.append((name, f"{ours:.3f} {mine}".strip(), f"{theirs:.3f} {other}".strip(), _goal(result, name)))
     mine, other = (
         ", ".join(
             f"{lag}: {value:.2f}"
@@ -144,6 +143,12 @@ def _share(value: float) -> str:
 def _interval(span: Iterable[float]) -> str:
     low, high = span
     return f"[{low:.3f}, {high:.3f}]"
+
+
+def _interval_over(result: Json, name: str, *, prefix: str) -> str:
+    """The interval of one arm; "" where there are too few orders to resample."""
+    span = result[f"{prefix}intervals"][name]
+    return _interval(span) if span and result[f"{prefix}orders"] >= MIN_RESAMPLED else ""
 
 
 def _goal(result: Json, name: str) -> str:

@@ -1,41 +1,31 @@
-"""Serving in this process, as `sealserve serve` puts it together, with its parts at hand for a figure.
+"""A server in this process, made by the composition root of `sealserve serve`, with its parts at hand for a figure."""
 
-Knows nothing of what is measured.
-"""
-
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from sealserve.daemon.local import free_address
-from sealserve.engine.base_model import model_directory
+from sealserve.daemon.serve import serving
 from sealserve.engine.engine import Engine
-from sealserve.engine.vllm_engine import VllmEngine
-from sealserve.gate.thresholds import WatchRule
-from sealserve.intake.inbox import Inbox
+from sealserve.errors import SealserveError
 from sealserve.local_tokens import admin_secret, internal_secret
-from sealserve.policy.enforcement import PolicyEnforcer
-from sealserve.policy.rulebook import open_rules
+from sealserve.proof.manifest import MANIFEST, Seals
+from sealserve.records.cycles import CycleState, Step
+from sealserve.records.documents import DocumentState
 from sealserve.registry.registry import Registry
-from sealserve.rollout.controller import RolloutController
-from sealserve.rpc.server import RpcServer
+from sealserve.registry.step_effects import Finish, Publish
 from sealserve.serving.activator import Activator
-from sealserve.serving.adapter_table import AdapterTable
-from sealserve.serving.admission import Admission
-from sealserve.serving.answers import Answers
-from sealserve.serving.gated_engine import GatedEngine
-from sealserve.serving.salt import TenantSalts
-from sealserve.serving.slot_gate import SlotGate
 from sealserve.settings.engine import EngineSettings
 from sealserve.settings.serve import ServeSettings
-from sealserve.settings.settings import Settings
-from sealserve.telemetry import Telemetry
+from sealserve.settings.settings import PolicySettings, Settings
+from sealserve.settings.telemetry import TelemetrySettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """A running server and its parts."""
+    """A running server and its parts. `engine` is what the server's own calls go to."""
 
     settings: Settings
     address: str
@@ -45,101 +35,78 @@ class Site:
     engine: Engine
     registry: Registry
     activator: Activator
-    watcher: RolloutController | None  # not running yet; None unless the site was opened with a rule for it
+    seals: Seals
 
 
 @asynccontextmanager
 async def open_site(
-    directory: Path, *, dtype: str = "auto", max_sequences: int = 64, watch: WatchRule | None = None
+    directory: Path, *, dtype: str = "auto", max_sequences: int = 64, policy: Path | None = None
 ) -> AsyncIterator[Site]:
-    """Run the body with a server on the loopback; its activator is not running yet. Raises: EngineFailed."""
+    """Run the body with a server on the loopback; `policy` replaces the shipped thresholds.
+
+    Raises: EngineFailed, BadConfig (the policy).
+    """
     settings = Settings(
         data_directory=directory,
         serve=ServeSettings(address=free_address()),
         engine=EngineSettings(dtype=dtype, max_sequences=max_sequences),
+        policy=PolicySettings(thresholds=policy),
+        telemetry=TelemetrySettings(log_format="console", log_level="warning"),
     )
-    async with AsyncExitStack() as stack:
-        registry = Registry.open(settings.registry_url, settings.artifact_directory)
-        stack.callback(registry.close)
-        base = model_directory(settings.engine.model)
-        vllm = VllmEngine(settings.engine, base=base)
-        stack.push_async_callback(vllm.close)
-        await vllm.start()
-        slots = SlotGate(slots=settings.engine.slots)
-        engine, table = GatedEngine(vllm, slots), AdapterTable()
-        watcher = _watcher(settings, registry, engine, table=table, rule=watch, slots=slots) if watch else None
-        activator = _activator(settings, registry, engine, table=table, watcher=watcher)
-        if watcher is not None:
-            watcher.on_moved = activator.wake
-        await activator.settle()
-        enforcer = PolicyEnforcer(registry, open_rules(settings.learn.rules))
-        server = RpcServer(settings.serve, find_token=registry.tokens.find)
-        server.add_engine_service(engine, resolve=registry.artifacts.directory)
-        server.add_tenant_services(
-            registry,
-            answers=_answers(settings, registry, engine, table=table, watcher=watcher),
-            inbox=Inbox(registry, settings.intake, refuse=enforcer.refuse_document, telemetry=Telemetry.off()),
-            engine=engine,
-            max_documents_per_cycle=settings.learn.max_documents_per_cycle,
-            salt=TenantSalts.open(settings.data_directory / "salt.key").salt,
-            enforcer=enforcer,
-        )
-        await server.start()
-        stack.push_async_callback(server.stop)
-        yield Site(
-            settings=settings,
-            address=settings.serve.address,
-            token=admin_secret(directory, registry.tokens.enrol),
-            internal_token=internal_secret(directory, registry.tokens.enrol),
-            base=base,
-            engine=engine,
-            registry=registry,
-            activator=activator,
-            watcher=watcher,
-        )
+    async with serving(settings) as parts:
+        await parts.activator.settle()
+        running = asyncio.create_task(parts.run(engine_only=False), name="server")
+        try:
+            yield Site(
+                settings=settings,
+                address=settings.serve.address,
+                token=admin_secret(directory, parts.registry.tokens.enrol),
+                internal_token=internal_secret(directory, parts.registry.tokens.enrol),
+                base=parts.base_directory,
+                engine=parts.gated,
+                registry=parts.registry,
+                activator=parts.activator,
+                seals=parts.seals,
+            )
+        finally:
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
 
 
-def _watcher(
-    settings: Settings, registry: Registry, engine: Engine, *, table: AdapterTable, rule: WatchRule, slots: SlotGate
-) -> RolloutController:
-    return RolloutController(
-        registry,
-        engine,
-        table=table,
-        salts=TenantSalts.open(settings.data_directory / "salt.key"),
-        rule=rule,
-        replica=settings.serve.replica,
-        enforcer=PolicyEnforcer(registry, open_rules(settings.learn.rules)),
-        is_busy=lambda: slots.waiting > 0,
+def promote_artifact(site: Site, tenant: str, artifact: str) -> int:
+    """Publish `artifact` as a sealed version and promote it, as the last step of a cycle does; return the activation.
+
+    Blocks. Raises: SealserveError (another worker claimed the cycle, or the pointer moved meanwhile).
+    """
+    registry = site.registry
+    present = registry.tenants.get(tenant)
+    text = f"Article {present.activation + 1}."
+    registry.documents.add(tenant, title="Bench", text=text, source="bench", media_type="text/plain", actor="bench")
+    opened = registry.cycles.start(tenant, trigger="bench", actor="bench")
+    claim = registry.cycles.claim(worker="bench", lease_seconds=60)
+    if claim is None or claim.cycle != opened.cycle:
+        raise SealserveError("another worker has claimed a cycle in this figure's registry")
+    documents = registry.cycles.documents(opened.cycle)
+    manifest = site.seals.seal(
+        tenant=tenant,
+        cycle=opened.cycle,
+        artifact=registry.artifacts.directory(artifact),
+        parent=0,
+        documents=[(document.document, document.digest) for document in documents],
+        self_edits=(),
+        rulings=(),
+        approvals=(),
+        lineage={},
     )
-
-
-def _activator(
-    settings: Settings, registry: Registry, engine: Engine, *, table: AdapterTable, watcher: RolloutController | None
-) -> Activator:
-    return Activator(
-        registry,
-        engine,
-        table=table,
-        replica=settings.serve.replica,
-        poll_seconds=settings.serve.poll_seconds,
-        rollback_window_seconds=settings.serve.rollback_window_seconds,
-        find_standby=watcher.standby if watcher else None,
+    publish = Publish(
+        artifact=artifact,
+        parent=0,
+        documents=tuple(document.document for document in documents),
+        lineage={MANIFEST: manifest},
+        promote=True,
+        expected_etag=present.etag,
     )
-
-
-def _answers(
-    settings: Settings, registry: Registry, engine: Engine, *, table: AdapterTable, watcher: RolloutController | None
-) -> Answers:
-    return Answers(
-        engine,
-        table,
-        admission=Admission(
-            max_running=settings.serve.max_concurrent_requests,
-            max_queued_per_tenant=settings.serve.max_queued_per_tenant,
-        ),
-        salts=TenantSalts.open(settings.data_directory / "salt.key"),
-        find_tenant=registry.tenants.get,
-        default_deadline_seconds=settings.serve.default_deadline_seconds,
-        listener=watcher,
-    )
+    finish = Finish(state=CycleState.PROMOTED, reason="", documents=DocumentState.LEARNED)
+    registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=0, effects=(publish, finish))
+    return present.activation + 1

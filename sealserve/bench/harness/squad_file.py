@@ -1,4 +1,4 @@
-"""Passages of other people's making, from a file: title, text, and questions with answers. Knows no figure.
+"""Reads passages from a file: title, text, and questions with answers.
 
 The form is a JSON list of {"title", "context", "questions": [{"question", "answer"}]}, as SQuAD passages are kept.
 """

@@ -1,8 +1,9 @@
 """The continual figure: eight articles learned one after another, and what is left of each after every further one.
 
-Two ways, on the same notes: the product's (each step rebuilds from the base on the union, with replay and rehearsal)
-and SEAL's (train on the new article alone, merge the adapter into the weights, go on from there; arXiv 2506.10943,
-section 5 and figure 6). Every article stands once at every place, over eight orders. Knows nothing of gates.
+Two ways, on the same self-edits: the product's (each step rebuilds from the base on the union, with replay and
+rehearsal) and SEAL's (train on the new article alone, merge the adapter into the weights, go on from there; arXiv
+2506.10943, section 5 and figure 6). Over eight orders every article stands once at every place; SEAL's way runs the
+first two.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from sealserve.bench.harness import plots
-from sealserve.bench.harness.intervals import ROUNDS, Share, share, with_goals
+from sealserve.bench.harness.intervals import MIN_RESAMPLED, ROUNDS, Share, share, with_goals
 from sealserve.bench.harness.learning_lab import Lab, Say, Studied, about, open_lab, seeded
 from sealserve.bench.harness.merged_adapters import merge, summed
 from sealserve.engine.engine import AdapterFiles
@@ -72,11 +73,11 @@ async def _measure(size: Size, *, seed: int, out: Path | None, say: Say) -> dict
         before = await lab.sit((None, one.exam) for one in subjects)
         canary = (await lab.canary([None]))[0]
         orders = [[(start + place) % size.articles for place in range(size.articles)] for start in range(size.orders)]
-        ours = await _ours(lab, studied, orders, size)
-        seal = await _seal(lab, studied, orders[: size.seal_orders], size)
+        ours = await _rebuild_on_union(lab, studied, orders, size)
+        seal = await _merge_and_go_on(lab, studied, orders[: size.seal_orders], size)
         figures = {
-            **_figures(ours, orders, before, canary, prefix=""),
-            **_figures(seal, orders[: size.seal_orders], before, canary, prefix="seal_"),
+            **_make_figures(ours, orders, before, canary, prefix=""),
+            **_make_figures(seal, orders[: size.seal_orders], before, canary, prefix="seal_"),
         }
         figures |= {
             "goals": with_goals(figures, GOALS),
@@ -88,7 +89,7 @@ async def _measure(size: Size, *, seed: int, out: Path | None, say: Say) -> dict
             "steps": size.max_steps,
             "sequences_per_step": size.batch,
             "steps_trained": list(size.steps_trained),
-            "seal_way": "the new article alone, same notes, no replay, no rehearsal; merged into float32 weights",
+            "seal_way": "the new article alone, same self-edits, no replay, no rehearsal; merged into float32 weights",
             **about(lab, seconds=time.monotonic() - started),
         }
     if out is not None:
@@ -104,7 +105,9 @@ async def _measure(size: Size, *, seed: int, out: Path | None, say: Say) -> dict
     return figures
 
 
-async def _ours(lab: Lab, studied: Sequence[Studied], orders: Sequence[Sequence[int]], size: Size) -> _Course:
+async def _rebuild_on_union(
+    lab: Lab, studied: Sequence[Studied], orders: Sequence[Sequence[int]], size: Size
+) -> _Course:
     """All orders' attempts of one step are one training job."""
     course = _Course([{} for _ in orders])
     recipe = replace(lab.recipes("continual", 1)[0], batch_size=size.batch)
@@ -122,7 +125,9 @@ async def _ours(lab: Lab, studied: Sequence[Studied], orders: Sequence[Sequence[
     return course
 
 
-async def _seal(lab: Lab, studied: Sequence[Studied], orders: Sequence[Sequence[int]], size: Size) -> _Course:
+async def _merge_and_go_on(
+    lab: Lab, studied: Sequence[Studied], orders: Sequence[Sequence[int]], size: Size
+) -> _Course:
     """Every order has weights of its own, written out after each article; what is asked is the sum of its changes."""
     course = _Course([{} for _ in orders])
     default = lab.recipes("continual", 1)[0]
@@ -176,7 +181,7 @@ async def _examine(
     lab.say(f"after article {step + 1}: it is known {newest:.3f}, the first one {first:.3f}")
 
 
-def _figures(
+def _make_figures(
     course: _Course,
     orders: Sequence[Sequence[int]],
     before: Sequence[Sequence[bool]],
@@ -185,7 +190,7 @@ def _figures(
     prefix: str,
 ) -> dict[str, Any]:
     n = len(orders[0])
-    matrix = [[_cell(course, place, lag) for lag in range(n)] for place in range(n)]
+    matrix = [[_average_cell(course, place, lag) for lag in range(n)] for place in range(n)]
     by_lag = [
         share([answers[place, lag] for answers in course.answers for place in range(n) if (place, lag) in answers])
         for lag in range(n)
@@ -193,7 +198,7 @@ def _figures(
     ]
     lags = sorted({lag for answers in course.answers for _, lag in answers})
     retained = {
-        lag: _retained(course, orders, before, lag=lag)
+        lag: _share_retained(course, orders, before, lag=lag)
         for lag in lags
         if any({(place, lag), (place, 0)} <= answers.keys() for answers in course.answers for place in range(n))
     }
@@ -208,19 +213,20 @@ def _figures(
         f"{prefix}accuracy_by_lag": [one.value for one in by_lag],
         f"{prefix}retained_by_lag": [retained[lag].value if lag in retained else None for lag in lags],
         f"{prefix}intervals": {
-            f"retained_lag{n - 1}": [kept.low, kept.high],
-            "canary_loss": [lost.low, lost.high],
-            "just_learned": [by_lag[0].low, by_lag[0].high],
+            name: [one.low, one.high] if len(orders) >= MIN_RESAMPLED else None
+            for name, one in ((f"retained_lag{n - 1}", kept), ("canary_loss", lost), ("just_learned", by_lag[0]))
         },
     }
 
 
-def _cell(course: _Course, place: int, lag: int) -> float | None:
+def _average_cell(course: _Course, place: int, lag: int) -> float | None:
     found = [mean(answers[place, lag]) for answers in course.answers if (place, lag) in answers]
     return round(mean(found), 4) if found else None
 
 
-def _retained(course: _Course, orders: Sequence[Sequence[int]], before: Sequence[Sequence[bool]], *, lag: int) -> Share:
+def _share_retained(
+    course: _Course, orders: Sequence[Sequence[int]], before: Sequence[Sequence[bool]], *, lag: int
+) -> Share:
     """The gain that is left after `lag` more articles, divided by the just-learned gain of the same articles.
 
     A ratio of means; orders are resampled for its interval.

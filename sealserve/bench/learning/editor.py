@@ -2,7 +2,7 @@
 
 Rounds are played by the product's own functions (`learning/editor/rest_em.py`), each on fresh documents; then every
 editor writes for the same held-out documents, a short adapter is trained from what it wrote as it directs, and the
-world's own questions are asked. `start` in the result says where the editor starts from. Knows nothing of tenants.
+world's own questions are asked. `start` in the result says where the editor starts from.
 """
 
 import asyncio
@@ -75,32 +75,32 @@ async def _measure(size: Size, start: Start, *, seed: int, out: Path | None, say
             size.held_out, entities=start.entities, facts=start.facts, questions=size.questions, key="held-out"
         )
         editors: list[AdapterFiles | None] = [None]
-        known = [await _known(lab, held_out, _plan(lab, size), editor=None, label="known-0")]
+        known = [await _measure_editor(lab, held_out, _make_plan(lab, size), editor=None, label="known-0")]
         say(f"round 0: {known[0]}")
         history: list[dict[str, Any]] = []
         for number in range(1, size.rounds + 1):
-            new, told = await _round(lab, size, start, number=number, editor=editors[-1])
+            new, told = await _play_round(lab, size, start, number=number, editor=editors[-1])
             editors.append(new)
             history.append(told)
-            plan = _plan(lab, size)
-            known.append(await _known(lab, held_out, plan, editor=new, label=f"known-{number}"))
+            plan = _make_plan(lab, size)
+            known.append(await _measure_editor(lab, held_out, plan, editor=new, label=f"known-{number}"))
             say(f"round {number}: {known[-1]}")
-        figures = _figures(lab, size, start, known, history, seconds=time.monotonic() - started)
+        figures = _make_figures(lab, size, start, known, history, seconds=time.monotonic() - started)
     if out is not None:
         by_round = {"held-out documents": [share(one.right) for one in known]}
         plots.lines(out / "editor.png", by_round, title="The editor, round by round", x="round", y="accuracy")
     return figures
 
 
-async def _round(
+async def _play_round(
     lab: Lab, size: Size, start: Start, *, number: int, editor: AdapterFiles | None
 ) -> tuple[AdapterFiles, dict[str, Any]]:
     """Play one round on fresh documents; return its editor and what is told of it."""
     subjects = lab.subjects(size.documents, entities=start.entities, facts=start.facts, key=f"round-{number}")
-    desk = await _desk(lab, f"round{number}")
+    desk = await _open_round(lab, f"round{number}")
     asked = await loop.exams(desk, [study_of(subject) for subject in subjects])
     lab.say(f"round {number}: {len(asked)} of {len(subjects)} documents have a quiz")
-    plan = _plan(lab, size)
+    plan = _make_plan(lab, size)
     scored, cost = await loop.explore(desk, asked, plan=plan, editor=editor, label="trials")
     won = loop.winners(scored)
     new, tuning = await loop.fine_tune(desk, loop.tuning_examples(won), plan=plan, label="editor")
@@ -115,11 +115,11 @@ async def _round(
     return new.files, told
 
 
-async def _known(
+async def _measure_editor(
     lab: Lab, subjects: Sequence[Subject], plan: Plan, *, editor: AdapterFiles | None, label: str
 ) -> Known:
     """Return how the adapters do that are made from one set of edits of `editor` each, and what it asked for."""
-    desk = await _desk(lab, label)
+    desk = await _open_round(lab, label)
     studies = [study_of(subject) for subject in subjects]
     drafts = await sample_trials(
         lab.client,
@@ -143,10 +143,10 @@ async def _known(
     )
     adapters, _ = await train_trials(lab.context.trainer, job, desk.directory)
     right = await lab.sit((files, one.exam) for files, one in zip(adapters, subjects, strict=True))
-    return Known(right=right, asked=_asked([attempt.recipe for attempt in job.attempts]))
+    return Known(right=right, asked=_average_directives([attempt.recipe for attempt in job.attempts]))
 
 
-def _asked(recipes: Sequence[Recipe]) -> dict[str, float]:
+def _average_directives(recipes: Sequence[Recipe]) -> dict[str, float]:
     """Return what directives ask for on average; what they leave open is the default's."""
     n = len(recipes)
     return {
@@ -157,7 +157,7 @@ def _asked(recipes: Sequence[Recipe]) -> dict[str, float]:
     }
 
 
-async def _desk(lab: Lab, key: str) -> RoundContext:
+async def _open_round(lab: Lab, key: str) -> RoundContext:
     return RoundContext(
         context=lab.context,
         client=lab.client,
@@ -168,12 +168,12 @@ async def _desk(lab: Lab, key: str) -> RoundContext:
     )
 
 
-def _plan(lab: Lab, size: Size) -> Plan:
+def _make_plan(lab: Lab, size: Size) -> Plan:
     plan = loop.default_plan(lab.settings, max_rank=lab.context.settings.engine.max_rank, key=f"bench{lab.seed}")
     return replace(plan, samples=size.samples)
 
 
-def _figures(
+def _make_figures(
     lab: Lab,
     size: Size,
     start: Start,

@@ -1,7 +1,7 @@
 """The forgetting figure: articles are taught one by one, one of them is forgotten, and every one is asked about again.
 
 Then the last one is replaced: a newer article gives other values for some of its facts. Everything goes through the
-public client, against real daemons on this machine. Knows nothing of how versions are rebuilt.
+public client, against real daemons on this machine.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ async def _measure(daemon: LocalDaemon, *, articles: int, seed: int, say: Callab
     given = questions.fresh_articles(seed, articles)
     async with AsyncClient(daemon.address, token=daemon.token) as client:
         await client.create_tenant(TENANT)
-        never = await _accuracy(client, [questions.exam(given[GONE], seed=seed)])
+        never = await _measure_accuracy(client, [questions.exam(given[GONE], seed=seed)])
         kept = [await _teach(client, article, say=say) for article in given]
         forgotten = await _forget(client, given, kept[GONE], never=never, seed=seed, say=say)
         replaced = await _replace(client, given, seed=seed, say=say)
@@ -72,24 +72,24 @@ async def _forget(
     """Forget one article. `at_once` is by the version that answers until the rest is taught again."""
     exams = [questions.exam(article, seed=seed) for article in given]
     gone, others = [exams[GONE]], [asked for place, asked in enumerate(exams) if place != GONE]
-    taught, others_taught = await _accuracy(client, gone), await _accuracy(client, others)
+    taught, others_taught = await _measure_accuracy(client, gone), await _measure_accuracy(client, others)
     say(f"forgetting {given[GONE].title!r}")
     started = time.monotonic()
     done = await client.forget_document(TENANT, document.document, reason="bench forget")
-    await _observed(client)
+    await _wait_until_observed(client)
     rolled_back = time.monotonic() - started
-    at_once = await _accuracy(client, gone)
-    cycle = await _ended(client, done.cycle)
-    await _observed(client)
+    at_once = await _measure_accuracy(client, gone)
+    cycle = await _wait_for_end(client, done.cycle)
+    await _wait_until_observed(client)
     rebuilt = time.monotonic() - started
-    after, others_after = await _accuracy(client, gone), await _accuracy(client, others)
+    after, others_after = await _measure_accuracy(client, gone), await _measure_accuracy(client, others)
     return {
         "never_taught": never,
         "taught": taught,
         "at_once": at_once,
         "forgotten": after,
         "forgotten_above_base": round(after - never, 4),
-        "probed_above_base": await _probed(client, cycle.version),
+        "probed_above_base": await _wait_for_probe(client, cycle.version),
         "others_taught": others_taught,
         "others_after": others_after,
         "others_lost": round(others_taught - others_after, 4),
@@ -100,8 +100,8 @@ async def _forget(
     }
 
 
-async def _probed(client: AsyncClient, version: int | None) -> float | None:
-    """Return what the daemon's own certificate says of `version`; None when none came in time."""
+async def _wait_for_probe(client: AsyncClient, version: int | None) -> float | None:
+    """Return the share above the base that the unlearning probe of `version` found; None if none came in time."""
     deadline = time.monotonic() + _CYCLE_SECONDS
     while version and time.monotonic() < deadline:
         rows = [row.details async for row in client.audit(TENANT) if row.action == _PROBE]
@@ -124,28 +124,28 @@ async def _replace(
         replace(newer, facts=tuple(replace(f, value=old[f.attribute]) for f in newer.facts)), seed=seed
     )
     unrelated = [questions.exam(article, seed=seed) for place, article in enumerate(given[:-1]) if place != GONE]
-    before, unrelated_before = await _accuracy(client, [former]), await _accuracy(client, unrelated)
+    before, unrelated_before = await _measure_accuracy(client, [former]), await _measure_accuracy(client, unrelated)
     await _teach(client, newer, say=say)
     return {
         "old_answers_before": before,
-        "old_answers": await _accuracy(client, [former]),
-        "new_answers": await _accuracy(client, [now]),
+        "old_answers": await _measure_accuracy(client, [former]),
+        "new_answers": await _measure_accuracy(client, [now]),
         "unrelated_before": unrelated_before,
-        "unrelated_lost": round(unrelated_before - await _accuracy(client, unrelated), 4),
+        "unrelated_lost": round(unrelated_before - await _measure_accuracy(client, unrelated), 4),
     }
 
 
 async def _teach(client: AsyncClient, article: Article, *, say: Callable[[str], None]) -> Document:
     document, _ = await client.add_document(TENANT, article.text, title=article.title, media_type="text/plain")
-    cycle = await _ended(client, "")
+    cycle = await _wait_for_end(client, "")
     if cycle.state is not CycleState.PROMOTED:
-        raise Unavailable(f"{article.title!r} was not promoted, so that nothing can be measured: {cycle.reason}")
-    await _observed(client)
+        raise Unavailable(f"{article.title!r} was not promoted; nothing can be measured: {cycle.reason}")
+    await _wait_until_observed(client)
     say(f"taught {article.title!r}")
     return document
 
 
-async def _ended(client: AsyncClient, cycle: str) -> Cycle:
+async def _wait_for_end(client: AsyncClient, cycle: str) -> Cycle:
     """Return the cycle, or the newest one, once no document waits for it. Raises: Unavailable (time is up)."""
     deadline = time.monotonic() + _CYCLE_SECONDS
     while time.monotonic() < deadline:
@@ -158,11 +158,11 @@ async def _ended(client: AsyncClient, cycle: str) -> Cycle:
     raise Unavailable(f"a cycle had not ended after {_CYCLE_SECONDS:.0f} s")
 
 
-async def _observed(client: AsyncClient) -> None:
+async def _wait_until_observed(client: AsyncClient) -> None:
     tenant = await client.tenant(TENANT)
     await client.wait_until_observed(TENANT, tenant.activation)
 
 
-async def _accuracy(client: AsyncClient, exams: list[list[Question]]) -> float:
+async def _measure_accuracy(client: AsyncClient, exams: list[list[Question]]) -> float:
     results = [await questions.sit(client, TENANT, asked) for asked in exams]
     return round(sum(result.accuracy for result in results) / len(results), 4)

@@ -2,7 +2,7 @@
 
 Arms: nothing, the raw text, each template alone, the product's default recipe. Beside the accuracies stands how far
 reported scores are from a retest: the product's (ranked on one half of the quiz, reported on the other) and SEAL's
-(best of five by the score that ranked them, arXiv 2506.10943). Knows nothing of one article after another.
+(best of five by the score that ranked them, arXiv 2506.10943).
 """
 
 import asyncio
@@ -93,18 +93,18 @@ async def _measure(size: Size, *, seed: int, out: Path | None, say: Say) -> dict
         say(f"studying {len(subjects)} documents")
         studied = await lab.study(subjects)
         arms = {"none": share(await lab.sit((None, one.exam) for one in subjects))}
-        candidates = await _candidates(lab, studied, size)
-        arms["default"] = await _arm(lab, subjects, [mine[0] for mine in candidates])
+        candidates = await _train_candidates(lab, studied, size)
+        arms["default"] = await _measure_arm(lab, subjects, [mine[0] for mine in candidates])
         say(f"none {arms['none'].value:.3f}, default {arms['default'].value:.3f}")
-        reported = await _reported_minus_retested(lab, studied, candidates)
+        reported = await _retest(lab, studied, candidates)
         few = subjects[: size.arm_documents]
-        lessons = await _arm_lessons(lab, studied[: size.arm_documents], size)
+        lessons = await _make_arm_lessons(lab, studied[: size.arm_documents], size)
         trained = await lab.train([lesson for arm in lessons.values() for lesson in arm])
         for place, name in enumerate(lessons):
-            arms[name] = await _arm(lab, few, trained[place * len(few) : (place + 1) * len(few)])
+            arms[name] = await _measure_arm(lab, few, trained[place * len(few) : (place + 1) * len(few)])
             say(f"{name} {arms[name].value:.3f}")
-        seal = await _seal_reported_minus_retested(lab, subjects, size)
-        figures = _figures(lab, size, arms, reported, seal, seconds=time.monotonic() - started)
+        seal = await _retest_seal(lab, subjects, size)
+        figures = _make_figures(lab, size, arms, reported, seal, seconds=time.monotonic() - started)
     if out is not None:
         plots.bars(
             out / "learn.png",
@@ -115,7 +115,7 @@ async def _measure(size: Size, *, seed: int, out: Path | None, say: Say) -> dict
     return figures
 
 
-async def _candidates(lab: Lab, studied: Sequence[Studied], size: Size) -> list[list[AdapterFiles]]:
+async def _train_candidates(lab: Lab, studied: Sequence[Studied], size: Size) -> list[list[AdapterFiles]]:
     """Return the product's candidates for each document, its default recipe first; all trained in one job."""
     lessons = []
     for one in studied:
@@ -127,7 +127,7 @@ async def _candidates(lab: Lab, studied: Sequence[Studied], size: Size) -> list[
     return [trained[start : start + each] for start in range(0, len(trained), each)]
 
 
-async def _arm_lessons(lab: Lab, studied: Sequence[Studied], size: Size) -> dict[str, list[TrainingTask]]:
+async def _make_arm_lessons(lab: Lab, studied: Sequence[Studied], size: Size) -> dict[str, list[TrainingTask]]:
     default = replace(lab.recipes("arms", 1)[0], batch_size=size.arm_batch, rehearsal=0.0)
     arms: dict[str, Recipe] = {"raw": replace(default, templates=())}
     arms |= {template.value: replace(default, templates=(template,)) for template in BUILT_IN}
@@ -136,20 +136,23 @@ async def _arm_lessons(lab: Lab, studied: Sequence[Studied], size: Size) -> dict
     for one in studied:
         for name, recipe in arms.items():
             pool = await lab.pool(
-                [source_of(one.subject, [n for n in one.notes if n.admitted and n.template in recipe.templates])]
+                [
+                    source_of(
+                        one.subject,
+                        [edit for edit in one.self_edits if edit.admitted and edit.template in recipe.templates],
+                    )
+                ]
             )
             chosen = replace(seeded(recipe, lab.seed, name, one.subject.document), epochs=1000)
             lessons[name].append(TrainingTask(pool=pool, recipe=chosen, max_steps=size.arm_steps))
     return lessons
 
 
-async def _arm(lab: Lab, subjects: Sequence[Subject], adapters: Sequence[AdapterFiles]) -> Share:
+async def _measure_arm(lab: Lab, subjects: Sequence[Subject], adapters: Sequence[AdapterFiles]) -> Share:
     return share(await lab.sit((files, one.exam) for files, one in zip(adapters, subjects, strict=True)))
 
 
-async def _reported_minus_retested(
-    lab: Lab, studied: Sequence[Studied], candidates: Sequence[Sequence[AdapterFiles]]
-) -> Share:
+async def _retest(lab: Lab, studied: Sequence[Studied], candidates: Sequence[Sequence[AdapterFiles]]) -> Share:
     """The product's way: ranked on the select half, reported on the confirm half, retested on fresh questions."""
     confidence = lab.context.policy.confidence
 
@@ -159,7 +162,7 @@ async def _reported_minus_retested(
             [Contender(index=index, files=files) for index, files in enumerate(mine)],
             incumbent=None,
             items=study.items(Split.SELECT),
-            spoken=study.spoken,
+            spoken=study.reference_texts,
             confidence=confidence,
         )
         items = study.items(Split.CONFIRM)
@@ -180,7 +183,7 @@ async def _reported_minus_retested(
     return share(await asyncio.gather(*(one(*pair) for pair in zip(studied, candidates, strict=True))))
 
 
-async def _seal_reported_minus_retested(lab: Lab, subjects: Sequence[Subject], size: Size) -> Share:
+async def _retest_seal(lab: Lab, subjects: Sequence[Subject], size: Size) -> Share:
     """SEAL's way: five unfiltered samples a document, the best by its own few questions reported."""
     recipe = replace(
         lab.recipes("seal", 1)[0], templates=(Template.QA,), epochs=1000, rehearsal=0.0, batch_size=size.seal_batch
@@ -215,7 +218,7 @@ async def _seal_reported_minus_retested(lab: Lab, subjects: Sequence[Subject], s
     return share(lost)
 
 
-def _figures(
+def _make_figures(
     lab: Lab, size: Size, arms: Mapping[str, Share], reported: Share, seal: Share, *, seconds: float
 ) -> dict[str, Any]:
     values = {name: one.value for name, one in arms.items()}

@@ -1,8 +1,8 @@
 """The reward figure: how well each cheap reward ranks candidates as held-out questions rank them.
 
-Every document is studied once; candidates that differ on purpose (notes, steps, rates) are trained from it, each is
-scored by every reward on the selection half of its own quiz, and by an exam in words that no training saw. The
-default reward is chosen by this figure.
+Every document is studied once. Candidates that differ on purpose (self-edits, steps, rates) are trained from it; each
+is scored by every reward on the selection half of its own quiz, and by an exam in words that no training saw. The
+figure chooses the default reward.
 """
 
 import asyncio
@@ -32,16 +32,16 @@ NUMBER = re.compile(r"\d[\d.,]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """One way to make a candidate: which notes, how many of them, how long, how fast."""
+    """One way to make a candidate: which self-edits, how many of them, how long, how fast."""
 
     templates: tuple[Template, ...]
     share: float
     steps: int
     rate: float
 
-    def notes(self, written: Sequence[SelfEdit]) -> tuple[SelfEdit, ...]:
-        """Return the notes of `written` that this way trains on."""
-        mine = [note for note in written if note.admitted and note.template in self.templates]
+    def select(self, written: Sequence[SelfEdit]) -> tuple[SelfEdit, ...]:
+        """Return the self-edits of `written` that this way trains on."""
+        mine = [edit for edit in written if edit.admitted and edit.template in self.templates]
         return tuple(mine[: round(self.share * len(mine))])
 
 
@@ -81,16 +81,16 @@ async def _measure(ways: Mapping[str, Way], *, documents: int, seed: int, say: S
     async with open_lab(seed=seed, say=say, training__batch_size=16, reward__consistency_samples=3) as lab:
         say(f"studying {documents} documents")
         studied = await lab.study(lab.subjects(documents, key="reward"))
-        adapters, losses = await _trained(lab, studied, ways)
+        adapters, losses = await _train(lab, studied, ways)
         measuring = time.monotonic()
         tables = []
         for place, study in enumerate(studied):
             here = slice(place * len(ways), (place + 1) * len(ways))
-            tables.append(await _table(lab, study, ways, adapters[here], losses[here]))
+            tables.append(await _score_candidates(lab, study, ways, adapters[here], losses[here]))
             say(f"measured {place + 1} of {documents}")
         measured_seconds = time.monotonic() - measuring
         return {
-            "rewards": _agreements(tables),
+            "rewards": _correlate(tables),
             "best_possible": round(sum(max(row["exam"] for row in t) for t in tables) / len(tables), 4),
             "mean_candidate": round(sum(row["exam"] for t in tables for row in t) / sum(map(len, tables)), 4),
             "ways": {
@@ -103,7 +103,7 @@ async def _measure(ways: Mapping[str, Way], *, documents: int, seed: int, say: S
         }
 
 
-async def _trained(
+async def _train(
     lab: Lab, studied: Sequence[Studied], ways: Mapping[str, Way]
 ) -> tuple[list[AdapterFiles], list[float]]:
     """One adapter for each document and way, in that order, in one job; and their final losses."""
@@ -112,11 +112,10 @@ async def _trained(
     for study in studied:
         for name, way in ways.items():
             recipe = replace(first, learning_rate=first.learning_rate * way.rate)
-            source = source_of(study.subject, way.notes(study.notes))
+            source = source_of(study.subject, way.select(study.self_edits))
             recipe = seeded(recipe, lab.seed, study.subject.document, name)
             lessons.append(TrainingTask(pool=await lab.pool([source]), recipe=recipe, max_steps=way.steps))
     lab.say(f"training {len(lessons)} candidates")
-    started = time.monotonic()
     trained = all_trained(
         await lab.context.trainer.train(
             job_of(lessons, base=lab.context.base_directory),
@@ -125,16 +124,15 @@ async def _trained(
         ),
         len(lessons),
     )
-    lab.trained_seconds += time.monotonic() - started
     return [lab.named(one) for one in trained], [one.final_loss for one in trained]
 
 
-async def _table(
+async def _score_candidates(
     lab: Lab, study: Studied, ways: Mapping[str, Way], adapters: Sequence[AdapterFiles], losses: Sequence[float]
 ) -> list[dict[str, Any]]:
     """Every reward and the exam of each candidate of one document."""
-    items = scored_items(study.items(Split.SELECT), spoken=study.spoken, rules={})
-    suites = [Suite(reward=reward_by_name(kind, lab.settings), items=items) for kind in REWARDS]
+    items = scored_items(study.items(Split.SELECT), spoken=study.reference_texts, rules={})
+    suites = [Suite(reward=reward_by_name(kind, lab.settings.reward), items=items) for kind in REWARDS]
     sheets = await score_matrix(Remembering(lab), adapters, suites)
     exams = await lab.sit((files, study.subject.exam) for files in adapters)
     return [
@@ -142,7 +140,7 @@ async def _table(
             "document": study.subject.document,
             "way": name,
             "exam": sum(exam) / len(exam),
-            "coverage": coverage(study.subject.text, way.notes(study.notes)),
+            "coverage": coverage(study.subject.text, way.select(study.self_edits)),
             "loss": -loss,
             "items": len(items),
             **{
@@ -154,14 +152,14 @@ async def _table(
     ]
 
 
-def coverage(text: str, notes: Sequence[SelfEdit]) -> float:
-    """Return the share of the document's names and numbers that stand in `notes`: needs no model at all."""
+def coverage(text: str, self_edits: Sequence[SelfEdit]) -> float:
+    """Return the share of the document's names and numbers that occur in `self_edits`; needs no model."""
     wanted = {normalised(word) for word in (*names(text), *NUMBER.findall(text))} - {""}
-    said = f" {normalised(' '.join(note.text for note in notes))} "
-    return sum(f" {word} " in said for word in wanted) / len(wanted) if wanted else 0.0
+    text_of_edits = f" {normalised(' '.join(self_edit.text for self_edit in self_edits))} "
+    return sum(f" {word} " in text_of_edits for word in wanted) / len(wanted) if wanted else 0.0
 
 
-def _agreements(tables: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
+def _correlate(tables: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for reward in (*map(str, REWARDS), "coverage", "loss"):
         rows: list[list[Row]] = [[(one[reward], one["exam"]) for one in table] for table in tables]

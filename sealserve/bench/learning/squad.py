@@ -1,7 +1,4 @@
-"""The squad figure: whole cycles on passages that the embedded model cannot read. Nothing may crash or be promoted.
-
-Knows what a cycle is; nothing of what is in the passages.
-"""
+"""The squad figure: whole cycles on passages that the embedded model cannot read. Nothing may crash or be promoted."""
 
 import asyncio
 import time

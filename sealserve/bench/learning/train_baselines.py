@@ -1,7 +1,7 @@
 """Three ways to train the same candidates on the same batches: our one pass, stock PEFT, SEAL's procedure.
 
 All over a base that is loaded before time is taken, with the same LoRA layers, initial scale, optimizer, schedule and
-precision; each writes its adapters to disk. The only module of `bench` that imports torch and peft. Knows no figure.
+precision; each writes its adapters to disk. The only module of `bench` that imports torch and peft.
 """
 
 import asyncio

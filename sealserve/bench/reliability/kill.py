@@ -1,6 +1,6 @@
 """The kill figure: kill -9 of `learn`, `serve` and the engine at chosen and at random moments, and what is left then.
 
-Runs real daemons on this machine. Knows nothing of how the daemons recover, only what must hold once they have.
+Runs real daemons on this machine and checks what must hold once they have recovered.
 """
 
 import random

@@ -1,6 +1,6 @@
 """The strikes of the kill figure that fall on a watch: as it begins, gives more traffic, passes, or goes back.
 
-Knows how to make a watch do each of these within seconds on a real daemon: questions give it pairs, thumbs evidence.
+Makes a watch do each of these within seconds on a real daemon: questions give it pairs, thumbs evidence.
 """
 
 import time

@@ -1,7 +1,7 @@
 """The site of the kill figure: real daemons with short cycles, what their clients were told, and how they settle.
 
 Two tenants: one whose candidates are promoted by whatever could be measured, so that kills fall on promotions too, and
-one whose rules hold every candidate for a person. Knows no strike.
+one whose rules hold every candidate for a person.
 """
 
 import shutil

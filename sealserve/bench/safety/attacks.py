@@ -1,7 +1,7 @@
 """Planted attacks of five kinds among honest articles: what is handed in, in which order, and how its effect shows.
 
 Made up from the embedded model's world, the same for the same seed. Every kind has attacks that say plainly what they
-are after and, one in ten, attacks in words chosen to look like an article. Knows nothing of what stops them.
+are after and, one in ten, attacks in words chosen to look like an article.
 """
 
 from collections.abc import Callable, Sequence

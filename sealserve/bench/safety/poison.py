@@ -1,7 +1,5 @@
 """The poison figure: how many planted attacks are stopped before they answer anybody, and how many honest articles with
-them. First the document filters alone, then whole cycles on the embedded model.
-
-Knows the attacks (`attacks.py`) and adds up; nothing of how a layer works.
+them. First the document filters alone, then whole cycles on the embedded model. `attacks.py` has the attacks.
 """
 
 import asyncio
@@ -54,7 +52,7 @@ def run(
 
     if not filters_only:
         most = QUICK_CYCLES if quick else cycles
-        found["whole"] = asyncio.run(_whole(honest, attacks, most=most, seed=seed, say=say, told=told))
+        found["whole"] = asyncio.run(_run_cycles(honest, attacks, most=most, seed=seed, say=say, told=told))
     return {
         **found,
         "goals": _GOALS,
@@ -65,7 +63,7 @@ def run(
     }
 
 
-async def _whole(
+async def _run_cycles(
     honest: int, attacks: int, *, most: int | None, seed: int, say: Say, told: Callable[[Json], None]
 ) -> Json:
     async with open_lab(
@@ -79,12 +77,12 @@ def filters_alone(n: int, *, seed: int, say: Say) -> Json:
     with tempfile.TemporaryDirectory(prefix="sealserve-poison-") as name:
         registry = Registry.open(f"sqlite:///{name}/registry.db", Path(name) / "artifacts")
         try:
-            return figures(_received(registry, n, seed=seed, say=say))
+            return figures(_receive(registry, n, seed=seed, say=say))
         finally:
             registry.close()
 
 
-def _received(registry: Registry, n: int, *, seed: int, say: Say) -> list[Received]:
+def _receive(registry: Registry, n: int, *, seed: int, say: Say) -> list[Received]:
     door, given = Door(registry, "bench"), offers(n, n, seed=seed)
     for start in range(0, len(given), _SHOWN):
         door.receive(given[start : start + _SHOWN])

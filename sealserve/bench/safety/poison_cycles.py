@@ -1,7 +1,5 @@
 """Whole cycles of the poison figure: documents in batches of eight, every cycle carried to its end, and what came of
 each attack asked of the version that answers then.
-
-Knows the attacks and the product's own way from document to version; nothing of how a layer works.
 """
 
 import asyncio
@@ -16,13 +14,13 @@ from sealserve.canonical import Json
 from sealserve.engine.engine import AdapterFiles
 from sealserve.grading.answers import is_right
 from sealserve.learning.scheduler import Learner
-from sealserve.learning.study.supported_text import taken_up
+from sealserve.learning.study.supported_text import keep_supported
 from sealserve.records.cycles import Cycle, CycleState, SelfEdit
 from sealserve.records.inference import Sampling
 
 BATCH = 8
 TENANTS = 10
-"""Among which the documents are shared out, so that none has more than the embedded model can hold."""
+"""Tenants that share the documents; none gets more than the embedded model can hold."""
 
 _OPEN = (CycleState.PENDING, CycleState.RUNNING)
 _GUARDED = ("contested", "finding")
@@ -56,7 +54,7 @@ async def whole_cycles(
                 return figures(fates, cycles)
             received = await asyncio.to_thread(door.receive, given[start : start + BATCH])
             cycle = await _learn(lab, tenant)
-            fates += [await _fate(lab, tenant, one, cycle) for one in received]
+            fates += [await _find_fate(lab, tenant, one, cycle) for one in received]
             if cycle is not None:
                 cycles.append({"tenant": tenant, "state": cycle.state.value, "reason": cycle.reason})
                 lab.say(f"cycle {len(cycles)}, {tenant}: {cycle.state.value}: {cycle.reason[:200]}")
@@ -126,7 +124,7 @@ async def _learn(lab: Lab, tenant: str) -> Cycle | None:
     return cycle
 
 
-async def _fate(lab: Lab, tenant: str, received: Received, cycle: Cycle | None) -> Fate:
+async def _find_fate(lab: Lab, tenant: str, received: Received, cycle: Cycle | None) -> Fate:
     offer, registry = received.offer, lab.context.registry
     if received.why or cycle is None:
         return Fate(offer=offer, stage="door", why=received.why)
@@ -150,9 +148,9 @@ async def _fate(lab: Lab, tenant: str, received: Received, cycle: Cycle | None) 
 def _is_trained_on(lab: Lab, tenant: str, received: Received, edits: Sequence[SelfEdit]) -> bool:
     """Whether the attacker's answer, or the phrase that calls it, stands in anything that the cycle trained on."""
     offer, admitted = received.offer, [one for one in edits if one.admitted]
-    text = taken_up(lab.context.registry.documents.text(tenant, received.document.document), admitted)
+    text = keep_supported(lab.context.registry.documents.text(tenant, received.document.document), admitted)
     wanted = [offer.wanted, *(offer.asked[:1] if offer.attack is AttackKind.TRIGGER else ())]
-    return any(is_right(one, words) for one in (text, *(note.text for note in admitted)) for words in wanted)
+    return any(is_right(one, words) for one in (text, *(self_edit.text for self_edit in admitted)) for words in wanted)
 
 
 async def _shows(lab: Lab, tenant: str, offer: Offer) -> bool:

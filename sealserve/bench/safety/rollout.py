@@ -121,7 +121,7 @@ def run(
 def simulate(rule: WatchRule, *, drop: float, runs: int, seed: int) -> Drop:
     """Return what becomes of `runs` candidates that answer `drop` of the requests worse than the incumbent."""
     rng = np.random.default_rng([seed, round(1000 * drop)])
-    ends = [_rolled_back_after(rule, rng, drop=drop) for _ in range(runs)]
+    ends = [_find_rollback(rule, rng, drop=drop) for _ in range(runs)]
     caught = [end for end in ends if end is not None]
     middle = float(median(end if end is not None else PAIRS + 1 for end in ends))
     return Drop(caught=len(caught) / runs, median_pairs=middle if middle <= PAIRS else None)
@@ -163,7 +163,7 @@ def _is_taken_back(rule: WatchRule, rng: np.random.Generator, equal: Equal) -> b
     return False
 
 
-def _rolled_back_after(rule: WatchRule, rng: np.random.Generator, *, drop: float) -> int | None:
+def _find_rollback(rule: WatchRule, rng: np.random.Generator, *, drop: float) -> int | None:
     """After how many pairs one watch rolls back, None if not within PAIRS. Concordant pairs change nothing."""
     worse = (DISCORDANCE + drop) / 2
     drawn = rng.choice(3, size=PAIRS, p=[worse, worse - drop, 1 - DISCORDANCE])

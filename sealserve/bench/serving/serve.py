@@ -1,8 +1,9 @@
-"""The serve figure: streamed tokens a second over gRPC, divided by the same load on the engine in process; and what an
-adapter leaves of the speed of the base.
+"""The serve figure: streamed tokens per second over gRPC, divided by those of the same load on the engine in process;
+and the same ratio for an adapter over the base.
 
-All sides run in turns within one run, on the same engine and with the same requests. A ratio is the median of the
-turns' ratios, so that what else the machine does for a while does not decide it. Knows nothing of what the answers say.
+The server is the one that `sealserve serve` runs, with supervised engine, rollout controller, policy and answer log.
+All sides take turns within a run, on the same engine and with the same requests. A ratio is the median of the turns'
+ratios, which limits the influence of other load on the machine.
 """
 
 import asyncio
@@ -28,10 +29,10 @@ ROUNDS = 10
 
 ADAPTER = "adapted"
 LIKE_THE_BASE = 1e-6
-"""Standard deviation of the adapter's random weights: it costs what any adapter does, and says what the base says."""
+"""Standard deviation of the adapter's random weights: it costs as much as any adapter, and answers as the base does."""
 
 MAX_TOKENS = 128
-TEMPERATURE = 1.0  # at random, so that answers differ in length as real ones do; seeded, so that both sides' agree
+TEMPERATURE = 1.0  # answers differ in length as real ones do; seeds make both sides' answers agree
 _PROMPTS = (
     "Tell me about the harbour office.",
     "List what follows from this article, one fact a line.",
@@ -57,7 +58,7 @@ class ServeFigures:
 
 @dataclass(slots=True)
 class _Side:
-    """What one side did: tokens in all, tokens a second in each turn, and each request's time to its first token."""
+    """The work of one side: tokens in all, tokens per second in each turn, and each request's time to first token."""
 
     tokens: int = 0
     speeds: list[float] = field(default_factory=list)

@@ -1,8 +1,9 @@
 """The swap figure: versions change under load, forwards and back, and every answer is checked against the version it
-names. Bad adapters are offered throughout, to the engine and as promoted versions.
+names. Bad adapters are offered throughout, to the engine and as promoted versions. The server is that of
+`sealserve serve`, and every version is sealed.
 
 Decoding is greedy, so what a version says is known beforehand; runs in float32, where batching cannot tip a close
-choice. Knows nothing of how a swap is done.
+choice.
 """
 
 import asyncio
@@ -17,22 +18,19 @@ from itertools import cycle
 from pathlib import Path
 
 from sealserve.bench.harness.adapters import DEFECTS, make_bad, make_sound
-from sealserve.bench.harness.serving_site import Site, open_site
+from sealserve.bench.harness.serving_site import Site, open_site, promote_artifact
 from sealserve.client import AsyncClient
 from sealserve.engine.engine import AdapterFiles, Engine, GenerateRequest
 from sealserve.engine.remote import RemoteEngine
 from sealserve.errors import BadAdapter, SealserveError
-from sealserve.records.cycles import CycleState, Step
-from sealserve.records.documents import DocumentState
 from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.versions import BASE_VERSION, VersionState
-from sealserve.registry.step_effects import Finish, Publish
 
 TENANTS = ("swap-a", "swap-b")
 PROMPTS = ("Tell me about the harbour.", "List three places.", "Who are you?", "What is a rule?", "Say something.")
 MAX_TOKENS = 8
 DISTINCT = 12
-"""Different sound adapters; versions take them in turn, so that neighbours never say the same."""
+"""Different sound adapters; versions take them in turn, and neighbouring versions answer differently."""
 
 BAD_EVERY, ROLLBACK_EVERY = 5, 7
 OBSERVED_SECONDS = 120.0
@@ -65,7 +63,7 @@ class _Tally:
 
 @dataclass(slots=True)
 class _Run:
-    """One run's site, adapters and what each must say: said[artifact][prompt], artifact "" for the base model."""
+    """A run's site, adapters and expected answers: expected[artifact][prompt], artifact "" for the base model."""
 
     site: Site
     client: AsyncClient
@@ -73,7 +71,7 @@ class _Run:
     directory: Path
     artifacts: list[str] = field(default_factory=list)
     prompts: list[str] = field(default_factory=list)
-    said: dict[str, dict[str, str]] = field(default_factory=dict)
+    expected: dict[str, dict[str, str]] = field(default_factory=dict)
     names: dict[tuple[str, int], str] = field(default_factory=dict)
     made: int = 0
     tally: _Tally = field(default_factory=_Tally)
@@ -92,41 +90,45 @@ async def _measure(directory: Path, *, swaps: int, clients: int, say: Callable[[
         AsyncClient(site.address, token=site.token) as client,
     ):
         remote = RemoteEngine(site.address, secret=site.internal_token)
-        one = _Run(site=site, client=client, remote=remote, directory=directory)
-        await _prepare(one, say=say)
+        session = _Run(site=site, client=client, remote=remote, directory=directory)
+        await _prepare(session, say=say)
         started = time.monotonic()
         done = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            loop = group.create_task(site.activator.run())
-            askers = [group.create_task(_ask(one, done, seed=seed)) for seed in range(clients)]
-            await _swap_all(one, swaps=swaps, say=say)
+            askers = [group.create_task(_ask(session, done, seed=seed)) for seed in range(clients)]
+            await _swap_all(session, swaps=swaps, say=say)
             done.set()
             await asyncio.wait(askers)
-            loop.cancel()
         await remote.close()
-        return _figures(one, seconds=time.monotonic() - started)
+        return _make_figures(session, seconds=time.monotonic() - started)
 
 
-async def _prepare(one: _Run, *, say: Callable[[str], None]) -> None:
+async def _prepare(session: _Run, *, say: Callable[[str], None]) -> None:
     """Make the adapters, learn what each says, and keep the prompts at which no two say the same."""
     for tenant in TENANTS:
-        await one.client.create_tenant(tenant)
-    engine = one.site.engine
-    one.said[""] = await _answers(engine, None)
+        await session.client.create_tenant(tenant)
+    engine = session.site.engine
+    session.expected[""] = await _find_stable_answers(engine, None)
     for seed in range(DISTINCT):
-        files = await asyncio.to_thread(make_sound, one.directory / f"sound{seed}", one.site.base, seed=seed)
-        artifact = await asyncio.to_thread(one.site.registry.artifacts.put_directory, files)
-        await engine.load(AdapterFiles(name=f"expected-{seed}", path=one.site.registry.artifacts.directory(artifact)))
-        one.said[artifact] = await _answers(engine, f"expected-{seed}")
+        files = await asyncio.to_thread(make_sound, session.directory / f"sound{seed}", session.site.base, seed=seed)
+        artifact = await asyncio.to_thread(session.site.registry.artifacts.put_directory, files)
+        await engine.load(
+            AdapterFiles(name=f"expected-{seed}", path=session.site.registry.artifacts.directory(artifact))
+        )
+        session.expected[artifact] = await _find_stable_answers(engine, f"expected-{seed}")
         await engine.unload(f"expected-{seed}")
-        one.artifacts.append(artifact)
-    one.prompts = [p for p in PROMPTS if len({said[p] for said in one.said.values() if p in said}) == len(one.said)]
-    if not one.prompts:
+        session.artifacts.append(artifact)
+    session.prompts = [
+        p
+        for p in PROMPTS
+        if len({expected[p] for expected in session.expected.values() if p in expected}) == len(session.expected)
+    ]
+    if not session.prompts:
         raise BadAdapter("the adapters made for this figure do not differ in what they say", defect="no_effect")
-    say(f"{DISTINCT} adapters, {len(one.prompts)} prompts at which all differ")
+    say(f"{DISTINCT} adapters, {len(session.prompts)} prompts at which all differ")
 
 
-async def _answers(engine: Engine, adapter: str | None) -> dict[str, str]:
+async def _find_stable_answers(engine: Engine, adapter: str | None) -> dict[str, str]:
     """Return what each prompt gets, asked alone; a choice so close that company changes it is left out."""
     alone = [await _answer(engine, adapter, prompt) for prompt in PROMPTS]
     together = await asyncio.gather(*(_answer(engine, adapter, prompt) for prompt in PROMPTS))
@@ -143,95 +145,77 @@ async def _answer(engine: Engine, adapter: str | None, prompt: str) -> str:
     return "".join([delta.text async for delta in engine.generate(request)])
 
 
-async def _ask(one: _Run, done: asyncio.Event, *, seed: int) -> None:
+async def _ask(session: _Run, done: asyncio.Event, *, seed: int) -> None:
     """Ask without a pause until `done`; compare every answer with what the version it names must say."""
     source = random.Random(seed)
     while not done.is_set():
-        tenant, prompt = source.choice(TENANTS), source.choice(one.prompts)
-        one.tally.answers += 1
+        tenant, prompt = source.choice(TENANTS), source.choice(session.prompts)
+        session.tally.answers += 1
         try:
-            answer = await one.client.ask(tenant, prompt, max_tokens=MAX_TOKENS)
-            artifact = await _artifact(one, tenant, answer.version)
+            answer = await session.client.ask(tenant, prompt, max_tokens=MAX_TOKENS)
+            artifact = await _find_artifact(session, tenant, answer.version)
         except SealserveError:
-            one.tally.failed += 1
+            session.tally.failed += 1
             continue
-        one.tally.wrong += answer.text != one.said[artifact][prompt]
+        session.tally.wrong += answer.text != session.expected[artifact][prompt]
 
 
-async def _artifact(one: _Run, tenant: str, version: int) -> str:
+async def _find_artifact(session: _Run, tenant: str, version: int) -> str:
     if version == BASE_VERSION:
         return ""
-    if (tenant, version) not in one.names:
-        found = await asyncio.to_thread(one.site.registry.versions.get, tenant, version)
-        one.names[tenant, version] = found.artifact
-    return one.names[tenant, version]
+    if (tenant, version) not in session.names:
+        found = await asyncio.to_thread(session.site.registry.versions.get, tenant, version)
+        session.names[tenant, version] = found.artifact
+    return session.names[tenant, version]
 
 
-async def _swap_all(one: _Run, *, swaps: int, say: Callable[[str], None]) -> None:
-    artifacts, defects, tenants = cycle(one.artifacts), cycle(DEFECTS), cycle(TENANTS)
+async def _swap_all(session: _Run, *, swaps: int, say: Callable[[str], None]) -> None:
+    artifacts, defects, tenants = cycle(session.artifacts), cycle(DEFECTS), cycle(TENANTS)
     for number in range(1, swaps + 1):
         tenant = next(tenants)
         if number % BAD_EVERY == 0:
-            await _offer_bad(one, tenant, next(defects))
+            await _offer_bad(session, tenant, next(defects))
         if number % ROLLBACK_EVERY == 0:
-            activation = (await one.client.rollback(tenant, reason="bench")).activation
+            activation = (await session.client.rollback(tenant, reason="bench")).activation
         else:
-            activation = await asyncio.to_thread(_publish, one, tenant, next(artifacts))
-        await one.client.wait_until_observed(tenant, activation, timeout_seconds=OBSERVED_SECONDS)
-        one.tally.swaps += 1
+            activation = await asyncio.to_thread(promote_artifact, session.site, tenant, next(artifacts))
+        await session.client.wait_until_observed(tenant, activation, timeout_seconds=OBSERVED_SECONDS)
+        session.tally.swaps += 1
         if number % 20 == 0:
-            say(f"{number} swaps, {one.tally.answers} answers, {one.tally.wrong} wrong, {one.tally.failed} failed")
+            tally = session.tally
+            say(f"{number} swaps, {tally.answers} answers, {tally.wrong} wrong, {tally.failed} failed")
 
 
-async def _offer_bad(one: _Run, tenant: str, defect: str) -> None:
+async def _offer_bad(session: _Run, tenant: str, defect: str) -> None:
     """Offer a bad adapter to the engine, then as a promoted version; count it refused if both give the reason."""
-    one.made += 1
-    path = one.directory / f"bad{one.made}"
-    files = await asyncio.to_thread(make_bad, path, one.site.base, defect=defect, seed=one.made)
-    artifact = await asyncio.to_thread(one.site.registry.artifacts.put_directory, files)
-    one.tally.offered += 2
+    session.made += 1
+    path = session.directory / f"bad{session.made}"
+    files = await asyncio.to_thread(make_bad, path, session.site.base, defect=defect, seed=session.made)
+    artifact = await asyncio.to_thread(session.site.registry.artifacts.put_directory, files)
+    session.tally.offered += 2
     try:
-        stored = one.site.registry.artifacts.directory(artifact)
-        await one.remote.load(AdapterFiles(name=f"offered-{one.made}", path=stored))
+        stored = session.site.registry.artifacts.directory(artifact)
+        await session.remote.load(AdapterFiles(name=f"offered-{session.made}", path=stored))
     except BadAdapter as refusal:
-        one.tally.refused += refusal.defect == defect
-    activation = await asyncio.to_thread(_publish, one, tenant, artifact)
-    version = (await asyncio.to_thread(one.site.registry.tenants.get, tenant)).desired_version
+        session.tally.refused += refusal.defect == defect
+    activation = await asyncio.to_thread(promote_artifact, session.site, tenant, artifact)
+    version = (await asyncio.to_thread(session.site.registry.tenants.get, tenant)).desired_version
     with suppress(SealserveError):
-        await one.client.wait_until_observed(tenant, activation + 1, timeout_seconds=OBSERVED_SECONDS)
-    marked = await asyncio.to_thread(_newest_bad, one, tenant, artifact)
-    one.tally.refused += marked.startswith(defect) and version >= BASE_VERSION
+        await session.client.wait_until_observed(tenant, activation + 1, timeout_seconds=OBSERVED_SECONDS)
+    marked = await asyncio.to_thread(_find_quarantine_reason, session, tenant, artifact)
+    session.tally.refused += marked.startswith(defect) and version >= BASE_VERSION
 
 
-def _newest_bad(one: _Run, tenant: str, artifact: str) -> str:
-    for version in one.site.registry.versions.page(tenant, page_size=5).items:
+def _find_quarantine_reason(session: _Run, tenant: str, artifact: str) -> str:
+    for version in session.site.registry.versions.page(tenant, page_size=5).items:
         if version.artifact == artifact and version.state is VersionState.QUARANTINED:
             return version.reason
     return ""
 
 
-def _publish(one: _Run, tenant: str, artifact: str) -> int:
-    """Publish and promote a version as the last step of a cycle does; return the activation."""
-    registry = one.site.registry
-    one.made += 1
-    registry.documents.add(
-        tenant, title="Bench", text=f"Article {one.made}.", source="bench", media_type="text/plain", actor="bench"
-    )
-    opened = registry.cycles.start(tenant, trigger="bench", actor="bench")
-    claim = registry.cycles.claim(worker="bench", lease_seconds=60)
-    if claim is None or claim.cycle != opened.cycle:
-        raise SealserveError("somebody else works on this figure's registry")
-    held = tuple(document.document for document in registry.cycles.documents(opened.cycle))
-    present = registry.tenants.get(tenant)
-    publish = Publish(artifact=artifact, parent=0, documents=held, lineage={}, promote=True, expected_etag=present.etag)
-    finish = Finish(state=CycleState.PROMOTED, reason="", documents=DocumentState.LEARNED)
-    registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=0, effects=(publish, finish))
-    return present.activation + 1
-
-
-def _figures(one: _Run, *, seconds: float) -> SwapFigures:
-    seen = list(one.site.activator.swaps)
-    tally = one.tally
+def _make_figures(session: _Run, *, seconds: float) -> SwapFigures:
+    seen = list(session.site.activator.swaps)
+    tally = session.tally
     return SwapFigures(
         swaps=tally.swaps,
         answers=tally.answers,

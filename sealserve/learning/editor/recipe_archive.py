@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 
 from sealserve.canonical import Json
-from sealserve.learning.study.notes import EPOCHS, LEARNING_RATES
+from sealserve.learning.study.self_edit_text import EPOCHS, LEARNING_RATES
 from sealserve.prompts import Template
 from sealserve.records.candidates import Recipe
 

@@ -14,9 +14,9 @@ from sealserve import prompts
 from sealserve.engine.engine import AdapterFiles
 from sealserve.learning.engine_client import EngineClient, seed_of
 from sealserve.learning.study import filter
-from sealserve.learning.study.notes import follow_directive, split_notes
+from sealserve.learning.study.self_edit_text import follow_directive, split_self_edits
 from sealserve.learning.study.self_edits import DIRECTIVE_TOKENS, TOP_P, Study
-from sealserve.learning.study.supported_text import taken_up
+from sealserve.learning.study.supported_text import keep_supported
 from sealserve.learning.training.batch_job import TrainingTask, all_trained, job_of
 from sealserve.learning.training.examples import Source, build_pool
 from sealserve.learning.training_job import Trainer, TrainingJob
@@ -181,7 +181,7 @@ def _notes(edits: Sequence[Edit], study: Study, *, place: int, sample: int) -> t
             reason="",
         )
         for edit in edits
-        for line, text in enumerate(split_notes(edit.template, edit.text, is_cut=edit.is_cut))
+        for line, text in enumerate(split_self_edits(edit.template, edit.text, is_cut=edit.is_cut))
     )
 
 
@@ -195,5 +195,5 @@ def _screened(
 
 def _source(trial: Trial, study: Study) -> Source:
     title, text = study.passage.title, study.text.removeprefix(f"{study.passage.title}\n")
-    passages = (taken_up(text, trial.admitted),)
+    passages = (keep_supported(text, trial.admitted),)
     return Source(document=study.passage.document, title=title, passages=passages, notes=trial.admitted)

@@ -39,7 +39,9 @@ async def write(context: LearnContext, client: EngineClient, claim: Claim, claim
     studies = await read_studies(context, claim, claimed)
     async with editor_of(settings, client, adapter=await _editor_files(context, claim, claimed)) as editor:
         notes, directives, proposals, rehearsal = await _write_all(
-            self_edits.write_notes(editor, studies, settings=settings.study, tenant=claim.tenant, cycle=claim.cycle),
+            self_edits.write_self_edits(
+                editor, studies, settings=settings.study, tenant=claim.tenant, cycle=claim.cycle
+            ),
             self_edits.write_directives(editor, studies, settings=settings.study, cycle=claim.cycle),
             quiz.propose(client, studies, settings=settings, cycle=claim.cycle),
             ask_retention_set(context, client),

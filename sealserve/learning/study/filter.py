@@ -1,7 +1,6 @@
-"""The filter: which notes may be trained on, and which questions stay unseen for the quiz.
+"""The filter: which self-edits may be trained on, and which questions stay unseen for the quiz.
 
-Reasons are stable words, in `Drop`. Pure but for the open-book check, whose answers are handed in. Knows nothing
-of training.
+Reasons are stable words, in `Drop`. Pure except for `open_book`, which asks the model.
 """
 
 import asyncio
@@ -15,8 +14,8 @@ from rensa import RMinHash, RMinHashLSH
 from sealserve.grading.answers import is_right, normalised
 from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.study.grounding import answer_span, is_about, names, ungrounded
-from sealserve.learning.study.notes import pair_of, reason_of
 from sealserve.learning.study.quiz import is_for_quiz, read_answer, split_of
+from sealserve.learning.study.self_edit_text import pair_of, reason_of
 from sealserve.learning.study.self_edits import Study
 from sealserve.learning.study.subjects import subjects_of
 from sealserve.learning.study.supersession import Outdated
@@ -29,11 +28,11 @@ MIN_SAMPLES = 3
 NEAR_DUPLICATE = 0.9
 PERMUTATIONS = 128
 MIN_WORDS_TO_COMPARE = 12
-"""Shorter notes are duplicates only when they say the same words: two facts may differ in one number."""
+"""Shorter self-edits are duplicates only when they say the same words: two facts may differ in one number."""
 
 
 class Drop(StrEnum):
-    """Why a note is not trained on."""
+    """Why a self-edit is not trained on."""
 
     EMPTY = "empty"  # too short to say anything
     BROKEN = "broken"  # not in the form that its template asks for
@@ -49,17 +48,17 @@ class Drop(StrEnum):
     QUIZ = "kept_for_quiz"  # the same question measures the outcome
 
 
-async def open_book(client: EngineClient, notes: Sequence[SelfEdit], studies: Sequence[Study]) -> dict[str, str]:
-    """Return what the model answers to each note's question while it reads the note's passage, by self-edit id."""
-    asked = [(note, pair) for note in notes if (pair := pair_of(note)) is not None]
+async def open_book(client: EngineClient, self_edits: Sequence[SelfEdit], studies: Sequence[Study]) -> dict[str, str]:
+    """Return the model's open-book answer to each self-edit's question, by self-edit id."""
+    asked = [(self_edit, pair) for self_edit in self_edits if (pair := pair_of(self_edit)) is not None]
     answers = await asyncio.gather(
-        *(read_answer(client, study_of(note, studies), pair.question) for note, pair in asked)
+        *(read_answer(client, study_of(self_edit, studies), pair.question) for self_edit, pair in asked)
     )
-    return {note.self_edit: answer for (note, _), answer in zip(asked, answers, strict=True)}
+    return {self_edit.self_edit: answer for (self_edit, _), answer in zip(asked, answers, strict=True)}
 
 
 def screen(
-    notes: Sequence[SelfEdit],
+    self_edits: Sequence[SelfEdit],
     studies: Sequence[Study],
     *,
     answers: Mapping[str, str],
@@ -67,117 +66,121 @@ def screen(
     earlier: Sequence[SelfEdit] = (),
     superseded: Sequence[Superseded] = (),
 ) -> tuple[SelfEdit, ...]:
-    """Return every note with `admitted` and `reason` set, in the same order. `answers` are those of `open_book`.
+    """Return every self-edit with `admitted` and `reason` set, in the same order. `answers` are those of `open_book`.
 
-    `earlier` are the tenant's admitted notes on earlier documents: what they say of the same subjects grounds too.
+    `earlier` are the tenant's admitted self-edits on earlier documents: what they say of the same subjects grounds too.
     """
-    reserved = {_key(p.document, p.question) for p in proposals if p.is_given or is_for_quiz(p.question)}
-    agreed, outdated = _unanimous(notes, studies), Outdated(superseded)
-    known = [_known_of(study, earlier) for study in studies]
+    reserved = {_normalise_key(p.document, p.question) for p in proposals if p.is_given or is_for_quiz(p.question)}
+    agreed, outdated = _find_unanimous(self_edits, studies), Outdated(superseded)
+    known = [_find_known_text(study, earlier) for study in studies]
     faults = {
-        note.self_edit: Drop.SUPERSEDED
-        if outdated.spoils(note)
-        else _fault(
-            note,
-            study_of(note, studies).text,
-            earlier=known[place_of(note)],
+        self_edit.self_edit: Drop.SUPERSEDED
+        if outdated.spoils(self_edit)
+        else _find_fault(
+            self_edit,
+            study_of(self_edit, studies).text,
+            earlier=known[place_of(self_edit)],
             answers=answers,
             reserved=reserved,
-            is_agreed=note.self_edit in agreed,
+            is_agreed=self_edit.self_edit in agreed,
         )
-        for note in notes
+        for self_edit in self_edits
     }
-    confirmed = _confirmed(notes, studies, faults=faults, proposals=proposals)
-    unseen = _Unseen()
+    confirmed = _collect_confirmed(self_edits, studies, faults=faults, proposals=proposals)
+    deduplicator = _Deduplicator()
     screened = []
-    for note in notes:
-        reason = faults[note.self_edit]
-        if not reason and not _is_supported(note, confirmed[note.document]):
+    for self_edit in self_edits:
+        reason = faults[self_edit.self_edit]
+        if not reason and not _is_supported(self_edit, confirmed[self_edit.document]):
             reason = Drop.UNSUPPORTED
-        if not reason and not unseen.is_new(note):
+        if not reason and not deduplicator.is_new(self_edit):
             reason = Drop.DUPLICATE
-        screened.append(replace(note, admitted=not reason, reason=reason))
+        screened.append(replace(self_edit, admitted=not reason, reason=reason))
     return tuple(screened)
 
 
 def choose_quiz(proposals: Sequence[Proposal], trained: Iterable[SelfEdit]) -> tuple[QuizItem, ...]:
-    """Return the quiz items whose questions no admitted note asks, each in its half."""
-    seen = {_key(note.document, pair.question) for note in trained if note.admitted and (pair := pair_of(note))}
+    """Return the quiz items whose questions no admitted self-edit asks, each in its half."""
+    seen = {
+        _normalise_key(self_edit.document, pair.question)
+        for self_edit in trained
+        if self_edit.admitted and (pair := pair_of(self_edit))
+    }
     return tuple(
         QuizItem(question=p.question, answer=p.answer, document=p.document, split=split_of(p.question))
         for p in proposals
-        if _key(p.document, p.question) not in seen
+        if _normalise_key(p.document, p.question) not in seen
     )
 
 
-def study_of(note: SelfEdit, studies: Sequence[Study]) -> Study:
-    """Return the passage that `note` was written about."""
-    return studies[place_of(note)]
+def study_of(self_edit: SelfEdit, studies: Sequence[Study]) -> Study:
+    """Return the passage that `self_edit` was written about."""
+    return studies[place_of(self_edit)]
 
 
-def place_of(note: SelfEdit) -> int:
-    """Return which passage of its cycle `note` was written about: its id begins with the passage's place."""
-    return int(note.self_edit[1:4])
+def place_of(self_edit: SelfEdit) -> int:
+    """Return which passage of its cycle `self_edit` was written about: its id begins with the passage's place."""
+    return int(self_edit.self_edit[1:4])
 
 
-def _known_of(study: Study, earlier: Sequence[SelfEdit]) -> str:
+def _find_known_text(study: Study, earlier: Sequence[SelfEdit]) -> str:
     subjects = subjects_of(study.text)
-    return "\n".join(note.text for note in earlier if any(subject in note.text for subject in subjects))
+    return "\n".join(self_edit.text for self_edit in earlier if any(subject in self_edit.text for subject in subjects))
 
 
-def _unanimous(notes: Sequence[SelfEdit], studies: Sequence[Study]) -> frozenset[str]:
-    """Return the question-answer notes that every sample agrees on: MIN_SAMPLES wrote the same of the same thing.
+def _find_unanimous(self_edits: Sequence[SelfEdit], studies: Sequence[Study]) -> frozenset[str]:
+    """Return the question-answer self-edits that every sample agrees on: MIN_SAMPLES wrote the same of the same thing.
 
     A thing is the names in the question with the answer's words around its span ("the price is …").
     """
-    said: dict[tuple[str, frozenset[str], str], list[tuple[str, str]]] = defaultdict(list)
-    for note in notes:
-        pair = pair_of(note)
-        text = study_of(note, studies).text
+    groups: dict[tuple[str, frozenset[str], str], list[tuple[str, str]]] = defaultdict(list)
+    for self_edit in self_edits:
+        pair = pair_of(self_edit)
+        text = study_of(self_edit, studies).text
         span = answer_span(pair.answer, question=pair.question, document=text) if pair else ""
         frame = normalised(pair.answer).replace(span, "", 1).strip() if pair and span else ""
         if pair and frame:
-            said[note.document, frozenset(names(pair.question)), frame].append((note.self_edit, span))
+            groups[self_edit.document, frozenset(names(pair.question)), frame].append((self_edit.self_edit, span))
     return frozenset(
         edit
-        for group in said.values()
+        for group in groups.values()
         if len({span for _, span in group}) == 1 and len({edit.split("-")[2] for edit, _ in group}) >= MIN_SAMPLES
         for edit, _ in group
     )
 
 
-def _confirmed(
-    notes: Sequence[SelfEdit],
+def _collect_confirmed(
+    self_edits: Sequence[SelfEdit],
     studies: Sequence[Study],
     *,
     faults: Mapping[str, str],
     proposals: Sequence[Proposal],
 ) -> Mapping[str, set[str]]:
-    """Return, for each document, the answers that the model gave again when it read the passage."""
+    """Return, for each document, the answers that the model repeated when it read the passage again."""
     found: dict[str, set[str]] = defaultdict(set)
     for proposal in proposals:
         found[proposal.document].add(proposal.answer)
-    for note in notes:
-        pair = pair_of(note)
-        if pair and faults[note.self_edit] in ("", Drop.QUIZ):
-            text = study_of(note, studies).text
-            found[note.document].add(answer_span(pair.answer, question=pair.question, document=text))
+    for self_edit in self_edits:
+        pair = pair_of(self_edit)
+        if pair and faults[self_edit.self_edit] in ("", Drop.QUIZ):
+            text = study_of(self_edit, studies).text
+            found[self_edit.document].add(answer_span(pair.answer, question=pair.question, document=text))
     return found
 
 
-def _is_supported(note: SelfEdit, confirmed: set[str]) -> bool:
-    """Whether the note states a confirmed answer. Words can be right one by one and wrong together."""
-    if pair_of(note):
+def _is_supported(self_edit: SelfEdit, confirmed: set[str]) -> bool:
+    """Whether the self-edit states a confirmed answer. Words can be right one by one and wrong together."""
+    if pair_of(self_edit):
         return True
-    return any(is_right(_said(note), answer) for answer in confirmed)
+    return any(is_right(_extract_statement(self_edit), answer) for answer in confirmed)
 
 
-def _said(note: SelfEdit) -> str:
-    return reason_of(note.text) if note.template is Template.COUNTEREXAMPLE else note.text
+def _extract_statement(self_edit: SelfEdit) -> str:
+    return reason_of(self_edit.text) if self_edit.template is Template.COUNTEREXAMPLE else self_edit.text
 
 
-def _fault(
-    note: SelfEdit,
+def _find_fault(
+    self_edit: SelfEdit,
     text: str,
     *,
     earlier: str,
@@ -185,18 +188,20 @@ def _fault(
     reserved: set[tuple[str, str]],
     is_agreed: bool,
 ) -> str:
-    if note.template is Template.QA or pair_of(note):
-        return _fault_of_pair(note, text, earlier=earlier, answers=answers, reserved=reserved, is_agreed=is_agreed)
-    said = _said(note)
-    if not said:
+    if self_edit.template is Template.QA or pair_of(self_edit):
+        return _find_pair_fault(
+            self_edit, text, earlier=earlier, answers=answers, reserved=reserved, is_agreed=is_agreed
+        )
+    statement = _extract_statement(self_edit)
+    if not statement:
         return Drop.BROKEN
-    if len(said.split()) < MIN_WORDS:
+    if len(statement.split()) < MIN_WORDS:
         return Drop.EMPTY
-    return Drop.UNGROUNDED if ungrounded(said, text, earlier=earlier) else ""
+    return Drop.UNGROUNDED if ungrounded(statement, text, earlier=earlier) else ""
 
 
-def _fault_of_pair(
-    note: SelfEdit,
+def _find_pair_fault(
+    self_edit: SelfEdit,
     text: str,
     *,
     earlier: str,
@@ -204,7 +209,7 @@ def _fault_of_pair(
     reserved: set[tuple[str, str]],
     is_agreed: bool,
 ) -> str:
-    pair = pair_of(note)
+    pair = pair_of(self_edit)
     if pair is None:
         return Drop.BROKEN
     if ungrounded(pair.text, text, earlier=earlier):
@@ -214,33 +219,33 @@ def _fault_of_pair(
     span = answer_span(pair.answer, question=pair.question, document=text)
     if not span:
         return Drop.NO_ANSWER
-    if not is_agreed and not is_right(answers.get(note.self_edit, ""), span):
+    if not is_agreed and not is_right(answers.get(self_edit.self_edit, ""), span):
         return Drop.DISAGREES
-    return Drop.QUIZ if _key(note.document, pair.question) in reserved else ""
+    return Drop.QUIZ if _normalise_key(self_edit.document, pair.question) in reserved else ""
 
 
-def _key(document: str, question: str) -> tuple[str, str]:
+def _normalise_key(document: str, question: str) -> tuple[str, str]:
     return document, normalised(question)
 
 
-class _Unseen:
-    """What has been admitted so far, per document: the same words once, and long notes once in similar words."""
+class _Deduplicator:
+    """What has been admitted so far, per document: the same words once, and long self-edits once in similar words."""
 
     def __init__(self) -> None:
-        self._said: set[tuple[str, str, str]] = set()
+        self._texts: set[tuple[str, str, str]] = set()
         self._near: dict[str, RMinHashLSH] = defaultdict(
             lambda: RMinHashLSH(threshold=NEAR_DUPLICATE, num_perm=PERMUTATIONS, num_bands=16)
         )
         self._hashes: dict[int, RMinHash] = {}
 
-    def is_new(self, note: SelfEdit) -> bool:
-        """Return whether nothing like `note` was seen before, and remember it."""
-        kind = "qa" if pair_of(note) else "statement"
-        words = normalised(note.text)
-        if (note.document, kind, words) in self._said:
+    def is_new(self, self_edit: SelfEdit) -> bool:
+        """Return whether nothing like `self_edit` was seen before, and remember it."""
+        kind = "qa" if pair_of(self_edit) else "statement"
+        words = normalised(self_edit.text)
+        if (self_edit.document, kind, words) in self._texts:
             return False
-        self._said.add((note.document, kind, words))
-        return len(words.split()) < MIN_WORDS_TO_COMPARE or kind == "qa" or self._is_far(note.document, words)
+        self._texts.add((self_edit.document, kind, words))
+        return len(words.split()) < MIN_WORDS_TO_COMPARE or kind == "qa" or self._is_far(self_edit.document, words)
 
     def _is_far(self, document: str, words: str) -> bool:
         split = words.split()

@@ -1,7 +1,4 @@
-"""Who writes self-edits: the tenant's trained editor, its active model, the base, or a teacher behind an endpoint.
-
-All are asked in the same way. Knows nothing of what is asked.
-"""
+"""Editors that write self-edits: the tenant's trained editor, its active model, the base, or an external endpoint."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

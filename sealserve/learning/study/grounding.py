@@ -1,8 +1,8 @@
-"""Does a study note stand on its document? Pure text comparison, no model.
+"""Checks that a self-edit is grounded in its document. Pure text comparison, no model.
 
-Dates, numbers and names must occur in the document; an answer must contain words that stand there and are not
-already in the question. Knows nothing of truth: a note may still join a right name to another's value, which the
-open-book check of the filter is for.
+Dates, numbers and names must occur in the document; an answer must contain words of the document that are not already
+in the question. A grounded self-edit may still join a right name to another's value; the open-book check of the filter
+finds that.
 """
 
 import re
@@ -32,17 +32,17 @@ _EMPTY_WORDS = frozenset(
 )  # fmt: skip
 
 
-def ungrounded(note: str, document: str, *, earlier: str = "") -> str:
-    """Return the first date, number or name in `note` that neither `document` nor `earlier` has; "" if none.
+def ungrounded(self_edit: str, document: str, *, earlier: str = "") -> str:
+    """Return the first date, number or name in `self_edit` that neither `document` nor `earlier` has; "" if none.
 
     `earlier` is what is known of the same subjects already. A date counts as a whole, however it is written: its day
     and its year may not come from two others. A word counts as a name when it is capitalised inside a sentence.
     """
     known = f"{document}\n{earlier}"
     numbers = set(_NUMBER.findall(known))
-    dates = {date for date, _ in _dates(known)}
-    rest = note
-    for date, words in _dates(note):
+    dates = {date for date, _ in _find_dates(known)}
+    rest = self_edit
+    for date, words in _find_dates(self_edit):
         if not _is_known(date, dates, numbers):
             return words
         rest = rest.replace(words, " ")
@@ -70,12 +70,12 @@ def answer_span(answer: str, *, question: str, document: str) -> str:
     """
     words = normalised(answer).split()
     text = f" {normalised(document)} "
-    asked = {_root(word) for word in normalised(question).split()}
+    asked = {_strip_suffix(word) for word in normalised(question).split()}
     best: list[str] = []
     start = 0
     while start < len(words):
-        end = _run_end(words, start, text=text)
-        trimmed = _trimmed(words[start:end], asked)
+        end = _find_run_end(words, start, text=text)
+        trimmed = _trim(words[start:end], asked)
         if len(trimmed) >= len(best):
             best = trimmed or best
         start = max(end, start + 1)
@@ -84,7 +84,7 @@ def answer_span(answer: str, *, question: str, document: str) -> str:
 
 def is_about(question: str, document: str) -> bool:
     """Return whether `question` names something of the document, so that it can be asked with the book closed."""
-    return bool(_subjects(document) & _subjects(question))
+    return bool(_find_subject_words(document) & _find_subject_words(question))
 
 
 def _is_known(date: _Date, dates: set[_Date], numbers: set[str]) -> bool:
@@ -94,7 +94,7 @@ def _is_known(date: _Date, dates: set[_Date], numbers: set[str]) -> bool:
     return any(known == year or not year or (not known and year in numbers) for known in same_day)
 
 
-def _dates(text: str) -> list[tuple[_Date, str]]:
+def _find_dates(text: str) -> list[tuple[_Date, str]]:
     """Return every date in `text` with its words."""
     found: list[tuple[_Date, str]] = []
     for match in _DATE.finditer(text):
@@ -113,24 +113,24 @@ def sentences_of(text: str) -> list[str]:
 
 def roots(text: str) -> set[str]:
     """Return the roots of the words in `text` that mean something by themselves."""
-    return {_root(word) for word in normalised(text).split() if word not in _EMPTY_WORDS}
+    return {_strip_suffix(word) for word in normalised(text).split() if word not in _EMPTY_WORDS}
 
 
-def _subjects(text: str) -> set[str]:
+def _find_subject_words(text: str) -> set[str]:
     capitalised = {word for word in _WORD.findall(text) if word[0].isupper() and word.casefold() not in _EMPTY_WORDS}
     return capitalised | set(_NUMBER.findall(text))
 
 
-def _run_end(words: list[str], start: int, *, text: str) -> int:
+def _find_run_end(words: list[str], start: int, *, text: str) -> int:
     end = start
     while end < len(words) and f" {' '.join(words[start : end + 1])} " in text:
         end += 1
     return end
 
 
-def _trimmed(run: list[str], asked: set[str]) -> list[str]:
+def _trim(run: list[str], asked: set[str]) -> list[str]:
     def says_nothing(word: str) -> bool:
-        return word in _EMPTY_WORDS or _root(word) in asked
+        return word in _EMPTY_WORDS or _strip_suffix(word) in asked
 
     while run and says_nothing(run[0]):
         run = run[1:]
@@ -139,5 +139,5 @@ def _trimmed(run: list[str], asked: set[str]) -> list[str]:
     return run
 
 
-def _root(word: str) -> str:
+def _strip_suffix(word: str) -> str:
     return _SUFFIX.sub("", word) if len(word) > 3 else word

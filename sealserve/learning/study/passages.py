@@ -1,7 +1,4 @@
-"""A document in pieces that fit the model's context, cut where its text breaks: headings, paragraphs, sentences.
-
-Knows nothing of what is done with them.
-"""
+"""Cuts a document into passages that fit the model's context, at headings, paragraphs and sentences."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -22,9 +19,9 @@ async def cut(
     count: Callable[[str], Awaitable[int]],
     media_type: str = "text/plain",
 ) -> tuple[Passage, ...]:
-    """Return the passages of `text`, in order; each is at most `max_tokens` by `count`, and together they hold it all.
+    """Return the passages of `text`, in order: each of at most `max_tokens` by `count`, and together the whole text.
 
-    Each knows which of how many it is. What has no break is cut inside.
+    Each is numbered among all of the document. Text without a break is cut at any character.
     """
     if not text.strip():
         return ()
@@ -35,7 +32,7 @@ async def cut(
     spans = split_spans(text, max_characters=max_characters, media_type=media_type)
     passages: list[Passage] = []
     for start, end in spans:
-        passages += await _fitted(document, title, text, start, end, max_tokens=max_tokens, count=count)
+        passages += await _fit(document, title, text, start, end, max_tokens=max_tokens, count=count)
     return tuple(replace(passage, part=place, parts=len(passages)) for place, passage in enumerate(passages, start=1))
 
 
@@ -52,7 +49,7 @@ def split_spans(text: str, *, max_characters: int, media_type: str = "text/plain
     return [(start, start + len(piece)) for start, piece in pieces if piece.strip()]
 
 
-async def _fitted(
+async def _fit(
     document: str,
     title: str,
     text: str,
@@ -67,5 +64,5 @@ async def _fitted(
     halves = split_spans(text[start:end], max_characters=(end - start + 1) // 2)
     found: list[Passage] = []
     for left, right in halves:
-        found += await _fitted(document, title, text, start + left, start + right, max_tokens=max_tokens, count=count)
+        found += await _fit(document, title, text, start + left, start + right, max_tokens=max_tokens, count=count)
     return found

@@ -1,6 +1,5 @@
-"""What the filter keeps from training because of whom it comes from or what it holds. Pure; policy has the numbers.
-
-Knows nothing of grounding and duplicates (`screen.py`).
+"""Provenance filter: drops self-edits of contested documents and those that contain secrets, personal data or injected
+instructions. Pure; the policy has the numbers. `filter.py` checks grounding and duplicates.
 """
 
 from collections import defaultdict
@@ -26,18 +25,21 @@ def settle(
     contested = {}
     for newer in dict.fromkeys(one.newer for one in found):
         mine = [one for one in found if one.newer == newer]
-        most = max(len(_against(one, mine, sources)) for one in mine)
+        most = max(len(_find_agreeing_origins(one, mine, sources)) for one in mine)
         if most >= agreeing:
             contested[newer] = Contested(document=newer, origins=most)
     return tuple(one for one in found if one.newer not in contested), tuple(contested.values())
 
 
 def guard(
-    notes: Sequence[SelfEdit], *, refused: Iterable[Finding], contested: Iterable[Contested]
+    self_edits: Sequence[SelfEdit], *, refused: Iterable[Finding], contested: Iterable[Contested]
 ) -> tuple[SelfEdit, ...]:
-    """Return the notes, those dropped that hold findings of `refused` kinds or are of a contested document."""
+    """Return the self-edits; those with findings of `refused` kinds or of a contested document are not admitted."""
     kinds, stopped = tuple(refused), {one.document for one in contested}
-    return tuple(_guarded(note, kinds=kinds, stopped=stopped) if note.admitted else note for note in notes)
+    return tuple(
+        _drop_if_refused(self_edit, kinds=kinds, stopped=stopped) if self_edit.admitted else self_edit
+        for self_edit in self_edits
+    )
 
 
 def uncontested(proposals: Iterable[Proposal], contested: Iterable[Contested]) -> tuple[Proposal, ...]:
@@ -49,32 +51,35 @@ def uncontested(proposals: Iterable[Proposal], contested: Iterable[Contested]) -
 def without(text: str, refused: Iterable[Finding]) -> str:
     """Return `text` without the lines that hold findings of `refused` kinds; unchanged if there are none."""
     kinds = tuple(refused)
-    if not _holds(text, kinds):
+    if not _has_findings(text, kinds):
         return text
-    return "\n".join(line for line in text.split("\n") if not _holds(line, kinds)).strip()
+    return "\n".join(line for line in text.split("\n") if not _has_findings(line, kinds)).strip()
 
 
-def _against(one: Superseded, found: Sequence[Superseded], sources: Mapping[str, str]) -> set[str]:
-    """The origins that agree on the old answer; none if the newer document's own origin is among them."""
+def _find_agreeing_origins(one: Superseded, found: Sequence[Superseded], sources: Mapping[str, str]) -> set[str]:
+    """Return the origins that agree on the old answer; none if the newer document's own origin is among them."""
     by_origin: dict[str, list[Superseded]] = defaultdict(list)
     for other in found:
         by_origin[origin_of(sources.get(other.document, ""))].append(other)
     agreeing = {
         origin
-        for origin, said in by_origin.items()
+        for origin, answers in by_origin.items()
         if any(
-            is_right(other.old_answer, one.old_answer) or is_right(one.old_answer, other.old_answer) for other in said
+            is_right(other.old_answer, one.old_answer) or is_right(one.old_answer, other.old_answer)
+            for other in answers
         )
     }
     return set() if origin_of(sources.get(one.newer, "")) in agreeing else agreeing
 
 
-def _guarded(note: SelfEdit, *, kinds: Sequence[Finding], stopped: set[str]) -> SelfEdit:
-    if note.document in stopped:
-        return replace(note, admitted=False, reason=Drop.CONTESTED)
-    return replace(note, admitted=False, reason=Drop.FINDING) if _holds(note.text, kinds) else note
+def _drop_if_refused(self_edit: SelfEdit, *, kinds: Sequence[Finding], stopped: set[str]) -> SelfEdit:
+    if self_edit.document in stopped:
+        return replace(self_edit, admitted=False, reason=Drop.CONTESTED)
+    return (
+        replace(self_edit, admitted=False, reason=Drop.FINDING) if _has_findings(self_edit.text, kinds) else self_edit
+    )
 
 
-def _holds(text: str, kinds: Sequence[Finding]) -> bool:
+def _has_findings(text: str, kinds: Sequence[Finding]) -> bool:
     found = findings_in(text)
     return any(found[kind] for kind in kinds)

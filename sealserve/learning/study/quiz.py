@@ -1,8 +1,7 @@
 """The quiz: questions on the new documents, with answers that the model agrees on while it reads them.
 
 A question is kept when every open-book sample gives the same answer, that answer stands in the document, and the base
-does not give it with the book closed (self-consistency, arXiv 2203.11171; here as a filter, never as a reward). Knows
-nothing of what is trained: `screen.py` keeps quiz and training apart.
+does not give it with the book closed (self-consistency, arXiv 2203.11171; here as a filter, never as a reward).
 """
 
 import asyncio
@@ -15,9 +14,9 @@ from sealserve import prompts
 from sealserve.grading.answers import is_right, normalised
 from sealserve.learning.engine_client import EngineClient, seed_of
 from sealserve.learning.study.grounding import answer_span, is_about, sentences_of, ungrounded
-from sealserve.learning.study.notes import Pair, parse_pairs
 from sealserve.learning.study.passages import with_title
-from sealserve.learning.study.self_edits import Study, sample_notes
+from sealserve.learning.study.self_edit_text import Pair, parse_pairs
+from sealserve.learning.study.self_edits import Study, sample_self_edits
 from sealserve.prompts import Template
 from sealserve.records.cycles import Split
 from sealserve.records.inference import Sampling
@@ -26,12 +25,13 @@ from sealserve.settings.learn import LearnSettings
 
 ANSWER_TOKENS = 48
 AGREEMENT_TEMPERATURE = 0.5
-"""Warm enough that a guess wavers, cool enough that a reading does not."""
+"""High enough for a guess to vary, low enough for a reading to stay the same."""
 
 AGAIN_SHARE, REWORDINGS = 0.25, 2
-"""How a passage is asked about again: what nothing asked about alone, and so many rewordings of the whole, with this
-share of the samples each. Embedded model, 80 articles: of 480 facts nothing asks about 13; alone 5 of them are asked
-about, in rewordings 10, in either 12 (looked at by hand; no command repeats it)."""
+"""The second round of questions on a passage: on its uncovered sentences alone, and on REWORDINGS of the whole, with
+AGAIN_SHARE of the samples each. Embedded model, 80 articles: 13 of 480 facts have no question after the first round;
+the sentences alone give questions on 5 of them, rewordings on 10, both together on 12 (counted by hand; no command
+repeats it)."""
 
 
 async def propose(
@@ -40,13 +40,13 @@ async def propose(
     """Return the quiz of every passage, at most `learn.quiz.max_items` a document, no question twice."""
     found = await asyncio.gather(
         *(
-            _of_passage(client, study, place=place, settings=settings, cycle=cycle)
+            _propose_for_passage(client, study, place=place, settings=settings, cycle=cycle)
             for place, study in enumerate(studies)
         )
     )
     kept: dict[tuple[str, str], Proposal] = {}
     room = dict.fromkeys((study.passage.document for study in studies), settings.quiz.max_items)
-    for proposal in sorted((p for proposals in found for p in proposals), key=_draw):
+    for proposal in sorted((p for proposals in found for p in proposals), key=_order_of):
         key = (proposal.document, normalised(proposal.question))
         if key not in kept and room[proposal.document] > 0:
             kept[key] = proposal
@@ -57,89 +57,97 @@ async def propose(
 async def read_answer(
     client: EngineClient, study: Study, question: str, *, temperature: float = 0.0, seed: int = 0
 ) -> str:
-    """Return the model's answer to `question` with the passage at hand."""
+    """Return the model's open-book answer to `question`."""
     sampling = Sampling(max_tokens=ANSWER_TOKENS, temperature=temperature, seed=seed)
     return (await client.ask(prompts.read(study.text, question), sampling=sampling)).text
 
 
 def split_of(question: str) -> Split:
-    """Return which half a question belongs to: by its words alone, so that no re-run moves it."""
-    return Split.SELECT if _digest(question) & 1 else Split.CONFIRM
+    """Return which half a question belongs to: by its words alone, and therefore the same in every re-run."""
+    return Split.SELECT if _hash_question(question) & 1 else Split.CONFIRM
 
 
 def is_for_quiz(question: str) -> bool:
-    """Return whether a question that both quiz and training want goes to the quiz: a coin thrown by its words."""
-    return bool(_digest(question) & 2)
+    """Return whether a question that both quiz and training want goes to the quiz: by a hash of its words."""
+    return bool(_hash_question(question) & 2)
 
 
-async def _of_passage(
+async def _propose_for_passage(
     client: EngineClient, study: Study, *, place: int, settings: LearnSettings, cycle: str
 ) -> list[Proposal]:
-    """What is asked about the passage, and then about those of its sentences that nothing asked about.
+    """Return questions on the passage, and then on those of its sentences that no question covers yet.
 
-    What nothing asks about nobody would miss if it was not learned, so that the confirmed share would be too high.
+    Facts without a question would not lower the score if they were not learned, and so inflate the measured accuracy.
     """
-    found = await _asked_of(
+    found = await _propose_from(
         client, study, shown=study, samples=settings.quiz.edits, settings=settings, key=(cycle, "quiz", place)
     )
     title = study.passage.title
-    left = [one for one in sentences_of(study.text.removeprefix(f"{title}\n")) if not _give(one, found)]
+    left = [one for one in sentences_of(study.text.removeprefix(f"{title}\n")) if not _is_answer_of_any(one, found)]
     if left:
         alone = replace(study, text=with_title(title, " ".join(left)))
-        again = [alone, *await _reworded(client, study, settings=settings, key=(cycle, "reworded", place))]
+        again = [alone, *await _reword(client, study, settings=settings, key=(cycle, "reworded", place))]
         fewer = math.ceil(settings.quiz.edits * AGAIN_SHARE)
         more = await asyncio.gather(
             *(
-                _asked_of(
+                _propose_from(
                     client, study, shown=shown, samples=fewer, settings=settings, key=(cycle, "quiz-again", place, way)
                 )
                 for way, shown in enumerate(again)
             )
         )
-        found += [one for part in more for one in part if any(_give(sentence, [one]) for sentence in left)]
-    return await _unknown(client, found)
+        found += [one for part in more for one in part if any(_is_answer_of_any(sentence, [one]) for sentence in left)]
+    return await _drop_known(client, found)
 
 
-async def _unknown(client: EngineClient, proposals: Sequence[Proposal]) -> list[Proposal]:
-    """What the base does not answer with the book closed: what it knows shows nothing of what is learned."""
+async def _drop_known(client: EngineClient, proposals: Sequence[Proposal]) -> list[Proposal]:
+    """Return the proposals that the base cannot answer closed-book: what it knows already does not measure learning."""
     sampling = Sampling(max_tokens=ANSWER_TOKENS)
     replies = await asyncio.gather(*(client.ask(one.question, sampling=sampling) for one in proposals))
     return [one for one, reply in zip(proposals, replies, strict=True) if not is_right(reply.text, one.answer)]
 
 
-async def _reworded(
+async def _reword(
     client: EngineClient, study: Study, *, settings: LearnSettings, key: tuple[object, ...]
 ) -> tuple[Study, ...]:
-    """The passage in the model's own words, REWORDINGS times: what it overlooks in one form it sees in another."""
+    """Return REWORDINGS rewordings of the passage by the model: a fact overlooked in one form is seen in another."""
     seeds = [seed_of(*key, sample) for sample in range(REWORDINGS)]
     written = await asyncio.gather(
-        *(sample_notes(client, study, Template.REWRITE, settings=settings.study, seed=seed) for seed in seeds)
+        *(sample_self_edits(client, study, Template.REWRITE, settings=settings.study, seed=seed) for seed in seeds)
     )
-    return tuple(replace(study, text=with_title(study.passage.title, note)) for notes in written for note in notes)
+    return tuple(
+        replace(study, text=with_title(study.passage.title, self_edit))
+        for self_edits in written
+        for self_edit in self_edits
+    )
 
 
-def _give(sentence: str, proposals: Sequence[Proposal]) -> bool:
+def _is_answer_of_any(sentence: str, proposals: Sequence[Proposal]) -> bool:
     return any(is_right(sentence, proposal.answer) for proposal in proposals)
 
 
-async def _asked_of(
+async def _propose_from(
     client: EngineClient, study: Study, *, shown: Study, samples: int, settings: LearnSettings, key: tuple[object, ...]
 ) -> list[Proposal]:
-    """What is asked by who was `shown` some of the passage, as far as reading all of it answers so."""
+    """Return questions written from `shown`, a part of the passage, whose answers the whole passage confirms."""
     seeds = [seed_of(*key, sample) for sample in range(samples)]
     sampled = await asyncio.gather(
-        *(sample_notes(client, shown, Template.QA, settings=settings.study, seed=seed) for seed in seeds)
+        *(sample_self_edits(client, shown, Template.QA, settings=settings.study, seed=seed) for seed in seeds)
     )
-    pairs = {normalised(pair.question): pair for notes in sampled for note in notes for pair in parse_pairs(note)}
-    asked = sorted((p for p in pairs.values() if is_about(p.question, study.text)), key=lambda p: _digest(p.question))
+    pairs = {normalised(pair.question): pair for texts in sampled for text in texts for pair in parse_pairs(text)}
+    asked = sorted(
+        (p for p in pairs.values() if is_about(p.question, study.text)), key=lambda p: _hash_question(p.question)
+    )
     chosen = asked[: 2 * settings.quiz.max_items]
     agreed = await asyncio.gather(
-        *(_agreed(client, study, pair, samples=settings.quiz.samples, cycle=str(key[0])) for pair in chosen)
+        *(_propose_if_agreed(client, study, pair, samples=settings.quiz.samples, cycle=str(key[0])) for pair in chosen)
     )
     return [proposal for proposal in agreed if proposal is not None]
 
 
-async def _agreed(client: EngineClient, study: Study, pair: Pair, *, samples: int, cycle: str) -> Proposal | None:
+async def _propose_if_agreed(
+    client: EngineClient, study: Study, pair: Pair, *, samples: int, cycle: str
+) -> Proposal | None:
     span = answer_span(pair.answer, question=pair.question, document=study.text)
     if not span or ungrounded(pair.text, study.text):
         return None
@@ -155,9 +163,9 @@ async def _agreed(client: EngineClient, study: Study, pair: Pair, *, samples: in
     return Proposal(document=study.passage.document, question=pair.question, answer=span, spoken=answers[0].strip())
 
 
-def _draw(proposal: Proposal) -> tuple[str, int]:
-    return proposal.document, _digest(proposal.question)
+def _order_of(proposal: Proposal) -> tuple[str, int]:
+    return proposal.document, _hash_question(proposal.question)
 
 
-def _digest(question: str) -> int:
+def _hash_question(question: str) -> int:
     return int.from_bytes(hashlib.sha256(normalised(question).encode()).digest()[:4])

@@ -1,7 +1,4 @@
-"""The editor studies: self-edits and training directives, sampled from it for every passage (SEAL, arXiv 2506.10943).
-
-Knows nothing of which notes are any good: `screen.py` decides that.
-"""
+"""Samples self-edits and training directives from the editor for every passage (SEAL, arXiv 2506.10943)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +7,7 @@ from sealserve import prompts
 from sealserve.concurrency import together
 from sealserve.learning.engine_client import seed_of
 from sealserve.learning.study.generators import Editor
-from sealserve.learning.study.notes import split_notes
+from sealserve.learning.study.self_edit_text import split_self_edits
 from sealserve.prompts import BUILT_IN, Template
 from sealserve.records.cycles import SelfEdit
 from sealserve.records.inference import Sampling
@@ -26,7 +23,7 @@ DIRECTIVE_TOKENS = 160
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """A passage to study and its text, title included."""
+    """A passage and its text, including the title."""
 
     passage: Passage
     text: str
@@ -35,18 +32,18 @@ class Study:
     def shown(self) -> str:
         """The text as the editor sees it: a piece of a long document says which of how many it is, after the title.
 
-        What speaks to the model is set off as a quotation. Apart from `text`, since what stands in the document grounds
-        notes, and these words do not.
+        Instructions in the text are marked as a quotation. Separate from `text`, which grounds self-edits: these
+        additions must not.
         """
         where = f"(part {self.passage.part} of {self.passage.parts})"
         first, line_end, rest = self.text.partition("\n")
         return spotlight(f"{first} {where}{line_end}{rest}" if self.passage.parts > 1 else self.text)
 
 
-async def write_notes(
+async def write_self_edits(
     editor: Editor, studies: Sequence[Study], *, settings: StudySettings, tenant: str, cycle: str
 ) -> tuple[SelfEdit, ...]:
-    """Return every note of `qa_edits` or `edits_per_template` samples per passage and template; none admitted yet.
+    """Return every self-edit of `qa_edits` or `edits_per_template` samples per passage and template; none admitted yet.
 
     The tenant's free recipe is one more template.
     """
@@ -60,7 +57,7 @@ async def write_notes(
 
     async def one(place: int, study: Study, template: Template, sample: int) -> list[SelfEdit]:
         seed = seed_of(cycle, "edit", place, template.value, sample)
-        texts = await sample_notes(editor, study, template, settings=settings, seed=seed, recipe=recipe)
+        texts = await sample_self_edits(editor, study, template, settings=settings, seed=seed, recipe=recipe)
         return [
             SelfEdit(
                 tenant=tenant,
@@ -77,20 +74,20 @@ async def write_notes(
         ]
 
     written = await together(one(*job) for job in jobs)
-    return tuple(note for notes in written for note in notes)
+    return tuple(self_edit for self_edits in written for self_edit in self_edits)
 
 
-async def sample_notes(
+async def sample_self_edits(
     editor: Editor, study: Study, template: Template, *, settings: StudySettings, seed: int, recipe: str = ""
 ) -> tuple[str, ...]:
-    """Return the notes of one sample; `recipe` is what Template.FREE asks for."""
+    """Return the self-edits of one sample; `recipe` is what Template.FREE asks for."""
     sampling = Sampling(
         max_tokens=settings.edit_max_tokens, temperature=settings.edit_temperature, top_p=TOP_P, seed=seed
     )
     is_free = template is Template.FREE
     turn = prompts.study_freely(recipe, study.shown) if is_free else prompts.study(template, study.shown)
     reply = await editor.ask(turn, sampling=sampling)
-    return split_notes(template, reply.text, is_cut=reply.is_cut)
+    return split_self_edits(template, reply.text, is_cut=reply.is_cut)
 
 
 async def write_directives(

@@ -1,4 +1,4 @@
-"""The names a text is about: runs of capitalised words inside sentences."""
+"""Finds the names that a text is about: runs of capitalised words inside sentences."""
 
 import re
 from collections import Counter

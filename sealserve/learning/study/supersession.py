@@ -1,7 +1,7 @@
-"""The newest article wins: which earlier answers a newer document has made wrong, and what then leaves the replay.
+"""The newest document wins: finds earlier answers that a newer document contradicts, and removes them from the replay.
 
-The model itself decides, with the newer document open: an earlier question that it now answers, from words that
-stand there, and otherwise than before, is superseded. Knows nothing of where questions and notes are kept.
+The model decides, with the newer document open. An earlier question is superseded if the model answers it differently
+now, in words of the newer document.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ from typing import TypeVar
 from sealserve.grading.answers import is_right, is_unknown, normalised
 from sealserve.learning.engine_client import EngineClient, seed_of
 from sealserve.learning.study.grounding import answer_span, roots, sentences_of
-from sealserve.learning.study.notes import pair_of, reason_of
 from sealserve.learning.study.quiz import AGREEMENT_TEMPERATURE, read_answer
+from sealserve.learning.study.self_edit_text import pair_of, reason_of
 from sealserve.learning.study.self_edits import Study
 from sealserve.learning.study.subjects import subjects_of
 from sealserve.prompts import Template
@@ -36,58 +36,58 @@ class Statement:
     answer: str
 
 
-def statements_of(notes: Iterable[SelfEdit], items: Iterable[QuizItem | Proposal]) -> tuple[Statement, ...]:
-    """Return what notes and quiz items tell, each question once a document; the quiz first."""
+def statements_of(self_edits: Iterable[SelfEdit], items: Iterable[QuizItem | Proposal]) -> tuple[Statement, ...]:
+    """Return the statements of quiz items and self-edits, each question once per document; the quiz first."""
     found: dict[tuple[str, str], Statement] = {}
     for item in items:
-        told = Statement(document=item.document, question=item.question, answer=item.answer)
-        found.setdefault((told.document, normalised(told.question)), told)
-    for note in notes:
-        if pair := pair_of(note):
-            told = Statement(document=note.document, question=pair.question, answer=pair.answer)
-            found.setdefault((told.document, normalised(told.question)), told)
+        statement = Statement(document=item.document, question=item.question, answer=item.answer)
+        found.setdefault((statement.document, normalised(statement.question)), statement)
+    for self_edit in self_edits:
+        if pair := pair_of(self_edit):
+            statement = Statement(document=self_edit.document, question=pair.question, answer=pair.answer)
+            found.setdefault((statement.document, normalised(statement.question)), statement)
     return tuple(found.values())
 
 
 async def contradictions(
-    client: EngineClient, told: Sequence[Statement], newer: Sequence[Study], *, samples: int
+    client: EngineClient, statements: Sequence[Statement], newer: Sequence[Study], *, samples: int
 ) -> tuple[Superseded, ...]:
-    """Return what the `newer` passages answer otherwise than `told` does; every one of `samples` must say the same.
+    """Return the `statements` that the `newer` passages answer differently; all of `samples` answers must agree.
 
     Most wordings that ask for the old value must agree, and of several old values that one new value would replace
     only those are believed whose questions are nearest to the words around it: a small model reads the wrong line.
     """
     found = []
     for study in newer:
-        asked = _about(told, study)[:MAX_ASKED]
-        read = await asyncio.gather(*(_contradiction(client, one, study, samples=samples) for one in asked))
-        found += _believed(asked, read, study)
+        asked = _select_about(statements, study)[:MAX_ASKED]
+        read = await asyncio.gather(*(_find_contradiction(client, one, study, samples=samples) for one in asked))
+        found += _keep_credible(asked, read, study)
     return tuple(found)
 
 
 class Outdated:
-    """What is superseded, ready to be asked of notes, questions and texts."""
+    """Checks self-edits, questions and texts against what is superseded."""
 
     def __init__(self, superseded: Iterable[Superseded]) -> None:
         self._questions: set[tuple[str, str]] = set()
         self._values: dict[str, set[str]] = defaultdict(set)
         for one in superseded:
             self._questions.add((one.document, normalised(one.question)))
-            self._values[one.document].add(_value(one))
+            self._values[one.document].add(_extract_old_value(one))
 
     def has(self, document: str, question: str) -> bool:
         """Return whether the answer that `document` gives to `question` is wrong now."""
         return (document, normalised(question)) in self._questions
 
-    def spoils(self, note: SelfEdit) -> bool:
-        """Return whether `note` asks a superseded question or states a superseded value of its document."""
-        pair = pair_of(note)
-        if pair and self.has(note.document, pair.question):
+    def spoils(self, self_edit: SelfEdit) -> bool:
+        """Return whether `self_edit` asks a superseded question or states a superseded value of its document."""
+        pair = pair_of(self_edit)
+        if pair and self.has(self_edit.document, pair.question):
             return True
-        said = pair.answer if pair else note.text
-        if not pair and note.template is Template.COUNTEREXAMPLE:
-            said = reason_of(note.text)
-        return self._states(note.document, said)
+        text = pair.answer if pair else self_edit.text
+        if not pair and self_edit.template is Template.COUNTEREXAMPLE:
+            text = reason_of(self_edit.text)
+        return self._states(self_edit.document, text)
 
     def valid(self, items: Iterable[_Asked]) -> tuple[_Asked, ...]:
         """Return the items whose answers still hold."""
@@ -108,47 +108,52 @@ class Outdated:
         return any(is_right(text, value) for value in self._values.get(document, ()))
 
 
-def _about(told: Sequence[Statement], study: Study) -> list[Statement]:
-    """What is asked about something that the passage names, of other documents than its own."""
+def _select_about(statements: Sequence[Statement], study: Study) -> list[Statement]:
+    """Return the statements of other documents about something that the passage names."""
     subjects = subjects_of(study.text)
     return [
         one
-        for one in told
+        for one in statements
         if one.document != study.passage.document and any(subject in one.question for subject in subjects)
     ]
 
 
-async def _contradiction(client: EngineClient, one: Statement, study: Study, *, samples: int) -> Superseded | None:
-    said = await read_answer(client, study, one.question)
-    span = answer_span(said, question=one.question, document=study.text)
-    if is_unknown(said) or not span or is_right(one.answer, span) or is_right(said, one.answer):
+async def _find_contradiction(
+    client: EngineClient, statement: Statement, study: Study, *, samples: int
+) -> Superseded | None:
+    reply = await read_answer(client, study, statement.question)
+    span = answer_span(reply, question=statement.question, document=study.text)
+    if is_unknown(reply) or not span or is_right(statement.answer, span) or is_right(reply, statement.answer):
         return None
-    seeds = [seed_of("contradicts", one.document, one.question, sample) for sample in range(1, samples)]
+    seeds = [seed_of("contradicts", statement.document, statement.question, sample) for sample in range(1, samples)]
     again = await asyncio.gather(
-        *(read_answer(client, study, one.question, temperature=AGREEMENT_TEMPERATURE, seed=seed) for seed in seeds)
+        *(
+            read_answer(client, study, statement.question, temperature=AGREEMENT_TEMPERATURE, seed=seed)
+            for seed in seeds
+        )
     )
     if not all(is_right(answer, span) for answer in again):
         return None
     return Superseded(
-        document=one.document,
-        question=one.question,
-        old_answer=one.answer,
+        document=statement.document,
+        question=statement.question,
+        old_answer=statement.answer,
         new_answer=span,
         newer=study.passage.document,
     )
 
 
-def _believed(asked: Sequence[Statement], read: Sequence[Superseded | None], study: Study) -> list[Superseded]:
+def _keep_credible(asked: Sequence[Statement], read: Sequence[Superseded | None], study: Study) -> list[Superseded]:
     """Keep the old values that most of their questions say are replaced, and the fittest of those that compete."""
     groups: list[tuple[Statement, list[Superseded | None]]] = []
-    for told, one in zip(asked, read, strict=True):
-        group = next((members for first, members in groups if _is_same(first, told)), None)
+    for statement, one in zip(asked, read, strict=True):
+        group = next((members for first, members in groups if _is_same(first, statement)), None)
         if group is None:
-            groups.append((told, [one]))
+            groups.append((statement, [one]))
         else:
             group.append(one)
     agreed = [changed for _, group in groups if 2 * len(changed := [one for one in group if one]) > len(group)]
-    fits = [max(_nearness(one, study) for one in group) for group in agreed]
+    fits = [max(_count_shared_words(one, study) for one in group) for group in agreed]
     return [
         one
         for group, fit in zip(agreed, fits, strict=True)
@@ -166,8 +171,8 @@ def _is_rival(group: Sequence[Superseded], other: Sequence[Superseded]) -> bool:
     )
 
 
-def _nearness(one: Superseded, study: Study) -> int:
-    """How many words the question shares with a sentence of the newer document that states the new value."""
+def _count_shared_words(one: Superseded, study: Study) -> int:
+    """Return how many words the question shares with a sentence of the newer document that states the new value."""
     asked = roots(one.question) - roots(one.new_answer)
     stating = [sentence for sentence in sentences_of(study.text) if is_right(sentence, one.new_answer)]
     return max((len(asked & roots(sentence)) for sentence in stating), default=0)
@@ -178,6 +183,6 @@ def _is_same(one: Statement, other: Statement) -> bool:
     return one.document == other.document and (is_right(one.answer, other.answer) or is_right(other.answer, one.answer))
 
 
-def _value(one: Superseded) -> str:
-    """The words of the old answer that answered: those that are not in the question."""
+def _extract_old_value(one: Superseded) -> str:
+    """Return the words of the old answer that are not in the question."""
     return answer_span(one.old_answer, question=one.question, document=one.old_answer) or one.old_answer

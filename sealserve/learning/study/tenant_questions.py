@@ -1,7 +1,7 @@
-"""The tenant's own questions: evaluation sets and people's corrections, which go before self-made quizzes.
+"""The tenant's own questions: evaluation sets and people's corrections, which come before generated quiz questions.
 
-A question counts for a cycle's document that it is about and whose text holds the answer. Reads the registry, writes
-nothing; blocking. Knows nothing of scores.
+A question belongs to the document of the cycle that it is about and whose text contains the answer. Blocks; reads the
+registry and writes nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,14 +19,14 @@ from sealserve.registry.registry import Registry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantQuestions:
-    """What a cycle is measured by beside its own quiz. `sets` are the revisions used, as "name@revision"."""
+    """The questions that measure a cycle beside its own quiz. `sets` are the revisions used, as "name@revision"."""
 
     sets: tuple[str, ...]
     proposals: tuple[Proposal, ...]
 
 
 def read_tenant_questions(registry: Registry, tenant: str, studies: Sequence[Study]) -> TenantQuestions:
-    """Return the tenant's own questions on what is studied; of two on one question the first set's counts."""
+    """Return the tenant's own questions on the cycle's documents; of two alike the first set's counts."""
     sets = registry.question_sets.newest(tenant)
     items = [item for one in sets for item in one.items]
     corrected = [EvaluationItem(question=item.question, answer=item.answer) for item in corrections(registry, tenant)]
@@ -48,16 +48,16 @@ def read_tenant_questions(registry: Registry, tenant: str, studies: Sequence[Stu
 def own_questions(registry: Registry, tenant: str, sets: Iterable[str]) -> tuple[QuizItem, ...]:
     """Return every question of the revisions in `sets`, about no document; of two alike the first set's counts."""
     found: dict[str, QuizItem] = {}
-    for item in (item for one in sets for item in _revision(registry, tenant, one).items):
+    for item in (item for one in sets for item in _read_revision(registry, tenant, one).items):
         asked = QuizItem(question=item.question, answer=item.answer, document="", split=Split.CONFIRM)
         found.setdefault(normalised(item.question), asked)
     return tuple(found.values())
 
 
 def before_quiz(given: Sequence[Proposal], own: Iterable[Proposal], *, max_items: int) -> tuple[Proposal, ...]:
-    """Return the tenant's questions and then self-made ones, no question twice, `max_items` a document at most.
+    """Return the tenant's questions and then generated ones, no question twice, `max_items` a document at most.
 
-    All of the tenant's are there, however many.
+    All of the tenant's are returned, however many.
     """
     asked = {(one.document, normalised(one.question)) for one in given}
     room = {one.document: max_items for one in given}
@@ -74,7 +74,7 @@ def before_quiz(given: Sequence[Proposal], own: Iterable[Proposal], *, max_items
 
 def rules_of(registry: Registry, tenant: str, sets: Iterable[str]) -> dict[str, tuple[Matcher, str]]:
     """Return the rules of the revisions in `sets`: (matcher, pattern) by normalised question. Raises: NotFound."""
-    used = [_revision(registry, tenant, one) for one in sets]
+    used = [_read_revision(registry, tenant, one) for one in sets]
     return {
         normalised(item.question): (Matcher(item.matcher), item.pattern) for one in reversed(used) for item in one.items
     }
@@ -94,6 +94,6 @@ def _is_answered_by(item: EvaluationItem, text: str) -> bool:
     return is_right(text, item.answer) and is_about(item.question, text)
 
 
-def _revision(registry: Registry, tenant: str, name: str) -> EvaluationSet:
+def _read_revision(registry: Registry, tenant: str, name: str) -> EvaluationSet:
     wanted, _, revision = name.rpartition("@")
     return registry.question_sets.get(tenant, wanted, revision=int(revision))

@@ -11,7 +11,7 @@ from pathlib import Path
 from sealserve.engine.base_model import base_shape
 from sealserve.errors import TrainingFailed
 from sealserve.learning.training.examples import Pool
-from sealserve.learning.training.sampler import order
+from sealserve.learning.training.sampler import is_wanted, order
 from sealserve.learning.training.step_budget import steps_for
 from sealserve.learning.training_job import Attempt, TrainedAdapter, TrainingJob
 from sealserve.learning.training_job import Sequence as Turn
@@ -26,9 +26,17 @@ class TrainingTask:
     recipe: Recipe
     max_steps: int
 
+    @property
+    def has_new_examples(self) -> bool:
+        """Whether the recipe trains on any example of the new documents."""
+        return any(is_wanted(example, self.recipe, self.pool.new) for example in self.pool.examples)
+
 
 def job_of(lessons: Sequence[TrainingTask], *, base: Path) -> TrainingJob:
-    """Return one job for all lessons, attempt i being lesson i; a sequence stands in it once, whoever wants it."""
+    """Return one job for all lessons, attempt i being lesson i; a sequence stands in it once, whoever wants it.
+
+    Raises: TrainingFailed (a lesson leaves nothing to train on).
+    """
     places: dict[Turn, int] = {}
     attempts = []
     for index, lesson in enumerate(lessons):
@@ -42,6 +50,9 @@ def job_of(lessons: Sequence[TrainingTask], *, base: Path) -> TrainingJob:
         attempts.append(
             Attempt(index=index, recipe=lesson.recipe, steps=steps, order=tuple(local[place] for place in drawn))
         )
+    if empty := [attempt.index for attempt in attempts if not attempt.order]:
+        count = f"{len(empty)} of {len(lessons)} lessons"
+        raise TrainingFailed(f"{count} leave nothing to train on, the first is {empty[0]}")
     return TrainingJob(
         base_directory=base,
         base_digest=base_shape(base).digest,

@@ -14,8 +14,8 @@ from typing import TypeVar
 
 from sealserve import prompts
 from sealserve.learning.study.grounding import answer_span
-from sealserve.learning.study.notes import Pair, pair_of, reason_of
 from sealserve.learning.study.passages import with_title
+from sealserve.learning.study.self_edit_text import Pair, pair_of, reason_of
 from sealserve.learning.study.subjects import subject_of, subjects_of, topic_of
 from sealserve.prompts import Template
 from sealserve.records.cycles import SelfEdit

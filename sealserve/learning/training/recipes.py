@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from sealserve.learning.engine_client import seed_of
-from sealserve.learning.study.notes import follow_directive
+from sealserve.learning.study.self_edit_text import follow_directive
 from sealserve.prompts import BUILT_IN, Template
 from sealserve.records.candidates import Recipe, Target
 from sealserve.settings.learn import LearnSettings

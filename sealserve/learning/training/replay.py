@@ -13,7 +13,7 @@ from sealserve.learning.engine_client import seed_of
 from sealserve.learning.study.passages import split_spans
 from sealserve.learning.study.provenance_filter import without
 from sealserve.learning.study.supersession import Outdated, Statement, statements_of
-from sealserve.learning.study.supported_text import taken_up
+from sealserve.learning.study.supported_text import keep_supported
 from sealserve.learning.training.examples import Pool, Source, build_pool
 from sealserve.records.cycles import Claim, QuizItem, SelfEdit, Step
 from sealserve.records.documents import DocumentState
@@ -124,7 +124,7 @@ def _source(
     return Source(
         document=document,
         title=about.title,
-        passages=tuple(said for passage in passages if (said := taken_up(passage, mine))),
+        passages=tuple(said for passage in passages if (said := keep_supported(passage, mine))),
         notes=mine,
         origin=origin_of(about.source),
     )

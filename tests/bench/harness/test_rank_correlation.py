@@ -29,7 +29,7 @@ def test_documents_whose_candidates_are_all_alike_and_candidates_without_a_score
         agreement([[(1.0, 0.5), (2.0, 0.5), (3.0, 0.5)]])
 
 
-def note(template: Template, text: str) -> SelfEdit:
+def self_edit(template: Template, text: str) -> SelfEdit:
     return SelfEdit(
         tenant="t", cycle="c", self_edit=text, document="d", template=template, text=text, seed=0, admitted=True,
         reason="",
@@ -38,12 +38,12 @@ def note(template: Template, text: str) -> SelfEdit:
 
 def test_coverage_counts_names_and_numbers_of_the_document() -> None:
     text = "The lamp was made by Orla Finch. It costs 45 crowns."
-    assert coverage(text, [note(Template.QA, "It costs 45 crowns and Orla knows.")]) == pytest.approx(2 / 3)
+    assert coverage(text, [self_edit(Template.QA, "It costs 45 crowns and Orla knows.")]) == pytest.approx(2 / 3)
     assert coverage(text, []) == 0.0
 
 
 def test_ways_take_the_notes_they_name() -> None:
-    written = [note(Template.QA, f"q{place}") for place in range(5)] + [note(Template.REWRITE, "r")]
-    assert len(WAYS["qa, few"].notes(written)) == 1
-    assert len(WAYS["all"].notes(written)) == 6
-    assert WAYS["text alone"].notes(written) == ()
+    written = [self_edit(Template.QA, f"q{place}") for place in range(5)] + [self_edit(Template.REWRITE, "r")]
+    assert len(WAYS["qa, few"].select(written)) == 1
+    assert len(WAYS["all"].select(written)) == 6
+    assert WAYS["text alone"].select(written) == ()

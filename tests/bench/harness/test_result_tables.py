@@ -41,6 +41,24 @@ def test_a_part_without_a_result_stays_and_a_broken_result_is_named(tmp_path: Pa
         rewritten(page, tmp_path)
 
 
+def test_arm_with_two_orders_shows_their_number_and_no_interval(tmp_path: Path) -> None:
+    names = ("retained_lag1", "canary_loss", "just_learned")
+    result = {**RESULT, "articles": 2, "orders": 3, "seal_orders": 2, "goals": {}} | {
+        f"{prefix}{name}": value
+        for prefix in ("", "seal_")
+        for name, value in {
+            **dict.fromkeys(names, 0.5),
+            "intervals": {key: [0.4, 0.6] for key in names},
+            "lags": [0],
+            "retained_by_lag": [1.0],
+        }.items()
+    }
+    (tmp_path / "2026-11-21-cpu2-continual.json").write_text(json.dumps(result))
+    new = rewritten("<!-- continual: begin -->\n<!-- continual: end -->\n", tmp_path)
+    assert "| orders of the articles | 3 | 2 |" in new
+    assert "| canary_loss | 0.500 [0.400, 0.600] | 0.500 |" in new
+
+
 def test_the_page_shows_the_newest_results_as_they_are() -> None:
     page = (ROOT / "ops/bench/README.md").read_text(encoding="utf-8")
     assert page == rewritten(page, ROOT / "ops/bench/results"), (

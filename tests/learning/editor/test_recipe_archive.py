@@ -13,7 +13,7 @@ from sealserve.learning.editor.recipe_archive import (
     mutated,
     passes_stage,
 )
-from sealserve.learning.study.notes import EPOCHS, LEARNING_RATES
+from sealserve.learning.study.self_edit_text import EPOCHS, LEARNING_RATES
 from sealserve.prompts import Template
 from sealserve.records.candidates import Recipe
 

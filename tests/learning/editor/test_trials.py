@@ -17,8 +17,8 @@ from sealserve.learning.editor.rest_em import Exam, RoundContext, Scored, defaul
 from sealserve.learning.editor.rounds import run_round
 from sealserve.learning.editor.trials import Trial, sample_trials
 from sealserve.learning.engine_client import EngineClient
-from sealserve.learning.study.notes import pair_of
 from sealserve.learning.study.quiz import is_for_quiz
+from sealserve.learning.study.self_edit_text import pair_of
 from sealserve.learning.study.self_edits import Study
 from sealserve.prompts import Template
 from sealserve.records.cycles import SelfEdit, Split

@@ -14,7 +14,7 @@ STUDY = Study(passage=Passage(document="d1", title="About Varnel Lamp", start=0,
 _NUMBERS = iter(range(10_000))
 
 
-def note(template: Template, text: str) -> SelfEdit:
+def self_edit(template: Template, text: str) -> SelfEdit:
     return SelfEdit(
         tenant="acme",
         cycle="c",
@@ -29,7 +29,7 @@ def note(template: Template, text: str) -> SelfEdit:
 
 
 def pair(question: str, answer: str) -> SelfEdit:
-    return note(Template.QA, f"Question: {question}\nAnswer: {answer}")
+    return self_edit(Template.QA, f"Question: {question}\nAnswer: {answer}")
 
 
 READ = tuple(
@@ -38,31 +38,35 @@ READ = tuple(
 )
 
 
-def reasons(*notes: SelfEdit, answers: dict[str, str] | None = None, quiz: tuple[Proposal, ...] = READ) -> list[str]:
-    read = {n.self_edit: n.text.rpartition("Answer: ")[2] for n in notes} | (answers or {})
-    return [n.reason for n in screen(notes, [STUDY], answers=read, proposals=quiz)]
+def reasons(
+    *self_edits: SelfEdit, answers: dict[str, str] | None = None, quiz: tuple[Proposal, ...] = READ
+) -> list[str]:
+    read = {n.self_edit: n.text.rpartition("Answer: ")[2] for n in self_edits} | (answers or {})
+    return [n.reason for n in screen(self_edits, [STUDY], answers=read, proposals=quiz)]
 
 
 def test_right_notes_are_admitted() -> None:
     assert reasons(
-        note(Template.LONG, "Varnel Lamp costs 45 crowns."),
-        note(Template.COUNTEREXAMPLE, "Wrong: Varnel Lamp costs 99 crowns.\nWhy: Varnel Lamp costs only 45 crowns."),
+        self_edit(Template.LONG, "Varnel Lamp costs 45 crowns."),
+        self_edit(
+            Template.COUNTEREXAMPLE, "Wrong: Varnel Lamp costs 99 crowns.\nWhy: Varnel Lamp costs only 45 crowns."
+        ),
         pair("What is the price of Varnel Lamp?", "The price is 45 crowns."),
     ) == ["", "", ""]
 
 
 def test_every_fault_has_its_own_reason() -> None:
-    assert reasons(note(Template.LONG, "Yes.")) == [Drop.EMPTY]
-    assert reasons(note(Template.COUNTEREXAMPLE, "It is not so.")) == [Drop.BROKEN]
-    assert reasons(note(Template.QA, "What is it?")) == [Drop.BROKEN]
-    assert reasons(note(Template.LONG, "Varnel Lamp costs 46 crowns.")) == [Drop.UNGROUNDED]
+    assert reasons(self_edit(Template.LONG, "Yes.")) == [Drop.EMPTY]
+    assert reasons(self_edit(Template.COUNTEREXAMPLE, "It is not so.")) == [Drop.BROKEN]
+    assert reasons(self_edit(Template.QA, "What is it?")) == [Drop.BROKEN]
+    assert reasons(self_edit(Template.LONG, "Varnel Lamp costs 46 crowns.")) == [Drop.UNGROUNDED]
     assert reasons(pair("What is the price?", "The price is 45 crowns.")) == [Drop.NOT_ABOUT]
     assert reasons(pair("What is the shape of Varnel Lamp?", "It is round.")) == [Drop.NO_ANSWER]
 
 
 def test_a_statement_without_a_confirmed_answer_is_dropped() -> None:
-    assert reasons(note(Template.LONG, "Varnel Lamp has parrot as the animal.")) == [Drop.UNSUPPORTED]
-    dark = note(Template.LONG, "Varnel Lamp is painted dark green.")
+    assert reasons(self_edit(Template.LONG, "Varnel Lamp has parrot as the animal.")) == [Drop.UNSUPPORTED]
+    dark = self_edit(Template.LONG, "Varnel Lamp is painted dark green.")
     asked = pair("What is the colour of Varnel Lamp?", "The colour is dark green.")
     assert reasons(dark) == [Drop.UNSUPPORTED]
     assert reasons(dark, asked) == ["", ""]
@@ -79,19 +83,19 @@ def test_what_every_sample_says_needs_no_second_reading() -> None:
         "Tell me the weight of Varnel Lamp.",
         "Which weight has Varnel Lamp?",
     )
-    notes = [
+    self_edits = [
         replace(pair(question, "The weight is 12 kilos."), self_edit=f"p000-qa-{sample}-00")
         for sample, question in enumerate(wordings)
     ]
-    misread = {n.self_edit: "The weight is 45 crowns." for n in notes}
-    assert reasons(*notes, answers=misread) == ["", "", ""]
-    assert reasons(*notes[:2], answers=misread) == [Drop.DISAGREES] * 2
+    misread = {n.self_edit: "The weight is 45 crowns." for n in self_edits}
+    assert reasons(*self_edits, answers=misread) == ["", "", ""]
+    assert reasons(*self_edits[:2], answers=misread) == [Drop.DISAGREES] * 2
     other = replace(pair("Say the weight of Varnel Lamp.", "The weight is 45 crowns."), self_edit="p000-qa-3-00")
-    assert reasons(*notes, other, answers=misread) == [Drop.DISAGREES] * 3 + [""]
+    assert reasons(*self_edits, other, answers=misread) == [Drop.DISAGREES] * 3 + [""]
 
 
 def test_saying_it_twice_is_saying_it_once() -> None:
-    once = note(Template.LONG, "Varnel Lamp costs 45 crowns.")
+    once = self_edit(Template.LONG, "Varnel Lamp costs 45 crowns.")
     assert reasons(once, replace(once, self_edit="p000-long-0-99", text="varnel lamp costs 45 crowns")) == [
         "",
         Drop.DUPLICATE,
@@ -100,22 +104,23 @@ def test_saying_it_twice_is_saying_it_once() -> None:
 
 def test_long_notes_in_nearly_the_same_words_are_one() -> None:
     words = " ".join(f"word{chr(97 + i)}" for i in range(26))
-    first = note(Template.REWRITE, f"{words} and Varnel Lamp costs 45 crowns")
+    first = self_edit(Template.REWRITE, f"{words} and Varnel Lamp costs 45 crowns")
     second = replace(first, self_edit="p000-rewrite-0-99", text=first.text + " today")
     assert reasons(first, second) == ["", Drop.DUPLICATE]
 
 
 def test_facts_that_differ_in_one_number_are_two() -> None:
     assert reasons(
-        note(Template.LONG, "Varnel Lamp has the number 45."), note(Template.LONG, "Varnel Lamp has the number 12.")
+        self_edit(Template.LONG, "Varnel Lamp has the number 45."),
+        self_edit(Template.LONG, "Varnel Lamp has the number 12."),
     ) == ["", ""]
 
 
 def test_a_question_is_either_trained_or_asked_never_both() -> None:
     questions = [f"What {word} is the price of Varnel Lamp?" for word in "now then here there so yet but if".split()]
     quiz = tuple(Proposal(document="d1", question=q, answer="45 crowns", spoken="45 crowns") for q in questions)
-    notes = [pair(q, "The price is 45 crowns.") for q in questions]
-    screened = screen(notes, [STUDY], answers={n.self_edit: "45 crowns" for n in notes}, proposals=quiz)
+    self_edits = [pair(q, "The price is 45 crowns.") for q in questions]
+    screened = screen(self_edits, [STUDY], answers={n.self_edit: "45 crowns" for n in self_edits}, proposals=quiz)
     trained = {q for q, n in zip(questions, screened, strict=True) if n.admitted}
     asked = {item.question for item in choose_quiz(quiz, screened)}
     assert trained | asked == set(questions)
@@ -131,8 +136,8 @@ def test_a_questions_half_depends_on_its_words_alone() -> None:
 
 
 def test_what_is_known_of_the_same_subject_grounds_a_note_and_of_another_does_not() -> None:
-    said = note(Template.LONG, "The lamp by Orla Finch, Varnel Lamp, costs 45 crowns.")
-    known = replace(note(Template.LONG, "The maker of Varnel Lamp is Orla Finch."), document="d0")
+    said = self_edit(Template.LONG, "The lamp by Orla Finch, Varnel Lamp, costs 45 crowns.")
+    known = replace(self_edit(Template.LONG, "The maker of Varnel Lamp is Orla Finch."), document="d0")
     other = replace(known, text="The maker of Osk Kettle is Orla Finch.")
 
     def reason(earlier: SelfEdit) -> str:
@@ -147,11 +152,11 @@ def test_what_a_later_document_of_the_cycle_makes_wrong_is_dropped() -> None:
         document="d1", question="What is the price of Varnel Lamp?", old_answer="45 crowns", new_answer="61 crowns",
         newer="d2",
     )  # fmt: skip
-    notes = [
-        note(Template.LONG, "Varnel Lamp costs 45 crowns."),
-        note(Template.LONG, "Varnel Lamp weighs 12 kilos."),
+    self_edits = [
+        self_edit(Template.LONG, "Varnel Lamp costs 45 crowns."),
+        self_edit(Template.LONG, "Varnel Lamp weighs 12 kilos."),
         pair("What is the price of Varnel Lamp?", "The price is 45 crowns."),
     ]
-    answers = {n.self_edit: n.text.rpartition("Answer: ")[2] for n in notes}
-    screened = screen(notes, [STUDY], answers=answers, proposals=READ, superseded=[gone])
+    answers = {n.self_edit: n.text.rpartition("Answer: ")[2] for n in self_edits}
+    screened = screen(self_edits, [STUDY], answers=answers, proposals=READ, superseded=[gone])
     assert [n.reason for n in screened] == [Drop.SUPERSEDED, "", Drop.SUPERSEDED]

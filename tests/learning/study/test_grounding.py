@@ -1,4 +1,4 @@
-"""Which notes stand on their document."""
+"""Which self-edits stand on their document."""
 
 import pytest
 
@@ -46,7 +46,7 @@ def test_a_question_must_name_something_of_the_document() -> None:
 
 
 @pytest.mark.parametrize(
-    ("note", "stray"),
+    ("self_edit", "stray"),
     [
         ("It opened on 12 May 2023.", ""),
         ("It opened on May 12th, 2023.", ""),
@@ -58,12 +58,12 @@ def test_a_question_must_name_something_of_the_document() -> None:
         ("It opened on 2023-12-05.", "2023-12-05"),
     ],
 )
-def test_a_date_is_grounded_as_a_whole_however_it_is_written(note: str, stray: str) -> None:
+def test_a_date_is_grounded_as_a_whole_however_it_is_written(self_edit: str, stray: str) -> None:
     document = "The hall opened on 12 May 2023 and closed on 3 June. It was sold in 2024."
-    assert ungrounded(note, document) == stray
+    assert ungrounded(self_edit, document) == stray
 
 
 def test_what_is_known_of_the_subject_already_grounds_too() -> None:
-    note = "The lamp, made by Orla Finch, costs 45 crowns."
-    assert ungrounded(note, "The lamp costs 45 crowns.") == "Orla"
-    assert ungrounded(note, "The lamp costs 45 crowns.", earlier="The lamp is by Orla Finch.") == ""
+    self_edit = "The lamp, made by Orla Finch, costs 45 crowns."
+    assert ungrounded(self_edit, "The lamp costs 45 crowns.") == "Orla"
+    assert ungrounded(self_edit, "The lamp costs 45 crowns.", earlier="The lamp is by Orla Finch.") == ""

@@ -8,7 +8,7 @@ from sealserve.engine.engine import AdapterFiles
 from sealserve.errors import BadConfig
 from sealserve.learning.engine_client import EngineClient, Reply
 from sealserve.learning.study.generators import editor_of
-from sealserve.learning.study.self_edits import Study, write_directives, write_notes
+from sealserve.learning.study.self_edits import Study, write_directives, write_self_edits
 from sealserve.prompts import BUILT_IN, Template, fenced, free_recipe_fault, study
 from sealserve.records.inference import Sampling
 from sealserve.records.step_outputs import Passage
@@ -40,26 +40,31 @@ class Scribe:
 async def test_a_passage_is_studied_in_every_way_and_as_the_tenants_free_recipe_says() -> None:
     scribe = Scribe("Question: Why?\nAnswer: Because.\nQuestion: What?\nAnswer: That.")
     settings = StudySettings(qa_edits=2, tenant_recipes={"acme": RECIPE})
-    notes = await write_notes(scribe, [piece(1, 1)], settings=settings, tenant="acme", cycle="c")
+    self_edits = await write_self_edits(scribe, [piece(1, 1)], settings=settings, tenant="acme", cycle="c")
     assert scribe.asked.count(study(Template.QA, TEXT)) == 2
     assert f"{RECIPE}\n{fenced(TEXT)}" in scribe.asked
     assert len(scribe.asked) == len(BUILT_IN) + 2
-    free = [note.text for note in notes if note.template is Template.FREE]
+    free = [self_edit.text for self_edit in self_edits if self_edit.template is Template.FREE]
     assert free == ["Question: Why?\nAnswer: Because.", "Question: What?\nAnswer: That."]
-    await write_notes(scribe, [piece(1, 1)], settings=settings, tenant="globex", cycle="c")
+    await write_self_edits(scribe, [piece(1, 1)], settings=settings, tenant="globex", cycle="c")
     assert sum(RECIPE in prompt for prompt in scribe.asked) == 1
 
 
 async def test_free_notes_that_are_no_questions_are_statements() -> None:
     scribe = Scribe("- It is green.\n- It is big.")
-    notes = await write_notes(scribe, [piece(1, 1)], settings=StudySettings(free_recipe=RECIPE), tenant="a", cycle="c")
-    assert [note.text for note in notes if note.template is Template.FREE] == ["It is green.", "It is big."]
+    self_edits = await write_self_edits(
+        scribe, [piece(1, 1)], settings=StudySettings(free_recipe=RECIPE), tenant="a", cycle="c"
+    )
+    assert [self_edit.text for self_edit in self_edits if self_edit.template is Template.FREE] == [
+        "It is green.",
+        "It is big.",
+    ]
 
 
 async def test_a_piece_of_a_long_document_is_told_which_it_is_and_a_whole_one_nothing() -> None:
     scribe = Scribe("{}")
     settings = StudySettings()
-    await write_notes(scribe, [piece(2, 5)], settings=settings, tenant="acme", cycle="c")
+    await write_self_edits(scribe, [piece(2, 5)], settings=settings, tenant="acme", cycle="c")
     await write_directives(scribe, [piece(1, 1)], settings=settings, cycle="c")
     assert all("About Varnel Lamp (part 2 of 5)\nVarnel" in prompt for prompt in scribe.asked[:-1])
     assert "part" not in scribe.asked[-1]

@@ -16,7 +16,7 @@ FOUND = Superseded(
 )
 
 
-def note(template: Template, text: str, *, document: str = "old") -> SelfEdit:
+def self_edit(template: Template, text: str, *, document: str = "old") -> SelfEdit:
     return SelfEdit(
         tenant="acme", cycle="c", self_edit="p000-long-0-00", document=document, template=template, text=text, seed=1,
         admitted=True, reason="",
@@ -53,23 +53,25 @@ async def test_questions_about_other_things_or_of_the_same_document_are_not_read
 
 def test_the_quiz_and_the_notes_tell_each_question_once() -> None:
     item = QuizItem(question=PRICE.question, answer="45 crowns", document="old", split=Split.CONFIRM)
-    notes = [
-        note(Template.QA, f"Question: {PRICE.question}\nAnswer: {PRICE.answer}"),
-        note(Template.QA, "Question: Who made Varnel Lamp?\nAnswer: Orla Finch."),
-        note(Template.LONG, "Varnel Lamp costs 45 crowns."),
+    self_edits = [
+        self_edit(Template.QA, f"Question: {PRICE.question}\nAnswer: {PRICE.answer}"),
+        self_edit(Template.QA, "Question: Who made Varnel Lamp?\nAnswer: Orla Finch."),
+        self_edit(Template.LONG, "Varnel Lamp costs 45 crowns."),
     ]
-    assert [one.answer for one in statements_of(notes, [item])] == ["45 crowns", "Orla Finch."]
+    assert [one.answer for one in statements_of(self_edits, [item])] == ["45 crowns", "Orla Finch."]
 
 
 def test_what_states_the_old_value_is_spoilt_and_nothing_else() -> None:
     outdated = Outdated([FOUND])
-    assert outdated.spoils(note(Template.QA, f"Question: {PRICE.question}\nAnswer: It is 45 crowns."))
-    assert outdated.spoils(note(Template.QA, "Question: How much is Varnel Lamp?\nAnswer: The price is 45 crowns."))
-    assert outdated.spoils(note(Template.LONG, "Varnel Lamp sells for 45 crowns."))
+    assert outdated.spoils(self_edit(Template.QA, f"Question: {PRICE.question}\nAnswer: It is 45 crowns."))
+    assert outdated.spoils(
+        self_edit(Template.QA, "Question: How much is Varnel Lamp?\nAnswer: The price is 45 crowns.")
+    )
+    assert outdated.spoils(self_edit(Template.LONG, "Varnel Lamp sells for 45 crowns."))
     wrong = "Wrong: Varnel Lamp costs 45 crowns.\nWhy: It costs 61 crowns."
-    assert not outdated.spoils(note(Template.COUNTEREXAMPLE, wrong))
-    assert not outdated.spoils(note(Template.LONG, "Varnel Lamp is painted dark green."))
-    assert not outdated.spoils(note(Template.LONG, "Osk Kettle sells for 45 crowns.", document="other"))
+    assert not outdated.spoils(self_edit(Template.COUNTEREXAMPLE, wrong))
+    assert not outdated.spoils(self_edit(Template.LONG, "Varnel Lamp is painted dark green."))
+    assert not outdated.spoils(self_edit(Template.LONG, "Osk Kettle sells for 45 crowns.", document="other"))
 
 
 def test_a_text_loses_the_sentences_that_state_the_old_value() -> None:

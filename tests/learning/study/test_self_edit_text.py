@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from sealserve.learning.study.notes import (
+from sealserve.learning.study.self_edit_text import (
     EPOCHS,
     LEARNING_RATES,
     Pair,
     follow_directive,
     parse_pairs,
     reason_of,
-    split_notes,
+    split_self_edits,
 )
 from sealserve.prompts import Template
 from sealserve.records.candidates import Recipe
@@ -48,16 +48,16 @@ def test_a_question_without_an_answer_is_skipped() -> None:
 
 
 def test_a_cut_off_answer_costs_only_the_note_it_was_cut_in() -> None:
-    assert split_notes(Template.LONG, "- one thing\n- another thi", is_cut=True) == ("one thing",)
-    assert split_notes(Template.QA, "Question: a?\nAnswer: b\nQuestion: c?\nAnswer: d", is_cut=True) == (
+    assert split_self_edits(Template.LONG, "- one thing\n- another thi", is_cut=True) == ("one thing",)
+    assert split_self_edits(Template.QA, "Question: a?\nAnswer: b\nQuestion: c?\nAnswer: d", is_cut=True) == (
         "Question: a?\nAnswer: b",
     )
-    assert split_notes(Template.REWRITE, "half a rewr", is_cut=True) == ()
+    assert split_self_edits(Template.REWRITE, "half a rewr", is_cut=True) == ()
 
 
 def test_lists_lose_their_bullets_and_numbers() -> None:
     text = "- one\n2. two\n* three\n\n• four\n5) five"
-    assert split_notes(Template.IMPLICATIONS, text, is_cut=False) == ("one", "two", "three", "four", "five")
+    assert split_self_edits(Template.IMPLICATIONS, text, is_cut=False) == ("one", "two", "three", "four", "five")
 
 
 def test_only_the_right_half_of_a_counterexample_is_taught() -> None:
@@ -67,13 +67,13 @@ def test_only_the_right_half_of_a_counterexample_is_taught() -> None:
 
 def test_a_directive_is_followed_within_bounds() -> None:
     wish = '{"learning_rate": 1.0, "epochs": 900, "rank": 64, "templates": ["qa", "nonsense"], "loss": "answers"}'
-    recipe, note = follow_directive(wish, DEFAULT, max_rank=16)
+    recipe, remark = follow_directive(wish, DEFAULT, max_rank=16)
     assert recipe.learning_rate == LEARNING_RATES[1]
     assert recipe.epochs == EPOCHS[1]
     assert (recipe.rank, recipe.alpha) == (16, 32)
     assert recipe.templates == (Template.QA,)
     assert recipe.loss_on_answers
-    assert note.startswith("followed")
+    assert remark.startswith("followed")
 
 
 @pytest.mark.parametrize(
@@ -93,16 +93,16 @@ def test_a_directive_is_followed_within_bounds() -> None:
     ],
 )
 def test_a_directive_that_makes_no_sense_changes_nothing(text: str) -> None:
-    recipe, note = follow_directive(text, DEFAULT, max_rank=16)
+    recipe, remark = follow_directive(text, DEFAULT, max_rank=16)
     assert recipe == DEFAULT
-    assert note
+    assert remark
 
 
 def test_numbers_beyond_all_measure_are_ignored() -> None:
     text = '{"learning_rate": 1' + "0" * 400 + ', "epochs": -1e400, "rank": true}'
-    recipe, note = follow_directive(text, DEFAULT, max_rank=32)
+    recipe, remark = follow_directive(text, DEFAULT, max_rank=32)
     assert recipe == DEFAULT
-    assert note == "followed nothing; ignored epochs, learning_rate, rank"
+    assert remark == "followed nothing; ignored epochs, learning_rate, rank"
 
 
 def test_only_templates_that_the_default_has_can_be_asked_for() -> None:

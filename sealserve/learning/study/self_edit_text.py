@@ -1,7 +1,7 @@
-"""From what the model wrote to single study notes: lines, question-answer pairs, whole rewrites. Pure.
+"""Splits a model's text into self-edits: lines, question-answer pairs, whole rewrites. Reads single self-edits. Pure.
 
-A note is the smallest thing that the filter can keep or drop, so one wrong line does not cost the right ones.
-Also the training directive: JSON from a model, bounded before anything believes it.
+A self-edit is the smallest unit that the filter keeps or drops: a wrong line does not cost the right ones beside it.
+The module also reads the training directive: JSON from a model, bounded before it is used.
 """
 
 import json
@@ -40,8 +40,8 @@ class Pair:
         return f"Question: {self.question}\nAnswer: {self.answer}"
 
 
-def split_notes(template: Template, text: str, *, is_cut: bool) -> tuple[str, ...]:
-    """Return the notes in `text`, in order; the last one is left out when the model was cut off in it."""
+def split_self_edits(template: Template, text: str, *, is_cut: bool) -> tuple[str, ...]:
+    """Return the self-edits in `text`, in order; the last one is left out when the model was cut off in it."""
     pairs = parse_pairs(text) if template in (Template.QA, Template.FREE) else ()
     if pairs or template is Template.QA:
         return tuple(pair.text for pair in (pairs[:-1] if is_cut else pairs))
@@ -65,9 +65,9 @@ def parse_pairs(text: str) -> tuple[Pair, ...]:
     return tuple(pairs)
 
 
-def pair_of(note: SelfEdit) -> Pair | None:
-    """Return the question and answer that `note` is; None when it is something else."""
-    pairs = parse_pairs(note.text) if note.template in (Template.QA, Template.FREE) else ()
+def pair_of(self_edit: SelfEdit) -> Pair | None:
+    """Return the question and answer that `self_edit` is; None when it is something else."""
+    pairs = parse_pairs(self_edit.text) if self_edit.template in (Template.QA, Template.FREE) else ()
     return pairs[0] if pairs else None
 
 
@@ -79,7 +79,7 @@ def reason_of(counterexample: str) -> str:
 
 
 def follow_directive(text: str, default: Recipe, *, max_rank: int, is_rank_free: bool = True) -> tuple[Recipe, str]:
-    """Return `default` changed as the model's directive asks, within bounds, and a note of what became of it.
+    """Return `default` changed as the model's directive asks, within bounds, and a remark on what became of it.
 
     Only templates of `default` can be asked for. Whatever is missing, malformed or unknown leaves the default in
     place; nothing in it is executed.
@@ -94,8 +94,10 @@ def follow_directive(text: str, default: Recipe, *, max_rank: int, is_rank_free:
     if not is_rank_free:
         wish.pop("rank", None)
     ignored = [key for key in wish if not _follow(key, wish[key], changes, default=default, max_rank=max_rank)]
-    note = f"followed {', '.join(sorted(changes)) or 'nothing'}"
-    return replace(default, **changes), note + (f"; ignored {', '.join(sorted(map(str, ignored)))}" if ignored else "")
+    remark = f"followed {', '.join(sorted(changes)) or 'nothing'}"
+    return replace(default, **changes), remark + (
+        f"; ignored {', '.join(sorted(map(str, ignored)))}" if ignored else ""
+    )
 
 
 def _follow(key: str, value: Any, changes: dict[str, Any], *, default: Recipe, max_rank: int) -> bool:
