@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sealserve.engine.base_model import BaseShape
 from sealserve.engine.chat import check_turns
-from sealserve.engine.engine import AdapterFiles, Delta, GenerateRequest, Likelihood, ScoreRequest
+from sealserve.engine.engine import AdapterFiles, Delta, GenerateRequest, Likelihood, Progress, ScoreRequest
 from sealserve.engine.preflight import CONFIG_FILE, check_adapter
 from sealserve.errors import BadAdapter, InvalidArgument, NotFound, Unavailable
 from sealserve.policy.enforcement import RECOVERY, PolicyEnforcer
@@ -44,6 +44,8 @@ class FakeEngine:
         self.gate.set()
         self.is_dead = False
         self.is_killed = False  # from outside: its death is nobody's fault
+        self.progress_steps, self.steps_per_look = 0, 0  # a supervisor that looks sees so many more steps
+        self.progress_cpu_seconds, self.cpu_seconds_per_look = 0.0, 0.0
         self.is_deaf = False  # hangs: accepts requests and never answers
         self.deadly: set[str] = set()  # generating under one of these adapters kills the engine
         self._base = base
@@ -71,6 +73,11 @@ class FakeEngine:
 
     def was_killed(self) -> bool:
         return self.is_killed
+
+    def progress(self) -> Progress:
+        self.progress_steps += self.steps_per_look
+        self.progress_cpu_seconds += self.cpu_seconds_per_look
+        return Progress(steps=self.progress_steps, cpu_seconds=self.progress_cpu_seconds)
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         check_sampling(request.sampling)

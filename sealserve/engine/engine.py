@@ -69,6 +69,14 @@ class AdapterFiles:
     path: Path
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far an engine has come since it started: a supervisor compares two of these."""
+
+    steps: int  # batches finished, with output or without
+    cpu_seconds: float  # CPU time of its processes; 0 where it cannot be read
+
+
 class Engine(Protocol):
     """Generates and scores. Every method may raise Unavailable (starting, rebuilding, stopped)."""
 

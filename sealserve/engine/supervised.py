@@ -7,13 +7,13 @@ under probation (`suspects.py`). Gives up never. Knows nothing of vLLM, tenants 
 import asyncio
 import dataclasses
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import aclosing, contextmanager, suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
-from sealserve.engine.engine import AdapterFiles, Delta, Engine, GenerateRequest, Likelihood, ScoreRequest
+from sealserve.engine.engine import AdapterFiles, Delta, Engine, GenerateRequest, Likelihood, Progress, ScoreRequest
 from sealserve.engine.suspects import Suspects
 from sealserve.errors import BadAdapter, EngineFailed, SealserveError, Unavailable
 from sealserve.records.inference import ChatTurn, EngineInfo, EngineState, FinishReason, Sampling
@@ -24,13 +24,19 @@ from sealserve.telemetry.names import Attribute, LogEvent, Span
 ENGINE_DEAD = "ENGINE_DEAD"
 DIED, HUNG = "died", "hung"
 LOOK_SECONDS = 0.5
+BUSY_SHARE = 0.2
+"""Of one core: an engine that uses more than this computes. One that waits uses next to nothing."""
+
 FIRST_BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS = 1.0, 60.0
 CANARY_PRIORITY = -1
 _HELLO = (ChatTurn(role="user", content="Hello."),)
 
 
 class MortalEngine(Engine, Protocol):
-    """An engine that can say how it died."""
+    """An engine that can say how far it has come, and how it died."""
+
+    def progress(self) -> Progress:
+        """Return the steps done and the CPU time used since the start."""
 
     def was_killed(self) -> bool:
         """True if its process was ended by a signal from outside."""
@@ -62,6 +68,7 @@ class SupervisedEngine:
         self._in_use_at_death: set[str] = set()
         self._suspects = Suspects()
         self._trouble = asyncio.Event()
+        self._progress = Progress(steps=0, cpu_seconds=0.0)  # as last seen
         self._last_token_seconds = 0.0
         self._watch: asyncio.Task[None] | None = None
         self._log = structlog.get_logger("sealserve.engine")
@@ -166,20 +173,50 @@ class SupervisedEngine:
                 await self._rebuild(trouble)
 
     async def _diagnose(self) -> str:
-        """Return DIED, HUNG or nothing. Silence alone proves nothing: only a canary's deadline does."""
+        """Return DIED, HUNG or nothing. Neither silence nor a slow answer proves a hang: only standing still does."""
         if self._trouble.is_set() or (await self._engine.info()).state is not EngineState.SERVING:
             return DIED
-        if self._now() - self._last_token_seconds < self._settings.liveness_seconds:
+        if self._has_moved() or self._now() - self._last_token_seconds < self._settings.liveness_seconds:
             return ""
         try:
-            async with asyncio.timeout(self._settings.liveness_deadline_seconds):
-                await self._try_out(None)
+            await self._await_moving(self._try_out(None))
         except TimeoutError:
             return HUNG
         except SealserveError as error:
             self._log.warning(LogEvent.LIVENESS_PROBE_FAILED, reason=error.reason)
             return DIED
         return ""
+
+    def _has_moved(self) -> bool:
+        """Return whether the engine finished a step since this was last asked; if so, that counts as a sign of life."""
+        progress, before = self._engine.progress(), self._progress
+        self._progress = progress
+        if progress.steps == before.steps:
+            return False
+        self._last_token_seconds = self._now()
+        return True
+
+    async def _await_moving(self, work: Coroutine[Any, Any, None]) -> None:
+        """Wait for `work` as long as the engine moves: finishes steps, or computes one that takes long.
+
+        Raises: TimeoutError (no step and hardly any CPU time for `engine.liveness_deadline_seconds`), and what `work`
+        raises. A step may be as long as it needs, up to vLLM's own limit of five minutes.
+        """
+        task = asyncio.ensure_future(work)
+        seen, moved_at = self._engine.progress(), self._now()
+        try:
+            while not task.done():
+                await asyncio.wait({task}, timeout=LOOK_SECONDS)
+                present, now = self._engine.progress(), self._now()
+                is_computing = present.cpu_seconds - seen.cpu_seconds >= BUSY_SHARE * (now - moved_at) > 0
+                if present.steps != seen.steps or is_computing:
+                    seen, moved_at = present, now
+                elif not task.done() and now - moved_at >= self._settings.liveness_deadline_seconds:
+                    raise TimeoutError
+            task.result()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _try_out(self, adapter: str | None) -> None:
         request = GenerateRequest(
@@ -199,9 +236,9 @@ class SupervisedEngine:
             suspects = self._in_use_at_death | {name for name, uses in self._in_use.items() if uses > 0}
             was_killed = trouble == DIED and self._engine.was_killed()
             self._log.error(LogEvent.ENGINE_LOST, reason=trouble, was_killed=was_killed, in_use=sorted(suspects))
-            if not was_killed:
+            if trouble == DIED and not was_killed:
                 convicted = self._suspects.in_use_at_death(suspects, at_seconds=self._now())
-                await self._convict(convicted, f"in use at two deaths of the engine ({trouble})")
+                await self._convict(convicted, "in use at two deaths of the engine")
             await self._come_back(suspects)
         self._in_use_at_death.clear()
         self._trouble.clear()
@@ -239,8 +276,7 @@ class SupervisedEngine:
             try:
                 await self._engine.load(self._files[name])
                 if name in suspects:
-                    async with asyncio.timeout(self._settings.liveness_deadline_seconds):
-                        await self._try_out(name)
+                    await self._await_moving(self._try_out(name))
             except BadAdapter as error:
                 del self._files[name]
                 self._log.warning(LogEvent.ADAPTER_NOT_RELOADED, adapter=name, defect=error.defect)

@@ -8,7 +8,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind, SamplingParams
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
+from vllm.v1.metrics.loggers import StatLoggerBase
 
 from sealserve.engine.base_model import BaseShape
 from sealserve.engine.processor import cpu_dtype
@@ -36,10 +37,28 @@ _BLOCK_TOKENS = 128  # vLLM's block on CPU
 _FEW_CORES = 4  # up to here, pinning threads to cores costs more (a trainer shares them) than it gains
 
 
+class Heartbeat(StatLoggerBase):
+    """Counts the engine's steps: vLLM reports to it after each one, also after one without output."""
+
+    def __init__(self, vllm_config: Any = None, engine_index: int = 0) -> None:
+        self.steps = 0
+
+    def record(
+        self, scheduler_stats: Any, iteration_stats: Any, mm_cache_stats: Any = None, engine_idx: int = 0
+    ) -> None:
+        """Count one step."""
+        self.steps += 1
+
+    def log_engine_initialized(self) -> None:
+        """Say nothing."""
+
+
 def build(
     settings: EngineSettings, directory: Path, *, modules: list[str], max_context_tokens: int, otlp_endpoint: str
-) -> AsyncLLM:
+) -> tuple[AsyncLLM, Heartbeat]:
     """Start vLLM's processes and return when the model is loaded. Blocks; sets this process's VLLM_ variables.
+
+    The heartbeat counts the engine's steps from then on.
 
     Only `modules` (last parts of names) make room for adapters: vLLM's default would add the embeddings and the output
     layer, whose part of an adapter is as wide as the vocabulary and always empty.
@@ -65,7 +84,8 @@ def build(
             trust_remote_code=False, load_format="safetensors", use_tqdm_on_load=False,
             otlp_traces_endpoint=otlp_endpoint or None, **memory,
         )  # fmt: skip
-        return AsyncLLM.from_engine_args(args)
+        heartbeat = Heartbeat()
+        return AsyncLLM.from_engine_args(args, stat_loggers=[lambda *_: heartbeat]), heartbeat
     except (RuntimeError, ValueError, TimeoutError, OSError, VLLMServerError) as error:
         raise EngineFailed("the engine did not start; its log says why") from error
 
@@ -91,6 +111,31 @@ def stop_reading(engine: AsyncLLM) -> None:
 def shut_down(engine: AsyncLLM) -> None:
     """End vLLM's processes, by force if they do not end by themselves. Blocks for seconds."""
     engine.shutdown(timeout=_SHUTDOWN_SECONDS)
+
+
+def cpu_seconds(engine: AsyncLLM) -> float:
+    """Return the CPU time that vLLM's processes have used; 0 where it cannot be read (no /proc)."""
+    manager = engine.engine_core.resources.engine_manager
+    roots = [process.pid for process in manager.processes] if manager is not None else []
+    return sum(map(_cpu_seconds, _with_children(roots)))
+
+
+def _with_children(pids: list[int]) -> Iterator[int]:
+    for pid in pids:
+        yield pid
+        with suppress(OSError, ValueError):
+            yield from _with_children(
+                [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+            )
+
+
+def _cpu_seconds(pid: int) -> float:
+    """User and system time of a process: fields 14 and 15 of /proc/PID/stat (proc(5)), after the name in brackets."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def was_killed(engine: AsyncLLM) -> bool:

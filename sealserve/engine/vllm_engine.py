@@ -21,7 +21,7 @@ import structlog
 
 from sealserve.engine.base_model import BaseShape, base_shape
 from sealserve.engine.chat import Chat
-from sealserve.engine.engine import AdapterFiles, Delta, GenerateRequest, Likelihood, ScoreRequest
+from sealserve.engine.engine import AdapterFiles, Delta, GenerateRequest, Likelihood, Progress, ScoreRequest
 from sealserve.engine.preflight import check_adapter
 from sealserve.errors import BadAdapter, BadConfig, EngineFailed, InvalidArgument, NotFound, Unavailable
 from sealserve.records.inference import ChatTurn, EngineInfo, EngineState, FinishReason, Sampling
@@ -50,6 +50,7 @@ class _Model:
 
     core: Any
     llm: Any
+    heartbeat: Any
     chat: Chat
     shape: BaseShape
     max_context_tokens: int
@@ -194,9 +195,16 @@ class VllmEngine:
         """True if vLLM's process was ended by a signal from outside."""
         return self._model is not None and bool(self._model.core.was_killed(self._model.llm))
 
+    def progress(self) -> Progress:
+        """Return the steps done and the CPU time used since the start. Reads /proc; never raises."""
+        model = self._model
+        if model is None:
+            return Progress(steps=0, cpu_seconds=0.0)
+        return Progress(steps=model.heartbeat.steps, cpu_seconds=model.core.cpu_seconds(model.llm))
+
     def _build(self, core: Any, shape: BaseShape, max_context_tokens: int) -> _Model:
         chat = Chat.open(self._base)
-        llm = core.build(
+        llm, heartbeat = core.build(
             self._settings,
             self._base,
             modules=sorted({name.rpartition(".")[2] for name in shape.linear}),
@@ -205,7 +213,9 @@ class VllmEngine:
         )
         if self._is_unwanted.is_set():
             core.shut_down(llm)
-        return _Model(core=core, llm=llm, chat=chat, shape=shape, max_context_tokens=max_context_tokens)
+        return _Model(
+            core=core, llm=llm, heartbeat=heartbeat, chat=chat, shape=shape, max_context_tokens=max_context_tokens
+        )
 
     def _context(self, core: Any, shape: BaseShape) -> int:
         fitting: int = core.fitting_context(self._settings, shape)

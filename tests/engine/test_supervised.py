@@ -111,6 +111,36 @@ async def test_hung_engine_is_noticed_by_its_canary(world: World) -> None:
     assert len(world.made) == 2
 
 
+@pytest.mark.parametrize("sign", ["steps", "cpu"])
+async def test_engine_that_works_is_left_alone_however_long_its_answers_take(world: World, sign: str) -> None:
+    async with world.running() as engine:
+        busy = world.made[0]
+        busy.is_deaf = True
+        if sign == "steps":
+            busy.steps_per_look = 1
+        else:
+            busy.cpu_seconds_per_look = 1.0
+        seen, _ = busy.progress_steps, busy.progress_cpu_seconds
+        async with asyncio.timeout(10):
+            while busy.progress_cpu_seconds < 100 and busy.progress_steps < seen + 100:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert (await engine.info()).rebuilds == 0
+        busy.steps_per_look, busy.cpu_seconds_per_look = 0, 0.0
+        await back(engine, rebuilds=1)
+
+
+async def test_hang_convicts_no_adapter(world: World, tiny_base: Path, tmp_path: Path) -> None:
+    async with world.running() as engine:
+        await engine.load(AdapterFiles(name="a@v1", path=make_adapter(tmp_path, tiny_base)))
+        for rebuilds in (1, 2, 3):
+            world.made[-1].is_deaf = True
+            with pytest.raises(Unavailable):
+                await answer(engine, "a@v1")
+            await back(engine, rebuilds=rebuilds)
+        assert (await engine.info()).loaded == ("a@v1",)
+    assert world.suspected == []
+
+
 async def test_answer_that_hangs_with_the_engine_ends_unavailable(world: World) -> None:
     async with world.running() as engine:
         world.made[0].is_deaf = True
