@@ -37,7 +37,7 @@ _BLOCK_TOKENS = 128  # vLLM's block on CPU
 _FEW_CORES = 4  # up to here, pinning threads to cores costs more (a trainer shares them) than it gains
 
 
-class Heartbeat(StatLoggerBase):
+class Heartbeat(StatLoggerBase):  # type: ignore[misc]
     """Counts the engine's steps: vLLM reports to it after each one, also after one without output."""
 
     def __init__(self, vllm_config: Any = None, engine_index: int = 0) -> None:
