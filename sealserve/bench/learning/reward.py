@@ -134,7 +134,7 @@ async def _table(
 ) -> list[dict[str, Any]]:
     """Every reward and the exam of each candidate of one document."""
     items = scored_items(study.items(Split.SELECT), spoken=study.spoken, rules={})
-    suites = [Suite(reward=reward_by_name(kind, lab.settings), items=items) for kind in REWARDS]
+    suites = [Suite(reward=reward_by_name(kind, lab.settings.reward), items=items) for kind in REWARDS]
     sheets = await score_matrix(Remembering(lab), adapters, suites)
     exams = await lab.sit((files, study.subject.exam) for files in adapters)
     return [
