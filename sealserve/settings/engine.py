@@ -11,20 +11,31 @@ MAX_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 class EngineSettings(Section):
     """[engine]: the model and how vLLM runs it."""
 
-    model: str = Field("nano", description="'nano' (embedded) or a Hugging Face causal LM: name or directory")
+    model: str = Field(
+        "nano",
+        description="base model: nano (embedded), a model added by `sealserve model add`, or the name or directory of a "
+        "Hugging Face causal LM",
+    )
     dtype: str = Field(
         "auto",
-        description="auto (the weights' own; float32 on a CPU without fast bfloat16), bfloat16, float16 or float32",
+        description="number format of the computation: auto (the weights' own; on a CPU without fast bfloat16 float32), "
+        "bfloat16, float16 or float32",
     )
     max_context_tokens: int | None = Field(
-        None, ge=64, description="context limit; if unset the model's own, on CPU what the KV cache holds"
+        None,
+        ge=64,
+        description="context length limit, in tokens; unset: the model's own, on CPU what kv_cache_gib holds",
     )
-    slots: int = Field(4, ge=1, description="adapters that can share one batch (vLLM max_loras)")
+    slots: int = Field(4, ge=1, description="adapter slots: adapters that can share one batch (vLLM max_loras)")
     loaded_adapters: int = Field(64, ge=1, description="adapters kept in CPU memory (vLLM max_cpu_loras)")
-    max_rank: int = Field(32, description="largest LoRA rank accepted")
-    kv_cache_gib: float = Field(0.5, gt=0, description="KV cache on CPU, in GiB")
-    gpu_memory_fraction: float = Field(0.85, gt=0, le=1, description="share of GPU memory vLLM may take")
-    max_sequences: int = Field(64, ge=1, description="sequences in one batch")
+    max_rank: int = Field(
+        32, description=f"largest LoRA rank that is accepted; one of {', '.join(map(str, MAX_RANKS))}"
+    )
+    kv_cache_gib: float = Field(0.5, gt=0, description="size of the KV cache when vLLM runs on CPU, in GiB")
+    gpu_memory_fraction: float = Field(
+        0.85, gt=0, le=1, description="share of GPU memory that vLLM may take; 1: all of it"
+    )
+    max_sequences: int = Field(64, ge=1, description="sequences that vLLM runs in one batch at most")
     liveness_seconds: float = Field(
         20, gt=0, description="time between two liveness checks of the engine (a test generation)"
     )

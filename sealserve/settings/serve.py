@@ -1,29 +1,55 @@
-"""The part of [serve] that says where the server listens, and what keeps strangers out. Read by `config.py` alone."""
+"""The section [serve]: where the server listens, who may call it, and its limits."""
 
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from sealserve.errors import BadConfig
 from sealserve.network import Tls, is_loopback
 from sealserve.settings.section import Section
 
 
-class ListenerSettings(BaseModel):
-    """Address, tokens and TLS. Beyond loopback there are tokens, and TLS unless somebody says otherwise."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class ServeSettings(Section):
+    """[serve]: the listener and its limits. Beyond loopback it needs tokens, and TLS unless `insecure` is set."""
 
     address: str = Field("127.0.0.1:7431", description="host:port of the gRPC listener")
     auth: str = Field(
-        "token", pattern="^(token|off)$", description="token, or off: everybody may do all; loopback only"
+        "token",
+        pattern="^(token|off)$",
+        description="token: callers show a token; off: every caller may do everything, on loopback only",
     )
-    tls_certificate: Path | None = Field(None, description="certificate chain (PEM) that the listener shows")
-    tls_key: Path | None = Field(None, description="private key (PEM) of tls_certificate")
-    tls_authority: Path | None = Field(None, description="what clients trust (PEM); unset: tls_certificate itself")
-    tls_name: str = Field("", description="server's name in the certificate, where it is not the address's host")
-    insecure: bool = Field(False, description="true: plain text beyond loopback; the way is private already")
+    tls_certificate: Path | None = Field(
+        None, description="PEM file with the listener's certificate chain; unset: no TLS"
+    )
+    tls_key: Path | None = Field(None, description="PEM file with the private key of tls_certificate")
+    tls_authority: Path | None = Field(
+        None, description="PEM file with the certificates that clients trust; unset: tls_certificate"
+    )
+    tls_name: str = Field(
+        "", description="server name in the certificate, if it differs from the host in address; empty: that host"
+    )
+    insecure: bool = Field(
+        False, description="true: allow plain text beyond loopback, for networks that are private already"
+    )
+    max_message_bytes: int = Field(8 * 2**20, ge=2**16, description="largest gRPC message, in bytes")
+    max_concurrent_requests: int = Field(64, ge=1, description="generate calls in flight, over all tenants")
+    max_queued_per_tenant: int = Field(32, ge=1, description="generate calls of one tenant that may wait")
+    default_deadline_seconds: float = Field(60, gt=0, description="deadline of a call that sets none")
+    drain_seconds: float = Field(
+        10, ge=0, description="time that running calls get to end at shutdown; 0: they are cut off at once"
+    )
+    poll_seconds: float = Field(0.25, gt=0, description="time between two looks for new activations in the registry")
+    rollback_window_seconds: float = Field(
+        3600, ge=0, description="time that a tenant's previous version stays loaded after a switch"
+    )
+    replica: str = Field("replica-1", description="name of this server in the registry; each replica needs its own")
+    answer_days: float = Field(
+        30,
+        ge=0,
+        description="days for which the registry keeps which version gave which answer; 0: it keeps none, and thumbs "
+        "do not count in a watch",
+    )
 
     @model_validator(mode="after")
     def _is_guarded(self) -> Self:
@@ -60,21 +86,3 @@ def _bytes(path: Path, key: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise BadConfig(f"{key}: {path} cannot be read: {error.strerror}") from error
-
-
-class ServeSettings(ListenerSettings, Section):
-    """[serve]: the listener and its bounds."""
-
-    max_message_bytes: int = Field(8 * 2**20, ge=2**16, description="largest gRPC message, in bytes")
-    max_concurrent_requests: int = Field(64, ge=1, description="generate calls in flight over all tenants")
-    max_queued_per_tenant: int = Field(32, ge=1, description="generate calls one tenant may have waiting")
-    default_deadline_seconds: float = Field(60, gt=0, description="deadline of a call that brings none")
-    drain_seconds: float = Field(10, ge=0, description="time for running calls to end at shutdown")
-    poll_seconds: float = Field(0.25, gt=0, description="how often the registry is asked for new activations")
-    rollback_window_seconds: float = Field(3600, ge=0, description="how long the previous version stays loaded")
-    replica: str = Field("replica-1", description="this server's name in the observed table")
-    answer_days: float = Field(
-        30,
-        ge=0,
-        description="how long it is kept which version gave which answer; 0: never, and no watch counts thumbs",
-    )

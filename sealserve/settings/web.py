@@ -1,13 +1,13 @@
-"""The section [web]: where the page for approvals listens. Read by `config.py` alone.
+"""The section [web]: where the page for approvals listens.
 
-The page is a client of `serve`; what it may show and do is decided there.
+The page is a client of `serve`, which decides what the page may show and do.
 """
 
 import ssl
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from sealserve.errors import BadConfig
 from sealserve.network import is_loopback
@@ -17,17 +17,17 @@ OFF = "off"
 _MAX_PORT = 65_535
 
 
-class PageSettings(BaseModel):
-    """Address and TLS. Beyond loopback there is TLS, unless somebody says otherwise."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class WebSettings(Section):
+    """[web]: the page for approvals. Beyond loopback it needs TLS, unless `insecure` is set."""
 
     address: str = Field(
-        "127.0.0.1:7433", description="host:port of the page for approvals; off: `sealserve up` starts none"
+        "127.0.0.1:7433", description="host:port of the page for approvals; off: `sealserve up` starts no page"
     )
-    tls_certificate: Path | None = Field(None, description="certificate chain (PEM) that the page shows")
-    tls_key: Path | None = Field(None, description="private key (PEM) of tls_certificate")
-    insecure: bool = Field(False, description="true: plain text beyond loopback; the way is private already")
+    tls_certificate: Path | None = Field(None, description="PEM file with the page's certificate chain; unset: no TLS")
+    tls_key: Path | None = Field(None, description="PEM file with the private key of tls_certificate")
+    insecure: bool = Field(
+        False, description="true: allow plain text beyond loopback, for networks that are private already"
+    )
 
     @field_validator("address")
     @classmethod
@@ -78,7 +78,3 @@ class PageSettings(BaseModel):
                 f"web.tls_certificate {self.tls_certificate} and web.tls_key {self.tls_key} are no readable pair in PEM"
             )
             raise BadConfig(text) from error
-
-
-class WebSettings(PageSettings, Section):
-    """[web]: the page for approvals."""

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from sealserve import errors
 from sealserve.local_tokens import ADMIN_FILE
 from sealserve.network import is_loopback
-from sealserve.settings.web import PageSettings
+from sealserve.settings.web import WebSettings
 from sealserve.web.decisions import Decisions, new_request_id, version_of
 from sealserve.web.forms import read_form
 from sealserve.web.http_statuses import is_passing, status_of
@@ -29,7 +29,7 @@ from sealserve.web.sessions import Sessions, typed_secret
 from sealserve.web.view_data import Connect, held_version, inbox_of
 
 
-def make_app(settings: PageSettings, *, connect: Connect, is_open: bool, clock: Callable[[], datetime]) -> ASGIApp:
+def make_app(settings: WebSettings, *, connect: Connect, is_open: bool, clock: Callable[[], datetime]) -> ASGIApp:
     """Return the page as an ASGI application. With `is_open` (serve.auth = off) nobody logs in."""
     site = _Site(settings, connect=connect, is_open=is_open, clock=clock)
     decisions = Decisions(site.pages, connect=connect, has_login=not is_open)
@@ -54,7 +54,7 @@ class _Site:
     """The pages that only read, and who may read them."""
 
     def __init__(
-        self, settings: PageSettings, *, connect: Connect, is_open: bool, clock: Callable[[], datetime]
+        self, settings: WebSettings, *, connect: Connect, is_open: bool, clock: Callable[[], datetime]
     ) -> None:
         self.pages = Pages(clock=clock)
         self._connect = connect

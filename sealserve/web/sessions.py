@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from sealserve.errors import Unauthenticated
 from sealserve.records.principals import MAX_SECRET_CHARACTERS
-from sealserve.settings.web import PageSettings
+from sealserve.settings.web import WebSettings
 
 _SECRET = re.compile(rf"[A-Za-z0-9._~+/=-]{{1,{MAX_SECRET_CHARACTERS}}}", re.ASCII)
 """A bearer token (RFC 6750, section 2.1)."""
@@ -19,7 +19,7 @@ _SECRET = re.compile(rf"[A-Za-z0-9._~+/=-]{{1,{MAX_SECRET_CHARACTERS}}}", re.ASC
 class Sessions:
     """Reads and writes the cookie. One page's is not another's on the same machine: cookies know no ports."""
 
-    def __init__(self, settings: PageSettings) -> None:
+    def __init__(self, settings: WebSettings) -> None:
         self._is_secure = settings.is_secure
         self._name = f"sealserve-{settings.endpoint()[1]}"
 
