@@ -210,7 +210,7 @@ class _Telling(Inbox):
 
 async def test_the_watch_takes_what_is_there_then_what_comes_then_stops(watched: _Watched) -> None:
     received, stop = asyncio.Event(), asyncio.Event()
-    inbox = _Telling(watched.registry, IntakeSettings())
+    inbox = _Telling(watched.registry, IntakeSettings(), refuse=PermissiveEnforcer().refuse_document)
     inbox.tell(received)
     source = DirectorySource(inbox, watched.directory, pace=Pace(settle_seconds=0.05, wake_seconds=0.05))
     watched.write("acme/before.txt", b"Words before.")

@@ -18,7 +18,7 @@ from sealserve.local_tokens import admin_secret, internal_secret
 from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.policy.rulebook import open_rules
 from sealserve.registry.registry import Registry
-from sealserve.rollout.controller import RolloutController
+from sealserve.rollout.controller import Replica, RolloutController
 from sealserve.rpc.server import RpcServer
 from sealserve.serving.activator import Activator
 from sealserve.serving.adapter_table import AdapterTable
@@ -102,16 +102,15 @@ async def open_site(
 def _watcher(
     settings: Settings, registry: Registry, engine: Engine, *, table: AdapterTable, rule: WatchRule, slots: SlotGate
 ) -> RolloutController:
-    return RolloutController(
-        registry,
-        engine,
+    replica = Replica(
+        name=settings.serve.replica,
+        engine=engine,
         table=table,
         salts=TenantSalts.open(settings.data_directory / "salt.key"),
-        rule=rule,
-        replica=settings.serve.replica,
-        enforcer=PolicyEnforcer(registry, open_rules(settings.learn.rules)),
         is_busy=lambda: slots.waiting > 0,
     )
+    enforcer = PolicyEnforcer(registry, open_rules(settings.learn.rules))
+    return RolloutController(registry, replica, rule=rule, enforcer=enforcer)
 
 
 def _activator(
@@ -124,7 +123,7 @@ def _activator(
         replica=settings.serve.replica,
         poll_seconds=settings.serve.poll_seconds,
         rollback_window_seconds=settings.serve.rollback_window_seconds,
-        find_standby=watcher.standby if watcher else None,
+        open_or_find_standby=watcher.open_or_find_standby if watcher else None,
     )
 
 
