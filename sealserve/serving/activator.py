@@ -1,8 +1,8 @@
 """Make what answers (observed) equal what should answer (desired), tenant by tenant, and record it.
 
 For each tenant whose activation differs: check the artifact, load, probe, swap the table, record. A version that
-cannot be served is quarantined, which moves the tenant's pointer back, and the old one goes on answering
-meanwhile. One tenant's trouble is its own task and never holds up another. Knows nothing of how versions are made.
+cannot be served is quarantined, which moves the tenant's pointer back, and the old one goes on answering meanwhile.
+One tenant's trouble is its own task and never holds up another.
 """
 
 import asyncio
