@@ -46,7 +46,7 @@ class UnlearningProbe:
         poll_seconds: float,
         load_seconds: float = LOAD_SECONDS,
     ) -> None:
-        """`salt` returns a tenant's prefix-cache salt (`TenantSalts.salt`); it hides the questions from timing attacks."""
+        """`salt` returns a tenant's prefix-cache salt (`TenantSalts.salt`), against timing attacks."""
         self._registry = registry
         self._engine = engine
         self._salt = salt
