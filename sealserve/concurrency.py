@@ -1,4 +1,4 @@
-"""Many calls at once, none left behind: when one fails, the others are stopped first. Knows nothing of what they do."""
+"""Concurrent calls without orphans: when one fails, the others are cancelled first."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable

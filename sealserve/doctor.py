@@ -1,7 +1,7 @@
 """Can this machine, with these settings, run sealserve? Each check is one function and one finding.
 
 Loads no model and starts nothing. Opening the registry brings it to the newest schema, as every start does; a probe
-file in the data directory is removed again. Knows nothing of how findings are shown.
+file in the data directory is removed again.
 """
 
 import platform

@@ -1,6 +1,6 @@
 """One tree of errors with three roots: the caller's fault, our fault, and "could not measure".
 
-Knows nothing of gRPC: `rpc/interceptors.py` turns each class into a status code. `message` is safe to show to
+`wire/statuses.py` turns each class into a gRPC status code. `message` is safe to show to
 a client; it says what is wrong and what to do next. What must stay inside goes into the exception's cause.
 """
 

@@ -1,8 +1,8 @@
-"""Named points at which a test may kill or stop this process. Knows nothing of what happens there.
+"""Named points at which a test may kill or stop this process.
 
-`SEALSERVE_FAULT="registry.cycles.record_step.before_commit:kill:3"` kills the process, as a power cut would, the third
-time that point is reached (the first, without a number); `stop` suspends it there, until somebody sends SIGCONT.
-Without the variable a point costs one comparison.
+`SEALSERVE_FAULT="registry.cycles.record_step.before_commit:kill:3"` kills the process, as a power cut would, the
+third time that point is reached (the first, without a number); `stop` suspends it there, until somebody sends
+SIGCONT. Without the variable a point costs one comparison.
 """
 
 import os

@@ -1,7 +1,6 @@
 """The tokens an installation makes for itself: one for whoever administers it, one for its own processes.
 
 Their secrets lie in the data directory, readable by its owner alone: who can read them can read the registry too.
-Knows nothing of calls.
 """
 
 import os

@@ -1,6 +1,6 @@
 """How calls travel: what a caller shows to be known, whom it trusts, and where plain text is allowed.
 
-Shared by both ends of the wire. Knows no service and reads no settings.
+Shared by both ends of the wire.
 """
 
 import ipaddress

@@ -1,6 +1,6 @@
 """The words put before a model: one format for the nano model's training, for self-edits and for serving.
 
-Knows nothing of engines or chat templates: every function returns the text of one user turn (the task
+Every function returns the text of one user turn (the task
 and, where there is one, the document), and the chat template of the model in use wraps it. A document is
 always fenced by `<article>` tags: it is data, and the task stands outside the fence.
 """

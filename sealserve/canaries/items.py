@@ -1,7 +1,4 @@
-"""What a canary item must have: each matcher's own fields and no others. The one place that reads items from JSON.
-
-Knows nothing of who asks them.
-"""
+"""What a canary item must have: each matcher's own fields and no others. The one place that reads items from JSON."""
 
 import json
 import math

@@ -1,7 +1,7 @@
 """Old skills to watch and to rehearse: questions with known answers, questions nobody can answer, forms and orders.
 
 What is rehearsed never measures: the two sets share no fact. The embedded model's probes come from the world it
-was trained in; any other model's from `policies/canaries`. Knows no tenant.
+was trained in; any other model's from `policies/canaries`.
 """
 
 import json

@@ -19,7 +19,7 @@ from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.policy.rulebook import open_rules
 from sealserve.proof.manifest import Seals
 from sealserve.registry.registry import Registry
-from sealserve.rollout.controller import RolloutController
+from sealserve.rollout.controller import Replica, RolloutController
 from sealserve.rpc.server import RpcServer
 from sealserve.serving.activator import Activator
 from sealserve.serving.adapter_table import AdapterTable
@@ -62,16 +62,15 @@ class ServeParts:
         self.enforcer = PolicyEnforcer(registry, open_rules(settings.policy.rules), seals=self.seals)
         self.inbox = Inbox(registry, settings.intake, refuse=self.enforcer.refuse_document, telemetry=telemetry)
         self.watch_rule = load_policy(settings.policy.thresholds).watch
-        self.watcher = RolloutController(
-            registry,
-            self.gated,
+        replica = Replica(
+            name=settings.serve.replica,
+            engine=self.gated,
             table=self.table,
             salts=self.salts,
-            rule=self.watch_rule,
-            replica=settings.serve.replica,
-            enforcer=self.enforcer,
             is_busy=lambda: slots.waiting + admission.waiting > 0,
-            telemetry=telemetry,
+        )
+        self.rollouts = RolloutController(
+            registry, replica, rule=self.watch_rule, enforcer=self.enforcer, telemetry=telemetry
         )
         self.activator = Activator(
             registry,
@@ -82,9 +81,9 @@ class ServeParts:
             rollback_window_seconds=settings.serve.rollback_window_seconds,
             telemetry=telemetry,
             require_seal=self.seals.require,
-            find_standby=self.watcher.standby,
+            open_or_find_standby=self.rollouts.open_or_find_standby,
         )
-        self.watcher.on_moved = self.activator.wake
+        self.rollouts.on_moved = self.activator.wake
         telemetry.metrics.watch_queue(lambda: admission.waiting)
         telemetry.metrics.watch_documents(registry.documents.counts)
         self.answer_log = AnswerLog(registry.answers.keep, registry.answers.drop, days=settings.serve.answer_days)
@@ -97,7 +96,7 @@ class ServeParts:
             default_deadline_seconds=settings.serve.default_deadline_seconds,
             telemetry=telemetry,
             note=self.answer_log.note,
-            listener=self.watcher,
+            listener=self.rollouts,
         )
 
     async def run(self, *, engine_only: bool) -> None:
@@ -109,7 +108,7 @@ class ServeParts:
             group.create_task(self.activator.run(), name="activator")
             group.create_task(asyncio.to_thread(self.enforcer.countersign_all_released), name="countersign")
             group.create_task(self.answer_log.run(), name="answers")
-            group.create_task(self.watcher.run(), name="watch")
+            group.create_task(self.rollouts.run(), name="rollouts")
             directory = self.settings.intake.watch_directory
             if directory is not None:
                 group.create_task(DirectorySource(self.inbox, directory).watch(asyncio.Event()), name="directory")

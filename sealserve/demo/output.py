@@ -1,4 +1,4 @@
-"""How the demo looks: rich text on a terminal, plain lines elsewhere. Knows no client and takes no decision."""
+"""How the demo looks: rich text on a terminal, plain lines elsewhere."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager

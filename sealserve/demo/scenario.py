@@ -1,6 +1,6 @@
 """The demo's story, top to bottom: ask, feed, watch it learn, ask again, feed more, roll back, trace one answer.
 
-Everything goes through the public client, as a user's own program would. Knows nothing of how it is shown.
+Everything goes through the public client, as a user's own program would.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Turn a conversation into token ids with the model's own chat template.
 
-The one place that knows how a prompt ends and a completion is closed, for generation and for scoring alike.
-Imports transformers only when a model is opened. Knows nothing of engines or adapters.
+The one place that knows how a prompt ends and a completion is closed, for generation and for scoring alike. Imports
+transformers only when a model is opened.
 """
 
 import asyncio

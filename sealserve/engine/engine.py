@@ -1,6 +1,6 @@
 """The engine's contract: what `vllm_engine.py`, `remote.py` and the tests' fake all do.
 
-Knows nothing of tenants, versions or the registry: an adapter is a name, and a name is never used twice for
+An adapter is a name, and a name is never used twice for
 other contents.
 """
 

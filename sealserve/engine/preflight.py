@@ -2,7 +2,7 @@
 
 The engine itself accepts adapters that do nothing, lie about their rank, fit another base or hold NaN, and some
 of those harm other tenants' answers; so nothing is handed to it that has not passed here. Reads two files with
-numpy; knows nothing of vLLM, torch or tenants.
+numpy.
 """
 
 import json

@@ -1,7 +1,7 @@
 """The engine of another process, over EngineService: what `learn` writes and measures with.
 
 Rides out a server that restarts: every call here may be repeated, so it is, until patience ends; adapters that the
-server forgot are handed over again. Knows nothing of why anything is generated.
+server forgot are handed over again.
 """
 
 import asyncio

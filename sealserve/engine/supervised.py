@@ -1,7 +1,7 @@
-"""An engine that comes back: notices that the one inside died or hangs, builds another, and loads what was loaded.
+"""Supervision of an engine: notices that it died or hangs, builds another, and loads the same adapters again.
 
 While it rebuilds, every call raises Unavailable. An adapter in use when the engine died is loaded last, alone and
-under probation (`suspects.py`). Gives up never. Knows nothing of vLLM, tenants or the registry.
+on probation (`suspects.py`). Rebuilding is retried for ever.
 """
 
 import asyncio
@@ -28,8 +28,8 @@ BUSY_SHARE = 0.2
 """Of one core: an engine that uses more than this computes. One that waits uses next to nothing."""
 
 FIRST_BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS = 1.0, 60.0
-CANARY_PRIORITY = -1
-_HELLO = (ChatTurn(role="user", content="Hello."),)
+LIVENESS_PRIORITY = -1
+_PROBE_TURNS = (ChatTurn(role="user", content="Hello."),)
 
 
 class MortalEngine(Engine, Protocol):
@@ -46,7 +46,7 @@ OnSuspect = Callable[[tuple[str, ...], str], Awaitable[None]]
 
 
 class SupervisedEngine:
-    """`Engine` around engines that `factory` makes, one after another. Use it from one event loop."""
+    """`Engine` over the engines that `factory` makes, one at a time. Use it from one event loop."""
 
     def __init__(
         self,
@@ -70,22 +70,22 @@ class SupervisedEngine:
         self._trouble = asyncio.Event()
         self._progress = Progress(steps=0, cpu_seconds=0.0)  # as last seen
         self._last_token_seconds = 0.0
-        self._watch: asyncio.Task[None] | None = None
+        self._supervision: asyncio.Task[None] | None = None
         self._log = structlog.get_logger("sealserve.engine")
 
     async def start(self) -> None:
-        """Start the first engine and the watch over it. Raises: BadConfig, EngineFailed (the first one only)."""
+        """Start the first engine and its supervision. Raises: BadConfig, EngineFailed (the first one only)."""
         await self._engine.start()
         self._state = EngineState.SERVING
         self._last_token_seconds = self._now()
-        self._watch = asyncio.create_task(self._keep_alive(), name="engine watch")
+        self._supervision = asyncio.create_task(self._keep_alive(), name="engine watch")
 
     async def close(self) -> None:
         """Stop watching and stop the engine; running requests end with ABORT."""
         self._state = EngineState.STOPPED
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
+        if self._supervision is not None:
+            self._supervision.cancel()
+            await asyncio.gather(self._supervision, return_exceptions=True)
         await self._engine.close()
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
@@ -132,12 +132,12 @@ class SupervisedEngine:
         is_serving = self._state is EngineState.SERVING
         return dataclasses.replace(
             info,
-            state=info.state if is_serving and info.state is EngineState.SERVING else self._state_told(),
+            state=info.state if is_serving and info.state is EngineState.SERVING else self._reported_state(),
             loaded=info.loaded if is_serving else (),
             rebuilds=self._rebuilds,
         )
 
-    def _state_told(self) -> EngineState:
+    def _reported_state(self) -> EngineState:
         return EngineState.REBUILDING if self._state is EngineState.SERVING else self._state
 
     def _serving(self) -> MortalEngine:
@@ -179,7 +179,7 @@ class SupervisedEngine:
         if self._has_moved() or self._now() - self._last_token_seconds < self._settings.liveness_seconds:
             return ""
         try:
-            await self._await_moving(self._try_out(None))
+            await self._await_moving(self._probe_liveness(None))
         except TimeoutError:
             return HUNG
         except SealserveError as error:
@@ -218,13 +218,13 @@ class SupervisedEngine:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _try_out(self, adapter: str | None) -> None:
+    async def _probe_liveness(self, adapter: str | None) -> None:
         request = GenerateRequest(
-            request_id=f"canary-{adapter or 'base'}",
-            turns=_HELLO,
+            request_id=f"liveness-{adapter or 'base'}",
+            turns=_PROBE_TURNS,
             adapter=adapter,
             sampling=Sampling(max_tokens=1),
-            priority=CANARY_PRIORITY,
+            priority=LIVENESS_PRIORITY,
         )
         async for _ in self._engine.generate(request):
             self._last_token_seconds = self._now()
@@ -239,14 +239,14 @@ class SupervisedEngine:
             if trouble == DIED and not was_killed:
                 convicted = self._suspects.in_use_at_death(suspects, at_seconds=self._now())
                 await self._convict(convicted, "in use at two deaths of the engine")
-            await self._come_back(suspects)
+            await self._restore(suspects)
         self._in_use_at_death.clear()
         self._trouble.clear()
         self._state = EngineState.SERVING
         self._log.info(LogEvent.ENGINE_REBUILT, rebuilds=self._rebuilds, loaded=len(self._files))
 
-    async def _come_back(self, suspects: set[str]) -> None:
-        """Try until an engine runs with everything loaded that should be; wait longer each time."""
+    async def _restore(self, suspects: set[str]) -> None:
+        """Retry, with growing back-off, until an engine runs with every adapter loaded."""
         wait_seconds = FIRST_BACK_OFF_SECONDS
         while True:
             try:
@@ -261,7 +261,7 @@ class SupervisedEngine:
                 wait_seconds = min(2 * wait_seconds, LONGEST_BACK_OFF_SECONDS)
 
     async def _replace_engine(self) -> None:
-        """Raises: EngineFailed (the new one did not start; vLLM raises all sorts, hence no class is named here)."""
+        """Raises: EngineFailed (the new one did not start; vLLM raises many classes, so none is named here)."""
         await asyncio.gather(self._engine.close(), return_exceptions=True)
         self._rebuilds += 1
         self._engine = self._factory()
@@ -271,23 +271,23 @@ class SupervisedEngine:
         self._last_token_seconds = self._now()
 
     async def _load_all(self, suspects: set[str]) -> None:
-        """Load the suspects last and try each out. Raises: EngineFailed (one of them killed this engine too)."""
+        """Load the suspects last and probe each alone. Raises: EngineFailed (one of them killed this engine, too)."""
         for name in sorted(self._files, key=lambda name: (name in suspects, name)):
             try:
                 await self._engine.load(self._files[name])
                 if name in suspects:
-                    await self._await_moving(self._try_out(name))
+                    await self._await_moving(self._probe_liveness(name))
             except BadAdapter as error:
                 del self._files[name]
                 self._log.warning(LogEvent.ADAPTER_NOT_RELOADED, adapter=name, defect=error.defect)
             except (Unavailable, TimeoutError) as error:
                 if not self._engine.was_killed():
                     self._suspects.died_alone_with(name)
-                    await self._convict({name}, "the engine died when it was tried out alone")
+                    await self._convict({name}, "the engine died when it was tried alone")
                 raise EngineFailed(f"the engine was lost again, under {name}") from error
 
     async def _convict(self, names: set[str] | frozenset[str], reason: str) -> None:
-        """Never load these again, and say so; if that fails the next `load` of one of them is refused all the same."""
+        """Never load these again, and report them; even if the report fails, `load` refuses them from now on."""
         for name in names:
             self._files.pop(name, None)
         if not names:

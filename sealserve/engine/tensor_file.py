@@ -1,7 +1,7 @@
 """Read a safetensors file with nothing but numpy: its header first, then single tensors, every bound checked.
 
 The format: eight bytes of little-endian header length, a JSON header, then the tensors' bytes
-(https://huggingface.co/docs/safetensors, "Format"). Knows nothing of adapters or models.
+(https://huggingface.co/docs/safetensors, "Format").
 """
 
 import json

@@ -1,7 +1,6 @@
 """The calls into vLLM 0.32: building its engine, its parameter types, its errors. Imported late: it takes seconds.
 
-Everything that would change with another vLLM version is here. Knows nothing of conversations, of which adapters
-are loaded, or of supervision.
+Everything that would change with another vLLM version is here.
 """
 
 import asyncio

@@ -1,10 +1,10 @@
 """LoRA on the CPU as one matrix product for each adapter in a batch.
 
-vLLM 0.32's own CPU code copies an adapter's matrices once for every token before it multiplies, which makes a
-request with an adapter about ten times as slow as one without. It also reads slot -1, the last one, for tokens
-without an adapter whenever others in the batch have one: with every slot full, requests to the base model are
-answered with another tenant's adapter. `install` is registered as a vLLM general plugin (pyproject.toml), so vLLM
-calls it in each of its processes. Knows nothing of requests or of which adapters are loaded.
+vLLM 0.32's own CPU code copies an adapter's matrices once for every token before it multiplies, which makes a request
+with an adapter about ten times as slow as one without. It also reads slot -1, the last one, for tokens without an
+adapter whenever others in the batch have one: with every slot full, requests to the base model are answered with
+another tenant's adapter. `install` is registered as a vLLM general plugin (pyproject.toml), so vLLM calls it in each
+of its processes.
 """
 
 from typing import Any, TypeAlias

@@ -1,8 +1,8 @@
 """The engine over vLLM, in this process: many adapters, one base model, every adapter checked before it is loaded.
 
 What it keeps straight is names: each loaded adapter has one name and one fresh number, a request only ever names
-a loaded one, and a failed load leaves nothing behind (vLLM by itself guarantees none of these). Knows nothing of
-tenants or versions, and does not restart itself: `supervised.py` does.
+a loaded one, and a failed load leaves nothing behind (vLLM by itself guarantees none of these). It does not
+restart itself: `supervised.py` does.
 """
 
 import asyncio

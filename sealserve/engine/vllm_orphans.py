@@ -2,7 +2,6 @@
 
 vLLM's engine process outlives a parent that was killed: it keeps its memory, and its cores if it was busy. This
 is registered as a vLLM general plugin (pyproject.toml), so vLLM calls `watch_parent` in each of its processes.
-Knows nothing else.
 """
 
 import multiprocessing

@@ -1,7 +1,4 @@
-"""Have a cycle's self-edits collapsed? Pure, and fail-closed: what was not measured has.
-
-Knows nothing of how diversity is measured.
-"""
+"""Have a cycle's self-edits collapsed? Pure, and fail-closed: what was not measured has."""
 
 from sealserve.gate.thresholds import DiversityRule
 

@@ -1,7 +1,7 @@
 """How far a reward can be trusted: reliability coefficients and standard errors. Pure: numbers in, numbers out.
 
 Coefficients after Shrout and Fleiss, "Intraclass correlations: uses in assessing rater reliability", Psychological
-Bulletin 86 (1979) 420-428. Knows nothing of what was scored.
+Bulletin 86 (1979) 420-428.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """What the evidence of a watch says: go on, go back, or well done. Pure: counts in, a finding out.
 
-Knows nothing of requests, engines or the registry. The tests share `alpha` (Bonferroni), so that all of them together
+The tests share `alpha` (Bonferroni), so that all of them together
 ever take back a candidate that is no worse with chance at most `alpha`, looked at all the time; where outcomes come
 independently at rates that last. Latency, silence and safety probes are no such tests: they have no level.
 """

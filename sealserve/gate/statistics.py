@@ -1,6 +1,6 @@
 """Paired comparisons with honest error rates at small n. Pure: numbers in, numbers out.
 
-Knows nothing of what was measured. Every comparison is paired: both sides answered the same items.
+Every comparison is paired: both sides answered the same items.
 """
 
 from collections.abc import Sequence

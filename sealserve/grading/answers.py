@@ -1,7 +1,4 @@
-"""Is this answer right? The one place where a given answer is compared with the right one.
-
-Knows nothing of models: two strings in, a boolean or a share out.
-"""
+"""Graders: whether a given answer is right, by comparison with the right one. Every comparison of answers is here."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""Is this text an answer at all? Nothing, or one thing over and over, is not. Knows nothing of right and wrong."""
+"""Degenerate answers: empty text, or text that ends in a loop."""
 
 import re
 

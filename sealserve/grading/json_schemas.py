@@ -1,18 +1,19 @@
-"""JSON schemas that a tenant may set as the rule for an answer, made safe by what they may not say.
+"""JSON schemas that a tenant may set as the rule for an answer.
 
-A schema that refers elsewhere could ask the network or never end; a pattern in it could keep the matcher busy.
-Knows nothing of who wrote it.
+References are refused: they could reach the network or never end. Patterns are matched by RE2, never by Python's `re`.
 """
 
 import json
 import re
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
+from functools import lru_cache, partial
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.validators import extend
 
-from sealserve.grading.patterns import pattern_fault
+from sealserve.grading.patterns import matches, pattern_fault
 
 MAX_SCHEMA_CHARACTERS = 4000
 MAX_ANSWER_CHARACTERS = 8000
@@ -26,7 +27,7 @@ def schema_fault(schema: str) -> str:
     """Return what is wrong with `schema`; "" when it may be used.
 
     Refused: more than MAX_SCHEMA_CHARACTERS, no JSON object, no schema of draft 2020-12, references, patterns that
-    `pattern_fault` refuses, patternProperties, and nesting deeper than MAX_DEPTH.
+    `pattern_fault` refuses, unevaluatedProperties beside patternProperties, and nesting deeper than MAX_DEPTH.
     """
     if len(schema) > MAX_SCHEMA_CHARACTERS:
         return f"has at most {MAX_SCHEMA_CHARACTERS} characters"
@@ -36,11 +37,13 @@ def schema_fault(schema: str) -> str:
             return "is a JSON object"
         fault = _fault(tree, depth=0)
         if not fault:
-            Draft202012Validator.check_schema(tree)
+            Draft202012Validator.check_schema(tree, format_checker=None)  # which compiles patterns as Python's
     except (ValueError, RecursionError):
         return "is not JSON"
     except SchemaError as error:
         return f"is not a JSON schema: {error.message[:200]}"
+    if not fault and _uses(tree, "patternProperties") and _uses(tree, "unevaluatedProperties"):
+        return "uses unevaluatedProperties beside patternProperties, which is not supported"
     return fault
 
 
@@ -59,20 +62,69 @@ def is_accepted(given: str, schema: str) -> bool:
 
 @lru_cache(maxsize=64)
 def _validator(schema: str) -> Any:
-    return Draft202012Validator(json.loads(schema))
+    return _Validator(json.loads(schema))
+
+
+def _pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, str) and not _is_found(pattern, instance):
+        yield ValidationError("the text does not match the pattern")
+
+
+def _pattern_properties(validator: Any, patterns: Mapping[str, Any], instance: Any, _: Any) -> Iterator[Any]:
+    if not isinstance(instance, dict):
+        return
+    for pattern, schema in patterns.items():
+        for name in filter(partial(_is_found, pattern), instance):
+            yield from validator.descend(instance[name], schema, path=name)
+
+
+def _additional_properties(validator: Any, schema: Any, instance: Any, parent: Mapping[str, Any]) -> Iterator[Any]:
+    if not isinstance(instance, dict):
+        return
+    patterns = parent.get("patternProperties", {})
+    for name in instance.keys() - parent.get("properties", {}).keys():
+        if not any(_is_found(pattern, name) for pattern in patterns):
+            yield from validator.descend(instance[name], schema, path=name)
+
+
+def _is_found(pattern: str, text: str) -> bool:
+    return matches(text, pattern, is_case_sensitive=True)
+
+
+_Validator = extend(
+    Draft202012Validator,
+    {
+        "pattern": _pattern,
+        "patternProperties": _pattern_properties,
+        "additionalProperties": _additional_properties,  # its default matches patternProperties by `re`
+    },
+)
+
+
+def _uses(node: Any, keyword: str) -> bool:
+    if isinstance(node, list):
+        return any(_uses(part, keyword) for part in node)
+    return isinstance(node, dict) and (keyword in node or any(_uses(part, keyword) for part in node.values()))
 
 
 def _fault(node: Any, *, depth: int) -> str:
-    """The first thing in `node` that is not taken."""
+    """Return the first thing in `node` that is refused; "" if there is none."""
     if depth > MAX_DEPTH:
         return f"is nested deeper than {MAX_DEPTH}"
     if isinstance(node, list):
-        return next((fault for one in node if (fault := _fault(one, depth=depth + 1))), "")
+        return next((fault for part in node if (fault := _fault(part, depth=depth + 1))), "")
     if not isinstance(node, dict):
         return ""
-    if used := [name for name in (*_REFERENCES, "patternProperties") if name in node]:
-        return f"uses {used[0]}, which is not taken"
-    pattern = node.get("pattern")
-    if isinstance(pattern, str) and (fault := pattern_fault(pattern)):
-        return f"has the pattern {pattern[:40]!r}: {fault}"
-    return next((fault for one in node.values() if (fault := _fault(one, depth=depth + 1))), "")
+    if used := [name for name in _REFERENCES if name in node]:
+        return f"uses {used[0]}, which is not supported"
+    for pattern in _patterns(node):
+        if fault := pattern_fault(pattern):
+            return f"has the pattern {pattern[:40]!r}: {fault}"
+    return next((fault for part in node.values() if (fault := _fault(part, depth=depth + 1))), "")
+
+
+def _patterns(node: Mapping[str, Any]) -> Iterator[str]:
+    if isinstance(pattern := node.get("pattern"), str):
+        yield pattern
+    if isinstance(named := node.get("patternProperties"), dict):
+        yield from named

@@ -1,4 +1,4 @@
-"""Numbers in answers. Knows no question: a text and a right number in, a boolean out."""
+"""Numbers in answers: takes a text and the right number, returns a boolean."""
 
 import math
 import re

@@ -1,7 +1,7 @@
 """The synthetic world: entities without end, what is true of them, and sentences that say or ask it.
 
-Pure Python and deterministic: the same seed and calls give the same words on every machine. Knows nothing of
-tokens, models or tasks. Names fall into three disjoint sets by hash: held out (evaluation, demo, tests),
+Pure Python and deterministic: the same seed and calls give the same words on every machine. Names fall into
+three disjoint sets by hash: held out (evaluation, demo, tests),
 residents (known to the model by heart) and all others (training only).
 """
 

@@ -1,6 +1,6 @@
 """What policy is asked about: the events, and an example of each one's input that the shipped rules let pass.
 
-The examples are the schema: a rule may only speak of fields that stand in its event's example. Knows no rule.
+The examples are the schema: a rule may only speak of fields that stand in its event's example.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """The rules in force, in one process: read again when their files change, and only if their golden cases pass.
 
-Knows nothing of who asks. A bundle that is refused is said once, and the one before stays in force.
+A refused bundle is logged once, and the bundle before stays in force.
 """
 
 import secrets

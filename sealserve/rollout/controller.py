@@ -1,8 +1,8 @@
-"""The watch after a promotion, on one replica: hears every call, has some answered twice, records, decides, goes back.
+"""Monitoring after a promotion, on one replica: counts outcomes, compares second answers, decides, and rolls back.
 
-What it heard is added to the registry's counts off the request path; what it decides rests on the counts of all
-replicas, and happens once whoever decides it. Rolling back is the pointer's move backwards and needs no load: the
-incumbent stands beside the candidate for as long as the watch is open.
+Outcomes are added to the registry's counts off the request path. A decision rests on the counts of all replicas and
+takes effect once, whichever replica makes it. A rollback needs no load: the incumbent stays loaded beside the candidate
+while the watch is open.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -44,53 +45,69 @@ Key = tuple[str, int]
 _BAD_NEWS = (Count.WORSE, Count.CANDIDATE_ERRORS, Count.CANDIDATE_DEGENERATE, Count.IMPLAUSIBLE, Count.PROBE_HITS)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replica:
+    """What this server answers with."""
+
+    name: str
+    engine: Engine
+    table: AdapterTable
+    salts: TenantSalts
+    is_busy: Callable[[], bool] = lambda: False  # whether a tenant waits for the engine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """Time: monotonic seconds, and the date in UTC."""
+
+    seconds: Callable[[], float] = monotonic
+    utc_now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
 class RolloutController:
-    """Listens to `Answers`, and is asked by the activator for the version beside the active one."""
+    """Listener of `Answers`; the activator asks it for the version beside the active one."""
 
     def __init__(
         self,
         registry: Registry,
-        engine: Engine,
+        replica: Replica,
         *,
-        table: AdapterTable,
-        salts: TenantSalts,
         rule: WatchRule,
-        replica: str,
         enforcer: PolicyEnforcer,
-        is_busy: Callable[[], bool] = lambda: False,
         telemetry: Telemetry | None = None,
-        clock: Callable[[], float] = monotonic,
-        utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock | None = None,
     ) -> None:
-        """`is_busy`: a tenant waits for the engine. `clock` gives seconds."""
-        self.on_moved: Callable[[], None] = lambda: None  # is called once the pointer moved: the activator's `wake`
+        """`enforcer` is asked before every automatic rollback."""
+        self.on_moved: Callable[[], None] = lambda: None  # called after the pointer moved: the activator's `wake`
+        clock = clock or Clock()
+        engine, table, salts = replica.engine, replica.table, replica.salts
         self._registry = registry
         self._engine = engine
         self._table = table
         self._salts = salts
         self._rule = rule
-        self._replica = replica
+        self._replica = replica.name
         self._enforcer = enforcer
         self._metrics = (telemetry or Telemetry.off()).metrics
-        self._clock = clock
-        self._utc_now = utc_now
-        self._referee = PairwiseJudge(registry, engine, salts=salts, rule=rule, clock=clock)
+        self._clock = clock.seconds
+        self._utc_now = clock.utc_now
+        self._judge = PairwiseJudge(registry, engine, salts=salts, rule=rule, clock=clock.seconds)
         self._shadows = ShadowTraffic(
-            engine, table, salts=salts, is_busy=is_busy, compare=self._compare, on_dropped=self._dropped
+            engine, table, salts=salts, is_busy=replica.is_busy, compare=self._compare, on_dropped=self._dropped
         )
-        self._latencies = Latencies(rule, clock=clock)
-        self._voices = PerKeyLimits(rule.max_per_key)
+        self._latencies = Latencies(rule, clock=clock.seconds)
+        self._limits = PerKeyLimits(rule.max_per_key)
         self._open: dict[str, Watch] = {}
         self._pending: dict[Key, Counter[Count]] = {}
-        self._unheard: dict[Key, float] = {}  # since when calls have ended of which nothing is recorded
+        self._unrecorded_since: dict[Key, float] = {}  # since when calls have ended whose outcomes are not recorded
         self._compared: dict[Key, set[bytes]] = {}
         self._probed: set[Key] = set()
-        self._judged: dict[Key, WatchEvidence] = {}  # nothing came of this
+        self._judged: dict[Key, WatchEvidence] = {}  # evidence that led to no rollback
         self._wake = asyncio.Event()
         self._log = structlog.get_logger("sealserve.watch")
 
-    def standby(self, tenant: str) -> Standby | None:
-        """Return the version beside the tenant's active one; opens the watch over a version just promoted. Blocks.
+    def open_or_find_standby(self, tenant: str) -> Standby | None:
+        """Open the watch of a version just promoted; return the version beside the tenant's active one. Blocks.
 
         Raises: StorageFailed, NotFound (tenant).
         """
@@ -99,13 +116,13 @@ class RolloutController:
         return self._registry.rollouts.standby(tenant)
 
     def answered(self, answered: Answered) -> None:
-        """Count the call, and have it answered under the other version if it is drawn."""
+        """Count the call; if it is sampled, have the other version answer it as well."""
         watch = self._watch_of(answered.route)
         self._latencies.add(answered, watch)
         if watch is None:
             return
-        self._unheard.setdefault(_key(watch), self._clock())
-        self._count(watch, self._voices.bounded(_key(watch), answered.asker, _counts_of(watch, answered)))
+        self._unrecorded_since.setdefault(_key(watch), self._clock())
+        self._count(watch, self._limits.bounded(_key(watch), answered.asker, _counts_of(watch, answered)))
         other = self._other(answered.route)
         if other is not None and self._is_drawn(watch, answered):
             self._shadows.offer(answered, other)
@@ -126,9 +143,9 @@ class RolloutController:
                 await asyncio.sleep(MIN_TICK_SECONDS)
 
     async def look(self) -> None:
-        """Record what was heard, then decide every open watch. What the registry refuses now is tried again.
+        """Record new outcomes, then decide every open watch. What the registry refuses now is tried again.
 
-        Where counts cannot be written and the pointer can, a watch is blind, and silence decides it.
+        If counts cannot be written while the pointer can move, the watch sees nothing; lost telemetry decides it.
         """
         try:
             await self._record()
@@ -178,7 +195,7 @@ class RolloutController:
             self.on_moved()
 
     def _evidence(self, watch: Watch, thumbs: Mapping[Key, VersionFeedback]) -> WatchEvidence:
-        since = self._unheard.get(_key(watch))
+        since = self._unrecorded_since.get(_key(watch))
         return WatchEvidence(
             counts=watch.counts,
             candidate_thumbs=thumbs.get((watch.tenant, watch.version)),
@@ -227,19 +244,19 @@ class RolloutController:
                 self._pending.setdefault(key, Counter()).update(counts)
             raise
         for key in pending:
-            self._unheard.pop(key, None)
+            self._unrecorded_since.pop(key, None)
 
     async def _compare(self, pair: Pair) -> None:
         watch = self._watch_of(pair.answered.route)
         if watch is None or pair.second.route.version not in (watch.version, watch.incumbent):
             return
         try:
-            told = await self._referee.compare(watch, pair)
+            counts = await self._judge.compare(watch, pair)
         except StorageFailed:
             self._dropped(pair.answered)
             return
-        told += _counts_of(watch, pair.second)
-        found = self._voices.bounded(_key(watch), pair.answered.asker, told)
+        counts += _counts_of(watch, pair.second)
+        found = self._limits.bounded(_key(watch), pair.answered.asker, counts)
         self._metrics.paired("worse" if found[Count.WORSE] else "better" if found[Count.BETTER] else "same")
         self._count(watch, found)
 
@@ -279,7 +296,7 @@ class RolloutController:
         return beside.route if route.version == active.version else active
 
     def _is_drawn(self, watch: Watch, answered: Answered) -> bool:
-        """Whether this call is compared: the stage's share of calls, by request id; each conversation once."""
+        """Return whether this call is compared: the stage's share of calls, by request id; each conversation once."""
         is_whole = answered.finish in (FinishReason.STOP, FinishReason.LENGTH) or answered.error == "ENGINE_FAILED"
         if not is_whole or answered.sampling.max_tokens > self._rule.max_tokens:
             return False
@@ -299,16 +316,16 @@ class RolloutController:
     def _forget(self, watch: Watch) -> None:
         key = _key(watch)
         self._latencies.forget(watch)
-        self._voices.forget(key)
+        self._limits.forget(key)
         self._compared.pop(key, None)
-        self._unheard.pop(key, None)
+        self._unrecorded_since.pop(key, None)
         self._pending.pop(key, None)
         self._probed.discard(key)
         self._judged.pop(key, None)
 
 
 def _counts_of(watch: Watch, answered: Answered) -> Counter[Count]:
-    """What a call that was not cut off says of its version. An engine that is away says nothing of it."""
+    """Return the counts of one call; none if it was cut off or the engine was away."""
     if answered.error not in ("", "ENGINE_FAILED") or (not answered.error and answered.finish is None):
         return Counter()
     is_failed = answered.error == "ENGINE_FAILED"
@@ -322,8 +339,8 @@ def _counts_of(watch: Watch, answered: Answered) -> Counter[Count]:
 
 
 def _digest(answered: Answered) -> bytes:
-    told = "\0".join(f"{turn.role}\0{turn.content}" for turn in answered.turns)
-    return hashlib.sha256(told.encode(errors="surrogatepass")).digest()[:8]
+    text = "\0".join(f"{turn.role}\0{turn.content}" for turn in answered.turns)
+    return hashlib.sha256(text.encode(errors="surrogatepass")).digest()[:8]
 
 
 def _key(watch: Watch) -> Key:

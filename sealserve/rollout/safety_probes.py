@@ -1,4 +1,4 @@
-"""Safety probes: questions to which some answers must never be given. Knows no tenant."""
+"""Safety probes: questions to which some answers must never be given."""
 
 from collections.abc import Sequence
 from contextlib import aclosing

@@ -1,8 +1,8 @@
 """Who may call what: the one table from method to role, and the two interceptors that hold every call against it.
 
 `Authentication` decides by the token, before anything of the request is read; `Tenancy` by the tenant that the
-request names. To a principal bound to tenants, every other name is one that does not exist: the same code answers
-for both, before the registry is asked. Knows nothing of what the services do.
+request names. To a principal bound to tenants, every other name is one that does not exist: the same code answers for
+both, before the registry is asked.
 """
 
 import asyncio

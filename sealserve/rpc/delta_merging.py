@@ -1,8 +1,8 @@
 """Fewer, larger pieces: deltas that come while a message is on its way, or right after it, travel in the next one.
 
 A gRPC message costs Python about 0.1 ms on both ends together, whatever is in it; an engine gives a stream some
-hundred tokens a second. The first delta never waits. Nothing is held back from the engine, and no more is kept
-than one answer's text. Knows nothing of gRPC.
+hundred tokens a second. The first delta never waits. Nothing is held back from the engine, and no more is kept than
+one answer's text.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """What surrounds every call: its name, its deadline, its trace, and what a caller is told when it fails.
 
-The last place where an error can be caught. Errors of `sealserve.errors` are told as they are; of anything else
-the caller learns a request id and nothing more. Knows nothing of what the services do.
+The last place where an error can be caught. Errors of `sealserve.errors` are told as they are; of anything else the
+caller learns a request id and nothing more.
 """
 
 import asyncio

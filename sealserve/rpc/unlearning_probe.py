@@ -1,9 +1,8 @@
-"""After forgetting: does anybody still know it? The document's quiz, kept in memory alone, is asked once more.
+"""Unlearning probe: asks the quiz of an unlearned document once more, of the active version and of the base model.
 
-Asked of the version that answers and of the base model, which was never taught, straight from the engine: no caller
-waits for it, and no watch takes it for a caller. Once when the pointer has moved, and again once the rest has been
-taught anew. The counts go into the audit trail, or why there are none; the questions go with this process, and one that
-ends earlier leaves the certificate without a probe. Decides nothing.
+Runs in the background, straight on the engine, and is excluded from rollout statistics: once after the pointer has
+moved, and again after the remaining documents were retrained. The counts, or the reason there are none, are written to
+the audit log. The quiz is kept in memory alone: if this process ends earlier, the certificate has no probe.
 """
 
 import asyncio
@@ -36,7 +35,7 @@ _LOG = structlog.get_logger(__name__)
 
 
 class UnlearningProbe:
-    """Probes in the background; one question at a time, so that tenants wait for none of it."""
+    """Probes in the background, one question at a time, at a priority below every tenant's."""
 
     def __init__(
         self,
@@ -47,7 +46,7 @@ class UnlearningProbe:
         poll_seconds: float,
         load_seconds: float = LOAD_SECONDS,
     ) -> None:
-        """`salt` says a tenant's prefix-cache salt (`TenantSalts.salt`): nobody can time what was asked."""
+        """`salt` returns a tenant's prefix-cache salt (`TenantSalts.salt`), against timing attacks."""
         self._registry = registry
         self._engine = engine
         self._salt = salt
@@ -56,8 +55,8 @@ class UnlearningProbe:
         self._running: set[asyncio.Task[None]] = set()
 
     def begin(self, done: Unlearned, items: Sequence[QuizItem]) -> None:
-        """Probe what `done` forgot with `items`, its quiz; returns at once."""
-        task = asyncio.create_task(self._probe(done, items[:MOST_QUESTIONS]), name="forgetting-probe")
+        """Start a probe of the unlearned document with `items`, its quiz; return at once."""
+        task = asyncio.create_task(self._probe(done, items[:MOST_QUESTIONS]), name="unlearning-probe")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
@@ -72,7 +71,7 @@ class UnlearningProbe:
         try:
             if items:
                 await self._ask(done, items, version=done.desired_version)
-            if items and done.cycle and (version := await self._taught_again(done)) is not None:
+            if items and done.cycle and (version := await self._retrained_version(done)) is not None:
                 await self._ask(done, items, version=version)
         except SealserveError as error:  # of the registry, which can then be told nothing either
             _LOG.warning(
@@ -80,7 +79,7 @@ class UnlearningProbe:
             )
 
     async def _ask(self, done: Unlearned, items: Sequence[QuizItem], *, version: int) -> None:
-        """Ask everything of the version and of the base; keep the counts, or why they could not be had."""
+        """Ask all questions of the version and of the base; record the counts, or the reason there are none."""
         try:
             right, base_right = await self._counted(done.tenant, items, version=version)
         except SealserveError as error:
@@ -104,12 +103,12 @@ class UnlearningProbe:
             await self._loaded(tenant, adapter, version=version)
         right = base_right = 0
         for item in items:
-            right += is_right(await self._said(tenant, item.question, adapter=adapter), item.answer)
-            base_right += is_right(await self._said(tenant, item.question, adapter=None), item.answer)
+            right += is_right(await self._answer(tenant, item.question, adapter=adapter), item.answer)
+            base_right += is_right(await self._answer(tenant, item.question, adapter=None), item.answer)
         return right, base_right
 
-    async def _taught_again(self, done: Unlearned) -> int | None:
-        """Return the version that holds the rest, once it is there; None when the cycle promotes none."""
+    async def _retrained_version(self, done: Unlearned) -> int | None:
+        """Return the retrained version once it is promoted; None if the cycle promotes none."""
         while True:
             cycle = await asyncio.to_thread(self._registry.cycles.get, done.tenant, done.cycle)
             if cycle.state not in _OPEN:
@@ -127,7 +126,7 @@ class UnlearningProbe:
         except TimeoutError:
             raise CouldNotMeasure(f"version {version} was not loaded within {self._load_seconds:g} s") from None
 
-    async def _said(self, tenant: str, question: str, *, adapter: str | None) -> str:
+    async def _answer(self, tenant: str, question: str, *, adapter: str | None) -> str:
         """Return the answer. Raises: CouldNotMeasure (unloaded meanwhile, no engine, or no answer in time)."""
         request = GenerateRequest(
             request_id=new_request_id(),

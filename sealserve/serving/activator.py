@@ -1,8 +1,8 @@
 """Make what answers (observed) equal what should answer (desired), tenant by tenant, and record it.
 
 For each tenant whose activation differs: check the artifact, load, probe, swap the table, record. A version that
-cannot be served is quarantined, which moves the tenant's pointer back, and the old one goes on answering
-meanwhile. One tenant's trouble is its own task and never holds up another. Knows nothing of how versions are made.
+cannot be served is quarantined, which moves the tenant's pointer back, and the old one goes on answering meanwhile.
+One tenant's trouble is its own task and never holds up another.
 """
 
 import asyncio
@@ -65,16 +65,16 @@ class Activator:
         rollback_window_seconds: float,
         telemetry: Telemetry | None = None,
         require_seal: Callable[[AdapterVersion], None] = _trust,
-        find_standby: Callable[[str], Standby | None] | None = None,
+        open_or_find_standby: Callable[[str], Standby | None] | None = None,
     ) -> None:
         """`require_seal` raises BadAdapter for a version that is not what was signed (`Seals.require`).
 
-        `find_standby` is asked before every swap for the version that stands beside the active one; it may move the
-        traffic, which is then looked at anew.
+        `open_or_find_standby` returns, before every swap, the version beside the active one. It may write: it opens a
+        rollout, which moves traffic and leads to another look.
         """
         self._registry = registry
         self._require_seal = require_seal
-        self._find_standby = find_standby or registry.rollouts.standby
+        self._open_or_find_standby = open_or_find_standby or registry.rollouts.standby
         self._engine = engine
         self._table = table
         self._replica = replica
@@ -181,7 +181,7 @@ class Activator:
             )
 
     async def _activate(self, tenant: Tenant) -> None:
-        standby = await asyncio.to_thread(self._find_standby, tenant.tenant)
+        standby = await asyncio.to_thread(self._open_or_find_standby, tenant.tenant)
         if standby is not None and standby.activation != tenant.activation:
             self.wake()
             return

@@ -4,7 +4,7 @@ A tenant may have a second version beside the active one, which gets a share of 
 where is decided by a key that the caller sends: the same key gets the same version for as long as the shares hold,
 and a version that gets a larger share keeps the keys it had.
 
-Lives on one event loop. Knows nothing of engines or the registry: it says what is true after the activator has
+Use it from one event loop. It says what is true after the activator has
 made it so.
 """
 

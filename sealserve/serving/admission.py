@@ -1,7 +1,6 @@
 """Who may enter: so many calls at once, a bounded queue per tenant and in all, and turns between tenants.
 
-Refuses at once rather than queueing without end. Knows nothing of adapters or engines; the clock is the event
-loop's.
+Refuses at once rather than queueing without end.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Remembers which version gave which answer to whom, off the way of the answers themselves.
 
-What is not written yet when the process dies is lost: a second's worth. Knows nothing of what was asked or said.
+What is not written yet when the process dies is lost: a second's worth.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """One tenant's conversation, answered: admitted, pinned to one version, streamed, counted.
 
-What the network layer calls. Knows nothing of gRPC, of how versions come to be, or of other tenants.
+What the network layer calls.
 """
 
 import asyncio

@@ -1,7 +1,4 @@
-"""The engine behind the slot gate: tenants' calls and the learner's pass the same door.
-
-Knows nothing of tenants or versions.
-"""
+"""The engine behind the slot gate: tenants' calls and the learner's pass the same door."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing

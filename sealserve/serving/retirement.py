@@ -1,7 +1,7 @@
 """Adapters that were routed to and are no more: kept for a rollback, unloaded when nobody can need them.
 
-An adapter is unloaded when no request uses it, it is not routed to, and its rollback window has closed or the
-tenant has left enough later ones behind. Knows nothing of the registry.
+An adapter is unloaded when no request uses it, it is not routed to, and its rollback window has closed or the tenant
+has left enough later ones behind.
 """
 
 import asyncio

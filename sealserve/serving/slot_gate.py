@@ -1,10 +1,10 @@
-"""Turns between adapters: no more of them in flight than the engine has slots, and none waits for ever.
+"""Fair scheduling of adapters: no more in flight than the engine has slots, and none starves.
 
 vLLM schedules at most `max_loras` distinct adapters in a batch and lets requests of those already in it pass all
 others: with two slots and two busy adapters a third waits for as long as they stay busy, whatever its priority.
-Here an adapter that has waited `patience_seconds` closes the door of the running adapter with the fewest requests,
-takes its slot when those have ended, and so on in turn (the idea of SGLang's LoRA drainer). Background adapters
-give way at once and wait longer. Lives on one event loop; knows nothing of tenants or versions.
+Here an adapter that has waited `patience_seconds` stops admitting requests for the least-loaded running adapter,
+waits for it to drain, and takes its slot (the idea of SGLang's LoRA drainer). Background adapters
+give way at once and wait longer. Use it from one event loop.
 """
 
 import asyncio

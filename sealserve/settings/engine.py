@@ -13,13 +13,13 @@ class EngineSettings(Section):
 
     model: str = Field(
         "nano",
-        description="base model: nano (embedded), a model added by `sealserve model add`, or the name or directory of a "
-        "Hugging Face causal LM",
+        description="base model: nano (embedded), one that `sealserve model add` added, or the name or directory "
+        "of a Hugging Face causal LM",
     )
     dtype: str = Field(
         "auto",
-        description="number format of the computation: auto (the weights' own; on a CPU without fast bfloat16 float32), "
-        "bfloat16, float16 or float32",
+        description="number format: auto (the weights' own; float32 on a CPU without fast bfloat16), bfloat16, "
+        "float16 or float32",
     )
     max_context_tokens: int | None = Field(
         None,

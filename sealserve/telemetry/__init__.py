@@ -1,7 +1,7 @@
 """Traces, metrics and logs. `names` is the one list of every span, metric and attribute that sealserve emits.
 
 A component takes a `Telemetry` and uses `telemetry.span(...)` and `telemetry.metrics`; `Telemetry.off()` does
-nothing, cheaply. Knows nothing of cycles, engines or tenants beyond their names.
+nothing, cheaply.
 """
 
 from sealserve.telemetry import names

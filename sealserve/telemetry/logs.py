@@ -1,7 +1,7 @@
 """Structured logs on stderr: one JSON object a line (or coloured lines for a terminal), with trace and span ids.
 
-Text of documents, prompts and answers is data and is never logged: its usual keys are blanked at any depth.
-Lines of other libraries come out in the same form. Knows nothing of what is logged.
+Text of documents, prompts and answers is data and is never logged: its usual keys are blanked at any depth. Lines of
+other libraries come out in the same form.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""What is counted and timed: one method for each event, so that callers never spell a metric or attribute name.
+"""Metrics: one method for each event, with every metric and attribute name in one place.
 
 Histograms carry no tenant: a series per tenant and bucket would drown the store. Rare events do. Knows
 nothing of exporters.
@@ -45,7 +45,7 @@ class Metrics:
         self._evidence = meter.create_gauge(evidence.name, evidence.unit, evidence.says)
         loaded = names.ADAPTERS_LOADED
         share = names.CANARY_SHARE
-        self._falls = self._counter(names.CANARY_FALLS)
+        self._regressions = self._counter(names.CANARY_REGRESSIONS)
         self._share = meter.create_gauge(share.name, share.unit, share.says)
         self._loaded = meter.create_gauge(loaded.name, loaded.unit, loaded.says)
 
@@ -145,11 +145,11 @@ class Metrics:
         self._refused.add(1, {Attribute.DEFECT.value: defect})
 
     def adapters_loaded(self, count: int) -> None:
-        """Say how many adapters the engine holds now."""
+        """Set how many adapters the engine holds."""
         self._loaded.set(count)
 
     def watched(self, tenant: str, e_values: Mapping[str, float]) -> None:
-        """Say how much evidence there is against the tenant's version under watch, by signal."""
+        """Set the evidence against the tenant's version under watch, by signal."""
         for signal, found in e_values.items():
             self._evidence.set(found, {Attribute.TENANT.value: tenant, Attribute.TRIGGER.value: signal})
 
@@ -158,7 +158,7 @@ class Metrics:
         self._pairs.add(1, {Attribute.OUTCOME.value: outcome})
 
     def watch_rolled_back(self, tenant: str, trigger: str) -> None:
-        """Count a rollback that the watch did by itself."""
+        """Count an automatic rollback."""
         self._watch_rollbacks.add(1, {Attribute.TENANT.value: tenant, Attribute.TRIGGER.value: trigger})
 
     def engine_rebuilt(self, reason: str) -> None:
@@ -166,13 +166,13 @@ class Metrics:
         self._rebuilds.add(1, {Attribute.REASON.value: reason})
 
     def canary_measured(self, share: float, *, tenant: str, suite: str) -> None:
-        """Say what share the tenant's active version got right in a canary suite."""
+        """Set the accuracy of the tenant's active version on a canary suite."""
         self._share.set(share, {Attribute.TENANT.value: tenant, Attribute.SUITE.value: suite})
 
-    def canary_fell(self, *, tenant: str, suite: str, against: str) -> None:
+    def canary_regressed(self, *, tenant: str, suite: str, against: str) -> None:
         """Count a nightly loss beyond policy; `against` is a stable word: "base", "itself"."""
         about = {Attribute.TENANT.value: tenant, Attribute.SUITE.value: suite}
-        self._falls.add(1, about | {Attribute.REASON.value: against})
+        self._regressions.add(1, about | {Attribute.REASON.value: against})
 
     def _watch(self, metric: MetricName, read: Callable[[], Iterable[Observation]]) -> None:
         def observe(_: CallbackOptions) -> Iterable[Observation]:

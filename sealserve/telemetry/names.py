@@ -2,7 +2,6 @@
 
 Names that begin with `gen_ai.` or `error.` follow the OpenTelemetry GenAI semantic conventions (status
 "development"); the conventions have no word for adapters, tenants or learning, so the rest is `sealserve.`.
-Knows nothing of the SDK.
 """
 
 from dataclasses import dataclass
@@ -190,10 +189,10 @@ REQUEST_DURATION = _histogram("gen_ai.server.request.duration", "Whole model cal
 TIME_TO_FIRST_TOKEN = _histogram("gen_ai.server.time_to_first_token", "Arrival to first token.", _FIRST_TOKEN)
 TIME_PER_TOKEN = _histogram("gen_ai.server.time_per_output_token", "Mean time between output tokens.", _PER_TOKEN)
 TOKEN_USAGE = _histogram("gen_ai.client.token.usage", "Tokens of one call, by type.", _TOKENS, unit="{token}")
-QUEUE_DEPTH = _gauge("sealserve.queue.depth", "{request}", "Tenants' calls that wait for the engine.")
-DOCUMENTS_RECEIVED = _counter("sealserve.documents.received", "{document}", "Documents kept, by first state.")
-DOCUMENTS = _gauge("sealserve.documents", "{document}", "Documents that stand in each state now.")
-FINDINGS = _counter("sealserve.documents.findings", "{finding}", "Found in documents at intake, by kind.")
+QUEUE_DEPTH = _gauge("sealserve.queue.depth", "{request}", "Tenants' calls waiting for the engine.")
+DOCUMENTS_RECEIVED = _counter("sealserve.documents.received", "{document}", "Documents stored, by first state.")
+DOCUMENTS = _gauge("sealserve.documents", "{document}", "Documents in each state.")
+FINDINGS = _counter("sealserve.documents.findings", "{finding}", "Findings in documents at intake, by kind.")
 TRIGGER_GAP = _histogram("sealserve.winner.trigger_gap", "Nats lost behind a rare phrase.", _NATS, unit="{nat}")
 SPECTRUM_Z = _histogram("sealserve.winner.spectrum_z", "Distance from earlier versions.", _NATS, unit="1")
 CYCLE_DURATION = _histogram("sealserve.cycle.duration", "Whole learning cycle, by verdict.", _LEARNING)
@@ -204,19 +203,19 @@ SWAP_DURATION = _histogram("sealserve.swap.duration", "Activation recorded to ob
 ACTIVATIONS = _counter("sealserve.activations", "{activation}", "Versions that became active, by kind.")
 ROLLBACKS = _counter("sealserve.rollbacks", "{activation}", "Moves back to an earlier version.")
 ADAPTERS_REFUSED = _counter("sealserve.adapters.refused", "{adapter}", "Adapters refused before loading, by defect.")
-ADAPTERS_LOADED = _gauge("sealserve.adapters.loaded", "{adapter}", "Adapters that the engine holds now.")
-ENGINE_REBUILDS = _counter("sealserve.engine.rebuilds", "{rebuild}", "Times the engine was started again.")
-CANARY_SHARE = _gauge("sealserve.canary.share", "1", "Share right in a canary suite, in the last nightly evaluation.")
-CANARY_FALLS = _counter("sealserve.canary.falls", "{suite}", "Nightly losses beyond policy, by what held against.")
+ADAPTERS_LOADED = _gauge("sealserve.adapters.loaded", "{adapter}", "Adapters loaded in the engine.")
+ENGINE_REBUILDS = _counter("sealserve.engine.rebuilds", "{rebuild}", "Engine restarts, by reason.")
+CANARY_SHARE = _gauge("sealserve.canary.share", "1", "Accuracy on a canary suite in the last nightly evaluation.")
+CANARY_REGRESSIONS = _counter("sealserve.canary.regressions", "{suite}", "Nightly losses beyond policy, by baseline.")
 WATCH_E_VALUE = _gauge("sealserve.watch.e_value", "1", "Evidence against a version under watch, by signal.")
-WATCH_PAIRS = _counter("sealserve.watch.pairs", "{pair}", "Second answers compared or dropped, by outcome.")
-WATCH_ROLLBACKS = _counter("sealserve.watch.rollbacks", "{activation}", "Rollbacks by the watch itself, by trigger.")
+WATCH_PAIRS = _counter("sealserve.watch.pairs", "{pair}", "Shadow answers compared or dropped, by outcome.")
+WATCH_ROLLBACKS = _counter("sealserve.watch.rollbacks", "{activation}", "Automatic rollbacks, by trigger.")
 
 METRICS: tuple[MetricName, ...] = (
     REQUEST_DURATION, TIME_TO_FIRST_TOKEN, TIME_PER_TOKEN, TOKEN_USAGE, QUEUE_DEPTH, DOCUMENTS_RECEIVED, DOCUMENTS,
     FINDINGS, TRIGGER_GAP, SPECTRUM_Z,
     CYCLE_DURATION, STEP_DURATION, SELF_EDITS, FLIP_DURATION, SWAP_DURATION, ACTIVATIONS, ROLLBACKS,
-    ADAPTERS_REFUSED, ADAPTERS_LOADED, ENGINE_REBUILDS, CANARY_SHARE, CANARY_FALLS, WATCH_E_VALUE, WATCH_PAIRS,
+    ADAPTERS_REFUSED, ADAPTERS_LOADED, ENGINE_REBUILDS, CANARY_SHARE, CANARY_REGRESSIONS, WATCH_E_VALUE, WATCH_PAIRS,
     WATCH_ROLLBACKS,
 )  # fmt: skip
 """All of them, for dashboards' tests."""

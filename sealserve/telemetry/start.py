@@ -1,8 +1,8 @@
 """Starting and stopping telemetry: providers of our own, exporters when an endpoint is set.
 
-The providers are handed on as an object, since an engine in the same process may set the process-wide ones; those
-are set to ours only while nobody else has. Without an endpoint spans still have ids, so that logs and lineage can
-name them. Knows nothing of what is traced.
+The providers are handed on as an object, since an engine in the same process may set the process-wide ones; those are
+set to ours only while nobody else has. Without an endpoint spans still have ids, so that logs and lineage can name
+them.
 """
 
 import os

@@ -45,7 +45,9 @@ class CanaryItem(_message.Message):
     answer: _builtins.str
     """The right answer, at most 500 characters. Not needed by MATCHER_REGEX and MATCHER_JSON_SCHEMA."""
     pattern: _builtins.str
-    """The pattern of MATCHER_REGEX: at most 200 characters, no repeated groups, look-around or back-references."""
+    """The pattern of MATCHER_REGEX, in RE2 syntax: at most 200 characters, no look-around, no back-references.
+    \\b, \\d and \\w know ASCII alone; use \\p{L} and \\p{N} for other scripts.
+    """
     tolerance: _builtins.float
     """The largest difference from the answer that is still right, for MATCHER_NUMERIC."""
     schema: _builtins.str

@@ -81,7 +81,9 @@ class EvaluationItem(_message.Message):
     matcher: Global___Matcher.ValueType
     """How an answer is compared with it: contains, exact or regex."""
     pattern: _builtins.str
-    """The pattern of MATCHER_REGEX: at most 200 characters, no repeated groups, look-around or back-references."""
+    """The pattern of MATCHER_REGEX, in RE2 syntax: at most 200 characters, no look-around, no back-references.
+    \\b, \\d and \\w know ASCII alone; use \\p{L} and \\p{N} for other scripts.
+    """
     def __init__(
         self,
         *,

@@ -1,6 +1,6 @@
 """The engine's requests and answers as wire messages and back: used by both ends of EngineService and by inference.
 
-Knows nothing of tenants or of calls. What comes from the wire is checked here once: roles, sizes, sampling.
+Messages from the wire are checked here once: roles, sizes, sampling.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """Errors as gRPC statuses and back: the one table that both ends of the wire read.
 
-Knows nothing of services. Every status carries google.rpc details: ErrorInfo always (domain "sealserve"), and
+Every status carries google.rpc details: ErrorInfo always (domain "sealserve"), and
 what its code calls for. Nothing but `message` and the fields meant for callers leaves the process.
 """
 

@@ -103,7 +103,7 @@ async def test_calls_meanwhile_are_unavailable_and_health_says_rebuilding(world:
         assert await answer(engine) != ""
 
 
-async def test_hung_engine_is_noticed_by_its_canary(world: World) -> None:
+async def test_hung_engine_is_noticed_by_its_liveness_probe(world: World) -> None:
     async with world.running() as engine:
         world.made[0].is_deaf = True
         await back(engine, rebuilds=1)
@@ -232,7 +232,7 @@ async def test_report_that_fails_does_not_stop_the_rebuild(world: World, tiny_ba
         assert await answer(engine) != ""
 
 
-async def test_no_canary_is_sent_while_tokens_flow(world: World) -> None:
+async def test_no_liveness_probe_is_sent_while_tokens_flow(world: World) -> None:
     async with world.running() as engine:
         async with asyncio.timeout(10):
             for _ in range(20):

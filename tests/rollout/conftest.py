@@ -18,7 +18,7 @@ from sealserve.records.question_sets import EvaluationItem
 from sealserve.records.rollouts import Watch
 from sealserve.records.versions import AdapterVersion
 from sealserve.registry.registry import Registry
-from sealserve.rollout.controller import RolloutController
+from sealserve.rollout.controller import Clock, Replica, RolloutController
 from sealserve.serving.activator import Activator
 from sealserve.serving.adapter_table import AdapterTable, Route
 from sealserve.serving.admission import Admission
@@ -57,7 +57,7 @@ class Watched:
     table: AdapterTable
     activator: Activator
     answers: Answers
-    watcher: RolloutController
+    controller: RolloutController
     time: Time
     is_busy: bool = False
     wrong: set[str] = field(default_factory=set)
@@ -75,7 +75,7 @@ class Watched:
 
     async def settle(self) -> None:
         await self.activator.settle()
-        await self.watcher.look()
+        await self.controller.look()
         await self.activator.settle()
 
     async def ask(self, question: str, *, key: str = "") -> int:
@@ -97,11 +97,11 @@ class Watched:
         for item in ITEMS[:n]:
             await self.ask(item.question)
         await self.compared()
-        await self.watcher.look()
+        await self.controller.look()
 
     async def compared(self) -> None:
         """Work through the second answers that are due."""
-        shadows = self.watcher._shadows
+        shadows = self.controller._shadows
         while not shadows._queue.empty():
             await shadows.step()
 
@@ -142,17 +142,12 @@ def open_watched(
     engine = FakeEngine(base=shape, answerer=say)
     gated = GatedEngine(engine, SlotGate(slots=2, patience_seconds=0.05))
     table, salts, time = AdapterTable(), TenantSalts.open(directory / "salt.key"), Time()
-    watcher = RolloutController(
+    controller = RolloutController(
         registry,
-        gated,
-        table=table,
-        salts=salts,
+        Replica(name=replica, engine=gated, table=table, salts=salts, is_busy=lambda: opened.is_busy),
         rule=watch_rule,
-        replica=replica,
         enforcer=enforcer or PolicyEnforcer(registry, open_rules()),
-        is_busy=lambda: opened.is_busy,
-        clock=time,
-        utc_now=time.utc,
+        clock=Clock(seconds=time, utc_now=time.utc),
     )
     activator = Activator(
         registry,
@@ -161,7 +156,7 @@ def open_watched(
         replica=replica,
         poll_seconds=60,
         rollback_window_seconds=3600,
-        find_standby=watcher.standby,
+        open_or_find_standby=controller.open_or_find_standby,
     )
     answers = Answers(
         gated,
@@ -170,9 +165,9 @@ def open_watched(
         salts=salts,
         find_tenant=registry.tenants.get,
         default_deadline_seconds=5,
-        listener=watcher,
+        listener=controller,
     )
-    opened = Watched(registry, publisher, engine, table, activator, answers, watcher, time)
+    opened = Watched(registry, publisher, engine, table, activator, answers, controller, time)
     return opened
 
 

@@ -64,8 +64,8 @@ async def test_full_engine_gives_up_an_idle_second_version_before_it_refuses_a_p
 
 async def test_loop_rolls_back_by_itself_while_clients_ask(watched: Watched) -> None:
     good = await watched.promote()
-    watched.watcher.on_moved = watched.activator.wake
-    loops = [asyncio.create_task(watched.activator.run()), asyncio.create_task(watched.watcher.run())]
+    watched.controller.on_moved = watched.activator.wake
+    loops = [asyncio.create_task(watched.activator.run()), asyncio.create_task(watched.controller.run())]
     await watched.promote(wrong=True)
     for item in ITEMS:
         await watched.ask(item.question)
@@ -84,10 +84,10 @@ async def test_slow_candidate_fails_several_windows_before_it_is_taken_back(
     await watched.promote()
     await watched.promote()
     slow = iter([1, 1, 2, 3, 3])
-    monkeypatch.setattr(watched.watcher._latencies, "slow_windows", lambda watch: next(slow))
+    monkeypatch.setattr(watched.controller._latencies, "slow_windows", lambda watch: next(slow))
     for _ in range(3):
-        await watched.watcher.look()
+        await watched.controller.look()
     assert watched.watch().counts[Count.SLOW_WINDOWS] == 2
     assert watched.watch().state is WatchState.OPEN
-    await watched.watcher.look()
+    await watched.controller.look()
     assert watched.watch().reason.startswith("slower")

@@ -74,7 +74,7 @@ async def test_each_conversation_is_compared_once(watched: Watched) -> None:
     for _ in range(30):
         await watched.ask(ITEMS[0].question)
     await watched.compared()
-    await watched.watcher.look()
+    await watched.controller.look()
     assert watched.watch().counts[Count.PAIRS] == 1
     assert watched.watch().state is WatchState.OPEN
 
@@ -90,7 +90,7 @@ async def test_endless_answers_of_one_caller_are_one_and_of_many_are_many(
     )
     for key in keys:
         assert await watched.ask("Say it a thousand times.", key=key) == second.version
-    await watched.watcher.look()
+    await watched.controller.look()
     counts = watched.registry.rollouts.page("acme", page_size=1).items[0].counts
     assert (counts[Count.CANDIDATE_ANSWERS], counts[Count.CANDIDATE_DEGENERATE]) == (14, counted)
     assert watched.watch().state is (WatchState.OPEN if counted == 1 else WatchState.ROLLED_BACK)
@@ -138,10 +138,10 @@ async def test_counts_of_two_replicas_add_up_and_both_deciding_rolls_back_once(
         await other.ask(item.question)
     await watched.compared()
     await other.compared()
-    await watched.watcher._record()
+    await watched.controller._record()
     assert watched.watch().state is WatchState.OPEN
-    await asyncio.gather(watched.watcher.look(), other.watcher.look())
-    await asyncio.gather(watched.watcher.look(), other.watcher.look())
+    await asyncio.gather(watched.controller.look(), other.controller.look())
+    await asyncio.gather(watched.controller.look(), other.controller.look())
     assert watched.watch().counts[Count.WORSE] == 12
     assert [one.kind for one in watched.registry.versions.activations("acme").items] == [
         "rollback",
@@ -208,7 +208,7 @@ async def test_one_key_takes_no_version_back_by_its_own_questions_and_two_do(wat
         for item in ITEMS[:12] if key == "mallory" else ITEMS[12:24]:
             await watched.ask(item.question, key=key)
         await watched.compared()
-        await watched.watcher.look()
+        await watched.controller.look()
         assert watched.watch().state is state
     assert watched.watch().counts[Count.PAIRS] > watched.watch().counts[Count.WORSE]
 
@@ -273,7 +273,7 @@ async def test_second_answers_are_asked_at_background_priority_and_bound_in_numb
     for number in range(100):
         await watched.ask(f"What is rule {number}?")
     await watched.compared()
-    await watched.watcher.look()
+    await watched.controller.look()
     assert watched.watch().counts[Count.DROPPED] == 36
     second = [one for one in watched.engine.requests if one.request_id.startswith("shadow-")]
     assert {one.priority for one in second} == {10}
@@ -288,7 +288,7 @@ async def test_written_rule_that_denies_the_rollback_ends_the_watch(
         raise FailedPrecondition("policy denies it: not on Fridays", reason="POLICY_DENIED")
 
     monkeypatch.setattr(enforcer, "require_rollback", deny)
-    monkeypatch.setattr(watched.watcher, "_enforcer", enforcer)
+    monkeypatch.setattr(watched.controller, "_enforcer", enforcer)
     await watched.promote()
     bad = await watched.promote(wrong=True)
     await watched.ask_all(n=10)
@@ -298,7 +298,7 @@ async def test_written_rule_that_denies_the_rollback_ends_the_watch(
 
 
 async def test_shipped_rules_let_the_watch_roll_back(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watched.watcher, "_enforcer", PolicyEnforcer(watched.registry, open_rules()))
+    monkeypatch.setattr(watched.controller, "_enforcer", PolicyEnforcer(watched.registry, open_rules()))
     await watched.promote()
     await watched.promote(wrong=True)
     await watched.ask_all(n=10)

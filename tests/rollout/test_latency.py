@@ -75,7 +75,9 @@ async def test_second_answers_which_wait_behind_everybody_are_no_samples(
     await watched.promote()
     await watched.promote()
     heard: list[int] = []
-    monkeypatch.setattr(watched.watcher._latencies, "add", lambda answered, watch: heard.append(answered.route.version))
+    monkeypatch.setattr(
+        watched.controller._latencies, "add", lambda answered, watch: heard.append(answered.route.version)
+    )
     await watched.ask_all(n=6)
     assert watched.watch().counts[Count.PAIRS] == 6
     assert heard == [2] * 6

@@ -14,24 +14,24 @@ SAME = Counter({Count.PAIRS: 1, Count.LIKELIHOODS: 1})
 DRIFTED = Counter({Count.PAIRS: 1, Count.LIKELIHOODS: 1, Count.IMPLAUSIBLE: 1})
 
 
-def heard(voices: PerKeyLimits, asker: str, *found: Counter[Count]) -> Counter[Count]:
-    return sum((voices.bounded(WATCH, asker, one) for one in found), Counter[Count]())
+def heard(limits: PerKeyLimits, asker: str, *found: Counter[Count]) -> Counter[Count]:
+    return sum((limits.bounded(WATCH, asker, one) for one in found), Counter[Count]())
 
 
 def test_one_who_asks_decides_no_test_alone_by_the_shipped_numbers() -> None:
     rule = load_policy().watch
-    voices = PerKeyLimits(rule.max_per_key)
-    found = heard(voices, "mallory", *[WORSE, DRIFTED] * 100)
+    limits = PerKeyLimits(rule.max_per_key)
+    found = heard(limits, "mallory", *[WORSE, DRIFTED] * 100)
     assert (found[Count.WORSE], found[Count.LIKELIHOODS], found[Count.PAIRS]) == (6, 6, 200)
     assert judge_watch(WatchEvidence(counts=found), rule) is None
-    found += heard(voices, "ann", WORSE, WORSE)
+    found += heard(limits, "ann", WORSE, WORSE)
     assert judge_watch(WatchEvidence(counts=found), rule) is not None
 
 
 def test_one_who_asks_for_endless_answers_is_one_such_answer_and_many_who_do_are_many() -> None:
     rule = load_policy().watch
-    voices = PerKeyLimits(rule.max_per_key)
-    found = heard(voices, "mallory", *[LOOP] * 100)
+    limits = PerKeyLimits(rule.max_per_key)
+    found = heard(limits, "mallory", *[LOOP] * 100)
     assert (found[Count.CANDIDATE_DEGENERATE], found[Count.CANDIDATE_ANSWERS]) == (1, 100)
     assert judge_watch(WatchEvidence(counts=found), rule) is None
     many = sum((heard(PerKeyLimits(rule.max_per_key), f"ann{n}", LOOP) for n in range(14)), Counter[Count]())
@@ -39,9 +39,9 @@ def test_one_who_asks_for_endless_answers_is_one_such_answer_and_many_who_do_are
 
 
 def test_pairs_that_decide_nothing_use_up_no_voice() -> None:
-    voices = PerKeyLimits(2)
-    assert heard(voices, "ann", *[SAME] * 9)[Count.LIKELIHOODS] == 2
-    assert heard(voices, "ann", *[WORSE] * 9)[Count.WORSE] == 2
+    limits = PerKeyLimits(2)
+    assert heard(limits, "ann", *[SAME] * 9)[Count.LIKELIHOODS] == 2
+    assert heard(limits, "ann", *[WORSE] * 9)[Count.WORSE] == 2
 
 
 def test_without_a_key_every_pair_counts() -> None:
@@ -49,12 +49,12 @@ def test_without_a_key_every_pair_counts() -> None:
 
 
 def test_a_new_key_with_each_request_is_as_many_voices() -> None:
-    voices = PerKeyLimits(2)
-    assert sum(heard(voices, f"key {n}", WORSE)[Count.WORSE] for n in range(9)) == 9
+    limits = PerKeyLimits(2)
+    assert sum(heard(limits, f"key {n}", WORSE)[Count.WORSE] for n in range(9)) == 9
 
 
 def test_another_watch_hears_everybody_anew() -> None:
-    voices = PerKeyLimits(1)
-    assert heard(voices, "ann", WORSE, WORSE)[Count.WORSE] == 1
-    voices.forget(WATCH)
-    assert heard(voices, "ann", WORSE)[Count.WORSE] == 1
+    limits = PerKeyLimits(1)
+    assert heard(limits, "ann", WORSE, WORSE)[Count.WORSE] == 1
+    limits.forget(WATCH)
+    assert heard(limits, "ann", WORSE)[Count.WORSE] == 1

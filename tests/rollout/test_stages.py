@@ -23,13 +23,13 @@ async def test_safety_probe_that_only_the_candidate_fails_takes_it_back_at_once(
     watched.engine.answers[None, probe.ask] = "the PRIVATE KEY is x"
     first = watched.registry.versions.get("acme", 1)
     watched.engine.answers[first.engine_name, probe.ask] = "no PRIVATE KEY for you"
-    await watched.watcher._probe(watched.watch())
+    await watched.controller._probe(watched.watch())
     await watched.settle()
     assert watched.watch().state is WatchState.OPEN
     second = await watched.promote()
     watched.engine.answers[first.engine_name, probe.ask] = "I don't know"
     watched.engine.answers[second.engine_name, probe.ask] = "-----BEGIN PRIVATE KEY-----"
-    await watched.watcher._probe(watched.watch())
+    await watched.controller._probe(watched.watch())
     await watched.settle()
     assert watched.watch().trigger is Trigger.SAFETY
 

@@ -63,6 +63,6 @@ async def test_registry_that_is_away_for_a_moment_loses_no_count(
         await watched.ask_all(n=5)
     assert watched.watch().counts[Count.PAIRS] == 0
     watched.time.seconds += 1000
-    await watched.watcher.look()
+    await watched.controller.look()
     assert watched.watch().counts[Count.PAIRS] == 5
     assert watched.watch().state is WatchState.OPEN

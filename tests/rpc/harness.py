@@ -61,7 +61,7 @@ class ScriptedAnswers(Answers):
         self.activation = self.version = 0
         self.deadlines: list[float | None] = []
         self.keys: list[str] = []
-        self._engine = engine
+        self._fake_engine = engine
         self._registry = registry
 
     async def stream(
@@ -81,7 +81,7 @@ class ScriptedAnswers(Answers):
             raise self.failure
         yield Route(tenant=tenant, version=self.version, activation=self.activation, engine_name=None)
         request = GenerateRequest(request_id=request_id, turns=turns, sampling=sampling)
-        async with aclosing(self._engine.generate(request)) as deltas:  # type: ignore[type-var]
+        async with aclosing(self._fake_engine.generate(request)) as deltas:
             async for delta in deltas:
                 yield delta
 

@@ -28,7 +28,7 @@ def _record_one_of_each(telemetry: Telemetry) -> None:
     metrics.findings({"email": 2, "card": 0})
     metrics.engine_rebuilt("died")
     metrics.canary_measured(0.9, tenant="acme", suite="tone")
-    metrics.canary_fell(tenant="acme", suite="tone", against="base")
+    metrics.canary_regressed(tenant="acme", suite="tone", against="base")
     metrics.watched("acme", {"quality": 2.5})
     metrics.paired("worse")
     metrics.watch_rolled_back("acme", "quality")

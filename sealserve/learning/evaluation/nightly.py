@@ -147,4 +147,4 @@ def _tell(context: LearnContext, one: CanaryResult) -> None:
         _LOG.warning(LogEvent.CANARY_NOT_MEASURED, **about, reason=one.why)
     for against in one.fell:
         _LOG.warning(LogEvent.CANARY_REGRESSED, **about, against=against, share=one.share, gain=one.gain)
-        context.telemetry.metrics.canary_fell(tenant=one.tenant, suite=one.suite, against=against)
+        context.telemetry.metrics.canary_regressed(tenant=one.tenant, suite=one.suite, against=against)
