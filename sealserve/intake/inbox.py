@@ -14,7 +14,7 @@ from sealserve.intake.comparison import Inspected, inspect
 from sealserve.intake.media_types import Defect, Unreadable
 from sealserve.intake.normalise import clean_title, screen
 from sealserve.intake.parse import DEFAULT_LIMITS, Limits, parse
-from sealserve.records.documents import HELD, Document, DocumentState, digest_of, id_of
+from sealserve.records.documents import Document, DocumentState, Refusal, digest_of, id_of
 from sealserve.records.validation import MAX_LABEL_LENGTH
 from sealserve.registry.registry import Registry
 from sealserve.settings.settings import IntakeSettings
@@ -25,8 +25,8 @@ _LOG = structlog.get_logger(__name__)
 _MAX_MEDIA_TYPE_CHARACTERS = 120
 
 
-def _refuse_nothing(tenant: str, **about: object) -> str:
-    return ""
+def _refuse_nothing(tenant: str, **about: object) -> Refusal | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +46,9 @@ class Inbox:
         *,
         telemetry: Telemetry | None = None,
         limits: Limits = DEFAULT_LIMITS,
-        refuse: Callable[..., str] = _refuse_nothing,
+        refuse: Callable[..., Refusal | None] = _refuse_nothing,
     ) -> None:
-        """`refuse` says why a document may not be learned from, or nothing (`Permits.refuse_document`)."""
+        """`refuse` returns why a document may not be learned from, or None (`PolicyEnforcer.refuse_document`)."""
         self._registry = registry
         self._refuse = refuse
         self._settings = settings
@@ -73,9 +73,9 @@ class Inbox:
     ) -> tuple[Document, bool]:
         """Keep the document; return it, and False if the same contents were there already.
 
-        ADMITTED with its text when it can be read and passes the screen; else QUARANTINED with its bytes and a
-        reason. Without `title` the document's own title is taken, else its first line. `readmit` False leaves
-        a document alone that was set aside or withdrawn.
+        The document is ADMITTED when it can be read and policy allows it, HELD or QUARANTINED with a reason when
+        policy does not, and QUARANTINED with its bytes when it cannot be read. Without `title` the document's own
+        title is taken, else its first line. With `readmit` False, a document that was set aside or withdrawn stays so.
         Raises: NotFound (tenant), InvalidArgument (empty, too large, bad label), QuotaExceeded, StorageFailed.
         """
         with self._telemetry.span(Span.RECEIVE, {Attribute.TENANT: tenant}) as span:
@@ -124,9 +124,10 @@ class Inbox:
         self, tenant: str, content: bytes, *, media_type: str, title: str, source: str, actor: str, readmit: bool
     ) -> tuple[Document, bool]:
         read = self._read(content, media_type=media_type, title=title)
-        unreadable = read if isinstance(read, Unreadable) else None
-        seen, refusal = None, str(unreadable or "")
-        if not isinstance(read, Unreadable):
+        seen, refusal = None, None
+        if isinstance(read, Unreadable):
+            refusal = Refusal(state=DocumentState.QUARANTINED, reason=str(read))
+        else:
             seen = inspect(self._registry, tenant, title=read.title, text=read.text, source=source, hidden=read.hidden)
             self._telemetry.metrics.findings({kind.value: count for kind, count in seen.findings.items()})
             refusal = self._refuse(
@@ -147,10 +148,10 @@ class Inbox:
             text="" if isinstance(read, Unreadable) else read.text,
             source=source,
             media_type=_printable(media_type),
-            state=DocumentState.QUARANTINED if refusal else DocumentState.ADMITTED,
-            reason=refusal[:MAX_LABEL_LENGTH],
+            state=refusal.state if refusal else DocumentState.ADMITTED,
+            reason=refusal.reason[:MAX_LABEL_LENGTH] if refusal else "",
             actor=actor,
-            raw=content if unreadable else None,
+            raw=content if isinstance(read, Unreadable) else None,
             readmit=readmit,
             max_documents=self._settings.max_documents_per_tenant,
         )
@@ -159,10 +160,9 @@ class Inbox:
         return kept
 
     def _remember(self, tenant: str, document: Document, seen: Inspected, *, actor: str) -> None:
-        """Note what the document is about. With one that is held, those like it that still wait are held, too."""
+        """Record what the document is about. If it is held, hold documents like it that still wait for a cycle."""
         self._registry.subjects.note(tenant, document.document, seen.subjects)
-        is_held = document.state is DocumentState.QUARANTINED and document.reason.startswith(HELD)
-        if is_held and seen.similar:
+        if document.state is DocumentState.HELD and seen.similar:
             why = f"like {document.document}, of the same source"
             self._registry.documents.hold(tenant, seen.similar, reason=why, actor=actor)
 

@@ -15,7 +15,7 @@ from sealserve.policy.rulebook import Rulebook
 from sealserve.proof.manifest import MANIFEST, Seals
 from sealserve.records.approvals import Approval, ApprovalState
 from sealserve.records.cycles import SelfEdit
-from sealserve.records.documents import HELD
+from sealserve.records.documents import DocumentState, Refusal
 from sealserve.records.policy_decisions import PolicyDecision, RuleEffect
 from sealserve.records.score_json import scorecard_json
 from sealserve.records.scores import Decision, Scorecard, Verdict
@@ -66,8 +66,8 @@ class PolicyEnforcer:
         findings: Mapping[str, int],
         similar: int,
         contradicted: int,
-    ) -> str:
-        """Return why the document may not be learned from; empty when it may. A held one waits for a person.
+    ) -> Refusal | None:
+        """Return why the document may not be learned from, or None when it may.
 
         Its id `document` is not for rules: by it, forgetting finds what they were told. For what `findings`,
         `similar` and `contradicted` count see `intake.inspection`.
@@ -78,8 +78,11 @@ class PolicyEnforcer:
         given = {"tenant": {"id": tenant}, "actor": actor, "document": about}
         ruling = self._kept(Event.DOCUMENT_INGEST, given, tenant=tenant, subject=source)
         if not _stops(ruling):
-            return ""
-        return (HELD if ruling.effect is RuleEffect.HOLD else _DENIED) + "; ".join(ruling.reasons)
+            return None
+        reasons = "; ".join(ruling.reasons)
+        if ruling.effect is RuleEffect.HOLD:
+            return Refusal(state=DocumentState.HELD, reason=reasons)
+        return Refusal(state=DocumentState.QUARANTINED, reason=_DENIED + reasons)
 
     def require_promote(self, tenant: str, version: int, *, actor: str) -> None:
         """Return if a person may make `version` the active one.

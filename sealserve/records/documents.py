@@ -15,7 +15,8 @@ class DocumentState(StrEnum):
     LEARNED = "learned"  # part of a published and promoted version
     SET_ASIDE = "set_aside"  # its cycle did not promote; `reason` says why
     WITHDRAWN = "withdrawn"  # was learned, then its version was rolled back; never learned again by itself
-    QUARANTINED = "quarantined"  # could not be read or failed screening; `reason` says why
+    QUARANTINED = "quarantined"  # could not be read, or policy denies it; `reason` says why
+    HELD = "held"  # policy wants a person to read it first; `reason` says why
     FORGOTTEN = "forgotten"  # its text and everything made of it is deleted; only its id and digest are left
 
 
@@ -33,6 +34,14 @@ class Document:
     state: DocumentState
     reason: str
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a new document is not admitted."""
+
+    state: DocumentState  # HELD: a person may release it; QUARANTINED: nobody may
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +72,5 @@ def id_of(digest: str) -> str:
     return digest[:16]
 
 
-HELD = "HELD: "
-"""What the reason of a document begins with that waits for a person."""
-
-
 RELEASED = "released by a person"
-"""The reason of one that a person let pass: it is not held again."""
+"""The reason of a document that a person released: it is not held again."""

@@ -15,14 +15,15 @@ from sealserve.records.versions import VersionState
 D, C, V = DocumentState, CycleState, VersionState
 
 DOCUMENT_MOVES: Mapping[DocumentState, frozenset[DocumentState]] = {
-    D.ADMITTED: frozenset(  # LEARNED: a version that holds it was promoted by hand
-        {D.LEARNING, D.LEARNED, D.QUARANTINED, D.FORGOTTEN}  # QUARANTINED: later ones showed what it belongs to
+    D.ADMITTED: frozenset(  # LEARNED: a version that contains it was promoted by hand
+        {D.LEARNING, D.LEARNED, D.HELD, D.FORGOTTEN}  # HELD: later documents showed that it belongs to a flood
     ),
     D.LEARNING: frozenset({D.LEARNED, D.SET_ASIDE, D.ADMITTED}),
     D.LEARNED: frozenset({D.WITHDRAWN, D.FORGOTTEN}),
     D.SET_ASIDE: frozenset({D.ADMITTED, D.LEARNED, D.FORGOTTEN}),
     D.WITHDRAWN: frozenset({D.ADMITTED, D.LEARNED, D.LEARNING, D.FORGOTTEN}),  # LEARNING: taught again
     D.QUARANTINED: frozenset({D.ADMITTED, D.FORGOTTEN}),
+    D.HELD: frozenset({D.ADMITTED, D.FORGOTTEN}),  # ADMITTED: released, or submitted again when no rule holds it
     D.FORGOTTEN: frozenset({D.ADMITTED}),  # handed in once more
 }
 

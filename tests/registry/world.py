@@ -9,7 +9,7 @@ from pathlib import Path
 from sealserve.prompts import Template
 from sealserve.records.candidates import Candidate, Recipe
 from sealserve.records.cycles import Claim, CycleState, QuizItem, SelfEdit, Split, Step
-from sealserve.records.documents import HELD, Document, DocumentState
+from sealserve.records.documents import Document, DocumentState
 from sealserve.records.versions import AdapterVersion
 from sealserve.registry.registry import Effect, Finish, Publish, Registry
 
@@ -46,13 +46,17 @@ class World:
             tenant, title=title, text=contents, source="rpc", media_type="text/plain", actor="ann"
         )[0]
 
-    def held_document(
-        self, tenant: str = "acme", *, actor: str = "ann", reason: str = HELD + "ingest.flood"
+    def held_document(self, tenant: str = "acme", *, actor: str = "ann") -> Document:
+        """Add a document that waits for a person."""
+        return self.stopped_document(tenant, state=DocumentState.HELD, reason="ingest.flood", actor=actor)
+
+    def stopped_document(
+        self, tenant: str = "acme", *, state: DocumentState, reason: str, actor: str = "ann"
     ) -> Document:
-        """Add a document that waits for a person; with another `reason`, one that nobody may release."""
+        """Add a document that is not admitted."""
         return self.registry.documents.add(
             tenant, title="Returns", text=f"Article {next(self.numbers)} waits.", source="rpc",
-            media_type="text/plain", state=DocumentState.QUARANTINED, reason=reason, actor=actor,
+            media_type="text/plain", state=state, reason=reason, actor=actor,
         )[0]  # fmt: skip
 
     def claim(self, tenant: str = "acme", *, worker: str = "w1") -> Claim:

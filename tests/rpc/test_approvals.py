@@ -223,7 +223,7 @@ async def test_nobody_lets_in_a_held_document_of_his_own_where_policy_asks_for_f
         ):
             with pytest.raises(PermissionDenied, match=r"approval\.four_eyes"):
                 await ann.release_document("acme", held)
-            assert here.registry.documents.get("acme", held).state is DocumentState.QUARANTINED
+            assert here.registry.documents.get("acme", held).state is DocumentState.HELD
             assert (await bea.release_document("acme", held)).state is DocumentState.ADMITTED
         effects = [ruling.effect.value for ruling in here.registry.policy_decisions.page(tenant="acme", last=10)]
         assert sorted(effects) == ["allow", "deny"]

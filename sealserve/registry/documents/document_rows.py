@@ -53,8 +53,8 @@ class Offered:
         """Return if it may be kept. Raises: InvalidArgument."""
         for field in ("title", "source", "media_type"):
             require_line(getattr(self, field), field=field)
-        if self.state not in (DocumentState.ADMITTED, DocumentState.QUARANTINED):
-            raise InvalidArgument(f"a new document is admitted or quarantined, not {self.state}", field="state")
+        if self.state not in (DocumentState.ADMITTED, DocumentState.QUARANTINED, DocumentState.HELD):
+            raise InvalidArgument(f"a new document is admitted, held or quarantined, not {self.state}", field="state")
         if self.state is DocumentState.ADMITTED and not self.text.strip():
             raise InvalidArgument("the document has no text", field="text")
         try:

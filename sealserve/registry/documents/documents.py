@@ -10,7 +10,7 @@ from typing import Any
 
 from sealserve import fault_injection
 from sealserve.errors import FailedPrecondition
-from sealserve.records.documents import HELD, RELEASED, Document, DocumentState
+from sealserve.records.documents import RELEASED, Document, DocumentState
 from sealserve.records.pages import Page
 from sealserve.records.validation import require_short
 from sealserve.registry import audit, tenants
@@ -45,8 +45,9 @@ class Documents:
     ) -> tuple[Document, bool]:
         """Keep the document; (document, False) if the same contents are there already (idempotent by digest).
 
-        One that is SET_ASIDE, WITHDRAWN or QUARANTINED becomes ADMITTED again, unless `readmit` is false (a source
-        that offers everything it has again and again). `raw` is what could not be read of a quarantined one.
+        A SET_ASIDE, WITHDRAWN, QUARANTINED, HELD or FORGOTTEN document becomes ADMITTED again, unless `readmit` is
+        false (for a source that offers everything it has again and again). `raw` is the content of a quarantined
+        document that could not be read.
         Raises: NotFound (tenant), InvalidArgument, QuotaExceeded (`max_documents` held already).
         """
         offered = document_rows.Offered(
@@ -100,15 +101,17 @@ class Documents:
             return document_rows.tenants_with_admitted(tx)
 
     def hold(self, tenant: str, names: Sequence[str], *, reason: str, actor: str) -> tuple[str, ...]:
-        """Quarantine those of the documents that no cycle has claimed yet; return which."""
+        """Hold those of the documents that no cycle has claimed yet and nobody has released; return their ids."""
         with self._database.write() as tx:
-            found = [document_rows.get(tx, tenant, one) for one in names]
+            found = [document_rows.get(tx, tenant, name) for name in names]
             waiting = tuple(
-                one.document for one in found if one.state is DocumentState.ADMITTED and one.reason != RELEASED
+                document.document
+                for document in found
+                if document.state is DocumentState.ADMITTED and document.reason != RELEASED
             )
-            document_rows.move(tx, tenant, waiting, to=DocumentState.QUARANTINED, reason=HELD + reason)
-            for one in waiting:
-                subject = document_rows.resource(tenant, one)
+            document_rows.move(tx, tenant, waiting, to=DocumentState.HELD, reason=reason)
+            for name in waiting:
+                subject = document_rows.resource(tenant, name)
                 audit.append(tx, "document.hold", actor=actor, tenant=tenant, subject=subject, details={})
         return waiting
 
@@ -144,7 +147,7 @@ class _SweptAway(Exception):
 
 
 def _require_held(present: Document) -> None:
-    if present.state is DocumentState.QUARANTINED and present.reason.startswith(HELD):
+    if present.state is DocumentState.HELD:
         return
     name = document_rows.resource(present.tenant, present.document)
     if present.state is DocumentState.ADMITTED and present.reason == RELEASED:
