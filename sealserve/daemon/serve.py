@@ -136,7 +136,7 @@ async def serve(settings: Settings, *, engine_only: bool = False) -> None:
         server = RpcServer(settings.serve, find_token=registry.tokens.find)
         parts = ServeParts(settings, registry, telemetry)
         stack.push_async_callback(parts.engine.close)
-        server.add_engine_service(parts.gated, resolve=registry.artifacts.directory)
+        server.add_engine_service(parts.gated, materialise=registry.artifacts.materialise)
         if not engine_only:
             server.add_tenant_services(
                 registry,

@@ -40,7 +40,7 @@ class Seals:
         *,
         tenant: str,
         cycle: str,
-        artifact: Path,
+        artifact_manifest: bytes,
         parent: int,
         documents: Sequence[tuple[str, str]],
         self_edits: Iterable[SelfEdit],
@@ -50,7 +50,8 @@ class Seals:
     ) -> Json:
         """Return the signed manifest of the version that this publishes.
 
-        `artifact` is the directory in the artifact store, `documents` are (id, digest). Raises: BadConfig (keys).
+        `artifact_manifest` is the artifact store's (`ArtifactStore.manifest`), `documents` are (id, digest).
+        Raises: BadConfig (keys).
         """
         predicate = {
             "tenant": tenant,
@@ -64,7 +65,7 @@ class Seals:
         }
         statement = {
             "_type": STATEMENT_TYPE,
-            "subject": subjects(artifact),
+            "subject": subjects(artifact_manifest),
             "predicateType": PREDICATE_TYPE,
             "predicate": predicate,
         }
@@ -100,11 +101,10 @@ class Seals:
             raise BadAdapter(f"the signed manifest names another {odd}; it is not loaded", defect="bad_seal")
 
 
-def subjects(artifact: Path) -> list[Json]:
-    """Return the subjects of a statement on the kept directory `artifact`: its manifest, then its files."""
-    text = (artifact.parent / "manifest.json").read_bytes()
-    files: Json = json.loads(text)
-    whole = {"name": "manifest.json", "digest": {"sha256": hashlib.sha256(text).hexdigest()}}
+def subjects(artifact_manifest: bytes) -> list[Json]:
+    """Return the subjects of a statement on an artifact with this manifest: the manifest, then its files."""
+    files: Json = json.loads(artifact_manifest)
+    whole = {"name": "manifest.json", "digest": {"sha256": hashlib.sha256(artifact_manifest).hexdigest()}}
     return [whole, *({"name": name, "digest": {"sha256": one["sha256"]}} for name, one in sorted(files.items()))]
 
 

@@ -35,9 +35,8 @@ def export(registry: Registry, seals: Seals, tenant: str, version: int, *, to: P
     """
     found = registry.versions.get(tenant, version)
     seals.require(found)
-    files = registry.artifacts.directory(found.artifact)
     try:
-        with tarfile.open(to, "x") as tar:
+        with registry.artifacts.materialise(found.artifact) as files, tarfile.open(to, "x") as tar:
             for name in (WEIGHTS_FILE, CONFIG_FILE):
                 _add(tar, name, (files / name).read_bytes())
             _add(tar, MANIFEST_FILE, json.dumps(found.lineage[MANIFEST], indent=1).encode())
@@ -61,8 +60,7 @@ def take_in(
         (folder / MANIFEST_FILE).unlink()
         check_adapter(folder, base, max_rank=max_rank)
         artifact = registry.artifacts.put_directory(folder)
-    kept = registry.artifacts.directory(artifact)
-    if subjects(kept) != statement["subject"]:
+    if subjects(registry.artifacts.manifest(artifact)) != statement["subject"]:
         raise CorruptArtifact("the adapter's files are not those that were signed; nothing was imported")
     said: Json = statement["predicate"]
     if said.get("base_digest") != base.digest:

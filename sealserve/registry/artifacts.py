@@ -94,11 +94,33 @@ class ArtifactStore:
             self._place(aside, digest)
         return digest
 
-    def directory(self, digest: str) -> Path:
-        """Return the absolute path of the kept files (mode 0444), each checked against the manifest.
+    @contextmanager
+    def materialise(self, digest: str) -> Iterator[Path]:
+        """Give a local directory with the artifact's files, each checked against the manifest, inside the block.
 
-        A directory that was checked before is only looked at for changes. Raises: NotFound, CorruptArtifact,
-        StorageFailed.
+        The files have mode 0444; the path is absolute and has the form `…/<digest>/files`. It may be gone after the
+        block. Raises: NotFound, CorruptArtifact, StorageFailed.
+        """
+        yield self.directory(digest)
+
+    def verify(self, digest: str) -> None:
+        """Return if the directory is stored undamaged. Raises: NotFound, CorruptArtifact, StorageFailed."""
+        self.directory(digest)
+
+    def manifest(self, digest: str) -> bytes:
+        """Return the manifest of a stored directory, whose digest is `digest`.
+
+        Raises: NotFound, CorruptArtifact, StorageFailed.
+        """
+        self.verify(digest)
+        with _disk_errors(self._root):
+            return (self._tree(digest) / "manifest.json").read_bytes()
+
+    def directory(self, digest: str) -> Path:
+        """Return the path that `materialise` gives, valid as long as the artifact is stored.
+
+        Only a store on a local disk can do this; use `materialise` where a block is enough. A directory that was
+        checked before is hashed again only if it has changed. Raises: as `materialise`.
         """
         tree = self._tree(digest)
         with _disk_errors(self._root):

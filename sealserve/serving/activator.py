@@ -16,6 +16,7 @@ from time import perf_counter
 
 import structlog
 
+from sealserve.concurrency import in_thread
 from sealserve.engine.engine import AdapterFiles, Engine, GenerateRequest
 from sealserve.errors import BadAdapter, CorruptArtifact, EngineFailed, NotFound, SealserveError, Unavailable
 from sealserve.records.inference import ChatTurn, EngineState, Sampling
@@ -264,15 +265,15 @@ class Activator:
 
     async def _load(self, version: AdapterVersion) -> None:
         await asyncio.to_thread(self._require_seal, version)
-        path = await asyncio.to_thread(self._registry.artifacts.directory, version.artifact)
-        files = AdapterFiles(name=version.engine_name, path=path)
-        with self._telemetry.span(Span.LOAD, {Attribute.ADAPTER: version.engine_name}):
-            try:
-                await self._engine.load(files)
-            except Unavailable as error:
-                if error.reason != "ADAPTERS_FULL" or not await self._retirement.make_room():
-                    raise
-                await self._engine.load(files)
+        async with in_thread(self._registry.artifacts.materialise(version.artifact)) as path:
+            files = AdapterFiles(name=version.engine_name, path=path)
+            with self._telemetry.span(Span.LOAD, {Attribute.ADAPTER: version.engine_name}):
+                try:
+                    await self._engine.load(files)
+                except Unavailable as error:
+                    if error.reason != "ADAPTERS_FULL" or not await self._retirement.make_room():
+                        raise
+                    await self._engine.load(files)
         await self._probe(version.engine_name)
 
     async def _probe(self, engine_name: str) -> None:

@@ -55,7 +55,7 @@ def version(world: World, seals: Seals) -> AdapterVersion:
     manifest = seals.seal(
         tenant="acme",
         cycle=claim.cycle,
-        artifact=world.registry.artifacts.directory(publish.artifact),
+        artifact_manifest=world.registry.artifacts.manifest(publish.artifact),
         parent=publish.parent,
         documents=[(document.document, document.digest)],
         self_edits=edits,

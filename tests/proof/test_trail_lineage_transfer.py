@@ -50,7 +50,7 @@ def published(world: World, seals: Seals, files: Path, *, base_digest: str) -> A
     recipe = TypeAdapter(Recipe).dump_python(candidate(claim, 0).recipe, mode="json")
     lineage: Json = {"recipe": recipe, "verdict": {"decision": "promote"}, "base_digest": base_digest}
     manifest = seals.seal(
-        tenant="acme", cycle=claim.cycle, artifact=world.registry.artifacts.directory(artifact), parent=0,
+        tenant="acme", cycle=claim.cycle, artifact_manifest=world.registry.artifacts.manifest(artifact), parent=0,
         documents=[(document.document, document.digest)], self_edits=(), rulings=(), approvals=(), lineage=lineage,
     )  # fmt: skip
     publish = replace(world.publish_effect(claim), artifact=artifact, lineage={**lineage, MANIFEST: manifest})

@@ -101,7 +101,7 @@ async def opened(directory: Path, url: str) -> AsyncIterator[Site]:
     site.registry.tenants.create(TENANT, actor="test")
     await site.engine.start()
     server = RpcServer(serve_settings(), find_token=site.registry.tokens.find)
-    server.add_engine_service(site.engine, resolve=site.registry.artifacts.directory)
+    server.add_engine_service(site.engine, materialise=site.registry.artifacts.materialise)
     internal_secret(directory, site.registry.tokens.enrol)
     site.address = f"127.0.0.1:{await server.start()}"
     yield site

@@ -71,7 +71,7 @@ async def open_site(
             watcher.on_moved = activator.wake
         await activator.settle()
         server = RpcServer(settings.serve, find_token=registry.tokens.find)
-        server.add_engine_service(engine, resolve=registry.artifacts.directory)
+        server.add_engine_service(engine, materialise=registry.artifacts.materialise)
         server.add_tenant_services(
             registry,
             answers=_answers(settings, registry, engine, table=table, watcher=watcher),

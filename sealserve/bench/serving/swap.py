@@ -19,6 +19,7 @@ from pathlib import Path
 from sealserve.bench.harness.adapters import DEFECTS, make_bad, make_sound
 from sealserve.bench.harness.serving_site import Site, open_site
 from sealserve.client import AsyncClient
+from sealserve.concurrency import in_thread
 from sealserve.engine.engine import AdapterFiles, Engine, GenerateRequest
 from sealserve.engine.remote import RemoteEngine
 from sealserve.errors import BadAdapter, SealserveError
@@ -116,7 +117,8 @@ async def _prepare(one: _Run, *, say: Callable[[str], None]) -> None:
     for seed in range(DISTINCT):
         files = await asyncio.to_thread(make_sound, one.directory / f"sound{seed}", one.site.base, seed=seed)
         artifact = await asyncio.to_thread(one.site.registry.artifacts.put_directory, files)
-        await engine.load(AdapterFiles(name=f"expected-{seed}", path=one.site.registry.artifacts.directory(artifact)))
+        async with in_thread(one.site.registry.artifacts.materialise(artifact)) as path:
+            await engine.load(AdapterFiles(name=f"expected-{seed}", path=path))
         one.said[artifact] = await _answers(engine, f"expected-{seed}")
         await engine.unload(f"expected-{seed}")
         one.artifacts.append(artifact)
@@ -191,8 +193,8 @@ async def _offer_bad(one: _Run, tenant: str, defect: str) -> None:
     artifact = await asyncio.to_thread(one.site.registry.artifacts.put_directory, files)
     one.tally.offered += 2
     try:
-        stored = one.site.registry.artifacts.directory(artifact)
-        await one.remote.load(AdapterFiles(name=f"offered-{one.made}", path=stored))
+        async with in_thread(one.site.registry.artifacts.materialise(artifact)) as stored:
+            await one.remote.load(AdapterFiles(name=f"offered-{one.made}", path=stored))
     except BadAdapter as refusal:
         one.tally.refused += refusal.defect == defect
     activation = await asyncio.to_thread(_publish, one, tenant, artifact)

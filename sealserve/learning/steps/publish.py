@@ -90,7 +90,7 @@ def _sealed(
     return context.seals.seal(
         tenant=claim.tenant,
         cycle=claim.cycle,
-        artifact=registry.artifacts.directory(winner.artifact),
+        artifact_manifest=registry.artifacts.manifest(winner.artifact),
         parent=claimed.incumbent,
         documents=[(document, registry.documents.get(claim.tenant, document).digest) for document in held],
         self_edits=registry.cycles.self_edits(claim.cycle),

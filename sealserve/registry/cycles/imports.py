@@ -33,7 +33,7 @@ class Imports:
         `origin` says where it comes from, and is kept in the audit trail. Raises: NotFound (tenant, artifact),
         CorruptArtifact, FailedPrecondition (a cycle is open).
         """
-        self._artifacts.directory(artifact)
+        self._artifacts.verify(artifact)
         with self._database.write() as tx:
             self._artifacts.require([artifact])
             tenants.get(tx, tenant)
