@@ -12,7 +12,7 @@ from sealserve.canonical import Json
 from sealserve.errors import FailedPrecondition, PermissionDenied, SealserveError
 from sealserve.policy.events import Event
 from sealserve.policy.rulebook import Rulebook
-from sealserve.proof.manifest import MANIFEST, Seals
+from sealserve.proof.manifest import Seals
 from sealserve.records.approvals import Approval, ApprovalState
 from sealserve.records.cycles import SelfEdit
 from sealserve.records.documents import DocumentState, Refusal
@@ -104,7 +104,7 @@ class PolicyEnforcer:
         FailedPrecondition (not this version), each with its ruling kept.
         """
         found = self._registry.versions.get(held.tenant, held.version)
-        verdict = found.lineage.get("verdict", {})
+        verdict = found.lineage.verdict or {}
         given = {
             "tenant": {"id": held.tenant},
             "actor": actor,
@@ -143,11 +143,11 @@ class PolicyEnforcer:
         Raises: NotFound, BadAdapter (it is not as it was signed), BadConfig (keys).
         """
         found = self._registry.versions.get(tenant, version)
-        if self._seals is None or MANIFEST not in found.lineage:
+        if self._seals is None or found.lineage.manifest is None:
             return
         opinions = self._registry.approvals.get(tenant, version).opinions
         approvals = [one.actor for one in opinions if one.approves]
-        if approvals == found.lineage.get("approvals"):
+        if tuple(approvals) == found.lineage.approvals:
             return
         manifest = self._seals.with_approvals(found, approvals)
         self._registry.versions.countersign(tenant, version, manifest=manifest, approvals=approvals, actor=actor)
@@ -212,13 +212,13 @@ class PolicyEnforcer:
             trigger="person",
             cycle=found.cycle,
             parent=found.parent,
-            verdict=found.lineage.get("verdict", {"decision": "", "policy": ""}),
-            scores=found.lineage.get("scores", {}),
+            verdict=found.lineage.verdict or {"decision": "", "policy": ""},
+            scores=found.lineage.scores or {},
             edits=self._registry.cycles.self_edits(found.cycle),
             documents=self._sources(tenant, found.documents),
             approvals=approvals,
-            anomalies=found.lineage.get("anomalies", {}),
-            is_imported=bool(found.lineage.get("imported")) and not found.lineage.get("scores"),
+            anomalies=found.lineage.anomalies or {},
+            is_imported=bool(found.lineage.imported) and not found.lineage.scores,
         )
 
     def _behind(self, authors: Sequence[str], people: Sequence[str]) -> list[str]:

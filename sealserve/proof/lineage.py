@@ -7,7 +7,6 @@ from typing import TypeVar
 
 from sealserve.canonical import Json
 from sealserve.errors import InvalidArgument, NotFound
-from sealserve.proof.manifest import MANIFEST
 from sealserve.records.pages import Page
 from sealserve.records.versions import BASE_VERSION, AdapterVersion
 from sealserve.registry.registry import Registry
@@ -76,8 +75,8 @@ def of_version(registry: Registry, tenant: str, version: int) -> Json:
             for one in registry.policy_decisions.page(tenant=tenant, subject=found.cycle)
         ],
         "approvals": _approvals(registry, tenant, version),
-        "is_sealed": MANIFEST in found.lineage,
-        **{name: found.lineage[name] for name in _SHOWN if name in found.lineage},
+        "is_sealed": found.lineage.manifest is not None,
+        **{name: value for name, value in found.lineage.to_json().items() if name in _SHOWN},
         "children": [one.version for one in everyone if one.parent == version],
         "activations": _activations(registry, tenant, version),
     }

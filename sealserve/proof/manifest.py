@@ -15,12 +15,9 @@ from sealserve.proof.dsse import STATEMENT_TYPE, opened, sign
 from sealserve.proof.keys import KeyRing
 from sealserve.records.cycles import SelfEdit
 from sealserve.records.policy_decisions import PolicyDecision
-from sealserve.records.versions import AdapterVersion
+from sealserve.records.versions import AdapterVersion, Lineage
 
 PREDICATE_TYPE = "urn:sealserve:adapter-version:v1"
-MANIFEST = "manifest"
-"""Where a version's lineage keeps its envelope."""
-
 _FROM_LINEAGE = ("recipe", "scores", "verdict", "base_digest", "settings_digest", "imported")
 
 
@@ -46,7 +43,7 @@ class Seals:
         self_edits: Iterable[SelfEdit],
         rulings: Sequence[PolicyDecision],
         approvals: Sequence[str],
-        lineage: Json,
+        lineage: Lineage,
     ) -> Json:
         """Return the signed manifest of the version that this publishes.
 
@@ -61,7 +58,7 @@ class Seals:
             "self_edits_sha256": _digest_of(self_edits),
             "rulings": [{"ruling": one.ruling, "effect": one.effect.value, "bundle": one.bundle} for one in rulings],
             "approvals": list(approvals),
-            **{name: lineage[name] for name in _FROM_LINEAGE if name in lineage},
+            **{name: value for name, value in lineage.to_json().items() if name in _FROM_LINEAGE},
         }
         statement = {
             "_type": STATEMENT_TYPE,
@@ -74,7 +71,7 @@ class Seals:
     def with_approvals(self, version: AdapterVersion, approvals: Sequence[str]) -> Json:
         """Return the version's manifest, signed anew, with who approved it. Raises: as `require`."""
         self.require(version)
-        statement, _ = self.statement(version.lineage[MANIFEST])
+        statement, _ = self.statement(_manifest_of(version))
         predicate = {**statement["predicate"], "approvals": list(approvals)}
         return sign({**statement, "predicate": predicate}, self._keys.signing_key())
 
@@ -90,9 +87,7 @@ class Seals:
 
         Raises: BadAdapter (`not_sealed`, `bad_seal`), BadConfig (keys).
         """
-        envelope = version.lineage.get(MANIFEST)
-        if envelope is None:
-            raise BadAdapter("the version has no signed manifest; it is not loaded", defect="not_sealed")
+        envelope = _manifest_of(version)
         try:
             statement, _ = self.statement(envelope)
         except CorruptArtifact as error:
@@ -108,6 +103,12 @@ def subjects(artifact_manifest: bytes) -> list[Json]:
     return [whole, *({"name": name, "digest": {"sha256": one["sha256"]}} for name, one in sorted(files.items()))]
 
 
+def _manifest_of(version: AdapterVersion) -> Json:
+    if version.lineage.manifest is None:
+        raise BadAdapter("the version has no signed manifest; it is not loaded", defect="not_sealed")
+    return version.lineage.manifest
+
+
 def _differs(statement: Json, version: AdapterVersion) -> str:
     """Return what the row has otherwise than the statement; empty when nothing."""
     said: Json = statement["predicate"]
@@ -117,8 +118,8 @@ def _differs(statement: Json, version: AdapterVersion) -> str:
         "parent": version.parent,
         "documents": list(version.documents),
         "artifact": version.artifact,
-        "approvals": version.lineage.get("approvals", []),
-        **{name: version.lineage.get(name) for name in _FROM_LINEAGE},
+        "approvals": list(version.lineage.approvals or ()),
+        **{name: getattr(version.lineage, name) for name in _FROM_LINEAGE},
     }
     signed: Json = {
         **{name: said.get(name) for name in ("tenant", "cycle", "parent", "approvals", *_FROM_LINEAGE)},

@@ -18,7 +18,7 @@ from sealserve.canonical import Json
 from sealserve.engine.base_model import BaseShape
 from sealserve.engine.preflight import CONFIG_FILE, WEIGHTS_FILE, check_adapter
 from sealserve.errors import BadAdapter, CorruptArtifact, InvalidArgument
-from sealserve.proof.manifest import MANIFEST, Seals, subjects
+from sealserve.proof.manifest import Seals, subjects
 from sealserve.records.candidates import Recipe
 from sealserve.records.cycles import Cycle
 from sealserve.registry.registry import Registry
@@ -39,7 +39,7 @@ def export(registry: Registry, seals: Seals, tenant: str, version: int, *, to: P
         with registry.artifacts.materialise(found.artifact) as files, tarfile.open(to, "x") as tar:
             for name in (WEIGHTS_FILE, CONFIG_FILE):
                 _add(tar, name, (files / name).read_bytes())
-            _add(tar, MANIFEST_FILE, json.dumps(found.lineage[MANIFEST], indent=1).encode())
+            _add(tar, MANIFEST_FILE, json.dumps(found.lineage.manifest, indent=1).encode())
     except FileExistsError as error:
         raise InvalidArgument(f"{to} exists already; choose another name", field="to") from error
     return to

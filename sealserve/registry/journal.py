@@ -245,7 +245,7 @@ def _add_candidates(tx: Transaction, held: Claim, effect: AddCandidates) -> None
 
 
 def _publish(tx: Transaction, held: Claim, effect: Publish) -> None:
-    _require_plain(effect.lineage, field="lineage")
+    _require_plain(effect.lineage.to_json(), field="lineage")
     actor = _actor(held)
     made = version_rows.create(tx, held.tenant, publish=effect, cycle=held.cycle, actor=actor)
     _set(tx, held.cycle, version=made.version)

@@ -260,7 +260,7 @@ class Activator:
                 version=version.version,
                 activation=activation,
                 engine_name=version.engine_name,
-                origin=str(version.lineage.get("traceparent", "")),
+                origin=version.lineage.traceparent or "",
             )
 
     async def _load(self, version: AdapterVersion) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from sealserve.records.cycles import CycleState, Step
 from sealserve.records.documents import DocumentState
 from sealserve.records.rollouts import Trigger, WatchState
+from sealserve.records.versions import Lineage
 from sealserve.registry.registry import Finish, Publish, Registry
 
 UNWANTED = "An article that is forgotten again."
@@ -39,8 +40,8 @@ def main(directory: Path, url: str) -> None:
         trained.mkdir(exist_ok=True)
         (trained / "adapter_config.json").write_text("{}")
         publish = Publish(
-            artifact=registry.artifacts.put_directory(trained), parent=0, documents=(document.document,), lineage={},
-            promote=False, expected_etag="",
+            artifact=registry.artifacts.put_directory(trained), parent=0, documents=(document.document,),
+            lineage=Lineage(), promote=False, expected_etag="",
         )  # fmt: skip
         ending = Finish(state=CycleState.HELD, reason="", documents=DocumentState.SET_ASIDE)
         registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[publish, ending])

@@ -10,7 +10,7 @@ from sealserve.prompts import Template
 from sealserve.records.candidates import Candidate, Recipe
 from sealserve.records.cycles import Claim, CycleState, QuizItem, SelfEdit, Split, Step
 from sealserve.records.documents import Document, DocumentState
-from sealserve.records.versions import AdapterVersion
+from sealserve.records.versions import AdapterVersion, Lineage
 from sealserve.registry.registry import Effect, Finish, Publish, Registry
 
 
@@ -89,7 +89,7 @@ class World:
             artifact=self.artifact(),
             parent=origin,
             documents=(*(name for name in earlier if name not in new), *new),
-            lineage={"config": "0" * 64},
+            lineage=Lineage(settings_digest="0" * 64),
             promote=promote,
             expected_etag=owner.etag,
         )

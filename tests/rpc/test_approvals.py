@@ -17,6 +17,7 @@ from sealserve.records.approvals import Approval, ApprovalState
 from sealserve.records.cycles import CycleState, Step
 from sealserve.records.documents import DocumentState
 from sealserve.records.principals import Principal, Role
+from sealserve.records.versions import Lineage
 from sealserve.registry.step_effects import Effect
 from tests.contract.tree import ROOT
 from tests.registry.world import finish
@@ -44,7 +45,7 @@ async def hold(here: Served, author: AsyncClient) -> None:
     await author.start_cycle("acme")
     claim = here.world.claim_open()
     publish = here.world.publish_effect(claim, promote=False)
-    lineage = {"verdict": {"decision": "hold", "policy": "default"}, "scores": SCORES}
+    lineage = Lineage(verdict={"decision": "hold", "policy": "default"}, scores=SCORES)
     effects: list[Effect] = [
         replace(publish, lineage=lineage),
         finish(CycleState.HELD, reason="the gate leaves this to a human"),

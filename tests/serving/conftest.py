@@ -12,7 +12,7 @@ from sealserve.engine.engine import Delta
 from sealserve.records.cycles import CycleState, Step
 from sealserve.records.documents import DocumentState
 from sealserve.records.inference import ChatTurn, Sampling
-from sealserve.records.versions import Activation, AdapterVersion
+from sealserve.records.versions import Activation, AdapterVersion, Lineage
 from sealserve.registry.registry import Registry
 from sealserve.registry.step_effects import Finish, Publish
 from sealserve.serving.activator import Activator
@@ -69,7 +69,7 @@ class Publisher:
         )
         held = tuple(document.document for document in self.registry.cycles.documents(cycle.cycle))
         publish = Publish(
-            artifact=artifact, parent=0, documents=held, lineage={}, promote=promote, expected_etag=present.etag
+            artifact=artifact, parent=0, documents=held, lineage=Lineage(), promote=promote, expected_etag=present.etag
         )
         finish = Finish(state=state, reason="", documents=documents)
         self.registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=0, effects=(publish, finish))

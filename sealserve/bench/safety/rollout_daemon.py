@@ -24,6 +24,7 @@ from sealserve.records.cycles import CycleState, Step
 from sealserve.records.documents import DocumentState
 from sealserve.records.question_sets import EvaluationItem
 from sealserve.records.rollouts import Count, Watch, WatchState
+from sealserve.records.versions import Lineage
 from sealserve.registry.step_effects import Finish, Publish
 
 TENANT = "watched"
@@ -170,7 +171,9 @@ def _publish(one: _Run, artifact: str) -> int:
         raise SealserveError("somebody else works on this figure's registry")
     held = tuple(document.document for document in registry.cycles.documents(opened.cycle))
     present = registry.tenants.get(TENANT)
-    publish = Publish(artifact=artifact, parent=0, documents=held, lineage={}, promote=True, expected_etag=present.etag)
+    publish = Publish(
+        artifact=artifact, parent=0, documents=held, lineage=Lineage(), promote=True, expected_etag=present.etag
+    )
     finish = Finish(state=CycleState.PROMOTED, reason="", documents=DocumentState.LEARNED)
     registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=0, effects=(publish, finish))
     return present.activation + 1

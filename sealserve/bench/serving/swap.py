@@ -26,7 +26,7 @@ from sealserve.errors import BadAdapter, SealserveError
 from sealserve.records.cycles import CycleState, Step
 from sealserve.records.documents import DocumentState
 from sealserve.records.inference import ChatTurn, Sampling
-from sealserve.records.versions import BASE_VERSION, VersionState
+from sealserve.records.versions import BASE_VERSION, Lineage, VersionState
 from sealserve.registry.step_effects import Finish, Publish
 
 TENANTS = ("swap-a", "swap-b")
@@ -225,7 +225,9 @@ def _publish(one: _Run, tenant: str, artifact: str) -> int:
         raise SealserveError("somebody else works on this figure's registry")
     held = tuple(document.document for document in registry.cycles.documents(opened.cycle))
     present = registry.tenants.get(tenant)
-    publish = Publish(artifact=artifact, parent=0, documents=held, lineage={}, promote=True, expected_etag=present.etag)
+    publish = Publish(
+        artifact=artifact, parent=0, documents=held, lineage=Lineage(), promote=True, expected_etag=present.etag
+    )
     finish = Finish(state=CycleState.PROMOTED, reason="", documents=DocumentState.LEARNED)
     registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=0, effects=(publish, finish))
     return present.activation + 1

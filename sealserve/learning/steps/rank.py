@@ -71,7 +71,7 @@ def _agreed_in_a_row(context: LearnContext, claim: Claim, claimed: Claimed) -> i
     count, version = 0, claimed.incumbent
     while version != BASE_VERSION:
         found = context.registry.versions.get(claim.tenant, version)
-        if not str(found.lineage.get("reward", "")).startswith(Kind.AGREEMENT):
+        if not (found.lineage.reward or "").startswith(Kind.AGREEMENT):
             break
         count, version = count + 1, found.parent
     return count

@@ -1,5 +1,7 @@
 """Adapter versions: published, activated, rolled back, quarantined and countersigned."""
 
+from dataclasses import replace
+
 from sqlalchemy import update
 
 from sealserve import fault_injection
@@ -101,14 +103,14 @@ class Versions:
     def countersign(
         self, tenant: str, version: int, *, manifest: Json, approvals: list[str], actor: str
     ) -> AdapterVersion:
-        """Keep `manifest` and who approved in the version's lineage; no change if it says so. Raises: NotFound."""
+        """Store `manifest` and who approved in the version's lineage; no change if both are there. Raises: NotFound."""
         own = t.versions.c.tenant == tenant, t.versions.c.version == version
         with self._database.write() as tx:
             found = version_rows.get(tx, tenant, version)
-            if found.lineage.get("approvals") == approvals:
+            if found.lineage.approvals == tuple(approvals):
                 return found
-            lineage = {**found.lineage, "manifest": manifest, "approvals": approvals}
-            tx.run(update(t.versions).where(*own).values(lineage=lineage))
+            lineage = replace(found.lineage, manifest=manifest, approvals=tuple(approvals))
+            tx.run(update(t.versions).where(*own).values(lineage=lineage.to_json()))
             audit.append(
                 tx,
                 "adapter.endorse",
