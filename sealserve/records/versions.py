@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 from sealserve.canonical import Json
 
@@ -12,7 +12,7 @@ BASE_VERSION = 0
 
 
 class VersionState(StrEnum):
-    """Where an adapter version stands; which one is active is the tenant's pointer, not a state."""
+    """The state of an adapter version. Which version is active is not a state: it is the tenant's `desired_version`."""
 
     READY = "ready"
     QUARANTINED = "quarantined"  # never loaded again; `reason` says why
@@ -43,7 +43,9 @@ class Lineage:
     @classmethod
     def from_json(cls, tree: Json) -> Self:
         """Return the lineage stored as `tree`."""
-        values = {name: tuple(value) if name in _LISTS else value for name, value in tree.items() if name in _KEYS}
+        values: dict[str, Any] = {
+            name: tuple(value) if name in _LISTS else value for name, value in tree.items() if name in _KEYS
+        }
         return cls(**values, others={name: value for name, value in tree.items() if name not in _KEYS})
 
     def to_json(self) -> Json:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from sealserve.records.cycles import CycleState, Step
-from sealserve.records.documents import DocumentState
+from sealserve.records.documents import DocumentState, NewDocument
 from sealserve.records.rollouts import Trigger, WatchState
 from sealserve.records.versions import Lineage
 from sealserve.registry.registry import Finish, Publish, Registry
@@ -25,10 +25,7 @@ def main(directory: Path, url: str) -> None:
     registry.tenants.create("acme", actor="ann", request_id="tenant")
     document, _ = registry.documents.add(
         "acme",
-        title="t",
-        text="An article.",
-        source="rpc",
-        media_type="text/plain",
+        NewDocument(title="t", text="An article.", source="rpc", media_type="text/plain"),
         actor="ann",
         readmit=False,
     )
@@ -49,7 +46,7 @@ def main(directory: Path, url: str) -> None:
     registry.versions.rollback("acme", expected_etag=None, actor="ann", reason="bad", request_id="rollback")
     registry.versions.promote("acme", 1, expected_etag=None, actor="ann", reason="good", request_id="promote")
     unwanted, _ = registry.documents.add(
-        "acme", title="u", text=UNWANTED, source="rpc", media_type="text/plain", actor="ann", readmit=False
+        "acme", NewDocument(title="u", text=UNWANTED, source="rpc", media_type="text/plain"), actor="ann", readmit=False
     )
     registry.unlearning.unlearn("acme", unwanted.document, actor="ann", reason="", request_id="forget")
     _pass_a_watch(registry)

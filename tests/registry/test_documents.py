@@ -1,18 +1,19 @@
 """Documents: kept once, by contents; found only by their owner; moved only where allowed."""
 
+from dataclasses import replace
+
 import pytest
 
 from sealserve.errors import FailedPrecondition, InvalidArgument, NotFound, QuotaExceeded
 from sealserve.records.cycles import CycleState, Step
-from sealserve.records.documents import RELEASED, Document, DocumentState
+from sealserve.records.documents import RELEASED, Document, DocumentState, NewDocument
 from tests.registry.world import World, finish
 
 
 def _add(world: World, **changes: object) -> tuple[Document, bool]:
-    arguments = {
-        "title": "Returns", "text": "Within 30 days.", "source": "rpc", "media_type": "text/plain", "actor": "ann"
-    }  # fmt: skip
-    return world.registry.documents.add("acme", **{**arguments, **changes})  # type: ignore[arg-type]
+    options = {name: changes.pop(name) for name in ("readmit", "max_documents") if name in changes}
+    new = NewDocument(title="Returns", text="Within 30 days.", source="rpc", media_type="text/plain")
+    return world.registry.documents.add("acme", replace(new, **changes), actor="ann", **options)  # type: ignore[arg-type]
 
 
 def test_document_is_kept_with_its_text_as_given(world: World) -> None:

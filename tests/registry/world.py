@@ -9,7 +9,7 @@ from pathlib import Path
 from sealserve.prompts import Template
 from sealserve.records.candidates import Candidate, Recipe
 from sealserve.records.cycles import Claim, CycleState, QuizItem, SelfEdit, Split, Step
-from sealserve.records.documents import Document, DocumentState
+from sealserve.records.documents import Document, DocumentState, NewDocument
 from sealserve.records.versions import AdapterVersion, Lineage
 from sealserve.registry.registry import Effect, Finish, Publish, Registry
 
@@ -43,7 +43,7 @@ class World:
         """Add a document, a new one unless `text` is given."""
         contents = text or f"Article {next(self.numbers)} says something."
         return self.registry.documents.add(
-            tenant, title=title, text=contents, source="rpc", media_type="text/plain", actor="ann"
+            tenant, NewDocument(title=title, text=contents, source="rpc", media_type="text/plain"), actor="ann"
         )[0]
 
     def held_document(self, tenant: str = "acme", *, actor: str = "ann") -> Document:
@@ -54,10 +54,9 @@ class World:
         self, tenant: str = "acme", *, state: DocumentState, reason: str, actor: str = "ann"
     ) -> Document:
         """Add a document that is not admitted."""
-        return self.registry.documents.add(
-            tenant, title="Returns", text=f"Article {next(self.numbers)} waits.", source="rpc",
-            media_type="text/plain", state=state, reason=reason, actor=actor,
-        )[0]  # fmt: skip
+        text = f"Article {next(self.numbers)} waits."
+        new = NewDocument(title="Returns", text=text, source="rpc", media_type="text/plain", state=state, reason=reason)
+        return self.registry.documents.add(tenant, new, actor=actor)[0]
 
     def claim(self, tenant: str = "acme", *, worker: str = "w1") -> Claim:
         """Start a cycle for what is admitted and claim it."""

@@ -10,7 +10,7 @@ import pytest
 
 from sealserve.engine.engine import Delta
 from sealserve.records.cycles import CycleState, Step
-from sealserve.records.documents import DocumentState
+from sealserve.records.documents import DocumentState, NewDocument
 from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.versions import Activation, AdapterVersion, Lineage
 from sealserve.registry.registry import Registry
@@ -58,7 +58,9 @@ class Publisher:
         files = make_adapter(self.directory / f"adapter{self.made}", self.base, seed=self.made, config=config)
         artifact = self.registry.artifacts.put_directory(files)
         self.registry.documents.add(
-            tenant, title="T", text=f"Article {self.made}.", source="test", media_type="text/plain", actor="test"
+            tenant,
+            NewDocument(title="T", text=f"Article {self.made}.", source="test", media_type="text/plain"),
+            actor="test",
         )
         cycle = self.registry.cycles.start(tenant, trigger="test", actor="test")
         claim = self.registry.cycles.claim(worker="test", lease_seconds=60)

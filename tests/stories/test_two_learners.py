@@ -13,6 +13,7 @@ import pytest
 
 from sealserve.local_tokens import internal_secret
 from sealserve.records.cycles import Cycle, CycleState, Step
+from sealserve.records.documents import NewDocument
 from sealserve.registry.registry import Registry
 from sealserve.rpc.server import RpcServer
 from sealserve.settings.learn import LearnSettings
@@ -73,7 +74,7 @@ class Site:
         """Keep an article about `title`."""
         text = article(title, shift=shift)
         self.registry.documents.add(
-            TENANT, title=title, text=text, source="test", media_type="text/plain", actor="test"
+            TENANT, NewDocument(title=title, text=text, source="test", media_type="text/plain"), actor="test"
         )
 
     def cycles(self) -> list[Cycle]:

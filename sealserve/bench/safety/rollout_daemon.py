@@ -21,7 +21,7 @@ from sealserve.client import AsyncClient
 from sealserve.errors import SealserveError
 from sealserve.gate.thresholds import StageRule, load_policy
 from sealserve.records.cycles import CycleState, Step
-from sealserve.records.documents import DocumentState
+from sealserve.records.documents import DocumentState, NewDocument
 from sealserve.records.question_sets import EvaluationItem
 from sealserve.records.rollouts import Count, Watch, WatchState
 from sealserve.records.versions import Lineage
@@ -163,7 +163,9 @@ def _publish(one: _Run, artifact: str) -> int:
     registry = one.site.registry
     one.made += 1
     registry.documents.add(
-        TENANT, title="Bench", text=f"Article {one.made}.", source="bench", media_type="text/plain", actor="bench"
+        TENANT,
+        NewDocument(title="Bench", text=f"Article {one.made}.", source="bench", media_type="text/plain"),
+        actor="bench",
     )
     opened = registry.cycles.start(TENANT, trigger="bench", actor="bench")
     claim = registry.cycles.claim(worker="bench", lease_seconds=60)

@@ -24,7 +24,7 @@ from sealserve.engine.engine import AdapterFiles, Engine, GenerateRequest
 from sealserve.engine.remote import RemoteEngine
 from sealserve.errors import BadAdapter, SealserveError
 from sealserve.records.cycles import CycleState, Step
-from sealserve.records.documents import DocumentState
+from sealserve.records.documents import DocumentState, NewDocument
 from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.versions import BASE_VERSION, Lineage, VersionState
 from sealserve.registry.step_effects import Finish, Publish
@@ -217,7 +217,9 @@ def _publish(one: _Run, tenant: str, artifact: str) -> int:
     registry = one.site.registry
     one.made += 1
     registry.documents.add(
-        tenant, title="Bench", text=f"Article {one.made}.", source="bench", media_type="text/plain", actor="bench"
+        tenant,
+        NewDocument(title="Bench", text=f"Article {one.made}.", source="bench", media_type="text/plain"),
+        actor="bench",
     )
     opened = registry.cycles.start(tenant, trigger="bench", actor="bench")
     claim = registry.cycles.claim(worker="bench", lease_seconds=60)

@@ -1,7 +1,7 @@
 """The documents of a registry: their bytes in the artifact store, their rows in the database.
 
 A document that was acknowledged can be read: its row is written only while its bytes are there, and while a row names
-them no sweep deletes them (`sweeping.py`).
+them no sweep deletes them (`artifact_gc.py`).
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Any
 
 from sealserve import fault_injection
 from sealserve.errors import FailedPrecondition
-from sealserve.records.documents import RELEASED, Document, DocumentState
+from sealserve.records.documents import RELEASED, Document, DocumentState, NewDocument
 from sealserve.records.pages import Page
 from sealserve.records.validation import require_short
 from sealserve.registry import audit, tenants
@@ -31,28 +31,18 @@ class Documents:
     def add(
         self,
         tenant: str,
+        offered: NewDocument,
         *,
-        title: str,
-        text: str,
-        source: str,
-        media_type: str,
-        state: DocumentState = DocumentState.ADMITTED,
-        reason: str = "",
         actor: str,
-        raw: bytes | None = None,
         readmit: bool = True,
         max_documents: int | None = None,
     ) -> tuple[Document, bool]:
-        """Keep the document; (document, False) if the same contents are there already (idempotent by digest).
+        """Store the document; (document, False) if the same contents are stored already (idempotent by digest).
 
         A SET_ASIDE, WITHDRAWN, QUARANTINED, HELD or FORGOTTEN document becomes ADMITTED again, unless `readmit` is
-        false (for a source that offers everything it has again and again). `raw` is the content of a quarantined
-        document that could not be read.
-        Raises: NotFound (tenant), InvalidArgument, QuotaExceeded (`max_documents` held already).
+        false (for a source that offers everything it has again and again).
+        Raises: NotFound (tenant), InvalidArgument, QuotaExceeded (the tenant has `max_documents` already).
         """
-        offered = document_rows.Offered(
-            title=title, text=text, source=source, media_type=media_type, state=state, reason=reason, raw=raw
-        )
         offered.require_acceptable()
         with self._database.read() as tx:
             tenants.get(tx, tenant)
@@ -84,7 +74,7 @@ class Documents:
         return self._artifacts.get_bytes(contents).decode(errors="replace")
 
     def counts(self) -> dict[DocumentState, int]:
-        """Return how many documents stand in each state, over all tenants."""
+        """Return how many documents are in each state, over all tenants."""
         with self._database.read() as tx:
             return document_rows.counts(tx)
 
