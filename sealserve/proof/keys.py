@@ -1,7 +1,7 @@
 """The installation's signing key, and the keys it trusts. One private key, readable by its owner alone.
 
 `keys/signing.pem` signs; `keys/trusted/*.pem` are public keys that verify only: of other installations, and this
-one's own from before a rotation. Knows nothing of what is signed.
+one's own from before a rotation.
 """
 
 import os
@@ -32,7 +32,7 @@ class KeyRing:
             if not self._file.exists():
                 self._place(Ed25519PrivateKey.generate(), replace=False)
         except OSError as error:
-            raise BadConfig(f"{directory} cannot be made: check the owner of the data directory") from error
+            raise BadConfig(f"{directory} cannot be created: check the owner of the data directory") from error
         self.signing_key()
 
     def signing_key(self) -> Ed25519PrivateKey:
@@ -45,7 +45,7 @@ class KeyRing:
         if mode & 0o077:
             raise BadConfig(f"{self._file} can be read by others: chmod 600 it")
         if not isinstance(key, Ed25519PrivateKey):
-            raise BadConfig(f"{self._file} is no Ed25519 key")
+            raise BadConfig(f"{self._file} is not an Ed25519 key")
         return key
 
     def trusted_keys(self) -> tuple[Ed25519PublicKey, ...]:
@@ -57,7 +57,7 @@ class KeyRing:
             except (OSError, ValueError) as error:
                 raise BadConfig(f"{file} cannot be read as a public key: replace or remove it") from error
             if not isinstance(key, Ed25519PublicKey):
-                raise BadConfig(f"{file} is no Ed25519 public key")
+                raise BadConfig(f"{file} is not an Ed25519 public key")
             found.append(key)
         return tuple(found)
 

@@ -34,14 +34,14 @@ def trace(registry: Registry, what: str) -> Json:
 
 def of_answer(registry: Registry, answer: str) -> Json:
     """Return the version that gave the answer, with all that made it, and what was said of it. Raises: NotFound."""
-    said = registry.feedback.on_answer(answer)
-    about: Json = {"answer": answer} | ({"thumb": said.opinion.thumb.value} if said else {})
+    opinion = registry.feedback.on_answer(answer)
+    about: Json = {"answer": answer} | ({"thumb": opinion.opinion.thumb.value} if opinion else {})
     try:
         given = registry.answers.get(answer)
     except NotFound:
-        if said is None:
+        if opinion is None:
             raise
-        return about | of_version(registry, said.tenant, said.opinion.version)
+        return about | of_version(registry, opinion.tenant, opinion.opinion.version)
     about |= {"answered_at": given.answered_at.isoformat(), "activation": given.activation}
     return about | of_version(registry, given.tenant, given.version)
 

@@ -1,7 +1,7 @@
 """The manifest of a version: what it is and what made it, as a signed in-toto statement.
 
-Everything that stands in a version's row is in it, so that a row changed behind the registry's back is found before
-the version is loaded. The statement holds identifiers, digests and numbers, never text of a document.
+It covers everything in a version's row. A row that was changed outside the registry is found before the version is
+loaded. The statement holds identifiers, digests and numbers, never text of a document.
 """
 
 import hashlib
@@ -79,7 +79,7 @@ class Seals:
         """Return what `envelope` says and which trusted key signed it. Raises: CorruptArtifact, BadConfig."""
         statement, signer = opened(envelope, self._keys.trusted_keys())
         if statement.get("predicateType") != PREDICATE_TYPE:
-            raise CorruptArtifact("the manifest does not speak of an adapter version")
+            raise CorruptArtifact("the manifest is not that of an adapter version")
         return statement, signer
 
     def require(self, version: AdapterVersion) -> None:
@@ -110,8 +110,8 @@ def _manifest_of(version: AdapterVersion) -> Json:
 
 
 def _differs(statement: Json, version: AdapterVersion) -> str:
-    """Return what the row has otherwise than the statement; empty when nothing."""
-    said: Json = statement["predicate"]
+    """Return the name of the first field in which row and statement differ; empty if there is none."""
+    predicate: Json = statement["predicate"]
     row: Json = {
         "tenant": version.tenant,
         "cycle": version.cycle,
@@ -122,8 +122,8 @@ def _differs(statement: Json, version: AdapterVersion) -> str:
         **{name: getattr(version.lineage, name) for name in _FROM_LINEAGE},
     }
     signed: Json = {
-        **{name: said.get(name) for name in ("tenant", "cycle", "parent", "approvals", *_FROM_LINEAGE)},
-        "documents": [one["document"] for one in said["documents"]],
+        **{name: predicate.get(name) for name in ("tenant", "cycle", "parent", "approvals", *_FROM_LINEAGE)},
+        "documents": [one["document"] for one in predicate["documents"]],
         "artifact": statement["subject"][0]["digest"]["sha256"],
     }
     return next((name for name in row if canonical_json(row[name]) != canonical_json(signed[name])), "")

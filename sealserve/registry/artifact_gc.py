@@ -4,13 +4,15 @@ Bytes are put before the row that names them, so that no row ever names what is 
 that they are wanted. Three rules close that gap, whoever runs where and whoever is killed:
 
 - A digest is looked up again under the write lock, and its files are renamed away before the lock is let go.
-- Whoever writes a row that names an artifact looks, under the same lock, whether it is there, and otherwise writes
-  nothing: a document's bytes are then put again (`Keeping`), a step is taken again (`Registry.record_step`).
+- A row that names an artifact is written only if, under the same lock, the artifact is found; otherwise a document's
+  bytes are put again (`Documents.add`), and a step is done again (`Cycles.record_step`).
 - Files are destroyed only once the transaction has ended well. A PostgreSQL server rolls back a process that is stopped
-  while it holds the lock; such a one, woken, renames what may be in use again, cannot commit, and puts it back.
+  while it holds the lock. A process resumed after that may have renamed a file that is in use again; its commit fails
+  and it restores the file.
 
 So the lock orders the two: either the row comes first, and the sweep finds it, or the sweep does, and the row's writer
-finds nothing. Killed between rename and commit, the files lie aside, to be cleared at the next opening of the store.
+finds nothing. If a process is killed between rename and commit, the files stay in `aside/` until the store is opened
+again.
 """
 
 from collections.abc import Callable, Collection

@@ -1,7 +1,7 @@
 """The artifact store: bytes and directories by the digest of their contents, in a plain directory.
 
 Everything is written aside, forced to disk and renamed, so a half-written artifact is never visible. Everything
-read is checked against its digest first. Knows nothing of adapters: which files may be loaded is the engine's.
+read is checked against its digest first.
 """
 
 import errno
@@ -24,7 +24,7 @@ from sealserve.registry.sql.database import Clock, utc_now
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK_BYTES = 2**20
-_LONGEST_WRITE_SECONDS = 24 * 3600  # what lies aside for longer has no writer any more
+_LONGEST_WRITE_SECONDS = 24 * 3600  # a file that is older has no writer any more
 _LONGEST_REMOVAL_SECONDS = 60  # and what was taken away before that is put back by nobody
 _TAKEN = "taken-"
 
@@ -256,9 +256,11 @@ def _plain_names(path: Path) -> list[str]:
             if stat.S_ISREG(mode):
                 names.append(relative)
             elif not stat.S_ISDIR(mode):
-                raise InvalidArgument(f"{relative} is not a plain file; an artifact holds nothing else", field="path")
+                raise InvalidArgument(
+                    f"{relative} is not a plain file; an artifact contains nothing else", field="path"
+                )
     if not names:
-        raise InvalidArgument(f"{path.name} holds no files", field="path")
+        raise InvalidArgument(f"{path.name} contains no files", field="path")
     return sorted(names)
 
 

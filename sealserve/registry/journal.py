@@ -1,7 +1,7 @@
 """The step journal: who works on a cycle (lease and fence), and what each finished step leaves behind.
 
 A fence is a number that only grows. Whoever claims a cycle gets a new one; a write that names an older one is
-refused and changes nothing. An expired lease that nobody else has taken may still write. Knows no model.
+refused and changes nothing. An expired lease that nobody else has taken may still write.
 """
 
 import hashlib

@@ -24,7 +24,7 @@ DOCUMENT_MOVES: Mapping[DocumentState, frozenset[DocumentState]] = {
     D.WITHDRAWN: frozenset({D.ADMITTED, D.LEARNED, D.LEARNING, D.FORGOTTEN}),  # LEARNING: taught again
     D.QUARANTINED: frozenset({D.ADMITTED, D.FORGOTTEN}),
     D.HELD: frozenset({D.ADMITTED, D.FORGOTTEN}),  # ADMITTED: released, or submitted again when no rule holds it
-    D.FORGOTTEN: frozenset({D.ADMITTED}),  # handed in once more
+    D.FORGOTTEN: frozenset({D.ADMITTED}),  # submitted again
 }
 
 CYCLE_MOVES: Mapping[CycleState, frozenset[CycleState]] = {
@@ -72,7 +72,7 @@ def require_version_move(current: VersionState, target: VersionState) -> None:
 
 
 def require_next_step(last: Step | None, step: Step) -> None:
-    """Return if `step` may be recorded after `last`: steps may be skipped, never taken back.
+    """Return if `step` may be recorded after `last`: steps may be skipped, never repeated.
 
     Raises: FailedPrecondition otherwise.
     """

@@ -1,7 +1,4 @@
-"""What a finished step does besides leaving its output: plain descriptions, applied by `journal.py`.
-
-Knows no tables and moves nothing itself.
-"""
+"""What a finished step does besides leaving its output: plain descriptions, applied by `journal.py`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Tenants: making and finding them. Knows nothing of what they hold."""
+"""Tenants: making and finding them."""
 
 import hashlib
 import re

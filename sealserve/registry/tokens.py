@@ -165,7 +165,7 @@ def _tell(tx: Transaction, action: str, token: Token, *, actor: str) -> None:
 
 
 def _require_another_admin(tx: Transaction, token: Token) -> None:
-    """A token that ends by itself does not count: with it alone everybody would be locked out one day."""
+    """A token that expires does not count: if it were the only one, everybody would be locked out some day."""
     if token.principal.role is not Role.ADMIN:
         return
     lasting = tokens.c.revoked_at.is_(None), tokens.c.expires_at.is_(None)

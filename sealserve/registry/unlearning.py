@@ -1,4 +1,4 @@
-"""Forgetting a document: its text and everything made of it goes, and every version that learned it.
+"""Unlearning a document: its text and everything made of it goes, and every version that learned it.
 
 One transaction moves the pointer to the last version that never saw it, deletes the rows and opens the cycle that
 teaches the rest; files follow once it is committed, and a call that was cut off there is finished by the same call.
@@ -87,8 +87,8 @@ def _forget(tx: Transaction, tenant: str, document: str, *, actor: str, reason: 
     if earlier := request_ids.earlier_answer(tx, "forget_document", **request):
         return _certificate(tx, tenant, document, sequence=int(earlier))
     if present.state is DocumentState.FORGOTTEN:
-        raise FailedPrecondition(f"{documents.resource(tenant, document)} is forgotten already", reason="FORGOTTEN")
-    journal.end_open(tx, tenant, actor=actor, reason="a document of this tenant was forgotten while it ran")
+        raise FailedPrecondition(f"{documents.resource(tenant, document)} is unlearned already", reason="FORGOTTEN")
+    journal.end_open(tx, tenant, actor=actor, reason="a document of this tenant was unlearned while the cycle ran")
     was_desired = tenants.get(tx, tenant).desired_version
     revoked = _revoke_versions(tx, tenant, document, actor=actor)
     documents.move(tx, tenant, [document], to=DocumentState.FORGOTTEN, reason=reason)

@@ -1,7 +1,7 @@
 """What two documents say of the same thing, compared by their words alone: does one repeat or deny the other?
 
-No model reads here, so that only plain denials are seen: another number of the same unit, or other words where a known
-sentence has its value. The cycle's own reading (`learning/study/supersession.py`) finds the others. Knows no tenant.
+No model is asked, so only plain denials are found: another number of the same unit, or other words where a known
+sentence has its value. The cycle's own reading (`learning/study/supersession.py`) finds the others.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What people think of answers: kept once for each answer. Knows nothing of how it becomes a score.
+"""What people think of answers: kept once for each answer.
 
 An answer is known by its request id, which the answer itself carries; its text is not recorded anywhere, so
 whoever corrects it says what was asked.
@@ -114,7 +114,7 @@ def _require_sound(opinion: Opinion) -> None:
     if opinion.correction.strip() and not opinion.question.strip():
         raise InvalidArgument("a correction needs the question that was asked", field="question")
     if opinion.correction.strip() and opinion.thumb is Thumb.UP:
-        raise InvalidArgument("a correction says that the answer was wrong: its thumb is down", field="thumb")
+        raise InvalidArgument("a correction means that the answer was wrong; its thumb must be down", field="thumb")
 
 
 def _arguments(opinion: Opinion) -> Json:

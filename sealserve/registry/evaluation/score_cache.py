@@ -1,6 +1,6 @@
 """Measurements that were taken once: an adapter's scores on items, by the digest of all that decides them.
 
-Numbers alone are kept, no text of question or answer. Losing them costs time, never truth. Knows no reward.
+Numbers alone are kept, no text of question or answer. Losing them costs time, never truth.
 """
 
 from collections.abc import Sequence
@@ -40,9 +40,9 @@ class CachedScores:
 
 
 def _drop_oldest(tx: Transaction, tenant: str) -> None:
-    mine = measurements.c.tenant == tenant
-    counted = tx.row(select(func.count()).select_from(measurements).where(mine))
+    own = measurements.c.tenant == tenant
+    counted = tx.row(select(func.count()).select_from(measurements).where(own))
     too_many = (counted[0] if counted else 0) - MAX_KEPT
     if too_many > 0:
-        oldest = select(measurements.c.sequence).where(mine).order_by(measurements.c.sequence).limit(too_many)
+        oldest = select(measurements.c.sequence).where(own).order_by(measurements.c.sequence).limit(too_many)
         tx.run(delete(measurements).where(measurements.c.sequence.in_(oldest)))

@@ -265,7 +265,7 @@ def _spread(tx: Transaction, owner: Tenant, *, incumbent: int, share: float, sta
 
 
 def _standbys(tx: Transaction, *, only: str = "") -> dict[str, Standby]:
-    """A version that may not be loaded any more stands by for nobody."""
+    """A version that may not be loaded any more is not a standby."""
     is_present = (t.tenants.c.tenant == traffic.c.tenant) & (t.tenants.c.activation == traffic.c.activation)
     is_same = (t.versions.c.tenant == traffic.c.tenant) & (t.versions.c.version == traffic.c.version)
     may_answer = (traffic.c.version == BASE_VERSION) | (t.versions.c.state == VersionState.READY)

@@ -1,7 +1,7 @@
 """The engine under the registry: connections, transactions, and what a driver's refusal means.
 
 One writer at a time on both databases: `BEGIN IMMEDIATE` in SQLite, one advisory lock in PostgreSQL. The audit
-chain is one line anyway, writes are short, and both databases then behave alike. Knows no tenant and no cycle.
+chain is one line anyway, writes are short, and both databases then behave alike.
 """
 
 import sqlite3

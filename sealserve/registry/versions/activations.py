@@ -2,7 +2,7 @@
 
 Activations form a stack kept as a linked list: a promote lays one on top of the present one, a rollback lays a
 copy of a lower one, so that rolling back twice goes back two, and a change of traffic lays a copy of the present
-one. Knows nothing of loading or serving.
+one.
 """
 
 from typing import Any
