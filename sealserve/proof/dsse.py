@@ -26,7 +26,7 @@ def key_id(key: Ed25519PublicKey) -> str:
 
 
 def sign(statement: Json, key: Ed25519PrivateKey) -> Json:
-    """Return `statement` in an envelope with one signature. Raises: ValueError (it holds NaN or an infinity)."""
+    """Return `statement` in an envelope with one signature. Raises: ValueError (NaN or an infinity in it)."""
     payload = canonical_json(statement).encode()
     signature = key.sign(_encoded(PAYLOAD_TYPE, payload))
     return {

@@ -19,7 +19,7 @@ TRUSTED_DIRECTORY = "trusted"
 
 
 class KeyRing:
-    """The keys in one directory; trusted ones are read again at every use, so that adding one needs no restart."""
+    """The keys in one directory; trusted keys are read at every use, and adding one needs no restart."""
 
     def __init__(self, directory: Path) -> None:
         """Make the signing key on the first call; two processes that start together get the same one.
@@ -62,7 +62,7 @@ class KeyRing:
         return tuple(found)
 
     def rotate(self) -> str:
-        """Sign with a new key from now on; what the old one signed stays trusted. Return the new key's id.
+        """Sign with a new key from now on; signatures of the old key stay trusted. Return the new key's id.
 
         Running processes follow at their next signature. Raises: BadConfig.
         """

@@ -33,7 +33,7 @@ def trace(registry: Registry, what: str) -> Json:
 
 
 def of_answer(registry: Registry, answer: str) -> Json:
-    """Return the version that gave the answer, with all that made it, and what was said of it. Raises: NotFound."""
+    """Return the version that gave the answer, with its lineage and the feedback on the answer. Raises: NotFound."""
     opinion = registry.feedback.on_answer(answer)
     about: Json = {"answer": answer} | ({"thumb": opinion.opinion.thumb.value} if opinion else {})
     try:

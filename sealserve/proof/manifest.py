@@ -76,14 +76,14 @@ class Seals:
         return sign({**statement, "predicate": predicate}, self._keys.signing_key())
 
     def statement(self, envelope: Json) -> tuple[Json, str]:
-        """Return what `envelope` says and which trusted key signed it. Raises: CorruptArtifact, BadConfig."""
+        """Return the statement in `envelope` and the id of its trusted signer. Raises: CorruptArtifact, BadConfig."""
         statement, signer = opened(envelope, self._keys.trusted_keys())
         if statement.get("predicateType") != PREDICATE_TYPE:
             raise CorruptArtifact("the manifest is not that of an adapter version")
         return statement, signer
 
     def require(self, version: AdapterVersion) -> None:
-        """Return if a trusted key has signed that the version is what its row says.
+        """Return if a trusted key has signed exactly what the version's row contains.
 
         Raises: BadAdapter (`not_sealed`, `bad_seal`), BadConfig (keys).
         """

@@ -92,7 +92,7 @@ class Activation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """What one serving replica says it answers with."""
+    """Which version one serving replica reports to serve."""
 
     replica: str
     tenant: str

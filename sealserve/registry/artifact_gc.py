@@ -55,7 +55,7 @@ class ArtifactGc:
         return sum(self._delete_unless(digest, _is_named) for digest in unnamed)
 
     def delete_unnamed(self, digest: str) -> None:
-        """Delete what was put and turned out not to be wanted, unless a document, version or candidate names it."""
+        """Delete an artifact that turned out not to be wanted, unless a document, version or candidate names it."""
         self._delete_unless(digest, _is_named)
 
     def _delete_unless(self, digest: str, is_used: Callable[[Transaction, str], bool]) -> bool:
@@ -101,7 +101,7 @@ def _left_over(tx: Transaction, tenant: str) -> list[str]:
 
 
 def _is_used(tx: Transaction, digest: str) -> bool:
-    """Whether a document that is kept, a version that may answer, or an open cycle needs the artifact."""
+    """Whether a stored document, a version that may answer, or an open cycle needs the artifact."""
     is_open = t.candidates.c.cycle.in_(select(t.cycles.c.cycle).where(t.cycles.c.state.in_(state_machine.OPEN_CYCLES)))
     return (
         _is_contents(tx, digest)
@@ -118,7 +118,7 @@ def _named(tx: Transaction) -> set[str]:
 
 
 def _is_named(tx: Transaction, digest: str) -> bool:
-    """Whether a document that is kept, a version or a candidate names the artifact, of use or not."""
+    """Whether a stored document, a version or a candidate names the artifact, even if nothing needs it."""
     return (
         _is_contents(tx, digest)
         or _finds(tx, t.versions.c.artifact == digest)

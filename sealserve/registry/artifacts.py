@@ -34,10 +34,10 @@ Stamp: TypeAlias = tuple[tuple[str, int, int, int], ...]
 
 
 class ArtifactStore:
-    """`blobs/` for bytes, `trees/` for directories with their manifests, `aside/` for what is being written."""
+    """`blobs/` for bytes, `trees/` for directories with their manifests, `aside/` for unfinished work."""
 
     def __init__(self, directory: Path, *, clock: Clock = utc_now) -> None:
-        """Make the store's directories where missing, and clear what killed writers left. Raises: StorageFailed."""
+        """Create the missing directories of the store, and delete what killed writers left. Raises: StorageFailed."""
         self._root = directory.absolute()
         self._verified: dict[str, Stamp] = {}
         with _disk_errors(self._root):
@@ -46,7 +46,7 @@ class ArtifactStore:
             _clear(self._root / "aside", now=clock().timestamp())
 
     def put_bytes(self, data: bytes) -> str:
-        """Keep `data`; return its sha256 digest. A damaged copy is replaced, a sound one is new again.
+        """Store `data`; return its sha256 digest. A damaged copy is replaced; a sound one gets a new modification time.
 
         Raises: StorageFailed.
         """
@@ -133,11 +133,11 @@ class ArtifactStore:
         return tree / "files"
 
     def has(self, digest: str) -> bool:
-        """Return whether bytes or a directory of that digest are kept; what they hold is not checked."""
+        """Return whether bytes or a directory with that digest are stored; their contents are not checked."""
         return self._blob(digest).is_file() or self._tree(digest).is_dir()
 
     def require(self, digests: Iterable[str]) -> None:
-        """Return if all are kept, as `has`. Raises: NotFound, naming the first that is not."""
+        """Return if all are stored, as `has`. Raises: NotFound, naming the first that is not."""
         for digest in digests:
             if not self.has(digest):
                 raise NotFound(digest, kind="artifact")
@@ -151,13 +151,13 @@ class ArtifactStore:
                         yield path.name
 
     def delete(self, digest: str) -> None:
-        """Remove what has that digest, bytes or directory; no error if there is none. Raises: StorageFailed."""
+        """Delete the bytes or directory with that digest; no error if there is none. Raises: StorageFailed."""
         with self.removal() as take:
             take(digest)
 
     @contextmanager
     def removal(self) -> Iterator[Callable[[str], None]]:
-        """Give what takes an artifact away: for good once the body has ended, back into its place if it raised.
+        """Give a function that removes an artifact: for good once the block has ended, undone if the block raises.
 
         Raises: StorageFailed.
         """
@@ -222,7 +222,7 @@ class ArtifactStore:
 
 
 def _clear(aside: Path, *, now: float) -> None:
-    """Remove what killed processes left: of a removal the rename counts, of a write the last byte."""
+    """Delete what killed processes left: removals by the time of their rename, writes by that of their last byte."""
     for path in aside.iterdir():
         status = path.lstat()
         is_removal = path.name.startswith(_TAKEN)

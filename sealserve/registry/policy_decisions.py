@@ -69,7 +69,7 @@ class PolicyDecisions:
 
 
 def keep(tx: Transaction, ruling: PolicyDecision) -> None:
-    """Keep `ruling` as part of `tx`; one kept already stays as it is."""
+    """Store `ruling` as part of `tx`; no change if it is stored already."""
     if tx.row(select(rulings.c.ruling).where(rulings.c.ruling == ruling.ruling)) is not None:
         return
     tx.insert(rulings, [{**asdict(ruling), "results": [asdict(result) for result in ruling.results]}])

@@ -74,7 +74,7 @@ def is_dni(number: str) -> bool:
 
 
 def is_public_ip(address: str) -> bool:
-    """Return whether it is an address of the public internet: private and reserved ones say nothing of anybody."""
+    """Return whether it is an address of the public internet: private and reserved addresses identify nobody."""
     try:
         return ipaddress.ip_address(address).is_global
     except ValueError:

@@ -22,7 +22,7 @@ class DocumentSubjects:
         self._database = database
 
     def note(self, tenant: str, document: str, subjects: Iterable[str]) -> None:
-        """Remember what the document is about; what is noted already stays. Raises: NotFound."""
+        """Record subjects of the document, in addition to those recorded already. Raises: NotFound."""
         with self._database.write() as tx:
             document_rows.get(tx, tenant, document)
             own = table.c.tenant == tenant, table.c.document == document

@@ -143,7 +143,7 @@ class Rollouts:
             return tuple(_record(row, counts) for row in rows)
 
     def thumbs(self) -> dict[tuple[str, int], VersionFeedback]:
-        """Return the votes on both versions of every open watch, by (tenant, version); what counts: `votes.py`."""
+        """Return the votes on both versions of every open watch, by (tenant, version); see `thumbs.py`."""
         with self._database.read() as tx:
             return thumbs.of_open_watches(tx)
 

@@ -43,7 +43,7 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 class GeneratedText(TypeDecorator[str]):
-    """Text that a model wrote: what no database can keep (NUL, lone surrogates) becomes U+FFFD."""
+    """Text that a model wrote: characters that databases refuse (NUL, lone surrogates) become U+FFFD."""
 
     impl = Text
     cache_ok = True

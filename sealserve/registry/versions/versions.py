@@ -91,12 +91,12 @@ class Versions:
             return pointer.pages(tx, tenant, page_size=page_size, page_token=page_token)
 
     def record_observed(self, observed: Observed) -> None:
-        """Keep what a replica answers with, in place of what it said before. Raises: NotFound (tenant)."""
+        """Record which version a replica serves, in place of its last report. Raises: NotFound (tenant)."""
         with self._database.write() as tx:
             pointer.record_observed(tx, observed)
 
     def observed(self, tenant: str) -> tuple[Observed, ...]:
-        """Return what each replica said last, by replica. Raises: NotFound (tenant)."""
+        """Return the last report of each replica. Raises: NotFound (tenant)."""
         with self._database.read() as tx:
             return pointer.observed(tx, tenant)
 
