@@ -48,8 +48,8 @@ class Unlearning:
         ArtifactGc(self._database, self._artifacts).sweep_unlearned(tenant)  # what an earlier call may have left
         with self._database.write() as tx:
             done = _forget(tx, tenant, document, actor=actor, reason=reason, request_id=request_id)
-            fault_injection.point("registry.forget_document.before_commit")
-        fault_injection.point("registry.forget_document.after_commit")
+            fault_injection.point("registry.unlearning.unlearn.before_commit")
+        fault_injection.point("registry.unlearning.unlearn.after_commit")
         ArtifactGc(self._database, self._artifacts).sweep_unlearned(tenant)
         return done
 

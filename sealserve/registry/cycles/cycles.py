@@ -91,8 +91,8 @@ class Cycles:
         with self._database.write() as tx:
             recorded = journal.record_step(tx, claim, step=step, output=output, seconds=seconds, effects=effects)
             self._artifacts.require(artifacts_of(effects))
-            fault_injection.point("registry.record_step.before_commit")
-        fault_injection.point("registry.record_step.after_commit")
+            fault_injection.point("registry.cycles.record_step.before_commit")
+        fault_injection.point("registry.cycles.record_step.after_commit")
         return recorded
 
     def steps(self, cycle: str) -> tuple[StepRecord, ...]:

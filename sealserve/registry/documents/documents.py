@@ -55,9 +55,9 @@ class Documents:
                 )  # fmt: skip
                 if not self._artifacts.has(contents):
                     raise _SweptAway
-                fault_injection.point("registry.add_document.before_commit")
+                fault_injection.point("registry.documents.add.before_commit")
                 break
-        fault_injection.point("registry.add_document.after_commit")
+        fault_injection.point("registry.documents.add.after_commit")
         if kept[0].state is DocumentState.FORGOTTEN:
             ArtifactGc(self._database, self._artifacts).delete_unnamed(contents)
         return kept

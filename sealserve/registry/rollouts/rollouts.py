@@ -109,8 +109,8 @@ class Rollouts:
             kept = share if version_rows.is_ready(tx, tenant, found.previous) else 0.0
             _spread(tx, owner, incumbent=found.previous, share=kept, stage=0)
             opened = _one(tx, tenant, owner.activation)
-            fault_injection.point("registry.open_watch.before_commit")
-        fault_injection.point("registry.open_watch.after_commit")
+            fault_injection.point("registry.rollouts.open.before_commit")
+        fault_injection.point("registry.rollouts.open.after_commit")
         return opened
 
     def move_stage(self, watch: Watch, stage: int, *, share: float) -> bool:
@@ -121,8 +121,8 @@ class Rollouts:
             if not tx.run(update(watches).where(*_open_of(watch.tenant), *same).values(**values)):
                 return False
             _spread(tx, tenants.get(tx, watch.tenant), incumbent=watch.incumbent, share=share, stage=stage)
-            fault_injection.point("registry.move_stage.before_commit")
-        fault_injection.point("registry.move_stage.after_commit")
+            fault_injection.point("registry.rollouts.move_stage.before_commit")
+        fault_injection.point("registry.rollouts.move_stage.after_commit")
         return True
 
     def add_counts(self, replica: str, counted: Mapping[tuple[str, int], Counted]) -> None:
@@ -181,8 +181,8 @@ class Rollouts:
             if not tx.run(update(watches).where(*same).values(**values)):
                 return False
             tx.run(traffic.delete().where(traffic.c.tenant == watch.tenant, traffic.c.share == 0))
-            fault_injection.point("registry.end_watch.before_commit")
-        fault_injection.point("registry.end_watch.after_commit")
+            fault_injection.point("registry.rollouts.end.before_commit")
+        fault_injection.point("registry.rollouts.end.after_commit")
         return True
 
     def roll_back(self, watch: Watch, *, trigger: Trigger, reason: str, decided_at: datetime) -> Activation | None:
@@ -203,8 +203,8 @@ class Rollouts:
                 actor=WATCH_ACTOR,
                 reason=f"{trigger}: {reason}",
             )
-            fault_injection.point("registry.roll_back_watched.before_commit")
-        fault_injection.point("registry.roll_back_watched.after_commit")
+            fault_injection.point("registry.rollouts.roll_back.before_commit")
+        fault_injection.point("registry.rollouts.roll_back.after_commit")
         return done
 
 

@@ -81,8 +81,8 @@ class Approvals:
                 moved = activations.promote(tx, tenant, version, expected_etag=owner.etag, actor=actor, reason=why)
             request_ids.remember(tx, "approve", **request, answer=str(moved.activation) if moved else "-")
             done = held.get(tx, tenant, version)
-            fault_injection.point("registry.approve.before_commit")
-        fault_injection.point("registry.approve.after_commit")
+            fault_injection.point("registry.approvals.approve.before_commit")
+        fault_injection.point("registry.approvals.approve.after_commit")
         return done, moved
 
     def reject(self, tenant: str, version: int, *, actor: str, reason: str, request_id: str = "") -> Approval:

@@ -44,8 +44,8 @@ class Versions:
             moved = pointer.promote(
                 tx, tenant, version, expected_etag=expected_etag, actor=actor, reason=reason, request_id=request_id
             )
-            fault_injection.point("registry.promote.before_commit")
-        fault_injection.point("registry.promote.after_commit")
+            fault_injection.point("registry.versions.promote.before_commit")
+        fault_injection.point("registry.versions.promote.after_commit")
         return moved
 
     def rollback(
