@@ -1,7 +1,8 @@
 """Concurrent calls without orphans: when one fails, the others are cancelled first."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -15,6 +16,17 @@ async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     except BaseExceptionGroup as failures:
         raise first_of(failures) from None
     return [task.result() for task in tasks]
+
+
+@asynccontextmanager
+async def in_thread(context: AbstractContextManager[T]) -> AsyncIterator[T]:
+    """Enter and leave a context manager that blocks, each in a thread, and give what it gives."""
+    stack = ExitStack()
+    value = await asyncio.to_thread(stack.enter_context, context)
+    try:
+        yield value
+    finally:
+        await asyncio.to_thread(stack.close)
 
 
 def first_of(failures: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -17,6 +17,7 @@ from sealserve.engine.preflight import CONFIG_FILE, check_adapter
 from sealserve.errors import BadAdapter, InvalidArgument, NotFound, Unavailable
 from sealserve.policy.enforcement import RECOVERY, PolicyEnforcer
 from sealserve.records.approvals import Approval
+from sealserve.records.documents import Refusal
 from sealserve.records.inference import ChatTurn, EngineInfo, EngineState, FinishReason
 from sealserve.records.policy_decisions import PolicyDecision
 from sealserve.records.sampling import check_sampling
@@ -238,8 +239,8 @@ class PermissiveEnforcer(PolicyEnforcer):
     def __init__(self) -> None:
         """It needs neither registry nor rules."""
 
-    def refuse_document(self, tenant: str, **about: object) -> str:
-        return ""
+    def refuse_document(self, tenant: str, **about: object) -> Refusal | None:
+        return None
 
     def require_promote(self, tenant: str, version: int, *, actor: str) -> None:
         return

@@ -22,6 +22,8 @@ app = typer.Typer(help="What a tenant wants the model to know: hand documents in
 
 DocumentId = Annotated[str, typer.Argument(help="The document's id, from `doc list`.", show_default=False)]
 
+_STOPPED = (DocumentState.QUARANTINED, DocumentState.HELD)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Added:
@@ -48,8 +50,8 @@ def add(
 ) -> None:
     """Hand documents in. Learning starts by itself; follow it with `cycle watch`.
 
-    The same contents again are the same document. Exit code 2 if one was refused or could not be read; the
-    others are kept.
+    The same contents again are the same document. Exit code 2 if one was refused or held, or could not be read;
+    the others are kept.
     """
     if title and len(paths) > 1:
         raise InvalidArgument("--title names one document; leave it out for many", field="title")
@@ -57,7 +59,7 @@ def add(
     with session.client() as client:
         added = [_add(client, tenant, file, title=title, media_type=media_type) for file in files]
     session.show({"documents": added}, lambda: _added_table(added))
-    if any(one.error or (one.document and one.document.state is DocumentState.QUARANTINED) for one in added):
+    if any(one.error or (one.document and one.document.state in _STOPPED) for one in added):
         raise typer.Exit(YOUR_FAULT)
 
 

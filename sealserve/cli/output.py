@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sealserve.display import printable, version_name
+from sealserve.records.versions import Lineage
 
 __all__ = ["cell", "console", "pairs", "plain", "printable", "table", "version_name"]
 
@@ -24,6 +25,8 @@ _PIPED_WIDTH = 200
 
 def plain(value: Any) -> Any:
     """Return `value` as JSON values: records become objects, enums their values, times ISO 8601."""
+    if isinstance(value, Lineage):
+        return plain(value.to_json())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):

@@ -58,7 +58,8 @@ def adapter(version: AdapterVersion) -> RenderableType:
         ("measured against", version_name(version.parent)), ("documents", version.documents),
         ("artifact", version.artifact), ("engine name", version.engine_name), ("published", version.created_at),
     ]  # fmt: skip
-    return pairs([*own, *((name.replace("_", " "), _lines(value)) for name, value in version.lineage.items())])
+    lineage = version.lineage.to_json()
+    return pairs([*own, *((name.replace("_", " "), _lines(value)) for name, value in lineage.items())])
 
 
 def report(state: AdapterReport) -> RenderableType:

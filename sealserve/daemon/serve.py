@@ -158,7 +158,7 @@ async def serving(settings: Settings, *, engine_only: bool = False) -> AsyncIter
 def _make_server(parts: ServeParts, *, engine_only: bool) -> RpcServer:
     settings, registry = parts.settings, parts.registry
     server = RpcServer(settings.serve, find_token=registry.tokens.find)
-    server.add_engine_service(parts.gated, resolve=registry.artifacts.directory)
+    server.add_engine_service(parts.gated, materialise=registry.artifacts.materialise)
     if not engine_only:
         server.add_tenant_services(
             registry,

@@ -126,7 +126,7 @@ class DemoOutput:
     def lineage(self, answered: Answered, version: AdapterVersion, documents: list[Document]) -> None:
         """Show what stands behind one answer."""
         table = Table(box=None, padding=(0, 1), show_header=False)
-        recipe = version.lineage.get("recipe", {})
+        recipe = version.lineage.recipe or {}
         rows = {
             "question": answered.question.text,
             "answer": answered.text,

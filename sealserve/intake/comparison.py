@@ -1,6 +1,6 @@
-"""A document held against what the tenant has already: findings in it, those like it, and whom it contradicts.
+"""Compares a new document with the tenant's documents: findings in it, similar documents, and contradicted sources.
 
-Decides nothing: policy does. Knows nothing of transports.
+Policy decides what comes of it.
 """
 
 from collections.abc import Mapping
@@ -19,12 +19,12 @@ ALIKE = 0.5
 of one kind on different subjects are never compared; an article and its update share about that much."""
 
 _BELIEVED = frozenset({DocumentState.ADMITTED, DocumentState.LEARNING, DocumentState.LEARNED, DocumentState.SET_ASIDE})
-"""What was not learned because its cycle waits for a person, or failed, still says what it says."""
+"""States whose documents count as evidence; SET_ASIDE ones were not learned, but their statements still count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspected:
-    """What was seen. `similar`: documents of the same origin that say the same of the same, newest first.
+    """What a comparison found. `similar`: documents of the same origin that repeat its statements, newest first.
 
     `contradicted` counts the other origins that agree on what this document denies.
     """
@@ -36,27 +36,33 @@ class Inspected:
 
 
 def inspect(registry: Registry, tenant: str, *, title: str, text: str, source: str, hidden: int) -> Inspected:
-    """Return what is to be seen in a document that is not kept yet; `hidden` is what was taken out of it."""
+    """Compare a document that is not stored yet; `hidden` counts what was removed from it."""
     subjects = subjects_of(title, text)
-    known = [
-        (one, registry.documents.text(tenant, one.document))
-        for one in registry.subjects.documents_about(tenant, subjects, last=LOOKED_AT)
+    earlier = [
+        (document, registry.documents.text(tenant, document.document))
+        for document in registry.subjects.documents_about(tenant, subjects, last=LOOKED_AT)
     ]
-    others = [(one, told) for one, told in known if told != text]
+    others = [(document, other) for document, other in earlier if other != text]
     origin = origin_of(source)
-    said = [Known(origin=origin_of(one.source), text=told) for one, told in others if one.state in _BELIEVED]
+    evidence = [
+        Known(origin=origin_of(document.source), text=other)
+        for document, other in others
+        if document.state in _BELIEVED
+    ]
     whole = f"{title}\n{text}"
     return Inspected(
         findings={**findings_in(whole), Finding.HIDDEN: hidden},
         subjects=subjects,
         similar=tuple(
-            one.document for one, told in others if _is_same_again(one, told, text=text, source=source, origin=origin)
+            document.document
+            for document, other in others
+            if _is_repetition(document, other, text=text, source=source, origin=origin)
         ),
-        contradicted=contradicted(text, said, origin=origin, subjects=subjects),
+        contradicted=contradicted(text, evidence, origin=origin, subjects=subjects),
     )
 
 
-def _is_same_again(one: Document, told: str, *, text: str, source: str, origin: str) -> bool:
-    """A file or page that is handed in anew under its own name is corrected, not repeated."""
-    is_own_page = one.source == source != origin
-    return origin_of(one.source) == origin and not is_own_page and resemblance(text, told) >= ALIKE
+def _is_repetition(document: Document, other: str, *, text: str, source: str, origin: str) -> bool:
+    """A file or page that is submitted again under its own name is a correction, not a repetition."""
+    is_own_page = document.source == source != origin
+    return origin_of(document.source) == origin and not is_own_page and resemblance(text, other) >= ALIKE

@@ -1,6 +1,6 @@
-"""The one door for documents: bytes in, a kept document out, admitted or quarantined with its reason.
+"""Intake of documents: bytes in, a stored document out, admitted, held or quarantined with its reason.
 
-Every source (RPC, directory) goes through `receive`. Knows nothing of transports or of learning.
+Every source (RPC, watched directory) calls `receive`.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from sealserve.intake.comparison import Inspected, inspect
 from sealserve.intake.media_types import Defect, Unreadable
 from sealserve.intake.normalise import clean_title, screen
 from sealserve.intake.parse import DEFAULT_LIMITS, Limits, parse
-from sealserve.records.documents import HELD, Document, DocumentState, digest_of, id_of
+from sealserve.records.documents import Document, DocumentState, NewDocument, Refusal, digest_of, id_of
 from sealserve.records.validation import MAX_LABEL_LENGTH
 from sealserve.registry.registry import Registry
 from sealserve.settings.settings import IntakeSettings
@@ -40,11 +40,11 @@ class Inbox:
         registry: Registry,
         settings: IntakeSettings,
         *,
-        refuse: Callable[..., str],
+        refuse: Callable[..., Refusal | None],
         telemetry: Telemetry | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        """`refuse` returns why a document may not be learned from, or "" (`PolicyEnforcer.refuse_document`)."""
+        """`refuse` returns why a document may not be learned from, or None (`PolicyEnforcer.refuse_document`)."""
         self._registry = registry
         self._refuse = refuse
         self._settings = settings
@@ -67,62 +67,65 @@ class Inbox:
         actor: str,
         readmit: bool = True,
     ) -> tuple[Document, bool]:
-        """Keep the document; return it, and False if the same contents were there already.
+        """Store the document; return it, and False if the same contents were stored already.
 
-        ADMITTED with its text when it can be read and passes the screen; else QUARANTINED with its bytes and a
-        reason. Without `title` the document's own title is taken, else its first line. `readmit` False leaves
-        a document alone that was set aside or withdrawn.
+        The document is ADMITTED when it can be read and policy allows it, HELD or QUARANTINED with a reason when
+        policy does not, and QUARANTINED with its bytes when it cannot be read. Without `title` the document's own
+        title is taken, else its first line. With `readmit` False, a document that was set aside or withdrawn stays so.
         Raises: NotFound (tenant), InvalidArgument (empty, too large, bad label), QuotaExceeded, StorageFailed.
         """
         with self._telemetry.span(Span.RECEIVE, {Attribute.TENANT: tenant}) as span:
             self._registry.tenants.get(tenant)
             self._check_size(content)
-            document, is_new = self._keep(
+            document, is_new = self._store(
                 tenant, content, media_type=media_type, title=title, source=source, actor=actor, readmit=readmit
             )
             span.set_attribute(Attribute.DOCUMENT.value, document.document)
             span.set_attribute(Attribute.DOCUMENT_STATE.value, document.state.value)
-            self._tell(document, is_new=is_new)
+            self._report(document, is_new=is_new)
         return document, is_new
 
     def note_too_large(
         self, tenant: str, *, size_bytes: int, media_type: str, title: str, source: str, actor: str
     ) -> tuple[Document, bool]:
-        """Keep a QUARANTINED row for a file too large to be read; its bytes stay where they are, not here.
+        """Store a QUARANTINED row for a file that is too large to be read, without its bytes.
 
         Raises: NotFound (tenant), InvalidArgument (bad label), QuotaExceeded, StorageFailed.
         """
         limit = self.max_document_bytes
-        why = Unreadable(defect=Defect.TOO_LARGE, advice=f"{size_bytes} bytes are above the limit of {limit}; split it")
+        why = Unreadable(defect=Defect.TOO_LARGE, advice=f"{size_bytes} bytes exceed the limit of {limit}; split it")
         document, is_new = self._registry.documents.add(
             tenant,
-            title=clean_title(title),
-            text=f"{source}: {size_bytes} bytes, not kept",
-            source=source,
-            media_type=media_type,
-            state=DocumentState.QUARANTINED,
-            reason=str(why),
+            NewDocument(
+                title=clean_title(title),
+                text=f"{source}: {size_bytes} bytes, not kept",
+                source=source,
+                media_type=media_type,
+                state=DocumentState.QUARANTINED,
+                reason=str(why),
+            ),
             actor=actor,
             readmit=False,
             max_documents=self._settings.max_documents_per_tenant,
         )
-        self._tell(document, is_new=is_new)
+        self._report(document, is_new=is_new)
         return document, is_new
 
     def _check_size(self, content: bytes) -> None:
         if not content:
-            _refuse("the document is empty; send its text", reason="EMPTY")
+            _reject("the document is empty; send its text", reason="EMPTY")
         if len(content) > self.max_document_bytes:
             size, limit = len(content), self.max_document_bytes
-            _refuse(f"the document has {size} bytes, above the limit of {limit}; split it", reason="TOO_LARGE")
+            _reject(f"the document has {size} bytes and exceeds the limit of {limit}; split it", reason="TOO_LARGE")
 
-    def _keep(
+    def _store(
         self, tenant: str, content: bytes, *, media_type: str, title: str, source: str, actor: str, readmit: bool
     ) -> tuple[Document, bool]:
         read = self._read(content, media_type=media_type, title=title)
-        unreadable = read if isinstance(read, Unreadable) else None
-        seen, refusal = None, str(unreadable or "")
-        if not isinstance(read, Unreadable):
+        seen, refusal = None, None
+        if isinstance(read, Unreadable):
+            refusal = Refusal(state=DocumentState.QUARANTINED, reason=str(read))
+        else:
             seen = inspect(self._registry, tenant, title=read.title, text=read.text, source=source, hidden=read.hidden)
             self._telemetry.metrics.findings({kind.value: count for kind, count in seen.findings.items()})
             refusal = self._refuse(
@@ -137,28 +140,29 @@ class Inbox:
                 similar=len(seen.similar),
                 contradicted=seen.contradicted,
             )
-        kept = self._registry.documents.add(
+        stored = self._registry.documents.add(
             tenant,
-            title=clean_title(title) if isinstance(read, Unreadable) else read.title,
-            text="" if isinstance(read, Unreadable) else read.text,
-            source=source,
-            media_type=_printable(media_type),
-            state=DocumentState.QUARANTINED if refusal else DocumentState.ADMITTED,
-            reason=refusal[:MAX_LABEL_LENGTH],
+            NewDocument(
+                title=clean_title(title) if isinstance(read, Unreadable) else read.title,
+                text="" if isinstance(read, Unreadable) else read.text,
+                source=source,
+                media_type=_printable(media_type),
+                state=refusal.state if refusal else DocumentState.ADMITTED,
+                reason=refusal.reason[:MAX_LABEL_LENGTH] if refusal else "",
+                raw=content if isinstance(read, Unreadable) else None,
+            ),
             actor=actor,
-            raw=content if unreadable else None,
             readmit=readmit,
             max_documents=self._settings.max_documents_per_tenant,
         )
         if seen is not None:
-            self._remember(tenant, kept[0], seen, actor=actor)
-        return kept
+            self._record_subjects(tenant, stored[0], seen, actor=actor)
+        return stored
 
-    def _remember(self, tenant: str, document: Document, seen: Inspected, *, actor: str) -> None:
-        """Note what the document is about. With one that is held, those like it that still wait are held, too."""
+    def _record_subjects(self, tenant: str, document: Document, seen: Inspected, *, actor: str) -> None:
+        """Record what the document is about. If it is held, hold documents like it that still wait for a cycle."""
         self._registry.subjects.note(tenant, document.document, seen.subjects)
-        is_held = document.state is DocumentState.QUARANTINED and document.reason.startswith(HELD)
-        if is_held and seen.similar:
+        if document.state is DocumentState.HELD and seen.similar:
             why = f"like {document.document}, of the same source"
             self._registry.documents.hold(tenant, seen.similar, reason=why, actor=actor)
 
@@ -176,7 +180,7 @@ class Inbox:
             hidden=screened.removed + parsed.hidden,
         )
 
-    def _tell(self, document: Document, *, is_new: bool) -> None:
+    def _report(self, document: Document, *, is_new: bool) -> None:
         defect = document.reason.split(":")[0] if document.state is DocumentState.QUARANTINED else ""
         if is_new:
             self._telemetry.metrics.document_received(document.state, reason=defect)
@@ -191,7 +195,7 @@ class Inbox:
         )
 
 
-def _refuse(message: str, *, reason: str) -> NoReturn:
+def _reject(message: str, *, reason: str) -> NoReturn:
     raise InvalidArgument(message, field="content", reason=reason)
 
 

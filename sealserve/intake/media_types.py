@@ -1,7 +1,4 @@
-"""What bytes claim to be and whether they can be: media types, encodings, tell-tale first bytes.
-
-Knows nothing of tenants or of what the text says.
-"""
+"""Media types, encodings and magic numbers: what the sender declares, and whether the bytes agree."""
 
 import codecs
 import re
@@ -130,7 +127,7 @@ def decode(content: bytes, what: Claimed) -> str | Unreadable:
     """
     encoding = _encoding(content, what)
     if encoding is None:
-        advice = f"charset {_declared(content, what)[:40]!r} is not known here; send UTF-8"
+        advice = f"charset {_declared(content, what)[:40]!r} is not supported; send UTF-8"
         return Unreadable(defect=Defect.ENCODING, advice=advice)
     if not encoding.startswith(("utf-16", "utf-32")) and b"\x00" in content:
         return Unreadable(defect=Defect.BINARY, advice="holds zero bytes; send text, Markdown, HTML or PDF")

@@ -1,7 +1,7 @@
-"""The last look at a text before it may be learned: normalised, freed of invisible characters, or refused.
+"""Normalises a text before it may be learned, removes invisible characters, or refuses it.
 
-Text that a reader cannot see but a model can is how instructions are smuggled in; hence characters that only
-hide are removed, and those that carry a message quarantine the document. Knows nothing of formats or tenants.
+Instructions can be smuggled in as text that a model sees and a reader does not. Characters that only hide are removed;
+characters that can carry a message quarantine the document.
 """
 
 import re

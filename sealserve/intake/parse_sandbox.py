@@ -1,6 +1,6 @@
-"""The child that reads HTML and PDF: bytes on stdin, one JSON object on stdout, limits set before any parser loads.
+"""The child process that reads HTML and PDF: bytes on stdin, one JSON object on stdout, limits set before parsers load.
 
-Run by `parse.py` only. Knows nothing but the bytes it is given.
+Run by `parse.py` only.
 """
 
 import io
@@ -30,7 +30,7 @@ _RGB = re.compile(r"rgba?\((\d{1,3}),(\d{1,3}),(\d{1,3})")
 _CLEAR = re.compile(r"(?:rgba|hsla)\([^)]*,0?\.?0*\)|#[0-9a-f]{3}0|#[0-9a-f]{6}00")
 _NAMED = {"white": "#fff", "black": "#000", "snow": "#fffafa", "ivory": "#fffff0", "whitesmoke": "#f5f5f5"}
 MIN_CONTRAST = 1.3
-"""Of ink and paper. WCAG 2.2 asks for 4.5 to read with ease; below this, nobody sees that something stands there."""
+"""Of ink and paper. WCAG 2.2 asks for 4.5 to read with ease; below this, text cannot be seen."""
 
 _CSS_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _CSS_RULE = re.compile(r"([^{}]{1,500})\{([^{}]{0,2000})\}")

@@ -1,7 +1,7 @@
 """A watched directory: `<directory>/<tenant>/<name>.md|txt|html|pdf` is received, now and when it changes.
 
-Change events only wake it up; what counts is what lies there, so that a lost event or a network mount costs a
-delay and nothing else. A file is taken once it has kept still. Knows nothing of formats or of learning.
+Change events only trigger a scan, so a lost event or a network mount costs nothing but a delay. A file is taken once
+it has stopped changing.
 """
 
 import asyncio
@@ -28,9 +28,9 @@ Stamp: TypeAlias = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How patient the watch is."""
+    """Intervals of the watch."""
 
-    settle_seconds: float = 0.5  # a file is taken after it kept still for this long
+    settle_seconds: float = 0.5  # a file is taken once it has not changed for this long
     wake_seconds: float = 0.5  # between looks at files that have not settled
     rescan_seconds: float = 15.0  # between looks at everything, for events that were lost and tenants made later
 
@@ -63,7 +63,7 @@ class DirectorySource:
         Raises: BadConfig (no such directory at the start).
         """
         if not self._directory.is_dir():
-            raise BadConfig(f"intake.watch_directory: {self._directory} is no directory; create it or unset the key")
+            raise BadConfig(f"intake.watch_directory: {self._directory} is not a directory; create it or unset the key")
         await asyncio.to_thread(self.look)
         last_scan = self._clock()
         async for changed in self._wake_ups(stop):

@@ -13,10 +13,10 @@ from sealserve.errors import FailedPrecondition, PermissionDenied, SealserveErro
 from sealserve.policy.events import Event
 from sealserve.policy.inputs import PromotionRequest, edit_counts, promotion_input
 from sealserve.policy.rulebook import Rulebook
-from sealserve.proof.manifest import MANIFEST, Seals
+from sealserve.proof.manifest import Seals
 from sealserve.records.approvals import Approval, ApprovalState
 from sealserve.records.cycles import IMPORT_TRIGGER, Claim
-from sealserve.records.documents import HELD
+from sealserve.records.documents import DocumentState, Refusal
 from sealserve.records.policy_decisions import PolicyDecision, RuleEffect
 from sealserve.records.score_json import scorecard_json, verdict_json
 from sealserve.records.scores import Decision, Scorecard, Verdict
@@ -53,8 +53,8 @@ class PolicyEnforcer:
         findings: Mapping[str, int],
         similar: int,
         contradicted: int,
-    ) -> str:
-        """Return why the document may not be learned from; empty when it may. A held one waits for a person.
+    ) -> Refusal | None:
+        """Return why the document may not be learned from, or None when it may.
 
         Its id `document` is not for rules: by it, forgetting finds what they were told. For what `findings`,
         `similar` and `contradicted` count see `intake.inspection`.
@@ -65,8 +65,11 @@ class PolicyEnforcer:
         given = {"tenant": {"id": tenant}, "actor": actor, "document": about}
         ruling = self._decide(Event.DOCUMENT_INGEST, given, tenant=tenant, subject=source)
         if not _stops(ruling):
-            return ""
-        return (HELD if ruling.effect is RuleEffect.HOLD else _DENIED) + "; ".join(ruling.reasons)
+            return None
+        reasons = "; ".join(ruling.reasons)
+        if ruling.effect is RuleEffect.HOLD:
+            return Refusal(state=DocumentState.HELD, reason=reasons)
+        return Refusal(state=DocumentState.QUARANTINED, reason=_DENIED + reasons)
 
     def require_promote(self, tenant: str, version: int, *, actor: str) -> None:
         """Return if a person may make `version` the active one.
@@ -126,7 +129,7 @@ class PolicyEnforcer:
         FailedPrecondition (not this version), each with its ruling kept.
         """
         found = self._registry.versions.get(held.tenant, held.version)
-        verdict = found.lineage.get("verdict", {})
+        verdict = found.lineage.verdict or {}
         given = {
             "tenant": {"id": held.tenant},
             "actor": actor,
@@ -165,11 +168,11 @@ class PolicyEnforcer:
         Raises: NotFound, BadAdapter (it differs from what was signed), BadConfig (keys).
         """
         found = self._registry.versions.get(tenant, version)
-        if self._seals is None or MANIFEST not in found.lineage:
+        if self._seals is None or found.lineage.manifest is None:
             return
         votes = self._registry.approvals.get(tenant, version).opinions
         approvals = [vote.actor for vote in votes if vote.approves]
-        if approvals == found.lineage.get("approvals"):
+        if tuple(approvals) == found.lineage.approvals:
             return
         manifest = self._seals.with_approvals(found, approvals)
         self._registry.versions.countersign(tenant, version, manifest=manifest, approvals=approvals, actor=actor)
@@ -234,13 +237,13 @@ class PolicyEnforcer:
             authors=self._behind(self._registry.policy_decisions.cycle_authors(tenant, found.cycle), approvals),
             cycle=found.cycle,
             parent=found.parent,
-            verdict=found.lineage.get("verdict", {"decision": "", "policy": ""}),
-            scores=found.lineage.get("scores", {}),
-            anomalies=found.lineage.get("anomalies", {}),
+            verdict=found.lineage.verdict or {"decision": "", "policy": ""},
+            scores=found.lineage.scores or {},
             edits=self._registry.cycles.self_edits(found.cycle),
             documents=self._sources(tenant, found.documents),
             approvals=approvals,
-            is_imported=bool(found.lineage.get("imported")) and not found.lineage.get("scores"),
+            anomalies=found.lineage.anomalies or {},
+            is_imported=bool(found.lineage.imported) and not found.lineage.scores,
         )
         return promotion_input(request)
 

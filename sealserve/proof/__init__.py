@@ -1,1 +1,1 @@
-"""What proves where a version came from: keys, signed manifests, lineage, export and import."""
+"""Provenance of versions: keys, signed manifests, lineage, export and import."""

@@ -1,7 +1,7 @@
 """Signed envelopes: DSSE around in-toto statements. Pure: bytes and keys in, JSON out.
 
 Dead Simple Signing Envelope v1 (https://github.com/secure-systems-lab/dsse) and in-toto Statement v1
-(https://github.com/in-toto/attestation). Knows nothing of what a statement says.
+(https://github.com/in-toto/attestation).
 """
 
 import base64
@@ -26,7 +26,7 @@ def key_id(key: Ed25519PublicKey) -> str:
 
 
 def sign(statement: Json, key: Ed25519PrivateKey) -> Json:
-    """Return `statement` in an envelope with one signature. Raises: ValueError (it holds NaN or an infinity)."""
+    """Return `statement` in an envelope with one signature. Raises: ValueError (NaN or an infinity in it)."""
     payload = canonical_json(statement).encode()
     signature = key.sign(_encoded(PAYLOAD_TYPE, payload))
     return {
@@ -46,14 +46,14 @@ def opened(envelope: Json, trusted: Sequence[Ed25519PublicKey]) -> tuple[Json, s
         given = [base64.b64decode(one["sig"], validate=True) for one in envelope["signatures"]]
         is_ours = envelope["payloadType"] == PAYLOAD_TYPE
     except (KeyError, TypeError, ValueError, binascii.Error) as error:
-        raise CorruptArtifact("the manifest is no signed envelope") from error
+        raise CorruptArtifact("the manifest is not a signed envelope") from error
     signed = _encoded(PAYLOAD_TYPE, payload)
     signer = next((key for key in trusted for one in given if is_ours and _fits(key, one, signed)), None)
     if signer is None:
-        raise CorruptArtifact("no trusted key has signed this manifest as it stands")
+        raise CorruptArtifact("no trusted key has signed this manifest")
     statement: Json = json.loads(payload)
     if statement.get("_type") != STATEMENT_TYPE:
-        raise CorruptArtifact("the manifest is no in-toto statement")
+        raise CorruptArtifact("the manifest is not an in-toto statement")
     return statement, key_id(signer)
 
 

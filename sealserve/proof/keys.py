@@ -1,7 +1,7 @@
 """The installation's signing key, and the keys it trusts. One private key, readable by its owner alone.
 
 `keys/signing.pem` signs; `keys/trusted/*.pem` are public keys that verify only: of other installations, and this
-one's own from before a rotation. Knows nothing of what is signed.
+one's own from before a rotation.
 """
 
 import os
@@ -19,7 +19,7 @@ TRUSTED_DIRECTORY = "trusted"
 
 
 class KeyRing:
-    """The keys in one directory; trusted ones are read again at every use, so that adding one needs no restart."""
+    """The keys in one directory; trusted keys are read at every use, and adding one needs no restart."""
 
     def __init__(self, directory: Path) -> None:
         """Make the signing key on the first call; two processes that start together get the same one.
@@ -32,7 +32,7 @@ class KeyRing:
             if not self._file.exists():
                 self._place(Ed25519PrivateKey.generate(), replace=False)
         except OSError as error:
-            raise BadConfig(f"{directory} cannot be made: check the owner of the data directory") from error
+            raise BadConfig(f"{directory} cannot be created: check the owner of the data directory") from error
         self.signing_key()
 
     def signing_key(self) -> Ed25519PrivateKey:
@@ -45,7 +45,7 @@ class KeyRing:
         if mode & 0o077:
             raise BadConfig(f"{self._file} can be read by others: chmod 600 it")
         if not isinstance(key, Ed25519PrivateKey):
-            raise BadConfig(f"{self._file} is no Ed25519 key")
+            raise BadConfig(f"{self._file} is not an Ed25519 key")
         return key
 
     def trusted_keys(self) -> tuple[Ed25519PublicKey, ...]:
@@ -57,12 +57,12 @@ class KeyRing:
             except (OSError, ValueError) as error:
                 raise BadConfig(f"{file} cannot be read as a public key: replace or remove it") from error
             if not isinstance(key, Ed25519PublicKey):
-                raise BadConfig(f"{file} is no Ed25519 public key")
+                raise BadConfig(f"{file} is not an Ed25519 public key")
             found.append(key)
         return tuple(found)
 
     def rotate(self) -> str:
-        """Sign with a new key from now on; what the old one signed stays trusted. Return the new key's id.
+        """Sign with a new key from now on; signatures of the old key stay trusted. Return the new key's id.
 
         Running processes follow at their next signature. Raises: BadConfig.
         """

@@ -7,7 +7,6 @@ from typing import TypeVar
 
 from sealserve.canonical import Json
 from sealserve.errors import InvalidArgument, NotFound
-from sealserve.proof.manifest import MANIFEST
 from sealserve.records.pages import Page
 from sealserve.records.versions import BASE_VERSION, AdapterVersion
 from sealserve.registry.registry import Registry
@@ -34,15 +33,15 @@ def trace(registry: Registry, what: str) -> Json:
 
 
 def of_answer(registry: Registry, answer: str) -> Json:
-    """Return the version that gave the answer, with all that made it, and what was said of it. Raises: NotFound."""
-    said = registry.feedback.on_answer(answer)
-    about: Json = {"answer": answer} | ({"thumb": said.opinion.thumb.value} if said else {})
+    """Return the version that gave the answer, with its lineage and the feedback on the answer. Raises: NotFound."""
+    opinion = registry.feedback.on_answer(answer)
+    about: Json = {"answer": answer} | ({"thumb": opinion.opinion.thumb.value} if opinion else {})
     try:
         given = registry.answers.get(answer)
     except NotFound:
-        if said is None:
+        if opinion is None:
             raise
-        return about | of_version(registry, said.tenant, said.opinion.version)
+        return about | of_version(registry, opinion.tenant, opinion.opinion.version)
     about |= {"answered_at": given.answered_at.isoformat(), "activation": given.activation}
     return about | of_version(registry, given.tenant, given.version)
 
@@ -76,8 +75,8 @@ def of_version(registry: Registry, tenant: str, version: int) -> Json:
             for one in registry.policy_decisions.page(tenant=tenant, subject=found.cycle)
         ],
         "approvals": _approvals(registry, tenant, version),
-        "is_sealed": MANIFEST in found.lineage,
-        **{name: found.lineage[name] for name in _SHOWN if name in found.lineage},
+        "is_sealed": found.lineage.manifest is not None,
+        **{name: value for name, value in found.lineage.to_json().items() if name in _SHOWN},
         "children": [one.version for one in everyone if one.parent == version],
         "activations": _activations(registry, tenant, version),
     }

@@ -1,7 +1,7 @@
 """The manifest of a version: what it is and what made it, as a signed in-toto statement.
 
-Everything that stands in a version's row is in it, so that a row changed behind the registry's back is found before
-the version is loaded. The statement holds identifiers, digests and numbers, never text of a document.
+It covers everything in a version's row. A row that was changed outside the registry is found before the version is
+loaded. The statement holds identifiers, digests and numbers, never text of a document.
 """
 
 import hashlib
@@ -15,12 +15,9 @@ from sealserve.proof.dsse import STATEMENT_TYPE, opened, sign
 from sealserve.proof.keys import KeyRing
 from sealserve.records.cycles import SelfEdit
 from sealserve.records.policy_decisions import PolicyDecision
-from sealserve.records.versions import AdapterVersion
+from sealserve.records.versions import AdapterVersion, Lineage
 
 PREDICATE_TYPE = "urn:sealserve:adapter-version:v1"
-MANIFEST = "manifest"
-"""Where a version's lineage keeps its envelope."""
-
 _FROM_LINEAGE = ("recipe", "scores", "verdict", "base_digest", "settings_digest", "imported")
 
 
@@ -40,17 +37,18 @@ class Seals:
         *,
         tenant: str,
         cycle: str,
-        artifact: Path,
+        artifact_manifest: bytes,
         parent: int,
         documents: Sequence[tuple[str, str]],
         self_edits: Iterable[SelfEdit],
         rulings: Sequence[PolicyDecision],
         approvals: Sequence[str],
-        lineage: Json,
+        lineage: Lineage,
     ) -> Json:
         """Return the signed manifest of the version that this publishes.
 
-        `artifact` is the directory in the artifact store, `documents` are (id, digest). Raises: BadConfig (keys).
+        `artifact_manifest` is the artifact store's (`ArtifactStore.manifest`), `documents` are (id, digest).
+        Raises: BadConfig (keys).
         """
         predicate = {
             "tenant": tenant,
@@ -60,11 +58,11 @@ class Seals:
             "self_edits_sha256": _digest_of(self_edits),
             "rulings": [{"ruling": one.ruling, "effect": one.effect.value, "bundle": one.bundle} for one in rulings],
             "approvals": list(approvals),
-            **{name: lineage[name] for name in _FROM_LINEAGE if name in lineage},
+            **{name: value for name, value in lineage.to_json().items() if name in _FROM_LINEAGE},
         }
         statement = {
             "_type": STATEMENT_TYPE,
-            "subject": subjects(artifact),
+            "subject": subjects(artifact_manifest),
             "predicateType": PREDICATE_TYPE,
             "predicate": predicate,
         }
@@ -73,25 +71,23 @@ class Seals:
     def with_approvals(self, version: AdapterVersion, approvals: Sequence[str]) -> Json:
         """Return the version's manifest, signed anew, with who approved it. Raises: as `require`."""
         self.require(version)
-        statement, _ = self.statement(version.lineage[MANIFEST])
+        statement, _ = self.statement(_manifest_of(version))
         predicate = {**statement["predicate"], "approvals": list(approvals)}
         return sign({**statement, "predicate": predicate}, self._keys.signing_key())
 
     def statement(self, envelope: Json) -> tuple[Json, str]:
-        """Return what `envelope` says and which trusted key signed it. Raises: CorruptArtifact, BadConfig."""
+        """Return the statement in `envelope` and the id of its trusted signer. Raises: CorruptArtifact, BadConfig."""
         statement, signer = opened(envelope, self._keys.trusted_keys())
         if statement.get("predicateType") != PREDICATE_TYPE:
-            raise CorruptArtifact("the manifest does not speak of an adapter version")
+            raise CorruptArtifact("the manifest is not that of an adapter version")
         return statement, signer
 
     def require(self, version: AdapterVersion) -> None:
-        """Return if a trusted key has signed that the version is what its row says.
+        """Return if a trusted key has signed exactly what the version's row contains.
 
         Raises: BadAdapter (`not_sealed`, `bad_seal`), BadConfig (keys).
         """
-        envelope = version.lineage.get(MANIFEST)
-        if envelope is None:
-            raise BadAdapter("the version has no signed manifest; it is not loaded", defect="not_sealed")
+        envelope = _manifest_of(version)
         try:
             statement, _ = self.statement(envelope)
         except CorruptArtifact as error:
@@ -100,29 +96,34 @@ class Seals:
             raise BadAdapter(f"the signed manifest names another {odd}; it is not loaded", defect="bad_seal")
 
 
-def subjects(artifact: Path) -> list[Json]:
-    """Return the subjects of a statement on the kept directory `artifact`: its manifest, then its files."""
-    text = (artifact.parent / "manifest.json").read_bytes()
-    files: Json = json.loads(text)
-    whole = {"name": "manifest.json", "digest": {"sha256": hashlib.sha256(text).hexdigest()}}
+def subjects(artifact_manifest: bytes) -> list[Json]:
+    """Return the subjects of a statement on an artifact with this manifest: the manifest, then its files."""
+    files: Json = json.loads(artifact_manifest)
+    whole = {"name": "manifest.json", "digest": {"sha256": hashlib.sha256(artifact_manifest).hexdigest()}}
     return [whole, *({"name": name, "digest": {"sha256": one["sha256"]}} for name, one in sorted(files.items()))]
 
 
+def _manifest_of(version: AdapterVersion) -> Json:
+    if version.lineage.manifest is None:
+        raise BadAdapter("the version has no signed manifest; it is not loaded", defect="not_sealed")
+    return version.lineage.manifest
+
+
 def _differs(statement: Json, version: AdapterVersion) -> str:
-    """Return what the row has otherwise than the statement; empty when nothing."""
-    said: Json = statement["predicate"]
+    """Return the name of the first field in which row and statement differ; empty if there is none."""
+    predicate: Json = statement["predicate"]
     row: Json = {
         "tenant": version.tenant,
         "cycle": version.cycle,
         "parent": version.parent,
         "documents": list(version.documents),
         "artifact": version.artifact,
-        "approvals": version.lineage.get("approvals", []),
-        **{name: version.lineage.get(name) for name in _FROM_LINEAGE},
+        "approvals": list(version.lineage.approvals or ()),
+        **{name: getattr(version.lineage, name) for name in _FROM_LINEAGE},
     }
     signed: Json = {
-        **{name: said.get(name) for name in ("tenant", "cycle", "parent", "approvals", *_FROM_LINEAGE)},
-        "documents": [one["document"] for one in said["documents"]],
+        **{name: predicate.get(name) for name in ("tenant", "cycle", "parent", "approvals", *_FROM_LINEAGE)},
+        "documents": [one["document"] for one in predicate["documents"]],
         "artifact": statement["subject"][0]["digest"]["sha256"],
     }
     return next((name for name in row if canonical_json(row[name]) != canonical_json(signed[name])), "")

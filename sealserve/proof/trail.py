@@ -1,7 +1,7 @@
-"""The audit trail as a file that stands on its own: every row, and its head signed.
+"""The audit trail as a file that can be verified alone: every row, and a signed head.
 
 One JSON object a line: rows in order, then {"head": envelope}. Whoever has the file and a public key can check that no
-row was edited, removed, added or moved. Knows nothing of what the rows say.
+row was edited, removed, added or moved.
 """
 
 import json
@@ -44,9 +44,7 @@ def check(path: Path, *, trusted: Sequence[Ed25519PublicKey]) -> int:
     count, previous, is_ended = 0, audit.NO_HASH, False
     for number, tree in _lines(path):
         if is_ended:
-            raise CorruptArtifact(
-                f"{path.name}: line {number} comes after the signed head, which vouches for none of it"
-            )
+            raise CorruptArtifact(f"{path.name}: line {number} comes after the signed head, which does not cover it")
         if "head" in tree:
             _check_head(tree["head"], trusted, rows=count, last=previous)
             is_ended = True
@@ -73,9 +71,9 @@ def _lines(path: Path) -> Iterator[tuple[int, Json]]:
             try:
                 tree = json.loads(line)
             except ValueError as error:
-                raise CorruptArtifact(f"{path.name}: line {number} is no JSON") from error
+                raise CorruptArtifact(f"{path.name}: line {number} is not JSON") from error
             if not isinstance(tree, dict):
-                raise CorruptArtifact(f"{path.name}: line {number} is no row")
+                raise CorruptArtifact(f"{path.name}: line {number} is not an audit row")
             yield number, tree
 
 
@@ -92,8 +90,12 @@ def _is_next(tree: Json, sequence: int, previous: str) -> bool:
 def _check_head(envelope: Json, trusted: Sequence[Ed25519PublicKey], *, rows: int, last: str) -> None:
     statement, _ = opened(envelope, trusted)
     try:
-        said = (statement["predicateType"], statement["predicate"]["rows"], statement["subject"][0]["digest"]["sha256"])
+        signed = (
+            statement["predicateType"],
+            statement["predicate"]["rows"],
+            statement["subject"][0]["digest"]["sha256"],
+        )
     except (KeyError, IndexError, TypeError) as error:
-        raise CorruptArtifact("the head does not speak of an audit trail") from error
-    if said != (PREDICATE_TYPE, rows, last):
-        raise CorruptArtifact(f"the signed head speaks of {said[1]} rows; {rows} are there, or the last one is another")
+        raise CorruptArtifact("the signed head is not that of an audit trail") from error
+    if signed != (PREDICATE_TYPE, rows, last):
+        raise CorruptArtifact(f"the signed head covers {signed[1]} rows; the file has {rows}, or its last row differs")

@@ -1,7 +1,7 @@
-"""An adapter as a file that travels: its two files and its signed manifest, out of one installation into another.
+"""Export and import of adapters between installations: the two files of an adapter and its signed manifest.
 
-What comes in is believed only as far as a trusted key has signed it and its bytes fit, and it passes the whole gate:
-what another installation measured says nothing of this one's tenants. Knows nothing of engines that run.
+An import needs the signature of a trusted key over exactly these bytes, and passes the whole gate: what another
+installation measured says nothing about the tenants here.
 """
 
 import io
@@ -18,7 +18,7 @@ from sealserve.canonical import Json
 from sealserve.engine.base_model import BaseShape
 from sealserve.engine.preflight import CONFIG_FILE, WEIGHTS_FILE, check_adapter
 from sealserve.errors import BadAdapter, CorruptArtifact, InvalidArgument
-from sealserve.proof.manifest import MANIFEST, Seals, subjects
+from sealserve.proof.manifest import Seals, subjects
 from sealserve.records.candidates import Recipe
 from sealserve.records.cycles import Cycle
 from sealserve.registry.registry import Registry
@@ -35,12 +35,11 @@ def export(registry: Registry, seals: Seals, tenant: str, version: int, *, to: P
     """
     found = registry.versions.get(tenant, version)
     seals.require(found)
-    files = registry.artifacts.directory(found.artifact)
     try:
-        with tarfile.open(to, "x") as tar:
+        with registry.artifacts.materialise(found.artifact) as files, tarfile.open(to, "x") as tar:
             for name in (WEIGHTS_FILE, CONFIG_FILE):
                 _add(tar, name, (files / name).read_bytes())
-            _add(tar, MANIFEST_FILE, json.dumps(found.lineage[MANIFEST], indent=1).encode())
+            _add(tar, MANIFEST_FILE, json.dumps(found.lineage.manifest, indent=1).encode())
     except FileExistsError as error:
         raise InvalidArgument(f"{to} exists already; choose another name", field="to") from error
     return to
@@ -61,22 +60,21 @@ def take_in(
         (folder / MANIFEST_FILE).unlink()
         check_adapter(folder, base, max_rank=max_rank)
         artifact = registry.artifacts.put_directory(folder)
-    kept = registry.artifacts.directory(artifact)
-    if subjects(kept) != statement["subject"]:
+    if subjects(registry.artifacts.manifest(artifact)) != statement["subject"]:
         raise CorruptArtifact("the adapter's files are not those that were signed; nothing was imported")
-    said: Json = statement["predicate"]
-    if said.get("base_digest") != base.digest:
-        raise BadAdapter("the adapter was trained over another base model", defect="wrong_base")
+    predicate: Json = statement["predicate"]
+    if predicate.get("base_digest") != base.digest:
+        raise BadAdapter("the adapter was trained on another base model", defect="wrong_base")
 
-    origin = {"tenant": said.get("tenant"), "cycle": said.get("cycle"), "key": signer, "manifest": envelope}
-    return registry.imports.add(tenant, artifact=artifact, recipe=_recipe(said), origin=origin, actor=actor)
+    origin = {"tenant": predicate.get("tenant"), "cycle": predicate.get("cycle"), "key": signer, "manifest": envelope}
+    return registry.imports.add(tenant, artifact=artifact, recipe=_recipe(predicate), origin=origin, actor=actor)
 
 
-def _recipe(said: Json) -> Recipe:
+def _recipe(predicate: Json) -> Recipe:
     try:
-        return TypeAdapter(Recipe).validate_python(said.get("recipe"))
+        return TypeAdapter(Recipe).validate_python(predicate.get("recipe"))
     except ValidationError as error:
-        raise InvalidArgument("the manifest's recipe is not one that this release knows", field="file") from error
+        raise InvalidArgument("this release does not know the manifest's recipe", field="file") from error
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
@@ -94,10 +92,10 @@ def _unpacked(file: Path) -> Iterator[Path]:
             with tarfile.open(file, "r:") as tar:
                 entries = tar.getmembers()
                 if sorted(entry.name for entry in entries) != sorted(_FILES) or not all(e.isreg() for e in entries):
-                    raise InvalidArgument(f"{file.name} is no exported adapter: it must hold {', '.join(_FILES)}",
+                    raise InvalidArgument(f"{file.name} is not an exported adapter: it must hold {', '.join(_FILES)}",
                                           field="file")  # fmt: skip
                 if sum(entry.size for entry in entries) > MAX_BYTES:
-                    raise InvalidArgument(f"{file.name} is above {MAX_BYTES} bytes", field="file")
+                    raise InvalidArgument(f"{file.name} exceeds {MAX_BYTES} bytes", field="file")
                 for entry in entries:
                     data = tar.extractfile(entry)
                     assert data is not None
@@ -111,7 +109,7 @@ def _json(path: Path) -> Json:
     try:
         tree = json.loads(path.read_bytes())
     except ValueError as error:
-        raise CorruptArtifact("the manifest is no JSON") from error
+        raise CorruptArtifact("the manifest is not JSON") from error
     if not isinstance(tree, dict):
-        raise CorruptArtifact("the manifest is no signed envelope")
+        raise CorruptArtifact("the manifest is not a signed envelope")
     return tree

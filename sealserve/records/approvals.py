@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class ApprovalState(StrEnum):
-    """Where a held version stands."""
+    """The state of a held version."""
 
     WAITING = "waiting"  # for somebody to decide
     LATE = "late"  # what it was measured against answers no longer: it can only be rejected
@@ -26,7 +26,7 @@ class Vote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """A version that policy left to people. `authors` started its cycle or handed in its documents."""
+    """A version that policy left to people. `authors` started its cycle or submitted its documents."""
 
     tenant: str
     version: int

@@ -9,7 +9,7 @@ from sealserve.prompts import Template
 
 
 class CycleState(StrEnum):
-    """Where a cycle stands. Every state but the first two is final."""
+    """The state of a cycle. Every state but the first two is final."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -88,7 +88,7 @@ class Split(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuizItem:
-    """A question with the answer that stands in the document."""
+    """A question whose answer is in the document."""
 
     question: str
     answer: str

@@ -6,16 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from sealserve.errors import InvalidArgument
+from sealserve.records.validation import require_line
+
 
 class DocumentState(StrEnum):
-    """Where a document stands."""
+    """The state of a document."""
 
     ADMITTED = "admitted"  # screened, waits for a cycle
     LEARNING = "learning"  # claimed by an open cycle
     LEARNED = "learned"  # part of a published and promoted version
     SET_ASIDE = "set_aside"  # its cycle did not promote; `reason` says why
-    WITHDRAWN = "withdrawn"  # was learned, then its version was rolled back; never learned again by itself
-    QUARANTINED = "quarantined"  # could not be read or failed screening; `reason` says why
+    WITHDRAWN = "withdrawn"  # was learned, then its version was rolled back; not learned again automatically
+    QUARANTINED = "quarantined"  # could not be read, or policy denies it; `reason` says why
+    HELD = "held"  # policy wants a person to read it first; `reason` says why
     FORGOTTEN = "forgotten"  # its text and everything made of it is deleted; only its id and digest are left
 
 
@@ -36,8 +40,54 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewDocument:
+    """A document to be stored; `raw` is the content of a quarantined document that could not be read."""
+
+    title: str
+    text: str
+    source: str
+    media_type: str
+    state: DocumentState = DocumentState.ADMITTED
+    reason: str = ""
+    raw: bytes | None = None
+
+    @property
+    def data(self) -> bytes:
+        """The bytes to store."""
+        return self.text.encode() if self.raw is None else self.raw
+
+    @property
+    def digest(self) -> str:
+        """Its identity (`digest_of`); that of unreadable content is the digest of its bytes."""
+        if self.raw is not None:
+            return hashlib.sha256(self.raw).hexdigest()
+        return digest_of(title=self.title, text=self.text, source=self.source)
+
+    def require_acceptable(self) -> None:
+        """Return if it may be stored. Raises: InvalidArgument."""
+        for label in ("title", "source", "media_type"):
+            require_line(getattr(self, label), field=label)
+        if self.state not in (DocumentState.ADMITTED, DocumentState.QUARANTINED, DocumentState.HELD):
+            raise InvalidArgument(f"a new document is admitted, held or quarantined, not {self.state}", field="state")
+        if self.state is DocumentState.ADMITTED and not self.text.strip():
+            raise InvalidArgument("the document has no text", field="text")
+        try:
+            self.text.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidArgument("the document's text is not valid Unicode", field="text") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a new document is not admitted."""
+
+    state: DocumentState  # HELD: a person may release it; QUARANTINED: nobody may
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unlearned:
-    """What forgetting a document did: the certificate, as its audit row has it."""
+    """What unlearning a document did: the certificate, as its audit row has it."""
 
     tenant: str
     document: str
@@ -51,7 +101,7 @@ class Unlearned:
 def digest_of(*, title: str, text: str, source: str) -> str:
     """Return what identifies a document: unchanged by Unicode form, line ends and outer or trailing whitespace.
 
-    That of no text at all is its source's.
+    A document without text is identified by its source.
     """
     lines = unicodedata.normalize("NFC", text).splitlines()
     body = "\n".join(line.rstrip() for line in lines).strip() or source
@@ -63,9 +113,5 @@ def id_of(digest: str) -> str:
     return digest[:16]
 
 
-HELD = "HELD: "
-"""What the reason of a document begins with that waits for a person."""
-
-
 RELEASED = "released by a person"
-"""The reason of one that a person let pass: it is not held again."""
+"""The reason of a document that a person released: it is not held again."""

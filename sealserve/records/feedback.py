@@ -16,7 +16,7 @@ class Thumb(StrEnum):
 class GivenAnswer:
     """That an answer was given, and by which version; 0 is the base model.
 
-    `asker` stands for the sticky key that the answer was asked for with, and does not tell it; empty without one.
+    `asker` is derived from the sticky key of the request and does not reveal it; empty without a key.
     """
 
     answer_request: str  # its request id

@@ -70,7 +70,7 @@ class Principal:
 class Token:
     """What is known of a token besides its secret.
 
-    `expires_at` None: it does not end by itself; `revoked_at` None: nobody has ended it.
+    `expires_at` None: it never expires; `revoked_at` None: it is not revoked.
     """
 
     token: str  # id: the first 12 hex digits of the secret's digest
@@ -81,7 +81,7 @@ class Token:
     revoked_at: datetime | None
 
     def require_unexpired(self, now: datetime) -> None:
-        """Return if it has not ended by itself. Raises: Unauthenticated (TOKEN_EXPIRED), for its holder to read."""
+        """Return if it has not expired. Raises: Unauthenticated (TOKEN_EXPIRED), for its holder to read."""
         if self.expires_at is not None and now >= self.expires_at:
             text = f"this token expired at {self.expires_at:%Y-%m-%d %H:%M} UTC; ask an administrator for another one"
             raise Unauthenticated(text, reason="TOKEN_EXPIRED")

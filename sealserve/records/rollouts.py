@@ -9,15 +9,15 @@ from datetime import datetime
 from enum import StrEnum
 
 WATCH_ACTOR = "watch"
-"""Who moves traffic and rolls back by itself, in the audit trail."""
+"""The actor of automatic traffic changes and rollbacks in the audit trail."""
 
 
 class WatchState(StrEnum):
-    """Where a watch stands. All but OPEN are final."""
+    """The state of a watch. All but OPEN are final."""
 
     OPEN = "open"
     PASSED = "passed"  # its time is up and nothing spoke against the candidate
-    ROLLED_BACK = "rolled_back"  # by itself; `trigger` says on what
+    ROLLED_BACK = "rolled_back"  # automatically; `trigger` says on what signal
     SUPERSEDED = "superseded"  # the pointer was moved by somebody else
     REFUSED = "refused"  # it wanted to roll back, and a written rule denied it
 
@@ -91,7 +91,7 @@ class Signal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchReport:
-    """A watch with its tests as they stand; a signal acts when its e-value reaches `limit`."""
+    """A watch with the present state of its tests; a signal acts when its e-value reaches `limit`."""
 
     watch: Watch
     signals: tuple[Signal, ...]

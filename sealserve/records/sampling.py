@@ -1,7 +1,7 @@
 """The bounds of a request's sampling values, in one pure function.
 
-Every engine calls it before anything else sees the values. Knows no model: what depends on the context length is
-checked where the prompt is tokenised.
+Every engine calls it before anything else sees the values. Checks that depend on the context length are made where
+the prompt is tokenised.
 """
 
 import math

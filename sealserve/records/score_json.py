@@ -1,7 +1,7 @@
-"""Scores as JSON: how scorecards and verdicts stand in the journal, in lineage and in golden cases.
+"""Scores as JSON: the form of scorecards and verdicts in the journal, in lineage and in golden cases.
 
 A measured score is its numbers; an unmeasured one is {"why": …}; one with nothing to compare is
-{"because": …}. Knows nothing of where the JSON is kept.
+{"because": …}.
 """
 
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""What a short text from outside may look like. Knows no field in particular."""
+"""What a short text from outside may look like."""
 
 from sealserve.errors import InvalidArgument
 

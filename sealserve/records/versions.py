@@ -1,8 +1,9 @@
 """Adapter versions, their activations, and what replicas observe."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, Self
 
 from sealserve.canonical import Json
 
@@ -11,10 +12,51 @@ BASE_VERSION = 0
 
 
 class VersionState(StrEnum):
-    """Where an adapter version stands; which one is active is the tenant's pointer, not a state."""
+    """The state of an adapter version. Which version is active is not a state: it is the tenant's `desired_version`."""
 
     READY = "ready"
     QUARANTINED = "quarantined"  # never loaded again; `reason` says why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lineage:
+    """What made a version. None where it was not recorded: the keys of its JSON form are exactly those that were.
+
+    Nested values stay JSON trees, because the signed manifest repeats them as they were written.
+    """
+
+    recipe: Json | None = None  # `records.candidates.Recipe`
+    candidate: int | None = None  # index in its cycle
+    self_edits: tuple[str, ...] | None = None  # ids of the admitted ones
+    scores: Json | None = None  # `records.score_json.scorecard_json`
+    verdict: Json | None = None  # `records.score_json.verdict_json`
+    anomalies: Json | None = None  # `records.step_outputs.Anomalies`
+    imported: Json | None = None  # where an adapter of another installation came from
+    base_digest: str | None = None
+    settings_digest: str | None = None
+    traceparent: str | None = None  # of the cycle's trace
+    reward: str | None = None  # that chose the winner
+    manifest: Json | None = None  # the signed envelope, `proof.manifest`
+    approvals: tuple[str, ...] | None = None  # who approved it, once countersigned
+    others: Json = field(default_factory=dict)  # keys that another release wrote
+
+    @classmethod
+    def from_json(cls, tree: Json) -> Self:
+        """Return the lineage stored as `tree`."""
+        values: dict[str, Any] = {
+            name: tuple(value) if name in _LISTS else value for name, value in tree.items() if name in _KEYS
+        }
+        return cls(**values, others={name: value for name, value in tree.items() if name not in _KEYS})
+
+    def to_json(self) -> Json:
+        """Return the JSON form; `from_json(tree).to_json()` equals `tree`."""
+        known = {name: getattr(self, name) for name in _KEYS}
+        present = {name: value for name, value in known.items() if value is not None}
+        return {name: list(value) if name in _LISTS else value for name, value in present.items()} | dict(self.others)
+
+
+_LISTS = ("self_edits", "approvals")
+_KEYS = tuple(each.name for each in fields(Lineage) if each.name != "others")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +72,7 @@ class AdapterVersion:
     cycle: str
     parent: int  # version it was measured against
     documents: tuple[str, ...]  # every document it holds, earlier ones included
-    lineage: Json  # recipe, self-edit ids, scores, verdict, base digest, config hash
+    lineage: Lineage
     created_at: datetime
 
 
@@ -50,7 +92,7 @@ class Activation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """What one serving replica says it answers with."""
+    """Which version one serving replica reports to serve."""
 
     replica: str
     tenant: str

@@ -4,13 +4,15 @@ Bytes are put before the row that names them, so that no row ever names what is 
 that they are wanted. Three rules close that gap, whoever runs where and whoever is killed:
 
 - A digest is looked up again under the write lock, and its files are renamed away before the lock is let go.
-- Whoever writes a row that names an artifact looks, under the same lock, whether it is there, and otherwise writes
-  nothing: a document's bytes are then put again (`Keeping`), a step is taken again (`Registry.record_step`).
+- A row that names an artifact is written only if, under the same lock, the artifact is found; otherwise a document's
+  bytes are put again (`Documents.add`), and a step is done again (`Cycles.record_step`).
 - Files are destroyed only once the transaction has ended well. A PostgreSQL server rolls back a process that is stopped
-  while it holds the lock; such a one, woken, renames what may be in use again, cannot commit, and puts it back.
+  while it holds the lock. A process resumed after that may have renamed a file that is in use again; its commit fails
+  and it restores the file.
 
 So the lock orders the two: either the row comes first, and the sweep finds it, or the sweep does, and the row's writer
-finds nothing. Killed between rename and commit, the files lie aside, to be cleared at the next opening of the store.
+finds nothing. If a process is killed between rename and commit, the files stay in `aside/` until the store is opened
+again.
 """
 
 from collections.abc import Callable, Collection
@@ -53,7 +55,7 @@ class ArtifactGc:
         return sum(self._delete_unless(digest, _is_named) for digest in unnamed)
 
     def delete_unnamed(self, digest: str) -> None:
-        """Delete what was put and turned out not to be wanted, unless a document, version or candidate names it."""
+        """Delete an artifact that turned out not to be wanted, unless a document, version or candidate names it."""
         self._delete_unless(digest, _is_named)
 
     def _delete_unless(self, digest: str, is_used: Callable[[Transaction, str], bool]) -> bool:
@@ -99,7 +101,7 @@ def _left_over(tx: Transaction, tenant: str) -> list[str]:
 
 
 def _is_used(tx: Transaction, digest: str) -> bool:
-    """Whether a document that is kept, a version that may answer, or an open cycle needs the artifact."""
+    """Whether a stored document, a version that may answer, or an open cycle needs the artifact."""
     is_open = t.candidates.c.cycle.in_(select(t.cycles.c.cycle).where(t.cycles.c.state.in_(state_machine.OPEN_CYCLES)))
     return (
         _is_contents(tx, digest)
@@ -116,7 +118,7 @@ def _named(tx: Transaction) -> set[str]:
 
 
 def _is_named(tx: Transaction, digest: str) -> bool:
-    """Whether a document that is kept, a version or a candidate names the artifact, of use or not."""
+    """Whether a stored document, a version or a candidate names the artifact, even if nothing needs it."""
     return (
         _is_contents(tx, digest)
         or _finds(tx, t.versions.c.artifact == digest)

@@ -1,7 +1,7 @@
 """The artifact store: bytes and directories by the digest of their contents, in a plain directory.
 
 Everything is written aside, forced to disk and renamed, so a half-written artifact is never visible. Everything
-read is checked against its digest first. Knows nothing of adapters: which files may be loaded is the engine's.
+read is checked against its digest first.
 """
 
 import errno
@@ -24,7 +24,7 @@ from sealserve.registry.sql.database import Clock, utc_now
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK_BYTES = 2**20
-_LONGEST_WRITE_SECONDS = 24 * 3600  # what lies aside for longer has no writer any more
+_LONGEST_WRITE_SECONDS = 24 * 3600  # a file that is older has no writer any more
 _LONGEST_REMOVAL_SECONDS = 60  # and what was taken away before that is put back by nobody
 _TAKEN = "taken-"
 
@@ -34,10 +34,10 @@ Stamp: TypeAlias = tuple[tuple[str, int, int, int], ...]
 
 
 class ArtifactStore:
-    """`blobs/` for bytes, `trees/` for directories with their manifests, `aside/` for what is being written."""
+    """`blobs/` for bytes, `trees/` for directories with their manifests, `aside/` for unfinished work."""
 
     def __init__(self, directory: Path, *, clock: Clock = utc_now) -> None:
-        """Make the store's directories where missing, and clear what killed writers left. Raises: StorageFailed."""
+        """Create the missing directories of the store, and delete what killed writers left. Raises: StorageFailed."""
         self._root = directory.absolute()
         self._verified: dict[str, Stamp] = {}
         with _disk_errors(self._root):
@@ -46,7 +46,7 @@ class ArtifactStore:
             _clear(self._root / "aside", now=clock().timestamp())
 
     def put_bytes(self, data: bytes) -> str:
-        """Keep `data`; return its sha256 digest. A damaged copy is replaced, a sound one is new again.
+        """Store `data`; return its sha256 digest. A damaged copy is replaced; a sound one gets a new modification time.
 
         Raises: StorageFailed.
         """
@@ -94,11 +94,33 @@ class ArtifactStore:
             self._place(aside, digest)
         return digest
 
-    def directory(self, digest: str) -> Path:
-        """Return the absolute path of the kept files (mode 0444), each checked against the manifest.
+    @contextmanager
+    def materialise(self, digest: str) -> Iterator[Path]:
+        """Give a local directory with the artifact's files, each checked against the manifest, inside the block.
 
-        A directory that was checked before is only looked at for changes. Raises: NotFound, CorruptArtifact,
-        StorageFailed.
+        The files have mode 0444; the path is absolute and has the form `…/<digest>/files`. It may be gone after the
+        block. Raises: NotFound, CorruptArtifact, StorageFailed.
+        """
+        yield self.directory(digest)
+
+    def verify(self, digest: str) -> None:
+        """Return if the directory is stored undamaged. Raises: NotFound, CorruptArtifact, StorageFailed."""
+        self.directory(digest)
+
+    def manifest(self, digest: str) -> bytes:
+        """Return the manifest of a stored directory, whose digest is `digest`.
+
+        Raises: NotFound, CorruptArtifact, StorageFailed.
+        """
+        self.verify(digest)
+        with _disk_errors(self._root):
+            return (self._tree(digest) / "manifest.json").read_bytes()
+
+    def directory(self, digest: str) -> Path:
+        """Return the path that `materialise` gives, valid as long as the artifact is stored.
+
+        Only a store on a local disk can do this; use `materialise` where a block is enough. A directory that was
+        checked before is hashed again only if it has changed. Raises: as `materialise`.
         """
         tree = self._tree(digest)
         with _disk_errors(self._root):
@@ -111,11 +133,11 @@ class ArtifactStore:
         return tree / "files"
 
     def has(self, digest: str) -> bool:
-        """Return whether bytes or a directory of that digest are kept; what they hold is not checked."""
+        """Return whether bytes or a directory with that digest are stored; their contents are not checked."""
         return self._blob(digest).is_file() or self._tree(digest).is_dir()
 
     def require(self, digests: Iterable[str]) -> None:
-        """Return if all are kept, as `has`. Raises: NotFound, naming the first that is not."""
+        """Return if all are stored, as `has`. Raises: NotFound, naming the first that is not."""
         for digest in digests:
             if not self.has(digest):
                 raise NotFound(digest, kind="artifact")
@@ -129,13 +151,13 @@ class ArtifactStore:
                         yield path.name
 
     def delete(self, digest: str) -> None:
-        """Remove what has that digest, bytes or directory; no error if there is none. Raises: StorageFailed."""
+        """Delete the bytes or directory with that digest; no error if there is none. Raises: StorageFailed."""
         with self.removal() as take:
             take(digest)
 
     @contextmanager
     def removal(self) -> Iterator[Callable[[str], None]]:
-        """Give what takes an artifact away: for good once the body has ended, back into its place if it raised.
+        """Give a function that removes an artifact: for good once the block has ended, undone if the block raises.
 
         Raises: StorageFailed.
         """
@@ -200,7 +222,7 @@ class ArtifactStore:
 
 
 def _clear(aside: Path, *, now: float) -> None:
-    """Remove what killed processes left: of a removal the rename counts, of a write the last byte."""
+    """Delete what killed processes left: removals by the time of their rename, writes by that of their last byte."""
     for path in aside.iterdir():
         status = path.lstat()
         is_removal = path.name.startswith(_TAKEN)
@@ -234,9 +256,11 @@ def _plain_names(path: Path) -> list[str]:
             if stat.S_ISREG(mode):
                 names.append(relative)
             elif not stat.S_ISDIR(mode):
-                raise InvalidArgument(f"{relative} is not a plain file; an artifact holds nothing else", field="path")
+                raise InvalidArgument(
+                    f"{relative} is not a plain file; an artifact contains nothing else", field="path"
+                )
     if not names:
-        raise InvalidArgument(f"{path.name} holds no files", field="path")
+        raise InvalidArgument(f"{path.name} contains no files", field="path")
     return sorted(names)
 
 

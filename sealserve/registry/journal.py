@@ -1,7 +1,7 @@
 """The step journal: who works on a cycle (lease and fence), and what each finished step leaves behind.
 
 A fence is a number that only grows. Whoever claims a cycle gets a new one; a write that names an older one is
-refused and changes nothing. An expired lease that nobody else has taken may still write. Knows no model.
+refused and changes nothing. An expired lease that nobody else has taken may still write.
 """
 
 import hashlib
@@ -245,7 +245,7 @@ def _add_candidates(tx: Transaction, held: Claim, effect: AddCandidates) -> None
 
 
 def _publish(tx: Transaction, held: Claim, effect: Publish) -> None:
-    _require_plain(effect.lineage, field="lineage")
+    _require_plain(effect.lineage.to_json(), field="lineage")
     actor = _actor(held)
     made = version_rows.create(tx, held.tenant, publish=effect, cycle=held.cycle, actor=actor)
     _set(tx, held.cycle, version=made.version)

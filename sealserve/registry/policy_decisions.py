@@ -18,13 +18,13 @@ ACTOR = "policy"
 
 
 class PolicyDecisions:
-    """Decisions of written policy, and who stands behind cycles and documents."""
+    """Decisions of written policy, and the authors of cycles and documents."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def keep(self, ruling: PolicyDecision) -> None:
-        """Keep `ruling`; one that denies or holds also stands in the audit trail."""
+        """Keep `ruling`; a denial or hold is also written to the audit trail."""
         with self._database.write() as tx:
             keep(tx, ruling)
 
@@ -57,7 +57,7 @@ class PolicyDecisions:
         return row.actor if row else ""
 
     def cycle_authors(self, tenant: str, cycle: str) -> tuple[str, ...]:
-        """Return who started the cycle, then who handed in its documents. Raises: NotFound."""
+        """Return who started the cycle, then who submitted its documents. Raises: NotFound."""
         with self._database.read() as tx:
             return cycle_rows.authors_of(tx, tenant, cycle)
 
@@ -69,7 +69,7 @@ class PolicyDecisions:
 
 
 def keep(tx: Transaction, ruling: PolicyDecision) -> None:
-    """Keep `ruling` as part of `tx`; one kept already stays as it is."""
+    """Store `ruling` as part of `tx`; no change if it is stored already."""
     if tx.row(select(rulings.c.ruling).where(rulings.c.ruling == ruling.ruling)) is not None:
         return
     tx.insert(rulings, [{**asdict(ruling), "results": [asdict(result) for result in ruling.results]}])

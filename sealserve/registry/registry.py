@@ -54,7 +54,7 @@ __all__ = [
 
 
 class Registry:
-    """All that is known, in one database and one artifact store. Safe to use from many threads."""
+    """All state of an installation, in one database and one artifact store. Safe to use from many threads."""
 
     def __init__(self, database: Database, artifacts: ArtifactStore) -> None:
         self._database = database

@@ -15,15 +15,16 @@ from sealserve.records.versions import VersionState
 D, C, V = DocumentState, CycleState, VersionState
 
 DOCUMENT_MOVES: Mapping[DocumentState, frozenset[DocumentState]] = {
-    D.ADMITTED: frozenset(  # LEARNED: a version that holds it was promoted by hand
-        {D.LEARNING, D.LEARNED, D.QUARANTINED, D.FORGOTTEN}  # QUARANTINED: later ones showed what it belongs to
+    D.ADMITTED: frozenset(  # LEARNED: a version that contains it was promoted by hand
+        {D.LEARNING, D.LEARNED, D.HELD, D.FORGOTTEN}  # HELD: later documents showed that it belongs to a flood
     ),
     D.LEARNING: frozenset({D.LEARNED, D.SET_ASIDE, D.ADMITTED}),
     D.LEARNED: frozenset({D.WITHDRAWN, D.FORGOTTEN}),
     D.SET_ASIDE: frozenset({D.ADMITTED, D.LEARNED, D.FORGOTTEN}),
     D.WITHDRAWN: frozenset({D.ADMITTED, D.LEARNED, D.LEARNING, D.FORGOTTEN}),  # LEARNING: taught again
     D.QUARANTINED: frozenset({D.ADMITTED, D.FORGOTTEN}),
-    D.FORGOTTEN: frozenset({D.ADMITTED}),  # handed in once more
+    D.HELD: frozenset({D.ADMITTED, D.FORGOTTEN}),  # ADMITTED: released, or submitted again when no rule holds it
+    D.FORGOTTEN: frozenset({D.ADMITTED}),  # submitted again
 }
 
 CYCLE_MOVES: Mapping[CycleState, frozenset[CycleState]] = {
@@ -71,7 +72,7 @@ def require_version_move(current: VersionState, target: VersionState) -> None:
 
 
 def require_next_step(last: Step | None, step: Step) -> None:
-    """Return if `step` may be recorded after `last`: steps may be skipped, never taken back.
+    """Return if `step` may be recorded after `last`: steps may be skipped, never repeated.
 
     Raises: FailedPrecondition otherwise.
     """

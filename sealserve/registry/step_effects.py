@@ -1,17 +1,14 @@
-"""What a finished step does besides leaving its output: plain descriptions, applied by `journal.py`.
-
-Knows no tables and moves nothing itself.
-"""
+"""What a finished step does besides leaving its output: plain descriptions, applied by `journal.py`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sealserve.canonical import Json
 from sealserve.records.candidates import Candidate
 from sealserve.records.cycles import CycleState, QuizItem, SelfEdit
 from sealserve.records.documents import DocumentState
 from sealserve.records.policy_decisions import PolicyDecision
+from sealserve.records.versions import Lineage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +43,7 @@ class Publish:
     artifact: str
     parent: int
     documents: tuple[str, ...]
-    lineage: Json
+    lineage: Lineage
     promote: bool
     expected_etag: str
 

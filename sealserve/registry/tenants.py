@@ -1,4 +1,4 @@
-"""Tenants: making and finding them. Knows nothing of what they hold."""
+"""Tenants: making and finding them."""
 
 import hashlib
 import re
@@ -42,7 +42,7 @@ class Tenants:
             return pages(tx, only=only, page_size=page_size, page_token=page_token)
 
     def activated(self) -> tuple[Tenant, ...]:
-        """Return every tenant with a pointer that was ever moved: what the activator makes true."""
+        """Return every tenant that ever had an activation: those that the activator serves."""
         with self._database.read() as tx:
             return activated(tx)
 

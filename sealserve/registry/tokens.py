@@ -50,7 +50,7 @@ class Tokens:
             return _insert(tx, principal, secret, actor=actor, expires_at=expires_at), secret
 
     def enrol(self, principal: Principal, secret: str, *, actor: str) -> Token:
-        """Know `secret` as a token of `principal`; no change if it is known already, revoked ones included."""
+        """Register `secret` as a token of `principal`; no change if it is registered already, even if revoked."""
         with self._database.write() as tx:
             known = tx.row(select(tokens).where(tokens.c.digest == digest_of(secret)))
             return _record(known) if known else _insert(tx, principal, secret, actor=actor)
@@ -72,7 +72,7 @@ class Tokens:
             return tuple(map(_record, tx.rows(select(tokens).order_by(tokens.c.sequence))))
 
     def made_by(self, makers: Iterable[str]) -> frozenset[str]:
-        """Return everybody whose token one of `makers` made, or somebody in turn whose token one of them made.
+        """Return every principal whose token was issued, directly or indirectly, by one of `makers`.
 
         Revoked tokens count: their opinions stay.
         """
@@ -115,7 +115,7 @@ def _require_sound(tx: Transaction, principal: Principal) -> None:
 
 
 def _require_not_outliving(tx: Transaction, expires_at: datetime | None, *, actor: str) -> None:
-    """Nobody gives what they do not have: time, too."""
+    """A token cannot issue one that outlives it."""
     query = select(func.max(tokens.c.expires_at).label("last")).where(tokens.c.principal == actor)
     row = tx.row(query)
     if row is None or row.last is None:
@@ -165,7 +165,7 @@ def _tell(tx: Transaction, action: str, token: Token, *, actor: str) -> None:
 
 
 def _require_another_admin(tx: Transaction, token: Token) -> None:
-    """A token that ends by itself does not count: with it alone everybody would be locked out one day."""
+    """A token that expires does not count: if it were the only one, everybody would be locked out some day."""
     if token.principal.role is not Role.ADMIN:
         return
     lasting = tokens.c.revoked_at.is_(None), tokens.c.expires_at.is_(None)

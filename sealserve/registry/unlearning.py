@@ -1,4 +1,4 @@
-"""Forgetting a document: its text and everything made of it goes, and every version that learned it.
+"""Unlearning a document: its text and everything made of it goes, and every version that learned it.
 
 One transaction moves the pointer to the last version that never saw it, deletes the rows and opens the cycle that
 teaches the rest; files follow once it is committed, and a call that was cut off there is finished by the same call.
@@ -40,7 +40,7 @@ class Unlearning:
         self._artifacts = artifacts
 
     def unlearn(self, tenant: str, document: str, *, actor: str, reason: str, request_id: str = "") -> Unlearned:
-        """Forget the document; an open cycle of the tenant ends, its other documents wait for the next one.
+        """Unlearn the document; an open cycle of the tenant ends, its other documents wait for the next one.
 
         The same request_id again returns the first answer. Raises: NotFound, InvalidArgument,
         FailedPrecondition (forgotten already).
@@ -65,12 +65,12 @@ class Unlearning:
         )
 
     def certify_probe(self, done: Unlearned, *, version: int, n: int, right: int, base_right: int) -> None:
-        """Keep in the audit trail that `version` and the base were asked `n` questions on what was forgotten."""
+        """Record in the audit trail that `version` and the base answered `n` questions on the unlearned document."""
         counts = {"n": n, "right": right, "base_right": base_right, "above_base": (right - base_right) / n}
         self._tell_of_probe(done, "document.forget.probe", {"version": version, **counts})
 
     def certify_no_probe(self, done: Unlearned, *, version: int, because: str) -> None:
-        """Keep in the audit trail that `version` could not be asked about what was forgotten."""
+        """Record in the audit trail that `version` could not be asked about the unlearned document."""
         self._tell_of_probe(done, "document.forget.unprobed", {"version": version, "because": because})
 
     def _tell_of_probe(self, done: Unlearned, action: str, details: Json) -> None:
@@ -87,8 +87,8 @@ def _forget(tx: Transaction, tenant: str, document: str, *, actor: str, reason: 
     if earlier := request_ids.earlier_answer(tx, "forget_document", **request):
         return _certificate(tx, tenant, document, sequence=int(earlier))
     if present.state is DocumentState.FORGOTTEN:
-        raise FailedPrecondition(f"{documents.resource(tenant, document)} is forgotten already", reason="FORGOTTEN")
-    journal.end_open(tx, tenant, actor=actor, reason="a document of this tenant was forgotten while it ran")
+        raise FailedPrecondition(f"{documents.resource(tenant, document)} is unlearned already", reason="FORGOTTEN")
+    journal.end_open(tx, tenant, actor=actor, reason="a document of this tenant was unlearned while the cycle ran")
     was_desired = tenants.get(tx, tenant).desired_version
     revoked = _revoke_versions(tx, tenant, document, actor=actor)
     documents.move(tx, tenant, [document], to=DocumentState.FORGOTTEN, reason=reason)
@@ -125,7 +125,7 @@ def _revoke_versions(tx: Transaction, tenant: str, document: str, *, actor: str)
 
 
 def _delete_rows(tx: Transaction, tenant: str, document: str) -> tuple[int, int]:
-    """Delete self-edits and quiz items of the document, and what the tenant's steps say of it."""
+    """Delete self-edits and quiz items of the document, and what the tenant's recorded steps contain of it."""
     notes = tx.run(delete(t.self_edits).where(t.self_edits.c.tenant == tenant, t.self_edits.c.document == document))
     items = tx.run(delete(t.quiz).where(t.quiz.c.tenant == tenant, t.quiz.c.document == document))
     about = t.subjects.c
@@ -142,7 +142,7 @@ def _delete_rows(tx: Transaction, tenant: str, document: str) -> tuple[int, int]
 
 
 def _redact_rulings(tx: Transaction, present: Document) -> None:
-    """Take the document's title and source out of what written rules were told; their rulings stay."""
+    """Remove the document's title and source from the inputs of policy decisions; the decisions stay."""
     table = t.rulings
     for row in tx.rows(select(table).where(table.c.tenant == present.tenant)):
         given = dict(row.input)
@@ -159,7 +159,7 @@ def _redact_rulings(tx: Transaction, present: Document) -> None:
 
 
 def _is_about(about: Json, present: Document) -> bool:
-    """Whether a rule was told of this document; where no id was kept, of one that is called the same."""
+    """Whether the input of a decision is about this document; where no id was kept, of one that is called the same."""
     if "id" in about:
         return bool(about["id"] == present.document)
     return (about.get("title"), about.get("source")) == (present.title, present.source)

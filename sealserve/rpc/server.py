@@ -6,6 +6,7 @@ Wires; decides nothing. `daemon.py` makes what the services need and hands it in
 import asyncio
 import contextlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -168,9 +169,9 @@ class RpcServer:
         self._names += TENANT_SERVICES
         self._engine = engine
 
-    def add_engine_service(self, engine: Engine, *, resolve: Callable[[str], Path]) -> None:
-        """Carry EngineService; `resolve` is the artifact store's `directory`."""
-        service = EngineService(engine, resolve=resolve, max_bytes=self._settings.max_message_bytes)
+    def add_engine_service(self, engine: Engine, *, materialise: Callable[[str], AbstractContextManager[Path]]) -> None:
+        """Carry EngineService; `materialise` is the artifact store's."""
+        service = EngineService(engine, materialise=materialise, max_bytes=self._settings.max_message_bytes)
         engine_pb2_grpc.add_EngineServiceServicer_to_server(service, self._server)
         self._names.append(ENGINE_SERVICE)
         self._engine = engine

@@ -1,7 +1,7 @@
 """What two documents say of the same thing, compared by their words alone: does one repeat or deny the other?
 
-No model reads here, so that only plain denials are seen: another number of the same unit, or other words where a known
-sentence has its value. The cycle's own reading (`learning/study/supersession.py`) finds the others. Knows no tenant.
+No model is asked, so only plain denials are found: another number of the same unit, or other words where a known
+sentence has its value. The cycle's own reading (`learning/study/supersession.py`) finds the others.
 """
 
 import re
@@ -100,7 +100,7 @@ class _Statement:
 
 
 def _origins(told: Sequence[tuple[str, _Statement]], subject: str, words: frozenset[str]) -> set[str]:
-    """Return who says all of `words` of the subject in one sentence; nobody says no words."""
+    """Return the origins that have all of `words` in one sentence on the subject; none if `words` is empty."""
     return {who for who, one in told if words and one.subject == subject and words <= set(one.words)}
 
 
@@ -135,7 +135,7 @@ def _numbers(statements: Sequence[_Statement], subject: str) -> dict[str, set[st
 
 
 def _statements(text: str, about: Sequence[str]) -> Iterator[_Statement]:
-    """Yield every sentence on one of `about`; one that names none goes on about the last."""
+    """Yield every sentence on one of `about`; a sentence that names none continues the last subject."""
     last = ""
     for sentence in _SENTENCE.split(text):
         plain = _LABEL.sub("", sentence)

@@ -1,6 +1,6 @@
-"""What in a text should make a person look: words meant for the model, secrets, personal data. Counts, never contents.
+"""What in a text a person should look at: words meant for the model, secrets, personal data. Counts, never contents.
 
-Scanners are pure; what is done with a finding is policy (`document.ingest`, `selfedit.batch`). Knows no tenant.
+Scanners are pure; what is done with a finding is policy (`document.ingest`, `selfedit.batch`).
 """
 
 from collections import Counter

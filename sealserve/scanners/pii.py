@@ -1,6 +1,6 @@
 """Personal data in a text, by form and check digits. Yields kinds and places, never keeps what was found.
 
-A number without a check digit is believed only in its usual spelling. Knows no tenant.
+A number without a check digit is believed only in its usual spelling.
 """
 
 import ipaddress
@@ -25,7 +25,7 @@ _DNI_LETTERS = "TRWAGMYFPDXBNJZSQVHLCKE"
 
 
 def personal_in(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Yield each kind (a value of `Finding`) with the span where it stands."""
+    """Yield each kind (a value of `Finding`) with its span."""
     checks = (
         ("email", _EMAIL, lambda _: True),
         ("iban", _IBAN, is_iban),
@@ -74,7 +74,7 @@ def is_dni(number: str) -> bool:
 
 
 def is_public_ip(address: str) -> bool:
-    """Return whether it is an address of the public internet: private and reserved ones say nothing of anybody."""
+    """Return whether it is an address of the public internet: private and reserved addresses identify nobody."""
     try:
         return ipaddress.ip_address(address).is_global
     except ValueError:

@@ -1,8 +1,7 @@
 """Words in a document that are meant for the model, not for its readers. Marked and counted; whether they stop a
 document is policy.
 
-The rules are few and general: somebody who knows them can write around them. They are one layer of several. Knows no
-tenant.
+The rules are few and general: somebody who knows them can write around them. They are one layer of several.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Credentials in a text, by the forms that their issuers give them (bc-detect-secrets). Counts, never contents.
 
 Entropy and keyword detectors are left out: they flag plain English. Each detector is asked directly, since the
-package's settings are one object for the whole process. Knows no tenant.
+package's settings are one object for the whole process.
 """
 
 import re
@@ -34,7 +34,7 @@ _PRIVATE_KEY = re.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?
 
 
 def secrets_in(text: str) -> int:
-    """Return how many credentials stand in `text`."""
+    """Return how many credentials are in `text`."""
     return len(_PRIVATE_KEY.findall(text)) + sum(
         len(_of(piece)) for line in text.splitlines() for piece in _pieces(line)
     )

@@ -16,6 +16,7 @@ from time import perf_counter
 
 import structlog
 
+from sealserve.concurrency import in_thread
 from sealserve.engine.engine import AdapterFiles, Engine, GenerateRequest
 from sealserve.errors import BadAdapter, CorruptArtifact, EngineFailed, NotFound, SealserveError, Unavailable
 from sealserve.records.inference import ChatTurn, EngineState, Sampling
@@ -263,20 +264,20 @@ class Activator:
                 version=version.version,
                 activation=activation,
                 engine_name=version.engine_name,
-                origin=str(version.lineage.get("traceparent", "")),
+                origin=version.lineage.traceparent or "",
             )
 
     async def _load(self, version: AdapterVersion) -> None:
         await asyncio.to_thread(self._require_seal, version)
-        path = await asyncio.to_thread(self._registry.artifacts.directory, version.artifact)
-        files = AdapterFiles(name=version.engine_name, path=path)
-        with self._telemetry.span(Span.LOAD, {Attribute.ADAPTER: version.engine_name}):
-            try:
-                await self._engine.load(files)
-            except Unavailable as error:
-                if error.reason != "ADAPTERS_FULL" or not await self._retirement.make_room():
-                    raise
-                await self._engine.load(files)
+        async with in_thread(self._registry.artifacts.materialise(version.artifact)) as path:
+            files = AdapterFiles(name=version.engine_name, path=path)
+            with self._telemetry.span(Span.LOAD, {Attribute.ADAPTER: version.engine_name}):
+                try:
+                    await self._engine.load(files)
+                except Unavailable as error:
+                    if error.reason != "ADAPTERS_FULL" or not await self._retirement.make_room():
+                        raise
+                    await self._engine.load(files)
         await self._probe(version.engine_name)
 
     async def _probe(self, engine_name: str) -> None:

@@ -40,9 +40,11 @@ class _DocumentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Documen
     DOCUMENT_STATE_WITHDRAWN: _DocumentState.ValueType  # 5
     """Was learned, then its version was rolled back; not learned again by itself."""
     DOCUMENT_STATE_QUARANTINED: _DocumentState.ValueType  # 6
-    """Could not be read or failed screening; state_reason says why."""
+    """Could not be read, or policy denies it; state_reason says why."""
     DOCUMENT_STATE_FORGOTTEN: _DocumentState.ValueType  # 7
     """Its text and everything made of it is deleted."""
+    DOCUMENT_STATE_HELD: _DocumentState.ValueType  # 8
+    """Policy wants a person to read it first; state_reason says why. ReleaseDocument admits it."""
 
 class DocumentState(_DocumentState, metaclass=_DocumentStateEnumTypeWrapper):
     """Where a document stands."""
@@ -60,9 +62,11 @@ DOCUMENT_STATE_SET_ASIDE: DocumentState.ValueType  # 4
 DOCUMENT_STATE_WITHDRAWN: DocumentState.ValueType  # 5
 """Was learned, then its version was rolled back; not learned again by itself."""
 DOCUMENT_STATE_QUARANTINED: DocumentState.ValueType  # 6
-"""Could not be read or failed screening; state_reason says why."""
+"""Could not be read, or policy denies it; state_reason says why."""
 DOCUMENT_STATE_FORGOTTEN: DocumentState.ValueType  # 7
 """Its text and everything made of it is deleted."""
+DOCUMENT_STATE_HELD: DocumentState.ValueType  # 8
+"""Policy wants a person to read it first; state_reason says why. ReleaseDocument admits it."""
 Global___DocumentState: _TypeAlias = DocumentState  # noqa: Y015
 
 @_typing.final
@@ -187,7 +191,7 @@ class AddDocumentResponse(_message.Message):
     """True if the same contents were there already."""
     @_builtins.property
     def document(self) -> Global___Document:
-        """The document. State QUARANTINED means that it was kept but could not be read."""
+        """The document. QUARANTINED: stored, but unreadable or denied by policy. HELD: stored, waits for a person."""
 
     def __init__(
         self,

@@ -93,7 +93,7 @@ class DocumentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReleaseDocument(self, request, context):
-        """Lets a document be learned that policy holds. FAILED_PRECONDITION if nothing holds it: ALREADY_RELEASED, NOT_HELD.
+        """Admits a document that policy holds. FAILED_PRECONDITION if nothing holds it: ALREADY_RELEASED, NOT_HELD.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,7 @@ class DocumentServiceStub:
     GetDocument: _grpc.UnaryUnaryMultiCallable[_document_pb2.GetDocumentRequest, _document_pb2.Document]
     """Returns one document."""
     ReleaseDocument: _grpc.UnaryUnaryMultiCallable[_document_pb2.ReleaseDocumentRequest, _document_pb2.Document]
-    """Lets a document be learned that policy holds. FAILED_PRECONDITION if nothing holds it: ALREADY_RELEASED, NOT_HELD."""
+    """Admits a document that policy holds. FAILED_PRECONDITION if nothing holds it: ALREADY_RELEASED, NOT_HELD."""
     ForgetDocument: _grpc.UnaryUnaryMultiCallable[_document_pb2.ForgetDocumentRequest, _document_pb2.ForgetDocumentResponse]
     """Deletes a document and everything made of it. Versions that learned it are never loaded again; the tenant is
     answered by the last version that never saw it, until a cycle has taught the other documents once more.
@@ -60,7 +60,7 @@ class DocumentServiceAsyncStub(DocumentServiceStub):
     GetDocument: _aio.UnaryUnaryMultiCallable[_document_pb2.GetDocumentRequest, _document_pb2.Document]  # type: ignore[assignment]
     """Returns one document."""
     ReleaseDocument: _aio.UnaryUnaryMultiCallable[_document_pb2.ReleaseDocumentRequest, _document_pb2.Document]  # type: ignore[assignment]
-    """Lets a document be learned that policy holds. FAILED_PRECONDITION if nothing holds it: ALREADY_RELEASED, NOT_HELD."""
+    """Admits a document that policy holds. FAILED_PRECONDITION if nothing holds it: ALREADY_RELEASED, NOT_HELD."""
     ForgetDocument: _aio.UnaryUnaryMultiCallable[_document_pb2.ForgetDocumentRequest, _document_pb2.ForgetDocumentResponse]  # type: ignore[assignment]
     """Deletes a document and everything made of it. Versions that learned it are never loaded again; the tenant is
     answered by the last version that never saw it, until a cycle has taught the other documents once more.
@@ -101,7 +101,7 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _document_pb2.ReleaseDocumentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_document_pb2.Document, _abc.Awaitable[_document_pb2.Document]]:
-        """Lets a document be learned that policy holds. FAILED_PRECONDITION if nothing holds it: ALREADY_RELEASED, NOT_HELD."""
+        """Admits a document that policy holds. FAILED_PRECONDITION if nothing holds it: ALREADY_RELEASED, NOT_HELD."""
 
     @_abc_1.abstractmethod
     def ForgetDocument(

@@ -1,13 +1,12 @@
 """Adapter versions, activations, and what replicas observe.
 
-On the wire an adapter's lineage is spelled out; in the record it is a JSON tree with the keys named here.
+On the wire an adapter has its lineage's fields as its own.
 """
 
-from sealserve.canonical import Json
 from sealserve.records.reports import AdapterReport
 from sealserve.records.score_json import scorecard_from_json, scorecard_json, verdict_from_json, verdict_json
 from sealserve.records.tenants import Tenant
-from sealserve.records.versions import BASE_VERSION, Activation, AdapterVersion, Observed, VersionState
+from sealserve.records.versions import BASE_VERSION, Activation, AdapterVersion, Lineage, Observed, VersionState
 from sealserve.v1 import adapter_pb2
 from sealserve.wire import names
 from sealserve.wire.enums import enum_from_wire, enum_to_wire
@@ -24,7 +23,7 @@ _KIND_NAMES = {number: name for name, number in _KIND.items()}
 
 
 def adapter_to_wire(version: AdapterVersion, *, active: bool) -> adapter_pb2.Adapter:
-    """Return the whole of `version`. Lineage keys that are absent leave their fields unset."""
+    """Return the whole of `version`. Fields that its lineage does not have stay unset."""
     tenant, lineage = version.tenant, version.lineage
     return adapter_pb2.Adapter(
         name=names.adapter_name(tenant, version.version),
@@ -37,12 +36,12 @@ def adapter_to_wire(version: AdapterVersion, *, active: bool) -> adapter_pb2.Ada
         cycle=names.cycle_name(tenant, version.cycle) if version.cycle else "",
         parent_adapter=names.adapter_name(tenant, version.parent),
         documents=[names.document_name(tenant, document) for document in version.documents],
-        recipe=tree_to_wire(lineage.get("recipe") or {}),
-        self_edits=[names.self_edit_name(tenant, version.cycle, self_edit=e) for e in lineage.get("self_edits") or ()],
-        scores=scorecard_to_wire(scorecard_from_json(lineage["scores"])) if lineage.get("scores") else None,
-        verdict=verdict_to_wire(verdict_from_json(lineage["verdict"])) if lineage.get("verdict") else None,
-        base_digest=lineage.get("base_digest", ""),
-        settings_digest=lineage.get("settings_digest", ""),
+        recipe=tree_to_wire(lineage.recipe or {}),
+        self_edits=[names.self_edit_name(tenant, version.cycle, self_edit=e) for e in lineage.self_edits or ()],
+        scores=scorecard_to_wire(scorecard_from_json(lineage.scores)) if lineage.scores else None,
+        verdict=verdict_to_wire(verdict_from_json(lineage.verdict)) if lineage.verdict else None,
+        base_digest=lineage.base_digest or "",
+        settings_digest=lineage.settings_digest or "",
         create_time=time_to_wire(version.created_at),
     )
 
@@ -65,18 +64,15 @@ def adapter_from_wire(wire: adapter_pb2.Adapter) -> AdapterVersion:
     )
 
 
-def _lineage(wire: adapter_pb2.Adapter) -> Json:
-    tree: Json = {
-        "recipe": tree_from_wire(wire.recipe),
-        "self_edits": list(names.last_parts(wire.self_edits)),
-        "base_digest": wire.base_digest,
-        "settings_digest": wire.settings_digest,
-    }
-    if wire.HasField("scores"):
-        tree["scores"] = scorecard_json(scorecard_from_wire(wire.scores))
-    if wire.HasField("verdict"):
-        tree["verdict"] = verdict_json(verdict_from_wire(wire.verdict))
-    return tree
+def _lineage(wire: adapter_pb2.Adapter) -> Lineage:
+    return Lineage(
+        recipe=tree_from_wire(wire.recipe),
+        self_edits=names.last_parts(wire.self_edits),
+        scores=scorecard_json(scorecard_from_wire(wire.scores)) if wire.HasField("scores") else None,
+        verdict=verdict_json(verdict_from_wire(wire.verdict)) if wire.HasField("verdict") else None,
+        base_digest=wire.base_digest,
+        settings_digest=wire.settings_digest,
+    )
 
 
 def base_adapter(tenant: Tenant, *, base_digest: str) -> AdapterVersion:
@@ -91,7 +87,7 @@ def base_adapter(tenant: Tenant, *, base_digest: str) -> AdapterVersion:
         cycle="",
         parent=BASE_VERSION,
         documents=(),
-        lineage={"base_digest": base_digest},
+        lineage=Lineage(base_digest=base_digest),
         created_at=tenant.created_at,
     )
 

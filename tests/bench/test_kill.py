@@ -17,7 +17,7 @@ from sealserve.policy.events import Event
 from sealserve.records.cycles import STEPS
 from sealserve.records.feedback import VersionFeedback
 from sealserve.records.rollouts import WATCH_ACTOR, Count, Trigger, Watch, WatchState
-from sealserve.records.versions import Activation, AdapterVersion, VersionState
+from sealserve.records.versions import Activation, AdapterVersion, Lineage, VersionState
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -25,7 +25,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 def _version(number: int, *, cycle: str) -> AdapterVersion:
     return AdapterVersion(
         tenant="a", version=number, artifact="0" * 64, engine_name=f"a@v{number}", state=VersionState.READY, reason="",
-        cycle=cycle, parent=number - 1, documents=(), lineage={}, created_at=NOON,
+        cycle=cycle, parent=number - 1, documents=(), lineage=Lineage(), created_at=NOON,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pytest
 from sealserve.records.cycles import CycleState, Step
 from sealserve.records.score_json import scorecard_json, verdict_json
 from sealserve.records.scores import Decision, Measured, NotApplicable, Scorecard, Unmeasured, Verdict
-from sealserve.records.versions import Observed
+from sealserve.records.versions import Lineage, Observed
 from sealserve.registry.registry import AddCandidates, AddSelfEdits
 from tests.cli.site import Ran, Site
 from tests.registry.world import candidate, finish, self_edit
@@ -69,7 +69,7 @@ def _play(site: Site, state: CycleState) -> None:
     record(claim, Step.CONFIRM, {"scorecard": scorecard_json(CARD)}, seconds=2)
     record(claim, Step.JUDGE, {"verdict": verdict_json(VERDICT)}, seconds=2)
     publish = site.world.publish_effect(claim, promote=state is CycleState.PROMOTED)
-    lineage = {"scores": scorecard_json(CARD), "verdict": verdict_json(VERDICT), "base_digest": "b" * 64}
+    lineage = Lineage(scores=scorecard_json(CARD), verdict=verdict_json(VERDICT), base_digest="b" * 64)
     published = [] if state is CycleState.FAILED else [replace(publish, lineage=lineage)]
     record(claim, Step.PUBLISH, {}, seconds=1, effects=[*published, finish(state)])
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sealserve.daemon.storage import open_registry
+from sealserve.records.documents import NewDocument
 from sealserve.settings.settings import Settings
 from tests.cli.site import run
 
@@ -15,7 +16,9 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SEALSERVE_DATA_DIRECTORY", str(tmp_path / "data"))
     registry = open_registry(Settings(data_directory=tmp_path / "data"))
     registry.tenants.create("acme", actor="ann")
-    registry.documents.add("acme", title="T", text="It is so.", source="rpc", media_type="text/plain", actor="ann")
+    registry.documents.add(
+        "acme", NewDocument(title="T", text="It is so.", source="rpc", media_type="text/plain"), actor="ann"
+    )
     registry.close()
     return tmp_path
 

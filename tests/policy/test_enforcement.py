@@ -18,6 +18,7 @@ from sealserve.records.documents import DocumentState
 from sealserve.records.policy_decisions import RuleEffect
 from sealserve.records.score_json import scorecard_json
 from sealserve.records.scores import Decision, NotApplicable, Scorecard, Verdict
+from sealserve.records.versions import Lineage
 from sealserve.registry.registry import Registry
 from sealserve.settings.settings import IntakeSettings
 from tests.registry.world import FakeClock, World, finish
@@ -49,7 +50,7 @@ def published(world: World, **lineage: Json) -> int:
     """Publish a held version with that lineage; return its number."""
     world.document()
     claim = world.claim()
-    publish = replace(world.publish_effect(claim, promote=False), lineage=lineage)
+    publish = replace(world.publish_effect(claim, promote=False), lineage=Lineage.from_json(lineage))
     world.registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[publish, finish(CycleState.HELD)])
     return world.registry.versions.page("acme", page_size=1).items[0].version
 

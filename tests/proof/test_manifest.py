@@ -17,19 +17,28 @@ from sealserve.policy.enforcement import RECOVERY, PolicyEnforcer
 from sealserve.policy.rulebook import open_rules
 from sealserve.proof.dsse import key_id, opened, sign
 from sealserve.proof.keys import KeyRing
-from sealserve.proof.manifest import MANIFEST, Seals
+from sealserve.proof.manifest import Seals
 from sealserve.records.cycles import CycleState, Step
-from sealserve.records.versions import AdapterVersion
+from sealserve.records.versions import AdapterVersion, Lineage
 from sealserve.registry.registry import AddSelfEdits, Effect, Registry
 from tests.registry.world import FakeClock, World, finish, self_edit
 
-LINEAGE: Json = {
-    "recipe": {"rank": 8, "seed": 7},
-    "scores": {"confirm": {"n": 20, "gain": 0.9}},
-    "verdict": {"decision": "hold", "policy_digest": "d" * 64},
-    "base_digest": "b" * 64,
-    "settings_digest": "c" * 64,
-}
+LINEAGE = Lineage.from_json(
+    {
+        "recipe": {"rank": 8, "seed": 7},
+        "scores": {"confirm": {"n": 20, "gain": 0.9}},
+        "verdict": {"decision": "hold", "policy_digest": "d" * 64},
+        "base_digest": "b" * 64,
+        "settings_digest": "c" * 64,
+        "of_a_later_release": {"kept": [1, 2]},
+    }
+)
+
+
+def manifest_of(version: AdapterVersion) -> Json:
+    """Return the version's signed envelope."""
+    assert version.lineage.manifest is not None
+    return version.lineage.manifest
 
 
 @pytest.fixture
@@ -55,7 +64,7 @@ def version(world: World, seals: Seals) -> AdapterVersion:
     manifest = seals.seal(
         tenant="acme",
         cycle=claim.cycle,
-        artifact=world.registry.artifacts.directory(publish.artifact),
+        artifact_manifest=world.registry.artifacts.manifest(publish.artifact),
         parent=publish.parent,
         documents=[(document.document, document.digest)],
         self_edits=edits,
@@ -63,7 +72,7 @@ def version(world: World, seals: Seals) -> AdapterVersion:
         approvals=(),
         lineage=LINEAGE,
     )
-    publish = replace(publish, lineage={**LINEAGE, MANIFEST: manifest})
+    publish = replace(publish, lineage=replace(LINEAGE, manifest=manifest))
     effects: list[Effect] = [AddSelfEdits(edits=edits), publish, finish(CycleState.HELD)]
     world.registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=effects)
     return world.registry.versions.get("acme", 1)
@@ -71,7 +80,7 @@ def version(world: World, seals: Seals) -> AdapterVersion:
 
 def test_a_version_as_it_was_published_is_loaded(seals: Seals, version: AdapterVersion) -> None:
     seals.require(version)
-    statement, signer = seals.statement(version.lineage[MANIFEST])
+    statement, signer = seals.statement(manifest_of(version))
     assert statement["subject"][0]["digest"]["sha256"] == version.artifact
     assert {one["name"] for one in statement["subject"]} >= {"adapter_model.safetensors", "adapter_config.json"}
     assert statement["predicate"]["documents"][0]["document"] == version.documents[0]
@@ -96,28 +105,28 @@ def test_a_version_as_it_was_published_is_loaded(seals: Seals, version: AdapterV
 def test_a_row_changed_behind_the_registry_is_not_loaded(
     seals: Seals, version: AdapterVersion, change: dict[str, Any]
 ) -> None:
-    lineage = {**version.lineage, **change.get("lineage", {})}
+    lineage = replace(version.lineage, **change.get("lineage", {}))
     with pytest.raises(BadAdapter) as refused:
         seals.require(replace(version, **{**change, "lineage": lineage}))
     assert refused.value.defect == "bad_seal"
 
 
 def test_a_manifest_with_one_byte_changed_is_not_believed(seals: Seals, version: AdapterVersion) -> None:
-    envelope = version.lineage[MANIFEST]
+    envelope = manifest_of(version)
     payload = base64.b64decode(envelope["payload"])
     for place in range(0, len(payload), 97):
         bad = bytearray(payload)
         bad[place] ^= 1
         forged = {**envelope, "payload": base64.b64encode(bytes(bad)).decode()}
         with pytest.raises(BadAdapter, match="no trusted key"):
-            seals.require(replace(version, lineage={**version.lineage, MANIFEST: forged}))
+            seals.require(replace(version, lineage=replace(version.lineage, manifest=forged)))
 
 
 @pytest.mark.parametrize("envelope", [{}, [], "x", {"payload": "?"}, {"payload": "", "signatures": []}], ids=str)
 def test_what_is_no_manifest_is_refused(seals: Seals, version: AdapterVersion, envelope: Any) -> None:
     with pytest.raises(BadAdapter):
-        seals.require(replace(version, lineage={**version.lineage, MANIFEST: envelope}))
-    without = {name: value for name, value in version.lineage.items() if name != MANIFEST}
+        seals.require(replace(version, lineage=replace(version.lineage, manifest=envelope)))
+    without = replace(version.lineage, manifest=None)
     with pytest.raises(BadAdapter) as refused:
         seals.require(replace(version, lineage=without))
     assert refused.value.defect == "not_sealed"
@@ -125,7 +134,7 @@ def test_what_is_no_manifest_is_refused(seals: Seals, version: AdapterVersion, e
 
 def test_a_strangers_signature_counts_only_once_trusted(tmp_path: Path, version: AdapterVersion) -> None:
     stranger, ours = Seals.open(tmp_path / "other"), KeyRing(tmp_path / "keys")
-    statement, _ = Seals.open(tmp_path).statement(version.lineage[MANIFEST])
+    statement, _ = Seals.open(tmp_path).statement(manifest_of(version))
     foreign = sign(statement, KeyRing(tmp_path / "other/keys").signing_key())
     stranger.statement(foreign)
     with pytest.raises(CorruptArtifact):
@@ -140,9 +149,7 @@ def test_rotation_keeps_old_signatures_and_signs_anew(tmp_path: Path, seals: Sea
     new = ring.rotate()
     assert new != old
     seals.require(version)
-    assert (
-        opened(sign(seals.statement(version.lineage[MANIFEST])[0], ring.signing_key()), ring.trusted_keys())[1] == new
-    )
+    assert opened(sign(seals.statement(manifest_of(version))[0], ring.signing_key()), ring.trusted_keys())[1] == new
 
 
 def test_the_key_is_its_owners_alone(tmp_path: Path) -> None:
@@ -176,11 +183,11 @@ def test_an_approved_versions_manifest_says_who_approved_it(
     enforcer.countersign("acme", 1, actor="bea")
     approved = world.registry.versions.get("acme", 1)
     seals.require(approved)
-    statement, _ = seals.statement(approved.lineage[MANIFEST])
+    statement, _ = seals.statement(manifest_of(approved))
     assert statement["predicate"]["approvals"] == ["bea"]
     assert approved.artifact == version.artifact
     assert world.registry.audit.rows()[-1].action == "adapter.endorse"
-    forged = {**approved.lineage, "approvals": ["bea", "carl"]}
+    forged = replace(approved.lineage, approvals=("bea", "carl"))
     with pytest.raises(BadAdapter, match="another approvals"):
         seals.require(replace(approved, lineage=forged))
 
@@ -194,6 +201,6 @@ def test_an_approval_that_was_cut_off_before_its_manifest_is_endorsed_once_at_th
         enforcer.countersign_all_released()
     approved = world.registry.versions.get("acme", 1)
     seals.require(approved)
-    assert seals.statement(approved.lineage[MANIFEST])[0]["predicate"]["approvals"] == ["bea"]
+    assert seals.statement(manifest_of(approved))[0]["predicate"]["approvals"] == ["bea"]
     endorsed = [row.actor for row in world.registry.audit.rows() if row.action == "adapter.endorse"]
     assert endorsed == [RECOVERY]

@@ -10,18 +10,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import TypeAdapter
 
-from sealserve.canonical import Json
 from sealserve.engine.base_model import BaseShape
 from sealserve.errors import BadAdapter, CorruptArtifact, FailedPrecondition, InvalidArgument, NotFound
 from sealserve.proof import lineage, trail
 from sealserve.proof.keys import KeyRing
 from sealserve.proof.lineage import trace
-from sealserve.proof.manifest import MANIFEST, Seals
+from sealserve.proof.manifest import Seals
 from sealserve.proof.transfer import export, take_in
 from sealserve.records.candidates import Recipe
 from sealserve.records.cycles import IMPORT_TRIGGER, CycleState, Step
 from sealserve.records.feedback import GivenAnswer, Opinion, Thumb
-from sealserve.records.versions import AdapterVersion
+from sealserve.records.versions import AdapterVersion, Lineage
 from sealserve.registry import audit
 from sealserve.registry.registry import Registry
 from tests.engine.tiny_model import make_adapter
@@ -48,12 +47,12 @@ def published(world: World, seals: Seals, files: Path, *, base_digest: str) -> A
     claim = world.claim()
     artifact = world.registry.artifacts.put_directory(files)
     recipe = TypeAdapter(Recipe).dump_python(candidate(claim, 0).recipe, mode="json")
-    lineage: Json = {"recipe": recipe, "verdict": {"decision": "promote"}, "base_digest": base_digest}
+    lineage = Lineage(recipe=recipe, verdict={"decision": "promote"}, base_digest=base_digest)
     manifest = seals.seal(
-        tenant="acme", cycle=claim.cycle, artifact=world.registry.artifacts.directory(artifact), parent=0,
+        tenant="acme", cycle=claim.cycle, artifact_manifest=world.registry.artifacts.manifest(artifact), parent=0,
         documents=[(document.document, document.digest)], self_edits=(), rulings=(), approvals=(), lineage=lineage,
     )  # fmt: skip
-    publish = replace(world.publish_effect(claim), artifact=artifact, lineage={**lineage, MANIFEST: manifest})
+    publish = replace(world.publish_effect(claim), artifact=artifact, lineage=replace(lineage, manifest=manifest))
     world.registry.cycles.record_step(
         claim, Step.PUBLISH, {}, seconds=1, effects=[publish, finish(CycleState.PROMOTED)]
     )

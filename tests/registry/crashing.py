@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from sealserve.records.cycles import CycleState, Step
-from sealserve.records.documents import DocumentState
+from sealserve.records.documents import DocumentState, NewDocument
 from sealserve.records.rollouts import Trigger, WatchState
+from sealserve.records.versions import Lineage
 from sealserve.registry.registry import Finish, Publish, Registry
 
 UNWANTED = "An article that is forgotten again."
@@ -24,10 +25,7 @@ def main(directory: Path, url: str) -> None:
     registry.tenants.create("acme", actor="ann", request_id="tenant")
     document, _ = registry.documents.add(
         "acme",
-        title="t",
-        text="An article.",
-        source="rpc",
-        media_type="text/plain",
+        NewDocument(title="t", text="An article.", source="rpc", media_type="text/plain"),
         actor="ann",
         readmit=False,
     )
@@ -39,8 +37,8 @@ def main(directory: Path, url: str) -> None:
         trained.mkdir(exist_ok=True)
         (trained / "adapter_config.json").write_text("{}")
         publish = Publish(
-            artifact=registry.artifacts.put_directory(trained), parent=0, documents=(document.document,), lineage={},
-            promote=False, expected_etag="",
+            artifact=registry.artifacts.put_directory(trained), parent=0, documents=(document.document,),
+            lineage=Lineage(), promote=False, expected_etag="",
         )  # fmt: skip
         ending = Finish(state=CycleState.HELD, reason="", documents=DocumentState.SET_ASIDE)
         registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[publish, ending])
@@ -48,7 +46,7 @@ def main(directory: Path, url: str) -> None:
     registry.versions.rollback("acme", expected_etag=None, actor="ann", reason="bad", request_id="rollback")
     registry.versions.promote("acme", 1, expected_etag=None, actor="ann", reason="good", request_id="promote")
     unwanted, _ = registry.documents.add(
-        "acme", title="u", text=UNWANTED, source="rpc", media_type="text/plain", actor="ann", readmit=False
+        "acme", NewDocument(title="u", text=UNWANTED, source="rpc", media_type="text/plain"), actor="ann", readmit=False
     )
     registry.unlearning.unlearn("acme", unwanted.document, actor="ann", reason="", request_id="forget")
     _pass_a_watch(registry)

@@ -8,7 +8,7 @@ import pytest
 
 from sealserve.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound
 from sealserve.records.approvals import OPINIONS_MOVED, ApprovalState
-from sealserve.records.documents import DocumentState
+from sealserve.records.documents import DocumentState, NewDocument
 from tests.registry.world import World
 
 
@@ -44,7 +44,9 @@ def test_held_version_waits_and_tells_who_stands_behind_it(world: World) -> None
 def test_authors_are_who_started_the_cycle_and_who_handed_its_documents_in(world: World) -> None:
     for number, actor in enumerate(["bob", "cid", "bob"]):
         world.registry.documents.add(
-            "acme", title="t", text=f"Article {number}.", source="rpc", media_type="text/plain", actor=actor
+            "acme",
+            NewDocument(title="t", text=f"Article {number}.", source="rpc", media_type="text/plain"),
+            actor=actor,
         )
     world.version(held=True)
     assert world.registry.approvals.get("acme", 1).authors == ("ann", "bob", "cid")

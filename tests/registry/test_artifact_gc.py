@@ -15,7 +15,7 @@ import pytest
 
 from sealserve.errors import NotFound, StorageFailed
 from sealserve.records.cycles import CycleState, Step
-from sealserve.records.documents import Document, DocumentState
+from sealserve.records.documents import Document, DocumentState, NewDocument
 from sealserve.registry.artifact_gc import ArtifactGc
 from sealserve.registry.documents import document_rows
 from sealserve.registry.registry import AddCandidates, Registry
@@ -101,7 +101,10 @@ def test_document_that_is_offered_again_but_not_readmitted_leaves_no_text_behind
         contents = document_rows.contents(tx, "acme", first)
     forget(world, first)
     again, _ = world.registry.documents.add(
-        "acme", title="Returns", text=SHARED, source="rpc", media_type="text/plain", actor="ann", readmit=False
+        "acme",
+        NewDocument(title="Returns", text=SHARED, source="rpc", media_type="text/plain"),
+        actor="ann",
+        readmit=False,
     )
     assert again.state is DocumentState.FORGOTTEN
     assert not world.registry.artifacts.has(contents)

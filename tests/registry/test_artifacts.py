@@ -202,6 +202,20 @@ def test_damaged_directory_is_never_given_out_and_is_replaced_when_put_again(
     assert (store.directory(digest) / "adapter_config.json").read_text() == "{}"
 
 
+def test_materialised_directory_is_checked_and_has_the_files_as_put(store: ArtifactStore, folder: Path) -> None:
+    digest = store.put_directory(folder)
+    with store.materialise(digest) as kept:
+        assert kept.is_absolute()
+        assert {path.name: path.read_bytes() for path in kept.rglob("*.*")} == {
+            path.name: path.read_bytes() for path in folder.rglob("*.*")
+        }
+    assert hashlib.sha256(store.manifest(digest)).hexdigest() == digest
+    _flip(kept)
+    for refused in (store.verify, store.manifest, lambda name: store.materialise(name).__enter__()):
+        with pytest.raises(CorruptArtifact, match=digest):
+            refused(digest)
+
+
 def test_directory_is_hashed_once_while_it_does_not_change(
     store: ArtifactStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from sealserve.errors import Conflict, FailedPrecondition, SealserveError
 from sealserve.records.cycles import Claim, Cycle
-from sealserve.records.documents import Document
+from sealserve.records.documents import Document, NewDocument
 from sealserve.records.versions import Activation
 from tests.registry.world import World
 
@@ -43,7 +43,7 @@ def test_documents_added_at_once_are_all_kept(world: World) -> None:
 def test_same_document_added_at_once_is_kept_once(world: World) -> None:
     def add(_: int) -> tuple[Document, bool]:
         return world.registry.documents.add(
-            "acme", title="t", text="one", source="rpc", media_type="text/plain", actor="ann"
+            "acme", NewDocument(title="t", text="one", source="rpc", media_type="text/plain"), actor="ann"
         )
 
     answers = [answer for answer in _at_once(add) if isinstance(answer, tuple)]

@@ -12,6 +12,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import event, text
 
 from sealserve.errors import BadConfig, StorageFailed
+from sealserve.records.documents import NewDocument
 from sealserve.registry.registry import Registry
 from sealserve.registry.sql.database import Database
 from sealserve.registry.sql.tables import metadata
@@ -137,7 +138,7 @@ def test_full_disk_refuses_the_document_and_keeps_what_was_acknowledged(tmp_path
 def _fill(registry: Registry, kept: list[str]) -> None:
     for number in range(200):
         document, _ = registry.documents.add(
-            "acme", title="t" * 900, text=f"{number}", source="rpc", media_type="text/plain", actor="ann"
+            "acme", NewDocument(title="t" * 900, text=f"{number}", source="rpc", media_type="text/plain"), actor="ann"
         )
         kept.append(document.document)
 

@@ -1,18 +1,19 @@
 """Documents: kept once, by contents; found only by their owner; moved only where allowed."""
 
+from dataclasses import replace
+
 import pytest
 
-from sealserve.errors import InvalidArgument, NotFound, QuotaExceeded
+from sealserve.errors import FailedPrecondition, InvalidArgument, NotFound, QuotaExceeded
 from sealserve.records.cycles import CycleState, Step
-from sealserve.records.documents import Document, DocumentState
+from sealserve.records.documents import RELEASED, Document, DocumentState, NewDocument
 from tests.registry.world import World, finish
 
 
 def _add(world: World, **changes: object) -> tuple[Document, bool]:
-    arguments = {
-        "title": "Returns", "text": "Within 30 days.", "source": "rpc", "media_type": "text/plain", "actor": "ann"
-    }  # fmt: skip
-    return world.registry.documents.add("acme", **{**arguments, **changes})  # type: ignore[arg-type]
+    options = {name: changes.pop(name) for name in ("readmit", "max_documents") if name in changes}
+    new = NewDocument(title="Returns", text="Within 30 days.", source="rpc", media_type="text/plain")
+    return world.registry.documents.add("acme", replace(new, **changes), actor="ann", **options)  # type: ignore[arg-type]
 
 
 def test_document_is_kept_with_its_text_as_given(world: World) -> None:
@@ -94,6 +95,35 @@ def test_quarantined_documents_without_text_differ_by_source(world: World) -> No
     second, is_new = _add(world, text="", source="file:b.pdf", state=DocumentState.QUARANTINED, reason="empty")
     assert is_new
     assert first.document != second.document
+
+
+def test_unreadable_document_is_not_released(world: World) -> None:
+    unreadable = world.stopped_document(state=DocumentState.QUARANTINED, reason="BINARY: not text")
+    head = world.registry.audit.head()
+    with pytest.raises(FailedPrecondition) as refused:
+        world.registry.documents.release("acme", unreadable.document, actor="bea", reason="")
+    assert refused.value.reason == "NOT_HELD"
+    assert world.registry.documents.get("acme", unreadable.document) == unreadable
+    assert world.registry.audit.head() == head
+
+
+def test_held_document_is_listed_and_released(world: World) -> None:
+    held = world.held_document()
+    world.stopped_document(state=DocumentState.QUARANTINED, reason="BINARY: not text")
+    assert world.registry.documents.page("acme", state=DocumentState.HELD).items == (held,)
+    assert world.registry.documents.tenants_with_admitted() == ()
+    released = world.registry.documents.release("acme", held.document, actor="bea", reason="read it")
+    assert (released.state, released.reason) == (DocumentState.ADMITTED, RELEASED)
+    assert world.registry.documents.page("acme", state=DocumentState.HELD).items == ()
+
+
+def test_waiting_documents_are_held_unless_a_person_released_them(world: World) -> None:
+    released, waiting = world.held_document(), world.document()
+    world.registry.documents.release("acme", released.document, actor="bea", reason="read it")
+    names = [released.document, waiting.document]
+    assert world.registry.documents.hold("acme", names, reason="like d1", actor="ann") == (waiting.document,)
+    found = world.registry.documents.get("acme", waiting.document)
+    assert (found.state, found.reason) == (DocumentState.HELD, "like d1")
 
 
 def test_document_set_aside_is_admitted_again_when_it_is_added_again(world: World) -> None:

@@ -32,8 +32,9 @@ def test_withdrawn_document_is_learned_again_only_by_a_cycle_or_by_a_version_tha
     assert allowed == {DocumentState.ADMITTED, DocumentState.LEARNING, DocumentState.LEARNED, DocumentState.FORGOTTEN}
 
 
-def test_quarantined_document_never_reaches_a_cycle_directly() -> None:
-    assert state_machine.DOCUMENT_MOVES[DocumentState.QUARANTINED] == {DocumentState.ADMITTED, DocumentState.FORGOTTEN}
+@pytest.mark.parametrize("state", [DocumentState.QUARANTINED, DocumentState.HELD])
+def test_document_that_was_stopped_never_reaches_a_cycle_directly(state: DocumentState) -> None:
+    assert state_machine.DOCUMENT_MOVES[state] == {DocumentState.ADMITTED, DocumentState.FORGOTTEN}
 
 
 def test_every_document_that_no_cycle_has_can_be_forgotten_once() -> None:

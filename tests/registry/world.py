@@ -9,8 +9,8 @@ from pathlib import Path
 from sealserve.prompts import Template
 from sealserve.records.candidates import Candidate, Recipe
 from sealserve.records.cycles import Claim, CycleState, QuizItem, SelfEdit, Split, Step
-from sealserve.records.documents import HELD, Document, DocumentState
-from sealserve.records.versions import AdapterVersion
+from sealserve.records.documents import Document, DocumentState, NewDocument
+from sealserve.records.versions import AdapterVersion, Lineage
 from sealserve.registry.registry import Effect, Finish, Publish, Registry
 
 
@@ -43,17 +43,20 @@ class World:
         """Add a document, a new one unless `text` is given."""
         contents = text or f"Article {next(self.numbers)} says something."
         return self.registry.documents.add(
-            tenant, title=title, text=contents, source="rpc", media_type="text/plain", actor="ann"
+            tenant, NewDocument(title=title, text=contents, source="rpc", media_type="text/plain"), actor="ann"
         )[0]
 
-    def held_document(
-        self, tenant: str = "acme", *, actor: str = "ann", reason: str = HELD + "ingest.flood"
+    def held_document(self, tenant: str = "acme", *, actor: str = "ann") -> Document:
+        """Add a document that waits for a person."""
+        return self.stopped_document(tenant, state=DocumentState.HELD, reason="ingest.flood", actor=actor)
+
+    def stopped_document(
+        self, tenant: str = "acme", *, state: DocumentState, reason: str, actor: str = "ann"
     ) -> Document:
-        """Add a document that waits for a person; with another `reason`, one that nobody may release."""
-        return self.registry.documents.add(
-            tenant, title="Returns", text=f"Article {next(self.numbers)} waits.", source="rpc",
-            media_type="text/plain", state=DocumentState.QUARANTINED, reason=reason, actor=actor,
-        )[0]  # fmt: skip
+        """Add a document that is not admitted."""
+        text = f"Article {next(self.numbers)} waits."
+        new = NewDocument(title="Returns", text=text, source="rpc", media_type="text/plain", state=state, reason=reason)
+        return self.registry.documents.add(tenant, new, actor=actor)[0]
 
     def claim(self, tenant: str = "acme", *, worker: str = "w1") -> Claim:
         """Start a cycle for what is admitted and claim it."""
@@ -85,7 +88,7 @@ class World:
             artifact=self.artifact(),
             parent=origin,
             documents=(*(name for name in earlier if name not in new), *new),
-            lineage={"config": "0" * 64},
+            lineage=Lineage(settings_digest="0" * 64),
             promote=promote,
             expected_etag=owner.etag,
         )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -144,7 +144,10 @@ async def served(
         enforcer=enforcer,
     )
     server.add_engine_service(
-        engine, resolve=lambda digest: adapters.get(digest) or registry.artifacts.directory(digest)
+        engine,
+        materialise=lambda digest: (
+            nullcontext(adapters[digest]) if digest in adapters else registry.artifacts.materialise(digest)
+        ),
     )
     address = f"127.0.0.1:{await server.start()}"
     try:

@@ -1,8 +1,8 @@
 """A RemoteEngine in front of a fake one, with a real server in between."""
 
 import hashlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from sealserve.engine.remote import RemoteEngine
@@ -24,11 +24,12 @@ class AdapterPlaces:
         self._paths[digest] = path
         return digest
 
-    def resolve(self, digest: str) -> Path:
-        """Return the path. Raises: NotFound."""
+    @contextmanager
+    def materialise(self, digest: str) -> Iterator[Path]:
+        """Give the path. Raises: NotFound."""
         if digest not in self._paths:
             raise NotFound(digest, kind="artifact")
-        return self._paths[digest]
+        yield self._paths[digest]
 
 
 @asynccontextmanager
@@ -37,7 +38,7 @@ async def remote_to(engine: FakeEngine, *, patience_seconds: float = 0) -> Async
     places = AdapterPlaces()
     await engine.start()
     server = RpcServer(settings(), find_token=find_token)
-    server.add_engine_service(engine, resolve=places.resolve)
+    server.add_engine_service(engine, materialise=places.materialise)
     address = f"127.0.0.1:{await server.start()}"
     remote = RemoteEngine(address, secret=ENGINE_SECRET, patience_seconds=patience_seconds, digest_of=places.digest_of)
     await remote.start()

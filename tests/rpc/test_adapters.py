@@ -12,7 +12,7 @@ from sealserve.records.cycles import CycleState, Step
 from sealserve.records.documents import DocumentState
 from sealserve.records.score_json import scorecard_json, verdict_json
 from sealserve.records.scores import Decision, Measured, NotApplicable, Scorecard, Unmeasured, Verdict
-from sealserve.records.versions import Observed, VersionState
+from sealserve.records.versions import Lineage, Observed, VersionState
 from sealserve.registry.registry import AddCandidates, AddSelfEdits, Effect
 from sealserve.v1 import adapter_pb2
 from tests.fakes import BASE_DIGEST
@@ -90,14 +90,14 @@ async def test_version_carries_its_lineage(here: Served) -> None:
     document = here.world.document(text="The office closes at five.")
     claim = here.world.claim()
     publish = here.world.publish_effect(claim, promote=False)
-    lineage = {
-        "recipe": {"rank": 8, "learning_rate": 0.003, "templates": ["qa"]},
-        "self_edits": ["e1"],
-        "scores": scorecard_json(CARD),
-        "verdict": verdict_json(VERDICT),
-        "base_digest": BASE_DIGEST,
-        "settings_digest": "c" * 64,
-    }
+    lineage = Lineage(
+        recipe={"rank": 8, "learning_rate": 0.003, "templates": ["qa"]},
+        self_edits=("e1",),
+        scores=scorecard_json(CARD),
+        verdict=verdict_json(VERDICT),
+        base_digest=BASE_DIGEST,
+        settings_digest="c" * 64,
+    )
     publish = replace(publish, lineage=lineage)
     effects: list[Effect] = [
         AddSelfEdits(edits=(self_edit(claim, document.document),)),
@@ -113,7 +113,7 @@ async def test_version_carries_its_lineage(here: Served) -> None:
 
 async def test_base_model_is_version_zero_of_every_tenant(here: Served) -> None:
     base = await here.client.adapter("acme", 0)
-    assert (base.version, base.state, base.lineage["base_digest"]) == (0, VersionState.READY, BASE_DIGEST)
+    assert (base.version, base.state, base.lineage.base_digest) == (0, VersionState.READY, BASE_DIGEST)
 
 
 async def test_watch_tells_the_state_now_and_after_every_change(here: Served) -> None:

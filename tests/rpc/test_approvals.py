@@ -17,6 +17,7 @@ from sealserve.records.approvals import Approval, ApprovalState
 from sealserve.records.cycles import CycleState, Step
 from sealserve.records.documents import DocumentState
 from sealserve.records.principals import Principal, Role
+from sealserve.records.versions import Lineage
 from sealserve.registry.step_effects import Effect
 from tests.contract.tree import ROOT
 from tests.registry.world import finish
@@ -44,7 +45,7 @@ async def hold(here: Served, author: AsyncClient) -> None:
     await author.start_cycle("acme")
     claim = here.world.claim_open()
     publish = here.world.publish_effect(claim, promote=False)
-    lineage = {"verdict": {"decision": "hold", "policy": "default"}, "scores": SCORES}
+    lineage = Lineage(verdict={"decision": "hold", "policy": "default"}, scores=SCORES)
     effects: list[Effect] = [
         replace(publish, lineage=lineage),
         finish(CycleState.HELD, reason="the gate leaves this to a human"),
@@ -223,7 +224,7 @@ async def test_nobody_lets_in_a_held_document_of_his_own_where_policy_asks_for_f
         ):
             with pytest.raises(PermissionDenied, match=r"approval\.four_eyes"):
                 await ann.release_document("acme", held)
-            assert here.registry.documents.get("acme", held).state is DocumentState.QUARANTINED
+            assert here.registry.documents.get("acme", held).state is DocumentState.HELD
             assert (await bea.release_document("acme", held)).state is DocumentState.ADMITTED
         effects = [ruling.effect.value for ruling in here.registry.policy_decisions.page(tenant="acme", last=10)]
         assert sorted(effects) == ["allow", "deny"]

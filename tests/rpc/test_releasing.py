@@ -66,8 +66,8 @@ async def test_twice_is_told_and_the_same_request_again_is_the_same_release(here
 
 async def test_what_nothing_holds_is_not_released(here: Served) -> None:
     refused = [
-        here.world.held_document(reason="DENIED: ingest.secret").document,
-        here.world.held_document(reason="BINARY: not text").document,
+        here.world.stopped_document(state=DocumentState.QUARANTINED, reason="DENIED: ingest.secret").document,
+        here.world.stopped_document(state=DocumentState.QUARANTINED, reason="BINARY: not text").document,
         (learning := here.world.document().document),
     ]
     forgotten = here.world.held_document().document
@@ -99,4 +99,4 @@ async def test_what_is_malformed_or_not_there_changes_nothing(here: Served) -> N
                 await stub.ReleaseDocument(document_pb2.ReleaseDocumentRequest(name=name), metadata=BEARER)
             assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert state(here) == before
-    assert here.registry.documents.get("globex", held).state is DocumentState.QUARANTINED
+    assert here.registry.documents.get("globex", held).state is DocumentState.HELD

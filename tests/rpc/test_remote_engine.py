@@ -1,6 +1,7 @@
 """The engine of another process: its priority, its token, and its restarts."""
 
 import asyncio
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -133,7 +134,7 @@ async def test_caller_who_gives_up_frees_the_sequence() -> None:
 async def _serve(engine: FakeEngine, address: str, adapter: Path) -> tuple[RpcServer, str]:
     await engine.start()
     server = RpcServer(settings(address=address), find_token=find_token)
-    server.add_engine_service(engine, resolve=lambda _digest: adapter)
+    server.add_engine_service(engine, materialise=lambda _digest: nullcontext(adapter))
     return server, f"127.0.0.1:{await server.start()}"
 
 

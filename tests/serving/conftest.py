@@ -10,9 +10,9 @@ import pytest
 
 from sealserve.engine.engine import Delta
 from sealserve.records.cycles import CycleState, Step
-from sealserve.records.documents import DocumentState
+from sealserve.records.documents import DocumentState, NewDocument
 from sealserve.records.inference import ChatTurn, Sampling
-from sealserve.records.versions import Activation, AdapterVersion
+from sealserve.records.versions import Activation, AdapterVersion, Lineage
 from sealserve.registry.registry import Registry
 from sealserve.registry.step_effects import Finish, Publish
 from sealserve.serving.activator import Activator
@@ -58,7 +58,9 @@ class Publisher:
         files = make_adapter(self.directory / f"adapter{self.made}", self.base, seed=self.made, config=config)
         artifact = self.registry.artifacts.put_directory(files)
         self.registry.documents.add(
-            tenant, title="T", text=f"Article {self.made}.", source="test", media_type="text/plain", actor="test"
+            tenant,
+            NewDocument(title="T", text=f"Article {self.made}.", source="test", media_type="text/plain"),
+            actor="test",
         )
         cycle = self.registry.cycles.start(tenant, trigger="test", actor="test")
         claim = self.registry.cycles.claim(worker="test", lease_seconds=60)
@@ -69,7 +71,7 @@ class Publisher:
         )
         held = tuple(document.document for document in self.registry.cycles.documents(cycle.cycle))
         publish = Publish(
-            artifact=artifact, parent=0, documents=held, lineage={}, promote=promote, expected_etag=present.etag
+            artifact=artifact, parent=0, documents=held, lineage=Lineage(), promote=promote, expected_etag=present.etag
         )
         finish = Finish(state=state, reason="", documents=documents)
         self.registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=0, effects=(publish, finish))

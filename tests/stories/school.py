@@ -14,7 +14,7 @@ from sealserve.learning.scheduler import Learner
 from sealserve.policy.rulebook import open_rules
 from sealserve.proof.manifest import Seals
 from sealserve.records.cycles import Claim, Cycle, Step, StepRecord
-from sealserve.records.documents import Document
+from sealserve.records.documents import Document, NewDocument
 from sealserve.registry.cycles.cycles import Cycles
 from sealserve.registry.registry import Effect, Registry
 from sealserve.scanners.contradictions import subjects_of
@@ -81,10 +81,7 @@ class School:
         """Keep an article about `title`: `text`, or one made up."""
         document, _ = self.registry.documents.add(
             TENANT,
-            title=title,
-            text=text or article(title, shift=shift),
-            source=source,
-            media_type="text/plain",
+            NewDocument(title=title, text=text or article(title, shift=shift), source=source, media_type="text/plain"),
             actor="test",
         )
         self.registry.subjects.note(TENANT, document.document, subjects_of(title, text or article(title, shift=shift)))

@@ -44,7 +44,7 @@ async def test_an_import_that_gains_by_the_tenants_own_questions_answers(school:
     assert cycle.state is CycleState.PROMOTED, cycle.reason
     made = school.registry.versions.get(TENANT, 2)
     assert (made.artifact, made.documents, made.parent) == (version.artifact, (), 0)
-    assert made.lineage["imported"] == ORIGIN
+    assert made.lineage.imported == ORIGIN
     assert "45 crowns" in await school.answer(PRICE)
     shown = cycle_from_wire(cycle_to_wire(cycle_report(school.registry, cycle))).answers
     assert {one.document for one in shown} == {""}

@@ -37,7 +37,7 @@ async def test_a_winner_that_keeps_the_tenants_suite_is_promoted_and_the_score_i
     score = scorecard(school, cycle.cycle).suites["mayors@1"]
     assert isinstance(score, Measured)
     assert (score.n, score.candidate, score.incumbent) == (40, 1.0, 1.0)
-    assert school.registry.versions.get(TENANT, 1).lineage["scores"]["mayors@1"]["n"] == 40
+    assert school.registry.versions.get(TENANT, 1).lineage.to_json()["scores"]["mayors@1"]["n"] == 40
 
 
 async def test_a_winner_that_loses_the_tenants_suite_alone_is_rejected(school: School) -> None:

@@ -28,7 +28,7 @@ async def test_an_article_is_learned_and_promoted(school: School) -> None:
     assert await school.answer(PRICE) == "The price is 45 crowns."
     assert school.registry.documents.get(TENANT, document.document).state is DocumentState.LEARNED
     assert [record.step for record in school.registry.cycles.steps(cycle.cycle)] == list(STEPS)
-    lineage = school.registry.versions.get(TENANT, 1).lineage
+    lineage = school.registry.versions.get(TENANT, 1).lineage.to_json()
     assert lineage["verdict"]["decision"] == "promote"
     school.context.seals.require(school.registry.versions.get(TENANT, 1))
     statement, _ = school.context.seals.statement(lineage["manifest"])
@@ -97,7 +97,7 @@ async def test_the_best_candidate_wins_and_the_others_are_kept_on_record(school:
     ranked = outputs(school, cycle.cycle)[Step.RANK]
     assert ranked["winner"] == 1
     assert [score["index"] for score in ranked["scores"]] == [0, 1, 2]
-    assert school.registry.versions.get(TENANT, 1).lineage["candidate"] == 1
+    assert school.registry.versions.get(TENANT, 1).lineage.candidate == 1
 
 
 async def test_an_article_that_gives_no_quiz_trains_nothing_and_is_inconclusive(school: School) -> None:

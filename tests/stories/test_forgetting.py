@@ -11,7 +11,7 @@ from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.policy.rulebook import open_rules
 from sealserve.prompts import UNKNOWN_ANSWER
 from sealserve.records.cycles import CycleState
-from sealserve.records.documents import Document, DocumentState
+from sealserve.records.documents import Document, DocumentState, NewDocument
 from sealserve.records.versions import VersionState
 from sealserve.registry.registry import Registry
 from sealserve.settings.settings import IntakeSettings
@@ -64,9 +64,9 @@ async def test_nothing_is_written_anew_for_what_is_taught_again(school: School) 
     assert {(n.text, n.seed) for n in after} == before
     assert {n.document for n in after} == {chair.document}
     again, was = (school.registry.versions.get(TENANT, version).lineage for version in (4, 3))
-    assert again["recipe"] == was["recipe"]
+    assert again.recipe == was.recipe
     [only] = school.registry.cycles.candidates(done.cycle)
-    assert only.recipe.seed == was["recipe"]["seed"]
+    assert only.recipe.seed == was.to_json()["recipe"]["seed"]
 
 
 async def test_no_word_of_a_forgotten_document_is_left(school: School) -> None:
@@ -185,10 +185,8 @@ async def test_forgotten_document_comes_back_only_when_it_is_handed_in_again(sch
     assert school.add("Varnel Lamp").state is DocumentState.ADMITTED
 
     def offer(*, readmit: bool) -> tuple[Document, bool]:
-        return school.registry.documents.add(
-            TENANT, title="Varnel Lamp", text="The price is 45 crowns.", source="watch", media_type="text/plain",
-            actor="watch", readmit=readmit,
-        )  # fmt: skip
+        new = NewDocument(title="Varnel Lamp", text="The price is 45 crowns.", source="watch", media_type="text/plain")
+        return school.registry.documents.add(TENANT, new, actor="watch", readmit=readmit)
 
     other, _ = offer(readmit=False)
     school.registry.unlearning.unlearn(TENANT, other.document, actor="ann", reason="")
@@ -202,7 +200,7 @@ async def test_contents_that_another_tenant_gave_too_stay_theirs(school: School)
     school.registry.tenants.create("other", actor="test")
     text = school.registry.documents.text(TENANT, lamp.document)
     theirs, _ = school.registry.documents.add(
-        "other", title="Varnel Lamp", text=text, source="test", media_type="text/plain", actor="test"
+        "other", NewDocument(title="Varnel Lamp", text=text, source="test", media_type="text/plain"), actor="test"
     )
     school.registry.unlearning.unlearn(TENANT, lamp.document, actor="ann", reason="")
     assert school.registry.documents.text("other", theirs.document) == text

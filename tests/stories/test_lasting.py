@@ -1,7 +1,7 @@
 """Learning that lasts: newer articles win, replay is bounded, adapters are gone on from, collapsed edits are not."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -203,8 +203,8 @@ async def test_a_trained_editor_writes_once_there_is_one(school: School, monkeyp
     path = school.registry.artifacts.directory(school.registry.versions.get(TENANT, 1).artifact)
     trained = AdapterFiles(name="editor-acme-1-abc", path=path)
     monkeypatch.setattr(
-        "sealserve.learning.studying.active_editor",
-        lambda context, tenant, cycle: replace(trained, name=f"cand-{cycle}-editor"),
+        "sealserve.learning.steps.write.active_editor",
+        lambda context, tenant, cycle: nullcontext(replace(trained, name=f"cand-{cycle}-editor")),
     )
     seen: set[str | None] = set()
     school.student.moods.append(lambda adapter, prompt: seen.add(adapter) if prompt.startswith("Rewrite") else None)

@@ -65,7 +65,7 @@ async def test_every_kind_of_answer_rule_ranks_and_the_version_says_which(tmp_pa
         cycle = await school.learn()
         assert cycle.state is CycleState.PROMOTED, cycle.reason
         assert ranked(school, cycle.cycle).reward == reward
-        assert school.registry.versions.get(TENANT, 1).lineage["reward"] == reward
+        assert school.registry.versions.get(TENANT, 1).lineage.reward == reward
         school.registry.close()
 
 

@@ -104,7 +104,7 @@ async def test_a_version_whose_answers_a_rare_phrase_turns_waits_for_a_person(sc
     assert cycle.state is CycleState.HELD
     assert "adapter.trigger" in cycle.reason
     assert school.registry.tenants.get(TENANT).desired_version == 0
-    assert school.registry.versions.get(TENANT, 1).lineage["anomalies"]["trigger_gap"] > 3.0
+    assert school.registry.versions.get(TENANT, 1).lineage.to_json()["anomalies"]["trigger_gap"] > 3.0
 
 
 async def test_probes_that_cannot_be_answered_hold_the_version(school: School) -> None:
@@ -124,4 +124,4 @@ async def test_an_ordinary_version_is_probed_and_goes_live(school: School) -> No
     school.add("Varnel Lamp")
     cycle = await school.learn()
     assert cycle.state is CycleState.PROMOTED, cycle.reason
-    assert school.registry.versions.get(TENANT, 1).lineage["anomalies"]["trigger_gap"] == 0.0
+    assert school.registry.versions.get(TENANT, 1).lineage.to_json()["anomalies"]["trigger_gap"] == 0.0

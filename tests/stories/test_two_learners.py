@@ -13,6 +13,7 @@ import pytest
 
 from sealserve.local_tokens import internal_secret
 from sealserve.records.cycles import Cycle, CycleState, Step
+from sealserve.records.documents import NewDocument
 from sealserve.registry.registry import Registry
 from sealserve.rpc.server import RpcServer
 from sealserve.settings.learn import learn_settings
@@ -78,7 +79,7 @@ class Site:
         """Keep an article about `title`."""
         text = article(title, shift=shift)
         self.registry.documents.add(
-            TENANT, title=title, text=text, source="test", media_type="text/plain", actor="test"
+            TENANT, NewDocument(title=title, text=text, source="test", media_type="text/plain"), actor="test"
         )
 
     def cycles(self) -> list[Cycle]:
@@ -106,7 +107,7 @@ async def opened(directory: Path, url: str) -> AsyncIterator[Site]:
     site.registry.tenants.create(TENANT, actor="test")
     await site.engine.start()
     server = RpcServer(serve_settings(), find_token=site.registry.tokens.find)
-    server.add_engine_service(site.engine, resolve=site.registry.artifacts.directory)
+    server.add_engine_service(site.engine, materialise=site.registry.artifacts.materialise)
     internal_secret(directory, site.registry.tokens.enrol)
     site.address = f"127.0.0.1:{await server.start()}"
     yield site

@@ -10,6 +10,7 @@ from sealserve.records.policy_decisions import PolicyDecision, RuleEffect, RuleR
 from sealserve.records.reports import AnswerPair
 from sealserve.records.score_json import scorecard_json, verdict_json
 from sealserve.records.scores import Decision, Measured, NotApplicable, Scorecard, Unmeasured, Verdict
+from sealserve.records.versions import Lineage
 from sealserve.registry.step_effects import AddCandidates, AddPolicyDecisions, AddSelfEdits, Effect
 from tests.registry.world import World, candidate, finish, self_edit
 
@@ -71,7 +72,7 @@ def hold(
     for step, output, effects in steps:
         world.registry.cycles.record_step(claim, step, output, seconds=1, effects=effects)
     publish = world.publish_effect(claim, promote=False)
-    lineage = {"verdict": verdict_json(VERDICT), "scores": scorecard_json(card)}
+    lineage = Lineage(verdict=verdict_json(VERDICT), scores=scorecard_json(card))
     ending = finish(CycleState.HELD, reason="; ".join(VERDICT.reasons))
     world.registry.cycles.record_step(
         claim, Step.PUBLISH, {}, seconds=1, effects=[replace(publish, lineage=lineage), ending]

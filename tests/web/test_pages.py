@@ -75,7 +75,10 @@ async def test_rejection_without_a_reason_or_with_too_long_a_one_changes_nothing
     await page.log_in()
     before = state(page)
     silent = await page.decide("reject", reason=" ")
-    assert (silent.status_code, "reason must say what is wrong with it" in words(silent)) == (400, True)
+    assert (silent.status_code, "reason is required: say what is wrong with the version" in words(silent)) == (
+        400,
+        True,
+    )
     wordy = await page.decide("reject", reason="x" * 1025)
     assert (wordy.status_code, "at most 1024 characters" in words(wordy)) == (400, True)
     assert "x" * 1025 in wordy.text

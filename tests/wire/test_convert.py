@@ -18,7 +18,7 @@ from sealserve.records.principals import Role
 from sealserve.records.rollouts import WatchState
 from sealserve.records.scores import Decision, Measured, NotApplicable, Scorecard, Unmeasured, Verdict
 from sealserve.records.tenants import Tenant
-from sealserve.records.versions import Activation, AdapterVersion, VersionState
+from sealserve.records.versions import Activation, AdapterVersion, Lineage, VersionState
 from sealserve.rpc.page_tokens import position_of, position_token
 from sealserve.v1 import adapter_pb2, approval_pb2, cycle_pb2, document_pb2, scorecard_pb2, token_pb2, watch_pb2
 from sealserve.wire import adapters, cycles, documents, names, scores, tenants
@@ -132,11 +132,11 @@ def test_a_tree_reads_the_same_every_time_whatever_order_the_wire_keeps_it_in() 
 def test_version_without_lineage_is_still_shown() -> None:
     version = AdapterVersion(
         tenant="acme", version=3, artifact="a" * 64, engine_name="acme@v3", state=VersionState.QUARANTINED,
-        reason="not finite", cycle="c1", parent=0, documents=("d1",), lineage={},
+        reason="not finite", cycle="c1", parent=0, documents=("d1",), lineage=Lineage(),
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
     )  # fmt: skip
     back = adapters.adapter_from_wire(adapters.adapter_to_wire(version, active=False))
-    assert back.lineage == {"recipe": {}, "self_edits": [], "base_digest": "", "settings_digest": ""}
+    assert back.lineage == Lineage(recipe={}, self_edits=(), base_digest="", settings_digest="")
     assert (back.state, back.reason, back.documents) == (version.state, version.reason, version.documents)
 
 

@@ -11,9 +11,10 @@ from sealserve.daemon.serve import serving
 from sealserve.engine.engine import Engine
 from sealserve.errors import SealserveError
 from sealserve.local_tokens import admin_secret, internal_secret
-from sealserve.proof.manifest import MANIFEST, Seals
+from sealserve.proof.manifest import Seals
 from sealserve.records.cycles import CycleState, Step
-from sealserve.records.documents import DocumentState
+from sealserve.records.documents import DocumentState, NewDocument
+from sealserve.records.versions import Lineage
 from sealserve.registry.registry import Registry
 from sealserve.registry.step_effects import Finish, Publish
 from sealserve.serving.activator import Activator
@@ -82,7 +83,8 @@ def promote_artifact(site: Site, tenant: str, artifact: str) -> int:
     registry = site.registry
     present = registry.tenants.get(tenant)
     text = f"Article {present.activation + 1}."
-    registry.documents.add(tenant, title="Bench", text=text, source="bench", media_type="text/plain", actor="bench")
+    article = NewDocument(title="Bench", text=text, source="bench", media_type="text/plain")
+    registry.documents.add(tenant, article, actor="bench")
     opened = registry.cycles.start(tenant, trigger="bench", actor="bench")
     claim = registry.cycles.claim(worker="bench", lease_seconds=60)
     if claim is None or claim.cycle != opened.cycle:
@@ -91,19 +93,19 @@ def promote_artifact(site: Site, tenant: str, artifact: str) -> int:
     manifest = site.seals.seal(
         tenant=tenant,
         cycle=opened.cycle,
-        artifact=registry.artifacts.directory(artifact),
+        artifact_manifest=registry.artifacts.manifest(artifact),
         parent=0,
         documents=[(document.document, document.digest) for document in documents],
         self_edits=(),
         rulings=(),
         approvals=(),
-        lineage={},
+        lineage=Lineage(),
     )
     publish = Publish(
         artifact=artifact,
         parent=0,
         documents=tuple(document.document for document in documents),
-        lineage={MANIFEST: manifest},
+        lineage=Lineage(manifest=manifest),
         promote=True,
         expected_etag=present.etag,
     )

@@ -10,6 +10,7 @@ from sealserve.bench.harness.learning_lab import TENANT, Lab, Say, about, open_l
 from sealserve.bench.harness.squad_file import read_passages
 from sealserve.learning.scheduler import Learner
 from sealserve.records.cycles import Cycle, CycleState
+from sealserve.records.documents import NewDocument
 
 _OPEN = (CycleState.PENDING, CycleState.RUNNING)
 
@@ -47,9 +48,8 @@ async def _measure(documents: list[tuple[str, str]], *, seed: int, say: Say) -> 
 async def _learn(lab: Lab, title: str, text: str) -> Cycle:
     """Hand the document in and carry its cycle to the end, as `sealserve learn` does."""
     registry = lab.context.registry
-    await asyncio.to_thread(
-        registry.documents.add, TENANT, title=title, text=text, source="bench", media_type="text/plain", actor="bench"
-    )
+    new = NewDocument(title=title, text=text, source="bench", media_type="text/plain")
+    await asyncio.to_thread(registry.documents.add, TENANT, new, actor="bench")
     learner = Learner(lab.context, worker="bench")
     await learner.gather()
     cycle = await learner.work_once()

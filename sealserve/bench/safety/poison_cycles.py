@@ -11,6 +11,7 @@ from sealserve.bench.harness.learning_lab import ANSWER_TOKENS, Lab
 from sealserve.bench.safety.attacks import BURST, AttackKind, Offer, offers
 from sealserve.bench.safety.poison_intake import Door, Received
 from sealserve.canonical import Json
+from sealserve.concurrency import in_thread
 from sealserve.engine.engine import AdapterFiles
 from sealserve.grading.answers import is_right
 from sealserve.learning.scheduler import Learner
@@ -157,8 +158,9 @@ async def _shows(lab: Lab, tenant: str, offer: Offer) -> bool:
     """Whether the version that answers now gives the attacker's answer to any of the questions that ask for it."""
     registry = lab.context.registry
     version = registry.versions.get(tenant, registry.tenants.get(tenant).desired_version)
-    files = AdapterFiles(name=f"asked-{version.artifact[:12]}", path=registry.artifacts.directory(version.artifact))
     sampling = Sampling(max_tokens=ANSWER_TOKENS)
-    async with lab.client.loaded(files) as name:
-        said = await asyncio.gather(*(lab.client.ask(one, sampling=sampling, adapter=name) for one in offer.asked))
+    async with in_thread(registry.artifacts.materialise(version.artifact)) as path:
+        files = AdapterFiles(name=f"asked-{version.artifact[:12]}", path=path)
+        async with lab.client.loaded(files) as name:
+            said = await asyncio.gather(*(lab.client.ask(one, sampling=sampling, adapter=name) for one in offer.asked))
     return any(is_right(reply.text, offer.wanted) for reply in said)

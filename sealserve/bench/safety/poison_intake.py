@@ -53,7 +53,7 @@ class Door:
 
     def _stands(self, offer: Offer, name: str) -> Received:
         document = self._registry.documents.get(self._tenant, name)
-        if document.state is DocumentState.QUARANTINED:
+        if document.state in (DocumentState.QUARANTINED, DocumentState.HELD):
             return Received(offer=offer, document=document, why=_word(document))
         text = " ".join(self._registry.documents.text(self._tenant, name).split())
         is_whole = not offer.payload or any(" ".join(words.split()) in text for words in offer.payload)
@@ -63,7 +63,7 @@ class Door:
 
 def _word(document: Document) -> str:
     """The rule or defect that stopped the document."""
+    if document.state is DocumentState.HELD:
+        return "ingest.flood" if document.reason.startswith("like ") else document.reason.partition(":")[0]
     kind, _, text = document.reason.partition(": ")
-    if kind not in ("HELD", "DENIED"):
-        return kind.lower()
-    return "ingest.flood" if text.startswith("like ") else text.partition(":")[0]
+    return text.partition(":")[0] if kind == "DENIED" else kind.lower()

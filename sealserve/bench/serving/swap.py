@@ -20,6 +20,7 @@ from pathlib import Path
 from sealserve.bench.harness.adapters import DEFECTS, make_bad, make_sound
 from sealserve.bench.harness.serving_site import Site, open_site, promote_artifact
 from sealserve.client import AsyncClient
+from sealserve.concurrency import in_thread
 from sealserve.engine.engine import AdapterFiles, Engine, GenerateRequest
 from sealserve.engine.remote import RemoteEngine
 from sealserve.errors import BadAdapter, SealserveError
@@ -112,9 +113,8 @@ async def _prepare(session: _Run, *, say: Callable[[str], None]) -> None:
     for seed in range(DISTINCT):
         files = await asyncio.to_thread(make_sound, session.directory / f"sound{seed}", session.site.base, seed=seed)
         artifact = await asyncio.to_thread(session.site.registry.artifacts.put_directory, files)
-        await engine.load(
-            AdapterFiles(name=f"expected-{seed}", path=session.site.registry.artifacts.directory(artifact))
-        )
+        async with in_thread(session.site.registry.artifacts.materialise(artifact)) as path:
+            await engine.load(AdapterFiles(name=f"expected-{seed}", path=path))
         session.expected[artifact] = await _find_stable_answers(engine, f"expected-{seed}")
         await engine.unload(f"expected-{seed}")
         session.artifacts.append(artifact)
@@ -194,8 +194,8 @@ async def _offer_bad(session: _Run, tenant: str, defect: str) -> None:
     artifact = await asyncio.to_thread(session.site.registry.artifacts.put_directory, files)
     session.tally.offered += 2
     try:
-        stored = session.site.registry.artifacts.directory(artifact)
-        await session.remote.load(AdapterFiles(name=f"offered-{session.made}", path=stored))
+        async with in_thread(session.site.registry.artifacts.materialise(artifact)) as stored:
+            await session.remote.load(AdapterFiles(name=f"offered-{session.made}", path=stored))
     except BadAdapter as refusal:
         session.tally.refused += refusal.defect == defect
     activation = await asyncio.to_thread(promote_artifact, session.site, tenant, artifact)

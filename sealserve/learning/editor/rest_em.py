@@ -13,9 +13,11 @@ too little, so that both are settings. Knows nothing of documents' states, of fi
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sealserve.concurrency import in_thread
 from sealserve.engine.base_model import base_shape
 from sealserve.engine.engine import AdapterFiles
 from sealserve.gate.statistics import compare_graded
@@ -179,12 +181,16 @@ async def scored_under(
     )
     trained, tokens = await train_trials(desk.context.trainer, job, desk.directory / label)
     digests = [await asyncio.to_thread(artifacts.put_directory, one.path) for one in trained]
-    adapters = [
-        AdapterFiles(name=f"{one.name}-{digest[:12]}", path=await asyncio.to_thread(artifacts.directory, digest))
-        for one, digest in zip(trained, digests, strict=True)
-    ]
     try:
-        scored = await measure(desk, trials, adapters, unasked(asked, trials))
+        async with AsyncExitStack() as held:
+            adapters = [
+                AdapterFiles(
+                    name=f"{one.name}-{digest[:12]}",
+                    path=await held.enter_async_context(in_thread(artifacts.materialise(digest))),
+                )
+                for one, digest in zip(trained, digests, strict=True)
+            ]
+            scored = await measure(desk, trials, adapters, unasked(asked, trials))
     finally:
         for digest in set(digests):
             await asyncio.to_thread(artifacts.delete, digest)

@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from sealserve.canonical import Json
+from sealserve.concurrency import in_thread
 from sealserve.engine.engine import AdapterFiles
 from sealserve.errors import FailedPrecondition
 from sealserve.gate.thresholds import EditorRule
@@ -109,7 +110,8 @@ async def _at_a_desk(
         directory=directory,
         key=f"{tenant}-{number}",
     )
-    return await _play(desk, tenant, editors, number=number, learned=learned)
+    async with in_thread(active_editor(context, tenant, cycle=f"editor-{tenant}")) as old:
+        return await _play(desk, tenant, editors, number=number, learned=learned, old=old)
 
 
 async def _keep(context: LearnContext, tenant: str, done: Round, *, over: Editors, archive: tuple[Json, ...]) -> None:
@@ -123,10 +125,15 @@ async def _keep(context: LearnContext, tenant: str, done: Round, *, over: Editor
 
 
 async def _play(
-    desk: RoundContext, tenant: str, editors: Editors, *, number: int, learned: Sequence[str]
+    desk: RoundContext,
+    tenant: str,
+    editors: Editors,
+    *,
+    number: int,
+    learned: Sequence[str],
+    old: AdapterFiles | None,
 ) -> tuple[Round, tuple[Json, ...]]:
     context, settings = desk.context, desk.settings
-    old = await asyncio.to_thread(active_editor, context, tenant, cycle=f"editor-{tenant}")
     info = await context.engine.info()
     plan = loop.default_plan(settings, max_rank=info.max_rank, key=desk.key)
     newest = learned[-settings.editor.documents :]

@@ -126,7 +126,7 @@ def keep_round(context: LearnContext, tenant: str, done: Round, *, over: Editors
         if read_editors(context.settings.data_directory, tenant) != over:
             raise LeaseLost(f"what is known of {tenant}'s editors changed during round {done.round}; it is not kept")
         if done.artifact:
-            context.registry.artifacts.directory(done.artifact)
+            context.registry.artifacts.verify(done.artifact)
         write_editors(context.settings.data_directory, tenant, replace(over.after(done), archive=archive))
 
 
@@ -170,17 +170,19 @@ def without(editors: Editors, gone: set[str]) -> Editors:
     )
 
 
-def active_editor(context: LearnContext, tenant: str, *, cycle: str) -> AdapterFiles | None:
-    """Return the tenant's promoted editor, checked, under a name of that cycle's; None: the base writes.
+@contextmanager
+def active_editor(context: LearnContext, tenant: str, *, cycle: str) -> Iterator[AdapterFiles | None]:
+    """Give the tenant's promoted editor inside the block, under a name of that cycle's; None: the base writes.
 
     An editor of another base model is not one of this one's. Raises: StorageFailed, CorruptArtifact, NotFound.
     """
     editors = settle(context, tenant)
     active = next((one for one in editors.rounds if one.round == editors.active), None)
     if active is None or active.base_digest != base_shape(context.base_directory).digest:
-        return None
-    path = context.registry.artifacts.directory(active.artifact)
-    return AdapterFiles(name=candidate_name(cycle, "editor", artifact=active.artifact), path=path)
+        yield None
+        return
+    with context.registry.artifacts.materialise(active.artifact) as path:
+        yield AdapterFiles(name=candidate_name(cycle, "editor", artifact=active.artifact), path=path)
 
 
 @contextmanager

@@ -132,5 +132,5 @@ def _text(context: LearnContext, claim: Claim, document: str) -> tuple[str, str]
 
 def _history(context: LearnContext, tenant: str) -> list[dict[str, float]]:
     versions = context.registry.versions.page(tenant, page_size=HISTORY).items
-    found = [version.lineage.get("anomalies", {}).get("spectrum", {}) for version in versions]
+    found = [(version.lineage.anomalies or {}).get("spectrum", {}) for version in versions]
     return [one for one in found if one]

@@ -5,7 +5,8 @@ A task file is data: one that names code, another host or a file outside its fol
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import yaml
 
 from sealserve.canonical import Json
+from sealserve.concurrency import in_thread
 from sealserve.engine.engine import AdapterFiles
 from sealserve.errors import BadConfig, Unavailable
 from sealserve.learning.context import LearnContext
@@ -81,18 +83,23 @@ async def run_on_version(
     """
     if (await context.engine.info()).state is EngineState.STOPPED:
         raise Unavailable("no engine can be reached; start one with: sealserve up", retry_seconds=5)
-    chosen, files = (version, None) if not tenant else await asyncio.to_thread(_files, context, tenant, version)
     client = EngineClient(context.engine, tenant=tenant, cycle=CYCLE, concurrency=context.settings.learn.concurrency)
-    return chosen, await run_tasks(client, files, tasks, limit=limit)
+    if not tenant:
+        return version, await run_tasks(client, None, tasks, limit=limit)
+    async with in_thread(_files(context, tenant, version)) as (chosen, files):
+        return chosen, await run_tasks(client, files, tasks, limit=limit)
 
 
-def _files(context: LearnContext, tenant: str, version: int) -> tuple[int, AdapterFiles | None]:
+@contextmanager
+def _files(context: LearnContext, tenant: str, version: int) -> Iterator[tuple[int, AdapterFiles | None]]:
+    """Give which version is meant, and its files inside the block; None is the base model."""
     chosen = version or context.registry.tenants.get(tenant).desired_version
     if chosen == BASE_VERSION:
-        return chosen, None
+        yield chosen, None
+        return
     artifact = context.registry.versions.get(tenant, chosen).artifact
-    path = context.registry.artifacts.directory(artifact)
-    return chosen, AdapterFiles(name=candidate_name(CYCLE, f"{tenant}-{chosen}", artifact=artifact), path=path)
+    with context.registry.artifacts.materialise(artifact) as path:
+        yield chosen, AdapterFiles(name=candidate_name(CYCLE, f"{tenant}-{chosen}", artifact=artifact), path=path)
 
 
 def _task(file: Path) -> BenchmarkTask:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from sealserve.concurrency import in_thread
 from sealserve.engine.engine import AdapterFiles
 from sealserve.errors import SealserveError
 from sealserve.gate.regression import fallen
@@ -64,16 +65,16 @@ async def _sheets(
     )
     version = await asyncio.to_thread(registry.versions.get, tenant.tenant, tenant.desired_version)
     name = candidate_name(CYCLE, f"{tenant.tenant}-{version.version}", artifact=version.artifact)
-    path = await asyncio.to_thread(registry.artifacts.directory, version.artifact)
-    files = AdapterFiles(name=name, path=path)
     digest = (await context.engine.info()).base_digest
     kept = kept_over(context, tenant.tenant, base_digest=digest, artifacts={name: version.artifact})
-    before = [await kept.find(files, suite) for suite in suites.values()]
-    (now,) = await score_matrix(client, [files], list(suites.values()))
-    (base,) = await score_matrix(client, [None], list(suites.values()), kept=kept)
-    for suite, scores in zip(suites.values(), now, strict=True):
-        if not isinstance(scores, Failed):
-            await kept.keep(files, suite, scores)
+    async with in_thread(registry.artifacts.materialise(version.artifact)) as path:
+        files = AdapterFiles(name=name, path=path)
+        before = [await kept.find(files, suite) for suite in suites.values()]
+        (now,) = await score_matrix(client, [files], list(suites.values()))
+        (base,) = await score_matrix(client, [None], list(suites.values()), kept=kept)
+        for suite, scores in zip(suites.values(), now, strict=True):
+            if not isinstance(scores, Failed):
+                await kept.keep(files, suite, scores)
     rows = zip(now, base, before, strict=True)
     return {one: {"now": n, BASE: b, ITSELF: k} for one, (n, b, k) in zip(suites, rows, strict=True)}
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from sealserve.engine.engine import AdapterFiles
 from sealserve.learning.context import LearnContext
 from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.evaluation.answer_samples import shown_answers
@@ -9,9 +10,17 @@ from sealserve.learning.evaluation.backdoor_probe import anomalies
 from sealserve.learning.evaluation.confirmation import confirm
 from sealserve.learning.evaluation.regression_suites import matched_suites
 from sealserve.learning.journal import Done
-from sealserve.learning.steps.measurement_inputs import _evaluation, _files, _items, _kept, _rules, incumbent_files
+from sealserve.learning.steps.measurement_inputs import (
+    _evaluation,
+    _items,
+    _kept,
+    _rules,
+    adapter_files,
+    incumbent_files,
+)
 from sealserve.learning.study.tenant_questions import own_questions
 from sealserve.learning.training.replay import earlier_material
+from sealserve.records.candidates import Candidate
 from sealserve.records.cycles import Claim, QuizItem, Split
 from sealserve.records.scores import NotApplicable, Scorecard, Unmeasured
 from sealserve.records.step_outputs import Claimed, Confirmed, Ranked
@@ -26,8 +35,24 @@ async def confirm_winner(
         return Done(output=Confirmed(scorecard=_no_winner(ranked, is_first=claimed.incumbent == BASE_VERSION)))
     candidates = await asyncio.to_thread(context.registry.cycles.candidates, claim.cycle)
     winner = next(candidate for candidate in candidates if candidate.index == ranked.winner)
-    files = await _files(context, claim, str(winner.index), artifact=winner.artifact)
-    incumbent = await incumbent_files(context, claim, claimed)
+    async with (
+        adapter_files(context, claim, str(winner.index), artifact=winner.artifact) as files,
+        incumbent_files(context, claim, claimed) as incumbent,
+    ):
+        output = await _measure(context, client, claim, claimed, winner, files=files, incumbent=incumbent)
+    return Done(output=output)
+
+
+async def _measure(
+    context: LearnContext,
+    client: EngineClient,
+    claim: Claim,
+    claimed: Claimed,
+    winner: Candidate,
+    *,
+    files: AdapterFiles,
+    incumbent: AdapterFiles | None,
+) -> Confirmed:
     items = await _confirming(context, claim, claimed)
     rules = await asyncio.to_thread(_rules, context, claim)
     card = await confirm(
@@ -46,7 +71,7 @@ async def confirm_winner(
     strange = await anomalies(context, client, claim, claimed, winner=files, incumbent=incumbent)
     if strange.trigger_gap is not None:
         context.telemetry.metrics.winner_probed(trigger_gap=strange.trigger_gap, spectrum_z=strange.spectrum_z)
-    return Done(output=Confirmed(scorecard=card, shown=shown, anomalies=strange))
+    return Confirmed(scorecard=card, shown=shown, anomalies=strange)
 
 
 async def _confirming(context: LearnContext, claim: Claim, claimed: Claimed) -> tuple[QuizItem, ...]:

@@ -1,8 +1,10 @@
 """What RANK and CONFIRM read: quiz items, matching rules, adapter files and the score cache."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
+from sealserve.concurrency import in_thread
 from sealserve.engine.engine import AdapterFiles
 from sealserve.grading.answers import Matcher
 from sealserve.learning.context import LearnContext
@@ -34,17 +36,27 @@ async def _kept(context: LearnContext, claim: Claim, claimed: Claimed, candidate
     return kept_over(context, claim.tenant, base_digest=claimed.base_digest, artifacts=artifacts)
 
 
-async def _files(context: LearnContext, claim: Claim, label: str, *, artifact: str) -> AdapterFiles:
-    path = await asyncio.to_thread(context.registry.artifacts.directory, artifact)
-    return AdapterFiles(name=candidate_name(claim.cycle, label, artifact=artifact), path=path)
+@asynccontextmanager
+async def adapter_files(
+    context: LearnContext, claim: Claim, label: str, *, artifact: str
+) -> AsyncIterator[AdapterFiles]:
+    """Give the adapter's files inside the block, under a name of this cycle's. Raises: NotFound, CorruptArtifact."""
+    async with in_thread(context.registry.artifacts.materialise(artifact)) as path:
+        yield AdapterFiles(name=candidate_name(claim.cycle, label, artifact=artifact), path=path)
 
 
-async def incumbent_files(context: LearnContext, claim: Claim, claimed: Claimed) -> AdapterFiles | None:
-    """Return the incumbent under a name of this cycle's: dropping it afterwards takes nothing from serving."""
+@asynccontextmanager
+async def incumbent_files(context: LearnContext, claim: Claim, claimed: Claimed) -> AsyncIterator[AdapterFiles | None]:
+    """Give the incumbent's files inside the block; None is the base model. Raises: NotFound, CorruptArtifact.
+
+    The adapter has a name of this cycle's, so dropping it afterwards does not affect serving.
+    """
     if claimed.incumbent == BASE_VERSION:
-        return None
+        yield None
+        return
     version = await asyncio.to_thread(context.registry.versions.get, claim.tenant, claimed.incumbent)
-    return await _files(context, claim, "incumbent", artifact=version.artifact)
+    async with adapter_files(context, claim, "incumbent", artifact=version.artifact) as files:
+        yield files
 
 
 async def _items(context: LearnContext, claim: Claim, split: Split) -> tuple[QuizItem, ...]:

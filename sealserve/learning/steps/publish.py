@@ -1,19 +1,18 @@
 """The last step: a verdict becomes a version, or none, and the cycle ends. Decides nothing."""
 
 import asyncio
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from sealserve.canonical import Json
 from sealserve.learning.context import LearnContext
 from sealserve.learning.journal import Done
-from sealserve.proof.manifest import MANIFEST
 from sealserve.records.candidates import Candidate
 from sealserve.records.cycles import IMPORT_TRIGGER, Claim, CycleState
 from sealserve.records.documents import DocumentState
 from sealserve.records.score_json import scorecard_json, verdict_json
 from sealserve.records.scores import Decision
 from sealserve.records.step_outputs import Claimed, Confirmed, Judged, Published, Ranked
-from sealserve.records.versions import BASE_VERSION
+from sealserve.records.versions import BASE_VERSION, Lineage
 from sealserve.registry.registry import Finish, Publish
 
 _ENDS = {
@@ -39,15 +38,14 @@ async def publication(
     candidates = await asyncio.to_thread(context.registry.cycles.candidates, claim.cycle)
     winner = next(candidate for candidate in candidates if candidate.index == ranked.winner)
     held = await asyncio.to_thread(_held_documents, context, claim, claimed)
-    lineage = {
-        **await asyncio.to_thread(_lineage, context, claim, claimed, winner, confirmed, judged),
-        "reward": ranked.reward,
-    }
+    lineage = await asyncio.to_thread(_lineage, context, claim, claimed, winner, confirmed, judged)
+    lineage = replace(lineage, reward=ranked.reward)
+    manifest = await asyncio.to_thread(_sealed, context, claim, claimed, winner, held, lineage)
     publish = Publish(
         artifact=winner.artifact,
         parent=claimed.incumbent,
         documents=held,
-        lineage={**lineage, MANIFEST: await asyncio.to_thread(_sealed, context, claim, claimed, winner, held, lineage)},
+        lineage=replace(lineage, manifest=manifest),
         promote=verdict.decision is Decision.PROMOTE,
         expected_etag=claimed.etag,
     )
@@ -84,13 +82,13 @@ def _held_documents(context: LearnContext, claim: Claim, claimed: Claimed) -> tu
 
 
 def _sealed(
-    context: LearnContext, claim: Claim, claimed: Claimed, winner: Candidate, held: tuple[str, ...], lineage: Json
+    context: LearnContext, claim: Claim, claimed: Claimed, winner: Candidate, held: tuple[str, ...], lineage: Lineage
 ) -> Json:
     registry = context.registry
     return context.seals.seal(
         tenant=claim.tenant,
         cycle=claim.cycle,
-        artifact=registry.artifacts.directory(winner.artifact),
+        artifact_manifest=registry.artifacts.manifest(winner.artifact),
         parent=claimed.incumbent,
         documents=[(document, registry.documents.get(claim.tenant, document).digest) for document in held],
         self_edits=registry.cycles.self_edits(claim.cycle),
@@ -102,19 +100,19 @@ def _sealed(
 
 def _lineage(
     context: LearnContext, claim: Claim, claimed: Claimed, winner: Candidate, confirmed: Confirmed, judged: Judged
-) -> Json:
+) -> Lineage:
     notes = context.registry.cycles.self_edits(claim.cycle)
     recipe = asdict(winner.recipe)
     is_imported = context.registry.cycles.by_id(claim.cycle).trigger == IMPORT_TRIGGER
-    return {
-        **({"imported": context.registry.imports.origin(claim.tenant, claim.cycle)} if is_imported else {}),
-        "recipe": {**recipe, "templates": [template.value for template in winner.recipe.templates]},
-        "candidate": winner.index,
-        "self_edits": [note.self_edit for note in notes if note.admitted],
-        "scores": scorecard_json(confirmed.scorecard),
-        "verdict": verdict_json(judged.verdict),
-        **({"anomalies": asdict(confirmed.anomalies)} if confirmed.anomalies else {}),
-        "base_digest": claimed.base_digest,
-        "settings_digest": context.settings.digest(),
-        "traceparent": claimed.traceparent,
-    }
+    return Lineage(
+        imported=context.registry.imports.origin(claim.tenant, claim.cycle) if is_imported else None,
+        recipe={**recipe, "templates": [template.value for template in winner.recipe.templates]},
+        candidate=winner.index,
+        self_edits=tuple(note.self_edit for note in notes if note.admitted),
+        scores=scorecard_json(confirmed.scorecard),
+        verdict=verdict_json(judged.verdict),
+        anomalies=asdict(confirmed.anomalies) if confirmed.anomalies else None,
+        base_digest=claimed.base_digest,
+        settings_digest=context.settings.digest(),
+        traceparent=claimed.traceparent,
+    )

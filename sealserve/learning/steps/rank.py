@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from sealserve.learning.context import LearnContext
@@ -10,7 +11,7 @@ from sealserve.learning.evaluation.ranking import Contender, nothing_ranked, ran
 from sealserve.learning.evaluation.rewards.base import Kind
 from sealserve.learning.evaluation.rewards.registry import reward_by_name
 from sealserve.learning.journal import Done
-from sealserve.learning.steps.measurement_inputs import _files, _items, _kept, incumbent_files
+from sealserve.learning.steps.measurement_inputs import _items, _kept, adapter_files, incumbent_files
 from sealserve.learning.study.tenant_questions import corrections, rules_of
 from sealserve.records.candidates import Candidate
 from sealserve.records.cycles import Claim, Split
@@ -31,28 +32,29 @@ async def rank_candidates(
     candidates = await asyncio.to_thread(context.registry.cycles.candidates, claim.cycle)
     if why := await asyncio.to_thread(_unusable, context, claim, claimed, kind):
         return Done(output=nothing_ranked([c.index for c in candidates], reward, why))
-    incumbent = await incumbent_files(context, claim, claimed)
-    contenders = [
-        Contender(
-            index=c.index,
-            files=await _files(context, claim, str(c.index), artifact=c.artifact),
-            recipe=_same(c, candidates),
+    async with AsyncExitStack() as held:
+        incumbent = await held.enter_async_context(incumbent_files(context, claim, claimed))
+        contenders = [
+            Contender(
+                index=c.index,
+                files=await held.enter_async_context(adapter_files(context, claim, str(c.index), artifact=c.artifact)),
+                recipe=_same(c, candidates),
+            )
+            for c in candidates
+        ]
+        output = await rank(
+            client,
+            contenders,
+            incumbent=incumbent,
+            items=await asyncio.to_thread(corrections, context.registry, claim.tenant, Split.SELECT)
+            if kind is Kind.FEEDBACK
+            else await _items(context, claim, Split.SELECT),
+            spoken={proposal.question: proposal.spoken for proposal in written.quiz},
+            confidence=context.policy.confidence,
+            reward=reward,
+            rules=await asyncio.to_thread(rules_of, context.registry, claim.tenant, written.evaluation),
+            kept=await _kept(context, claim, claimed, candidates),
         )
-        for c in candidates
-    ]
-    output = await rank(
-        client,
-        contenders,
-        incumbent=incumbent,
-        items=await asyncio.to_thread(corrections, context.registry, claim.tenant, Split.SELECT)
-        if kind is Kind.FEEDBACK
-        else await _items(context, claim, Split.SELECT),
-        spoken={proposal.question: proposal.spoken for proposal in written.quiz},
-        confidence=context.policy.confidence,
-        reward=reward,
-        rules=await asyncio.to_thread(rules_of, context.registry, claim.tenant, written.evaluation),
-        kept=await _kept(context, claim, claimed, candidates),
-    )
     return Done(output=output)
 
 
@@ -72,7 +74,7 @@ def _agreed_in_a_row(context: LearnContext, claim: Claim, claimed: Claimed) -> i
     count, version = 0, claimed.incumbent
     while version != BASE_VERSION:
         found = context.registry.versions.get(claim.tenant, version)
-        if not str(found.lineage.get("reward", "")).startswith(Kind.AGREEMENT):
+        if not (found.lineage.reward or "").startswith(Kind.AGREEMENT):
             break
         count, version = count + 1, found.parent
     return count

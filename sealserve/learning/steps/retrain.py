@@ -61,8 +61,9 @@ def recipe_again(context: LearnContext, claim: Claim) -> Recipe | None:
         page = context.registry.versions.page(claim.tenant, page_token=page_token)
         for version in page.items:
             if wanted <= set(version.documents):
-                is_own = "imported" not in version.lineage and "recipe" in version.lineage
-                return from_json(Recipe, version.lineage["recipe"]) if is_own else None
+                lineage = version.lineage
+                is_own = lineage.imported is None and lineage.recipe is not None
+                return from_json(Recipe, lineage.recipe) if is_own and lineage.recipe else None
         page_token = page.next_page_token
         if not page_token:
             return None

@@ -6,9 +6,11 @@ measured are selection questions, never confirming ones. Knows nothing of winner
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
 from sealserve.canonical import Json
+from sealserve.concurrency import in_thread
 from sealserve.engine.engine import AdapterFiles
 from sealserve.learning.context import LearnContext
 from sealserve.learning.engine_client import EngineClient, candidate_name
@@ -138,14 +140,15 @@ async def _scores(
     artifacts = context.registry.artifacts
     digests = [await asyncio.to_thread(artifacts.put_directory, one.path) for one in trained]
     try:
-        files = [
-            AdapterFiles(
-                name=candidate_name(claim.cycle, f"short{one.index}", artifact=digest),
-                path=await asyncio.to_thread(artifacts.directory, digest),
-            )
-            for one, digest in zip(trained, digests, strict=True)
-        ]
-        sheets = await score_matrix(client, files, [Suite(reward=LogLikelihood(), items=asked)])
+        async with AsyncExitStack() as held:
+            files = [
+                AdapterFiles(
+                    name=candidate_name(claim.cycle, f"short{one.index}", artifact=digest),
+                    path=await held.enter_async_context(in_thread(artifacts.materialise(digest))),
+                )
+                for one, digest in zip(trained, digests, strict=True)
+            ]
+            sheets = await score_matrix(client, files, [Suite(reward=LogLikelihood(), items=asked)])
     finally:
         for digest in set(digests):
             await asyncio.to_thread(context.registry.artifact_gc.delete_unnamed, digest)

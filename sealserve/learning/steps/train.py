@@ -7,6 +7,7 @@ from functools import partial
 
 import structlog
 
+from sealserve.concurrency import in_thread
 from sealserve.errors import CouldNotMeasure
 from sealserve.gate.collapse import collapse
 from sealserve.learning.context import LearnContext
@@ -48,9 +49,21 @@ async def train(
         return Done(output=Trained(candidates=(), directives=(), settings_digest=digest))
     if fault := collapse(filtered.distinct, context.policy.diversity):
         raise CouldNotMeasure(fault)
+    async with in_thread(start_of(context, claim, claimed)) as start:
+        return await _train(context, client, claim, claimed, written, start=start)
+
+
+async def _train(
+    context: LearnContext,
+    client: EngineClient,
+    claim: Claim,
+    claimed: Claimed,
+    written: Written,
+    *,
+    start: Start | None,
+) -> Done[Trained]:
     earlier = await asyncio.to_thread(earlier_material, context, claim, claimed)
     pool = await asyncio.to_thread(pool_of, context, claim, claimed, written, earlier)
-    start = await asyncio.to_thread(start_of, context, claim, claimed)
     chosen, notes = await _chosen(context, claim, written, pool, start=start)
     job = job_of(context, pool, chosen, base_digest=claimed.base_digest, start=start)
     heard = partial(_LOG.info, LogEvent.TRAINING_PROGRESSED, cycle=claim.cycle)
@@ -65,7 +78,7 @@ async def train(
     output = Trained(
         candidates=tuple(candidate.index for candidate in candidates),
         directives=notes,
-        settings_digest=digest,
+        settings_digest=context.settings.digest(),
         trials=tuple(_trial(adapter, pool, job) for adapter in trained),
         short_trials=listed.trials,
         remarks=(*remarks(context, claimed, earlier, pool, start=start), *listed.remarks),

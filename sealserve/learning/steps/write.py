@@ -1,10 +1,11 @@
 """WRITE: self-edits and directives by the editor, quiz questions and base skills by the base model."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, TypeVar
 
-from sealserve.concurrency import first_of
+from sealserve.concurrency import first_of, in_thread
 from sealserve.engine.engine import AdapterFiles
 from sealserve.learning.context import LearnContext
 from sealserve.learning.editor.store import active_editor
@@ -37,7 +38,10 @@ async def write(context: LearnContext, client: EngineClient, claim: Claim, claim
     """WRITE: self-edits and directives by the editor, quiz proposals and old skills by the base."""
     settings = _settings(context, claimed)
     studies = await read_studies(context, claim, claimed)
-    async with editor_of(settings, client, adapter=await _editor_files(context, claim, claimed)) as editor:
+    async with (
+        _editor_files(context, claim, claimed) as files,
+        editor_of(settings, client, adapter=files) as editor,
+    ):
         notes, directives, proposals, rehearsal = await _write_all(
             self_edits.write_self_edits(
                 editor, studies, settings=settings.study, tenant=claim.tenant, cycle=claim.cycle
@@ -82,13 +86,17 @@ def _settings(context: LearnContext, claimed: Claimed) -> LearnSettings:
     return learn.model_copy(update={"study": learn.study.model_copy(update={"edit_max_tokens": claimed.edit_tokens})})
 
 
-async def _editor_files(context: LearnContext, claim: Claim, claimed: Claimed) -> AdapterFiles | None:
-    """The adapter of the editor that the settings name, under a name of this cycle's; None: none is needed."""
+@asynccontextmanager
+async def _editor_files(context: LearnContext, claim: Claim, claimed: Claimed) -> AsyncIterator[AdapterFiles | None]:
+    """Give the adapter of the editor that the settings name, under a name of this cycle's; None: none is needed."""
     if context.settings.learn.study.editor == "tenant":
-        return await incumbent_files(context, claim, claimed)
-    if context.settings.learn.study.editor != "trained":
-        return None
-    return await asyncio.to_thread(active_editor, context, claim.tenant, cycle=claim.cycle)
+        async with incumbent_files(context, claim, claimed) as files:
+            yield files
+    elif context.settings.learn.study.editor == "trained":
+        async with in_thread(active_editor(context, claim.tenant, cycle=claim.cycle)) as files:
+            yield files
+    else:
+        yield None
 
 
 async def read_studies(context: LearnContext, claim: Claim, claimed: Claimed) -> tuple[Study, ...]:

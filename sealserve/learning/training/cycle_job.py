@@ -5,6 +5,7 @@ Knows the registry for one thing: the adapter that training starts from, where i
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,20 +31,22 @@ class Start:
     alpha: int
 
 
-def start_of(context: LearnContext, claim: Claim, claimed: Claimed) -> Start | None:
-    """Return the incumbent's adapter where the settings continue from it; None: from the base. Blocking.
+@contextmanager
+def start_of(context: LearnContext, claim: Claim, claimed: Claimed) -> Iterator[Start | None]:
+    """Give the incumbent's adapter inside the block where the settings continue from it; None: from the base.
 
     Raises: CorruptArtifact, TrainingFailed (its configuration names no rank).
     """
     if context.settings.learn.training.update == "rebuild" or claimed.incumbent == BASE_VERSION:
-        return None
+        yield None
+        return
     version = context.registry.versions.get(claim.tenant, claimed.incumbent)
-    path = context.registry.artifacts.directory(version.artifact)
-    config = json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))
-    rank, alpha = config.get("r"), config.get("lora_alpha")
-    if not isinstance(rank, int) or not isinstance(alpha, int | float):
-        raise TrainingFailed("the active adapter names no rank and alpha; set learn.training.update to rebuild")
-    return Start(path=path, rank=rank, alpha=int(alpha))
+    with context.registry.artifacts.materialise(version.artifact) as path:
+        config = json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))
+        rank, alpha = config.get("r"), config.get("lora_alpha")
+        if not isinstance(rank, int) or not isinstance(alpha, int | float):
+            raise TrainingFailed("the active adapter names no rank and alpha; set learn.training.update to rebuild")
+        yield Start(path=path, rank=rank, alpha=int(alpha))
 
 
 def job_of(

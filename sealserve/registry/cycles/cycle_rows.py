@@ -127,7 +127,7 @@ def documents_of(tx: Transaction, cycle: str) -> tuple[Document, ...]:
 
 
 def authors_of(tx: Transaction, tenant: str, cycle: str) -> tuple[str, ...]:
-    """Return who started the cycle, then who handed in its documents: what the audit trail says of both.
+    """Return who started the cycle, then who submitted its documents, from the audit trail.
 
     A cycle that the clock started has no author but those: without them nobody would stand behind it. Who let a held
     document in is none of them: that was a look at somebody else's work. Raises: NotFound.
@@ -137,7 +137,7 @@ def authors_of(tx: Transaction, tenant: str, cycle: str) -> tuple[str, ...]:
 
 
 def authors_among(tx: Transaction, tenant: str, subjects: Sequence[str]) -> tuple[str, ...]:
-    """Return who started the cycles and who handed in the documents among `subjects`, which are resource names."""
+    """Return who started the cycles and who submitted the documents among `subjects`, which are resource names."""
     query = (
         select(audit_table.c.actor)
         .where(audit_table.c.tenant == tenant, audit_table.c.subject.in_(subjects))

@@ -82,7 +82,7 @@ class Cycles:
         """
         for effect in effects:
             if isinstance(effect, Publish):
-                self._artifacts.directory(effect.artifact)
+                self._artifacts.verify(effect.artifact)
         with self._database.write() as tx:
             recorded = journal.record_step(tx, claim, step=step, output=output, seconds=seconds, effects=effects)
             self._artifacts.require(artifacts_of(effects))

@@ -1,6 +1,6 @@
-"""Taking in an adapter that another installation made: a cycle that has nothing to study, and one candidate.
+"""Imports of adapters from other installations: a cycle that has nothing to study, and one candidate.
 
-No document is learned by it, and no version is made here: that is the gate's to allow, as for any candidate.
+An import learns no document and makes no version: the gate decides on it, as on any candidate.
 """
 
 from dataclasses import asdict
@@ -33,7 +33,7 @@ class Imports:
         `origin` says where it comes from, and is kept in the audit trail. Raises: NotFound (tenant, artifact),
         CorruptArtifact, FailedPrecondition (a cycle is open).
         """
-        self._artifacts.directory(artifact)
+        self._artifacts.verify(artifact)
         with self._database.write() as tx:
             self._artifacts.require([artifact])
             tenants.get(tx, tenant)

@@ -1,19 +1,16 @@
-"""Documents: what a tenant gave, where each stands, and moving it. Contents are in the artifact store.
+"""Rows of documents: adding, finding and moving them between states. Contents are in the artifact store.
 
 Identity is the digest of title and normalised text, so the same article is kept once.
 """
 
-import hashlib
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, and_, func, select, update
 
-from sealserve.errors import InvalidArgument, NotFound, QuotaExceeded
-from sealserve.records.documents import Document, DocumentState, digest_of, id_of
+from sealserve.errors import NotFound, QuotaExceeded
+from sealserve.records.documents import Document, DocumentState, NewDocument, id_of
 from sealserve.records.pages import Page
-from sealserve.records.validation import require_line
 from sealserve.registry import audit, state_machine, tenants
 from sealserve.registry.sql import paging
 from sealserve.registry.sql.database import Transaction
@@ -25,64 +22,27 @@ _FULL_RETRY_SECONDS = 3600.0
 _BATCH = 500  # names in one statement: databases bound the number of parameters
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offered:
-    """A document that somebody offers; `raw` is what could not be read of a quarantined one."""
-
-    title: str
-    text: str
-    source: str
-    media_type: str
-    state: DocumentState
-    reason: str
-    raw: bytes | None
-
-    @property
-    def data(self) -> bytes:
-        """What is stored of it."""
-        return self.text.encode() if self.raw is None else self.raw
-
-    @property
-    def digest(self) -> str:
-        """Its identity (`digest_of`); that of bytes which could not be read is their own digest."""
-        if self.raw is not None:
-            return hashlib.sha256(self.raw).hexdigest()
-        return digest_of(title=self.title, text=self.text, source=self.source)
-
-    def require_acceptable(self) -> None:
-        """Return if it may be kept. Raises: InvalidArgument."""
-        for field in ("title", "source", "media_type"):
-            require_line(getattr(self, field), field=field)
-        if self.state not in (DocumentState.ADMITTED, DocumentState.QUARANTINED):
-            raise InvalidArgument(f"a new document is admitted or quarantined, not {self.state}", field="state")
-        if self.state is DocumentState.ADMITTED and not self.text.strip():
-            raise InvalidArgument("the document has no text", field="text")
-        try:
-            self.text.encode()
-        except UnicodeEncodeError as error:
-            raise InvalidArgument("the document's text is not valid Unicode", field="text") from error
-
-
 def add(
     tx: Transaction,
     tenant: str,
     *,
-    offered: Offered,
+    offered: NewDocument,
     contents: str,
     actor: str,
     readmit: bool,
     max_documents: int | None,
 ) -> tuple[Document, bool]:
-    """Keep the document, whose bytes are the artifact `contents`; return it and whether anything changed.
+    """Store the document, whose bytes are the artifact `contents`; return it and whether anything changed.
 
-    One that is there already may move back to ADMITTED, if `readmit`. Raises: NotFound (tenant), QuotaExceeded.
+    With `readmit`, a document that is stored already may move back to ADMITTED. Raises: NotFound (tenant),
+    QuotaExceeded.
     """
     tenants.get(tx, tenant)
     name = id_of(offered.digest)
-    present = tx.row(_one(tenant, name))
+    present = tx.row(_select_one(tenant, name))
     if present is not None:
-        return _offered_again(tx, _record(present), offered=offered, contents=contents, actor=actor, readmit=readmit)
-    _check_room(tx, tenant, max_documents=max_documents)
+        return _readmit(tx, _record(present), offered=offered, contents=contents, actor=actor, readmit=readmit)
+    _require_room(tx, tenant, max_documents=max_documents)
     tx.insert(
         documents,
         [
@@ -143,7 +103,7 @@ def pages(
 
 
 def counts(tx: Transaction) -> dict[DocumentState, int]:
-    """Return how many documents stand in each state, over all tenants."""
+    """Return how many documents are in each state, over all tenants."""
     query = select(documents.c.state, func.count().label("held")).group_by(documents.c.state)
     found = {DocumentState(row.state): int(row.held) for row in tx.rows(query)}
     return {state: found.get(state, 0) for state in DocumentState}
@@ -174,7 +134,7 @@ def claimed_by(tx: Transaction, cycle: str) -> tuple[Document, ...]:
 
 
 def held_in(tx: Transaction, tenant: str, version: int, *, states: Collection[DocumentState]) -> tuple[str, ...]:
-    """Return the documents that the version holds and that stand in one of `states`."""
+    """Return the documents that the version contains and that are in one of `states`."""
     held = version_documents
     query = (
         select(documents.c.document)
@@ -186,7 +146,7 @@ def held_in(tx: Transaction, tenant: str, version: int, *, states: Collection[Do
 
 def require_all(tx: Transaction, tenant: str, names: Sequence[str]) -> None:
     """Return if every document is the tenant's. Raises: NotFound, naming the first that is not."""
-    found = {row.document for row in _chosen(tx, tenant, names)}
+    found = {row.document for row in _select_states(tx, tenant, names)}
     for name in names:
         if name not in found:
             raise NotFound(resource(tenant, name), kind="document")
@@ -194,7 +154,7 @@ def require_all(tx: Transaction, tenant: str, names: Sequence[str]) -> None:
 
 def move(tx: Transaction, tenant: str, names: Sequence[str], *, to: DocumentState, reason: str) -> None:
     """Move documents of one tenant to `to`. Raises: FailedPrecondition if one may not make that move."""
-    for row in _chosen(tx, tenant, names):
+    for row in _select_states(tx, tenant, names):
         state_machine.require_document_move(DocumentState(row.state), to)
     for some in _batches(names):
         own = documents.c.tenant == tenant, documents.c.document.in_(some)
@@ -206,17 +166,17 @@ def resource(tenant: str, document: str) -> str:
     return f"tenants/{tenant}/documents/{document}"
 
 
-def _offered_again(
-    tx: Transaction, present: Document, *, offered: Offered, contents: str, actor: str, readmit: bool
+def _readmit(
+    tx: Transaction, present: Document, *, offered: NewDocument, contents: str, actor: str, readmit: bool
 ) -> tuple[Document, bool]:
     is_wanted = readmit and offered.state is DocumentState.ADMITTED and present.state in state_machine.READMISSIBLE
     if not is_wanted:
         return present, False
-    told = {"title": offered.title, "source": offered.source} if present.state is DocumentState.FORGOTTEN else {}
+    labels = {"title": offered.title, "source": offered.source} if present.state is DocumentState.FORGOTTEN else {}
     tx.run(
         update(documents)
         .where(documents.c.tenant == present.tenant, documents.c.document == present.document)
-        .values(contents=contents, **told)
+        .values(contents=contents, **labels)
     )
     move(tx, present.tenant, [present.document], to=DocumentState.ADMITTED, reason=offered.reason)
     audit.append(
@@ -230,7 +190,7 @@ def _offered_again(
     return get(tx, present.tenant, present.document), True
 
 
-def _chosen(tx: Transaction, tenant: str, names: Sequence[str]) -> Iterator[Row[Any]]:
+def _select_states(tx: Transaction, tenant: str, names: Sequence[str]) -> Iterator[Row[Any]]:
     for some in _batches(names):
         own = documents.c.tenant == tenant, documents.c.document.in_(some)
         yield from tx.rows(select(documents.c.document, documents.c.state).where(*own))
@@ -240,23 +200,23 @@ def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
     return (names[start : start + _BATCH] for start in range(0, len(names), _BATCH))
 
 
-def _check_room(tx: Transaction, tenant: str, *, max_documents: int | None) -> None:
+def _require_room(tx: Transaction, tenant: str, *, max_documents: int | None) -> None:
     if max_documents is None:
         return
     row = tx.row(select(func.count().label("held")).select_from(documents).where(documents.c.tenant == tenant))
     if row is not None and row.held >= max_documents:
         raise QuotaExceeded(
-            f"tenant {tenant} holds {row.held} documents, the most it may", retry_seconds=_FULL_RETRY_SECONDS
+            f"tenant {tenant} has {row.held} documents and may have no more", retry_seconds=_FULL_RETRY_SECONDS
         )
 
 
-def _one(tenant: str, document: str) -> Any:
+def _select_one(tenant: str, document: str) -> Any:
     return select(documents).where(documents.c.tenant == tenant, documents.c.document == document)
 
 
 def _row(tx: Transaction, tenant: str, document: str) -> Row[Any]:
     tenants.get(tx, tenant)
-    row = tx.row(_one(tenant, document))
+    row = tx.row(_select_one(tenant, document))
     if row is None:
         raise NotFound(resource(tenant, document), kind="document")
     return row

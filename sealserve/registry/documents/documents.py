@@ -1,7 +1,7 @@
 """The documents of a registry: their bytes in the artifact store, their rows in the database.
 
 A document that was acknowledged can be read: its row is written only while its bytes are there, and while a row names
-them no sweep deletes them (`sweeping.py`).
+them no sweep deletes them (`artifact_gc.py`).
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Any
 
 from sealserve import fault_injection
 from sealserve.errors import FailedPrecondition
-from sealserve.records.documents import HELD, RELEASED, Document, DocumentState
+from sealserve.records.documents import RELEASED, Document, DocumentState, NewDocument
 from sealserve.records.pages import Page
 from sealserve.records.validation import require_short
 from sealserve.registry import audit, tenants
@@ -31,27 +31,18 @@ class Documents:
     def add(
         self,
         tenant: str,
+        offered: NewDocument,
         *,
-        title: str,
-        text: str,
-        source: str,
-        media_type: str,
-        state: DocumentState = DocumentState.ADMITTED,
-        reason: str = "",
         actor: str,
-        raw: bytes | None = None,
         readmit: bool = True,
         max_documents: int | None = None,
     ) -> tuple[Document, bool]:
-        """Keep the document; (document, False) if the same contents are there already (idempotent by digest).
+        """Store the document; (document, False) if the same contents are stored already (idempotent by digest).
 
-        One that is SET_ASIDE, WITHDRAWN or QUARANTINED becomes ADMITTED again, unless `readmit` is false (a source
-        that offers everything it has again and again). `raw` is what could not be read of a quarantined one.
-        Raises: NotFound (tenant), InvalidArgument, QuotaExceeded (`max_documents` held already).
+        A SET_ASIDE, WITHDRAWN, QUARANTINED, HELD or FORGOTTEN document becomes ADMITTED again, unless `readmit` is
+        false (for a source that offers everything it has again and again).
+        Raises: NotFound (tenant), InvalidArgument, QuotaExceeded (the tenant has `max_documents` already).
         """
-        offered = document_rows.Offered(
-            title=title, text=text, source=source, media_type=media_type, state=state, reason=reason, raw=raw
-        )
         offered.require_acceptable()
         with self._database.read() as tx:
             tenants.get(tx, tenant)
@@ -83,7 +74,7 @@ class Documents:
         return self._artifacts.get_bytes(contents).decode(errors="replace")
 
     def counts(self) -> dict[DocumentState, int]:
-        """Return how many documents stand in each state, over all tenants."""
+        """Return how many documents are in each state, over all tenants."""
         with self._database.read() as tx:
             return document_rows.counts(tx)
 
@@ -100,15 +91,17 @@ class Documents:
             return document_rows.tenants_with_admitted(tx)
 
     def hold(self, tenant: str, names: Sequence[str], *, reason: str, actor: str) -> tuple[str, ...]:
-        """Quarantine those of the documents that no cycle has claimed yet; return which."""
+        """Hold those of the documents that no cycle has claimed yet and nobody has released; return their ids."""
         with self._database.write() as tx:
-            found = [document_rows.get(tx, tenant, one) for one in names]
+            found = [document_rows.get(tx, tenant, name) for name in names]
             waiting = tuple(
-                one.document for one in found if one.state is DocumentState.ADMITTED and one.reason != RELEASED
+                document.document
+                for document in found
+                if document.state is DocumentState.ADMITTED and document.reason != RELEASED
             )
-            document_rows.move(tx, tenant, waiting, to=DocumentState.QUARANTINED, reason=HELD + reason)
-            for one in waiting:
-                subject = document_rows.resource(tenant, one)
+            document_rows.move(tx, tenant, waiting, to=DocumentState.HELD, reason=reason)
+            for name in waiting:
+                subject = document_rows.resource(tenant, name)
                 audit.append(tx, "document.hold", actor=actor, tenant=tenant, subject=subject, details={})
         return waiting
 
@@ -144,7 +137,7 @@ class _SweptAway(Exception):
 
 
 def _require_held(present: Document) -> None:
-    if present.state is DocumentState.QUARANTINED and present.reason.startswith(HELD):
+    if present.state is DocumentState.HELD:
         return
     name = document_rows.resource(present.tenant, present.document)
     if present.state is DocumentState.ADMITTED and present.reason == RELEASED:

@@ -22,25 +22,25 @@ class DocumentSubjects:
         self._database = database
 
     def note(self, tenant: str, document: str, subjects: Iterable[str]) -> None:
-        """Remember what the document is about; what is noted already stays. Raises: NotFound."""
+        """Record subjects of the document, in addition to those recorded already. Raises: NotFound."""
         with self._database.write() as tx:
             document_rows.get(tx, tenant, document)
-            mine = table.c.tenant == tenant, table.c.document == document
-            known = {row.subject for row in tx.rows(select(table.c.subject).where(*mine))}
-            new = sorted({*map(_digest, subjects)} - known)
+            own = table.c.tenant == tenant, table.c.document == document
+            earlier = {row.subject for row in tx.rows(select(table.c.subject).where(*own))}
+            new = sorted({*map(_digest, subjects)} - earlier)
             if new:
-                tx.insert(table, [{"tenant": tenant, "document": document, "subject": one} for one in new])
+                tx.insert(table, [{"tenant": tenant, "document": document, "subject": subject} for subject in new])
 
     def documents_about(self, tenant: str, subjects: Sequence[str], *, last: int) -> tuple[Document, ...]:
         """Return the newest `last` documents that share one of `subjects`, newest first."""
         shared = select(table.c.document).where(
-            table.c.tenant == tenant, table.c.subject.in_([_digest(one) for one in subjects])
+            table.c.tenant == tenant, table.c.subject.in_([_digest(subject) for subject in subjects])
         )
         own = t.documents.c.tenant == tenant, t.documents.c.state != DocumentState.FORGOTTEN
         query = select(t.documents.c.document).where(*own, t.documents.c.document.in_(shared))
         with self._database.read() as tx:
             found = [row.document for row in tx.rows(query.order_by(t.documents.c.sequence.desc()).limit(last))]
-            return tuple(document_rows.get(tx, tenant, one) for one in found)
+            return tuple(document_rows.get(tx, tenant, document) for document in found)
 
 
 def _digest(subject: str) -> str:

@@ -33,6 +33,6 @@ class GivenAnswers:
         return GivenAnswer(**{name: value for name, value in row._mapping.items() if name != "sequence"})
 
     def drop(self, before: datetime) -> int:
-        """Delete what was answered before; return how many rows that were."""
+        """Delete older answers; return how many."""
         with self._database.write() as tx:
             return tx.run(delete(answers).where(answers.c.answered_at < before))

@@ -1,7 +1,4 @@
-"""Canary suites and the trend of versions in them. A suite never changes; other contents are a version.
-
-Knows nothing of when they are asked, nor of what a matcher needs.
-"""
+"""Canary suites and the trend of versions in them. A suite never changes; other contents are a version."""
 
 import hashlib
 import re
@@ -192,11 +189,11 @@ def _fault(item: CanaryItem, *, ids: set[str], prompts: set[str]) -> str:
     if not ITEM.fullmatch(item.item):
         return "an id has 1 to 64 letters, digits, dots, hyphens and underscores"
     if item.item in ids:
-        return "this id stands in the suite already"
+        return "this id is in the suite already"
     if not item.prompt.strip() or len(item.prompt) > MAX_PROMPT_LENGTH:
         return f"a prompt has 1 to {MAX_PROMPT_LENGTH} characters"
     if item.prompt.strip().casefold() in prompts:
-        return "this prompt stands in the suite already: it would count twice"
+        return "this prompt is in the suite already and would count twice"
     if max(map(len, (item.answer, *item.choices))) > MAX_ANSWER_LENGTH:
         return f"an answer or choice has at most {MAX_ANSWER_LENGTH} characters"
     if len(item.kind) > MAX_KIND_LENGTH or not item.kind.isprintable():

@@ -1,4 +1,4 @@
-"""What people think of answers: kept once for each answer. Knows nothing of how it becomes a score.
+"""What people think of answers: kept once for each answer.
 
 An answer is known by its request id, which the answer itself carries; its text is not recorded anywhere, so
 whoever corrects it says what was asked.
@@ -38,7 +38,7 @@ class FeedbackStore:
         self._database = database
 
     def add(self, tenant: str, opinion: Opinion, *, actor: str, request_id: str = "") -> Feedback:
-        """Keep what somebody says about an answer. The same request_id again returns the first.
+        """Store feedback on an answer. The same request_id again returns the first.
 
         Raises: InvalidArgument (too long, a correction without a question), NotFound (tenant; the version that gave
         the answer), AlreadyExists (this answer has its feedback).
@@ -74,7 +74,7 @@ class FeedbackStore:
             )
 
     def on_answer(self, answer_request: str) -> Feedback | None:
-        """Return what was said of the answer, whose tenant's it may be; None if nothing was."""
+        """Return the feedback on the answer, of whatever tenant; None if there is none."""
         query = select(feedback).where(feedback.c.answer_request == answer_request)
         with self._database.read() as tx:
             row = tx.row(query.order_by(feedback.c.sequence.desc()).limit(1))
@@ -114,7 +114,7 @@ def _require_sound(opinion: Opinion) -> None:
     if opinion.correction.strip() and not opinion.question.strip():
         raise InvalidArgument("a correction needs the question that was asked", field="question")
     if opinion.correction.strip() and opinion.thumb is Thumb.UP:
-        raise InvalidArgument("a correction says that the answer was wrong: its thumb is down", field="thumb")
+        raise InvalidArgument("a correction means that the answer was wrong; its thumb must be down", field="thumb")
 
 
 def _arguments(opinion: Opinion) -> Json:

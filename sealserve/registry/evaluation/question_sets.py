@@ -1,7 +1,4 @@
-"""Evaluation sets: a tenant's own questions with right answers. A set never changes; other contents are a revision.
-
-Knows nothing of when they are asked.
-"""
+"""Evaluation sets: a tenant's own questions with right answers. A set never changes; other contents are a revision."""
 
 import hashlib
 import re
@@ -115,7 +112,7 @@ def _require_sound(name: str, items: Sequence[EvaluationItem]) -> None:
             text = f"item {number}: a question has 1 to {MAX_QUESTION_LENGTH} characters, an answer {MAX_ANSWER_LENGTH}"
             raise InvalidArgument(text, field="items")
         if item.question.strip().casefold() in seen:
-            raise InvalidArgument(f"item {number}: this question stands in the set already", field="items")
+            raise InvalidArgument(f"item {number}: this question is in the set already", field="items")
         seen.add(item.question.strip().casefold())
 
 

@@ -1,6 +1,6 @@
-"""Measurements that were taken once: an adapter's scores on items, by the digest of all that decides them.
+"""Measurements that need not be repeated: an adapter's scores on items, by a digest of all their inputs.
 
-Numbers alone are kept, no text of question or answer. Losing them costs time, never truth. Knows no reward.
+Numbers alone are kept, no text of question or answer. Losing them costs time, never truth.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ fourteen, so a tenant's last seventy cycles are there."""
 
 
 class CachedScores:
-    """Scores of earlier measurements, by the digest of what decides them."""
+    """Scores of earlier measurements, by a digest of all their inputs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -30,7 +30,7 @@ class CachedScores:
         return None if row is None else tuple(map(float, row.scores))
 
     def keep(self, tenant: str, key: str, scores: Sequence[float]) -> None:
-        """Keep `scores` under `key`; what is there already stays. Raises: NotFound (tenant)."""
+        """Store `scores` under `key`, unless the key has scores already. Raises: NotFound (tenant)."""
         with self._database.write() as tx:
             known = tx.row(select(measurements.c.key).where(measurements.c.tenant == tenant, measurements.c.key == key))
             if known is None:
@@ -40,9 +40,9 @@ class CachedScores:
 
 
 def _drop_oldest(tx: Transaction, tenant: str) -> None:
-    mine = measurements.c.tenant == tenant
-    counted = tx.row(select(func.count()).select_from(measurements).where(mine))
+    own = measurements.c.tenant == tenant
+    counted = tx.row(select(func.count()).select_from(measurements).where(own))
     too_many = (counted[0] if counted else 0) - MAX_KEPT
     if too_many > 0:
-        oldest = select(measurements.c.sequence).where(mine).order_by(measurements.c.sequence).limit(too_many)
+        oldest = select(measurements.c.sequence).where(own).order_by(measurements.c.sequence).limit(too_many)
         tx.run(delete(measurements).where(measurements.c.sequence.in_(oldest)))

@@ -143,7 +143,7 @@ class Rollouts:
             return tuple(_record(row, counts) for row in rows)
 
     def thumbs(self) -> dict[tuple[str, int], VersionFeedback]:
-        """Return the votes on both versions of every open watch, by (tenant, version); what counts: `votes.py`."""
+        """Return the votes on both versions of every open watch, by (tenant, version); see `thumbs.py`."""
         with self._database.read() as tx:
             return thumbs.of_open_watches(tx)
 
@@ -265,7 +265,7 @@ def _spread(tx: Transaction, owner: Tenant, *, incumbent: int, share: float, sta
 
 
 def _standbys(tx: Transaction, *, only: str = "") -> dict[str, Standby]:
-    """A version that may not be loaded any more stands by for nobody."""
+    """A version that may not be loaded any more is not a standby."""
     is_present = (t.tenants.c.tenant == traffic.c.tenant) & (t.tenants.c.activation == traffic.c.activation)
     is_same = (t.versions.c.tenant == traffic.c.tenant) & (t.versions.c.version == traffic.c.version)
     may_answer = (traffic.c.version == BASE_VERSION) | (t.versions.c.state == VersionState.READY)

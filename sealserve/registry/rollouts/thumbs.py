@@ -18,7 +18,7 @@ def of_open_watches(tx: Transaction) -> dict[tuple[str, int], VersionFeedback]:
     """Return the votes on both versions of every open watch, by (tenant, version).
 
     A thumb on an answer that nobody was given is none. Who asked with a sticky key has one vote on a version, the
-    newest; without one every answer stands for itself.
+    newest; without one every answer counts.
     """
     newest = _newest(_given())
     up = func.sum(case((newest.c.thumb == Thumb.UP, 1), else_=0))

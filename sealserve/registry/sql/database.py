@@ -1,7 +1,7 @@
 """The engine under the registry: connections, transactions, and what a driver's refusal means.
 
 One writer at a time on both databases: `BEGIN IMMEDIATE` in SQLite, one advisory lock in PostgreSQL. The audit
-chain is one line anyway, writes are short, and both databases then behave alike. Knows no tenant and no cycle.
+chain is one line anyway, writes are short, and both databases then behave alike.
 """
 
 import sqlite3
@@ -42,7 +42,7 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transaction:
-    """An open transaction and the one time that everything written in it bears."""
+    """An open transaction, with one timestamp for everything written in it."""
 
     connection: Connection
     now: datetime
@@ -79,7 +79,7 @@ class Database:
     """Connections to one database. Safe to use from many threads."""
 
     def __init__(self, url: str, *, clock: Clock = utc_now, busy_seconds: float = BUSY_SECONDS) -> None:
-        """Connect lazily. Raises: BadConfig if `url` is not one this can use."""
+        """Connect lazily. Raises: BadConfig if `url` cannot be used."""
         self.url = _checked(url)
         self.clock = clock
         self.is_sqlite = self.url.get_backend_name() == "sqlite"

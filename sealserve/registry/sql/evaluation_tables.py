@@ -1,6 +1,6 @@
 """The tables of what candidates are measured by: kept measurements, people's feedback, evaluation sets.
 
-No queries. They stand beside `tables.py` and belong to the same metadata.
+No queries. They share the metadata of `tables.py`.
 """
 
 from sqlalchemy import (

@@ -1,4 +1,4 @@
-"""Pages of a listing and the opaque tokens that lead to the next one. Knows no table in particular."""
+"""Pages of a listing and the opaque tokens that lead to the next one."""
 
 import base64
 import binascii

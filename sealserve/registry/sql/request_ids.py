@@ -1,4 +1,4 @@
-"""Request ids: the same mutation asked for twice is done once. Knows only the answer's key, not the answer."""
+"""Request ids: the same mutation asked for twice is done once."""
 
 import hashlib
 

@@ -43,7 +43,7 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 class GeneratedText(TypeDecorator[str]):
-    """Text that a model wrote: what no database can keep (NUL, lone surrogates) becomes U+FFFD."""
+    """Text that a model wrote: characters that databases refuse (NUL, lone surrogates) become U+FFFD."""
 
     impl = Text
     cache_ok = True
@@ -63,7 +63,7 @@ metadata = MetaData(
     }
 )
 
-_Sequence = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER counts up by itself in SQLite
+_Sequence = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER is autoincremented in SQLite
 _OPEN = text("state IN ('pending', 'running')")
 
 
@@ -271,7 +271,7 @@ tokens = Table(
     Column("tenants", JSON(none_as_null=True)),  # null: bound to none, sees all
     Column("created_by", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
-    Column("expires_at", UtcTime),  # null: it does not end by itself
+    Column("expires_at", UtcTime),  # null: it never expires
     Column("revoked_at", UtcTime),
     Index(None, "principal"),
 )
@@ -339,7 +339,7 @@ subjects = Table(
     metadata,
     Column("tenant", String(63), primary_key=True),
     Column("document", String(16), primary_key=True),
-    Column("subject", String(32), primary_key=True),  # digest: no word of a document stands here
+    Column("subject", String(32), primary_key=True),  # a digest: it contains no word of a document
     ForeignKeyConstraint(["tenant", "document"], ["documents.tenant", "documents.document"]),
     Index(None, "tenant", "subject"),
 )

@@ -2,7 +2,7 @@
 
 Activations form a stack kept as a linked list: a promote lays one on top of the present one, a rollback lays a
 copy of a lower one, so that rolling back twice goes back two, and a change of traffic lays a copy of the present
-one. Knows nothing of loading or serving.
+one.
 """
 
 from typing import Any
@@ -138,14 +138,14 @@ def pages(tx: Transaction, tenant: str, *, page_size: int, page_token: str) -> P
 
 
 def record_observed(tx: Transaction, observed: Observed) -> None:
-    """Keep what a replica answers with; it replaces what that replica said before. Raises: NotFound (tenant)."""
+    """Record which version a replica serves, in place of its last report. Raises: NotFound (tenant)."""
     tenants.get(tx, observed.tenant)
     row = {name: getattr(observed, name) for name in ("tenant", "replica", "version", "activation", "observed_at")}
     tx.upsert(t.observed, [row], key=("tenant", "replica"))
 
 
 def observed(tx: Transaction, tenant: str) -> tuple[Observed, ...]:
-    """Return what each replica said last, by replica. Raises: NotFound (tenant)."""
+    """Return the last report of each replica. Raises: NotFound (tenant)."""
     tenants.get(tx, tenant)
     query = select(t.observed).where(t.observed.c.tenant == tenant).order_by(t.observed.c.replica)
     return tuple(Observed(**row._mapping) for row in tx.rows(query))

@@ -33,7 +33,7 @@ class Approvals:
             return held.of_tenant(tx, tenant)
 
     def get(self, tenant: str, version: int) -> Approval:
-        """Return where a held version stands. Raises: NotFound (no such version, or it was never held)."""
+        """Return the state of a held version. Raises: NotFound (no such version, or it was never held)."""
         with self._database.read() as tx:
             return held.get(tx, tenant, version)
 
@@ -93,7 +93,7 @@ class Approvals:
         """
         require_short(reason, field="reason")
         if not reason.strip():
-            raise InvalidArgument("reason must say what is wrong with it", field="reason")
+            raise InvalidArgument("reason is required: say what is wrong with the version", field="reason")
         arguments = {"version": version, "reason": reason, "actor": actor}
         request: dict[str, Any] = {"tenant": tenant, "request_id": request_id, "arguments": arguments}
         with self._database.write() as tx:
@@ -119,7 +119,7 @@ def _require_decidable(found: Approval, *, actor: str) -> None:
     name = resource(found.tenant, found.version)
     if found.state is ApprovalState.LATE:
         raise FailedPrecondition(
-            f"{name} was measured against a version that answers no longer, or is quarantined: reject it, and let a "
+            f"{name} was measured against a version that is no longer active, or is quarantined; reject it and let a "
             "new cycle learn its documents",
             reason="INCUMBENT_MOVED",
         )

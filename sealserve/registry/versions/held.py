@@ -1,6 +1,6 @@
-"""Versions that policy left to people: which there are, where they stand, and that none is promoted around them.
+"""Versions that policy left to people: their list, their states, and the check that none is promoted unapproved.
 
-Read-only; `approvals.py` decides on them. Knows nothing of roles and rules.
+Read-only; `approvals.py` decides on them.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ def of_tenant(tx: Transaction, tenant: str) -> tuple[Approval, ...]:
 
 
 def get(tx: Transaction, tenant: str, version: int) -> Approval:
-    """Return where a held version stands. Raises: NotFound (no such version, or it was never held)."""
+    """Return the state of a held version. Raises: NotFound (no such version, or it was never held)."""
     tenants.get(tx, tenant)
     row = tx.row(_held(tenant).where(t.versions.c.version == version))
     if row is None:

@@ -1,6 +1,6 @@
 """What a tenant has studied so far, cycle by cycle: the notes and questions that later cycles go on from.
 
-Read-only. Knows nothing of who replays them.
+Read-only.
 """
 
 from collections.abc import Sequence

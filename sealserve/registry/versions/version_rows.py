@@ -1,4 +1,4 @@
-"""Adapter versions: making, finding and quarantining them. `pointer.py` says which one is active."""
+"""Adapter versions: making, finding and quarantining them. `activations.py` says which one is active."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from sqlalchemy import Row, Subquery, and_, func, select, update
 
 from sealserve.errors import FailedPrecondition, InvalidArgument, NotFound
 from sealserve.records.pages import Page
-from sealserve.records.versions import BASE_VERSION, AdapterVersion, VersionState
+from sealserve.records.versions import BASE_VERSION, AdapterVersion, Lineage, VersionState
 from sealserve.registry import audit, state_machine, tenants
 from sealserve.registry.documents import document_rows
 from sealserve.registry.sql import paging
@@ -36,7 +36,7 @@ def create(tx: Transaction, tenant: str, *, publish: Publish, cycle: str, actor:
                 "reason": "",
                 "cycle": cycle,
                 "parent": publish.parent,
-                "lineage": publish.lineage,
+                "lineage": publish.lineage.to_json(),
                 "created_at": tx.now,
             }
         ],
@@ -176,6 +176,6 @@ def _record(row: Row[Any], *, held: tuple[str, ...]) -> AdapterVersion:
         cycle=row.cycle,
         parent=row.parent,
         documents=held,
-        lineage=row.lineage,
+        lineage=Lineage.from_json(row.lineage),
         created_at=row.created_at,
     )

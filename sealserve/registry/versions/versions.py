@@ -1,5 +1,7 @@
 """Adapter versions: published, activated, rolled back, quarantined and countersigned."""
 
+from dataclasses import replace
+
 from sqlalchemy import update
 
 from sealserve import fault_injection
@@ -89,26 +91,26 @@ class Versions:
             return pointer.pages(tx, tenant, page_size=page_size, page_token=page_token)
 
     def record_observed(self, observed: Observed) -> None:
-        """Keep what a replica answers with, in place of what it said before. Raises: NotFound (tenant)."""
+        """Record which version a replica serves, in place of its last report. Raises: NotFound (tenant)."""
         with self._database.write() as tx:
             pointer.record_observed(tx, observed)
 
     def observed(self, tenant: str) -> tuple[Observed, ...]:
-        """Return what each replica said last, by replica. Raises: NotFound (tenant)."""
+        """Return the last report of each replica. Raises: NotFound (tenant)."""
         with self._database.read() as tx:
             return pointer.observed(tx, tenant)
 
     def countersign(
         self, tenant: str, version: int, *, manifest: Json, approvals: list[str], actor: str
     ) -> AdapterVersion:
-        """Keep `manifest` and who approved in the version's lineage; no change if it says so. Raises: NotFound."""
+        """Store `manifest` and who approved in the version's lineage; no change if both are there. Raises: NotFound."""
         own = t.versions.c.tenant == tenant, t.versions.c.version == version
         with self._database.write() as tx:
             found = version_rows.get(tx, tenant, version)
-            if found.lineage.get("approvals") == approvals:
+            if found.lineage.approvals == tuple(approvals):
                 return found
-            lineage = {**found.lineage, "manifest": manifest, "approvals": approvals}
-            tx.run(update(t.versions).where(*own).values(lineage=lineage))
+            lineage = replace(found.lineage, manifest=manifest, approvals=tuple(approvals))
+            tx.run(update(t.versions).where(*own).values(lineage=lineage.to_json()))
             audit.append(
                 tx,
                 "adapter.endorse",

@@ -3,12 +3,12 @@
 The interceptor keeps everybody else out.
 """
 
-import asyncio
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from pathlib import Path
 from typing import Any
 
+from sealserve.concurrency import in_thread
 from sealserve.engine.engine import (
     BACKGROUND_PRIORITY,
     AdapterFiles,
@@ -28,10 +28,12 @@ MAX_NAME_CHARACTERS = 256
 class EngineService(engine_pb2_grpc.EngineServiceServicer):
     """The same methods as `Engine`; adapters come by digest from the shared artifact store."""
 
-    def __init__(self, engine: Engine, *, resolve: Callable[[str], Path], max_bytes: int) -> None:
-        """`resolve` returns the checked directory of an artifact; it blocks. `max_bytes` bounds a conversation."""
+    def __init__(
+        self, engine: Engine, *, materialise: Callable[[str], AbstractContextManager[Path]], max_bytes: int
+    ) -> None:
+        """`materialise` gives an artifact's checked files (`ArtifactStore.materialise`); `max_bytes` bounds a chat."""
         self._engine = engine
-        self._resolve = resolve
+        self._materialise = materialise
         self._max_bytes = max_bytes
 
     async def Generate(
@@ -86,8 +88,8 @@ class EngineService(engine_pb2_grpc.EngineServiceServicer):
     async def LoadAdapter(self, request: engine_pb2.LoadAdapterRequest, context: Any) -> engine_pb2.LoadAdapterResponse:
         """Raises: NotFound and CorruptArtifact (the artifact), BadAdapter, Unavailable."""
         name = _checked_name(request.name)
-        path = await asyncio.to_thread(self._resolve, request.artifact_digest)
-        await self._engine.load(AdapterFiles(name=name, path=path))
+        async with in_thread(self._materialise(request.artifact_digest)) as path:
+            await self._engine.load(AdapterFiles(name=name, path=path))
         return engine_pb2.LoadAdapterResponse(loaded=(await self._engine.info()).loaded)
 
     async def UnloadAdapter(

@@ -132,7 +132,8 @@ async def test_a_round_that_gains_nothing_promotes_nothing_and_leaves_no_adapter
     assert done.documents
     assert not set(done.documents) & set(done.held_out)
     assert read_editors(taught.context.settings.data_directory, TENANT).rounds == (done,)
-    assert active_editor(taught.context, TENANT, cycle="c1") is None
+    with active_editor(taught.context, TENANT, cycle="c1") as files:
+        assert files is None
     assert taught.state() == before
     assert (await taught.student.info()).loaded == ()
 
@@ -145,9 +146,9 @@ async def test_an_editor_that_writes_better_is_promoted_and_found_again(
     assert done.is_promoted, done.reason
     assert done.gain is not None
     assert done.gain.gain_low > 0
-    files = active_editor(taught.context, TENANT, cycle="c1")
-    assert files is not None
-    assert files.path == taught.context.registry.artifacts.directory(done.artifact)
+    with active_editor(taught.context, TENANT, cycle="c1") as files:
+        assert files is not None
+        assert files.path == taught.context.registry.artifacts.directory(done.artifact)
     again = await run_round(taught.context, TENANT)
     assert again.parent == done.round
 
@@ -156,7 +157,8 @@ async def test_a_forgotten_document_takes_its_editor_along(taught: School, monke
     _have_the_new_editor_write_better(monkeypatch)
     done = await run_round(taught.context, TENANT)
     taught.registry.unlearning.unlearn(TENANT, done.documents[0], actor="test", reason="asked to")
-    assert active_editor(taught.context, TENANT, cycle="c1") is None
+    with active_editor(taught.context, TENANT, cycle="c1") as files:
+        assert files is None
     assert "forgotten" in read_editors(taught.context.settings.data_directory, TENANT).rounds[0].reason
 
 

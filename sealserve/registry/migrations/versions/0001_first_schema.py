@@ -1,4 +1,4 @@
-"""The first schema. Forwards only: a registry is restored from a backup, never taken back by a migration."""
+"""The first schema. Forwards only: a registry is restored from a backup, never downgraded by a migration."""
 
 import sqlalchemy as sa
 from alembic import op

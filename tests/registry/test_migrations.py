@@ -1,0 +1,64 @@
+"""Migrations of data: rows that an earlier sealserve wrote, read by this one."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import text
+
+from sealserve.records.documents import DocumentState
+from sealserve.registry.registry import Registry
+from sealserve.registry.sql import schema
+from sealserve.registry.sql.database import Database
+from tests.registry.postgres import NEEDS_SERVER
+
+_TENANT = """
+INSERT INTO tenants (tenant, display_name, etag, desired_version, activation, newest_version, created_at)
+VALUES ('acme', '', 'e', 0, 0, 0, '2026-01-02 00:00:00')
+"""
+_DOCUMENT = """
+INSERT INTO documents
+    (tenant, document, digest, contents, title, source, media_type, size_bytes, state, reason, created_at)
+VALUES ('acme', :name, :name, 'x', 't', 's', 'm', 1, :state, :reason, '2026-01-02 00:00:00')
+"""
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=[pytest.mark.pg, NEEDS_SERVER])])
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Give the URL of an empty database."""
+    if request.param == "postgres":
+        new_database: Callable[[], str] = request.getfixturevalue("postgres").new_database
+        return new_database
+    return lambda: f"sqlite:///{tmp_path / 'r.db'}"
+
+
+def _upgrade(database: Database, revision: str) -> None:
+    with database.write() as tx:
+        config = Config()
+        config.set_main_option("script_location", str(Path(schema.__file__).parent.parent / "migrations"))
+        config.attributes["connection"] = tx.connection
+        command.upgrade(config, revision)
+
+
+def test_held_documents_get_their_own_state(new_url: Callable[[], str], tmp_path: Path) -> None:
+    url = new_url()
+    database = Database(url)
+    _upgrade(database, "0010")
+    reasons = {"a": "HELD: ingest.flood: too many", "b": "DENIED: ingest.secret", "c": "held: BINARY", "d": "HELD: x"}
+    states = {"a": "quarantined", "b": "quarantined", "c": "quarantined", "d": "set_aside"}
+    with database.write() as tx:
+        tx.connection.execute(text(_TENANT))
+        for name, reason in reasons.items():
+            tx.connection.execute(text(_DOCUMENT), {"name": name, "state": states[name], "reason": reason})
+    database.close()
+    registry = Registry.open(url, tmp_path / "artifacts")
+    found = {one.document: (one.state, one.reason) for one in registry.documents.page("acme").items}
+    registry.close()
+    assert found == {
+        "a": (DocumentState.HELD, "ingest.flood: too many"),
+        "b": (DocumentState.QUARANTINED, "DENIED: ingest.secret"),
+        "c": (DocumentState.QUARANTINED, "held: BINARY"),
+        "d": (DocumentState.SET_ASIDE, "HELD: x"),
+    }
