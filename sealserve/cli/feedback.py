@@ -68,7 +68,7 @@ def list_feedback(session: Session, tenant: Tenant) -> None:
 
 def _liked(one: VersionFeedback) -> dict[str, float]:
     """A version's score by people: the share of thumbs up, with Wilson's 95 % interval."""
-    from sealserve.gate.statistics import wilson
+    from sealserve.gate.intervals import wilson
 
     low, high = wilson(one.up, one.up + one.down, confidence=0.95)
     return {"share": one.up / (one.up + one.down), "low": low, "high": high}

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from sealserve.cli.extras import require
 from sealserve.cli.session import Session, command
 
 Model = Annotated[
@@ -30,10 +31,12 @@ def up(session: Session, model: Model = None, data_directory: DataDirectory = No
     Answers begin a minute or so after the start: `sealserve doctor` says when. The page for approvals is at
     web.address.
     """
+    began = time.monotonic()
+    settings = session.settings(engine__model=model, data_directory=data_directory)
+    require("server", *(() if settings.web.is_off else ("web",)))
     from sealserve.daemon.supervisor import run_up
 
-    began = time.monotonic()
-    run_up(session.settings(engine__model=model, data_directory=data_directory))
+    run_up(settings)
     _ended(session, "up", began)
 
 
@@ -78,6 +81,7 @@ def demo(
     questions: Annotated[bool, typer.Option("--questions", help="Show every question and answer.")] = False,
 ) -> None:
     """Watch a model learn an article while it serves, per tenant, and unlearn it. Takes a few minutes."""
+    require("server")
     from sealserve.demo import run_demo
 
     code = run_demo(json_output=session.json_output, seed=seed, data_directory=data_directory, questions=questions)

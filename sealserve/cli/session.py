@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
+from sealserve.cli.extras import missing_extra
 from sealserve.errors import CallerError, DeadlineExceeded, NotFound, SealserveError, Unavailable
 
 if TYPE_CHECKING:
@@ -153,6 +154,8 @@ def _with_session(function: Callable[..., None]) -> Callable[..., None]:
             function(session, **own)
         except SealserveError as error:
             session.fail(error)
+        except ModuleNotFoundError as error:
+            session.fail(missing_extra(error))
 
     added = [p for p in inspect.signature(_SHARED).parameters.values() if p.kind is not p.VAR_KEYWORD]
     own = [p for p in inspect.signature(function).parameters.values() if p.name != "session"]

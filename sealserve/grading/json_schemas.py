@@ -9,9 +9,6 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError
-
 from sealserve.grading.patterns import pattern_fault
 
 MAX_SCHEMA_CHARACTERS = 4000
@@ -28,6 +25,9 @@ def schema_fault(schema: str) -> str:
     Refused: more than MAX_SCHEMA_CHARACTERS, no JSON object, no schema of draft 2020-12, references, patterns that
     `pattern_fault` refuses, patternProperties, and nesting deeper than MAX_DEPTH.
     """
+    from jsonschema import Draft202012Validator  # not at the top: clients import this module without jsonschema
+    from jsonschema.exceptions import SchemaError
+
     if len(schema) > MAX_SCHEMA_CHARACTERS:
         return f"has at most {MAX_SCHEMA_CHARACTERS} characters"
     try:
@@ -46,6 +46,8 @@ def schema_fault(schema: str) -> str:
 
 def is_accepted(given: str, schema: str) -> bool:
     """Return whether `given` is one JSON value, bare or fenced, that `schema` accepts; a faulty schema accepts none."""
+    from jsonschema.exceptions import ValidationError
+
     fenced = _FENCE.match(given)
     text = fenced[1] if fenced else given
     if len(text) > MAX_ANSWER_CHARACTERS or schema_fault(schema):
@@ -59,6 +61,8 @@ def is_accepted(given: str, schema: str) -> bool:
 
 @lru_cache(maxsize=64)
 def _validator(schema: str) -> Any:
+    from jsonschema import Draft202012Validator
+
     return Draft202012Validator(json.loads(schema))
 
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sealserve.gate.intervals import wilson
 from sealserve.gate.statistics import (
     Outcome,
     bootstrap_mean,
@@ -15,7 +16,6 @@ from sealserve.gate.statistics import (
     loss_shown,
     mcnemar_exact,
     newcombe_paired,
-    wilson,
 )
 
 
