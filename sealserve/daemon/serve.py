@@ -1,4 +1,4 @@
-"""What `serve` is made of behind its listener, put together once. Decides nothing."""
+"""The `serve` process: creates its parts, connects them, runs them and shuts them down."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -35,7 +35,7 @@ _log = structlog.get_logger(__name__)
 
 
 class ServeParts:
-    """What answers, behind the listener."""
+    """The parts of `serve` behind the gRPC server."""
 
     def __init__(self, settings: Settings, registry: Registry, telemetry: Telemetry) -> None:
         self._settings = settings
@@ -99,7 +99,7 @@ class ServeParts:
         )
 
     async def run(self, *, engine_only: bool) -> None:
-        """Keep observed equal to desired, and take in watched files, until cancelled."""
+        """Run the activator, the rollout controller and the watched directory until cancelled."""
         if engine_only:
             await asyncio.Event().wait()
         await self.activator.settle()
@@ -117,7 +117,7 @@ class ServeParts:
 
 
 def run_serve(settings: Settings, *, engine_only: bool = False, parent: int | None = None) -> None:
-    """Serve until SIGTERM or SIGINT, or until the process `parent` is gone.
+    """Serve until SIGTERM or SIGINT, or until the process `parent` has ended.
 
     Raises: BadConfig (model, port, files), StorageFailed, EngineFailed.
     """
@@ -125,7 +125,7 @@ def run_serve(settings: Settings, *, engine_only: bool = False, parent: int | No
 
 
 async def serve(settings: Settings, *, engine_only: bool = False) -> None:
-    """Own the engine and answer, until cancelled; then drain and take everything down."""
+    """Run the engine and the gRPC server until cancelled; then drain and shut down."""
     async with AsyncExitStack() as stack:
         telemetry = start_telemetry(settings.telemetry, service="serve")
         stack.callback(telemetry.shutdown)
