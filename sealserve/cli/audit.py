@@ -1,4 +1,4 @@
-"""`sealserve audit`: every change there was, chained by hashes."""
+"""`sealserve audit`: the hash-chained log of all changes."""
 
 from datetime import UTC, datetime
 from itertools import islice
@@ -11,14 +11,14 @@ from sealserve.cli.local_registry import registry_of
 from sealserve.cli.session import Session, command
 from sealserve.errors import InvalidArgument
 
-app = typer.Typer(help="Every change there was: who, what, when, chained by hashes.")
+app = typer.Typer(help="The hash-chained log of all changes: list, verify, export.")
 
 
 @command(app, "list")
 def list_rows(
     session: Session,
-    tenant: Annotated[str, typer.Option(help="Only this tenant's; all if left out.", show_default=False)] = "",
-    limit: Annotated[int, typer.Option(min=1, help="At most this many rows.")] = 1000,
+    tenant: Annotated[str, typer.Option(help="Only this tenant; default: all.", show_default=False)] = "",
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of rows.")] = 1000,
 ) -> None:
     """List changes, oldest first."""
     from sealserve.cli import output
@@ -26,36 +26,36 @@ def list_rows(
     with session.client() as client:
         found = list(islice(client.audit(tenant or None), limit))
     rows = ((one.sequence, one.at, one.actor, one.action, one.tenant, one.subject) for one in found)
-    columns = ["#", "when", "who", "what", "tenant", "subject"]
-    session.show({"rows": found}, lambda: output.table(columns, rows, empty="nothing has changed yet"))
+    columns = ["#", "when", "actor", "action", "tenant", "subject"]
+    session.show({"rows": found}, lambda: output.table(columns, rows, empty="no changes yet"))
 
 
 @command(app, "verify")
 def verify(
     session: Session,
     file: Annotated[
-        Path | None, typer.Option(help="An exported trail instead of the server's.", show_default=False)
+        Path | None, typer.Option(help="Verify an exported log instead of the server's.", show_default=False)
     ] = None,
 ) -> None:
-    """Recompute the whole chain. Exit code 1 and the first broken row if it does not fit."""
+    """Recompute the hash chain. If it is broken, print the first broken row and exit with code 1."""
     if file is not None:
         from sealserve.proof import trail
         from sealserve.proof.keys import KeyRing
 
         if not file.is_file():
-            raise InvalidArgument(f"{file} is no file", field="file")
+            raise InvalidArgument(f"{file} is not a file", field="file")
         trusted = KeyRing(session.settings().data_directory / "keys").trusted_keys()
         rows = trail.check(file, trusted=trusted)
-        session.show({"whole": True, "rows": rows}, lambda: f"the file is whole: {rows} rows")
+        session.show({"whole": True, "rows": rows}, lambda: f"the file is intact: {rows} rows")
         return
     with session.client() as client:
         rows = client.verify_audit()
-    session.show({"whole": True, "rows": rows}, lambda: f"the chain is whole: {rows} rows")
+    session.show({"whole": True, "rows": rows}, lambda: f"the chain is intact: {rows} rows")
 
 
 @command(app, "export")
 def export(session: Session, to: Annotated[Path, typer.Option(help="The file to write.", show_default=False)]) -> None:
-    """Write every row and a signed head into a file that can be checked elsewhere. Runs where the daemon runs."""
+    """Write all rows and a signed head to a file that can be verified elsewhere. Run it on the daemon's machine."""
     from sealserve.proof import trail
     from sealserve.proof.keys import KeyRing
 
@@ -64,13 +64,13 @@ def export(session: Session, to: Annotated[Path, typer.Option(help="The file to 
     ring = KeyRing(session.settings().data_directory / "keys")
     with registry_of(session) as registry, to.open("x", encoding="utf-8") as file:
         rows = trail.write(trail.every_row(registry.audit.rows), file, key=ring.signing_key(), now=datetime.now(UTC))
-    session.show({"file": str(to), "rows": rows}, lambda: f"written: {rows} rows to {to}")
+    session.show({"file": str(to), "rows": rows}, lambda: f"wrote {rows} rows to {to}")
 
 
 @command(app, "rotate-key")
 def rotate_key(session: Session) -> None:
-    """Sign manifests and exports with a new key from now on; what the old one signed stays trusted."""
+    """Sign manifests and exports with a new key. Signatures of the old key stay trusted."""
     from sealserve.proof.keys import KeyRing
 
     key = KeyRing(session.settings().data_directory / "keys").rotate()
-    session.show({"key": key}, lambda: f"signing with key {key}; the one before still verifies")
+    session.show({"key": key}, lambda: f"now signing with key {key}; signatures of the old key stay trusted")

@@ -1,4 +1,4 @@
-"""`sealserve bench` and `sealserve nano`: what is measured, each as one JSON object on the last line."""
+"""`sealserve bench`: benchmarks, each with its figures as one JSON object on the last line."""
 
 from importlib import import_module
 from pathlib import Path
@@ -8,67 +8,68 @@ import typer
 
 from sealserve.cli.session import Session, command
 
-bench = typer.Typer(help="Measure this installation; each prints its figures as one object.", no_args_is_help=True)
+bench = typer.Typer(help="Run benchmarks on this machine.", no_args_is_help=True)
 
 
 @command(bench, "watch")
 def watch(
     session: Session,
-    runs: Annotated[int, typer.Option(min=1, help="Simulated watches of each kind.")] = 400,
-    quick: Annotated[bool, typer.Option("--quick", help="A look in about a minute; not the figure.")] = False,
-    simulation_only: Annotated[bool, typer.Option("--simulation-only", help="Start no daemon.")] = False,
-    seed: Annotated[int, typer.Option(help="Every draw.")] = 0,
+    runs: Annotated[int, typer.Option(min=1, help="Simulated watches per scenario.")] = 400,
+    quick: Annotated[bool, typer.Option("--quick", help="Short run of about a minute; not for publication.")] = False,
+    simulation_only: Annotated[bool, typer.Option("--simulation-only", help="Skip the part on a real daemon.")] = False,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
 ) -> None:
-    """Watch new versions: how often a good one is taken back, how soon a worse one, and how fast on a real daemon."""
+    """Measure false-rollback rate, time to roll back worse versions, and rollback latency on a real daemon."""
     _measure(session, "safety.rollout", runs=runs, quick=quick, simulation_only=simulation_only, seed=seed)
 
 
 @command(bench, "swap")
 def swap(
     session: Session,
-    swaps: Annotated[int, typer.Option(min=1, help="Version changes.")] = 200,
-    clients: Annotated[int, typer.Option(min=1, help="Clients that ask meanwhile.")] = 4,
+    swaps: Annotated[int, typer.Option(min=1, help="Number of version changes.")] = 200,
+    clients: Annotated[int, typer.Option(min=1, help="Concurrent clients.")] = 4,
 ) -> None:
-    """Change versions under load; every answer is checked against the version it names. Bad adapters are offered."""
+    """Swap versions under load, bad adapters among them, and check each answer against the version it names."""
     _measure(session, "serving.swap", swaps=swaps, clients=clients)
 
 
 @command(bench, "serve")
 def serve(
     session: Session,
-    requests: Annotated[int, typer.Option(min=1, help="Requests on each side.")] = 200,
-    clients: Annotated[int, typer.Option(min=1, help="Requests in flight.")] = 8,
+    requests: Annotated[int, typer.Option(min=1, help="Requests per side.")] = 200,
+    clients: Annotated[int, typer.Option(min=1, help="Concurrent requests.")] = 8,
 ) -> None:
-    """Compare streamed tokens a second over gRPC with the same load on the engine in process."""
+    """Compare streamed tokens per second over gRPC with the same load on the in-process engine."""
     _measure(session, "serving.serve", requests=requests, clients=clients)
 
 
 @command(bench, "kill")
-def kill(
-    session: Session, kills: Annotated[int, typer.Option(min=1, help="How often something is killed.")] = 50
-) -> None:
-    """kill -9 `learn` at every step edge and at random, `serve` at promotions, approvals, watches, forgetting, and its
-    engine; count what is lost, half done or done twice."""
+def kill(session: Session, kills: Annotated[int, typer.Option(min=1, help="Number of kills.")] = 50) -> None:
+    """Kill `learn`, `serve` and the engine with SIGKILL, and count lost, partial and duplicate work.
+
+    `learn` is killed at every step boundary and at random, `serve` during promotions, approvals, watches and
+    unlearning.
+    """
     _measure(session, "reliability.kill", kills=kills)
 
 
 @command(bench, "gate")
 def gate(
     session: Session,
-    candidates: Annotated[int, typer.Option(min=1, help="Simulated candidates of each kind.")] = 1000,
-    out: Annotated[Path | None, typer.Option(help="Folder for the power curve (PNG).", show_default=False)] = None,
+    candidates: Annotated[int, typer.Option(min=1, help="Simulated candidates per scenario.")] = 1000,
+    out: Annotated[Path | None, typer.Option(help="Directory for the power curve (PNG).", show_default=False)] = None,
 ) -> None:
-    """Judge simulated candidates by the shipped policy: how often what is useless, or worse, is promoted."""
+    """Measure how often the shipped policy promotes simulated candidates that are useless or worse."""
     _measure(session, "safety.gate", candidates=candidates, out=out)
 
 
-Quick = Annotated[bool, typer.Option("--quick", help="A look in about a minute; not the figure.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Short run of about a minute; not for publication.")]
 
 
-Out = Annotated[Path | None, typer.Option(help="Folder for plots (PNG).", show_default=False)]
+Out = Annotated[Path | None, typer.Option(help="Directory for plots (PNG).", show_default=False)]
 
 
-Seed = Annotated[int, typer.Option(help="Which fresh articles are made up, and every draw.")]
+Seed = Annotated[int, typer.Option(help="Random seed, also of the generated articles.")]
 
 
 Passages = Annotated[Path, typer.Option(help='JSON list of {"title", "context", "questions"}.', show_default=False)]
@@ -76,19 +77,19 @@ Passages = Annotated[Path, typer.Option(help='JSON list of {"title", "context", 
 
 @command(bench, "learn")
 def learn(session: Session, quick: Quick = False, out: Out = None, seed: Seed = 0) -> None:
-    """Measure what one article leaves closed-book: untrained, raw text, each template, the default recipe."""
+    """Measure closed-book accuracy on one article: untrained, raw text, each template, the default recipe."""
     _measure(session, "learning.learn", quick=quick, out=out, seed=seed)
 
 
 @command(bench, "continual")
 def continual(session: Session, quick: Quick = False, out: Out = None, seed: Seed = 0) -> None:
-    """Learn eight articles one after another, in eight orders: what is kept, beside SEAL's way (merge and go on)."""
+    """Learn eight articles in sequence, in eight orders, and compare retention with SEAL's merging."""
     _measure(session, "learning.continual", quick=quick, out=out, seed=seed)
 
 
 @command(bench, "editor")
 def editor(session: Session, quick: Quick = False, out: Out = None, seed: Seed = 0) -> None:
-    """Play two rounds of the outer loop; what the editor gains on documents it never saw."""
+    """Run two rounds of the outer loop and measure the editor's gain on held-out documents."""
     _measure(session, "learning.editor", quick=quick, out=out, seed=seed)
 
 
@@ -96,50 +97,51 @@ def editor(session: Session, quick: Quick = False, out: Out = None, seed: Seed =
 def squad(
     session: Session,
     data: Passages,
-    passages: Annotated[int, typer.Option(min=1, help="Passages, a cycle each.")] = 20,
+    passages: Annotated[int, typer.Option(min=1, help="Number of passages, one cycle each.")] = 20,
     quick: Quick = False,
 ) -> None:
-    """Run whole cycles on passages the embedded model cannot read: nothing may crash, nothing be promoted."""
+    """Run cycles on passages the embedded model cannot read; expects no crash and no promotion."""
     _measure(session, "learning.squad", data=data, passages=passages, quick=quick)
 
 
 @command(bench, "seal")
 def seal(
     session: Session,
-    model: Annotated[str, typer.Option(help="Directory of the weights, e.g. Qwen2.5-7B.", show_default=False)],
+    model: Annotated[str, typer.Option(help="Directory of the weights, such as Qwen2.5-7B.", show_default=False)],
     data: Passages,
-    passages: Annotated[int, typer.Option(min=1, help="Passages, each alone.")] = 200,
+    passages: Annotated[int, typer.Option(min=1, help="Number of passages, each trained alone.")] = 200,
     quick: Quick = False,
     out: Out = None,
 ) -> None:
-    """Reproduce SEAL's knowledge-incorporation table, for those who have the weights and a GPU."""
+    """Reproduce SEAL's knowledge-incorporation table. Requires the model weights and a GPU."""
     _measure(session, "learning.seal", model=model, data=data, passages=passages, quick=quick, out=out)
 
 
 @command(bench, "forget")
 def forget(
     session: Session,
-    articles: Annotated[int, typer.Option(min=3, help="Articles; the second is forgotten, the last replaced.")] = 3,
-    seed: Annotated[int, typer.Option(help="Which articles are made up.")] = 11,
+    articles: Annotated[int, typer.Option(min=3, help="Articles; the second is unlearned, the last replaced.")] = 3,
+    seed: Annotated[int, typer.Option(help="Random seed of the generated articles.")] = 11,
 ) -> None:
-    """Teach articles, forget one and replace one: what is left of them, and what the others lose by it."""
+    """Learn articles, unlearn one and replace one; measure what remains and what the others lose."""
     _measure(session, "learning.forget", articles=articles, seed=seed)
 
 
 @command(bench, "poison")
 def poison(
     session: Session,
-    honest: Annotated[int, typer.Option(min=1, help="Honest articles that go through whole cycles.")] = 200,
-    attacks: Annotated[int, typer.Option(min=5, help="Planted attacks among them, of five kinds.")] = 50,
+    honest: Annotated[int, typer.Option(min=1, help="Number of honest articles.")] = 200,
+    attacks: Annotated[int, typer.Option(min=5, help="Number of attacks among them, of five kinds.")] = 50,
     filters_only: Annotated[
-        bool, typer.Option("--filters-only", help="No model: what intake stops, 500 + 500.")
+        bool,
+        typer.Option("--filters-only", help="Only the intake filters, without a model; 500 + 500 documents."),
     ] = False,
-    cycles: Annotated[int | None, typer.Option(min=1, help="Stop after so many cycles.", show_default=False)] = None,
+    cycles: Annotated[int | None, typer.Option(min=1, help="Maximum number of cycles.", show_default=False)] = None,
     quick: Quick = False,
-    out: Annotated[Path | None, typer.Option(help="Folder for the figures so far.", show_default=False)] = None,
+    out: Annotated[Path | None, typer.Option(help="Directory for intermediate figures.", show_default=False)] = None,
     seed: Seed = 0,
 ) -> None:
-    """Plant attacks among honest articles: how many are stopped before they answer, and how many articles with them."""
+    """Measure how many poisoning attacks are stopped, and how many honest articles are stopped with them."""
     options = {"honest": honest, "attacks": attacks, "filters_only": filters_only, "cycles": cycles}
     _measure(session, "safety.poison", quick=quick, out=out, seed=seed, **options)
 
@@ -147,11 +149,11 @@ def poison(
 @command(bench, "reward")
 def reward(
     session: Session,
-    documents: Annotated[int, typer.Option(min=1, help="Documents, with six candidates each.")] = 6,
-    seed: Annotated[int, typer.Option(help="Which articles are made up.")] = 0,
+    documents: Annotated[int, typer.Option(min=1, help="Number of documents, with six candidates each.")] = 6,
+    seed: Annotated[int, typer.Option(help="Random seed of the generated articles.")] = 0,
     quick: Quick = False,
 ) -> None:
-    """Correlate every cheap reward with accuracy on questions in words that no training saw."""
+    """Correlate each cheap reward with accuracy on questions worded unlike any in training."""
     _measure(session, "learning.reward", documents=documents, seed=seed, quick=quick)
 
 
@@ -159,10 +161,10 @@ def reward(
 def train(
     session: Session,
     quick: Quick = False,
-    shape: Annotated[str, typer.Option(help="nano, or qwen2.5-7b: random weights of its shape, on CUDA.")] = "nano",
+    shape: Annotated[str, typer.Option(help="nano, or qwen2.5-7b (random weights of that shape, on CUDA).")] = "nano",
     seed: Seed = 0,
 ) -> None:
-    """Train candidates in one pass, as SEAL's procedure does, and with stock PEFT: candidates a minute of each."""
+    """Compare candidates per minute: in one pass, with SEAL's procedure, and with stock PEFT."""
     _measure(session, "learning.train", quick=quick, shape=shape, seed=seed)
 
 

@@ -1,4 +1,4 @@
-"""`sealserve canary`: a tenant's own suites of what must not get lost, and how versions do in them."""
+"""`sealserve canary`: a tenant's regression suites and their results."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,9 +13,9 @@ from sealserve.records.canary_suites import CanaryItem, CanaryResult, suite_key
 if TYPE_CHECKING:
     from sealserve.learning.evaluation.lm_eval_tasks import BenchmarkScore
 
-app = typer.Typer(help="A tenant's own suites of what must not get lost: asked of every candidate, and every night.")
+app = typer.Typer(help="Manage a tenant's regression suites, which run on every candidate and every night.")
 
-SuiteName = Annotated[str, typer.Argument(help="The suite's name.", show_default=False)]
+SuiteName = Annotated[str, typer.Argument(help="Suite name.", show_default=False)]
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -24,26 +24,27 @@ def put(
     session: Session,
     tenant: Tenant,
     name: SuiteName,
-    file: Annotated[Path, typer.Argument(help="JSONL: id, prompt, matcher and what it needs.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="JSONL file: id, prompt, matcher and its fields.", show_default=False)],
 ) -> None:
-    """Keep a suite; other contents under the same name are a new version. At least 30 items, or nothing passes it.
+    """Submit a suite; changed contents under the same name become a new version. Use 30 items or more.
 
-    One JSON object a line: {"id", "prompt", "matcher"}, and by matcher: contains (default), exact, judge: "answer";
-    regex: "pattern"; numeric: "answer", "tolerance"; choice: "choices", "answer"; json_schema: "schema". Every matcher
-    but choice takes "max_tokens"; "kind" is a word of your own.
+    No candidate passes a suite of fewer items. One JSON object per line: {"id", "prompt", "matcher"}, and the fields of
+    the matcher. contains (default), exact, judge: "answer"; regex: "pattern"; numeric: "answer", "tolerance";
+    choice: "choices", "answer"; json_schema: "schema". Every matcher except choice takes "max_tokens";
+    "kind" is a label of your own.
     """
     from sealserve.canaries.items import read_items
     from sealserve.cli import output
 
     with session.client() as client:
         kept, is_new = client.put_canary_suite(tenant, name, read_items(file))
-    text = f"{suite_key(kept.name, kept.version)}: {len(kept.items)} items{'' if is_new else ', known already'}"
+    text = f"{suite_key(kept.name, kept.version)}: {len(kept.items)} items{'' if is_new else ', already known'}"
     session.show({**output.plain(kept), "already_known": not is_new}, lambda: output.printable(text))
 
 
 @command(app, "list")
 def list_suites(session: Session, tenant: Tenant) -> None:
-    """List every version of a tenant's suites, newest first. Only the newest of each name is asked."""
+    """List all versions of a tenant's suites, newest first. Only the newest version of each suite runs."""
     from sealserve.cli import output
 
     with session.client() as client:
@@ -55,10 +56,10 @@ def list_suites(session: Session, tenant: Tenant) -> None:
         for one, count in found
     ]  # fmt: skip
     rows = (
-        (one["name"], one["version"], one["items"], "asked" if one["is_live"] else "", one["created_at"])
+        (one["name"], one["version"], one["items"], "in use" if one["is_live"] else "", one["created_at"])
         for one in shown
     )
-    columns = ["suite", "version", "items", "", "put"]
+    columns = ["suite", "version", "items", "", "submitted"]
     session.show({"canary_suites": shown}, lambda: output.table(columns, rows, empty="no canary suites yet"))
 
 
@@ -67,7 +68,7 @@ def show_suite(
     session: Session,
     tenant: Tenant,
     name: SuiteName,
-    version: Annotated[int, typer.Option("--version", min=0, help="Which version; 0: the newest.")] = 0,
+    version: Annotated[int, typer.Option("--version", min=0, help="Version of the suite; 0 is the newest.")] = 0,
 ) -> None:
     """Show a suite's items."""
     from sealserve.cli import output
@@ -75,7 +76,7 @@ def show_suite(
     with session.client() as client:
         kept = client.canary_suite(tenant, name, version=version)
     rows = ((item.item, item.kind, item.prompt, item.matcher, _wanted(item)) for item in kept.items)
-    session.show(kept, lambda: output.table(["item", "kind", "prompt", "matcher", "right"], rows, empty=""))
+    session.show(kept, lambda: output.table(["item", "kind", "prompt", "matcher", "expected"], rows, empty=""))
 
 
 @command(app, "retire")
@@ -83,24 +84,26 @@ def retire(
     session: Session,
     tenant: Tenant,
     name: SuiteName,
-    reason: Annotated[str, typer.Option("--reason", help="Why, for the audit trail.", show_default=False)] = "",
+    reason: Annotated[
+        str, typer.Option("--reason", help="Reason, recorded in the audit log.", show_default=False)
+    ] = "",
 ) -> None:
-    """Ask a suite no more; its versions and results stay. `canary put` brings it back."""
+    """Stop running a suite. Its versions and results are kept; `canary put` restores it."""
     from sealserve.cli import output
 
     with session.client() as client:
         kept = client.retire_canary_suite(tenant, name, reason=reason)
-    session.show(kept, lambda: output.printable(f"{kept.name} is not asked any more"))
+    session.show(kept, lambda: output.printable(f"{kept.name} is retired"))
 
 
 @command(app, "trend")
 def trend(
     session: Session,
     tenant: Tenant,
-    suite: Annotated[str, typer.Option("--suite", help="Only this suite's.")] = "",
-    last: Annotated[int, typer.Option("--last", min=1, max=1000, help="Nights to show of each suite.")] = 30,
+    suite: Annotated[str, typer.Option("--suite", help="Only this suite.")] = "",
+    last: Annotated[int, typer.Option("--last", min=1, max=1000, help="Number of nights per suite.")] = 30,
 ) -> None:
-    """Show how the active version does in each suite night by night, and where it lost more than policy accepts."""
+    """Show nightly results of the active version per suite, and regressions beyond what policy accepts."""
     from rich.console import Group
 
     from sealserve.cli import output
@@ -113,23 +116,23 @@ def trend(
         for name, points in found.items()
         for one in points
     )
-    columns = ["measured", "suite", "answers", "n", "share", "interval", "gain over base", ""]
-    empty = "nothing yet: active versions are measured every night (learn.nightly)"
+    columns = ["measured", "suite", "version", "n", "share", "interval", "gain over base", ""]
+    empty = "no results yet; active versions are measured every night (learn.nightly)"
     session.show({"suites": found}, lambda: Group(output.pairs(lines), output.table(columns, rows, empty=empty)))
 
 
 @command(app, "bench")
 def bench(
     session: Session,
-    tasks: Annotated[Path, typer.Option("--tasks", help="Folder of lm-eval task files (*.yaml).", show_default=False)],
-    tenant: Annotated[str, typer.Option("--tenant", help="Whose version answers; the base model if left out.")] = "",
-    version: Annotated[int, typer.Option("--version", min=0, help="Which one; 0: the active one.")] = 0,
-    limit: Annotated[int, typer.Option("--limit", min=0, help="Only the first so many rows of each; 0: all.")] = 0,
+    tasks: Annotated[Path, typer.Option("--tasks", help="Directory of lm-eval task files.", show_default=False)],
+    tenant: Annotated[str, typer.Option("--tenant", help="Tenant of the version; default: the base model.")] = "",
+    version: Annotated[int, typer.Option("--version", min=0, help="Version; 0 is the active one.")] = 0,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Maximum number of rows per task; 0 for all.")] = 0,
 ) -> None:
-    """Ask a version standard benchmarks: lm-eval's tasks over local files, beside a running `sealserve serve`.
+    """Run lm-eval tasks on a version, through a running `sealserve serve`.
 
-    Needs the extra `evals`. Data lies beside the task files, and nothing is downloaded; two small tasks are in
-    policies/canaries/tasks. Nothing is judged by it.
+    Requires the extra `evals`. The data must be next to the task files, nothing is downloaded; two small tasks are in
+    policies/canaries/tasks. The results do not affect any verdict.
     """
     import asyncio
 
@@ -139,7 +142,7 @@ def bench(
     from sealserve.learning.evaluation.lm_eval import read_tasks, require_evals, run_on_version
 
     if version and not tenant:
-        raise InvalidArgument("--version is one of a tenant's: name it with --tenant", field="version")
+        raise InvalidArgument("--version requires --tenant", field="version")
     require_evals()
     chosen = read_tasks(tasks)
 
@@ -154,7 +157,7 @@ def bench(
 
 
 def sparkline(shares: Sequence[float | None]) -> str:
-    """Return one bar a share, from 0 to 1; a dot where nothing was measured."""
+    """Return one bar per share from 0 to 1, and a dot for a night without a measurement."""
     top = len(_BARS) - 1
     return "".join("·" if share is None else _BARS[round(min(max(share, 0.0), 1.0) * top)] for share in shares)
 

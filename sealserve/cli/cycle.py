@@ -1,4 +1,4 @@
-"""`sealserve cycle`: learning, from documents to a verdict."""
+"""`sealserve cycle`: start, follow and inspect learning cycles."""
 
 import time
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from sealserve.records.reports import CycleReport
     from sealserve.records.self_edit_diff import Trials
 
-app = typer.Typer(help="Learning: start cycles, follow them, see self-edits, scores and verdicts.")
+app = typer.Typer(help="Start, follow and inspect learning cycles.")
 
-CycleId = Annotated[str, typer.Argument(help="The cycle's id; the newest if left out.", show_default=False)]
+CycleId = Annotated[str, typer.Argument(help="Cycle id; default: the newest.", show_default=False)]
 _OPEN = (CycleState.PENDING, CycleState.RUNNING)
 _APPEAR_SECONDS = 30.0
 _POLL_SECONDS = 0.5
@@ -27,11 +27,11 @@ _POLL_SECONDS = 0.5
 def start(
     session: Session,
     tenant: Tenant,
-    wait: Annotated[bool, typer.Option("--wait", help="Follow it to its end, as `cycle watch` does.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow the cycle to its end, as `cycle watch` does.")] = False,
 ) -> None:
-    """Learn the admitted documents now. (They are also gathered into cycles by themselves.)
+    """Start a cycle for the admitted documents now; `sealserve learn` also starts cycles on its own.
 
-    With --wait: exit code 5 if the gate did not promote.
+    With --wait, the exit code is 5 if the gate did not promote.
     """
     with session.client() as client:
         started = client.start_cycle(tenant)
@@ -65,9 +65,9 @@ def list_cycles(session: Session, tenant: Tenant) -> None:
 
 @command(app, "watch")
 def watch(session: Session, tenant: Tenant, cycle: CycleId = "") -> None:
-    """Follow a cycle to its end: a line for each step, then scores and verdict. Exit code 5 if it did not promote.
+    """Follow a cycle to its end: a line per step, then scores and verdict. Exit code 5 if it did not promote.
 
-    Without an id: the open cycle, or the one that the waiting documents are about to get, else the newest.
+    Without an id, follows the running cycle, else waits for the cycle of admitted documents, else takes the newest.
     """
     with session.client() as client:
         name = cycle or _newest(client, tenant, is_patient=True)
@@ -83,14 +83,14 @@ def show_cycle(
     cycle: CycleId = "",
     edits: Annotated[
         bool,
-        typer.Option("--edits", help="Show every trial too: self-edits, dropped ones included, recipes, changes."),
+        typer.Option("--edits", help="Also show all self-edits (including dropped ones), recipes and changes."),
     ] = False,
 ) -> None:
     """Show a cycle: steps, candidates, scores, and the verdict with its reasons.
 
-    With --edits: each self-edit with its template, seed, fate and the candidates trained on it; each candidate's
-    recipe and losses; and how the admitted self-edits differ from those of the document's earlier study, or of an
-    earlier document of the same title.
+    With --edits, also shows each self-edit with its template, seed, filter result and the candidates trained on it;
+    each candidate's recipe and losses; and how the admitted self-edits differ from those of an earlier cycle on the
+    same document, or on an earlier document with the same title.
     """
     with session.client() as client:
         name = cycle or _newest(client, tenant, is_patient=False)
@@ -110,15 +110,15 @@ def trials_of(client: "Client", report: "CycleReport") -> "Trials":
 
 
 def _nothing_yet(session: Session, client: "Client", tenant: str) -> NoReturn:
-    """Say what to do so that there is a cycle to see, and end as for a missing thing."""
+    """Print how to get a first cycle, and end with the exit code for "not found"."""
     waiting = sum(1 for _ in client.documents(tenant, state=DocumentState.ADMITTED))
     to_do = (
-        f"{waiting} documents wait; they are learned by themselves while `sealserve learn` runs, "
-        f"or at once with: sealserve cycle start {tenant} --wait"
+        f"{waiting} documents are waiting; `sealserve learn` takes them up, "
+        f"or start a cycle now with: sealserve cycle start {tenant} --wait"
         if waiting
-        else f"hand a document in first: sealserve doc add {tenant} FILE"
+        else f"add a document first: sealserve doc add {tenant} FILE"
     )
-    text = f"{tenant} has no cycle yet. Next: {to_do}"
+    text = f"{tenant} has no cycles yet. Next: {to_do}"
     session.show({"cycle": None, "next": to_do}, lambda: text)
     raise typer.Exit(MISSING)
 
@@ -128,15 +128,14 @@ def _made(version: int | None) -> str:
 
 
 def _show(session: Session, report: "CycleReport", trials: "Trials | None" = None) -> None:
-    from sealserve.cli import output, render_cycle
-    from sealserve.cli import render_self_edits as edits
+    from sealserve.cli import output, render_cycle, render_self_edits
 
-    worked_out = {name: getattr(report, name) for name in ("measuring_share", "device_seconds", "seconds_per_point")}
-    shown = output.plain(report) | worked_out
+    derived = {name: getattr(report, name) for name in ("measuring_share", "device_seconds", "seconds_per_point")}
+    shown = output.plain(report) | derived
     if trials is not None:
-        own = [edits.edit_json(edit, report) for edit in trials.edits]
+        own = [render_self_edits.edit_json(edit, report) for edit in trials.edits]
         shown |= {"self_edits": own, "changes": output.plain(trials.changes)}
-    session.show(shown, lambda: render_cycle.cycle(report, edits.render(report, trials) if trials else ()))
+    session.show(shown, lambda: render_cycle.cycle(report, render_self_edits.render(report, trials) if trials else ()))
 
 
 def _newest(client: "Client", tenant: str, *, is_patient: bool) -> str:

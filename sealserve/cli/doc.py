@@ -1,4 +1,4 @@
-"""`sealserve doc`: what came in, and where it stands."""
+"""`sealserve doc`: submit, list and inspect documents; release held ones; unlearn one."""
 
 import sys
 from collections.abc import Iterator
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
     from sealserve.client import Client
 
-app = typer.Typer(help="What a tenant wants the model to know: hand documents in, see where they stand.")
+app = typer.Typer(help="Submit, list and inspect documents; release held ones; unlearn one.")
 
-DocumentId = Annotated[str, typer.Argument(help="The document's id, from `doc list`.", show_default=False)]
+DocumentId = Annotated[str, typer.Argument(help="Document id, from `doc list`.", show_default=False)]
 
 _STOPPED = (DocumentState.QUARANTINED, DocumentState.HELD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Added:
-    """What became of one path. `error` is empty when the document was kept."""
+    """The result for one path. `error` is empty if the document was accepted."""
 
     path: str
     document: Document | None
@@ -41,20 +41,20 @@ def add(
     tenant: Tenant,
     paths: Annotated[
         list[str],
-        typer.Argument(help="Files, directories (md, txt, html, pdf inside), or - for stdin.", show_default=False),
+        typer.Argument(help="Files, directories (md, txt, html, pdf in them), or - for stdin.", show_default=False),
     ],
-    title: Annotated[str, typer.Option(help="Title, for a single document.", show_default=False)] = "",
+    title: Annotated[str, typer.Option(help="Title; only for a single document.", show_default=False)] = "",
     media_type: Annotated[
-        str, typer.Option(help="text/plain, text/markdown, text/html or application/pdf; else by the file's name.")
+        str, typer.Option(help="text/plain, text/markdown, text/html or application/pdf; default: by file name.")
     ] = "",
 ) -> None:
-    """Hand documents in. Learning starts by itself; follow it with `cycle watch`.
+    """Submit documents. Learning starts automatically; follow it with `cycle watch`.
 
-    The same contents again are the same document. Exit code 2 if one was refused or held, or could not be read;
-    the others are kept.
+    Submitting the same contents again returns the same document. If a document is refused, held or cannot be read,
+    the exit code is 2; the others are accepted.
     """
     if title and len(paths) > 1:
-        raise InvalidArgument("--title names one document; leave it out for many", field="title")
+        raise InvalidArgument("--title is only for a single document", field="title")
     files = [file for path in paths for file in _files(path)]
     with session.client() as client:
         added = [_add(client, tenant, file, title=title, media_type=media_type) for file in files]
@@ -84,9 +84,9 @@ def show_document(
     session: Session,
     tenant: Tenant,
     document: DocumentId,
-    text: Annotated[bool, typer.Option("--text", help="Show its text too.")] = False,
+    text: Annotated[bool, typer.Option("--text", help="Also show its text.")] = False,
 ) -> None:
-    """Show one document."""
+    """Show a document."""
     from sealserve.cli import output
 
     with session.client() as client:
@@ -101,11 +101,11 @@ def release(
     session: Session,
     tenant: Tenant,
     document: DocumentId,
-    reason: Annotated[str, typer.Option(help="Why, for the audit trail.", show_default=False)] = "",
+    reason: Annotated[str, typer.Option(help="Reason, recorded in the audit log.", show_default=False)] = "",
 ) -> None:
-    """Let a document be learned that policy holds, after having read it: `doc show --text`.
+    """Allow a document that policy holds to be learned. Read it first: `doc show --text`.
 
-    What was denied or could not be read stays where it is.
+    Documents that policy denied or that could not be parsed cannot be released.
     """
     from sealserve.cli import output
 
@@ -120,21 +120,21 @@ def forget(
     session: Session,
     tenant: Tenant,
     document: DocumentId,
-    reason: Annotated[str, typer.Option(help="Why, for the audit trail.", show_default=False)] = "",
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    reason: Annotated[str, typer.Option(help="Reason, recorded in the audit log.", show_default=False)] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Delete a document and all that was made of it, for good.
+    """Unlearn a document: delete it and everything derived from it, permanently.
 
-    Versions that learned it never answer again. The last one that never saw it answers at once; a cycle teaches the
-    other documents once more. What was asked about the document is asked again then: the counts follow in the audit
-    trail (document.forget.probe), or why there are none (document.forget.unprobed).
+    Versions trained on it never answer again. The newest version that never saw it becomes active at once, and a cycle
+    retrains the other documents. Afterwards the questions about the document are asked again; the audit log records
+    the counts (document.forget.probe), or the reason there are none (document.forget.unprobed).
     """
     from sealserve.cli import output
 
     with session.client() as client:
         found = client.document(tenant, document)
         if not yes:
-            typer.confirm(f"Forget {found.title!r} ({document}) for good?", abort=True, err=True)
+            typer.confirm(f"Permanently unlearn {found.title!r} ({document})?", abort=True, err=True)
         done = client.forget_document(tenant, document, reason=reason)
     shown = {**output.plain(done), "next": f"sealserve cycle watch {tenant} {done.cycle}" if done.cycle else ""}
     session.show(shown, lambda: output.pairs([(name.replace("_", " "), value) for name, value in shown.items()]))
@@ -149,7 +149,7 @@ def _files(path: str) -> Iterator[str]:
         return
     found = sorted(file for file in Path(path).rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
     if not found:
-        raise InvalidArgument(f"{path}: no such file, or a directory without md, txt, html or pdf files", field="paths")
+        raise InvalidArgument(f"{path}: no such file, or no md, txt, html or pdf files in it", field="paths")
     yield from map(str, found)
 
 
@@ -179,7 +179,7 @@ def _added_table(added: list[Added]) -> "RenderableType":
             one.path,
             one.document.document if one.document else "",
             one.document.state if one.document else "refused",
-            "" if one.is_new or not one.document else "known already",
+            "" if one.is_new or not one.document else "already known",
             one.error or (one.document.reason if one.document else ""),
         )
         for one in added

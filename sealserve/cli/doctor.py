@@ -1,4 +1,4 @@
-"""`sealserve doctor` and `sealserve version`: whether this machine and these settings can run it."""
+"""`sealserve doctor` and `sealserve version`: check this machine and its settings."""
 
 import typer
 
@@ -12,7 +12,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(session: Session) -> None:
-    """Check this machine and these settings; every finding says what to do next. Exit code 1 if something fails."""
+    """Check this machine and its settings, with advice for each problem. Exit code 1 if a check fails."""
     from sealserve import doctor as checks
     from sealserve.cli import output
 
@@ -20,14 +20,15 @@ def doctor(session: Session) -> None:
     healthy = not any(finding.state is checks.State.FAILS for finding in findings)
     rows = ((finding.state, finding.name, finding.found, finding.advice) for finding in findings)
     session.show(
-        {"healthy": healthy, "findings": findings}, lambda: output.table(["", "what", "found", "next"], rows, empty="")
+        {"healthy": healthy, "findings": findings},
+        lambda: output.table(["", "check", "found", "advice"], rows, empty=""),
     )
     if not healthy:
         raise typer.Exit(OUR_FAULT)
 
 
 def version(session: Session) -> None:
-    """Show the versions of sealserve and of what it stands on."""
+    """Show the versions of sealserve and its main dependencies."""
     from sealserve import doctor as checks
     from sealserve.cli import output
 

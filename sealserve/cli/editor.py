@@ -1,4 +1,4 @@
-"""`sealserve editor`: the outer loop, by hand; what is known of a tenant's editors and what they cost."""
+"""`sealserve editor`: the outer loop, which trains the adapters that write self-edits."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,16 +10,16 @@ from sealserve.cli.tenant import Tenant
 if TYPE_CHECKING:
     from sealserve.learning.editor.store import Editors, Round
 
-app = typer.Typer(help="The outer loop: the adapter that writes a tenant's self-edits, and how it got better.")
+app = typer.Typer(help="Train and inspect a tenant's editor, the adapter that writes its self-edits.")
 
-Chosen = Annotated[str, typer.Argument(help="Only this tenant; all if left out.", show_default=False)]
+Chosen = Annotated[str, typer.Argument(help="Only this tenant; default: all.", show_default=False)]
 
 
 @command(app, "round")
 def play_round(session: Session, tenant: Chosen = "") -> None:
-    """Play one round now, beside a running `sealserve serve`: sample, train, measure, tune the editor, gate it.
+    """Run one round now, through a running `sealserve serve`: sample, train, measure, tune the editor, judge it.
 
-    Exit code 5 if no editor was promoted. Minutes; learn.editor.rounds plays rounds by itself.
+    Takes minutes. Exit code 5 if no editor was promoted. learn.editor.rounds runs rounds automatically.
     """
     import asyncio
 
@@ -33,9 +33,9 @@ def play_round(session: Session, tenant: Chosen = "") -> None:
 
 @command(app, "show")
 def show_editors(session: Session, tenant: Tenant) -> None:
-    """Show who writes the tenant's self-edits, every round with its gain and cost, and the best recipes tried.
+    """Show the tenant's editor, each round with its gain and cost, and the best recipes so far.
 
-    With --json also every trial: how it was trained, its score on each half of the quiz, whether it won.
+    With --json, also shows every trial: its recipe, its score on each half of the quiz, and whether it won.
     """
     from sealserve.cli import output
     from sealserve.gate.thresholds import load_policy
@@ -46,7 +46,7 @@ def show_editors(session: Session, tenant: Tenant) -> None:
     settings = session.settings()
     editors = read_editors(settings.data_directory, tenant)
     spent = total(editors.spent)
-    told: dict[str, Any] = {
+    shown: dict[str, Any] = {
         "tenant": tenant,
         "active": editors.active,
         "device_seconds": round(spent.device_seconds, 1),
@@ -59,7 +59,7 @@ def show_editors(session: Session, tenant: Tenant) -> None:
         "rounds": [round_json(tenant, one) for one in editors.rounds],
         "recipes": [output.plain(one) for one in _best(editors)],
     }
-    session.show(told, lambda: _table([(tenant, one) for one in editors.rounds]))
+    session.show(shown, lambda: _table([(tenant, one) for one in editors.rounds]))
 
 
 def round_json(tenant: str, one: "Round") -> dict[str, Any]:
@@ -88,7 +88,9 @@ def _table(rounds: "list[tuple[str, Round]]") -> Any:
         for tenant, one in rounds
     )
     columns = ["tenant", "round", "outcome", "gain on held-out documents", "winners", "cost", "reason"]
-    return output.table(columns, rows, empty="no round yet: the base writes. Next: sealserve editor round")
+    return output.table(
+        columns, rows, empty="no rounds yet; the base model writes the self-edits. Next: sealserve editor round"
+    )
 
 
 def _best(editors: "Editors", n: int = 5) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""`sealserve evaluation`: a tenant's own questions with right answers."""
+"""`sealserve evaluation`: a tenant's question sets."""
 
 import json
 from pathlib import Path
@@ -11,33 +11,33 @@ from sealserve.cli.tenant import Tenant
 from sealserve.errors import InvalidArgument
 from sealserve.records.question_sets import EvaluationItem
 
-evaluation = typer.Typer(help="A tenant's own questions with right answers: asked before self-made quizzes.")
+evaluation = typer.Typer(help="Manage a tenant's question sets, which take precedence over generated questions.")
 
 
 @command(evaluation, "add")
 def add_set(
     session: Session,
     tenant: Tenant,
-    name: Annotated[str, typer.Argument(help="The set's name.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="Set name.", show_default=False)],
     file: Annotated[
-        Path, typer.Argument(help="JSONL: question, answer, and matcher or pattern if wanted.", show_default=False)
+        Path, typer.Argument(help="JSONL file: question, answer, optional matcher and pattern.", show_default=False)
     ],
 ) -> None:
-    """Keep a set of questions with right answers; other contents under the same name are a new revision.
+    """Submit questions with their answers; changed contents under the same name become a new revision.
 
-    One JSON object a line: {"question", "answer"}, and "matcher": contains (default), exact, or regex with "pattern".
+    One JSON object per line: {"question", "answer"}, and "matcher": contains (default), exact, or regex with "pattern".
     """
     from sealserve.cli import output
 
     with session.client() as client:
         kept, is_new = client.add_evaluation_set(tenant, name, read_items(file))
-    text = f"{kept.name} revision {kept.revision}: {len(kept.items)} questions{'' if is_new else ', known already'}"
+    text = f"{kept.name} revision {kept.revision}: {len(kept.items)} questions{'' if is_new else ', already known'}"
     session.show({**output.plain(kept), "already_known": not is_new}, lambda: output.printable(text))
 
 
 @command(evaluation, "list")
 def list_sets(session: Session, tenant: Tenant) -> None:
-    """List every revision of a tenant's sets, newest first."""
+    """List all revisions of a tenant's sets, newest first."""
     from sealserve.cli import output
 
     with session.client() as client:
@@ -48,15 +48,15 @@ def list_sets(session: Session, tenant: Tenant) -> None:
         for one, count in found
     ]
     columns = ["set", "revision", "questions", "added by", "added"]
-    session.show({"evaluation_sets": shown}, lambda: output.table(columns, rows, empty="no evaluation sets yet"))
+    session.show({"evaluation_sets": shown}, lambda: output.table(columns, rows, empty="no question sets yet"))
 
 
 @command(evaluation, "show")
 def show_set(
     session: Session,
     tenant: Tenant,
-    name: Annotated[str, typer.Argument(help="The set's name.", show_default=False)],
-    revision: Annotated[int, typer.Option("--revision", min=0, help="Which revision; 0: the newest.")] = 0,
+    name: Annotated[str, typer.Argument(help="Set name.", show_default=False)],
+    revision: Annotated[int, typer.Option("--revision", min=0, help="Revision; 0 is the newest.")] = 0,
 ) -> None:
     """Show a set's questions."""
     from sealserve.cli import output
@@ -81,10 +81,12 @@ def _item(line: str, place: str) -> EvaluationItem:
         tree: dict[str, Any] = json.loads(line)
         item = EvaluationItem(**tree)
     except (ValueError, TypeError) as error:
-        text = f'{place}: not an item; write {{"question": "…", "answer": "…"}}, and "matcher" and "pattern" if wanted'
+        text = f'{place}: not an item; write {{"question": "…", "answer": "…"}}, optionally "matcher" and "pattern"'
         raise InvalidArgument(text, field="items") from error
     if not all(isinstance(value, str) for value in tree.values()):
-        raise InvalidArgument(f"{place}: every value is text in quotes", field="items")
+        raise InvalidArgument(f"{place}: every value must be a string", field="items")
     if item.matcher not in ("contains", "exact", "regex"):
-        raise InvalidArgument(f"{place}: matcher is contains, exact or regex, not {item.matcher[:20]!r}", field="items")
+        raise InvalidArgument(
+            f"{place}: matcher must be contains, exact or regex, not {item.matcher[:20]!r}", field="items"
+        )
     return item

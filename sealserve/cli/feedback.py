@@ -1,4 +1,4 @@
-"""`sealserve feedback` and `sealserve evaluation`: what people give to measure by."""
+"""`sealserve feedback`: ratings and corrections of answers."""
 
 from typing import Annotated
 
@@ -8,31 +8,31 @@ from sealserve.cli.session import Session, command
 from sealserve.cli.tenant import Tenant
 from sealserve.records.feedback import Opinion, Thumb, VersionFeedback
 
-feedback = typer.Typer(help="What people think of answers: thumbs, and corrections that versions are measured by.")
+feedback = typer.Typer(help="Rate answers, and correct them; versions are measured against the corrections.")
 
 
 @command(feedback, "add")
 def add_feedback(
     session: Session,
     tenant: Tenant,
-    answer: Annotated[str, typer.Argument(help="Request id that the answer carried.", show_default=False)],
-    thumb: Annotated[Thumb, typer.Argument(help="What you think of it.", show_default=False)],
-    version: Annotated[int, typer.Option("--version", min=0, help="Version that gave it; 0: the base.")] = 0,
-    question: Annotated[str, typer.Option("--question", help="What was asked; needed with --correction.")] = "",
-    correction: Annotated[str, typer.Option("--correction", help="The right answer: a few words.")] = "",
+    answer: Annotated[str, typer.Argument(help="Request id of the answer.", show_default=False)],
+    thumb: Annotated[Thumb, typer.Argument(help="Rating.", show_default=False)],
+    version: Annotated[int, typer.Option("--version", min=0, help="Version that answered; 0 is the base model.")] = 0,
+    question: Annotated[str, typer.Option("--question", help="The question; required with --correction.")] = "",
+    correction: Annotated[str, typer.Option("--correction", help="The right answer, in a few words.")] = "",
 ) -> None:
-    """Say what you think of an answer: once for each. `sealserve ask --json` shows its request id and version."""
+    """Rate an answer, once. `sealserve ask --json` shows its request id and version."""
     from sealserve.cli import output
 
     opinion = Opinion(answer_request=answer, version=version, thumb=thumb, question=question, correction=correction)
     with session.client() as client:
         kept = client.give_feedback(tenant, opinion)
-    session.show(kept, lambda: output.printable(f"kept as {kept.feedback}"))
+    session.show(kept, lambda: output.printable(f"recorded as {kept.feedback}"))
 
 
 @command(feedback, "list")
 def list_feedback(session: Session, tenant: Tenant) -> None:
-    """List what people said, newest first, and the thumbs of each version."""
+    """List feedback, newest first, and the thumb counts per version."""
     from rich.console import Group
 
     from sealserve.cli import output
@@ -61,14 +61,14 @@ def list_feedback(session: Session, tenant: Tenant) -> None:
             output.table(
                 ["when", "who", "version", "thumb", "question", "right answer"], rows, empty="no feedback yet"
             ),
-            output.table(["version", "up", "down", "liked", "interval"], counted, empty=""),
+            output.table(["version", "up", "down", "share up", "interval"], counted, empty=""),
         ),
     )
 
 
 def _liked(one: VersionFeedback) -> dict[str, float]:
-    """A version's score by people: the share of thumbs up, with Wilson's 95 % interval."""
-    from sealserve.gate.statistics import wilson
+    """Return the share of thumbs up with its 95 % Wilson interval."""
+    from sealserve.gate.intervals import wilson
 
     low, high = wilson(one.up, one.up + one.down, confidence=0.95)
     return {"share": one.up / (one.up + one.down), "low": low, "high": high}

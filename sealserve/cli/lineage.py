@@ -1,6 +1,6 @@
-"""`sealserve lineage`, `adapter export`, `adapter import`: where things come from, and adapters that travel.
+"""`sealserve lineage`, `adapter export`, `adapter import`: provenance, and adapters moved between installations.
 
-They work on the registry itself, as `learn` does: run them where the daemon runs.
+These commands open the registry directly: run them on the daemon's machine.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from sealserve.cli.session import Session, command
 What = Annotated[
     str, typer.Argument(help="acme/v3, acme/<document>, or the request id of an answer.", show_default=False)
 ]
-Tenant = Annotated[str, typer.Argument(help="Whose adapter.", show_default=False)]
+Tenant = Annotated[str, typer.Argument(help="Tenant name.", show_default=False)]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 
 def lineage(session: Session, what: What) -> None:
-    """Show what an answer, a version or a document comes from, and what came of it."""
+    """Show where an answer, a version or a document comes from, and what was derived from it."""
     from sealserve.cli import output
     from sealserve.proof.lineage import trace
 
@@ -38,10 +38,10 @@ def lineage(session: Session, what: What) -> None:
 def export(
     session: Session,
     tenant: Tenant,
-    version: Annotated[str, typer.Argument(help="3 or v3.", show_default=False)],
+    version: Annotated[str, typer.Argument(help="Version: 3 or v3.", show_default=False)],
     to: Annotated[Path, typer.Option(help="The tar file to write.", show_default=False)],
 ) -> None:
-    """Write a version with its signed manifest into a file that another installation can import."""
+    """Write a version with its signed manifest to a file that another installation can import."""
     from sealserve.cli.adapter import number_of
     from sealserve.proof.manifest import Seals
     from sealserve.proof.transfer import export as write
@@ -49,18 +49,18 @@ def export(
     with registry_of(session) as registry:
         seals = Seals.open(session.settings().data_directory)
         file = write(registry, seals, tenant, number_of(version), to=to)
-    session.show({"file": str(file), "bytes": file.stat().st_size}, lambda: f"written: {file}")
+    session.show({"file": str(file), "bytes": file.stat().st_size}, lambda: f"wrote {file}")
 
 
 def import_adapter(
     session: Session,
     tenant: Tenant,
-    file: Annotated[Path, typer.Argument(help="What `adapter export` wrote.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="A file written by `adapter export`.", show_default=False)],
 ) -> None:
-    """Take in an exported version: a cycle measures it as any candidate, by the tenant's evaluation sets.
+    """Import an exported version. A cycle measures it like any candidate, on the tenant's question sets.
 
-    What another installation measured says nothing of this one. Without an evaluation set nothing can show a gain, and
-    it is not promoted.
+    Measurements of the other installation are not used. Without a question set no gain can be shown, and the version is
+    not promoted.
     """
     from sealserve.cli import output
     from sealserve.engine.base_model import base_shape, model_directory
@@ -73,4 +73,7 @@ def import_adapter(
         seals = Seals.open(settings.data_directory)
         made = take_in(registry, seals, tenant, file, base=base, max_rank=settings.engine.max_rank, actor=local_actor())
     watch = f"sealserve cycle watch {tenant} {made.cycle}"
-    session.show({**output.plain(made), "next": watch}, lambda: f"{tenant}: it is measured next; see: {watch}")
+    session.show(
+        {**output.plain(made), "next": watch},
+        lambda: f"{tenant}: imported; it is measured next. Follow it with: {watch}",
+    )

@@ -1,4 +1,4 @@
-"""The registry itself, for commands that run where the daemon runs: no server is asked."""
+"""Direct access to the registry, for commands that run on the daemon's machine."""
 
 import getpass
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def registry_of(session: Session) -> "Iterator[Registry]":
-    """Give the registry that the settings name. Raises: StorageFailed, BadConfig."""
+    """Open the registry of the settings. Raises: StorageFailed, BadConfig."""
     from sealserve.daemon.storage import open_registry
 
     registry = open_registry(session.settings())
@@ -24,5 +24,5 @@ def registry_of(session: Session) -> "Iterator[Registry]":
 
 
 def local_actor() -> str:
-    """Return what the audit trail calls whoever runs a command on this machine."""
+    """Return the actor that the audit log records for local commands."""
     return f"local:{getpass.getuser()}"

@@ -18,11 +18,11 @@ def about() -> None:
 @command(nano, "eval")
 def evaluate(
     session: Session,
-    seed: Annotated[int, typer.Option(help="Which fresh entities are made up.")] = 0,
-    injections: Annotated[int, typer.Option(min=1, help="Articles written into adapters.")] = 4,
+    seed: Annotated[int, typer.Option(help="Random seed of the generated entities.")] = 0,
+    injections: Annotated[int, typer.Option(min=1, help="Number of articles trained into adapters.")] = 4,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
 ) -> None:
-    """Measure it on entities and templates it never saw: reading, "I don't know", self-edits, learning. Minutes."""
+    """Evaluate it on unseen entities and templates: reading, abstention, self-edits, learning. Takes minutes."""
     from sealserve.nano.evaluate import evaluate as measure
     from sealserve.nano.model import weights_dir
 

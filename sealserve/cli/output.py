@@ -1,6 +1,6 @@
-"""How results look: records as plain JSON values, and as tables for people.
+"""Results as JSON values and as tables for the terminal.
 
-What tenants wrote goes to terminals without control characters and without markup. Knows no command.
+Text from tenants is printed without control characters and without markup.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from sealserve.records.versions import Lineage
 __all__ = ["cell", "console", "pairs", "plain", "printable", "table", "version_name"]
 
 _PIPED_WIDTH = 200
-"""Columns when output goes to a file: wide enough that nothing useful is folded."""
+"""Columns when output goes to a file: wide enough for most tables."""
 
 
 def plain(value: Any) -> Any:
@@ -41,7 +41,7 @@ def plain(value: Any) -> Any:
 
 
 def console(stream: IO[str]) -> Console:
-    """Return a console on `stream` that shows text as it is: no markup, no emoji codes."""
+    """Return a console on `stream` that prints text verbatim: no markup, no emoji codes."""
     width = None if stream.isatty() else _PIPED_WIDTH
     return Console(file=stream, width=width, markup=False, emoji=False, highlight=False, soft_wrap=not stream.isatty())
 
@@ -57,7 +57,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) 
 
 
 def pairs(items: Iterable[tuple[str, Any]]) -> Table:
-    """Return names and values, one a line; those without a value are left out."""
+    """Return a table of names and values; names without a value are omitted."""
     shown = Table(box=None, pad_edge=False, show_header=False)
     shown.add_column(style="bold")
     shown.add_column(overflow="fold")
@@ -68,7 +68,7 @@ def pairs(items: Iterable[tuple[str, Any]]) -> Table:
 
 
 def cell(value: Any) -> str:
-    """Return one value as people read it."""
+    """Return one value as text for a terminal."""
     if isinstance(value, datetime):
         return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, float):

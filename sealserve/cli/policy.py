@@ -1,6 +1,6 @@
-"""`sealserve policy`: test rules, explain a decision, and see what other rules would have decided.
+"""`sealserve policy`: test rules, explain a decision, and replay decisions under other rules.
 
-Works on the registry itself, as `learn` does: run it where the daemon runs.
+These commands open the registry directly: run them on the daemon's machine.
 """
 
 from pathlib import Path
@@ -11,14 +11,14 @@ import typer
 from sealserve.cli.local_registry import registry_of
 from sealserve.cli.session import GATE_SAID_NO, Session, command
 
-app = typer.Typer(help="Rules in writing: test them, explain a decision, replay decisions under new rules.")
+app = typer.Typer(help="Test policy rules, explain a decision, replay decisions under new rules.")
 
-Folder = Annotated[Path | None, typer.Argument(help="Folder with rules/ and tests/rules/.", show_default=False)]
+Folder = Annotated[Path | None, typer.Argument(help="Directory with rules/ and tests/rules/.", show_default=False)]
 
 
 @command(app, "test")
 def check_rules(session: Session, folder: Folder = None) -> None:
-    """Load rules and run their golden cases. Exit code 5 when a case fails; 2 when the rules cannot be read."""
+    """Load rules and run their golden cases. Exit code 5 if a case fails, 2 if the rules cannot be loaded."""
     from sealserve.cli import output
     from sealserve.policy.bundle import load_bundle
     from sealserve.policy.golden_cases import check, read_cases
@@ -37,8 +37,8 @@ def check_rules(session: Session, folder: Folder = None) -> None:
 @command(app, "list")
 def list_decisions(
     session: Session,
-    tenant: Annotated[str, typer.Option(help="Only this tenant's; all if left out.", show_default=False)] = "",
-    last: Annotated[int, typer.Option(min=1, help="At most this many, newest first.")] = 50,
+    tenant: Annotated[str, typer.Option(help="Only this tenant; default: all.", show_default=False)] = "",
+    last: Annotated[int, typer.Option(min=1, help="Maximum number of decisions.")] = 50,
 ) -> None:
     """List decisions, newest first."""
     from sealserve.cli import output
@@ -46,13 +46,13 @@ def list_decisions(
     with registry_of(session) as registry:
         found = registry.policy_decisions.page(tenant=tenant or None, last=last)
     rows = ((one.ruling, one.decided_at, one.tenant, one.event, one.subject, one.effect) for one in found)
-    columns = ["decision", "when", "tenant", "event", "about", "effect"]
+    columns = ["decision", "when", "tenant", "event", "subject", "effect"]
     session.show({"decisions": found}, lambda: output.table(columns, rows, empty="no decisions yet"))
 
 
 @command(app, "explain")
 def explain(session: Session, decision: Annotated[str, typer.Argument(help="Its id.", show_default=False)]) -> None:
-    """Show a decision: its input, what every rule said, and under which rules."""
+    """Show a decision: its input, the result of every rule, and the bundle."""
     from sealserve.cli import output
 
     with registry_of(session) as registry:
@@ -61,7 +61,7 @@ def explain(session: Session, decision: Annotated[str, typer.Argument(help="Its 
         ("decision", found.ruling),
         ("effect", found.effect),
         ("event", found.event),
-        ("about", found.subject),
+        ("subject", found.subject),
         ("when", found.decided_at),
         ("bundle", found.bundle),
         *((f"rule {one.rule}", f"{one.effect} {one.reason} {one.error}".strip()) for one in found.results),
@@ -73,10 +73,10 @@ def explain(session: Session, decision: Annotated[str, typer.Argument(help="Its 
 @command(app, "replay")
 def replay(
     session: Session,
-    bundle: Annotated[Path, typer.Option(help="Folder with the new rules.", show_default=False)],
-    last: Annotated[int, typer.Option(min=1, help="So many decisions, newest first.")] = 100,
+    bundle: Annotated[Path, typer.Option(help="Directory with the new rules.", show_default=False)],
+    last: Annotated[int, typer.Option(min=1, help="Number of decisions, from the newest.")] = 100,
 ) -> None:
-    """Decide recorded inputs again under other rules, and show which decisions would change."""
+    """Evaluate recorded inputs under other rules, and show which decisions would change."""
     from sealserve.cli import output
     from sealserve.policy.evaluate import decide
     from sealserve.policy.events import Event
@@ -91,9 +91,9 @@ def replay(
         if (now := decide(rules.of(one.tenant), Event(one.event), one.input)).effect is not one.effect
     ]
     result = {"bundle": rules.digest, "replayed": len(found), "changed": changed}
-    columns = ["decision", "event", "about", "was", "would be"]
+    columns = ["decision", "event", "subject", "was", "would be"]
     rows = (tuple(one.values()) for one in changed)
-    session.show(result, lambda: output.table(columns, rows, empty=f"nothing changes in {len(found)} decisions"))
+    session.show(result, lambda: output.table(columns, rows, empty=f"none of {len(found)} decisions would change"))
 
 
 def _directory(session: Session, folder: Path | None) -> Path:

@@ -1,4 +1,4 @@
-"""Cycles, versions and replicas as people read them in a terminal. Knows no command and no wire."""
+"""Cycles, versions and replicas as tables for the terminal."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,7 +12,7 @@ from sealserve.records.versions import AdapterVersion
 
 
 def cycle(report: CycleReport, trials: Iterable[RenderableType]) -> RenderableType:
-    """Return a cycle: what it is, its steps, candidates, scores, verdict, and its trials if given."""
+    """Return a cycle: its steps, candidates, scores and verdict, then `trials`."""
     one = report.cycle
     parts: list[RenderableType] = [
         pairs([
@@ -38,12 +38,12 @@ def cycle(report: CycleReport, trials: Iterable[RenderableType]) -> RenderableTy
 
 
 def answers(report: CycleReport) -> RenderableType:
-    """Return a few answers side by side, wrong ones marked."""
+    """Return the sampled answers side by side, marked right or wrong."""
     rows = (
         (one.question, one.expected, _marked(one.before, one.was_right), _marked(one.after, one.is_right))
         for one in report.answers
     )
-    return table(["question", "document says", "before", "after"], rows, empty="no answers were recorded")
+    return table(["question", "expected", "before", "after"], rows, empty="no answers were recorded")
 
 
 def _marked(text: str, is_right: bool) -> str:
@@ -51,7 +51,7 @@ def _marked(text: str, is_right: bool) -> str:
 
 
 def adapter(version: AdapterVersion) -> RenderableType:
-    """Return a version with its lineage, one line for each thing that made it."""
+    """Return a version with its lineage."""
     own = [
         ("version", version_name(version.version)), ("tenant", version.tenant), ("state", version.state),
         ("reason", version.reason), ("cycle", version.cycle),
@@ -63,13 +63,13 @@ def adapter(version: AdapterVersion) -> RenderableType:
 
 
 def report(state: AdapterReport) -> RenderableType:
-    """Return what should answer, and what each replica answers with."""
-    head = Text(f"{state.tenant}: {version_name(state.desired)} should answer (activation {state.activation})")
+    """Return the desired version, and the version each replica serves."""
+    head = Text(f"{state.tenant}: desired version {version_name(state.desired)} (activation {state.activation})")
     rows = (
         (one.replica, version_name(one.version), "up to date" if one.activation >= state.activation else "behind")
         for one in state.observed
     )
-    return Group(head, table(["replica", "answers with", ""], rows, empty="no replica has reported yet"))
+    return Group(head, table(["replica", "serves", ""], rows, empty="no replica has reported yet"))
 
 
 def _candidates(report: CycleReport) -> RenderableType:
@@ -103,7 +103,7 @@ def _ranking(report: CycleReport, ranking: Ranking) -> Iterator[tuple[str, str]]
         if share is not None:
             yield f"reliability {name}", f"{share:.2f}"
     if ranking.between_seeds is not None:
-        known = "not known" if ranking.between_candidates is None else f"{ranking.between_candidates:.4f}"
+        known = "unknown" if ranking.between_candidates is None else f"{ranking.between_candidates:.4f}"
         yield "variance", f"{known} between recipes, {ranking.between_seeds:.4f} between {ranking.seeds} seeds"
     if report.measuring_share is not None:
         yield "time spent measuring", f"{report.measuring_share:.0%} (ranking and confirming)"
@@ -121,7 +121,7 @@ def _scores(scores: Scorecard) -> Iterator[tuple[str, ...]]:
             interval = f"{score.gain_low:+.3f} … {score.gain_high:+.3f}"
             shown = (cell(score.n), cell(score.candidate), cell(score.incumbent), f"{score.gain:+.3f}", interval)
         else:
-            why = f"not measured: {score.why}" if isinstance(score, Unmeasured) else f"does not apply: {score.because}"
+            why = f"not measured: {score.why}" if isinstance(score, Unmeasured) else f"not applicable: {score.because}"
             shown = ("", "", "", "", why)
         yield (name, *shown)
 

@@ -1,7 +1,4 @@
-"""What a cycle wrote for itself, in a terminal: every self-edit with its fate, and what changed since the last study.
-
-Pure: records in, JSON values or renderables out. Knows no command and no wire.
-"""
+"""The self-edits of a cycle for the terminal: each with its filter result, and the changes since the last cycle."""
 
 from collections.abc import Iterator
 
@@ -23,7 +20,7 @@ def edit_json(edit: SelfEdit, report: CycleReport) -> Json:
 
 
 def render(report: CycleReport, trials: Trials) -> Iterator[RenderableType]:
-    """Return the trials: how candidates and recipes were trained, what was dropped, every self-edit, every change."""
+    """Return the candidates' training, the short trials, the filter's counts, all self-edits and all changes."""
     for candidate in report.candidates:
         yield from _recipe(candidate)
     for trial in report.short_trials:
@@ -72,20 +69,20 @@ def _screening(report: CycleReport) -> RenderableType:
     dropped = sorted(found.reasons.items(), key=lambda item: -item[1])
     rows: list[tuple[str, object]] = [("admitted", found.admitted), *((f"dropped: {why}", n) for why, n in dropped)]
     if found.distinct is not None:
-        rows.append(("distinct pairs of words", found.distinct))
-    return table(["self-edits", "how many"], rows, empty="")
+        rows.append(("distinct word pairs", found.distinct))
+    return table(["self-edits", "count"], rows, empty="")
 
 
 def _superseded(report: CycleReport) -> Iterator[RenderableType]:
     for one in report.screening.superseded if report.screening else ():
-        told = f"{one.question} {one.old_answer} (of {one.document}) is now {one.new_answer}"
-        yield Text(f"superseded: {printable(told)}")
+        text = f"{one.question} {one.old_answer} (of {one.document}) is now {one.new_answer}"
+        yield Text(f"superseded: {printable(text)}")
 
 
 def _edit(edit: SelfEdit, report: CycleReport) -> Iterator[RenderableType]:
     trained = users(edit, report.candidates)
-    kept = f"kept, candidates {', '.join(map(str, trained))}" if trained else "kept"
-    fate = kept if edit.admitted else f"dropped: {edit.reason}"
+    admitted = f"admitted, candidates {', '.join(map(str, trained))}" if trained else "admitted"
+    fate = admitted if edit.admitted else f"dropped: {edit.reason}"
     head = f"\n{edit.self_edit}  {edit.template.value} of {edit.document}, seed {edit.seed}  {fate}"
     yield Text(printable(head), style="bold")
     yield Text(printable(edit.text))
@@ -94,7 +91,7 @@ def _edit(edit: SelfEdit, report: CycleReport) -> Iterator[RenderableType]:
 def _diff(change: Change) -> Iterator[RenderableType]:
     yield Text(
         f"\n{change.document} against {change.earlier_document} in {change.earlier_cycle}: "
-        f"{change.same} notes the same, {change.added} new, {change.removed} gone",
+        f"{change.same} self-edits unchanged, {change.added} added, {change.removed} removed",
         style="bold",
     )
     for line in change.lines:

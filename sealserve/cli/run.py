@@ -1,4 +1,4 @@
-"""`sealserve up`, `serve`, `learn`, `web`, `demo`: what runs until it is told to stop, or until the story is told."""
+"""`sealserve up`, `serve`, `learn`, `web` and `demo`: the processes of the daemon, and the demo."""
 
 import time
 from pathlib import Path
@@ -6,14 +6,16 @@ from typing import Annotated
 
 import typer
 
+from sealserve.cli.extras import require
 from sealserve.cli.session import Session, command
 
 Model = Annotated[
     str | None,
-    typer.Option("--model", help="'nano', or a Hugging Face causal LM: name or directory.", show_default=False),
+    typer.Option("--model", help="'nano', or the name or directory of a Hugging Face causal LM.", show_default=False),
 ]
 DataDirectory = Annotated[
-    Path | None, typer.Option("--data-directory", help="Database, artifacts, caches.", show_default=False)
+    Path | None,
+    typer.Option("--data-directory", help="Database, artifacts and caches.", show_default=False),
 ]
 
 
@@ -25,15 +27,17 @@ def register(app: typer.Typer) -> None:
 
 
 def up(session: Session, model: Model = None, data_directory: DataDirectory = None) -> None:
-    """Run `serve`, `learn` and `web` on this machine; restart the other two with back-off. Ends with Ctrl-C, SIGTERM.
+    """Run `serve`, `learn` and `web` on this machine; restart `learn` and `web` with back-off. Stop with Ctrl-C.
 
-    Answers begin a minute or so after the start: `sealserve doctor` says when. The page for approvals is at
+    The engine takes about a minute to start; `sealserve doctor` shows whether it is ready. The approvals page is at
     web.address.
     """
+    began = time.monotonic()
+    settings = session.settings(engine__model=model, data_directory=data_directory)
+    require("server", *(() if settings.web.is_off else ("web",)))
     from sealserve.daemon.supervisor import run_up
 
-    began = time.monotonic()
-    run_up(session.settings(engine__model=model, data_directory=data_directory))
+    run_up(settings)
     _ended(session, "up", began)
 
 
@@ -42,10 +46,10 @@ def serve(
     model: Model = None,
     data_directory: DataDirectory = None,
     engine_only: Annotated[
-        bool, typer.Option("--engine-only", help="No tenants: only write and measure for `learn`.")
+        bool, typer.Option("--engine-only", help="Serve only the internal EngineService (no tenant traffic).")
     ] = False,
 ) -> None:
-    """Own the engine and answer tenants. Ends with Ctrl-C or SIGTERM, after running answers."""
+    """Run the engine and the gRPC server. Ctrl-C or SIGTERM stops it after running requests have finished."""
     from sealserve.daemon.serve import run_serve
 
     began = time.monotonic()
@@ -54,7 +58,7 @@ def serve(
 
 
 def learn(session: Session, data_directory: DataDirectory = None) -> None:
-    """Run learning cycles through a server's engine. May be killed at any time and started again."""
+    """Run learning cycles through a server's engine. It can be killed and restarted at any time."""
     from sealserve.daemon.learn import run_learn
 
     began = time.monotonic()
@@ -63,7 +67,7 @@ def learn(session: Session, data_directory: DataDirectory = None) -> None:
 
 
 def web(session: Session, data_directory: DataDirectory = None) -> None:
-    """Show the page on which people decide held versions, at web.address. Asks the server at serve.address."""
+    """Serve the approvals page at web.address, as a client of the server at serve.address."""
     from sealserve.daemon.web import run_web
 
     began = time.monotonic()
@@ -73,17 +77,18 @@ def web(session: Session, data_directory: DataDirectory = None) -> None:
 
 def demo(
     session: Session,
-    seed: Annotated[int, typer.Option(help="Which articles are made up.")] = 7,
+    seed: Annotated[int, typer.Option(help="Random seed of the generated articles.")] = 7,
     data_directory: DataDirectory = None,
-    questions: Annotated[bool, typer.Option("--questions", help="Show every question and answer.")] = False,
+    questions: Annotated[bool, typer.Option("--questions", help="Show all questions and answers.")] = False,
 ) -> None:
-    """Watch a model learn an article while it serves, per tenant, and unlearn it. Takes a few minutes."""
+    """Watch a model learn and unlearn an article while it serves. Takes a few minutes."""
+    require("server")
     from sealserve.demo import run_demo
 
     code = run_demo(json_output=session.json_output, seed=seed, data_directory=data_directory, questions=questions)
     raise typer.Exit(code)
 
 
-def _ended(session: Session, what: str, began: float) -> None:
-    result = {"ended": what, "seconds": round(time.monotonic() - began, 1)}
-    session.show(result, lambda: f"{what} ended")
+def _ended(session: Session, name: str, began: float) -> None:
+    result = {"ended": name, "seconds": round(time.monotonic() - began, 1)}
+    session.show(result, lambda: f"{name} has stopped")

@@ -1,7 +1,7 @@
-"""What every command has: settings, a client, one way to show a result, one table from errors to exit codes.
+"""The session of a command: settings, client, output, and the exit code of an error.
 
 A command is a function whose first parameter is a `Session`; `command` registers it and adds `--config`,
-`--address`, `--token` and `--json`. Knows nothing of what any command does.
+`--address`, `--token` and `--json`.
 """
 
 import functools
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
+from sealserve.cli.extras import missing_extra
 from sealserve.errors import CallerError, DeadlineExceeded, NotFound, SealserveError, Unavailable
 
 if TYPE_CHECKING:
@@ -29,17 +30,17 @@ OUR_FAULT, YOUR_FAULT, MISSING, UNAVAILABLE, GATE_SAID_NO = 1, 2, 3, 4, 5
 """Exit codes besides 0; the help text of `sealserve` lists them."""
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).", show_default=False)]
-Address = Annotated[str, typer.Option("--address", help="Server, as host:port.", show_default=False)]
+Address = Annotated[str, typer.Option("--address", help="Server address, as host:port.", show_default=False)]
 Token = Annotated[
     str,
-    typer.Option("--token", help="Who you are; else SEALSERVE_TOKEN, else the data directory's.", show_default=False),
+    typer.Option("--token", help="Access token, else SEALSERVE_TOKEN, else admin.token.", show_default=False),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line; the rest to stderr.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
-    """Options that may stand before the command as well as after it."""
+    """Options accepted both before and after the command."""
 
     config: Path | None = None
     address: str = ""
@@ -47,7 +48,7 @@ class Shared:
 
 
 class Session:
-    """One run of one command. Heavy imports happen when something is first used, so that `--help` is instant."""
+    """One run of one command. Heavy imports happen on first use, which keeps `--help` fast."""
 
     def __init__(self, shared: Shared, *, json_output: bool = False) -> None:
         self.json_output = json_output
@@ -100,7 +101,7 @@ class Session:
         output.console(sys.stderr).print(output.printable(line), style="dim")
 
     def fail(self, error: SealserveError) -> NoReturn:
-        """Say what is wrong and what to do, and end with the exit code of `error`."""
+        """Print the error and end with its exit code."""
         if self.json_output:
             shown = {"error": {"reason": error.reason, "message": error.message}}
             sys.stdout.write(json.dumps(shown, ensure_ascii=False) + "\n")
@@ -109,7 +110,7 @@ class Session:
 
 
 def _own_token(settings: "Settings", address: str) -> str:
-    """The administrator's token is for the server of this data directory: it is shown to nobody else."""
+    """Return the administrator's token, but only for the server of this data directory."""
     from sealserve.local_tokens import ADMIN_FILE, found_secret
     from sealserve.network import is_loopback, reachable
 
@@ -118,7 +119,7 @@ def _own_token(settings: "Settings", address: str) -> str:
 
 
 def exit_code(error: SealserveError) -> int:
-    """Return the exit code that tells a script whose fault `error` is."""
+    """Return the exit code for `error`, as the help text lists them."""
     if isinstance(error, NotFound):
         return MISSING
     if isinstance(error, Unavailable | DeadlineExceeded):
@@ -127,7 +128,7 @@ def exit_code(error: SealserveError) -> int:
 
 
 def command(app: typer.Typer, name: str, **settings: Any) -> Callable[[F], F]:
-    """Register the decorated function as the command `name` of `app`, with the options that all share."""
+    """Register the decorated function as the command `name` of `app`, with the shared options."""
 
     def register(function: F) -> F:
         app.command(name, **settings)(_with_session(function))
@@ -153,6 +154,8 @@ def _with_session(function: Callable[..., None]) -> Callable[..., None]:
             function(session, **own)
         except SealserveError as error:
             session.fail(error)
+        except ModuleNotFoundError as error:
+            session.fail(missing_extra(error))
 
     added = [p for p in inspect.signature(_SHARED).parameters.values() if p.kind is not p.VAR_KEYWORD]
     own = [p for p in inspect.signature(function).parameters.values() if p.name != "session"]

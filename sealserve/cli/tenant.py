@@ -1,4 +1,4 @@
-"""`sealserve tenant`: who is served."""
+"""`sealserve tenant`: create, list and show tenants."""
 
 from typing import Annotated
 
@@ -6,28 +6,28 @@ import typer
 
 from sealserve.cli.session import Session, command
 
-app = typer.Typer(help="Who is served: make and show tenants.", no_args_is_help=True)
+app = typer.Typer(help="Create, list and show tenants.", no_args_is_help=True)
 
-Tenant = Annotated[str, typer.Argument(help="The tenant's name.", show_default=False)]
+Tenant = Annotated[str, typer.Argument(help="Tenant name.", show_default=False)]
 
 
 @command(app, "create")
 def create(
     session: Session,
     tenant: Tenant,
-    display_name: Annotated[str, typer.Option(help="Name for people.", show_default=False)] = "",
+    display_name: Annotated[str, typer.Option(help="Display name.", show_default=False)] = "",
 ) -> None:
-    """Make a tenant. It answers with the base model at once."""
+    """Create a tenant. It answers with the base model at once."""
     from sealserve.cli import output
 
     with session.client() as client:
         made = client.create_tenant(tenant, display_name=display_name)
-    session.show(made, lambda: output.printable(f"tenant {made.tenant} answers with the base model"))
+    session.show(made, lambda: output.printable(f"created tenant {made.tenant}; it answers with the base model"))
 
 
 @command(app, "list")
 def list_tenants(session: Session) -> None:
-    """List the tenants and the version each should be answered with."""
+    """List tenants with their active versions."""
     from sealserve.cli import output
 
     with session.client() as client:
@@ -36,14 +36,16 @@ def list_tenants(session: Session) -> None:
     session.show(
         {"tenants": found},
         lambda: output.table(
-            ["tenant", "name", "answers with", "made"], rows, empty="no tenants yet: sealserve tenant create NAME"
+            ["tenant", "name", "active version", "created"],
+            rows,
+            empty="no tenants yet; create one with: sealserve tenant create NAME",
         ),
     )
 
 
 @command(app, "show")
 def show_tenant(session: Session, tenant: Tenant) -> None:
-    """Show one tenant."""
+    """Show a tenant."""
     from sealserve.cli import output
 
     with session.client() as client:
@@ -52,7 +54,7 @@ def show_tenant(session: Session, tenant: Tenant) -> None:
         found,
         lambda: output.pairs([
             ("tenant", found.tenant), ("name", found.display_name),
-            ("answers with", output.version_name(found.desired_version)), ("activation", found.activation),
-            ("etag", found.etag), ("made", found.created_at),
+            ("active version", output.version_name(found.desired_version)), ("activation", found.activation),
+            ("etag", found.etag), ("created", found.created_at),
         ]),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""`sealserve token`: who may call, and what they may do."""
+"""`sealserve token`: create, list and revoke access tokens."""
 
 from typing import Annotated
 
@@ -8,50 +8,52 @@ from sealserve.cli.session import Session, command
 from sealserve.errors import InvalidArgument, NotFound
 from sealserve.records.principals import Principal, Role
 
-app = typer.Typer(help="Who may call, and what they may do: make, list and revoke tokens.")
+app = typer.Typer(help="Create, list and revoke access tokens.")
 
 
 @command(app, "create")
 def create(
     session: Session,
-    name: Annotated[str, typer.Argument(help="Whose it is, never used before: ann, acme/bob.", show_default=False)],
-    role: Annotated[Role, typer.Option("--role", help="What it may do.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="Owner, a name not used before: ann, acme/bob.", show_default=False)],
+    role: Annotated[Role, typer.Option("--role", help="Role of the owner.", show_default=False)],
     tenant: Annotated[
-        list[str] | None, typer.Option("--tenant", help="Bind it to this tenant; may be repeated.", show_default=False)
+        list[str] | None,
+        typer.Option("--tenant", help="Grant access to this tenant; repeatable.", show_default=False),
     ] = None,
-    all_tenants: Annotated[bool, typer.Option("--all-tenants", help="Bind it to none: it sees all.")] = False,
+    all_tenants: Annotated[bool, typer.Option("--all-tenants", help="Grant access to all tenants.")] = False,
     expires_days: Annotated[
         int | None,
-        typer.Option("--expires-days", help="Days until it ends by itself; never if left out.", show_default=False),
+        typer.Option("--expires-days", help="Lifetime in days; no expiry if omitted.", show_default=False),
     ] = None,
 ) -> None:
-    """Make a token and show its secret, this once.
+    """Create a token and show its secret, which is not shown again.
 
-    viewer asks and reads; operator also hands documents in, starts cycles, promotes and rolls back; approver also
-    decides on held documents and versions; tenant-admin is all three and makes tokens for its tenants; admin is
-    everything; engine is for `sealserve learn`. admin and engine need --all-tenants.
+    A viewer asks and reads. An operator also submits documents, starts cycles, promotes and rolls back. An approver
+    also decides on held documents and versions. A tenant-admin has all three roles and creates tokens for its
+    tenants. An admin may do everything. The role engine is for `sealserve learn`. admin and engine require
+    --all-tenants.
     """
     from sealserve.cli import output
 
     bound = tuple(tenant or ())
     if bool(bound) == all_tenants:
-        raise InvalidArgument("say which tenants it is for: --tenant NAME (repeated), or --all-tenants", field="tenant")
+        raise InvalidArgument("give --tenant NAME (may be repeated) or --all-tenants", field="tenant")
     principal = Principal(name=name, role=role, tenants=None if all_tenants else bound)
     with session.client() as client:
         token, secret = client.create_token(principal, expires_days=expires_days)
     session.show(
         {**output.plain(token), "secret": secret},
         lambda: output.pairs(
-            [("token", token.token), ("for", name), ("role", role), ("tenants", _tenants(principal)),
+            [("token", token.token), ("owner", name), ("role", role), ("tenants", _tenants(principal)),
              ("expires", token.expires_at or "never"), ("secret", secret),
-             ("", "The secret is not shown again: hand it over now, as SEALSERVE_TOKEN.")]
+             ("", "The secret is not shown again. Use it as SEALSERVE_TOKEN.")]
         ),
     )  # fmt: skip
 
 
 @command(app, "list")
 def list_tokens(session: Session) -> None:
-    """List tokens, expired and revoked ones included."""
+    """List tokens, including expired and revoked ones."""
     from sealserve.cli import output
 
     with session.client() as client:
@@ -63,16 +65,16 @@ def list_tokens(session: Session) -> None:
         )
         for one in found
     )  # fmt: skip
-    columns = ["token", "for", "role", "tenants", "made by", "made", "expires", "revoked"]
+    columns = ["token", "owner", "role", "tenants", "created by", "created", "expires", "revoked"]
     session.show({"tokens": found}, lambda: output.table(columns, rows, empty="no tokens yet"))
 
 
 @command(app, "revoke")
 def revoke(
     session: Session,
-    name: Annotated[str, typer.Argument(help="Whose token, or the token's id.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="Owner or id of the token.", show_default=False)],
 ) -> None:
-    """Refuse a token from now on. It stays listed, and its name is never given again."""
+    """Revoke a token. It stays listed, and its owner's name cannot be used again."""
     from sealserve.cli import output
 
     with session.client() as client:
@@ -80,10 +82,10 @@ def revoke(
         if not matching:
             raise NotFound(name, kind="token")
         if len(matching) > 1:
-            text = f"{name} has {len(matching)} tokens: {', '.join(matching)}; revoke them by id"
+            text = f"{name} has {len(matching)} tokens: {', '.join(matching)}; revoke by id"
             raise InvalidArgument(text, field="name")
         revoked = client.revoke_token(matching[0])
-    session.show(revoked, lambda: output.printable(f"token {revoked.token} of {revoked.principal.name} is refused now"))
+    session.show(revoked, lambda: output.printable(f"token {revoked.token} of {revoked.principal.name} is revoked"))
 
 
 def _tenants(principal: Principal) -> str:

@@ -1,4 +1,4 @@
-"""`sealserve watch` and `sealserve adapter traffic`: how a new version does in use, and who gets it."""
+"""`sealserve watch`: post-promotion monitoring of new versions."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-app = typer.Typer(help="What speaks against a version since it became active, and whether it was taken back.")
+app = typer.Typer(help="Post-promotion monitoring: signals and automatic rollbacks.")
 
 
 @command(app, "list")
@@ -28,17 +28,17 @@ def list_watches(session: Session, tenant: Tenant) -> None:
          one.watch.counts[Count.PAIRS], one.watch.opened_at, one.watch.reason)
         for one in found
     )  # fmt: skip
-    columns = ["activation", "version", "state", "on", "pairs", "opened", "reason"]
-    session.show({"watches": found}, lambda: output.table(columns, rows, empty="no version was watched yet"))
+    columns = ["activation", "version", "state", "trigger", "pairs", "opened", "reason"]
+    session.show({"watches": found}, lambda: output.table(columns, rows, empty="no watches yet"))
 
 
 @command(app, "show")
 def show_watch(
     session: Session,
     tenant: Tenant,
-    activation: Annotated[int, typer.Option(min=0, help="Of the watched version; 0: the newest watch.")] = 0,
+    activation: Annotated[int, typer.Option(min=0, help="Activation of the version; 0 is the newest watch.")] = 0,
 ) -> None:
-    """Show a watch: its signals with their e-values, and what was counted. The newest one if none is named."""
+    """Show a watch: its signals with their e-values, and the counts. Default: the newest watch."""
     with session.client() as client:
         report = client.watch(tenant, activation) if activation else next(iter(client.watches(tenant)), None)
     if report is None:
@@ -56,7 +56,7 @@ def _page(report: WatchReport) -> "RenderableType":
         ("version", output.version_name(watch.version)),
         ("incumbent", output.version_name(watch.incumbent)),
         ("state", watch.state),
-        ("stage", "set by a person" if watch.stage is None else watch.stage + 1),
+        ("stage", "set manually" if watch.stage is None else watch.stage + 1),
         ("opened", watch.opened_at),
         ("decided", watch.decided_at or ""),
         ("reason", f"{watch.trigger}: {watch.reason}" if watch.trigger else watch.reason),
@@ -65,10 +65,10 @@ def _page(report: WatchReport) -> "RenderableType":
         (one.trigger, one.bad, one.n, f"{one.tolerated:.2f}", f"{one.e_value:.3g}", f"{report.limit:g}")
         for one in report.signals
     )
-    columns = ["signal", "bad", "of", "tolerated", "e-value", "limit"]
+    columns = ["signal", "bad", "n", "tolerated", "e-value", "limit"]
     counts = ((count.value, value) for count, value in watch.counts.items() if value)
     return Group(
         output.pairs(head),
         output.table(columns, signals, empty=""),
-        output.table(["counted", ""], counts, empty="nothing was counted yet"),
+        output.table(["count", ""], counts, empty="no counts yet"),
     )

@@ -1,166 +1,48 @@
-"""One connection to one server, and how calls go over it: blocking and awaited. Knows no method of any service.
+"""How a client opens its channel: message limits, keepalive, reconnection."""
 
-The classes with the services' methods stand on these, so that both clients differ in nothing but `await`.
-"""
-
-from collections.abc import AsyncGenerator, Callable, Iterator
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any
 
 import grpc
 import grpc.aio
 
-from sealserve.client import calls, channel
-from sealserve.client.calls import Call
-from sealserve.network import Tls, require_private
-from sealserve.records.pages import Page
-from sealserve.wire.channels import bearer, open_channel
-from sealserve.wire.statuses import from_rpc_error
+from sealserve.network import Tls
+from sealserve.wire.channels import open_channel
 
-T = TypeVar("T")
+TIMEOUT_SECONDS = 120.0
+MAX_MESSAGE_BYTES = 8 * 2**20
+"""The server's default limit (serve.max_message_bytes)."""
 
+RESPONSE_FACTOR = 4
+"""How many times larger than a request a response may be: a page holds many items."""
 
-class Connection:
-    """For `Client`. Thread-safe, as its channel is."""
+KEEPALIVE_MILLISECONDS = 30_000
+KEEPALIVE_TIMEOUT_MILLISECONDS = 10_000
+RECONNECT_MILLISECONDS = 1_000
 
-    def __init__(
-        self,
-        address: str,
-        *,
-        token: str = "",
-        tls: Tls | None = None,
-        insecure: bool = False,
-        timeout_seconds: float = channel.TIMEOUT_SECONDS,
-        max_message_bytes: int = channel.MAX_MESSAGE_BYTES,
-    ) -> None:
-        """Connect on the first call, showing `token`. `timeout_seconds` bounds every call but the watches.
-
-        Without `tls` calls go in plain text. Raises: BadConfig (a token beyond this machine, and not `insecure`).
-        """
-        require_private(address, secret=token, tls=tls, insecure=insecure)
-        self.address = address
-        self._shown = bearer(token)
-        self._timeout_seconds = timeout_seconds
-        self._max_message_bytes = max_message_bytes
-        self._channel: grpc.Channel = open_channel(grpc, address, tls=tls, options=channel.options(max_message_bytes))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Cancel what runs and disconnect."""
-        self._channel.close()
-
-    def _unary(self, call: Call[T]) -> T:
-        calls.check_size(call.request, max_bytes=self._max_message_bytes)
-        method = self._channel.unary_unary(**calls.method(call))
-        try:
-            return call.read(method(call.request, timeout=self._timeout_seconds, metadata=self._shown))
-        except grpc.RpcError as error:
-            raise from_rpc_error(error, address=self.address) from error
-
-    def _pages(self, page: Callable[[str], Call[Page[T]]]) -> Iterator[T]:
-        token = ""
-        while True:
-            one = self._unary(page(token))
-            yield from one.items
-            token = one.next_page_token
-            if not token:
-                return
-
-    def _stream(self, call: Call[T], *, timeout_seconds: float | None) -> Iterator[T]:
-        calls.check_size(call.request, max_bytes=self._max_message_bytes)
-        method = self._channel.unary_stream(**calls.method(call))
-        return self._read(method(call.request, timeout=timeout_seconds, metadata=self._shown), call.read)
-
-    def _read(self, responses: Any, read: Callable[[Any], T]) -> Iterator[T]:
-        try:
-            for wire in responses:
-                yield read(wire)
-        except grpc.RpcError as error:
-            raise from_rpc_error(error, address=self.address) from error
-        finally:
-            responses.cancel()
+AsyncChannel = grpc.aio.Channel
+SyncChannel = grpc.Channel
 
 
-class AsyncConnection:
-    """For `AsyncClient`. One event loop, the one of its first call."""
+def open_async_channel(address: str, *, tls: Tls | None, max_message_bytes: int) -> AsyncChannel:
+    """Return a channel that belongs to the running event loop."""
+    channel: AsyncChannel = open_channel(grpc.aio, address, tls=tls, options=_options(max_message_bytes))
+    return channel
 
-    def __init__(
-        self,
-        address: str,
-        *,
-        token: str = "",
-        tls: Tls | None = None,
-        insecure: bool = False,
-        timeout_seconds: float = channel.TIMEOUT_SECONDS,
-        max_message_bytes: int = channel.MAX_MESSAGE_BYTES,
-    ) -> None:
-        """Connect on the first call, showing `token`. `timeout_seconds` bounds every call but the watches.
 
-        Without `tls` calls go in plain text. Raises: BadConfig (a token beyond this machine, and not `insecure`).
-        """
-        require_private(address, secret=token, tls=tls, insecure=insecure)
-        self.address = address
-        self._shown = bearer(token)
-        self._timeout_seconds = timeout_seconds
-        self._max_message_bytes = max_message_bytes
-        self._tls = tls
-        self._opened: grpc.aio.Channel | None = None
+def open_sync_channel(address: str, *, tls: Tls | None, max_message_bytes: int) -> SyncChannel:
+    """Return a channel that any thread may use."""
+    channel: SyncChannel = open_channel(grpc, address, tls=tls, options=_options(max_message_bytes))
+    return channel
 
-    async def __aenter__(self) -> Self:
-        return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Cancel what runs and disconnect."""
-        if self._opened is not None:
-            await self._opened.close()
-
-    @property
-    def _channel(self) -> grpc.aio.Channel:
-        if self._opened is None:  # not in __init__: a channel belongs to the loop that runs when it is made
-            options = channel.options(self._max_message_bytes)
-            self._opened = open_channel(grpc.aio, self.address, tls=self._tls, options=options)
-        return self._opened
-
-    async def _unary(self, call: Call[T]) -> T:
-        calls.check_size(call.request, max_bytes=self._max_message_bytes)
-        method = self._channel.unary_unary(**calls.method(call))
-        try:
-            return call.read(await method(call.request, timeout=self._timeout_seconds, metadata=self._shown))
-        except grpc.RpcError as error:
-            raise from_rpc_error(error, address=self.address) from error
-
-    async def _pages(self, page: Callable[[str], Call[Page[T]]]) -> AsyncGenerator[T, None]:
-        token = ""
-        while True:
-            one = await self._unary(page(token))
-            for item in one.items:
-                yield item
-            token = one.next_page_token
-            if not token:
-                return
-
-    def _stream(self, call: Call[T], *, timeout_seconds: float | None) -> AsyncGenerator[T, None]:
-        calls.check_size(call.request, max_bytes=self._max_message_bytes)
-        method = self._channel.unary_stream(**calls.method(call))
-        return self._read(method(call.request, timeout=timeout_seconds, metadata=self._shown), call.read)
-
-    async def _read(self, responses: Any, read: Callable[[Any], T]) -> AsyncGenerator[T, None]:
-        try:
-            async for wire in responses:
-                yield read(wire)
-        except grpc.RpcError as error:
-            raise from_rpc_error(error, address=self.address) from error
-        finally:
-            responses.cancel()
+def _options(max_message_bytes: int) -> list[tuple[str, Any]]:
+    """Return the channel's options. A client reconnects within about a second after a server restart."""
+    return [
+        ("grpc.max_send_message_length", max_message_bytes),
+        ("grpc.max_receive_message_length", RESPONSE_FACTOR * max_message_bytes),
+        ("grpc.keepalive_time_ms", KEEPALIVE_MILLISECONDS),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MILLISECONDS),
+        ("grpc.initial_reconnect_backoff_ms", RECONNECT_MILLISECONDS // 10),
+        ("grpc.max_reconnect_backoff_ms", RECONNECT_MILLISECONDS),
+        ("grpc.enable_retries", 0),
+    ]

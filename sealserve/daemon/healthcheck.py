@@ -1,6 +1,6 @@
-"""`python -m sealserve.daemon.healthcheck`: ask the local server's grpc.health.v1 once; for container health checks.
+"""`python -m sealserve.daemon.healthcheck`: one grpc.health.v1 check of the local server, for containers.
 
-Reads the address where the server does, from the settings. Exit code 0 means SERVING.
+Reads the address from the settings. Exit code 0 means SERVING.
 """
 
 import sys
@@ -16,7 +16,7 @@ TIMEOUT_SECONDS = 4.0
 
 
 def is_serving(address: str, *, tls: Tls | None = None, timeout_seconds: float = TIMEOUT_SECONDS) -> bool:
-    """Return whether the server at `address` says SERVING for all of it; a server that does not answer does not."""
+    """Return whether the server at `address` reports SERVING; False if it cannot be reached."""
     with open_channel(grpc, address, tls=tls, options=[]) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         try:

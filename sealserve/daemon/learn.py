@@ -1,4 +1,4 @@
-"""The `learn` process: runs cycles and editor rounds."""
+"""The `learn` process: runs learning cycles and editor rounds."""
 
 import asyncio
 import os
@@ -39,32 +39,32 @@ LEARN_STOP_SECONDS = 20.0
 
 
 def run_learn(settings: Settings, *, parent: int | None = None) -> None:
-    """Run learning cycles until told to end, as `run_serve`. Raises: as `run_serve`."""
+    """Run learning cycles until stopped, as `run_serve` does. Raises: as `run_serve`."""
     run_to_end(_learn_until_told(settings, parent))
 
 
 async def learn(settings: Settings, stop: asyncio.Event) -> None:
     """Run cycles until `stop` is set."""
-    async with open_context(settings) as workshop:
-        learner = Learner(workshop, worker=f"{socket.gethostname()}-{os.getpid()}")
+    async with open_context(settings) as context:
+        learner = Learner(context, worker=f"{socket.gethostname()}-{os.getpid()}")
         _log.info(LogEvent.LEARNER_STARTED, engine=settings.learn.engine_address or settings.serve.address)
         await learner.run(stop)
 
 
 async def play_rounds(settings: Settings, tenant: str) -> list[tuple[str, Round]]:
-    """Play a round of the outer loop now, for `tenant` or, when it is "", for every tenant that can have one.
+    """Run a round of the outer loop now, for `tenant` or, if it is "", for every eligible tenant.
 
-    Raises: as `editor_rounds.run_round`; Unavailable while no engine is served.
+    Raises: as `editor_rounds.run_round`; Unavailable if no engine is running.
     """
-    async with open_context(settings) as workshop:
-        if (await workshop.engine.info()).state is EngineState.STOPPED:
-            raise Unavailable("no engine can be reached; start one with: sealserve up", retry_seconds=5)
-        return [(tenant, await run_round(workshop, tenant))] if tenant else await run_rounds(workshop)
+    async with open_context(settings) as context:
+        if (await context.engine.info()).state is EngineState.STOPPED:
+            raise Unavailable("no engine is running; start one with: sealserve up", retry_seconds=5)
+        return [(tenant, await run_round(context, tenant))] if tenant else await run_rounds(context)
 
 
 @asynccontextmanager
 async def open_context(settings: Settings) -> AsyncIterator[LearnContext]:
-    """Give everything that learning works with, its engine reached over gRPC."""
+    """Open everything that learning needs; the engine is reached over gRPC."""
     async with AsyncExitStack() as stack:
         telemetry = start_telemetry(settings.telemetry, service="learn")
         stack.callback(telemetry.shutdown)
@@ -91,7 +91,7 @@ async def open_context(settings: Settings) -> AsyncIterator[LearnContext]:
 
 
 def executor_of(settings: LearnSettings) -> Executor:
-    """Return what runs training children. Raises: BadConfig (Ray is not installed)."""
+    """Return the executor of the settings. Raises: BadConfig (Ray is not installed)."""
     return RayExecutor(settings) if settings.executor == "ray" else ProcessExecutor(settings)
 
 

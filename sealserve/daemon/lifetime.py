@@ -1,4 +1,4 @@
-"""How a process of the daemon runs until SIGTERM, SIGINT or the end of its parent."""
+"""Runs a process of the daemon until SIGTERM, SIGINT or the end of its parent."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ _PARENT_POLL_SECONDS = 1.0
 
 
 def run_to_end(work: Coroutine[Any, Any, None]) -> None:
-    """Run `work`; of a group of errors the first one rises, since the command line knows single errors."""
+    """Run `work`; of an exception group, raise the first error, since the command line reports single errors."""
     try:
         asyncio.run(work)
     except BaseExceptionGroup as group:
@@ -22,7 +22,7 @@ def run_to_end(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def until_stopped(work: Callable[[], Coroutine[Any, Any, None]], parent: int | None) -> None:
-    """Run `work` until it ends or it is time to stop; then cancel it and wait for its clean-up."""
+    """Run `work` until it ends or a stop is requested; then cancel it and wait for its clean-up."""
     async with stop_event(parent) as stop:
         task, told = asyncio.create_task(work()), asyncio.create_task(stop.wait())
         await asyncio.wait((task, told), return_when=asyncio.FIRST_COMPLETED)

@@ -1,6 +1,6 @@
-"""A daemon of one's own, for the demo and the benches: a child process in its own directory, on a free port.
+"""A private daemon for the demo and the benchmarks: a child process with its own directory and port.
 
-Knows how to start, wait for, stop and kill `sealserve up|serve|learn`; nothing of what it is used for.
+Starts, awaits, stops and kills `sealserve up|serve|learn`.
 """
 
 import os
@@ -92,7 +92,7 @@ class LocalDaemon:
             )
 
     def wait_until_serving(self, *, timeout_seconds: float = START_SECONDS) -> None:
-        """Return when questions can be answered. Raises: Unavailable (the child ended, or time is up)."""
+        """Return once the server is ready. Raises: Unavailable (the child ended, or the time is up)."""
         deadline = time.monotonic() + timeout_seconds
         while time.monotonic() < deadline:
             if not self.is_running:
@@ -140,7 +140,7 @@ class LocalDaemon:
 
 
 def free_address() -> str:
-    """Return a loopback address nobody listens on now."""
+    """Return a loopback address with a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{probe.getsockname()[1]}"

@@ -100,7 +100,7 @@ class ServeParts:
         )
 
     async def run(self, *, engine_only: bool) -> None:
-        """Keep observed equal to desired, and take in watched files, until cancelled."""
+        """Run the activator, the rollout controller and the watched directory until cancelled."""
         if engine_only:
             await asyncio.Event().wait()
         await self.activator.settle()
@@ -118,7 +118,7 @@ class ServeParts:
 
 
 def run_serve(settings: Settings, *, engine_only: bool = False, parent: int | None = None) -> None:
-    """Serve until SIGTERM or SIGINT, or until the process `parent` is gone.
+    """Serve until SIGTERM or SIGINT, or until the process `parent` has ended.
 
     Raises: BadConfig (model, port, files), StorageFailed, EngineFailed.
     """

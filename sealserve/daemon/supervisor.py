@@ -1,4 +1,4 @@
-"""`sealserve up`: serves, and keeps `learn` and `web` alive as child processes."""
+"""`sealserve up`: serves in this process, and restarts `learn` and `web` as child processes."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ STEADY_SECONDS = 120.0
 
 
 def run_up(settings: Settings, *, parent: int | None = None) -> None:
-    """Serve here and keep a `learn` and a `web` child alive beside it, until told to end. Raises: as `run_serve`."""
+    """Serve in this process and keep `learn` and `web` running as children, until stopped. Raises: as `run_serve`."""
 
     async def all_parts() -> None:
         async with asyncio.TaskGroup() as group:
@@ -37,7 +37,7 @@ def run_up(settings: Settings, *, parent: int | None = None) -> None:
 
 
 async def _keep_running(command: str, settings: Settings) -> None:
-    """Start `command` as a child; start it again when it ends, sooner or later by how long it lived."""
+    """Run `command` as a child, and restart it when it ends, with exponential back-off after short runs."""
     wait = FIRST_BACK_OFF_SECONDS
     while True:
         started = monotonic()

@@ -1,4 +1,4 @@
-"""The `web` process: the page for approvals, a client of `serve`."""
+"""The `web` process: the approvals page, a client of `serve`."""
 
 import structlog
 
@@ -12,12 +12,12 @@ _log = structlog.get_logger(__name__)
 
 
 def run_web(settings: Settings, *, parent: int | None = None) -> None:
-    """Serve the page for approvals until told to end, as `run_serve`. Raises: BadConfig (address, port, files)."""
+    """Serve the approvals page until stopped, as `run_serve` does. Raises: BadConfig (address, port, files)."""
     run_to_end(until_stopped(lambda: web(settings), parent))
 
 
 async def web(settings: Settings) -> None:
-    """Show people what waits for them, as a client of `serve`, until cancelled."""
+    """Serve the approvals page until cancelled."""
     telemetry = start_telemetry(settings.telemetry, service="web")
     try:
         await serve_page(settings, on_started=lambda url: _log.info(LogEvent.PAGE_STARTED, url=url))

@@ -6,13 +6,13 @@ Every comparison is paired: both sides answered the same items.
 from collections.abc import Sequence
 from enum import StrEnum
 from math import exp, inf, log, sqrt
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincc, betaln
 from scipy.stats import binomtest, norm
 
+from sealserve.gate.intervals import wilson
 from sealserve.records.scores import Measured
 
 _GRID, _ROUNDS = 17, 4
@@ -63,18 +63,6 @@ def measured(*, both: int, better: int, worse: int, neither: int, confidence: fl
         better=better,
         worse=worse,
     )
-
-
-def wilson(successes: int, n: int, *, confidence: float) -> tuple[float, float]:
-    """Return the score interval of a share (Wilson, JASA 22 (1927) 209-212). Raises: ValueError when n is 0."""
-    if n <= 0 or not 0 <= successes <= n:
-        raise ValueError(f"{successes} of {n} is not a share")
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    share = successes / n
-    centre = share + z * z / (2 * n)
-    half = z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    scale = 1 + z * z / n
-    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
 
 def mcnemar_exact(better: int, worse: int) -> float:

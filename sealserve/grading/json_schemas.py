@@ -6,12 +6,8 @@ References are refused: they could reach the network or never end. Patterns are 
 import json
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError
-from jsonschema.validators import extend
 
 from sealserve.grading.patterns import matches, pattern_fault
 
@@ -29,6 +25,9 @@ def schema_fault(schema: str) -> str:
     Refused: more than MAX_SCHEMA_CHARACTERS, no JSON object, no schema of draft 2020-12, references, patterns that
     `pattern_fault` refuses, unevaluatedProperties beside patternProperties, and nesting deeper than MAX_DEPTH.
     """
+    from jsonschema import Draft202012Validator  # not at the top: clients import this module without jsonschema
+    from jsonschema.exceptions import SchemaError
+
     if len(schema) > MAX_SCHEMA_CHARACTERS:
         return f"has at most {MAX_SCHEMA_CHARACTERS} characters"
     try:
@@ -49,6 +48,8 @@ def schema_fault(schema: str) -> str:
 
 def is_accepted(given: str, schema: str) -> bool:
     """Return whether `given` is one JSON value, bare or fenced, that `schema` accepts; a faulty schema accepts none."""
+    from jsonschema.exceptions import ValidationError
+
     fenced = _FENCE.match(given)
     text = fenced[1] if fenced else given
     if len(text) > MAX_ANSWER_CHARACTERS or schema_fault(schema):
@@ -62,10 +63,12 @@ def is_accepted(given: str, schema: str) -> bool:
 
 @lru_cache(maxsize=64)
 def _validator(schema: str) -> Any:
-    return _Validator(json.loads(schema))
+    return _validator_class()(json.loads(schema))
 
 
-def _pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator[ValidationError]:
+def _pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator[Any]:
+    from jsonschema.exceptions import ValidationError
+
     if isinstance(instance, str) and not _is_found(pattern, instance):
         yield ValidationError("the text does not match the pattern")
 
@@ -91,14 +94,17 @@ def _is_found(pattern: str, text: str) -> bool:
     return matches(text, pattern, is_case_sensitive=True)
 
 
-_Validator = extend(
-    Draft202012Validator,
-    {
+@cache
+def _validator_class() -> Any:
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+
+    keywords = {
         "pattern": _pattern,
         "patternProperties": _pattern_properties,
         "additionalProperties": _additional_properties,  # its default matches patternProperties by `re`
-    },
-)
+    }
+    return extend(Draft202012Validator, keywords)
 
 
 def _uses(node: Any, keyword: str) -> bool:

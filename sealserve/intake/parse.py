@@ -8,7 +8,9 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 
+from sealserve.errors import Unavailable
 from sealserve.intake.media_types import Claimed, Defect, MediaType, Unreadable, claimed, decode, mismatch
 from sealserve.intake.parse_sandbox import LIMIT_HIT
 
@@ -34,13 +36,18 @@ class Limits:
 
 DEFAULT_LIMITS = Limits()
 
+_PARSERS = {MediaType.HTML: ("lxml", "trafilatura"), MediaType.PDF: ("pypdf",)}
+
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _FRONT_TITLE = re.compile(r"^title:[ \t]*(.+?)[ \t]*$", re.MULTILINE | re.IGNORECASE)
 _HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+?)[ \t#]*$|^(\S.*)\n=+[ \t]*$", re.MULTILINE)
 
 
 def parse(content: bytes, *, media_type: str, limits: Limits = DEFAULT_LIMITS) -> Parsed | Unreadable:
-    """Return what `content` says, or why it cannot be read. Never raises for anything inside `content`."""
+    """Return what `content` says, or why it cannot be read. Never raises for anything inside `content`.
+
+    Raises: Unavailable (the parsers of HTML or PDF are not installed here).
+    """
     what = claimed(media_type)
     if isinstance(what, Unreadable):
         return what
@@ -74,6 +81,8 @@ def _markdown(text: str) -> Parsed:
 
 
 def _in_child(content: bytes, media_type: MediaType, limits: Limits) -> Parsed | Unreadable:
+    if any(find_spec(parser) is None for parser in _PARSERS[media_type]):
+        raise Unavailable(f"this server reads no {media_type.name}: pip install 'sealserve[documents]' there")
     arguments = [media_type.value, str(limits.cpu_seconds), str(limits.memory_bytes), str(limits.max_text_bytes)]
     try:
         child = subprocess.run(

@@ -7,7 +7,6 @@ any checkpoint of the level part (Hu et al., arXiv 2404.06395, section 4). Hidde
 """
 
 import argparse
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from tokenizers import Tokenizer
 from torch import nn
 from transformers import Qwen2ForCausalLM
 
+from sealserve.atomic_files import create_file
 from sealserve.nano import checkpoint, probes
 from sealserve.nano.corpus import Batch, block, world_tokenizer
 from sealserve.nano.model import CONTEXT, architecture
@@ -197,10 +197,8 @@ def _tokenizer(out: Path, start: Path | None) -> Tokenizer:
     words = out / "tokenizer.json"
     if not words.exists():
         out.mkdir(parents=True, exist_ok=True)
-        aside = out / f".tokenizer-{os.getpid()}.json"
         first = Tokenizer.from_file(str(start / "tokenizer.json")) if start else world_tokenizer()
-        first.save(str(aside))
-        aside.rename(words)
+        create_file(words, first.to_str(pretty=True).encode())
     return Tokenizer.from_file(str(words))
 
 

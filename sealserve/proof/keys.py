@@ -4,13 +4,12 @@
 one's own from before a rotation.
 """
 
-import os
-import secrets
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization as form
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from sealserve.atomic_files import create_file, replace_file
 from sealserve.errors import BadConfig
 from sealserve.proof.dsse import key_id
 
@@ -29,8 +28,7 @@ class KeyRing:
         self._directory = directory
         try:
             (directory / TRUSTED_DIRECTORY).mkdir(parents=True, exist_ok=True)
-            if not self._file.exists():
-                self._place(Ed25519PrivateKey.generate(), replace=False)
+            create_file(self._file, _pem(Ed25519PrivateKey.generate()), mode=0o600)
         except OSError as error:
             raise BadConfig(f"{directory} cannot be created: check the owner of the data directory") from error
         self.signing_key()
@@ -68,36 +66,18 @@ class KeyRing:
         """
         self.trust(self.signing_key().public_key())
         key = Ed25519PrivateKey.generate()
-        self._place(key, replace=True)
+        replace_file(self._file, _pem(key), mode=0o600)
         return key_id(key.public_key())
 
     def trust(self, key: Ed25519PublicKey) -> None:
         """Let signatures of `key` count from now on."""
         text = key.public_bytes(form.Encoding.PEM, form.PublicFormat.SubjectPublicKeyInfo)
-        file = self._directory / TRUSTED_DIRECTORY / f"{key_id(key)}.pem"
-        aside = file.with_suffix(f".{secrets.token_hex(8)}")
-        aside.write_bytes(text)
-        os.replace(aside, file)
+        replace_file(self._directory / TRUSTED_DIRECTORY / f"{key_id(key)}.pem", text)
 
     @property
     def _file(self) -> Path:
         return self._directory / SIGNING_FILE
 
-    def _place(self, key: Ed25519PrivateKey, *, replace: bool) -> None:
-        text = key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
-        aside = self._directory / f"{SIGNING_FILE}.{secrets.token_hex(8)}"
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            os.write(descriptor, text)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        if replace:
-            os.replace(aside, self._file)
-            return
-        try:
-            os.link(aside, self._file)
-        except FileExistsError:
-            return
-        finally:
-            aside.unlink()
+
+def _pem(key: Ed25519PrivateKey) -> bytes:
+    return key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())

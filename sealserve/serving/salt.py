@@ -5,10 +5,10 @@ The salt is HMAC-SHA256 (RFC 2104) of the tenant's name under a key that never l
 
 import hashlib
 import hmac
-import os
 import secrets
 from pathlib import Path
 
+from sealserve.atomic_files import create_file
 from sealserve.errors import StorageFailed
 
 KEY_BYTES = 32
@@ -29,7 +29,7 @@ class TenantSalts:
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _create(path)
+            create_file(path, secrets.token_bytes(KEY_BYTES), mode=0o600)
             key = path.read_bytes()
         except OSError as error:
             raise StorageFailed(f"{path} cannot be read or made; check the disk and its permissions") from error
@@ -45,20 +45,3 @@ class TenantSalts:
         """Return what stands for the key within this tenant and does not tell it; empty for an empty one."""
         told = f"{tenant}\0{sticky_key}".encode(errors="surrogatepass")
         return hmac.new(self._key, told, hashlib.sha256).hexdigest()[:ASKER_DIGITS] if sticky_key else ""
-
-
-def _create(path: Path) -> None:
-    """Write aside, force to disk, and link: a second process that comes at the same time reads the first's key."""
-    if path.exists():
-        return
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(handle, secrets.token_bytes(KEY_BYTES))
-        os.fsync(handle)
-        os.link(aside, path)
-    except FileExistsError:
-        pass
-    finally:
-        os.close(handle)
-        os.unlink(aside)

@@ -1,4 +1,4 @@
-"""The page on which people decide held versions: HTML made on the server, over the gRPC of `sealserve serve`.
+"""The approvals page: server-rendered HTML, backed by the gRPC API of `sealserve serve`.
 
-A client like any other: whose token may see and do what is decided there, never here.
+The page is an ordinary client. Permissions are checked by the server, never here.
 """

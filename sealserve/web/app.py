@@ -1,6 +1,6 @@
-"""The pages: what each shows, what each form does, and what a person is told when it cannot be done.
+"""The routes of the approvals page: inbox, held version, login and error pages.
 
-Whether somebody may is the server's to say; its words are shown as they are.
+Permissions are checked by the server; its error messages are shown unchanged.
 """
 
 from collections.abc import Callable
@@ -42,16 +42,16 @@ def make_app(settings: WebSettings, *, connect: Connect, is_open: bool, clock: C
         Route("/approvals/{tenant}/{version}", site.guarded(decisions.decide), methods=["POST"]),
         Route("/page.css", site.style, methods=["GET"]),
     ]
-    told: dict[Any, Any] = {
+    handlers: dict[Any, Any] = {
         errors.SealserveError: site.fault,
         HTTPException: site.no_such_page,
         500: site.broken,
     }
-    return Guard(Starlette(routes=routes, exception_handlers=told), address=settings.address)
+    return Guard(Starlette(routes=routes, exception_handlers=handlers), address=settings.address)
 
 
 class _Site:
-    """The pages that only read, and who may read them."""
+    """The read-only pages and the login."""
 
     def __init__(
         self, settings: WebSettings, *, connect: Connect, is_open: bool, clock: Callable[[], datetime]
@@ -73,7 +73,7 @@ class _Site:
         return call
 
     async def inbox(self, request: Request) -> Response:
-        """What waits, and what was decided last."""
+        """Show the versions that await a decision, and the latest decisions."""
         secret = self._sessions.secret_of(request)
         if not secret and not self._is_open:
             return self._login(after=request.url.path, status=401)
@@ -82,7 +82,7 @@ class _Site:
         return self._page("inbox.html", inbox=found)
 
     async def approval(self, request: Request) -> Response:
-        """One held version, and the form that decides on it."""
+        """Show a held version with the form for the decision."""
         secret = self._sessions.secret_of(request)
         if not secret and not self._is_open:
             return self._login(after=request.url.path, status=401)
@@ -93,11 +93,11 @@ class _Site:
         return self._page("held.html", held=held, said=said, error="", reason="", request_id=new_request_id())
 
     async def ask_token(self, request: Request) -> Response:
-        """The form for a token."""
+        """Show the login form."""
         return RedirectResponse("/", 303) if self._is_open else self._login(after="/")
 
     async def log_in(self, request: Request) -> Response:
-        """Keep the token in the browser if the server knows it; else the form again, with what is wrong."""
+        """Store the token in a cookie if the server accepts it; else show the form again with the error."""
         form = await read_form(request)
         after = _own_path(form.get("after", "/"))
         try:
@@ -111,17 +111,17 @@ class _Site:
         return response
 
     async def log_out(self, request: Request) -> Response:
-        """Have the browser forget the token."""
+        """Delete the cookie."""
         response = RedirectResponse("/login", 303)
         self._sessions.end(response)
         return response
 
     async def style(self, request: Request) -> Response:
-        """The one style sheet."""
+        """Return the style sheet."""
         return Response(self._css, media_type="text/css")
 
     async def fault(self, request: Request, error: errors.SealserveError) -> Response:
-        """What went wrong with a page; a token that is good no longer is asked for again."""
+        """Show an error; if the token is no longer valid, show the login form."""
         if isinstance(error, errors.Unauthenticated):
             response = self._login(after=_own_path(request.url.path), error=error.message, status=401)
             self._sessions.end(response)
@@ -132,20 +132,20 @@ class _Site:
         return self._page("fault.html", status=status, message=error.message, is_passing=is_passing(error))
 
     async def no_such_page(self, request: Request, error: HTTPException) -> Response:
-        """No page, or not with that method."""
+        """Answer requests for unknown paths and methods."""
         if error.status_code == 404:
             return self._nowhere()
-        text = "There is nothing to see or do here in that way."
+        text = "This method is not supported here."
         return self._page("fault.html", status=error.status_code, message=text, is_passing=False)
 
     async def broken(self, request: Request, error: Exception) -> Response:
-        """Our fault: the log has what it was, the page has not."""
-        text = "Something broke in the page; its log says what. Nothing of it is shown here."
+        """Answer an internal error; details are only in the log."""
+        text = "Internal error. The details are in the log of the page."
         return self._page("fault.html", status=500, message=text, is_passing=False)
 
     def _nowhere(self) -> Response:
-        """The same, to the byte, for what is not there and for what is not yours."""
-        text = "There is no such page, or it is not yours to see."
+        """Return the same page for resources that do not exist and for those the caller may not see."""
+        text = "This page does not exist, or you may not see it."
         return self._page("fault.html", status=404, message=text, is_passing=False)
 
     def _login(self, *, after: str, error: str = "", status: int = 200) -> Response:

@@ -1,4 +1,4 @@
-"""The form under a held version: approve or reject. What was typed is never lost, whatever comes of it."""
+"""Handles the decision form: approve or reject. The typed reason survives every error."""
 
 import re
 import uuid
@@ -18,7 +18,7 @@ _TENANT = re.compile(r"[a-z0-9-]{1,63}", re.ASCII)
 
 
 class Decisions:
-    """Takes decisions to the server, as the person who made them."""
+    """Sends decisions to the server with the token of the person who made them."""
 
     def __init__(self, pages: Pages, *, connect: Connect, has_login: bool) -> None:
         self._pages = pages
@@ -26,7 +26,7 @@ class Decisions:
         self._has_login = has_login
 
     async def decide(self, request: Request, secret: str) -> Response:
-        """Approve or reject, then show the version anew; or show it with what the server said against it."""
+        """Approve or reject, then show the version again, with the error if the server refused."""
         tenant, version = version_of(request)
         form = await read_form(request)
         reason, request_id = form.get("reason", ""), form.get("request_id", "")
@@ -38,7 +38,7 @@ class Decisions:
                 elif form.get("decision") == "reject":
                     await client.reject(tenant, version, reason=reason, request_id=request_id)
                 else:
-                    raise InvalidArgument("choose one: approve or reject", field="decision")
+                    raise InvalidArgument("choose approve or reject", field="decision")
         except NotFound:
             raise
         except SealserveError as error:
@@ -48,7 +48,7 @@ class Decisions:
     async def _again(
         self, error: SealserveError, secret: str, *, tenant: str, version: int, form: dict[str, str]
     ) -> Response:
-        """The version with the error and the reason as typed; where it cannot be shown now, the form alone."""
+        """Show the version with the error and the typed reason; if it cannot be shown now, only the form."""
         reason, status = form.get("reason", ""), status_of(error)
         if not isinstance(error, Unauthenticated) and not is_passing(error):
             try:
@@ -80,5 +80,5 @@ def version_of(request: Request) -> tuple[str, int]:
 
 
 def new_request_id() -> str:
-    """Return an id for one decision: sent twice, it is taken once."""
+    """Return an id that makes a decision idempotent."""
     return uuid.uuid4().hex

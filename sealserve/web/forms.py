@@ -1,4 +1,4 @@
-"""What a person sent in a form, read within bounds. Knows no form in particular."""
+"""Reads submitted forms within size limits."""
 
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
@@ -12,15 +12,18 @@ _MAX_FIELDS = 20
 
 
 async def read_form(request: Request) -> Mapping[str, str]:
-    """Return the fields of a form; of one sent twice the last. Raises: InvalidArgument (TOO_LARGE; not a form)."""
+    """Return the fields of a form; a repeated field keeps its last value.
+
+    Raises: InvalidArgument (TOO_LARGE, or not a form).
+    """
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
-            text = f"the form is larger than {MAX_BODY_BYTES} bytes; nothing was done"
+            text = f"the form is larger than {MAX_BODY_BYTES} bytes; nothing was changed"
             raise InvalidArgument(text, field="form", reason="TOO_LARGE")
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")
     except ValueError as error:  # UnicodeDecodeError among them
-        raise InvalidArgument("this is not a form of this page; nothing was done", field="form") from error
+        raise InvalidArgument("this is not a form of this page; nothing was changed", field="form") from error
     return {name: value.replace("\r\n", "\n") for name, value in pairs}

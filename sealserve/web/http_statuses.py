@@ -1,4 +1,4 @@
-"""Errors as HTTP statuses: the one table. Knows no page."""
+"""The HTTP status of each error class."""
 
 from sealserve import errors
 
@@ -21,12 +21,12 @@ _STATUSES: tuple[tuple[type[errors.SealserveError], int], ...] = (
 
 
 def status_of(error: errors.SealserveError) -> int:
-    """Return the HTTP status that tells a browser about `error`."""
+    """Return the HTTP status for `error`."""
     if error.reason == "TOO_LARGE":
         return 413
     return next(status for cls, status in _STATUSES if isinstance(error, cls))
 
 
 def is_passing(error: errors.SealserveError) -> bool:
-    """Whether the same may succeed in a while: the server is away, busy, or its storage is."""
+    """Whether the same request may succeed later: the server or its storage is unavailable or busy."""
     return status_of(error) == 503

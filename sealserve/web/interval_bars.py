@@ -1,4 +1,4 @@
-"""Scores as people look at them: the interval as a bar on one axis for all, the point on it, a line at zero. Pure."""
+"""Scores as bars: each gain with its interval, all on one axis with a line at zero."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ from sealserve.records.scores import Measured, NotApplicable, Score, Scorecard, 
 WIDTH, HEIGHT = 240.0, 24.0
 _MARGIN = 6.0
 _LEAST_REACH = 0.1
-"""The axis reaches at least this far to both sides, so that a loss of a hundredth does not fill it."""
+"""The axis reaches at least this far to both sides; otherwise a loss of 0.01 would fill it."""
 
 _MEANING = {
     "confirm": "unseen questions on the new documents",
     "replay": "questions on documents learned earlier",
-    "canary": "old skills",
-    "unknown": "saying “I don't know” of what nobody told it",
+    "canary": "regression questions",
+    "unknown": "saying “I don't know” to questions no document answers",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """Places in units of the drawing, from its left edge."""
+    """Positions in drawing units, from the left edge."""
 
     zero: float
     point: float
@@ -30,7 +30,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreRow:
-    """One score: numbers and bar, or (None, None) and the words why there are none."""
+    """A score: its numbers and bar, or the reason there are none."""
 
     name: str
     meaning: str
@@ -53,7 +53,7 @@ def _row(name: str, score: Score | NotApplicable, *, low: float, high: float) ->
     if isinstance(score, Unmeasured):
         why = f"not measured: {score.why}"
     elif isinstance(score, NotApplicable):
-        why = f"does not apply: {score.because}"
+        why = f"not applicable: {score.because}"
     bar = _bar(measured, low=low, high=high) if measured else None
     return ScoreRow(name=name, meaning=_MEANING.get(name, "canary suite"), measured=measured, bar=bar, why=why)
 

@@ -1,4 +1,4 @@
-"""From records to HTML. Whatever tenants wrote is escaped, and shown without control characters, in this one place."""
+"""Renders the templates. Text from tenants is escaped and stripped of control characters here."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ class Pages:
         self._environment = environment
 
     def render(self, template: str, **values: Any) -> str:
-        """Return the page of that template."""
+        """Return the page as HTML."""
         return self._environment.get_template(template).render(**values)
 
     def _age(self, at: datetime) -> str:
@@ -49,7 +49,7 @@ class Pages:
 
 
 def _shown(value: Any) -> Any:
-    """What every expression in a template passes; markup was made by templates of what has passed already."""
+    """Clean the value of a template expression; markup comes from templates whose values were cleaned."""
     return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
@@ -58,7 +58,7 @@ def _utc(at: datetime) -> str:
 
 
 def _gate_reasons(report: CycleReport) -> tuple[str, ...]:
-    """The verdict's reasons that are the gate's own: rules are shown for themselves."""
+    """Return the verdict's reasons without those of policy rules, which are shown separately."""
     spoken = {f"{one.rule}: {one.reason}" for one in report.rules}
     return tuple(reason for reason in (report.verdict.reasons if report.verdict else ()) if reason not in spoken)
 

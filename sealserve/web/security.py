@@ -1,7 +1,4 @@
-"""What stands before every page: headers that keep others out, and requests that no page of ours has sent.
-
-Knows no page and no token.
-"""
+"""Security headers for every response, and refusal of cross-site requests and foreign host names."""
 
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -30,15 +27,15 @@ _SAFE_METHODS = ("GET", "HEAD")
 
 
 class Guard:
-    """Lets requests through to `app` that a browser sent from our own pages; gives every response `HEADERS`."""
+    """Passes same-origin requests on to `app`; adds `HEADERS` to every response."""
 
     def __init__(self, app: ASGIApp, *, address: str) -> None:
-        """`address` is where the page listens: on loopback, only names of this machine are answered."""
+        """`address` is where the page listens; on loopback, only local host names are accepted."""
         self._app = app
         self._is_local = is_loopback(address)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse with 403, 413 or 421, or hand on."""
+        """Refuse with 403, 413 or 421, or call the app."""
         if scope["type"] != "http":
             return
 
@@ -54,24 +51,24 @@ class Guard:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if self._is_local and not _is_local_host(host):
-            return _refused(421, "This page answers to names of this machine alone, such as 127.0.0.1 or localhost.")
+            return _refused(421, "This page is only available under local names, such as 127.0.0.1 or localhost.")
         if scope["method"] in _SAFE_METHODS:
             return None
         if not _is_own(headers, f"{scope['scheme']}://{host}"):
-            return _refused(403, "This was sent by another site; nothing was done. Open the page itself and try there.")
+            return _refused(403, "This request came from another site; nothing was changed. Try again on the page.")
         if _length(headers.getlist("content-length")) > MAX_BODY_BYTES:
-            return _refused(413, f"The form is larger than {MAX_BODY_BYTES} bytes; nothing was done.")
+            return _refused(413, f"The form is larger than {MAX_BODY_BYTES} bytes; nothing was changed.")
         return None
 
 
 def _is_own(headers: Headers, origin: str) -> bool:
-    """Whether the browser says that one of our pages sent it: Fetch Metadata, else (plain text) the origin."""
+    """Whether the request came from our own pages, by Fetch Metadata or else (over plain HTTP) by origin."""
     site = headers.get("sec-fetch-site")
     return site == "same-origin" if site is not None else headers.get("origin") == origin
 
 
 def _is_local_host(host: str) -> bool:
-    """Whether `host` names this machine. A name that others can point here (DNS rebinding) does not."""
+    """Whether `host` is a local name. Other names could point here by DNS rebinding."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:

@@ -1,4 +1,4 @@
-"""The process behind the page: a listener of its own, a client of `serve` for each request, an end in good order."""
+"""The HTTP server of the approvals page; each request opens its own client of `serve`."""
 
 import asyncio
 import socket
@@ -56,7 +56,7 @@ async def serve_page(settings: Settings, *, on_started: Callable[[str], None] = 
 
 
 def connect_to(settings: Settings) -> Connect:
-    """Return what opens a client of `serve`, as its settings say it is reached."""
+    """Return a function that opens a client of `serve` with a given token."""
     serve = settings.serve
     address, tls = reachable(serve.address), serve.tls()
 
@@ -87,7 +87,7 @@ def _listener(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         text = (
-            f"web.address {host}:{port}: cannot listen there; the port is in use or the host is not this machine's. "
-            "Stop the other process, or set web.address to another port, or to off where no page is wanted"
+            f"web.address {host}:{port}: cannot listen there; the port is in use or the host is not local. "
+            "Stop the other process, set web.address to another port, or set it to off to run without the page"
         )
         raise BadConfig(text) from error

@@ -1,6 +1,6 @@
-"""How a browser shows who is there: the token that a person typed in, kept in a cookie until the browser closes.
+"""Login sessions: the token is kept in a cookie until the browser closes.
 
-The page keeps nothing: whose token it is, and until when it is good, the server says at every call.
+The page stores no state; the server checks the token on every call.
 """
 
 import re
@@ -17,31 +17,31 @@ _SECRET = re.compile(rf"[A-Za-z0-9._~+/=-]{{1,{MAX_SECRET_CHARACTERS}}}", re.ASC
 
 
 class Sessions:
-    """Reads and writes the cookie. One page's is not another's on the same machine: cookies know no ports."""
+    """Reads and writes the cookie. Its name contains the port, since browsers share cookies between ports."""
 
     def __init__(self, settings: WebSettings) -> None:
         self._is_secure = settings.is_secure
         self._name = f"sealserve-{settings.endpoint()[1]}"
 
     def secret_of(self, request: Request) -> str:
-        """Return the token that the browser shows; "" for none, or what cannot be one."""
+        """Return the token of the request; "" if it has none or a malformed one."""
         shown = request.cookies.get(self._name, "")
         return shown if _SECRET.fullmatch(shown) else ""
 
     def begin(self, response: Response, secret: str) -> None:
-        """Have the browser show `secret` from now on."""
+        """Set the cookie to `secret`."""
         response.set_cookie(self._name, secret, httponly=True, samesite="strict", secure=self._is_secure)
 
     def end(self, response: Response) -> None:
-        """Have the browser forget it."""
+        """Delete the cookie."""
         response.delete_cookie(self._name, httponly=True, samesite="strict", secure=self._is_secure)
 
 
 def typed_secret(text: str) -> str:
-    """Return the token in what a person typed. Raises: Unauthenticated (none, or it cannot be one)."""
+    """Return the token that was typed in. Raises: Unauthenticated (empty or malformed)."""
     secret = text.strip()
     if not secret:
-        raise Unauthenticated("type or paste a token", reason="TOKEN_MISSING")
+        raise Unauthenticated("enter a token", reason="TOKEN_MISSING")
     if not _SECRET.fullmatch(secret):
-        raise Unauthenticated("this is no token: paste the whole of it, and nothing else")
+        raise Unauthenticated("this is not a valid token: paste the whole token and nothing else")
     return secret

@@ -1,4 +1,4 @@
-"""What the pages show, gathered from the server as the person who looks. Knows no HTML."""
+"""The data of the pages, fetched from the server with the viewer's token."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -16,7 +16,7 @@ from sealserve.records.self_edit_diff import Trials, changes
 OPEN = (ApprovalState.WAITING, ApprovalState.LATE)
 DECIDED_SHOWN = 10
 MAX_TEXT_CHARACTERS = 20_000
-"""Of a document; the rest is read with `sealserve doc show`."""
+"""Limit for a document on the page; `sealserve doc show --text` prints all of it."""
 
 _AT_ONCE = 8
 
@@ -24,16 +24,16 @@ T = TypeVar("T")
 
 
 class Connect(Protocol):
-    """How the page reaches the server as somebody."""
+    """Opens a client of the server with a given token."""
 
     def __call__(self, secret: str) -> AbstractAsyncContextManager[AsyncClient]:
-        """Return a client that shows `secret`."""
+        """Return a client that sends `secret`."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inbox:
-    """What waits for a decision, newest first, and what was decided last."""
+    """The versions that await a decision, newest first, and the latest decisions."""
 
     waiting: tuple[Approval, ...]
     decided: tuple[Approval, ...]
@@ -41,7 +41,7 @@ class Inbox:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paper:
-    """A document of the cycle; `text` is "" where it is kept no longer."""
+    """A document of the cycle; `text` is "" if it is no longer stored."""
 
     document: Document
     text: str
@@ -50,7 +50,7 @@ class Paper:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """All there is to decide on. `etag` is the tenant's: the decision is on what was shown."""
+    """A held version with everything needed to decide. `etag` is the tenant's, and binds the decision to this state."""
 
     approval: Approval
     etag: str
@@ -75,7 +75,7 @@ async def inbox_of(client: AsyncClient) -> Inbox:
 
 
 async def held_version(client: AsyncClient, tenant: str, version: int) -> Held:
-    """Return a held version with all that made it. Raises: NotFound, also for one that was never held."""
+    """Return a held version. Raises: NotFound, also for a version that was never held."""
     approval = await client.approval(tenant, version)
     etag = (await client.tenant(tenant)).etag
     report = await client.cycle(tenant, approval.cycle)

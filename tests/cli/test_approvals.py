@@ -12,11 +12,11 @@ def test_held_version_is_listed_shown_and_approved(site: Site) -> None:
     assert [one["title"] for one in shown["documents"]] == ["Opening hours"]
     assert {"reason", "authors", "opinions", "cycle_report", "self_edits", "changes", "answers"} <= set(shown)
     page = site.run("approvals", "show", "acme", "1").out
-    for text in ("Opening hours", document.document, "held by", "because", "nobody has said anything yet"):
+    for text in ("Opening hours", document.document, "held by", "because", "no decisions yet"):
         assert text in page
     approved = site.json("approvals", "approve", "acme", "1", "--no-wait", "--reason", "read it")
     assert (approved["state"], approved["activation"]["version"]) == ("approved", 1)
-    assert "nothing waits" in site.run("approvals", "list").out
+    assert "no version awaits" in site.run("approvals", "list").out
     assert [one["state"] for one in site.json("approvals", "list", "acme", "--all")["approvals"]] == ["approved"]
 
 

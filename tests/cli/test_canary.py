@@ -46,7 +46,7 @@ def test_a_file_that_is_no_suite_is_refused_with_the_line(site: Site, tmp_path: 
 
 
 def test_the_trend_shows_every_night_and_what_fell(site: Site) -> None:
-    assert "nothing yet" in site.run("canary", "trend", "acme").out
+    assert "no results yet" in site.run("canary", "trend", "acme").out
     later = RESULT.taken_at + timedelta(days=1)
     site.registry.canary_suites.add_results([RESULT, replace(RESULT, suite="canary", suite_version=0)])
     site.registry.canary_suites.add_results([replace(RESULT, share=0.5, fell=("base", "itself"), taken_at=later)])
@@ -65,7 +65,7 @@ def test_benchmarks_say_what_is_missing(site: Site, tmp_path: Path) -> None:
     assert site.run("canary", "bench", "--tasks", str(tmp_path), "--version", "2").code == 2
     ran = site.run("canary", "bench", "--tasks", str(tmp_path))
     assert ran.code == 2
-    assert ("no task files" if find_spec("lm_eval") else "install the extra") in ran.err.replace("\n", " ")
+    assert ("no task files" if find_spec("lm_eval") else "pip install") in ran.err.replace("\n", " ")
 
 
 def test_a_sparkline_has_a_bar_a_night() -> None:

@@ -80,7 +80,7 @@ def test_a_registry_in_use_is_verified(site: Site) -> None:
     site.world.document()
     found = _finding("registry", _settings(site.world.directory))
     assert found.state is State.OK
-    assert "chain whole" in found.found
+    assert "chain intact" in found.found
 
 
 def test_the_command_shows_all_findings_and_fails_with_one(tmp_path: Path) -> None:

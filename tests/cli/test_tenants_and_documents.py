@@ -51,7 +51,7 @@ def test_the_same_document_again_says_so(site: Site, tmp_path: Path) -> None:
     path.write_text("Lamps go back.")
     assert site.json("doc", "add", "acme", str(path))["documents"][0]["is_new"] is True
     assert site.json("doc", "add", "acme", str(path))["documents"][0]["is_new"] is False
-    assert "known already" in site.run("doc", "add", "acme", str(path)).out
+    assert "already known" in site.run("doc", "add", "acme", str(path)).out
 
 
 def test_one_bad_document_does_not_lose_the_others(site: Site, tmp_path: Path) -> None:

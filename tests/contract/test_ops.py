@@ -45,7 +45,9 @@ def test_systemd_unit_parses_and_reads_its_settings_from_a_file() -> None:
     assert unit["Service"]["ExecStart"].endswith("bin/sealserve up")
 
 
-@pytest.mark.parametrize("script", ["ops/setup", "ops/demo", "ops/test", "ops/pin", "ops/protos", ".ci/run"])
+@pytest.mark.parametrize(
+    "script", ["ops/setup", "ops/demo", "ops/test", "ops/pin", "ops/protos", "ops/clients", ".ci/run"]
+)
 def test_script_is_executable_strict_and_starts_in_the_root(script: str) -> None:
     text = (ROOT / script).read_text(encoding="utf-8")
     assert os.access(ROOT / script, os.X_OK)

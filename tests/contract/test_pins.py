@@ -11,14 +11,18 @@ from tests.contract.tree import ROOT, imports, modules
 THROUGH_VLLM = {"huggingface-hub"}
 """Imported only where vLLM or transformers run, which bring them."""
 
+THROUGH_SQLALCHEMY = {"psycopg"}
+"""Imported by SQLAlchemy where registry.url names PostgreSQL."""
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+RUNTIME = ("server", "postgres", "web", "documents", "train")
 
 
 @pytest.mark.parametrize("build", ["cpu", "cuda"])
 def test_every_requirement_is_pinned(build: str) -> None:
-    extras = PROJECT["optional-dependencies"]
-    wanted = {_name(line) for line in [*PROJECT["dependencies"], *extras[build], *extras["train"]]}
-    wanted |= {_name(line) for name in ("ray", "bench", "evals", "dev") for line in extras[name]}
+    extras = {name: lines for name, lines in EXTRAS.items() if name not in ({"cpu", "cuda"} - {build})}
+    wanted = {_name(line) for lines in (PROJECT["dependencies"], *extras.values()) for line in lines}
     assert wanted - set(_pins(build)) == set()
 
 
@@ -30,15 +34,18 @@ def test_pins_name_no_path_host_hash_or_build_tag(build: str) -> None:
 
 
 def test_both_builds_run_the_same_versions_of_what_sealserve_calls() -> None:
-    shared = {_name(line) for line in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["train"], "torch"]}
+    shared = {"torch"} | {
+        _name(line) for lines in (PROJECT["dependencies"], *(EXTRAS[name] for name in RUNTIME)) for line in lines
+    }
     cpu, cuda = _pins("cpu"), _pins("cuda")
     assert {name: (cpu[name], cuda[name]) for name in shared if cpu[name] != cuda[name]} == {}
 
 
 def test_every_dependency_says_why_it_is_there() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    block = text[text.index("\ndependencies = [") : text.index("\n]", text.index("\ndependencies = ["))]
-    silent = [line for line in block.splitlines()[2:] if not re.search(r'",\s+# \w', line)]
+    blocks = re.findall(rf"(?ms)^(?:dependencies|{'|'.join(RUNTIME)}) = \[\n(.*?)^\]", text)
+    assert len(blocks) == 1 + len(RUNTIME)
+    silent = [line for block in blocks for line in block.splitlines() if not re.search(r'",\s+# \w', line)]
     assert silent == []
 
 
@@ -46,11 +53,20 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
     distributions = packages_distributions()
     names = {name.split(".")[0] for module in modules() if not module.is_test for name, _ in imports(module)}
     owners = {name: {_name(owner) for owner in distributions[name]} for name in names & set(distributions)}
-    declared = {_name(line) for line in PROJECT["dependencies"]}
-    optional = {_name(line) for lines in PROJECT["optional-dependencies"].values() for line in lines}
+    declared = {
+        _name(line)
+        for lines in (PROJECT["dependencies"], *(EXTRAS[name] for name in RUNTIME if name != "train"))
+        for line in lines
+    }
+    optional = {_name(line) for lines in EXTRAS.values() for line in lines}
     known = declared | optional | THROUGH_VLLM | {"sealserve"}
     assert {name: found for name, found in owners.items() if not found & known} == {}
-    assert declared - set().union(*owners.values()) == set()
+    assert declared - set().union(*owners.values()) == THROUGH_SQLALCHEMY
+
+
+def _names(*extras: str) -> set[str]:
+    lines = [*PROJECT["dependencies"], *(line for extra in extras for line in EXTRAS[extra])]
+    return {_name(line) for line in lines}
 
 
 def _name(requirement: str) -> str:

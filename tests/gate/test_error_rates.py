@@ -9,6 +9,7 @@ from math import sqrt
 import numpy as np
 import pytest
 
+from sealserve.gate.intervals import wilson
 from sealserve.gate.statistics import (
     Outcome,
     compare_graded,
@@ -17,7 +18,6 @@ from sealserve.gate.statistics import (
     loss_excluded,
     loss_shown,
     mcnemar_exact,
-    wilson,
 )
 
 RUNS = 20_000

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sealserve.gate.intervals import wilson
 from sealserve.gate.statistics import (
     Outcome,
     bootstrap_mean,
@@ -14,7 +15,6 @@ from sealserve.gate.statistics import (
     loss_excluded,
     loss_shown,
     mcnemar_exact,
-    wilson,
 )
 
 

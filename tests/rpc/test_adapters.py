@@ -78,7 +78,7 @@ async def test_promoting_what_is_active_or_missing_or_the_base_is_refused(here: 
 
 
 async def test_rolling_back_to_anothers_version_is_refused_by_name(here: Served) -> None:
-    call = calls.rollback("acme", to_version=1, etag="", reason="", request_id="")
+    call = calls.adapters.rollback("acme", to_version=1, etag="", reason="", request_id="")
     assert isinstance(call.request, adapter_pb2.RollbackAdapterRequest)
     call.request.to_adapter = "tenants/globex/adapters/v1"
     with pytest.raises(errors.InvalidArgument) as refused:

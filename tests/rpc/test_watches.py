@@ -3,7 +3,7 @@
 import pytest
 
 from sealserve import errors
-from sealserve.client import AsyncClient, watch_calls
+from sealserve.client import AsyncClient, calls
 from sealserve.gate.statistics import e_value
 from sealserve.gate.thresholds import load_policy
 from sealserve.records.principals import Principal, Role
@@ -54,7 +54,7 @@ async def test_stale_etag_and_a_version_named_twice_or_not_ones_own_are_refused(
     await here.client.set_traffic("acme", {2: 0.9, 1: 0.1}, etag=stale)
     with pytest.raises(errors.Conflict):
         await here.client.set_traffic("acme", {2: 0.8, 1: 0.2}, etag=stale)
-    call = watch_calls.set_traffic("acme", {2: 0.5, 1: 0.5}, etag="", reason="", request_id="")
+    call = calls.rollouts.set_traffic("acme", {2: 0.5, 1: 0.5}, etag="", reason="", request_id="")
     assert isinstance(call.request, adapter_pb2.SetTrafficRequest)
     for name in ("tenants/acme/adapters/v2", "tenants/globex/adapters/v1", "v1"):
         call.request.shares[1].adapter = name

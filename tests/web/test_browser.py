@@ -93,7 +93,7 @@ async def test_person_logs_in_reads_approves_and_the_inbox_is_empty(tmp_path: Pa
         await expect(page.get_by_role("status")).to_contain_text("v1 is approved")
         await check(page)
         await page.get_by_role("link", name="sealserve approvals").click()
-        await expect(page.locator("#waiting")).to_have_text("Nothing waits for a person.")
+        await expect(page.locator("#waiting")).to_have_text("No version awaits a decision.")
         await page.get_by_role("button", name="Log out").click()
         await expect(page.get_by_label("Token")).to_be_visible()
         assert complaints == []

@@ -17,7 +17,7 @@ def state(page: Page) -> Any:
 
 async def test_inbox_shows_what_waits_newest_first_and_what_was_decided(page: Page) -> None:
     await page.log_in()
-    assert "Nothing waits for a person." in words(await page.get("/"))
+    assert "No version awaits a decision." in words(await page.get("/"))
     hold(page.world, "acme")
     hold(page.world, "globex")
     inbox = await page.get("/")
@@ -27,7 +27,7 @@ async def test_inbox_shows_what_waits_newest_first_and_what_was_decided(page: Pa
     assert "held 3 hours ago" in words(inbox)
     assert (await page.decide("reject", reason="lacks units")).status_code == 303
     inbox = await page.get("/")
-    assert inbox.text.index("Decided lately") < inbox.text.index("/approvals/acme/1")
+    assert inbox.text.index("Recent decisions") < inbox.text.index("/approvals/acme/1")
     assert "rejected bea" in words(inbox)
 
 
@@ -41,7 +41,7 @@ async def test_page_of_a_held_version_shows_all_there_is_to_decide_on(page: Page
         "asked at adapter.promote, rules bbbbbbbbbbbb",
         "+0.962", "+0.800 … +0.993", "not measured: the engine was away", "does not apply: nothing was learned before",
         "tone@2", "When does pier 9 open?", "✗ wrong I don't know.", "✓ right At nine.", "✗ wrong At ten.",
-        "kept, candidates 0", "dropped: not grounded", "rank 8", "ann", "Nobody has said anything yet.",
+        "admitted, candidates 0", "dropped: not grounded", "rank 8", "ann", "No decisions yet.",
     ):  # fmt: skip
         assert text.lower() in shown.lower(), text
     assert (await page.get("/approvals/acme/1")).text.count('<svg class="bar"') == 3
@@ -53,7 +53,7 @@ async def test_second_study_of_a_document_shows_what_changed(page: Page) -> None
     hold(page.world, text="The pier opens at ten.", hour="ten")
     await page.log_in()
     answer = await page.get("/approvals/acme/2")
-    assert "1 notes the same, 1 new (+), 1 gone (−)" in words(answer)
+    assert "1 self-edits unchanged, 1 added (+), 1 removed (−)" in words(answer)
     assert '<span class="del">-qa: Q: When does the pier open? / A: At nine.</span>' in answer.text
     assert '<span class="add">+qa: Q: When does the pier open? / A: At ten.</span>' in answer.text
 
@@ -64,7 +64,7 @@ async def test_approval_makes_the_version_answer_and_says_so(page: Page) -> None
     done = await page.decide("approve", reason="read and tried")
     assert (done.status_code, done.headers["location"]) == (303, "/approvals/acme/1?said=approve")
     after = words(await page.get(done.headers["location"]))
-    assert "v1 is approved: it answers acme from now on." in after
+    assert "v1 is approved and active for acme." in after
     assert "bea approves" in after
     assert "Approve v1" not in after
     assert page.here.registry.tenants.get("acme").desired_version == 1
@@ -96,7 +96,7 @@ async def test_second_decision_and_a_late_one_are_told_so(page: Page) -> None:
     etag = stale.text.split('name="etag" value="')[1].split('"')[0]
     late = await page.post("/approvals/acme/1", decision="approve", reason="read it", etag=etag)
     assert late.status_code == 409
-    assert "answers no longer" in words(late)
+    assert "no longer active" in words(late)
     assert "read it</textarea>" in late.text
     assert "Approve v1" not in words(late)
     assert (await page.decide("reject", reason="late")).status_code == 303
@@ -148,9 +148,9 @@ async def test_where_policy_wants_two_people_the_first_is_told_so(tmp_path: Path
         hold(page.world, card=WHOLE)
         await page.log_in("bea", Role.APPROVER)
         first = await page.decide("approve")
-        assert "Policy wants more people" in words(await page.get(first.headers["location"]))
+        assert "Policy requires more approvals" in words(await page.get(first.headers["location"]))
         await page.log_in("cid", Role.APPROVER)
-        assert "1 approved so far" in words(await page.get("/"))
+        assert "1 approvals so far" in words(await page.get("/"))
         second = await page.decide("approve")
         assert "v1 is approved" in words(await page.get(second.headers["location"]))
 

@@ -7,7 +7,6 @@ by digest. No text of a document is kept here. Knows nothing of how editors are 
 import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from sealserve.atomic_files import replace_file
 from sealserve.canonical import Json
 from sealserve.engine.base_model import base_shape
 from sealserve.engine.engine import AdapterFiles
@@ -106,12 +106,7 @@ def write_editors(data_directory: Path, tenant: str, editors: Editors) -> None:
     text = json.dumps(TypeAdapter(Editors).dump_python(editors, mode="json"), indent=1, sort_keys=True)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{tenant}-")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(aside).rename(path)
+        replace_file(path, f"{text}\n".encode(), mode=0o600)
     except OSError as error:
         raise StorageFailed(f"{path} cannot be written: {error.strerror}") from error
 

@@ -55,7 +55,7 @@ def read_tasks(directory: Path) -> tuple[BenchmarkTask, ...]:
 def require_evals() -> None:
     """Return if lm-eval is installed. Raises: BadConfig, saying how to install it."""
     if find_spec("lm_eval") is None:
-        raise BadConfig("lm-eval is not installed; install the extra: SEALSERVE_EXTRAS=train,bench,dev,evals ops/setup")
+        raise BadConfig("lm-eval is not installed: pip install 'sealserve[evals]'")
 
 
 async def run_tasks(

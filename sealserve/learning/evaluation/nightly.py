@@ -13,8 +13,9 @@ import structlog
 from sealserve.concurrency import in_thread
 from sealserve.engine.engine import AdapterFiles
 from sealserve.errors import SealserveError
+from sealserve.gate.intervals import wilson
 from sealserve.gate.regression import fallen
-from sealserve.gate.statistics import compare, wilson
+from sealserve.gate.statistics import compare
 from sealserve.gate.thresholds import LossRule, Policy
 from sealserve.learning.context import LearnContext
 from sealserve.learning.engine_client import EngineClient, candidate_name

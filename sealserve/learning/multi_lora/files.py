@@ -11,9 +11,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 from torch import Tensor
 
+from sealserve.atomic_files import replace_file
 from sealserve.errors import TrainingFailed
 from sealserve.learning.multi_lora.optimizer import Slot
 from sealserve.learning.training_job import Attempt, Result, adapter_path, result_path
@@ -62,20 +63,16 @@ def read_adapter(path: Path, into: Mapping[str, tuple[Tensor, Tensor]], *, rank:
 
 def write_result(result: Result, *, directory: Path) -> None:
     """Write the result, which says that the candidate is finished, and drop its checkpoint."""
-    text = directory / f".result-{os.getpid()}-{result.index}"
-    text.write_text(json.dumps(asdict(result)))
-    text.rename(result_path(directory, result.index))
+    replace_file(result_path(directory, result.index), json.dumps(asdict(result)).encode())
     _checkpoint_path(directory, result.index).unlink(missing_ok=True)
 
 
 def write_checkpoint(slot: Slot, *, job: str, directory: Path) -> None:
     """Write the slot as it is between two steps."""
     path = _checkpoint_path(directory, slot.attempt.index)
-    aside = path.with_name(f"{path.name}-{os.getpid()}")
     progress = {"losses": slot.losses, "drifts": slot.drifts, "seconds": slot.seconds}
     tensors = {name: getattr(slot, name).detach().cpu().contiguous() for name in TENSORS}
-    save_file(tensors, aside, metadata={"job": job, "progress": json.dumps(progress)})
-    aside.rename(path)
+    replace_file(path, save(tensors, metadata={"job": job, "progress": json.dumps(progress)}))
 
 
 def read_checkpoint(attempt: Attempt, *, job: str, directory: Path, device: torch.device) -> Slot | None:

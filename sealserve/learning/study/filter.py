@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 
-from rensa import RMinHash, RMinHashLSH
-
 from sealserve.grading.answers import is_right, normalised
 from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.study.grounding import answer_span, is_about, names, ungrounded
@@ -26,7 +24,8 @@ from sealserve.records.step_outputs import Proposal, Superseded
 MIN_WORDS = 3
 MIN_SAMPLES = 3
 NEAR_DUPLICATE = 0.9
-PERMUTATIONS = 128
+"""Jaccard similarity of 3-word shingles (Broder 1997) from which two notes of a document count as the same."""
+
 MIN_WORDS_TO_COMPARE = 12
 """Shorter self-edits are duplicates only when they say the same words: two facts may differ in one number."""
 
@@ -233,10 +232,7 @@ class _Deduplicator:
 
     def __init__(self) -> None:
         self._texts: set[tuple[str, str, str]] = set()
-        self._near: dict[str, RMinHashLSH] = defaultdict(
-            lambda: RMinHashLSH(threshold=NEAR_DUPLICATE, num_perm=PERMUTATIONS, num_bands=16)
-        )
-        self._hashes: dict[int, RMinHash] = {}
+        self._shingles: dict[str, list[frozenset[tuple[str, ...]]]] = defaultdict(list)
 
     def is_new(self, self_edit: SelfEdit) -> bool:
         """Return whether nothing like `self_edit` was seen before, and remember it."""
@@ -248,12 +244,19 @@ class _Deduplicator:
         return len(words.split()) < MIN_WORDS_TO_COMPARE or kind == "qa" or self._is_far(self_edit.document, words)
 
     def _is_far(self, document: str, words: str) -> bool:
-        split = words.split()
-        shingles = [" ".join(split[i : i + 3]) for i in range(len(split) - 2)]
-        mine = RMinHash(num_perm=PERMUTATIONS, seed=42)
-        mine.update(shingles)
-        if any(mine.jaccard(self._hashes[other]) >= NEAR_DUPLICATE for other in self._near[document].query(mine)):
+        shingles = _shingles(words)
+        if any(_jaccard(shingles, other) >= NEAR_DUPLICATE for other in self._shingles[document]):
             return False
-        self._hashes[len(self._hashes)] = mine
-        self._near[document].insert(len(self._hashes) - 1, mine)
+        self._shingles[document].append(shingles)
         return True
+
+
+def _shingles(words: str) -> frozenset[tuple[str, ...]]:
+    """Return every run of three words."""
+    split = words.split()
+    return frozenset(zip(split, split[1:], split[2:], strict=False))
+
+
+def _jaccard(left: frozenset[tuple[str, ...]], right: frozenset[tuple[str, ...]]) -> float:
+    """Return the Jaccard similarity of two sets that are not both empty."""
+    return len(left & right) / len(left | right)

@@ -4,11 +4,11 @@ Knows nothing of what is learned, nor where children run. Cancelling it kills th
 """
 
 import asyncio
-import os
 from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
+from sealserve.atomic_files import replace_file
 from sealserve.canonical import Json
 from sealserve.engine.base_model import base_shape
 from sealserve.engine.preflight import check_adapter
@@ -129,9 +129,7 @@ def _processes_for(base: Path, room: Room) -> int:
 
 def _write_job(job: TrainingJob, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    aside = directory / f".job-{os.getpid()}"
-    aside.write_text(job.to_json(), encoding="utf-8")
-    aside.rename(directory / JOB_FILE)
+    replace_file(directory / JOB_FILE, job.to_json().encode())
 
 
 async def _all_or_none(runs: Iterable[Coroutine[Any, Any, None]]) -> None:

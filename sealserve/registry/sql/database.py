@@ -4,14 +4,12 @@ One writer at a time on both databases: `BEGIN IMMEDIATE` in SQLite, one advisor
 chain is one line anyway, writes are short, and both databases then behave alike.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-import psycopg
 from sqlalchemy import URL, Connection, Engine, Executable, Row, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, InterfaceError, NoSuchModuleError
@@ -85,6 +83,7 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._silence_ms = str(int(busy_seconds * 1000))
         self._engine = _engine(self.url, busy_seconds=busy_seconds)
+        self._driver_error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
         self._writer = self._engine.execution_options(sealserve_write=True)
         self._reader = (
             self._engine
@@ -100,7 +99,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """Give one consistent view. Raises: StorageFailed."""
-        with _refusals(self.label), self._reader.begin() as connection:
+        with self._refusals(), self._reader.begin() as connection:
             yield Transaction(connection=connection, now=self.clock())
 
     @contextmanager
@@ -109,14 +108,14 @@ class Database:
 
         PostgreSQL rolls it back, too, when this process is silent in it for `busy_seconds`. Raises: StorageFailed.
         """
-        with _refusals(self.label), self._writer.begin() as connection:
+        with self._refusals(), self._writer.begin() as connection:
             if not self.is_sqlite:
                 connection.execute(text(_TAKE_TURN), {"key": _WRITER_LOCK, "silence": self._silence_ms})
             yield Transaction(connection=connection, now=self.clock())
 
     def use_write_ahead_log(self) -> None:
         """Switch a SQLite file to WAL, which it then keeps. Raises: StorageFailed, also where WAL cannot work."""
-        with _refusals(self.label):
+        with self._refusals():
             raw = self._engine.raw_connection()
             try:
                 mode = raw.cursor().execute("PRAGMA journal_mode=WAL").fetchone()[0]
@@ -128,6 +127,19 @@ class Database:
     def close(self) -> None:
         """Close every pooled connection."""
         self._engine.dispose()
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except PoolTimeout as error:
+            raise StorageFailed(f"database {self.label}: every connection is in use; try again") from error
+        except IntegrityError:
+            raise
+        except (DatabaseError, InterfaceError) as error:
+            raise StorageFailed(f"database {self.label}: {_diagnosis(str(error.orig))}") from error
+        except self._driver_error as error:  # SQLAlchemy does not wrap errors raised while a connection is prepared
+            raise StorageFailed(f"database {self.label}: {_diagnosis(str(error))}") from error
 
 
 def _checked(url: str) -> URL:
@@ -152,7 +164,10 @@ def _engine(url: URL, *, busy_seconds: float) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    engine = create_engine(url, json_serializer=canonical_json, pool_pre_ping=True, **pool)
+    try:
+        engine = create_engine(url, json_serializer=canonical_json, pool_pre_ping=True, **pool)
+    except ModuleNotFoundError as error:
+        raise BadConfig("registry.url names PostgreSQL: pip install 'sealserve[postgres]'") from error
     event.listen(engine, "connect", _prepare_postgresql(busy_seconds))
     return engine
 
@@ -175,20 +190,6 @@ def _prepare_postgresql(busy_seconds: float) -> Callable[[Any, Any], None]:
         connection.commit()
 
     return prepare
-
-
-@contextmanager
-def _refusals(label: str) -> Iterator[None]:
-    try:
-        yield
-    except PoolTimeout as error:
-        raise StorageFailed(f"database {label}: every connection is in use; try again") from error
-    except IntegrityError:
-        raise
-    except (DatabaseError, InterfaceError) as error:
-        raise StorageFailed(f"database {label}: {_diagnosis(str(error.orig))}") from error
-    except (sqlite3.Error, psycopg.Error) as error:  # while a connection is prepared, drivers speak for themselves
-        raise StorageFailed(f"database {label}: {_diagnosis(str(error))}") from error
 
 
 _DIAGNOSES = (

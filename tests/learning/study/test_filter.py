@@ -109,6 +109,15 @@ def test_long_notes_in_nearly_the_same_words_are_one() -> None:
     assert reasons(first, second) == ["", Drop.DUPLICATE]
 
 
+def test_similarity_of_long_notes_is_exact() -> None:
+    words = " ".join(f"word{chr(97 + i)}" for i in range(13))
+    first = self_edit(Template.REWRITE, f"{words} and Varnel Lamp costs 45 crowns")  # 19 words: 17 shingles
+    nearly = replace(first, self_edit="p000-rewrite-0-98", text=first.text + " today")  # 17 of 18: 0.94
+    less = replace(first, self_edit="p000-rewrite-0-99", text=first.text + " here and today")  # 17 of 20: 0.85
+    assert reasons(first, nearly) == ["", Drop.DUPLICATE]
+    assert reasons(first, less) == ["", ""]
+
+
 def test_facts_that_differ_in_one_number_are_two() -> None:
     assert reasons(
         self_edit(Template.LONG, "Varnel Lamp has the number 45."),

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from sealserve.atomic_files import replace_file
 from sealserve.errors import LeaseLost
 
 CPU = "cpu"
@@ -101,10 +102,8 @@ class DeviceLeases:
         return str(said["token"]), float(said["until"])
 
     def _write(self, lease: DeviceLease) -> None:
-        path = self._path(lease.device)
-        aside = path.with_name(f".{path.name}-{lease.token}")
-        aside.write_text(json.dumps({"token": lease.token, "until": self._now() + self._seconds}))
-        aside.rename(path)
+        content = json.dumps({"token": lease.token, "until": self._now() + self._seconds})
+        replace_file(self._path(lease.device), content.encode())
 
     def _path(self, device: str) -> Path:
         return self._directory / f"device-{device.replace('/', '_')}.json"

@@ -1,9 +1,9 @@
-"""Calls about canary suites. As `calls.py`: no channel, no I/O."""
+"""Calls of CanaryService: a tenant's regression suites and their nightly results."""
 
 from collections.abc import Iterable
 from typing import Any
 
-from sealserve.client.calls import PAGE_SIZE, Call, call, new_request_id, page
+from sealserve.client.calls.core import PAGE_SIZE, Call, call, new_request_id, page
 from sealserve.records.canary_suites import CanaryItem, CanaryResult, CanarySuite
 from sealserve.records.pages import Page
 from sealserve.v1 import canary_pb2

@@ -1,8 +1,8 @@
-"""The calls about traffic and watches. As `calls.py`: no channel, no I/O."""
+"""Calls about traffic (AdapterService) and rollouts (WatchService)."""
 
 from collections.abc import Mapping
 
-from sealserve.client.calls import PAGE_SIZE, Call, call, new_request_id, page
+from sealserve.client.calls.core import PAGE_SIZE, Call, call, new_request_id, page
 from sealserve.records.pages import Page
 from sealserve.records.rollouts import Traffic, WatchReport
 from sealserve.v1 import adapter_pb2, watch_pb2

@@ -1,10 +1,10 @@
-"""The calls about documents: handing in one or many, looking up, releasing, forgetting. No channel, no I/O."""
+"""Calls of DocumentService: add, list, read, release and forget documents."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sealserve.client.calls import PACKAGE, PAGE_SIZE, Call, call, check_size, new_request_id, page
+from sealserve.client.calls.core import PACKAGE, PAGE_SIZE, Call, call, check_size, new_request_id, page
 from sealserve.errors import SealserveError
 from sealserve.records.documents import Document, DocumentState, Unlearned
 from sealserve.records.pages import Page

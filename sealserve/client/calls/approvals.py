@@ -1,33 +1,13 @@
-"""The calls about people: tokens, and their decisions on held versions. As `calls.py`: no channel, no I/O."""
+"""Calls of ApprovalService: decisions on held versions."""
 
 from typing import Any
 
-from sealserve.client.calls import PAGE_SIZE, Call, call, new_request_id, page
+from sealserve.client.calls.core import PAGE_SIZE, Call, call, new_request_id, page
 from sealserve.records.approvals import Approval, ApprovalState
 from sealserve.records.pages import Page
-from sealserve.records.principals import Principal, Token
 from sealserve.records.versions import Activation
-from sealserve.v1 import approval_pb2, token_pb2
-from sealserve.wire import adapters, approvals, names, tokens
-
-
-def create_token(principal: Principal, *, expires_days: int | None) -> Call[tuple[Token, str]]:
-    """Make a token; the answer is (token, secret)."""
-    request = tokens.principal_to_wire(principal, expires_days=expires_days)
-    return call("TokenService/CreateToken", request, token_pb2.CreateTokenResponse, _made)
-
-
-def list_tokens(*, page_token: str) -> Call[Page[Token]]:
-    """Ask for a page of tokens."""
-    request = token_pb2.ListTokensRequest(page_size=PAGE_SIZE, page_token=page_token)
-    read = page("tokens", tokens.token_from_wire)
-    return call("TokenService/ListTokens", request, token_pb2.ListTokensResponse, read)
-
-
-def revoke_token(token: str) -> Call[Token]:
-    """Refuse a token from now on."""
-    request = token_pb2.RevokeTokenRequest(name=names.token_name(token))
-    return call("TokenService/RevokeToken", request, token_pb2.Token, tokens.token_from_wire)
+from sealserve.v1 import approval_pb2
+from sealserve.wire import adapters, approvals, names
 
 
 def list_approvals(tenant: str, *, state: ApprovalState | None, page_token: str) -> Call[Page[Approval]]:
@@ -72,7 +52,3 @@ def reject(tenant: str, version: int, *, reason: str, request_id: str) -> Call[A
         name=names.adapter_name(tenant, version), reason=reason, request_id=request_id or new_request_id()
     )
     return call("ApprovalService/RejectAdapter", request, approval_pb2.Approval, approvals.approval_from_wire)
-
-
-def _made(wire: Any) -> tuple[Token, str]:
-    return tokens.token_from_wire(wire.token), str(wire.secret)
