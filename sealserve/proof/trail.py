@@ -58,7 +58,7 @@ def check(path: Path, *, trusted: Sequence[Ed25519PublicKey]) -> int:
 
 
 def every_row(rows: Callable[..., Sequence[AuditRow]]) -> Iterator[AuditRow]:
-    """Yield all rows, oldest first; `rows` is `Registry.audit_rows`."""
+    """Yield all rows, oldest first; `rows` is `AuditTrail.rows`."""
     after = 0
     while batch := rows(after=after):
         yield from batch

@@ -175,11 +175,12 @@ def test_what_is_put_again_is_new_again(world: World) -> None:
 
 def test_what_a_killed_sweep_took_away_is_gone_at_the_next_opening(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from sealserve.registry.registry import Registry\n"
+        "import sys; from pathlib import Path\n"
+        "from sealserve.records.documents import NewDocument; from sealserve.registry.registry import Registry\n"
         "d = Path(sys.argv[1]); r = Registry.open(f'sqlite:///{d}/r.db', d / 'artifacts')\n"
-        "r.create_tenant('acme', actor='a')\n"
-        "m = dict(title='t', text='An article.', source='rpc', media_type='text/plain', actor='a')\n"
-        "r.forget_document('acme', r.add_document('acme', **m)[0].document, actor='a', reason='')\n"
+        "r.tenants.create('acme', actor='a')\n"
+        "new = NewDocument(title='t', text='An article.', source='rpc', media_type='text/plain')\n"
+        "r.unlearning.unlearn('acme', r.documents.add('acme', new, actor='a')[0].document, actor='a', reason='')\n"
     )
     environment = {**os.environ, "SEALSERVE_FAULT": "registry.sweep.before_commit:kill"}
     killed = subprocess.run([sys.executable, "-c", program, str(tmp_path)], env=environment, check=False, timeout=60)
