@@ -48,7 +48,7 @@ def test_without_a_key_every_pair_counts() -> None:
     assert heard(PerKeyLimits(2), "", *[WORSE] * 9)[Count.WORSE] == 9
 
 
-def test_a_new_key_with_each_request_is_as_many_voices() -> None:
+def test_a_new_key_with_each_request_counts_as_a_new_user() -> None:
     limits = PerKeyLimits(2)
     assert sum(heard(limits, f"key {n}", WORSE)[Count.WORSE] for n in range(9)) == 9
 
