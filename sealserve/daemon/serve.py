@@ -151,7 +151,7 @@ async def serving(settings: Settings, *, engine_only: bool = False) -> AsyncIter
         stack.push_async_callback(server.stop)
         _log.info(LogEvent.SERVER_STARTED, address=settings.serve.address, model=settings.engine.model)
         await parts.engine.start()
-        _log.info("serving", address=settings.serve.address)
+        _log.info(LogEvent.ENGINE_STARTED, address=settings.serve.address)
         yield parts
 
 

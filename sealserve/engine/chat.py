@@ -89,7 +89,7 @@ def _end_of_turn(tokenizer: Any, control_tokens: tuple[str, ...]) -> int | None:
     """Return the id that closes an answer in this template; the end-of-sequence id where the template closes none.
 
     They differ in some families: Gemma's turns end with <end_of_turn> and Phi's with <|end|>, not with the tokenizer's
-    own end of sequence (huggingface/transformers issue 38182).
+    own end of sequence (https://github.com/huggingface/transformers/issues/38182).
     """
     from jinja2.exceptions import TemplateError
 

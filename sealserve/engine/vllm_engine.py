@@ -27,6 +27,7 @@ from sealserve.errors import BadAdapter, BadConfig, EngineFailed, InvalidArgumen
 from sealserve.records.inference import ChatTurn, EngineInfo, EngineState, FinishReason, Sampling
 from sealserve.records.sampling import check_sampling
 from sealserve.settings.engine import EngineSettings
+from sealserve.telemetry.names import LogEvent
 
 _QUIET = {
     "VLLM_LOGGING_LEVEL": "ERROR",
@@ -228,7 +229,7 @@ class VllmEngine:
                 f"and {max(wanted, _LEAST_CONTEXT)} are needed: raise it, or lower engine.max_context_tokens"
             )
         if fitting < shape.max_context_tokens and self._settings.max_context_tokens is None:
-            _LOG.info("engine.context_fitted", tokens=fitting, model_tokens=shape.max_context_tokens)
+            _LOG.info(LogEvent.CONTEXT_FITTED, tokens=fitting, model_tokens=shape.max_context_tokens)
         return wanted
 
     async def _warm_up(self) -> None:

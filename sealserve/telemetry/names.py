@@ -76,6 +76,7 @@ class LogEvent(StrEnum):
     # processes
     SERVER_STARTED = "server.started"  # the port is open; the engine may be starting still
     ENGINE_STARTED = "engine.started"
+    CONTEXT_FITTED = "engine.context_fitted"  # the KV cache holds less than the model's own context
     LEARNER_STARTED = "learner.started"
     PAGE_STARTED = "page.started"  # the approvals page, with its address
     LEARN_ENDED = "learn.ended"  # the child process; it is started again
