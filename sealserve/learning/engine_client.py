@@ -89,6 +89,10 @@ class EngineClient:
         turns = (ChatTurn(role="user", content=prompt),)
         return await self._patiently(lambda: self._engine.count_tokens(turns), adapter=None)
 
+    async def base_digest(self) -> str:
+        """Return the digest of the base model that is served."""
+        return (await self._engine.info()).base_digest
+
     async def slots(self) -> int:
         """Return how many adapters can share one batch."""
         return max(1, (await self._engine.info()).slots)

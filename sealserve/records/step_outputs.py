@@ -4,6 +4,7 @@ The journal keeps these and nothing else of a step: with the rows that the step'
 that a restart needs. Knows nothing of how they are made.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from pydantic import TypeAdapter
 
 from sealserve.canonical import Json
 from sealserve.records.candidates import Recipe
+from sealserve.records.cycles import Step
 from sealserve.records.scores import Reliability, Scorecard, Verdict
 
 T = TypeVar("T")
@@ -227,6 +229,19 @@ class Published:
 
     state: str
     reason: str
+
+
+OUTPUT_OF: Mapping[Step, type[Any]] = {
+    Step.CLAIM: Claimed,
+    Step.WRITE: Written,
+    Step.FILTER: Filtered,
+    Step.TRAIN: Trained,
+    Step.RANK: Ranked,
+    Step.CONFIRM: Confirmed,
+    Step.JUDGE: Judged,
+    Step.PUBLISH: Published,
+}
+"""The record that each step leaves in the journal."""
 
 
 def to_json(output: Any) -> Json:

@@ -162,7 +162,7 @@ class Lab:
 
     async def rehearsal(self) -> tuple[ReferenceAnswer, ...]:
         """Return the base's own answers to old questions, as a cycle rehearses them."""
-        return await ask_retention_set(self.context, self.client)
+        return await ask_retention_set(self.client, self.context.probes, cache=self.context.retention_sets)
 
     async def pool(self, new: Sequence[Source], earlier: Sequence[Source] = ()) -> Pool:
         """Return the examples of a cycle on `new` that holds `earlier`."""

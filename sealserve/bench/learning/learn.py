@@ -28,7 +28,7 @@ from sealserve.bench.harness.learning_lab import (
 from sealserve.engine.engine import AdapterFiles
 from sealserve.learning.editor.trials import sample_trials
 from sealserve.learning.evaluation.confirmation import paired, states
-from sealserve.learning.evaluation.ranking import Contender, rank
+from sealserve.learning.evaluation.ranking import Contender, RankingInputs, rank
 from sealserve.learning.training.batch_job import TrainingTask
 from sealserve.prompts import BUILT_IN, Template
 from sealserve.records.candidates import Recipe, Target
@@ -157,9 +157,7 @@ async def _reported_minus_retested(
         ranked = await rank(
             lab.client,
             [Contender(index=index, files=files) for index, files in enumerate(mine)],
-            incumbent=None,
-            items=study.items(Split.SELECT),
-            spoken=study.spoken,
+            RankingInputs(incumbent=None, items=study.items(Split.SELECT), spoken=study.spoken),
             confidence=confidence,
         )
         items = study.items(Split.CONFIRM)

@@ -17,7 +17,7 @@ from sealserve.gate.statistics import compare, wilson
 from sealserve.gate.thresholds import LossRule, Policy
 from sealserve.learning.context import LearnContext
 from sealserve.learning.engine_client import EngineClient, candidate_name
-from sealserve.learning.evaluation.regression_suites import all_suites, kept_over
+from sealserve.learning.evaluation.regression_suites import all_suites, score_cache
 from sealserve.learning.evaluation.scoring import Failed, Scores, Suite, score_matrix
 from sealserve.records.canary_suites import CanaryResult
 from sealserve.records.scores import Measured
@@ -42,7 +42,13 @@ async def evaluate_active_versions(context: LearnContext) -> tuple[CanaryResult,
 async def _evaluate(context: LearnContext, tenant: Tenant) -> tuple[CanaryResult, ...]:
     about: dict[Attribute, str | int] = {Attribute.TENANT: tenant.tenant, Attribute.VERSION: tenant.desired_version}
     with context.telemetry.span(Span.MEASURE, about):
-        suites = await asyncio.to_thread(all_suites, context, tenant.tenant)
+        suites = await asyncio.to_thread(
+            all_suites,
+            context.registry,
+            context.probes,
+            tenant.tenant,
+            min_judge_share=context.policy.suites.min_judge_share,
+        )
         try:
             sheets = await _sheets(context, tenant, suites)
         except SealserveError as error:
@@ -67,13 +73,19 @@ async def _sheets(
     path = await asyncio.to_thread(registry.artifacts.directory, version.artifact)
     files = AdapterFiles(name=name, path=path)
     digest = (await context.engine.info()).base_digest
-    kept = kept_over(context, tenant.tenant, base_digest=digest, artifacts={name: version.artifact})
-    before = [await kept.find(files, suite) for suite in suites.values()]
+    cache = score_cache(
+        registry.scores,
+        tenant.tenant,
+        base_digest=digest,
+        dtype=context.settings.engine.dtype,
+        artifacts={name: version.artifact},
+    )
+    before = [await cache.find(files, suite) for suite in suites.values()]
     (now,) = await score_matrix(client, [files], list(suites.values()))
-    (base,) = await score_matrix(client, [None], list(suites.values()), kept=kept)
+    (base,) = await score_matrix(client, [None], list(suites.values()), cache=cache)
     for suite, scores in zip(suites.values(), now, strict=True):
         if not isinstance(scores, Failed):
-            await kept.keep(files, suite, scores)
+            await cache.keep(files, suite, scores)
     rows = zip(now, base, before, strict=True)
     return {one: {"now": n, BASE: b, ITSELF: k} for one, (n, b, k) in zip(suites, rows, strict=True)}
 

@@ -1,34 +1,35 @@
-"""JUDGE: the gate's word on a scorecard, made stricter by the written rules. Moves nothing."""
+"""JUDGE: the gate's verdict on the scorecard. Policy rules can only make it stricter. Promotes nothing."""
 
 import asyncio
 from dataclasses import asdict
 
 from sealserve.canonical import Json
 from sealserve.gate.verdict import judge
-from sealserve.learning.context import LearnContext
+from sealserve.learning.cycle_run import CycleRun
 from sealserve.learning.journal import Done
 from sealserve.policy.enforcement import card_scores, edit_counts, promotion, ruled
 from sealserve.policy.events import Event
-from sealserve.records.cycles import IMPORT_TRIGGER, Claim
+from sealserve.records.cycles import IMPORT_TRIGGER
 from sealserve.records.policy_decisions import PolicyDecision
 from sealserve.records.score_json import verdict_json
-from sealserve.records.step_outputs import Claimed, Confirmed, Judged
+from sealserve.records.step_outputs import Judged
 from sealserve.registry.registry import AddPolicyDecisions
 
 
-async def judge_winner(context: LearnContext, claim: Claim, claimed: Claimed, confirmed: Confirmed) -> Done[Judged]:
-    """Return the verdict, and the rulings to keep with it."""
-    verdict = judge(confirmed.scorecard, context.policy)
-    rulings = await asyncio.to_thread(_rulings, context, claim, claimed, confirmed, verdict_json(verdict))
+async def judge_winner(run: CycleRun) -> Done[Judged]:
+    """JUDGE: record the verdict and the policy decisions behind it."""
+    verdict = judge(run.confirmed.scorecard, run.context.policy)
+    rulings = await asyncio.to_thread(_decide, run, verdict_json(verdict))
     return Done(output=Judged(verdict=ruled(verdict, rulings)), effects=(AddPolicyDecisions(rulings=rulings),))
 
 
-def _rulings(
-    context: LearnContext, claim: Claim, claimed: Claimed, confirmed: Confirmed, verdict: Json
-) -> tuple[PolicyDecision, ...]:
+def _decide(run: CycleRun, verdict: Json) -> tuple[PolicyDecision, ...]:
+    """Return the policy's decisions on the batch of self-edits, if there is one, and on a promotion."""
+    context, claim, claimed, confirmed = run.context, run.claim, run.claimed, run.confirmed
     edits = context.registry.cycles.self_edits(claim.cycle)
     documents: list[Json] = [
-        {"id": one.document, "source": one.source} for one in context.registry.cycles.documents(claim.cycle)
+        {"id": document.document, "source": document.source}
+        for document in context.registry.cycles.documents(claim.cycle)
     ]
     batch = {
         "tenant": {"id": claim.tenant},
@@ -51,7 +52,9 @@ def _rulings(
         approvals=[],
         anomalies=asdict(confirmed.anomalies) if confirmed.anomalies else {},
     )
-    asked: list[tuple[Event, Json]] = [(Event.SELFEDIT_BATCH, batch), (Event.ADAPTER_PROMOTE, promote)]
-    if context.registry.cycles.by_id(claim.cycle).trigger == IMPORT_TRIGGER:  # no batch of self-edits made it
-        del asked[0]
-    return tuple(context.rules.rule(event, given, tenant=claim.tenant, subject=claim.cycle) for event, given in asked)
+    events: list[tuple[Event, Json]] = [(Event.ADAPTER_PROMOTE, promote)]
+    if context.registry.cycles.by_id(claim.cycle).trigger != IMPORT_TRIGGER:  # an import has no self-edits
+        events.insert(0, (Event.SELFEDIT_BATCH, batch))
+    return tuple(
+        context.rules.rule(event, values, tenant=claim.tenant, subject=claim.cycle) for event, values in events
+    )

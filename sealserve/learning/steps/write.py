@@ -1,4 +1,7 @@
-"""WRITE: self-edits and directives by the editor, quiz questions and base skills by the base model."""
+"""WRITE: the editor writes self-edits and training directives; the base model writes quiz questions.
+
+The base model also answers the retention set, whose answers training must not change.
+"""
 
 import asyncio
 from collections.abc import Coroutine
@@ -6,9 +9,8 @@ from typing import Any, TypeAlias, TypeVar
 
 from sealserve.concurrency import first_of
 from sealserve.engine.engine import AdapterFiles
-from sealserve.learning.context import LearnContext
+from sealserve.learning.cycle_run import CycleRun
 from sealserve.learning.editor.store import active_editor
-from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.journal import Done
 from sealserve.learning.steps.measurement_inputs import incumbent_files
 from sealserve.learning.study import quiz, self_edits
@@ -17,13 +19,8 @@ from sealserve.learning.study.passages import with_title
 from sealserve.learning.study.self_edits import Study
 from sealserve.learning.study.tenant_questions import before_quiz, read_tenant_questions
 from sealserve.learning.training.retention_set import ask_retention_set
-from sealserve.records.cycles import Claim, SelfEdit
-from sealserve.records.step_outputs import (
-    Claimed,
-    Proposal,
-    ReferenceAnswer,
-    Written,
-)
+from sealserve.records.cycles import SelfEdit
+from sealserve.records.step_outputs import Proposal, ReferenceAnswer, Written
 from sealserve.registry.registry import AddSelfEdits
 from sealserve.settings.learn import LearnSettings
 
@@ -33,16 +30,20 @@ _T = TypeVar("_T")
 _Work: TypeAlias = Coroutine[Any, Any, _T]
 
 
-async def write(context: LearnContext, client: EngineClient, claim: Claim, claimed: Claimed) -> Done[Written]:
-    """WRITE: self-edits and directives by the editor, quiz proposals and old skills by the base."""
-    settings = _settings(context, claimed)
-    studies = await read_studies(context, claim, claimed)
-    async with editor_of(settings, client, adapter=await _editor_files(context, claim, claimed)) as editor:
+async def write_self_edits(run: CycleRun) -> Done[Written]:
+    """WRITE: record the self-edits, the directives, the quiz proposals and the retention set.
+
+    The tenant's own questions come before generated ones.
+    """
+    context, client, claim = run.context, run.client, run.claim
+    settings = _cycle_settings(run)
+    studies = await read_studies(run)
+    async with editor_of(settings, client, adapter=await _editor_files(run)) as editor:
         notes, directives, proposals, rehearsal = await _write_all(
             self_edits.write_notes(editor, studies, settings=settings, tenant=claim.tenant, cycle=claim.cycle),
             self_edits.write_directives(editor, studies, settings=settings, cycle=claim.cycle),
             quiz.propose(client, studies, settings=settings, cycle=claim.cycle),
-            ask_retention_set(context, client),
+            ask_retention_set(client, context.probes, cache=context.retention_sets),
         )
     given = await asyncio.to_thread(read_tenant_questions, context.registry, claim.tenant, studies)
     output = Written(
@@ -54,13 +55,25 @@ async def write(context: LearnContext, client: EngineClient, claim: Claim, claim
     return Done(output=output, effects=(AddSelfEdits(edits=notes),))
 
 
+async def read_studies(run: CycleRun) -> tuple[Study, ...]:
+    """Return the cycle's passages with their texts, each below its document's title."""
+    texts = {
+        document: await asyncio.to_thread(run.context.registry.documents.text, run.claim.tenant, document)
+        for document in run.claimed.documents
+    }
+    return tuple(
+        Study(passage=passage, text=with_title(passage.title, texts[passage.document][passage.start : passage.end]))
+        for passage in run.claimed.passages
+    )
+
+
 async def _write_all(
     notes: _Work[tuple[SelfEdit, ...]],
     directives: _Work[tuple[str, ...]],
     proposals: _Work[tuple[Proposal, ...]],
     rehearsal: _Work[tuple[ReferenceAnswer, ...]],
 ) -> tuple[tuple[SelfEdit, ...], tuple[str, ...], tuple[Proposal, ...], tuple[ReferenceAnswer, ...]]:
-    """Do all four at once; when one fails, the others are stopped. Raises: what it raised."""
+    """Run all four concurrently; if one fails, stop the others. Raises: the first failure."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = (
@@ -75,25 +88,15 @@ async def _write_all(
     return written.result(), wished.result(), proposed.result(), rehearsed.result()
 
 
-def _settings(context: LearnContext, claimed: Claimed) -> LearnSettings:
-    return context.settings.learn.model_copy(update={"edit_max_tokens": claimed.edit_tokens})
+def _cycle_settings(run: CycleRun) -> LearnSettings:
+    return run.context.settings.learn.model_copy(update={"edit_max_tokens": run.claimed.edit_tokens})
 
 
-async def _editor_files(context: LearnContext, claim: Claim, claimed: Claimed) -> AdapterFiles | None:
-    """The adapter of the editor that the settings name, under a name of this cycle's; None: none is needed."""
+async def _editor_files(run: CycleRun) -> AdapterFiles | None:
+    """Return the adapter of the editor that the settings name, under a name of this cycle's own; None for the base."""
+    context, claim = run.context, run.claim
     if context.settings.learn.editor == "tenant":
-        return await incumbent_files(context, claim, claimed)
+        return await incumbent_files(run)
     if context.settings.learn.editor != "trained":
         return None
     return await asyncio.to_thread(active_editor, context, claim.tenant, cycle=claim.cycle)
-
-
-async def read_studies(context: LearnContext, claim: Claim, claimed: Claimed) -> tuple[Study, ...]:
-    texts = {
-        document: await asyncio.to_thread(context.registry.documents.text, claim.tenant, document)
-        for document in claimed.documents
-    }
-    return tuple(
-        Study(passage=passage, text=with_title(passage.title, texts[passage.document][passage.start : passage.end]))
-        for passage in claimed.passages
-    )

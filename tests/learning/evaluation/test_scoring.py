@@ -70,9 +70,9 @@ async def test_adapters_are_asked_together_and_never_more_than_share_a_batch(tmp
 async def test_what_was_measured_is_not_measured_again_and_no_adapter_is_loaded_for_it(tmp_path: Path) -> None:
     engine, memory = FakeEngine(answerer=lambda name, question: "45 crowns"), Memory()
     files, speaker = adapter(tmp_path, "a"), await client(engine)
-    first = await score_matrix(speaker, [None, files], [suite()], kept=kept(memory, a="digest"))
+    first = await score_matrix(speaker, [None, files], [suite()], cache=kept(memory, a="digest"))
     asked = len(engine.requests)
-    again = await score_matrix(speaker, [None, files], [suite()], kept=kept(memory, a="digest"))
+    again = await score_matrix(speaker, [None, files], [suite()], cache=kept(memory, a="digest"))
     assert again == first
     assert len(engine.requests) == asked
     assert engine.load_calls == ["a"]
@@ -89,7 +89,7 @@ async def test_other_items_another_base_and_another_adapter_are_measured_anew(tm
         (kept(memory), suite()),  # of an unknown artifact nothing is kept
     ):
         before = len(engine.requests)
-        await score_matrix(speaker, [files], [questions], kept=now)
+        await score_matrix(speaker, [files], [questions], cache=now)
         assert len(engine.requests) == before + 3
     assert len(memory.kept) == 4
 
@@ -97,7 +97,7 @@ async def test_other_items_another_base_and_another_adapter_are_measured_anew(tm
 async def test_a_suite_that_fails_is_not_kept_and_does_not_spoil_the_others(tmp_path: Path) -> None:
     engine, memory = FakeEngine(answerer=lambda name, question: "45 crowns"), Memory()
     long = Suite(reward=GradedAnswers(Kind.CONTAINS), items=(ScoredItem(question="x" * 600, answer="a", spoken="a"),))
-    (sheet,) = await score_matrix(await client(engine), [None], [long, suite()], kept=kept(memory))
+    (sheet,) = await score_matrix(await client(engine), [None], [long, suite()], cache=kept(memory))
     assert isinstance(sheet[0], Failed)
     assert sheet[1] == (1.0,) * 3
     assert len(memory.kept) == 1
