@@ -6,13 +6,14 @@ that a restart needs. Knows nothing of how they are made.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import BeforeValidator, TypeAdapter
 
 from sealserve.canonical import Json
 from sealserve.records.candidates import Recipe
 from sealserve.records.cycles import Step
+from sealserve.records.score_json import complete_scorecard
 from sealserve.records.scores import Reliability, Scorecard, Verdict
 
 T = TypeVar("T")
@@ -211,7 +212,7 @@ class Anomalies:
 class Confirmed:
     """CONFIRM: the winner's scores on items that neither training nor ranking saw, and a few answers for people."""
 
-    scorecard: Scorecard
+    scorecard: Annotated[Scorecard, BeforeValidator(complete_scorecard)]
     shown: tuple[AnswerSample, ...] = ()
     anomalies: Anomalies | None = None  # None: nothing was confirmed
 
