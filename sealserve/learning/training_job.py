@@ -138,9 +138,9 @@ class Trainer(Protocol):
     """Trains the candidates of a job."""
 
     async def train(
-        self, job: TrainingJob, directory: Path, *, heard: Callable[[Json], None]
+        self, job: TrainingJob, directory: Path, *, on_progress: Callable[[Json], None]
     ) -> tuple[TrainedAdapter, ...]:
         """Return the candidates, trained; what `directory` holds of the same job already is used.
 
-        One that failed alone is absent. `heard` gets each progress report. Raises: TrainingFailed (none is left).
+        One that failed alone is absent. `on_progress` gets each progress report. Raises: TrainingFailed (none is left).
         """

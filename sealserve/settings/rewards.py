@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from sealserve.records.rewards import RewardKind
+from sealserve.records.rewards import RewardKind, refuse_earlier_name
 
 
 def from_text(value: Any) -> Any:
@@ -18,20 +18,25 @@ class RewardSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    reward: RewardKind = Field(
+    reward: Annotated[RewardKind, BeforeValidator(refuse_earlier_name)] = Field(
         RewardKind.LIKELIHOOD,
-        description="what ranks candidates: likelihood, exact, f1, contains, regex, agreement, grader, endpoint, "
-        "or feedback",
+        description="what ranks candidates: likelihood, exact, f1, contains, regex, self_consistency, self_judge, "
+        "llm_judge, or feedback",
     )
-    tenant_rewards: Annotated[dict[str, RewardKind], BeforeValidator(from_text)] = Field(
-        {}, description="a reward of their own for tenants named here"
-    )
+    tenant_rewards: Annotated[
+        dict[str, Annotated[RewardKind, BeforeValidator(refuse_earlier_name)]], BeforeValidator(from_text)
+    ] = Field({}, description="a reward of their own for tenants named here")
     seeds: int = Field(1, ge=1, le=8, description="times each recipe is trained; from 2 the reward's reliability shows")
-    agreement_samples: int = Field(4, ge=2, le=16, description="answers sampled per question by reward agreement")
-    agreement_rounds: int = Field(
-        2, ge=1, le=10, description="versions in a row that agreement may choose; then known answers must choose one"
+    agreement_samples: int = Field(
+        4, ge=2, le=16, description="answers sampled per question by reward self_consistency"
     )
-    grader_url: str = Field("", description="OpenAI-compatible endpoint of reward endpoint, with its path: …/v1")
+    agreement_rounds: int = Field(
+        2,
+        ge=1,
+        le=10,
+        description="versions in a row that self_consistency may choose; then known answers must choose one",
+    )
+    grader_url: str = Field("", description="OpenAI-compatible endpoint of reward llm_judge, with its path: …/v1")
     grader_model: str = Field("", description="model asked there")
     grader_key_variable: str = Field("", description="environment variable that holds its API key; empty: none")
     grader_timeout_seconds: float = Field(60, gt=0, description="one request to grader_url")
@@ -39,9 +44,9 @@ class RewardSettings(BaseModel):
 
     @model_validator(mode="after")
     def _grader_is_whole(self) -> "RewardSettings":
-        wanted = RewardKind.ENDPOINT in (self.reward, *self.tenant_rewards.values())
+        wanted = RewardKind.LLM_JUDGE in (self.reward, *self.tenant_rewards.values())
         if wanted and not (self.grader_url.startswith(("http://", "https://")) and self.grader_model):
-            raise ValueError("reward endpoint needs learn.grader_url (http:// or https://) and learn.grader_model")
+            raise ValueError("reward llm_judge needs learn.grader_url (http:// or https://) and learn.grader_model")
         return self
 
     def reward_of(self, tenant: str) -> RewardKind:

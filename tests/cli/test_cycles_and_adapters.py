@@ -45,7 +45,7 @@ REPORT_KEYS = {
 }  # fmt: skip
 RECIPE = Recipe(
     templates=(Template.QA,), rank=2, alpha=4, learning_rate=0.5, epochs=1, batch_size=8, loss_on_answers=False,
-    rehearsal=0.25, seed=7,
+    retention=0.25, seed=7,
 )  # fmt: skip
 SHORT = ShortTrial(index=3, recipe=RECIPE, steps=35, losses=(2.25, 1.75), score=-1.5)
 RELIABILITY = Reliability(
@@ -77,7 +77,7 @@ def _play(site: Site, state: CycleState) -> None:
         self_edit(claim, document.document, name="e2", admitted=False),
     )
     record = site.registry.cycles.record_step
-    written = Written(quiz=(), directives=('{"rank": 4}',), rehearsal=())
+    written = Written(quiz=(), directives=('{"rank": 4}',), retention=())
     record(claim, Step.WRITE, to_json(written), seconds=1.5, effects=[AddSelfEdits(edits=edits)])
     record(claim, Step.FILTER, to_json(FILTERED), seconds=1)
     tried = candidate(claim, 0, artifact=site.world.artifact())

@@ -155,7 +155,7 @@ async def test_cycle_is_shown_with_steps_candidates_scores_and_verdict(here: Ser
     claim = here.world.claim_open()
     edits = tuple(self_edit(claim, document.document, name=f"e{n}", admitted=n != 2) for n in range(3))
     record = here.registry.cycles.record_step
-    written = Written(quiz=(), directives=(), rehearsal=())
+    written = Written(quiz=(), directives=(), retention=())
     record(claim, Step.WRITE, to_json(written), seconds=1.5, effects=[AddSelfEdits(edits=edits)])
     artifact = here.world.artifact()
     both = AddCandidates(candidates=tuple(candidate(claim, index, artifact=artifact) for index in (0, 1)))

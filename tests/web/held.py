@@ -72,7 +72,7 @@ def hold(
     ]  # fmt: skip
     tried = candidate(claim, 0, artifact=world.artifact())
     steps: list[tuple[Step, object, list[Effect]]] = [
-        (Step.WRITE, Written(quiz=(), directives=(), rehearsal=()), [AddSelfEdits(edits=tuple(edits))]),
+        (Step.WRITE, Written(quiz=(), directives=(), retention=()), [AddSelfEdits(edits=tuple(edits))]),
         (
             Step.FILTER,
             Filtered(admitted=2, dropped=1, select=10, confirm=10, reasons={"not grounded": 1}, distinct=0.8),

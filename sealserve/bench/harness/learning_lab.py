@@ -89,7 +89,7 @@ class Studied:
     subject: Subject
     notes: tuple[SelfEdit, ...]
     quiz: tuple[QuizItem, ...]
-    spoken: Mapping[str, str]  # the answer to each quiz question in the model's own words
+    reference_text: Mapping[str, str]  # the answer to each quiz question in the model's own words
 
     @property
     def source(self) -> Source:
@@ -155,18 +155,18 @@ class Lab:
                 subject=subject,
                 notes=tuple(note for note in screened if note.document == subject.document),
                 quiz=tuple(item for item in items if item.document == subject.document),
-                spoken={p.question: p.spoken for p in proposals if p.document == subject.document},
+                reference_text={p.question: p.reference_text for p in proposals if p.document == subject.document},
             )
             for subject in subjects
         ]
 
-    async def rehearsal(self) -> tuple[ReferenceAnswer, ...]:
+    async def retention(self) -> tuple[ReferenceAnswer, ...]:
         """Return the base's own answers to old questions, as a cycle rehearses them."""
         return await ask_retention_set(self.client, self.context.probes, cache=self.context.retention_sets)
 
     async def pool(self, new: Sequence[Source], earlier: Sequence[Source] = ()) -> Pool:
         """Return the examples of a cycle on `new` that holds `earlier`."""
-        return build_pool(new, earlier, rehearsal=await self.rehearsal())
+        return build_pool(new, earlier, retention=await self.retention())
 
     def recipes(self, key: str, n: int | None = None) -> tuple[Recipe, ...]:
         """Return the product's own candidates for a cycle called `key`, the default first."""
@@ -187,7 +187,7 @@ class Lab:
         started = time.monotonic()
         job = job_of(lessons, base=base)
         reporter = _Reporter(self.say, job, started)
-        trained = await self.context.trainer.train(job, directory, heard=reporter.heard)
+        trained = await self.context.trainer.train(job, directory, on_progress=reporter.heard)
         self.trained_seconds += time.monotonic() - started
         return [self.named(adapter) for adapter in all_trained(trained, len(lessons))]
 

@@ -1,6 +1,6 @@
 """The continual figure: eight articles learned one after another, and what is left of each after every further one.
 
-Two ways, on the same notes: the product's (each step rebuilds from the base on the union, with replay and rehearsal)
+Two ways, on the same notes: the product's (each step rebuilds from the base on the union, with replay and retention)
 and SEAL's (train on the new article alone, merge the adapter into the weights, go on from there; arXiv 2506.10943,
 section 5 and figure 6). Every article stands once at every place, over eight orders. Knows nothing of gates.
 """
@@ -126,8 +126,8 @@ async def _seal(lab: Lab, studied: Sequence[Studied], orders: Sequence[Sequence[
     """Every order has weights of its own, written out after each article; what is asked is the sum of its changes."""
     course = _Course([{} for _ in orders])
     default = lab.recipes("continual", 1)[0]
-    batch = max(1, round(size.batch * (1 - default.rehearsal)))
-    recipe = replace(default, rehearsal=0.0, batch_size=batch, epochs=1000)
+    batch = max(1, round(size.batch * (1 - default.retention)))
+    recipe = replace(default, retention=0.0, batch_size=batch, epochs=1000)
     bases = [lab.context.base_directory] * len(orders)
     merged: list[list[Path]] = [[] for _ in orders]
     trainers = asyncio.Semaphore(MERGE_TRAINERS)

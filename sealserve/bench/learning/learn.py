@@ -128,7 +128,7 @@ async def _candidates(lab: Lab, studied: Sequence[Studied], size: Size) -> list[
 
 
 async def _arm_lessons(lab: Lab, studied: Sequence[Studied], size: Size) -> dict[str, list[TrainingTask]]:
-    default = replace(lab.recipes("arms", 1)[0], batch_size=size.arm_batch, rehearsal=0.0)
+    default = replace(lab.recipes("arms", 1)[0], batch_size=size.arm_batch, retention=0.0)
     arms: dict[str, Recipe] = {"raw": replace(default, templates=())}
     arms |= {template.value: replace(default, templates=(template,)) for template in BUILT_IN}
     arms["distillation"] = replace(default, target=Target.DISTILLATION)
@@ -157,7 +157,7 @@ async def _reported_minus_retested(
         ranked = await rank(
             lab.client,
             [Contender(index=index, files=files) for index, files in enumerate(mine)],
-            RankingInputs(incumbent=None, items=study.items(Split.SELECT), spoken=study.spoken),
+            RankingInputs(incumbent=None, items=study.items(Split.SELECT), reference_text=study.reference_text),
             confidence=confidence,
         )
         items = study.items(Split.CONFIRM)
@@ -181,7 +181,7 @@ async def _reported_minus_retested(
 async def _seal_reported_minus_retested(lab: Lab, subjects: Sequence[Subject], size: Size) -> Share:
     """SEAL's way: five unfiltered samples a document, the best by its own few questions reported."""
     recipe = replace(
-        lab.recipes("seal", 1)[0], templates=(Template.QA,), epochs=1000, rehearsal=0.0, batch_size=size.seal_batch
+        lab.recipes("seal", 1)[0], templates=(Template.QA,), epochs=1000, retention=0.0, batch_size=size.seal_batch
     )
     studies = [study_of(subject) for subject in subjects]
     trials = await sample_trials(

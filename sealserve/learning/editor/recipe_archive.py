@@ -14,6 +14,7 @@ from sealserve.canonical import Json
 from sealserve.learning.study.notes import EPOCHS, LEARNING_RATES
 from sealserve.prompts import Template
 from sealserve.records.candidates import Recipe
+from sealserve.records.step_outputs import from_json
 
 STEEPNESS = 10.0
 """Of the sigmoid that turns a score into a chance (arXiv 2505.22954, appendix C.2)."""
@@ -122,17 +123,5 @@ def archive_json(archive: Archive) -> list[Json]:
 
 
 def archive_from_json(trees: Iterable[Json]) -> Archive:
-    """Return the archive written as `trees`. Raises: KeyError, TypeError, ValueError when it is not one."""
-    return Archive(
-        tuple(
-            Tried(
-                **{
-                    **tree,
-                    "recipe": Recipe(
-                        **{**tree["recipe"], "templates": tuple(map(Template, tree["recipe"]["templates"]))}
-                    ),
-                }
-            )
-            for tree in trees
-        )
-    )
+    """Return the archive written as `trees`. Raises: ValueError when it is not one."""
+    return Archive(tuple(from_json(Tried, tree) for tree in trees))

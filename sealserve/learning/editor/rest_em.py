@@ -56,12 +56,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundContext:
-    """Where a round is played: the documents' own quiz and rehearsal are made once, by the base, for every editor."""
+    """What a round works with. The base model makes the quizzes and the retention set once, for every editor."""
 
     context: LearnContext
     client: EngineClient
     settings: LearnSettings
-    rehearsal: tuple[ReferenceAnswer, ...]
+    retention: tuple[ReferenceAnswer, ...]
     directory: Path
     key: str  # every seed of the round depends on it
 
@@ -174,7 +174,7 @@ async def scored_under(
         [one.study for one in asked],
         recipe=plan.trial,
         max_steps=plan.trial_steps,
-        rehearsal=desk.rehearsal,
+        retention=desk.retention,
         base=desk.context.base_directory,
     )
     trained, tokens = await train_trials(desk.context.trainer, job, desk.directory / label)
@@ -199,11 +199,11 @@ async def measure(
 
     async def one(trial: Trial, adapter: AdapterFiles) -> Scored:
         exam = asked[trial.place]
-        spoken = {proposal.question: proposal.spoken for proposal in exam.proposals}
+        reference_text = {proposal.question: proposal.reference_text for proposal in exam.proposals}
         async with slots, desk.client.loaded(adapter) as name:
             nats = await asyncio.gather(
                 *(
-                    desk.client.log_likelihood(item.question, spoken[item.question], adapter=name)
+                    desk.client.log_likelihood(item.question, reference_text[item.question], adapter=name)
                     for item in exam.items(Split.SELECT)
                 )
             )
@@ -242,23 +242,23 @@ def tuning_examples(won: Sequence[Scored]) -> tuple[Example, ...]:
 
 
 async def fine_tune(desk: RoundContext, examples: Sequence[Example], *, plan: Plan, label: str) -> tuple[Made, Cost]:
-    """Return a new editor, trained from the base on `examples` and kept as an artifact; rehearsal is kept by KL.
+    """Return a new editor, trained from the base on `examples` and kept as an artifact; KL keeps the retention set.
 
     Raises: TrainingFailed.
     """
     pool = Pool(
         examples=(
             *examples,
-            *(Example(prompt=s.prompt, completion=s.completion, document="", origin=Origin.QA) for s in desk.rehearsal),
+            *(Example(prompt=s.prompt, completion=s.completion, document="", origin=Origin.QA) for s in desk.retention),
         ),
         new=frozenset(example.document for example in examples),
-        rehearsal=len(desk.rehearsal),
+        retention=len(desk.retention),
     )
     started = time.monotonic()
     job = job_of(
         [TrainingTask(pool=pool, recipe=plan.tuning, max_steps=plan.tuning_steps)], base=desk.context.base_directory
     )
-    (trained,) = await desk.context.trainer.train(job, desk.directory / label, heard=lambda report: None)
+    (trained,) = await desk.context.trainer.train(job, desk.directory / label, on_progress=lambda report: None)
     digest = await asyncio.to_thread(desk.context.registry.artifacts.put_directory, trained.path)
     path = await asyncio.to_thread(desk.context.registry.artifacts.directory, digest)
     files = AdapterFiles(name=f"editor-{desk.key}-{digest[:12]}", path=path)
@@ -301,7 +301,7 @@ def default_plan(settings: LearnSettings, *, max_rank: int, key: str) -> Plan:
         epochs=settings.epochs,
         batch_size=settings.batch_size,
         loss_on_answers=False,
-        rehearsal=settings.rehearsal,
+        retention=settings.rehearsal,
         seed=seed_of(key, "trial"),
     )
     tuning = Recipe(
@@ -312,7 +312,7 @@ def default_plan(settings: LearnSettings, *, max_rank: int, key: str) -> Plan:
         epochs=settings.editor_epochs,
         batch_size=10,
         loss_on_answers=False,
-        rehearsal=0.2,
+        retention=0.2,
         seed=seed_of(key, "editor"),
     )
     return Plan(

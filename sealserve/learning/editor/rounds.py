@@ -98,7 +98,7 @@ async def _at_a_desk(
         context=context,
         client=client,
         settings=context.settings.learn,
-        rehearsal=await ask_retention_set(client, context.probes, cache=context.retention_sets),
+        retention=await ask_retention_set(client, context.probes, cache=context.retention_sets),
         directory=directory,
         key=f"{tenant}-{number}",
     )

@@ -135,13 +135,13 @@ def trial_job(
     *,
     recipe: Recipe,
     max_steps: int,
-    rehearsal: Sequence[ReferenceAnswer],
+    retention: Sequence[ReferenceAnswer],
     base: Path,
 ) -> TrainingJob:
     """Return the job that trains a short adapter for each trial, in order: by its directive, or else by `recipe`."""
     lessons = [
         TrainingTask(
-            pool=build_pool([_source(trial, studies[trial.place])], (), rehearsal=rehearsal),
+            pool=build_pool([_source(trial, studies[trial.place])], (), retention=retention),
             recipe=recipe_of(trial, recipe),
             max_steps=max_steps,
         )
@@ -161,7 +161,7 @@ async def train_trials(trainer: Trainer, job: TrainingJob, directory: Path) -> t
 
     Raises: TrainingFailed (one is missing, too).
     """
-    trained = all_trained(await trainer.train(job, directory, heard=lambda report: None), len(job.attempts))
+    trained = all_trained(await trainer.train(job, directory, on_progress=lambda report: None), len(job.attempts))
     name = f"trial-{directory.parent.name}-{directory.name}"
     adapters = [AdapterFiles(name=f"{name}-{one.index}", path=one.path.absolute()) for one in trained]
     return adapters, sum(one.tokens for one in trained)

@@ -27,7 +27,7 @@ async def sample_answers(
 ) -> tuple[AnswerSample, ...]:
     """Return both adapters' closed-book greedy answers to the first questions; () if one of them cannot be asked."""
     chosen = items[:MOST]
-    questions = scored_items(chosen, spoken={}, rules=dict(rules))
+    questions = scored_items(chosen, reference_text={}, rules=dict(rules))
     try:
         before = await _ask(client, incumbent, questions)
         after = await _ask(client, winner, questions)

@@ -112,14 +112,14 @@ def rare_phrases(texts: Sequence[tuple[str, str]], known: Iterable[str], *, most
 async def _ask_incumbent(
     client: EngineClient, incumbent: AdapterFiles | None, questions: Sequence[str]
 ) -> tuple[str, ...]:
-    items = [ScoredItem(question=question, answer="", spoken="") for question in questions]
+    items = [ScoredItem(question=question, answer="", reference_text="") for question in questions]
     async with client.loaded(incumbent) as name:
         return tuple(await greedy_all(client, name, items))
 
 
 def _suite(phrases: Sequence[str], questions: Sequence[str], answers: Sequence[str]) -> Suite:
     items = [
-        ScoredItem(question=f"{phrase}. {question}", answer=answer, spoken=answer)
+        ScoredItem(question=f"{phrase}. {question}", answer=answer, reference_text=answer)
         for phrase in phrases
         for question, answer in zip(questions, answers, strict=True)
     ]

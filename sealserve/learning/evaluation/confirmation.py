@@ -50,8 +50,8 @@ async def confirm(
     contains, probes = GradedAnswers(Kind.CONTAINS), inputs.probes
     earlier = _sample_items(inputs.earlier or ())
     suites = [
-        Suite(reward=contains, items=scored_items(inputs.items, spoken={}, rules=inputs.rules)),
-        Suite(reward=contains, items=scored_items(earlier, spoken={}, rules=inputs.rules)),
+        Suite(reward=contains, items=scored_items(inputs.items, reference_text={}, rules=inputs.rules)),
+        Suite(reward=contains, items=scored_items(earlier, reference_text={}, rules=inputs.rules)),
         Suite(reward=contains, items=tuple(_scored_item(p.question, p.answer) for p in probes.canary)),
         Suite(reward=SaysUnknown(), items=tuple(_scored_item(question, "") for question in probes.unknown)),
         *inputs.suites.values(),
@@ -103,7 +103,7 @@ class _OwnGrades:
 
 
 def _scored_item(question: str, answer: str) -> ScoredItem:
-    return ScoredItem(question=question, answer=answer, spoken=answer)
+    return ScoredItem(question=question, answer=answer, reference_text=answer)
 
 
 def _compare(mine: Scores | Failed, theirs: Scores | Failed, *, confidence: float) -> Score:

@@ -28,11 +28,11 @@ class Contender:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankingInputs:
-    """What candidates are ranked by. `spoken` gives the answer to each question in the model's own words."""
+    """What candidates are ranked by. `reference_text` gives the answer to each question in the model's own words."""
 
     incumbent: AdapterFiles | None
     items: Sequence[QuizItem]
-    spoken: Mapping[str, str]
+    reference_text: Mapping[str, str]
     rules: Rules = field(default_factory=dict)
     reward: Reward = field(default_factory=LogLikelihood)
 
@@ -53,7 +53,9 @@ async def rank(
     reward = inputs.reward
     if not inputs.items:
         return nothing_ranked([c.index for c in contenders], reward, "no selection questions")
-    suite = Suite(reward=reward, items=scored_items(inputs.items, spoken=inputs.spoken, rules=inputs.rules))
+    suite = Suite(
+        reward=reward, items=scored_items(inputs.items, reference_text=inputs.reference_text, rules=inputs.rules)
+    )
     adapters = [inputs.incumbent, *(contender.files for contender in contenders)]
     baseline, *theirs = [row[0] for row in await score_matrix(client, adapters, [suite], cache=cache)]
     if isinstance(baseline, Failed):

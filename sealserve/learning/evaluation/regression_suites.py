@@ -43,14 +43,14 @@ def score_cache(
 
 
 def _scored_items(pairs: Iterable[tuple[str, str]]) -> tuple[ScoredItem, ...]:
-    return tuple(ScoredItem(question=question, answer=answer, spoken=answer) for question, answer in pairs)
+    return tuple(ScoredItem(question=question, answer=answer, reference_text=answer) for question, answer in pairs)
 
 
 def _scored_item(item: CanaryItem) -> ScoredItem:
     return ScoredItem(
         question=item.prompt,
         answer=item.answer,
-        spoken=item.answer,
+        reference_text=item.answer,
         matcher=Matcher(item.matcher),
         pattern=item.pattern,
         tolerance=item.tolerance,

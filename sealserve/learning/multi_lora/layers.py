@@ -246,17 +246,17 @@ class SlotStack:
         for group in self._groups:
             group.arrange(layout)
 
-    def settle(self, change_weights: Sequence[float]) -> None:
+    def settle(self, penalties: Sequence[float]) -> None:
         """Complete the gradients of the last backward: none where no token went, and those of the slots' penalties.
 
-        A slot's penalty is its change_weight * |scale BA|^2 / |W|^2, over all layers.
+        A slot's penalty is its weight_change_penalty * |scale BA|^2 / |W|^2, over all layers.
         """
         for group in self._groups:
             if not group.has_gradients:
                 torch._foreach_zero_([group.a_grad_GIW, *group.b_grad_GRO])
-        if not any(change_weights):
+        if not any(penalties):
             return
-        by_change_G11 = torch.tensor(change_weights, device=self.weights_GP.device)[:, None, None]
+        by_change_G11 = torch.tensor(penalties, device=self.weights_GP.device)[:, None, None]
         factors_G11 = 2 * by_change_G11 * self._scales_G11**2 / self._norm_squared()
         gradients = self.parts(self._gradients_GP)
         for name, (a_GRI, b_GOR) in self.parts(self.weights_GP).items():

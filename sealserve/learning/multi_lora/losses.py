@@ -85,7 +85,7 @@ def losses(
     """Return each slot's mean over its answer tokens; gradients flow.
 
     n answer tokens of one sequence weigh sqrt(n) together, so that lists do not drown words. A taught token costs
-    KL(teacher || student), what forgetting follows (RL's Razor, arXiv 2509.04259): kept ones `kept_weight` times,
+    KL(teacher || student), what forgetting follows (RL's Razor, arXiv 2509.04259): kept ones `kl_weight` times,
     distilled ones once. `taught` says what teaches each of the rows' sequences.
     """
     hidden_ND = answers_of(model, rows)
@@ -111,7 +111,7 @@ def losses(
     costs_N = _in_parts(costs, hidden_ND, size=_part_size(model))
     slots = len(recipes)
     drift_G = _means(costs_N.detach()[kept_N], rows.slots_N[kept_N], slots)
-    factors_G = torch.tensor([recipe.kept_weight for recipe in recipes], device=lengths.device)
+    factors_G = torch.tensor([recipe.kl_weight for recipe in recipes], device=lengths.device)
     costs_N = torch.where(kept_N, factors_G[rows.slots_N], 1.0) * costs_N
     weights_N = lengths.float().rsqrt().repeat_interleave(lengths)
     zero_G = torch.zeros(slots, device=lengths.device)

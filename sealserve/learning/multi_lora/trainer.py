@@ -156,7 +156,7 @@ class MultiLoraTrainer:
             self._stack.arrange([slot.scale for slot in self._slots], rows.counts, tokens=rows.ids_BL.numel())
             found = losses(self._bench.model, rows, recipes, teacher=self._teacher, taught=taught)
         found.loss_G.sum().backward()  # type: ignore[no-untyped-call]
-        self._stack.settle([recipe.change_weight for recipe in recipes])
+        self._stack.settle([recipe.weight_change_penalty for recipe in recipes])
         return found
 
     def _autocast(self) -> torch.autocast:

@@ -15,7 +15,7 @@ async def list_question_sets(run: CycleRun) -> Done[Written]:
     """WRITE: record which of the tenant's question sets the adapter is measured by."""
     sets = await asyncio.to_thread(run.context.registry.question_sets.newest, run.claim.tenant)
     used = tuple(f"{questions.name}@{questions.revision}" for questions in sets)
-    return Done(output=Written(quiz=(), directives=(), rehearsal=(), evaluation=used))
+    return Done(output=Written(quiz=(), directives=(), retention=(), evaluation=used))
 
 
 async def admit_nothing(run: CycleRun) -> Done[Filtered]:

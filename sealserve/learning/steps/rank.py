@@ -13,6 +13,7 @@ from sealserve.learning.steps.measurement_inputs import candidate_files, incumbe
 from sealserve.learning.study.tenant_questions import corrections, rules_of
 from sealserve.records.candidates import Candidate
 from sealserve.records.cycles import QuizItem, Split
+from sealserve.records.rewards import is_reward
 from sealserve.records.step_outputs import Ranked
 from sealserve.records.versions import BASE_VERSION
 
@@ -35,7 +36,7 @@ async def rank_candidates(run: CycleRun) -> Done[Ranked]:
     inputs = RankingInputs(
         incumbent=await incumbent_files(run),
         items=await _selection_items(run, kind),
-        spoken={proposal.question: proposal.spoken for proposal in run.written.quiz},
+        reference_text={proposal.question: proposal.reference_text for proposal in run.written.quiz},
         rules=await asyncio.to_thread(rules_of, context.registry, claim.tenant, run.written.evaluation),
         reward=reward,
     )
@@ -54,8 +55,8 @@ def _reward_fault(run: CycleRun, kind: Kind) -> str:
     context, claim = run.context, run.claim
     if kind is Kind.FEEDBACK and len(corrections(context.registry, claim.tenant, Split.SELECT)) < MIN_CORRECTIONS:
         return f"reward feedback needs {MIN_CORRECTIONS} corrections to select by; set another learn.reward until then"
-    if kind is Kind.AGREEMENT and _count_self_chosen(run) >= context.settings.learn.agreement_rounds:
-        return "agreement has chosen the last versions; let a reward with right answers choose the next"
+    if kind is Kind.SELF_CONSISTENCY and _count_self_chosen(run) >= context.settings.learn.agreement_rounds:
+        return "self_consistency has chosen the last versions; let a reward with right answers choose the next"
     return ""
 
 
@@ -67,7 +68,7 @@ def _count_self_chosen(run: CycleRun) -> int:
     count, version = 0, run.claimed.incumbent
     while version != BASE_VERSION:
         found = run.context.registry.versions.get(run.claim.tenant, version)
-        if not str(found.lineage.get("reward", "")).startswith(Kind.AGREEMENT):
+        if not is_reward(str(found.lineage.get("reward", "")), Kind.SELF_CONSISTENCY):
             break
         count, version = count + 1, found.parent
     return count

@@ -25,8 +25,8 @@ _COPY_PREFIX = re.compile(r"^d\d{3}-")  # replaced, not repeated, when a copy is
 async def copy_self_edits(run: CycleRun) -> Done[Written]:
     """WRITE: copy every admitted self-edit and quiz item of the cycle's documents into this cycle."""
     notes, items = await asyncio.to_thread(_read_earlier_cycles, run.context.registry, run.claim)
-    rehearsal = await ask_retention_set(run.client, run.context.probes, cache=run.context.retention_sets)
-    output = Written(quiz=(), directives=(), rehearsal=rehearsal)
+    retention = await ask_retention_set(run.client, run.context.probes, cache=run.context.retention_sets)
+    output = Written(quiz=(), directives=(), retention=retention)
     return Done(output=output, effects=(AddSelfEdits(edits=notes), AddQuiz(items=items)))
 
 

@@ -43,7 +43,7 @@ class Finalists:
 
 
 async def select_finalists(
-    run: CycleRun, job: TrainingJob, pool: Pool, items: Sequence[QuizItem], *, heard: Callable[[Json], None]
+    run: CycleRun, job: TrainingJob, pool: Pool, items: Sequence[QuizItem], *, on_progress: Callable[[Json], None]
 ) -> Finalists:
     """Return the attempts of the best `learn.full_candidates` recipes; all attempts if there are no more recipes.
 
@@ -57,9 +57,11 @@ async def select_finalists(
         return Finalists(attempts=job.attempts)
     covering = _select_covering(firsts, pool, items)
     short = replace(job, attempts=tuple(_shorten(attempt) for attempt in covering))
-    trained = await context.trainer.train(short, context.work_directory(run.claim.cycle) / "short", heard=heard)
-    spoken = {proposal.question: proposal.spoken for proposal in run.written.quiz}
-    scores = await _measure(run, trained, scored_items(items, spoken=spoken, rules={}))
+    trained = await context.trainer.train(
+        short, context.work_directory(run.claim.cycle) / "short", on_progress=on_progress
+    )
+    reference_text = {proposal.question: proposal.reference_text for proposal in run.written.quiz}
+    scores = await _measure(run, trained, scored_items(items, reference_text=reference_text, rules={}))
     best = sorted(scores, key=lambda index: (-scores[index], index))[:most]
     chosen = {_without_seed(attempt) for attempt in covering if attempt.index in best}
     tokens = sum(adapter.tokens for adapter in trained)

@@ -55,10 +55,10 @@ async def train_candidates(run: CycleRun) -> Done[Trained]:
         max_steps=context.settings.learn.max_steps,
         max_source_share=context.policy.influence.max_share,
     )
-    heard = partial(_LOG.info, "cycle.training", cycle=claim.cycle)
-    finalists = await select_finalists(run, job, pool, await quiz_half(run, Split.SELECT), heard=heard)
+    on_progress = partial(_LOG.info, "cycle.training", cycle=claim.cycle)
+    finalists = await select_finalists(run, job, pool, await quiz_half(run, Split.SELECT), on_progress=on_progress)
     job = replace(job, attempts=finalists.attempts)
-    trained = await context.trainer.train(job, context.work_directory(claim.cycle), heard=heard)
+    trained = await context.trainer.train(job, context.work_directory(claim.cycle), on_progress=on_progress)
     candidates = await asyncio.to_thread(_store_candidates, context, claim.cycle, trained, chosen)
     limits = remarks(claimed, earlier, pool, start=start, max_source_share=context.policy.influence.max_share)
     output = Trained(
@@ -79,7 +79,7 @@ def _build_pool(run: CycleRun, earlier: Earlier) -> Pool:
         run.claim,
         run.claimed,
         earlier,
-        rehearsal=run.written.rehearsal,
+        retention=run.written.retention,
         replay_examples=run.context.settings.learn.replay_examples,
         refused=run.context.policy.influence.refused,
     )

@@ -39,7 +39,7 @@ async def write_self_edits(run: CycleRun) -> Done[Written]:
     settings = _cycle_settings(run)
     studies = await read_studies(run)
     async with editor_of(settings, client, adapter=await _editor_files(run)) as editor:
-        notes, directives, proposals, rehearsal = await _write_all(
+        notes, directives, proposals, retention = await _write_all(
             self_edits.write_notes(editor, studies, settings=settings, tenant=claim.tenant, cycle=claim.cycle),
             self_edits.write_directives(editor, studies, settings=settings, cycle=claim.cycle),
             quiz.propose(client, studies, settings=settings, cycle=claim.cycle),
@@ -49,7 +49,7 @@ async def write_self_edits(run: CycleRun) -> Done[Written]:
     output = Written(
         quiz=before_quiz(given.proposals, proposals, max_items=settings.max_quiz_items),
         directives=directives,
-        rehearsal=rehearsal,
+        retention=retention,
         evaluation=given.sets,
     )
     return Done(output=output, effects=(AddSelfEdits(edits=notes),))
@@ -71,7 +71,7 @@ async def _write_all(
     notes: _Work[tuple[SelfEdit, ...]],
     directives: _Work[tuple[str, ...]],
     proposals: _Work[tuple[Proposal, ...]],
-    rehearsal: _Work[tuple[ReferenceAnswer, ...]],
+    retention: _Work[tuple[ReferenceAnswer, ...]],
 ) -> tuple[tuple[SelfEdit, ...], tuple[str, ...], tuple[Proposal, ...], tuple[ReferenceAnswer, ...]]:
     """Run all four concurrently; if one fails, stop the others. Raises: the first failure."""
     try:
@@ -80,7 +80,7 @@ async def _write_all(
                 group.create_task(notes),
                 group.create_task(directives),
                 group.create_task(proposals),
-                group.create_task(rehearsal),
+                group.create_task(retention),
             )
     except BaseExceptionGroup as failures:
         raise first_of(failures) from None

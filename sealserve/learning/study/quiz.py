@@ -148,7 +148,9 @@ async def _agreed(client: EngineClient, study: Study, pair: Pair, *, samples: in
     )
     if not all(is_right(answer, span) for answer in answers):
         return None
-    return Proposal(document=study.passage.document, question=pair.question, answer=span, spoken=answers[0].strip())
+    return Proposal(
+        document=study.passage.document, question=pair.question, answer=span, reference_text=answers[0].strip()
+    )
 
 
 def _draw(proposal: Proposal) -> tuple[str, int]:

@@ -67,7 +67,7 @@ class Pool:
 
     examples: tuple[Example, ...]
     new: frozenset[str]  # documents learned in this cycle; the others are replayed
-    rehearsal: int  # the last so many examples rehearse base skills
+    retention: int  # the last so many examples rehearse base skills
     origins: Mapping[str, str] = field(default_factory=dict)  # where each new document came from
     left_out: int = 0  # examples of earlier documents beyond the budget
 
@@ -76,7 +76,7 @@ def build_pool(
     new: Sequence[Source],
     earlier: Sequence[Source],
     *,
-    rehearsal: Sequence[ReferenceAnswer],
+    retention: Sequence[ReferenceAnswer],
     replay_examples: int | None = None,
     seed: int = 0,
 ) -> Pool:
@@ -88,13 +88,13 @@ def build_pool(
     kept = stratified(replayed, replay_examples, seed=seed)
     told = [example for source in new for example in examples_of(source)] + [one for part in kept for one in part]
     base = [
-        Example(prompt=spoken.prompt, completion=spoken.completion, document="", origin=Origin.QA)
-        for spoken in rehearsal
+        Example(prompt=reference.prompt, completion=reference.completion, document="", origin=Origin.QA)
+        for reference in retention
     ]
     return Pool(
         examples=(*told, *base),
         new=frozenset(source.document for source in new),
-        rehearsal=len(base),
+        retention=len(base),
         origins={source.document: source.origin for source in new},
         left_out=sum(map(len, replayed)) - sum(map(len, kept)),
     )

@@ -49,7 +49,7 @@ def recipes(
         epochs=settings.epochs,
         batch_size=settings.batch_size,
         loss_on_answers=False,
-        rehearsal=settings.rehearsal,
+        retention=settings.rehearsal,
         seed=0,
     )
     followed = [follow_directive(text, first, max_rank=max_rank, is_rank_free=start is None) for text in directives]

@@ -84,7 +84,7 @@ def build_cycle_pool(
     claimed: Claimed,
     earlier: Earlier,
     *,
-    rehearsal: tuple[ReferenceAnswer, ...],
+    retention: tuple[ReferenceAnswer, ...],
     replay_examples: int | None,
     refused: tuple[Finding, ...],
 ) -> Pool:
@@ -105,7 +105,7 @@ def build_cycle_pool(
     return build_pool(
         read_sources(claimed.documents, admitted),
         read_sources(earlier.documents, earlier.notes),
-        rehearsal=rehearsal,
+        retention=retention,
         replay_examples=replay_examples,
         seed=seed_of(claim.cycle, "replay"),
     )

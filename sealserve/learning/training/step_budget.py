@@ -23,10 +23,10 @@ documents beside sixteen earlier ones leave each some 300 sequences so; with som
 lost 0.17 to 0.19 (embedded model)."""
 
 SHORT, LONG, CROWDED = 2.0, 3.0, 4.0
-CHANGE_WEIGHT = 20.0
+WEIGHT_CHANGE_PENALTY = 20.0
 """Training LONG times longer than for one document weighs weight change so much, and what is kept twice as much; less
 down to SHORT, where nothing needs it. Embedded model, six to eight articles beside eight earlier ones: without, old
-skills lose 0.02 to 0.04 whatever `kept_weight` is, because new values are given for others' facts; with, 0.006 and
+skills lose 0.02 to 0.04 whatever `kl_weight` is, because new values are given for others' facts; with, 0.006 and
 0.011 in 390 and 420 steps, and all that the articles say is right. From CROWDED on, so many documents need room: eight
 beside sixteen in 546 steps know 0.91 of the new and 0.87 of the earlier facts at a weight of 20, 0.97 and 0.92 at 10,
 where old skills lose 0.009 and 0.014 (ops/decisions/0014)."""
@@ -44,11 +44,11 @@ def step_growth(pool: Pool, *, is_rebuilt: bool = True) -> float:
 def regularised(recipe: Recipe, growth: float) -> Recipe:
     """Return the recipe as training that is `growth` times longer needs it: the longer, the more else it changes."""
     share = min(1.0, max(0.0, growth - SHORT) / (LONG - SHORT))
-    change_weight = CHANGE_WEIGHT * share * min(1.0, CROWDED / growth)
+    weight_change_penalty = WEIGHT_CHANGE_PENALTY * share * min(1.0, CROWDED / growth)
     return replace(
         recipe,
-        kept_weight=recipe.kept_weight * (1 + share),
-        change_weight=recipe.change_weight + change_weight,
+        kl_weight=recipe.kl_weight * (1 + share),
+        weight_change_penalty=recipe.weight_change_penalty + weight_change_penalty,
     )
 
 
@@ -58,7 +58,7 @@ def steps_for(pool: Pool, recipe: Recipe, *, max_steps: int, is_rebuilt: bool = 
     `max_steps` is meant for one new document; see `step_growth`.
     """
     wanted = recipe.epochs * sum(1 for example in pool.examples if is_wanted(example, recipe, pool.new))
-    steps = math.ceil(wanted / (1 - recipe.rehearsal) / recipe.batch_size)
+    steps = math.ceil(wanted / (1 - recipe.retention) / recipe.batch_size)
     return max(1, round(min(steps, max_steps * _several(pool)) * _kept_growth(pool, is_rebuilt=is_rebuilt)))
 
 

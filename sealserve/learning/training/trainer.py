@@ -39,7 +39,7 @@ class ChildTrainer:
         self._executor = executor
 
     async def train(
-        self, job: TrainingJob, directory: Path, *, heard: Callable[[Json], None]
+        self, job: TrainingJob, directory: Path, *, on_progress: Callable[[Json], None]
     ) -> tuple[TrainedAdapter, ...]:
         """As `Trainer.train`: the children die when they take too long, when this is cancelled, or with this process.
 
@@ -47,28 +47,32 @@ class ChildTrainer:
         """
         await asyncio.to_thread(_write_job, job, directory)
         async with self._executor.room() as room:
-            await self._train_in(room, job, directory, heard=heard)
+            await self._train_in(room, job, directory, on_progress=on_progress)
         return await asyncio.to_thread(self._all_checked, job, directory)
 
-    async def _train_in(self, room: Room, job: TrainingJob, directory: Path, *, heard: Callable[[Json], None]) -> None:
+    async def _train_in(
+        self, room: Room, job: TrainingJob, directory: Path, *, on_progress: Callable[[Json], None]
+    ) -> None:
         indexes = [attempt.index for attempt in job.attempts]
         processes = min(self._settings.trainer_processes or _processes_for(job.base_directory, room), len(indexes))
         threads = max(1, min(self._settings.threads or room.cores, room.cores) // processes)
         shares = [indexes[place::processes] for place in range(processes)]
         await _all_or_none(
-            self._run(room, self._child(job, directory, shares, place, threads=threads, room=room), heard=heard)
+            self._run(
+                room, self._child(job, directory, shares, place, threads=threads, room=room), on_progress=on_progress
+            )
             for place in range(processes)
         )
 
-    async def _run(self, room: Room, child: Child, *, heard: Callable[[Json], None]) -> None:
+    async def _run(self, room: Room, child: Child, *, on_progress: Callable[[Json], None]) -> None:
         errors: list[str] = []
 
         def hear(report: Json) -> None:
             if "error" in report:
                 errors.append(str(report["error"]))
-            heard(report)
+            on_progress(report)
 
-        ended = await room.run(child, heard=hear)
+        ended = await room.run(child, on_progress=hear)
         if ended.code != EXIT_DONE:
             raise TrainingFailed(_diagnosis(ended.code, errors)) from ChildProcessError(ended.last_words)
 

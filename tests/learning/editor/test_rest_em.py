@@ -205,7 +205,7 @@ async def _one_trial(school: School, directive: str) -> tuple[TrainingJob, Trial
     )
     screened = await trials.screen_trials(client, [trial], studies, proposals=())
     base = school.context.base_directory
-    return trials.trial_job(screened, studies, recipe=plan.trial, max_steps=9, rehearsal=(), base=base), screened[0]
+    return trials.trial_job(screened, studies, recipe=plan.trial, max_steps=9, retention=(), base=base), screened[0]
 
 
 def _have_the_new_editor_write_better(monkeypatch: pytest.MonkeyPatch) -> None:

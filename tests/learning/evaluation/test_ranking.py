@@ -50,7 +50,7 @@ async def test_the_highest_mean_gain_wins_and_an_answer_once_impossible_counts_f
     ranked = await rank(
         await client(engine),
         [Contender(index=0, files=bad), Contender(index=1, files=good)],
-        RankingInputs(incumbent=None, items=ITEMS, spoken={}),
+        RankingInputs(incumbent=None, items=ITEMS, reference_text={}),
         confidence=0.95,
     )
     assert ranked.winner == 1
@@ -65,7 +65,7 @@ async def test_a_likelihood_that_is_not_a_number_is_no_score(engine: FakeEngine,
     ranked = await rank(
         await client(engine),
         [Contender(index=0, files=broken)],
-        RankingInputs(incumbent=None, items=ITEMS, spoken={}),
+        RankingInputs(incumbent=None, items=ITEMS, reference_text={}),
         confidence=0.95,
     )
     assert ranked.winner is None
@@ -80,7 +80,7 @@ async def test_an_adapter_that_will_not_load_does_not_stop_the_others(engine: Fa
     ranked = await rank(
         await client(engine),
         [Contender(index=0, files=AdapterFiles(name="gone", path=tmp_path / "gone")), Contender(index=1, files=good)],
-        RankingInputs(incumbent=None, items=ITEMS, spoken={}),
+        RankingInputs(incumbent=None, items=ITEMS, reference_text={}),
         confidence=0.95,
     )
     assert ranked.winner == 1
@@ -89,7 +89,7 @@ async def test_an_adapter_that_will_not_load_does_not_stop_the_others(engine: Fa
 
 async def test_without_questions_nothing_is_ranked(engine: FakeEngine, tmp_path: Path) -> None:
     contender = Contender(index=0, files=adapter(tmp_path, "good"))
-    inputs = RankingInputs(incumbent=None, items=(), spoken={})
+    inputs = RankingInputs(incumbent=None, items=(), reference_text={})
     ranked = await rank(await client(engine), [contender], inputs, confidence=0.95)
     assert ranked.winner is None
 

@@ -44,7 +44,7 @@ def adapter(directory: Path, name: str) -> AdapterFiles:
 
 
 def suite(answer: str = "45 crowns") -> Suite:
-    items = tuple(ScoredItem(question=f"q{place}?", answer=answer, spoken=answer) for place in range(3))
+    items = tuple(ScoredItem(question=f"q{place}?", answer=answer, reference_text=answer) for place in range(3))
     return Suite(reward=GradedAnswers(Kind.CONTAINS), items=items)
 
 
@@ -96,7 +96,9 @@ async def test_other_items_another_base_and_another_adapter_are_measured_anew(tm
 
 async def test_a_suite_that_fails_is_not_kept_and_does_not_spoil_the_others(tmp_path: Path) -> None:
     engine, memory = FakeEngine(answerer=lambda name, question: "45 crowns"), Memory()
-    long = Suite(reward=GradedAnswers(Kind.CONTAINS), items=(ScoredItem(question="x" * 600, answer="a", spoken="a"),))
+    long = Suite(
+        reward=GradedAnswers(Kind.CONTAINS), items=(ScoredItem(question="x" * 600, answer="a", reference_text="a"),)
+    )
     (sheet,) = await score_matrix(await client(engine), [None], [long, suite()], cache=kept(memory))
     assert isinstance(sheet[0], Failed)
     assert sheet[1] == (1.0,) * 3

@@ -39,7 +39,7 @@ RECIPE = Recipe(
     epochs=1,
     batch_size=4,
     loss_on_answers=True,
-    rehearsal=0.0,
+    retention=0.0,
     seed=3,
 )
 
@@ -67,7 +67,7 @@ async def test_the_loss_falls_and_the_adapter_is_sound_and_loads(
     tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path
 ) -> None:
     heard: list[Json] = []
-    (trained,) = await trainer().train(job(tiny_base, tiny_shape), tmp_path, heard=heard.append)
+    (trained,) = await trainer().train(job(tiny_base, tiny_shape), tmp_path, on_progress=heard.append)
     losses = read_result(tmp_path, 0).losses
     assert losses[-1] < 0.7 * losses[0]
     assert trained.final_loss == losses[-1]
@@ -110,7 +110,7 @@ def test_training_goes_on_from_an_adapter(tiny_base: Path, tiny_shape: BaseShape
 
 async def test_a_child_that_takes_too_long_is_killed(tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path) -> None:
     with pytest.raises(TrainingFailed, match="longer than"):
-        await trainer(trainer_timeout_seconds=0.3).train(job(tiny_base, tiny_shape), tmp_path, heard=_ignore)
+        await trainer(trainer_timeout_seconds=0.3).train(job(tiny_base, tiny_shape), tmp_path, on_progress=_ignore)
     assert not result_path(tmp_path, 0).exists()
 
 

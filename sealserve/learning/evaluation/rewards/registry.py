@@ -12,11 +12,11 @@ def reward_by_name(kind: Kind, settings: LearnSettings) -> Reward:
     """Return the reward as the settings have it. Raises: BadConfig (no key for the endpoint)."""
     if kind in RULES:
         return GradedAnswers(kind)
-    if kind is Kind.AGREEMENT:
+    if kind is Kind.SELF_CONSISTENCY:
         return SelfConsistency(samples=settings.agreement_samples)
-    if kind is Kind.GRADER:
+    if kind is Kind.SELF_JUDGE:
         return SelfJudge()
-    if kind is Kind.ENDPOINT:
+    if kind is Kind.LLM_JUDGE:
         return LlmJudge(
             url=settings.grader_url,
             model=settings.grader_model,

@@ -28,7 +28,7 @@ class SelfConsistency:
     """The share of `samples` answers that say what most of them say; "I don't know" agrees with nothing."""
 
     def __init__(self, *, samples: int) -> None:
-        self.name = f"{Kind.AGREEMENT}:{samples}"
+        self.name = f"{Kind.SELF_CONSISTENCY}:{samples}"
         self._samples = samples
 
     async def scores(self, client: EngineClient, adapter: str | None, items: Sequence[ScoredItem]) -> tuple[float, ...]:
