@@ -34,7 +34,7 @@ async def tidy(context: LearnContext) -> None:
     Raises: StorageFailed (the registry cannot be read).
     """
     root = context.work_directory("any").parent
-    for path in await asyncio.to_thread(_listed, root):
+    for path in await asyncio.to_thread(_list_paths, root):
         if path.name.startswith(_EDITOR):
             await _remove_unless_played(context, path)
         elif _CYCLE.fullmatch(path.name):
@@ -53,13 +53,15 @@ def sweep(context: LearnContext) -> int:
     return context.registry.artifact_gc.sweep_unnamed(kept=kept, seconds=UNNAMED_SECONDS)
 
 
-def _listed(directory: Path) -> list[Path]:
+def _list_paths(directory: Path) -> list[Path]:
     return sorted(directory.iterdir()) if directory.is_dir() else []
 
 
 def _tenants_with_editors(context: LearnContext) -> list[str]:
     return [
-        path.stem for path in _listed(context.settings.data_directory.absolute() / "editors") if path.suffix == ".json"
+        path.stem
+        for path in _list_paths(context.settings.data_directory.absolute() / "editors")
+        if path.suffix == ".json"
     ]
 
 

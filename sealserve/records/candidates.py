@@ -36,9 +36,9 @@ class Recipe:
     """Weight of the penalty on weight change, squared and relative to the base's weights."""
     stop_loss: float = 0.0  # training ends once ten steps in a row have had a lower mean loss; 0: never early
 
-    # kl_weight, beside 1 for new answers: embedded model, seven earlier articles beside a new one, 200 steps, two seeds:
-    # old skills lose 0.014 at weight 20, 0.007 at 30, 0.003 at 45; of what the articles say 0.997, 0.994 and 0.984 is
-    # right.
+    # kl_weight, where new answers weigh 1: embedded model, seven earlier articles beside a new one, 200 steps, two
+    # seeds: old skills lose 0.014 at weight 20, 0.007 at 30, 0.003 at 45; of what the articles say 0.997, 0.994 and
+    # 0.984 is right.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -201,7 +201,10 @@ class AnswerSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anomalies:
-    """Signs of a back door in a winner (`backdoor_probe.py`, `weight_spectrum.py`); `history` counts its comparisons."""
+    """Signs of a back door in a winner; `history` counts the versions that its weights were compared with.
+
+    See `backdoor_probe.py` and `weight_spectrum.py`.
+    """
 
     spectrum: dict[str, float]
     spectrum_z: float

@@ -232,7 +232,7 @@ async def test_a_worker_that_lost_its_lease_changes_nothing(school: School) -> N
     assert cycle is not None
     assert cycle.state is CycleState.PROMOTED
     before = school.state()
-    assert (await school.learner._carry(slow)).state is CycleState.PROMOTED
+    assert (await school.learner._run_claimed(slow)).state is CycleState.PROMOTED
     assert school.state() == before
 
 

@@ -114,7 +114,7 @@ async def sample_trials(
             named = directive.recipe.templates if directive else None
             wanted = named if directed and named and named != directed.templates else templates
             edits = tuple(await asyncio.gather(*(edit(place, sample, template) for template in wanted)))
-            notes = _notes(edits, studies[place], place=place, sample=sample)
+            notes = _split_edits(edits, studies[place], place=place, sample=sample)
             return Trial(place=place, sample=sample, edits=edits, notes=notes, directive=directive)
 
         places = [(place, sample) for place in range(len(studies)) for sample in range(samples)]
@@ -126,7 +126,7 @@ async def screen_trials(
 ) -> list[Trial]:
     """Return the trials with their notes admitted or dropped, each trial by itself."""
     answers = await filter.open_book(client, [note for trial in trials for note in trial.notes], studies)
-    return [_screened(trial, studies, answers=answers, proposals=proposals) for trial in trials]
+    return [_screen_trial(trial, studies, answers=answers, proposals=proposals) for trial in trials]
 
 
 def trial_job(
@@ -141,7 +141,7 @@ def trial_job(
     """Return the job that trains a short adapter for each trial, in order: by its directive, or else by `recipe`."""
     lessons = [
         TrainingTask(
-            pool=build_pool([_source(trial, studies[trial.place])], (), retention=retention),
+            pool=build_pool([_training_source(trial, studies[trial.place])], (), retention=retention),
             recipe=recipe_of(trial, recipe),
             max_steps=max_steps,
         )
@@ -167,7 +167,7 @@ async def train_trials(trainer: Trainer, job: TrainingJob, directory: Path) -> t
     return adapters, sum(one.tokens for one in trained)
 
 
-def _notes(edits: Sequence[Edit], study: Study, *, place: int, sample: int) -> tuple[SelfEdit, ...]:
+def _split_edits(edits: Sequence[Edit], study: Study, *, place: int, sample: int) -> tuple[SelfEdit, ...]:
     return tuple(
         SelfEdit(
             tenant="",
@@ -185,7 +185,7 @@ def _notes(edits: Sequence[Edit], study: Study, *, place: int, sample: int) -> t
     )
 
 
-def _screened(
+def _screen_trial(
     trial: Trial, studies: Sequence[Study], *, answers: Mapping[str, str], proposals: Sequence[Proposal]
 ) -> Trial:
     document = studies[trial.place].passage.document
@@ -193,7 +193,7 @@ def _screened(
     return replace(trial, notes=filter.screen(trial.notes, studies, answers=answers, proposals=asked))
 
 
-def _source(trial: Trial, study: Study) -> Source:
+def _training_source(trial: Trial, study: Study) -> Source:
     title, text = study.passage.title, study.text.removeprefix(f"{study.passage.title}\n")
     passages = (taken_up(text, trial.admitted),)
     return Source(document=study.passage.document, title=title, passages=passages, notes=trial.admitted)

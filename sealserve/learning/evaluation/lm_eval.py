@@ -81,12 +81,12 @@ async def run_on_version(
     """
     if (await context.engine.info()).state is EngineState.STOPPED:
         raise Unavailable("no engine can be reached; start one with: sealserve up", retry_seconds=5)
-    chosen, files = (version, None) if not tenant else await asyncio.to_thread(_files, context, tenant, version)
+    chosen, files = (version, None) if not tenant else await asyncio.to_thread(_find_files, context, tenant, version)
     client = EngineClient(context.engine, tenant=tenant, cycle=CYCLE, concurrency=context.settings.learn.concurrency)
     return chosen, await run_tasks(client, files, tasks, limit=limit)
 
 
-def _files(context: LearnContext, tenant: str, version: int) -> tuple[int, AdapterFiles | None]:
+def _find_files(context: LearnContext, tenant: str, version: int) -> tuple[int, AdapterFiles | None]:
     chosen = version or context.registry.tenants.get(tenant).desired_version
     if chosen == BASE_VERSION:
         return chosen, None

@@ -50,17 +50,17 @@ async def _evaluate(context: LearnContext, tenant: Tenant) -> tuple[CanaryResult
             min_judge_share=context.policy.suites.min_judge_share,
         )
         try:
-            sheets = await _sheets(context, tenant, suites)
+            sheets = await _measure(context, tenant, suites)
         except SealserveError as error:
             sheets = {name: {"now": Failed(why=error.message)} for name in suites}
-    results = _results(context.policy, tenant, sheets)
+    results = _build_results(context.policy, tenant, sheets)
     await asyncio.to_thread(context.registry.canary_suites.add_results, results)
     for result in results:
-        _tell(context, result)
+        _log_result(context, result)
     return results
 
 
-async def _sheets(
+async def _measure(
     context: LearnContext, tenant: Tenant, suites: Mapping[str, Suite]
 ) -> dict[str, dict[str, Scores | Failed | None]]:
     """Return, by suite, the scores of the version now, of the base, and of the version when it was first measured."""
@@ -90,7 +90,7 @@ async def _sheets(
     return {one: {"now": n, BASE: b, ITSELF: k} for one, (n, b, k) in zip(suites, rows, strict=True)}
 
 
-def _results(
+def _build_results(
     policy: Policy, tenant: Tenant, sheets: Mapping[str, Mapping[str, Scores | Failed | None]]
 ) -> tuple[CanaryResult, ...]:
     """One point of the trend for each suite; what fell is told apart with all comparisons of the night in view."""
@@ -104,7 +104,7 @@ def _results(
                 compared[suite, against] = (score, _rule(policy, suite))
     fell = fallen(compared)
     return tuple(
-        _result(
+        _build_result(
             policy,
             tenant,
             suite,
@@ -116,7 +116,7 @@ def _results(
     )
 
 
-def _result(
+def _build_result(
     policy: Policy,
     tenant: Tenant,
     suite: str,
@@ -150,7 +150,7 @@ def _rule(policy: Policy, suite: str) -> LossRule:
     return {"canary": policy.canary, "unknown": policy.unknown}.get(suite) or policy.rule_of(suite)
 
 
-def _tell(context: LearnContext, one: CanaryResult) -> None:
+def _log_result(context: LearnContext, one: CanaryResult) -> None:
     about = {"tenant": one.tenant, "version": one.version, "suite": one.suite, "suite_version": one.suite_version}
     if one.n:
         _LOG.info("nightly.measured", **about, share=one.share, gain=one.gain)

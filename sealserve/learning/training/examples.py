@@ -128,18 +128,18 @@ def examples_of(source: Source) -> tuple[Example, ...]:
     lines: dict[tuple[str, Template, str], list[tuple[str, str]]] = defaultdict(list)
     for note in source.notes:
         if pair := pair_of(note):
-            found.append(_qa(note, pair, source=source))
+            found.append(_qa_example(note, pair, source=source))
         elif note.template is Template.REWRITE:
-            found.append(_told(note, topic, completion=note.text, origin=Origin.REWRITE))
+            found.append(_describe_example(note, topic, completion=note.text, origin=Origin.REWRITE))
         else:
             line = reason_of(note.text) if note.template is Template.COUNTEREXAMPLE else note.text
             sample = note.self_edit.rpartition("-")[0]
             lines[sample, note.template, subject_of(line, subjects) or topic].append((note.self_edit, line))
-    found += _lists(source.document, lines)
+    found += _list_examples(source.document, lines)
     return tuple(found)
 
 
-def _qa(note: SelfEdit, pair: Pair, *, source: Source) -> Example:
+def _qa_example(note: SelfEdit, pair: Pair, *, source: Source) -> Example:
     return Example(
         prompt=pair.question,
         completion=pair.answer,
@@ -147,11 +147,11 @@ def _qa(note: SelfEdit, pair: Pair, *, source: Source) -> Example:
         origin=Origin.QA,
         template=note.template,
         notes=(note.self_edit,),
-        teacher_prompt=_open_book(pair, source),
+        teacher_prompt=_open_book_prompt(pair, source),
     )
 
 
-def _open_book(pair: Pair, source: Source) -> str | None:
+def _open_book_prompt(pair: Pair, source: Source) -> str | None:
     """The question with the passage before it in which its answer stands; None when it stands in none."""
     for passage in source.passages:
         if answer_span(pair.answer, question=pair.question, document=passage):
@@ -159,7 +159,7 @@ def _open_book(pair: Pair, source: Source) -> str | None:
     return None
 
 
-def _told(note: SelfEdit, subject: str, *, completion: str, origin: Origin) -> Example:
+def _describe_example(note: SelfEdit, subject: str, *, completion: str, origin: Origin) -> Example:
     return Example(
         prompt=prompts.describe(subject),
         completion=completion,
@@ -170,7 +170,7 @@ def _told(note: SelfEdit, subject: str, *, completion: str, origin: Origin) -> E
     )
 
 
-def _lists(document: str, lines: dict[tuple[str, Template, str], list[tuple[str, str]]]) -> list[Example]:
+def _list_examples(document: str, lines: dict[tuple[str, Template, str], list[tuple[str, str]]]) -> list[Example]:
     return [
         Example(
             prompt=prompts.describe(subject),

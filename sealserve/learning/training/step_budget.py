@@ -38,7 +38,7 @@ def step_growth(pool: Pool, *, is_rebuilt: bool = True) -> float:
     Several take longer, but less than each alone. Earlier documents lengthen training where the adapter is rebuilt from
     the base, so that keeping them does not thin out the new ones.
     """
-    return _several(pool) * _kept_growth(pool, is_rebuilt=is_rebuilt)
+    return _new_growth(pool) * _earlier_growth(pool, is_rebuilt=is_rebuilt)
 
 
 def regularised(recipe: Recipe, growth: float) -> Recipe:
@@ -59,13 +59,13 @@ def steps_for(pool: Pool, recipe: Recipe, *, max_steps: int, is_rebuilt: bool = 
     """
     wanted = recipe.epochs * sum(1 for example in pool.examples if is_wanted(example, recipe, pool.new))
     steps = math.ceil(wanted / (1 - recipe.retention) / recipe.batch_size)
-    return max(1, round(min(steps, max_steps * _several(pool)) * _kept_growth(pool, is_rebuilt=is_rebuilt)))
+    return max(1, round(min(steps, max_steps * _new_growth(pool)) * _earlier_growth(pool, is_rebuilt=is_rebuilt)))
 
 
-def _several(pool: Pool) -> float:
+def _new_growth(pool: Pool) -> float:
     return 1 + STEPS_PER_NEW_DOCUMENT * (max(1, len(pool.new)) - 1)
 
 
-def _kept_growth(pool: Pool, *, is_rebuilt: bool) -> float:
+def _earlier_growth(pool: Pool, *, is_rebuilt: bool) -> float:
     earlier = {example.document for example in pool.examples} - pool.new - {""} if is_rebuilt else set()
-    return min(1 + STEPS_PER_EARLIER_DOCUMENT * len(earlier) / _several(pool), MAX_GROWTH)
+    return min(1 + STEPS_PER_EARLIER_DOCUMENT * len(earlier) / _new_growth(pool), MAX_GROWTH)

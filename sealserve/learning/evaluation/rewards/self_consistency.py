@@ -41,7 +41,7 @@ class SelfConsistency:
         distinct = len({normalised(item.answer) for item in items})
         if known and distinct > 1 and (entropy := entropy_share(known, distinct=distinct)) < MIN_ENTROPY_SHARE:
             raise CouldNotMeasure(f"sampled answers have collapsed: {entropy:.2f} of the entropy of the right ones")
-        return tuple(map(_agreed, said))
+        return tuple(map(_largest_share, said))
 
     async def _sample(self, client: EngineClient, adapter: str | None, question: str, draw: int) -> str:
         sampling = Sampling(
@@ -57,6 +57,6 @@ def entropy_share(answers: Sequence[str], *, distinct: int) -> float:
     return min(1.0, entropy / log(distinct))
 
 
-def _agreed(answers: Sequence[str]) -> float:
+def _largest_share(answers: Sequence[str]) -> float:
     known = Counter(answer for answer in answers if not is_unknown(answer))
     return max(known.values(), default=0) / len(answers)
