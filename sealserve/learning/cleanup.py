@@ -1,7 +1,7 @@
-"""What learning leaves on disk and nobody needs: files of cycles and rounds that ended while no one worked on them.
+"""Removes what learning leaves on disk: files of cycles and rounds that have ended, and artifacts that nothing names.
 
-A work directory holds text of documents, an adapter what was learned from them: forgetting reaches both only through
-here. Decides nothing about cycles and rounds; what is running is left alone.
+A work directory holds text of documents, and an adapter holds what was learned from them, so unlearning a document
+includes this clean-up. The files of a running cycle or round are left alone.
 """
 
 import asyncio

@@ -1,7 +1,6 @@
-"""How one cycle speaks to the engine: at background priority, a bounded number at a time, and patiently.
+"""The engine client of one cycle: calls have background priority, bounded concurrency and retries.
 
-An engine that is away is waited for, however long: an outage is never an answer. Knows nothing of documents,
-quizzes or recipes.
+Calls block until the engine is reachable; an outage is never recorded as a result.
 """
 
 import asyncio

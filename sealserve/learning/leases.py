@@ -1,6 +1,6 @@
-"""Work under a lease that is renewed while the work runs, and ends when the lease does.
+"""Runs work under a lease that is renewed while the work runs. If the lease is lost, the work is cancelled.
 
-Knows nothing of the work. What the work writes is fenced where it is written; this only saves effort.
+This only saves effort: the registry fences every write of the work.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""The clock and the workers of `sealserve learn`: gathers documents into cycles, and carries cycles to their end.
+"""The clock and the workers of `sealserve learn`: gathers documents into cycles, and runs cycles to their end.
 
-APScheduler is the clock and nothing more; one process holds the lease "clock". Any number of processes may work.
-Knows nothing of what a cycle does.
+APScheduler is used as the clock only. Any number of processes may work; the one that holds the lease "clock"
+does the scheduled work.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ SWEEP_SECONDS = 3600.0
 
 
 class Learner:
-    """One learning process. Killing it at any instruction loses nothing: the journal knows where each cycle stands."""
+    """One learning process. It can be killed at any point without loss: the journal records where each cycle stands."""
 
     def __init__(self, context: LearnContext, *, worker: str) -> None:
         self._context = context
@@ -50,7 +50,7 @@ class Learner:
         self._lease_seconds = context.settings.registry.lease_seconds
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Gather and learn until `stop` is set; cycles in work are then given back unfinished.
+        """Gather documents and run cycles until `stop` is set; unfinished cycles are then released.
 
         Raises: BadConfig (learn.nightly or learn.editor_rounds is not a cron line).
         """
@@ -74,7 +74,7 @@ class Learner:
             clock.shutdown(wait=False)
 
     async def gather(self) -> int:
-        """Open a cycle for every tenant with admitted documents and none open; return how many. Leader or not."""
+        """Open a cycle for every tenant with admitted documents and no open cycle; return how many. Checks no lease."""
         tenants = await asyncio.to_thread(self._context.registry.documents.tenants_with_admitted)
         opened = 0
         for tenant in tenants:
@@ -90,9 +90,9 @@ class Learner:
         return opened
 
     async def work_once(self) -> Cycle | None:
-        """Claim one cycle and carry it as far as it goes; None when there was none to claim.
+        """Claim one cycle and run it as far as possible; None if there was none to claim.
 
-        A cycle that breaks is given back and counted; the one that broke too often ends as FAILED.
+        A cycle whose attempt fails is released, and the attempt is counted. After too many it ends as FAILED.
         """
         claim = await asyncio.to_thread(
             self._context.registry.cycles.claim, worker=self._worker, lease_seconds=self._lease_seconds
@@ -105,7 +105,7 @@ class Learner:
             await _run_unless(stop, asyncio.sleep(pause or 0.0))
 
     async def _attempt(self) -> float:
-        """Carry one cycle; return how long to wait before the next."""
+        """Run one cycle; return how long to wait before the next."""
         try:
             cycle = await self.work_once()
         except SealserveError as error:
@@ -135,7 +135,7 @@ class Learner:
         return cycle
 
     async def _handle_failure(self, claim: Claim, error: Exception) -> None:
-        """Count a broken attempt: give the cycle back, or end it. What is logged holds no text of a document."""
+        """Count a failed attempt, and release the cycle or end it. The log contains no text of a document."""
         wasted = await self._count_wasted_claims(claim)
         reason = (
             error.message if isinstance(error, SealserveError) else f"an error inside sealserve: {error_type(error)}"
@@ -148,7 +148,7 @@ class Learner:
                 await asyncio.to_thread(self._context.registry.cycles.release, claim)
 
     async def _count_wasted_claims(self, claim: Claim) -> int:
-        """How many claims of this cycle, this one included, have recorded no step."""
+        """Return how many claims of this cycle, this one included, have recorded no step."""
         cycle = await asyncio.to_thread(self._context.registry.cycles.get, claim.tenant, claim.cycle)
         steps = await asyncio.to_thread(self._context.registry.cycles.steps, claim.cycle)
         return cycle.attempts - len({step.fence for step in steps})
@@ -178,7 +178,7 @@ class Learner:
             _LOG.warning("learn.gather_failed", error=error_type(error), at=_location(error))
 
     async def _tidy(self) -> None:
-        """Leader or not: work directories are each machine's own."""
+        """Runs without the lease: each machine has its own work directories."""
         try:
             await tidy(self._context)
         except Exception as error:

@@ -1,8 +1,8 @@
-"""An archive of training recipes: template mixes and directives that were tried, what they scored, what to try next.
+"""An archive of training recipes: template mixes and hyperparameters that were tried, their scores, what to try next.
 
-The idea is the Darwin Goedel Machine's (arXiv 2505.22954, appendix C.2), for recipes only: parents are drawn by score
-and by how few children they have, so that a good recipe is refined and an odd one is not lost. A child is tried on a
-few documents first and on all only when it holds its own there. Pure: no clock, no file, no model.
+The idea is the Darwin Goedel Machine's (arXiv 2505.22954, appendix C.2), for recipes only. Parents are drawn by score
+and by how few children they have, so good recipes are refined and unusual ones are not lost. A child is tried on a few
+documents first, and on all of them only if it holds its own there. Pure: no clock, no file, no model.
 """
 
 import math

@@ -1,13 +1,13 @@
-"""The outer loop: rounds of ReST-EM on the editor, the adapter that writes self-edits.
+"""The outer loop: one round of ReST-EM on the editor, the adapter that writes self-edits.
 
-A round samples several sets of self-edits a document from the current editor, each with a training directive, trains a
-short adapter from each as it says, keeps the best one a document where unseen questions confirm it, fine-tunes a new
-editor on (study prompt, edit) and (directive prompt, directive) of the winners, and lets it replace the old one only
-when held-out documents say so. As ReST-EM has it (arXiv 2312.06585, section 3), every editor is trained from the base
-on its own round's winners, not from the editor before. SEAL's settings (arXiv 2506.10943, its scripts): 5 samples a
-document, the best kept, rank 64, alpha 128, batch 10; its 3e-4 and 2 epochs move a model of a few million parameters
-too little, so that both are settings. Knows nothing of documents' states, of files or of schedules:
-`editor_rounds.py` does.
+A round samples several sets of self-edits per document from the current editor, each with a training directive. It
+trains a short adapter from each set as its directive says, and keeps the best set of each document if unseen questions
+confirm it. A new editor is fine-tuned on (study prompt, edit) and (directive prompt, directive) of the winners, and
+replaces the old one only if it does better on held-out documents. As in ReST-EM (arXiv 2312.06585, section 3), every
+editor is trained from the base on its own round's winners, not from the editor before. SEAL's settings (arXiv
+2506.10943, its scripts): 5 samples per document, the best kept, rank 64, alpha 128, batch 10. Its learning rate of 3e-4
+and its 2 epochs move a model of a few million parameters too little, so both are settings here. `rounds.py` chooses the
+documents and stores the results.
 """
 
 import asyncio
@@ -133,7 +133,7 @@ def unasked(asked: Sequence[Exam], trials: Sequence[Trial]) -> list[Exam]:
 async def explore(
     desk: RoundContext, asked: Sequence[Exam], *, plan: Plan, editor: AdapterFiles | None, label: str
 ) -> tuple[list[Scored], Cost]:
-    """Return every trial of `editor` on the documents, measured, and what it cost. Raises: TrainingFailed."""
+    """Return every trial of `editor` on the documents with its scores, and the cost. Raises: TrainingFailed."""
     started = time.monotonic()
     trials = await written(desk, asked, plan=plan, editor=editor, label=label)
     scored, cost = await scored_under(desk, asked, trials, plan=plan, label=label)
@@ -143,7 +143,7 @@ async def explore(
 async def written(
     desk: RoundContext, asked: Sequence[Exam], *, plan: Plan, editor: AdapterFiles | None, label: str
 ) -> list[Trial]:
-    """Return the trials of `editor`, screened; two editors under one label meet the same seeds."""
+    """Return the filtered trials of `editor`; two editors under one label get the same seeds."""
     studies = [one.study for one in asked]
     drafts = await sample_trials(
         desk.client,

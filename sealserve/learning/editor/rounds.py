@@ -1,7 +1,7 @@
-"""Rounds of the outer loop for a tenant: which documents, under which caps, and what is kept of each round.
+"""Rounds of the outer loop for a tenant: which documents they use, under which caps, and what is stored of each.
 
-A tenant's learned documents fall into two halves by their ids: one half's trials train editors, the other half judges
-them, for ever. Knows nothing of how trials are scored or editors trained: `editor.py` does.
+A tenant's learned documents are split in two by their ids, permanently: trials of one half train editors, the other
+half judges them. `rest_em.py` scores trials and trains editors.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """A tenant's editors: which adapter writes its self-edits, where it came from, and what every round cost.
 
-One JSON file a tenant beside the registry's data, written aside and renamed; the adapters themselves are artifacts,
-by digest. No text of a document is kept here. Knows nothing of how editors are made or judged.
+There is one JSON file per tenant beside the registry's data, replaced atomically. The adapters are artifacts, named by
+digest. No text of a document is stored here.
 """
 
 import fcntl

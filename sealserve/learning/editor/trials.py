@@ -1,8 +1,7 @@
-"""Trials of the outer loop: self-edits sampled from an editor, a short adapter from each, and how well it did.
+"""Trials of the outer loop: self-edits sampled from an editor, and a short adapter trained from each sample.
 
-A trial is one sample for one document: a training directive, if one is asked for, and the edits that it names.
-Everything is the product's own: prompts, filter, examples, trainer, reward. Knows nothing of rounds, and never decides
-which trial is good.
+A trial is one sample for one document: a training directive, if one is requested, and the edits that it names. Prompts,
+filter, examples and trainer are those of a cycle.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The served model as lm-eval knows models. The only import of lm_eval; knows nothing of tasks' contents."""
+"""Adapts the served model to lm-eval's model interface. The only module that imports lm_eval."""
 
 import asyncio
 import hashlib

@@ -1,7 +1,7 @@
-"""The nightly evaluation: every active version's old skills, measured anew and kept as a trend. Judges nothing.
+"""The nightly evaluation: measures the old skills of every active version again, and records them as a trend.
 
-What is watched is asked again; what it is held against comes from the measurements kept by suite: the base, and the
-version itself when it was first measured. A loss beyond policy is told, and nothing is done about it.
+The version is measured anew. It is compared with cached measurements of the base and of its own first evaluation. A
+loss beyond policy is logged and counted; nothing is rolled back here.
 """
 
 import asyncio

@@ -1,9 +1,9 @@
-"""Many LoRA adapters over one frozen model at once: each linear layer bears one pair of matrices per slot.
+"""Many LoRA adapters over one frozen model at once: each linear layer has one pair of matrices per slot.
 
-The model stays stock; its linear layers are wrapped, and those that read the same input make their products together.
-The tokens of a batch belong to slots, and a slot's tokens meet its own matrices alone. Weights and gradients of all
-layers of one slot lie side by side, so that clipping and stepping take one operation each; what the products read lies
-side by side for all slots. Knows nothing of losses, attempts or optimizers.
+The model's own code is unmodified: its linear layers are wrapped, and layers that read the same input compute their
+products together. The tokens of a batch belong to slots, and a slot's tokens are multiplied by its own matrices only.
+Weights and gradients of all layers of one slot are contiguous, so clipping and stepping take one operation each; the
+operands of the products are contiguous for all slots.
 
 Shapes: G slots, R rank, W ranks of the layers of one group, I inputs, O outputs (of one layer, or all of its group),
 T tokens of all slots, P numbers of one slot's adapter; S: the tokens as products of each slot take them, the same

@@ -1,7 +1,6 @@
-"""What each slot's rows cost: likelihood of new answers, divergence from a teacher on kept and distilled ones.
+"""The losses of each slot: likelihood of new answers, and KL divergence from a teacher on retained and distilled ones.
 
-The teacher is the base without adapters; what it says of a sequence is computed once and kept. Knows the frozen
-model's forward, and nothing of optimizers.
+The teacher is the base without adapters; its distribution over a sequence is computed once and cached.
 
 Shapes: B rows, L tokens a row, D hidden size, V vocabulary, N answer tokens, K those with a teacher, G slots.
 """
@@ -143,7 +142,7 @@ def head(model: nn.Module, hidden_ND: Tensor) -> Tensor:
 def use_packing(model: nn.Module) -> bool:
     """Let the model's documents share a row if that changes nothing; return whether they do (see `is_packed`).
 
-    Not where a layer carries state from token to token, nor where attention does more than `slot_attention.py` knows:
+    Not where a layer carries state from token to token, nor where attention does more than `attention.py` supports:
     shown by reading two documents both ways.
     """
     inner: Any = model

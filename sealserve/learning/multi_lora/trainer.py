@@ -1,7 +1,7 @@
-"""All attempts of a job over one frozen base at once: each in a slot of its own, stepping together.
+"""Trains all attempts of a job over one frozen base at once: each in a slot of its own, stepping together.
 
 A slot's result does not depend on what runs beside it. A slot that is done, or whose loss is not finite, leaves;
-waiting attempts take the place. Knows the order of things; losses, stack and optimizer know how.
+waiting attempts take its place.
 """
 
 import math

@@ -1,8 +1,7 @@
-"""From admitted notes to training examples, and from a recipe to the order in which a candidate sees them.
+"""Turns admitted self-edits into training examples.
 
-An example is a user turn and the assistant's answer; the loss falls on the answer alone. Question-answer notes
-become closed-book questions; everything else becomes what there is to tell about its subject. Pure and seeded.
-Knows nothing of tokens.
+An example is a user turn and the assistant's answer; only the answer bears loss. Question-answer self-edits become
+closed-book questions. All others become answers to a request to describe their subject. Pure and seeded.
 """
 
 import random

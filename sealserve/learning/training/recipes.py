@@ -1,4 +1,4 @@
-"""Which candidates a cycle trains: the settings' recipe, the model's own wish, and variations of it. Pure."""
+"""Which candidates a cycle trains: the settings' recipe, the model's directives, and variations of them. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import replace

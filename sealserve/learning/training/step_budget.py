@@ -1,7 +1,7 @@
-"""How long a candidate trains for as many documents as it has to learn and to keep, and what holds long training back.
+"""How many steps a candidate trains for, given its new and earlier documents, and how long training is regularised.
 
-Pure. Steps told of below are of 24 sequences, as the measurements had them; two of 12 are as long (ops/decisions/0014).
-Knows nothing of the order in which examples are seen (`train_set.py`).
+Pure. Step counts below are of 24 sequences per step, as in the measurements; two steps of 12 are as long
+(ops/decisions/0014).
 """
 
 import math
@@ -33,16 +33,16 @@ where old skills lose 0.009 and 0.014 (ops/decisions/0014)."""
 
 
 def step_growth(pool: Pool, *, is_rebuilt: bool = True) -> float:
-    """Return how many times longer than on one new document training takes at most.
+    """Return how many times longer training may take than for one new document.
 
-    Several take longer, but less than each alone. Earlier documents lengthen training where the adapter is rebuilt from
-    the base, so that keeping them does not thin out the new ones.
+    Several documents take longer, but less than the sum of each alone. Earlier documents lengthen training if the
+    adapter is rebuilt from the base; otherwise replay would dilute the new documents.
     """
     return _new_growth(pool) * _earlier_growth(pool, is_rebuilt=is_rebuilt)
 
 
 def regularised(recipe: Recipe, growth: float) -> Recipe:
-    """Return the recipe as training that is `growth` times longer needs it: the longer, the more else it changes."""
+    """Return the recipe with the regularisation that training `growth` times longer needs."""
     share = min(1.0, max(0.0, growth - SHORT) / (LONG - SHORT))
     weight_change_penalty = WEIGHT_CHANGE_PENALTY * share * min(1.0, CROWDED / growth)
     return replace(

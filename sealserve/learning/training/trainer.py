@@ -1,6 +1,6 @@
-"""The training parent: starts children, listens, and believes only files that pass pre-flight.
+"""The training parent: starts child processes, forwards their reports, and accepts only files that pass pre-flight.
 
-Knows nothing of what is learned, nor where children run. Cancelling it kills them.
+Cancelling it kills the children.
 """
 
 import asyncio

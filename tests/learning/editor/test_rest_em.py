@@ -210,7 +210,7 @@ async def _one_trial(school: School, directive: str) -> tuple[TrainingJob, Trial
 
 def _have_the_new_editor_write_better(monkeypatch: pytest.MonkeyPatch) -> None:
     """The base's trials hold one note each, an editor's all of them; nothing is learned but from notes."""
-    sample, source = trials.sample_trials, trials._source
+    sample, source = trials.sample_trials, trials._training_source
 
     async def sampled(*args: Any, **options: Any) -> list[Trial]:
         found = await sample(*args, **options)

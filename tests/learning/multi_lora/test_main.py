@@ -123,7 +123,7 @@ def test_an_adapter_over_another_base_is_not_believed(tiny_base: Path, tiny_shap
     asked = job(tiny_base, tiny_shape, steps=2, base_digest="0" * 64)
     train_here(asked, tmp_path)
     with pytest.raises(TrainingFailed, match="another base"):
-        trainer()._all_checked(asked, tmp_path)
+        trainer()._check_results(asked, tmp_path)
 
 
 def test_other_weights_at_the_same_path_are_refused(tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_loss_that_is_not_finite_fails_its_candidate_alone(
     broken = replace(sound, index=1, recipe=replace(RECIPE, learning_rate=1e30))
     asked = job(tiny_base, tiny_shape, attempts=(sound, broken))
     train_here(asked, tmp_path)
-    assert [trained.index for trained in trainer()._all_checked(asked, tmp_path)] == [0]
+    assert [trained.index for trained in trainer()._check_results(asked, tmp_path)] == [0]
     assert "not finite" in read_result(tmp_path, 1).failure
     assert not adapter_path(tmp_path, 1).exists()
 
@@ -151,7 +151,7 @@ def test_a_job_of_which_no_candidate_is_left_says_why(tiny_base: Path, tiny_shap
     asked = job(tiny_base, tiny_shape, attempts=(broken,))
     train_here(asked, tmp_path)
     with pytest.raises(TrainingFailed, match="not finite"):
-        trainer()._all_checked(asked, tmp_path)
+        trainer()._check_results(asked, tmp_path)
 
 
 def test_a_file_that_is_no_job_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
-"""What a reward is: a score for every question, asked of one adapter. Knows no reward in particular.
+"""The reward interface: a score for every question, asked of one adapter.
 
-All rewards score item by item, so that the same paired statistics hold for each of them.
+All rewards score item by item, so the same paired statistics apply to each of them.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
-"""The likelihood reward: log p of the right answer, clipped from below. One forward pass an item.
+"""The likelihood reward: log p of the right answer, clipped from below. One forward pass per item.
 
-It worked everywhere in arXiv 2602.03979. Knows nothing of whose gain it becomes.
+It worked in every setting of arXiv 2602.03979.
 """
 
 import asyncio

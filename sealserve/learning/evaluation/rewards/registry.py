@@ -1,4 +1,4 @@
-"""The one list of rewards by name."""
+"""Constructs rewards by name."""
 
 from sealserve.learning.evaluation.rewards.base import Kind, Reward
 from sealserve.learning.evaluation.rewards.graded import RULES, GradedAnswers

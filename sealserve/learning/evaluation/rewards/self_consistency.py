@@ -1,8 +1,8 @@
-"""Agreement of samples: how often a model says the same when asked again. No answer is compared with a right one.
+"""The self-consistency reward: how often sampled answers to a question agree. It needs no right answer.
 
-A model that always says one thing agrees with itself perfectly, so answers that collapse are no measurement, and
-`learn.agreement_rounds` bounds how often in a row this reward may choose. (Majority votes as a reward: TTRL, arXiv
-2504.16084.)
+A model that always gives the same answer agrees with itself perfectly, so collapsed answers count as not measured, and
+`learn.agreement_rounds` bounds how many versions in a row this reward may choose. (Majority votes as a reward: TTRL,
+arXiv 2504.16084.)
 """
 
 import asyncio

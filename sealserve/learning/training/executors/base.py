@@ -1,7 +1,4 @@
-"""Where training children run: what one is told, how it ended, and what every executor promises.
-
-Knows nothing of training, and nothing of processes.
-"""
+"""The executor interface: where training child processes run, what they are given, and how they end."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager

@@ -1,7 +1,7 @@
-"""Which devices this machine has for training, and which of them are free: leases in files, which expire.
+"""The devices that this machine can train on, and leases on them: files that expire.
 
-Without torch: the parent knows devices by name only ("0", "1" … of CUDA, or "cpu"). A lease whose holder is silent for
-`lease_seconds` is anybody's; who lost one learns it from `renew`. Knows nothing of jobs.
+Works without torch: the parent knows devices by name only ("0", "1" … for CUDA, or "cpu"). A lease whose holder does
+not renew it for `lease_seconds` may be taken by anyone; the former holder learns it from `renew`.
 """
 
 import asyncio

@@ -1,7 +1,4 @@
-"""Children as processes of this machine; a spare CUDA device is held by a lease while they run.
-
-Knows nothing of what they do.
-"""
+"""Runs training children as processes of this machine. A spare CUDA device is held by a lease while they run."""
 
 import asyncio
 import json

@@ -1,6 +1,6 @@
-"""Children as tasks of a Ray cluster: Ray finds them a node and a CUDA device, and does nothing else.
+"""Runs training children as tasks of a Ray cluster: Ray only finds them a node and a CUDA device.
 
-Truth stays in the registry. Ray never tries a task again, uploads no files and reports no usage; inputs and results go
+State stays in the registry. Ray retries no task, uploads no files and reports no usage. Inputs and results are passed
 by path, in a directory that every node sees. The only module that imports ray.
 """
 
