@@ -217,7 +217,7 @@ def _have_the_new_editor_write_better(monkeypatch: pytest.MonkeyPatch) -> None:
         return found if options["editor"] else [replace(trial, notes=trial.notes[:1]) for trial in found]
 
     monkeypatch.setattr(loop, "sample_trials", sampled)
-    monkeypatch.setattr(trials, "_source", lambda trial, study: replace(source(trial, study), passages=()))
+    monkeypatch.setattr(trials, "_training_source", lambda trial, study: replace(source(trial, study), passages=()))
 
 
 async def test_a_schedule_that_is_no_cron_line_is_refused_at_the_start(tmp_path: Path) -> None:
