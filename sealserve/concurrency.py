@@ -1,4 +1,4 @@
-"""Concurrent calls without orphans: when one fails, the others are cancelled first."""
+"""Structured concurrency: runs coroutines together, enters blocking contexts, and unwraps groups of errors."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable
@@ -9,10 +9,10 @@ T = TypeVar("T")
 
 
 async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Return what each of `work` returns, in order. Raises: what the first that failed raised."""
+    """Return the results of `work` in order. If one fails, the others are cancelled. Raises: the first failure."""
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in work]
+            tasks = [group.create_task(coroutine) for coroutine in work]
     except BaseExceptionGroup as failures:
         raise first_of(failures) from None
     return [task.result() for task in tasks]

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+from sealserve.concurrency import first_of
+
 _PARENT_POLL_SECONDS = 1.0
 
 
@@ -15,10 +17,7 @@ def run_to_end(work: Coroutine[Any, Any, None]) -> None:
     try:
         asyncio.run(work)
     except BaseExceptionGroup as group:
-        first: BaseException = group
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
-        raise first from group
+        raise first_of(group) from group
 
 
 async def until_stopped(work: Callable[[], Coroutine[Any, Any, None]], parent: int | None) -> None:

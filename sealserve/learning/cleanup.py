@@ -1,7 +1,7 @@
-"""What learning leaves on disk and nobody needs: files of cycles and rounds that ended while no one worked on them.
+"""Removes what learning leaves on disk: files of cycles and rounds that have ended, and artifacts that nothing names.
 
-A work directory holds text of documents, an adapter what was learned from them: forgetting reaches both only through
-here. Decides nothing about cycles and rounds; what is running is left alone.
+A work directory holds text of documents, and an adapter holds what was learned from them, so unlearning a document
+includes this clean-up. The files of a running cycle or round are left alone.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ async def tidy(context: LearnContext) -> None:
     Raises: StorageFailed (the registry cannot be read).
     """
     root = context.work_directory("any").parent
-    for path in await asyncio.to_thread(_listed, root):
+    for path in await asyncio.to_thread(_list_paths, root):
         if path.name.startswith(_EDITOR):
             await _remove_unless_played(context, path)
         elif _CYCLE.fullmatch(path.name):
@@ -54,13 +54,15 @@ def sweep(context: LearnContext) -> int:
     return context.registry.artifact_gc.sweep_unnamed(kept=kept, seconds=UNNAMED_SECONDS)
 
 
-def _listed(directory: Path) -> list[Path]:
+def _list_paths(directory: Path) -> list[Path]:
     return sorted(directory.iterdir()) if directory.is_dir() else []
 
 
 def _tenants_with_editors(context: LearnContext) -> list[str]:
     return [
-        path.stem for path in _listed(context.settings.data_directory.absolute() / "editors") if path.suffix == ".json"
+        path.stem
+        for path in _list_paths(context.settings.data_directory.absolute() / "editors")
+        if path.suffix == ".json"
     ]
 
 

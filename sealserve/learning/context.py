@@ -1,4 +1,4 @@
-"""What a cycle works with, put together once by whoever starts learning. Holds things; does nothing."""
+"""The services and settings that learning works with, assembled once when learning starts."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,10 +29,8 @@ class LearnContext:
     settings: Settings
     base_directory: Path  # the base model's files, which the trainer reads
     telemetry: Telemetry
-    rehearsals: dict[str, tuple[ReferenceAnswer, ...]] = field(
-        default_factory=dict
-    )  # by the base's digest, see `rehearsing`
+    retention_sets: dict[str, tuple[ReferenceAnswer, ...]] = field(default_factory=dict)  # by the base's digest
 
     def work_directory(self, cycle: str) -> Path:
-        """Return where the cycle's training files lie until it ends; losing it costs time, never truth."""
+        """Return the directory of the cycle's training files. Losing it costs time only: the journal is elsewhere."""
         return self.settings.data_directory.absolute() / "learn" / cycle

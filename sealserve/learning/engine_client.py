@@ -1,7 +1,6 @@
-"""How one cycle speaks to the engine: at background priority, a bounded number at a time, and patiently.
+"""The engine client of one cycle: calls have background priority, bounded concurrency and retries.
 
-An engine that is away is waited for, however long: an outage is never an answer. Knows nothing of documents,
-quizzes or recipes.
+Calls block until the engine is reachable; an outage is never recorded as a result.
 """
 
 import asyncio
@@ -88,6 +87,10 @@ class EngineClient:
         """Return how many tokens `prompt` makes as a user turn, chat template included."""
         turns = (ChatTurn(role="user", content=prompt),)
         return await self._patiently(lambda: self._engine.count_tokens(turns), adapter=None)
+
+    async def base_digest(self) -> str:
+        """Return the digest of the base model that is served."""
+        return (await self._engine.info()).base_digest
 
     async def slots(self) -> int:
         """Return how many adapters can share one batch."""

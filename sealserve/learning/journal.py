@@ -1,7 +1,4 @@
-"""One cycle's journal as the cycle sees it: a step that is recorded is read, any other is done and recorded.
-
-Knows nothing of what a step does.
-"""
+"""One cycle's journal: a recorded step is read, any other step is run and recorded."""
 
 import asyncio
 import time
@@ -23,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done(Generic[T]):
-    """What a step made: its output, and the rows that go into the registry with it."""
+    """What a step returns: its output, and the registry rows to write in the same transaction."""
 
     output: T
     effects: tuple[Effect, ...] = ()
@@ -39,7 +36,7 @@ class Journal:
         self._records: dict[Step, StepRecord] = {}
 
     async def open(self) -> None:
-        """Read what is recorded."""
+        """Read the recorded steps."""
         records = await asyncio.to_thread(self._registry.cycles.steps, self._claim.cycle)
         self._records = {record.step: record for record in records}
 
@@ -48,15 +45,19 @@ class Journal:
         record = self._records.get(step)
         return from_json(kind, record.output) if record else None
 
-    async def step(self, step: Step, kind: type[T], act: Callable[[], Awaitable[Done[T]]]) -> T:
-        """Return the step's recorded output; or act, record output and effects in one transaction, and return it.
+    def output(self, step: Step, kind: type[T]) -> T:
+        """Return the step's output. Raises: LookupError while it is not recorded."""
+        return from_json(kind, self._records[step].output)
 
-        Nothing is open in the database while `act` runs. Raises: LeaseLost, Conflict (from Publish), and whatever
-        `act` raises; then nothing is recorded.
+    async def step(self, step: Step, kind: type[T], act: Callable[[], Awaitable[Done[T]]]) -> T:
+        """Return the step's recorded output. Without one, act, then record output and effects in one transaction.
+
+        No transaction is open while `act` runs. Raises: LeaseLost, Conflict (from Publish), and whatever `act` raises;
+        then nothing is recorded.
         """
-        known = self.recorded(step, kind)
-        if known is not None:
-            return known
+        recorded = self.recorded(step, kind)
+        if recorded is not None:
+            return recorded
         started = time.monotonic()
         with self._telemetry.span(Span.STEP, {Attribute.STEP: step.value}):
             done = await act()

@@ -1,6 +1,6 @@
-"""Work under a lease that is renewed while the work runs, and ends when the lease does.
+"""Runs work under a lease that is renewed while the work runs. If the lease is lost, the work is cancelled.
 
-Knows nothing of the work. What the work writes is fenced where it is written; this only saves effort.
+This only saves effort: the registry fences every write of the work.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ async def under_lease(registry: Registry, claim: Claim, work: Coroutine[Any, Any
 
     Raises: LeaseLost, after `work` was cancelled and has ended; and whatever `work` raises.
     """
-    return await _while_kept(work, _keep(registry, claim, lease_seconds=lease_seconds))
+    return await _run_while_renewed(work, _renew_forever(registry, claim, lease_seconds=lease_seconds))
 
 
 class NamedLease:
@@ -41,7 +41,7 @@ class NamedLease:
 
     async def during(self, work: Coroutine[Any, Any, T]) -> T:
         """As `under_lease`."""
-        return await _while_kept(work, self._keep())
+        return await _run_while_renewed(work, self._renew_forever())
 
     async def hold(self, lease_seconds: float) -> bool:
         """Take it or renew it for so long; False while somebody else holds it. Raises: StorageFailed."""
@@ -49,7 +49,7 @@ class NamedLease:
             self._registry.hold, self._name, holder=self._holder, lease_seconds=lease_seconds
         )
 
-    async def _keep(self) -> None:
+    async def _renew_forever(self) -> None:
         while True:
             await asyncio.sleep(self._lease_seconds / RENEWALS_PER_LEASE)
             try:
@@ -82,7 +82,7 @@ async def hold_named(
             _LOG.warning(LogEvent.LEASE_NOT_RELEASED, name=name, error=error.message)
 
 
-async def _while_kept(work: Coroutine[Any, Any, T], keep: Coroutine[Any, Any, None]) -> T:
+async def _run_while_renewed(work: Coroutine[Any, Any, T], keep: Coroutine[Any, Any, None]) -> T:
     """Return what `work` returns. Raises: what `keep` raises, after `work` was cancelled and has ended."""
     working, keeping = asyncio.ensure_future(work), asyncio.ensure_future(keep)
     try:
@@ -96,7 +96,7 @@ async def _while_kept(work: Coroutine[Any, Any, T], keep: Coroutine[Any, Any, No
         await asyncio.gather(working, keeping, return_exceptions=True)
 
 
-async def _keep(registry: Registry, claim: Claim, *, lease_seconds: float) -> None:
+async def _renew_forever(registry: Registry, claim: Claim, *, lease_seconds: float) -> None:
     """Renew for ever. Raises: LeaseLost."""
     while True:
         await asyncio.sleep(lease_seconds / RENEWALS_PER_LEASE)

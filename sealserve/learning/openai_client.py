@@ -1,7 +1,7 @@
-"""A teacher behind an OpenAI-compatible endpoint: one chat completion at a time, retried a bounded time.
+"""A client of an OpenAI-compatible endpoint: one chat completion per call, with a bounded time of retries.
 
-Whatever it answers is a self-edit like any other: data, screened like all. An endpoint that stays away leaves
-nothing measured, and never a bad score. Knows nothing of documents.
+It serves as the editor or as the judge. An editor's answers are self-edits like any others: they are data and pass the
+same filter. An endpoint that stays unreachable makes the measurement impossible; it never yields a bad score.
 """
 
 import asyncio

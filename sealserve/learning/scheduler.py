@@ -1,7 +1,7 @@
-"""The clock and the workers of `sealserve learn`: gathers documents into cycles, and carries cycles to their end.
+"""The clock and the workers of `sealserve learn`: gathers documents into cycles, and runs cycles to their end.
 
-APScheduler is the clock and nothing more; one process holds the lease "clock". Any number of processes may work.
-Knows nothing of what a cycle does.
+APScheduler is used as the clock only. Any number of processes may work; the one that holds the lease "clock"
+does the scheduled work.
 """
 
 import asyncio
@@ -42,24 +42,24 @@ SWEEP_SECONDS = 3600.0
 
 
 class Learner:
-    """One learning process. Killing it at any instruction loses nothing: the journal knows where each cycle stands."""
+    """One learning process. It can be killed at any point without loss: the journal records where each cycle stands."""
 
     def __init__(self, context: LearnContext, *, worker: str) -> None:
-        self._shop = context
+        self._context = context
         self._worker = worker
         self._settings = context.settings.learn
         self._lease_seconds = context.settings.registry.lease_seconds
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Gather and learn until `stop` is set; cycles in work are then given back unfinished.
+        """Gather documents and run cycles until `stop` is set; unfinished cycles are then released.
 
         Raises: BadConfig (learn.nightly or learn.editor.rounds is not a cron line).
         """
         clock = AsyncIOScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
-        clock.add_job(self._tick, IntervalTrigger(seconds=self._settings.gather_seconds), name="gather")
-        clock.add_job(self._night, _cron(self._settings.nightly, "nightly"), name="nightly")
-        if self._settings.editor.rounds:
-            clock.add_job(self._rounds, _cron(self._settings.editor.rounds, "editor.rounds"), name="editor")
+        clock.add_job(self._gather_as_leader, IntervalTrigger(seconds=self._settings.gather_seconds), name="gather")
+        clock.add_job(self._evaluate_as_leader, _parse_cron(self._settings.nightly, "nightly"), name="nightly")
+        if rounds := self._settings.editor.rounds:
+            clock.add_job(self._run_rounds_as_leader, _parse_cron(rounds, "editor.rounds"), name="editor")
         clock.add_job(self._tidy, IntervalTrigger(seconds=TIDY_SECONDS), name="tidy")
         clock.add_job(self._sweep, IntervalTrigger(seconds=SWEEP_SECONDS), name="sweep")
         await self._tidy()
@@ -73,13 +73,13 @@ class Learner:
             clock.shutdown(wait=False)
 
     async def gather(self) -> int:
-        """Open a cycle for every tenant with admitted documents and none open; return how many. Leader or not."""
-        tenants = await asyncio.to_thread(self._shop.registry.documents.tenants_with_admitted)
+        """Open a cycle for every tenant with admitted documents and no open cycle; return how many. Checks no lease."""
+        tenants = await asyncio.to_thread(self._context.registry.documents.tenants_with_admitted)
         opened = 0
         for tenant in tenants:
             with suppress(FailedPrecondition):  # a cycle is open already, or somebody else took the documents
                 await asyncio.to_thread(
-                    self._shop.registry.cycles.start,
+                    self._context.registry.cycles.start,
                     tenant,
                     trigger="schedule",
                     actor=f"worker:{self._worker}",
@@ -89,22 +89,22 @@ class Learner:
         return opened
 
     async def work_once(self) -> Cycle | None:
-        """Claim one cycle and carry it as far as it goes; None when there was none to claim.
+        """Claim one cycle and run it as far as possible; None if there was none to claim.
 
-        A cycle that breaks is given back and counted; the one that broke too often ends as FAILED.
+        A cycle whose attempt fails is released, and the attempt is counted. After too many it ends as FAILED.
         """
         claim = await asyncio.to_thread(
-            self._shop.registry.cycles.claim, worker=self._worker, lease_seconds=self._lease_seconds
+            self._context.registry.cycles.claim, worker=self._worker, lease_seconds=self._lease_seconds
         )
-        return await self._carry(claim) if claim else None
+        return await self._run_claimed(claim) if claim else None
 
     async def _work(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            pause = await _unless(stop, self._attempt())
-            await _unless(stop, asyncio.sleep(pause or 0.0))
+            pause = await _run_unless(stop, self._attempt())
+            await _run_unless(stop, asyncio.sleep(pause or 0.0))
 
     async def _attempt(self) -> float:
-        """Carry one cycle; return how long to wait before the next."""
+        """Run one cycle; return how long to wait before the next."""
         try:
             cycle = await self.work_once()
         except SealserveError as error:
@@ -114,10 +114,10 @@ class Learner:
             return min(0.5, self._settings.gather_seconds)
         return 0.0 if cycle.state is not CycleState.RUNNING else min(2.0 ** (cycle.attempts - 2), MAX_BACKOFF_SECONDS)
 
-    async def _carry(self, claim: Claim) -> Cycle:
-        context, started = self._shop, time.monotonic()
+    async def _run_claimed(self, claim: Claim) -> Cycle:
+        context, started = self._context, time.monotonic()
         try:
-            if await self._wasted(claim) > self._settings.max_attempts:
+            if await self._count_wasted_claims(claim) > self._settings.max_attempts:
                 await self._give_up(claim, "the worker died in it every time")
             else:
                 await under_lease(context.registry, claim, run_cycle(context, claim), lease_seconds=self._lease_seconds)
@@ -127,40 +127,40 @@ class Learner:
             await asyncio.to_thread(context.registry.cycles.release, claim)
             raise
         except Exception as error:
-            await self._broke(claim, error)
+            await self._handle_failure(claim, error)
         cycle = await asyncio.to_thread(context.registry.cycles.get, claim.tenant, claim.cycle)
         if cycle.state not in (CycleState.PENDING, CycleState.RUNNING):
-            await self._ended(cycle, seconds=time.monotonic() - started)
+            await self._finish(cycle, seconds=time.monotonic() - started)
         return cycle
 
-    async def _broke(self, claim: Claim, error: Exception) -> None:
-        """Count a broken attempt: give the cycle back, or end it. What is logged holds no text of a document."""
-        wasted = await self._wasted(claim)
+    async def _handle_failure(self, claim: Claim, error: Exception) -> None:
+        """Count a failed attempt, and release the cycle or end it. The log contains no text of a document."""
+        wasted = await self._count_wasted_claims(claim)
         reason = (
             error.message if isinstance(error, SealserveError) else f"an error inside sealserve: {error_type(error)}"
         )
         _LOG.warning(
-            LogEvent.CYCLE_CRASHED, cycle=claim.cycle, attempt=wasted, error_type=error_type(error), at=_place(error)
+            LogEvent.CYCLE_CRASHED, cycle=claim.cycle, attempt=wasted, error_type=error_type(error), at=_location(error)
         )
         with suppress(LeaseLost):
             if wasted >= self._settings.max_attempts:
                 await self._give_up(claim, reason)
             else:
-                await asyncio.to_thread(self._shop.registry.cycles.release, claim)
+                await asyncio.to_thread(self._context.registry.cycles.release, claim)
 
-    async def _wasted(self, claim: Claim) -> int:
-        """How many claims of this cycle, this one included, have recorded no step."""
-        cycle = await asyncio.to_thread(self._shop.registry.cycles.get, claim.tenant, claim.cycle)
-        steps = await asyncio.to_thread(self._shop.registry.cycles.steps, claim.cycle)
+    async def _count_wasted_claims(self, claim: Claim) -> int:
+        """Return how many claims of this cycle, this one included, have recorded no step."""
+        cycle = await asyncio.to_thread(self._context.registry.cycles.get, claim.tenant, claim.cycle)
+        steps = await asyncio.to_thread(self._context.registry.cycles.steps, claim.cycle)
         return cycle.attempts - len({step.fence for step in steps})
 
     async def _give_up(self, claim: Claim, why: str) -> None:
-        journal = Journal(self._shop.registry, claim, telemetry=self._shop.telemetry)
+        journal = Journal(self._context.registry, claim, telemetry=self._context.telemetry)
         reason = f"gave up after {self._settings.max_attempts} attempts: {why}"
         await journal.step(Step.PUBLISH, Published, lambda: failure(reason))
 
-    async def _ended(self, cycle: Cycle, *, seconds: float) -> None:
-        context = self._shop
+    async def _finish(self, cycle: Cycle, *, seconds: float) -> None:
+        context = self._context
         client = EngineClient(context.engine, tenant=cycle.tenant, cycle=cycle.cycle, concurrency=1)
         await client.drop_leftovers()
         await asyncio.to_thread(shutil.rmtree, context.work_directory(cycle.cycle), ignore_errors=True)
@@ -171,48 +171,48 @@ class Learner:
         context.telemetry.metrics.cycle_finished(seconds, verdict=verdict, error=failed)
         _LOG.info(LogEvent.CYCLE_FINISHED, cycle=cycle.cycle, state=cycle.state.value, seconds=round(seconds, 1))
 
-    async def _tick(self) -> None:
+    async def _gather_as_leader(self) -> None:
         try:
             if await self._is_leader():
                 await self.gather()
         except Exception as error:
-            _LOG.warning(LogEvent.DOCUMENTS_NOT_GATHERED, error_type=error_type(error), at=_place(error))
+            _LOG.warning(LogEvent.DOCUMENTS_NOT_GATHERED, error_type=error_type(error), at=_location(error))
 
     async def _tidy(self) -> None:
-        """Leader or not: work directories are each machine's own."""
+        """Runs without the lease: each machine has its own work directories."""
         try:
-            await tidy(self._shop)
+            await tidy(self._context)
         except Exception as error:
-            _LOG.warning(LogEvent.CLEANUP_FAILED, error_type=error_type(error), at=_place(error))
+            _LOG.warning(LogEvent.CLEANUP_FAILED, error_type=error_type(error), at=_location(error))
 
     async def _sweep(self) -> None:
         try:
-            await asyncio.to_thread(sweep, self._shop)
+            await asyncio.to_thread(sweep, self._context)
         except Exception as error:
-            _LOG.warning(LogEvent.ARTIFACT_GC_FAILED, error_type=error_type(error), at=_place(error))
+            _LOG.warning(LogEvent.ARTIFACT_GC_FAILED, error_type=error_type(error), at=_location(error))
 
-    async def _night(self) -> None:
+    async def _evaluate_as_leader(self) -> None:
         try:
             if await self._is_leader():
-                await evaluate_active_versions(self._shop)
+                await evaluate_active_versions(self._context)
         except Exception as error:
-            _LOG.warning(LogEvent.NIGHTLY_FAILED, error_type=error_type(error), at=_place(error))
+            _LOG.warning(LogEvent.NIGHTLY_FAILED, error_type=error_type(error), at=_location(error))
 
-    async def _rounds(self) -> None:
+    async def _run_rounds_as_leader(self) -> None:
         try:
             if await self._is_leader():
-                await run_rounds(self._shop)
+                await run_rounds(self._context)
         except Exception as error:
-            _LOG.warning(LogEvent.EDITOR_ROUNDS_FAILED, error_type=error_type(error), at=_place(error))
+            _LOG.warning(LogEvent.EDITOR_ROUNDS_FAILED, error_type=error_type(error), at=_location(error))
 
     async def _is_leader(self) -> bool:
         lease_seconds = max(self._lease_seconds, 3 * self._settings.gather_seconds)
         return await asyncio.to_thread(
-            self._shop.registry.hold, CLOCK, holder=self._worker, lease_seconds=lease_seconds
+            self._context.registry.hold, CLOCK, holder=self._worker, lease_seconds=lease_seconds
         )
 
 
-async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+async def _run_unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
     """Return what `work` returns, or None when `stop` came first; `work` has then been cancelled and has ended."""
     working, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
     try:
@@ -225,13 +225,13 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
             await asyncio.wait({working})
 
 
-def _place(error: BaseException) -> str:
+def _location(error: BaseException) -> str:
     """Return file and line where `error` was raised: a traceback's values could hold a document."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 
 
-def _cron(line: str, setting: str) -> CronTrigger:
+def _parse_cron(line: str, setting: str) -> CronTrigger:
     try:
         return CronTrigger.from_crontab(line, timezone="UTC")
     except ValueError as error:

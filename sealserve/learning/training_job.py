@@ -1,6 +1,6 @@
-"""What a training child is asked to do and what it leaves: plain data, and its JSON.
+"""What the training process is asked to do and what it leaves behind: plain records and their JSON.
 
-Shared by the parent (`trainer.py`) and the child (`lora_train.py`); knows neither torch nor processes.
+Shared by the parent (`training/trainer.py`) and the child (`multi_lora/main.py`).
 """
 
 import hashlib
@@ -30,7 +30,7 @@ EXIT_DONE, EXIT_BAD_JOB, EXIT_FAILED, EXIT_ORPHANED = 0, 64, 65, 66
 class Sequence:
     """A user turn and the assistant's answer, which alone bears loss.
 
-    `is_kept`: the answer is the base's own, and what is kept is its whole distribution over next tokens.
+    `is_kept`: the answer is the base's own, and training retains the base's distribution over next tokens.
     `teacher_prompt`: the prompt with the document in it, for recipes whose target is distillation.
     """
 
@@ -79,7 +79,7 @@ class Result:
     `losses` are the means of ten parts of training; `seconds` its share of the pass. `drift` is the mean divergence
     from the base per kept token over the last tenth (None: nothing was kept), `weight_change` the Frobenius norm of
     what the adapter adds, relative to the weights it adds to; `tokens` are those it read, chat template included, each
-    sequence as often as it was drawn. A candidate that failed has its reason and no adapter.
+    sequence as often as it was drawn. A failed candidate has a reason and no adapter.
     """
 
     index: int
@@ -122,7 +122,7 @@ def _read(kind: type[T], path: Path) -> T:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedAdapter:
-    """A finished candidate: `path` holds its two files. For the rest see `training.Result`."""
+    """A finished candidate: `path` holds its two files. For the rest see `Result`."""
 
     index: int
     path: Path
@@ -138,9 +138,10 @@ class Trainer(Protocol):
     """Trains the candidates of a job."""
 
     async def train(
-        self, job: TrainingJob, directory: Path, *, heard: Callable[[Json], None]
+        self, job: TrainingJob, directory: Path, *, on_progress: Callable[[Json], None]
     ) -> tuple[TrainedAdapter, ...]:
-        """Return the candidates, trained; what `directory` holds of the same job already is used.
+        """Return the trained candidates; results of the same job that `directory` already holds are used.
 
-        One that failed alone is absent. `heard` gets each progress report. Raises: TrainingFailed (none is left).
+        A candidate that failed alone is absent. `on_progress` gets each progress report. Raises:
+        TrainingFailed (no candidate succeeded).
         """

@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
 
 from sealserve.prompts import Template
+from sealserve.records.renamed_fields import renamed
 
 
 class Target(StrEnum):
-    """What the loss asks of new answers."""
+    """What the loss trains new answers towards."""
 
-    LIKELIHOOD = "likelihood"  # that they become likely
-    DISTILLATION = "distillation"  # that the model answers as it does with the document before it (arXiv 2412.14964)
+    LIKELIHOOD = "likelihood"  # a high likelihood
+    DISTILLATION = "distillation"  # the model's own answers with the document in context (arXiv 2412.14964)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,15 +26,19 @@ class Recipe:
     epochs: int
     batch_size: int
     loss_on_answers: bool  # False: loss on the document's own text too
-    rehearsal: float  # share of sequences that keep base skills; new and earlier documents share the rest
+    retention: Annotated[
+        float, renamed("retention")
+    ]  # share of sequences that keep base skills; documents share the rest
     seed: int
     target: Target = Target.LIKELIHOOD
-    kept_weight: float = 30.0  # of the divergence from the base on kept answers, beside 1 for new ones; see below
-    change_weight: float = 0.0  # of the penalty on weight change, squared and relative to the base's weights
+    kl_weight: Annotated[float, renamed("kl_weight")] = 30.0  # of the KL divergence on the retention set; see below
+    weight_change_penalty: Annotated[float, renamed("weight_change_penalty")] = 0.0
+    """Weight of the penalty on weight change, squared and relative to the base's weights."""
     stop_loss: float = 0.0  # training ends once ten steps in a row have had a lower mean loss; 0: never early
 
-    # kept_weight: embedded model, seven earlier articles beside a new one, 200 steps, two seeds: old skills lose 0.014
-    # at weight 20, 0.007 at 30, 0.003 at 45; of what the articles say 0.997, 0.994 and 0.984 is right.
+    # kl_weight, where new answers weigh 1: embedded model, seven earlier articles beside a new one, 200 steps, two
+    # seeds: old skills lose 0.014 at weight 20, 0.007 at 30, 0.003 at 45; of what the articles say 0.997, 0.994 and
+    # 0.984 is right.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

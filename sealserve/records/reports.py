@@ -1,6 +1,6 @@
-"""What a client sees beyond plain records: answers, cycles as a whole, what replicas answer with.
+"""What clients read beyond plain records: answers, reports on whole cycles, and what each replica serves.
 
-Built by `rpc/` from the registry, carried over the wire, built again by the client. Knows nothing of either.
+Recipes are plain JSON here: a client can show the recipes of a newer server.
 """
 
 from collections.abc import Mapping
@@ -13,12 +13,13 @@ from sealserve.records.cycles import Cycle, EarlierStudy, Step
 from sealserve.records.inference import EngineState, FinishReason
 from sealserve.records.policy_decisions import RuleEffect
 from sealserve.records.scores import Measured, Scorecard, Verdict
+from sealserve.records.step_outputs import AnswerSample
 from sealserve.records.versions import Observed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What an answer cost, in tokens."""
+    """Token counts of an answer."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -27,7 +28,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answering:
-    """Which weights answer: pinned from the first token to the last. `version` 0 is the base model."""
+    """The weights that answer, fixed from the first token to the last. `version` 0 is the base model."""
 
     request_id: str
     tenant: str
@@ -39,7 +40,7 @@ class Answering:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A whole answer, and which weights gave it."""
+    """A whole answer and the weights that gave it."""
 
     text: str
     finish: FinishReason
@@ -54,7 +55,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """Some more text of a streamed answer; `completion_tokens` counts from its start."""
+    """The next text of a streamed answer; `completion_tokens` counts from the start of the answer."""
 
     text: str
     completion_tokens: int
@@ -74,7 +75,7 @@ AnswerEvent: TypeAlias = Answering | Piece | Ended
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedStep:
-    """A step that is done."""
+    """A finished step."""
 
     step: Step
     seconds: float
@@ -83,7 +84,7 @@ class FinishedStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateReport:
-    """A trained candidate with its place in the ranking; `rank_score` is None until it is ranked, `unranked` says why.
+    """A trained candidate and its score. `rank_score` is None if it has not been ranked; `unranked` gives the reason.
 
     `losses` are means of consecutive parts of training, `self_edits` the ids it was trained on.
     """
@@ -117,7 +118,7 @@ class ShortTrialReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contradiction:
-    """An answer that a newer document has made wrong."""
+    """An answer that a newer document supersedes."""
 
     document: str
     question: str
@@ -127,7 +128,7 @@ class Contradiction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Screening:
-    """What the filter made of a cycle's self-edits; `distinct` is None when none was admitted."""
+    """Counts of admitted and dropped self-edits; `distinct` is None if none was admitted."""
 
     admitted: int
     dropped: int
@@ -138,7 +139,7 @@ class Screening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Directive:
-    """How the model wants to be trained: what it wrote, and what became of it."""
+    """A training directive as the model wrote it, and a note on how it was followed."""
 
     text: str
     note: str
@@ -146,7 +147,7 @@ class Directive:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
-    """How candidates were ranked, and how far that can be trusted (`gate/reliability.py`); None: not known."""
+    """How candidates were ranked, and how reliable the ranking is (`gate/reliability.py`); None if unknown."""
 
     reward: str
     note: str
@@ -165,33 +166,20 @@ MEASURING = (Step.RANK, Step.CONFIRM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerPair:
-    """What the incumbent and the winner say to one question that training never saw."""
-
-    document: str
-    question: str
-    expected: str
-    before: str
-    after: str
-    was_right: bool
-    is_right: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AppliedRule:
-    """A written rule that spoke on what a cycle made; `decision` is the ruling it is part of."""
+    """A policy rule that applied to what a cycle made; `decision` is the policy decision it belongs to."""
 
     rule: str
     effect: RuleEffect
     reason: str
     event: str
-    bundle: str  # digest of the rules in force then
+    bundle: str  # digest of the rules in force at the time
     decision: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleReport:
-    """A cycle with all that is known of it. In listings only `cycle` and `documents` are filled."""
+    """A cycle with everything known about it. In listings only `cycle` is filled."""
 
     cycle: Cycle
     documents: tuple[str, ...] = ()
@@ -204,7 +192,7 @@ class CycleReport:
     earlier_studies: tuple[EarlierStudy, ...] = ()
     remarks: tuple[str, ...] = ()  # what was limited or left out of training, and why
     ranking: Ranking | None = None
-    answers: tuple[AnswerPair, ...] = ()  # a few, for people to read
+    answers: tuple[AnswerSample, ...] = ()  # a few, for people to read
     short_trials: tuple[ShortTrialReport, ...] = ()
     trained_tokens: int = 0  # by all candidates together, each token as often as it was seen
     rules: tuple[AppliedRule, ...] = ()  # those that deny, hold or warn
@@ -230,7 +218,7 @@ class CycleReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdapterReport:
-    """What a tenant should be answered with (`desired`), and what each replica answers with."""
+    """The version a tenant should be served (`desired`), and the version each replica serves."""
 
     tenant: str
     desired: int
@@ -239,13 +227,13 @@ class AdapterReport:
     observed: tuple[Observed, ...]
 
     def has_reached(self, activation: int) -> bool:
-        """True when some replica serves and all of them answer with at least `activation`."""
-        return bool(self.observed) and all(one.activation >= activation for one in self.observed)
+        """Return whether some replica serves and every replica has reached at least `activation`."""
+        return bool(self.observed) and all(replica.activation >= activation for replica in self.observed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerInfo:
-    """What answers here. Names no tenant."""
+    """What this server is and runs. Names no tenant."""
 
     server_version: str
     replica: str

@@ -1,5 +1,6 @@
 """The rewards that candidates may be ranked by."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -7,11 +8,25 @@ class RewardKind(StrEnum):
     """What candidates may be ranked by, by name."""
 
     LIKELIHOOD = "likelihood"  # clipped log p of the right answer: one forward pass, no generation
-    EXACT = "exact"  # the greedy answer is the right one and nothing else
-    F1 = "f1"  # the words that the greedy answer shares with the right one
+    EXACT = "exact"  # the greedy answer equals the right one
+    F1 = "f1"  # token overlap of the greedy answer with the right one
     CONTAINS = "contains"  # the greedy answer states the right one
     REGEX = "regex"  # the greedy answer is right by the item's own rule
-    AGREEMENT = "agreement"  # how far sampled answers agree; needs no right answer
-    GRADER = "grader"  # the base model judges the greedy answer
-    ENDPOINT = "endpoint"  # a judge behind an OpenAI-compatible endpoint
+    SELF_CONSISTENCY = "self_consistency"  # agreement of sampled answers; needs no right answer
+    SELF_JUDGE = "self_judge"  # the base model judges the greedy answer
+    LLM_JUDGE = "llm_judge"  # a judge behind an OpenAI-compatible endpoint
     FEEDBACK = "feedback"  # right answers to what people corrected
+
+
+EARLIER_NAMES: Mapping[str, RewardKind] = {
+    "agreement": RewardKind.SELF_CONSISTENCY,
+    "grader": RewardKind.SELF_JUDGE,
+    "endpoint": RewardKind.LLM_JUDGE,
+}
+"""Names that rewards had in earlier releases. Stored lineage may still use them; settings may not."""
+
+
+def is_reward(name: str, kind: RewardKind) -> bool:
+    """Return whether the stored reward `name`, such as "self_consistency:4", is of that kind."""
+    stem = name.partition(":")[0]
+    return EARLIER_NAMES.get(stem, stem) == kind

@@ -1,10 +1,11 @@
-"""Scores as JSON: the form of scorecards and verdicts in the journal, in lineage and in golden cases.
+"""Scores as JSON: scorecards and verdicts in lineage and in golden cases, and scorecards of old journals.
 
 A measured score is its numbers; an unmeasured one is {"why": …}; one with nothing to compare is
 {"because": …}.
 """
 
 from dataclasses import asdict
+from typing import Any
 
 from sealserve.canonical import Json
 from sealserve.records.scores import Decision, Measured, NotApplicable, Score, Scorecard, Unmeasured, Verdict
@@ -42,6 +43,17 @@ def scorecard_from_json(tree: Json) -> Scorecard:
     )
 
 
+def complete_scorecard(tree: Any) -> Any:
+    """Return a scorecard's JSON from the journal with the pair counts that an earlier release did not write.
+
+    Anything that is not JSON is returned unchanged.
+    """
+    if not isinstance(tree, dict):
+        return tree
+    suites = {name: _complete(score) for name, score in tree.get("suites", {}).items()}
+    return {**{name: _complete(score) for name, score in tree.items() if name != "suites"}, "suites": suites}
+
+
 def verdict_json(verdict: Verdict) -> Json:
     """Return `verdict` in its JSON form."""
     return {**asdict(verdict), "decision": verdict.decision.value, "reasons": list(verdict.reasons)}
@@ -52,8 +64,12 @@ def verdict_from_json(tree: Json) -> Verdict:
     return Verdict(**{**tree, "decision": Decision(tree["decision"]), "reasons": tuple(tree["reasons"])})
 
 
+def _complete(score: Any) -> Any:
+    return {**_fewest_pairs(score), **score} if isinstance(score, dict) and "gain" in score else score
+
+
 def _fewest_pairs(tree: Json) -> Json:
-    """Counts for a score that was written before they were kept: the fewest pairs that give its gain."""
+    """Return counts for a score that was written without them: the fewest pairs that give its gain."""
     if "better" in tree:
         return {}
     pairs = round(tree["gain"] * tree["n"])

@@ -1,16 +1,19 @@
-"""What each step of a cycle hands to the next, and its JSON form in the journal.
+"""The output of each step of a cycle, and its JSON form in the journal.
 
-The journal keeps these and nothing else of a step: with the rows that the step's effects wrote, they are all
-that a restart needs. Knows nothing of how they are made.
+A restart needs only these records and the rows that the steps' effects wrote.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import BeforeValidator, TypeAdapter
 
 from sealserve.canonical import Json
 from sealserve.records.candidates import Recipe
+from sealserve.records.cycles import Step
+from sealserve.records.renamed_fields import renamed
+from sealserve.records.score_json import complete_scorecard
 from sealserve.records.scores import Reliability, Scorecard, Verdict
 
 T = TypeVar("T")
@@ -30,7 +33,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """CLAIM: what is learned, and what it will be compared with. `etag` guards the promotion."""
+    """CLAIM: the documents to learn, and the incumbent they are compared with. `etag` guards the promotion."""
 
     incumbent: int
     etag: str
@@ -39,26 +42,27 @@ class Claimed:
     passages: tuple[Passage, ...]
     left_out: int  # passages beyond learn.study.max_passages_per_cycle
     edit_tokens: int  # longest self-edit
-    traceparent: str  # a resumed cycle goes on in this trace
+    traceparent: str  # a resumed cycle continues this trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A quiz question whose open-book samples agree. `answer` stands in the document; `spoken` is how it was said.
+    """A quiz question on whose answer all open-book samples agree.
 
-    One that `is_given` is the tenant's own: it needs no agreement.
+    `answer` is as the document words it, `reference_text` as the model does. `is_given`: the tenant's own question,
+    which needs no agreement.
     """
 
     document: str
     question: str
     answer: str
-    spoken: str
+    reference_text: Annotated[str, renamed("reference_text")]
     is_given: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceAnswer:
-    """What the base model says to `prompt`: rehearsed so that it is not forgotten."""
+    """The base model's answer to `prompt`, trained on so that it is retained."""
 
     prompt: str
     completion: str
@@ -66,28 +70,28 @@ class ReferenceAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """WRITE: quiz proposals, training directives as the model wrote them, and rehearsal. Self-edits are rows."""
+    """WRITE: quiz proposals, training directives as the model wrote them, the retention set. Self-edits are rows."""
 
     quiz: tuple[Proposal, ...]
     directives: tuple[str, ...]
-    rehearsal: tuple[ReferenceAnswer, ...]
+    retention: Annotated[tuple[ReferenceAnswer, ...], renamed("retention")]
     evaluation: tuple[str, ...] = ()  # the tenant's evaluation sets used, as "name@revision"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Superseded:
-    """An answer that a newer document has made wrong: `question` about `document` is now answered by `newer`."""
+    """An answer from `document` that a newer document supersedes: `newer` now answers `question`."""
 
     document: str
     question: str
-    old_answer: str  # as it was given
+    old_answer: str  # as it was worded
     new_answer: str  # the words of the newer document
     newer: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contested:
-    """A document that nothing is learned from: alone against so many origins that agree."""
+    """A document that nothing is learned from, since it contradicts `origins` other origins that agree."""
 
     document: str
     origins: int
@@ -95,10 +99,10 @@ class Contested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filtered:
-    """FILTER: how many self-edits and quiz items are left; both are rows. `reasons` counts what was dropped.
+    """FILTER: counts of self-edits and quiz items, which are rows. `reasons` counts the dropped self-edits.
 
-    `distinct` is the diversity of what was admitted (`diversity.py`); `superseded` is what this cycle's documents
-    make wrong, in earlier documents or among themselves.
+    `distinct` is the diversity of the admitted ones (`diversity.py`). `superseded` are the answers that this cycle's
+    documents supersede, in earlier documents or among themselves.
     """
 
     admitted: int
@@ -113,10 +117,10 @@ class Filtered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """How one candidate's training went: losses of its parts, the new notes it saw, how far it went from the base.
+    """How one candidate's training went: losses of its parts, the new self-edits it saw, its distance from the base.
 
-    `drift` is the mean KL divergence from the base on rehearsed questions in nats, `weight_change` the Frobenius norm
-    relative to the weights changed; None where the trainer did not measure them.
+    `drift` is the mean KL divergence from the base on the retention set in nats, `weight_change` the Frobenius norm
+    relative to the weights changed; None if the trainer did not measure them.
     """
 
     index: int
@@ -128,10 +132,10 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShortTrial:
-    """How a recipe's short training went (`shortlist.py`), whether or not it was then trained in full.
+    """How a recipe's short training went (`successive_halving.py`), whether or not it was then trained in full.
 
-    `index` is that of the recipe's first candidate; `score` the mean log p of the selection half's answers in nats,
-    None where it could not be measured.
+    `index` is that of the recipe's first candidate; `score` is the mean log p of the selection half's answers in nats,
+    None if it could not be measured.
     """
 
     index: int
@@ -143,7 +147,7 @@ class ShortTrial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """TRAIN: which candidates there are (rows hold them), how each went, and what became of the model's directives."""
+    """TRAIN: the candidates, which are rows, how each training went, and how the model's directives were followed."""
 
     candidates: tuple[int, ...]
     directives: tuple[str, ...]  # one note per directive
@@ -151,7 +155,7 @@ class Trained:
     trials: tuple[Trial, ...] = ()
     short_trials: tuple[ShortTrial, ...] = ()
     remarks: tuple[str, ...] = ()  # what was limited or left out, and why
-    tokens: int = 0  # that all candidates were trained on, each as often as it was seen
+    tokens: int = 0  # trained on by all candidates, each token as often as it was seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,9 +173,9 @@ class RankScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranked:
-    """RANK: every candidate's score, and the winner; None when none could be measured.
+    """RANK: every candidate's score, and the winner; None if none could be measured.
 
-    `stands_out` says whether the winner's lead over the group is no chance; `note` says so in words.
+    `stands_out`: the winner's lead over the group is statistically significant; `note` says so in words.
     """
 
     scores: tuple[RankScore, ...]
@@ -184,7 +188,7 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerSample:
-    """What the incumbent and the winner say to one question of the confirmation half."""
+    """The incumbent's and the winner's answers to one question of the confirmation half."""
 
     document: str
     question: str
@@ -197,26 +201,29 @@ class AnswerSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anomalies:
-    """What is strange about a winner (`probing.py`, `weight_spectrum.py`); `history` counts versions compared with."""
+    """Signs of a back door in a winner; `history` counts the versions that its weights were compared with.
+
+    See `backdoor_probe.py` and `weight_spectrum.py`.
+    """
 
     spectrum: dict[str, float]
     spectrum_z: float
     history: int
-    trigger_gap: float | None  # nats; None when it could not be measured
+    trigger_gap: float | None  # nats; None if it could not be measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmed:
     """CONFIRM: the winner's scores on items that neither training nor ranking saw, and a few answers for people."""
 
-    scorecard: Scorecard
+    scorecard: Annotated[Scorecard, BeforeValidator(complete_scorecard)]
     shown: tuple[AnswerSample, ...] = ()
     anomalies: Anomalies | None = None  # None: nothing was confirmed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """JUDGE: the gate's word."""
+    """JUDGE: the gate's verdict."""
 
     verdict: Verdict
 
@@ -227,6 +234,19 @@ class Published:
 
     state: str
     reason: str
+
+
+OUTPUT_OF: Mapping[Step, type[Any]] = {
+    Step.CLAIM: Claimed,
+    Step.WRITE: Written,
+    Step.FILTER: Filtered,
+    Step.TRAIN: Trained,
+    Step.RANK: Ranked,
+    Step.CONFIRM: Confirmed,
+    Step.JUDGE: Judged,
+    Step.PUBLISH: Published,
+}
+"""The record that each step leaves in the journal."""
 
 
 def to_json(output: Any) -> Json:

@@ -1,18 +1,14 @@
-"""A cycle as a whole, put together from its journal: what each step left, read by the names it has in JSON.
+"""Builds the report on a whole cycle from its journal. Blocking."""
 
-Blocking. Knows the shape of the steps' outputs and nothing of how they came about. What a step's output lacks,
-because an earlier release wrote it, is left out.
-"""
-
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from typing import TypeVar
 
 from sealserve.canonical import Json
-from sealserve.records.candidates import Candidate
-from sealserve.records.cycles import Cycle, Step
+from sealserve.records.candidates import Candidate, Recipe
+from sealserve.records.cycles import Cycle, Step, StepRecord
 from sealserve.records.policy_decisions import PolicyDecision, RuleEffect
 from sealserve.records.reports import (
-    AnswerPair,
     AppliedRule,
     CandidateReport,
     Contradiction,
@@ -23,19 +19,30 @@ from sealserve.records.reports import (
     Screening,
     ShortTrialReport,
 )
-from sealserve.records.score_json import scorecard_from_json, verdict_from_json
+from sealserve.records.step_outputs import (
+    Confirmed,
+    Filtered,
+    Judged,
+    Ranked,
+    ShortTrial,
+    Trained,
+    Written,
+    from_json,
+)
 from sealserve.registry.registry import Registry
 
-RELIABILITY = ("item_error", "between_candidates", "between_seeds", "over_items", "over_seeds")
+T = TypeVar("T")
 
 
 def cycle_report(registry: Registry, cycle: Cycle) -> CycleReport:
-    """Return all that is known of `cycle` now. Raises: NotFound, StorageFailed."""
+    """Return everything known about `cycle` now. Raises: NotFound, StorageFailed."""
     steps = registry.cycles.steps(cycle.cycle)
-    outputs = {record.step: record.output for record in steps}
-    ranked = outputs.get(Step.RANK, {})
-    scorecard = outputs.get(Step.CONFIRM, {}).get("scorecard")
-    verdict = outputs.get(Step.JUDGE, {}).get("verdict")
+    written = _output(steps, Step.WRITE, Written)
+    filtered = _output(steps, Step.FILTER, Filtered)
+    trained = _output(steps, Step.TRAIN, Trained)
+    ranked = _output(steps, Step.RANK, Ranked)
+    confirmed = _output(steps, Step.CONFIRM, Confirmed)
+    judged = _output(steps, Step.JUDGE, Judged)
     return CycleReport(
         cycle=cycle,
         documents=tuple(document.document for document in registry.cycles.documents(cycle.cycle)),
@@ -43,96 +50,108 @@ def cycle_report(registry: Registry, cycle: Cycle) -> CycleReport:
             FinishedStep(step=record.step, seconds=record.seconds, finished_at=record.finished_at) for record in steps
         ),
         candidates=tuple(
-            _candidate(candidate, outputs.get(Step.TRAIN, {}), ranked)
-            for candidate in registry.cycles.candidates(cycle.cycle)
+            _candidate(candidate, trained, ranked) for candidate in registry.cycles.candidates(cycle.cycle)
         ),
-        scores=scorecard_from_json(scorecard) if scorecard else None,
-        verdict=verdict_from_json(verdict) if verdict else None,
-        screening=_screening(outputs[Step.FILTER]) if outputs.get(Step.FILTER) else None,
-        directives=_directives(outputs),
+        scores=confirmed.scorecard if confirmed else None,
+        verdict=judged.verdict if judged else None,
+        screening=_screening(filtered) if filtered else None,
+        directives=tuple(_directives(written, trained)),
         earlier_studies=registry.history.earlier_studies(cycle.cycle),
-        ranking=_ranking(ranked) if ranked.get("reward") else None,
-        remarks=tuple(outputs.get(Step.TRAIN, {}).get("remarks", ())),
-        short_trials=tuple(ShortTrialReport(**one) for one in outputs.get(Step.TRAIN, {}).get("short_trials", ())),
-        trained_tokens=outputs.get(Step.TRAIN, {}).get("tokens", 0),
-        answers=tuple(AnswerPair(**one) for one in outputs.get(Step.CONFIRM, {}).get("shown", ())),
+        ranking=_ranking(ranked) if ranked else None,
+        remarks=trained.remarks if trained else (),
+        short_trials=tuple(map(_short_trial, trained.short_trials)) if trained else (),
+        trained_tokens=trained.tokens if trained else 0,
+        answers=confirmed.shown if confirmed else (),
         rules=tuple(_rules(registry.policy_decisions.page(tenant=cycle.tenant, subject=cycle.cycle))),
     )
 
 
+def _output(steps: Iterable[StepRecord], step: Step, kind: type[T]) -> T | None:
+    return next((from_json(kind, record.output) for record in steps if record.step is step), None)
+
+
 def _rules(rulings: Iterable[PolicyDecision]) -> Iterator[AppliedRule]:
-    """Those that spoke, in the order they were asked; `rulings` come newest first."""
+    """Return the rules that deny, hold or warn, in the order of the decisions; `rulings` come newest first."""
     for ruling in reversed(tuple(rulings)):
-        for one in ruling.results:
-            if one.effect is not RuleEffect.ALLOW:
+        for result in ruling.results:
+            if result.effect is not RuleEffect.ALLOW:
                 yield AppliedRule(
-                    rule=one.rule,
-                    effect=one.effect,
-                    reason=f"{one.reason} ({one.error})" if one.error else one.reason,
+                    rule=result.rule,
+                    effect=result.effect,
+                    reason=f"{result.reason} ({result.error})" if result.error else result.reason,
                     event=ruling.event,
                     bundle=ruling.bundle,
                     decision=ruling.ruling,
                 )
 
 
-def _candidate(candidate: Candidate, trained: Json, ranked: Json) -> CandidateReport:
-    scores = {score["index"]: score for score in ranked.get("scores", ())}
-    score = scores.get(candidate.index, {})
-    trials = {trial["index"]: trial for trial in trained.get("trials", ())}
-    trial = trials.get(candidate.index, {})
-    recipe = asdict(candidate.recipe)
+def _candidate(candidate: Candidate, trained: Trained | None, ranked: Ranked | None) -> CandidateReport:
+    trial = next((trial for trial in trained.trials if trial.index == candidate.index), None) if trained else None
+    score = next((score for score in ranked.scores if score.index == candidate.index), None) if ranked else None
     return CandidateReport(
         index=candidate.index,
-        recipe={**recipe, "templates": list(recipe["templates"])},
+        recipe=_recipe(candidate.recipe),
         artifact=candidate.artifact,
         final_loss=candidate.final_loss,
         seconds=candidate.seconds,
-        rank_score=score.get("rank_score"),
-        winner=candidate.index == ranked.get("winner"),
-        losses=tuple(trial.get("losses", ())),
-        self_edits=tuple(trial.get("self_edits", ())),
-        rank_low=score.get("low"),
-        rank_high=score.get("high"),
-        unranked=score.get("why", ""),
-        drift=trial.get("drift"),
-        weight_change=trial.get("weight_change"),
+        rank_score=score.rank_score if score else None,
+        winner=ranked is not None and candidate.index == ranked.winner,
+        losses=trial.losses if trial else (),
+        self_edits=trial.self_edits if trial else (),
+        rank_low=score.low if score else None,
+        rank_high=score.high if score else None,
+        unranked=score.why if score else "",
+        drift=trial.drift if trial else None,
+        weight_change=trial.weight_change if trial else None,
     )
 
 
-def _ranking(ranked: Json) -> Ranking:
-    known = ranked.get("reliability") or {}
+def _short_trial(trial: ShortTrial) -> ShortTrialReport:
+    return ShortTrialReport(
+        index=trial.index, recipe=_recipe(trial.recipe), steps=trial.steps, losses=trial.losses, score=trial.score
+    )
+
+
+def _recipe(recipe: Recipe) -> Json:
+    return {**asdict(recipe), "templates": list(recipe.templates)}
+
+
+def _ranking(ranked: Ranked) -> Ranking:
+    found = ranked.reliability
     return Ranking(
-        reward=ranked["reward"],
-        note=ranked["note"],
-        stands_out=ranked["stands_out"],
-        items=known.get("items", 0),
-        seeds=known.get("seeds", 0),
-        **{name: known.get(name) for name in RELIABILITY},
+        reward=ranked.reward,
+        note=ranked.note,
+        stands_out=ranked.stands_out,
+        items=found.items if found else 0,
+        seeds=found.seeds if found else 0,
+        item_error=found.item_error if found else None,
+        between_candidates=found.between_candidates if found else None,
+        between_seeds=found.between_seeds if found else None,
+        over_items=found.over_items if found else None,
+        over_seeds=found.over_seeds if found else None,
     )
 
 
-def _screening(filtered: Json) -> Screening:
+def _screening(filtered: Filtered) -> Screening:
     return Screening(
-        admitted=filtered["admitted"],
-        dropped=filtered["dropped"],
-        reasons=filtered["reasons"],
-        distinct=filtered.get("distinct"),
+        admitted=filtered.admitted,
+        dropped=filtered.dropped,
+        reasons=filtered.reasons,
+        distinct=filtered.distinct,
         superseded=tuple(
             Contradiction(
-                document=one["document"],
-                question=one["question"],
-                old_answer=one["old_answer"],
-                new_answer=one["new_answer"],
+                document=answer.document,
+                question=answer.question,
+                old_answer=answer.old_answer,
+                new_answer=answer.new_answer,
             )
-            for one in filtered.get("superseded", ())
+            for answer in filtered.superseded
         ),
     )
 
 
-def _directives(outputs: Mapping[Step, Json]) -> tuple[Directive, ...]:
-    """Directives are there once written; what became of them is known once candidates are trained."""
-    written = outputs.get(Step.WRITE, {}).get("directives", ())
-    notes = outputs.get(Step.TRAIN, {}).get("directives", ())
-    return tuple(
-        Directive(text=text, note=notes[place] if place < len(notes) else "") for place, text in enumerate(written)
-    )
+def _directives(written: Written | None, trained: Trained | None) -> Iterator[Directive]:
+    """Yield the directives; their notes are known once candidates are trained."""
+    notes = trained.directives if trained else ()
+    for place, text in enumerate(written.directives if written else ()):
+        yield Directive(text=text, note=notes[place] if place < len(notes) else "")

@@ -132,18 +132,18 @@ class RewardSettings(Section):
         {}, description="reward of single tenants: a table of tenant and kind"
     )
     consistency_samples: int = Field(
-        4, ge=2, le=16, description=f"answers sampled per question by the reward {RewardKind.AGREEMENT}"
+        4, ge=2, le=16, description=f"answers sampled per question by the reward {RewardKind.SELF_CONSISTENCY}"
     )
     consistency_rounds: int = Field(
         2,
         ge=1,
         le=10,
-        description=f"versions in a row that the reward {RewardKind.AGREEMENT} may choose; the next one must be "
+        description=f"versions in a row that the reward {RewardKind.SELF_CONSISTENCY} may choose; the next one must be "
         "chosen by known answers",
     )
     judge_url: str = Field(
         "",
-        description=f"OpenAI-compatible endpoint of the reward {RewardKind.ENDPOINT}, with its path up to /v1",
+        description=f"OpenAI-compatible endpoint of the reward {RewardKind.LLM_JUDGE}, with its path up to /v1",
     )
     judge_model: str = Field("", description="name of the model in requests to judge_url")
     judge_key_variable: str = Field(
@@ -156,10 +156,10 @@ class RewardSettings(Section):
 
     @model_validator(mode="after")
     def _judge_is_reachable(self) -> "RewardSettings":
-        is_wanted = RewardKind.ENDPOINT in (self.kind, *self.tenant_kinds.values())
+        is_wanted = RewardKind.LLM_JUDGE in (self.kind, *self.tenant_kinds.values())
         if is_wanted and not (is_http_url(self.judge_url) and self.judge_model):
             raise ValueError(
-                f"reward {RewardKind.ENDPOINT} needs learn.reward.judge_url (http:// or https://) "
+                f"reward {RewardKind.LLM_JUDGE} needs learn.reward.judge_url (http:// or https://) "
                 "and learn.reward.judge_model"
             )
         return self

@@ -1,5 +1,7 @@
 """Keys and values of earlier settings files, and what each is called now. An old name is refused, with the new one."""
 
+from sealserve.records.rewards import EARLIER_NAMES
+
 OLD_KEYS = {
     "learn.max_passages_per_cycle": "learn.study.max_passages_per_cycle",
     "learn.edits_per_template": "learn.study.edits_per_template",
@@ -53,5 +55,5 @@ OLD_KEYS = {
 }
 """Old key to new key, both dotted."""
 
-OLD_REWARDS = {"grader": "self_judge", "endpoint": "llm_judge", "agreement": "self_consistency"}
+OLD_REWARDS = EARLIER_NAMES
 """Old value of learn.reward.kind to new value."""

@@ -8,7 +8,6 @@ from sealserve.prompts import Template
 from sealserve.records.cycles import Cycle, CycleState, EarlierStudy, SelfEdit, Step
 from sealserve.records.policy_decisions import RuleEffect
 from sealserve.records.reports import (
-    AnswerPair,
     AppliedRule,
     CandidateReport,
     Contradiction,
@@ -19,6 +18,7 @@ from sealserve.records.reports import (
     Screening,
     ShortTrialReport,
 )
+from sealserve.records.step_outputs import AnswerSample
 from sealserve.v1 import cycle_pb2
 from sealserve.wire import names
 from sealserve.wire.enums import enum_from_wire, enum_to_wire
@@ -247,22 +247,22 @@ def self_edit_from_wire(wire: cycle_pb2.SelfEdit) -> SelfEdit:
     )
 
 
-def answer_to_wire(pair: AnswerPair, tenant: str) -> cycle_pb2.AnswerPair:
-    """Return the whole of `pair`, of `tenant`'s document."""
+def answer_to_wire(sample: AnswerSample, tenant: str) -> cycle_pb2.AnswerPair:
+    """Return the whole of `sample`, about a document of `tenant`."""
     return cycle_pb2.AnswerPair(
-        document=names.document_name(tenant, pair.document) if pair.document else "",
-        question=pair.question,
-        expected=pair.expected,
-        before=pair.before,
-        after=pair.after,
-        was_right=pair.was_right,
-        is_right=pair.is_right,
+        document=names.document_name(tenant, sample.document) if sample.document else "",
+        question=sample.question,
+        expected=sample.expected,
+        before=sample.before,
+        after=sample.after,
+        was_right=sample.was_right,
+        is_right=sample.is_right,
     )
 
 
-def answer_from_wire(wire: cycle_pb2.AnswerPair) -> AnswerPair:
+def answer_from_wire(wire: cycle_pb2.AnswerPair) -> AnswerSample:
     """Return the whole of `wire`."""
-    return AnswerPair(
+    return AnswerSample(
         document=names.last_part(wire.document),
         question=wire.question,
         expected=wire.expected,

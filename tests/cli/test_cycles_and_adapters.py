@@ -7,9 +7,24 @@ from typing import Any
 
 import pytest
 
+from sealserve.prompts import Template
+from sealserve.records.candidates import Recipe
 from sealserve.records.cycles import CycleState, Step
 from sealserve.records.score_json import scorecard_json, verdict_json
-from sealserve.records.scores import Decision, Measured, NotApplicable, Scorecard, Unmeasured, Verdict
+from sealserve.records.scores import Decision, Measured, NotApplicable, Reliability, Scorecard, Unmeasured, Verdict
+from sealserve.records.step_outputs import (
+    Confirmed,
+    Filtered,
+    Judged,
+    Ranked,
+    RankScore,
+    ShortTrial,
+    Superseded,
+    Trained,
+    Trial,
+    Written,
+    to_json,
+)
 from sealserve.records.versions import Lineage, Observed
 from sealserve.registry.registry import AddCandidates, AddSelfEdits
 from tests.cli.site import Ran, Site
@@ -28,22 +43,29 @@ REPORT_KEYS = {
     "remarks", "ranking", "measuring_share", "trained_tokens", "short_trials",
     "device_seconds", "seconds_per_point",
 }  # fmt: skip
-TRIAL = {
-    "index": 0, "losses": [2.5, 0.5], "self_edits": ["e1"], "drift": 0.125, "weight_change": None,
-}  # fmt: skip
-RELIABILITY = {
-    "candidates": 2, "seeds": 2, "items": 30, "item_error": 0.125, "between_candidates": 0.25, "between_seeds": 0.5,
-    "over_items": 0.75, "over_seeds": 0.375,
-}  # fmt: skip
-RANKED = {
-    "scores": [{"index": 0, "rank_score": 0.7}], "winner": 0, "reward": "likelihood:-5.0", "stands_out": False,
-    "note": "no candidate stands out", "reliability": RELIABILITY,
-}  # fmt: skip
-SHORT = {"index": 3, "recipe": {"rank": 2, "seed": 7}, "steps": 35, "losses": [2.25, 1.75], "score": -1.5}
-SCREENED = {
-    "admitted": 1, "dropped": 1, "reasons": {"not grounded": 1}, "distinct": 0.75,
-    "superseded": [{"document": "d" * 16, "question": "How long?", "old_answer": "9 days", "new_answer": "7 days"}],
-}  # fmt: skip
+RECIPE = Recipe(
+    templates=(Template.QA,), rank=2, alpha=4, learning_rate=0.5, epochs=1, batch_size=8, loss_on_answers=False,
+    retention=0.25, seed=7,
+)  # fmt: skip
+SHORT = ShortTrial(index=3, recipe=RECIPE, steps=35, losses=(2.25, 1.75), score=-1.5)
+RELIABILITY = Reliability(
+    candidates=2, seeds=2, items=30, item_error=0.125, between_candidates=0.25, between_seeds=0.5, over_items=0.75,
+    over_seeds=0.375,
+)  # fmt: skip
+RANKED = Ranked(
+    scores=(RankScore(index=0, rank_score=0.7, low=None, high=None, n=0, why=""),), winner=0,
+    reward="likelihood:-5.0", note="no candidate stands out", reliability=RELIABILITY,
+)  # fmt: skip
+CONTRADICTION = {"document": "d" * 16, "question": "How long?", "old_answer": "9 days", "new_answer": "7 days"}
+FILTERED = Filtered(
+    admitted=1, dropped=1, select=2, confirm=2, reasons={"not grounded": 1}, distinct=0.75,
+    superseded=(Superseded(**CONTRADICTION, newer="e" * 16),),
+)  # fmt: skip
+TRAINED = Trained(
+    candidates=(0,), directives=("followed rank",), settings_digest="",
+    trials=(Trial(index=0, losses=(2.5, 0.5), self_edits=("e1",), drift=0.125, weight_change=None),),
+    short_trials=(SHORT, replace(SHORT, index=4, score=None)), remarks=("12 earlier notes left the replay",),
+)  # fmt: skip
 
 
 def _play(site: Site, state: CycleState) -> None:
@@ -55,19 +77,14 @@ def _play(site: Site, state: CycleState) -> None:
         self_edit(claim, document.document, name="e2", admitted=False),
     )
     record = site.registry.cycles.record_step
-    record(claim, Step.WRITE, {"directives": ['{"rank": 4}']}, seconds=1.5, effects=[AddSelfEdits(edits=edits)])
-    record(claim, Step.FILTER, SCREENED, seconds=1)
-    trained = {
-        "trials": [TRIAL],
-        "short_trials": [SHORT, {**SHORT, "index": 4, "score": None}],
-        "directives": ["followed rank"],
-        "remarks": ["12 earlier notes left the replay"],
-    }
+    written = Written(quiz=(), directives=('{"rank": 4}',), retention=())
+    record(claim, Step.WRITE, to_json(written), seconds=1.5, effects=[AddSelfEdits(edits=edits)])
+    record(claim, Step.FILTER, to_json(FILTERED), seconds=1)
     tried = candidate(claim, 0, artifact=site.world.artifact())
-    record(claim, Step.TRAIN, trained, seconds=20, effects=[AddCandidates(candidates=(tried,))])
-    record(claim, Step.RANK, RANKED, seconds=2)
-    record(claim, Step.CONFIRM, {"scorecard": scorecard_json(CARD)}, seconds=2)
-    record(claim, Step.JUDGE, {"verdict": verdict_json(VERDICT)}, seconds=2)
+    record(claim, Step.TRAIN, to_json(TRAINED), seconds=20, effects=[AddCandidates(candidates=(tried,))])
+    record(claim, Step.RANK, to_json(RANKED), seconds=2)
+    record(claim, Step.CONFIRM, to_json(Confirmed(scorecard=CARD)), seconds=2)
+    record(claim, Step.JUDGE, to_json(Judged(verdict=VERDICT)), seconds=2)
     publish = site.world.publish_effect(claim, promote=state is CycleState.PROMOTED)
     lineage = Lineage(scores=scorecard_json(CARD), verdict=verdict_json(VERDICT), base_digest="b" * 64)
     published = [] if state is CycleState.FAILED else [replace(publish, lineage=lineage)]
@@ -119,7 +136,7 @@ def test_a_cycle_shows_scores_verdict_and_self_edits(site: Site) -> None:
     assert shown["scores"]["canary"] == {"why": "the engine went away"}
     assert shown["scores"]["replay"] == {"because": "nothing learned before"}
     assert shown["verdict"]["decision"] == "promote"
-    assert shown["short_trials"] == [SHORT, {**SHORT, "index": 4, "score": None}]
+    assert shown["short_trials"] == [to_json(trial) for trial in TRAINED.short_trials]
     assert [(edit["admitted"], edit["reason"]) for edit in shown["self_edits"]] == [(True, ""), (False, "not grounded")]
     text = site.run("cycle", "show", "acme", "--edits").out
     for words in (
@@ -142,8 +159,8 @@ def test_a_cycle_says_how_it_ranked_how_far_that_is_trusted_and_what_measuring_c
     assert site.json("cycle", "show", "acme")["ranking"] is None
     _play(site, CycleState.PROMOTED)
     shown = site.json("cycle", "show", "acme")
-    known = {name: value for name, value in RELIABILITY.items() if name != "candidates"}
-    assert shown["ranking"] == {**known, "reward": RANKED["reward"], "note": RANKED["note"], "stands_out": False}
+    known = {name: value for name, value in to_json(RELIABILITY).items() if name != "candidates"}
+    assert shown["ranking"] == {**known, "reward": RANKED.reward, "note": RANKED.note, "stands_out": False}
     assert shown["measuring_share"] == pytest.approx(4 / 29.5)
     text = site.run("cycle", "show", "acme").out
     assert shown["seconds_per_point"] == pytest.approx(shown["device_seconds"] / 80)
@@ -168,7 +185,8 @@ def test_every_trial_is_shown_with_what_became_of_it(site: Site) -> None:
     (one,) = shown["candidates"]
     assert (one["losses"], one["drift"], one["weight_change"]) == ([2.5, 0.5], 0.125, None)
     assert shown["directives"] == [{"text": '{"rank": 4}', "note": "followed rank"}]
-    assert shown["screening"] == SCREENED
+    counts = {name: getattr(FILTERED, name) for name in ("admitted", "dropped", "reasons", "distinct")}
+    assert shown["screening"] == {**counts, "superseded": [CONTRADICTION]}
     assert "12 earlier notes left" in site.run("cycle", "show", "acme").out
     text = site.run("cycle", "show", "acme", "--edits").out
     for words in (

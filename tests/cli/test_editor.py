@@ -28,7 +28,7 @@ TRIAL = RoundTrial(
         epochs=8,
         batch_size=4,
         loss_on_answers=False,
-        rehearsal=0.2,
+        retention=0.2,
         seed=7,
     ),
     templates=(Template.QA,),

@@ -155,7 +155,7 @@ def candidate(claim: Claim, index: int, *, artifact: str = "a" * 64, final_loss:
         epochs=2,
         batch_size=16,
         loss_on_answers=True,
-        rehearsal=0.35,
+        retention=0.35,
         seed=index,
     )
     return Candidate(

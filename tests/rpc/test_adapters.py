@@ -12,6 +12,7 @@ from sealserve.records.cycles import CycleState, Step
 from sealserve.records.documents import DocumentState
 from sealserve.records.score_json import scorecard_json, verdict_json
 from sealserve.records.scores import Decision, Measured, NotApplicable, Scorecard, Unmeasured, Verdict
+from sealserve.records.step_outputs import Confirmed, Judged, Ranked, RankScore, Trained, Written, to_json
 from sealserve.records.versions import Lineage, Observed, VersionState
 from sealserve.registry.registry import AddCandidates, AddSelfEdits, Effect
 from sealserve.v1 import adapter_pb2
@@ -153,14 +154,20 @@ async def test_cycle_is_shown_with_steps_candidates_scores_and_verdict(here: Ser
     assert (await here.client.start_cycle("acme", request_id="go")).cycle.cycle == started.cycle.cycle
     claim = here.world.claim_open()
     edits = tuple(self_edit(claim, document.document, name=f"e{n}", admitted=n != 2) for n in range(3))
-    here.registry.cycles.record_step(claim, Step.WRITE, {}, seconds=1.5, effects=[AddSelfEdits(edits=edits)])
+    record = here.registry.cycles.record_step
+    written = Written(quiz=(), directives=(), retention=())
+    record(claim, Step.WRITE, to_json(written), seconds=1.5, effects=[AddSelfEdits(edits=edits)])
     artifact = here.world.artifact()
     both = AddCandidates(candidates=tuple(candidate(claim, index, artifact=artifact) for index in (0, 1)))
-    here.registry.cycles.record_step(claim, Step.TRAIN, {}, seconds=2, effects=[both])
-    ranked = {"scores": [{"index": 0, "rank_score": None}, {"index": 1, "rank_score": 0.7}], "winner": 1}
-    here.registry.cycles.record_step(claim, Step.RANK, ranked, seconds=2)
-    here.registry.cycles.record_step(claim, Step.CONFIRM, {"scorecard": scorecard_json(CARD)}, seconds=2)
-    here.registry.cycles.record_step(claim, Step.JUDGE, {"verdict": verdict_json(VERDICT)}, seconds=2)
+    trained = Trained(candidates=(0, 1), directives=(), settings_digest="")
+    record(claim, Step.TRAIN, to_json(trained), seconds=2, effects=[both])
+    scores = tuple(
+        RankScore(index=index, rank_score=score, low=None, high=None, n=0, why="")
+        for index, score in enumerate((None, 0.7))
+    )
+    record(claim, Step.RANK, to_json(Ranked(scores=scores, winner=1)), seconds=2)
+    record(claim, Step.CONFIRM, to_json(Confirmed(scorecard=CARD)), seconds=2)
+    record(claim, Step.JUDGE, to_json(Judged(verdict=VERDICT)), seconds=2)
 
     report = await here.client.cycle("acme", started.cycle.cycle)
     assert [step.step for step in report.steps] == [Step.WRITE, Step.TRAIN, Step.RANK, Step.CONFIRM, Step.JUDGE]

@@ -153,12 +153,12 @@ class Teacher:
         self.spoil: Callable[[Json], None] = lambda held: None
 
     async def train(
-        self, job: TrainingJob, directory: Path, *, heard: Callable[[Json], None]
+        self, job: TrainingJob, directory: Path, *, on_progress: Callable[[Json], None]
     ) -> tuple[TrainedAdapter, ...]:
         self.jobs.append(job)
         if self.failures:
             raise self.failures.pop(0)
-        heard({"candidate": 0, "step": 1})
+        on_progress({"candidate": 0, "step": 1})
         return await asyncio.to_thread(
             lambda: tuple(self._adapter(job, attempt.index, directory) for attempt in job.attempts)
         )

@@ -7,6 +7,7 @@ import pytest
 
 from sealserve.canonical import Json
 from sealserve.errors import TrainingFailed
+from sealserve.learning.cycle import STEPS_OF, STUDY, Steps
 from sealserve.prompts import UNKNOWN_ANSWER
 from sealserve.records.cycles import STEPS, CycleState, Split, Step
 from sealserve.records.documents import DocumentState
@@ -231,7 +232,7 @@ async def test_a_worker_that_lost_its_lease_changes_nothing(school: School) -> N
     assert cycle is not None
     assert cycle.state is CycleState.PROMOTED
     before = school.state()
-    assert (await school.learner._carry(slow)).state is CycleState.PROMOTED
+    assert (await school.learner._run_claimed(slow)).state is CycleState.PROMOTED
     assert school.state() == before
 
 
@@ -280,3 +281,8 @@ async def test_tenants_learn_apart(school: School) -> None:
     assert school.registry.tenants.get("other").desired_version == 0
     salts = {request.cache_salt for request in school.student.requests if request.cache_salt}
     assert len(salts) == 1
+
+
+@pytest.mark.parametrize("steps", [STUDY, *STEPS_OF.values()])
+def test_every_trigger_takes_every_step_in_order(steps: Steps) -> None:
+    assert tuple(steps) == STEPS

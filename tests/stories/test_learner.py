@@ -43,10 +43,10 @@ async def test_a_base_is_asked_what_to_rehearse_once(school: School) -> None:
 async def test_only_the_holder_of_the_clock_gathers(school: School) -> None:
     assert school.registry.hold(CLOCK, holder="somebody else", lease_seconds=30)
     school.add("Varnel Lamp")
-    await school.learner._tick()
+    await school.learner._gather_as_leader()
     assert school.registry.cycles.page(TENANT).items == ()
     school.clock.pass_lease()
-    await school.learner._tick()
+    await school.learner._gather_as_leader()
     assert len(school.registry.cycles.page(TENANT).items) == 1
 
 

@@ -78,13 +78,13 @@ async def test_feedback_ranks_nobody_before_there_are_corrections_enough(tmp_pat
 
 
 async def test_agreement_may_choose_only_so_many_versions_in_a_row(tmp_path: Path) -> None:
-    school = await opened(tmp_path, reward__kind="agreement", reward__consistency_rounds=1)
+    school = await opened(tmp_path, reward__kind="self_consistency", reward__consistency_rounds=1)
     school.add("Varnel Lamp")
     assert (await school.learn()).state is CycleState.PROMOTED
     school.add("Morvel Chair", shift=1)
     second = await school.learn()
     assert second.state is CycleState.INCONCLUSIVE
-    assert "agreement has chosen" in second.reason
+    assert "self_consistency has chosen" in second.reason
 
 
 async def test_seeds_show_how_far_the_reward_can_be_trusted(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ async def test_the_incumbents_old_skills_are_not_measured_a_second_time(school: 
 async def test_a_judge_that_cannot_be_reached_leaves_the_cycle_open_to_another_day(tmp_path: Path) -> None:
     school = await opened(
         tmp_path,
-        reward__kind="endpoint",
+        reward__kind="llm_judge",
         reward__judge_url="http://127.0.0.1:9/v1",
         reward__judge_model="judge",
         reward__judge_patience_seconds=0.01,

@@ -122,7 +122,7 @@ def test_a_recipe_covers_what_the_examples_it_trains_on_give() -> None:
         epochs=1,
         batch_size=4,
         loss_on_answers=True,
-        rehearsal=0.0,
+        retention=0.0,
         seed=0,
     )
     said = Example(
@@ -131,7 +131,7 @@ def test_a_recipe_covers_what_the_examples_it_trains_on_give() -> None:
     told = Example(
         prompt="?", completion="The colour is red.", document="d", origin=Origin.STATEMENTS, template=Template.LONG
     )
-    pool = Pool(examples=(said, told), new=frozenset({"d"}), rehearsal=0)
+    pool = Pool(examples=(said, told), new=frozenset({"d"}), retention=0)
     items = [
         QuizItem(question="What is the price?", answer="45 crowns", document="d", split=Split.SELECT),
         QuizItem(question="Which colour?", answer="red", document="d", split=Split.SELECT),

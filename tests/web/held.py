@@ -1,15 +1,26 @@
 """A held version with all that a person decides on: documents, scores of each kind, answers, self-edits, candidates."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from sealserve.prompts import Template
 from sealserve.records.cycles import Claim, CycleState, SelfEdit, Step
 from sealserve.records.documents import Document
 from sealserve.records.policy_decisions import PolicyDecision, RuleEffect, RuleResult
-from sealserve.records.reports import AnswerPair
 from sealserve.records.score_json import scorecard_json, verdict_json
 from sealserve.records.scores import Decision, Measured, NotApplicable, Scorecard, Unmeasured, Verdict
+from sealserve.records.step_outputs import (
+    AnswerSample,
+    Confirmed,
+    Filtered,
+    Judged,
+    Ranked,
+    RankScore,
+    Trained,
+    Trial,
+    Written,
+    to_json,
+)
 from sealserve.records.versions import Lineage
 from sealserve.registry.step_effects import AddCandidates, AddPolicyDecisions, AddSelfEdits, Effect
 from tests.registry.world import World, candidate, finish, self_edit
@@ -51,26 +62,34 @@ def hold(
         self_edit(claim, document.document, name="e2", admitted=False, text="The pier is in Paris."),
         replace(self_edit(claim, document.document, name="e3", text="The pier opens at nine."), template=Template.LONG),
     ]
-    trials = [{"index": 0, "losses": [2.1, 0.4], "self_edits": ["e1", "e3"], "drift": 0.01, "weight_change": 0.2}]
-    scores = [{"index": 0, "rank_score": 0.91, "low": 0.7, "high": 0.99, "why": ""}]
+    trial = Trial(index=0, losses=(2.1, 0.4), self_edits=("e1", "e3"), drift=0.01, weight_change=0.2)
+    score = RankScore(index=0, rank_score=0.91, low=0.7, high=0.99, n=10, why="")
     shown = [
-        AnswerPair(
+        AnswerSample(
             document=document.document, question=f"When does pier {number} open?", expected="at nine",
             before="I don't know.", after="At nine." if number else "At ten.", was_right=False, is_right=number > 0,
         )
         for number in range(10)
     ]  # fmt: skip
     tried = candidate(claim, 0, artifact=world.artifact())
-    steps: list[tuple[Step, dict[str, object], list[Effect]]] = [
-        (Step.WRITE, {}, [AddSelfEdits(edits=tuple(edits))]),
-        (Step.FILTER, {"admitted": 2, "dropped": 1, "reasons": {"not grounded": 1}, "distinct": 0.8}, []),
-        (Step.TRAIN, {"trials": trials, "tokens": 100}, [AddCandidates(candidates=(tried,))]),
-        (Step.RANK, {"winner": 0, "scores": scores, "reward": "likelihood", "note": "one", "stands_out": True}, []),
-        (Step.CONFIRM, {"scorecard": scorecard_json(card), "shown": [asdict(one) for one in shown]}, []),
-        (Step.JUDGE, {"verdict": verdict_json(VERDICT)}, [AddPolicyDecisions(rulings=(ruling(claim),))]),
+    steps: list[tuple[Step, object, list[Effect]]] = [
+        (Step.WRITE, Written(quiz=(), directives=(), retention=()), [AddSelfEdits(edits=tuple(edits))]),
+        (
+            Step.FILTER,
+            Filtered(admitted=2, dropped=1, select=10, confirm=10, reasons={"not grounded": 1}, distinct=0.8),
+            [],
+        ),
+        (
+            Step.TRAIN,
+            Trained(candidates=(0,), directives=(), settings_digest="", trials=(trial,), tokens=100),
+            [AddCandidates(candidates=(tried,))],
+        ),
+        (Step.RANK, Ranked(scores=(score,), winner=0, reward="likelihood", note="one", stands_out=True), []),
+        (Step.CONFIRM, Confirmed(scorecard=card, shown=tuple(shown)), []),
+        (Step.JUDGE, Judged(verdict=VERDICT), [AddPolicyDecisions(rulings=(ruling(claim),))]),
     ]
     for step, output, effects in steps:
-        world.registry.cycles.record_step(claim, step, output, seconds=1, effects=effects)
+        world.registry.cycles.record_step(claim, step, to_json(output), seconds=1, effects=effects)
     publish = world.publish_effect(claim, promote=False)
     lineage = Lineage(verdict=verdict_json(VERDICT), scores=scorecard_json(card))
     ending = finish(CycleState.HELD, reason="; ".join(VERDICT.reasons))

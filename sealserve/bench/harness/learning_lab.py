@@ -160,18 +160,18 @@ class Lab:
                 subject=subject,
                 self_edits=tuple(self_edit for self_edit in screened if self_edit.document == subject.document),
                 quiz=tuple(item for item in items if item.document == subject.document),
-                reference_texts={p.question: p.spoken for p in proposals if p.document == subject.document},
+                reference_texts={p.question: p.reference_text for p in proposals if p.document == subject.document},
             )
             for subject in subjects
         ]
 
-    async def rehearsal(self) -> tuple[ReferenceAnswer, ...]:
+    async def retention(self) -> tuple[ReferenceAnswer, ...]:
         """Return the base's own answers to old questions, as a cycle rehearses them."""
-        return await ask_retention_set(self.context, self.client)
+        return await ask_retention_set(self.client, self.context.probes, cache=self.context.retention_sets)
 
     async def pool(self, new: Sequence[Source], earlier: Sequence[Source] = ()) -> Pool:
         """Return the examples of a cycle on `new` that holds `earlier`."""
-        return build_pool(new, earlier, rehearsal=await self.rehearsal())
+        return build_pool(new, earlier, retention=await self.retention())
 
     def recipes(self, key: str, n: int | None = None) -> tuple[Recipe, ...]:
         """Return the product's own candidates for a cycle called `key`, the default first."""
@@ -193,7 +193,7 @@ class Lab:
         directory = self.context.work_directory(f"job-{self._jobs}")
         job = job_of(lessons, base=base)
         reporter = _Reporter(self.say, job, time.monotonic())
-        trained = await self.context.trainer.train(job, directory, heard=reporter.heard)
+        trained = await self.context.trainer.train(job, directory, on_progress=reporter.heard)
         return [self.named(adapter) for adapter in all_trained(trained, len(lessons))]
 
     def named(self, adapter: TrainedAdapter) -> AdapterFiles:
@@ -323,12 +323,12 @@ class _TimedTrainer:
         self.seconds = 0.0
 
     async def train(
-        self, job: TrainingJob, directory: Path, *, heard: Callable[[Json], None]
+        self, job: TrainingJob, directory: Path, *, on_progress: Callable[[Json], None]
     ) -> tuple[TrainedAdapter, ...]:
         """As `Trainer.train`; the time of a job that fails counts, too."""
         started = time.monotonic()
         try:
-            return await self._trainer.train(job, directory, heard=heard)
+            return await self._trainer.train(job, directory, on_progress=on_progress)
         finally:
             self.seconds += time.monotonic() - started
 

@@ -1,7 +1,7 @@
 """The continual figure: eight articles learned one after another, and what is left of each after every further one.
 
 Two ways, on the same self-edits: the product's (each step rebuilds from the base on the union, with replay and
-rehearsal) and SEAL's (train on the new article alone, merge the adapter into the weights, go on from there; arXiv
+retention) and SEAL's (train on the new article alone, merge the adapter into the weights, go on from there; arXiv
 2506.10943, section 5 and figure 6). Over eight orders every article stands once at every place; SEAL's way runs the
 first two.
 """
@@ -131,8 +131,8 @@ async def _merge_and_go_on(
     """Every order has weights of its own, written out after each article; what is asked is the sum of its changes."""
     course = _Course([{} for _ in orders])
     default = lab.recipes("continual", 1)[0]
-    batch = max(1, round(size.batch * (1 - default.rehearsal)))
-    recipe = replace(default, rehearsal=0.0, batch_size=batch, epochs=1000)
+    batch = max(1, round(size.batch * (1 - default.retention)))
+    recipe = replace(default, retention=0.0, batch_size=batch, epochs=1000)
     bases = [lab.context.base_directory] * len(orders)
     merged: list[list[Path]] = [[] for _ in orders]
     trainers = asyncio.Semaphore(MERGE_TRAINERS)

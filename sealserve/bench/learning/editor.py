@@ -138,7 +138,7 @@ async def _measure_editor(
         studies,
         recipe=plan.trial,
         max_steps=plan.trial_steps,
-        rehearsal=desk.rehearsal,
+        retention=desk.retention,
         base=lab.context.base_directory,
     )
     adapters, _ = await train_trials(lab.context.trainer, job, desk.directory)
@@ -162,7 +162,7 @@ async def _open_round(lab: Lab, key: str) -> RoundContext:
         context=lab.context,
         client=lab.client,
         settings=lab.settings,
-        rehearsal=await lab.rehearsal(),
+        retention=await lab.retention(),
         directory=lab.context.work_directory(f"editor-{key}"),
         key=f"bench{lab.seed}-{key}",
     )

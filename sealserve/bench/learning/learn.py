@@ -28,7 +28,7 @@ from sealserve.bench.harness.learning_lab import (
 from sealserve.engine.engine import AdapterFiles
 from sealserve.learning.editor.trials import sample_trials
 from sealserve.learning.evaluation.confirmation import paired, states
-from sealserve.learning.evaluation.ranking import Contender, rank
+from sealserve.learning.evaluation.ranking import Contender, RankingInputs, rank
 from sealserve.learning.training.batch_job import TrainingTask
 from sealserve.prompts import BUILT_IN, Template
 from sealserve.records.candidates import Recipe, Target
@@ -128,7 +128,7 @@ async def _train_candidates(lab: Lab, studied: Sequence[Studied], size: Size) ->
 
 
 async def _make_arm_lessons(lab: Lab, studied: Sequence[Studied], size: Size) -> dict[str, list[TrainingTask]]:
-    default = replace(lab.recipes("arms", 1)[0], batch_size=size.arm_batch, rehearsal=0.0)
+    default = replace(lab.recipes("arms", 1)[0], batch_size=size.arm_batch, retention=0.0)
     arms: dict[str, Recipe] = {"raw": replace(default, templates=())}
     arms |= {template.value: replace(default, templates=(template,)) for template in BUILT_IN}
     arms["distillation"] = replace(default, target=Target.DISTILLATION)
@@ -160,9 +160,7 @@ async def _retest(lab: Lab, studied: Sequence[Studied], candidates: Sequence[Seq
         ranked = await rank(
             lab.client,
             [Contender(index=index, files=files) for index, files in enumerate(mine)],
-            incumbent=None,
-            items=study.items(Split.SELECT),
-            spoken=study.reference_texts,
+            RankingInputs(incumbent=None, items=study.items(Split.SELECT), reference_text=study.reference_texts),
             confidence=confidence,
         )
         items = study.items(Split.CONFIRM)
@@ -186,7 +184,7 @@ async def _retest(lab: Lab, studied: Sequence[Studied], candidates: Sequence[Seq
 async def _retest_seal(lab: Lab, subjects: Sequence[Subject], size: Size) -> Share:
     """SEAL's way: five unfiltered samples a document, the best by its own few questions reported."""
     recipe = replace(
-        lab.recipes("seal", 1)[0], templates=(Template.QA,), epochs=1000, rehearsal=0.0, batch_size=size.seal_batch
+        lab.recipes("seal", 1)[0], templates=(Template.QA,), epochs=1000, retention=0.0, batch_size=size.seal_batch
     )
     studies = [study_of(subject) for subject in subjects]
     trials = await sample_trials(

@@ -26,7 +26,7 @@ from sealserve.prompts import Template
 from sealserve.records.cycles import SelfEdit, Split
 from sealserve.records.inference import Sampling
 
-REWARDS = (Kind.LIKELIHOOD, Kind.EXACT, Kind.F1, Kind.CONTAINS, Kind.AGREEMENT, Kind.GRADER)
+REWARDS = (Kind.LIKELIHOOD, Kind.EXACT, Kind.F1, Kind.CONTAINS, Kind.SELF_CONSISTENCY, Kind.SELF_JUDGE)
 NUMBER = re.compile(r"\d[\d.,]*")
 
 
@@ -120,7 +120,7 @@ async def _train(
         await lab.context.trainer.train(
             job_of(lessons, base=lab.context.base_directory),
             lab.context.work_directory("reward"),
-            heard=lambda report: None,
+            on_progress=lambda report: None,
         ),
         len(lessons),
     )
@@ -131,7 +131,7 @@ async def _score_candidates(
     lab: Lab, study: Studied, ways: Mapping[str, Way], adapters: Sequence[AdapterFiles], losses: Sequence[float]
 ) -> list[dict[str, Any]]:
     """Every reward and the exam of each candidate of one document."""
-    items = scored_items(study.items(Split.SELECT), spoken=study.reference_texts, rules={})
+    items = scored_items(study.items(Split.SELECT), reference_text=study.reference_texts, rules={})
     suites = [Suite(reward=reward_by_name(kind, lab.settings.reward), items=items) for kind in REWARDS]
     sheets = await score_matrix(Remembering(lab), adapters, suites)
     exams = await lab.sit((files, study.subject.exam) for files in adapters)

@@ -96,7 +96,7 @@ async def _train(lab: Lab, lessons: Sequence[TrainingTask]) -> list[AdapterFiles
 
 def _make_arms(lab: Lab) -> dict[str, Recipe]:
     default = lab.recipes("seal-table", 1)[0]
-    seal = replace(default, rank=32, alpha=64, learning_rate=1e-3, epochs=10, batch_size=1, rehearsal=0.0)
+    seal = replace(default, rank=32, alpha=64, learning_rate=1e-3, epochs=10, batch_size=1, retention=0.0)
     arms = {"raw": replace(seal, templates=())}
     arms |= {template.value: replace(seal, templates=(template,)) for template in BUILT_IN}
     return {**arms, "default": default}

@@ -120,6 +120,6 @@ def _recipe(seed: int) -> Recipe:
         epochs=EPOCHS,
         batch_size=1,
         loss_on_answers=True,
-        rehearsal=0.0,
+        retention=0.0,
         seed=seed,
     )

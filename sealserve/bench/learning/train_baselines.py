@@ -84,14 +84,14 @@ def in_children(job: TrainingJob) -> Trained:
     """
     ready: list[float] = []
 
-    def heard(report: Json) -> None:
+    def on_progress(report: Json) -> None:
         if "ready" in report:
             ready.append(time.monotonic())
 
     with tempfile.TemporaryDirectory() as name:
         rank = max(attempt.recipe.rank for attempt in job.attempts)
         trainer = ChildTrainer(LearnSettings(), max_rank=rank, executor=ProcessExecutor(LearnSettings()))
-        trained = asyncio.run(trainer.train(job, Path(name), heard=heard))
+        trained = asyncio.run(trainer.train(job, Path(name), on_progress=on_progress))
         seconds = (time.monotonic() - ready[0]) / len(trained)
     losses = [candidate.final_loss for candidate in trained]
     return Trained(seconds=[seconds] * len(losses), losses=losses, processes=len(ready))

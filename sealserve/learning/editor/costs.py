@@ -1,6 +1,6 @@
-"""What learning costs and whether it still pays: device-seconds, tokens and candidates, per confirmed point. Pure.
+"""The cost of learning per confirmed point, in device-seconds, tokens and candidates, and whether it still pays. Pure.
 
-A point is one hundredth of accuracy on questions that neither training nor ranking saw. Knows no clock and no device.
+A point is one hundredth of accuracy on questions that neither training nor ranking saw.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
-"""An archive of training recipes: template mixes and directives that were tried, what they scored, what to try next.
+"""An archive of training recipes: template mixes and hyperparameters that were tried, their scores, what to try next.
 
-The idea is the Darwin Goedel Machine's (arXiv 2505.22954, appendix C.2), for recipes only: parents are drawn by score
-and by how few children they have, so that a good recipe is refined and an odd one is not lost. A child is tried on a
-few documents first and on all only when it holds its own there. Pure: no clock, no file, no model.
+The idea is the Darwin Goedel Machine's (arXiv 2505.22954, appendix C.2), for recipes only. Parents are drawn by score
+and by how few children they have, so good recipes are refined and unusual ones are not lost. A child is tried on a few
+documents first, and on all of them only if it holds its own there. Pure: no clock, no file, no model.
 """
 
 import math
@@ -14,6 +14,7 @@ from sealserve.canonical import Json
 from sealserve.learning.study.self_edit_text import EPOCHS, LEARNING_RATES
 from sealserve.prompts import Template
 from sealserve.records.candidates import Recipe
+from sealserve.records.step_outputs import from_json
 
 STEEPNESS = 10.0
 """Of the sigmoid that turns a score into a chance (arXiv 2505.22954, appendix C.2)."""
@@ -122,17 +123,5 @@ def archive_json(archive: Archive) -> list[Json]:
 
 
 def archive_from_json(trees: Iterable[Json]) -> Archive:
-    """Return the archive written as `trees`. Raises: KeyError, TypeError, ValueError when it is not one."""
-    return Archive(
-        tuple(
-            Tried(
-                **{
-                    **tree,
-                    "recipe": Recipe(
-                        **{**tree["recipe"], "templates": tuple(map(Template, tree["recipe"]["templates"]))}
-                    ),
-                }
-            )
-            for tree in trees
-        )
-    )
+    """Return the archive written as `trees`. Raises: ValueError when it is not one."""
+    return Archive(tuple(from_json(Tried, tree) for tree in trees))

@@ -1,7 +1,6 @@
-"""The archive's part of a round: recipes drawn from it are tried on the winners' self-edits, a few documents first.
+"""Recipe search in a round: recipes from the archive are tried on the winners' self-edits, on a few documents first.
 
-They are ranked by the questions that rank trials, never by those that confirm. Knows nothing of editors; the archive
-itself is pure and lives in `archive.py`.
+Recipes are ranked by the questions that rank trials, never by those that confirm. The archive is `recipe_archive.py`.
 """
 
 import math

@@ -1,13 +1,13 @@
-"""The outer loop: rounds of ReST-EM on the editor, the adapter that writes self-edits.
+"""The outer loop: one round of ReST-EM on the editor, the adapter that writes self-edits.
 
-A round samples several sets of self-edits a document from the current editor, each with a training directive, trains a
-short adapter from each as it says, keeps the best one a document where unseen questions confirm it, fine-tunes a new
-editor on (study prompt, edit) and (directive prompt, directive) of the winners, and lets it replace the old one only
-when held-out documents say so. As ReST-EM has it (arXiv 2312.06585, section 3), every editor is trained from the base
-on its own round's winners, not from the editor before. SEAL's settings (arXiv 2506.10943, its scripts): 5 samples a
-document, the best kept, rank 64, alpha 128, batch 10; its 3e-4 and 2 epochs move a model of a few million parameters
-too little, so that both are settings. Knows nothing of documents' states, of files or of schedules:
-`editor_rounds.py` does.
+A round samples several sets of self-edits per document from the current editor, each with a training directive. It
+trains a short adapter from each set as its directive says, and keeps the best set of each document if unseen questions
+confirm it. A new editor is fine-tuned on (study prompt, edit) and (directive prompt, directive) of the winners, and
+replaces the old one only if it does better on held-out documents. As in ReST-EM (arXiv 2312.06585, section 3), every
+editor is trained from the base on its own round's winners, not from the editor before. SEAL's settings (arXiv
+2506.10943, its scripts): 5 samples per document, the best kept, rank 64, alpha 128, batch 10. Its learning rate of 3e-4
+and its 2 epochs move a model of a few million parameters too little, so both are settings here. `rounds.py` chooses the
+documents and stores the results.
 """
 
 import asyncio
@@ -58,12 +58,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundContext:
-    """Where a round is played: the documents' own quiz and rehearsal are made once, by the base, for every editor."""
+    """What a round works with. The base model makes the quizzes and the retention set once, for every editor."""
 
     context: LearnContext
     client: EngineClient
     settings: LearnSettings
-    rehearsal: tuple[ReferenceAnswer, ...]
+    retention: tuple[ReferenceAnswer, ...]
     directory: Path
     key: str  # every seed of the round depends on it
 
@@ -135,7 +135,7 @@ def unasked(asked: Sequence[Exam], trials: Sequence[Trial]) -> list[Exam]:
 async def explore(
     desk: RoundContext, asked: Sequence[Exam], *, plan: Plan, editor: AdapterFiles | None, label: str
 ) -> tuple[list[Scored], Cost]:
-    """Return every trial of `editor` on the documents, measured, and what it cost. Raises: TrainingFailed."""
+    """Return every trial of `editor` on the documents with its scores, and the cost. Raises: TrainingFailed."""
     started = time.monotonic()
     trials = await written(desk, asked, plan=plan, editor=editor, label=label)
     scored, cost = await scored_under(desk, asked, trials, plan=plan, label=label)
@@ -145,7 +145,7 @@ async def explore(
 async def written(
     desk: RoundContext, asked: Sequence[Exam], *, plan: Plan, editor: AdapterFiles | None, label: str
 ) -> list[Trial]:
-    """Return the trials of `editor`, screened; two editors under one label meet the same seeds."""
+    """Return the filtered trials of `editor`; two editors under one label get the same seeds."""
     studies = [one.study for one in asked]
     drafts = await sample_trials(
         desk.client,
@@ -176,7 +176,7 @@ async def scored_under(
         [one.study for one in asked],
         recipe=plan.trial,
         max_steps=plan.trial_steps,
-        rehearsal=desk.rehearsal,
+        retention=desk.retention,
         base=desk.context.base_directory,
     )
     trained, tokens = await train_trials(desk.context.trainer, job, desk.directory / label)
@@ -205,11 +205,11 @@ async def measure(
 
     async def one(trial: Trial, adapter: AdapterFiles) -> Scored:
         exam = asked[trial.place]
-        spoken = {proposal.question: proposal.spoken for proposal in exam.proposals}
+        reference_text = {proposal.question: proposal.reference_text for proposal in exam.proposals}
         async with slots, desk.client.loaded(adapter) as name:
             nats = await asyncio.gather(
                 *(
-                    desk.client.log_likelihood(item.question, spoken[item.question], adapter=name)
+                    desk.client.log_likelihood(item.question, reference_text[item.question], adapter=name)
                     for item in exam.items(Split.SELECT)
                 )
             )
@@ -248,23 +248,23 @@ def tuning_examples(won: Sequence[Scored]) -> tuple[Example, ...]:
 
 
 async def fine_tune(desk: RoundContext, examples: Sequence[Example], *, plan: Plan, label: str) -> tuple[Made, Cost]:
-    """Return a new editor, trained from the base on `examples` and kept as an artifact; rehearsal is kept by KL.
+    """Return a new editor, trained from the base on `examples` and kept as an artifact; KL keeps the retention set.
 
     Raises: TrainingFailed.
     """
     pool = Pool(
         examples=(
             *examples,
-            *(Example(prompt=s.prompt, completion=s.completion, document="", origin=Origin.QA) for s in desk.rehearsal),
+            *(Example(prompt=s.prompt, completion=s.completion, document="", origin=Origin.QA) for s in desk.retention),
         ),
         new=frozenset(example.document for example in examples),
-        rehearsal=len(desk.rehearsal),
+        retention=len(desk.retention),
     )
     started = time.monotonic()
     job = job_of(
         [TrainingTask(pool=pool, recipe=plan.tuning, max_steps=plan.tuning_steps)], base=desk.context.base_directory
     )
-    (trained,) = await desk.context.trainer.train(job, desk.directory / label, heard=lambda report: None)
+    (trained,) = await desk.context.trainer.train(job, desk.directory / label, on_progress=lambda report: None)
     digest = await asyncio.to_thread(desk.context.registry.artifacts.put_directory, trained.path)
     path = await asyncio.to_thread(desk.context.registry.artifacts.directory, digest)
     files = AdapterFiles(name=f"editor-{desk.key}-{digest[:12]}", path=path)
@@ -307,7 +307,7 @@ def default_plan(settings: LearnSettings, *, max_rank: int, key: str) -> Plan:
         epochs=settings.training.epochs,
         batch_size=settings.training.batch_size,
         loss_on_answers=False,
-        rehearsal=settings.training.retention,
+        retention=settings.training.retention,
         seed=seed_of(key, "trial"),
     )
     tuning = Recipe(
@@ -318,7 +318,7 @@ def default_plan(settings: LearnSettings, *, max_rank: int, key: str) -> Plan:
         epochs=settings.editor.epochs,
         batch_size=10,
         loss_on_answers=False,
-        rehearsal=0.2,
+        retention=0.2,
         seed=seed_of(key, "editor"),
     )
     return Plan(

@@ -1,7 +1,7 @@
-"""Rounds of the outer loop for a tenant: which documents, under which caps, and what is kept of each round.
+"""Rounds of the outer loop for a tenant: which documents they use, under which caps, and what is stored of each.
 
-A tenant's learned documents fall into two halves by their ids: one half's trials train editors, the other half judges
-them, for ever. Knows nothing of how trials are scored or editors trained: `editor.py` does.
+A tenant's learned documents are split in two by their ids, permanently: trials of one half train editors, the other
+half judges them. `rest_em.py` scores trials and trains editors.
 """
 
 import asyncio
@@ -56,13 +56,13 @@ async def run_round(context: LearnContext, tenant: str) -> Round:
     busy = FailedPrecondition(f"a round for {tenant} is running", reason="ROUND_RUNNING")
     async with hold_named(context.registry, f"editor:{tenant}", lease_seconds=LEASE_SECONDS, busy=busy) as lease:
         editors = await asyncio.to_thread(settle, context, tenant)
-        learned = await asyncio.to_thread(_learned, context, tenant)
+        learned = await asyncio.to_thread(_learned_documents, context, tenant)
         check_spending(context.policy.editor, editors, learned=len(learned))
-        directory = await asyncio.to_thread(_room, context, tenant, len(editors.rounds) + 1)
+        directory = await asyncio.to_thread(_make_directory, context, tenant, len(editors.rounds) + 1)
         try:
-            playing = _at_a_desk(context, tenant, editors, learned=learned, directory=directory)
+            playing = _prepare_and_play(context, tenant, editors, learned=learned, directory=directory)
             done, archive = await lease.during(playing)
-            await _keep(context, tenant, done, over=editors, archive=archive)
+            await _store_round(context, tenant, done, over=editors, archive=archive)
         finally:
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
     _LOG.info(
@@ -88,14 +88,14 @@ async def run_rounds(context: LearnContext) -> list[tuple[str, Round]]:
     return played
 
 
-def _room(context: LearnContext, tenant: str, number: int) -> Path:
+def _make_directory(context: LearnContext, tenant: str, number: int) -> Path:
     """Return a directory of this round's own: one that lost its lease may have yet to clear up its own."""
     room = context.work_directory(f"editor-{tenant}")
     shutil.rmtree(room, ignore_errors=True)  # left by rounds that were killed
     return room / f"{tenant}-{number}-{uuid.uuid4().hex[:8]}"
 
 
-async def _at_a_desk(
+async def _prepare_and_play(
     context: LearnContext, tenant: str, editors: Editors, *, learned: Sequence[str], directory: Path
 ) -> tuple[Round, tuple[Json, ...]]:
     number = len(editors.rounds) + 1
@@ -106,7 +106,7 @@ async def _at_a_desk(
         context=context,
         client=client,
         settings=context.settings.learn,
-        rehearsal=await ask_retention_set(context, client),
+        retention=await ask_retention_set(client, context.probes, cache=context.retention_sets),
         directory=directory,
         key=f"{tenant}-{number}",
     )
@@ -114,7 +114,9 @@ async def _at_a_desk(
         return await _play(desk, tenant, editors, number=number, learned=learned, old=old)
 
 
-async def _keep(context: LearnContext, tenant: str, done: Round, *, over: Editors, archive: tuple[Json, ...]) -> None:
+async def _store_round(
+    context: LearnContext, tenant: str, done: Round, *, over: Editors, archive: tuple[Json, ...]
+) -> None:
     is_kept = False
     try:
         await asyncio.to_thread(keep_round, context, tenant, done, over=over, archive=archive)
@@ -138,7 +140,7 @@ async def _play(
     plan = loop.default_plan(settings, max_rank=info.max_rank, key=desk.key)
     newest = learned[-settings.editor.documents :]
     studies = await read_studies(desk, tenant, newest, max_context_tokens=info.max_context_tokens)
-    trains, judges = _halves(await loop.exams(desk, studies), least=context.policy.editor.min_documents)
+    trains, judges = _split_documents(await loop.exams(desk, studies), least=context.policy.editor.min_documents)
     scored, cost = await loop.explore(desk, trains, plan=plan, editor=old, label="trials")
     won = loop.winners(scored)
     archive, spent = await search(desk, trains, [one.trial for one in won], editors.archive, plan=plan)
@@ -157,12 +159,12 @@ async def _play(
         settings_digest=context.settings.digest(),
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         learned=len(learned),
-        trials=_told(scored, won, trains, plan=plan),
+        trials=_describe_trials(scored, won, trains, plan=plan),
     )
-    return (await _judged(desk, tenant, done, won, judges, plan=plan, old=old) if won else done), archive
+    return (await _judge_editor(desk, tenant, done, won, judges, plan=plan, old=old) if won else done), archive
 
 
-def _told(
+def _describe_trials(
     scored: Sequence[loop.Scored], won: Sequence[loop.Scored], asked: Sequence[Exam], *, plan: Plan
 ) -> tuple[RoundTrial, ...]:
     """Return what the round's record keeps of its trials, winners first, MAX_TRIALS at most."""
@@ -184,7 +186,7 @@ def _told(
     return tuple(sorted(told, key=lambda one: not one.is_winner)[:MAX_TRIALS])
 
 
-async def _judged(
+async def _judge_editor(
     desk: RoundContext,
     tenant: str,
     done: Round,
@@ -236,7 +238,7 @@ def check_spending(rule: EditorRule, editors: Editors, *, learned: int) -> None:
         )
 
 
-def _learned(context: LearnContext, tenant: str) -> tuple[str, ...]:
+def _learned_documents(context: LearnContext, tenant: str) -> tuple[str, ...]:
     """Return the tenant's learned documents, oldest first. Raises: NotFound (tenant), FailedPrecondition (none)."""
     version = context.registry.tenants.get(tenant).desired_version
     if version == BASE_VERSION:
@@ -261,7 +263,7 @@ async def read_studies(
     return found
 
 
-def _halves(exams: Sequence[Exam], *, least: int) -> tuple[list[Exam], list[Exam]]:
+def _split_documents(exams: Sequence[Exam], *, least: int) -> tuple[list[Exam], list[Exam]]:
     """Return (those that train, those that judge); a document's id decides, so it never changes sides."""
     trains = [one for one in exams if int(one.study.passage.document, 16) % 2]
     judges = [one for one in exams if not int(one.study.passage.document, 16) % 2]

@@ -1,7 +1,7 @@
 """A tenant's editors: which adapter writes its self-edits, where it came from, and what every round cost.
 
-One JSON file a tenant beside the registry's data, written aside and renamed; the adapters themselves are artifacts,
-by digest. No text of a document is kept here. Knows nothing of how editors are made or judged.
+There is one JSON file per tenant beside the registry's data, replaced atomically. The adapters are artifacts, named by
+digest. No text of a document is stored here.
 """
 
 import fcntl
@@ -117,7 +117,7 @@ def keep_round(context: LearnContext, tenant: str, done: Round, *, over: Editors
     Raises: LeaseLost (another round or a forgotten document has changed it since), NotFound (the new editor's adapter
     is gone), StorageFailed; then nothing is changed.
     """
-    with _turn(context):
+    with _locked(context):
         if read_editors(context.settings.data_directory, tenant) != over:
             raise LeaseLost(f"what is known of {tenant}'s editors changed during round {done.round}; it is not kept")
         if done.artifact:
@@ -127,7 +127,7 @@ def keep_round(context: LearnContext, tenant: str, done: Round, *, over: Editors
 
 def drop_editor(context: LearnContext, tenant: str, artifact: str) -> None:
     """Delete the adapter of an editor, unless a round of the tenant has kept the same. Raises: StorageFailed."""
-    with _turn(context):
+    with _locked(context):
         if artifact not in {one.artifact for one in read_editors(context.settings.data_directory, tenant).rounds}:
             context.registry.artifacts.delete(artifact)
 
@@ -139,11 +139,11 @@ def settle(context: LearnContext, tenant: str) -> Editors:
     Raises: StorageFailed.
     """
     editors = read_editors(context.settings.data_directory, tenant)
-    if not _forgotten(context, tenant, editors):
+    if not _find_forgotten(context, tenant, editors):
         return editors
-    with _turn(context):
+    with _locked(context):
         editors = read_editors(context.settings.data_directory, tenant)
-        gone = _forgotten(context, tenant, editors)
+        gone = _find_forgotten(context, tenant, editors)
         for one in editors.rounds:
             if one.artifact and gone & set(one.documents):
                 context.registry.artifacts.delete(one.artifact)
@@ -181,7 +181,7 @@ def active_editor(context: LearnContext, tenant: str, *, cycle: str) -> Iterator
 
 
 @contextmanager
-def _turn(context: LearnContext) -> Iterator[None]:
+def _locked(context: LearnContext) -> Iterator[None]:
     """Let one process at a time read and then write; the system frees the lock of one that dies.
 
     Raises: StorageFailed.
@@ -199,7 +199,7 @@ def _turn(context: LearnContext) -> Iterator[None]:
         os.close(lock)
 
 
-def _forgotten(context: LearnContext, tenant: str, editors: Editors) -> set[str]:
+def _find_forgotten(context: LearnContext, tenant: str, editors: Editors) -> set[str]:
     learned = {document for one in editors.rounds if one.artifact for document in one.documents}
     return {document for document in learned if _is_forgotten(context, tenant, document)}
 

@@ -1,8 +1,7 @@
-"""Trials of the outer loop: self-edits sampled from an editor, a short adapter from each, and how well it did.
+"""Trials of the outer loop: self-edits sampled from an editor, and a short adapter trained from each sample.
 
-A trial is one sample for one document: a training directive, if one is asked for, and the edits that it names.
-Everything is the product's own: prompts, filter, examples, trainer, reward. Knows nothing of rounds, and never decides
-which trial is good.
+A trial is one sample for one document: a training directive, if one is requested, and the edits that it names. Prompts,
+filter, examples and trainer are those of a cycle.
 """
 
 import asyncio
@@ -114,7 +113,7 @@ async def sample_trials(
             named = directive.recipe.templates if directive else None
             wanted = named if directed and named and named != directed.templates else templates
             edits = tuple(await asyncio.gather(*(edit(place, sample, template) for template in wanted)))
-            notes = _notes(edits, studies[place], place=place, sample=sample)
+            notes = _split_edits(edits, studies[place], place=place, sample=sample)
             return Trial(place=place, sample=sample, edits=edits, notes=notes, directive=directive)
 
         places = [(place, sample) for place in range(len(studies)) for sample in range(samples)]
@@ -126,7 +125,7 @@ async def screen_trials(
 ) -> list[Trial]:
     """Return the trials with their notes admitted or dropped, each trial by itself."""
     answers = await filter.open_book(client, [note for trial in trials for note in trial.notes], studies)
-    return [_screened(trial, studies, answers=answers, proposals=proposals) for trial in trials]
+    return [_screen_trial(trial, studies, answers=answers, proposals=proposals) for trial in trials]
 
 
 def trial_job(
@@ -135,13 +134,13 @@ def trial_job(
     *,
     recipe: Recipe,
     max_steps: int,
-    rehearsal: Sequence[ReferenceAnswer],
+    retention: Sequence[ReferenceAnswer],
     base: Path,
 ) -> TrainingJob:
     """Return the job that trains a short adapter for each trial, in order: by its directive, or else by `recipe`."""
     lessons = [
         TrainingTask(
-            pool=build_pool([_source(trial, studies[trial.place])], (), rehearsal=rehearsal),
+            pool=build_pool([_training_source(trial, studies[trial.place])], (), retention=retention),
             recipe=recipe_of(trial, recipe),
             max_steps=max_steps,
         )
@@ -161,13 +160,13 @@ async def train_trials(trainer: Trainer, job: TrainingJob, directory: Path) -> t
 
     Raises: TrainingFailed (one is missing, too).
     """
-    trained = all_trained(await trainer.train(job, directory, heard=lambda report: None), len(job.attempts))
+    trained = all_trained(await trainer.train(job, directory, on_progress=lambda report: None), len(job.attempts))
     name = f"trial-{directory.parent.name}-{directory.name}"
     adapters = [AdapterFiles(name=f"{name}-{one.index}", path=one.path.absolute()) for one in trained]
     return adapters, sum(one.tokens for one in trained)
 
 
-def _notes(edits: Sequence[Edit], study: Study, *, place: int, sample: int) -> tuple[SelfEdit, ...]:
+def _split_edits(edits: Sequence[Edit], study: Study, *, place: int, sample: int) -> tuple[SelfEdit, ...]:
     return tuple(
         SelfEdit(
             tenant="",
@@ -185,7 +184,7 @@ def _notes(edits: Sequence[Edit], study: Study, *, place: int, sample: int) -> t
     )
 
 
-def _screened(
+def _screen_trial(
     trial: Trial, studies: Sequence[Study], *, answers: Mapping[str, str], proposals: Sequence[Proposal]
 ) -> Trial:
     document = studies[trial.place].passage.document
@@ -193,7 +192,7 @@ def _screened(
     return replace(trial, notes=filter.screen(trial.notes, studies, answers=answers, proposals=asked))
 
 
-def _source(trial: Trial, study: Study) -> Source:
+def _training_source(trial: Trial, study: Study) -> Source:
     title, text = study.passage.title, study.text.removeprefix(f"{study.passage.title}\n")
     passages = (keep_supported(text, trial.admitted),)
     return Source(document=study.passage.document, title=title, passages=passages, notes=trial.admitted)

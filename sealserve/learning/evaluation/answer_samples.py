@@ -1,6 +1,6 @@
-"""A few answers side by side, before and after, for the person who decides on a held version.
+"""Answer samples: a few answers of the incumbent and the winner, for the person who decides on a held version.
 
-For reading only: no score comes from them. Knows nothing of approvals.
+They are for reading only; no score is computed from them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,10 +14,10 @@ from sealserve.records.cycles import QuizItem
 from sealserve.records.step_outputs import AnswerSample
 
 MOST = 10
-"""Answers that a person reads."""
+"""The most samples that are shown."""
 
 
-async def shown_answers(
+async def sample_answers(
     client: EngineClient,
     winner: AdapterFiles,
     *,
@@ -25,12 +25,12 @@ async def shown_answers(
     items: Sequence[QuizItem],
     rules: Mapping[str, tuple[Matcher, str]],
 ) -> tuple[AnswerSample, ...]:
-    """Return what both say to the first questions, closed book and greedy; () when one of them cannot be asked."""
+    """Return both adapters' closed-book greedy answers to the first questions; () if one of them cannot be asked."""
     chosen = items[:MOST]
-    asked = scored_items(chosen, spoken={}, rules=dict(rules))
+    questions = scored_items(chosen, reference_text={}, rules=dict(rules))
     try:
-        before = await _said(client, incumbent, asked)
-        after = await _said(client, winner, asked)
+        before = await _ask(client, incumbent, questions)
+        after = await _ask(client, winner, questions)
     except UNMEASURABLE:
         return ()
     return tuple(
@@ -43,10 +43,10 @@ async def shown_answers(
             was_right=rule.is_right(old),
             is_right=rule.is_right(new),
         )
-        for item, rule, old, new in zip(chosen, asked, before, after, strict=True)
+        for item, rule, old, new in zip(chosen, questions, before, after, strict=True)
     )
 
 
-async def _said(client: EngineClient, files: AdapterFiles | None, asked: Sequence[ScoredItem]) -> list[str]:
+async def _ask(client: EngineClient, files: AdapterFiles | None, questions: Sequence[ScoredItem]) -> list[str]:
     async with client.loaded(files) as name:
-        return await greedy_all(client, name, asked)
+        return await greedy_all(client, name, questions)

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from sealserve.canaries.probes import Probes
@@ -21,42 +22,50 @@ Grade: TypeAlias = Callable[[str], bool]
 MAX_REPLAY_ITEMS = 48
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmationInputs:
+    """What the winner is confirmed on.
+
+    `earlier` are confirmation items of documents learned before; None if there are no such documents. `suites` are
+    canary suites by "name@version".
+    """
+
+    incumbent: AdapterFiles | None
+    items: Sequence[QuizItem]
+    earlier: Sequence[QuizItem] | None
+    probes: Probes
+    rules: Rules = field(default_factory=dict)
+    suites: Mapping[str, Suite] = field(default_factory=dict)
+
+
 async def confirm(
     client: EngineClient,
     winner: AdapterFiles,
+    inputs: ConfirmationInputs,
     *,
-    incumbent: AdapterFiles | None,
-    items: Sequence[QuizItem],
-    earlier: Sequence[QuizItem] | None,
-    probes: Probes,
     confidence: float,
-    rules: Rules | None = None,
-    kept: ScoreCache | None = None,
-    own: Mapping[str, Suite] | None = None,
+    cache: ScoreCache | None = None,
 ) -> Scorecard:
-    """Return the winner's paired scores against the incumbent, closed book and greedy, both asked together.
-
-    `earlier` are confirmation items of documents learned before; None when there are no such documents. `own` are
-    canary suites, by "name@version".
-    """
-    contains, known = GradedAnswers(Kind.CONTAINS), rules or {}
+    """Return the winner's paired scores against the incumbent, closed book and greedy, both asked concurrently."""
+    contains, probes = GradedAnswers(Kind.CONTAINS), inputs.probes
+    earlier = _sample_items(inputs.earlier or ())
     suites = [
-        Suite(reward=contains, items=scored_items(items, spoken={}, rules=known)),
-        Suite(reward=contains, items=scored_items(_sampled(earlier or ()), spoken={}, rules=known)),
-        Suite(reward=contains, items=tuple(_asked(p.question, p.answer) for p in probes.canary)),
-        Suite(reward=SaysUnknown(), items=tuple(_asked(question, "") for question in probes.unknown)),
-        *(own or {}).values(),
+        Suite(reward=contains, items=scored_items(inputs.items, reference_text={}, rules=inputs.rules)),
+        Suite(reward=contains, items=scored_items(earlier, reference_text={}, rules=inputs.rules)),
+        Suite(reward=contains, items=tuple(_scored_item(p.question, p.answer) for p in probes.canary)),
+        Suite(reward=SaysUnknown(), items=tuple(_scored_item(question, "") for question in probes.unknown)),
+        *inputs.suites.values(),
     ]
-    mine, theirs = await score_matrix(client, [winner, incumbent], suites, kept=kept)
+    mine, theirs = await score_matrix(client, [winner, inputs.incumbent], suites, cache=cache)
     new, replay, canary, unknown, *others = (
-        _compared(*sides, confidence=confidence) for sides in zip(mine, theirs, strict=True)
+        _compare(*sides, confidence=confidence) for sides in zip(mine, theirs, strict=True)
     )
     return Scorecard(
         confirm=new,
-        replay=NotApplicable(because="nothing learned earlier") if earlier is None else replay,
+        replay=NotApplicable(because="nothing learned earlier") if inputs.earlier is None else replay,
         canary=canary,
         unknown=unknown,
-        suites=dict(zip(own or {}, others, strict=True)),
+        suites=dict(zip(inputs.suites, others, strict=True)),
     )
 
 
@@ -69,19 +78,19 @@ async def paired(
     grades: Sequence[Grade],
     confidence: float,
 ) -> Score:
-    """Return the paired comparison of greedy answers; unmeasured when there is nothing to ask or nobody to ask."""
-    suite = Suite(reward=_Given(grades), items=tuple(_asked(question, "") for question in questions))
+    """Return the paired comparison of greedy answers; unmeasured without questions or if an adapter cannot be asked."""
+    suite = Suite(reward=_OwnGrades(grades), items=tuple(_scored_item(question, "") for question in questions))
     (mine,), (theirs,) = await score_matrix(client, [candidate, incumbent], [suite])
-    return _compared(mine, theirs, confidence=confidence)
+    return _compare(mine, theirs, confidence=confidence)
 
 
 def states(answer: str) -> Grade:
-    """Return the grade that asks for `answer`."""
+    """Return the grade that passes what states `answer`."""
     return lambda given: is_right(given, answer)
 
 
-class _Given:
-    """The greedy answer by a grade of each item's own."""
+class _OwnGrades:
+    """The greedy answer, graded by each item's own rule."""
 
     name = "given"
 
@@ -93,20 +102,20 @@ class _Given:
         return tuple(float(grade(answer)) for grade, answer in zip(self._grades, answers, strict=True))
 
 
-def _asked(question: str, answer: str) -> ScoredItem:
-    return ScoredItem(question=question, answer=answer, spoken=answer)
+def _scored_item(question: str, answer: str) -> ScoredItem:
+    return ScoredItem(question=question, answer=answer, reference_text=answer)
 
 
-def _compared(mine: Scores | Failed, theirs: Scores | Failed, *, confidence: float) -> Score:
+def _compare(mine: Scores | Failed, theirs: Scores | Failed, *, confidence: float) -> Score:
     if isinstance(mine, Failed):
         return Unmeasured(why=mine.why)
     if isinstance(theirs, Failed):
         return Unmeasured(why=f"the incumbent could not be measured: {theirs.why}")
-    return compare([one > 0 for one in mine], [one > 0 for one in theirs], confidence=confidence)
+    return compare([score > 0 for score in mine], [score > 0 for score in theirs], confidence=confidence)
 
 
-def _sampled(items: Sequence[QuizItem]) -> list[QuizItem]:
-    """At most MAX_REPLAY_ITEMS, the same at every call, every document in turn."""
+def _sample_items(items: Sequence[QuizItem]) -> list[QuizItem]:
+    """Return at most MAX_REPLAY_ITEMS, the same at every call, from each document in turn."""
     turns: dict[str, list[QuizItem]] = {}
     for item in sorted(items, key=lambda item: zlib.crc32(item.question.encode())):
         turns.setdefault(item.document, []).append(item)

@@ -86,12 +86,12 @@ async def run_on_version(
     client = EngineClient(context.engine, tenant=tenant, cycle=CYCLE, concurrency=context.settings.learn.concurrency)
     if not tenant:
         return version, await run_tasks(client, None, tasks, limit=limit)
-    async with in_thread(_files(context, tenant, version)) as (chosen, files):
+    async with in_thread(_open_files(context, tenant, version)) as (chosen, files):
         return chosen, await run_tasks(client, files, tasks, limit=limit)
 
 
 @contextmanager
-def _files(context: LearnContext, tenant: str, version: int) -> Iterator[tuple[int, AdapterFiles | None]]:
+def _open_files(context: LearnContext, tenant: str, version: int) -> Iterator[tuple[int, AdapterFiles | None]]:
     """Give which version is meant, and its files inside the block; None is the base model."""
     chosen = version or context.registry.tenants.get(tenant).desired_version
     if chosen == BASE_VERSION:

@@ -1,4 +1,4 @@
-"""The served model as lm-eval knows models. The only import of lm_eval; knows nothing of tasks' contents."""
+"""Adapts the served model to lm-eval's model interface. The only module that imports lm_eval."""
 
 import asyncio
 import hashlib
@@ -85,7 +85,7 @@ def evaluate(
     try:
         found = simple_evaluate(
             model=ServedLM(client, adapter=adapter, loop=loop),
-            tasks=[_settings(task) for task in tasks],
+            tasks=[_read_settings(task) for task in tasks],
             task_manager=TaskManager(include_defaults=False),
             limit=limit,
             bootstrap_iters=BOOTSTRAP_ROUNDS,
@@ -108,7 +108,7 @@ def evaluate(
     )
 
 
-def _settings(task: BenchmarkTask) -> dict[str, Any]:
+def _read_settings(task: BenchmarkTask) -> dict[str, Any]:
     splits = {name: _rows(rows) for name, rows in task.splits.items()}
     return {**task.settings, "custom_dataset": lambda **_: datasets.DatasetDict(splits)}
 

@@ -1,7 +1,7 @@
-"""The nightly evaluation: every active version's old skills, measured anew and kept as a trend. Judges nothing.
+"""The nightly evaluation: measures the old skills of every active version again, and records them as a trend.
 
-What is watched is asked again; what it is held against comes from the measurements kept by suite: the base, and the
-version itself when it was first measured. A loss beyond policy is told, and nothing is done about it.
+The version is measured anew. It is compared with cached measurements of the base and of its own first evaluation. A
+loss beyond policy is logged and counted; nothing is rolled back here.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from sealserve.gate.statistics import compare
 from sealserve.gate.thresholds import LossRule, Policy
 from sealserve.learning.context import LearnContext
 from sealserve.learning.engine_client import EngineClient, candidate_name
-from sealserve.learning.evaluation.regression_suites import all_suites, kept_over
+from sealserve.learning.evaluation.regression_suites import all_suites, score_cache
 from sealserve.learning.evaluation.scoring import Failed, Scores, Suite, score_matrix
 from sealserve.records.canary_suites import CanaryResult
 from sealserve.records.scores import Measured
@@ -44,19 +44,25 @@ async def evaluate_active_versions(context: LearnContext) -> tuple[CanaryResult,
 async def _evaluate(context: LearnContext, tenant: Tenant) -> tuple[CanaryResult, ...]:
     about: dict[Attribute, str | int] = {Attribute.TENANT: tenant.tenant, Attribute.VERSION: tenant.desired_version}
     with context.telemetry.span(Span.MEASURE, about):
-        suites = await asyncio.to_thread(all_suites, context, tenant.tenant)
+        suites = await asyncio.to_thread(
+            all_suites,
+            context.registry,
+            context.probes,
+            tenant.tenant,
+            min_judge_share=context.policy.suites.min_judge_share,
+        )
         try:
-            sheets = await _sheets(context, tenant, suites)
+            sheets = await _measure(context, tenant, suites)
         except SealserveError as error:
             sheets = {name: {"now": Failed(why=error.message)} for name in suites}
-    results = _results(context.policy, tenant, sheets)
+    results = _build_results(context.policy, tenant, sheets)
     await asyncio.to_thread(context.registry.canary_suites.add_results, results)
     for result in results:
-        _tell(context, result)
+        _log_result(context, result)
     return results
 
 
-async def _sheets(
+async def _measure(
     context: LearnContext, tenant: Tenant, suites: Mapping[str, Suite]
 ) -> dict[str, dict[str, Scores | Failed | None]]:
     """Return, by suite, the scores of the version now, of the base, and of the version when it was first measured."""
@@ -67,20 +73,26 @@ async def _sheets(
     version = await asyncio.to_thread(registry.versions.get, tenant.tenant, tenant.desired_version)
     name = candidate_name(CYCLE, f"{tenant.tenant}-{version.version}", artifact=version.artifact)
     digest = (await context.engine.info()).base_digest
-    kept = kept_over(context, tenant.tenant, base_digest=digest, artifacts={name: version.artifact})
+    cache = score_cache(
+        registry.scores,
+        tenant.tenant,
+        base_digest=digest,
+        dtype=context.settings.engine.dtype,
+        artifacts={name: version.artifact},
+    )
     async with in_thread(registry.artifacts.materialise(version.artifact)) as path:
         files = AdapterFiles(name=name, path=path)
-        before = [await kept.find(files, suite) for suite in suites.values()]
+        before = [await cache.find(files, suite) for suite in suites.values()]
         (now,) = await score_matrix(client, [files], list(suites.values()))
-        (base,) = await score_matrix(client, [None], list(suites.values()), kept=kept)
+        (base,) = await score_matrix(client, [None], list(suites.values()), cache=cache)
         for suite, scores in zip(suites.values(), now, strict=True):
             if not isinstance(scores, Failed):
-                await kept.keep(files, suite, scores)
+                await cache.keep(files, suite, scores)
     rows = zip(now, base, before, strict=True)
     return {one: {"now": n, BASE: b, ITSELF: k} for one, (n, b, k) in zip(suites, rows, strict=True)}
 
 
-def _results(
+def _build_results(
     policy: Policy, tenant: Tenant, sheets: Mapping[str, Mapping[str, Scores | Failed | None]]
 ) -> tuple[CanaryResult, ...]:
     """One point of the trend for each suite; what fell is told apart with all comparisons of the night in view."""
@@ -94,7 +106,7 @@ def _results(
                 compared[suite, against] = (score, _rule(policy, suite))
     fell = fallen(compared)
     return tuple(
-        _result(
+        _build_result(
             policy,
             tenant,
             suite,
@@ -106,7 +118,7 @@ def _results(
     )
 
 
-def _result(
+def _build_result(
     policy: Policy,
     tenant: Tenant,
     suite: str,
@@ -140,7 +152,7 @@ def _rule(policy: Policy, suite: str) -> LossRule:
     return {"canary": policy.canary, "unknown": policy.unknown}.get(suite) or policy.rule_of(suite)
 
 
-def _tell(context: LearnContext, one: CanaryResult) -> None:
+def _log_result(context: LearnContext, one: CanaryResult) -> None:
     about = {"tenant": one.tenant, "version": one.version, "suite": one.suite, "suite_version": one.suite_version}
     if one.n:
         _LOG.info(LogEvent.CANARY_MEASURED, **about, share=one.share, gain=one.gain)

@@ -1,11 +1,10 @@
-"""Measuring candidates: a ranking score for each, and the winner's scorecard.
+"""Ranking: each candidate's gain over the incumbent on the selection items, and the winner.
 
-Selection items rank and confirmation items confirm, never both. What cannot be measured says why; it is never a
-zero. Knows nothing of thresholds.
+A candidate that cannot be measured has no score and a reason, never a score of zero.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sealserve.engine.engine import AdapterFiles
 from sealserve.gate.reliability import reliability, standard_error
@@ -20,39 +19,48 @@ from sealserve.records.step_outputs import Ranked, RankScore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """A candidate to measure. `recipe` is the same for candidates that differ in their seed alone."""
+    """A candidate to measure. `recipe` is the same for candidates that differ only in their seed."""
 
     index: int
     files: AdapterFiles
     recipe: int | None = None  # None: a recipe of its own
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankingInputs:
+    """What candidates are ranked by. `reference_text` gives the answer to each question in the model's own words."""
+
+    incumbent: AdapterFiles | None
+    items: Sequence[QuizItem]
+    reference_text: Mapping[str, str]
+    rules: Rules = field(default_factory=dict)
+    reward: Reward = field(default_factory=LogLikelihood)
+
+
 async def rank(
     client: EngineClient,
     contenders: Sequence[Contender],
+    inputs: RankingInputs,
     *,
-    incumbent: AdapterFiles | None,
-    items: Sequence[QuizItem],
-    spoken: Mapping[str, str],
     confidence: float,
-    reward: Reward | None = None,
-    rules: Rules | None = None,
-    kept: ScoreCache | None = None,
+    cache: ScoreCache | None = None,
 ) -> Ranked:
-    """Return each contender's mean gain over the incumbent by `reward` (likelihood if None), and the winner.
+    """Return each contender's mean gain over the incumbent by the reward, and the winner.
 
-    All are asked together. `spoken` gives the answer to each question in the model's own words. One contender that
-    cannot be measured does not stop the others. The best one wins if it stands out from the group, else the first.
+    All contenders are asked concurrently. A contender that cannot be measured does not stop the others. The best one
+    wins if it stands out from the group; otherwise the first one wins.
     """
-    chosen = reward or LogLikelihood()
-    if not items:
-        return nothing_ranked([c.index for c in contenders], chosen, "no selection questions")
-    suite = Suite(reward=chosen, items=scored_items(items, spoken=spoken, rules=rules or {}))
-    sides = [incumbent, *(contender.files for contender in contenders)]
-    baseline, *theirs = [sheet[0] for sheet in await score_matrix(client, sides, [suite], kept=kept)]
+    reward = inputs.reward
+    if not inputs.items:
+        return nothing_ranked([c.index for c in contenders], reward, "no selection questions")
+    suite = Suite(
+        reward=reward, items=scored_items(inputs.items, reference_text=inputs.reference_text, rules=inputs.rules)
+    )
+    adapters = [inputs.incumbent, *(contender.files for contender in contenders)]
+    baseline, *theirs = [row[0] for row in await score_matrix(client, adapters, [suite], cache=cache)]
     if isinstance(baseline, Failed):
         why = f"the incumbent could not be measured: {baseline.why}"
-        return nothing_ranked([c.index for c in contenders], chosen, why)
+        return nothing_ranked([c.index for c in contenders], reward, why)
     gains = {
         contender.index: [mine - before for mine, before in zip(scores, baseline, strict=True)]
         for contender, scores in zip(contenders, theirs, strict=True)
@@ -68,7 +76,7 @@ async def rank(
             for c, scores in zip(contenders, theirs, strict=True)
         ),
         winner=winner,
-        reward=chosen.name,
+        reward=reward.name,
         stands_out=stands_out,
         note=note,
         reliability=reliability(list(gains.values()), recipes),
@@ -76,16 +84,18 @@ async def rank(
 
 
 def nothing_ranked(candidates: Sequence[int], reward: Reward, why: str) -> Ranked:
-    """Return a ranking without scores, and why."""
-    return Ranked(scores=tuple(_unranked(one, why) for one in candidates), winner=None, reward=reward.name, note=why)
+    """Return a ranking in which no candidate has a score, for the reason `why`."""
+    return Ranked(
+        scores=tuple(_unranked(index, why) for index in candidates), winner=None, reward=reward.name, note=why
+    )
 
 
 def choose(gains: Mapping[int, Sequence[float]], *, confidence: float) -> tuple[int | None, bool, str]:
-    """Return the winner among `gains[index][item]`, whether it stands out, and what to say of it.
+    """Return the winner among `gains[index][item]`, whether it stands out, and a note for the operator.
 
-    The best stands out when the interval of its lead over the group's mean, paired over items, is above zero; the
-    level is shared among all that could have been the best (Bonferroni), since the best of many always looks good.
-    When none stands out, ranking knows nothing, and the first, the settings' own recipe, is as good as any.
+    The best candidate stands out if the interval of its lead over the group's mean, paired over items, is above zero.
+    The level is corrected for the number of candidates (Bonferroni), since the best of many always looks good. If none
+    stands out, the ranking is uninformative, and the first candidate, trained by the settings' own recipe, wins.
     """
     if not gains:
         return None, False, "no candidate could be measured"

@@ -1,51 +1,56 @@
-"""The suites of old skills that a version is measured by: the shipped ones, and the tenant's own. Scores nothing."""
+"""The regression suites that versions are measured by: the shipped ones and the tenant's own."""
 
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 
-from sealserve.canaries.probes import SUITES_VERSION
+from sealserve.canaries.probes import SUITES_VERSION, Probes
 from sealserve.grading.answers import Matcher
-from sealserve.learning.context import LearnContext
 from sealserve.learning.evaluation.rewards.base import Kind, ScoredItem
 from sealserve.learning.evaluation.rewards.canary import CanaryMatch
 from sealserve.learning.evaluation.rewards.graded import GradedAnswers, SaysUnknown
 from sealserve.learning.evaluation.scoring import ScoreCache, Suite
 from sealserve.records.canary_suites import CanaryItem, suite_key
+from sealserve.registry.registry import CachedScores, Registry
 
 
-def all_suites(context: LearnContext, tenant: str) -> dict[str, Suite]:
-    """Return every suite of old skills that the tenant's versions are measured by, by name. Blocking."""
-    known = ((probe.question, probe.answer) for probe in context.probes.canary)
+def all_suites(registry: Registry, probes: Probes, tenant: str, *, min_judge_share: float) -> dict[str, Suite]:
+    """Return every regression suite of the tenant's versions by name. Blocking."""
+    known = ((probe.question, probe.answer) for probe in probes.canary)
     return {
-        "canary": Suite(reward=GradedAnswers(Kind.CONTAINS), items=_asked(known)),
-        "unknown": Suite(reward=SaysUnknown(), items=_asked((question, "") for question in context.probes.unknown)),
-        **matched_suites(context, tenant),
+        "canary": Suite(reward=GradedAnswers(Kind.CONTAINS), items=_scored_items(known)),
+        "unknown": Suite(reward=SaysUnknown(), items=_scored_items((question, "") for question in probes.unknown)),
+        **matched_suites(registry, probes, tenant, min_judge_share=min_judge_share),
     }
 
 
-def matched_suites(context: LearnContext, tenant: str) -> dict[str, Suite]:
-    """Return the shipped suites beside facts, and the tenant's live ones, by "name@version". Blocking."""
-    reward = CanaryMatch(min_judge_share=context.policy.suites.min_judge_share)
-    items = {suite_key(name, SUITES_VERSION): several for name, several in context.probes.suites.items()}
-    items |= {suite_key(one.name, one.version): one.items for one in context.registry.canary_suites.live(tenant)}
-    return {name: Suite(reward=reward, items=tuple(map(_matched, several))) for name, several in items.items()}
+def matched_suites(registry: Registry, probes: Probes, tenant: str, *, min_judge_share: float) -> dict[str, Suite]:
+    """Return the shipped suites other than facts, and the tenant's live ones, by "name@version". Blocking."""
+    reward = CanaryMatch(min_judge_share=min_judge_share)
+    items = {suite_key(name, SUITES_VERSION): several for name, several in probes.suites.items()}
+    items |= {suite_key(suite.name, suite.version): suite.items for suite in registry.canary_suites.live(tenant)}
+    return {name: Suite(reward=reward, items=tuple(map(_scored_item, several))) for name, several in items.items()}
 
 
-def kept_over(context: LearnContext, tenant: str, *, base_digest: str, artifacts: Mapping[str, str]) -> ScoreCache:
-    """Return what was measured before for `tenant` over this base as it is run now; `artifacts` by engine name."""
-    base = f"{base_digest}:{context.settings.engine.dtype}:{metadata.version('sealserve')}"
-    return ScoreCache(store=context.registry.scores, tenant=tenant, base=base, artifacts=artifacts)
+def score_cache(
+    store: CachedScores, tenant: str, *, base_digest: str, dtype: str, artifacts: Mapping[str, str]
+) -> ScoreCache:
+    """Return the tenant's earlier measurements over this base, run in this dtype by this release.
+
+    `artifacts` are the digests of adapters by engine name.
+    """
+    base = f"{base_digest}:{dtype}:{metadata.version('sealserve')}"
+    return ScoreCache(store=store, tenant=tenant, base=base, artifacts=artifacts)
 
 
-def _asked(pairs: Iterable[tuple[str, str]]) -> tuple[ScoredItem, ...]:
-    return tuple(ScoredItem(question=question, answer=answer, spoken=answer) for question, answer in pairs)
+def _scored_items(pairs: Iterable[tuple[str, str]]) -> tuple[ScoredItem, ...]:
+    return tuple(ScoredItem(question=question, answer=answer, reference_text=answer) for question, answer in pairs)
 
 
-def _matched(item: CanaryItem) -> ScoredItem:
+def _scored_item(item: CanaryItem) -> ScoredItem:
     return ScoredItem(
         question=item.prompt,
         answer=item.answer,
-        spoken=item.answer,
+        reference_text=item.answer,
         matcher=Matcher(item.matcher),
         pattern=item.pattern,
         tolerance=item.tolerance,

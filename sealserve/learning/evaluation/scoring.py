@@ -1,7 +1,7 @@
-"""Score sheets: many adapters, many suites of questions, asked together, and nothing measured twice.
+"""The score matrix: many adapters by many suites of questions, asked concurrently, with cached scores reused.
 
-As many adapters as the engine can batch are loaded at a time and all their calls are in flight at once, bounded by
-the voice. What cannot be measured says why. Knows nothing of candidates and winners.
+As many adapters are loaded at a time as the engine can batch. All their calls are in flight at once, up to the engine
+client's limit. A measurement that is impossible carries the reason.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from sealserve.learning.evaluation.rewards.base import Reward, ScoredItem
 from sealserve.registry.registry import CachedScores
 
 UNMEASURABLE = (BadAdapter, EngineFailed, DeadlineExceeded, InvalidArgument, NotFound, CouldNotMeasure)
-"""What makes one measurement impossible. An engine that is away is waited for instead."""
+"""Errors that make one measurement impossible. If the engine is unreachable, calls block until it is back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,20 +55,20 @@ class Suite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreCache:
-    """What was measured before for this tenant over this base. An adapter whose artifact is not known is not kept."""
+    """The tenant's earlier measurements over this base. Adapters without a known artifact are not cached."""
 
     store: CachedScores
     tenant: str
-    base: str  # its digest, and what else decides how it answers: how it is run, by what
+    base: str  # its digest, and what else affects its answers: dtype and release
     artifacts: Mapping[str, str]  # digest by engine name
 
     async def find(self, files: AdapterFiles | None, suite: Suite) -> Scores | None:
-        """Return the scores taken before, if any."""
+        """Return the cached scores, if any."""
         key = self._key(files, suite)
         return await asyncio.to_thread(self.store.get, self.tenant, key) if key else None
 
     async def keep(self, files: AdapterFiles | None, suite: Suite, scores: Scores) -> None:
-        """Keep scores that were taken."""
+        """Cache the scores."""
         if key := self._key(files, suite):
             await asyncio.to_thread(self.store.keep, self.tenant, key, scores)
 
@@ -83,14 +83,14 @@ async def score_matrix(
     adapters: Sequence[AdapterFiles | None],
     suites: Sequence[Suite],
     *,
-    kept: ScoreCache | None = None,
+    cache: ScoreCache | None = None,
 ) -> list[list[Scores | Failed]]:
     """Return, for each adapter (None: the base), its scores in each suite.
 
-    One adapter or suite that cannot be measured does not stop the others. Raises: nothing but what breaks the cycle.
+    An adapter or suite that cannot be measured does not stop the others. Raises: only what ends the cycle's attempt.
     """
     room = asyncio.Semaphore(await client.slots())
-    return list(await asyncio.gather(*(_sheet(client, files, suites, room=room, kept=kept) for files in adapters)))
+    return list(await asyncio.gather(*(_sheet(client, files, suites, room=room, cache=cache) for files in adapters)))
 
 
 async def _sheet(
@@ -99,20 +99,20 @@ async def _sheet(
     suites: Sequence[Suite],
     *,
     room: asyncio.Semaphore,
-    kept: ScoreCache | None,
+    cache: ScoreCache | None,
 ) -> list[Scores | Failed]:
-    found: list[Scores | Failed | None] = [await kept.find(files, suite) if kept else None for suite in suites]
+    found: list[Scores | Failed | None] = [await cache.find(files, suite) if cache else None for suite in suites]
     missing = [place for place, scores in enumerate(found) if scores is None]
     if missing:
-        taken = await _measured(client, files, [suites[place] for place in missing], room=room)
+        taken = await _measure(client, files, [suites[place] for place in missing], room=room)
         for place, scores in zip(missing, taken, strict=True):
             found[place] = scores
-            if kept and not isinstance(scores, Failed):
-                await kept.keep(files, suites[place], scores)
+            if cache and not isinstance(scores, Failed):
+                await cache.keep(files, suites[place], scores)
     return [scores for scores in found if scores is not None]
 
 
-async def _measured(
+async def _measure(
     client: EngineClient, files: AdapterFiles | None, suites: Sequence[Suite], *, room: asyncio.Semaphore
 ) -> list[Scores | Failed]:
     async with AsyncExitStack() as stack:

@@ -1,7 +1,7 @@
-"""Attention over documents that stand end to end in one row: each is attended alone, and no mask of all is made.
+"""Attention over documents packed end to end in one row: each document attends to itself, and no full mask is built.
 
-Registered with transformers under NAME; a model that uses it is called with `documents`. Knows plain causal attention
-and sliding windows; a model that asks for more (caps on scores, sinks) is refused with TypeError.
+Registered with transformers under NAME; a model that uses it is called with `documents`. Supports plain causal
+attention and sliding windows; a model that asks for more (caps on scores, sinks) is refused with TypeError.
 
 Shapes: H heads, T tokens, C numbers a head, D documents, M tokens of the longest.
 """

@@ -1,4 +1,4 @@
-"""The base model that a pass trains over: loaded, frozen, on the device that this process sees. Knows no adapters."""
+"""The base model of a training pass: loaded, frozen, on the device that this process sees."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A job's sequences as token ids, and each attempt's batches of them. Knows no tensors and no rows."""
+"""Tokenizes a job's sequences, and gives each attempt its batches of them."""
 
 import asyncio
 import random

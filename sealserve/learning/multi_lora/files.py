@@ -1,6 +1,6 @@
-"""What the child writes: adapters as PEFT's two files, results, and checkpoints; each appears whole or not at all.
+"""The files that the training process writes: adapters in PEFT's two-file format, results, and checkpoints.
 
-safetensors and JSON only.
+Each of them appears whole or not at all. safetensors and JSON only.
 """
 
 import json

@@ -1,9 +1,9 @@
-"""Many LoRA adapters over one frozen model at once: each linear layer bears one pair of matrices per slot.
+"""Many LoRA adapters over one frozen model at once: each linear layer has one pair of matrices per slot.
 
-The model stays stock; its linear layers are wrapped, and those that read the same input make their products together.
-The tokens of a batch belong to slots, and a slot's tokens meet its own matrices alone. Weights and gradients of all
-layers of one slot lie side by side, so that clipping and stepping take one operation each; what the products read lies
-side by side for all slots. Knows nothing of losses, attempts or optimizers.
+The model's own code is unmodified: its linear layers are wrapped, and layers that read the same input compute their
+products together. The tokens of a batch belong to slots, and a slot's tokens are multiplied by its own matrices only.
+Weights and gradients of all layers of one slot are contiguous, so clipping and stepping take one operation each; the
+operands of the products are contiguous for all slots.
 
 Shapes: G slots, R rank, W ranks of the layers of one group, I inputs, O outputs (of one layer, or all of its group),
 T tokens of all slots, P numbers of one slot's adapter; S: the tokens as products of each slot take them, the same
@@ -246,17 +246,17 @@ class SlotStack:
         for group in self._groups:
             group.arrange(layout)
 
-    def settle(self, change_weights: Sequence[float]) -> None:
+    def settle(self, penalties: Sequence[float]) -> None:
         """Complete the gradients of the last backward: none where no token went, and those of the slots' penalties.
 
-        A slot's penalty is its change_weight * |scale BA|^2 / |W|^2, over all layers.
+        A slot's penalty is its weight_change_penalty * |scale BA|^2 / |W|^2, over all layers.
         """
         for group in self._groups:
             if not group.has_gradients:
                 torch._foreach_zero_([group.a_grad_GIW, *group.b_grad_GRO])
-        if not any(change_weights):
+        if not any(penalties):
             return
-        by_change_G11 = torch.tensor(change_weights, device=self.weights_GP.device)[:, None, None]
+        by_change_G11 = torch.tensor(penalties, device=self.weights_GP.device)[:, None, None]
         factors_G11 = 2 * by_change_G11 * self._scales_G11**2 / self._norm_squared()
         gradients = self.parts(self._gradients_GP)
         for name, (a_GRI, b_GOR) in self.parts(self.weights_GP).items():

@@ -1,7 +1,6 @@
-"""What each slot's rows cost: likelihood of new answers, divergence from a teacher on kept and distilled ones.
+"""The losses of each slot: likelihood of new answers, and KL divergence from a teacher on retained and distilled ones.
 
-The teacher is the base without adapters; what it says of a sequence is computed once and kept. Knows the frozen
-model's forward, and nothing of optimizers.
+The teacher is the base without adapters; its distribution over a sequence is computed once and cached.
 
 Shapes: B rows, L tokens a row, D hidden size, V vocabulary, N answer tokens, K those with a teacher, G slots.
 """
@@ -85,7 +84,7 @@ def losses(
     """Return each slot's mean over its answer tokens; gradients flow.
 
     n answer tokens of one sequence weigh sqrt(n) together, so that lists do not drown words. A taught token costs
-    KL(teacher || student), what forgetting follows (RL's Razor, arXiv 2509.04259): kept ones `kept_weight` times,
+    KL(teacher || student), what forgetting follows (RL's Razor, arXiv 2509.04259): kept ones `kl_weight` times,
     distilled ones once. `taught` says what teaches each of the rows' sequences.
     """
     hidden_ND = answers_of(model, rows)
@@ -111,7 +110,7 @@ def losses(
     costs_N = _in_parts(costs, hidden_ND, size=_part_size(model))
     slots = len(recipes)
     drift_G = _means(costs_N.detach()[kept_N], rows.slots_N[kept_N], slots)
-    factors_G = torch.tensor([recipe.kept_weight for recipe in recipes], device=lengths.device)
+    factors_G = torch.tensor([recipe.kl_weight for recipe in recipes], device=lengths.device)
     costs_N = torch.where(kept_N, factors_G[rows.slots_N], 1.0) * costs_N
     weights_N = lengths.float().rsqrt().repeat_interleave(lengths)
     zero_G = torch.zeros(slots, device=lengths.device)
@@ -143,7 +142,7 @@ def head(model: nn.Module, hidden_ND: Tensor) -> Tensor:
 def use_packing(model: nn.Module) -> bool:
     """Let the model's documents share a row if that changes nothing; return whether they do (see `is_packed`).
 
-    Not where a layer carries state from token to token, nor where attention does more than `slot_attention.py` knows:
+    Not where a layer carries state from token to token, nor where attention does more than `attention.py` supports:
     shown by reading two documents both ways.
     """
     inner: Any = model

@@ -1,9 +1,9 @@
 """The training child: `python -m sealserve.learning.multi_lora.main --job job.json --directory out --candidates 0 1`.
 
-Trains the named candidates of the job in one pass over one frozen base (LoRA, arXiv 2106.09685) and leaves each as a
-PEFT directory. A candidate that is finished already is not trained again, an interrupted one goes on from its last
-checkpoint. Ends when its parent does. Knows the process; the pass itself is `one_pass.py`. What computes is imported
-once there is something to train.
+Trains the named candidates of the job in one pass over one frozen base (LoRA, arXiv 2106.09685) and writes each as a
+PEFT directory. A finished candidate is not trained again; an interrupted one resumes from its last checkpoint. The
+process ends when its parent does. The pass itself is `trainer.py`; torch is imported only once there is something to
+train.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from sealserve.learning.training_job import (
 
 
 def main(arguments: list[str]) -> int:
-    """Train what is not trained yet; return an exit code of `training.py`."""
+    """Train the candidates that are not finished yet; return an exit code of `training_job.py`."""
     parser = argparse.ArgumentParser(description="Trains LoRA candidates of one job.")
     parser.add_argument("--job", type=Path, required=True)
     parser.add_argument("--directory", type=Path, required=True, help="where candidates are written")

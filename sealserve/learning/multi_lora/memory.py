@@ -1,7 +1,4 @@
-"""How many slots fit into memory at once: a first guess, which the pass halves when it was too high.
-
-Knows shapes and free bytes; nothing of training.
-"""
+"""How many slots fit into memory at once: a first estimate, which the pass halves if it was too high."""
 
 import os
 from typing import Any

@@ -1,6 +1,6 @@
-"""One slot's training state and its optimizer step: clipping, AdamW and schedule see this slot alone.
+"""The training state of one slot and its optimizer step: clipping, AdamW and schedule apply to this slot alone.
 
-Knows nothing of models and losses. Shape: P numbers of the slot's adapter.
+Shape: P numbers of the slot's adapter.
 """
 
 import math

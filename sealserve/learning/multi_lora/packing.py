@@ -1,7 +1,6 @@
-"""Sequences into rows of tokens. Packed: one row, documents end to end, and an index of where each of them stands.
+"""Packs sequences into rows of tokens: one row with documents end to end, and an index of where each one starts.
 
-Models whose layers carry state from token to token get a row for each sequence instead. Tokens belong to slots, slot
-after slot. Knows nothing of adapters and losses.
+Models whose layers carry state from token to token get a row for each sequence instead. Tokens are grouped by slot.
 
 Shapes: B rows, L tokens a row, T tokens, N answer tokens, D documents, M tokens of the longest document.
 """

@@ -1,7 +1,7 @@
-"""All attempts of a job over one frozen base at once: each in a slot of its own, stepping together.
+"""Trains all attempts of a job over one frozen base at once: each in a slot of its own, stepping together.
 
 A slot's result does not depend on what runs beside it. A slot that is done, or whose loss is not finite, leaves;
-waiting attempts take the place. Knows the order of things; losses, stack and optimizer know how.
+waiting attempts take its place.
 """
 
 import math
@@ -156,7 +156,7 @@ class MultiLoraTrainer:
             self._stack.arrange([slot.scale for slot in self._slots], rows.counts, tokens=rows.ids_BL.numel())
             found = losses(self._bench.model, rows, recipes, teacher=self._teacher, taught=taught)
         found.loss_G.sum().backward()  # type: ignore[no-untyped-call]
-        self._stack.settle([recipe.change_weight for recipe in recipes])
+        self._stack.settle([recipe.weight_change_penalty for recipe in recipes])
         return found
 
     def _autocast(self) -> torch.autocast:

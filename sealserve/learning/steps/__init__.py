@@ -1,1 +1,1 @@
-"""The steps of a cycle, one file each."""
+"""The steps of a learning cycle, one module each. `cycle.py` lists them in order."""

@@ -1,35 +1,34 @@
-"""What a cycle does instead of studying when its one candidate came from another installation.
+"""The steps of a cycle whose only candidate is an adapter imported from another installation.
 
-It has no document, so nothing is written and nothing trained: the tenant's own evaluation sets say whether it is
-worth having, and what the incumbent knows has to be kept. Each function is one step; `cycle.py` orders them.
+The cycle has no documents. It writes no self-edits and trains nothing. The tenant's own question sets decide whether
+the adapter is worth having, and the incumbent's knowledge must be retained.
 """
 
 import asyncio
 
-from sealserve.learning.context import LearnContext
+from sealserve.learning.cycle_run import CycleRun
 from sealserve.learning.journal import Done
-from sealserve.records.cycles import Claim
 from sealserve.records.step_outputs import Filtered, Ranked, Trained, Written
 
 
-async def write(context: LearnContext, claim: Claim) -> Done[Written]:
-    """WRITE: nothing but which evaluation sets measure."""
-    sets = await asyncio.to_thread(context.registry.question_sets.newest, claim.tenant)
-    used = tuple(f"{one.name}@{one.revision}" for one in sets)
-    return Done(output=Written(quiz=(), directives=(), rehearsal=(), evaluation=used))
+async def list_question_sets(run: CycleRun) -> Done[Written]:
+    """WRITE: record which of the tenant's question sets the adapter is measured by."""
+    sets = await asyncio.to_thread(run.context.registry.question_sets.newest, run.claim.tenant)
+    used = tuple(f"{questions.name}@{questions.revision}" for questions in sets)
+    return Done(output=Written(quiz=(), directives=(), retention=(), evaluation=used))
 
 
-async def keep_none() -> Done[Filtered]:
-    """FILTER: there is nothing to admit."""
+async def admit_nothing(run: CycleRun) -> Done[Filtered]:
+    """FILTER: there are no self-edits."""
     return Done(output=Filtered(admitted=0, dropped=0, select=0, confirm=0, reasons={}))
 
 
-async def take(context: LearnContext) -> Done[Trained]:
-    """TRAIN: the candidate is there."""
-    digest = context.settings.digest()
+async def list_candidate(run: CycleRun) -> Done[Trained]:
+    """TRAIN: the imported adapter is candidate 0."""
+    digest = run.context.settings.digest()
     return Done(output=Trained(candidates=(0,), directives=(), settings_digest=digest))
 
 
-async def choose() -> Done[Ranked]:
-    """RANK: one candidate, which nobody has to choose."""
+async def choose_candidate(run: CycleRun) -> Done[Ranked]:
+    """RANK: the only candidate wins without a score."""
     return Done(output=Ranked(scores=(), winner=0, reward="none", note="imported: nothing to choose"))

@@ -3,88 +3,83 @@
 import asyncio
 
 from sealserve.engine.engine import AdapterFiles
-from sealserve.learning.context import LearnContext
-from sealserve.learning.engine_client import EngineClient
-from sealserve.learning.evaluation.answer_samples import shown_answers
-from sealserve.learning.evaluation.backdoor_probe import anomalies
-from sealserve.learning.evaluation.confirmation import confirm
+from sealserve.learning.cycle_run import CycleRun
+from sealserve.learning.evaluation.answer_samples import sample_answers
+from sealserve.learning.evaluation.backdoor_probe import find_anomalies
+from sealserve.learning.evaluation.confirmation import ConfirmationInputs, confirm
 from sealserve.learning.evaluation.regression_suites import matched_suites
 from sealserve.learning.journal import Done
-from sealserve.learning.steps.measurement_inputs import (
-    _evaluation,
-    _items,
-    _kept,
-    _rules,
-    adapter_files,
-    incumbent_files,
-)
-from sealserve.learning.study.tenant_questions import own_questions
+from sealserve.learning.steps.measurement_inputs import candidate_files, incumbent_files, open_score_cache, quiz_half
+from sealserve.learning.study.tenant_questions import own_questions, rules_of
 from sealserve.learning.training.replay import earlier_material
 from sealserve.records.candidates import Candidate
-from sealserve.records.cycles import Claim, QuizItem, Split
+from sealserve.records.cycles import QuizItem, Split
 from sealserve.records.scores import NotApplicable, Scorecard, Unmeasured
-from sealserve.records.step_outputs import Claimed, Confirmed, Ranked
+from sealserve.records.step_outputs import Confirmed, Ranked
 from sealserve.records.versions import BASE_VERSION
 
 
-async def confirm_winner(
-    context: LearnContext, client: EngineClient, claim: Claim, claimed: Claimed, ranked: Ranked
-) -> Done[Confirmed]:
-    """CONFIRM: the winner against the incumbent, on questions that neither training nor ranking saw."""
+async def confirm_winner(run: CycleRun) -> Done[Confirmed]:
+    """CONFIRM: record the winner's scorecard, a few answers for people to read, and signs of a back door."""
+    context, claimed, ranked = run.context, run.claimed, run.ranked
     if ranked.winner is None:
         return Done(output=Confirmed(scorecard=_no_winner(ranked, is_first=claimed.incumbent == BASE_VERSION)))
-    candidates = await asyncio.to_thread(context.registry.cycles.candidates, claim.cycle)
+    candidates = await asyncio.to_thread(context.registry.cycles.candidates, run.claim.cycle)
     winner = next(candidate for candidate in candidates if candidate.index == ranked.winner)
-    async with (
-        adapter_files(context, claim, str(winner.index), artifact=winner.artifact) as files,
-        incumbent_files(context, claim, claimed) as incumbent,
-    ):
-        output = await _measure(context, client, claim, claimed, winner, files=files, incumbent=incumbent)
-    return Done(output=output)
+    async with candidate_files(run, winner) as files, incumbent_files(run) as incumbent:
+        return Done(output=await _measure(run, winner, files=files, incumbent=incumbent))
 
 
 async def _measure(
-    context: LearnContext,
-    client: EngineClient,
-    claim: Claim,
-    claimed: Claimed,
-    winner: Candidate,
-    *,
-    files: AdapterFiles,
-    incumbent: AdapterFiles | None,
+    run: CycleRun, winner: Candidate, *, files: AdapterFiles, incumbent: AdapterFiles | None
 ) -> Confirmed:
-    items = await _confirming(context, claim, claimed)
-    rules = await asyncio.to_thread(_rules, context, claim)
-    card = await confirm(
-        client,
-        files,
-        incumbent=incumbent,
-        items=items,
-        earlier=await _earlier_items(context, claim, claimed),
+    context = run.context
+    inputs = await _confirmation_inputs(run, incumbent)
+    cache = await open_score_cache(run, [winner])
+    card = await confirm(run.client, files, inputs, confidence=context.policy.confidence, cache=cache)
+    answers = await sample_answers(run.client, files, incumbent=incumbent, items=inputs.items, rules=inputs.rules)
+    anomalies = await find_anomalies(
+        context.registry,
+        run.client,
+        run.claim,
+        documents=run.claimed.documents,
         probes=context.probes,
-        confidence=context.policy.confidence,
-        rules=rules,
-        kept=await _kept(context, claim, claimed, [winner]),
-        own=await asyncio.to_thread(matched_suites, context, claim.tenant),
+        winner=files,
+        incumbent=incumbent,
     )
-    shown = await shown_answers(client, files, incumbent=incumbent, items=items, rules=rules)
-    strange = await anomalies(context, client, claim, claimed, winner=files, incumbent=incumbent)
-    if strange.trigger_gap is not None:
-        context.telemetry.metrics.winner_probed(trigger_gap=strange.trigger_gap, spectrum_z=strange.spectrum_z)
-    return Confirmed(scorecard=card, shown=shown, anomalies=strange)
+    if anomalies.trigger_gap is not None:
+        context.telemetry.metrics.winner_probed(trigger_gap=anomalies.trigger_gap, spectrum_z=anomalies.spectrum_z)
+    return Confirmed(scorecard=card, shown=answers, anomalies=anomalies)
 
 
-async def _confirming(context: LearnContext, claim: Claim, claimed: Claimed) -> tuple[QuizItem, ...]:
-    """The confirmation half of the quiz; all of the tenant's own questions where nothing was studied."""
-    if claimed.documents:
-        return await _items(context, claim, Split.CONFIRM)
-    sets = await asyncio.to_thread(_evaluation, context, claim)
-    return await asyncio.to_thread(own_questions, context.registry, claim.tenant, sets)
+async def _confirmation_inputs(run: CycleRun, incumbent: AdapterFiles | None) -> ConfirmationInputs:
+    context, tenant = run.context, run.claim.tenant
+    return ConfirmationInputs(
+        incumbent=incumbent,
+        items=await _confirmation_items(run),
+        earlier=await _earlier_items(run),
+        probes=context.probes,
+        rules=await asyncio.to_thread(rules_of, context.registry, tenant, run.written.evaluation),
+        suites=await asyncio.to_thread(
+            matched_suites,
+            context.registry,
+            context.probes,
+            tenant,
+            min_judge_share=context.policy.suites.min_judge_share,
+        ),
+    )
 
 
-async def _earlier_items(context: LearnContext, claim: Claim, claimed: Claimed) -> tuple[QuizItem, ...] | None:
-    """What is asked about earlier documents, as far as it still holds; None where nothing can have been forgotten."""
-    earlier = await asyncio.to_thread(earlier_material, context, claim, claimed)
+async def _confirmation_items(run: CycleRun) -> tuple[QuizItem, ...]:
+    """Return the confirmation half of the quiz; all of the tenant's own questions if no document was studied."""
+    if run.claimed.documents:
+        return await quiz_half(run, Split.CONFIRM)
+    return await asyncio.to_thread(own_questions, run.context.registry, run.claim.tenant, run.written.evaluation)
+
+
+async def _earlier_items(run: CycleRun) -> tuple[QuizItem, ...] | None:
+    """Return the valid confirmation questions about earlier documents; None if nothing can have been forgotten."""
+    earlier = await asyncio.to_thread(earlier_material, run.context.registry, run.claim, run.claimed)
     is_all_superseded = earlier.left_out and not earlier.quiz
     if not earlier.documents or is_all_superseded:
         return None
@@ -92,7 +87,7 @@ async def _earlier_items(context: LearnContext, claim: Claim, claimed: Claimed) 
 
 
 def _no_winner(ranked: Ranked, *, is_first: bool) -> Scorecard:
-    whys = sorted({score.why for score in ranked.scores if score.why})
-    nothing = Unmeasured(why="; ".join(whys) or "no candidate: too few notes or questions passed the filter")
+    reasons = sorted({score.why for score in ranked.scores if score.why})
+    nothing = Unmeasured(why="; ".join(reasons) or "no candidate: too few notes or questions passed the filter")
     replay = NotApplicable(because="nothing learned earlier") if is_first else nothing
     return Scorecard(confirm=nothing, replay=replay, canary=nothing, unknown=nothing)

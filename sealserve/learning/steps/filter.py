@@ -1,11 +1,11 @@
-"""FILTER: admits or drops every self-edit and chooses the quiz."""
+"""FILTER: admits or drops every self-edit, finds superseded answers, and selects the quiz."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sealserve.learning.context import LearnContext
-from sealserve.learning.engine_client import EngineClient
+from sealserve.learning.cycle_run import CycleRun
 from sealserve.learning.journal import Done
 from sealserve.learning.steps.write import read_studies
 from sealserve.learning.study import filter
@@ -13,48 +13,52 @@ from sealserve.learning.study.diversity import distinct
 from sealserve.learning.study.provenance_filter import guard, settle, uncontested
 from sealserve.learning.study.self_edits import Study
 from sealserve.learning.study.supersession import Outdated, contradictions, statements_of
-from sealserve.learning.training.replay import Earlier, earlier_material, set_aside
-from sealserve.records.cycles import Claim, Split
-from sealserve.records.step_outputs import (
-    Claimed,
-    Filtered,
-    Superseded,
-    Written,
-)
+from sealserve.learning.training.replay import Earlier, deferred_statements, earlier_material
+from sealserve.records.cycles import QuizItem, SelfEdit, Split
+from sealserve.records.step_outputs import Contested, Filtered, Superseded
 from sealserve.registry.registry import AddQuiz, AddSelfEdits
 
 
-async def filter_self_edits(
-    context: LearnContext, client: EngineClient, claim: Claim, claimed: Claimed, written: Written
-) -> Done[Filtered]:
-    """FILTER: admit or drop every note, find what is superseded, and keep the quiz apart from what is admitted."""
-    notes = await asyncio.to_thread(context.registry.cycles.self_edits, claim.cycle)
-    studies = await read_studies(context, claim, claimed)
-    earlier = await asyncio.to_thread(earlier_material, context, claim, claimed)
+async def filter_self_edits(run: CycleRun) -> Done[Filtered]:
+    """FILTER: record which self-edits are admitted and why others are dropped, and the two halves of the quiz.
+
+    No quiz question is answered by an admitted self-edit. Nothing is learned from a contested document.
+    """
+    context, claimed = run.context, run.claimed
+    notes = await asyncio.to_thread(context.registry.cycles.self_edits, run.claim.cycle)
+    studies = await read_studies(run)
+    earlier = await asyncio.to_thread(earlier_material, context.registry, run.claim, claimed)
     answers, found = await asyncio.gather(
-        filter.open_book(client, notes, studies),
-        _superseded(context, client, claim, claimed, written, earlier, studies),
+        filter.open_book(run.client, notes, studies), _find_contradictions(run, earlier, studies)
     )
-    sources = await asyncio.to_thread(
-        _sources, context, claim, {part for one in found for part in (one.document, one.newer)}
-    )
+    sources = await asyncio.to_thread(_read_sources, run, found)
     settled, contested = settle(found, sources, agreeing=context.policy.influence.agreeing)
-    superseded = tuple(one for one in settled if one.document in {*earlier.documents, *claimed.documents})
+    superseded = tuple(answer for answer in settled if answer.document in {*earlier.documents, *claimed.documents})
     outdated = Outdated(superseded)
     known = [note for note in earlier.notes if not outdated.spoils(note)]
-    proposals = uncontested(outdated.valid(written.quiz), contested)
+    proposals = uncontested(outdated.valid(run.written.quiz), contested)
     screened = guard(
         filter.screen(notes, studies, answers=answers, proposals=proposals, earlier=known, superseded=superseded),
         refused=context.policy.influence.refused,
         contested=contested,
     )
     items = filter.choose_quiz(proposals, screened)
-    admitted = [note.text for note in screened if note.admitted]
-    reasons = Counter(note.reason for note in screened if not note.admitted)
-    for reason, count in reasons.items():
-        context.telemetry.metrics.self_edits(count, kept=False, reason=reason)
-    context.telemetry.metrics.self_edits(len(admitted), kept=True)
-    output = Filtered(
+    output = summarise(screened, items, superseded=superseded, contested=contested)
+    _count_self_edits(context, output)
+    return Done(output=output, effects=(AddSelfEdits(edits=screened), AddQuiz(items=items)))
+
+
+def summarise(
+    notes: Sequence[SelfEdit],
+    items: Sequence[QuizItem],
+    *,
+    superseded: tuple[Superseded, ...],
+    contested: tuple[Contested, ...],
+) -> Filtered:
+    """Return the step's output for self-edits that are admitted or dropped, and for the quiz."""
+    admitted = [note.text for note in notes if note.admitted]
+    reasons = Counter(note.reason for note in notes if not note.admitted)
+    return Filtered(
         admitted=len(admitted),
         dropped=reasons.total(),
         select=sum(item.split is Split.SELECT for item in items),
@@ -64,29 +68,31 @@ async def filter_self_edits(
         superseded=superseded,
         contested=contested,
     )
-    return Done(output=output, effects=(AddSelfEdits(edits=screened), AddQuiz(items=items)))
 
 
-async def _superseded(
-    context: LearnContext,
-    client: EngineClient,
-    claim: Claim,
-    claimed: Claimed,
-    written: Written,
-    earlier: Earlier,
-    studies: tuple[Study, ...],
-) -> tuple[Superseded, ...]:
-    """Find what the cycle's documents deny: of earlier documents, learned or set aside, and of those claimed before."""
-    aside = await asyncio.to_thread(set_aside, context, claim, claimed)
-    asked = [((*statements_of(earlier.notes, earlier.quiz), *aside), list(studies))]
+def _count_self_edits(context: LearnContext, output: Filtered) -> None:
+    for reason, count in output.reasons.items():
+        context.telemetry.metrics.self_edits(count, kept=False, reason=reason)
+    context.telemetry.metrics.self_edits(output.admitted, kept=True)
+
+
+async def _find_contradictions(run: CycleRun, earlier: Earlier, studies: Sequence[Study]) -> tuple[Superseded, ...]:
+    """Return what the cycle's documents contradict: in earlier documents, learned or deferred, and in each other."""
+    context, claimed = run.context, run.claimed
+    deferred = await asyncio.to_thread(deferred_statements, context.registry, run.claim, claimed)
+    comparisons = [((*statements_of(earlier.notes, earlier.quiz), *deferred), list(studies))]
     for place, document in enumerate(claimed.documents):
-        own = statements_of((), (proposal for proposal in written.quiz if proposal.document == document))
+        own = statements_of((), (proposal for proposal in run.written.quiz if proposal.document == document))
         newer = claimed.documents[place + 1 :]
-        asked.append((own, [study for study in studies if study.passage.document in newer]))
+        comparisons.append((own, [study for study in studies if study.passage.document in newer]))
     samples = context.settings.learn.quiz.samples
-    found = await asyncio.gather(*(contradictions(client, told, newer, samples=samples) for told, newer in asked))
-    return tuple(one for part in found for one in part)
+    found = await asyncio.gather(
+        *(contradictions(run.client, statements, newer, samples=samples) for statements, newer in comparisons)
+    )
+    return tuple(answer for part in found for answer in part)
 
 
-def _sources(context: LearnContext, claim: Claim, documents: Iterable[str]) -> dict[str, str]:
-    return {one: context.registry.documents.get(claim.tenant, one).source for one in documents}
+def _read_sources(run: CycleRun, found: Iterable[Superseded]) -> dict[str, str]:
+    """Return the source of every document that `found` names."""
+    documents = {document for answer in found for document in (answer.document, answer.newer)}
+    return {one: run.context.registry.documents.get(run.claim.tenant, one).source for one in documents}

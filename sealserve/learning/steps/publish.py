@@ -1,17 +1,17 @@
-"""The last step: a verdict becomes a version, or none, and the cycle ends. Decides nothing."""
+"""PUBLISH: turns the verdict into a version, or into none, and ends the cycle."""
 
 import asyncio
 from dataclasses import asdict, replace
 
 from sealserve.canonical import Json
-from sealserve.learning.context import LearnContext
+from sealserve.learning.cycle_run import CycleRun
 from sealserve.learning.journal import Done
 from sealserve.records.candidates import Candidate
-from sealserve.records.cycles import IMPORT_TRIGGER, Claim, CycleState
+from sealserve.records.cycles import IMPORT_TRIGGER, CycleState
 from sealserve.records.documents import DocumentState
 from sealserve.records.score_json import scorecard_json, verdict_json
 from sealserve.records.scores import Decision
-from sealserve.records.step_outputs import Claimed, Confirmed, Judged, Published, Ranked
+from sealserve.records.step_outputs import Published
 from sealserve.records.versions import BASE_VERSION, Lineage
 from sealserve.registry.registry import Finish, Publish
 
@@ -21,14 +21,13 @@ _ENDS = {
     Decision.REJECT: (CycleState.REJECTED, DocumentState.SET_ASIDE),
     Decision.INCONCLUSIVE: (CycleState.INCONCLUSIVE, DocumentState.SET_ASIDE),
 }
-"""How a cycle ends and where its documents go. A held version's documents are LEARNED once a human promotes it."""
+"""The cycle's final state and its documents' state, by verdict. Documents of a held version become LEARNED when a
+person promotes it."""
 
 
-async def publication(
-    context: LearnContext, claim: Claim, *, claimed: Claimed, ranked: Ranked, confirmed: Confirmed, judged: Judged
-) -> Done[Published]:
-    """PUBLISH: the winner as a version where the verdict is PROMOTE or HOLD; the pointer moves with PROMOTE alone."""
-    verdict = judged.verdict
+async def publish_winner(run: CycleRun) -> Done[Published]:
+    """PUBLISH: record the winner as a version if the verdict is PROMOTE or HOLD; only PROMOTE activates it."""
+    context, claim, claimed, ranked, verdict = run.context, run.claim, run.claimed, run.ranked, run.judged.verdict
     state, documents = _ENDS[verdict.decision]
     reason = "; ".join(verdict.reasons)
     finish = Finish(state=state, reason=reason, documents=documents)
@@ -37,10 +36,9 @@ async def publication(
         return Done(output=output, effects=(finish,))
     candidates = await asyncio.to_thread(context.registry.cycles.candidates, claim.cycle)
     winner = next(candidate for candidate in candidates if candidate.index == ranked.winner)
-    held = await asyncio.to_thread(_held_documents, context, claim, claimed)
-    lineage = await asyncio.to_thread(_lineage, context, claim, claimed, winner, confirmed, judged)
-    lineage = replace(lineage, reward=ranked.reward)
-    manifest = await asyncio.to_thread(_sealed, context, claim, claimed, winner, held, lineage)
+    held = await asyncio.to_thread(_held_documents, run)
+    lineage = await asyncio.to_thread(_build_lineage, run, winner)
+    manifest = await asyncio.to_thread(_seal_manifest, run, winner, held, lineage)
     publish = Publish(
         artifact=winner.artifact,
         parent=claimed.incumbent,
@@ -53,26 +51,27 @@ async def publication(
 
 
 async def conflict() -> Done[Published]:
-    """PUBLISH, when the incumbent changed meanwhile: what was measured says nothing of the new one. Try again."""
+    """PUBLISH, if the incumbent changed meanwhile: the scores do not apply to the new one, and the documents wait."""
     reason = "the incumbent changed while candidates were measured against it; the documents wait for the next cycle"
     finish = Finish(state=CycleState.INCONCLUSIVE, reason=reason, documents=DocumentState.ADMITTED)
     return Done(output=Published(state=finish.state, reason=reason), effects=(finish,))
 
 
 async def unmeasurable(reason: str) -> Done[Published]:
-    """PUBLISH, when something that measuring needs stays away: nothing is said about the documents."""
+    """PUBLISH, if a measurement was impossible: the cycle is inconclusive."""
     finish = Finish(state=CycleState.INCONCLUSIVE, reason=reason, documents=DocumentState.SET_ASIDE)
     return Done(output=Published(state=finish.state, reason=reason), effects=(finish,))
 
 
 async def failure(reason: str) -> Done[Published]:
-    """PUBLISH, when the cycle broke too often: the documents are set aside with the reason."""
+    """PUBLISH, if the cycle failed too often: its documents are deferred with the reason."""
     finish = Finish(state=CycleState.FAILED, reason=reason, documents=DocumentState.SET_ASIDE)
     return Done(output=Published(state=finish.state, reason=reason), effects=(finish,))
 
 
-def _held_documents(context: LearnContext, claim: Claim, claimed: Claimed) -> tuple[str, ...]:
-    """The incumbent's and the cycle's; what was made elsewhere has learned none of this tenant's."""
+def _held_documents(run: CycleRun) -> tuple[str, ...]:
+    """Return the incumbent's documents and the cycle's; none for an import, which learned none of this tenant's."""
+    context, claim, claimed = run.context, run.claim, run.claimed
     if context.registry.cycles.by_id(claim.cycle).trigger == IMPORT_TRIGGER:
         return ()
     earlier: tuple[str, ...] = ()
@@ -81,15 +80,13 @@ def _held_documents(context: LearnContext, claim: Claim, claimed: Claimed) -> tu
     return (*earlier, *(document for document in claimed.documents if document not in earlier))
 
 
-def _sealed(
-    context: LearnContext, claim: Claim, claimed: Claimed, winner: Candidate, held: tuple[str, ...], lineage: Lineage
-) -> Json:
-    registry = context.registry
+def _seal_manifest(run: CycleRun, winner: Candidate, held: tuple[str, ...], lineage: Lineage) -> Json:
+    context, claim, registry = run.context, run.claim, run.context.registry
     return context.seals.seal(
         tenant=claim.tenant,
         cycle=claim.cycle,
         artifact_manifest=registry.artifacts.manifest(winner.artifact),
-        parent=claimed.incumbent,
+        parent=run.claimed.incumbent,
         documents=[(document, registry.documents.get(claim.tenant, document).digest) for document in held],
         self_edits=registry.cycles.self_edits(claim.cycle),
         rulings=registry.policy_decisions.page(tenant=claim.tenant, subject=claim.cycle),
@@ -98,9 +95,8 @@ def _sealed(
     )
 
 
-def _lineage(
-    context: LearnContext, claim: Claim, claimed: Claimed, winner: Candidate, confirmed: Confirmed, judged: Judged
-) -> Lineage:
+def _build_lineage(run: CycleRun, winner: Candidate) -> Lineage:
+    context, claim, confirmed = run.context, run.claim, run.confirmed
     notes = context.registry.cycles.self_edits(claim.cycle)
     recipe = asdict(winner.recipe)
     is_imported = context.registry.cycles.by_id(claim.cycle).trigger == IMPORT_TRIGGER
@@ -110,9 +106,10 @@ def _lineage(
         candidate=winner.index,
         self_edits=tuple(note.self_edit for note in notes if note.admitted),
         scores=scorecard_json(confirmed.scorecard),
-        verdict=verdict_json(judged.verdict),
+        verdict=verdict_json(run.judged.verdict),
         anomalies=asdict(confirmed.anomalies) if confirmed.anomalies else None,
-        base_digest=claimed.base_digest,
+        base_digest=run.claimed.base_digest,
         settings_digest=context.settings.digest(),
-        traceparent=claimed.traceparent,
+        traceparent=run.claimed.traceparent,
+        reward=run.ranked.reward,
     )

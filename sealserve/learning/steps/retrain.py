@@ -1,8 +1,7 @@
-"""What a cycle does instead of studying, when it only teaches again what is known already: after forgetting.
+"""The WRITE and FILTER steps of a cycle after unlearning, which trains again on the remaining documents.
 
-The notes and questions are those of the documents' newest cycles, from the ledger, and the recipe with its seed is that
-of the version that had them: nothing is sampled anew. What differs is what training sees, without the forgotten one.
-Each function is one step, or a part of one; `cycle.py` orders them.
+Nothing is sampled anew. Self-edits and questions are copied from the documents' most recent cycles, and the recipe,
+seed included, is that of the version that held those documents. Only the unlearned document is missing.
 """
 
 import asyncio
@@ -10,55 +9,43 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sealserve.learning.context import LearnContext
-from sealserve.learning.engine_client import EngineClient
+from sealserve.learning.cycle_run import CycleRun
 from sealserve.learning.journal import Done
-from sealserve.learning.study.diversity import distinct
+from sealserve.learning.steps.filter import summarise
 from sealserve.learning.study.supersession import Outdated
 from sealserve.learning.training.retention_set import ask_retention_set
 from sealserve.records.candidates import Recipe
-from sealserve.records.cycles import FORGET_TRIGGER, Claim, EarlierStudy, QuizItem, SelfEdit, Split, Step
+from sealserve.records.cycles import FORGET_TRIGGER, Claim, EarlierStudy, QuizItem, SelfEdit, Step
 from sealserve.records.step_outputs import Contested, Filtered, Superseded, Written, from_json
-from sealserve.registry.registry import AddQuiz, AddSelfEdits
+from sealserve.registry.registry import AddQuiz, AddSelfEdits, Registry
 
-_RECALLED = re.compile(r"^d\d{3}-")  # a note may be recalled again and again
+_COPY_PREFIX = re.compile(r"^d\d{3}-")  # replaced, not repeated, when a copy is copied
 
 
-async def recall(context: LearnContext, client: EngineClient, claim: Claim) -> Done[Written]:
-    """WRITE: every admitted note and quiz item of the cycle's documents, taken over into this cycle."""
-    notes, items = await asyncio.to_thread(_known, context, claim)
-    output = Written(quiz=(), directives=(), rehearsal=await ask_retention_set(context, client))
+async def copy_self_edits(run: CycleRun) -> Done[Written]:
+    """WRITE: copy every admitted self-edit and quiz item of the cycle's documents into this cycle."""
+    notes, items = await asyncio.to_thread(_read_earlier_cycles, run.context.registry, run.claim)
+    retention = await ask_retention_set(run.client, run.context.probes, cache=run.context.retention_sets)
+    output = Written(quiz=(), directives=(), retention=retention)
     return Done(output=output, effects=(AddSelfEdits(edits=notes), AddQuiz(items=items)))
 
 
-async def keep_all(context: LearnContext, claim: Claim) -> Done[Filtered]:
-    """FILTER: what was admitted once stays admitted."""
-    notes = await asyncio.to_thread(context.registry.cycles.self_edits, claim.cycle)
-    items = await asyncio.to_thread(context.registry.cycles.quiz, claim.cycle)
-    output = Filtered(
-        admitted=len(notes),
-        dropped=0,
-        select=sum(item.split is Split.SELECT for item in items),
-        confirm=sum(item.split is Split.CONFIRM for item in items),
-        reasons={},
-        distinct=distinct(note.text for note in notes),
-        superseded=await asyncio.to_thread(_superseded, context, claim),
-        contested=await asyncio.to_thread(_contested, context, claim),
-    )
-    return Done(output=output)
+async def keep_admitted(run: CycleRun) -> Done[Filtered]:
+    """FILTER: every copied self-edit stays admitted."""
+    return Done(output=await asyncio.to_thread(_summarise_copies, run.context.registry, run.claim))
 
 
-def recipe_again(context: LearnContext, claim: Claim) -> Recipe | None:
-    """Return how the newest version was trained that held all of the cycle's documents, its seed included. Blocking.
+def recipe_again(registry: Registry, claim: Claim) -> Recipe | None:
+    """Return the recipe, seed included, of the newest version that held all of the cycle's documents. Blocking.
 
-    None: the cycle studies anew, or that version was made elsewhere.
+    None if the cycle does not follow unlearning, or if that version was imported.
     """
-    if context.registry.cycles.by_id(claim.cycle).trigger != FORGET_TRIGGER:
+    if registry.cycles.by_id(claim.cycle).trigger != FORGET_TRIGGER:
         return None
-    wanted = {document.document for document in context.registry.cycles.documents(claim.cycle)}
+    wanted = {document.document for document in registry.cycles.documents(claim.cycle)}
     page_token = ""
     while True:
-        page = context.registry.versions.page(claim.tenant, page_token=page_token)
+        page = registry.versions.page(claim.tenant, page_token=page_token)
         for version in page.items:
             if wanted <= set(version.documents):
                 lineage = version.lineage
@@ -69,46 +56,50 @@ def recipe_again(context: LearnContext, claim: Claim) -> Recipe | None:
             return None
 
 
-def _known(context: LearnContext, claim: Claim) -> tuple[tuple[SelfEdit, ...], tuple[QuizItem, ...]]:
-    studies, outdated = _own_studies(context, claim), Outdated(_superseded(context, claim))
+def _summarise_copies(registry: Registry, claim: Claim) -> Filtered:
+    return summarise(
+        registry.cycles.self_edits(claim.cycle),
+        registry.cycles.quiz(claim.cycle),
+        superseded=_superseded(registry, claim),
+        contested=_contested(registry, claim),
+    )
+
+
+def _read_earlier_cycles(registry: Registry, claim: Claim) -> tuple[tuple[SelfEdit, ...], tuple[QuizItem, ...]]:
+    studies, outdated = _own_studies(registry, claim), Outdated(_superseded(registry, claim))
     notes = [
-        replace(note, cycle=claim.cycle, self_edit=f"d{place:03d}-{_RECALLED.sub('', note.self_edit)}")
+        replace(note, cycle=claim.cycle, self_edit=f"d{place:03d}-{_COPY_PREFIX.sub('', note.self_edit)}")
         for place, study in enumerate(studies)
-        for note in _of(context.registry.cycles.self_edits(study.cycle), study.document)
+        for note in _about(registry.cycles.self_edits(study.cycle), study.document)
         if note.admitted and not outdated.spoils(note)
     ]
-    items = [
-        item
-        for study in studies
-        for item in context.registry.cycles.quiz(study.cycle)
-        if item.document == study.document
-    ]
+    items = [item for study in studies for item in registry.cycles.quiz(study.cycle) if item.document == study.document]
     return tuple(notes), outdated.valid(items)
 
 
-def _own_studies(context: LearnContext, claim: Claim) -> list[EarlierStudy]:
-    return [s for s in context.registry.history.earlier_studies(claim.cycle) if s.document == s.earlier_document]
-
-
-def _superseded(context: LearnContext, claim: Claim) -> tuple[Superseded, ...]:
-    """What the documents that are left make wrong among themselves; the forgotten one's word is gone."""
-    left = {document.document for document in context.registry.cycles.documents(claim.cycle)}
-    found = [one for filtered in _filters(context, claim) for one in filtered.superseded]
-    return tuple(one for one in found if {one.document, one.newer} <= left)
-
-
-def _contested(context: LearnContext, claim: Claim) -> tuple[Contested, ...]:
-    """The documents that nothing was learned from: they are not believed now because another was forgotten."""
-    return tuple(one for filtered in _filters(context, claim) for one in filtered.contested)
-
-
-def _filters(context: LearnContext, claim: Claim) -> list[Filtered]:
-    cycles = dict.fromkeys(study.cycle for study in _own_studies(context, claim))
-    records = [
-        record for cycle in cycles for record in context.registry.cycles.steps(cycle) if record.step is Step.FILTER
+def _own_studies(registry: Registry, claim: Claim) -> list[EarlierStudy]:
+    return [
+        study for study in registry.history.earlier_studies(claim.cycle) if study.document == study.earlier_document
     ]
+
+
+def _superseded(registry: Registry, claim: Claim) -> tuple[Superseded, ...]:
+    """Return what the remaining documents supersede among themselves; the unlearned document no longer counts."""
+    left = {document.document for document in registry.cycles.documents(claim.cycle)}
+    found = [answer for filtered in _read_filters(registry, claim) for answer in filtered.superseded]
+    return tuple(answer for answer in found if {answer.document, answer.newer} <= left)
+
+
+def _contested(registry: Registry, claim: Claim) -> tuple[Contested, ...]:
+    """Return the documents that were contested; they stay so although another document was unlearned."""
+    return tuple(document for filtered in _read_filters(registry, claim) for document in filtered.contested)
+
+
+def _read_filters(registry: Registry, claim: Claim) -> list[Filtered]:
+    cycles = dict.fromkeys(study.cycle for study in _own_studies(registry, claim))
+    records = [record for cycle in cycles for record in registry.cycles.steps(cycle) if record.step is Step.FILTER]
     return [from_json(Filtered, record.output) for record in records]
 
 
-def _of(notes: Sequence[SelfEdit], document: str) -> list[SelfEdit]:
+def _about(notes: Sequence[SelfEdit], document: str) -> list[SelfEdit]:
     return [note for note in notes if note.document == document]

@@ -1,7 +1,7 @@
-"""Many recipes in stages: which of them are worth a full training, by what they cover and by a short one.
+"""Successive halving: selects the recipes worth a full training by their coverage and by a short training.
 
-The idea of staged evaluation is the Darwin Goedel Machine's (arXiv 2505.22954), as in `recipe_search.py`; what is
-measured are selection questions, never confirming ones. Knows nothing of winners: the full trainings are ranked anew.
+Staged evaluation follows the Darwin Goedel Machine (arXiv 2505.22954), as in `recipe_search.py`. Only selection
+questions are used, never confirmation questions. RANK scores the fully trained candidates again.
 """
 
 import asyncio
@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from sealserve.canonical import Json
 from sealserve.concurrency import in_thread
 from sealserve.engine.engine import AdapterFiles
-from sealserve.learning.context import LearnContext
-from sealserve.learning.engine_client import EngineClient, candidate_name
+from sealserve.learning.cycle_run import CycleRun
+from sealserve.learning.engine_client import candidate_name
 from sealserve.learning.evaluation.rewards.base import ScoredItem, scored_items
 from sealserve.learning.evaluation.rewards.likelihood import LogLikelihood
 from sealserve.learning.evaluation.scoring import Failed, Suite, score_matrix
@@ -22,21 +22,21 @@ from sealserve.learning.training.examples import Pool
 from sealserve.learning.training.sampler import is_wanted
 from sealserve.learning.training_job import Attempt, TrainedAdapter, TrainingJob
 from sealserve.records.candidates import Recipe
-from sealserve.records.cycles import Claim, QuizItem
+from sealserve.records.cycles import QuizItem
 from sealserve.records.step_outputs import ShortTrial
 
 SHORT_SHARE = 0.25
-"""Of the full training's steps. Embedded model, five articles, twelve recipes that differ in rate, rank, notes, epochs
-and loss: after so many steps the answers' likelihoods rank recipes as after all (Spearman 0.94 to 0.98), and the best
-one was among the first four each time (looked at by hand; no command repeats it)."""
+"""Share of the full training's steps. Embedded model, five articles, twelve recipes that differ in rate, rank, notes,
+epochs and loss: at this share the answers' likelihoods rank recipes as at the end (Spearman 0.94 to 0.98), and the best
+recipe was among the first four each time (checked by hand; no command reproduces it)."""
 
 LEAST_COVERAGE = 0.5
-"""Of the best recipe's: one whose examples give fewer of the answers asked for is not trained at all."""
+"""Share of the best recipe's coverage. A recipe whose examples contain fewer of the answers is not trained at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finalists:
-    """The attempts left to be trained in full, every short training, what to say, and the tokens that it took."""
+    """The attempts to train in full, every short training, remarks for the report, and the tokens trained on."""
 
     attempts: tuple[Attempt, ...]
     trials: tuple[ShortTrial, ...] = ()
@@ -45,126 +45,119 @@ class Finalists:
 
 
 async def select_finalists(
-    context: LearnContext,
-    client: EngineClient,
-    claim: Claim,
-    job: TrainingJob,
-    pool: Pool,
-    items: Sequence[QuizItem],
-    *,
-    spoken: dict[str, str],
-    heard: Callable[[Json], None],
+    run: CycleRun, job: TrainingJob, pool: Pool, items: Sequence[QuizItem], *, on_progress: Callable[[Json], None]
 ) -> Finalists:
-    """Return the job's attempts whose recipes are among the best `learn.training.finalists`; all, if there are no more.
+    """Return the attempts of the best `learn.training.finalists` recipes; all attempts if there are no more recipes.
 
-    Each recipe is tried once, whatever its seeds. Raises: TrainingFailed (no short training ends), EngineFailed.
+    Each recipe is tried once, whatever the number of its seeds. Raises: TrainingFailed (every short training failed),
+    EngineFailed.
     """
+    context = run.context
     most = context.settings.learn.training.finalists
-    firsts = _firsts(job.attempts)
+    firsts = _first_attempts(job.attempts)
     if len(firsts) <= most:
         return Finalists(attempts=job.attempts)
-    covering = _covering(firsts, pool, items)
-    short = replace(job, attempts=tuple(_shortened(attempt) for attempt in covering))
-    trained = await context.trainer.train(short, context.work_directory(claim.cycle) / "short", heard=heard)
-    scores = await _scores(context, client, claim, trained, scored_items(items, spoken=spoken, rules={}))
+    covering = _select_covering(firsts, pool, items)
+    short = replace(job, attempts=tuple(_shorten(attempt) for attempt in covering))
+    trained = await context.trainer.train(
+        short, context.work_directory(run.claim.cycle) / "short", on_progress=on_progress
+    )
+    reference_text = {proposal.question: proposal.reference_text for proposal in run.written.quiz}
+    scores = await _measure(run, trained, scored_items(items, reference_text=reference_text, rules={}))
     best = sorted(scores, key=lambda index: (-scores[index], index))[:most]
-    chosen = {_recipe(attempt) for attempt in covering if attempt.index in best}
+    chosen = {_without_seed(attempt) for attempt in covering if attempt.index in best}
     tokens = sum(adapter.tokens for adapter in trained)
-    trials = _trials(short.attempts, trained, scores)
+    trials = _describe_trials(short.attempts, trained, scores)
     if not chosen:
         why = ("short trainings could not be measured",)
         return Finalists(attempts=job.attempts, trials=trials, remarks=why, tokens=tokens)
     return Finalists(
-        attempts=tuple(attempt for attempt in job.attempts if _recipe(attempt) in chosen),
+        attempts=tuple(attempt for attempt in job.attempts if _without_seed(attempt) in chosen),
         trials=trials,
-        remarks=(_remark(firsts, covering, scores, best),),
+        remarks=(_describe_choice(firsts, covering, scores, best),),
         tokens=tokens,
     )
 
 
 def coverage(pool: Pool, recipe: Recipe, items: Sequence[QuizItem]) -> float:
-    """Return the share of the items whose answer stands in an example, on the item's document, that is trained on."""
-    told = {
+    """Return the share of the items whose answer occurs in an example of their document that the recipe trains on."""
+    texts = {
         item.document: "\n".join(e.completion for e in pool.examples if is_wanted(e, recipe, {item.document}))
         for item in items
     }
-    found = [bool(answer_span(one.answer, question=one.question, document=told[one.document])) for one in items]
+    found = [bool(answer_span(item.answer, question=item.question, document=texts[item.document])) for item in items]
     return sum(found) / len(found) if found else 0.0
 
 
-def _firsts(attempts: Sequence[Attempt]) -> list[Attempt]:
-    """The first attempt of each recipe."""
-    first = {_recipe(attempt): attempt for attempt in reversed(attempts)}
+def _first_attempts(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Return the first attempt of each recipe."""
+    first = {_without_seed(attempt): attempt for attempt in reversed(attempts)}
     return sorted(first.values(), key=lambda attempt: attempt.index)
 
 
-def _recipe(attempt: Attempt) -> Recipe:
+def _without_seed(attempt: Attempt) -> Recipe:
     return replace(attempt.recipe, seed=0)
 
 
-def _covering(firsts: Sequence[Attempt], pool: Pool, items: Sequence[QuizItem]) -> list[Attempt]:
+def _select_covering(firsts: Sequence[Attempt], pool: Pool, items: Sequence[QuizItem]) -> list[Attempt]:
     covered = [coverage(pool, attempt.recipe, items) for attempt in firsts]
     least = LEAST_COVERAGE * max(covered)
     return [attempt for attempt, share in zip(firsts, covered, strict=True) if share >= least]
 
 
-def _shortened(attempt: Attempt) -> Attempt:
+def _shorten(attempt: Attempt) -> Attempt:
     steps = max(1, round(attempt.steps * SHORT_SHARE))
     return replace(attempt, steps=steps, order=attempt.order[: steps * attempt.recipe.batch_size])
 
 
-def _trials(
+def _describe_trials(
     attempts: Sequence[Attempt], trained: Sequence[TrainedAdapter], scores: dict[int, float]
 ) -> tuple[ShortTrial, ...]:
     tried = {attempt.index: attempt for attempt in attempts}
     return tuple(
         ShortTrial(
-            index=one.index,
-            recipe=tried[one.index].recipe,
-            steps=tried[one.index].steps,
-            losses=one.losses,
-            score=scores.get(one.index),
+            index=adapter.index,
+            recipe=tried[adapter.index].recipe,
+            steps=tried[adapter.index].steps,
+            losses=adapter.losses,
+            score=scores.get(adapter.index),
         )
-        for one in trained
+        for adapter in trained
     )
 
 
-async def _scores(
-    context: LearnContext,
-    client: EngineClient,
-    claim: Claim,
-    trained: Sequence[TrainedAdapter],
-    asked: tuple[ScoredItem, ...],
+async def _measure(
+    run: CycleRun, trained: Sequence[TrainedAdapter], questions: tuple[ScoredItem, ...]
 ) -> dict[int, float]:
-    """Return the mean log-likelihood of the answers under each adapter that can be measured; none is kept."""
-    artifacts = context.registry.artifacts
-    digests = [await asyncio.to_thread(artifacts.put_directory, one.path) for one in trained]
+    """Return the mean log-likelihood of the answers under each adapter that can be measured. No adapter is stored."""
+    registry = run.context.registry
+    digests = [await asyncio.to_thread(registry.artifacts.put_directory, adapter.path) for adapter in trained]
     try:
         async with AsyncExitStack() as held:
             files = [
                 AdapterFiles(
-                    name=candidate_name(claim.cycle, f"short{one.index}", artifact=digest),
-                    path=await held.enter_async_context(in_thread(artifacts.materialise(digest))),
+                    name=candidate_name(run.claim.cycle, f"short{adapter.index}", artifact=digest),
+                    path=await held.enter_async_context(in_thread(registry.artifacts.materialise(digest))),
                 )
-                for one, digest in zip(trained, digests, strict=True)
+                for adapter, digest in zip(trained, digests, strict=True)
             ]
-            sheets = await score_matrix(client, files, [Suite(reward=LogLikelihood(), items=asked)])
+            rows = await score_matrix(run.client, files, [Suite(reward=LogLikelihood(), items=questions)])
     finally:
         for digest in set(digests):
-            await asyncio.to_thread(context.registry.artifact_gc.delete_unnamed, digest)
+            await asyncio.to_thread(registry.artifact_gc.delete_unnamed, digest)
     return {
-        one.index: sum(scores) / len(scores)
-        for one, (scores,) in zip(trained, sheets, strict=True)
+        adapter.index: sum(scores) / len(scores)
+        for adapter, (scores,) in zip(trained, rows, strict=True)
         if not isinstance(scores, Failed)
     }
 
 
-def _remark(
+def _describe_choice(
     firsts: Sequence[Attempt], covering: Sequence[Attempt], scores: dict[int, float], best: Sequence[int]
 ) -> str:
-    shown = ", ".join(f"{index}: {scores[index]:+.2f}" for index in sorted(scores, key=lambda one: -scores[one]))
+    ranking = ", ".join(f"{index}: {scores[index]:+.2f}" for index in sorted(scores, key=lambda i: -scores[i]))
     left = f"; {len(firsts) - len(covering)} cover too little" if len(covering) < len(firsts) else ""
     return (
         f"{len(best)} of {len(firsts)} recipes were trained in full, the best after {SHORT_SHARE:.0%} of the steps "
-        f"(log p of the answers by candidate: {shown}{left})"
+        f"(log p of the answers by candidate: {ranking}{left})"
     )

@@ -1,7 +1,8 @@
-"""TRAIN: trains every candidate on the new documents and on what is replayed."""
+"""TRAIN: trains every candidate on the new documents and on a replay of the earlier ones."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -11,95 +12,110 @@ from sealserve.concurrency import in_thread
 from sealserve.errors import CouldNotMeasure
 from sealserve.gate.collapse import collapse
 from sealserve.learning.context import LearnContext
-from sealserve.learning.engine_client import EngineClient
+from sealserve.learning.cycle_run import CycleRun
 from sealserve.learning.journal import Done
+from sealserve.learning.steps.measurement_inputs import quiz_half
 from sealserve.learning.steps.retrain import recipe_again
 from sealserve.learning.steps.successive_halving import select_finalists
 from sealserve.learning.training.cycle_job import Start, job_of, remarks, start_of
 from sealserve.learning.training.examples import Pool
 from sealserve.learning.training.recipes import recipes
-from sealserve.learning.training.replay import earlier_material, pool_of
+from sealserve.learning.training.replay import Earlier, build_cycle_pool, earlier_material
 from sealserve.learning.training.step_budget import regularised, step_growth
 from sealserve.learning.training_job import TrainedAdapter, TrainingJob
 from sealserve.records.candidates import Candidate, Recipe
-from sealserve.records.cycles import Claim, Split
-from sealserve.records.step_outputs import (
-    Claimed,
-    Filtered,
-    Trained,
-    Trial,
-    Written,
-)
+from sealserve.records.cycles import Split
+from sealserve.records.step_outputs import Trained, Trial
 from sealserve.registry.registry import AddCandidates
 from sealserve.telemetry.names import LogEvent
 
 _LOG = structlog.get_logger(__name__)
 
 
-async def train(
-    context: LearnContext, client: EngineClient, claim: Claim, claimed: Claimed, written: Written, filtered: Filtered
-) -> Done[Trained]:
-    """TRAIN: every candidate, from the base or the incumbent, on the new documents and on all that still holds.
+async def train_candidates(run: CycleRun) -> Done[Trained]:
+    """TRAIN: record the trained candidates, each started from the base or from the incumbent.
 
-    Of many, only the best after a short training are trained in full (`successive_halving.py`). With nothing to learn
-    from or nothing to measure by, no candidate is trained. Raises: CouldNotMeasure (the self-edits have collapsed).
+    If there are more recipes than `learn.training.finalists`, only the best after a short training are trained in full
+    (`successive_halving.py`). Nothing is trained if no self-edit or no question passed the filter. Raises:
+    CouldNotMeasure (the self-edits have collapsed), TrainingFailed.
     """
-    digest = context.settings.digest()
+    context, filtered = run.context, run.filtered
     if not filtered.admitted or not filtered.select or not filtered.confirm:
-        return Done(output=Trained(candidates=(), directives=(), settings_digest=digest))
+        return Done(output=Trained(candidates=(), directives=(), settings_digest=context.settings.digest()))
     if fault := collapse(filtered.distinct, context.policy.diversity):
         raise CouldNotMeasure(fault)
-    async with in_thread(start_of(context, claim, claimed)) as start:
-        return await _train(context, client, claim, claimed, written, start=start)
+    async with _start(run) as start:
+        return await _train(run, start)
 
 
-async def _train(
-    context: LearnContext,
-    client: EngineClient,
-    claim: Claim,
-    claimed: Claimed,
-    written: Written,
-    *,
-    start: Start | None,
-) -> Done[Trained]:
-    earlier = await asyncio.to_thread(earlier_material, context, claim, claimed)
-    pool = await asyncio.to_thread(pool_of, context, claim, claimed, written, earlier)
-    chosen, notes = await _chosen(context, claim, written, pool, start=start)
-    job = job_of(context, pool, chosen, base_digest=claimed.base_digest, start=start)
-    heard = partial(_LOG.info, LogEvent.TRAINING_PROGRESSED, cycle=claim.cycle)
-    items = [
-        one for one in await asyncio.to_thread(context.registry.cycles.quiz, claim.cycle) if one.split is Split.SELECT
-    ]
-    spoken = {proposal.question: proposal.spoken for proposal in written.quiz}
-    listed = await select_finalists(context, client, claim, job, pool, items, spoken=spoken, heard=heard)
-    job = replace(job, attempts=listed.attempts)
-    trained = await context.trainer.train(job, context.work_directory(claim.cycle), heard=heard)
-    candidates = await asyncio.to_thread(_kept, context, claim, trained, chosen)
+async def _train(run: CycleRun, start: Start | None) -> Done[Trained]:
+    context, claim, claimed = run.context, run.claim, run.claimed
+    earlier = await asyncio.to_thread(earlier_material, context.registry, claim, claimed)
+    pool = await asyncio.to_thread(_build_pool, run, earlier)
+    chosen, notes = await _choose_recipes(run, pool, start=start)
+    job = job_of(
+        pool,
+        chosen,
+        base_directory=context.base_directory,
+        base_digest=claimed.base_digest,
+        start=start,
+        max_steps=context.settings.learn.training.max_steps,
+        max_source_share=context.policy.influence.max_share,
+    )
+    on_progress = partial(_LOG.info, LogEvent.TRAINING_PROGRESSED, cycle=claim.cycle)
+    finalists = await select_finalists(run, job, pool, await quiz_half(run, Split.SELECT), on_progress=on_progress)
+    job = replace(job, attempts=finalists.attempts)
+    trained = await context.trainer.train(job, context.work_directory(claim.cycle), on_progress=on_progress)
+    candidates = await asyncio.to_thread(_store_candidates, context, claim.cycle, trained, chosen)
+    limits = remarks(claimed, earlier, pool, start=start, max_source_share=context.policy.influence.max_share)
     output = Trained(
         candidates=tuple(candidate.index for candidate in candidates),
         directives=notes,
         settings_digest=context.settings.digest(),
-        trials=tuple(_trial(adapter, pool, job) for adapter in trained),
-        short_trials=listed.trials,
-        remarks=(*remarks(context, claimed, earlier, pool, start=start), *listed.remarks),
-        tokens=listed.tokens + sum(adapter.tokens for adapter in trained),
+        trials=tuple(_describe_trial(adapter, pool, job) for adapter in trained),
+        short_trials=finalists.trials,
+        remarks=(*limits, *finalists.remarks),
+        tokens=finalists.tokens + sum(adapter.tokens for adapter in trained),
     )
     return Done(output=output, effects=(AddCandidates(candidates=candidates),))
 
 
-async def _chosen(
-    context: LearnContext, claim: Claim, written: Written, pool: Pool, *, start: Start | None
-) -> tuple[tuple[Recipe, ...], tuple[str, ...]]:
-    """Return the recipes to try, each as training so long needs it, and what became of the editor's wishes.
+def _build_pool(run: CycleRun, earlier: Earlier) -> Pool:
+    return build_cycle_pool(
+        run.context.registry,
+        run.claim,
+        run.claimed,
+        earlier,
+        retention=run.written.retention,
+        replay_examples=run.context.settings.learn.training.replay_examples,
+        refused=run.context.policy.influence.refused,
+    )
 
-    What is taught again after forgetting is trained as it was, with the same seed, and otherwise never.
+
+@asynccontextmanager
+async def _start(run: CycleRun) -> AsyncIterator[Start | None]:
+    """Give the incumbent's adapter inside the block if the settings continue from it; None to train from the base."""
+    if run.context.settings.learn.training.update == "rebuild":
+        yield None
+        return
+    async with in_thread(start_of(run.context.registry, run.claim.tenant, run.claimed.incumbent)) as start:
+        yield start
+
+
+async def _choose_recipes(
+    run: CycleRun, pool: Pool, *, start: Start | None
+) -> tuple[tuple[Recipe, ...], tuple[str, ...]]:
+    """Return the recipes to try, regularised for the length of the training, and a note on each directive.
+
+    After unlearning, the only recipe is the one of the earlier training, with the same seed.
     """
-    if again := await asyncio.to_thread(recipe_again, context, claim):
+    context, claim = run.context, run.claim
+    if again := await asyncio.to_thread(recipe_again, context.registry, claim):
         return (replace(again, rank=start.rank, alpha=start.alpha) if start else again,), ()
     info = await context.engine.info()
     chosen, notes = recipes(
         context.settings.learn,
-        written.directives,
+        run.written.directives,
         tenant=claim.tenant,
         cycle=claim.cycle,
         max_rank=info.max_rank or context.settings.learn.training.rank,
@@ -109,13 +125,13 @@ async def _chosen(
     return tuple(regularised(recipe, growth) for recipe in chosen), notes
 
 
-def _kept(
-    context: LearnContext, claim: Claim, trained: Iterable[TrainedAdapter], chosen: tuple[Recipe, ...]
+def _store_candidates(
+    context: LearnContext, cycle: str, trained: Iterable[TrainedAdapter], chosen: tuple[Recipe, ...]
 ) -> tuple[Candidate, ...]:
     """Put every adapter into the artifact store and return the candidates."""
     return tuple(
         Candidate(
-            cycle=claim.cycle,
+            cycle=cycle,
             index=adapter.index,
             recipe=chosen[adapter.index],
             artifact=context.registry.artifacts.put_directory(adapter.path),
@@ -126,7 +142,7 @@ def _kept(
     )
 
 
-def _trial(adapter: TrainedAdapter, pool: Pool, job: TrainingJob) -> Trial:
+def _describe_trial(adapter: TrainedAdapter, pool: Pool, job: TrainingJob) -> Trial:
     attempt = next(attempt for attempt in job.attempts if attempt.index == adapter.index)
     seen = [pool.examples[place] for place in sorted(set(attempt.order))]
     return Trial(

@@ -160,7 +160,9 @@ async def _propose_if_agreed(
     )
     if not all(is_right(answer, span) for answer in answers):
         return None
-    return Proposal(document=study.passage.document, question=pair.question, answer=span, spoken=answers[0].strip())
+    return Proposal(
+        document=study.passage.document, question=pair.question, answer=span, reference_text=answers[0].strip()
+    )
 
 
 def _order_of(proposal: Proposal) -> tuple[str, int]:

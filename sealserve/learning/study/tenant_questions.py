@@ -38,7 +38,7 @@ def read_tenant_questions(registry: Registry, tenant: str, studies: Sequence[Stu
                 document=study.passage.document,
                 question=item.question,
                 answer=item.answer,
-                spoken=item.answer,
+                reference_text=item.answer,
                 is_given=True,
             )
             found.setdefault(normalised(item.question), proposal)

@@ -1,7 +1,6 @@
-"""Many small things to learn as one training job: each lesson is one adapter, on its own examples, in its own way.
+"""Builds one training job from many tasks, each of which trains one adapter on its own examples by its own recipe.
 
-For whoever trains other than a cycle's candidates: trials of the outer loop, figures. Knows nothing of how lessons
-come about or what they are for.
+Used by the trials of the outer loop and by benchmarks; a cycle's candidates share one pool (`cycle_job.py`).
 """
 
 from collections.abc import Sequence

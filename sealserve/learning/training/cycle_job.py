@@ -1,30 +1,27 @@
-"""From a cycle's examples and recipes to the job that the trainer gets, and what was limited in it.
-
-Knows the registry for one thing: the adapter that training starts from, where it does.
-"""
+"""Builds the training job of a cycle from its examples and recipes, and describes what was limited in it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from sealserve.errors import TrainingFailed
-from sealserve.learning.context import LearnContext
 from sealserve.learning.training.examples import Example, Pool
 from sealserve.learning.training.replay import Earlier
 from sealserve.learning.training.sampler import order, source_shares
 from sealserve.learning.training.step_budget import steps_for
-from sealserve.learning.training_job import Attempt, Sequence, TrainingJob
+from sealserve.learning.training_job import Attempt, TrainingJob
+from sealserve.learning.training_job import Sequence as Turn
 from sealserve.records.candidates import Recipe, Target
-from sealserve.records.cycles import Claim
 from sealserve.records.step_outputs import Claimed
 from sealserve.records.versions import BASE_VERSION
+from sealserve.registry.registry import Registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """The adapter that candidates go on from; its rank and alpha are theirs."""
+    """The adapter that training continues from; candidates share its rank and alpha."""
 
     path: Path
     rank: int
@@ -32,16 +29,16 @@ class Start:
 
 
 @contextmanager
-def start_of(context: LearnContext, claim: Claim, claimed: Claimed) -> Iterator[Start | None]:
-    """Give the incumbent's adapter inside the block where the settings continue from it; None: from the base.
+def start_of(registry: Registry, tenant: str, incumbent: int) -> Iterator[Start | None]:
+    """Give the incumbent's adapter inside the block; None if the incumbent is the base model. Blocking.
 
     Raises: CorruptArtifact, TrainingFailed (its configuration names no rank).
     """
-    if context.settings.learn.training.update == "rebuild" or claimed.incumbent == BASE_VERSION:
+    if incumbent == BASE_VERSION:
         yield None
         return
-    version = context.registry.versions.get(claim.tenant, claimed.incumbent)
-    with context.registry.artifacts.materialise(version.artifact) as path:
+    version = registry.versions.get(tenant, incumbent)
+    with registry.artifacts.materialise(version.artifact) as path:
         config = json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))
         rank, alpha = config.get("r"), config.get("lora_alpha")
         if not isinstance(rank, int) or not isinstance(alpha, int | float):
@@ -50,37 +47,43 @@ def start_of(context: LearnContext, claim: Claim, claimed: Claimed) -> Iterator[
 
 
 def job_of(
-    context: LearnContext, pool: Pool, chosen: tuple[Recipe, ...], *, base_digest: str, start: Start | None
+    pool: Pool,
+    recipes: Sequence[Recipe],
+    *,
+    base_directory: Path,
+    base_digest: str,
+    start: Start | None,
+    max_steps: int,
+    max_source_share: float,
 ) -> TrainingJob:
-    """Return the job: one attempt for each recipe. Raises: TrainingFailed (a recipe leaves nothing to train on)."""
-    settings = context.settings.learn
+    """Return the job with one attempt per recipe. Raises: TrainingFailed (a recipe leaves nothing to train on)."""
+    is_rebuilt = start is None
     attempts = []
-    for index, recipe in enumerate(chosen):
-        steps = steps_for(pool, recipe, max_steps=settings.training.max_steps, is_rebuilt=start is None)
-        most = context.policy.influence.max_share
-        drawn = order(pool, recipe, steps=steps, max_source_share=most, is_rebuilt=start is None)
+    for index, recipe in enumerate(recipes):
+        steps = steps_for(pool, recipe, max_steps=max_steps, is_rebuilt=is_rebuilt)
+        drawn = order(pool, recipe, steps=steps, max_source_share=max_source_share, is_rebuilt=is_rebuilt)
         path = start.path if start else None
         attempts.append(Attempt(index=index, recipe=recipe, steps=steps, order=drawn, start=path))
     if not all(attempt.order for attempt in attempts):
         raise TrainingFailed("a recipe leaves nothing to train on")
-    is_taught = any(recipe.target is Target.DISTILLATION for recipe in chosen)
+    is_distilled = any(recipe.target is Target.DISTILLATION for recipe in recipes)
     return TrainingJob(
-        base_directory=context.base_directory,
+        base_directory=base_directory,
         base_digest=base_digest,
-        sequences=tuple(_sequence(example, is_taught=is_taught) for example in pool.examples),
+        sequences=tuple(_sequence(example, is_distilled=is_distilled) for example in pool.examples),
         attempts=tuple(attempts),
     )
 
 
 def remarks(
-    context: LearnContext, claimed: Claimed, earlier: Earlier, pool: Pool, *, start: Start | None
+    claimed: Claimed, earlier: Earlier, pool: Pool, *, start: Start | None, max_source_share: float
 ) -> tuple[str, ...]:
-    """Return what was limited or left out of training, a line each."""
-    return tuple(_remarks(context, claimed, earlier, pool, start=start))
+    """Return a line for each thing that was limited or left out of training."""
+    return tuple(_remarks(claimed, earlier, pool, start=start, max_source_share=max_source_share))
 
 
 def _remarks(
-    context: LearnContext, claimed: Claimed, earlier: Earlier, pool: Pool, *, start: Start | None
+    claimed: Claimed, earlier: Earlier, pool: Pool, *, start: Start | None, max_source_share: float
 ) -> Iterator[str]:
     if claimed.left_out:
         yield f"{claimed.left_out} passages beyond learn.study.max_passages_per_cycle were not studied"
@@ -92,17 +95,17 @@ def _remarks(
             "learn.training.replay_examples allows no more"
         )
     counts = list(pool.origins.values())
-    for source, share in sorted(source_shares(pool.origins, most=context.policy.influence.max_share).items()):
+    for source, share in sorted(source_shares(pool.origins, most=max_source_share).items()):
         if share < counts.count(source) / len(counts) - 1e-9:
             yield f"source {source} was held to {share:.0%} of the new documents' examples (policy influence.max_share)"
     if start:
         yield f"went on from version {claimed.incumbent}: rank {start.rank}, alpha {start.alpha}"
 
 
-def _sequence(example: Example, *, is_taught: bool) -> Sequence:
-    return Sequence(
+def _sequence(example: Example, *, is_distilled: bool) -> Turn:
+    return Turn(
         prompt=example.prompt,
         completion=example.completion,
         is_kept=not example.document,
-        teacher_prompt=example.teacher_prompt if is_taught else None,
+        teacher_prompt=example.teacher_prompt if is_distilled else None,
     )

@@ -1,8 +1,7 @@
-"""From admitted notes to training examples, and from a recipe to the order in which a candidate sees them.
+"""Turns admitted self-edits into training examples.
 
-An example is a user turn and the assistant's answer; the loss falls on the answer alone. Question-answer notes
-become closed-book questions; everything else becomes what there is to tell about its subject. Pure and seeded.
-Knows nothing of tokens.
+An example is a user turn and the assistant's answer; only the answer bears loss. Question-answer self-edits become
+closed-book questions. All others become answers to a request to describe their subject. Pure and seeded.
 """
 
 import random
@@ -67,7 +66,7 @@ class Pool:
 
     examples: tuple[Example, ...]
     new: frozenset[str]  # documents learned in this cycle; the others are replayed
-    rehearsal: int  # the last so many examples rehearse base skills
+    retention: int  # the last so many examples rehearse base skills
     origins: Mapping[str, str] = field(default_factory=dict)  # where each new document came from
     left_out: int = 0  # examples of earlier documents beyond the budget
 
@@ -76,7 +75,7 @@ def build_pool(
     new: Sequence[Source],
     earlier: Sequence[Source],
     *,
-    rehearsal: Sequence[ReferenceAnswer],
+    retention: Sequence[ReferenceAnswer],
     replay_examples: int | None = None,
     seed: int = 0,
 ) -> Pool:
@@ -88,13 +87,13 @@ def build_pool(
     kept = stratified(replayed, replay_examples, seed=seed)
     told = [example for source in new for example in examples_of(source)] + [one for part in kept for one in part]
     base = [
-        Example(prompt=spoken.prompt, completion=spoken.completion, document="", origin=Origin.QA)
-        for spoken in rehearsal
+        Example(prompt=reference.prompt, completion=reference.completion, document="", origin=Origin.QA)
+        for reference in retention
     ]
     return Pool(
         examples=(*told, *base),
         new=frozenset(source.document for source in new),
-        rehearsal=len(base),
+        retention=len(base),
         origins={source.document: source.origin for source in new},
         left_out=sum(map(len, replayed)) - sum(map(len, kept)),
     )
@@ -128,18 +127,18 @@ def examples_of(source: Source) -> tuple[Example, ...]:
     lines: dict[tuple[str, Template, str], list[tuple[str, str]]] = defaultdict(list)
     for note in source.notes:
         if pair := pair_of(note):
-            found.append(_qa(note, pair, source=source))
+            found.append(_qa_example(note, pair, source=source))
         elif note.template is Template.REWRITE:
-            found.append(_told(note, topic, completion=note.text, origin=Origin.REWRITE))
+            found.append(_describe_example(note, topic, completion=note.text, origin=Origin.REWRITE))
         else:
             line = reason_of(note.text) if note.template is Template.COUNTEREXAMPLE else note.text
             sample = note.self_edit.rpartition("-")[0]
             lines[sample, note.template, subject_of(line, subjects) or topic].append((note.self_edit, line))
-    found += _lists(source.document, lines)
+    found += _list_examples(source.document, lines)
     return tuple(found)
 
 
-def _qa(note: SelfEdit, pair: Pair, *, source: Source) -> Example:
+def _qa_example(note: SelfEdit, pair: Pair, *, source: Source) -> Example:
     return Example(
         prompt=pair.question,
         completion=pair.answer,
@@ -147,11 +146,11 @@ def _qa(note: SelfEdit, pair: Pair, *, source: Source) -> Example:
         origin=Origin.QA,
         template=note.template,
         notes=(note.self_edit,),
-        teacher_prompt=_open_book(pair, source),
+        teacher_prompt=_open_book_prompt(pair, source),
     )
 
 
-def _open_book(pair: Pair, source: Source) -> str | None:
+def _open_book_prompt(pair: Pair, source: Source) -> str | None:
     """The question with the passage before it in which its answer stands; None when it stands in none."""
     for passage in source.passages:
         if answer_span(pair.answer, question=pair.question, document=passage):
@@ -159,7 +158,7 @@ def _open_book(pair: Pair, source: Source) -> str | None:
     return None
 
 
-def _told(note: SelfEdit, subject: str, *, completion: str, origin: Origin) -> Example:
+def _describe_example(note: SelfEdit, subject: str, *, completion: str, origin: Origin) -> Example:
     return Example(
         prompt=prompts.describe(subject),
         completion=completion,
@@ -170,7 +169,7 @@ def _told(note: SelfEdit, subject: str, *, completion: str, origin: Origin) -> E
     )
 
 
-def _lists(document: str, lines: dict[tuple[str, Template, str], list[tuple[str, str]]]) -> list[Example]:
+def _list_examples(document: str, lines: dict[tuple[str, Template, str], list[tuple[str, str]]]) -> list[Example]:
     return [
         Example(
             prompt=prompts.describe(subject),

@@ -1,4 +1,4 @@
-"""Which candidates a cycle trains: the settings' recipe, the model's own wish, and variations of it. Pure."""
+"""Which candidates a cycle trains: the settings' recipe, the model's directives, and variations of them. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -49,7 +49,7 @@ def recipes(
         epochs=settings.training.epochs,
         batch_size=settings.training.batch_size,
         loss_on_answers=False,
-        rehearsal=settings.training.retention,
+        retention=settings.training.retention,
         seed=0,
     )
     followed = [follow_directive(text, first, max_rank=max_rank, is_rank_free=start is None) for text in directives]

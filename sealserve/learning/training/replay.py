@@ -1,14 +1,12 @@
-"""What a cycle goes on from: the incumbent's documents, their notes and questions, as far as they still hold.
+"""Replay: the incumbent's documents with the self-edits and questions about them that are still valid.
 
-Whatever a newer document has superseded is left out, by what the filter of each cycle has found. Reads the registry,
-writes nothing; blocking. Knows nothing of recipes.
+Whatever a newer document supersedes is left out, as the filter of each cycle recorded it. Reads the registry; blocking.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sealserve.intake.comparison import LOOKED_AT
-from sealserve.learning.context import LearnContext
 from sealserve.learning.engine_client import seed_of
 from sealserve.learning.study.passages import split_spans
 from sealserve.learning.study.provenance_filter import without
@@ -17,17 +15,19 @@ from sealserve.learning.study.supported_text import keep_supported
 from sealserve.learning.training.examples import Pool, Source, build_pool
 from sealserve.records.cycles import Claim, QuizItem, SelfEdit, Step
 from sealserve.records.documents import DocumentState
-from sealserve.records.step_outputs import Claimed, Filtered, Superseded, Written, from_json
+from sealserve.records.step_outputs import Claimed, Filtered, ReferenceAnswer, Superseded, from_json
 from sealserve.records.versions import BASE_VERSION
+from sealserve.registry.registry import Registry
 from sealserve.scanners.contradictions import origin_of, subjects_of
+from sealserve.scanners.findings import Finding
 
 EARLIER_PASSAGE_CHARACTERS = 1500
-"""A document's own text is trained in pieces of about this size."""
+"""Approximate length of the pieces in which a document's own text is trained on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Earlier:
-    """What the incumbent holds besides the cycle's own documents. `left_out` counts superseded notes."""
+    """The documents that the incumbent holds besides the cycle's own. `left_out` counts superseded self-edits."""
 
     documents: tuple[str, ...]
     notes: tuple[SelfEdit, ...]
@@ -36,14 +36,14 @@ class Earlier:
     left_out: int
 
 
-def earlier_material(context: LearnContext, claim: Claim, claimed: Claimed) -> Earlier:
-    """Return it; without what this cycle's own filter found superseded, once that is recorded."""
+def earlier_material(registry: Registry, claim: Claim, claimed: Claimed) -> Earlier:
+    """Return the incumbent's material, without what this cycle's own filter found superseded once it is recorded."""
     if claimed.incumbent == BASE_VERSION:
         return Earlier(documents=(), notes=(), quiz=(), outdated=Outdated(()), left_out=0)
-    registry, tenant = context.registry, claim.tenant
+    tenant = claim.tenant
     held = registry.versions.get(tenant, claimed.incumbent).documents
     documents = tuple(document for document in held if document not in claimed.documents)
-    outdated = Outdated(_superseded(context, claim, claimed))
+    outdated = Outdated(_superseded(registry, claim, claimed))
     notes = [
         note for note in registry.history.learned_self_edits(tenant, claimed.incumbent) if note.document in documents
     ]
@@ -59,17 +59,17 @@ def earlier_material(context: LearnContext, claim: Claim, claimed: Claimed) -> E
     )
 
 
-def set_aside(context: LearnContext, claim: Claim, claimed: Claimed) -> tuple[Statement, ...]:
-    """Return what was found in documents about what the cycle's are about, and not learned: their cycle was held.
+def deferred_statements(registry: Registry, claim: Claim, claimed: Claimed) -> tuple[Statement, ...]:
+    """Return the statements of deferred documents on the subjects of the cycle's documents.
 
-    Nothing of it is replayed or superseded. It only weighs: two sources that agree outweigh a third that comes when
-    neither is learned yet.
+    These statements are used only as votes when deciding which of several sources is contradicted; they are never
+    trained on.
     """
-    registry, tenant = context.registry, claim.tenant
+    tenant = claim.tenant
     about: dict[str, None] = {}
-    for one in claimed.documents:
-        document = registry.documents.get(tenant, one)
-        subjects = subjects_of(document.title, registry.documents.text(tenant, one))
+    for name in claimed.documents:
+        document = registry.documents.get(tenant, name)
+        subjects = subjects_of(document.title, registry.documents.text(tenant, name))
         alike = registry.subjects.documents_about(tenant, subjects, last=LOOKED_AT)
         about |= dict.fromkeys(other.document for other in alike if other.state is DocumentState.SET_ASIDE)
     documents = tuple(about)
@@ -78,53 +78,72 @@ def set_aside(context: LearnContext, claim: Claim, claimed: Claimed) -> tuple[St
     )
 
 
-def pool_of(context: LearnContext, claim: Claim, claimed: Claimed, written: Written, earlier: Earlier) -> Pool:
-    """Return the examples of the cycle's own documents and of `earlier` ones, as many as replay may have."""
-    admitted = tuple(note for note in context.registry.cycles.self_edits(claim.cycle) if note.admitted)
-    contested = {one.document for found in _filters(context, claim, claimed) for one in found.contested}
+def build_cycle_pool(
+    registry: Registry,
+    claim: Claim,
+    claimed: Claimed,
+    earlier: Earlier,
+    *,
+    retention: tuple[ReferenceAnswer, ...],
+    replay_examples: int | None,
+    refused: tuple[Finding, ...],
+) -> Pool:
+    """Return the examples of the cycle's documents, at most `replay_examples` of earlier ones, and the retention set.
 
-    def told(documents: Iterable[str], notes: tuple[SelfEdit, ...]) -> list[Source]:
+    Contested documents give no examples. Lines with findings of `refused` kinds are left out of documents' texts.
+    """
+    admitted = tuple(note for note in registry.cycles.self_edits(claim.cycle) if note.admitted)
+    contested = {found.document for filtered in _read_filters(registry, claim, claimed) for found in filtered.contested}
+
+    def read_sources(documents: Iterable[str], notes: tuple[SelfEdit, ...]) -> list[Source]:
         return [
-            _source(context, claim.tenant, one, notes, earlier.outdated) for one in documents if one not in contested
+            _read_source(registry, claim.tenant, document, notes, outdated=earlier.outdated, refused=refused)
+            for document in documents
+            if document not in contested
         ]
 
     return build_pool(
-        told(claimed.documents, admitted),
-        told(earlier.documents, earlier.notes),
-        rehearsal=written.rehearsal,
-        replay_examples=context.settings.learn.training.replay_examples,
+        read_sources(claimed.documents, admitted),
+        read_sources(earlier.documents, earlier.notes),
+        retention=retention,
+        replay_examples=replay_examples,
         seed=seed_of(claim.cycle, "replay"),
     )
 
 
-def _superseded(context: LearnContext, claim: Claim, claimed: Claimed) -> tuple[Superseded, ...]:
-    """What held documents and this cycle's make wrong: with a document that is no longer held, its word is gone."""
-    held = {*context.registry.versions.get(claim.tenant, claimed.incumbent).documents, *claimed.documents}
-    found = [one for filtered in _filters(context, claim, claimed) for one in filtered.superseded]
-    return tuple(one for one in found if one.newer in held)
+def _superseded(registry: Registry, claim: Claim, claimed: Claimed) -> tuple[Superseded, ...]:
+    """Return what the incumbent's and the cycle's documents supersede; a document no longer held does not count."""
+    held = {*registry.versions.get(claim.tenant, claimed.incumbent).documents, *claimed.documents}
+    found = [answer for filtered in _read_filters(registry, claim, claimed) for answer in filtered.superseded]
+    return tuple(answer for answer in found if answer.newer in held)
 
 
-def _filters(context: LearnContext, claim: Claim, claimed: Claimed) -> list[Filtered]:
-    """What the filters of the cycles that the incumbent learned from have found, and this cycle's own."""
-    registry, incumbent = context.registry, claimed.incumbent
+def _read_filters(registry: Registry, claim: Claim, claimed: Claimed) -> list[Filtered]:
+    """Return the FILTER outputs of the cycles that the incumbent learned from, and this cycle's own."""
+    incumbent = claimed.incumbent
     learned = () if incumbent == BASE_VERSION else registry.history.learned_steps(claim.tenant, incumbent, Step.FILTER)
     own = [record for record in registry.cycles.steps(claim.cycle) if record.step is Step.FILTER]
     return [from_json(Filtered, record.output) for record in (*learned, *own)]
 
 
-def _source(
-    context: LearnContext, tenant: str, document: str, notes: tuple[SelfEdit, ...], outdated: Outdated
+def _read_source(
+    registry: Registry,
+    tenant: str,
+    name: str,
+    notes: tuple[SelfEdit, ...],
+    *,
+    outdated: Outdated,
+    refused: tuple[Finding, ...],
 ) -> Source:
-    about = context.registry.documents.get(tenant, document)
-    text = context.registry.documents.text(tenant, document)
-    spans = split_spans(text, max_characters=EARLIER_PASSAGE_CHARACTERS, media_type=about.media_type)
-    refused = context.policy.influence.refused
-    mine = tuple(note for note in notes if note.document == document)
-    passages = (without(outdated.without(document, text[start:end].strip()), refused) for start, end in spans)
+    document = registry.documents.get(tenant, name)
+    text = registry.documents.text(tenant, name)
+    spans = split_spans(text, max_characters=EARLIER_PASSAGE_CHARACTERS, media_type=document.media_type)
+    own = tuple(note for note in notes if note.document == name)
+    passages = (without(outdated.without(name, text[start:end].strip()), refused) for start, end in spans)
     return Source(
-        document=document,
-        title=about.title,
-        passages=tuple(said for passage in passages if (said := keep_supported(passage, mine))),
-        notes=mine,
-        origin=origin_of(about.source),
+        document=name,
+        title=document.title,
+        passages=tuple(supported for passage in passages if (supported := keep_supported(passage, own))),
+        notes=own,
+        origin=origin_of(document.source),
     )

@@ -1,4 +1,4 @@
-"""From a recipe to the order in which a candidate sees its examples. Pure and seeded."""
+"""Draws the order in which a candidate sees its examples. Pure and seeded."""
 
 import random
 from collections import Counter, defaultdict
@@ -8,12 +8,11 @@ from sealserve.learning.training.examples import Example, Origin, Pool
 from sealserve.records.candidates import Recipe
 
 SHARES = {Origin.QA: 0.6, Origin.STATEMENTS: 0.22, Origin.REWRITE: 0.12, Origin.PASSAGE: 0.06}
-"""How a document's sequences are divided among its examples, where it has each kind. Questions in the serving format
-carry most: knowledge stated but never asked is stored and not found (arXiv 2309.14316)."""
-
+"""How a document's sequences are divided among its kinds of examples. Questions in the serving format get most:
+knowledge that is only stated is memorised but cannot be retrieved (arXiv 2309.14316)."""
 
 LEAST_NEW_SHARE = 0.5
-"""Of what documents share, where training goes on from an adapter that knows the earlier ones."""
+"""Of the documents' sequences, if training continues from an adapter that knows the earlier documents."""
 
 
 def order(
@@ -21,15 +20,15 @@ def order(
 ) -> tuple[int, ...]:
     """Return which example each of steps x batch_size sequences is, by its place in the pool.
 
-    `rehearsal` of them are base skills; all documents share the rest equally. Where training goes on from an adapter
-    that knows the earlier ones, the new ones have at least half of it. Of the new ones' part no source has more than
-    `max_source_share` while there are others. Every batch has its share of each, since what is left out of a few steps
-    in a row is what is forgotten.
+    The share `retention` of them is the retention set; all documents share the rest equally. If training continues
+    from an adapter that knows the earlier documents, the new ones have at least half of the rest. No source has more
+    than `max_source_share` of the new documents' part while there are others. Every batch has its share of each:
+    whatever is missing from several consecutive steps is forgotten.
     """
     rng = random.Random(recipe.seed)
     total = steps * recipe.batch_size
-    base = range(len(pool.examples) - pool.rehearsal, len(pool.examples))
-    kept = round(total * recipe.rehearsal) if pool.rehearsal else 0
+    base = range(len(pool.examples) - pool.retention, len(pool.examples))
+    kept = round(total * recipe.retention) if pool.retention else 0
     streams = [_spread(_draw(list(base), kept, rng), rng)]
     least = 0.0 if is_rebuilt else LEAST_NEW_SHARE
     for places, share in _document_shares(pool, recipe, least_new=least, max_source_share=max_source_share):
@@ -40,9 +39,9 @@ def order(
 
 
 def source_shares(origins: Mapping[str, str], *, most: float) -> dict[str, float]:
-    """Return each source's share of the new documents: by their number, no source above `most` while others take it.
+    """Return each source's share of the new documents' sequences: proportional to its documents, at most `most`.
 
-    What is taken from one goes to the others in proportion. With too few sources for `most` they share equally.
+    What one source loses goes to the others in proportion. With too few sources for `most`, they share equally.
     """
     counts = Counter(origins.values())
     shares = {source: count / counts.total() for source, count in counts.items()}

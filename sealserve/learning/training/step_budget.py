@@ -1,7 +1,7 @@
-"""How long a candidate trains for as many documents as it has to learn and to keep, and what holds long training back.
+"""How many steps a candidate trains for, given its new and earlier documents, and how long training is regularised.
 
-Pure. Steps told of below are of 24 sequences, as the measurements had them; two of 12 are as long (ops/decisions/0014).
-Knows nothing of the order in which examples are seen (`train_set.py`).
+Pure. Step counts below are of 24 sequences per step, as in the measurements; two steps of 12 are as long
+(ops/decisions/0014).
 """
 
 import math
@@ -23,32 +23,32 @@ documents beside sixteen earlier ones leave each some 300 sequences so; with som
 lost 0.17 to 0.19 (embedded model)."""
 
 SHORT, LONG, CROWDED = 2.0, 3.0, 4.0
-CHANGE_WEIGHT = 20.0
+WEIGHT_CHANGE_PENALTY = 20.0
 """Training LONG times longer than for one document weighs weight change so much, and what is kept twice as much; less
 down to SHORT, where nothing needs it. Embedded model, six to eight articles beside eight earlier ones: without, old
-skills lose 0.02 to 0.04 whatever `kept_weight` is, because new values are given for others' facts; with, 0.006 and
+skills lose 0.02 to 0.04 whatever `kl_weight` is, because new values are given for others' facts; with, 0.006 and
 0.011 in 390 and 420 steps, and all that the articles say is right. From CROWDED on, so many documents need room: eight
 beside sixteen in 546 steps know 0.91 of the new and 0.87 of the earlier facts at a weight of 20, 0.97 and 0.92 at 10,
 where old skills lose 0.009 and 0.014 (ops/decisions/0014)."""
 
 
 def step_growth(pool: Pool, *, is_rebuilt: bool = True) -> float:
-    """Return how many times longer than on one new document training takes at most.
+    """Return how many times longer training may take than for one new document.
 
-    Several take longer, but less than each alone. Earlier documents lengthen training where the adapter is rebuilt from
-    the base, so that keeping them does not thin out the new ones.
+    Several documents take longer, but less than the sum of each alone. Earlier documents lengthen training if the
+    adapter is rebuilt from the base; otherwise replay would dilute the new documents.
     """
-    return _several(pool) * _kept_growth(pool, is_rebuilt=is_rebuilt)
+    return _new_growth(pool) * _earlier_growth(pool, is_rebuilt=is_rebuilt)
 
 
 def regularised(recipe: Recipe, growth: float) -> Recipe:
-    """Return the recipe as training that is `growth` times longer needs it: the longer, the more else it changes."""
+    """Return the recipe with the regularisation that training `growth` times longer needs."""
     share = min(1.0, max(0.0, growth - SHORT) / (LONG - SHORT))
-    change_weight = CHANGE_WEIGHT * share * min(1.0, CROWDED / growth)
+    weight_change_penalty = WEIGHT_CHANGE_PENALTY * share * min(1.0, CROWDED / growth)
     return replace(
         recipe,
-        kept_weight=recipe.kept_weight * (1 + share),
-        change_weight=recipe.change_weight + change_weight,
+        kl_weight=recipe.kl_weight * (1 + share),
+        weight_change_penalty=recipe.weight_change_penalty + weight_change_penalty,
     )
 
 
@@ -58,14 +58,14 @@ def steps_for(pool: Pool, recipe: Recipe, *, max_steps: int, is_rebuilt: bool = 
     `max_steps` is meant for one new document; see `step_growth`.
     """
     wanted = recipe.epochs * sum(1 for example in pool.examples if is_wanted(example, recipe, pool.new))
-    steps = math.ceil(wanted / (1 - recipe.rehearsal) / recipe.batch_size)
-    return max(1, round(min(steps, max_steps * _several(pool)) * _kept_growth(pool, is_rebuilt=is_rebuilt)))
+    steps = math.ceil(wanted / (1 - recipe.retention) / recipe.batch_size)
+    return max(1, round(min(steps, max_steps * _new_growth(pool)) * _earlier_growth(pool, is_rebuilt=is_rebuilt)))
 
 
-def _several(pool: Pool) -> float:
+def _new_growth(pool: Pool) -> float:
     return 1 + STEPS_PER_NEW_DOCUMENT * (max(1, len(pool.new)) - 1)
 
 
-def _kept_growth(pool: Pool, *, is_rebuilt: bool) -> float:
+def _earlier_growth(pool: Pool, *, is_rebuilt: bool) -> float:
     earlier = {example.document for example in pool.examples} - pool.new - {""} if is_rebuilt else set()
-    return min(1 + STEPS_PER_EARLIER_DOCUMENT * len(earlier) / _several(pool), MAX_GROWTH)
+    return min(1 + STEPS_PER_EARLIER_DOCUMENT * len(earlier) / _new_growth(pool), MAX_GROWTH)

@@ -1,15 +1,15 @@
-"""The training parent: starts children, listens, and believes only files that pass pre-flight.
+"""The training parent: starts child processes, forwards their reports, and accepts only files that pass pre-flight.
 
-Knows nothing of what is learned, nor where children run. Cancelling it kills them.
+Cancelling it kills the children.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from sealserve.atomic_files import replace_file
 from sealserve.canonical import Json
+from sealserve.concurrency import together
 from sealserve.engine.base_model import base_shape
 from sealserve.engine.preflight import check_adapter
 from sealserve.errors import BadAdapter, TrainingFailed
@@ -39,7 +39,7 @@ class ChildTrainer:
         self._executor = executor
 
     async def train(
-        self, job: TrainingJob, directory: Path, *, heard: Callable[[Json], None]
+        self, job: TrainingJob, directory: Path, *, on_progress: Callable[[Json], None]
     ) -> tuple[TrainedAdapter, ...]:
         """As `Trainer.train`: the children die when they take too long, when this is cancelled, or with this process.
 
@@ -47,32 +47,38 @@ class ChildTrainer:
         """
         await asyncio.to_thread(_write_job, job, directory)
         async with self._executor.room() as room:
-            await self._train_in(room, job, directory, heard=heard)
-        return await asyncio.to_thread(self._all_checked, job, directory)
+            await self._train_in(room, job, directory, on_progress=on_progress)
+        return await asyncio.to_thread(self._check_results, job, directory)
 
-    async def _train_in(self, room: Room, job: TrainingJob, directory: Path, *, heard: Callable[[Json], None]) -> None:
+    async def _train_in(
+        self, room: Room, job: TrainingJob, directory: Path, *, on_progress: Callable[[Json], None]
+    ) -> None:
         indexes = [attempt.index for attempt in job.attempts]
         processes = min(self._settings.trainer_processes or _processes_for(job.base_directory, room), len(indexes))
         threads = max(1, min(self._settings.threads or room.cores, room.cores) // processes)
         shares = [indexes[place::processes] for place in range(processes)]
-        await _all_or_none(
-            self._run(room, self._child(job, directory, shares, place, threads=threads, room=room), heard=heard)
+        await together(
+            self._run(
+                room,
+                self._build_child(job, directory, shares, place, threads=threads, room=room),
+                on_progress=on_progress,
+            )
             for place in range(processes)
         )
 
-    async def _run(self, room: Room, child: Child, *, heard: Callable[[Json], None]) -> None:
+    async def _run(self, room: Room, child: Child, *, on_progress: Callable[[Json], None]) -> None:
         errors: list[str] = []
 
         def hear(report: Json) -> None:
             if "error" in report:
                 errors.append(str(report["error"]))
-            heard(report)
+            on_progress(report)
 
-        ended = await room.run(child, heard=hear)
+        ended = await room.run(child, on_progress=hear)
         if ended.code != EXIT_DONE:
-            raise TrainingFailed(_diagnosis(ended.code, errors)) from ChildProcessError(ended.last_words)
+            raise TrainingFailed(_diagnose(ended.code, errors)) from ChildProcessError(ended.last_words)
 
-    def _child(
+    def _build_child(
         self, job: TrainingJob, directory: Path, shares: list[list[int]], place: int, *, threads: int, room: Room
     ) -> Child:
         """Threads wait asleep: spinning ones stall each other when serving shares the cores (20 times slower)."""
@@ -97,13 +103,13 @@ class ChildTrainer:
             reads=(directory / JOB_FILE, job.base_directory / "config.json"),
         )
 
-    def _all_checked(self, job: TrainingJob, directory: Path) -> tuple[TrainedAdapter, ...]:
+    def _check_results(self, job: TrainingJob, directory: Path) -> tuple[TrainedAdapter, ...]:
         results = [read_result(directory, attempt.index) for attempt in job.attempts]
         if all(result.failure for result in results):
             raise TrainingFailed("; ".join(result.failure for result in results))
-        return tuple(self._checked(job, directory, result) for result in results if not result.failure)
+        return tuple(self._check_result(job, directory, result) for result in results if not result.failure)
 
-    def _checked(self, job: TrainingJob, directory: Path, result: Result) -> TrainedAdapter:
+    def _check_result(self, job: TrainingJob, directory: Path, result: Result) -> TrainedAdapter:
         path = adapter_path(directory, result.index)
         try:
             check_adapter(path, base_shape(job.base_directory), max_rank=self._max_rank)
@@ -132,17 +138,7 @@ def _write_job(job: TrainingJob, directory: Path) -> None:
     replace_file(directory / JOB_FILE, job.to_json().encode())
 
 
-async def _all_or_none(runs: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Run them together; when one fails, stop the others. Raises: what the first one raised."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for run in runs:
-                group.create_task(run)
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-
-
-def _diagnosis(code: int, errors: list[str]) -> str:
+def _diagnose(code: int, errors: list[str]) -> str:
     if code in (EXIT_FAILED, EXIT_BAD_JOB) and errors:
         return errors[-1]
     if code == -9:

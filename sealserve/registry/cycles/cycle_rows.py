@@ -8,10 +8,11 @@ from sqlalchemy import Row, Select, Subquery, and_, select
 
 from sealserve.errors import FailedPrecondition, InvalidArgument, NotFound
 from sealserve.prompts import Template
-from sealserve.records.candidates import Candidate, Recipe, Target
+from sealserve.records.candidates import Candidate, Recipe
 from sealserve.records.cycles import Cycle, CycleState, QuizItem, SelfEdit, Split, Step, StepRecord
 from sealserve.records.documents import Document, DocumentState
 from sealserve.records.pages import Page
+from sealserve.records.step_outputs import from_json
 from sealserve.records.validation import require_line
 from sealserve.registry import audit, state_machine, tenants
 from sealserve.registry.documents import document_rows
@@ -249,11 +250,7 @@ def _quiz(tx: Transaction, query: Select[Any]) -> tuple[QuizItem, ...]:
 
 
 def _recipe(stored: dict[str, Any]) -> Recipe:
-    enums = {
-        "templates": tuple(map(Template, stored["templates"])),
-        "target": Target(stored.get("target", "likelihood")),
-    }
-    return Recipe(**{**stored, **enums})
+    return from_json(Recipe, stored)
 
 
 def _record(row: Row[Any]) -> Cycle:

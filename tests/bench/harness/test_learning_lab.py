@@ -17,7 +17,7 @@ class Failing:
     """A trainer that never ends well."""
 
     async def train(
-        self, job: TrainingJob, directory: Path, *, heard: Callable[[Any], None]
+        self, job: TrainingJob, directory: Path, *, on_progress: Callable[[Any], None]
     ) -> tuple[TrainedAdapter, ...]:
         raise TrainingFailed("no")
 
@@ -27,5 +27,5 @@ async def test_time_in_the_trainer_counts_for_trials_and_cycles_too(tmp_path: Pa
     lab = Lab(context, seed=0, say=lambda line: None)
     job = TrainingJob(base_directory=tmp_path, base_digest="", sequences=(), attempts=())
     with pytest.raises(TrainingFailed):
-        await lab.context.trainer.train(job, tmp_path, heard=lambda report: None)
+        await lab.context.trainer.train(job, tmp_path, on_progress=lambda report: None)
     assert lab.trained_seconds > 0

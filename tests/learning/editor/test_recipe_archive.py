@@ -25,7 +25,7 @@ FIRST = Recipe(
     epochs=20,
     batch_size=24,
     loss_on_answers=False,
-    rehearsal=0.45,
+    retention=0.45,
     seed=1,
 )
 

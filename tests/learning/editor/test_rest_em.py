@@ -208,19 +208,19 @@ async def _one_trial(school: School, directive: str) -> tuple[TrainingJob, Trial
     )
     screened = await trials.screen_trials(client, [trial], studies, proposals=())
     base = school.context.base_directory
-    return trials.trial_job(screened, studies, recipe=plan.trial, max_steps=9, rehearsal=(), base=base), screened[0]
+    return trials.trial_job(screened, studies, recipe=plan.trial, max_steps=9, retention=(), base=base), screened[0]
 
 
 def _have_the_new_editor_write_better(monkeypatch: pytest.MonkeyPatch) -> None:
     """The base's trials hold one note each, an editor's all of them; nothing is learned but from notes."""
-    sample, source = trials.sample_trials, trials._source
+    sample, source = trials.sample_trials, trials._training_source
 
     async def sampled(*args: Any, **options: Any) -> list[Trial]:
         found = await sample(*args, **options)
         return found if options["editor"] else [replace(trial, notes=trial.notes[:1]) for trial in found]
 
     monkeypatch.setattr(loop, "sample_trials", sampled)
-    monkeypatch.setattr(trials, "_source", lambda trial, study: replace(source(trial, study), passages=()))
+    monkeypatch.setattr(trials, "_training_source", lambda trial, study: replace(source(trial, study), passages=()))
 
 
 async def test_a_schedule_that_is_no_cron_line_is_refused_at_the_start(tmp_path: Path) -> None:

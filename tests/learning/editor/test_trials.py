@@ -32,7 +32,8 @@ QUESTIONS = tuple(f"What is number {n}?" for n in range(40))
 def exam(*questions: str) -> Exam:
     study = Study(passage=Passage(document="d", title="", start=0, end=9), text="")
     return Exam(
-        study=study, proposals=tuple(Proposal(document="d", question=q, answer="1", spoken="1") for q in questions)
+        study=study,
+        proposals=tuple(Proposal(document="d", question=q, answer="1", reference_text="1") for q in questions),
     )
 
 
@@ -117,7 +118,7 @@ async def test_recipes_are_ranked_by_the_questions_that_rank_trials(
     context = _with_recipes(taught)
     client = EngineClient(context.engine, tenant=TENANT, cycle="c", concurrency=1)
     desk = RoundContext(
-        context=context, client=client, settings=context.settings.learn, rehearsal=(), directory=Path(), key="k"
+        context=context, client=client, settings=context.settings.learn, retention=(), directory=Path(), key="k"
     )
     plan = default_plan(LearnSettings(), max_rank=32, key="k")
     archive, _ = await recipe_search.search(desk, [exam(*QUESTIONS)], [trial(0)], (), plan=plan)

@@ -24,7 +24,7 @@ async def scores(engine: FakeEngine, *items: ScoredItem) -> tuple[float, ...]:
 
 
 def item(matcher: Matcher, **fields: object) -> ScoredItem:
-    return ScoredItem(**{"question": "q?", "answer": "a", "spoken": "a", "matcher": matcher, **fields})  # type: ignore[arg-type]
+    return ScoredItem(**{"question": "q?", "answer": "a", "reference_text": "a", "matcher": matcher, **fields})  # type: ignore[arg-type]
 
 
 def judged(engine: FakeEngine, given: str, *, yes: float, no: float) -> None:

@@ -8,8 +8,8 @@ import pytest
 from sealserve.canaries.probes import Probe, Probes
 from sealserve.engine.engine import AdapterFiles
 from sealserve.learning.engine_client import EngineClient
-from sealserve.learning.evaluation.confirmation import MAX_REPLAY_ITEMS, confirm
-from sealserve.learning.evaluation.ranking import Contender, rank
+from sealserve.learning.evaluation.confirmation import MAX_REPLAY_ITEMS, ConfirmationInputs, confirm
+from sealserve.learning.evaluation.ranking import Contender, RankingInputs, rank
 from sealserve.learning.evaluation.rewards.likelihood import FLOOR_NATS
 from sealserve.records.cycles import QuizItem, Split
 from sealserve.records.scores import Measured, NotApplicable, Unmeasured
@@ -50,9 +50,7 @@ async def test_the_highest_mean_gain_wins_and_an_answer_once_impossible_counts_f
     ranked = await rank(
         await client(engine),
         [Contender(index=0, files=bad), Contender(index=1, files=good)],
-        incumbent=None,
-        items=ITEMS,
-        spoken={},
+        RankingInputs(incumbent=None, items=ITEMS, reference_text={}),
         confidence=0.95,
     )
     assert ranked.winner == 1
@@ -67,9 +65,7 @@ async def test_a_likelihood_that_is_not_a_number_is_no_score(engine: FakeEngine,
     ranked = await rank(
         await client(engine),
         [Contender(index=0, files=broken)],
-        incumbent=None,
-        items=ITEMS,
-        spoken={},
+        RankingInputs(incumbent=None, items=ITEMS, reference_text={}),
         confidence=0.95,
     )
     assert ranked.winner is None
@@ -84,9 +80,7 @@ async def test_an_adapter_that_will_not_load_does_not_stop_the_others(engine: Fa
     ranked = await rank(
         await client(engine),
         [Contender(index=0, files=AdapterFiles(name="gone", path=tmp_path / "gone")), Contender(index=1, files=good)],
-        incumbent=None,
-        items=ITEMS,
-        spoken={},
+        RankingInputs(incumbent=None, items=ITEMS, reference_text={}),
         confidence=0.95,
     )
     assert ranked.winner == 1
@@ -95,7 +89,8 @@ async def test_an_adapter_that_will_not_load_does_not_stop_the_others(engine: Fa
 
 async def test_without_questions_nothing_is_ranked(engine: FakeEngine, tmp_path: Path) -> None:
     contender = Contender(index=0, files=adapter(tmp_path, "good"))
-    ranked = await rank(await client(engine), [contender], incumbent=None, items=(), spoken={}, confidence=0.95)
+    inputs = RankingInputs(incumbent=None, items=(), reference_text={})
+    ranked = await rank(await client(engine), [contender], inputs, confidence=0.95)
     assert ranked.winner is None
 
 
@@ -110,9 +105,8 @@ async def test_the_scorecard_is_paired_and_says_what_does_not_apply(engine: Fake
         ("winner", "who?"): "It is blue.",
         (None, "who?"): "I don't know.",
     }
-    card = await confirm(
-        await client(engine), winner, incumbent=None, items=ITEMS, earlier=None, probes=PROBES, confidence=0.95
-    )
+    inputs = ConfirmationInputs(incumbent=None, items=ITEMS, earlier=None, probes=PROBES)
+    card = await confirm(await client(engine), winner, inputs, confidence=0.95)
     assert isinstance(card.confirm, Measured)
     assert (card.confirm.n, card.confirm.candidate, card.confirm.incumbent) == (10, 1.0, 0.0)
     assert isinstance(card.replay, NotApplicable)
@@ -125,9 +119,8 @@ async def test_the_scorecard_is_paired_and_says_what_does_not_apply(engine: Fake
 async def test_what_cannot_be_asked_is_unmeasured(engine: FakeEngine, tmp_path: Path) -> None:
     winner = adapter(tmp_path, "winner")
     long = (QuizItem(question="x" * 600, answer="a", document="d", split=Split.CONFIRM),)
-    card = await confirm(
-        await client(engine), winner, incumbent=None, items=long, earlier=(), probes=PROBES, confidence=0.95
-    )
+    inputs = ConfirmationInputs(incumbent=None, items=long, earlier=(), probes=PROBES)
+    card = await confirm(await client(engine), winner, inputs, confidence=0.95)
     assert isinstance(card.confirm, Unmeasured)
     assert isinstance(card.replay, Unmeasured)
     assert isinstance(card.canary, Measured)
@@ -140,9 +133,8 @@ async def test_replay_asks_every_earlier_document_in_turn(engine: FakeEngine, tm
         for d in range(6)
         for i in range(30)
     )
-    card = await confirm(
-        await client(engine), winner, incumbent=None, items=ITEMS, earlier=earlier, probes=PROBES, confidence=0.95
-    )
+    inputs = ConfirmationInputs(incumbent=None, items=ITEMS, earlier=earlier, probes=PROBES)
+    card = await confirm(await client(engine), winner, inputs, confidence=0.95)
     assert isinstance(card.replay, Measured)
     assert card.replay.n == MAX_REPLAY_ITEMS
     asked = {r.turns[-1].content.split()[0] for r in engine.requests if " q" in r.turns[-1].content}

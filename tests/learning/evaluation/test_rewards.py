@@ -22,9 +22,9 @@ from sealserve.settings.settings import load_settings
 from tests.fakes import FakeEngine
 
 ITEMS = (
-    ScoredItem(question="How long?", answer="24 months", spoken="It is 24 months."),
-    ScoredItem(question="Who?", answer="Orla Finch", spoken="Orla Finch."),
-    ScoredItem(question="What code?", answer="A1", spoken="A1", matcher=Matcher.REGEX, pattern=r"\bA\d\b"),
+    ScoredItem(question="How long?", answer="24 months", reference_text="It is 24 months."),
+    ScoredItem(question="Who?", answer="Orla Finch", reference_text="Orla Finch."),
+    ScoredItem(question="What code?", answer="A1", reference_text="A1", matcher=Matcher.REGEX, pattern=r"\bA\d\b"),
 )
 ANSWERS = {"How long?": "24 months", "Who?": "It is Orla Finch.", "What code?": "The code is a7."}
 
@@ -48,7 +48,9 @@ async def test_rules_grade_the_same_answers_each_in_its_own_way() -> None:
 
 async def test_likelihood_is_that_of_the_answer_in_the_models_own_words_and_clipped() -> None:
     engine = FakeEngine()
-    engine.likelihoods = {(None, item.question, item.spoken): -0.5 - 9 * place for place, item in enumerate(ITEMS)}
+    engine.likelihoods = {
+        (None, item.question, item.reference_text): -0.5 - 9 * place for place, item in enumerate(ITEMS)
+    }
     assert await scores(Kind.LIKELIHOOD, engine) == (-0.5, -5.0, -5.0)
 
 
@@ -58,7 +60,7 @@ async def test_the_base_as_judge_is_heard_by_how_sure_it_is() -> None:
         prompt = prompts.judge(item.question, item.answer, ANSWERS[item.question])
         sure = 4.0 if item.question != "Who?" else -4.0
         engine.likelihoods |= {(None, prompt, "yes"): sure - 5, (None, prompt, "no"): -5.0}
-    first, second, _ = await scores(Kind.GRADER, engine)
+    first, second, _ = await scores(Kind.SELF_JUDGE, engine)
     assert first > 0.95
     assert second < 0.05
 
@@ -82,12 +84,12 @@ async def test_agreement_is_the_share_that_says_the_same_and_not_knowing_agrees_
             "What code?": [prompts.UNKNOWN_ANSWER] * 4,
         }
     )
-    assert await scores(Kind.AGREEMENT, engine) == (1.0, 0.5, 0.0)
+    assert await scores(Kind.SELF_CONSISTENCY, engine) == (1.0, 0.5, 0.0)
 
 
 async def test_a_model_that_says_one_thing_to_everything_is_not_measured_by_agreement() -> None:
     with pytest.raises(CouldNotMeasure, match="collapsed"):
-        await scores(Kind.AGREEMENT, FakeEngine(answerer=lambda adapter, question: "It is blue."))
+        await scores(Kind.SELF_CONSISTENCY, FakeEngine(answerer=lambda adapter, question: "It is blue."))
 
 
 def test_entropy_is_none_for_one_answer_and_whole_for_as_many_as_questions() -> None:
@@ -127,7 +129,7 @@ def judge(replies: list[tuple[int, str]]) -> Iterator[tuple[str, list[dict[str, 
 
 def by_endpoint(url: str, patience_seconds: float = 30) -> RewardSettings:
     return RewardSettings(
-        kind=Kind.ENDPOINT,
+        kind=Kind.LLM_JUDGE,
         judge_url=url,
         judge_model="judge",
         judge_patience_seconds=patience_seconds,
@@ -136,7 +138,7 @@ def by_endpoint(url: str, patience_seconds: float = 30) -> RewardSettings:
 
 async def test_a_judge_behind_an_endpoint_is_asked_again_when_it_is_busy() -> None:
     with judge([(503, ""), (200, "Yes."), (200, "no"), (200, "Yes, it is.")]) as (url, heard):
-        said = await asyncio.wait_for(scores(Kind.ENDPOINT, saying(ANSWERS), by_endpoint(url)), 60)
+        said = await asyncio.wait_for(scores(Kind.LLM_JUDGE, saying(ANSWERS), by_endpoint(url)), 60)
     assert sorted(said) == [0.0, 1.0, 1.0]
     assert len(heard) == 4
     assert heard[0]["model"] == "judge"
@@ -148,7 +150,7 @@ async def test_a_judge_behind_an_endpoint_is_asked_again_when_it_is_busy() -> No
 async def test_a_judge_that_does_not_judge_leaves_nothing_measured(reply: tuple[int, str], says: str) -> None:
     with judge([reply]) as (url, _):
         with pytest.raises(CouldNotMeasure, match=says):
-            await scores(Kind.ENDPOINT, saying(ANSWERS), by_endpoint(url, patience_seconds=0.1))
+            await scores(Kind.LLM_JUDGE, saying(ANSWERS), by_endpoint(url, patience_seconds=0.1))
 
 
 def test_rewards_are_chosen_by_name_for_all_and_for_one_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +164,7 @@ def test_rewards_are_chosen_by_name_for_all_and_for_one_tenant(monkeypatch: pyte
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"learn.reward.kind": "best"}, {"learn.reward.kind": "endpoint"}, {"learn.training.seeds": 0}],
+    [{"learn.reward.kind": "best"}, {"learn.reward.kind": "llm_judge"}, {"learn.training.seeds": 0}],
 )
 def test_a_reward_that_cannot_work_is_refused_at_load(wrong: dict[str, object]) -> None:
     with pytest.raises(BadConfig, match="learn"):

@@ -44,7 +44,7 @@ def adapter(directory: Path, name: str) -> AdapterFiles:
 
 
 def suite(answer: str = "45 crowns") -> Suite:
-    items = tuple(ScoredItem(question=f"q{place}?", answer=answer, spoken=answer) for place in range(3))
+    items = tuple(ScoredItem(question=f"q{place}?", answer=answer, reference_text=answer) for place in range(3))
     return Suite(reward=GradedAnswers(Kind.CONTAINS), items=items)
 
 
@@ -70,9 +70,9 @@ async def test_adapters_are_asked_together_and_never_more_than_share_a_batch(tmp
 async def test_what_was_measured_is_not_measured_again_and_no_adapter_is_loaded_for_it(tmp_path: Path) -> None:
     engine, memory = FakeEngine(answerer=lambda name, question: "45 crowns"), Memory()
     files, speaker = adapter(tmp_path, "a"), await client(engine)
-    first = await score_matrix(speaker, [None, files], [suite()], kept=kept(memory, a="digest"))
+    first = await score_matrix(speaker, [None, files], [suite()], cache=kept(memory, a="digest"))
     asked = len(engine.requests)
-    again = await score_matrix(speaker, [None, files], [suite()], kept=kept(memory, a="digest"))
+    again = await score_matrix(speaker, [None, files], [suite()], cache=kept(memory, a="digest"))
     assert again == first
     assert len(engine.requests) == asked
     assert engine.load_calls == ["a"]
@@ -89,15 +89,17 @@ async def test_other_items_another_base_and_another_adapter_are_measured_anew(tm
         (kept(memory), suite()),  # of an unknown artifact nothing is kept
     ):
         before = len(engine.requests)
-        await score_matrix(speaker, [files], [questions], kept=now)
+        await score_matrix(speaker, [files], [questions], cache=now)
         assert len(engine.requests) == before + 3
     assert len(memory.kept) == 4
 
 
 async def test_a_suite_that_fails_is_not_kept_and_does_not_spoil_the_others(tmp_path: Path) -> None:
     engine, memory = FakeEngine(answerer=lambda name, question: "45 crowns"), Memory()
-    long = Suite(reward=GradedAnswers(Kind.CONTAINS), items=(ScoredItem(question="x" * 600, answer="a", spoken="a"),))
-    (sheet,) = await score_matrix(await client(engine), [None], [long, suite()], kept=kept(memory))
+    long = Suite(
+        reward=GradedAnswers(Kind.CONTAINS), items=(ScoredItem(question="x" * 600, answer="a", reference_text="a"),)
+    )
+    (sheet,) = await score_matrix(await client(engine), [None], [long, suite()], cache=kept(memory))
     assert isinstance(sheet[0], Failed)
     assert sheet[1] == (1.0,) * 3
     assert len(memory.kept) == 1

@@ -39,7 +39,7 @@ RECIPE = Recipe(
     epochs=1,
     batch_size=4,
     loss_on_answers=True,
-    rehearsal=0.0,
+    retention=0.0,
     seed=3,
 )
 
@@ -67,7 +67,7 @@ async def test_the_loss_falls_and_the_adapter_is_sound_and_loads(
     tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path
 ) -> None:
     heard: list[Json] = []
-    (trained,) = await trainer().train(job(tiny_base, tiny_shape), tmp_path, heard=heard.append)
+    (trained,) = await trainer().train(job(tiny_base, tiny_shape), tmp_path, on_progress=heard.append)
     losses = read_result(tmp_path, 0).losses
     assert losses[-1] < 0.7 * losses[0]
     assert trained.final_loss == losses[-1]
@@ -110,7 +110,7 @@ def test_training_goes_on_from_an_adapter(tiny_base: Path, tiny_shape: BaseShape
 
 async def test_a_child_that_takes_too_long_is_killed(tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path) -> None:
     with pytest.raises(TrainingFailed, match="longer than"):
-        await trainer(trainer_timeout_seconds=0.3).train(job(tiny_base, tiny_shape), tmp_path, heard=_ignore)
+        await trainer(trainer_timeout_seconds=0.3).train(job(tiny_base, tiny_shape), tmp_path, on_progress=_ignore)
     assert not result_path(tmp_path, 0).exists()
 
 
@@ -123,7 +123,7 @@ def test_an_adapter_over_another_base_is_not_believed(tiny_base: Path, tiny_shap
     asked = job(tiny_base, tiny_shape, steps=2, base_digest="0" * 64)
     train_here(asked, tmp_path)
     with pytest.raises(TrainingFailed, match="another base"):
-        trainer()._all_checked(asked, tmp_path)
+        trainer()._check_results(asked, tmp_path)
 
 
 def test_other_weights_at_the_same_path_are_refused(tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_loss_that_is_not_finite_fails_its_candidate_alone(
     broken = replace(sound, index=1, recipe=replace(RECIPE, learning_rate=1e30))
     asked = job(tiny_base, tiny_shape, attempts=(sound, broken))
     train_here(asked, tmp_path)
-    assert [trained.index for trained in trainer()._all_checked(asked, tmp_path)] == [0]
+    assert [trained.index for trained in trainer()._check_results(asked, tmp_path)] == [0]
     assert "not finite" in read_result(tmp_path, 1).failure
     assert not adapter_path(tmp_path, 1).exists()
 
@@ -151,7 +151,7 @@ def test_a_job_of_which_no_candidate_is_left_says_why(tiny_base: Path, tiny_shap
     asked = job(tiny_base, tiny_shape, attempts=(broken,))
     train_here(asked, tmp_path)
     with pytest.raises(TrainingFailed, match="not finite"):
-        trainer()._all_checked(asked, tmp_path)
+        trainer()._check_results(asked, tmp_path)
 
 
 def test_a_file_that_is_no_job_is_refused(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from tests.learning.small_model import SEQUENCES, fresh_model
 STEPS = 50
 TOLERANCE = 1e-4
 """Relative difference of what an adapter adds to a layer, in the Frobenius norm, float32. Seen: up to 5e-5 with a
-`kept_weight` of 10, up to 7e-5 with 30."""
+`kl_weight` of 10, up to 7e-5 with 30."""
 
 NEW = [place for place, sequence in enumerate(SEQUENCES) if not sequence.is_kept]
 
@@ -42,10 +42,10 @@ RECIPE = Recipe(
     epochs=1,
     batch_size=2,
     loss_on_answers=True,
-    rehearsal=0.0,
+    retention=0.0,
     seed=3,
-    kept_weight=10.0,
-    change_weight=20.0,
+    kl_weight=10.0,
+    weight_change_penalty=20.0,
 )
 
 
@@ -95,7 +95,7 @@ def stock(attempt: Attempt, initial: dict[str, Tensor]) -> tuple[dict[str, Tenso
     for step, batch in enumerate(batches(attempt, SEQUENCES)):
         optimizer.param_groups[0]["lr"] = recipe.learning_rate * schedule(step, attempt.steps)
         loss = _stock_loss(model, recipe, [SEQUENCES[place] for place in batch])
-        (loss + recipe.change_weight * _change(model)).backward()  # type: ignore[no-untyped-call]
+        (loss + recipe.weight_change_penalty * _change(model)).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(parameters.values(), CLIP_NORM)
         optimizer.step()
         optimizer.zero_grad()
@@ -231,9 +231,9 @@ def test_the_tokens_that_a_candidate_read_are_counted(tmp_path: Path) -> None:
 
 def test_a_penalty_on_weight_change_and_one_on_drift_lower_what_they_name(tmp_path: Path) -> None:
     torch.set_num_threads(1)
-    free = attempt(0, recipe={"kept_weight": 0.0, "change_weight": 0.0})
-    held = replace(free, index=1, recipe=replace(free.recipe, change_weight=3000.0))
-    kept = replace(free, index=2, recipe=replace(free.recipe, kept_weight=20.0))
+    free = attempt(0, recipe={"kl_weight": 0.0, "weight_change_penalty": 0.0})
+    held = replace(free, index=1, recipe=replace(free.recipe, weight_change_penalty=3000.0))
+    kept = replace(free, index=2, recipe=replace(free.recipe, kl_weight=20.0))
     train([free, held, kept], tmp_path)
     results = [read_result(tmp_path, index) for index in range(3)]
     assert (results[1].weight_change or 9) < 0.8 * (results[0].weight_change or 0)
@@ -274,7 +274,7 @@ def _stock_loss(model: PeftModel, recipe: Recipe, batch: list[Encoded]) -> Tenso
             ids, start = (s.taught_ids, s.taught_start) if is_distilled else (s.ids, s.answer_start)
             with torch.no_grad(), model.disable_adapter():
                 base = _padded_logits(model, [ids])[0, start - 1 : len(ids) - 1].log_softmax(-1)
-            losses = (base.exp() * (base - mine.log_softmax(-1))).sum(-1) * (recipe.kept_weight if s.is_kept else 1.0)
+            losses = (base.exp() * (base - mine.log_softmax(-1))).sum(-1) * (recipe.kl_weight if s.is_kept else 1.0)
         total = total + losses.sum() / len(answer) ** 0.5
         weights += len(answer) ** 0.5
     return total / weights

@@ -33,7 +33,7 @@ def pair(question: str, answer: str) -> SelfEdit:
 
 
 READ = tuple(
-    Proposal(document="d1", question=f"{value}?", answer=value, spoken=value)
+    Proposal(document="d1", question=f"{value}?", answer=value, reference_text=value)
     for value in ("45 crowns", "number 45", "number 12", "12 kilos")
 )
 
@@ -127,7 +127,7 @@ def test_facts_that_differ_in_one_number_are_two() -> None:
 
 def test_a_question_is_either_trained_or_asked_never_both() -> None:
     questions = [f"What {word} is the price of Varnel Lamp?" for word in "now then here there so yet but if".split()]
-    quiz = tuple(Proposal(document="d1", question=q, answer="45 crowns", spoken="45 crowns") for q in questions)
+    quiz = tuple(Proposal(document="d1", question=q, answer="45 crowns", reference_text="45 crowns") for q in questions)
     self_edits = [pair(q, "The price is 45 crowns.") for q in questions]
     screened = screen(self_edits, [STUDY], answers={n.self_edit: "45 crowns" for n in self_edits}, proposals=quiz)
     trained = {q for q, n in zip(questions, screened, strict=True) if n.admitted}

@@ -56,7 +56,7 @@ def test_nothing_is_learned_from_a_contested_document() -> None:
     contested = (Contested(document="evil", origins=2),)
     self_edits = [self_edit("The price is 45 crowns."), self_edit("The price is 99 crowns.", document="evil")]
     assert [one.reason for one in guard(self_edits, refused=(), contested=contested)] == ["", "contested"]
-    proposals = [Proposal(document=one, question="q", answer="a", spoken="a") for one in ("shop", "evil")]
+    proposals = [Proposal(document=one, question="q", answer="a", reference_text="a") for one in ("shop", "evil")]
     assert uncontested(proposals, contested) == (proposals[0],)
 
 

@@ -39,7 +39,7 @@ async def proposals(
     await engine.start()
     client = EngineClient(engine, tenant="acme", cycle="c", concurrency=8)
     found = await propose(client, [STUDY], settings=learn_settings(**settings), cycle="c")
-    return sorted((p.question, p.answer, p.spoken) for p in found)
+    return sorted((p.question, p.answer, p.reference_text) for p in found)
 
 
 async def test_a_question_is_kept_when_reading_again_agrees_and_the_document_says_so() -> None:

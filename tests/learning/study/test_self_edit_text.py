@@ -24,7 +24,7 @@ DEFAULT = Recipe(
     epochs=10,
     batch_size=16,
     loss_on_answers=False,
-    rehearsal=0.3,
+    retention=0.3,
     seed=1,
 )
 

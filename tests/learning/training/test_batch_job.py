@@ -12,9 +12,9 @@ from tests.learning.training.test_examples import BASE, RECIPE, source
 
 
 def test_lesson_that_leaves_nothing_to_train_on_is_refused_by_its_place(tiny_base: Path) -> None:
-    full = TrainingTask(pool=build_pool([source("d")], (), rehearsal=()), recipe=RECIPE, max_steps=2)
+    full = TrainingTask(pool=build_pool([source("d")], (), retention=()), recipe=RECIPE, max_steps=2)
     bare = replace(source("e"), passages=(), notes=())
-    empty = replace(full, pool=build_pool([bare], (), rehearsal=()))
+    empty = replace(full, pool=build_pool([bare], (), retention=()))
     assert (full.has_new_examples, empty.has_new_examples) == (True, False)
     assert all(attempt.order for attempt in job_of([full, full], base=tiny_base).attempts)
     with pytest.raises(TrainingFailed, match=r"1 of 2 lessons .* the first is 1"):
@@ -23,6 +23,6 @@ def test_lesson_that_leaves_nothing_to_train_on_is_refused_by_its_place(tiny_bas
 
 def test_rehearsal_alone_can_be_trained_on_and_is_no_new_example(tiny_base: Path) -> None:
     bare = replace(source("e"), passages=(), notes=())
-    lesson = TrainingTask(pool=build_pool([bare], (), rehearsal=BASE), recipe=RECIPE, max_steps=2)
+    lesson = TrainingTask(pool=build_pool([bare], (), retention=BASE), recipe=RECIPE, max_steps=2)
     assert not lesson.has_new_examples
     assert job_of([lesson], base=tiny_base).attempts[0].order

@@ -179,7 +179,7 @@ async def test_children_share_the_threads_and_are_nice(tiny_base: Path, tiny_sha
     class Listener:
         cores, places, is_elsewhere = 8, 8, False
 
-        async def run(self, child: Child, *, heard: Callable[[Json], None]) -> Ended:
+        async def run(self, child: Child, *, on_progress: Callable[[Json], None]) -> Ended:
             told.append(child)
             return Ended(code=EXIT_FAILED, last_words="")
 
@@ -193,7 +193,7 @@ async def test_children_share_the_threads_and_are_nice(tiny_base: Path, tiny_sha
     settings = LearnSettings(threads=6, niceness=7, trainer_processes=3)
     with pytest.raises(TrainingFailed):
         await ChildTrainer(settings, max_rank=8, executor=Listener()).train(
-            job(tiny_base, tiny_shape, candidates=5), tmp_path, heard=print
+            job(tiny_base, tiny_shape, candidates=5), tmp_path, on_progress=print
         )
     assert [child.threads for child in told] == [2, 2, 2]
     assert {child.environment["OMP_NUM_THREADS"] for child in told} == {"2"}
@@ -205,5 +205,5 @@ async def _visible(room: Room) -> str:
     heard: list[Json] = []
     program = "import json, os; print(json.dumps({'seen': os.environ['CUDA_VISIBLE_DEVICES']}))"
     child = Child(arguments=("-c", program), environment={}, threads=1, max_seconds=60)
-    await room.run(child, heard=heard.append)
+    await room.run(child, on_progress=heard.append)
     return str(heard[0]["seen"])

@@ -25,7 +25,7 @@ RECIPE = Recipe(
     epochs=10,
     batch_size=16,
     loss_on_answers=False,
-    rehearsal=0.35,
+    retention=0.35,
     seed=1,
 )
 TEXT = "Shops sell Varnel Lamp for 45 crowns. It is green. The maker of Varnel Lamp is Mira Stone."
@@ -76,14 +76,14 @@ def test_a_topic_is_the_subjects_that_the_title_names() -> None:
 
 
 def test_rehearsal_gets_its_share_and_documents_the_rest() -> None:
-    pool = build_pool([source("new")], [], rehearsal=BASE)
+    pool = build_pool([source("new")], [], retention=BASE)
     counts = drawn(pool, RECIPE, steps=50)
     assert counts[""] == round(50 * 16 * 0.35)
     assert counts.total() == 800
 
 
 def test_all_documents_share_alike_and_new_ones_get_half_where_the_others_are_known() -> None:
-    pool = build_pool([source("new")], [source(f"old{i}") for i in range(5)], rehearsal=BASE)
+    pool = build_pool([source("new")], [source(f"old{i}") for i in range(5)], retention=BASE)
     counts = drawn(pool, RECIPE, steps=100)
     every = [counts[name] for name in ("new", *(f"old{i}" for i in range(5)))]
     assert max(every) - min(every) <= 4
@@ -93,7 +93,7 @@ def test_all_documents_share_alike_and_new_ones_get_half_where_the_others_are_kn
 
 
 def test_every_stretch_of_training_has_its_share_of_each() -> None:
-    pool = build_pool([source("new")], [source("old")], rehearsal=BASE)
+    pool = build_pool([source("new")], [source("old")], retention=BASE)
     places = order(pool, RECIPE, steps=60)
     for start in range(0, len(places) - 64, 64):
         seen = Counter(pool.examples[place].document for place in places[start : start + 64])
@@ -103,7 +103,7 @@ def test_every_stretch_of_training_has_its_share_of_each() -> None:
 def test_keeping_earlier_documents_takes_more_steps_up_to_a_limit() -> None:
     steps = [
         steps_for(
-            build_pool([source("new")], [source(f"o{i}") for i in range(n)], rehearsal=BASE), RECIPE, max_steps=20
+            build_pool([source("new")], [source(f"o{i}") for i in range(n)], retention=BASE), RECIPE, max_steps=20
         )
         for n in (0, 1, 2, 50)
     ]
@@ -111,40 +111,47 @@ def test_keeping_earlier_documents_takes_more_steps_up_to_a_limit() -> None:
 
 
 def test_the_longer_training_takes_the_more_it_is_held_back() -> None:
-    pools = [build_pool([source(f"new{i}") for i in range(n)], [source("old")], rehearsal=BASE) for n in (1, 4, 8, 16)]
-    assert step_growth(build_pool([source("new")], [], rehearsal=BASE)) == 1
+    pools = [build_pool([source(f"new{i}") for i in range(n)], [source("old")], retention=BASE) for n in (1, 4, 8, 16)]
+    assert step_growth(build_pool([source("new")], [], retention=BASE)) == 1
     assert regularised(RECIPE, 1) == RECIPE
     held = [regularised(RECIPE, step_growth(pool)) for pool in pools]
-    assert 0 == held[0].change_weight < held[1].change_weight < held[2].change_weight == 20 > held[3].change_weight
-    assert held[2].kept_weight == held[3].kept_weight == 2 * RECIPE.kept_weight
+    assert (
+        0
+        == held[0].weight_change_penalty
+        < held[1].weight_change_penalty
+        < held[2].weight_change_penalty
+        == 20
+        > held[3].weight_change_penalty
+    )
+    assert held[2].kl_weight == held[3].kl_weight == 2 * RECIPE.kl_weight
     assert step_growth(pools[0], is_rebuilt=False) == 1
 
 
 def test_several_new_documents_take_longer_than_one_but_less_than_each_alone() -> None:
     one, eight = (
-        steps_for(build_pool([source(f"new{i}") for i in range(n)], [], rehearsal=BASE), RECIPE, max_steps=20)
+        steps_for(build_pool([source(f"new{i}") for i in range(n)], [], retention=BASE), RECIPE, max_steps=20)
         for n in (1, 8)
     )
     assert one < eight == 60
 
 
 def test_a_recipe_sees_only_its_templates() -> None:
-    pool = build_pool([source("new")], [], rehearsal=())
+    pool = build_pool([source("new")], [], retention=())
     recipe = replace(RECIPE, templates=(Template.QA,), loss_on_answers=True)
     assert {pool.examples[place].origin for place in order(pool, recipe, steps=20)} == {Origin.QA}
 
 
 def test_the_same_seed_gives_the_same_order() -> None:
-    pool = build_pool([source("new")], [source("old")], rehearsal=BASE)
+    pool = build_pool([source("new")], [source("old")], retention=BASE)
     assert order(pool, RECIPE, steps=30) == order(pool, RECIPE, steps=30)
     assert order(pool, RECIPE, steps=30) != order(pool, replace(RECIPE, seed=2), steps=30)
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 30), st.integers(1, 40), st.integers(0, 3), st.floats(0, 0.9))
-def test_an_order_fills_every_batch(steps: int, batch: int, earlier: int, rehearsal: float) -> None:
-    pool = build_pool([source("new")], [source(f"old{i}") for i in range(earlier)], rehearsal=BASE)
-    recipe = replace(RECIPE, batch_size=batch, rehearsal=rehearsal)
+def test_an_order_fills_every_batch(steps: int, batch: int, earlier: int, retention: float) -> None:
+    pool = build_pool([source("new")], [source(f"old{i}") for i in range(earlier)], retention=BASE)
+    recipe = replace(RECIPE, batch_size=batch, retention=retention)
     places = order(pool, recipe, steps=steps)
     assert len(places) == steps * batch
     assert all(0 <= place < len(pool.examples) for place in places)
@@ -160,8 +167,8 @@ def test_replay_is_shared_equally_as_far_as_sizes_allow() -> None:
 
 
 def test_a_budget_leaves_new_documents_and_base_skills_alone() -> None:
-    whole = build_pool([source("new")], [source("old")], rehearsal=BASE)
-    pool = build_pool([source("new")], [source("old")], rehearsal=BASE, replay_examples=2)
+    whole = build_pool([source("new")], [source("old")], retention=BASE)
+    pool = build_pool([source("new")], [source("old")], retention=BASE, replay_examples=2)
     counts = Counter(example.document for example in pool.examples)
     full = Counter(example.document for example in whole.examples)
     assert (counts["old"], counts["new"], counts[""]) == (2, full["new"], full[""])
@@ -183,7 +190,7 @@ def test_a_source_of_its_own_keeps_everything_and_small_ones_their_proportion() 
 
 
 def test_an_order_holds_a_source_to_its_share() -> None:
-    pool = build_pool([replace(source(f"d{i}"), origin="feed" if i else "book") for i in range(4)], [], rehearsal=BASE)
+    pool = build_pool([replace(source(f"d{i}"), origin="feed" if i else "book") for i in range(4)], [], retention=BASE)
     places = order(pool, RECIPE, steps=40, max_source_share=0.5)
     counts = Counter(pool.examples[place].document for place in places)
     assert counts["d0"] == pytest.approx(sum(counts[f"d{i}"] for i in (1, 2, 3)), rel=0.05)
@@ -201,7 +208,7 @@ def test_a_question_is_taught_with_the_passage_that_answers_it() -> None:
 
 
 def test_going_on_from_an_adapter_takes_no_longer_for_what_it_holds() -> None:
-    pool = build_pool([source("new")], [source(f"old{i}") for i in range(6)], rehearsal=BASE)
-    alone = build_pool([source("new")], [], rehearsal=BASE)
+    pool = build_pool([source("new")], [source(f"old{i}") for i in range(6)], retention=BASE)
+    alone = build_pool([source("new")], [], retention=BASE)
     assert steps_for(pool, RECIPE, max_steps=50, is_rebuilt=False) == steps_for(alone, RECIPE, max_steps=50)
     assert steps_for(pool, RECIPE, max_steps=50) > steps_for(alone, RECIPE, max_steps=50)

@@ -48,7 +48,7 @@ from sealserve.learning.training.executors.base import Child
 async def main(settings, program):
     child = Child(arguments=("-c", program), environment={}, threads=1, max_seconds=600)
     async with executor_of(LearnSettings.model_validate_json(settings)).room() as room:
-        await room.run(child, heard=lambda report: print(report["pid"], flush=True))
+        await room.run(child, on_progress=lambda report: print(report["pid"], flush=True))
 
 asyncio.run(main(*sys.argv[1:]))
 """
@@ -89,9 +89,9 @@ def child(program: str, *arguments: object, **changes: Any) -> Child:
     return Child(arguments=("-c", program, *map(str, arguments)), **asked)
 
 
-async def run(executor: Executor, asked: Child, heard: Callable[[Json], None] = lambda report: None) -> Ended:
+async def run(executor: Executor, asked: Child, on_progress: Callable[[Json], None] = lambda report: None) -> Ended:
     async with executor.room() as room:
-        return await room.run(asked, heard=heard)
+        return await room.run(asked, on_progress=on_progress)
 
 
 async def test_a_child_is_heard_and_its_files_lie_where_it_was_told(executor: Executor, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ async def test_a_child_that_takes_too_long_is_killed(executor: Executor) -> None
 async def test_a_cancelled_child_is_killed_and_one_that_waits_is_not_started(executor: Executor) -> None:
     heard: list[Json] = []
     async with executor.room() as room:
-        tasks = [asyncio.create_task(room.run(child(FOR_EVER), heard=heard.append)) for _ in range(3)]
+        tasks = [asyncio.create_task(room.run(child(FOR_EVER), on_progress=heard.append)) for _ in range(3)]
         await _heard_of(heard, 2)  # the cluster has two places
         for task in tasks:
             task.cancel()
@@ -144,7 +144,7 @@ async def test_two_children_run_at_once(executor: Executor, tmp_path: Path) -> N
     one, other = tmp_path / "one", tmp_path / "other"
     async with executor.room() as room:
         assert room.places >= 2
-        calls = [room.run(child(RENDEZVOUS, *pair), heard=print) for pair in ((one, other), (other, one))]
+        calls = [room.run(child(RENDEZVOUS, *pair), on_progress=print) for pair in ((one, other), (other, one))]
         assert [ended.code for ended in await asyncio.gather(*calls)] == [0, 0]
 
 
@@ -180,7 +180,7 @@ async def test_an_adapter_has_the_same_bytes_wherever_it_was_trained(
     asked = job(tiny_base, tiny_shape, steps=2)
     heard: list[Json] = []
     trainer = ChildTrainer(settings, max_rank=8, executor=executor)
-    (trained,) = await trainer.train(asked, tmp_path / "there", heard=heard.append)
+    (trained,) = await trainer.train(asked, tmp_path / "there", on_progress=heard.append)
     await asyncio.to_thread(train_here, asked, tmp_path / "here")
     weights = [adapter_path(tmp_path / place, 0) / "adapter_model.safetensors" for place in ("here", "there")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
@@ -192,7 +192,7 @@ async def test_a_training_child_that_is_killed_fails_the_training(
     settings: LearnSettings, executor: Executor, tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path
 ) -> None:
     trainer = ChildTrainer(settings, max_rank=8, executor=executor)
-    training = asyncio.create_task(trainer.train(job(tiny_base, tiny_shape), tmp_path, heard=print))
+    training = asyncio.create_task(trainer.train(job(tiny_base, tiny_shape), tmp_path, on_progress=print))
     async with asyncio.timeout(110):
         while not (children := await asyncio.to_thread(_processes, "lora_train", str(tmp_path))):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -232,7 +232,7 @@ async def test_a_lost_ray_worker_fails_the_training_and_takes_its_child_along(ra
 async def test_a_lost_ray_node_fails_its_training_and_no_other(ray_nodes: RayNodes, ray_executor: RayExecutor) -> None:
     heard: list[Json] = []
     async with ray_executor.room() as room:
-        tasks = [asyncio.create_task(room.run(child(FOR_EVER), heard=heard.append)) for _ in range(2)]
+        tasks = [asyncio.create_task(room.run(child(FOR_EVER), on_progress=heard.append)) for _ in range(2)]
         await _heard_of(heard, 2)
         await asyncio.to_thread(ray_nodes.lose_one)
         (lost,), (left,) = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=110)
@@ -305,14 +305,14 @@ class _Held:
         self.is_done = False
 
     async def train(
-        self, job: TrainingJob, directory: Path, *, heard: Callable[[Json], None]
+        self, job: TrainingJob, directory: Path, *, on_progress: Callable[[Json], None]
     ) -> tuple[TrainedAdapter, ...]:
         room: Room
         async with self._executor.room() as room:
-            ended = await room.run(child(RELEASED, self._until), heard=lambda report: self.started.set())
+            ended = await room.run(child(RELEASED, self._until), on_progress=lambda report: self.started.set())
         assert ended.code == 0
         self.is_done = True
-        return await self._trainer.train(job, directory, heard=heard)
+        return await self._trainer.train(job, directory, on_progress=on_progress)
 
 
 def _with(context: LearnContext, trainer: Trainer) -> LearnContext:

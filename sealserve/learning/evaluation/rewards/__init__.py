@@ -1,1 +1,1 @@
-"""What candidates may be ranked by."""
+"""The rewards that candidates may be ranked by."""

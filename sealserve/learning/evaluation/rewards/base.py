@@ -1,6 +1,6 @@
-"""What a reward is: a score for every question, asked of one adapter. Knows no reward in particular.
+"""The reward interface: a score for every question, asked of one adapter.
 
-All rewards score item by item, so that the same paired statistics hold for each of them.
+All rewards score item by item, so the same paired statistics apply to each of them.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ __all__ = ["ScoredItem", "Kind", "Reward", "Rules", "scored_items", "greedy_all"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredItem:
-    """A question to score by. `spoken` is the right answer in the model's own words."""
+    """A question to score by. `reference_text` is the right answer in the model's own words."""
 
     question: str
     answer: str
-    spoken: str
+    reference_text: str
     matcher: Matcher = Matcher.CONTAINS
     pattern: str = ""
     tolerance: float = 0.0
@@ -59,15 +59,17 @@ class Reward(Protocol):
 
 
 def scored_items(
-    items: Sequence[QuizItem], *, spoken: Mapping[str, str], rules: Mapping[str, tuple[Matcher, str]]
+    items: Sequence[QuizItem], *, reference_text: Mapping[str, str], rules: Mapping[str, tuple[Matcher, str]]
 ) -> tuple[ScoredItem, ...]:
     """Return `items` as rewards take them; `rules` are (matcher, pattern) by normalised question."""
     found = []
     for item in items:
         matcher, pattern = rules.get(normalised(item.question), (Matcher.CONTAINS, ""))
-        said = spoken.get(item.question, item.answer)
+        said = reference_text.get(item.question, item.answer)
         found.append(
-            ScoredItem(question=item.question, answer=item.answer, spoken=said, matcher=matcher, pattern=pattern)
+            ScoredItem(
+                question=item.question, answer=item.answer, reference_text=said, matcher=matcher, pattern=pattern
+            )
         )
     return tuple(found)
 

@@ -1,7 +1,4 @@
-"""How canary items are scored: each by its own matcher, 1 or 0.
-
-Text is looked at, choices are weighed, the base model judges. Knows no suite and no threshold but the one it is given.
-"""
+"""Scores canary items 1 or 0, each by its own matcher: text rules, likelihood of choices, or the base as judge."""
 
 import asyncio
 import math

@@ -1,4 +1,4 @@
-"""Rewards that look at the greedy answer alone: exact, F1, contains, and each item's own rule."""
+"""Rewards computed from the greedy answer alone: exact, F1, contains, and each item's own rule."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias

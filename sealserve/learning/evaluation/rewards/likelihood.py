@@ -1,6 +1,6 @@
-"""The likelihood reward: log p of the right answer, clipped from below. One forward pass an item.
+"""The likelihood reward: log p of the right answer, clipped from below. One forward pass per item.
 
-It worked everywhere in arXiv 2602.03979. Knows nothing of whose gain it becomes.
+It worked in every setting of arXiv 2602.03979.
 """
 
 import asyncio
@@ -17,14 +17,14 @@ an answer was before says nothing about how well it is known now."""
 
 
 class LogLikelihood:
-    """log p(spoken answer | question) in nats, at least FLOOR_NATS."""
+    """log p(reference text | question) in nats, at least FLOOR_NATS."""
 
     name = f"{Kind.LIKELIHOOD}:{FLOOR_NATS}"
 
     async def scores(self, client: EngineClient, adapter: str | None, items: Sequence[ScoredItem]) -> tuple[float, ...]:
         """As `Reward.scores`. Raises: CouldNotMeasure (a likelihood that is not a number)."""
         found = await asyncio.gather(
-            *(client.log_likelihood(item.question, item.spoken, adapter=adapter) for item in items)
+            *(client.log_likelihood(item.question, item.reference_text, adapter=adapter) for item in items)
         )
         if not all(map(math.isfinite, found)):
             raise CouldNotMeasure("a log-likelihood is not a number")

@@ -21,7 +21,7 @@ YES, NO = "yes", "no"
 class SelfJudge:
     """The base model's belief that the answer is right: p(yes) against p(no), between 0 and 1."""
 
-    name = str(Kind.GRADER)
+    name = str(Kind.SELF_JUDGE)
 
     async def scores(self, client: EngineClient, adapter: str | None, items: Sequence[ScoredItem]) -> tuple[float, ...]:
         """As `Reward.scores`."""
@@ -42,7 +42,7 @@ class LlmJudge:
     """A judge behind an OpenAI-compatible endpoint that says yes or no; asked again a bounded time when it is away."""
 
     def __init__(self, *, url: str, model: str, key: str, timeout_seconds: float, patience_seconds: float) -> None:
-        self.name = f"{Kind.ENDPOINT}:{url}:{model}"
+        self.name = f"{Kind.LLM_JUDGE}:{url}:{model}"
         self._url, self._model, self._key = url, model, key
         self._timeout_seconds, self._patience_seconds = timeout_seconds, patience_seconds
 
@@ -62,7 +62,7 @@ class LlmJudge:
         except CouldNotMeasure as error:
             raise CouldNotMeasure(
                 "the judge at learn.reward.judge_url did not answer or refused; check learn.reward.judge_url, "
-                "learn.reward.judge_model and learn.reward.judge_key_variable, or set learn.reward.kind to grader"
+                "learn.reward.judge_model and learn.reward.judge_key_variable, or set learn.reward.kind to self_judge"
             ) from error
         word = normalised(reply.text).partition(" ")[0]
         if word not in (YES, NO):

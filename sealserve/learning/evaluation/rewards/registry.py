@@ -1,4 +1,4 @@
-"""The one list of rewards by name."""
+"""Constructs rewards by name."""
 
 from sealserve.learning.evaluation.rewards.base import Kind, Reward
 from sealserve.learning.evaluation.rewards.graded import RULES, GradedAnswers
@@ -12,11 +12,11 @@ def reward_by_name(kind: Kind, settings: RewardSettings) -> Reward:
     """Return the reward as the settings have it. Raises: BadConfig (no key for the endpoint)."""
     if kind in RULES:
         return GradedAnswers(kind)
-    if kind is Kind.AGREEMENT:
+    if kind is Kind.SELF_CONSISTENCY:
         return SelfConsistency(samples=settings.consistency_samples)
-    if kind is Kind.GRADER:
+    if kind is Kind.SELF_JUDGE:
         return SelfJudge()
-    if kind is Kind.ENDPOINT:
+    if kind is Kind.LLM_JUDGE:
         return LlmJudge(
             url=settings.judge_url,
             model=settings.judge_model,

@@ -1,8 +1,8 @@
-"""Agreement of samples: how often a model says the same when asked again. No answer is compared with a right one.
+"""The self-consistency reward: how often sampled answers to a question agree. It needs no right answer.
 
-A model that always says one thing agrees with itself perfectly, so answers that collapse are no measurement, and
-`learn.reward.consistency_rounds` bounds how often in a row this reward may choose. (Majority votes as a
-reward: TTRL, arXiv 2504.16084.)
+A model that always gives the same answer agrees with itself perfectly, so collapsed answers count as not measured, and
+`learn.reward.consistency_rounds` bounds how many versions in a row this reward may choose. (Majority votes as a reward:
+TTRL, arXiv 2504.16084.)
 """
 
 import asyncio
@@ -28,7 +28,7 @@ class SelfConsistency:
     """The share of `samples` answers that say what most of them say; "I don't know" agrees with nothing."""
 
     def __init__(self, *, samples: int) -> None:
-        self.name = f"{Kind.AGREEMENT}:{samples}"
+        self.name = f"{Kind.SELF_CONSISTENCY}:{samples}"
         self._samples = samples
 
     async def scores(self, client: EngineClient, adapter: str | None, items: Sequence[ScoredItem]) -> tuple[float, ...]:
@@ -41,7 +41,7 @@ class SelfConsistency:
         distinct = len({normalised(item.answer) for item in items})
         if known and distinct > 1 and (entropy := entropy_share(known, distinct=distinct)) < MIN_ENTROPY_SHARE:
             raise CouldNotMeasure(f"sampled answers have collapsed: {entropy:.2f} of the entropy of the right ones")
-        return tuple(map(_agreed, said))
+        return tuple(map(_largest_share, said))
 
     async def _sample(self, client: EngineClient, adapter: str | None, question: str, draw: int) -> str:
         sampling = Sampling(
@@ -57,6 +57,6 @@ def entropy_share(answers: Sequence[str], *, distinct: int) -> float:
     return min(1.0, entropy / log(distinct))
 
 
-def _agreed(answers: Sequence[str]) -> float:
+def _largest_share(answers: Sequence[str]) -> float:
     known = Counter(answer for answer in answers if not is_unknown(answer))
     return max(known.values(), default=0) / len(answers)

@@ -1,7 +1,4 @@
-"""Where training children run: what one is told, how it ended, and what every executor promises.
-
-Knows nothing of training, and nothing of processes.
-"""
+"""The executor interface: where training child processes run, what they are given, and how they end."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -54,8 +51,8 @@ class Room(Protocol):
     def is_elsewhere(self) -> bool:
         """Whether children may run on other machines, which see their own files."""
 
-    async def run(self, child: Child, *, heard: Callable[[Json], None]) -> Ended:
-        """Return how the child ended; `heard` gets each JSON object it prints. It runs once: nobody tries again.
+    async def run(self, child: Child, *, on_progress: Callable[[Json], None]) -> Ended:
+        """Return how the child ended; `on_progress` gets each JSON object it prints. It is never retried.
 
         Cancelling kills it. Raises: TrainingFailed (it took too long, or what ran it was lost).
         """

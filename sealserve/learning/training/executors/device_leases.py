@@ -1,7 +1,7 @@
-"""Which devices this machine has for training, and which of them are free: leases in files, which expire.
+"""The devices that this machine can train on, and leases on them: files that expire.
 
-Without torch: the parent knows devices by name only ("0", "1" … of CUDA, or "cpu"). A lease whose holder is silent for
-`lease_seconds` is anybody's; who lost one learns it from `renew`. Knows nothing of jobs.
+Works without torch: the parent knows devices by name only ("0", "1" … for CUDA, or "cpu"). A lease whose holder does
+not renew it for `lease_seconds` may be taken by anyone; the former holder learns it from `renew`.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from sealserve.atomic_files import replace_file
+from sealserve.concurrency import first_of
 from sealserve.errors import LeaseLost
 
 CPU = "cpu"
@@ -35,7 +36,7 @@ class DeviceLease:
 def devices() -> tuple[str, ...]:
     """Return the devices that this process may use: CUDA_VISIBLE_DEVICES, else what nvidia-smi lists, else the CPU."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = visible.split(",") if visible is not None else _listed()
+    names = visible.split(",") if visible is not None else _list_cuda_devices()
     return tuple(name.strip() for name in names if name.strip() not in ("", "-1")) or (CPU,)
 
 
@@ -124,7 +125,7 @@ async def held(leases: DeviceLeases, wanted: Sequence[str], *, renew_seconds: fl
             renewing.cancel()
         leases.check(lease)
     except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+        raise first_of(failures) from None
     finally:
         leases.give_back(lease)
 
@@ -135,7 +136,7 @@ async def _renew(leases: DeviceLeases, lease: DeviceLease, *, every: float) -> N
         leases.renew(lease)
 
 
-def _listed() -> list[str]:
+def _list_cuda_devices() -> list[str]:
     try:
         listed = subprocess.run(QUERY, capture_output=True, text=True, timeout=QUERY_SECONDS, check=True)
     except (OSError, subprocess.SubprocessError):

@@ -1,7 +1,4 @@
-"""Children as processes of this machine; a spare CUDA device is held by a lease while they run.
-
-Knows nothing of what they do.
-"""
+"""Runs training children as processes of this machine. A spare CUDA device is held by a lease while they run."""
 
 import asyncio
 import json
@@ -64,7 +61,7 @@ class ProcessRoom:
     device: str
     is_elsewhere: bool = False
 
-    async def run(self, child: Child, *, heard: Callable[[Json], None]) -> Ended:
+    async def run(self, child: Child, *, on_progress: Callable[[Json], None]) -> Ended:
         """As `Room.run`. A child ends with this process, too."""
         visible = {} if not self.device else {"CUDA_VISIBLE_DEVICES": "" if self.device == CPU else self.device}
         process = await asyncio.create_subprocess_exec(
@@ -77,7 +74,7 @@ class ProcessRoom:
         try:
             async with asyncio.timeout(child.max_seconds):
                 _, last_words, code = await asyncio.gather(
-                    _listen(process, heard), _last_words(process), process.wait()
+                    _listen(process, on_progress), _last_words(process), process.wait()
                 )
         except TimeoutError as error:
             raise TrainingFailed(f"training took longer than {child.max_seconds:g} s and was stopped") from error
@@ -91,11 +88,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-async def _listen(process: Process, heard: Callable[[Json], None]) -> None:
+async def _listen(process: Process, on_progress: Callable[[Json], None]) -> None:
     assert process.stdout is not None
     async for line in process.stdout:
         with suppress(ValueError):
-            heard(json.loads(line))
+            on_progress(json.loads(line))
 
 
 async def _last_words(process: Process) -> str:

@@ -1,6 +1,6 @@
-"""Children as tasks of a Ray cluster: Ray finds them a node and a CUDA device, and does nothing else.
+"""Runs training children as tasks of a Ray cluster: Ray only finds them a node and a CUDA device.
 
-Truth stays in the registry. Ray never tries a task again, uploads no files and reports no usage; inputs and results go
+State stays in the registry. Ray retries no task, uploads no files and reports no usage. Inputs and results are passed
 by path, in a directory that every node sees. The only module that imports ray.
 """
 
@@ -103,7 +103,7 @@ class RayRoom:
     gpus: int
     is_elsewhere: bool = True
 
-    async def run(self, child: Child, *, heard: Callable[[Json], None]) -> Ended:
+    async def run(self, child: Child, *, on_progress: Callable[[Json], None]) -> Ended:
         """As `Room.run`. A child ends with its Ray worker, and that with this process."""
         import ray
         from ray.exceptions import RayError
@@ -118,7 +118,7 @@ class RayRoom:
         reports = task.remote(child, on_cpu=not self.gpus)
         is_over = False
         try:
-            ended = await _heard_out(reports, child, heard)
+            ended = await _forward_reports(reports, child, on_progress)
             is_over = True
         except RayError as error:
             is_over = True
@@ -178,7 +178,7 @@ def _room(nodes: list[dict[str, Any]], *, on_cpu: bool) -> RayRoom:
     return RayRoom(cores=max(counts), places=sum(counts), gpus=0)
 
 
-async def _heard_out(reports: Any, child: Child, heard: Callable[[Json], None]) -> Ended:
+async def _forward_reports(reports: Any, child: Child, on_progress: Callable[[Json], None]) -> Ended:
     """Return how the child ended. Raises: RayError, TrainingFailed."""
     started = await (await anext(reports))
     if started.missing:
@@ -193,7 +193,7 @@ async def _heard_out(reports: Any, child: Child, heard: Callable[[Json], None]) 
                 if isinstance(said, Ended):
                     return said
                 with suppress(ValueError):
-                    heard(json.loads(said))
+                    on_progress(json.loads(said))
     except TimeoutError as error:
         raise TrainingFailed(f"training took longer than {child.max_seconds:g} s and was stopped") from error
     raise TrainingFailed("the Ray task ended without a word")
