@@ -23,6 +23,11 @@ class Leases:
         self.renewed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
+    @property
+    def cycles(self) -> "Leases":
+        """The registry's part that renews claims."""
+        return self
+
     def renew(self, claim: Claim, *, lease_seconds: float) -> Claim:
         self.renewals += 1
         self._loop.call_soon_threadsafe(self.renewed.set)

@@ -169,7 +169,7 @@ def _describe_trials(
 ) -> tuple[RoundTrial, ...]:
     """Return what the round's record keeps of its trials, winners first, MAX_TRIALS at most."""
     winners = {id(one) for one in won}
-    told = [
+    described = [
         RoundTrial(
             document=asked[one.trial.place].study.passage.document,
             sample=one.trial.sample,
@@ -183,7 +183,7 @@ def _describe_trials(
         )
         for one in scored
     ]
-    return tuple(sorted(told, key=lambda one: not one.is_winner)[:MAX_TRIALS])
+    return tuple(sorted(described, key=lambda trial: not trial.is_winner)[:MAX_TRIALS])
 
 
 async def _judge_editor(

@@ -32,7 +32,7 @@ class ServedLM(LM):  # type: ignore[misc]  # lm_eval has no types
 
     def __init__(self, client: EngineClient, *, adapter: str | None, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
-        self._voice, self._adapter, self._loop = client, adapter, loop
+        self._client, self._adapter, self._loop = client, adapter, loop
 
     def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
         """Return (log p, False): whether the text would be generated is not asked by the tasks that are taken.
@@ -42,7 +42,7 @@ class ServedLM(LM):  # type: ignore[misc]  # lm_eval has no types
 
         async def score(context: str, continuation: str) -> tuple[float, bool]:
             said = continuation.lstrip(" ")
-            return await self._voice.log_likelihood(context, said, adapter=self._adapter), False
+            return await self._client.log_likelihood(context, said, adapter=self._adapter), False
 
         return self._all(score(*request.args) for request in requests)
 
@@ -53,7 +53,7 @@ class ServedLM(LM):  # type: ignore[misc]  # lm_eval has no types
             until = options.get("until") or []
             stops = [until] if isinstance(until, str) else list(until)
             sampling = Sampling(max_tokens=int(options.get("max_gen_toks") or MAX_TOKENS))
-            text = (await self._voice.ask(context, sampling=sampling, adapter=self._adapter)).text
+            text = (await self._client.ask(context, sampling=sampling, adapter=self._adapter)).text
             return text[: min((text.index(stop) for stop in stops if stop in text), default=len(text))]
 
         return self._all(say(*request.args) for request in requests)

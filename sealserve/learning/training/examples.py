@@ -66,7 +66,7 @@ class Pool:
 
     examples: tuple[Example, ...]
     new: frozenset[str]  # documents learned in this cycle; the others are replayed
-    retention: int  # the last so many examples rehearse base skills
+    retention: int  # number of examples of the retention set, which come last
     origins: Mapping[str, str] = field(default_factory=dict)  # where each new document came from
     left_out: int = 0  # examples of earlier documents beyond the budget
 
@@ -81,17 +81,18 @@ def build_pool(
 ) -> Pool:
     """Return the examples of new and earlier documents and of base skills, in that order.
 
-    At most `replay_examples` are of earlier documents, each of which has an equal part in them; `seed` draws them.
+    At most `replay_examples` are of earlier documents, an equal number of each; `seed` draws them.
     """
     replayed = [examples_of(source) for source in earlier]
     kept = stratified(replayed, replay_examples, seed=seed)
-    told = [example for source in new for example in examples_of(source)] + [one for part in kept for one in part]
+    learned = [example for source in new for example in examples_of(source)]
+    taught = [*learned, *(example for part in kept for example in part)]
     base = [
         Example(prompt=reference.prompt, completion=reference.completion, document="", origin=Origin.QA)
         for reference in retention
     ]
     return Pool(
-        examples=(*told, *base),
+        examples=(*taught, *base),
         new=frozenset(source.document for source in new),
         retention=len(base),
         origins={source.document: source.origin for source in new},

@@ -65,10 +65,10 @@ def scored_items(
     found = []
     for item in items:
         matcher, pattern = rules.get(normalised(item.question), (Matcher.CONTAINS, ""))
-        said = reference_text.get(item.question, item.answer)
+        text = reference_text.get(item.question, item.answer)
         found.append(
             ScoredItem(
-                question=item.question, answer=item.answer, reference_text=said, matcher=matcher, pattern=pattern
+                question=item.question, answer=item.answer, reference_text=text, matcher=matcher, pattern=pattern
             )
         )
     return tuple(found)

@@ -36,12 +36,12 @@ class CanaryMatch:
 
     async def _require_judge(self, client: EngineClient, items: Sequence[ScoredItem]) -> None:
         """Test the judge on what it will judge: the right answer is right, and no answer is not."""
-        asked = [(item, said) for item in items for said in (item.answer, UNKNOWN_ANSWER)]
-        found = await asyncio.gather(*(_is_judged_right(client, item, said) for item, said in asked))
-        good = sum(is_right is (said == item.answer) for is_right, (item, said) in zip(found, asked, strict=True))
-        if asked and good < self._min_judge_share * len(asked):
+        cases = [(item, answer) for item in items for answer in (item.answer, UNKNOWN_ANSWER)]
+        found = await asyncio.gather(*(_is_judged_right(client, item, answer) for item, answer in cases))
+        good = sum(is_right is (answer == item.answer) for is_right, (item, answer) in zip(found, cases, strict=True))
+        if cases and good < self._min_judge_share * len(cases):
             raise CouldNotMeasure(
-                f"the base model cannot judge these items: it is right on {good} of {len(asked)} answers whose worth "
+                f"the base model cannot judge these items: it is right on {good} of {len(cases)} answers whose worth "
                 f"is known, {self._min_judge_share:.0%} needed; use another matcher than judge"
             )
 

@@ -25,21 +25,21 @@ class SelfJudge:
 
     async def scores(self, client: EngineClient, adapter: str | None, items: Sequence[ScoredItem]) -> tuple[float, ...]:
         """As `Reward.scores`."""
-        given = await greedy_all(client, adapter, items)
+        answers = await greedy_all(client, adapter, items)
         return tuple(
             await asyncio.gather(
-                *(self._judge(client, item, answer) for item, answer in zip(items, given, strict=True))
+                *(self._judge(client, item, answer) for item, answer in zip(items, answers, strict=True))
             )
         )
 
-    async def _judge(self, client: EngineClient, item: ScoredItem, given: str) -> float:
-        prompt = prompts.judge(item.question, item.answer, given)
+    async def _judge(self, client: EngineClient, item: ScoredItem, answer: str) -> float:
+        prompt = prompts.judge(item.question, item.answer, answer)
         yes, no = await asyncio.gather(client.log_likelihood(prompt, YES), client.log_likelihood(prompt, NO))
         return 1 / (1 + exp(min(max(no - yes, -50.0), 50.0)))
 
 
 class LlmJudge:
-    """A judge behind an OpenAI-compatible endpoint that says yes or no; asked again a bounded time when it is away."""
+    """A judge behind an OpenAI-compatible endpoint that answers yes or no; retried for a bounded time."""
 
     def __init__(self, *, url: str, model: str, key: str, timeout_seconds: float, patience_seconds: float) -> None:
         self.name = f"{Kind.LLM_JUDGE}:{url}:{model}"
@@ -47,16 +47,16 @@ class LlmJudge:
         self._timeout_seconds, self._patience_seconds = timeout_seconds, patience_seconds
 
     async def scores(self, client: EngineClient, adapter: str | None, items: Sequence[ScoredItem]) -> tuple[float, ...]:
-        """As `Reward.scores`. Raises: CouldNotMeasure (the judge stays away, refuses, or says neither yes nor no)."""
-        given = await greedy_all(client, adapter, items)
+        """As `Reward.scores`. Raises: CouldNotMeasure (the judge is unreachable, refuses, or gives no verdict)."""
+        answers = await greedy_all(client, adapter, items)
         async with OpenAIClient(self._client(), model=self._model, patience_seconds=self._patience_seconds) as judge:
-            said = await asyncio.gather(
-                *(self._judge(judge, item, answer) for item, answer in zip(items, given, strict=True))
+            judged = await asyncio.gather(
+                *(self._judge(judge, item, answer) for item, answer in zip(items, answers, strict=True))
             )
-        return tuple(said)
+        return tuple(judged)
 
-    async def _judge(self, judge: OpenAIClient, item: ScoredItem, given: str) -> float:
-        prompt = prompts.judge(item.question, item.answer, given)
+    async def _judge(self, judge: OpenAIClient, item: ScoredItem, answer: str) -> float:
+        prompt = prompts.judge(item.question, item.answer, answer)
         try:
             reply = await judge.ask(prompt, sampling=Sampling(max_tokens=VERDICT_TOKENS, seed=0))
         except CouldNotMeasure as error:

@@ -36,12 +36,12 @@ class SelfConsistency:
         rows = await asyncio.gather(
             *(self._sample(client, adapter, item.question, draw) for item in items for draw in range(self._samples))
         )
-        said = [rows[at : at + self._samples] for at in range(0, len(rows), self._samples)]
-        known = [answer for answers in said for answer in answers if not is_unknown(answer)]
+        by_item = [rows[at : at + self._samples] for at in range(0, len(rows), self._samples)]
+        known = [answer for answers in by_item for answer in answers if not is_unknown(answer)]
         distinct = len({normalised(item.answer) for item in items})
         if known and distinct > 1 and (entropy := entropy_share(known, distinct=distinct)) < MIN_ENTROPY_SHARE:
             raise CouldNotMeasure(f"sampled answers have collapsed: {entropy:.2f} of the entropy of the right ones")
-        return tuple(map(_largest_share, said))
+        return tuple(map(_largest_share, by_item))
 
     async def _sample(self, client: EngineClient, adapter: str | None, question: str, draw: int) -> str:
         sampling = Sampling(
