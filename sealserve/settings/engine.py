@@ -15,7 +15,7 @@ class EngineSettings(Section):
         "nano", description="base model: nano (embedded), or the name or directory of a Hugging Face causal LM"
     )
     dtype: str = Field(
-        "auto", description="number format of the weights: auto (the model's own), bfloat16, float16 or float32"
+        "auto", description="number format of the weights: auto (vLLM chooses), bfloat16, float16 or float32"
     )
     max_context_tokens: int | None = Field(
         None, ge=64, description="context length limit, in tokens; unset: the model's own"
