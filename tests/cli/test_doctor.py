@@ -27,8 +27,8 @@ def _settings(directory: Path, **overrides: object) -> Settings:
 def test_every_finding_that_is_not_well_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     settings = _settings(
-        tmp_path, engine__model=str(tmp_path), learn__policy=tmp_path / "file", intake__watch_directory=tmp_path / "no",
-        registry__url=f"sqlite:///{tmp_path / 'file' / 'registry.db'}",
+        tmp_path, engine__model=str(tmp_path), policy__thresholds=tmp_path / "file",
+        intake__watch_directory=tmp_path / "no", registry__url=f"sqlite:///{tmp_path / 'file' / 'registry.db'}",
     )  # fmt: skip
     findings = {finding.name: finding for finding in examine(settings)}
     for name in ("model", "policy", "watched directory", "registry"):
