@@ -1,7 +1,6 @@
 """Bytes to text and title, for each format. HTML and PDF are read in a child with limits on time and memory.
 
-A hostile file can make a parser loop or eat memory; it then costs one child, not the daemon. Knows nothing of
-tenants, or of what may be learned (`screen.py`).
+A hostile file can make a parser loop or eat memory; it then costs one child, not the daemon.
 """
 
 import json

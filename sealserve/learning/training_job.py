@@ -1,6 +1,6 @@
 """What a training child is asked to do and what it leaves: plain data, and its JSON.
 
-Shared by the parent (`trainer.py`) and the child (`lora_train.py`); knows neither torch nor processes.
+Shared by the parent (`trainer.py`) and the child (`multi_lora/main.py`); knows neither torch nor processes.
 """
 
 import hashlib

@@ -128,7 +128,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShortTrial:
-    """How a recipe's short training went (`shortlist.py`), whether or not it was then trained in full.
+    """How a recipe's short training went (`successive_halving.py`), whether or not it was then trained in full.
 
     `index` is that of the recipe's first candidate; `score` the mean log p of the selection half's answers in nats,
     None where it could not be measured.
@@ -197,7 +197,7 @@ class AnswerSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anomalies:
-    """What is strange about a winner (`probing.py`, `weight_spectrum.py`); `history` counts versions compared with."""
+    """What is strange about a winner (`backdoor_probe.py`, `weight_spectrum.py`), against `history` versions before."""
 
     spectrum: dict[str, float]
     spectrum_z: float

@@ -1,4 +1,4 @@
-"""The part of [learn] that says by what candidates are ranked. Read by `config.py` alone."""
+"""The part of [learn] that says by what candidates are ranked. Read by `settings.py` alone."""
 
 import json
 from typing import Annotated, Any

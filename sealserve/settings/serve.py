@@ -1,4 +1,4 @@
-"""The part of [serve] that says where the server listens, and what keeps strangers out. Read by `config.py` alone."""
+"""The part of [serve] that says where the server listens, and what keeps strangers out. Read by `settings.py` alone."""
 
 from pathlib import Path
 from typing import Self

@@ -1,4 +1,4 @@
-"""The section [web]: where the page for approvals listens. Read by `config.py` alone.
+"""The section [web]: where the page for approvals listens. Read by `settings.py` alone.
 
 The page is a client of `serve`; what it may show and do is decided there.
 """

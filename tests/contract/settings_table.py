@@ -1,4 +1,4 @@
-"""Writes the settings table of README.md from config.py: `python -m tests.contract.settings_table`."""
+"""Writes the settings table of README.md from settings/settings.py: `python -m tests.contract.settings_table`."""
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -11,7 +11,7 @@ BEGIN, END = "<!-- settings: begin -->\n", "<!-- settings: end -->\n"
 
 
 def settings_table() -> str:
-    """Return one Markdown row for each key, in the order of config.py."""
+    """Return one Markdown row for each key, in the order of settings/settings.py."""
     lines = ["| key | default | what it sets |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         section = field.annotation

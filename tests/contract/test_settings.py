@@ -1,4 +1,4 @@
-"""Every settings key is documented in config.py, and README.md shows exactly those keys."""
+"""Every settings key is documented in settings/, and README.md shows exactly those keys."""
 
 from sealserve.settings.section import Section
 from sealserve.settings.settings import Settings

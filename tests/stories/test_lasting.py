@@ -203,7 +203,7 @@ async def test_a_trained_editor_writes_once_there_is_one(school: School, monkeyp
     path = school.registry.artifacts.directory(school.registry.version(TENANT, 1).artifact)
     trained = AdapterFiles(name="editor-acme-1-abc", path=path)
     monkeypatch.setattr(
-        "sealserve.learning.studying.active_editor",
+        "sealserve.learning.steps.write.active_editor",
         lambda context, tenant, cycle: replace(trained, name=f"cand-{cycle}-editor"),
     )
     seen: set[str | None] = set()

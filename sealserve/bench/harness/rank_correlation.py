@@ -1,7 +1,7 @@
 """How well one ranking tells another, document by document. Pure: numbers in, numbers out.
 
 Candidates are chosen among those of one document, so ranks are correlated within documents and documents are
-resampled (cluster bootstrap, as in `shares.py`). Knows nothing of what was ranked.
+resampled (cluster bootstrap, as in `intervals.py`).
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 SEAL's settings (arXiv 2506.10943, scripts/query_server.sh): 15 candidates of about 9 sequences of about 50 tokens,
 rank 32, alpha 64, 10 epochs, learning rate 1e-3, a sequence a step. The slow sides train a few of the candidates; their
-rate is that of those. Knows what is compared; `train_sides.py` knows how each side trains.
+rate is that of those. Knows what is compared; `train_baselines.py` knows how each side trains.
 """
 
 import os

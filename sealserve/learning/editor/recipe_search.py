@@ -1,7 +1,7 @@
 """The archive's part of a round: recipes drawn from it are tried on the winners' self-edits, a few documents first.
 
-They are ranked by the questions that rank trials, never by those that confirm. Knows nothing of editors; the archive
-itself is pure and lives in `archive.py`.
+They are ranked by the questions that rank trials, never by those that confirm. The archive itself is
+pure (`recipe_archive.py`).
 """
 
 import math

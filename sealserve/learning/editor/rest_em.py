@@ -6,8 +6,7 @@ editor on (study prompt, edit) and (directive prompt, directive) of the winners,
 when held-out documents say so. As ReST-EM has it (arXiv 2312.06585, section 3), every editor is trained from the base
 on its own round's winners, not from the editor before. SEAL's settings (arXiv 2506.10943, its scripts): 5 samples a
 document, the best kept, rank 64, alpha 128, batch 10; its 3e-4 and 2 epochs move a model of a few million parameters
-too little, so that both are settings. Knows nothing of documents' states, of files or of schedules:
-`editor_rounds.py` does.
+too little, so that both are settings. `rounds.py` keeps documents' states, files and schedules.
 """
 
 import asyncio

@@ -143,7 +143,7 @@ def head(model: nn.Module, hidden_ND: Tensor) -> Tensor:
 def use_packing(model: nn.Module) -> bool:
     """Let the model's documents share a row if that changes nothing; return whether they do (see `is_packed`).
 
-    Not where a layer carries state from token to token, nor where attention does more than `slot_attention.py` knows:
+    Not where a layer carries state from token to token, nor where attention does more than `attention.py` knows:
     shown by reading two documents both ways.
     """
     inner: Any = model

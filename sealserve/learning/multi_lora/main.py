@@ -2,7 +2,7 @@
 
 Trains the named candidates of the job in one pass over one frozen base (LoRA, arXiv 2106.09685) and leaves each as a
 PEFT directory. A candidate that is finished already is not trained again, an interrupted one goes on from its last
-checkpoint. Ends when its parent does. Knows the process; the pass itself is `one_pass.py`. What computes is imported
+checkpoint. Ends when its parent does. The pass itself is `trainer.py`. What computes is imported
 once there is something to train.
 """
 
@@ -33,7 +33,7 @@ from sealserve.learning.training_job import (
 
 
 def main(arguments: list[str]) -> int:
-    """Train what is not trained yet; return an exit code of `training.py`."""
+    """Train what is not trained yet; return an exit code of `training_job.py`."""
     parser = argparse.ArgumentParser(description="Trains LoRA candidates of one job.")
     parser.add_argument("--job", type=Path, required=True)
     parser.add_argument("--directory", type=Path, required=True, help="where candidates are written")

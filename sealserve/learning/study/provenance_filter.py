@@ -1,6 +1,6 @@
 """What the filter keeps from training because of whom it comes from or what it holds. Pure; policy has the numbers.
 
-Knows nothing of grounding and duplicates (`screen.py`).
+Grounding and duplicates are checked in `filter.py`.
 """
 
 from collections import defaultdict

@@ -1,8 +1,8 @@
 """The quiz: questions on the new documents, with answers that the model agrees on while it reads them.
 
 A question is kept when every open-book sample gives the same answer, that answer stands in the document, and the base
-does not give it with the book closed (self-consistency, arXiv 2203.11171; here as a filter, never as a reward). Knows
-nothing of what is trained: `screen.py` keeps quiz and training apart.
+does not give it with the book closed (self-consistency, arXiv 2203.11171; here as a filter, never as a reward).
+`filter.py` keeps quiz and training apart.
 """
 
 import asyncio

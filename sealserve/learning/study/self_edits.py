@@ -1,6 +1,6 @@
 """The editor studies: self-edits and training directives, sampled from it for every passage (SEAL, arXiv 2506.10943).
 
-Knows nothing of which notes are any good: `screen.py` decides that.
+`filter.py` decides which notes are good enough to train on.
 """
 
 from collections.abc import Sequence

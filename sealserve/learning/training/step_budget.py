@@ -1,7 +1,7 @@
 """How long a candidate trains for as many documents as it has to learn and to keep, and what holds long training back.
 
 Pure. Steps told of below are of 24 sequences, as the measurements had them; two of 12 are as long (ops/decisions/0014).
-Knows nothing of the order in which examples are seen (`train_set.py`).
+`sampler.py` chooses the order in which examples are seen.
 """
 
 import math

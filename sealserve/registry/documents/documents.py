@@ -1,7 +1,7 @@
 """The documents of a registry: their bytes in the artifact store, their rows in the database.
 
 A document that was acknowledged can be read: its row is written only while its bytes are there, and while a row names
-them no sweep deletes them (`sweeping.py`).
+them no sweep deletes them (`artifact_gc.py`).
 """
 
 from abc import abstractmethod

@@ -142,7 +142,7 @@ class Watches:
             return tuple(_record(row, counts) for row in rows)
 
     def watched_thumbs(self) -> dict[tuple[str, int], VersionFeedback]:
-        """Return the votes on both versions of every open watch, by (tenant, version); what counts: `votes.py`."""
+        """Return the votes on both versions of every open watch, by (tenant, version); what counts: `thumbs.py`."""
         with self._database.read() as tx:
             return thumbs.of_open_watches(tx)
 

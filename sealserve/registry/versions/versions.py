@@ -1,4 +1,4 @@
-"""Adapter versions: making, finding and quarantining them. `pointer.py` says which one is active."""
+"""Adapter versions: making, finding and quarantining them. `activations.py` says which one is active."""
 
 from typing import Any
 
