@@ -1,13 +1,14 @@
 """One learning process over a real registry, with a simulated model and trainer, and a clock that tests move."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from sealserve.canonical import Json
-from sealserve.errors import SealserveError
+from sealserve.errors import AlreadyExists, SealserveError
 from sealserve.gate.thresholds import load_policy
 from sealserve.learning.context import LearnContext
 from sealserve.learning.scheduler import Learner
@@ -125,7 +126,7 @@ class School:
 
 
 def open_school(directory: Path, **learn: Any) -> School:
-    """Start a school in an empty directory with one tenant."""
+    """Start a school with one tenant in a directory that is empty or a copy of another school's."""
     clock = Clock()
     settings = Settings(
         data_directory=directory,
@@ -133,7 +134,8 @@ def open_school(directory: Path, **learn: Any) -> School:
         registry=RegistrySettings(lease_seconds=LEASE_SECONDS),
     )
     registry = KillableRegistry.open(settings.registry_url, settings.artifact_directory, clock=clock)
-    registry.create_tenant(TENANT, actor="test")
+    with suppress(AlreadyExists):  # the directory is a copy of another school's
+        registry.create_tenant(TENANT, actor="test")
     student, teacher = Student(), Teacher()
     context = LearnContext(
         registry=registry,

@@ -42,7 +42,7 @@ while not other.exists():
 DRIVER = """
 import asyncio, sys
 from sealserve.settings.settings import LearnSettings
-from sealserve.daemon.__main__ import executor_of
+from sealserve.daemon.learn import executor_of
 from sealserve.learning.training.executors.base import Child
 
 async def main(settings, program):
