@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -14,6 +15,7 @@ from sealserve.registry.sql import schema
 from sealserve.registry.sql.database import Database
 from sealserve.settings.engine import EngineSettings
 from tests.engine.tiny_model import make_tiny_model
+from tests.scheduling import OneEngineScheduling, is_deselected_whole, longest_first
 
 TINY_ENGINE = EngineSettings(
     max_rank=8, slots=2, loaded_adapters=32, kv_cache_gib=0.05, max_sequences=16, threads=1, dtype="float32"
@@ -23,6 +25,23 @@ TINY_ENGINE = EngineSettings(
 def pytest_configure() -> None:
     """Read YAML with PyYAML's parser in C: hundreds of tests read the shipped policy, and Python takes 20 ms for it."""
     yaml.SafeLoader = yaml.CSafeLoader  # type: ignore[misc,assignment]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out files of which nothing would run."""
+    return is_deselected_whole(collection_path, config.getoption("markexpr")) or None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
+    longest_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneEngineScheduling:
+    """Share the files out among workers."""
+    config.option.loadscopereorder = False
+    return OneEngineScheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,8 @@ from sealserve.bench.learning import continual, editor, learn, seal, squad
 from sealserve.errors import BadConfig
 from tests.bench.small_lab import use_small_lab
 
+pytestmark = pytest.mark.slow  # plays whole cycles
+
 
 def test_learn_tells_what_was_taught_from_what_was_not(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_base: Path

@@ -73,6 +73,13 @@ def ray_nodes() -> Iterator[RayNodes]:
         os.environ.pop(name, None)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What plays a round is slow."""
+    for item in items:
+        if "taught" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def taught_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of a school whose tenant has learned eight documents."""

@@ -29,7 +29,7 @@ from tests.learning.conftest import RayNodes
 from tests.learning.multi_lora.test_main import job, train_here
 from tests.stories.school import TENANT, open_school
 
-pytestmark = pytest.mark.timeout(400)  # the first one that needs a cluster waits for it
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # the first one that needs a cluster waits for it
 
 FOR_EVER = "import os, json; print(json.dumps({'pid': os.getpid()}), flush=True); os.read(0, 1)"
 RENDEZVOUS = """
