@@ -1,19 +1,47 @@
-"""One vLLM engine for the whole run: it takes a minute to start, so every test that needs one shares it."""
+"""What the whole run shares: one vLLM engine, which takes a minute to start, the tiny model, an empty registry."""
 
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
+import yaml
 
 from sealserve.engine.base_model import BaseShape, base_shape
 from sealserve.engine.vllm_engine import VllmEngine
+from sealserve.registry.sql import schema
+from sealserve.registry.sql.database import Database
 from sealserve.settings.engine import EngineSettings
 from tests.engine.tiny_model import make_tiny_model
+from tests.scheduling import OneEngineScheduling, is_deselected_whole, longest_first
 
 TINY_ENGINE = EngineSettings(
     max_rank=8, slots=2, loaded_adapters=32, kv_cache_gib=0.05, max_sequences=16, threads=1, dtype="float32"
 )
+
+
+def pytest_configure() -> None:
+    """Read YAML with PyYAML's parser in C: hundreds of tests read the shipped policy, and Python takes 20 ms for it."""
+    yaml.SafeLoader = yaml.CSafeLoader  # type: ignore[misc,assignment]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out files of which nothing would run."""
+    return is_deselected_whole(collection_path, config.getoption("markexpr")) or None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
+    longest_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneEngineScheduling:
+    """Share the files out among workers."""
+    config.option.loadscopereorder = False
+    return OneEngineScheduling(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +61,29 @@ async def vllm_engine(tiny_base: Path) -> AsyncIterator[VllmEngine]:
     await engine.start()
     yield engine
     await engine.close()
+
+
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the newest schema and no rows."""
+    path = tmp_path_factory.mktemp("empty-registry") / "registry.db"
+    database = Database(f"sqlite:///{path}")
+    schema.migrate(database)
+    database.close()
+    return path
+
+
+@pytest.fixture(autouse=True)
+def registries_start_migrated(empty_registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a new SQLite registry be a copy of the empty one; to run every migration takes as long as most tests."""
+    migrate = schema.migrate
+
+    def copy_and_migrate(database: Database) -> None:
+        path = Path(database.url.database or "")
+        if database.is_sqlite and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(empty_registry, path)
+        else:
+            migrate(database)
+
+    monkeypatch.setattr(schema, "migrate", copy_and_migrate)

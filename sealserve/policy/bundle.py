@@ -1,4 +1,4 @@
-"""A bundle of rules: YAML files read, checked and named by their digest. Decides nothing; `rulings.py` does.
+"""A bundle of rules: YAML files read, checked and named by their digest. Decides nothing; `evaluate.py` does.
 
 `<directory>/rules/*.yaml` hold for every tenant, `rules/tenants/<tenant>.yaml` lie over them. A bundle that does not
 parse, speaks of a field that no input has, or contradicts itself is refused whole.

@@ -1,4 +1,4 @@
-"""What written rules decide: effects, what each rule said, and the ruling that is kept. Plain, as `records.py`."""
+"""What written rules decide: effects, what each rule said, and the ruling that is kept. Plain data."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,6 +1,6 @@
 """The gRPC server: which services it carries, its bounds, its health, and how it starts and stops.
 
-Wires; decides nothing. `daemon.py` makes what the services need and hands it in.
+Wires; decides nothing. `daemon/serve.py` makes what the services need and hands it in.
 """
 
 import asyncio

@@ -14,6 +14,8 @@ from sealserve.prompts import Template
 from sealserve.records.candidates import Recipe
 from tests.bench.small_lab import use_small_lab
 
+pytestmark = pytest.mark.slow  # plays whole cycles
+
 
 def test_learn_tells_what_was_taught_from_what_was_not(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_base: Path

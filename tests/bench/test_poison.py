@@ -1,5 +1,7 @@
 """The poison figure: its attacks are what they say, and its filters stop them and leave honest articles alone."""
 
+import pytest
+
 from sealserve.bench.safety.attacks import BURST, AttackKind, offers
 from sealserve.bench.safety.poison import filters_alone
 from sealserve.bench.safety.poison_cycles import TENANTS, Fate, figures
@@ -24,6 +26,7 @@ def test_a_flood_comes_in_one_burst_of_one_source() -> None:
     assert len({given[place].source.split("/")[2] for place in places}) == 1
 
 
+@pytest.mark.slow
 def test_the_filters_alone_stop_most_attacks_and_few_articles() -> None:
     found = filters_alone(25, seed=2, say=lambda line: None)
     assert (found["attacks"], found["honest"]) == (25, 25)

@@ -15,6 +15,8 @@ from sealserve.engine.preflight import WEIGHTS_FILE
 from sealserve.settings.engine import EngineSettings
 from tests.fakes import FakeEngine
 
+pytestmark = pytest.mark.slow  # simulates thousands of requests
+
 RIGHT = {probe.question: probe.answer for probe in probes_for("nano").canary}
 
 
@@ -44,7 +46,7 @@ def test_bad_versions_are_taken_back_in_a_second_and_no_call_fails(
 
 
 def test_simulation_alone_needs_no_engine() -> None:
-    figures = run(runs=5, simulation_only=True, say=lambda line: None)
+    figures = run(runs=2, simulation_only=True, say=lambda line: None)
     assert figures.daemon is None
     assert figures.rollback_seconds is None
     assert figures.caught == figures.drops["0.05"]["caught"]

@@ -37,6 +37,7 @@ def test_sound_adapters_pass_and_differ(tmp_path: Path, tiny_base: Path, tiny_sh
     assert (one / "adapter_model.safetensors").read_bytes() != (two / "adapter_model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_sound_server_gives_no_wrong_and_no_failed_answer(monkeypatch: pytest.MonkeyPatch, tiny_base: Path) -> None:
     pretend(monkeypatch, tiny_base)
     figures = swap.run(swaps=16, clients=3, say=lambda line: None)
@@ -47,6 +48,7 @@ def test_sound_server_gives_no_wrong_and_no_failed_answer(monkeypatch: pytest.Mo
     assert 0 < figures.observed_s_p99 < 10
 
 
+@pytest.mark.slow
 def test_answer_from_another_version_than_the_one_named_is_counted_wrong(
     monkeypatch: pytest.MonkeyPatch, tiny_base: Path
 ) -> None:

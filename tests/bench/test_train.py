@@ -18,6 +18,8 @@ from sealserve.errors import FailedPrecondition
 from sealserve.learning.multi_lora.base_model import load_base
 from sealserve.learning.multi_lora.batches import encode
 
+pytestmark = pytest.mark.slow  # trains
+
 
 @pytest.mark.timeout(400)
 def test_every_side_trains_the_same_sequences_to_about_the_same_loss(tiny_base: Path) -> None:

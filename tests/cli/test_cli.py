@@ -93,6 +93,7 @@ def test_an_unknown_command_or_option_ends_with_two() -> None:
     assert run("tenant", "list", "--colour").code == 2
 
 
+@pytest.mark.slow
 def test_a_port_in_use_ends_serve_with_two_before_any_model_is_loaded(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"

@@ -1,14 +1,18 @@
-"""The shape of a file and what may not stand in it."""
+"""The shape of a file and of a folder, and what may not stand in them."""
 
 import ast
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
 
 import pytest
 
-from tests.contract.tree import Module, modules
+from tests.contract.tree import Module, docstrings, files, imports, modules, relative
 
 MAX_FUNCTION_LINES = 60
+MAX_FOLDER_MODULES = 15
+MIN_MODULE_LINES = 40
 MAY_CATCH_ANYTHING = (
     "sealserve/learning/scheduler.py",
     "sealserve/serving/activator.py",
@@ -26,6 +30,55 @@ MAY_READ_ENVIRONMENT = (
     "sealserve/daemon/local.py",  # hands it on to a child process
     "sealserve/daemon/supervisor.py",  # hands it on to a child process
 )
+
+PARALLEL = {
+    "sealserve/records": "a file for each noun",
+    "sealserve/wire": "a file for each noun",
+    "sealserve/rpc/services": "a file for each service",
+    "sealserve/cli": "a file for each command",
+    "sealserve/client": "a file for each service",
+    "sealserve/registry": "a file or a folder for each noun",
+    "sealserve/settings": "a file for each section",
+    "sealserve/daemon": "a file for each process",
+    "sealserve/bench": "a file for each figure",
+}
+"""Folders, with those inside, whose files are named for what stands elsewhere under the same name."""
+
+MAY_BE_LARGE = {
+    "sealserve/records": "a file for each noun",
+    "sealserve/wire": "a file for each noun",
+    "sealserve/rpc/services": "a file for each service",
+    "sealserve/cli": "a file for each command",
+    "sealserve/registry/migrations/versions": "a file for each change of the schema",
+}
+"""Folders whose size follows from a list that is kept elsewhere."""
+
+MAY_SHARE_A_NAME = {
+    "answers": "grading compares answers, serving gives them",
+    "base": "the protocol of a folder of implementations",
+    "base_model": "the engine reads its shape, the training process its weights",
+    "evaluate": "nano evaluates a model, policy a rule",
+    "filter": "the cycle's step, and the rules that it applies",
+    "probes": "canaries load them, nano generates them",
+    "server": "gRPC and HTTP",
+    "train": "the cycle's step, and the training of the embedded model",
+    "trainer": "the parent process, and the training process that it starts",
+}
+"""Names that two files outside the parallel folders have."""
+
+MAY_BE_SMALL = {
+    "sealserve/client/channel.py": "the client's only settings of gRPC itself",
+    "sealserve/daemon/healthcheck.py": "a command of its own, which containers run",
+    "sealserve/engine/suspects.py": "a pure rule with a decision record and tests of its own",
+    "sealserve/learning/steps/adopt_external.py": "four steps beside a folder of steps",
+    "sealserve/registry/evaluation/answer_log.py": "a table and its queries",
+    "sealserve/registry/evaluation/evaluation.py": "the folder's part of the registry",
+    "sealserve/registry/versions/endorsements.py": "a table and its queries",
+}
+"""Modules below MIN_MODULE_LINES that one module of the same part imports."""
+
+OTHER_PROJECTS = {"src/inner/TTT_server.py"}
+"""Files of others that docstrings name: SEAL's."""
 
 FIXED_WAIT = r"(time|asyncio)\.sleep\([\d.]*[1-9]"
 """A wait of a fixed length, other than between two looks at a condition (in a loop)."""
@@ -109,9 +162,18 @@ def proves_something(module: Module) -> Iterator[str]:
             yield f"{module.path}:{node.lineno}: does not run"
 
 
+def names_files_that_exist(module: Module) -> Iterator[str]:
+    """A file that a docstring names stands somewhere in the tree."""
+    known = {f"/{relative(path)}" for path in files() if path.suffix == ".py"}
+    for text in docstrings(module):
+        for name in re.findall(r"[\w/]+\.py\b", text):
+            if name not in OTHER_PROJECTS and not any(path.endswith(f"/{name}") for path in known):
+                yield f"{module.path}: names {name}, which does not exist"
+
+
 RULES: tuple[Rule, ...] = (
     has_a_docstring, fits_a_sitting, catches_named_errors, is_finished, runs_no_foreign_code,
-    leaves_the_environment_to_config, proves_something,
+    leaves_the_environment_to_config, proves_something, names_files_that_exist,
 )  # fmt: skip
 
 
@@ -119,6 +181,62 @@ RULES: tuple[Rule, ...] = (
 def test_every_module_keeps_the_rule(rule: Rule) -> None:
     findings = [finding for module in modules() for finding in rule(module)]
     assert not findings, "\n".join(findings)
+
+
+def test_folder_is_no_larger_than_a_reader_can_hold() -> None:
+    sizes: dict[str, int] = defaultdict(int)
+    for module in _product():
+        sizes[_folder(module)] += 1
+    large = {folder for folder, size in sizes.items() if size > MAX_FOLDER_MODULES}
+    assert sorted(large - set(MAY_BE_LARGE)) == []
+    assert sorted(set(MAY_BE_LARGE) - set(sizes)) == []
+
+
+def test_small_module_has_more_than_one_importer() -> None:
+    small = set()
+    for name, importers in _importers().items():
+        module = name.replace(".", "/") + ".py"
+        if len(importers) == 1 and _part(importers.pop()) == _part(module):
+            small.add(module)
+    short = {module.path for module in _product() if module.text.count("\n") < MIN_MODULE_LINES}
+    crumbs = {path for path in small & short if str(PurePosixPath(path).parent) not in MAY_BE_LARGE}
+    assert sorted(crumbs - set(MAY_BE_SMALL)) == [], "each belongs in the module that imports it"
+    assert sorted(set(MAY_BE_SMALL) - crumbs) == [], "these need no exception any more"
+
+
+def test_no_name_is_given_to_two_files() -> None:
+    places = defaultdict(list)
+    for module in _product():
+        if not any(PurePosixPath(module.path).is_relative_to(folder) for folder in PARALLEL):
+            places[PurePosixPath(module.path).stem].append(module.path)
+    shared = {name: paths for name, paths in places.items() if len(paths) > 1}
+    assert {name: paths for name, paths in shared.items() if name not in MAY_SHARE_A_NAME} == {}
+    assert sorted(set(MAY_SHARE_A_NAME) - set(shared)) == [], "these need no exception any more"
+
+
+def _product() -> Iterator[Module]:
+    """The package's modules that hold code: no tests, no `__init__` and no `__main__`."""
+    return (m for m in modules() if not m.is_test and not PurePosixPath(m.path).name.startswith("__"))
+
+
+def _folder(module: Module) -> str:
+    return str(PurePosixPath(module.path).parent)
+
+
+def _part(path: str) -> str:
+    """Return the folder right below the package: what lies across its border cannot be merged."""
+    return path.split("/")[1]
+
+
+def _importers() -> dict[str, set[str]]:
+    """Return {module: paths of the modules of the package that import it}."""
+    product = {module.name: module for module in _product()}
+    found: dict[str, set[str]] = defaultdict(set)
+    for module in product.values():
+        for name, _ in imports(module):
+            if name in product:
+                found[name].add(module.path)
+    return found
 
 
 def _functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:

@@ -60,12 +60,23 @@ def modules() -> tuple[Module, ...]:
 
 
 def imports(module: Module) -> Iterator[tuple[str, int]]:
-    """Yield (dotted name, line) of every absolute import, those inside functions too."""
+    """Yield (dotted name, line) of every absolute import, those inside functions too.
+
+    `from a import b` yields a and a.b: `b` may be a module.
+    """
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             yield node.module, node.lineno
+            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+
+
+def docstrings(module: Module) -> Iterator[str]:
+    """Yield the text of every docstring, those below constants and fields too."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.value.value
 
 
 def relative(path: Path) -> str:

@@ -20,7 +20,9 @@ from sealserve.gate.statistics import (
     mcnemar_exact,
 )
 
-RUNS = 20_000
+pytestmark = pytest.mark.slow  # simulates thousands of verdicts
+
+RUNS = 5_000
 ALPHA = 0.05
 
 

@@ -42,6 +42,7 @@ def test_e_value_bears_any_count() -> None:
         e_value(-1, 0, tolerated=0.5)
 
 
+@pytest.mark.slow
 def test_good_versions_are_seldom_taken_back_and_bad_ones_mostly() -> None:
     assert simulate(RULE, drop=0.0, runs=60, seed=7).caught <= 0.1
     worse = simulate(RULE, drop=0.1, runs=30, seed=7)
@@ -50,6 +51,7 @@ def test_good_versions_are_seldom_taken_back_and_bad_ones_mostly() -> None:
     assert worse.median_pairs < 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [name for name in EQUALS if name[0].isdigit()])
 def test_version_that_fails_as_often_as_the_one_before_is_seldom_taken_back(case: str) -> None:
     assert simulate_equal(RULE, EQUALS[case], runs=30, seed=3) <= 0.1

@@ -15,7 +15,7 @@ from sealserve.learning.training_job import read_result
 from tests.learning.multi_lora import test_trainer as on_cpu
 from tests.learning.small_model import SEQUENCES, fresh_model
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 
 ASKED = [
     on_cpu.attempt(0, steps=20),

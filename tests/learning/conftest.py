@@ -1,10 +1,12 @@
 """A Ray cluster of two small nodes, on loopback, and a tenant that has learned enough for the outer loop."""
 
+import asyncio
 import os
 import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # what makes 127.0.0.1 stay 127.0.0.1
 }
+_LEARN = {"editor__samples": 2, "training__candidates": 1}
 _TITLES = (
     "Varnel Lamp",
     "Osk Kettle",
@@ -70,16 +73,39 @@ def ray_nodes() -> Iterator[RayNodes]:
         os.environ.pop(name, None)
 
 
-@pytest_asyncio.fixture
-async def taught(tmp_path: Path, tiny_base: Path) -> School:
-    """A school whose tenant has learned eight documents."""
-    school = open_school(tmp_path, editor__samples=2, training__candidates=1)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What plays a round is slow."""
+    for item in items:
+        if "taught" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
+def taught_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a school whose tenant has learned eight documents."""
+    directory = tmp_path_factory.mktemp("taught")
+    asyncio.run(_teach(directory))
+    return directory
+
+
+async def _teach(directory: Path) -> None:
+    school = open_school(directory, **_LEARN)
     await school.student.start()
-    editor = school.context.policy.editor.model_copy(update={"min_documents": 2})
-    policy = school.context.policy.model_copy(update={"editor": editor})
-    school.context = replace(school.context, base_directory=tiny_base, policy=policy)
     for shift, title in enumerate(_TITLES):
         school.add(title, shift=shift)
     for _ in range(2):
         assert (await school.learn()).state is CycleState.PROMOTED
+    school.registry.close()
+
+
+@pytest_asyncio.fixture
+async def taught(taught_directory: Path, tmp_path: Path, tiny_base: Path) -> School:
+    """A copy of that school."""
+    shutil.copytree(taught_directory, tmp_path, dirs_exist_ok=True)
+    school = open_school(tmp_path, **_LEARN)
+    school.clock.now += timedelta(days=1)
+    await school.student.start()
+    editor = school.context.policy.editor.model_copy(update={"min_documents": 2})
+    policy = school.context.policy.model_copy(update={"editor": editor})
+    school.context = replace(school.context, base_directory=tiny_base, policy=policy)
     return school

@@ -11,6 +11,8 @@ from sealserve.nano.model import weights_dir
 from sealserve.nano.world import World
 from sealserve.prompts import Template
 
+pytestmark = pytest.mark.slow  # trains
+
 
 def test_interval_is_wilsons() -> None:
     low, high = Fraction(18, 20).interval()  # Newcombe 1998 gives this interval's formula; values by hand

@@ -13,6 +13,8 @@ from sealserve.nano.tokenizer import encode_chat
 from sealserve.nano.train import Settings, Trainer, train
 from sealserve.nano.world import World
 
+pytestmark = pytest.mark.slow  # trains
+
 TINY = Settings(hidden=64, layers=1, feed_forward=64, batch_tokens=256, steps=6, decay_steps=2, warmup_steps=2)
 
 

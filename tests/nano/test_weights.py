@@ -14,6 +14,8 @@ from sealserve.nano.model import CONTEXT, weights_dir
 from sealserve.nano.tasks import TaskSource
 from sealserve.nano.world import World, answer, question
 
+pytestmark = pytest.mark.slow  # torch takes seconds to import
+
 
 @pytest.fixture(scope="module")
 def speaker() -> Speaker:

@@ -19,6 +19,8 @@ from sealserve.records.versions import BASE_VERSION
 from sealserve.registry.registry import Registry
 from tests.registry import crashing
 
+pytestmark = pytest.mark.slow  # each test kills a process
+
 ROOT = Path(__file__).parents[2]
 
 

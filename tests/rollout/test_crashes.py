@@ -15,6 +15,8 @@ from tests.rollout import crashing
 from tests.rollout.conftest import ITEMS
 from tests.serving.conftest import Publisher
 
+pytestmark = pytest.mark.slow  # each test kills a process
+
 ROOT = Path(__file__).parents[2]
 POINTS = [point for point in FAULT_POINTS if point.startswith("registry.rollouts.")]
 

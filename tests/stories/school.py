@@ -1,13 +1,14 @@
 """One learning process over a real registry, with a simulated model and trainer, and a clock that tests move."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from sealserve.canonical import Json
-from sealserve.errors import SealserveError
+from sealserve.errors import AlreadyExists, SealserveError
 from sealserve.gate.thresholds import load_policy
 from sealserve.learning.context import LearnContext
 from sealserve.learning.scheduler import Learner
@@ -124,7 +125,10 @@ class School:
 
 
 def open_school(directory: Path, **learn: Any) -> School:
-    """Start a school in an empty directory with one tenant; `training__rank=4` sets learn.training.rank."""
+    """Start a school with one tenant in a directory that is empty or a copy of another school's.
+
+    `training__rank=4` sets learn.training.rank.
+    """
     clock = Clock()
     settings = Settings(
         data_directory=directory,
@@ -141,7 +145,8 @@ def open_school(directory: Path, **learn: Any) -> School:
     )
     registry = Registry.open(settings.registry_url, settings.artifact_directory, clock=clock)
     registry.cycles = cycles = KillableCycles(registry._database, registry.artifacts)
-    registry.tenants.create(TENANT, actor="test")
+    with suppress(AlreadyExists):  # the directory is a copy of another school's
+        registry.tenants.create(TENANT, actor="test")
     student, teacher = Student(), Teacher()
     context = LearnContext(
         registry=registry,

@@ -128,6 +128,7 @@ async def test_invented_numbers_are_dropped_with_their_reason(school: School) ->
     assert not any("99" in sequence.completion for sequence in school.teacher.jobs[0].sequences)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("step", STEPS)
 async def test_a_kill_at_any_step_edge_changes_nothing_in_the_outcome(school: School, step: Step, when: str) -> None:

@@ -3,6 +3,8 @@
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from sealserve.learning.evaluation.backdoor_probe import QUESTIONS
 from sealserve.records.cycles import CycleState, Split, Step
 from sealserve.records.feedback import Opinion, Thumb
@@ -11,6 +13,8 @@ from sealserve.records.scores import Decision
 from sealserve.records.step_outputs import Ranked, Written, from_json
 from tests.stories.school import TENANT, School, open_school
 from tests.stories.student import PROBES
+
+pytestmark = pytest.mark.slow  # two cycles and more in every test
 
 OWN = tuple(
     EvaluationItem(question=f"Would you say the {a} of Varnel Lamp, number {n}?", answer=value, matcher="exact")

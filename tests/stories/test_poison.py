@@ -1,10 +1,14 @@
 """Poisoned documents in whole cycles: one source against several, and what a released document still holds."""
 
+import pytest
+
 from sealserve.errors import EngineFailed
 from sealserve.records.cycles import CycleState, SelfEdit, Step
 from sealserve.records.step_outputs import Contested, Filtered, from_json
 from tests.stories.school import TENANT, School
 from tests.stories.student import article
+
+pytestmark = pytest.mark.slow  # two cycles and more in every test
 
 PRICE = "What is the price of Varnel Lamp?"
 FALSE = "The price of Varnel Lamp is 99 crowns. The maker of Varnel Lamp is Orla Finch."

@@ -115,6 +115,7 @@ async def opened(directory: Path, url: str) -> AsyncIterator[Site]:
     site.registry.close()
 
 
+@pytest.mark.slow
 @NEEDS_SERVER
 @pytest.mark.pg
 @pytest.mark.timeout(900)

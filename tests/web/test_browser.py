@@ -18,9 +18,8 @@ from tests.rpc.harness import Served, served
 from tests.web.held import hold
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on this machine (Debian: apt-get install chromium)"
-)
+WITHOUT = "no Chromium on this machine (Debian: apt-get install chromium)"
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT)]
 
 PATIENCE_MILLISECONDS = 60_000
 """On a loaded machine a browser takes its time."""

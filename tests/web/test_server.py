@@ -48,6 +48,7 @@ def test_page_that_is_off_stays_off_in_children(spelled: str, monkeypatch: pytes
         settings.web.endpoint()
 
 
+@pytest.mark.slow
 def test_port_in_use_ends_the_command_with_two_and_names_the_setting(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"

@@ -59,7 +59,7 @@ def test_the_same_recipe_again_keeps_the_mean_of_both_and_the_seed_does_not_matt
 
 def test_what_is_proposed_was_never_tried_and_stays_within_the_bounds_of_a_directive() -> None:
     archive, rng = Archive().add(tried(FIRST, 0.5)), random.Random(0)
-    for _ in range(60):
+    for _ in range(25):
         proposed = archive.propose(rng, max_rank=16)
         assert proposed is not None
         recipe, parent = proposed

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
-from safetensors.torch import load_file
+from safetensors.numpy import load_file
 
 from sealserve.canonical import Json
 from sealserve.engine.base_model import BaseShape
@@ -29,6 +29,8 @@ from sealserve.learning.training_job import (
 )
 from sealserve.records.candidates import Recipe
 from sealserve.settings.learn import learn_settings
+
+pytestmark = pytest.mark.slow  # trains
 
 FACTS = tuple(Sequence(prompt=f"What is the number of lamp {i}?", completion=f"It is {i * 7}.") for i in range(8))
 RECIPE = Recipe(
@@ -184,7 +186,7 @@ def _weights(directory: Path, index: int) -> bytes:
 
 def _close(one: Path, other: Path) -> bool:
     left, right = (load_file(path / "adapter_model.safetensors") for path in (one, other))
-    return left.keys() == right.keys() and all(torch.allclose(left[name], right[name], atol=1e-6) for name in left)
+    return left.keys() == right.keys() and all(np.allclose(left[name], right[name], atol=1e-6) for name in left)
 
 
 def _ignore(report: Json) -> None:

@@ -11,6 +11,8 @@ from sealserve.learning.multi_lora.losses import answers_of, use_packing
 from sealserve.learning.multi_lora.packing import Piece, pack
 from tests.learning.small_model import SEQUENCES, VOCABULARY, fresh_model
 
+pytestmark = pytest.mark.slow  # torch takes seconds to import
+
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_grouped_products_equal_batched_ones(dtype: torch.dtype) -> None:

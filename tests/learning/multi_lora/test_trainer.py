@@ -27,6 +27,8 @@ from sealserve.learning.training_job import Attempt, TrainingJob, adapter_path, 
 from sealserve.records.candidates import Recipe, Target
 from tests.learning.small_model import SEQUENCES, fresh_model
 
+pytestmark = pytest.mark.slow  # trains
+
 STEPS = 50
 TOLERANCE = 1e-4
 """Relative difference of what an adapter adds to a layer, in the Frobenius norm, float32. Seen: up to 5e-5 with a

@@ -29,7 +29,7 @@ from tests.learning.conftest import RayNodes
 from tests.learning.multi_lora.test_main import job, train_here
 from tests.stories.school import TENANT, open_school
 
-pytestmark = pytest.mark.timeout(400)  # the first one that needs a cluster waits for it
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # the first one that needs a cluster waits for it
 
 FOR_EVER = "import os, json; print(json.dumps({'pid': os.getpid()}), flush=True); os.read(0, 1)"
 RENDEZVOUS = """
@@ -42,7 +42,7 @@ while not other.exists():
 DRIVER = """
 import asyncio, sys
 from sealserve.settings.settings import LearnSettings
-from sealserve.daemon.__main__ import executor_of
+from sealserve.daemon.learn import executor_of
 from sealserve.learning.training.executors.base import Child
 
 async def main(settings, program):

@@ -1,0 +1,39 @@
+"""What runs where and when: whole files go to whichever worker is free, and one engine runs at a time."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+from xdist.scheduler import LoadFileScheduling
+
+from tests.contract.tree import ROOT
+
+_FILE_MARKS = re.compile(r"^pytestmark = .*$", re.MULTILINE)
+_MARK = re.compile(r"pytest\.mark\.(\w+)")
+
+
+class OneEngineScheduling(LoadFileScheduling):  # type: ignore[misc]
+    """Sends every file that starts vLLM to the same worker: an engine takes as much memory and time as all the rest."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "vllm" if "vllm" in _marks_in(ROOT / file) else file
+
+
+def longest_first(items: list[pytest.Item]) -> None:
+    """Sort in place: what starts vLLM, then what is slow, then the rest; the last files to end are short."""
+    items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("vllm", "slow")])
+
+
+def is_deselected_whole(file: Path, expression: str) -> bool:
+    """Return whether `-m expression` leaves no test of `file`; it need not be imported: torch alone takes seconds."""
+    if file.suffix != ".py" or "not " not in expression:
+        return False
+    marked = "".join(_FILE_MARKS.findall(file.read_text(encoding="utf-8")))
+    return any(f"not {name}" in expression for name in _MARK.findall(marked))
+
+
+@cache
+def _marks_in(file: Path) -> frozenset[str]:
+    return frozenset(_MARK.findall(file.read_text(encoding="utf-8")))
