@@ -27,7 +27,7 @@ def a_round(number: int, *, artifact: str, documents: tuple[str, ...]) -> Round:
 async def killed_in_training(school: School) -> Path:
     """Kill the learner once it has trained; return the cycle's work directory."""
     assert await school.learner.gather() == 1
-    (cycle,) = school.registry.cycles.page(TENANT).items
+    cycle = school.registry.cycles.page(TENANT).items[0]
     school.cycles.kill_at = (Step.TRAIN, "before")
     with pytest.raises(Killed):
         await school.learner.work_once()
@@ -140,7 +140,7 @@ async def test_a_disk_that_refuses_to_be_tidied_stops_no_learning(
     def refuse(*arguments: object) -> None:
         raise OSError("no")
 
-    monkeypatch.setattr("sealserve.learning.cleanup._listed", refuse)
+    monkeypatch.setattr("sealserve.learning.cleanup._list_paths", refuse)
     await school.learner._tidy()
     await school.learner._sweep()
     school.add("Varnel Lamp")

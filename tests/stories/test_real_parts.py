@@ -92,7 +92,10 @@ class ScriptedReader:
 
 async def open_real_school(directory: Path, base: Path, engine: Engine) -> tuple[School, ScriptedReader]:
     """A school that trains in a process of its own and measures in `engine`."""
-    school = open_school(directory, candidates=CANDIDATES, rank=4, alpha=8, max_steps=12, devices="cpu", niceness=0)
+    school = open_school(
+        directory, training__candidates=CANDIDATES, training__rank=4, training__alpha=8, training__max_steps=12,
+        devices="cpu", niceness=0,
+    )  # fmt: skip
     await school.student.start()
     reader, settings = ScriptedReader(engine, school.student), school.context.settings.learn
     trainer = ChildTrainer(settings, max_rank=TINY_ENGINE.max_rank, executor=ProcessExecutor(settings))

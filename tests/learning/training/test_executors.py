@@ -194,7 +194,7 @@ async def test_a_training_child_that_is_killed_fails_the_training(
     trainer = ChildTrainer(settings, max_rank=8, executor=executor)
     training = asyncio.create_task(trainer.train(job(tiny_base, tiny_shape), tmp_path, on_progress=print))
     async with asyncio.timeout(110):
-        while not (children := await asyncio.to_thread(_processes, "lora_train", str(tmp_path))):  # noqa: ASYNC110
+        while not (children := await asyncio.to_thread(_processes, "multi_lora", str(tmp_path))):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     for child_id in children:
         os.kill(child_id, signal.SIGKILL)
