@@ -67,14 +67,11 @@ MAY_SHARE_A_NAME = {
 """Names that two files outside the parallel folders have."""
 
 MAY_BE_SMALL = {
-    "sealserve/client/channel.py": "the client's only settings of gRPC itself",
     "sealserve/daemon/healthcheck.py": "a command of its own, which containers run",
     "sealserve/engine/suspects.py": "a pure rule with a decision record and tests of its own",
     "sealserve/learning/steps/adopt_external.py": "four steps beside a folder of steps",
     "sealserve/learning/steps/judge.py": "a step of the cycle has a file of its own",
     "sealserve/registry/evaluation/answer_log.py": "a table and its queries",
-    "sealserve/registry/evaluation/evaluation.py": "the folder's part of the registry",
-    "sealserve/registry/versions/endorsements.py": "a table and its queries",
 }
 """Modules below MIN_MODULE_LINES that one module of the same part imports."""
 
