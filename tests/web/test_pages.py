@@ -38,8 +38,8 @@ async def test_page_of_a_held_version_shows_all_there_is_to_decide_on(page: Page
     for text in (
         "Opening hours", document.document, "The pier opens at nine.", "dddddddddddd", "verdict: hold",
         "old skills: lost a little", "promote.careful hold this tenant wants a person to look",
-        "asked at adapter.promote, rules bbbbbbbbbbbb",
-        "+0.962", "+0.800 … +0.993", "not measured: the engine was away", "does not apply: nothing was learned before",
+        "evaluated at adapter.promote, rules bbbbbbbbbbbb",
+        "+0.962", "+0.800 … +0.993", "not measured: the engine was away", "not applicable: nothing was learned before",
         "tone@2", "When does pier 9 open?", "✗ wrong I don't know.", "✓ right At nine.", "✗ wrong At ten.",
         "admitted, candidates 0", "dropped: not grounded", "rank 8", "ann", "No decisions yet.",
     ):  # fmt: skip
@@ -147,7 +147,7 @@ async def test_where_policy_wants_two_people_the_first_is_told_so(tmp_path: Path
         first = await page.decide("approve")
         assert "Policy requires more approvals" in words(await page.get(first.headers["location"]))
         await page.log_in("cid", Role.APPROVER)
-        assert "1 approvals so far" in words(await page.get("/"))
+        assert "1 approval so far" in words(await page.get("/"))
         second = await page.decide("approve")
         assert "v1 is approved" in words(await page.get(second.headers["location"]))
 
@@ -183,7 +183,7 @@ async def test_server_that_is_away_loses_no_word(page: Page) -> None:
     await page.here.server.stop()
     away = await page.post("/approvals/acme/1", decision="reject", reason="lacks units", request_id="r1")
     assert away.status_code == 503
-    assert "try again" in words(away)
+    assert "Try again" in words(away)
     assert "lacks units</textarea>" in away.text
     assert 'name="request_id" value="r1"' in away.text
     inbox = await page.get("/")
