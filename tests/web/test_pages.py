@@ -150,7 +150,7 @@ async def test_where_policy_wants_two_people_the_first_is_told_so(tmp_path: Path
         first = await page.decide("approve")
         assert "Policy requires more approvals" in words(await page.get(first.headers["location"]))
         await page.log_in("cid", Role.APPROVER)
-        assert "1 approvals so far" in words(await page.get("/"))
+        assert "1 approval so far" in words(await page.get("/"))
         second = await page.decide("approve")
         assert "v1 is approved" in words(await page.get(second.headers["location"]))
 
