@@ -223,5 +223,5 @@ def _have_the_new_editor_write_better(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_schedule_that_is_no_cron_line_is_refused_at_the_start(tmp_path: Path) -> None:
     school = open_school(tmp_path, editor__rounds="never")
-    with pytest.raises(BadConfig, match=r"learn\.editor_rounds"):
+    with pytest.raises(BadConfig, match=r"learn\.editor\.rounds"):
         await school.learner.run(asyncio.Event())

@@ -192,7 +192,7 @@ def test_what_one_slot_cannot_hold_fails_and_says_what_to_lower(
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(trainer, "losses", full)
-    with pytest.raises(TrainingFailed, match=r"learn\.batch_size"):
+    with pytest.raises(TrainingFailed, match=r"learn\.training\.batch_size"):
         train([attempt(0), attempt(1)], tmp_path)
 
 
