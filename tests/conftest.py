@@ -80,8 +80,7 @@ def registries_start_migrated(empty_registry: Path, monkeypatch: pytest.MonkeyPa
 
     def copy_and_migrate(database: Database) -> None:
         path = Path(database.url.database or "")
-        if database.is_sqlite and not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
+        if database.is_sqlite and path.parent.is_dir() and not path.exists():
             shutil.copyfile(empty_registry, path)
         else:
             migrate(database)

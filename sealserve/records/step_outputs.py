@@ -5,6 +5,7 @@ that a restart needs. Knows nothing of how they are made.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -231,10 +232,17 @@ class Published:
 
 def to_json(output: Any) -> Json:
     """Return `output` as JSON values."""
-    tree: Json = TypeAdapter(type(output)).dump_python(output, mode="json")
+    tree: Json = _adapter(type(output)).dump_python(output, mode="json")
     return tree
 
 
 def from_json(kind: type[T], tree: Json) -> T:
     """Return the `kind` written as `tree`. Raises: pydantic.ValidationError when it is not one."""
-    return TypeAdapter(kind).validate_python(tree)
+    found: T = _adapter(kind).validate_python(tree)
+    return found
+
+
+@cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    """Made once for each kind: it takes longer than what it converts."""
+    return TypeAdapter(kind)

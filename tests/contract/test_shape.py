@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from tests.contract.tree import Module, docstrings, files, imports, modules, relative
+from tests.contract.tree import Module, docstrings, imports, modules
 
 MAX_FUNCTION_LINES = 60
 MAX_FOLDER_MODULES = 15
@@ -164,10 +164,9 @@ def proves_something(module: Module) -> Iterator[str]:
 
 def names_files_that_exist(module: Module) -> Iterator[str]:
     """A file that a docstring names stands somewhere in the tree."""
-    known = {f"/{relative(path)}" for path in files() if path.suffix == ".py"}
     for text in docstrings(module):
         for name in re.findall(r"[\w/]+\.py\b", text):
-            if name not in OTHER_PROJECTS and not any(path.endswith(f"/{name}") for path in known):
+            if name not in OTHER_PROJECTS and not any(f"/{one.path}".endswith(f"/{name}") for one in modules()):
                 yield f"{module.path}: names {name}, which does not exist"
 
 

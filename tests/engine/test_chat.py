@@ -10,6 +10,8 @@ from sealserve.engine.chat import Chat
 from sealserve.errors import BadConfig, InvalidArgument
 from sealserve.records.inference import ChatTurn
 
+pytestmark = pytest.mark.slow  # transformers takes seconds to import
+
 IM_START, IM_END = 1, 2
 
 
