@@ -94,7 +94,7 @@ def has_a_docstring(module: Module) -> Iterator[str]:
 
 def fits_a_sitting(module: Module) -> Iterator[str]:
     """Functions stay short."""
-    for function in _functions(module.tree):
+    for function in _functions(module):
         count = (function.end_lineno or function.lineno) - function.lineno + 1
         if count > MAX_FUNCTION_LINES:
             yield f"{module.path}:{function.lineno}: {function.name} has {count} lines"
@@ -104,7 +104,7 @@ def catches_named_errors(module: Module) -> Iterator[str]:
     """Only the three places that turn failures into states may catch everything."""
     if module.path in MAY_CATCH_ANYTHING:
         return
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.ExceptHandler):
             kind = "" if node.type is None else ast.unparse(node.type)
             raises_again = ast.unparse(node.body[-1]) == "raise"
@@ -142,7 +142,7 @@ def leaves_the_environment_to_config(module: Module) -> Iterator[str]:
     """Settings have one reader; tests and child processes get theirs by argument."""
     if module.is_test or module.path in MAY_READ_ENVIRONMENT:
         return
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv"):
             yield f"{module.path}:{node.lineno}: reads the environment"
 
@@ -151,11 +151,11 @@ def proves_something(module: Module) -> Iterator[str]:
     """A test asserts, waits for events rather than for time, and runs."""
     if not module.is_test:
         return
-    for function in _functions(module.tree):
+    for function in _functions(module):
         if function.name.startswith("test_") and not _asserts(function):
             yield f"{module.path}:{function.lineno}: {function.name} asserts nothing"
-    polls = {id(call) for loop in _loops(module.tree) for call in ast.walk(loop)}
-    for node in ast.walk(module.tree):
+    polls = {id(call) for loop in _loops(module) for call in ast.walk(loop)}
+    for node in module.nodes:
         if isinstance(node, ast.Call) and id(node) not in polls and re.match(FIXED_WAIT, ast.unparse(node)):
             yield f"{module.path}:{node.lineno}: waits for time"
         if isinstance(node, ast.Attribute) and node.attr in ("skip", "xfail") and "pytest" in ast.unparse(node):
@@ -238,12 +238,12 @@ def _importers() -> dict[str, set[str]]:
     return found
 
 
-def _functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+def _functions(module: Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in module.nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
-def _loops(tree: ast.Module) -> Iterator[ast.AST]:
-    return (node for node in ast.walk(tree) if isinstance(node, ast.While | ast.For | ast.AsyncFor))
+def _loops(module: Module) -> Iterator[ast.AST]:
+    return (node for node in module.nodes if isinstance(node, ast.While | ast.For | ast.AsyncFor))
 
 
 def _asserts(function: ast.AST) -> bool:
