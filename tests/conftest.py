@@ -1,13 +1,16 @@
 """What the whole run shares: one vLLM engine, which takes a minute to start, the tiny model, an empty registry."""
 
+import logging
 import shutil
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+import structlog
 import typer.main
 import yaml
 
@@ -36,8 +39,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest."""
+    """Begin with what takes longest; nothing that was drawn has to be quick."""
     longest_first(items)
+    if hypothesis := sys.modules.get("hypothesis"):
+        slow = [hypothesis.HealthCheck.too_slow]
+        hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=slow)
+        hypothesis.settings.load_profile("patient")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -89,3 +96,14 @@ def registries_start_migrated(empty_registry: Path, monkeypatch: pytest.MonkeyPa
             migrate(database)
 
     monkeypatch.setattr(schema, "migrate", copy_and_migrate)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """Undo what a test sets up for logging, which is the whole process's."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
+        logging.root.handlers[:] = handlers
+        logging.root.setLevel(level)
