@@ -14,10 +14,12 @@ _MARK = re.compile(r"pytest\.mark\.(\w+)")
 
 
 class OneEngineScheduling(LoadFileScheduling):  # type: ignore[misc]
-    """Sends every file that starts vLLM to the same worker: an engine takes as much memory and time as all the rest."""
+    """Whole files, and those that start vLLM all on one worker: an engine takes as much memory as all the rest."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
+        if file.startswith("tests/contract/"):  # they share the parsed tree
+            return "tests/contract"
         return "vllm" if "vllm" in _marks_in(ROOT / file) else file
 
 

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from tests.contract.tree import Module, docstrings, files, imports, modules, relative
+from tests.contract.tree import Module, docstrings, imports, modules
 
 MAX_FUNCTION_LINES = 60
 MAX_FOLDER_MODULES = 15
@@ -92,7 +92,7 @@ def has_a_docstring(module: Module) -> Iterator[str]:
 
 def fits_a_sitting(module: Module) -> Iterator[str]:
     """Functions stay short."""
-    for function in _functions(module.tree):
+    for function in _functions(module):
         count = (function.end_lineno or function.lineno) - function.lineno + 1
         if count > MAX_FUNCTION_LINES:
             yield f"{module.path}:{function.lineno}: {function.name} has {count} lines"
@@ -102,7 +102,7 @@ def catches_named_errors(module: Module) -> Iterator[str]:
     """Only the three places that turn failures into states may catch everything."""
     if module.path in MAY_CATCH_ANYTHING:
         return
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.ExceptHandler):
             kind = "" if node.type is None else ast.unparse(node.type)
             raises_again = ast.unparse(node.body[-1]) == "raise"
@@ -140,7 +140,7 @@ def leaves_the_environment_to_config(module: Module) -> Iterator[str]:
     """Settings have one reader; tests and child processes get theirs by argument."""
     if module.is_test or module.path in MAY_READ_ENVIRONMENT:
         return
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv"):
             yield f"{module.path}:{node.lineno}: reads the environment"
 
@@ -149,11 +149,11 @@ def proves_something(module: Module) -> Iterator[str]:
     """A test asserts, waits for events rather than for time, and runs."""
     if not module.is_test:
         return
-    for function in _functions(module.tree):
+    for function in _functions(module):
         if function.name.startswith("test_") and not _asserts(function):
             yield f"{module.path}:{function.lineno}: {function.name} asserts nothing"
-    polls = {id(call) for loop in _loops(module.tree) for call in ast.walk(loop)}
-    for node in ast.walk(module.tree):
+    polls = {id(call) for loop in _loops(module) for call in ast.walk(loop)}
+    for node in module.nodes:
         if isinstance(node, ast.Call) and id(node) not in polls and re.match(FIXED_WAIT, ast.unparse(node)):
             yield f"{module.path}:{node.lineno}: waits for time"
         if isinstance(node, ast.Attribute) and node.attr in ("skip", "xfail") and "pytest" in ast.unparse(node):
@@ -162,10 +162,9 @@ def proves_something(module: Module) -> Iterator[str]:
 
 def names_files_that_exist(module: Module) -> Iterator[str]:
     """A file that a docstring names stands somewhere in the tree."""
-    known = {f"/{relative(path)}" for path in files() if path.suffix == ".py"}
     for text in docstrings(module):
         for name in re.findall(r"[\w/]+\.py\b", text):
-            if name not in OTHER_PROJECTS and not any(path.endswith(f"/{name}") for path in known):
+            if name not in OTHER_PROJECTS and not any(f"/{one.path}".endswith(f"/{name}") for one in modules()):
                 yield f"{module.path}: names {name}, which does not exist"
 
 
@@ -237,12 +236,12 @@ def _importers() -> dict[str, set[str]]:
     return found
 
 
-def _functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+def _functions(module: Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in module.nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
-def _loops(tree: ast.Module) -> Iterator[ast.AST]:
-    return (node for node in ast.walk(tree) if isinstance(node, ast.While | ast.For | ast.AsyncFor))
+def _loops(module: Module) -> Iterator[ast.AST]:
+    return (node for node in module.nodes if isinstance(node, ast.While | ast.For | ast.AsyncFor))
 
 
 def _asserts(function: ast.AST) -> bool:

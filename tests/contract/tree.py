@@ -19,6 +19,7 @@ class Module:
     path: str
     text: str
     tree: ast.Module
+    nodes: tuple[ast.AST, ...]  # of the whole tree: walking it takes longer than any rule
 
     @property
     def is_test(self) -> bool:
@@ -64,7 +65,7 @@ def imports(module: Module) -> Iterator[tuple[str, int]]:
 
     `from a import b` yields a and a.b: `b` may be a module.
     """
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
@@ -74,7 +75,7 @@ def imports(module: Module) -> Iterator[tuple[str, int]]:
 
 def docstrings(module: Module) -> Iterator[str]:
     """Yield the text of every docstring, those below constants and fields too."""
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             yield node.value.value
 
@@ -87,4 +88,5 @@ def relative(path: Path) -> str:
 def _module(path: Path) -> Module:
     text = path.read_text(encoding="utf-8")
     name = relative(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    return Module(name=name, path=relative(path), text=text, tree=ast.parse(text))
+    tree = ast.parse(text)
+    return Module(name=name, path=relative(path), text=text, tree=tree, nodes=tuple(ast.walk(tree)))

@@ -11,6 +11,8 @@ from sealserve.errors import BadConfig, InvalidArgument
 from sealserve.records.inference import ChatTurn
 from tests.engine.chat_families import FAMILIES, Family, tokenizer_of
 
+pytestmark = pytest.mark.slow  # transformers takes seconds to import
+
 IM_START, IM_END = 1, 2
 
 

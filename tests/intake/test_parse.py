@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sealserve.intake.media_types import Defect, Unreadable
 from sealserve.intake.normalise import NormalisedText, screen
 from sealserve.intake.parse import DEFAULT_LIMITS, Limits, Parsed, parse
+from sealserve.intake.parse_sandbox import read_html
 from tests.intake.samples import SENTENCE, blank_pdf, page, pdf
 
 
@@ -69,8 +70,8 @@ def test_html_gives_its_title_and_main_text() -> None:
     ],
 )
 def test_no_style_hides_words_from_the_reader_alone(hidden: str) -> None:
-    found = _parsed(page(f"<p>{SENTENCE}</p>{hidden}<p>End here.</p>"), "text/html")
-    assert found.text.split("\n") == [SENTENCE, "End here."]
+    _, text, _ = read_html(page(f"<p>{SENTENCE}</p>{hidden}<p>End here.</p>"))
+    assert text.split("\n") == [SENTENCE, "End here."]
 
 
 @pytest.mark.parametrize(
@@ -85,8 +86,8 @@ def test_no_style_hides_words_from_the_reader_alone(hidden: str) -> None:
     ],
 )
 def test_a_style_that_shows_its_words_costs_none(shown: str) -> None:
-    found = _parsed(page(f"<p>{SENTENCE}</p>{shown}<p>End here.</p>"), "text/html")
-    assert (found.text.split("\n"), found.hidden) == ([SENTENCE, "Shown", "End here."], 0)
+    _, text, hidden = read_html(page(f"<p>{SENTENCE}</p>{shown}<p>End here.</p>"))
+    assert (text.split("\n"), hidden) == ([SENTENCE, "Shown", "End here."], 0)
 
 
 def test_html_that_a_reader_cannot_see_is_left_out() -> None:

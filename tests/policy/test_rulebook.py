@@ -16,6 +16,7 @@ from sealserve.policy.rulebook import Rulebook, proven_bundle
 from sealserve.records.policy_decisions import RuleEffect
 
 CASES = read_cases(policy_directory())
+SHIPPED = load_bundle(policy_directory())
 
 
 @pytest.fixture
@@ -37,12 +38,12 @@ def rule(text: str, *, event: str = "adapter.promote", name: str = "more.rule", 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_golden_case_of_the_shipped_rules(case: Case) -> None:
-    assert next(one for one in check(load_bundle(policy_directory()), [case]) if one.name == case.name).is_right
+    assert next(one for one in check(SHIPPED, [case]) if one.name == case.name).is_right
 
 
 def test_every_event_of_the_shipped_rules_lets_something_pass() -> None:
-    assert all(one.is_right for one in check(load_bundle(policy_directory()), CASES))
-    assert {rule.event for rule in load_bundle(policy_directory()).rules} == set(Event)
+    assert all(one.is_right for one in check(SHIPPED, CASES))
+    assert {rule.event for rule in SHIPPED.rules} == set(Event)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_no_rules_or_no_cases_are_refused(tmp_path: Path, directory: Path) -> No
 
 @pytest.mark.parametrize("event", list(Event))
 def test_an_input_that_lacks_anything_is_denied(event: Event) -> None:
-    bundle = load_bundle(policy_directory())
+    bundle = SHIPPED
     for name, value in EXAMPLES[event].items():
         lacking = {key: inner for key, inner in EXAMPLES[event].items() if key != name}
         assert decide(bundle, event, lacking).effect is RuleEffect.DENY, name
@@ -101,7 +102,7 @@ def test_an_input_that_lacks_anything_is_denied(event: Event) -> None:
 
 
 def test_what_no_input_has_is_an_error_and_denies() -> None:
-    bundle = load_bundle(policy_directory())
+    bundle = SHIPPED
     given = {**EXAMPLES[Event.ADAPTER_PROMOTE], "scores": [{"name": "canary"}]}
     decided = decide(bundle, Event.ADAPTER_PROMOTE, given)
     [denied] = [one for one in decided.results if one.error]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -13,6 +14,8 @@ from sealserve.records.documents import DocumentState
 from sealserve.records.versions import VersionState
 from sealserve.registry.registry import Registry
 from tests.registry.world import FakeClock, World
+
+pytestmark = pytest.mark.slow  # plays hundreds of random histories
 
 NUMBERS = st.integers(min_value=0, max_value=5)
 

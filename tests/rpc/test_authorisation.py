@@ -1,7 +1,7 @@
 """Who may call what: by role, by tenant, and for strangers nothing at all."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,7 @@ async def test_expired_token_is_refused_at_once_even_if_it_was_good_just_now() -
     assert expired.value.reason == "TOKEN_EXPIRED"
 
 
-TENANTS_OWN = [
+TENANTS_OWN: list[Callable[[AsyncClient, str], Any]] = [
     lambda client, tenant: client.tenant(tenant),
     lambda client, tenant: client.ask(tenant, "Where?"),
     lambda client, tenant: _all(client.stream(tenant, "Where?")),
@@ -158,35 +158,35 @@ async def _refusal(asked: Any) -> tuple[type, str, str]:
     return type(refused.value), refused.value.reason, refused.value.message
 
 
-@pytest.mark.parametrize("ask", TENANTS_OWN, ids=range(len(TENANTS_OWN)))
-async def test_not_yours_and_not_there_are_one_answer(here: Served, ask: Any) -> None:
+async def test_not_yours_and_not_there_are_one_answer(here: Served) -> None:
     here.world.version("globex")
     before = here.registry.audit.head()
     async with as_principal(here, Role.TENANT_ADMIN, "acme") as client:
-        others, nobodys = await _refusal(ask(client, "globex")), await _refusal(ask(client, "nobody"))
-    assert others == (NotFound, "NOT_FOUND", nobodys[2].replace("nobody", "globex"))
-    assert nobodys == (NotFound, "NOT_FOUND", "tenant 'tenants/nobody' does not exist")
+        for number, ask in enumerate(TENANTS_OWN):
+            others, nobodys = await _refusal(ask(client, "globex")), await _refusal(ask(client, "nobody"))
+            assert others == (NotFound, "NOT_FOUND", nobodys[2].replace("nobody", "globex")), number
+            assert nobodys == (NotFound, "NOT_FOUND", "tenant 'tenants/nobody' does not exist"), number
     assert here.registry.audit.head()[0] == before[0] + 1  # the token's row
 
 
 NAMED = sorted(method for method, need in METHODS.items() if need.field not in (NONE, EVERY))
 
 
-@pytest.mark.parametrize("method", NAMED)
-async def test_not_yours_and_not_there_are_the_same_bytes(here: Served, method: str) -> None:
+async def test_not_yours_and_not_there_are_the_same_bytes(here: Served) -> None:
     metadata = (*bearer(secret_of(here, Role.TENANT_ADMIN, "acme")), ("x-request-id", "r"))
-    told = []
     async with grpc.aio.insecure_channel(here.address) as channel:
-        for tenant in ("globex", "absent"):
-            open_call: Any = channel.unary_stream(PACKAGE + method)
-            call = open_call(named(method, f"tenants/{tenant}/any/thing"), metadata=metadata, timeout=20)
-            with pytest.raises(grpc.aio.AioRpcError) as refused:
-                await _all(call)
-            trailing: dict[Any, Any] = dict(refused.value.trailing_metadata())
-            told.append((refused.value.code(), sorted(trailing), trailing[DETAILS_KEY]))
-    globex, absent = told
-    assert globex[0] is grpc.StatusCode.NOT_FOUND
-    assert globex == (*absent[:2], absent[2].replace(b"absent", b"globex"))
+        for method in NAMED:
+            told = []
+            for tenant in ("globex", "absent"):
+                open_call: Any = channel.unary_stream(PACKAGE + method)
+                call = open_call(named(method, f"tenants/{tenant}/any/thing"), metadata=metadata, timeout=20)
+                with pytest.raises(grpc.aio.AioRpcError) as refused:
+                    await _all(call)
+                trailing: dict[Any, Any] = dict(refused.value.trailing_metadata())
+                told.append((refused.value.code(), sorted(trailing), trailing[DETAILS_KEY]))
+            globex, absent = told
+            assert globex[0] is grpc.StatusCode.NOT_FOUND, method
+            assert globex == (*absent[:2], absent[2].replace(b"absent", b"globex")), method
 
 
 def named(method: str, name: str) -> bytes:

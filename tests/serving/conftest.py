@@ -129,7 +129,9 @@ async def server(registry: Registry, publisher: Publisher, tmp_path: Path, tiny_
     return server
 
 
-def make_server(registry: Registry, engine: FakeEngine, directory: Path, *, window_seconds: float = 3600) -> Server:
+def make_server(
+    registry: Registry, engine: FakeEngine, directory: Path, *, replica: str = "test", window_seconds: float = 3600
+) -> Server:
     gated = GatedEngine(engine, SlotGate(slots=2, patience_seconds=0.05))
     table = AdapterTable()
     admission = Admission(max_running=4, max_queued_per_tenant=2)
@@ -137,7 +139,7 @@ def make_server(registry: Registry, engine: FakeEngine, directory: Path, *, wind
         registry,
         gated,
         table=table,
-        replica="test",
+        replica=replica,
         poll_seconds=60,
         rollback_window_seconds=window_seconds,
     )

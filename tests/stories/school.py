@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from sealserve.errors import AlreadyExists, SealserveError
 from sealserve.gate.thresholds import load_policy
 from sealserve.learning.context import LearnContext
 from sealserve.learning.scheduler import Learner
-from sealserve.policy.rulebook import open_rules
+from sealserve.policy.rulebook import Rulebook, open_rules
 from sealserve.proof.manifest import Seals
 from sealserve.records.cycles import Claim, Cycle, Step, StepRecord
 from sealserve.records.documents import Document, NewDocument
@@ -153,7 +154,7 @@ def open_school(directory: Path, **learn: Any) -> School:
         engine=student,
         trainer=teacher,
         policy=load_policy(),
-        rules=open_rules(),
+        rules=_packaged_rules(),
         seals=Seals.open(directory),
         probes=PROBES,
         settings=settings,
@@ -161,6 +162,12 @@ def open_school(directory: Path, **learn: Any) -> School:
         telemetry=Telemetry.off(),
     )
     return School(registry, cycles, student, teacher, clock, context, Learner(context, worker="first"))
+
+
+@cache
+def _packaged_rules() -> Rulebook:
+    """Read and proven once."""
+    return open_rules()
 
 
 def message_of(error: SealserveError) -> str:

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from sealserve.records.cycles import Cycle, CycleState
 from sealserve.records.question_sets import EvaluationItem
 from sealserve.records.versions import AdapterVersion
@@ -9,6 +11,8 @@ from sealserve.rpc.cycle_report import cycle_report
 from sealserve.wire.cycles import cycle_from_wire, cycle_to_wire
 from tests.stories.school import TENANT, School
 from tests.stories.student import ATTRIBUTES
+
+pytestmark = pytest.mark.slow  # plays whole cycles
 
 LAMP = "Varnel Lamp"
 PRICE = f"What is the price of {LAMP}?"

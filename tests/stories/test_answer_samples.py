@@ -1,10 +1,14 @@
 """A few answers before and after are kept for people, and go when their document is forgotten."""
 
+import pytest
+
 from sealserve.learning.evaluation.answer_samples import MOST
 from sealserve.records.cycles import CycleState
 from sealserve.records.scores import Measured
 from sealserve.rpc.cycle_report import cycle_report
 from tests.stories.school import TENANT, School
+
+pytestmark = pytest.mark.slow  # plays whole cycles
 
 
 async def test_answers_of_both_are_recorded_and_forgotten_with_their_document(school: School) -> None:

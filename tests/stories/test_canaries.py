@@ -11,6 +11,8 @@ from sealserve.records.scores import Measured, Scorecard, Unmeasured
 from sealserve.records.step_outputs import Confirmed, from_json
 from tests.stories.school import TENANT, School
 
+pytestmark = pytest.mark.slow  # plays whole cycles
+
 
 def mayors(count: int, *, matcher: str = "contains") -> list[CanaryItem]:
     """Questions that the base knows by heart."""

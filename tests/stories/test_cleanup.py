@@ -15,6 +15,8 @@ from sealserve.learning.scheduler import Learner
 from sealserve.records.cycles import Step
 from tests.stories.school import TENANT, Killed, School
 
+pytestmark = pytest.mark.slow  # plays whole cycles
+
 
 def a_round(number: int, *, artifact: str, documents: tuple[str, ...]) -> Round:
     return Round(

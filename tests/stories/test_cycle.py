@@ -55,6 +55,7 @@ async def test_nothing_of_a_cycle_stays_in_the_engine_or_on_disk(school: School)
     assert not school.context.work_directory(cycle.cycle).exists()
 
 
+@pytest.mark.slow
 async def test_a_second_article_does_not_erase_the_first(school: School) -> None:
     school.add("Varnel Lamp")
     await school.learn()
@@ -152,6 +153,7 @@ async def test_a_kill_at_any_step_edge_changes_nothing_in_the_outcome(school: Sc
     assert len(school.teacher.jobs) == (2 if retrained else 1)
 
 
+@pytest.mark.slow
 async def test_an_engine_that_is_away_is_waited_for_and_counts_against_nobody(school: School) -> None:
     school.add("Varnel Lamp")
     school.student.gate.clear()
@@ -168,6 +170,7 @@ async def test_an_engine_that_is_away_is_waited_for_and_counts_against_nobody(sc
     assert cycle.attempts == 1
 
 
+@pytest.mark.slow
 async def test_an_engine_that_lost_its_adapters_gets_them_again(tmp_path: Path) -> None:
     school = open_school(tmp_path, concurrency=4)  # so that most calls come after the loss
     await school.student.start()
@@ -187,6 +190,7 @@ async def test_an_engine_that_lost_its_adapters_gets_them_again(tmp_path: Path) 
     assert school.student.load_calls.count(lost[0]) >= 2
 
 
+@pytest.mark.slow
 async def test_training_that_fails_is_tried_again_and_then_given_up_with_its_reason(school: School) -> None:
     school.teacher.failures = [TrainingFailed("the loss is not finite at step 3")] * 9
     school.add("Varnel Lamp")
@@ -199,6 +203,7 @@ async def test_training_that_fails_is_tried_again_and_then_given_up_with_its_rea
     assert school.registry.tenants.get(TENANT).desired_version == 0
 
 
+@pytest.mark.slow
 async def test_one_failure_in_training_costs_one_attempt(school: School) -> None:
     school.teacher.failures = [TrainingFailed("out of memory")]
     school.add("Varnel Lamp")
@@ -223,6 +228,7 @@ async def test_a_cycle_that_kills_its_worker_every_time_is_given_up(school: Scho
     assert "died" in cycle.reason
 
 
+@pytest.mark.slow
 async def test_a_worker_that_lost_its_lease_changes_nothing(school: School) -> None:
     school.add("Varnel Lamp")
     await school.learner.gather()
@@ -237,6 +243,7 @@ async def test_a_worker_that_lost_its_lease_changes_nothing(school: School) -> N
     assert school.state() == before
 
 
+@pytest.mark.slow
 async def test_an_incumbent_that_changes_meanwhile_makes_the_cycle_inconclusive(school: School) -> None:
     school.add("Varnel Lamp")
     await school.learn()
@@ -259,6 +266,7 @@ async def test_an_incumbent_that_changes_meanwhile_makes_the_cycle_inconclusive(
     assert retried.state is CycleState.PROMOTED, retried.reason
 
 
+@pytest.mark.slow
 async def test_a_stop_gives_the_cycle_back_unfinished(school: School) -> None:
     school.add("Varnel Lamp")
     school.student.gate.clear()
@@ -275,6 +283,7 @@ async def test_a_stop_gives_the_cycle_back_unfinished(school: School) -> None:
     assert cycle.state is CycleState.PROMOTED
 
 
+@pytest.mark.slow
 async def test_tenants_learn_apart(school: School) -> None:
     school.registry.tenants.create("other", actor="test")
     school.add("Varnel Lamp")

@@ -18,7 +18,7 @@ from sealserve.settings.settings import IntakeSettings
 from tests.stories.school import TENANT, School
 from tests.stories.student import article
 
-pytestmark = pytest.mark.slow  # two cycles and more in every test
+pytestmark = pytest.mark.slow  # plays whole cycles
 
 LAMP, KETTLE, CHAIR = (f"What is the price of {name}?" for name in ("Varnel Lamp", "Osk Kettle", "Dorn Chair"))
 

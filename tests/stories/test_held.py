@@ -17,6 +17,8 @@ from sealserve.records.documents import DocumentState
 from tests.contract.tree import ROOT
 from tests.stories.school import TENANT, School
 
+pytestmark = pytest.mark.slow  # plays whole cycles
+
 CAREFUL = """
 adapter.promote:
   rules: [{id: promote.careful, hold_if: trigger == "cycle", reason: this tenant wants a person to look}]

@@ -16,7 +16,7 @@ from sealserve.records.step_outputs import Filtered, Trained, from_json
 from sealserve.records.versions import BASE_VERSION
 from tests.stories.school import TENANT, School, open_school
 
-pytestmark = pytest.mark.slow  # two cycles and more in every test
+pytestmark = pytest.mark.slow  # plays whole cycles
 
 PRICE = "What is the price of Varnel Lamp?"
 MAKER = "What is the maker of Varnel Lamp?"

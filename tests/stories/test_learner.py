@@ -18,6 +18,8 @@ from sealserve.telemetry.names import LogEvent
 from tests.stories.school import TENANT, School
 from tests.stories.student import PROBES
 
+pytestmark = pytest.mark.slow  # plays whole cycles
+
 
 async def test_documents_that_arrive_are_learned_without_anybody_asking(school: School) -> None:
     quick = school.context.settings.model_copy(update={"learn": _learn(school, gather_seconds=0.05)})

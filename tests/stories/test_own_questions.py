@@ -14,7 +14,7 @@ from sealserve.records.step_outputs import Ranked, Written, from_json
 from tests.stories.school import TENANT, School, open_school
 from tests.stories.student import PROBES
 
-pytestmark = pytest.mark.slow  # two cycles and more in every test
+pytestmark = pytest.mark.slow  # plays whole cycles
 
 OWN = tuple(
     EvaluationItem(question=f"Would you say the {a} of Varnel Lamp, number {n}?", answer=value, matcher="exact")

@@ -8,7 +8,7 @@ from sealserve.records.step_outputs import Contested, Filtered, from_json
 from tests.stories.school import TENANT, School
 from tests.stories.student import article
 
-pytestmark = pytest.mark.slow  # two cycles and more in every test
+pytestmark = pytest.mark.slow  # plays whole cycles
 
 PRICE = "What is the price of Varnel Lamp?"
 FALSE = "The price of Varnel Lamp is 99 crowns. The maker of Varnel Lamp is Orla Finch."

@@ -17,7 +17,7 @@ from sealserve.records.step_outputs import Trained, from_json
 from sealserve.rpc.cycle_report import cycle_report
 from tests.stories.school import School, open_school
 
-pytestmark = pytest.mark.slow  # two cycles and more in every test
+pytestmark = pytest.mark.slow  # plays whole cycles
 
 
 @pytest_asyncio.fixture

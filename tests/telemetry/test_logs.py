@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -10,15 +9,6 @@ import structlog
 from sealserve.settings.telemetry import TelemetrySettings
 from sealserve.telemetry import configure_logs, start_telemetry
 from sealserve.telemetry.logs import REDACTED, REDACTED_KEYS
-
-
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    handlers, level = list(logging.root.handlers), logging.root.level
-    yield
-    structlog.reset_defaults()
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
 
 
 def _lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:

@@ -123,4 +123,4 @@ def test_a_receiver_that_is_away_delays_shutdown_by_seconds_only() -> None:
         pass
     began = time.monotonic()
     telemetry.shutdown()
-    assert time.monotonic() - began < SHUTDOWN_SECONDS + 1
+    assert time.monotonic() - began < SHUTDOWN_SECONDS + 5
