@@ -7,6 +7,8 @@ import pytest
 from sealserve.base_models.gguf import convert
 from sealserve.errors import InvalidArgument
 
+pytestmark = pytest.mark.slow  # transformers takes its time to import
+
 HEADS, WIDTH, VOCABULARY = 2, 32, 64
 
 
