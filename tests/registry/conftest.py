@@ -37,7 +37,7 @@ def migrated() -> Iterator[Callable[[str], Database]]:
 
     @cache
     def open_once(url: str) -> Database:
-        database = Database(url, busy_seconds=2)
+        database = Database(url, busy_seconds=30)
         schema.migrate(database)
         opened.append(database)
         return database
