@@ -59,7 +59,7 @@ async def read_answer(
 ) -> str:
     """Return the model's open-book answer to `question`."""
     sampling = Sampling(max_tokens=ANSWER_TOKENS, temperature=temperature, seed=seed)
-    return (await client.ask(prompts.read(study.text, question), sampling=sampling)).text
+    return (await client.ask(prompts.read(study.text, question, dialect=client.dialect), sampling=sampling)).text
 
 
 def split_of(question: str) -> Split:

@@ -50,6 +50,7 @@ def recipes(
         batch_size=settings.training.batch_size,
         loss_on_answers=False,
         retention=settings.training.retention,
+        kl_weight=settings.training.kl_weight,
         seed=0,
     )
     followed = [follow_directive(text, first, max_rank=max_rank, is_rank_free=start is None) for text in directives]
