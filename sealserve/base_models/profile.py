@@ -22,7 +22,7 @@ FULL_TUNING_RATE, LORA_FACTOR, REFERENCE_WIDTH, WIDTH_EXPONENT = 5e-5, 10, 2000,
 over model families (Thinking Machines, "LoRA Without Regret", 2025, and its cookbook's get_lr for Llama)."""
 
 _GENERAL: Mapping[str, Mapping[str, Any]] = {
-    "study": {"passage_tokens": 400, "edits_per_template": 1, "edit_max_tokens": 400},
+    "study": {"passage_tokens": 400, "pool_bytes": 400, "edits_per_template": 1, "edit_max_tokens": 400},
     "training": {"rank": 16, "alpha": 32, "epochs": 8, "batch_size": 8, "retention": 0.25, "kl_weight": 3.0},
 }
 

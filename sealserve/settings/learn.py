@@ -20,6 +20,12 @@ class StudySettings(Section):
     passage_tokens: int = Field(
         512, ge=32, description="longest passage that is studied at once, in tokens; never more than fits the context"
     )
+    pool_bytes: int = Field(
+        0,
+        ge=0,
+        description="a tenant's documents wait until they have so many bytes together: a few lines alone give too few "
+        "questions to be measured; `sealserve cycle start` does not wait",
+    )
     questions_per_sentence: int = Field(
         3, ge=1, description="questions sampled per sentence, of a base model other than the embedded one"
     )

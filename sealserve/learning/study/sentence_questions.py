@@ -5,6 +5,7 @@ one question a call, after worked examples. The answer is read from the sentence
 """
 
 import asyncio
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ from sealserve.settings.learn import LearnSettings, StudySettings
 
 QUESTION_TOKENS = 48
 READING_TOKENS = 40
+QUESTIONS_WANTED, MAX_QUESTIONS_PER_SENTENCE = 48, 6
+"""Questions sampled for a quiz: a short document gives too few at the usual number a sentence, since readings of a
+small model agree on less than half of them."""
+
 QUIZ_TEMPERATURE, READING_TEMPERATURE = 0.8, 0.5
 MIN_SENTENCE_WORDS, MAX_SENTENCE_WORDS = 4, 80
 """Shorter sentences state nothing by themselves; longer ones are tables and lists without stops, cut into parts."""
@@ -187,12 +192,10 @@ async def propose(
             return None
         return Proposal(document=study.passage.document, question=question, answer=span, reference_text=span)
 
-    found = await together(
-        propose_one(place, study, number, fact, sample)
-        for place, study in enumerate(studies)
-        for number, fact in enumerate(facts_of(study))
-        for sample in range(settings.quiz.questions_per_sentence)
-    )
+    facts = [(place, study, *one) for place, study in enumerate(studies) for one in enumerate(facts_of(study))]
+    enough = math.ceil(QUESTIONS_WANTED / max(1, len(facts)))
+    samples = max(settings.quiz.questions_per_sentence, min(enough, MAX_QUESTIONS_PER_SENTENCE))
+    found = await together(propose_one(*fact, sample) for fact in facts for sample in range(samples))
     kept: dict[tuple[str, str], Proposal] = {}
     room = dict.fromkeys((study.passage.document for study in studies), settings.quiz.max_items)
     for proposal in (one for one in found if one is not None):
