@@ -162,7 +162,7 @@ def generation_params(sampling: Sampling, *, max_tokens: int, end_of_turn: int |
 
 
 def _constraint(sampling: Sampling) -> StructuredOutputsParams | None:
-    if not sampling.is_constrained:
+    if not sampling.constraint:
         return None
     return StructuredOutputsParams(
         choice=list(sampling.choice) or None, regex=sampling.regex or None, json=sampling.json_schema or None
@@ -190,8 +190,8 @@ def dead() -> Unavailable:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Turn vLLM's errors into ours; its text stays in the cause."""
+def translated(*, constraint: str = "") -> Iterator[None]:
+    """Turn vLLM's errors into ours; its text stays in the cause. `constraint` is the likeliest field to be refused."""
     try:
         yield
     except EngineDeadError as error:
@@ -199,7 +199,7 @@ def translated() -> Iterator[None]:
     except GracefulHTTPError as error:
         raise Unavailable("the engine's queue is full", retry_seconds=1, reason="QUEUE_FULL") from error
     except VLLMClientError as error:
-        field = str(getattr(error, "parameter", None) or "sampling")
+        field = str(getattr(error, "parameter", None) or constraint or "sampling")
         raise InvalidArgument(f"the engine does not take this value of {field}", field=field) from error
     except VLLMServerError as error:
         raise EngineFailed("the engine failed on this request; it may be tried again") from error

@@ -289,6 +289,7 @@ class VllmEngine:
     ) -> AsyncGenerator[Any, None]:
         request_id = f"{request.request_id}-{next(self._numbers)}"
         headers = getattr(request, "trace_headers", ()) if self._otlp_endpoint else ()
+        constraint = request.sampling.constraint if isinstance(request, GenerateRequest) else ""
         outputs = model.llm.generate(
             model.core.prompt(ids, cache_salt=request.cache_salt), params, request_id,
             lora_request=adapter, priority=request.priority, trace_headers=dict(headers) or None,
@@ -296,7 +297,7 @@ class VllmEngine:
         self._running.add(request_id)
         self._idle.clear()
         try:
-            with model.core.translated():
+            with model.core.translated(constraint=constraint):
                 async with aclosing(outputs):
                     async for output in outputs:
                         yield output

@@ -31,9 +31,9 @@ class Sampling:
     json_schema: str = ""  # as `json.dumps` writes it, keys in the order in which they are answered
 
     @property
-    def is_constrained(self) -> bool:
-        """True if not every answer is allowed."""
-        return bool(self.choice or self.regex or self.json_schema)
+    def constraint(self) -> str:
+        """The name of the field that not every answer fits; "" if there is none."""
+        return next((name for name in ("choice", "regex", "json_schema") if getattr(self, name)), "")
 
 
 class FinishReason(StrEnum):

@@ -48,7 +48,7 @@ def check_sampling(sampling: Sampling) -> None:
         raise InvalidArgument(f"{len(sampling.stop)} stop strings; at most {MAX_STOPS} are taken", field="stop")
     if any(not 1 <= len(stop) <= MAX_STOP_CHARACTERS for stop in sampling.stop):
         raise InvalidArgument(f"a stop string needs 1 to {MAX_STOP_CHARACTERS} characters", field="stop")
-    if sampling.is_constrained:
+    if sampling.constraint:
         _check_constraint(sampling)
 
 
