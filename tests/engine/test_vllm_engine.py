@@ -55,7 +55,6 @@ async def test_adapter_that_fails_inside_the_engine_leaves_nothing_behind(
         (Sampling(json_schema='{"type": "array", "uniqueItems": true}'), "json_schema"),
         (Sampling(json_schema='{"enum": []}'), "json_schema"),
         (Sampling(json_schema='{"type": "string", "pattern": "\\\\bword"}'), "json_schema"),
-        (Sampling(json_schema='{"patternProperties": {"a": {"type": "string"}}}'), "json_schema"),
     ],
 )
 async def test_constraint_that_only_the_engine_can_refuse_is_the_callers_fault_and_the_engine_goes_on(
