@@ -28,6 +28,7 @@ _LABELS = {
     r"|(?:the )?(?:truth|facts?)|in fact|reality",
 }
 _PATTERNS = {part: re.compile(_LABEL.format(words=words), re.IGNORECASE) for part, words in _LABELS.items()}
+_HEADS = {part: re.compile(rf"\**(?:{words})\s?\d{{0,2}}\**", re.IGNORECASE) for part, words in _LABELS.items()}
 _BECAUSE = re.compile(
     r"(?:this|that|it|the)(?: wrong| false| incorrect| above)?(?: claim| statement)? (?:is|was) "
     r"(?:wrong|false|incorrect|inaccurate|not (?:true|right|correct|accurate))\b"
@@ -96,8 +97,10 @@ def _labelled(line: Line, *, has_claim: bool) -> tuple[_Part, str] | None:
     for part, pattern in _PATTERNS.items():
         if found := pattern.fullmatch(line.text):
             return part, found[1]
-    prose = _BECAUSE.match(plain(line.text)) if has_claim else None
-    return (_Part.REASON, prose[1]) if prose else None
+        if (line.is_heading or line.is_emphasised) and _HEADS[part].fullmatch(line.text):
+            return part, ""
+    text = plain(line.text)
+    return (_Part.REASON, _right_of(text)) if has_claim and _BECAUSE.match(text) else None
 
 
 def _whole(parts: Mapping[_Part, str]) -> Counterexample | None:

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 
 _MARKER = re.compile(r"#{1,6}(?=\s)|>|[-*•+–](?=\s)|\d{1,3}[.)](?=\s)|\(\d{1,3}\)(?=\s)|\[[ xX]\](?=\s)")
 _NUMBER_IN_BOLD = re.compile(r"\*\*\d{1,3}[.)]\s{0,3}")
-_EMPHASIS = re.compile(
-    r"(?<![\w*])(\*{1,3})(?=[^\s*])([^*]{0,2000}[^\s*])\1(?![\w*])|(?<!\w)__([^_\s][^_]{0,2000})__(?!\w)"
-)
-_WHOLLY_EMPHASISED = re.compile(r"(?:\*{2,3}[^*]+\*{2,3}|__[^_]+__)[:.]?")
+_EMPHASIS = re.compile(r"(?<![\w*])(\*{1,3})(?=[^\s*])([^*]{0,2000}[^\s*])\1(?![\w*])")
+_WHOLLY_EMPHASISED = re.compile(r"\*{2,3}[^*]+\*{2,3}[:.]?")
 _RULE = re.compile(r"(?:[-*_=] ?){3,}|`{3,}\s{0,3}\w{0,20}")
 _GREETING = re.compile(
     r"(?:sure|certainly|of course|absolutely|okay|ok|alright|great|understood|no problem)\s?[!,.:]", re.I
@@ -29,6 +27,7 @@ _CLOSING = re.compile(
     r"these (?:questions|facts|statements|pairs) (?:cover|are|should|capture)|would you like me)\b",
     re.I,
 )
+_MOST_MARKS = 6
 _TITLE_WORDS = 5  # a bold point of a list with no more words and no full stop heads the points below it
 _SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？")
 
@@ -52,7 +51,9 @@ def read_line(raw: str) -> Line:
     """Return `raw` with its marks read; a blank line has no text."""
     text = raw.strip()
     marks: set[str] = set()
-    while (found := _MARKER.match(text)) and not is_rule(text):
+    for _ in range(0 if is_rule(text) else _MOST_MARKS):
+        if (found := _MARKER.match(text)) is None:
+            break
         marks.add(found[0][0])
         text = text[found.end() :].lstrip()
     numbered = _NUMBER_IN_BOLD.match(text)
@@ -118,4 +119,4 @@ def _is_heading(raw: str) -> bool:
 
 
 def _without_emphasis(text: str) -> str:
-    return _EMPHASIS.sub(lambda found: found[2] or found[3], text)
+    return _EMPHASIS.sub(lambda found: found[2], text)
