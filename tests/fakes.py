@@ -250,7 +250,7 @@ def _part(kind: str, value: Any) -> str:
         case "IN":
             return _member(*value[0])
         case "MAX_REPEAT" | "MIN_REPEAT":
-            return _match(value[2]) * value[0]
+            return _match(value[2]) * int(value[0])
         case "SUBPATTERN":
             return _match(value[3])
         case "BRANCH":
