@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any
 
 from sealserve.learning.study.markup.json_text import objects_in
-from sealserve.learning.study.markup.lines import Line, is_rule, is_talk, plain, read_line
+from sealserve.learning.study.markup.lines import LONGEST_TEXT, Line, is_rule, is_talk, plain, read_line
 
 
 class _Part(Enum):
@@ -80,6 +80,7 @@ def _read(text: str) -> Iterator[Counterexample]:
         if found is None:
             if part is not None and line.text and not is_rule(raw) and not is_talk(line.text):
                 parts[part] = f"{parts[part]} {plain(line.text)}".strip()
+                part = part if len(parts[part]) < LONGEST_TEXT else None
             elif not line.text and part is not None and parts[part]:
                 part = None
             continue

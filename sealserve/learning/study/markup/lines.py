@@ -8,6 +8,9 @@ the line: repeats are bounded, or stop at a character that nothing before them t
 import re
 from dataclasses import dataclass
 
+LONGEST_TEXT = 4000
+"""Characters after which an answer or a reason takes no more lines: it is no study note."""
+
 _MARKER = re.compile(r"#{1,6}(?=\s)|>|[-*•+–](?=\s)|\d{1,3}[.)](?=\s)|\(\d{1,3}\)(?=\s)|\[[ xX]\](?=\s)")
 _NUMBER_IN_BOLD = re.compile(r"\*\*\d{1,3}[.)]\s{0,3}")
 _EMPHASIS = re.compile(r"(?<![\w*])(\*{1,3})(?=[^\s*])([^*]{0,2000}[^\s*])\1(?![\w*])")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sealserve.learning.study.markup.json_text import objects_in
-from sealserve.learning.study.markup.lines import Line, is_rule, is_sentence, is_talk, plain, read_line
+from sealserve.learning.study.markup.lines import LONGEST_TEXT, Line, is_rule, is_sentence, is_talk, plain, read_line
 
 _QUESTION_WORD, _ANSWER_WORD = r"(?:Question|Q)", r"(?:(?:Correct |Right |Short )?Answer|Ans|A)"
 _LABEL = r"[*_]{{0,3}}{word}\s{{0,3}}#?\d{{0,3}}\s{{0,3}}[*_]{{0,3}}\s{{0,3}}(?:[:.：]|\s[-–—](?=\s))[*_]{{0,3}}\s*(.*)"
@@ -62,7 +62,7 @@ class _Reader:
         self._is_asking = False  # a label came, its question did not
         self._needs_label = True  # only a labelled line can be the answer
         self._options: dict[str, str] = {}  # what a question of several choices may be answered with, by letter
-        self._answer: list[str] | None = None  # its lines; empty after a label with nothing behind it
+        self._answer: str | None = None  # empty after a label with nothing behind it
         self._is_open = False  # the answer may go on
         self._is_loose = False  # and in any line: it is set off by its label or by the next question
         self._is_list = False
@@ -110,14 +110,14 @@ class _Reader:
         answer = plain(text)
         if self._options and (letter := _LETTER.fullmatch(answer)):
             answer = self._options.get(letter[1].upper(), answer)
-        self._answer = [answer] if answer else []
+        self._answer = answer
         self._is_open, self._is_list = True, False
         self._is_loose = not self._answer or line.is_heading or "**" in line.text
 
     def _offer(self, letter: str, text: str) -> None:
         """Take an option; "A. red" was read as an answer until "B. blue" follows."""
         if letter == "B" and self._answer and not self._options:
-            self._options["A"] = self._answer[0]
+            self._options["A"] = self._answer
             self._answer = None
         self._options[letter] = text
 
@@ -130,8 +130,8 @@ class _Reader:
         elif self._answer is None:
             self._go_on_asking(text, line)
         elif not self._answer or (self._is_open and self._continues(text, line)):
-            glue = ", " if self._is_list and line.is_listed and not is_sentence(self._answer[-1]) else " "
-            self._answer[-1:] = [glue.join([*self._answer[-1:], text])]
+            glue = ", " if self._is_list and line.is_listed and not is_sentence(self._answer) else " "
+            self._answer = f"{self._answer}{glue}{text}" if self._answer else text
             self._is_open, self._is_list = True, line.is_listed
         else:
             self._is_open = False
@@ -141,11 +141,11 @@ class _Reader:
         if is_near and text.endswith("?") and not self._question.endswith("?"):
             self._question += f" {text}"
         elif not self._needs_label and (is_near or line.indent >= _CONTINUED_INDENT) and not is_talk(text):
-            self._answer, self._is_open, self._is_loose = [text], True, True
+            self._answer, self._is_open, self._is_loose = text, True, True
 
     def _continues(self, text: str, line: Line) -> bool:
-        so_far = (self._answer or [""])[-1]
-        if is_talk(text):
+        so_far = self._answer or ""
+        if is_talk(text) or len(so_far) > LONGEST_TEXT:
             return False
         if self._is_loose or line.indent >= _CONTINUED_INDENT or so_far.endswith(":"):
             return True
@@ -153,7 +153,7 @@ class _Reader:
 
     def _close(self) -> None:
         if self._question and self._answer:
-            self._pairs.append((self._question, " ".join(self._answer)))
+            self._pairs.append((self._question, self._answer))
         self._clear()
 
     def _takes_row(self, text: str) -> bool:
