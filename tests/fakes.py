@@ -42,6 +42,7 @@ class FakeEngine:
     def __init__(self, *, base: BaseShape | None = None, max_rank: int = 8, answerer: Answerer | None = None) -> None:
         self.answers: dict[tuple[str | None, str], str] = {}
         self.likelihoods: dict[tuple[str | None, str, str], float] = {}
+        self.max_context_tokens = MAX_CONTEXT_TOKENS
         self.requests: list[GenerateRequest | ScoreRequest] = []
         self.load_calls: list[str] = []
         self.aborted: list[str] = []
@@ -92,7 +93,7 @@ class FakeEngine:
         if request.adapter in self.deadly:
             self.die()
         words = self._words(request)
-        limit = min(request.sampling.max_tokens, MAX_CONTEXT_TOKENS - prompt_tokens)
+        limit = min(request.sampling.max_tokens, self.max_context_tokens - prompt_tokens)
         cached = self._cached_tokens(request, prompt_tokens)
         finish = FinishReason.STOP if len(words) <= limit else FinishReason.LENGTH
         shown = words[:limit]
@@ -159,7 +160,7 @@ class FakeEngine:
             state=EngineState.STOPPED if self.is_dead else self._state,
             model="fake",
             base_digest=self._base.digest if self._base else BASE_DIGEST,
-            max_context_tokens=MAX_CONTEXT_TOKENS,
+            max_context_tokens=self.max_context_tokens,
             max_rank=self._max_rank,
             slots=2,
             loaded=tuple(sorted(self._loaded)),
@@ -210,9 +211,9 @@ class FakeEngine:
     def _count(self, turns: tuple[ChatTurn, ...], *, is_bounded: bool = True) -> int:
         check_turns(turns)
         tokens = sum(len(turn.content.encode()) + 4 for turn in turns)
-        if is_bounded and tokens >= MAX_CONTEXT_TOKENS:
+        if is_bounded and tokens >= self.max_context_tokens:
             raise InvalidArgument(
-                f"the conversation has {tokens} tokens; this model takes {MAX_CONTEXT_TOKENS - 1}",
+                f"the conversation has {tokens} tokens; this model takes {self.max_context_tokens - 1}",
                 field="messages",
                 reason="PROMPT_TOO_LONG",
             )

@@ -104,6 +104,34 @@ def squad(
     _measure(session, "learning.squad", data=data, passages=passages, quick=quick)
 
 
+@command(bench, "real")
+def real(
+    session: Session,
+    data: Passages,
+    model: Annotated[
+        str, typer.Option(help="Base model: a name of `sealserve model list`, or a directory.")
+    ] = "smollm2",
+    passages: Annotated[int, typer.Option(min=4, help="Number of passages, four a cycle.")] = 20,
+    questions: Annotated[int, typer.Option(min=1, help="People's questions a passage at most.")] = 8,
+    arms: Annotated[str, typer.Option(help="Further arms: raw and names of templates, separated by commas.")] = "raw",
+    quick: Quick = False,
+    seed: Seed = 0,
+) -> None:
+    """Run whole cycles of a pretrained model on real passages; graded by questions that people wrote."""
+    wanted = [arm.strip() for arm in arms.split(",") if arm.strip()]
+    _measure(
+        session,
+        "learning.real",
+        data=data,
+        model=model,
+        passages=passages,
+        questions=questions,
+        arms=wanted,
+        quick=quick,
+        seed=seed,
+    )
+
+
 @command(bench, "seal")
 def seal(
     session: Session,

@@ -8,10 +8,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import structlog
 
+from sealserve.base_models.profile import profile_of
 from sealserve.canaries.probes import probes_for
 from sealserve.daemon.lifetime import run_to_end, stop_event
 from sealserve.daemon.storage import open_registry
-from sealserve.engine.base_model import model_directory
+from sealserve.engine.base_model import base_shape, model_directory
 from sealserve.engine.remote import RemoteEngine
 from sealserve.errors import Unavailable
 from sealserve.gate.thresholds import load_policy
@@ -65,6 +66,9 @@ async def play_rounds(settings: Settings, tenant: str) -> list[tuple[str, Round]
 @asynccontextmanager
 async def open_context(settings: Settings) -> AsyncIterator[LearnContext]:
     """Open everything that learning needs; the engine is reached over gRPC."""
+    base = await asyncio.to_thread(model_directory, settings.engine.model)
+    profile = await asyncio.to_thread(lambda: profile_of(base, digest=base_shape(base).digest))
+    settings = settings.model_copy(update={"learn": settings.learn.with_defaults(profile.learn)})
     async with AsyncExitStack() as stack:
         telemetry = start_telemetry(settings.telemetry, service="learn")
         stack.callback(telemetry.shutdown)
@@ -85,8 +89,9 @@ async def open_context(settings: Settings) -> AsyncIterator[LearnContext]:
             seals=Seals.open(settings.data_directory),
             probes=probes_for(settings.engine.model),
             settings=settings,
-            base_directory=await asyncio.to_thread(model_directory, settings.engine.model),
+            base_directory=base,
             telemetry=telemetry,
+            dialect=profile.dialect,
         )
 
 

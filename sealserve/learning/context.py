@@ -6,8 +6,10 @@ from pathlib import Path
 from sealserve.canaries.probes import Probes
 from sealserve.engine.engine import Engine
 from sealserve.gate.thresholds import Policy
+from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.training_job import Trainer
 from sealserve.policy.rulebook import Rulebook
+from sealserve.prompts import Dialect
 from sealserve.proof.manifest import Seals
 from sealserve.records.step_outputs import ReferenceAnswer
 from sealserve.registry.registry import Registry
@@ -29,7 +31,18 @@ class LearnContext:
     settings: Settings
     base_directory: Path  # the base model's files, which the trainer reads
     telemetry: Telemetry
+    dialect: Dialect = Dialect.EMBEDDED  # how the base is asked
     retention_sets: dict[str, tuple[ReferenceAnswer, ...]] = field(default_factory=dict)  # by the base's digest
+
+    def client(self, tenant: str, cycle: str, *, concurrency: int | None = None) -> EngineClient:
+        """Return an engine client for one cycle, or for other work of that name."""
+        return EngineClient(
+            self.engine,
+            tenant=tenant,
+            cycle=cycle,
+            concurrency=concurrency or self.settings.learn.concurrency,
+            dialect=self.dialect,
+        )
 
     def work_directory(self, cycle: str) -> Path:
         """Return the directory of the cycle's training files. Losing it costs time only: the journal is elsewhere."""

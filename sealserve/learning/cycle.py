@@ -12,7 +12,6 @@ from typing import TypeAlias
 from sealserve.errors import Conflict, CouldNotMeasure
 from sealserve.learning.context import LearnContext
 from sealserve.learning.cycle_run import CycleRun, StepAction
-from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.journal import Journal
 from sealserve.learning.steps import adopt_external, retrain
 from sealserve.learning.steps.claim import claim_documents
@@ -85,9 +84,7 @@ async def run_cycle(context: LearnContext, claim: Claim) -> Cycle:
 
 
 async def _run_steps(context: LearnContext, claim: Claim, journal: Journal) -> None:
-    client = EngineClient(
-        context.engine, tenant=claim.tenant, cycle=claim.cycle, concurrency=context.settings.learn.concurrency
-    )
+    client = context.client(claim.tenant, claim.cycle)
     await client.drop_leftovers()
     run = CycleRun(context=context, client=client, claim=claim, journal=journal)
     trigger = (await asyncio.to_thread(context.registry.cycles.by_id, claim.cycle)).trigger

@@ -6,14 +6,15 @@ Calls block until the engine is reachable; an outage is never recorded as a resu
 import asyncio
 import hashlib
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sealserve.engine.engine import BACKGROUND_PRIORITY, AdapterFiles, Engine, GenerateRequest, ScoreRequest
+from sealserve.engine.engine import BACKGROUND_PRIORITY, AdapterFiles, Engine, GenerateRequest, Likelihood, ScoreRequest
 from sealserve.errors import DeadlineExceeded, EngineFailed, NotFound, Unavailable
 from sealserve.learning.thoughts import without_thoughts
+from sealserve.prompts import Dialect
 from sealserve.records.inference import ChatTurn, FinishReason, Sampling
 from sealserve.telemetry import trace_headers
 
@@ -48,15 +49,33 @@ def seed_of(*parts: object) -> int:
 class EngineClient:
     """One cycle's calls. Adapters it loaded are loaded again when a rebuilt engine has lost them."""
 
-    def __init__(self, engine: Engine, *, tenant: str, cycle: str, concurrency: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        tenant: str,
+        cycle: str,
+        concurrency: int,
+        dialect: Dialect = Dialect.EMBEDDED,
+    ) -> None:
+        self.dialect = dialect
         self._engine = engine
         self._cycle = cycle
         self._salt = hashlib.sha256(f"learn:{tenant}".encode()).hexdigest()[:16]
         self._gate = asyncio.Semaphore(concurrency)
         self._files: dict[str, AdapterFiles] = {}
 
-    async def ask(self, prompt: str, *, sampling: Sampling, adapter: str | None = None) -> Reply:
+    async def ask(
+        self,
+        prompt: str,
+        *,
+        sampling: Sampling,
+        adapter: str | None = None,
+        examples: Sequence[tuple[str, str]] = (),
+    ) -> Reply:
         """Return the answer to one user turn, without the thoughts that a reasoning model puts before it.
+
+        `examples` are turns with their answers that come before the turn.
 
         Raises: InvalidArgument (too long), EngineFailed, DeadlineExceeded (each after MAX_FAILURES tries), BadAdapter.
         """
@@ -64,7 +83,7 @@ class EngineClient:
         async def once() -> Reply:
             request = GenerateRequest(
                 request_id=self._request_id(),
-                turns=(ChatTurn(role="user", content=prompt),),
+                turns=_turns(prompt, examples),
                 adapter=adapter,
                 sampling=sampling,
                 cache_salt=self._salt,
@@ -77,8 +96,15 @@ class EngineClient:
 
     async def log_likelihood(self, prompt: str, completion: str, *, adapter: str | None = None) -> float:
         """Return log p(completion | prompt) in nats, summed over tokens. Raises: as `ask`."""
+        return (await self._score(prompt, completion, adapter=adapter)).log_likelihood
 
-        async def once() -> float:
+    async def log_likelihood_per_token(self, prompt: str, completion: str, *, adapter: str | None = None) -> float:
+        """Return log p(completion | prompt) in nats as the mean over its tokens. Raises: as `ask`."""
+        found = await self._score(prompt, completion, adapter=adapter)
+        return found.log_likelihood / max(1, found.tokens)
+
+    async def _score(self, prompt: str, completion: str, *, adapter: str | None) -> Likelihood:
+        async def once() -> Likelihood:
             request = ScoreRequest(
                 request_id=self._request_id(),
                 turns=(ChatTurn(role="user", content=prompt),),
@@ -86,7 +112,7 @@ class EngineClient:
                 adapter=adapter,
                 cache_salt=self._salt,
             )
-            return (await self._engine.score(request)).log_likelihood
+            return await self._engine.score(request)
 
         return await self._patiently(once, adapter=adapter)
 
@@ -151,6 +177,15 @@ class EngineClient:
 
     def _request_id(self) -> str:
         return f"learn-{self._cycle}-{uuid.uuid4().hex}"
+
+
+def _turns(prompt: str, examples: Sequence[tuple[str, str]]) -> tuple[ChatTurn, ...]:
+    shown = [
+        turn
+        for asked, answered in examples
+        for turn in (ChatTurn(role="user", content=asked), ChatTurn(role="assistant", content=answered))
+    ]
+    return (*shown, ChatTurn(role="user", content=prompt))
 
 
 def candidate_prefix(cycle: str) -> str:

@@ -7,6 +7,7 @@ same filter. An endpoint that stays unreachable makes the measurement impossible
 import asyncio
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +17,7 @@ import httpx
 from sealserve.errors import CouldNotMeasure
 from sealserve.grading.patterns import matches_whole
 from sealserve.learning.engine_client import Reply, reply_of
+from sealserve.prompts import Dialect
 from sealserve.records.inference import Sampling
 from sealserve.settings.learn import TeacherSettings
 
@@ -56,6 +58,11 @@ class OpenAIClient:
         )
         return cls(client, model=settings.model, patience_seconds=settings.patience_seconds)
 
+    @property
+    def dialect(self) -> Dialect:
+        """Whatever is behind the endpoint, it was not trained on the embedded model's words."""
+        return Dialect.GENERAL
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -64,16 +71,21 @@ class OpenAIClient:
     ) -> None:
         await self._client.aclose()
 
-    async def ask(self, prompt: str, *, sampling: Sampling) -> Reply:
-        """Return the teacher's answer.
+    async def ask(self, prompt: str, *, sampling: Sampling, examples: Sequence[tuple[str, str]] = ()) -> Reply:
+        """Return the teacher's answer; `examples` are turns with their answers that come before `prompt`.
 
         A JSON schema goes to the endpoint, which may not enforce it. No field for choices and patterns is known to all
         endpoints, so they are checked here: an answer that is none of them is returned as no text.
         Raises: CouldNotMeasure (away for too long, or it refuses the request).
         """
+        shown = [
+            {"role": role, "content": text}
+            for example in examples
+            for role, text in zip(("user", "assistant"), example, strict=True)
+        ]
         body = {
             "model": self._model,
-            "messages": [{"role": "user", "content": prompt}],
+            "messages": [*shown, {"role": "user", "content": prompt}],
             "max_tokens": sampling.max_tokens,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,

@@ -73,8 +73,13 @@ class Learner:
             clock.shutdown(wait=False)
 
     async def gather(self) -> int:
-        """Open a cycle for every tenant with admitted documents and no open cycle; return how many. Checks no lease."""
-        tenants = await asyncio.to_thread(self._context.registry.documents.tenants_with_admitted)
+        """Open a cycle for every tenant with admitted documents and no open cycle; return how many. Checks no lease.
+
+        Documents too small to be measured alone wait for more: see learn.study.pool_bytes.
+        """
+        tenants = await asyncio.to_thread(
+            self._context.registry.documents.tenants_with_admitted, min_bytes=self._settings.study.pool_bytes
+        )
         opened = 0
         for tenant in tenants:
             with suppress(FailedPrecondition):  # a cycle is open already, or somebody else took the documents

@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import GenerationConfig, Qwen2ForCausalLM
 
-from sealserve.nano.model import CONTEXT
+from sealserve.base_models.profile import PROFILE_FILE
+from sealserve.nano.model import CONTEXT, weights_dir
 from sealserve.nano.tokenizer import IM_END, save_tokenizer
 
 _KEPT = 2
@@ -70,5 +71,6 @@ def export(model: Qwen2ForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
         eos_token_id=tokenizer.token_to_id(IM_END), pad_token_id=0, bos_token_id=None, do_sample=False
     )
     copy.to(torch.bfloat16).save_pretrained(folder)
+    shutil.copy(weights_dir() / PROFILE_FILE, folder / PROFILE_FILE)
     for path in folder.iterdir():
         path.chmod(0o644)

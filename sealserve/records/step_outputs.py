@@ -128,6 +128,7 @@ class Trial:
     self_edits: tuple[str, ...]
     drift: float | None
     weight_change: float | None
+    steps: int = 0  # optimizer steps; 0 in what older releases wrote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

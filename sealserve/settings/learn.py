@@ -1,9 +1,11 @@
 """The section [learn] and its tables: the learning cycle, from study to the choice of a candidate."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from sealserve.errors import BadConfig
 from sealserve.prompts import free_recipe_fault
 from sealserve.records.rewards import RewardKind
 from sealserve.settings.section import Section, from_text, is_http_url, nested, read_secret
@@ -15,8 +17,20 @@ class StudySettings(Section):
     max_passages_per_cycle: int = Field(
         64, ge=1, le=999, description="passages that one cycle studies at most; further passages are left out"
     )
+    passage_tokens: int = Field(
+        512, ge=32, description="longest passage that is studied at once, in tokens; never more than fits the context"
+    )
+    pool_bytes: int = Field(
+        0,
+        ge=0,
+        description="a tenant's documents wait until they have so many bytes together: a few lines alone give too few "
+        "questions to be measured; `sealserve cycle start` does not wait",
+    )
+    questions_per_sentence: int = Field(
+        3, ge=1, description="questions sampled per sentence, of a base model other than the embedded one"
+    )
     edits_per_template: int = Field(
-        1, ge=1, description="self-edits sampled per passage and template, question-answer excepted (see qa_edits)"
+        1, ge=0, description="self-edits sampled per passage and template, question-answer excepted (see qa_edits)"
     )
     qa_edits: int = Field(
         6, ge=1, description="question-answer self-edits sampled per passage; this template teaches most"
@@ -71,7 +85,12 @@ class TeacherSettings(Section):
 class QuizSettings(Section):
     """[learn.quiz]: the questions that measure what a candidate learned."""
 
-    edits: int = Field(8, ge=1, description="question-answer samples per passage from which quiz questions are taken")
+    edits: int = Field(
+        8, ge=1, description="question-answer samples per passage (of the embedded model) for quiz questions"
+    )
+    questions_per_sentence: int = Field(
+        2, ge=1, description="questions sampled per sentence (of any other base model) for quiz questions"
+    )
     max_items: int = Field(64, ge=2, description="quiz questions per document at most")
     samples: int = Field(
         2, ge=1, description="answers sampled per question with the passage at hand; a question is kept if all agree"
@@ -109,6 +128,13 @@ class TrainingSettings(Section):
     rank: int = Field(8, ge=1, description="LoRA rank; at most engine.max_rank")
     alpha: int = Field(16, ge=1, description="LoRA alpha; the scaling is alpha / rank")
     learning_rate: float = Field(3e-3, gt=0, description="AdamW learning rate of the first recipe; others vary it")
+    rate_steps: Annotated[tuple[float, ...], BeforeValidator(from_text)] = Field(
+        (0.6, 1.5, 0.4, 2.0),
+        description="learning rates of further recipes, as multiples of learning_rate",
+    )
+    kl_weight: float = Field(
+        30.0, ge=0, description="weight of the divergence from the base's own answers on the retention set"
+    )
     epochs: int = Field(20, ge=1, description="times a candidate sees each new example, limited by max_steps")
     max_steps: int = Field(
         140, ge=1, description="optimizer steps per candidate for one document; several documents take more steps"
@@ -190,7 +216,11 @@ class EditorSettings(Section):
 
 
 class LearnSettings(Section):
-    """[learn]: the learning process and its schedule."""
+    """[learn]: the learning process and its schedule.
+
+    Defaults of [learn.study], [learn.quiz] and [learn.training] are those of the embedded model; another base model's
+    profile has others (`with_defaults`).
+    """
 
     engine_address: str = Field(
         "", description="host:port of the EngineService that writes and measures; empty: serve.address"
@@ -231,6 +261,22 @@ class LearnSettings(Section):
     training: TrainingSettings = TrainingSettings()
     reward: RewardSettings = RewardSettings()
     editor: EditorSettings = EditorSettings()
+
+    def with_defaults(self, tables: Mapping[str, Mapping[str, Any]]) -> "LearnSettings":
+        """Return the settings with other defaults: keys that were set stay. Raises: BadConfig (an unknown key)."""
+        changed = {}
+        for name, keys in tables.items():
+            table = getattr(self, name, None)
+            if not isinstance(table, Section):
+                raise BadConfig(f"a model profile has a table learn.{name} that does not exist")
+            chosen = {key: getattr(table, key) for key in table.model_fields_set}
+            try:
+                changed[name] = type(table).model_validate({**keys, **chosen})
+            except ValidationError as error:
+                fault = error.errors()[0]
+                key = ".".join(map(str, fault["loc"]))
+                raise BadConfig(f"a model profile is wrong at learn.{name}.{key}: {fault['msg']}") from error
+        return self.model_copy(update=changed)
 
     @model_validator(mode="after")
     def _teacher_is_reachable(self) -> "LearnSettings":

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sealserve.base_models.profile import profile_of
 from sealserve.canaries.probes import Probes, probes_for
 from sealserve.canonical import Json
 from sealserve.engine.base_model import base_shape, model_directory
@@ -26,9 +27,9 @@ from sealserve.engine.engine import AdapterFiles
 from sealserve.engine.vllm_engine import VllmEngine
 from sealserve.gate.thresholds import load_policy
 from sealserve.learning.context import LearnContext
-from sealserve.learning.engine_client import EngineClient
-from sealserve.learning.study import filter, quiz
-from sealserve.learning.study.self_edits import Study, write_self_edits
+from sealserve.learning.study import filter, methods
+from sealserve.learning.study.generators import EngineEditor
+from sealserve.learning.study.self_edits import Study
 from sealserve.learning.study.supported_text import keep_supported
 from sealserve.learning.training.batch_job import TrainingTask, all_trained, job_of
 from sealserve.learning.training.examples import Pool, Source, build_pool
@@ -40,6 +41,7 @@ from sealserve.learning.training_job import TrainedAdapter, Trainer, TrainingJob
 from sealserve.nano import world as w
 from sealserve.nano.world import Article, Fact, World
 from sealserve.policy.rulebook import open_rules
+from sealserve.prompts import Dialect
 from sealserve.proof.manifest import Seals
 from sealserve.records.candidates import Recipe
 from sealserve.records.cycles import QuizItem, SelfEdit, Split
@@ -111,9 +113,8 @@ class Lab:
         self.seed = seed
         self.say = say
         self.is_right: Callable[[str, str], bool] = _states_value
-        self.client = EngineClient(
-            context.engine, tenant=TENANT, cycle=f"lab{seed}", concurrency=context.settings.learn.concurrency
-        )
+        self.answer_tokens = ANSWER_TOKENS
+        self.client = context.client(TENANT, f"lab{seed}")
         self._adapters_at_once = asyncio.Semaphore(context.settings.engine.slots)
         self._jobs = 0
 
@@ -149,11 +150,18 @@ class Lab:
         chosen, cycle = settings or self.settings, f"lab{self.seed}"
         studies = [study_of(subject) for subject in subjects]
         written, proposals = await asyncio.gather(
-            write_self_edits(self.client, studies, settings=chosen.study, tenant=TENANT, cycle=cycle),
-            quiz.propose(self.client, studies, settings=chosen, cycle=cycle),
+            methods.write_self_edits(
+                EngineEditor(self.client, adapter=None),
+                self.client,
+                studies,
+                settings=chosen.study,
+                tenant=TENANT,
+                cycle=cycle,
+            ),
+            methods.propose_quiz(self.client, studies, settings=chosen, cycle=cycle),
         )
         answers = await filter.open_book(self.client, written, studies)
-        screened = filter.screen(written, studies, answers=answers, proposals=proposals)
+        screened = filter.screen(written, studies, answers=answers, proposals=proposals, dialect=self.context.dialect)
         items = filter.choose_quiz(proposals, screened)
         return [
             Studied(
@@ -169,9 +177,10 @@ class Lab:
         """Return the base's own answers to old questions, as a cycle rehearses them."""
         return await ask_retention_set(self.client, self.context.probes, cache=self.context.retention_sets)
 
-    async def pool(self, new: Sequence[Source], earlier: Sequence[Source] = ()) -> Pool:
-        """Return the examples of a cycle on `new` that holds `earlier`."""
-        return build_pool(new, earlier, retention=await self.retention())
+    async def pool(self, new: Sequence[Source], earlier: Sequence[Source] = (), *, is_text_alone: bool = False) -> Pool:
+        """Return the examples of a cycle on `new` that holds `earlier`; `is_text_alone`: of passages, not sentences."""
+        dialect = Dialect.EMBEDDED if is_text_alone else self.context.dialect
+        return build_pool(new, earlier, dialect=dialect, retention=await self.retention())
 
     def recipes(self, key: str, n: int | None = None) -> tuple[Recipe, ...]:
         """Return the product's own candidates for a cycle called `key`, the default first."""
@@ -205,13 +214,22 @@ class Lab:
 
         async def one(files: AdapterFiles | None, questions: Sequence[Question]) -> list[bool]:
             async with self._adapters_at_once, self.client.loaded(files) as name:
-                sampling = Sampling(max_tokens=ANSWER_TOKENS)
+                sampling = Sampling(max_tokens=self.answer_tokens)
                 given = await asyncio.gather(
                     *(self.client.ask(q.text, sampling=sampling, adapter=name) for q in questions)
                 )
             return [self.is_right(reply.text, q.gold) for reply, q in zip(given, questions, strict=True)]
 
         return list(await asyncio.gather(*(one(files, questions) for files, questions in exams)))
+
+    async def sit_together(self, files: AdapterFiles | None, exams: Sequence[Sequence[Question]]) -> list[list[bool]]:
+        """Return which questions of each exam one adapter answers rightly."""
+        (answers,) = await self.sit([(files, [question for exam in exams for question in exam])])
+        found, start = [], 0
+        for exam in exams:
+            found.append(answers[start : start + len(exam)])
+            start += len(exam)
+        return found
 
     async def canary(self, adapters: Sequence[AdapterFiles | None]) -> list[list[bool]]:
         """Return which old questions each adapter still answers rightly."""
@@ -239,6 +257,8 @@ async def open_lab(
         registry = Registry.open(settings.registry_url, settings.artifact_directory)
         stack.callback(registry.close)
         base = await asyncio.to_thread(model_directory, model)
+        profile = profile_of(base, digest=base_shape(base).digest)
+        settings = settings.model_copy(update={"learn": settings.learn.with_defaults(profile.learn)})
         vllm = VllmEngine(settings.engine, base=base)
         stack.push_async_callback(vllm.close)
         say("starting the engine")
@@ -254,6 +274,7 @@ async def open_lab(
             settings=settings,
             base_directory=base,
             telemetry=Telemetry.off(),
+            dialect=profile.dialect,
         )
         yield Lab(context, seed=seed, say=say)
 

@@ -63,8 +63,16 @@ class Remembering(EngineClient):
         super().__init__(lab.context.engine, tenant=TENANT, cycle="reward", concurrency=lab.settings.concurrency)
         self._asked: dict[tuple[str, Sampling, str | None], asyncio.Task[Reply]] = {}
 
-    async def ask(self, prompt: str, *, sampling: Sampling, adapter: str | None = None) -> Reply:
+    async def ask(
+        self,
+        prompt: str,
+        *,
+        sampling: Sampling,
+        adapter: str | None = None,
+        examples: Sequence[tuple[str, str]] = (),
+    ) -> Reply:
         """As `EngineClient.ask`."""
+        assert not examples
         key = (prompt, sampling, adapter)
         if key not in self._asked:
             self._asked[key] = asyncio.ensure_future(super().ask(prompt, sampling=sampling, adapter=adapter))

@@ -27,7 +27,7 @@ from sealserve.learning.editor.costs import Cost
 from sealserve.learning.editor.trials import Trial, sample_trials, screen_trials, train_trials, trial_job
 from sealserve.learning.engine_client import EngineClient, seed_of
 from sealserve.learning.evaluation.rewards.likelihood import FLOOR_NATS
-from sealserve.learning.study import quiz
+from sealserve.learning.study import methods, quiz
 from sealserve.learning.study.filter import choose_quiz
 from sealserve.learning.study.quiz import ANSWER_TOKENS
 from sealserve.learning.study.self_edits import Study
@@ -116,7 +116,7 @@ class Made:
 
 async def exams(desk: RoundContext, studies: Sequence[Study]) -> list[Exam]:
     """Return every document with its quiz, made by the base; one that trials could leave without questions is none."""
-    proposals = await quiz.propose(desk.client, studies, settings=desk.settings, cycle=desk.key)
+    proposals = await methods.propose_quiz(desk.client, studies, settings=desk.settings, cycle=desk.key)
     found = [
         Exam(study=study, proposals=tuple(p for p in proposals if p.document == study.passage.document))
         for study in studies

@@ -26,7 +26,6 @@ from sealserve.learning.editor.recipe_search import search
 from sealserve.learning.editor.rest_em import Exam, Plan, RoundContext
 from sealserve.learning.editor.store import Editors, Round, RoundTrial, active_editor, drop_editor, keep_round, settle
 from sealserve.learning.editor.trials import recipe_of
-from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.leases import hold_named
 from sealserve.learning.study.passages import cut, with_title
 from sealserve.learning.study.self_edits import Study
@@ -99,9 +98,7 @@ async def _prepare_and_play(
     context: LearnContext, tenant: str, editors: Editors, *, learned: Sequence[str], directory: Path
 ) -> tuple[Round, tuple[Json, ...]]:
     number = len(editors.rounds) + 1
-    client = EngineClient(
-        context.engine, tenant=tenant, cycle=f"editor-{tenant}", concurrency=context.settings.learn.concurrency
-    )
+    client = context.client(tenant, f"editor-{tenant}")
     desk = RoundContext(
         context=context,
         client=client,
@@ -252,7 +249,7 @@ async def read_studies(
     """Return the documents, each cut to the first passage that leaves room for a self-edit."""
     registry = desk.context.registry
     room = max_context_tokens - min(desk.settings.study.edit_max_tokens, max_context_tokens // 2)
-    room -= await desk.client.count_tokens(study(Template.COUNTEREXAMPLE, ""))
+    room -= await desk.client.count_tokens(study(Template.COUNTEREXAMPLE, "", dialect=desk.client.dialect))
     found = []
     for document in documents:
         text = await asyncio.to_thread(registry.documents.text, tenant, document)

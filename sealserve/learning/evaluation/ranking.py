@@ -16,6 +16,9 @@ from sealserve.learning.evaluation.scoring import Failed, ScoreCache, Suite, sco
 from sealserve.records.cycles import QuizItem
 from sealserve.records.step_outputs import Ranked, RankScore
 
+MAX_AT_FLOOR = 0.5
+"""Share of scores at the reward's floor above which they say nothing about which candidate is better."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
@@ -67,6 +70,10 @@ async def rank(
         if not isinstance(scores, Failed)
     }
     winner, stands_out, note = choose(gains, confidence=confidence)
+    floored = _share_at_floor([scores for scores in theirs if not isinstance(scores, Failed)], reward)
+    if floored > MAX_AT_FLOOR and gains:
+        winner, stands_out = min(gains), False
+        note = f"{floored:.0%} of the candidates' scores are at the floor: candidate {winner} is taken, unranked"
     recipes = [c.index if c.recipe is None else c.recipe for c in contenders if c.index in gains]
     return Ranked(
         scores=tuple(
@@ -81,6 +88,12 @@ async def rank(
         note=note,
         reliability=reliability(list(gains.values()), recipes),
     )
+
+
+def _share_at_floor(scores: Sequence[Sequence[float]], reward: Reward) -> float:
+    floor = getattr(reward, "floor", None)
+    found = [score for row in scores for score in row]
+    return sum(score <= floor for score in found) / len(found) if found and floor is not None else 0.0
 
 
 def nothing_ranked(candidates: Sequence[int], reward: Reward, why: str) -> Ranked:

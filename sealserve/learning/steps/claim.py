@@ -2,13 +2,14 @@
 
 import asyncio
 
+from sealserve import prompts
 from sealserve.errors import FailedPrecondition
 from sealserve.learning.context import LearnContext
 from sealserve.learning.cycle_run import CycleRun
 from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.journal import Done
 from sealserve.learning.study.passages import cut
-from sealserve.prompts import Template, study, study_freely
+from sealserve.prompts import Template
 from sealserve.records.documents import Document
 from sealserve.records.step_outputs import Claimed, Passage
 from sealserve.telemetry import traceparent
@@ -22,19 +23,19 @@ async def claim_documents(run: CycleRun) -> Done[Claimed]:
     Raises: FailedPrecondition (the model's context is too small for any passage).
     """
     context, client, claim = run.context, run.client, run.claim
+    study = context.settings.learn.study
     tenant = await asyncio.to_thread(context.registry.tenants.get, claim.tenant)
     documents = await asyncio.to_thread(context.registry.cycles.documents, claim.cycle)
-    recipe = context.settings.learn.study.recipe_of(claim.tenant)
-    overhead = await _count_prompt_tokens(client, recipe)  # awaits the engine
+    overhead = await _count_prompt_tokens(client, study.recipe_of(claim.tenant))  # awaits the engine
     info = await context.engine.info()
-    edit_tokens = min(context.settings.learn.study.edit_max_tokens, info.max_context_tokens // 2)
-    room = info.max_context_tokens - edit_tokens - overhead
+    edit_tokens = min(study.edit_max_tokens, info.max_context_tokens // 2)
+    room = min(study.passage_tokens, info.max_context_tokens - edit_tokens - overhead)
     if room < MIN_PASSAGE_TOKENS:
         raise FailedPrecondition(f"a context of {info.max_context_tokens} tokens leaves no room to study a passage")
     passages = [
         passage for document in documents for passage in await _cut_document(context, client, document, max_tokens=room)
     ]
-    studied = passages[: context.settings.learn.study.max_passages_per_cycle]
+    studied = passages[: study.max_passages_per_cycle]
     output = Claimed(
         incumbent=tenant.desired_version,
         etag=tenant.etag,
@@ -51,10 +52,13 @@ async def claim_documents(run: CycleRun) -> Done[Claimed]:
 async def _count_prompt_tokens(client: EngineClient, recipe: str) -> int:
     """Return the tokens of the longest study prompt without its passage, the passage's position included."""
     longest = "(part 999 of 999)"
-    prompts = [study(template, longest) for template in (Template.COUNTEREXAMPLE, Template.LONG)]
+    tasks = [
+        prompts.study(template, longest, dialect=client.dialect)
+        for template in (Template.COUNTEREXAMPLE, Template.LONG, Template.QA)
+    ]
     if recipe:
-        prompts.append(study_freely(recipe, longest))
-    return max([await client.count_tokens(prompt) for prompt in prompts])
+        tasks.append(prompts.study_freely(recipe, longest, dialect=client.dialect))
+    return max([await client.count_tokens(task) for task in tasks])
 
 
 async def _cut_document(

@@ -38,7 +38,15 @@ async def filter_self_edits(run: CycleRun) -> Done[Filtered]:
     known = [note for note in earlier.notes if not outdated.spoils(note)]
     proposals = uncontested(outdated.valid(run.written.quiz), contested)
     screened = guard(
-        filter.screen(notes, studies, answers=answers, proposals=proposals, earlier=known, superseded=superseded),
+        filter.screen(
+            notes,
+            studies,
+            answers=answers,
+            proposals=proposals,
+            earlier=known,
+            superseded=superseded,
+            dialect=context.dialect,
+        ),
         refused=context.policy.influence.refused,
         contested=contested,
     )

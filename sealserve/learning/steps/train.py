@@ -89,6 +89,7 @@ def _build_pool(run: CycleRun, earlier: Earlier) -> Pool:
         retention=run.written.retention,
         replay_examples=run.context.settings.learn.training.replay_examples,
         refused=run.context.policy.influence.refused,
+        dialect=run.context.dialect,
     )
 
 
@@ -151,4 +152,5 @@ def _describe_trial(adapter: TrainedAdapter, pool: Pool, job: TrainingJob) -> Tr
         self_edits=tuple(sorted({note for example in seen if example.document in pool.new for note in example.notes})),
         drift=adapter.drift,
         weight_change=adapter.weight_change,
+        steps=attempt.steps,
     )

@@ -14,7 +14,7 @@ from sealserve.learning.cycle_run import CycleRun
 from sealserve.learning.editor.store import active_editor
 from sealserve.learning.journal import Done
 from sealserve.learning.steps.measurement_inputs import incumbent_files
-from sealserve.learning.study import quiz, self_edits
+from sealserve.learning.study import methods, self_edits
 from sealserve.learning.study.generators import editor_of
 from sealserve.learning.study.passages import with_title
 from sealserve.learning.study.self_edits import Study
@@ -42,9 +42,9 @@ async def write_self_edits(run: CycleRun) -> Done[Written]:
     studies = await read_studies(run)
     async with _editor_files(run) as files, editor_of(settings, client, adapter=files) as editor:
         notes, directives, proposals, retention = await _write_all(
-            self_edits.write_self_edits(editor, studies, settings=study, tenant=claim.tenant, cycle=claim.cycle),
+            methods.write_self_edits(editor, client, studies, settings=study, tenant=claim.tenant, cycle=claim.cycle),
             self_edits.write_directives(editor, studies, settings=study, cycle=claim.cycle),
-            quiz.propose(client, studies, settings=settings, cycle=claim.cycle),
+            methods.propose_quiz(client, studies, settings=settings, cycle=claim.cycle),
             ask_retention_set(client, context.probes, cache=context.retention_sets),
         )
     given = await asyncio.to_thread(read_tenant_questions, context.registry, claim.tenant, studies)

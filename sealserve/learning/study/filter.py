@@ -11,17 +11,19 @@ from enum import StrEnum
 
 from sealserve.grading.answers import is_right, normalised
 from sealserve.learning.engine_client import EngineClient
-from sealserve.learning.study.grounding import answer_span, is_about, names, ungrounded
+from sealserve.learning.study.grounding import answer_span, is_about, is_quoted, names, share_of_roots, ungrounded
 from sealserve.learning.study.quiz import is_for_quiz, read_answer, split_of
 from sealserve.learning.study.self_edit_text import pair_of, reason_of
 from sealserve.learning.study.self_edits import Study
 from sealserve.learning.study.subjects import subjects_of
 from sealserve.learning.study.supersession import Outdated
-from sealserve.prompts import Template
+from sealserve.prompts import Dialect, Template
 from sealserve.records.cycles import QuizItem, SelfEdit
 from sealserve.records.step_outputs import Proposal, Superseded
 
 MIN_WORDS = 3
+MIN_SHARED_ROOTS = 0.6
+"""Of the content words of a statement by any model, the share that its passage must have: invented ones have few."""
 MIN_SAMPLES = 3
 NEAR_DUPLICATE = 0.9
 """Jaccard similarity of 3-word shingles (Broder 1997) from which two notes of a document count as the same."""
@@ -49,7 +51,12 @@ class Drop(StrEnum):
 
 async def open_book(client: EngineClient, self_edits: Sequence[SelfEdit], studies: Sequence[Study]) -> dict[str, str]:
     """Return the model's open-book answer to each self-edit's question, by self-edit id."""
-    asked = [(self_edit, pair) for self_edit in self_edits if (pair := pair_of(self_edit)) is not None]
+    asked = [
+        (self_edit, pair)
+        for self_edit in self_edits
+        if (pair := pair_of(self_edit)) is not None
+        and not (client.dialect is Dialect.GENERAL and is_quoted(pair.answer, study_of(self_edit, studies).text))
+    ]
     answers = await asyncio.gather(
         *(read_answer(client, study_of(self_edit, studies), pair.question) for self_edit, pair in asked)
     )
@@ -64,6 +71,7 @@ def screen(
     proposals: Sequence[Proposal],
     earlier: Sequence[SelfEdit] = (),
     superseded: Sequence[Superseded] = (),
+    dialect: Dialect = Dialect.EMBEDDED,
 ) -> tuple[SelfEdit, ...]:
     """Return every self-edit with `admitted` and `reason` set, in the same order. `answers` are those of `open_book`.
 
@@ -82,6 +90,7 @@ def screen(
             answers=answers,
             reserved=reserved,
             is_agreed=self_edit.self_edit in agreed,
+            dialect=dialect,
         )
         for self_edit in self_edits
     }
@@ -186,17 +195,27 @@ def _find_fault(
     answers: Mapping[str, str],
     reserved: set[tuple[str, str]],
     is_agreed: bool,
+    dialect: Dialect,
 ) -> str:
     if self_edit.template is Template.QA or pair_of(self_edit):
         return _find_pair_fault(
-            self_edit, text, earlier=earlier, answers=answers, reserved=reserved, is_agreed=is_agreed
+            self_edit,
+            text,
+            earlier=earlier,
+            answers=answers,
+            reserved=reserved,
+            is_agreed=is_agreed,
+            dialect=dialect,
         )
     statement = _extract_statement(self_edit)
     if not statement:
         return Drop.BROKEN
     if len(statement.split()) < MIN_WORDS:
         return Drop.EMPTY
-    return Drop.UNGROUNDED if ungrounded(statement, text, earlier=earlier) else ""
+    is_inflected = dialect is Dialect.GENERAL
+    if ungrounded(statement, text, earlier=earlier, is_inflected=is_inflected):
+        return Drop.UNGROUNDED
+    return Drop.UNGROUNDED if is_inflected and share_of_roots(statement, text) < MIN_SHARED_ROOTS else ""
 
 
 def _find_pair_fault(
@@ -207,20 +226,25 @@ def _find_pair_fault(
     answers: Mapping[str, str],
     reserved: set[tuple[str, str]],
     is_agreed: bool,
+    dialect: Dialect,
 ) -> str:
     pair = pair_of(self_edit)
     if pair is None:
         return Drop.BROKEN
-    if ungrounded(pair.text, text, earlier=earlier):
+    is_general = dialect is Dialect.GENERAL
+    if ungrounded(pair.text, text, earlier=earlier, is_inflected=is_general):
         return Drop.UNGROUNDED
-    if not is_about(pair.question, text):
+    if not (share_of_roots(pair.question, text) > 0 if is_general else is_about(pair.question, text)):
         return Drop.NOT_ABOUT
+    is_reserved = _normalise_key(self_edit.document, pair.question) in reserved
+    if is_general and is_quoted(pair.answer, text):
+        return Drop.QUIZ if is_reserved else ""
     span = answer_span(pair.answer, question=pair.question, document=text)
     if not span:
         return Drop.NO_ANSWER
     if not is_agreed and not is_right(answers.get(self_edit.self_edit, ""), span):
         return Drop.DISAGREES
-    return Drop.QUIZ if _normalise_key(self_edit.document, pair.question) in reserved else ""
+    return Drop.QUIZ if is_reserved else ""
 
 
 def _normalise_key(document: str, question: str) -> tuple[str, str]:

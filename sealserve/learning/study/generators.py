@@ -1,12 +1,13 @@
 """Editors that write self-edits: the tenant's trained editor, its active model, the base, or an external endpoint."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
 from sealserve.engine.engine import AdapterFiles
 from sealserve.learning.engine_client import EngineClient, Reply
 from sealserve.learning.openai_client import OpenAIClient
+from sealserve.prompts import Dialect
 from sealserve.records.inference import Sampling
 from sealserve.settings.learn import LearnSettings
 
@@ -14,8 +15,15 @@ from sealserve.settings.learn import LearnSettings
 class Editor(Protocol):
     """Answers one user turn at a time."""
 
-    async def ask(self, prompt: str, *, sampling: Sampling) -> Reply:
-        """Return the answer. Raises: as `EngineClient.ask`; CouldNotMeasure when a teacher stays away or refuses."""
+    @property
+    def dialect(self) -> Dialect:
+        """How it is asked."""
+
+    async def ask(self, prompt: str, *, sampling: Sampling, examples: Sequence[tuple[str, str]] = ()) -> Reply:
+        """Return the answer; `examples` are turns with their answers that come before `prompt`.
+
+        Raises: as `EngineClient.ask`; CouldNotMeasure when a teacher stays away or refuses.
+        """
 
 
 class EngineEditor:
@@ -25,9 +33,14 @@ class EngineEditor:
         self._voice = client
         self._adapter = adapter
 
-    async def ask(self, prompt: str, *, sampling: Sampling) -> Reply:
+    @property
+    def dialect(self) -> Dialect:
+        """As `Editor.dialect`."""
+        return self._voice.dialect
+
+    async def ask(self, prompt: str, *, sampling: Sampling, examples: Sequence[tuple[str, str]] = ()) -> Reply:
         """As `Editor.ask`."""
-        return await self._voice.ask(prompt, sampling=sampling, adapter=self._adapter)
+        return await self._voice.ask(prompt, sampling=sampling, adapter=self._adapter, examples=examples)
 
 
 @asynccontextmanager

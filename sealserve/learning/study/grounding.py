@@ -32,11 +32,12 @@ _EMPTY_WORDS = frozenset(
 )  # fmt: skip
 
 
-def ungrounded(self_edit: str, document: str, *, earlier: str = "") -> str:
+def ungrounded(self_edit: str, document: str, *, earlier: str = "", is_inflected: bool = False) -> str:
     """Return the first date, number or name in `self_edit` that neither `document` nor `earlier` has; "" if none.
 
     `earlier` is what is known of the same subjects already. A date counts as a whole, however it is written: its day
     and its year may not come from two others. A word counts as a name when it is capitalised inside a sentence.
+    `is_inflected` takes another ending of a known word for the same word, as many languages need.
     """
     known = f"{document}\n{earlier}"
     numbers = set(_NUMBER.findall(known))
@@ -50,7 +51,20 @@ def ungrounded(self_edit: str, document: str, *, earlier: str = "") -> str:
     if stray:
         return stray
     said = {word.casefold() for word in _WORD.findall(known)}
-    return next((name for name in names(rest) if name.casefold() not in said), "")
+    strays = (name for name in names(rest) if name.casefold() not in said)
+    return next((name for name in strays if not (is_inflected and _has_stem(name.casefold(), said))), "")
+
+
+def is_quoted(answer: str, document: str) -> bool:
+    """Return whether the document has `answer` word for word, case and punctuation aside."""
+    return f" {normalised(answer)} " in f" {normalised(document)} "
+
+
+def share_of_roots(text: str, document: str) -> float:
+    """Return which share of the content words of `text` the document has, endings aside; 0 if there are none."""
+    said = roots(text)
+    known = roots(document)
+    return sum(root in known or _has_stem(root, known) for root in said) / len(said) if said else 0.0
 
 
 def names(text: str) -> list[str]:
@@ -87,6 +101,12 @@ def is_about(question: str, document: str) -> bool:
     return bool(_find_subject_words(document) & _find_subject_words(question))
 
 
+def _has_stem(word: str, known: set[str]) -> bool:
+    """Whether another ending of `word` is known: at least its first four letters, and all but its last two."""
+    stem = word[: max(4, len(word) - 2)]
+    return len(word) > len(stem) and any(other.startswith(stem) for other in known)
+
+
 def _is_known(date: _Date, dates: set[_Date], numbers: set[str]) -> bool:
     """Whether `date` is one of `dates`; where only one of the two has a year, the year must stand somewhere."""
     year, *day = date
@@ -104,6 +124,11 @@ def _find_dates(text: str) -> list[tuple[_Date, str]]:
         day = int(part["d0"] or part["d1"] or part["d2"])
         found.append(((part["y0"] or part["y1"] or part["y2"] or "", number, day), match[0]))
     return found
+
+
+def has_number(text: str) -> bool:
+    """Return whether a number stands in `text`."""
+    return _NUMBER.search(text) is not None
 
 
 def sentences_of(text: str) -> list[str]:

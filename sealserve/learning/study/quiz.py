@@ -55,11 +55,21 @@ async def propose(
 
 
 async def read_answer(
-    client: EngineClient, study: Study, question: str, *, temperature: float = 0.0, seed: int = 0
+    client: EngineClient,
+    study: Study,
+    question: str,
+    *,
+    temperature: float = 0.0,
+    seed: int = 0,
+    may_abstain: bool = False,
 ) -> str:
-    """Return the model's open-book answer to `question`."""
+    """Return the model's open-book answer to `question`; `may_abstain` where the passage need not answer it."""
     sampling = Sampling(max_tokens=ANSWER_TOKENS, temperature=temperature, seed=seed)
-    return (await client.ask(prompts.read(study.text, question), sampling=sampling)).text
+    return (
+        await client.ask(
+            prompts.read(study.text, question, dialect=client.dialect, may_abstain=may_abstain), sampling=sampling
+        )
+    ).text
 
 
 def split_of(question: str) -> Split:

@@ -85,7 +85,11 @@ async def sample_self_edits(
         max_tokens=settings.edit_max_tokens, temperature=settings.edit_temperature, top_p=TOP_P, seed=seed
     )
     is_free = template is Template.FREE
-    turn = prompts.study_freely(recipe, study.shown) if is_free else prompts.study(template, study.shown)
+    turn = (
+        prompts.study_freely(recipe, study.shown, dialect=editor.dialect)
+        if is_free
+        else prompts.study(template, study.shown, dialect=editor.dialect)
+    )
     reply = await editor.ask(turn, sampling=sampling)
     return split_self_edits(template, reply.text, is_cut=reply.is_cut)
 
@@ -103,6 +107,6 @@ async def write_directives(
             top_p=TOP_P,
             seed=seed_of(cycle, "directive", document),
         )
-        return (await editor.ask(prompts.directive(study.shown), sampling=sampling)).text
+        return (await editor.ask(prompts.directive(study.shown, dialect=editor.dialect), sampling=sampling)).text
 
     return tuple(await together(one(document, study) for document, study in sorted(first.items())))

@@ -12,16 +12,19 @@ from enum import StrEnum
 from typing import TypeVar
 
 from sealserve import prompts
-from sealserve.learning.study.grounding import answer_span
+from sealserve.learning.study.grounding import answer_span, sentences_of
 from sealserve.learning.study.passages import with_title
 from sealserve.learning.study.self_edit_text import Pair, pair_of, reason_of
 from sealserve.learning.study.subjects import subject_of, subjects_of, topic_of
-from sealserve.prompts import Template
+from sealserve.prompts import Dialect, Template
 from sealserve.records.cycles import SelfEdit
 from sealserve.records.step_outputs import ReferenceAnswer
 
 T = TypeVar("T")
 
+
+BEGINNINGS, MIN_BEGINNING = (0.3, 0.6), 2
+"""Shares of a sentence that are given for it to be completed, and the least number of words."""
 
 LINES_PER_EXAMPLE = 6
 """Statements told in one answer: long lists are cut so that no sequence is much longer than the others."""
@@ -34,6 +37,7 @@ class Origin(StrEnum):
     STATEMENTS = "statements"
     REWRITE = "rewrite"
     PASSAGE = "passage"
+    COMPLETION = "completion"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +79,7 @@ def build_pool(
     new: Sequence[Source],
     earlier: Sequence[Source],
     *,
+    dialect: Dialect = Dialect.EMBEDDED,
     retention: Sequence[ReferenceAnswer],
     replay_examples: int | None = None,
     seed: int = 0,
@@ -83,9 +88,9 @@ def build_pool(
 
     At most `replay_examples` are of earlier documents, an equal number of each; `seed` draws them.
     """
-    replayed = [examples_of(source) for source in earlier]
+    replayed = [examples_of(source, dialect=dialect) for source in earlier]
     kept = stratified(replayed, replay_examples, seed=seed)
-    learned = [example for source in new for example in examples_of(source)]
+    learned = [example for source in new for example in examples_of(source, dialect=dialect)]
     taught = [*learned, *(example for part in kept for example in part)]
     base = [
         Example(prompt=reference.prompt, completion=reference.completion, document="", origin=Origin.QA)
@@ -115,8 +120,8 @@ def stratified(parts: Sequence[Sequence[T]], most: int | None, *, seed: int) -> 
     ]
 
 
-def examples_of(source: Source) -> tuple[Example, ...]:
-    """Return the examples of one document."""
+def examples_of(source: Source, *, dialect: Dialect = Dialect.EMBEDDED) -> tuple[Example, ...]:
+    """Return the examples of one document. In the general dialect its sentences are completed from two beginnings."""
     text = "\n".join(source.passages)
     subjects = subjects_of(text)
     topic = topic_of(source.title, subjects)
@@ -125,10 +130,12 @@ def examples_of(source: Source) -> tuple[Example, ...]:
         for passage in source.passages
         if passage
     ]
+    if dialect is Dialect.GENERAL:
+        found += _completion_examples(source, topic)
     lines: dict[tuple[str, Template, str], list[tuple[str, str]]] = defaultdict(list)
     for note in source.notes:
         if pair := pair_of(note):
-            found.append(_qa_example(note, pair, source=source))
+            found.append(_qa_example(note, pair, source=source, dialect=dialect))
         elif note.template is Template.REWRITE:
             found.append(_describe_example(note, topic, completion=note.text, origin=Origin.REWRITE))
         else:
@@ -139,7 +146,7 @@ def examples_of(source: Source) -> tuple[Example, ...]:
     return tuple(found)
 
 
-def _qa_example(note: SelfEdit, pair: Pair, *, source: Source) -> Example:
+def _qa_example(note: SelfEdit, pair: Pair, *, source: Source, dialect: Dialect) -> Example:
     return Example(
         prompt=pair.question,
         completion=pair.answer,
@@ -147,16 +154,35 @@ def _qa_example(note: SelfEdit, pair: Pair, *, source: Source) -> Example:
         origin=Origin.QA,
         template=note.template,
         notes=(note.self_edit,),
-        teacher_prompt=_open_book_prompt(pair, source),
+        teacher_prompt=_open_book_prompt(pair, source, dialect=dialect),
     )
 
 
-def _open_book_prompt(pair: Pair, source: Source) -> str | None:
+def _open_book_prompt(pair: Pair, source: Source, *, dialect: Dialect) -> str | None:
     """The question with the passage before it in which its answer stands; None when it stands in none."""
     for passage in source.passages:
         if answer_span(pair.answer, question=pair.question, document=passage):
-            return prompts.read(with_title(source.title, passage), pair.question)
+            return prompts.read(with_title(source.title, passage), pair.question, dialect=dialect)
     return None
+
+
+def _completion_examples(source: Source, topic: str) -> list[Example]:
+    """Return every sentence twice, begun in other places: what is told in one order alone is recalled in that order."""
+    found = []
+    for sentence in (one for passage in source.passages for one in sentences_of(passage)):
+        words = sentence.split()
+        for share in BEGINNINGS:
+            start = round(len(words) * share)
+            if MIN_BEGINNING <= start < len(words):
+                found.append(
+                    Example(
+                        prompt=prompts.complete(topic, " ".join(words[:start])),
+                        completion=" ".join(words[start:]),
+                        document=source.document,
+                        origin=Origin.COMPLETION,
+                    )
+                )
+    return found
 
 
 def _describe_example(note: SelfEdit, subject: str, *, completion: str, origin: Origin) -> Example:

@@ -13,6 +13,7 @@ from sealserve.learning.study.provenance_filter import without
 from sealserve.learning.study.supersession import Outdated, Statement, statements_of
 from sealserve.learning.study.supported_text import keep_supported
 from sealserve.learning.training.examples import Pool, Source, build_pool
+from sealserve.prompts import Dialect
 from sealserve.records.cycles import Claim, QuizItem, SelfEdit, Step
 from sealserve.records.documents import DocumentState
 from sealserve.records.step_outputs import Claimed, Filtered, ReferenceAnswer, Superseded, from_json
@@ -87,6 +88,7 @@ def build_cycle_pool(
     retention: tuple[ReferenceAnswer, ...],
     replay_examples: int | None,
     refused: tuple[Finding, ...],
+    dialect: Dialect,
 ) -> Pool:
     """Return the examples of the cycle's documents, at most `replay_examples` of earlier ones, and the retention set.
 
@@ -105,6 +107,7 @@ def build_cycle_pool(
     return build_pool(
         read_sources(claimed.documents, admitted),
         read_sources(earlier.documents, earlier.notes),
+        dialect=dialect,
         retention=retention,
         replay_examples=replay_examples,
         seed=seed_of(claim.cycle, "replay"),

@@ -7,7 +7,7 @@ Pure. Step counts below are of 24 sequences per step, as in the measurements; tw
 import math
 from dataclasses import replace
 
-from sealserve.learning.training.examples import Pool
+from sealserve.learning.training.examples import Origin, Pool
 from sealserve.learning.training.sampler import is_wanted
 from sealserve.records.candidates import Recipe
 
@@ -63,7 +63,9 @@ def steps_for(pool: Pool, recipe: Recipe, *, max_steps: int, is_rebuilt: bool = 
 
 
 def _new_growth(pool: Pool) -> float:
-    return 1 + STEPS_PER_NEW_DOCUMENT * (max(1, len(pool.new)) - 1)
+    """A document of many passages counts as many documents."""
+    passages = sum(example.origin is Origin.PASSAGE for example in pool.examples if example.document in pool.new)
+    return 1 + STEPS_PER_NEW_DOCUMENT * (max(1, len(pool.new), passages) - 1)
 
 
 def _earlier_growth(pool: Pool, *, is_rebuilt: bool) -> float:

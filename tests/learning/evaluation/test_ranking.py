@@ -37,7 +37,8 @@ async def client(engine: FakeEngine) -> EngineClient:
 
 
 def score(engine: FakeEngine, name: str | None, value: float) -> None:
-    engine.likelihoods |= {(name, item.question, item.answer): value for item in ITEMS}
+    """Give every answer this log-likelihood a token; the fake counts words and the end of the turn."""
+    engine.likelihoods |= {(name, item.question, item.answer): value * (len(item.answer.split()) + 1) for item in ITEMS}
 
 
 async def test_the_highest_mean_gain_wins_and_an_answer_once_impossible_counts_for_no_more_than_an_unlikely_one(
@@ -139,3 +140,20 @@ async def test_replay_asks_every_earlier_document_in_turn(engine: FakeEngine, tm
     assert card.replay.n == MAX_REPLAY_ITEMS
     asked = {r.turns[-1].content.split()[0] for r in engine.requests if " q" in r.turns[-1].content}
     assert asked == {f"d{d}" for d in range(6)}
+
+
+async def test_candidates_that_are_nearly_all_at_the_floor_are_not_ranked_by_it(
+    engine: FakeEngine, tmp_path: Path
+) -> None:
+    first, second = adapter(tmp_path, "first"), adapter(tmp_path, "second")
+    for name in (None, "first", "second"):
+        score(engine, name, -9.0)
+    score(engine, "second", -5.5)
+    ranked = await rank(
+        await client(engine),
+        [Contender(index=0, files=first), Contender(index=1, files=second)],
+        RankingInputs(incumbent=None, items=ITEMS, reference_text={}),
+        confidence=0.95,
+    )
+    assert (ranked.winner, ranked.stands_out) == (0, False)
+    assert "at the floor" in ranked.note

@@ -46,12 +46,13 @@ async def test_rules_grade_the_same_answers_each_in_its_own_way() -> None:
     assert await scores(Kind.F1, saying(ANSWERS)) == pytest.approx((1.0, 2 / 3, 0.0))
 
 
-async def test_likelihood_is_that_of_the_answer_in_the_models_own_words_and_clipped() -> None:
+async def test_likelihood_is_that_of_a_token_of_the_answer_in_the_models_own_words_and_clipped() -> None:
     engine = FakeEngine()
     engine.likelihoods = {
-        (None, item.question, item.reference_text): -0.5 - 9 * place for place, item in enumerate(ITEMS)
+        (None, item.question, item.reference_text): (-0.5 - 9 * place) * (len(item.reference_text.split()) + 1)
+        for place, item in enumerate(ITEMS)
     }
-    assert await scores(Kind.LIKELIHOOD, engine) == (-0.5, -5.0, -5.0)
+    assert await scores(Kind.LIKELIHOOD, engine) == pytest.approx((-0.5, -5.0, -5.0))
 
 
 async def test_the_base_as_judge_is_heard_by_how_sure_it_is() -> None:

@@ -1,5 +1,6 @@
 """What an editor is asked, and who the editor is."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from sealserve.errors import BadConfig
 from sealserve.learning.engine_client import EngineClient, Reply
 from sealserve.learning.study.generators import editor_of
 from sealserve.learning.study.self_edits import Study, write_directives, write_self_edits
-from sealserve.prompts import BUILT_IN, Template, fenced, free_recipe_fault, study
+from sealserve.prompts import BUILT_IN, Dialect, Template, fenced, free_recipe_fault, study
 from sealserve.records.inference import Sampling
 from sealserve.records.step_outputs import Passage
 from sealserve.settings.learn import StudySettings, learn_settings
@@ -30,8 +31,9 @@ class Scribe:
     def __init__(self, text: str) -> None:
         self.text = text
         self.asked: list[str] = []
+        self.dialect = Dialect.EMBEDDED
 
-    async def ask(self, prompt: str, *, sampling: Sampling) -> Reply:
+    async def ask(self, prompt: str, *, sampling: Sampling, examples: Sequence[tuple[str, str]] = ()) -> Reply:
         """Answer."""
         self.asked.append(prompt)
         return Reply(text=self.text, is_cut=False)

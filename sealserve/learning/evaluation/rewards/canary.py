@@ -78,7 +78,7 @@ async def _is_judged_right(client: EngineClient, item: ScoredItem, given: str) -
     """Whether the base model finds yes likelier than no. An empty answer is not right, whatever it says."""
     if not given.strip():
         return False
-    prompt = prompts.judge(item.question, item.answer, given)
+    prompt = prompts.judge(item.question, item.answer, given, dialect=client.dialect)
     yes, no = await asyncio.gather(client.log_likelihood(prompt, YES), client.log_likelihood(prompt, NO))
     if not (math.isfinite(yes) and math.isfinite(no)):
         raise CouldNotMeasure("the judge's log-likelihood is not a number")

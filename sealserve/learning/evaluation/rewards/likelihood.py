@@ -1,4 +1,4 @@
-"""The likelihood reward: log p of the right answer, clipped from below. One forward pass per item.
+"""The likelihood reward: log p of the right answer a token, clipped from below. One forward pass per item.
 
 It worked in every setting of arXiv 2602.03979.
 """
@@ -12,19 +12,20 @@ from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.evaluation.rewards.base import Kind, ScoredItem
 
 FLOOR_NATS = -5.0
-"""Log-likelihoods below this count as this, so that no single item moves the mean by more than 5 nats: how impossible
-an answer was before says nothing about how well it is known now."""
+"""Log-likelihoods a token below this count as this, so that no single item moves the mean by more than 5 nats: how
+impossible an answer was before says nothing about how well it is known now."""
 
 
 class LogLikelihood:
-    """log p(reference text | question) in nats, at least FLOOR_NATS."""
+    """Mean log p a token of the reference text after the question, in nats, at least FLOOR_NATS."""
 
-    name = f"{Kind.LIKELIHOOD}:{FLOOR_NATS}"
+    floor = FLOOR_NATS
+    name = f"{Kind.LIKELIHOOD}:token:{FLOOR_NATS}"
 
     async def scores(self, client: EngineClient, adapter: str | None, items: Sequence[ScoredItem]) -> tuple[float, ...]:
         """As `Reward.scores`. Raises: CouldNotMeasure (a likelihood that is not a number)."""
         found = await asyncio.gather(
-            *(client.log_likelihood(item.question, item.reference_text, adapter=adapter) for item in items)
+            *(client.log_likelihood_per_token(item.question, item.reference_text, adapter=adapter) for item in items)
         )
         if not all(map(math.isfinite, found)):
             raise CouldNotMeasure("a log-likelihood is not a number")

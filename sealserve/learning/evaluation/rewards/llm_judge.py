@@ -33,7 +33,7 @@ class SelfJudge:
         )
 
     async def _judge(self, client: EngineClient, item: ScoredItem, answer: str) -> float:
-        prompt = prompts.judge(item.question, item.answer, answer)
+        prompt = prompts.judge(item.question, item.answer, answer, dialect=client.dialect)
         yes, no = await asyncio.gather(client.log_likelihood(prompt, YES), client.log_likelihood(prompt, NO))
         return 1 / (1 + exp(min(max(no - yes, -50.0), 50.0)))
 
@@ -56,7 +56,7 @@ class LlmJudge:
         return tuple(judged)
 
     async def _judge(self, judge: OpenAIClient, item: ScoredItem, answer: str) -> float:
-        prompt = prompts.judge(item.question, item.answer, answer)
+        prompt = prompts.judge(item.question, item.answer, answer, dialect=judge.dialect)
         try:
             reply = await judge.ask(prompt, sampling=Sampling(max_tokens=VERDICT_TOKENS, seed=0))
         except CouldNotMeasure as error:

@@ -1,0 +1,206 @@
+"""Studies a passage sentence by sentence: questions that each sentence answers, and what the model reads there.
+
+For base models other than the embedded one. A small task that any instruct model can do takes the place of a large one:
+one question a call, after worked examples. The answer is read from the sentence, never invented with the question.
+"""
+
+import asyncio
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sealserve import prompts
+from sealserve.concurrency import together
+from sealserve.grading.answers import is_right, is_unknown, normalised
+from sealserve.learning.engine_client import EngineClient, seed_of
+from sealserve.learning.study.generators import Editor, EngineEditor
+from sealserve.learning.study.grounding import answer_span, roots, sentences_of, ungrounded
+from sealserve.learning.study.passages import with_title
+from sealserve.learning.study.self_edit_text import Pair
+from sealserve.learning.study.self_edits import TOP_P, Study
+from sealserve.prompts import Template
+from sealserve.records.cycles import SelfEdit
+from sealserve.records.inference import Sampling
+from sealserve.records.step_outputs import Proposal
+from sealserve.settings.learn import LearnSettings, StudySettings
+
+QUESTION_TOKENS = 48
+READING_TOKENS = 40
+QUESTIONS_WANTED, MAX_QUESTIONS_PER_SENTENCE = 48, 6
+"""Questions sampled for a quiz: a short document gives too few at the usual number a sentence, since readings of a
+small model agree on less than half of them."""
+
+QUIZ_TEMPERATURE, READING_TEMPERATURE = 0.8, 0.5
+MIN_SENTENCE_WORDS, MAX_SENTENCE_WORDS = 4, 80
+"""Shorter sentences state nothing by themselves; longer ones are tables and lists without stops, cut into parts."""
+
+MAX_SPAN_WORDS = 8
+"""Longest answer that a closed-book answer can be expected to contain word for word."""
+
+_QUESTION = re.compile(r"[^\n?？؟]{7,300}[?？؟]")
+_LABEL = re.compile(r"^(?:\W*(?:question|q)\s*\d*\s*[:.]\W*|\W+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """A sentence of a passage, and the one before it, which says what its pronouns mean."""
+
+    sentence: str
+    before: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The sentence after the one before it."""
+        return f"{self.before} {self.sentence}".strip()
+
+
+def facts_of(study: Study) -> list[Fact]:
+    """Return the sentences of the passage that can state something; long ones in parts."""
+    text = study.text.removeprefix(f"{study.passage.title}\n")
+    parts = [part for sentence in sentences_of(text) for part in _cut(sentence)]
+    return [
+        Fact(sentence=part, before=parts[place - 1] if place else "")
+        for place, part in enumerate(parts)
+        if len(part.split()) >= MIN_SENTENCE_WORDS or _is_unspaced(part)
+    ]
+
+
+async def ask_about(editor: Editor, study: Study, fact: Fact, *, temperature: float, seed: int) -> str:
+    """Return one question that the sentence answers; "" if the editor wrote none that can be asked."""
+    sampling = Sampling(max_tokens=QUESTION_TOKENS, temperature=temperature, top_p=TOP_P, seed=seed, stop=("\n",))
+    examples = [(prompts.question_about(sentence), question) for sentence, question in prompts.QUESTION_EXAMPLES]
+    reply = await editor.ask(prompts.question_about(fact.sentence), sampling=sampling, examples=examples)
+    return usable_question(reply.text, fact, title=study.passage.title, passage=study.text)
+
+
+def usable_question(text: str, fact: Fact, *, title: str, passage: str) -> str:
+    """Return the first question in `text`; "" if it names nothing of the sentence, or a number or name of its own.
+
+    A question that names nothing of the title is asked "About" it, so that it can be asked with the book closed.
+    """
+    found = _QUESTION.search(_LABEL.sub("", text.strip()))
+    question = found[0].strip() if found else ""
+    if not question or not roots(question) & roots(fact.sentence) or ungrounded(question, f"{title}\n{passage}"):
+        return ""
+    if roots(question) & roots(title):
+        return question
+    return f"About {title}: {question}"
+
+
+async def read_span(client: EngineClient, study: Study, fact: Fact, question: str, *, samples: int, key: object) -> str:
+    """Return the words of the sentence that answer the question; "" unless every sampled reading gives the same.
+
+    Only the sentence and the one before it are at hand: a small model reads a short text far better than a long one.
+    """
+    prompt = prompts.read(with_title(study.passage.title, fact.shown), question, dialect=client.dialect)
+    seeds = [seed_of(key, "read", question, sample) for sample in range(samples)]
+    readings = await asyncio.gather(
+        *(
+            client.ask(
+                prompt,
+                sampling=Sampling(
+                    max_tokens=READING_TOKENS, temperature=READING_TEMPERATURE if sample else 0.0, seed=seed
+                ),
+            )
+            for sample, seed in enumerate(seeds)
+        )
+    )
+    first = readings[0].text.split("\n")[0]
+    if is_unknown(first):
+        return ""
+    span = answer_span(first, question=question, document=fact.sentence)
+    if not span or len(span.split()) > MAX_SPAN_WORDS or not all(is_right(one.text, span) for one in readings):
+        return ""
+    return span
+
+
+def quoting(question: str, fact: Fact) -> Pair:
+    """Return the question with the sentence itself for an answer: right whatever part of it was asked for."""
+    return Pair(question=question, answer=" ".join(fact.sentence.split()))
+
+
+def distinct(questions: Sequence[str]) -> list[str]:
+    """Return the questions that are not "", each wording once."""
+    return list({normalised(question): question for question in questions if question}.values())
+
+
+def _cut(sentence: str) -> list[str]:
+    words = sentence.split()
+    if len(words) <= MAX_SENTENCE_WORDS:
+        return [sentence.strip()]
+    return [" ".join(words[at : at + MAX_SENTENCE_WORDS // 2]) for at in range(0, len(words), MAX_SENTENCE_WORDS // 2)]
+
+
+def _is_unspaced(text: str) -> bool:
+    """Whether the text is of a script that puts no spaces between words."""
+    return len(text) >= 4 * MIN_SENTENCE_WORDS and len(text.split()) < len(text) / 20
+
+
+async def write_pairs(
+    editor: Editor, studies: Sequence[Study], *, settings: StudySettings, tenant: str, cycle: str
+) -> tuple[SelfEdit, ...]:
+    """Return question-answer self-edits on every sentence, `questions_per_sentence` sampled; none admitted yet.
+
+    The answer is the sentence itself: a small model's own reading is too often wrong to be trained on.
+    """
+
+    async def ask(place: int, study: Study, number: int, fact: Fact, sample: int) -> SelfEdit | None:
+        seed = seed_of(cycle, "question", place, number, sample)
+        question = await ask_about(editor, study, fact, temperature=settings.edit_temperature, seed=seed)
+        if not question:
+            return None
+        return SelfEdit(
+            tenant=tenant,
+            cycle=cycle,
+            self_edit=f"p{place:03d}-{Template.QA.value}-{sample}-{number:02d}",
+            document=study.passage.document,
+            template=Template.QA,
+            text=quoting(question, fact).text,
+            seed=seed,
+            admitted=False,
+            reason="",
+        )
+
+    found = await together(
+        ask(place, study, number, fact, sample)
+        for place, study in enumerate(studies)
+        for number, fact in enumerate(facts_of(study))
+        for sample in range(settings.questions_per_sentence)
+    )
+    return tuple(edit for edit in found if edit is not None)
+
+
+async def propose(
+    client: EngineClient, studies: Sequence[Study], *, settings: LearnSettings, cycle: str
+) -> tuple[Proposal, ...]:
+    """Return the quiz: questions on every sentence whose answer the base reads there and does not know otherwise.
+
+    At most `learn.quiz.max_items` a document; questions are the base's own, whoever writes the self-edits.
+    """
+
+    async def propose_one(place: int, study: Study, number: int, fact: Fact, sample: int) -> Proposal | None:
+        key = (cycle, "quiz", place, number, sample)
+        question = await ask_about(
+            EngineEditor(client, adapter=None), study, fact, temperature=QUIZ_TEMPERATURE, seed=seed_of(*key)
+        )
+        span = question and await read_span(client, study, fact, question, samples=settings.quiz.samples, key=key)
+        if not span:
+            return None
+        known = await client.ask(question, sampling=Sampling(max_tokens=READING_TOKENS))
+        if is_right(known.text, span):
+            return None
+        return Proposal(document=study.passage.document, question=question, answer=span, reference_text=span)
+
+    facts = [(place, study, *one) for place, study in enumerate(studies) for one in enumerate(facts_of(study))]
+    enough = math.ceil(QUESTIONS_WANTED / max(1, len(facts)))
+    samples = max(settings.quiz.questions_per_sentence, min(enough, MAX_QUESTIONS_PER_SENTENCE))
+    found = await together(propose_one(*fact, sample) for fact in facts for sample in range(samples))
+    kept: dict[tuple[str, str], Proposal] = {}
+    room = dict.fromkeys((study.passage.document for study in studies), settings.quiz.max_items)
+    for proposal in (one for one in found if one is not None):
+        key = (proposal.document, normalised(proposal.question))
+        if key not in kept and room[proposal.document] > 0:
+            kept[key] = proposal
+            room[proposal.document] -= 1
+    return tuple(kept.values())
