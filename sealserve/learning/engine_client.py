@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from sealserve.engine.engine import BACKGROUND_PRIORITY, AdapterFiles, Engine, GenerateRequest, Likelihood, ScoreRequest
 from sealserve.errors import DeadlineExceeded, EngineFailed, NotFound, Unavailable
+from sealserve.learning.thoughts import without_thoughts
 from sealserve.prompts import Dialect
 from sealserve.records.inference import ChatTurn, FinishReason, Sampling
 from sealserve.telemetry import trace_headers
@@ -28,10 +29,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What the model said; `is_cut` when it ran into max_tokens."""
+    """What the model said, its thoughts left out; `is_cut` when it ran into max_tokens."""
 
     text: str
     is_cut: bool
+
+
+def reply_of(text: str, *, is_cut: bool) -> Reply:
+    """Return the reply in `text`; one whose thoughts do not end is empty and cut."""
+    answer = without_thoughts(text)
+    return Reply(text="", is_cut=True) if answer is None else Reply(text=answer, is_cut=is_cut)
 
 
 def seed_of(*parts: object) -> int:
@@ -66,7 +73,9 @@ class EngineClient:
         adapter: str | None = None,
         examples: Sequence[tuple[str, str]] = (),
     ) -> Reply:
-        """Return the answer to one user turn. `examples` are turns with their answers that come before it.
+        """Return the answer to one user turn, without the thoughts that a reasoning model puts before it.
+
+        `examples` are turns with their answers that come before the turn.
 
         Raises: InvalidArgument (too long), EngineFailed, DeadlineExceeded (each after MAX_FAILURES tries), BadAdapter.
         """
@@ -204,7 +213,7 @@ async def _collect(engine: Engine, request: GenerateRequest) -> Reply:
             if delta.finish == FinishReason.ABORT:
                 raise Unavailable("the engine stopped in the middle of an answer")
             if delta.finish is not None:
-                return Reply(text="".join(parts), is_cut=delta.finish == FinishReason.LENGTH)
+                return reply_of("".join(parts), is_cut=delta.finish == FinishReason.LENGTH)
     finally:
         if isinstance(deltas, AsyncGenerator):
             await deltas.aclose()
