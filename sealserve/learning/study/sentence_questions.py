@@ -208,14 +208,14 @@ async def propose(
 
 
 def blank_of(study: Study, fact: Fact) -> Proposal | None:
-    """Return the sentence with its last number, name or long word left out as a question; None if it has none.
+    """Return the sentence with its last number, name or other word left out as a question; None if it has none.
 
     What the title says is never left out.
     """
     words = fact.sentence.split()
     title = roots(study.passage.title)
     places = [place for place in range(1, len(words)) if roots(words[place]) and not roots(words[place]) & title]
-    kinds: tuple[Callable[[str], bool], ...] = (has_number, lambda word: word[:1].isupper(), lambda word: len(word) > 5)
+    kinds: tuple[Callable[[str], bool], ...] = (has_number, lambda word: word[:1].isupper(), lambda word: len(word) > 3)
     for is_kind in kinds:
         if chosen := [place for place in places if is_kind(words[place])]:
             place = chosen[-1]

@@ -65,7 +65,7 @@ async def test_each_question_is_answered_by_its_sentence() -> None:
 async def test_a_policy_without_a_single_name_passes_the_filter_and_gives_a_quiz() -> None:
     asked = await client()
     edits, proposals = await written(), await quiz()
-    assert [proposal.answer for proposal in proposals] == ["within nine days"]
+    assert "within nine days" in [proposal.answer for proposal in proposals]
     answers = await open_book(asked, edits, [POLICY])
     assert answers == {}, "sentences of the passage are not read again"
     screened = screen(edits, [POLICY], answers=answers, proposals=(), dialect=Dialect.GENERAL)
@@ -94,13 +94,17 @@ def test_a_question_that_does_not_name_its_topic_is_asked_about_it() -> None:
     assert asked == "About Varnel Lamp: How much does it cost, crowns?"
 
 
-async def test_readings_that_differ_give_no_quiz_question() -> None:
+async def test_readings_that_differ_give_no_quiz_question_but_blanks() -> None:
     turn = iter(range(1000))
 
     def waver(adapter: str | None, prompt: str) -> str:
         return ("within", "nine days")[next(turn) % 2] if '"""' in prompt else say(adapter, prompt)
 
-    assert await propose(await client(waver), [POLICY], settings=SETTINGS, cycle="c") == ()
+    found = await propose(await client(waver), [POLICY], settings=SETTINGS, cycle="c")
+    assert {(one.question, one.answer) for one in found} == {
+        (f"About {TITLE}, fill in the blank: Customers may return goods within nine ____.", "days"),
+        (f"About {TITLE}, fill in the blank: Gift cards ____ be returned.", "cannot"),
+    }
 
 
 async def test_worked_examples_come_before_the_sentence() -> None:
