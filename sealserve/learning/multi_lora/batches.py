@@ -67,6 +67,27 @@ def _cut(rows: list[int], encoded: list[Encoded], *, size: int) -> list[list[int
     return [[*of_batch, *islice(new, size - len(of_batch))] for of_batch in of_batches]
 
 
+def parts(batches: list[list[int]], encoded: list[Encoded], *, tokens: int, together: bool) -> list[list[list[int]]]:
+    """Cut every slot's batch into equally many parts, as few as hold at most `tokens` tokens of all slots each.
+
+    If not even single sequences do, a part holds one sequence of each slot. `together`: as for `pack`.
+    """
+    found: list[list[list[int]]] = []
+    for count in range(1, max(map(len, batches)) + 1):
+        found = [[batch[part::count] for batch in batches] for part in range(count)]
+        if max(tokens_of(part, encoded, together=together) for part in found) <= tokens:
+            break
+    return found
+
+
+def tokens_of(batches: list[list[int]], encoded: list[Encoded], *, together: bool) -> int:
+    """Return how many tokens the batches of all slots take, as they are packed."""
+    lengths = [[len(encoded[row].ids) for row in batch] for batch in batches]
+    if together:
+        return sum(map(sum, lengths))
+    return len(batches) * max(map(len, lengths)) * max(max(of_batch, default=0) for of_batch in lengths)
+
+
 async def _encode(sequences: tuple[Sequence, ...], base: Path) -> list[Encoded]:
     chat = Chat.open(base)
     encoded = []
