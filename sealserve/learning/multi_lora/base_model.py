@@ -47,7 +47,7 @@ def text_stack(model: nn.Module) -> nn.Module:
     """Return the part of the model that reads text, without its head and without vision or audio towers."""
     inner: Any = model
     found: nn.Module | None = inner.get_decoder()
-    return getattr(inner, inner.base_model_prefix) if found is None or found is model else found  # type: ignore[no-any-return]
+    return getattr(inner, inner.base_model_prefix) if found is None or found is model else found
 
 
 def checkpoint_name(model: nn.Module, name: str) -> str:

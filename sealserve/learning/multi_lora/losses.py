@@ -170,7 +170,8 @@ def use_packing(model: nn.Module) -> bool:
         return False
     ids = range(1, 1 + max(PROBE_LENGTHS))
     pieces = [Piece(key=0, ids=list(ids[:length]), answer_start=1) for length in PROBE_LENGTHS]
-    before = text_stack(model).config._attn_implementation
+    stack: Any = text_stack(model)
+    before = stack.config._attn_implementation
     with torch.no_grad():
         apart_ND = answers_of(model, pack([pieces], device=device_of(model), together=False))
         inner.set_attn_implementation(attention.NAME)
