@@ -89,7 +89,7 @@ def run(job: TrainingJob, directory: Path, *, mine: set[int], children: int = 1,
             device=trainer.stack.weights_GP.device,
         )
         trainer.limit(room)
-        _say(ready=len(waiting), slots=room.slots, tokens=room.tokens)
+        _say(ready=len(waiting), slots=room.slots, tokens=room.tokens, remarks=trainer.remarks)
         trainer.run()
 
 

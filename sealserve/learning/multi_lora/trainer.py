@@ -85,7 +85,7 @@ class MultiLoraTrainer:
         self._batches = {attempt.index: batches(attempt, bench.encoded) for attempt in attempts}
         self.stack = stack or _wrap(bench, attempts)
         self._together = is_packed(bench.model)
-        self._remarks = tuple(filter(None, [experts_left_out(bench.model)]))
+        self.remarks = tuple(filter(None, [experts_left_out(bench.model)]))
         self._teacher = Teacher(bench.model, self.stack, bench.encoded)
         self._waiting: deque[Attempt | Slot] = deque(attempts)
         self._slots: list[Slot] = []
@@ -263,7 +263,7 @@ class MultiLoraTrainer:
             weight_change=self.stack.weight_change(slot.weights_P, scale=slot.scale),
             tokens=sum(len(encoded[place].ids) for batch in seen for place in batch),
             answer_tokens=sum(len(encoded[place].ids) - encoded[place].answer_start for b in seen for place in b),
-            remarks=self._remarks,
+            remarks=self.remarks,
         )
         write_result(result, directory=self._directory)
         self._report(slot, step=slot.step)
