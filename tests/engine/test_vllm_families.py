@@ -1,4 +1,4 @@
-"""The engine serves adapters of other families as PEFT applies them: here one whose query, key and value are one layer."""
+"""The engine serves adapters of other families as PEFT applies them: query, key and value in one layer."""
 
 from pathlib import Path
 
