@@ -24,8 +24,12 @@ _LEAD = r"""(?:(?:
   | at\ (?:this|the)\ (?:time|moment) | (?:the\ )?answer\ ?:
 )(?:\ -|[,:;])?\ (?:but\ |however,?\ |that\ |to\ say\ that\ )?){0,3}"""
 
-_ABOUT = r"(?:what|who|whom|whose|when|where|which|why|how|whether|if|about|that|this|the|anything|of|for|enough|much|it)"
-_THING = r"(?:information|info|data|details?|knowledge|records?|context|mention|evidence|indication|answer|idea|reference)"
+_ABOUT = (
+    r"(?:what|who|whom|whose|when|where|which|why|how|whether|if|about|that|this|the|anything|of|for|enough|much|it)"
+)
+_THING = (
+    r"(?:information|info|data|details?|knowledge|records?|context|mention|evidence|indication|answer|idea|reference)"
+)
 _TEXT = r"(?:article|passage|text|document|context|excerpt|source|story|information|material)s?"
 _SAYS = (
     r"(?:say|state|mention|provide|specify|give|contain|include|tell|indicate|reveal|discuss|explain|have|answer|"
@@ -43,11 +47,11 @@ _PHRASES = (
     rf"i have (?:no|not enough|insufficient) (?:[\w-]+ ){{0,3}}(?:{_THING}|way)\b",
     r"i(?:'m| am) (?:not|un)(?: |-)?(?:aware|sure|certain|familiar|able to \w+)\b",
     r"i(?:'m| am) unable to (?:verify|confirm|find|answer|determine|locate|access|say|tell|provide|give|recall)\b",
-    r"i (?:cannot|can't|can not|could not|couldn't) (?:\w+ly )?(?:verify|confirm|find|answer|determine|locate|recall|be "
-    r"(?:sure|certain)|provide|give you|tell you|identify)\b",
+    r"i (?:cannot|can't|can not|could not|couldn't) (?:\w+ly )?(?:verify|confirm|find|answer|determine|locate|recall|"
+    r"be (?:sure|certain)|provide|give you|tell you|identify)\b",
     r"i(?:'ve| have) (?:never|not) heard of\b",
-    rf"there(?:'s| is| are| was| were| does not appear to be| doesn't seem to be) (?:currently )?(?:no|not|insufficient|"
-    rf"any)\b(?: [\w-]+){{0,4}} {_THING}\b",
+    rf"there(?:'s| is| are| was| were| does not appear to be| doesn't seem to be) (?:currently )?(?:no|not|any|"
+    rf"insufficient)\b(?: [\w-]+){{0,4}} {_THING}\b",
     rf"no (?:[\w-]+ ){{0,3}}{_THING} (?:about|on|is|are|was|of|regarding|for|available|provided|given|found|exists)\b",
     rf"(?:the|this|that|your) (?:\w+ )?{_TEXT} (?:\w+ )?(?:does not|doesn't|do not|don't|did not|didn't|never) "
     rf"(?:\w+ly )?(?:{_SAYS})s?\b",
@@ -68,17 +72,18 @@ _LEAD_PATTERN = re.sub(r"(?<!\\)\s+", "", _LEAD).replace(r"\ ", " ")
 _ABSTAINS = _compiled(rf"^{_LEAD_PATTERN}(?:{'|'.join(_PHRASES)})")
 _POLITE = _compiled(
     r"^(?:thank|thanks|great|good|hello|hi|hey|sure|of course|certainly|sorry|apolog|my apolog|i'm sorry|i am sorry|"
-    r"i apolog|i understand|i appreciate|let me|that's an? |what an? |interesting|as an ai|answer|hmm|well)\b[^,]{0,80}$"
+    r"i apolog|i understand|i appreciate|let me|that's an? |what an? |interesting|as an ai|answer|hmm|well)\b"
+    r"[^,]{0,80}$"
 )
 _TURNS = _compiled(r"\b(?:but|however|although|though|yet|nevertheless|that said|still|instead)\b,? *(.*)$")
 _HARMLESS = _compiled(
-    r"^(?:you|we|please|feel free|if you|i(?:'d| would|'ll| will| can| could)? ?(?:recommend|suggest|help|try|offer|be "
-    r"happy|assist|provide (?:general|some)|advise|do not|don't|cannot|can't)|there (?:may|might|are other|could)|check|"
+    r"^(?:you|we|please|feel free|if you|i(?:'d| would|'ll| will| can| could)? ?(?:recommend|suggest|help|try|offer|"
+    r"be happy|assist|provide (?:general|some)|advise|do not|don't|cannot|can't)|there (?:may|might|are other|could)|check|"
     r"perhaps you|for more|it (?:does|doesn't|did|didn't|may|might|could)|the (?:article|passage|text))\b"
 )
 _GUESSES = _compiled(
-    r"\b(?:i (?:think|believe|guess|suspect|assume)|my (?:best )?guess|(?:it|that|they|he|she)(?:'s| is| was| are| were) "
-    r"(?:probably|likely|possibly|perhaps|most likely)|the answer is|must be)\b"
+    r"\b(?:i (?:think|believe|guess|suspect|assume)|my (?:best )?guess|(?:it|that|they|he|she)(?:'s| is| was| are| were)"
+    r" (?:probably|likely|possibly|perhaps|most likely)|the answer is|must be)\b"
 )
 _STATES = _compiled(r"^(?:it|they|he|she|that|the answer)(?:'s| is| was| are| were)\b")
 
