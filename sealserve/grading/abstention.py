@@ -13,6 +13,9 @@ MAX_CHARACTERS = 600
 """Only this much of an answer is looked at: an abstention comes first, after a polite sentence at most."""
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
+_SPLIT = re.compile(r"\b(don|doesn|didn|can|couldn|i|it|there|that|we) (t|m|ve|d|ll|re|s)\b")
+"""What `answers.normalised` makes of a contraction."""
+
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'"})
 
 _LEAD = r"""(?:(?:
@@ -25,7 +28,8 @@ _LEAD = r"""(?:(?:
 )(?:\ -|[,:;])?\ (?:but\ |however,?\ |that\ |to\ say\ that\ )?){0,3}"""
 
 _ABOUT = (
-    r"(?:what|who|whom|whose|when|where|which|why|how|whether|if|about|that|this|the|anything|of|for|enough|much|it)"
+    r"(?:what|who|whom|whose|when|where|which|why|how|whether|if|about|that|this|the|anything|of|for|enough|much|it|"
+    r"answer)"
 )
 _THING = (
     r"(?:information|info|data|details?|knowledge|records?|context|mention|evidence|indication|answer|idea|reference)"
@@ -53,9 +57,9 @@ _PHRASES = (
     rf"there(?:'s| is| are| was| were| does not appear to be| doesn't seem to be) (?:currently )?(?:no|not|any|"
     rf"insufficient)\b(?: [\w-]+){{0,4}} {_THING}\b",
     rf"no (?:[\w-]+ ){{0,3}}{_THING} (?:about|on|is|are|was|of|regarding|for|available|provided|given|found|exists)\b",
-    rf"(?:the|this|that|your) (?:\w+ )?{_TEXT} (?:\w+ )?(?:does not|doesn't|do not|don't|did not|didn't|never) "
+    rf"(?:(?:the|this|that|your) )?(?:\w+ )?{_TEXT} (?:\w+ )?(?:does not|doesn't|do not|don't|did not|didn't|never) "
     rf"(?:\w+ly )?(?:{_SAYS})s?\b",
-    rf"(?:the|this|that|your) (?:\w+ )?{_TEXT} (?:makes no|has no|contains no|gives no) {_THING}\b",
+    rf"(?:(?:the|this|that|your) )?(?:\w+ )?{_TEXT} (?:makes no|has no|contains no|gives no) {_THING}\b",
     rf"it (?:is|'s|was) (?:not {_KNOWN}|unclear|unknown|not possible to|impossible to)\b",
     rf"it's (?:not {_KNOWN}|unclear|unknown|not possible to|impossible to)\b",
     rf"(?:this|that|the answer|the [\w' -]{{1,60}}) (?:is|are|was|were|has|have) (?:not (?:been )?{_KNOWN}|unknown)\b",
@@ -78,11 +82,12 @@ _POLITE = _compiled(
 _TURNS = _compiled(r"\b(?:but|however|although|though|yet|nevertheless|that said|still|instead)\b,? *(.*)$")
 _HARMLESS = _compiled(
     r"^(?:you|we|please|feel free|if you|i(?:'d| would|'ll| will| can| could)? ?(?:recommend|suggest|help|try|offer|"
-    r"be happy|assist|provide (?:general|some)|advise|do not|don't|cannot|can't)|there (?:may|might|are other|could)|check|"
-    r"perhaps you|for more|it (?:does|doesn't|did|didn't|may|might|could)|the (?:article|passage|text))\b"
+    r"be happy|assist|provide (?:general|some)|advise|do not|don't|cannot|can't)|there (?:may|might|are other|could)|"
+    r"check|perhaps you|for more|it (?:does|doesn't|did|didn't|may|might|could)|the (?:article|passage|text))\b"
 )
 _GUESSES = _compiled(
-    r"\b(?:i (?:think|believe|guess|suspect|assume)|my (?:best )?guess|(?:it|that|they|he|she)(?:'s| is| was| are| were)"
+    r"\b(?:i (?:think|believe|guess|suspect|assume)|my (?:best )?guess|"
+    r"(?:it|that|they|he|she)(?:'s| is| was| are| were)"
     r" (?:probably|likely|possibly|perhaps|most likely)|the answer is|must be)\b"
 )
 _STATES = _compiled(r"^(?:it|they|he|she|that|the answer)(?:'s| is| was| are| were)\b")
@@ -94,6 +99,7 @@ def abstains(given: str) -> bool:
     The abstention begins the answer, or follows one polite sentence.
     """
     folded = unicodedata.normalize("NFKC", given[:MAX_CHARACTERS]).translate(_QUOTES).casefold()
+    folded = _SPLIT.sub(r"\1'\2", folded)
     sentences = [" ".join(part.split()).strip("*_\"' ") for part in _SENTENCE.split(folded.strip())]
     if len(sentences) > 1 and _POLITE.search(sentences[0].rstrip(".!?")):
         sentences = sentences[1:]

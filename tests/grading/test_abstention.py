@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from sealserve.grading.answers import Matcher, is_right_by, is_unknown
+from sealserve.grading.answers import Matcher, is_right_by, is_unknown, normalised
 from sealserve.grading.refusals import is_refusal
 
 ABSTAINS = (
@@ -78,6 +78,11 @@ COMPLIES = (
 @pytest.mark.parametrize("given", ABSTAINS)
 def test_usual_ways_to_abstain_are_recognised(given: str) -> None:
     assert is_unknown(given)
+
+
+def test_abstentions_are_recognised_in_normalised_words() -> None:
+    for given in ABSTAINS[:5]:
+        assert is_unknown(normalised(given).partition(" however ")[0])
 
 
 @pytest.mark.parametrize("given", ANSWERS)

@@ -28,6 +28,7 @@ from sealserve.gate.thresholds import load_policy
 from sealserve.learning.context import LearnContext
 from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.study import filter, quiz
+from sealserve.learning.study.facts import with_facts
 from sealserve.learning.study.self_edits import Study, write_self_edits
 from sealserve.learning.study.supported_text import keep_supported
 from sealserve.learning.training.batch_job import TrainingTask, all_trained, job_of
@@ -152,6 +153,7 @@ class Lab:
             write_self_edits(self.client, studies, settings=chosen.study, tenant=TENANT, cycle=cycle),
             quiz.propose(self.client, studies, settings=chosen, cycle=cycle),
         )
+        proposals = with_facts(proposals)
         answers = await filter.open_book(self.client, written, studies)
         screened = filter.screen(written, studies, answers=answers, proposals=proposals)
         items = filter.choose_quiz(proposals, screened)
