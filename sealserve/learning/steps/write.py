@@ -15,7 +15,6 @@ from sealserve.learning.editor.store import active_editor
 from sealserve.learning.journal import Done
 from sealserve.learning.steps.measurement_inputs import incumbent_files
 from sealserve.learning.study import quiz, self_edits
-from sealserve.learning.study.facts import with_facts
 from sealserve.learning.study.generators import editor_of
 from sealserve.learning.study.passages import with_title
 from sealserve.learning.study.self_edits import Study
@@ -50,7 +49,7 @@ async def write_self_edits(run: CycleRun) -> Done[Written]:
         )
     given = await asyncio.to_thread(read_tenant_questions, context.registry, claim.tenant, studies)
     output = Written(
-        quiz=with_facts(before_quiz(given.proposals, proposals, max_items=settings.quiz.max_items)),
+        quiz=before_quiz(given.proposals, proposals, max_items=settings.quiz.max_items),
         directives=directives,
         retention=retention,
         evaluation=given.sets,

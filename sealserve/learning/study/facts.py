@@ -12,7 +12,7 @@ from sealserve.learning.study.quiz import is_for_quiz, order_of, split_of
 from sealserve.records.cycles import Split
 from sealserve.records.step_outputs import Proposal
 
-FACTS_APART = 12
+FACTS_APART = 16
 """From so many facts in a cycle on, each fact is asked about in one half alone. Half of fewer are too few to show
 a gain on: then both halves ask about every fact, in different words."""
 
