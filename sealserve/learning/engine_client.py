@@ -4,11 +4,12 @@ Calls block until the engine is reachable; an outage is never recorded as a resu
 """
 
 import asyncio
+import copy
 import hashlib
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from sealserve.engine.engine import BACKGROUND_PRIORITY, AdapterFiles, Engine, GenerateRequest, Likelihood, ScoreRequest
@@ -64,6 +65,13 @@ class EngineClient:
         self._salt = hashlib.sha256(f"learn:{tenant}".encode()).hexdigest()[:16]
         self._gate = asyncio.Semaphore(concurrency)
         self._files: dict[str, AdapterFiles] = {}
+        self._resampling: tuple[float, int] | None = None  # temperature and seed
+
+    def resampled(self, *, temperature: float, seed: int) -> "EngineClient":
+        """Return this client with every answer sampled so, whatever the caller asks for. Loaded adapters are shared."""
+        client = copy.copy(self)
+        client._resampling = (temperature, seed)
+        return client
 
     async def ask(
         self,
@@ -79,6 +87,10 @@ class EngineClient:
 
         Raises: InvalidArgument (too long), EngineFailed, DeadlineExceeded (each after MAX_FAILURES tries), BadAdapter.
         """
+
+        if self._resampling is not None:
+            temperature, seed = self._resampling
+            sampling = replace(sampling, temperature=temperature, seed=seed)
 
         async def once() -> Reply:
             request = GenerateRequest(
