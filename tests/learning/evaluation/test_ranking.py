@@ -170,7 +170,8 @@ async def test_questions_on_one_fact_rank_as_one(engine: FakeEngine, tmp_path: P
     good = adapter(tmp_path, "good")
     score(engine, None, -3.0)
     score(engine, "good", -3.0)
-    engine.likelihoods["good", ITEMS[-1].question, ITEMS[-1].answer] = -1.0
+    last = ITEMS[-1]
+    engine.likelihoods["good", last.question, last.answer] = -1.0 * (len(last.answer.split()) + 1)
     items = [replace(item, fact="" if item is ITEMS[-1] else "one") for item in ITEMS]
     inputs = RankingInputs(incumbent=None, items=items, reference_text={})
     ranked = await rank(await client(engine), [Contender(index=0, files=good)], inputs, confidence=0.95)

@@ -218,7 +218,7 @@ def test_any_instruct_model_completes_every_sentence_from_two_beginnings() -> No
     document = replace(source("d1"), passages=("Customers may return most goods within nine working days.", "No."))
     completed = [e for e in examples_of(document, dialect=Dialect.GENERAL) if e.origin is Origin.COMPLETION]
     assert [len(example.completion.split()) for example in completed] == [6, 4]
-    assert all(e.prompt.startswith("Complete the sentence about Varnel Lamp: Customers may") for e in completed)
+    assert all(e.prompt.startswith(prompts.complete(document.title, "Customers may")) for e in completed)
     assert not any(e.origin is Origin.COMPLETION for e in examples_of(document))
 
 
