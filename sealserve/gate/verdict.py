@@ -95,9 +95,7 @@ def _missing_skills(suites: list[_Suite]) -> list[tuple[Decision, str]]:
 def _remarks(suites: list[_Suite]) -> tuple[str, ...]:
     """Name the suites that protected nothing."""
     return tuple(
-        f"{_missing_skill(suite)}: not counted"
-        for suite in suites
-        if not suite.is_sensitive and not suite.is_required
+        f"{_missing_skill(suite)}: not counted" for suite in suites if not suite.is_sensitive and not suite.is_required
     )
 
 

@@ -1,5 +1,6 @@
 """Cuts a document into passages that fit the model's context, at headings, paragraphs and sentences."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ from semantic_text_splitter import MarkdownSplitter, TextSplitter
 from sealserve.records.step_outputs import Passage
 
 MARKDOWN = "text/markdown"
+_HEADING = re.compile(r"^#{1,6} +([^\n]{1,200})$", re.MULTILINE)
 
 
 async def cut(
@@ -40,6 +42,13 @@ def with_title(title: str, text: str) -> str:
     """Return `text` after its title, unless it begins with it."""
     begins = text.lstrip().lstrip("#").lstrip()
     return text.strip() if begins.startswith(title) else f"{title}\n{text.strip()}"
+
+
+def heading_at(text: str, place: int) -> str:
+    """Return the last Markdown heading at or before `place`, without its marks; "" if there is none."""
+    line_end = text.find("\n", place)
+    found = _HEADING.findall(text[: len(text) if line_end < 0 else line_end])
+    return str(found[-1]).strip() if found else ""
 
 
 def split_spans(text: str, *, max_characters: int, media_type: str = "text/plain") -> list[tuple[int, int]]:

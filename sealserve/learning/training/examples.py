@@ -61,6 +61,7 @@ class Source:
     passages: tuple[str, ...]
     notes: tuple[SelfEdit, ...]
     origin: str = ""
+    headings: tuple[str, ...] = ()  # of each passage, if known; "" without one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,9 +125,15 @@ def examples_of(source: Source, *, dialect: Dialect = Dialect.EMBEDDED) -> tuple
     text = "\n".join(source.passages)
     subjects = subjects_of(text)
     topic = topic_of(source.title, subjects)
+    headings = source.headings or ("",) * len(source.passages)
     found = [
-        Example(prompt=prompts.describe(topic), completion=passage, document=source.document, origin=Origin.PASSAGE)
-        for passage in source.passages
+        Example(
+            prompt=prompts.describe(f"{heading} ({topic})" if heading else topic),
+            completion=passage,
+            document=source.document,
+            origin=Origin.PASSAGE,
+        )
+        for passage, heading in zip(source.passages, headings, strict=True)
         if passage
     ]
     if dialect is Dialect.GENERAL:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sealserve.intake.comparison import LOOKED_AT
 from sealserve.learning.engine_client import seed_of
-from sealserve.learning.study.passages import split_spans
+from sealserve.learning.study.passages import heading_at, split_spans
 from sealserve.learning.study.provenance_filter import without
 from sealserve.learning.study.supersession import Outdated, Statement, statements_of
 from sealserve.learning.study.supported_text import keep_supported
@@ -151,12 +151,16 @@ def _read_source(
     spans = split_spans(text, max_characters=EARLIER_PASSAGE_CHARACTERS, media_type=document.media_type)
     own = tuple(note for note in notes if note.document == name)
     passages = [without(outdated.without(name, text[start:end].strip()), refused) for start, end in spans]
+    headings = [heading_at(text, start) if len(spans) > 1 else "" for start, _ in spans]
     if dialect is Dialect.EMBEDDED:
         passages = [keep_supported(passage, own) for passage in passages]
+        headings = [""] * len(passages)
+    kept = [(passage, heading) for passage, heading in zip(passages, headings, strict=True) if passage]
     return Source(
         document=name,
         title=document.title,
-        passages=tuple(passage for passage in passages if passage),
+        passages=tuple(passage for passage, _ in kept),
+        headings=tuple(heading for _, heading in kept),
         notes=own,
         origin=origin_of(document.source),
     )

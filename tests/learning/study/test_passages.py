@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealserve.learning.study.passages import cut, split_spans
+from sealserve.learning.study.passages import cut, heading_at, split_spans
 
 
 async def count(text: str) -> int:
@@ -57,3 +57,11 @@ async def test_markdown_is_cut_at_its_headings() -> None:
     text = "\n\n".join(f"# Heading {i}\n\n{'Words are here. ' * 6}\n\n{'More words. ' * 6}" for i in range(6))
     passages = await cut("d", title="t", text=text, max_tokens=40, count=count, media_type="text/markdown")
     assert [text[p.start : p.end].startswith("# Heading") for p in passages] == [True] * 6
+
+
+def test_a_piece_knows_the_heading_that_it_stands_under() -> None:
+    text = "# Returns\nGoods go back.\n## Fees\nEighty crowns.\n"
+    assert heading_at(text, text.index("Goods")) == "Returns"
+    assert heading_at(text, text.index("## Fees")) == "Fees"
+    assert heading_at(text, len(text) - 1) == "Fees"
+    assert heading_at("No heading.", 3) == ""
