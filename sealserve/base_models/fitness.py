@@ -112,6 +112,14 @@ def unfit_reason(fitness: Fitness | None, floors: Floors, *, has_teacher: bool) 
     return ""
 
 
+def refusal(digest: str, *, has_teacher: bool, is_allowed: bool) -> str:
+    """Return why the base model of this digest may not learn, by the kept result; "" if it may.
+
+    `is_allowed`: the operator wants it to learn in any case. Raises: BadConfig (a broken file).
+    """
+    return "" if is_allowed else unfit_reason(read_fitness(digest), read_floors(), has_teacher=has_teacher)
+
+
 def sample_passages() -> tuple[SamplePassage, ...]:
     """Return the shipped passages. Raises: BadConfig (the file cannot be read)."""
     path = policy_directory() / "fitness" / "passages.jsonl"

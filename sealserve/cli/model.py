@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from sealserve.cli.session import Session, command
+from sealserve.cli.extras import require
+from sealserve.cli.session import OUR_FAULT, Session, command
 
-app = typer.Typer(help="Base models on this machine: add and list them.", no_args_is_help=True)
+app = typer.Typer(help="Base models on this machine: add, list and check them.", no_args_is_help=True)
 
 
 @command(app, "add")
@@ -48,6 +49,46 @@ def add(
                 convert(file, directory)
     made = next(one for one in cached_models() if one.name == chosen)
     session.show(made, lambda: f"{made.name} is ready: sealserve up --model {made.name}")
+
+
+@command(app, "check")
+def check(
+    session: Session,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Base model, as engine.model names it.", show_default=False)
+    ] = None,
+) -> None:
+    """Measure whether a base model can learn: it writes and answers questions on twelve shipped passages.
+
+    Takes a minute on a GPU and up to half an hour on a few cores. The result is kept: doctor and learn use it. Below
+    the floors of policies/fitness, learning is refused. Exit code 1 then.
+    """
+    require("server")
+    import asyncio
+
+    from sealserve.base_models.fitness import read_floors, unfit_reason
+    from sealserve.cli import output
+    from sealserve.daemon.workbench import check_base
+
+    settings = session.settings(engine__model=model)
+    fitness, floors = asyncio.run(check_base(settings, say=session.note)), read_floors()
+    reason = unfit_reason(fitness, floors, has_teacher=settings.learn.study.editor == "endpoint")
+    minutes = fitness.minutes_per_article
+    rows = (
+        ("model", fitness.model),
+        ("questions written", f"{fitness.questions_written:.2f} of {fitness.sentences} sentences (floor "
+         f"{floors.questions_written:.2f})"),
+        ("open book", f"{fitness.open_book:.2f} of {fitness.questions} answers right (floor {floors.open_book:.2f})"),
+        ("agreement", f"{fitness.agreement:.2f} of answers repeated by a second reading"),
+        ("abstention", f"{fitness.abstention:.2f} of unanswered questions declined"),
+        ("speed", f"{fitness.tokens_per_second:.0f} tokens a second"),
+        ("an article takes", f"{minutes.total:.0f} minutes: writing {minutes.writing:.0f}, training "
+         f"{minutes.training:.0f}, confirming {minutes.confirming:.0f}"),
+        ("verdict", reason or "fit to learn"),
+    )  # fmt: skip
+    session.show({"fit": not reason, "reason": reason, **output.plain(fitness)}, lambda: output.pairs(rows))
+    if reason:
+        raise typer.Exit(OUR_FAULT)
 
 
 @command(app, "list")

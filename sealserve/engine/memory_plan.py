@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from sealserve.base_models.profile import profile_of
 from sealserve.engine.base_model import base_shape
 from sealserve.engine.processor import cpu_dtype
 from sealserve.engine.tensor_file import BrokenTensorFile, read_header
@@ -124,11 +125,22 @@ def plan(size: ModelSize, machine: Machine, *, engine: EngineSettings, learn: Le
     return _plan_gpu(size, machine.gpu_bytes, engine=engine, learn=learn)
 
 
-def plan_here(settings: Settings, directory: Path, *, learn: LearnSettings, trains_here: bool = True) -> MemoryPlan:
+def plan_here(settings: Settings, directory: Path, *, trains_here: bool = True) -> MemoryPlan:
     """Return the plan for the base model in `directory` on this machine. Raises: BadConfig (the model's files)."""
+    size = size_of(directory)
+    profile = profile_of(directory, digest=base_shape(directory).digest)
+    learn = settings.learn.with_defaults(profile.learn)
     if not trains_here:
         learn = learn.model_copy(update={"executor": "ray"})
-    return plan(size_of(directory), this_machine(), engine=settings.engine, learn=learn)
+    return plan(size, this_machine(), engine=settings.engine, learn=learn)
+
+
+def with_room(settings: Settings, found: MemoryPlan) -> Settings:
+    """Return the settings with the plan's engine.gpu_memory_fraction. Raises: BadConfig (it does not fit)."""
+    if found.fault:
+        raise BadConfig(found.fault)
+    engine = settings.engine.model_copy(update={"gpu_memory_fraction": found.gpu_fraction})
+    return settings if found.gpu_fraction is None else settings.model_copy(update={"engine": engine})
 
 
 def size_of(directory: Path) -> ModelSize:

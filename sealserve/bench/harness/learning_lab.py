@@ -5,13 +5,9 @@ training job, and many adapters are asked at once. Answers are closed-book and g
 """
 
 import asyncio
-import os
 import random
-import shutil
-import subprocess
 import tempfile
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -21,7 +17,7 @@ from typing import Any
 
 from sealserve.canaries.probes import Probes
 from sealserve.canonical import Json
-from sealserve.daemon.workbench import open_own
+from sealserve.daemon.workbench import machine, open_own
 from sealserve.engine.base_model import base_shape
 from sealserve.engine.engine import AdapterFiles
 from sealserve.learning.context import LearnContext
@@ -259,19 +255,6 @@ def about(lab: Lab, *, seconds: float) -> Json:
         "training_seconds": round(lab.trained_seconds, 1),
         "seconds": round(seconds, 1),
     }
-
-
-def machine() -> str:
-    """Return the kind of machine, as results name it."""
-    cores = f"{len(os.sched_getaffinity(0))} CPU cores"
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return cores
-    asked = subprocess.run(
-        [tool, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, check=False
-    )
-    names = Counter(line.strip() for line in asked.stdout.splitlines() if line.strip())
-    return ", ".join([*(f"{n} x {name}" for name, n in names.items()), cores])
 
 
 def subject_of(article: Article, *, n: int, seed: int) -> Subject:
