@@ -25,12 +25,13 @@ from sealserve.settings.settings import Settings
 GIB = 2**30
 _DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
-CPU_ENGINE_BYTES, GPU_ENGINE_BYTES = int(1.5 * GIB), 2 * GIB
-"""The engine's process without weights and cache: libraries, buffers of one batch; on a GPU also its context and the
-captured graphs, for which vLLM itself reserves one to two GiB."""
+CPU_ENGINE_BYTES, GPU_ENGINE_BYTES = int(2.5 * GIB), 2 * GIB
+"""The engine without weights and cache. On a CPU its three processes hold 2.5 GiB of libraries and buffers (vLLM 0.32,
+SmolLM2-135M: 3.7 GiB resident, less weights, cache and adapters). On a GPU: its context and the captured graphs, for
+which vLLM reserves one to two GiB; not measured here."""
 
 CPU_TRAINER_BYTES, GPU_TRAINER_BYTES = GIB, GIB
-"""The trainer's process without weights: libraries; on a GPU its context and one part of the output layer's logits."""
+"""The trainer without weights: libraries; on a GPU its context and one part of the output layer's logits. Estimates."""
 
 TRAINED_BYTES = 20
 """Per number of an adapter in training, float32: weight, gradient, two moments, and a copy to compute with."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sealserve.base_models.fitness import sample_passages
+from sealserve.base_models.fitness import Fitness, sample_passages
 from sealserve.errors import CouldNotMeasure
 from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.model_check import Speed, check_model, minutes_per_article, with_training_speed
@@ -36,7 +36,7 @@ def good(adapter: str | None, prompt: str) -> str:
     return ANSWERS[question] if question else NOT_STATED
 
 
-async def check(answerer: Callable[[str | None, str], str], say: Callable[[str], None] = lambda line: None) -> object:
+async def check(answerer: Callable[[str | None, str], str], say: Callable[[str], None] = lambda line: None) -> Fitness:
     engine = LongReader(answerer=answerer)
     await engine.start()
     client = EngineClient(engine, tenant="check", cycle="check", concurrency=8, dialect=Dialect.GENERAL)
