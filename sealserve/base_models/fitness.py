@@ -65,7 +65,7 @@ class Fitness:
     `questions_written`: of `sentences`, those with a usable question. `open_book`: of `questions`, those answered
     rightly with the passage at hand; `agreement`: those whose answer a second, sampled reading repeats. `abstention`:
     of the unanswered questions, those it declined. `tokens_per_second` are generated ones, of parallel calls together;
-    `training_tokens_per_second` is known after `sealserve tune`.
+    `training_tokens_per_second` follows from the tokens read and written, until `sealserve tune` measures it.
     """
 
     model: str
@@ -79,7 +79,7 @@ class Fitness:
     agreement: float
     abstention: float
     tokens_per_second: float
-    training_tokens_per_second: float | None
+    training_tokens_per_second: float
     minutes_per_article: Minutes
 
     def shown(self) -> str:

@@ -60,8 +60,8 @@ def check(
 ) -> None:
     """Measure whether a base model can learn: it writes and answers questions on twelve shipped passages.
 
-    Takes a minute on a GPU and up to half an hour on a few cores. The result is kept: doctor and learn use it. Below
-    the floors of policies/fitness, learning is refused. Exit code 1 then.
+    Takes minutes, most of them to start the engine; a running server's engine is used. The result is kept: doctor and
+    learn look at it. Below the floors of policies/fitness, learning is refused. Exit code 1 then.
     """
     require("server")
     import asyncio
@@ -81,7 +81,8 @@ def check(
         ("open book", f"{fitness.open_book:.2f} of {fitness.questions} answers right (floor {floors.open_book:.2f})"),
         ("agreement", f"{fitness.agreement:.2f} of answers repeated by a second reading"),
         ("abstention", f"{fitness.abstention:.2f} of unanswered questions declined"),
-        ("speed", f"{fitness.tokens_per_second:.0f} tokens a second"),
+        ("speed", f"{fitness.tokens_per_second:.0f} tokens a second written, about "
+         f"{fitness.training_tokens_per_second:.0f} trained"),
         ("an article takes", f"{minutes.total:.0f} minutes: writing {minutes.writing:.0f}, training "
          f"{minutes.training:.0f}, confirming {minutes.confirming:.0f}"),
         ("verdict", reason or "fit to learn"),

@@ -36,7 +36,7 @@ FIT = Fitness(
     agreement=0.7,
     abstention=0.5,
     tokens_per_second=20.0,
-    training_tokens_per_second=None,
+    training_tokens_per_second=20.0,
     minutes_per_article=Minutes(writing=3.0, training=9.0, confirming=8.0),
 )
 
