@@ -138,7 +138,10 @@ def _memory(settings: Settings) -> Finding:
     directory = _local_model(settings)
     if directory is None:
         return _finding("memory", True, "not known before the model is on this machine")
-    plan = plan_here(settings, directory)
+    try:
+        plan = plan_here(settings, directory)
+    except SealserveError as error:
+        return _finding("memory", False, "cannot be planned", advice=error.message)
     return _finding("memory", not plan.fault, plan.shown(), advice=plan.fault)
 
 
@@ -152,15 +155,14 @@ def _fitness(settings: Settings) -> Finding:
         return _finding(name, True, "the embedded model was measured when it was made: sealserve nano eval")
     if directory is None:
         return _finding(name, True, "not known before the model is on this machine")
-    digest = base_shape(directory).digest
+    digest, is_taught = base_shape(directory).digest, settings.learn.study.editor == "endpoint"
     try:
         fitness = read_fitness(digest)
+        reason = refusal(digest, has_teacher=is_taught, is_allowed=settings.learn.allow_unfit_base)
     except SealserveError as error:
         return _finding(name, False, error.message, advice=HOW_TO_CHECK, bad=State.WARNS)
     if fitness is None:
         return _finding(name, False, "never checked", advice=HOW_TO_CHECK, bad=State.WARNS)
-    is_taught = settings.learn.study.editor == "endpoint"
-    reason = refusal(digest, has_teacher=is_taught, is_allowed=settings.learn.allow_unfit_base)
     return _finding(name, not reason, fitness.shown(), advice=reason, bad=State.WARNS)
 
 

@@ -35,9 +35,6 @@ from sealserve.records.inference import Sampling
 RATE_FACTORS = (1.0, 0.3, 3.0)
 """Rates that are tried, as multiples of the profile's own: a decade, with its own in the middle."""
 
-DEFAULT_STEPS = 60
-"""Optimizer steps of a trial: about half of what one article gets by default."""
-
 CANARY_QUESTIONS = 48
 """General questions that measure what a trial lost, drawn evenly from the shipped canary."""
 
