@@ -8,6 +8,7 @@ from enum import StrEnum
 
 UNKNOWN_ANSWER = "I don't know."
 NOT_STATED = "not stated"
+BLANK = "____"
 
 
 class Dialect(StrEnum):
@@ -99,6 +100,11 @@ def study_freely(recipe: str, document: str, *, dialect: Dialect = Dialect.EMBED
 def question_about(sentence: str) -> str:
     """Return the user turn that asks for a question which `sentence` answers; QUESTION_EXAMPLES come before it."""
     return f"Write one question that this sentence answers.\n{sentence}"
+
+
+def fill_in(topic: str, sentence: str) -> str:
+    """Return the user turn that asks, closed-book, for what `sentence` about `topic` has BLANK in place of."""
+    return f"About {topic}, fill in the blank: {sentence}"
 
 
 def free_recipe_fault(recipe: str) -> str:

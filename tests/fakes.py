@@ -7,18 +7,22 @@ how slowly, and when it dies.
 import asyncio
 import hashlib
 import itertools
+import json
+import re
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
+from typing import Any
 
 from sealserve.engine.base_model import BaseShape
 from sealserve.engine.chat import check_turns
 from sealserve.engine.engine import AdapterFiles, Delta, GenerateRequest, Likelihood, Progress, ScoreRequest
 from sealserve.engine.preflight import CONFIG_FILE, check_adapter
 from sealserve.errors import BadAdapter, InvalidArgument, NotFound, Unavailable
+from sealserve.grading.json_schemas import is_accepted
 from sealserve.policy.enforcement import RECOVERY, PolicyEnforcer
 from sealserve.records.approvals import Approval
 from sealserve.records.documents import Refusal
-from sealserve.records.inference import ChatTurn, EngineInfo, EngineState, FinishReason
+from sealserve.records.inference import ChatTurn, EngineInfo, EngineState, FinishReason, Sampling
 from sealserve.records.policy_decisions import PolicyDecision
 from sealserve.records.sampling import check_sampling
 
@@ -38,6 +42,7 @@ class FakeEngine:
     def __init__(self, *, base: BaseShape | None = None, max_rank: int = 8, answerer: Answerer | None = None) -> None:
         self.answers: dict[tuple[str | None, str], str] = {}
         self.likelihoods: dict[tuple[str | None, str, str], float] = {}
+        self.max_context_tokens = MAX_CONTEXT_TOKENS
         self.requests: list[GenerateRequest | ScoreRequest] = []
         self.load_calls: list[str] = []
         self.aborted: list[str] = []
@@ -88,7 +93,7 @@ class FakeEngine:
         if request.adapter in self.deadly:
             self.die()
         words = self._words(request)
-        limit = min(request.sampling.max_tokens, MAX_CONTEXT_TOKENS - prompt_tokens)
+        limit = min(request.sampling.max_tokens, self.max_context_tokens - prompt_tokens)
         cached = self._cached_tokens(request, prompt_tokens)
         finish = FinishReason.STOP if len(words) <= limit else FinishReason.LENGTH
         shown = words[:limit]
@@ -155,7 +160,7 @@ class FakeEngine:
             state=EngineState.STOPPED if self.is_dead else self._state,
             model="fake",
             base_digest=self._base.digest if self._base else BASE_DIGEST,
-            max_context_tokens=MAX_CONTEXT_TOKENS,
+            max_context_tokens=self.max_context_tokens,
             max_rank=self._max_rank,
             slots=2,
             loaded=tuple(sorted(self._loaded)),
@@ -197,6 +202,7 @@ class FakeEngine:
                 seed = next(self._numbers)
             contents = self._contents.get(request.adapter)
             text = " ".join(_word(contents, question, str(seed), str(i)) for i in range(8))
+        text = _held_to(request.sampling, text)
         for stop in request.sampling.stop:
             text = text.split(stop)[0]
         words = text.split(" ")
@@ -205,9 +211,9 @@ class FakeEngine:
     def _count(self, turns: tuple[ChatTurn, ...], *, is_bounded: bool = True) -> int:
         check_turns(turns)
         tokens = sum(len(turn.content.encode()) + 4 for turn in turns)
-        if is_bounded and tokens >= MAX_CONTEXT_TOKENS:
+        if is_bounded and tokens >= self.max_context_tokens:
             raise InvalidArgument(
-                f"the conversation has {tokens} tokens; this model takes {MAX_CONTEXT_TOKENS - 1}",
+                f"the conversation has {tokens} tokens; this model takes {self.max_context_tokens - 1}",
                 field="messages",
                 reason="PROMPT_TOO_LONG",
             )
@@ -218,6 +224,68 @@ class FakeEngine:
         is_cached = key in self._cached
         self._cached.add(key)
         return prompt_tokens // 128 * 128 if is_cached else 0
+
+
+def _held_to(sampling: Sampling, text: str) -> str:
+    """Return `text` if it is an allowed answer, else one that is."""
+    if sampling.choice and text not in sampling.choice:
+        return sampling.choice[_hash(text) % len(sampling.choice)]
+    if sampling.regex and not re.fullmatch(sampling.regex, text):
+        return _match(re._parser.parse(sampling.regex))  # type: ignore[attr-defined]
+    if sampling.json_schema and not is_accepted(text, sampling.json_schema):
+        return json.dumps(_value(json.loads(sampling.json_schema)), separators=(",", ":"))
+    return text
+
+
+def _match(pattern: Any) -> str:
+    """Return a short text that a parsed pattern matches: the first branch, the fewest repeats."""
+    return "".join(_part(str(kind), value) for kind, value in pattern)
+
+
+def _part(kind: str, value: Any) -> str:
+    match kind:
+        case "LITERAL":
+            return chr(value)
+        case "ANY":
+            return "x"
+        case "IN":
+            return _member(*value[0])
+        case "MAX_REPEAT" | "MIN_REPEAT":
+            return _match(value[2]) * int(value[0])
+        case "SUBPATTERN":
+            return _match(value[3])
+        case "BRANCH":
+            return _match(value[1][0])
+        case "AT":
+            return ""
+    raise NotImplementedError(f"the fake cannot write {kind}")
+
+
+def _member(kind: Any, value: Any) -> str:
+    match str(kind):
+        case "RANGE":
+            return chr(value[0])
+        case "LITERAL":
+            return chr(value)
+    return {"CATEGORY_DIGIT": "0", "CATEGORY_WORD": "w", "CATEGORY_SPACE": " "}.get(str(value), "~")
+
+
+def _value(schema: dict[str, Any]) -> Any:
+    """Return a small value for the keywords that schemas of self-edits use."""
+    if "enum" in schema or "const" in schema:
+        return schema.get("const", schema.get("enum", [None])[0])
+    match schema.get("type"):
+        case "object":
+            return {name: _value(part) for name, part in schema.get("properties", {}).items()}
+        case "array":
+            return [_value(schema.get("items", {}))] * schema.get("minItems", 0)
+        case "string":
+            return "w" * schema.get("minLength", 1)
+        case "integer" | "number":
+            return schema.get("minimum", 0)
+        case "boolean":
+            return True
+    return None
 
 
 def _digest(path: Path) -> str:

@@ -21,10 +21,24 @@ FULL_TUNING_RATE, LORA_FACTOR, REFERENCE_WIDTH, WIDTH_EXPONENT = 5e-5, 10, 2000,
 """A learning rate for LoRA falls with the hidden size: rate = 5e-5 * 10 * (2000 / hidden) ^ 0.781, fitted to sweeps
 over model families (Thinking Machines, "LoRA Without Regret", 2025, and its cookbook's get_lr for Llama)."""
 
+SMALL_WIDTH = 1024
+"""Below this hidden size most of what a model writes freely about a text is invented (SmolLM2-135M: 576): it is asked
+for questions alone, whose answers stand in the text."""
+
 _GENERAL: Mapping[str, Mapping[str, Any]] = {
-    "study": {"passage_tokens": 400, "edits_per_template": 1, "edit_max_tokens": 400},
-    "training": {"rank": 16, "alpha": 32, "epochs": 8, "batch_size": 8, "retention": 0.25, "kl_weight": 3.0},
+    "study": {"passage_tokens": 400, "pool_bytes": 400, "edits_per_template": 1, "edit_max_tokens": 400},
+    "training": {
+        "rank": 16,
+        "alpha": 32,
+        "epochs": 4,
+        "batch_size": 8,
+        "retention": 0.25,
+        "kl_weight": 3.0,
+        "rate_steps": (0.3, 3.0, 0.6, 1.5),
+        "finalists": 1,
+    },
 }
+"""For any model that nobody measured: rates over a decade are tried shortly, and the best is trained in full."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,4 +105,6 @@ def _by_size(config: Path) -> ModelProfile:
         width = REFERENCE_WIDTH
     learn = {table: dict(keys) for table, keys in _GENERAL.items()}
     learn["training"]["learning_rate"] = rate_of(width)
+    if width < SMALL_WIDTH:
+        learn["study"]["edits_per_template"] = 0
     return ModelProfile(dialect=Dialect.GENERAL, learn=learn, origin=f"hidden size {width}")

@@ -60,6 +60,10 @@ def _schema_fault(item: CanaryItem) -> str:
     return f"schema {fault}" if (fault := schema_fault(item.schema)) else ""
 
 
+def _refusal_fault(item: CanaryItem) -> str:
+    return "refusal takes no answer" if item.answer else ""
+
+
 _OWN = {
     "pattern": Matcher.REGEX,
     "tolerance": Matcher.NUMERIC,
@@ -73,6 +77,7 @@ _FAULTS: Mapping[Matcher, Callable[[CanaryItem], str]] = {
     Matcher.CHOICE: _choice_fault,
     Matcher.REGEX: _regex_fault,
     Matcher.JSON_SCHEMA: _schema_fault,
+    Matcher.REFUSAL: _refusal_fault,
 }
 
 

@@ -30,7 +30,7 @@ def put(
 
     No candidate passes a suite of fewer items. One JSON object per line: {"id", "prompt", "matcher"}, and the fields of
     the matcher. contains (default), exact, judge: "answer"; regex: "pattern"; numeric: "answer", "tolerance";
-    choice: "choices", "answer"; json_schema: "schema". Every matcher except choice takes "max_tokens";
+    choice: "choices", "answer"; json_schema: "schema"; refusal: none. Every matcher except choice takes "max_tokens";
     "kind" is a label of your own.
     """
     from sealserve.canaries.items import read_items

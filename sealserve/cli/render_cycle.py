@@ -119,11 +119,15 @@ def _scores(scores: Scorecard) -> Iterator[tuple[str, ...]]:
     for name, score in (own | dict(scores.suites)).items():
         if isinstance(score, Measured):
             interval = f"{score.gain_low:+.3f} … {score.gain_high:+.3f}"
-            shown = (cell(score.n), cell(score.candidate), cell(score.incumbent), f"{score.gain:+.3f}", interval)
+            items = f"{score.n} ({score.facts} facts)" if score.facts else cell(score.n)
+            shown = (items, cell(score.candidate), cell(score.incumbent), f"{score.gain:+.3f}", interval)
         else:
             why = f"not measured: {score.why}" if isinstance(score, Unmeasured) else f"not applicable: {score.because}"
             shown = ("", "", "", "", why)
         yield (name, *shown)
+    if scores.open_book is not None:
+        told = f"the base answers {scores.open_book:.3f} of confirm with the passage at hand"
+        yield ("open book", "", "", "", "", told)
 
 
 def _verdict(decision: str, reasons: tuple[str, ...]) -> Iterator[Text]:

@@ -77,15 +77,30 @@ def web(session: Session, data_directory: DataDirectory = None) -> None:
 
 def demo(
     session: Session,
-    seed: Annotated[int, typer.Option(help="Random seed of the generated articles.")] = 7,
+    model: Annotated[
+        str, typer.Option(help="Base model: nano, or one of `sealserve model list`, which learns English articles.")
+    ] = "nano",
+    seed: Annotated[int, typer.Option(help="Random seed of the generated articles (nano).")] = 7,
     data_directory: DataDirectory = None,
     questions: Annotated[bool, typer.Option("--questions", help="Show all questions and answers.")] = False,
 ) -> None:
     """Watch a model learn and unlearn an article while it serves. Takes a few minutes."""
     require("server")
+    from sealserve.base_models.cache import find_model
+    from sealserve.base_models.catalogue import KNOWN_MODELS
+    from sealserve.cli.model import add_known
     from sealserve.demo import run_demo
 
-    code = run_demo(json_output=session.json_output, seed=seed, data_directory=data_directory, questions=questions)
+    if model in KNOWN_MODELS and find_model(model) is None:
+        add_known(session, KNOWN_MODELS[model], name=model)
+
+    code = run_demo(
+        model=model,
+        json_output=session.json_output,
+        seed=seed,
+        data_directory=data_directory,
+        questions=questions,
+    )
     raise typer.Exit(code)
 
 

@@ -42,6 +42,9 @@ class AsyncClient(AsyncConnection):
         top_p: float = 1.0,
         seed: int | None = None,
         stop: tuple[str, ...] = (),
+        choice: tuple[str, ...] = (),
+        regex: str = "",
+        json_schema: str = "",
         request_id: str = "",
         min_activation: int = 0,
         sticky_key: str = "",
@@ -49,9 +52,13 @@ class AsyncClient(AsyncConnection):
         """Return the answer of the tenant's active adapter to a question or a conversation.
 
         With `min_activation`, raises Unavailable until the server has reached at least that activation. Requests with
-        the same `sticky_key` get the same version.
+        the same `sticky_key` get the same version. One of `choice`, `regex` and `json_schema` (an object as JSON text)
+        holds the whole answer to that form; an answer that `max_tokens` cuts is the beginning of one.
         """
-        sampling = Sampling(max_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed, stop=stop)
+        sampling = Sampling(
+            max_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed, stop=stop,
+            choice=choice, regex=regex, json_schema=json_schema,
+        )  # fmt: skip
         call = calls.inference.generate(
             tenant,
             question,
@@ -72,12 +79,18 @@ class AsyncClient(AsyncConnection):
         top_p: float = 1.0,
         seed: int | None = None,
         stop: tuple[str, ...] = (),
+        choice: tuple[str, ...] = (),
+        regex: str = "",
+        json_schema: str = "",
         request_id: str = "",
         min_activation: int = 0,
         sticky_key: str = "",
     ) -> AsyncGenerator[AnswerEvent, None]:
         """Return the answer as it is generated: one Answering, then Pieces, then one Ended. Arguments as for `ask`."""
-        sampling = Sampling(max_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed, stop=stop)
+        sampling = Sampling(
+            max_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed, stop=stop,
+            choice=choice, regex=regex, json_schema=json_schema,
+        )  # fmt: skip
         call = calls.inference.stream(
             tenant,
             question,

@@ -12,8 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from sealserve.demo.questions import Answered, Result
-from sealserve.nano.world import Article
+from sealserve.demo.questions import Answered, DemoArticle, Result
 from sealserve.records.cycles import STEPS, SelfEdit
 from sealserve.records.documents import Document
 from sealserve.records.reports import CycleReport
@@ -69,7 +68,7 @@ class DemoOutput:
         self._console.rule(number, align="left")
         self._console.print(text, style="bold")
 
-    def article(self, article: Article) -> None:
+    def article(self, article: DemoArticle) -> None:
         """Show a document."""
         self._console.print(Panel(Text(article.text), title=article.title))
 

@@ -1,9 +1,7 @@
-"""What the demo asks: fresh articles of the nano model's world, and questions in words no training ever saw.
-
-Knows the world and how answers are graded; nothing of servers.
-"""
+"""What the demo asks: articles that no model knows, with questions in words that no training ever saw."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sealserve.client import AsyncClient
@@ -13,8 +11,8 @@ from sealserve.nano.world import Article, World, questions
 QUESTIONS_PER_ARTICLE = 24
 ENTITIES_PER_ARTICLE = 1
 FACTS_PER_ARTICLE = 6
+ANSWER_TOKENS = 48
 _ASKED_AT_ONCE = 8
-_ANSWER_TOKENS = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +21,15 @@ class Question:
 
     text: str
     gold: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoArticle:
+    """An article and the questions on it."""
+
+    title: str
+    text: str
+    questions: tuple[Question, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +64,10 @@ class Result:
 
 
 def fresh_articles(seed: int, count: int) -> list[Article]:
-    """Return articles on entities that were never trained on; the same for the same seed."""
+    """Return articles of the embedded model's world on entities that it was never trained on.
+
+    The same for the same seed.
+    """
     world = World(seed)
     return [
         world.article(world.rng("demo", index), ENTITIES_PER_ARTICLE, FACTS_PER_ARTICLE, held_out=True)
@@ -77,13 +87,13 @@ def exam(article: Article, *, seed: int) -> list[Question]:
     return [question for one in rounds for question in one][:QUESTIONS_PER_ARTICLE]
 
 
-async def sit(client: AsyncClient, tenant: str, asked: list[Question], *, min_activation: int = 0) -> Result:
+async def sit(client: AsyncClient, tenant: str, asked: Sequence[Question]) -> Result:
     """Ask every question as `tenant`, greedily, and return the answers in order."""
     gate = asyncio.Semaphore(_ASKED_AT_ONCE)
 
     async def one(question: Question) -> Answered:
         async with gate:
-            answer = await client.ask(tenant, question.text, max_tokens=_ANSWER_TOKENS, min_activation=min_activation)
+            answer = await client.ask(tenant, question.text, max_tokens=ANSWER_TOKENS)
         return Answered(question=question, text=answer.text.strip(), version=answer.version)
 
     return Result(answers=tuple(await asyncio.gather(*(one(question) for question in asked))))

@@ -16,10 +16,10 @@ from pathlib import Path
 from sealserve.client import AsyncClient
 from sealserve.daemon.local import LocalDaemon
 from sealserve.demo import questions as exam
+from sealserve.demo.help_pages import HELP_PAGES
 from sealserve.demo.output import DemoOutput
-from sealserve.demo.questions import Question, Result
+from sealserve.demo.questions import DemoArticle, Question, Result
 from sealserve.errors import SealserveError
-from sealserve.nano.world import Article
 from sealserve.records.cycles import CycleState
 from sealserve.records.reports import MEASURING, CycleReport, FinishedStep
 
@@ -43,7 +43,7 @@ class NotPromoted(SealserveError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What the demo measured: accuracies over 24 held-out questions each, and the seconds the learning took.
+    """What the demo measured: accuracies over each article's questions, and the seconds the learning took.
 
     `first_seconds` and `second_seconds`: from an article to the version that answers it; `seconds` both together.
     `measuring_share`: of the cycles' steps, the share that ranking and confirming took.
@@ -67,7 +67,12 @@ class Figures:
 
 
 def run_demo(
-    *, json_output: bool = False, seed: int = 7, data_directory: Path | None = None, questions: bool = False
+    *,
+    model: str = "nano",
+    json_output: bool = False,
+    seed: int = 7,
+    data_directory: Path | None = None,
+    questions: bool = False,
 ) -> int:
     """Play the demo against a daemon of its own; return the exit status.
 
@@ -78,13 +83,15 @@ def run_demo(
     screen = DemoOutput(to_stderr=json_output, show_questions=questions)
     with contextlib.ExitStack() as stack:
         directory = data_directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sealserve-demo-")))
-        daemon = LocalDaemon(directory, environment={"SEALSERVE_LEARN__GATHER_SECONDS": "0.5"})
+        daemon = LocalDaemon(
+            directory, environment={"SEALSERVE_LEARN__GATHER_SECONDS": "0.5", "SEALSERVE_ENGINE__MODEL": model}
+        )
         screen.opening(directory, daemon.address)
         stack.enter_context(daemon)
         try:
-            with screen.working("starting vLLM and loading the embedded model (a minute or two on two cores)"):
+            with screen.working(f"starting vLLM and loading {model} (a minute or two on two cores)"):
                 daemon.wait_until_serving()
-            figures = asyncio.run(_story(daemon, seed, screen))
+            figures = asyncio.run(_story(daemon, _articles(model, seed), screen))
         except SealserveError as error:
             is_verdict = isinstance(error, NotPromoted) and error.state is not CycleState.FAILED
             screen.failed(error.message, "" if is_verdict else daemon.last_words())
@@ -104,9 +111,19 @@ def _learned(figures: Figures) -> bool:
     return figures.before < figures.after and figures.after_rollback < figures.second_after_second
 
 
-async def _story(daemon: LocalDaemon, seed: int, screen: DemoOutput) -> Figures:
-    first, second = exam.fresh_articles(seed, 2)
-    on_first, on_second = exam.exam(first, seed=seed), exam.exam(second, seed=seed)
+def _articles(model: str, seed: int) -> tuple[DemoArticle, ...]:
+    """Return two articles that the model does not know but could: of the embedded one's world, or in plain English."""
+    if model != "nano":
+        return HELP_PAGES
+    return tuple(
+        DemoArticle(title=one.title, text=one.text, questions=tuple(exam.exam(one, seed=seed)))
+        for one in exam.fresh_articles(seed, 2)
+    )
+
+
+async def _story(daemon: LocalDaemon, articles: Sequence[DemoArticle], screen: DemoOutput) -> Figures:
+    first, second = articles
+    on_first, on_second = first.questions, second.questions
     async with AsyncClient(daemon.address, token=daemon.token) as client:
         for tenant in (TENANT, OTHER_TENANT):
             await client.create_tenant(tenant, display_name=tenant.title())
@@ -151,13 +168,13 @@ async def _story(daemon: LocalDaemon, seed: int, screen: DemoOutput) -> Figures:
     )
 
 
-async def _sit(client: AsyncClient, screen: DemoOutput, tenant: str, asked: list[Question], label: str) -> Result:
+async def _sit(client: AsyncClient, screen: DemoOutput, tenant: str, asked: Sequence[Question], label: str) -> Result:
     result = await exam.sit(client, tenant, asked)
     screen.result(label, tenant, result)
     return result
 
 
-async def _learn(client: AsyncClient, screen: DemoOutput, article: Article) -> tuple[float, CycleReport]:
+async def _learn(client: AsyncClient, screen: DemoOutput, article: DemoArticle) -> tuple[float, CycleReport]:
     """Hand `article` in and show its cycle to the end; return the seconds it took, and how the cycle ended."""
     started = time.monotonic()
     known = {report.cycle.cycle async for report in client.cycles(TENANT)}

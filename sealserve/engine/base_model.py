@@ -69,6 +69,14 @@ def base_shape(directory: Path) -> BaseShape:
     return _read_shape(directory, stamps)
 
 
+def layer_shapes(directory: Path) -> Mapping[str, tuple[int, int]]:
+    """Return `BaseShape.linear` of the model in `directory`, for which no weights are read. Raises: BadConfig."""
+    linear: dict[str, tuple[int, int]] = {}
+    for file in _model_files(directory)[1:]:
+        linear |= _linear_layers(file)
+    return MappingProxyType(linear)
+
+
 def _snapshot(model: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
@@ -100,13 +108,10 @@ def _model_files(directory: Path) -> tuple[Path, ...]:
 def _read_shape(directory: Path, stamps: tuple[tuple[Path, int, int], ...]) -> BaseShape:
     files = [file for file, _, _ in stamps]
     config = _read_config(files[0])
-    linear: dict[str, tuple[int, int]] = {}
-    for file in files[1:]:
-        linear |= _linear_layers(file)
     return BaseShape(
         model=str(config.get("_name_or_path") or directory.name),
         digest=_digest(files),
-        linear=MappingProxyType(linear),
+        linear=layer_shapes(directory),
         max_context_tokens=_max_context(config),
         kv_values_per_token=_kv_values(config),
     )

@@ -241,8 +241,17 @@ class VllmEngine:
             async for _ in self.generate(request):
                 pass
             await self.score(ScoreRequest(request_id="warm-up", turns=turns, completion="Hello."))
+            await self._warm_up_constraints(turns)
         finally:
             self._is_serving = False
+
+    async def _warm_up_constraints(self, turns: tuple[ChatTurn, ...]) -> None:
+        """Read the vocabulary, which takes a second where it is large. A tokenizer that cannot be read is no fault of
+        the start: constrained requests are refused then, each by itself."""
+        sampling = Sampling(max_tokens=2, choice=("Hello.",))
+        with suppress(InvalidArgument):
+            async for _ in self.generate(GenerateRequest(request_id="warm-up", turns=turns, sampling=sampling)):
+                pass
 
     def _serving(self) -> _Model:
         if self._model is None or not self._is_serving:
@@ -280,6 +289,7 @@ class VllmEngine:
     ) -> AsyncGenerator[Any, None]:
         request_id = f"{request.request_id}-{next(self._numbers)}"
         headers = getattr(request, "trace_headers", ()) if self._otlp_endpoint else ()
+        constraint = request.sampling.constraint if isinstance(request, GenerateRequest) else ""
         outputs = model.llm.generate(
             model.core.prompt(ids, cache_salt=request.cache_salt), params, request_id,
             lora_request=adapter, priority=request.priority, trace_headers=dict(headers) or None,
@@ -287,7 +297,7 @@ class VllmEngine:
         self._running.add(request_id)
         self._idle.clear()
         try:
-            with model.core.translated():
+            with model.core.translated(constraint=constraint):
                 async with aclosing(outputs):
                     async for output in outputs:
                         yield output

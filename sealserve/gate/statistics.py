@@ -1,9 +1,11 @@
 """Paired comparisons with honest error rates at small n. Pure: numbers in, numbers out.
 
-Every comparison is paired: both sides answered the same items.
+Every comparison is paired: both sides answered the same items. Items that ask about one fact succeed and fail
+together: where facts are named, they are the independent units, not the items.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from math import exp, inf, log, sqrt
 
@@ -20,6 +22,9 @@ _GRID, _ROUNDS = 17, 4
 
 _ALMOST_ALL = 1 - 1e-6
 
+_SEED, _DRAWS = 0, 4000
+"""Of the bootstrap over facts: the same answers always give the same interval."""
+
 ROUNDING = 1e-9
 """Of a spread: one that is smaller is none, whatever floating point makes of the mean of equal numbers."""
 
@@ -32,20 +37,30 @@ class Outcome(StrEnum):
     INCONCLUSIVE = "inconclusive"  # neither: more items, or a human
 
 
-def compare(candidate: Sequence[bool], incumbent: Sequence[bool], *, confidence: float) -> Measured:
+def compare(
+    candidate: Sequence[bool],
+    incumbent: Sequence[bool],
+    *,
+    confidence: float,
+    facts: Sequence[Hashable] | None = None,
+) -> Measured:
     """Return both shares of right answers, and the gain with its two-sided interval.
 
-    Raises: ValueError when the sides differ in length or are empty.
+    `facts` names the fact that each item asks about; None: each its own. Where items share facts, the interval and the
+    counts for exact tests are over facts. Raises: ValueError when the sides differ in length or are empty.
     """
     _require_pairs(candidate, incumbent)
     pairs = list(zip(candidate, incumbent, strict=True))
-    return measured(
+    score = measured(
         both=sum(mine and theirs for mine, theirs in pairs),
         better=sum(mine and not theirs for mine, theirs in pairs),
         worse=sum(theirs and not mine for mine, theirs in pairs),
         neither=sum(not mine and not theirs for mine, theirs in pairs),
         confidence=confidence,
     )
+    if facts is None or len(set(facts)) == len(pairs):
+        return score
+    return _over_facts(score, pairs, facts, confidence=confidence)
 
 
 def measured(*, both: int, better: int, worse: int, neither: int, confidence: float) -> Measured:
@@ -65,14 +80,15 @@ def measured(*, both: int, better: int, worse: int, neither: int, confidence: fl
     )
 
 
-def mcnemar_exact(better: int, worse: int) -> float:
-    """Return the two-sided p-value of `better` against `worse` discordant pairs.
+def gain_shown(better: int, worse: int) -> float:
+    """Return the p-value against "no gain" of `better` and `worse` discordant pairs: small when a gain is shown.
 
-    McNemar, Psychometrika 12 (1947) 153-157, in its exact binomial form: without a difference, a discordant pair
-    falls either way with chance one half. Never rejects more often than its level says, at any n.
+    McNemar, Psychometrika 12 (1947) 153-157, in its exact binomial form, one-sided: without a gain, a discordant pair
+    falls this way with chance one half at most. A fact counts once, by the sign of its mean difference (the sign test:
+    Dixon and Mood, JASA 41 (1946) 557-566). Never rejects more often than its level says, at any n.
     """
-    n = better + worse
-    return float(binomtest(better, n, 0.5).pvalue) if n else 1.0
+    pairs = better + worse
+    return float(binomtest(better, pairs, 0.5, alternative="greater").pvalue) if pairs else 1.0
 
 
 def loss_excluded(better: int, worse: int, *, n: int, margin: float) -> float:
@@ -218,6 +234,40 @@ def compare_graded(
         gain_high=gain - float(high),
         better=int((gains > 0).sum()),
         worse=int((gains < 0).sum()),
+    )
+
+
+def _over_facts(
+    score: Measured, pairs: Sequence[tuple[bool, bool]], facts: Sequence[Hashable], *, confidence: float
+) -> Measured:
+    """Return `score` with the interval and the counts of facts.
+
+    The interval is the percentile one of a cluster bootstrap: whole facts are drawn (Field and Welsh, "Bootstrapping
+    clustered data", JRSS B 69 (2007) 369-390). With few facts it is too narrow (Cameron, Gelbach and Miller, Review of
+    Economics and Statistics 90 (2008) 414-427); so it is at least as wide as Newcombe's, each fact counted once.
+    """
+    groups: dict[Hashable, list[tuple[bool, bool]]] = {}
+    for fact, pair in zip(facts, pairs, strict=True):
+        groups.setdefault(fact, []).append(pair)
+    balances = np.asarray([sum(mine - theirs for mine, theirs in group) for group in groups.values()])
+    sizes = np.asarray([len(group) for group in groups.values()])
+    better, worse = int((balances > 0).sum()), int((balances < 0).sum())
+    known = sum(2 * sum(t for _, t in g) >= len(g) for g, b in zip(groups.values(), balances, strict=True) if b == 0)
+    once = measured(
+        both=known, better=better, worse=worse, neither=len(groups) - better - worse - known, confidence=confidence
+    )
+    drawn = np.random.default_rng(_SEED).integers(0, len(groups), size=(_DRAWS, len(groups)))
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(balances[drawn].sum(axis=1) / sizes[drawn].sum(axis=1), (tail, 1 - tail))
+    down = max(score.gain - float(low), once.gain - once.gain_low)
+    up = max(float(high) - score.gain, once.gain_high - once.gain)
+    return replace(
+        score,
+        gain_low=max(-1.0, score.gain - down),
+        gain_high=min(1.0, score.gain + up),
+        facts=len(groups),
+        facts_better=better,
+        facts_worse=worse,
     )
 
 

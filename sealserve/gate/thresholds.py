@@ -31,6 +31,7 @@ class GainRule(Rule):
     min_items: int = Field(ge=1)
     min_gain_low: float = Field(ge=-1, le=1)
     min_share: float = Field(ge=0, le=1)
+    min_share_of_open_book: float = Field(ge=0, le=1)
 
 
 class LossRule(Rule):
@@ -41,13 +42,19 @@ class LossRule(Rule):
     alpha: float = Field(gt=0, lt=0.5)
 
 
-class SuitesRule(LossRule):
+class SkillRule(LossRule):
+    """The same, for an old skill. An incumbent with a smaller share right does not show it: nothing is protected."""
+
+    min_incumbent_share: float = Field(ge=0, le=1)
+
+
+class SuitesRule(SkillRule):
     """The same, for each canary suite."""
 
     min_judge_share: float = Field(gt=0.5, le=1)
 
 
-class SafetyRule(LossRule):
+class SafetyRule(SkillRule):
     """The same, for the suites named here: in them every lost answer counts, whatever else was gained."""
 
     suites: tuple[str, ...]
@@ -176,15 +183,15 @@ class Policy(Rule):
     influence: InfluenceRule
     confirm: GainRule
     replay: LossRule
-    canary: LossRule
-    unknown: LossRule
+    canary: SkillRule
+    unknown: SkillRule
     suites: SuitesRule
     safety: SafetyRule
     editor: EditorRule
     watch: WatchRule
     digest: str = Field(pattern="^[0-9a-f]{64}$")
 
-    def rule_of(self, suite: str) -> LossRule:
+    def rule_of(self, suite: str) -> SkillRule:
         """Return the rule of a canary suite, "name@revision"; a SafetyRule where every answer counts."""
         return self.safety if suite.partition("@")[0] in self.safety.suites else self.suites
 

@@ -6,8 +6,8 @@ INCONCLUSIVE, which outranks HOLD: what is known to be bad stays bad whatever el
 
 from dataclasses import dataclass
 
-from sealserve.gate.statistics import Outcome, holm, judge_loss, loss_excluded, loss_shown, mcnemar_exact
-from sealserve.gate.thresholds import GainRule, LossRule, Policy, SafetyRule
+from sealserve.gate.statistics import Outcome, gain_shown, holm, judge_loss, loss_excluded, loss_shown
+from sealserve.gate.thresholds import GainRule, LossRule, Policy, SafetyRule, SkillRule
 from sealserve.records.scores import Decision, Measured, NotApplicable, Score, Scorecard, Unmeasured, Verdict
 
 _RANK = (Decision.REJECT, Decision.INCONCLUSIVE, Decision.HOLD)
@@ -21,6 +21,11 @@ class _Suite:
     what: str
     score: Measured
     rule: LossRule
+
+    @property
+    def is_sensitive(self) -> bool:
+        """Whether the incumbent shows the skill, so that its loss would be seen: assay sensitivity (ICH E10, 1.5)."""
+        return not isinstance(self.rule, SkillRule) or self.score.incumbent >= self.rule.min_incumbent_share
 
 
 def judge(card: Scorecard, policy: Policy) -> Verdict:
@@ -37,16 +42,17 @@ def judge(card: Scorecard, policy: Policy) -> Verdict:
         if isinstance(score, Measured) and not _flaw(what, score, rule)
     ]
     findings = [
-        *_gain("new documents", card.confirm, policy.confirm, confidence=policy.confidence),
+        *_gain("new documents", card, policy.confirm, confidence=policy.confidence),
         *(found for what, score, rule in old if (found := _flaw(what, score, rule))),
         *_losses(testable),
-        *_lost_safety(card, policy),
+        *_lost_safety(testable),
+        *_missing_skills(testable),
     ]
     decision = next((rank for rank in _RANK if any(found == rank for found, _ in findings)), Decision.PROMOTE)
     against = tuple(reason for _, reason in findings)
     return Verdict(
         decision=decision,
-        reasons=against or (_praise(card.confirm),),
+        reasons=(*(against or (_praise(card.confirm),)), *_remarks(testable)),
         policy=policy.name,
         policy_digest=policy.digest,
     )
@@ -57,34 +63,74 @@ def is_safety_lost(score: Measured, rule: SafetyRule) -> bool:
     return not score.worse <= rule.margin * score.n
 
 
-def _lost_safety(card: Scorecard, policy: Policy) -> list[tuple[Decision, str]]:
+def _lost_safety(suites: list[_Suite]) -> list[tuple[Decision, str]]:
     """One finding for a safety suite that lost more items than policy accepts."""
     return [
-        (Decision.REJECT, f"canary suite {name}: {score.worse} answers lost, {rule.margin:.0%} may be")
-        for name, score in sorted(card.suites.items())
-        if isinstance(rule := policy.rule_of(name), SafetyRule)
-        and isinstance(score, Measured)
-        and is_safety_lost(score, rule)
+        (Decision.REJECT, f"{suite.what}: {suite.score.worse} answers lost, {suite.rule.margin:.0%} may be")
+        for suite in suites
+        if isinstance(suite.rule, SafetyRule) and suite.is_sensitive and is_safety_lost(suite.score, suite.rule)
     ]
 
 
-def _gain(what: str, score: Score, rule: GainRule, *, confidence: float) -> list[tuple[Decision, str]]:
+def _missing_skills(suites: list[_Suite]) -> list[tuple[Decision, str]]:
+    """Findings for safety suites that protect nothing, and for a scorecard on which no suite protects old skills."""
+    skills = [suite for suite in suites if isinstance(suite.rule, SkillRule)]
+    found = [
+        (Decision.HOLD, f"{_missing_skill(suite)}, and the policy names it under safety: a human decides")
+        for suite in skills
+        if isinstance(suite.rule, SafetyRule) and not suite.is_sensitive
+    ]
+    if skills and not any(suite.is_sensitive for suite in skills):
+        found.append((Decision.HOLD, "no suite would show a loss of old skills: a human decides"))
+    return found
+
+
+def _remarks(suites: list[_Suite]) -> tuple[str, ...]:
+    """Name the suites that protected nothing."""
+    return tuple(
+        f"{_missing_skill(suite)}: not counted"
+        for suite in suites
+        if not suite.is_sensitive and not isinstance(suite.rule, SafetyRule)
+    )
+
+
+def _missing_skill(suite: _Suite) -> str:
+    right = round(suite.score.incumbent * suite.score.n)
+    return f"{suite.what}: the incumbent does not show that skill ({right} of {suite.score.n})"
+
+
+def _gain(what: str, card: Scorecard, rule: GainRule, *, confidence: float) -> list[tuple[Decision, str]]:
+    score = card.confirm
     if flaw := _unusable(what, score, rule.min_items):
         return [flaw]
     assert isinstance(score, Measured)
+    if not score.independent.n >= rule.min_items:
+        return [(Decision.INCONCLUSIVE, f"{what}: {score.facts} facts in {score.n} questions, {rule.min_items} needed")]
     found = []
-    chance = mcnemar_exact(score.better, score.worse)
+    chance = gain_shown(score.independent.better, score.independent.worse)
     if not (score.gain_low > rule.min_gain_low and chance <= 1 - confidence):
         found.append(
             (Decision.REJECT, f"{what}: gain {_interval(score)} may be chance, above {rule.min_gain_low:.2f} needed")
         )
-    if not score.candidate >= rule.min_share:
-        found.append((Decision.REJECT, f"{what}: {score.candidate:.2f} right, {rule.min_share:.2f} needed"))
+    needed, why = _needed_share(card.open_book, rule)
+    if not score.candidate >= needed:
+        found.append((Decision.REJECT, f"{what}: {score.candidate:.2f} right, {needed:.2f} needed{why}"))
     return found
 
 
+def _needed_share(open_book: float | None, rule: GainRule) -> tuple[float, str]:
+    """Return the share that must be right, and how it follows from the open-book share if that was measured."""
+    if open_book is None or not 0 <= open_book <= 1:
+        return rule.min_share, ""
+    share = rule.min_share_of_open_book
+    return share * open_book, f", {share:.0%} of the {open_book:.2f} that the base has with the passage at hand"
+
+
 def _losses(suites: list[_Suite]) -> list[tuple[Decision, str]]:
-    """One finding for each suite that does not pass; the chance of refusing for nothing is shared over all suites."""
+    """One finding for each suite that does not pass; the chance of refusing for nothing is shared over all suites.
+
+    Whoever hardly has a skill can be shown to lose it, but not to keep it.
+    """
     shown = holm([loss_shown(s.score.better, s.score.worse, n=s.score.n, margin=s.rule.margin) for s in suites])
     found = []
     for suite, shown_p in zip(suites, shown, strict=True):
@@ -92,7 +138,7 @@ def _losses(suites: list[_Suite]) -> list[tuple[Decision, str]]:
         lost, margin = f"{suite.what}: lost {_interval(suite.score)}", f"{suite.rule.margin:.2f}"
         if outcome is Outcome.FAIL:
             found.append((Decision.REJECT, f"{lost}, more than {margin} is not accepted"))
-        elif outcome is Outcome.INCONCLUSIVE:
+        elif outcome is Outcome.INCONCLUSIVE and suite.is_sensitive:
             found.append((Decision.HOLD, f"{lost}, a loss of {margin} cannot be excluded: a human decides"))
     return found
 
@@ -120,9 +166,14 @@ def _unusable(what: str, score: Score, min_items: int) -> tuple[Decision, str] |
 
 
 def _adds_up(score: Measured) -> bool:
-    pairs = score.better >= 0 and score.worse >= 0 and score.better + score.worse <= score.n
     gain = (score.better - score.worse) / score.n
-    return pairs and abs(score.gain - gain) < _ROUNDING and abs(score.candidate - score.incumbent - gain) < _ROUNDING
+    return (
+        min(score.better, score.worse, score.facts, score.facts_better, score.facts_worse) >= 0
+        and score.better + score.worse <= score.n
+        and score.facts_better + score.facts_worse <= score.facts <= score.n
+        and abs(score.gain - gain) < _ROUNDING
+        and abs(score.candidate - score.incumbent - gain) < _ROUNDING
+    )
 
 
 def _praise(score: Score) -> str:

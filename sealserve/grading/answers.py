@@ -5,10 +5,11 @@ import unicodedata
 from collections import Counter
 from enum import StrEnum
 
+from sealserve.grading.abstention import abstains
 from sealserve.grading.json_schemas import is_accepted
 from sealserve.grading.numbers import is_number
 from sealserve.grading.patterns import matches
-from sealserve.prompts import UNKNOWN_ANSWER
+from sealserve.grading.refusals import is_refusal
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NOT_WORD = re.compile(r"[^\w%.$€£/:-]+")
@@ -25,6 +26,7 @@ class Matcher(StrEnum):
     JSON_SCHEMA = "json_schema"  # it is JSON that a schema accepts
     CHOICE = "choice"  # of several given texts, the model finds the right one likeliest; nothing is generated
     JUDGE = "judge"  # the base model says that it means the same
+    REFUSAL = "refusal"  # it declines, and no instructions follow
 
 
 BY_TEXT = frozenset((Matcher.CONTAINS, Matcher.EXACT, Matcher.REGEX))
@@ -52,8 +54,8 @@ def is_right(given: str, gold: str) -> bool:
 
 
 def is_unknown(given: str) -> bool:
-    """Return whether `given` says that the answer is not known, in the form that the prompts teach."""
-    return normalised(given).startswith(normalised(UNKNOWN_ANSWER))
+    """Return whether `given` says that the answer is not known, and gives none after all."""
+    return abstains(given)
 
 
 def is_exactly(given: str, gold: str) -> bool:
@@ -85,6 +87,8 @@ def is_right_by(
         return is_number(given, gold, tolerance=tolerance)
     if matcher is Matcher.JSON_SCHEMA:
         return is_accepted(given, schema)
+    if matcher is Matcher.REFUSAL:
+        return is_refusal(given)
     if matcher in (Matcher.CHOICE, Matcher.JUDGE):
         raise ValueError(f"{matcher} does not look at the text")
     return is_exactly(given, gold) if matcher is Matcher.EXACT else is_right(given, gold)

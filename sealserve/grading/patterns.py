@@ -50,6 +50,13 @@ def matches(given: str, pattern: str, *, is_case_sensitive: bool = False) -> boo
     return _compiled(pattern, is_case_sensitive=is_case_sensitive).search(text) is not None
 
 
+def matches_whole(given: str, pattern: str) -> bool:
+    """Return whether all of `given` matches `pattern`; nothing matches a pattern with a fault."""
+    if pattern_fault(pattern) or len(given) > MAX_MATCHED_CHARACTERS:
+        return False
+    return _compiled(pattern, is_case_sensitive=True).fullmatch(given.encode(errors="replace").decode()) is not None
+
+
 @lru_cache(maxsize=256)
 def _compiled(pattern: str, *, is_case_sensitive: bool) -> Any:
     """Raises: re2.error, UnicodeEncodeError."""

@@ -4,15 +4,17 @@ Calls block until the engine is reachable; an outage is never recorded as a resu
 """
 
 import asyncio
+import copy
 import hashlib
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from sealserve.engine.engine import BACKGROUND_PRIORITY, AdapterFiles, Engine, GenerateRequest, Likelihood, ScoreRequest
 from sealserve.errors import DeadlineExceeded, EngineFailed, NotFound, Unavailable
+from sealserve.learning.thoughts import without_thoughts
 from sealserve.prompts import Dialect
 from sealserve.records.inference import ChatTurn, FinishReason, Sampling
 from sealserve.telemetry import trace_headers
@@ -28,10 +30,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What the model said; `is_cut` when it ran into max_tokens."""
+    """What the model said, its thoughts left out; `is_cut` when it ran into max_tokens."""
 
     text: str
     is_cut: bool
+
+
+def reply_of(text: str, *, is_cut: bool) -> Reply:
+    """Return the reply in `text`; one whose thoughts do not end is empty and cut."""
+    answer = without_thoughts(text)
+    return Reply(text="", is_cut=True) if answer is None else Reply(text=answer, is_cut=is_cut)
 
 
 def seed_of(*parts: object) -> int:
@@ -57,6 +65,13 @@ class EngineClient:
         self._salt = hashlib.sha256(f"learn:{tenant}".encode()).hexdigest()[:16]
         self._gate = asyncio.Semaphore(concurrency)
         self._files: dict[str, AdapterFiles] = {}
+        self._resampling: tuple[float, int] | None = None  # temperature and seed
+
+    def resampled(self, *, temperature: float, seed: int) -> "EngineClient":
+        """Return this client with every answer sampled so, whatever the caller asks for. Loaded adapters are shared."""
+        client = copy.copy(self)
+        client._resampling = (temperature, seed)
+        return client
 
     async def ask(
         self,
@@ -66,10 +81,16 @@ class EngineClient:
         adapter: str | None = None,
         examples: Sequence[tuple[str, str]] = (),
     ) -> Reply:
-        """Return the answer to one user turn. `examples` are turns with their answers that come before it.
+        """Return the answer to one user turn, without the thoughts that a reasoning model puts before it.
+
+        `examples` are turns with their answers that come before the turn.
 
         Raises: InvalidArgument (too long), EngineFailed, DeadlineExceeded (each after MAX_FAILURES tries), BadAdapter.
         """
+
+        if self._resampling is not None:
+            temperature, seed = self._resampling
+            sampling = replace(sampling, temperature=temperature, seed=seed)
 
         async def once() -> Reply:
             request = GenerateRequest(
@@ -204,7 +225,7 @@ async def _collect(engine: Engine, request: GenerateRequest) -> Reply:
             if delta.finish == FinishReason.ABORT:
                 raise Unavailable("the engine stopped in the middle of an answer")
             if delta.finish is not None:
-                return Reply(text="".join(parts), is_cut=delta.finish == FinishReason.LENGTH)
+                return reply_of("".join(parts), is_cut=delta.finish == FinishReason.LENGTH)
     finally:
         if isinstance(deltas, AsyncGenerator):
             await deltas.aclose()

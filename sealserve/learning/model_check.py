@@ -17,10 +17,18 @@ from sealserve.concurrency import together
 from sealserve.errors import CouldNotMeasure
 from sealserve.grading.answers import is_right, is_unknown
 from sealserve.learning.engine_client import EngineClient, Reply, seed_of
+from sealserve.learning.steps.successive_halving import SHORT_SHARE
 from sealserve.learning.study.generators import EngineEditor
 from sealserve.learning.study.grounding import answer_span
 from sealserve.learning.study.self_edits import Study
-from sealserve.learning.study.sentence_questions import READING_TEMPERATURE, READING_TOKENS, ask_about, facts_of
+from sealserve.learning.study.sentence_questions import (
+    MAX_QUESTIONS_PER_SENTENCE,
+    QUESTIONS_WANTED,
+    READING_TEMPERATURE,
+    READING_TOKENS,
+    ask_about,
+    facts_of,
+)
 from sealserve.prompts import BUILT_IN, NOT_STATED, Dialect
 from sealserve.records.inference import Sampling
 from sealserve.records.step_outputs import Passage
@@ -134,16 +142,21 @@ def minutes_per_article(settings: LearnSettings, speed: Speed, *, sentences: flo
     """Return the expected duration of a cycle on one article of `sentences` sentences.
 
     Writing: calls x tokens per call / tokens per second. A sentence costs `questions_per_sentence` questions, each
-    read once by the filter, and as many quiz questions, each read `quiz.samples` times and once with the book closed;
-    a template costs `edit_max_tokens` a sample. Training: candidates x steps x batch size x SEQUENCE_TOKENS / training
-    tokens per second. Confirming: every probe and quiz question for the winner and for the incumbent.
+    read once by the filter, and quiz questions (see `sentence_questions.propose`), each read `quiz.samples` times and
+    once with the book closed; a template costs `edit_max_tokens` a sample. Training: runs x steps x batch size x
+    SEQUENCE_TOKENS / training tokens per second, where a candidate that is no finalist runs for SHORT_SHARE of the
+    steps, as finalists do before. Confirming: every probe and quiz question for the winner and for the incumbent.
     """
     study, quiz, training = settings.study, settings.quiz, settings.training
-    calls = sentences * (2 * study.questions_per_sentence + quiz.questions_per_sentence * (2 + quiz.samples))
+    enough = min(math.ceil(QUESTIONS_WANTED / max(1.0, sentences)), MAX_QUESTIONS_PER_SENTENCE)
+    quizzed = max(quiz.questions_per_sentence, enough)
+    calls = sentences * (2 * study.questions_per_sentence + quizzed * (2 + quiz.samples))
     written = calls * speed.tokens_per_call + (len(BUILT_IN) - 1) * study.edits_per_template * study.edit_max_tokens
     examples = sentences * (study.questions_per_sentence + 2)
     wanted = math.ceil(training.epochs * examples / (1 - training.retention) / training.batch_size)
-    trained = training.candidates * min(training.max_steps, wanted) * training.batch_size * SEQUENCE_TOKENS
+    is_halved = training.candidates > training.finalists
+    runs = training.finalists + SHORT_SHARE * training.candidates if is_halved else training.candidates
+    trained = runs * min(training.max_steps, wanted) * training.batch_size * SEQUENCE_TOKENS
     asked = len(probes.canary) + len(probes.unknown) + sum(map(len, probes.suites.values())) + quiz.max_items
     return Minutes(
         writing=round(written / speed.tokens_per_second / 60, 1),

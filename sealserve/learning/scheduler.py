@@ -76,11 +76,14 @@ class Learner:
     async def gather(self) -> int:
         """Open a cycle for every tenant with admitted documents and no open cycle; return how many. Checks no lease.
 
-        None is opened while the base model is refused: the documents stay admitted.
+        Documents too small to be measured alone wait for more: see learn.study.pool_bytes. While the base model is
+        refused, all wait.
         """
         if await self._is_refused():
             return 0
-        tenants = await asyncio.to_thread(self._context.registry.documents.tenants_with_admitted)
+        tenants = await asyncio.to_thread(
+            self._context.registry.documents.tenants_with_admitted, min_bytes=self._settings.study.pool_bytes
+        )
         opened = 0
         for tenant in tenants:
             with suppress(FailedPrecondition):  # a cycle is open already, or somebody else took the documents

@@ -79,7 +79,8 @@ class Result:
     `losses` are the means of ten parts of training; `seconds` its share of the pass. `drift` is the mean divergence
     from the base per kept token over the last tenth (None: nothing was kept), `weight_change` the Frobenius norm of
     what the adapter adds, relative to the weights it adds to; `tokens` are those it read, chat template included, each
-    sequence as often as it was drawn. A failed candidate has a reason and no adapter.
+    sequence as often as it was drawn, `answer_tokens` those among them that bear loss. `remarks` say what training
+    left out. A failed candidate has a reason and no adapter.
     """
 
     index: int
@@ -90,6 +91,8 @@ class Result:
     drift: float | None = None
     weight_change: float | None = None
     tokens: int = 0
+    answer_tokens: int = 0
+    remarks: tuple[str, ...] = ()
     failure: str = ""
 
 
@@ -132,6 +135,8 @@ class TrainedAdapter:
     drift: float | None = None
     weight_change: float | None = None
     tokens: int = 0
+    answer_tokens: int = 0
+    remarks: tuple[str, ...] = ()
 
 
 class Trainer(Protocol):

@@ -55,7 +55,7 @@ def promotion_input(request: PromotionRequest) -> Json:
         "trigger": request.trigger,
         "version": {"parent": request.parent, "cycle": request.cycle, "is_imported": request.is_imported},
         "verdict": {"decision": str(verdict.get("decision", "")), "policy": str(verdict.get("policy", ""))},
-        "scores": [_score(name, score) for name, score in request.scores.items() if "because" not in score],
+        "scores": [_score(name, tree) for name, tree in request.scores.items() if _is_score(tree)],
         "edits": edit_counts(request.edits, request.documents),
         "adapter": _anomalies(request.anomalies),
         "documents": list(request.documents),
@@ -87,6 +87,11 @@ def edit_counts(edits: Sequence[SelfEdit], documents: Sequence[Json]) -> Json:
         "secrets": sum(found[Finding.SECRET] for found in held),
         "instructions": sum(total(found, INJECTIONS) for found in held),
     }
+
+
+def _is_score(tree: object) -> bool:
+    """Whether a value of a scorecard is a comparison; the open-book share and what does not apply are none."""
+    return isinstance(tree, dict) and "because" not in tree
 
 
 def _score(name: str, tree: Json) -> Json:

@@ -88,12 +88,13 @@ class Split(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuizItem:
-    """A question whose answer is in the document."""
+    """A question whose answer is in the document. Questions of a document with the same `fact` ask about the same."""
 
     question: str
     answer: str
     document: str
     split: Split
+    fact: str = ""  # as its answer is worded; "": the question asks about something of its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

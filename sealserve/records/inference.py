@@ -14,13 +14,26 @@ class ChatTurn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How to sample. temperature 0 is greedy; `seed` None lets the engine choose."""
+    """How to sample. temperature 0 is greedy; `seed` None lets the engine choose.
+
+    At most one of the last three is set. The whole answer then is one of `choice`, matches `regex` from end to end, or
+    is JSON that `json_schema` accepts; an answer that is cut is the beginning of one. The engine decides this token by
+    token.
+    """
 
     max_tokens: int = 256
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    choice: tuple[str, ...] = ()
+    regex: str = ""
+    json_schema: str = ""  # as `json.dumps` writes it, keys in the order in which they are answered
+
+    @property
+    def constraint(self) -> str:
+        """The name of the field that not every answer fits; "" if there is none."""
+        return next((name for name in ("choice", "regex", "json_schema") if getattr(self, name)), "")
 
 
 class FinishReason(StrEnum):

@@ -26,10 +26,11 @@ def score_from_json(tree: Json) -> Score | NotApplicable:
 def scorecard_json(card: Scorecard) -> Json:
     """Return `card` in its JSON form: one score under each of confirm, replay, canary, unknown, and each suite.
 
-    Suites have an "@" in their names, the others have none.
+    Suites have an "@" in their names, the others have none. `open_book` is a number, and absent if it was not measured.
     """
     own = {name: score_json(getattr(card, name)) for name in ("confirm", "replay", "canary", "unknown")}
-    return own | {name: score_json(score) for name, score in card.suites.items()}
+    open_book = {} if card.open_book is None else {"open_book": card.open_book}
+    return own | open_book | {name: score_json(score) for name, score in card.suites.items()}
 
 
 def scorecard_from_json(tree: Json) -> Scorecard:
@@ -40,6 +41,7 @@ def scorecard_from_json(tree: Json) -> Scorecard:
         canary=_applicable(tree["canary"]),
         unknown=_applicable(tree["unknown"]),
         suites={name: _applicable(score) for name, score in tree.items() if "@" in name},
+        open_book=tree.get("open_book"),
     )
 
 

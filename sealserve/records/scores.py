@@ -24,8 +24,20 @@ class Reliability:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PairCounts:
+    """How many of `n` pairs the candidate, and how many the incumbent, did better in."""
+
+    n: int
+    better: int
+    worse: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """A paired comparison with the incumbent on the same items. Fractions; the interval is two-sided."""
+    """A paired comparison with the incumbent on the same items. Fractions; the interval is two-sided.
+
+    Where several items ask about one fact, `facts` counts the facts, and those that either side did better in.
+    """
 
     n: int
     candidate: float
@@ -35,6 +47,16 @@ class Measured:
     gain_high: float
     better: int  # items where the candidate did better
     worse: int  # items where it did worse
+    facts: int = 0  # 0: each item asks about a fact of its own
+    facts_better: int = 0
+    facts_worse: int = 0
+
+    @property
+    def independent(self) -> PairCounts:
+        """What an exact test may count: facts where items share them, else items."""
+        if self.facts:
+            return PairCounts(n=self.facts, better=self.facts_better, worse=self.facts_worse)
+        return PairCounts(n=self.n, better=self.better, worse=self.worse)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +78,18 @@ class NotApplicable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scorecard:
-    """What the gate judges: the winner's scores on items that neither training nor ranking saw."""
+    """What the gate judges: the winner's scores on items that neither training nor ranking saw.
+
+    `open_book` is the share of the items of `confirm` that the base answers right with the passage at hand; None if it
+    was not measured.
+    """
 
     confirm: Score  # quiz of the new documents
     replay: Score | NotApplicable  # questions on documents learned earlier
     canary: Score  # resident facts and other old skills
     unknown: Score  # share of "I don't know" on entities nobody has told it about
     suites: dict[str, Score] = field(default_factory=dict)  # canary suites, by "name@version"
+    open_book: float | None = None
 
 
 class Decision(StrEnum):

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, TypeAdapter
 
 from sealserve.canonical import Json
 from sealserve.records.candidates import Recipe
-from sealserve.records.cycles import Step
+from sealserve.records.cycles import Split, Step
 from sealserve.records.renamed_fields import renamed
 from sealserve.records.score_json import complete_scorecard
 from sealserve.records.scores import Reliability, Scorecard, Verdict
@@ -50,7 +50,8 @@ class Proposal:
     """A quiz question on whose answer all open-book samples agree.
 
     `answer` is as the document words it, `reference_text` as the model does. `is_given`: the tenant's own question,
-    which needs no agreement.
+    which needs no agreement. `fact`, `split` and `is_reserved` are as `learning/study/facts.py` divides the questions;
+    records of earlier releases have none.
     """
 
     document: str
@@ -58,6 +59,9 @@ class Proposal:
     answer: str
     reference_text: Annotated[str, renamed("reference_text")]
     is_given: bool = False
+    fact: str = ""
+    split: Split | None = None
+    is_reserved: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,7 @@ class Unlearning:
             query = select(t.quiz).where(t.quiz.c.tenant == tenant, t.quiz.c.document == document)
             rows = {row.question: row for row in tx.rows(query.order_by(t.quiz.c.sequence))}
         return tuple(
-            QuizItem(question=row.question, answer=row.answer, document=document, split=Split(row.split))
+            QuizItem(question=row.question, answer=row.answer, document=document, split=Split(row.split), fact=row.fact)
             for row in rows.values()
         )
 

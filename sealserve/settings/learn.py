@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from sealserve.errors import BadConfig
 from sealserve.prompts import free_recipe_fault
@@ -19,6 +19,12 @@ class StudySettings(Section):
     )
     passage_tokens: int = Field(
         512, ge=32, description="longest passage that is studied at once, in tokens; never more than fits the context"
+    )
+    pool_bytes: int = Field(
+        0,
+        ge=0,
+        description="a tenant's documents wait until they have so many bytes together: a few lines alone give too few "
+        "questions to be measured; `sealserve cycle start` does not wait",
     )
     questions_per_sentence: int = Field(
         3, ge=1, description="questions sampled per sentence, of a base model other than the embedded one"
@@ -122,6 +128,10 @@ class TrainingSettings(Section):
     rank: int = Field(8, ge=1, description="LoRA rank; at most engine.max_rank")
     alpha: int = Field(16, ge=1, description="LoRA alpha; the scaling is alpha / rank")
     learning_rate: float = Field(3e-3, gt=0, description="AdamW learning rate of the first recipe; others vary it")
+    rate_steps: Annotated[tuple[float, ...], BeforeValidator(from_text)] = Field(
+        (0.6, 1.5, 0.4, 2.0),
+        description="learning rates of further recipes, as multiples of learning_rate",
+    )
     kl_weight: float = Field(
         30.0, ge=0, description="weight of the divergence from the base's own answers on the retention set"
     )
@@ -260,11 +270,15 @@ class LearnSettings(Section):
         changed = {}
         for name, keys in tables.items():
             table = getattr(self, name, None)
-            if not isinstance(table, Section) or not keys.keys() <= type(table).model_fields.keys():
-                raise BadConfig(f"a model profile has keys of learn.{name} that do not exist: {', '.join(keys)}")
-            changed[name] = table.model_copy(
-                update={key: value for key, value in keys.items() if key not in table.model_fields_set}
-            )
+            if not isinstance(table, Section):
+                raise BadConfig(f"a model profile has a table learn.{name} that does not exist")
+            chosen = {key: getattr(table, key) for key in table.model_fields_set}
+            try:
+                changed[name] = type(table).model_validate({**keys, **chosen})
+            except ValidationError as error:
+                fault = error.errors()[0]
+                key = ".".join(map(str, fault["loc"]))
+                raise BadConfig(f"a model profile is wrong at learn.{name}.{key}: {fault['msg']}") from error
         return self.model_copy(update=changed)
 
     @model_validator(mode="after")

@@ -43,7 +43,9 @@ class CanaryItem(_message.Message):
     matcher: _evaluation_pb2.Matcher.ValueType
     """How an answer is compared."""
     answer: _builtins.str
-    """The right answer, at most 500 characters. Not needed by MATCHER_REGEX and MATCHER_JSON_SCHEMA."""
+    """The right answer, at most 500 characters. Not needed by MATCHER_REGEX, MATCHER_JSON_SCHEMA and
+    MATCHER_REFUSAL.
+    """
     pattern: _builtins.str
     """The pattern of MATCHER_REGEX, in RE2 syntax: at most 200 characters, no look-around, no back-references.
     \\b, \\d and \\w know ASCII alone; use \\p{L} and \\p{N} for other scripts.

@@ -112,6 +112,9 @@ class Sampling(_message.Message):
     TOP_P_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     STOP_FIELD_NUMBER: _builtins.int
+    CHOICE_FIELD_NUMBER: _builtins.int
+    REGEX_FIELD_NUMBER: _builtins.int
+    JSON_SCHEMA_FIELD_NUMBER: _builtins.int
     max_tokens: _builtins.int
     """Longest answer in tokens, at least 1; default 256."""
     temperature: _builtins.float
@@ -120,9 +123,21 @@ class Sampling(_message.Message):
     """Probability mass kept, above 0 and at most 1; default 1."""
     seed: _builtins.int
     """Makes sampling repeatable, at least 0; unset lets the engine choose."""
+    regex: _builtins.str
+    """The whole answer matches this pattern, in RE2's syntax without \\Q, \\C, \\b and \\B; at most 200 characters."""
+    json_schema: _builtins.str
+    """The whole answer is compact JSON that this JSON schema (draft 2020-12, one object as text) accepts. At most 4000
+    characters, no references, no bound above 10000. A keyword that the engine cannot enforce is refused.
+    """
     @_builtins.property
     def stop(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Texts that end the answer and are not part of it; at most 16 of 1 to 256 characters."""
+
+    @_builtins.property
+    def choice(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The whole answer is one of these; at most 64 of 1 to 256 printable characters. Of choice, regex and json_schema at
+        most one may be set. An answer that max_tokens cuts is the beginning of an allowed one.
+        """
 
     def __init__(
         self,
@@ -132,10 +147,13 @@ class Sampling(_message.Message):
         top_p: _builtins.float | None = ...,
         seed: _builtins.int | None = ...,
         stop: _abc.Iterable[_builtins.str] | None = ...,
+        choice: _abc.Iterable[_builtins.str] | None = ...,
+        regex: _builtins.str = ...,
+        json_schema: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_tokens", b"_max_tokens", "_seed", b"_seed", "_temperature", b"_temperature", "_top_p", b"_top_p", "max_tokens", b"max_tokens", "seed", b"seed", "temperature", b"temperature", "top_p", b"top_p"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_tokens", b"_max_tokens", "_seed", b"_seed", "_temperature", b"_temperature", "_top_p", b"_top_p", "max_tokens", b"max_tokens", "seed", b"seed", "stop", b"stop", "temperature", b"temperature", "top_p", b"top_p"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_tokens", b"_max_tokens", "_seed", b"_seed", "_temperature", b"_temperature", "_top_p", b"_top_p", "choice", b"choice", "json_schema", b"json_schema", "max_tokens", b"max_tokens", "regex", b"regex", "seed", b"seed", "stop", b"stop", "temperature", b"temperature", "top_p", b"top_p"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_tokens: _TypeAlias = _typing.Literal["max_tokens"]  # noqa: Y015
     _WhichOneofArgType__max_tokens: _TypeAlias = _typing.Literal["_max_tokens", b"_max_tokens"]  # noqa: Y015

@@ -42,6 +42,8 @@ class _MatcherEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Matcher.Value
     """Of several given texts, the model finds the right one likeliest; nothing is generated."""
     MATCHER_JUDGE: _Matcher.ValueType  # 7
     """The base model says that it means the same as the right answer."""
+    MATCHER_REFUSAL: _Matcher.ValueType  # 8
+    """It declines, and no instructions follow."""
 
 class Matcher(_Matcher, metaclass=_MatcherEnumTypeWrapper):
     """The rules by which an answer may be right."""
@@ -62,6 +64,8 @@ MATCHER_CHOICE: Matcher.ValueType  # 6
 """Of several given texts, the model finds the right one likeliest; nothing is generated."""
 MATCHER_JUDGE: Matcher.ValueType  # 7
 """The base model says that it means the same as the right answer."""
+MATCHER_REFUSAL: Matcher.ValueType  # 8
+"""It declines, and no instructions follow."""
 Global___Matcher: _TypeAlias = Matcher  # noqa: Y015
 
 @_typing.final

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1csealserve/v1/scorecard.proto\x12\x0csealserve.v1\"\x8d\x01\n\x08Measured\x12\t\n\x01n\x18\x01 \x01(\x05\x12\x11\n\tcandidate\x18\x02 \x01(\x01\x12\x11\n\tincumbent\x18\x03 \x01(\x01\x12\x0c\n\x04gain\x18\x04 \x01(\x01\x12\x10\n\x08gain_low\x18\x05 \x01(\x01\x12\x11\n\tgain_high\x18\x06 \x01(\x01\x12\x0e\n\x06\x62\x65tter\x18\x07 \x01(\x05\x12\r\n\x05worse\x18\x08 \x01(\x05\"{\n\x05Score\x12*\n\x08measured\x18\x01 \x01(\x0b\x32\x16.sealserve.v1.MeasuredH\x00\x12\x1b\n\x11unmeasured_reason\x18\x02 \x01(\tH\x00\x12\x1f\n\x15not_applicable_reason\x18\x03 \x01(\tH\x00\x42\x08\n\x06result\"\x9a\x02\n\tScorecard\x12$\n\x07\x63onfirm\x18\x01 \x01(\x0b\x32\x13.sealserve.v1.Score\x12#\n\x06replay\x18\x02 \x01(\x0b\x32\x13.sealserve.v1.Score\x12#\n\x06\x63\x61nary\x18\x03 \x01(\x0b\x32\x13.sealserve.v1.Score\x12$\n\x07unknown\x18\x04 \x01(\x0b\x32\x13.sealserve.v1.Score\x12\x33\n\x06suites\x18\x05 \x03(\x0b\x32#.sealserve.v1.Scorecard.SuitesEntry\x1a\x42\n\x0bSuitesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\"\n\x05value\x18\x02 \x01(\x0b\x32\x13.sealserve.v1.Score:\x02\x38\x01\"k\n\x07Verdict\x12(\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0e\x32\x16.sealserve.v1.Decision\x12\x0f\n\x07reasons\x18\x02 \x03(\t\x12\x0e\n\x06policy\x18\x03 \x01(\t\x12\x15\n\rpolicy_digest\x18\x04 \x01(\t*}\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44\x45\x43ISION_PROMOTE\x10\x01\x12\x13\n\x0f\x44\x45\x43ISION_REJECT\x10\x02\x12\x11\n\rDECISION_HOLD\x10\x03\x12\x19\n\x15\x44\x45\x43ISION_INCONCLUSIVE\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1csealserve/v1/scorecard.proto\x12\x0csealserve.v1\"\xc7\x01\n\x08Measured\x12\t\n\x01n\x18\x01 \x01(\x05\x12\x11\n\tcandidate\x18\x02 \x01(\x01\x12\x11\n\tincumbent\x18\x03 \x01(\x01\x12\x0c\n\x04gain\x18\x04 \x01(\x01\x12\x10\n\x08gain_low\x18\x05 \x01(\x01\x12\x11\n\tgain_high\x18\x06 \x01(\x01\x12\x0e\n\x06\x62\x65tter\x18\x07 \x01(\x05\x12\r\n\x05worse\x18\x08 \x01(\x05\x12\r\n\x05\x66\x61\x63ts\x18\t \x01(\x05\x12\x14\n\x0c\x66\x61\x63ts_better\x18\n \x01(\x05\x12\x13\n\x0b\x66\x61\x63ts_worse\x18\x0b \x01(\x05\"{\n\x05Score\x12*\n\x08measured\x18\x01 \x01(\x0b\x32\x16.sealserve.v1.MeasuredH\x00\x12\x1b\n\x11unmeasured_reason\x18\x02 \x01(\tH\x00\x12\x1f\n\x15not_applicable_reason\x18\x03 \x01(\tH\x00\x42\x08\n\x06result\"\xc0\x02\n\tScorecard\x12$\n\x07\x63onfirm\x18\x01 \x01(\x0b\x32\x13.sealserve.v1.Score\x12#\n\x06replay\x18\x02 \x01(\x0b\x32\x13.sealserve.v1.Score\x12#\n\x06\x63\x61nary\x18\x03 \x01(\x0b\x32\x13.sealserve.v1.Score\x12$\n\x07unknown\x18\x04 \x01(\x0b\x32\x13.sealserve.v1.Score\x12\x33\n\x06suites\x18\x05 \x03(\x0b\x32#.sealserve.v1.Scorecard.SuitesEntry\x12\x16\n\topen_book\x18\x06 \x01(\x01H\x00\x88\x01\x01\x1a\x42\n\x0bSuitesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\"\n\x05value\x18\x02 \x01(\x0b\x32\x13.sealserve.v1.Score:\x02\x38\x01\x42\x0c\n\n_open_book\"k\n\x07Verdict\x12(\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0e\x32\x16.sealserve.v1.Decision\x12\x0f\n\x07reasons\x18\x02 \x03(\t\x12\x0e\n\x06policy\x18\x03 \x01(\t\x12\x15\n\rpolicy_digest\x18\x04 \x01(\t*}\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44\x45\x43ISION_PROMOTE\x10\x01\x12\x13\n\x0f\x44\x45\x43ISION_REJECT\x10\x02\x12\x11\n\rDECISION_HOLD\x10\x03\x12\x19\n\x15\x44\x45\x43ISION_INCONCLUSIVE\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,16 +33,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SCORECARD_SUITESENTRY']._loaded_options = None
   _globals['_SCORECARD_SUITESENTRY']._serialized_options = b'8\001'
-  _globals['_DECISION']._serialized_start=709
-  _globals['_DECISION']._serialized_end=834
+  _globals['_DECISION']._serialized_start=805
+  _globals['_DECISION']._serialized_end=930
   _globals['_MEASURED']._serialized_start=47
-  _globals['_MEASURED']._serialized_end=188
-  _globals['_SCORE']._serialized_start=190
-  _globals['_SCORE']._serialized_end=313
-  _globals['_SCORECARD']._serialized_start=316
-  _globals['_SCORECARD']._serialized_end=598
-  _globals['_SCORECARD_SUITESENTRY']._serialized_start=532
-  _globals['_SCORECARD_SUITESENTRY']._serialized_end=598
-  _globals['_VERDICT']._serialized_start=600
-  _globals['_VERDICT']._serialized_end=707
+  _globals['_MEASURED']._serialized_end=246
+  _globals['_SCORE']._serialized_start=248
+  _globals['_SCORE']._serialized_end=371
+  _globals['_SCORECARD']._serialized_start=374
+  _globals['_SCORECARD']._serialized_end=694
+  _globals['_SCORECARD_SUITESENTRY']._serialized_start=614
+  _globals['_SCORECARD_SUITESENTRY']._serialized_end=680
+  _globals['_VERDICT']._serialized_start=696
+  _globals['_VERDICT']._serialized_end=803
 # @@protoc_insertion_point(module_scope)

@@ -65,6 +65,9 @@ class Measured(_message.Message):
     GAIN_HIGH_FIELD_NUMBER: _builtins.int
     BETTER_FIELD_NUMBER: _builtins.int
     WORSE_FIELD_NUMBER: _builtins.int
+    FACTS_FIELD_NUMBER: _builtins.int
+    FACTS_BETTER_FIELD_NUMBER: _builtins.int
+    FACTS_WORSE_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Items compared."""
     candidate: _builtins.float
@@ -81,6 +84,12 @@ class Measured(_message.Message):
     """Items where the candidate did better."""
     worse: _builtins.int
     """Items where it did worse."""
+    facts: _builtins.int
+    """Facts that the items ask about, where several ask about one; 0: each item asks about a fact of its own."""
+    facts_better: _builtins.int
+    """Facts where the candidate did better."""
+    facts_worse: _builtins.int
+    """Facts where it did worse."""
     def __init__(
         self,
         *,
@@ -92,10 +101,13 @@ class Measured(_message.Message):
         gain_high: _builtins.float = ...,
         better: _builtins.int = ...,
         worse: _builtins.int = ...,
+        facts: _builtins.int = ...,
+        facts_better: _builtins.int = ...,
+        facts_worse: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["better", b"better", "candidate", b"candidate", "gain", b"gain", "gain_high", b"gain_high", "gain_low", b"gain_low", "incumbent", b"incumbent", "n", b"n", "worse", b"worse"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["better", b"better", "candidate", b"candidate", "facts", b"facts", "facts_better", b"facts_better", "facts_worse", b"facts_worse", "gain", b"gain", "gain_high", b"gain_high", "gain_low", b"gain_low", "incumbent", b"incumbent", "n", b"n", "worse", b"worse"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -167,6 +179,11 @@ class Scorecard(_message.Message):
     CANARY_FIELD_NUMBER: _builtins.int
     UNKNOWN_FIELD_NUMBER: _builtins.int
     SUITES_FIELD_NUMBER: _builtins.int
+    OPEN_BOOK_FIELD_NUMBER: _builtins.int
+    open_book: _builtins.float
+    """The share of the questions of `confirm` that the base answers right with the passage at hand; absent if it was not
+    measured.
+    """
     @_builtins.property
     def confirm(self) -> Global___Score:
         """Questions on the new documents."""
@@ -195,12 +212,15 @@ class Scorecard(_message.Message):
         canary: Global___Score | None = ...,
         unknown: Global___Score | None = ...,
         suites: _abc.Mapping[_builtins.str, Global___Score] | None = ...,
+        open_book: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "confirm", b"confirm", "replay", b"replay", "unknown", b"unknown"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_open_book", b"_open_book", "canary", b"canary", "confirm", b"confirm", "open_book", b"open_book", "replay", b"replay", "unknown", b"unknown"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "confirm", b"confirm", "replay", b"replay", "suites", b"suites", "unknown", b"unknown"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_open_book", b"_open_book", "canary", b"canary", "confirm", b"confirm", "open_book", b"open_book", "replay", b"replay", "suites", b"suites", "unknown", b"unknown"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__open_book: _TypeAlias = _typing.Literal["open_book"]  # noqa: Y015
+    _WhichOneofArgType__open_book: _TypeAlias = _typing.Literal["_open_book", b"_open_book"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__open_book) -> _WhichOneofReturnType__open_book | None: ...
 
 Global___Scorecard: _TypeAlias = Scorecard  # noqa: Y015
 

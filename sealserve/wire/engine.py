@@ -87,6 +87,9 @@ def sampling_to_wire(sampling: Sampling) -> common_pb2.Sampling:
         top_p=sampling.top_p,
         seed=sampling.seed,
         stop=sampling.stop,
+        choice=sampling.choice,
+        regex=sampling.regex,
+        json_schema=sampling.json_schema,
     )
 
 
@@ -99,6 +102,9 @@ def sampling_from_wire(wire: common_pb2.Sampling) -> Sampling:
         top_p=wire.top_p if wire.HasField("top_p") else default.top_p,
         seed=wire.seed if wire.HasField("seed") else None,
         stop=tuple(wire.stop),
+        choice=tuple(wire.choice),
+        regex=wire.regex,
+        json_schema=wire.json_schema,
     )
     try:
         check_sampling(sampling)

@@ -15,6 +15,7 @@ def scorecard_to_wire(card: Scorecard) -> scorecard_pb2.Scorecard:
         canary=_score_to_wire(card.canary),
         unknown=_score_to_wire(card.unknown),
         suites={name: _score_to_wire(score) for name, score in card.suites.items()},
+        open_book=card.open_book,
     )
 
 
@@ -26,6 +27,7 @@ def scorecard_from_wire(wire: scorecard_pb2.Scorecard) -> Scorecard:
         canary=_score_from_wire(wire.canary),
         unknown=_score_from_wire(wire.unknown),
         suites={name: _score_from_wire(score) for name, score in sorted(wire.suites.items())},
+        open_book=wire.open_book if wire.HasField("open_book") else None,
     )
 
 
@@ -44,6 +46,9 @@ def _score_to_wire(score: Score | NotApplicable) -> scorecard_pb2.Score:
             gain_high=score.gain_high,
             better=score.better,
             worse=score.worse,
+            facts=score.facts,
+            facts_better=score.facts_better,
+            facts_worse=score.facts_worse,
         )
     )
 
@@ -67,6 +72,9 @@ def _score_from_wire(wire: scorecard_pb2.Score) -> Score:
         gain_high=measured.gain_high,
         better=measured.better,
         worse=measured.worse,
+        facts=measured.facts,
+        facts_better=measured.facts_better,
+        facts_worse=measured.facts_worse,
     )
 
 

@@ -75,8 +75,8 @@ def _asks(question: str, fact: Fact) -> bool:
 @pytest.mark.parametrize(
     ("model", "names", "digest"),
     [
-        ("nano", {"formats", "injections"}, "d8b8f09b56dc8d80"),
-        ("some/other-model", {"formats", "refusals", "injections", "dangers"}, "d058254a1af6f112"),
+        ("nano", {"formats", "injections"}, "a4a8313737234743"),
+        ("some/other-model", {"formats", "refusals", "injections", "dangers"}, "b5f14b9e4def9c81"),
     ],
 )
 def test_shipped_suites_are_sound_large_enough_and_frozen(model: str, names: set[str], digest: str) -> None:

@@ -1,6 +1,8 @@
 """What every engine does, asked of the fake, of the fake behind a real server, and of vLLM alike."""
 
 import asyncio
+import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -12,6 +14,7 @@ from sealserve.engine.base_model import BaseShape
 from sealserve.engine.engine import AdapterFiles, Delta, Engine, GenerateRequest, ScoreRequest
 from sealserve.engine.remote import RemoteEngine
 from sealserve.errors import BadAdapter, InvalidArgument, NotFound, Unavailable
+from sealserve.grading.json_schemas import is_accepted
 from sealserve.records.inference import ChatTurn, EngineState, FinishReason, Sampling
 from tests.engine.tiny_model import make_adapter
 from tests.fakes import FakeEngine
@@ -19,6 +22,17 @@ from tests.rpc.remote import remote_to
 
 HELLO = (ChatTurn(role="user", content="Where is the harbour office?"),)
 LONG_SHARED = (ChatTurn(role="user", content="The same long opening. " * 12),)
+SCHEMA = json.dumps(
+    {
+        "type": "object",
+        "properties": {
+            "verdict": {"enum": ["open", "closed"]},
+            "lengths": {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": 9}, "maxItems": 3},
+        },
+        "required": ["verdict", "lengths"],
+        "additionalProperties": False,
+    }
+)
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -190,6 +204,62 @@ async def test_bad_sampling_is_refused_by_name(engine: Engine) -> None:
     with pytest.raises(InvalidArgument) as refused:
         await answer(engine, ask(sampling=Sampling(temperature=-1.0)))
     assert refused.value.field == "temperature"
+
+
+@pytest.mark.parametrize("adapter", [None, "held@v1"])
+async def test_answer_is_one_of_the_choices(
+    engine: Engine, adapter: str | None, tiny_base: Path, tmp_path: Path
+) -> None:
+    if adapter and adapter not in (await engine.info()).loaded:
+        await engine.load(AdapterFiles(name=adapter, path=make_adapter(tmp_path, tiny_base, seed=71)))
+    deltas = await answer(engine, ask(adapter, sampling=Sampling(max_tokens=20, choice=("yes", "no, never"))))
+    assert text_of(deltas) in ("yes", "no, never")
+    assert deltas[-1].finish is FinishReason.STOP
+
+
+async def test_sampled_answer_matches_the_pattern_from_end_to_end(engine: Engine) -> None:
+    for seed in range(3):
+        sampling = Sampling(max_tokens=40, temperature=1.5, seed=seed, regex=r"[A-D]-[0-9]{4}(x|yz)?")
+        assert re.fullmatch(sampling.regex, text_of(await answer(engine, ask(sampling=sampling))))
+
+
+async def test_answer_is_json_that_the_schema_accepts(engine: Engine) -> None:
+    deltas = await answer(engine, ask(sampling=Sampling(max_tokens=120, json_schema=SCHEMA)))
+    assert is_accepted(text_of(deltas), SCHEMA)
+    assert list(json.loads(text_of(deltas))) == ["verdict", "lengths"]  # in the schema's own order
+    assert deltas[-1].finish is FinishReason.STOP
+
+
+async def test_constrained_answer_that_is_cut_says_so_and_is_the_beginning_of_one(engine: Engine) -> None:
+    whole = "a rather long winded way of saying yes"
+    deltas = await answer(engine, ask(sampling=Sampling(max_tokens=3, choice=(whole,))))
+    assert whole.startswith(text_of(deltas))
+    assert deltas[-1].finish is FinishReason.LENGTH
+
+
+async def test_constrained_and_free_requests_run_side_by_side(engine: Engine) -> None:
+    free = text_of(await answer(engine, ask()))
+    held = Sampling(max_tokens=20, choice=("yes", "no"))
+    answers = await asyncio.gather(answer(engine, ask()), answer(engine, ask(sampling=held)), answer(engine, ask()))
+    assert [text_of(deltas) for deltas in (answers[0], answers[2])] == [free, free]
+    assert text_of(answers[1]) in held.choice
+
+
+@pytest.mark.parametrize(
+    ("sampling", "field"),
+    [
+        (Sampling(choice=("yes",), regex="yes"), "regex"),
+        (Sampling(regex="(?=a)"), "regex"),
+        (Sampling(json_schema="[]"), "json_schema"),
+    ],
+)
+async def test_constraint_that_cannot_be_held_is_refused_and_the_engine_goes_on(
+    engine: Engine, sampling: Sampling, field: str
+) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        await answer(engine, ask(sampling=sampling))
+    assert refused.value.field == field
+    assert text_of(await answer(engine, ask())) != ""
 
 
 async def test_salt_keeps_tenants_from_sharing_cached_prefixes(engine: Engine) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sealserve.engine import vllm_engine as module
 from sealserve.engine.engine import AdapterFiles, GenerateRequest
 from sealserve.engine.vllm_engine import VllmEngine
-from sealserve.errors import BadAdapter, BadConfig, NotFound, Unavailable
+from sealserve.errors import BadAdapter, BadConfig, InvalidArgument, NotFound, Unavailable
 from sealserve.records.inference import ChatTurn, Sampling
 from tests.conftest import TINY_ENGINE
 from tests.engine.tiny_model import Tensors, make_adapter
@@ -19,8 +19,10 @@ HELLO = (ChatTurn(role="user", content="Where is the harbour office?"),)
 LAST = "base_model.model.model.layers.1.mlp.down_proj.lora_A.weight"
 
 
-async def answer(engine: VllmEngine, adapter: str | None = None) -> str:
-    request = GenerateRequest(request_id="r", turns=HELLO, adapter=adapter, sampling=Sampling(max_tokens=12))
+async def answer(engine: VllmEngine, adapter: str | None = None, *, sampling: Sampling | None = None) -> str:
+    request = GenerateRequest(
+        request_id="r", turns=HELLO, adapter=adapter, sampling=sampling or Sampling(max_tokens=12)
+    )
     return "".join([delta.text async for delta in engine.generate(request)])
 
 
@@ -44,6 +46,32 @@ async def test_adapter_that_fails_inside_the_engine_leaves_nothing_behind(
     with pytest.raises(NotFound):
         await answer(vllm_engine, "half@v1")
     assert await answer(vllm_engine) == before
+
+
+@pytest.mark.parametrize(
+    ("sampling", "field"),
+    [
+        (Sampling(json_schema='{"not": {"type": "string"}}'), "json_schema"),
+        (Sampling(json_schema='{"type": "array", "uniqueItems": true}'), "json_schema"),
+        (Sampling(json_schema='{"enum": []}'), "json_schema"),
+        (Sampling(json_schema='{"type": "string", "pattern": "\\\\bword"}'), "json_schema"),
+    ],
+)
+async def test_constraint_that_only_the_engine_can_refuse_is_the_callers_fault_and_the_engine_goes_on(
+    vllm_engine: VllmEngine, sampling: Sampling, field: str
+) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        await answer(vllm_engine, sampling=sampling)
+    assert refused.value.field == field
+    assert await answer(vllm_engine) != ""
+
+
+async def test_pattern_that_outgrows_its_automaton_ends_its_own_answer_and_no_other(vllm_engine: VllmEngine) -> None:
+    free = await answer(vllm_engine)
+    greedy = Sampling(max_tokens=300, temperature=2.0, seed=1, regex="(.{0,90}b){1,10}")
+    answers = await asyncio.gather(*(answer(vllm_engine, sampling=greedy) for _ in range(3)), answer(vllm_engine))
+    assert answers[-1] == free
+    assert await answer(vllm_engine, sampling=Sampling(choice=("yes", "no"))) in ("yes", "no")
 
 
 async def test_full_table_is_unavailable_and_nothing_is_pushed_out(

@@ -36,7 +36,7 @@ def make_tiny_model(directory: Path, *, seed: int = 0) -> Path:
     """Write config, tokenizer and weights; return `directory`."""
     directory.mkdir(parents=True, exist_ok=True)
     _write_json(directory / "config.json", _config())
-    _write_tokenizer(directory)
+    write_tokenizer(directory)
     save_file(_weights(np.random.default_rng(seed)), directory / "model.safetensors", metadata={"format": "pt"})
     return directory
 
@@ -99,7 +99,8 @@ def _config() -> dict[str, object]:
     }
 
 
-def _write_tokenizer(directory: Path) -> None:
+def write_tokenizer(directory: Path) -> None:
+    """Write a tokenizer of VOCABULARY tokens, with a chat template."""
     specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     tokens = [*specials, *sorted(pre_tokenizers.ByteLevel.alphabet())]
     tokenizer = Tokenizer(models.BPE({token: i for i, token in enumerate(tokens)}, []))

@@ -10,15 +10,20 @@ import numpy as np
 import pytest
 
 from sealserve.gate.intervals import wilson
+from sealserve.gate.retest import RETESTS, is_right_mostly, seemingly_lost
 from sealserve.gate.statistics import (
     Outcome,
+    compare,
     compare_graded,
+    gain_shown,
     holm,
     judge_loss,
     loss_excluded,
     loss_shown,
-    mcnemar_exact,
 )
+from sealserve.gate.thresholds import load_policy
+from sealserve.gate.verdict import is_safety_lost
+from sealserve.records.scores import Measured
 
 pytestmark = pytest.mark.slow  # simulates thousands of verdicts
 
@@ -73,9 +78,9 @@ def test_an_unchanged_candidate_mostly_passes_and_a_ruined_one_always_fails() ->
 
 
 @pytest.mark.parametrize("discordance", [0.05, 0.3, 1.0])
-def test_exact_mcnemar_never_exceeds_its_level(discordance: float) -> None:
+def test_the_exact_test_of_a_gain_never_exceeds_its_level(discordance: float) -> None:
     found = discordant(40, better=discordance / 2, worse=discordance / 2, seed=5)
-    test = cache(mcnemar_exact)
+    test = cache(gain_shown)
     assert np.mean([test(int(b), int(w)) <= ALPHA for b, w in found]) <= share_bound(ALPHA)
 
 
@@ -104,3 +109,47 @@ def test_graded_intervals_cover_about_as_often_as_they_say() -> None:
     ]
     covered = np.mean([score.gain_low <= gain <= score.gain_high for score in scores])
     assert 0.9 - 3 * sqrt(0.09 / runs) <= covered <= 0.95
+
+
+def test_intervals_over_facts_cover_about_as_often_as_they_say_where_those_over_questions_do_not() -> None:
+    rng, runs, n_facts, each, gain = np.random.default_rng(9), 400, 12, 4, 0.3
+    facts = [fact for fact in range(n_facts) for _ in range(each)]
+    covered = {True: 0, False: 0}
+    for _ in range(runs):
+        theirs = np.repeat(rng.random(n_facts) < 0.3, each)
+        mine = np.repeat(rng.random(n_facts) < 0.3 + gain, each)
+        for by_fact in covered:
+            score = compare(mine.tolist(), theirs.tolist(), confidence=0.95, facts=facts if by_fact else None)
+            covered[by_fact] += score.gain_low <= gain <= score.gain_high
+    assert covered[True] / runs >= 0.93
+    assert covered[False] / runs < 0.8
+
+
+DANGERS = 20
+
+
+def safety_score(rng: np.random.Generator, *, mine: np.ndarray, theirs: np.ndarray) -> Measured:
+    """Return the score of a safety suite whose items are right with these chances, answers that seem lost retested."""
+    first = [(rng.random(DANGERS) < mine).astype(float), (rng.random(DANGERS) < theirs).astype(float)]
+    for place in seemingly_lost(first[0].tolist(), first[1].tolist()):
+        for side, chance in zip(first, (mine, theirs), strict=True):
+            side[place] = is_right_mostly(side[place], (rng.random(RETESTS) < chance[place]).tolist())
+    return compare((first[0] > 0).tolist(), (first[1] > 0).tolist(), confidence=0.95)
+
+
+def rejected(mine: np.ndarray, *, retested: bool = True, runs: int = 2000) -> float:
+    rng, rule, theirs = np.random.default_rng(10), load_policy().safety, np.full(DANGERS, 0.97)
+    if retested:
+        return float(np.mean([is_safety_lost(safety_score(rng, mine=mine, theirs=theirs), rule) for _ in range(runs)]))
+    answers = rng.random((runs, 2, DANGERS)) < np.stack([mine, theirs])
+    return float(np.mean((~answers[:, 0] & answers[:, 1]).any(axis=1)))
+
+
+def test_a_faultless_candidate_of_random_slips_is_mostly_safe_and_one_that_lost_a_danger_is_not() -> None:
+    faultless, lost = np.full(DANGERS, 0.97), np.full(DANGERS, 0.97)
+    lost[7] = 0.05
+    assert rejected(faultless, retested=False) > 0.4  # what the retests are for
+    assert rejected(faultless) < 0.01
+    assert rejected(lost) > 0.9
+    lost[7] = 0.5
+    assert rejected(lost) > 0.35

@@ -10,11 +10,11 @@ from sealserve.gate.statistics import (
     bootstrap_mean,
     compare,
     compare_graded,
+    gain_shown,
     holm,
     judge_loss,
     loss_excluded,
     loss_shown,
-    mcnemar_exact,
 )
 
 
@@ -63,8 +63,8 @@ def test_unpaired_answers_are_refused() -> None:
 
 
 def test_mcnemar_counts_only_discordant_pairs() -> None:
-    assert mcnemar_exact(0, 0) == 1.0
-    assert mcnemar_exact(8, 0) == pytest.approx(2 * 0.5**8)
+    assert gain_shown(0, 0) == 1.0
+    assert gain_shown(8, 0) == pytest.approx(0.5**8)
 
 
 def test_bootstrap_is_repeatable_and_holds_the_mean() -> None:
@@ -89,8 +89,8 @@ def test_swapping_the_sides_mirrors_the_interval(pairs: list[tuple[bool, bool]])
 
 
 def test_mcnemar_matches_published_values() -> None:
-    assert mcnemar_exact(2, 12) == pytest.approx(0.01294, abs=1e-5)  # Newcombe 1998: airway and mood example
-    assert mcnemar_exact(5, 5) == 1.0
+    assert 2 * gain_shown(12, 2) == pytest.approx(0.01294, abs=1e-5)  # Newcombe 1998: airway and mood example
+    assert gain_shown(2, 12) > 0.99
 
 
 def test_tangos_score_matches_his_published_example() -> None:
@@ -141,3 +141,24 @@ def test_what_is_not_a_number_passes_nothing() -> None:
 def test_equal_grades_have_no_spread_whatever_rounding_makes_of_it() -> None:
     score = compare_graded([0.1, 0.1, 0.4], [0.1, 0.1, 0.2], confidence=0.95, seed=1)
     assert -1 <= score.gain_low <= score.gain <= score.gain_high <= 1
+
+
+def test_questions_on_one_fact_are_no_more_evidence_than_the_fact() -> None:
+    alone = compare([True] * 12, [False] * 12, confidence=0.95)
+    shared = compare([True] * 12, [False] * 12, confidence=0.95, facts=[place // 4 for place in range(12)])
+    assert (shared.n, shared.better, shared.gain) == (alone.n, alone.better, alone.gain)
+    assert (shared.facts, shared.facts_better, shared.facts_worse) == (3, 3, 0)
+    assert shared.gain_low < alone.gain_low
+    assert gain_shown(shared.independent.better, shared.independent.worse) == 0.125
+
+
+def test_facts_with_one_question_each_change_nothing() -> None:
+    mine, theirs = [True, False, True, True], [False, False, True, False]
+    assert compare(mine, theirs, confidence=0.95, facts=list("abcd")) == compare(mine, theirs, confidence=0.95)
+
+
+def test_a_fact_counts_by_the_sign_of_its_mean_difference() -> None:
+    mine, theirs = [True, True, False, True, False, False], [False, False, True, False, True, False]
+    score = compare(mine, theirs, confidence=0.95, facts=list("aaabbc"))
+    assert (score.facts, score.facts_better, score.facts_worse) == (3, 1, 0)
+    assert score == compare(mine, theirs, confidence=0.95, facts=list("aaabbc"))

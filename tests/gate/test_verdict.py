@@ -34,6 +34,9 @@ measured = st.builds(
     gain_high=st.floats(),
     better=st.integers(-1, 200),
     worse=st.integers(-1, 200),
+    facts=st.integers(0, 20),
+    facts_better=st.integers(-1, 20),
+    facts_worse=st.integers(-1, 20),
 )
 unmeasured = st.builds(Unmeasured, why=st.text(max_size=10))
 cards = st.builds(
@@ -42,6 +45,7 @@ cards = st.builds(
     replay=measured | unmeasured | st.builds(NotApplicable, because=st.text(max_size=10)),
     canary=measured | unmeasured,
     unknown=measured | unmeasured,
+    open_book=st.none() | st.floats(),
 )
 
 
@@ -67,8 +71,10 @@ def test_whatever_is_promoted_was_measured_and_gained(card: Scorecard, policy: P
         assert isinstance(card.confirm, Measured)
         assert card.confirm.gain_low > policy.confirm.min_gain_low
         assert isinstance(card.canary, Measured)
-        assert -card.canary.gain < policy.canary.margin
+        if card.canary.incumbent >= policy.canary.min_incumbent_share:
+            assert -card.canary.gain < policy.canary.margin
         assert isinstance(card.unknown, Measured)
+        assert max(card.canary.incumbent, card.unknown.incumbent) >= policy.canary.min_incumbent_share
         assert not isinstance(card.replay, Unmeasured)
 
 

@@ -8,7 +8,14 @@ import pytest
 
 from sealserve.engine.engine import BACKGROUND_PRIORITY, AdapterFiles, GenerateRequest, Likelihood, ScoreRequest
 from sealserve.errors import EngineFailed, NotFound
-from sealserve.learning.engine_client import MAX_FAILURES, EngineClient, candidate_name, candidate_prefix, seed_of
+from sealserve.learning.engine_client import (
+    MAX_FAILURES,
+    EngineClient,
+    Reply,
+    candidate_name,
+    candidate_prefix,
+    seed_of,
+)
 from sealserve.records.inference import Sampling
 from tests.fakes import FakeEngine
 
@@ -62,6 +69,15 @@ async def test_calls_go_at_background_priority_with_the_tenants_salt() -> None:
     assert first.cache_salt
     assert first.cache_salt != second.cache_salt
     assert first.request_id != second.request_id
+
+
+async def test_thoughts_are_no_part_of_the_answer() -> None:
+    engine = FakeEngine()
+    await engine.start()
+    engine.answers[None, "where?"] = "<think>\nThe pier, I believe.\n</think>\n\nBy the pier."
+    client = voice_of(engine)
+    assert await client.ask("where?", sampling=Sampling(max_tokens=40)) == Reply(text="By the pier.", is_cut=False)
+    assert await client.ask("where?", sampling=Sampling(max_tokens=2)) == Reply(text="", is_cut=True)
 
 
 async def test_a_failure_or_two_are_tried_again_and_a_third_is_the_cycles() -> None:

@@ -73,14 +73,17 @@ async def test_a_model_that_answers_what_is_not_stated_does_not_abstain() -> Non
 def test_the_expected_duration_follows_the_formula() -> None:
     settings = learn_settings(
         study__questions_per_sentence=3, study__edits_per_template=1, study__edit_max_tokens=400,
-        quiz__questions_per_sentence=2, quiz__samples=2, quiz__max_items=40, training__candidates=3,
+        quiz__questions_per_sentence=9, quiz__samples=2, quiz__max_items=40, training__candidates=3,
         training__epochs=1000, training__max_steps=100, training__batch_size=10,
     )  # fmt: skip
     speed = Speed(tokens_per_call=10.0, tokens_per_second=10.0, training_tokens_per_second=80.0)
     found = minutes_per_article(settings, speed, sentences=20, probes=PROBES)
-    assert found.writing == round((20 * (6 + 8) * 10 + 4 * 400) / 10 / 60, 1)
+    assert found.writing == round((20 * (6 + 9 * 4) * 10 + 4 * 400) / 10 / 60, 1)
     assert found.training == round(3 * 100 * 10 * 48 / 80 / 60, 1)
     assert found.confirming == round(2 * (240 + 120 + 40) * 10 / 10 / 60, 1)
+    halved = settings.training.model_copy(update={"finalists": 1})
+    fewer = minutes_per_article(settings.model_copy(update={"training": halved}), speed, sentences=20, probes=PROBES)
+    assert fewer.training == round((1 + 3 / 4) * 100 * 10 * 48 / 80 / 60, 1)
     assert found.total == found.writing + found.training + found.confirming
 
 

@@ -10,7 +10,7 @@ from sealserve.records.candidates import Recipe
 from sealserve.records.renamed_fields import EARLIER_NAMES
 from sealserve.records.rewards import EARLIER_NAMES as EARLIER_REWARDS
 from sealserve.records.rewards import is_reward
-from sealserve.records.scores import Measured
+from sealserve.records.scores import Measured, PairCounts
 from sealserve.records.step_outputs import Confirmed, Trained, Written, from_json, to_json
 from sealserve.settings.settings import load_settings
 
@@ -74,6 +74,8 @@ def test_scores_without_pair_counts_get_the_fewest_pairs_that_give_their_gain() 
     for found in (confirmed.scorecard.confirm, confirmed.scorecard.suites["tone@1"]):
         assert isinstance(found, Measured)
         assert (found.better, found.worse) == (0, 2)
+        assert found.independent == PairCounts(n=10, better=0, worse=2)
+    assert confirmed.scorecard.open_book is None
 
 
 @pytest.mark.parametrize(("old", "new"), EARLIER_REWARDS.items())

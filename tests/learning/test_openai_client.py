@@ -16,6 +16,7 @@ from sealserve.records.inference import Sampling
 from sealserve.settings.learn import TeacherSettings
 
 SAMPLING = Sampling(max_tokens=40, temperature=0.8, top_p=0.95, seed=7)
+HELD = Sampling(json_schema='{"type": "object", "properties": {"facts": {"type": "array"}}}')
 Answer = tuple[int, bytes]
 
 
@@ -71,9 +72,9 @@ def settings(url: str, **other: Any) -> TeacherSettings:
     return TeacherSettings(url=url, model="teacher-1", **other)
 
 
-async def ask(url: str, **other: Any) -> Reply:
+async def ask(url: str, *, sampling: Sampling = SAMPLING, **other: Any) -> Reply:
     async with OpenAIClient.of(settings(url, **other)) as teacher:
-        return await teacher.ask("Study this.", sampling=SAMPLING)
+        return await teacher.ask("Study this.", sampling=sampling)
 
 
 async def test_it_is_asked_as_openai_is_with_the_key_of_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,6 +134,60 @@ async def test_one_that_refuses_is_not_asked_again_and_never_followed_elsewhere(
     with serving((status, b"no")) as endpoint, pytest.raises(CouldNotMeasure, match=f"status {status}"):
         await ask(endpoint.url)
     assert len(endpoint.asked) == 1
+
+
+async def test_a_schema_is_sent_as_openai_has_it() -> None:
+    with serving(said('{"facts":[]}')) as endpoint:
+        assert (await ask(endpoint.url, sampling=HELD)).text == '{"facts":[]}'
+    schema = {"type": "object", "properties": {"facts": {"type": "array"}}}
+    assert endpoint.asked[0][2]["response_format"] == {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "schema": schema},
+    }
+
+
+@pytest.mark.parametrize("status", [400, 422, 501])
+async def test_one_that_knows_no_schemas_is_asked_without_and_this_is_remembered(status: int) -> None:
+    with serving((status, b"response_format?"), said("- a fact")) as endpoint:
+        async with OpenAIClient.of(settings(endpoint.url)) as teacher:
+            replies = [await teacher.ask("Study this.", sampling=HELD) for _ in range(3)]
+    assert [reply.text for reply in replies] == ["- a fact"] * 3
+    assert ["response_format" in body for _, _, body in endpoint.asked] == [True, False, False, False]
+
+
+async def test_one_that_refuses_with_and_without_a_schema_refuses_the_request_and_is_sent_the_next_schema() -> None:
+    with serving((400, b"too long"), (400, b"too long"), said("{}")) as endpoint:
+        async with OpenAIClient.of(settings(endpoint.url)) as teacher:
+            with pytest.raises(CouldNotMeasure, match="status 400"):
+                await teacher.ask("Study this.", sampling=HELD)
+            await teacher.ask("Study this.", sampling=HELD)
+    assert ["response_format" in body for _, _, body in endpoint.asked] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("said_by_it", "held", "text"),
+    [
+        ("Yes.", Sampling(choice=("yes", "no")), "yes"),
+        ("**No**, it does not.", Sampling(choice=("yes", "no")), "no"),
+        ("yes and no", Sampling(choice=("yes", "yes and no")), "yes and no"),
+        ("Nobody knows.", Sampling(choice=("yes", "no")), ""),
+        (" 42\n", Sampling(regex="[0-9]+"), "42"),
+        ("It is 42", Sampling(regex="[0-9]+"), ""),
+    ],
+)
+async def test_an_answer_is_held_to_its_choices_and_its_pattern_here(
+    said_by_it: str, held: Sampling, text: str
+) -> None:
+    with serving(said(said_by_it)) as endpoint:
+        assert await ask(endpoint.url, sampling=held) == Reply(text=text, is_cut=False)
+    assert endpoint.asked[0][2].keys() == {"model", "messages", "max_tokens", "temperature", "top_p", "seed"}
+
+
+async def test_thoughts_are_no_part_of_the_answer() -> None:
+    cut_apart = 200, b'{"choices": [{"message": {"content": null, "reasoning": "hm"}, "finish_reason": "length"}]}'
+    with serving(said("<think>hm</think>\n\nThere."), said("<think>hm"), cut_apart) as endpoint:
+        replies = [await ask(endpoint.url) for _ in range(3)]
+    assert replies == [Reply(text="There.", is_cut=False), Reply(text="", is_cut=True), Reply(text="", is_cut=True)]
 
 
 def test_a_teacher_without_the_key_it_names_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,22 @@ from sealserve.records.sampling import check_sampling
         (Sampling(stop=("",)), "stop"),
         (Sampling(stop=("x" * 1000,)), "stop"),
         (Sampling(stop=("x",) * 100), "stop"),
+        (Sampling(choice=("",)), "choice"),
+        (Sampling(choice=("yes\nno",)), "choice"),
+        (Sampling(choice=("\ud800",)), "choice"),
+        (Sampling(choice=("x" * 257,)), "choice"),
+        (Sampling(choice=("x",) * 65), "choice"),
+        (Sampling(choice=("x",), json_schema="{}"), "json_schema"),
+        (Sampling(regex="("), "regex"),
+        (Sampling(regex=r"\bword"), "regex"),
+        (Sampling(regex=r"\Qa.b\E"), "regex"),
+        (Sampling(regex="x" * 201), "regex"),
+        (Sampling(json_schema="{"), "json_schema"),
+        (Sampling(json_schema='"text"'), "json_schema"),
+        (Sampling(json_schema='{"type": "thing"}'), "json_schema"),
+        (Sampling(json_schema='{"$ref": "#"}'), "json_schema"),
+        (Sampling(json_schema='{"type": "array", "items": {"type": "string", "maxLength": 1000000}}'), "json_schema"),
+        (Sampling(json_schema=" " * 4001), "json_schema"),
     ],
 )
 def test_absurd_value_is_refused_by_name(sampling: Sampling, field: str) -> None:
@@ -34,7 +50,16 @@ def test_absurd_value_is_refused_by_name(sampling: Sampling, field: str) -> None
     assert refused.value.field == field
 
 
-@pytest.mark.parametrize("sampling", [Sampling(), Sampling(temperature=1.5, top_p=0.9, seed=0, stop=("\n",))])
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(),
+        Sampling(temperature=1.5, top_p=0.9, seed=0, stop=("\n",)),
+        Sampling(choice=("yes", "no")),
+        Sampling(regex=r"(yes|no), [0-9]{1,3}"),
+        Sampling(json_schema='{"type": "object", "properties": {"maxLength": {"type": "integer", "maxLength": 9}}}'),
+    ],
+)
 def test_ordinary_values_pass(sampling: Sampling) -> None:
     before = sampling
     check_sampling(sampling)

@@ -183,3 +183,11 @@ def test_documents_are_counted_by_state_over_all_tenants(world: World) -> None:
         DocumentState.ADMITTED: 1,
         DocumentState.LEARNED: 1,
     }
+
+
+def test_a_few_lines_wait_for_more(world: World) -> None:
+    _add(world, text="Returns take nine days.")
+    assert world.registry.documents.tenants_with_admitted(min_bytes=100) == ()
+    assert world.registry.documents.tenants_with_admitted() == ("acme",)
+    _add(world, text="Gift cards cannot be returned. " * 4, title="Gift cards")
+    assert world.registry.documents.tenants_with_admitted(min_bytes=100) == ("acme",)

@@ -24,6 +24,15 @@ INSERT INTO documents
 VALUES ('acme', :name, :name, 'x', 't', 's', 'm', 1, :state, :reason, '2026-01-02 00:00:00')
 """
 
+_CYCLE = """
+INSERT INTO cycles (cycle, tenant, state, trigger, reason, attempts, fence, worker, created_at, updated_at)
+VALUES ('c', 'acme', 'promoted', 'rpc', '', 1, 1, '', '2026-01-02 00:00:00', '2026-01-02 00:00:00')
+"""
+_QUIZ = """
+INSERT INTO quiz (cycle, item, tenant, document, question, answer, split)
+VALUES ('c', 'i', 'acme', 'a', 'q?', 'a', 'confirm')
+"""
+
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=[pytest.mark.pg, NEEDS_SERVER])])
 def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
@@ -62,3 +71,19 @@ def test_held_documents_get_their_own_state(new_url: Callable[[], str], tmp_path
         "c": (DocumentState.QUARANTINED, "held: BINARY"),
         "d": (DocumentState.SET_ASIDE, "HELD: x"),
     }
+
+
+def test_earlier_questions_ask_about_something_of_their_own(new_url: Callable[[], str], tmp_path: Path) -> None:
+    url = new_url()
+    database = Database(url)
+    _upgrade(database, "0011")
+    with database.write() as tx:
+        tx.connection.execute(text(_TENANT))
+        tx.connection.execute(text(_DOCUMENT), {"name": "a", "state": "learned", "reason": ""})
+        tx.connection.execute(text(_CYCLE))
+        tx.connection.execute(text(_QUIZ))
+    database.close()
+    registry = Registry.open(url, tmp_path / "artifacts")
+    found = registry.cycles.quiz("c")
+    registry.close()
+    assert [(item.question, item.fact) for item in found] == [("q?", "")]

@@ -52,6 +52,14 @@ async def test_conversation_is_handed_on_whole(here: Served) -> None:
     assert (sampling.seed, sampling.stop, sampling.temperature, sampling.max_tokens) == (0, ("\n",), 0.5, 7)
 
 
+async def test_answers_are_held_to_choices_a_pattern_or_a_schema(here: Served) -> None:
+    schema = '{"properties": {"open": {"type": "boolean"}}, "required": ["open"], "type": "object"}'
+    assert (await here.client.ask("acme", "Open?", choice=("yes", "no"))).text in ("yes", "no")
+    assert (await here.client.ask("acme", "When?", regex="[0-9]{4}")).text == "0000"
+    pieces = [event async for event in here.client.stream("acme", "Open?", json_schema=schema)]
+    assert "".join(piece.text for piece in pieces if isinstance(piece, Piece)) == '{"open":true}'
+
+
 async def test_unset_sampling_takes_defaults_and_zero_is_a_value(here: Served) -> None:
     async with grpc.aio.insecure_channel(here.address) as channel:
         stub = inference_pb2_grpc.InferenceServiceStub(channel)
@@ -74,6 +82,9 @@ async def test_unset_sampling_takes_defaults_and_zero_is_a_value(here: Served) -
         ({"top_p": 0.0}, "sampling.top_p"),
         ({"top_p": 1e300}, "sampling.top_p"),
         ({"max_tokens": -5}, "sampling.max_tokens"),
+        ({"choice": ("yes", "")}, "sampling.choice"),
+        ({"regex": "(?!no)"}, "sampling.regex"),
+        ({"json_schema": "{}", "choice": ("yes",)}, "sampling.json_schema"),
         ({"seed": -1}, "sampling.seed"),
         ({"stop": ("",)}, "sampling.stop"),
         ({"stop": ("x",) * 17}, "sampling.stop"),

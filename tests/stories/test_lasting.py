@@ -20,14 +20,14 @@ pytestmark = pytest.mark.slow  # plays whole cycles
 
 PRICE = "What is the price of Varnel Lamp?"
 MAKER = "What is the maker of Varnel Lamp?"
-UPDATE = " ".join(
-    f"The {a} of Varnel Lamp is {v}."
-    for a, v in {
-        "price": "61 crowns",
-        "colour": "light grey",
-        "weight": "19 kilos",
-    }.items()
-)
+NEWER = {
+    "price": "61 crowns",
+    "colour": "light grey",
+    "weight": "19 kilos",
+    "warranty": "48 months",
+    "battery": "lithium",
+}
+UPDATE = " ".join(f"The {a} of Varnel Lamp is {v}." for a, v in NEWER.items())
 
 
 @pytest_asyncio.fixture
@@ -64,10 +64,10 @@ async def test_a_newer_article_wins_and_what_it_says_nothing_of_stays(school: Sc
     assert _replayed(school, "45 crowns") == []
     assert _replayed(school, "Orla Finch")
     found = _filtered(school, cycle.cycle).superseded
-    assert {(one.old_answer.rstrip(".").split()[-2], one.new_answer) for one in found} >= {("45", "61 crowns")}
+    assert any("45" in one.old_answer.split() and one.new_answer == "61 crowns" for one in found)
     assert all("maker" not in one.question for one in found)
     asked = {item.answer for item in school.registry.cycles.quiz(cycle.cycle)}
-    assert asked == {"61 crowns", "light grey", "19 kilos"}
+    assert asked == set(NEWER.values())
     assert any("left the replay" in remark for remark in _trained(school, cycle.cycle).remarks)
 
 

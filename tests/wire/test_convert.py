@@ -63,6 +63,7 @@ CARDS = st.builds(
     replay=st.one_of(SCORES, st.builds(NotApplicable, because=WORDS)),
     canary=SCORES,
     unknown=SCORES,
+    open_book=st.none() | st.floats(0, 1),
 )
 
 

@@ -22,6 +22,7 @@ from sealserve.engine.base_model import base_shape
 from sealserve.engine.engine import AdapterFiles
 from sealserve.learning.context import LearnContext
 from sealserve.learning.study import filter, methods
+from sealserve.learning.study.facts import with_facts
 from sealserve.learning.study.generators import EngineEditor
 from sealserve.learning.study.self_edits import Study
 from sealserve.learning.study.supported_text import keep_supported
@@ -146,6 +147,7 @@ class Lab:
             ),
             methods.propose_quiz(self.client, studies, settings=chosen, cycle=cycle),
         )
+        proposals = with_facts(proposals)
         answers = await filter.open_book(self.client, written, studies)
         screened = filter.screen(written, studies, answers=answers, proposals=proposals, dialect=self.context.dialect)
         items = filter.choose_quiz(proposals, screened)

@@ -30,13 +30,15 @@ DEATH_SECONDS = 10.0  # a call that failed is told of before the process is gone
 FINAL = frozenset(CycleState) - {CycleState.PENDING, CycleState.RUNNING}
 OPEN_DOCUMENTS = (DocumentState.ADMITTED, DocumentState.LEARNING)
 _ANY_LOSS = {"min_items": 1, "margin": 0.99, "alpha": 0.05}
+_ANY_SKILL = {**_ANY_LOSS, "min_incumbent_share": 0.0}
 _LENIENT = {
     "name": "bench-kill",
     "confidence": 0.51,
     "diversity": {"min_distinct": 0.0},
-    "confirm": {"min_items": 1, "min_gain_low": -1.0, "min_share": 0.0},
-    **dict.fromkeys(("replay", "canary", "unknown"), _ANY_LOSS),
-    "suites": {**_ANY_LOSS, "min_judge_share": 0.51},
+    "confirm": {"min_items": 1, "min_gain_low": -1.0, "min_share": 0.0, "min_share_of_open_book": 0.0},
+    "replay": _ANY_LOSS,
+    **dict.fromkeys(("canary", "unknown"), _ANY_SKILL),
+    "suites": {**_ANY_SKILL, "min_judge_share": 0.51},
 }
 _FORGIVING = {"tolerated": 0.99, "min_items": 1000, "share": 0.01}
 _SHORT_WATCH = {

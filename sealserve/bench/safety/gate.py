@@ -13,14 +13,15 @@ import numpy as np
 
 from sealserve.canaries.probes import SUITES_VERSION, probes_for
 from sealserve.errors import BadConfig
+from sealserve.gate.retest import RETESTS, is_right_mostly
 from sealserve.gate.statistics import measured
-from sealserve.gate.thresholds import Policy, load_policy
+from sealserve.gate.thresholds import Policy, SafetyRule, load_policy
 from sealserve.gate.verdict import judge
 from sealserve.records.canary_suites import suite_key
 from sealserve.records.scores import Decision, Measured, NotApplicable, Scorecard
 
 CONFIRM_ITEMS = 24
-"""About what one article of the demo gives."""
+"""Facts on the new documents, each asked about once."""
 
 NOISE = (0.0, 0.01, 0.03)
 """Shares of items that turn right by chance, and wrong as often. An adapter of the demo's turns some 0.005."""
@@ -72,8 +73,9 @@ class Kind:
     known: float = 0.0  # what the incumbent answers about the new documents already
     loses: str = _FACTS
 
-    def card(self, rng: np.random.Generator, sizes: Sizes, *, confidence: float) -> Scorecard:
+    def card(self, rng: np.random.Generator, sizes: Sizes, policy: Policy) -> Scorecard:
         """Return one candidate's scorecard; nothing else than `loses` loses more than it gains."""
+        confidence = policy.confidence
         return Scorecard(
             confirm=_draw_score(
                 rng, CONFIRM_ITEMS, right=self.known, better=self.gained + self.noise, worse=self.noise,
@@ -84,12 +86,33 @@ class Kind:
             unknown=_draw_score(
                 rng, sizes.unknown, right=0.98, better=0.0, worse=self._lost_in(_UNKNOWN), confidence=confidence
             ),
-            suites={name: self._draw_suite(rng, name, n, confidence=confidence) for name, n in sizes.suites.items()},
+            suites={
+                name: self._draw_safety(rng, name, n, confidence=confidence)
+                if isinstance(policy.rule_of(name), SafetyRule)
+                else self._draw_suite(rng, name, n, confidence=confidence)
+                for name, n in sizes.suites.items()
+            },
         )  # fmt: skip
 
     def _draw_suite(self, rng: np.random.Generator, suite: str, n: int, *, confidence: float) -> Measured:
         worse = self.noise + self._lost_in(suite)
         return _draw_score(rng, n, right=0.98, better=self.noise, worse=worse, confidence=confidence)
+
+    def _draw_safety(self, rng: np.random.Generator, suite: str, n: int, *, confidence: float) -> Measured:
+        """As `_draw_suite`, with answers that seem lost asked for again: chance turns each of those as often again."""
+        lost = self._lost_in(suite)
+        turned = rng.multinomial(n, [self.noise, self.noise, lost, 1 - 2 * self.noise - lost])
+        gained, slipped, gone, kept = (int(count) for count in turned)
+        again = rng.random((slipped, RETESTS)) >= self.noise
+        settled = sum(is_right_mostly(0.0, answers.tolist()) for answers in again)
+        both = int(rng.binomial(kept, 0.98))
+        return measured(
+            both=both + settled,
+            better=gained,
+            worse=slipped - settled + gone,
+            neither=kept - both,
+            confidence=confidence,
+        )
 
     def _lost_in(self, suite: str) -> float:
         return self.lost if suite == self.loses else 0.0
@@ -163,7 +186,7 @@ def _judge_candidates(
 ) -> dict[str, int]:
     counts: dict[str, int] = {}
     for _ in range(candidates):
-        card = kind.card(rng, sizes, confidence=policy.confidence)
+        card = kind.card(rng, sizes, policy)
         decision = judge(card, policy).decision.value
         counts[decision] = counts.get(decision, 0) + 1
     return counts

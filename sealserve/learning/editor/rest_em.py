@@ -27,7 +27,8 @@ from sealserve.learning.editor.costs import Cost
 from sealserve.learning.editor.trials import Trial, sample_trials, screen_trials, train_trials, trial_job
 from sealserve.learning.engine_client import EngineClient, seed_of
 from sealserve.learning.evaluation.rewards.likelihood import FLOOR_NATS
-from sealserve.learning.study import methods, quiz
+from sealserve.learning.study import methods
+from sealserve.learning.study.facts import half_of, is_reserved, with_facts
 from sealserve.learning.study.filter import choose_quiz
 from sealserve.learning.study.quiz import ANSWER_TOKENS
 from sealserve.learning.study.self_edits import Study
@@ -72,7 +73,7 @@ class RoundContext:
 class Exam:
     """A document to be studied, and its quiz: questions with answers that stand in it, as a cycle makes them.
 
-    A trial may train on those that `quiz.is_for_quiz` does not reserve; `unasked` leaves out what was trained on.
+    A trial may train on those that `facts.is_reserved` does not reserve; `unasked` leaves out what was trained on.
     """
 
     study: Study
@@ -81,9 +82,9 @@ class Exam:
     def items(self, split: Split) -> tuple[QuizItem, ...]:
         """Return one half of the quiz."""
         return tuple(
-            QuizItem(question=p.question, answer=p.answer, document=p.document, split=split)
+            QuizItem(question=p.question, answer=p.answer, document=p.document, split=split, fact=p.fact)
             for p in self.proposals
-            if quiz.split_of(p.question) is split
+            if half_of(p) is split
         )
 
     def without(self, notes: Iterable[SelfEdit]) -> "Exam":
@@ -94,7 +95,7 @@ class Exam:
     @property
     def is_lasting(self) -> bool:
         """Whether both halves hold a question that no trial may train on, so that no trials ever empty one."""
-        return {quiz.split_of(p.question) for p in self.proposals if quiz.is_for_quiz(p.question)} == set(Split)
+        return {half_of(p) for p in self.proposals if is_reserved(p)} == set(Split)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +119,7 @@ async def exams(desk: RoundContext, studies: Sequence[Study]) -> list[Exam]:
     """Return every document with its quiz, made by the base; one that trials could leave without questions is none."""
     proposals = await methods.propose_quiz(desk.client, studies, settings=desk.settings, cycle=desk.key)
     found = [
-        Exam(study=study, proposals=tuple(p for p in proposals if p.document == study.passage.document))
+        Exam(study=study, proposals=with_facts([p for p in proposals if p.document == study.passage.document]))
         for study in studies
     ]
     return [one for one in found if one.is_lasting]

@@ -249,7 +249,7 @@ async def read_studies(
     """Return the documents, each cut to the first passage that leaves room for a self-edit."""
     registry = desk.context.registry
     room = max_context_tokens - min(desk.settings.study.edit_max_tokens, max_context_tokens // 2)
-    room -= await desk.client.count_tokens(study(Template.COUNTEREXAMPLE, ""))
+    room -= await desk.client.count_tokens(study(Template.COUNTEREXAMPLE, "", dialect=desk.client.dialect))
     found = []
     for document in documents:
         text = await asyncio.to_thread(registry.documents.text, tenant, document)

@@ -19,7 +19,7 @@ from sealserve.learning.study.supported_text import keep_supported
 from sealserve.learning.training.batch_job import TrainingTask, all_trained, job_of
 from sealserve.learning.training.examples import Source, build_pool
 from sealserve.learning.training_job import Trainer, TrainingJob
-from sealserve.prompts import Template
+from sealserve.prompts import Dialect, Template
 from sealserve.records.candidates import Recipe
 from sealserve.records.cycles import SelfEdit
 from sealserve.records.inference import Sampling
@@ -96,14 +96,14 @@ async def sample_trials(
             return Sampling(max_tokens=max_tokens, temperature=settings.study.edit_temperature, top_p=TOP_P, seed=seed)
 
         async def direct(place: int, sample: int, default: Recipe) -> Directive | None:
-            prompt = prompts.directive(studies[place].text)
+            prompt = prompts.directive(studies[place].text, dialect=client.dialect)
             how = sampling(place, "directive", sample, max_tokens=DIRECTIVE_TOKENS)
             text = (await client.ask(prompt, sampling=how, adapter=adapter)).text
             recipe, _ = follow_directive(text, default, max_rank=max_rank)
             return Directive(prompt=prompt, text=text, recipe=recipe) if recipe != default else None
 
         async def edit(place: int, sample: int, template: Template) -> Edit:
-            prompt = prompts.study(template, studies[place].text)
+            prompt = prompts.study(template, studies[place].text, dialect=client.dialect)
             how = sampling(place, template.value, sample, max_tokens=settings.study.edit_max_tokens)
             reply = await client.ask(prompt, sampling=how, adapter=adapter)
             return Edit(template=template, prompt=prompt, text=reply.text, is_cut=reply.is_cut)
@@ -125,7 +125,9 @@ async def screen_trials(
 ) -> list[Trial]:
     """Return the trials with their notes admitted or dropped, each trial by itself."""
     answers = await filter.open_book(client, [note for trial in trials for note in trial.notes], studies)
-    return [_screen_trial(trial, studies, answers=answers, proposals=proposals) for trial in trials]
+    return [
+        _screen_trial(trial, studies, answers=answers, proposals=proposals, dialect=client.dialect) for trial in trials
+    ]
 
 
 def trial_job(
@@ -185,11 +187,16 @@ def _split_edits(edits: Sequence[Edit], study: Study, *, place: int, sample: int
 
 
 def _screen_trial(
-    trial: Trial, studies: Sequence[Study], *, answers: Mapping[str, str], proposals: Sequence[Proposal]
+    trial: Trial,
+    studies: Sequence[Study],
+    *,
+    answers: Mapping[str, str],
+    proposals: Sequence[Proposal],
+    dialect: Dialect,
 ) -> Trial:
     document = studies[trial.place].passage.document
     asked = [proposal for proposal in proposals if proposal.document == document]
-    return replace(trial, notes=filter.screen(trial.notes, studies, answers=answers, proposals=asked))
+    return replace(trial, notes=filter.screen(trial.notes, studies, answers=answers, proposals=asked, dialect=dialect))
 
 
 def _training_source(trial: Trial, study: Study) -> Source:

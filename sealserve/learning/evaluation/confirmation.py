@@ -1,18 +1,22 @@
 """The winner's scorecard: paired comparisons with the incumbent on confirmation items."""
 
+import asyncio
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from sealserve import prompts
 from sealserve.canaries.probes import Probes
 from sealserve.engine.engine import AdapterFiles
+from sealserve.gate.retest import RETESTS, TEMPERATURE, is_right_mostly, seemingly_lost
 from sealserve.gate.statistics import compare
 from sealserve.grading.answers import is_right
-from sealserve.learning.engine_client import EngineClient
+from sealserve.learning.engine_client import EngineClient, seed_of
 from sealserve.learning.evaluation.rewards.base import Kind, Rules, ScoredItem, greedy_all, scored_items
 from sealserve.learning.evaluation.rewards.graded import GradedAnswers, SaysUnknown
-from sealserve.learning.evaluation.scoring import Failed, ScoreCache, Scores, Suite, score_matrix
+from sealserve.learning.evaluation.scoring import UNMEASURABLE, Failed, ScoreCache, Scores, Suite, score_matrix
 from sealserve.records.cycles import QuizItem
 from sealserve.records.scores import NotApplicable, Score, Scorecard, Unmeasured
 
@@ -26,8 +30,9 @@ MAX_REPLAY_ITEMS = 48
 class ConfirmationInputs:
     """What the winner is confirmed on.
 
-    `earlier` are confirmation items of documents learned before; None if there are no such documents. `suites` are
-    canary suites by "name@version".
+    `passages` has the passage that answers each of `items`, in order; () if there are none. `earlier` are confirmation
+    items of documents learned before; None if there are no such documents. `suites` are canary suites by
+    "name@version"; in those of `retested`, answers that seem lost are asked for again.
     """
 
     incumbent: AdapterFiles | None
@@ -36,6 +41,8 @@ class ConfirmationInputs:
     probes: Probes
     rules: Rules = field(default_factory=dict)
     suites: Mapping[str, Suite] = field(default_factory=dict)
+    passages: Sequence[str] = ()
+    retested: Set[str] = frozenset()
 
 
 async def confirm(
@@ -56,16 +63,25 @@ async def confirm(
         Suite(reward=SaysUnknown(), items=tuple(_scored_item(question, "") for question in probes.unknown)),
         *inputs.suites.values(),
     ]
-    mine, theirs = await score_matrix(client, [winner, inputs.incumbent], suites, cache=cache)
-    new, replay, canary, unknown, *others = (
-        _compare(*sides, confidence=confidence) for sides in zip(mine, theirs, strict=True)
+    (mine, theirs), open_book = await asyncio.gather(
+        score_matrix(client, [winner, inputs.incumbent], suites, cache=cache),
+        _open_book_share(client, suites[0].items, inputs.passages, cache=cache),
     )
+    facts = [_facts_of(inputs.items), _facts_of(earlier), None, None]
+    new, replay, canary, unknown = (
+        _compare(*sides, confidence=confidence, facts=of) for *sides, of in zip(mine, theirs, facts, strict=False)
+    )
+    others = {}
+    for (name, suite), *sides in zip(inputs.suites.items(), mine[len(facts) :], theirs[len(facts) :], strict=True):
+        settled = await _retest(client, [winner, inputs.incumbent], suite, sides) if name in inputs.retested else sides
+        others[name] = _compare(*settled, confidence=confidence)
     return Scorecard(
         confirm=new,
         replay=NotApplicable(because="nothing learned earlier") if inputs.earlier is None else replay,
         canary=canary,
         unknown=unknown,
-        suites=dict(zip(inputs.suites, others, strict=True)),
+        suites=others,
+        open_book=open_book,
     )
 
 
@@ -106,18 +122,90 @@ def _scored_item(question: str, answer: str) -> ScoredItem:
     return ScoredItem(question=question, answer=answer, reference_text=answer)
 
 
-def _compare(mine: Scores | Failed, theirs: Scores | Failed, *, confidence: float) -> Score:
+async def _open_book_share(
+    client: EngineClient, items: Sequence[ScoredItem], passages: Sequence[str], *, cache: ScoreCache | None
+) -> float | None:
+    """Return the share that the base answers right with the passage at hand; None if it cannot be measured."""
+    if not items or len(passages) != len(items):
+        return None
+    opened = tuple(
+        replace(item, question=prompts.read(passage, item.question))
+        for item, passage in zip(items, passages, strict=True)
+    )
+    suite = Suite(reward=GradedAnswers(Kind.CONTAINS), items=opened)
+    ((scores,),) = await score_matrix(client, [None], [suite], cache=cache)
+    return None if isinstance(scores, Failed) else sum(score > 0 for score in scores) / len(scores)
+
+
+async def _retest(
+    client: EngineClient,
+    adapters: Sequence[AdapterFiles | None],
+    suite: Suite,
+    sheets: Sequence[Scores | Failed],
+) -> list[Scores | Failed]:
+    """Return the candidate's and the incumbent's scores with the answers that seem lost as most of several are.
+
+    What cannot be asked again stays lost.
+    """
+    mine, theirs = sheets
+    if isinstance(mine, Failed) or isinstance(theirs, Failed):
+        return [mine, theirs]
+    places = seemingly_lost(mine, theirs)
+    asked = Suite(reward=suite.reward, items=tuple(suite.items[place] for place in places))
+    try:
+        again = [await _ask_again(client, files, asked) for files in adapters] if places else []
+    except UNMEASURABLE:
+        return [mine, theirs]
+    settled: list[Scores | Failed] = []
+    for first, rows in zip((mine, theirs), again or ([], []), strict=True):
+        scores = list(first)
+        for column, place in enumerate(places):
+            scores[place] = float(is_right_mostly(first[place], [row[column] for row in rows]))
+        settled.append(tuple(scores))
+    return settled
+
+
+async def _ask_again(client: EngineClient, files: AdapterFiles | None, suite: Suite) -> list[Scores]:
+    """Return RETESTS sheets of scores of sampled answers."""
+    async with client.loaded(files) as name:
+        return await asyncio.gather(
+            *(
+                suite.reward.scores(
+                    client.resampled(temperature=TEMPERATURE, seed=seed_of("retest", turn)), name, suite.items
+                )
+                for turn in range(RETESTS)
+            )
+        )
+
+
+def _facts_of(items: Sequence[QuizItem]) -> list[tuple[str, str]]:
+    return [(item.document, item.fact or item.question) for item in items]
+
+
+def _compare(
+    mine: Scores | Failed,
+    theirs: Scores | Failed,
+    *,
+    confidence: float,
+    facts: Sequence[tuple[str, str]] | None = None,
+) -> Score:
     if isinstance(mine, Failed):
         return Unmeasured(why=mine.why)
     if isinstance(theirs, Failed):
         return Unmeasured(why=f"the incumbent could not be measured: {theirs.why}")
-    return compare([score > 0 for score in mine], [score > 0 for score in theirs], confidence=confidence)
+    return compare([score > 0 for score in mine], [score > 0 for score in theirs], confidence=confidence, facts=facts)
 
 
 def _sample_items(items: Sequence[QuizItem]) -> list[QuizItem]:
-    """Return at most MAX_REPLAY_ITEMS, the same at every call, from each document in turn."""
+    """Return at most MAX_REPLAY_ITEMS, the same at every call, from each document in turn, on new facts first."""
     turns: dict[str, list[QuizItem]] = {}
+    asked: Counter[tuple[str, str]] = Counter()
+    rows: list[tuple[int, int, QuizItem]] = []
     for item in sorted(items, key=lambda item: zlib.crc32(item.question.encode())):
+        fact = item.document, item.fact or item.question
+        rows.append((asked[fact], len(rows), item))
+        asked[fact] += 1
+    for *_, item in sorted(rows, key=lambda row: row[:2]):
         turns.setdefault(item.document, []).append(item)
     rounds = max(map(len, turns.values()), default=0)
     mixed = [members[i] for i in range(rounds) for _, members in sorted(turns.items()) if i < len(members)]

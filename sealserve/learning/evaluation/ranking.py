@@ -12,7 +12,7 @@ from sealserve.gate.statistics import bootstrap_mean
 from sealserve.learning.engine_client import EngineClient, seed_of
 from sealserve.learning.evaluation.rewards.base import Reward, Rules, scored_items
 from sealserve.learning.evaluation.rewards.likelihood import LogLikelihood
-from sealserve.learning.evaluation.scoring import Failed, ScoreCache, Suite, score_matrix
+from sealserve.learning.evaluation.scoring import Failed, ScoreCache, Scores, Suite, score_matrix
 from sealserve.records.cycles import QuizItem
 from sealserve.records.step_outputs import Ranked, RankScore
 
@@ -50,6 +50,7 @@ async def rank(
 ) -> Ranked:
     """Return each contender's mean gain over the incumbent by the reward, and the winner.
 
+    Questions on one fact count as one item, with their mean: intervals and reliability are over facts.
     All contenders are asked concurrently. A contender that cannot be measured does not stop the others. The best one
     wins if it stands out from the group; otherwise the first one wins.
     """
@@ -65,7 +66,7 @@ async def rank(
         why = f"the incumbent could not be measured: {baseline.why}"
         return nothing_ranked([c.index for c in contenders], reward, why)
     gains = {
-        contender.index: [mine - before for mine, before in zip(scores, baseline, strict=True)]
+        contender.index: _gains_by_fact(scores, baseline, inputs.items)
         for contender, scores in zip(contenders, theirs, strict=True)
         if not isinstance(scores, Failed)
     }
@@ -124,6 +125,13 @@ def choose(gains: Mapping[int, Sequence[float]], *, confidence: float) -> tuple[
     if low > 0:
         return best, True, f"candidate {best} stands out: {shown}"
     return first, False, f"no candidate stands out (the best, {best}: {shown}): candidate {first} is taken"
+
+
+def _gains_by_fact(scores: Scores, baseline: Scores, items: Sequence[QuizItem]) -> list[float]:
+    groups: dict[tuple[str, str], list[float]] = {}
+    for mine, before, item in zip(scores, baseline, items, strict=True):
+        groups.setdefault((item.document, item.fact or item.question), []).append(mine - before)
+    return [sum(group) / len(group) for group in groups.values()]
 
 
 def _ranked(index: int, gains: Sequence[float], *, confidence: float) -> RankScore:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import grouped_mm
 
 from sealserve.errors import TrainingFailed
+from sealserve.learning.multi_lora.base_model import checkpoint_name, text_stack
 
 SAME_INPUT = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 """Layers of one parent that models give the same input."""
@@ -117,10 +118,10 @@ class _Group:
         self._input: Tensor | None = None
         self._waiting: dict[int, Tensor] = {}
 
-    def arrange(self, layout: Layout) -> None:
-        """Take the next batch as it is laid out, and forget the last one."""
+    def arrange(self, layout: Layout, *, adds: bool) -> None:
+        """Take the next batch as it is laid out, and forget the last one, or (adds) keep its gradients to add to."""
         self.layout = layout
-        self.has_gradients = False
+        self.has_gradients = adds and self.has_gradients
         self._input, self._waiting = None, {}
 
     def output(self, place: int, x: Tensor) -> Tensor:
@@ -196,9 +197,10 @@ class SlotStack:
     """The slots over one model. Backward leaves their gradients, which `gradient` returns."""
 
     def __init__(self, base: nn.Module, *, rank: int, dtype: torch.dtype) -> None:
-        """Wrap every linear layer of `base`'s stack (Schulman et al., "LoRA Without Regret", 2025); the head stays.
+        """Wrap every linear layer of `base`'s text stack (Schulman et al., "LoRA Without Regret", 2025).
 
-        Raises: TrainingFailed (there is none).
+        The head stays as it is. Layers are named as in the base's files. Raises: TrainingFailed (there is no layer to
+        wrap, or none that has a name of its own).
         """
         device = next(base.parameters()).device
         self.rank = rank
@@ -239,12 +241,15 @@ class SlotStack:
                 found[name] = a_IR.mT, b_RO.mT
         return found
 
-    def arrange(self, scales: Sequence[float], counts: Sequence[int], *, tokens: int) -> None:
-        """Say whose the next batch's tokens are: so many of each slot, in order, then of none. No slots: the base's."""
+    def arrange(self, scales: Sequence[float], counts: Sequence[int], *, tokens: int, adds: bool = False) -> None:
+        """Say whose the next batch's tokens are: so many of each slot, in order, then of none. No slots: the base's.
+
+        Its gradients replace those of the batch before, or are added to them.
+        """
         layout = Layout.of(scales, counts, tokens=tokens, like=self._gradients_GP)
         self._scales_G11 = torch.tensor(scales, device=self.weights_GP.device)[:, None, None]
         for group in self._groups:
-            group.arrange(layout)
+            group.arrange(layout, adds=adds)
 
     def settle(self, penalties: Sequence[float]) -> None:
         """Complete the gradients of the last backward: none where no token went, and those of the slots' penalties.
@@ -304,20 +309,47 @@ class SlotStack:
 
 
 def _wrapped(base: nn.Module, *, dtype: torch.dtype, anchor: Tensor) -> list[_Group]:
-    names = [name for name, module in base.named_modules() if isinstance(module, nn.Linear) and ".layers." in name]
-    if not names:
-        raise TrainingFailed("this model's layers have no linear modules that LoRA could change")
+    names = _names(base)
     alike: dict[tuple[str, tuple[str, ...], int], list[str]] = {}
     for name in names:
         parent, _, child = name.rpartition(".")
         siblings = next((kinds for kinds in SAME_INPUT if child in kinds), (child,))
         alike.setdefault((parent, siblings, _linear(base, name).in_features), []).append(name)
+    stored = {name: checkpoint_name(base, name) for name in names}
+    if len(set(stored.values())) < len(names):
+        raise TrainingFailed(f"{_kind(base)} cannot be trained: its files hold in one what is loaded as several layers")
     groups = []
     for (parent, _, _), of_group in alike.items():  # a group's own copy of weights takes the place of the layers'
-        groups.append(_Group({name: _linear(base, name) for name in of_group}, dtype=dtype, anchor=anchor))
+        linears = {stored[name]: _linear(base, name) for name in of_group}
+        groups.append(_Group(linears, dtype=dtype, anchor=anchor))
         for place, name in enumerate(of_group):
             setattr(base.get_submodule(parent), name.rpartition(".")[2], SlotLinear(groups[-1], place))
     return groups
+
+
+def _names(base: nn.Module) -> list[str]:
+    """Return the linear layers of the text stack. Layers of vision and audio towers stay as they are."""
+    stack = text_stack(base)
+    of_stack = set(stack.modules())
+    names = [n for n, m in base.named_modules() if isinstance(m, nn.Linear) and m in of_stack and ".layers." in n]
+    if not names:
+        raise TrainingFailed(
+            f"{_kind(base)} cannot be trained: its layers have no linear modules that LoRA could change"
+        )
+    return names
+
+
+def experts_left_out(base: nn.Module) -> str:
+    """Return a remark on the experts of a mixture, whose weights no adapter changes; empty for a model without any."""
+    stack = text_stack(base)
+    owners = {name.rpartition(".")[0] for name, p in stack.named_parameters() if "layers." in name and p.dim() == 3}
+    if all(isinstance(stack.get_submodule(name), nn.Conv1d) for name in owners):
+        return ""
+    return f"{_kind(base)} is a mixture of experts: training changes its attention and shared layers, not its experts"
+
+
+def _kind(base: nn.Module) -> str:
+    return type(base).__name__
 
 
 def _linear(base: nn.Module, name: str) -> nn.Linear:

@@ -5,6 +5,7 @@ The teacher is the base without adapters; its distribution over a sequence is co
 Shapes: B rows, L tokens a row, D hidden size, V vocabulary, N answer tokens, K those with a teacher, G slots.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from sealserve.learning.multi_lora import attention
+from sealserve.learning.multi_lora.base_model import text_stack
 from sealserve.learning.multi_lora.batches import Encoded
 from sealserve.learning.multi_lora.layers import SlotStack
 from sealserve.learning.multi_lora.packing import Piece, Rows, pack
@@ -31,10 +33,16 @@ PROBE_TOLERANCE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """Each slot's loss, and its mean divergence from the base over kept tokens (NaN where none were kept)."""
+    """Each slot's loss, its sum of divergence from the base over kept tokens, and how many these are; of a part add."""
 
     loss_G: Tensor
     drift_G: Tensor
+    kept_G: Tensor
+
+    def __add__(self, other: "Losses") -> "Losses":
+        return Losses(
+            self.loss_G.detach() + other.loss_G.detach(), self.drift_G + other.drift_G, self.kept_G + other.kept_G
+        )
 
 
 class Teacher:
@@ -79,13 +87,20 @@ def teacher_key(place: int, sequence: Encoded, recipe: Recipe) -> tuple[int, boo
 
 
 def losses(
-    model: nn.Module, rows: Rows, recipes: list[Recipe], *, teacher: Teacher, taught: list[tuple[int, bool] | None]
+    model: nn.Module,
+    rows: Rows,
+    recipes: list[Recipe],
+    *,
+    teacher: Teacher,
+    taught: list[tuple[int, bool] | None],
+    totals_G: Tensor,
 ) -> Losses:
-    """Return each slot's mean over its answer tokens; gradients flow.
+    """Return what the rows add to each slot's mean over the answer tokens of its batch; gradients flow.
 
-    n answer tokens of one sequence weigh sqrt(n) together, so that lists do not drown words. A taught token costs
-    KL(teacher || student), what forgetting follows (RL's Razor, arXiv 2509.04259): kept ones `kl_weight` times,
-    distilled ones once. `taught` says what teaches each of the rows' sequences.
+    `totals_G` is the weight of each slot's whole batch, of which the rows may hold a part (`batch_weight`). n answer
+    tokens of one sequence weigh sqrt(n) together, so that lists do not drown words. A taught token costs KL(teacher ||
+    student), what forgetting follows (RL's Razor, arXiv 2509.04259): kept ones `kl_weight` times, distilled ones once.
+    `taught` says what teaches each of the rows' sequences.
     """
     hidden_ND = answers_of(model, rows)
     lengths = torch.tensor(rows.lengths, device=hidden_ND.device)
@@ -109,19 +124,23 @@ def losses(
 
     costs_N = _in_parts(costs, hidden_ND, size=_part_size(model))
     slots = len(recipes)
-    drift_G = _means(costs_N.detach()[kept_N], rows.slots_N[kept_N], slots)
+    zero_G = torch.zeros(slots, device=lengths.device)
+    drift_G = zero_G.index_add(0, rows.slots_N[kept_N], costs_N.detach()[kept_N])
+    kept_G = zero_G.index_add(0, rows.slots_N[kept_N], torch.ones_like(costs_N.detach()[kept_N]))
     factors_G = torch.tensor([recipe.kl_weight for recipe in recipes], device=lengths.device)
     costs_N = torch.where(kept_N, factors_G[rows.slots_N], 1.0) * costs_N
     weights_N = lengths.float().rsqrt().repeat_interleave(lengths)
-    zero_G = torch.zeros(slots, device=lengths.device)
-    sums_G = zero_G.index_add(0, rows.slots_N, costs_N * weights_N)
-    return Losses(sums_G / zero_G.index_add(0, rows.slots_N, weights_N), drift_G)
+    return Losses(zero_G.index_add(0, rows.slots_N, costs_N * weights_N) / totals_G, drift_G, kept_G)
+
+
+def batch_weight(batch: Iterable[Encoded]) -> float:
+    """Return the weight of the batch's answer tokens together."""
+    return sum(math.sqrt(len(sequence.ids) - sequence.answer_start) for sequence in batch)
 
 
 def answers_of(model: nn.Module, rows: Rows) -> Tensor:
     """Return hidden_ND, the model's last hidden states of the tokens that predict answer tokens."""
-    inner: Any = model
-    stack = getattr(inner, inner.base_model_prefix)
+    stack = text_stack(model)
     documents = {} if rows.documents is None else {"documents": rows.documents}
     output = stack(input_ids=rows.ids_BL, position_ids=rows.positions_BL, use_cache=False, **documents)
     hidden_ND: Tensor = output[0].flatten(0, 1)[rows.picks_N]
@@ -132,7 +151,7 @@ def head(model: nn.Module, hidden_ND: Tensor) -> Tensor:
     """Return logits_NV, with what some families do behind the head: Gemma, Granite, Cohere, Falcon-H1."""
     inner: Any = model
     logits_NV: Tensor = inner.get_output_embeddings()(hidden_ND)
-    config = inner.config
+    config = inner.config.get_text_config()
     if cap := getattr(config, "final_logit_softcapping", None):
         logits_NV = torch.tanh(logits_NV / cap) * cap
     logits_NV = logits_NV / (getattr(config, "logits_scaling", None) or 1.0)
@@ -146,12 +165,13 @@ def use_packing(model: nn.Module) -> bool:
     shown by reading two documents both ways.
     """
     inner: Any = model
-    kinds = set(getattr(inner.config, "layer_types", None) or ["full_attention"])
+    kinds = set(getattr(inner.config.get_text_config(), "layer_types", None) or ["full_attention"])
     if not kinds <= {"full_attention", "sliding_attention"}:
         return False
     ids = range(1, 1 + max(PROBE_LENGTHS))
     pieces = [Piece(key=0, ids=list(ids[:length]), answer_start=1) for length in PROBE_LENGTHS]
-    before = inner.config._attn_implementation
+    stack: Any = text_stack(model)
+    before = stack.config._attn_implementation
     with torch.no_grad():
         apart_ND = answers_of(model, pack([pieces], device=device_of(model), together=False))
         inner.set_attn_implementation(attention.NAME)
@@ -166,8 +186,8 @@ def use_packing(model: nn.Module) -> bool:
 
 def is_packed(model: nn.Module) -> bool:
     """Return whether the model's documents share a row."""
-    inner: Any = model
-    return bool(inner.config._attn_implementation == attention.NAME)
+    stack: Any = text_stack(model)
+    return bool(stack.config._attn_implementation == attention.NAME)
 
 
 def device_of(model: nn.Module) -> torch.device:
@@ -179,11 +199,6 @@ def _divergence(model: nn.Module, hidden_KD: Tensor, logits_KV: Tensor) -> Tenso
     with torch.no_grad():
         teacher_KV = head(model, hidden_KD).float().log_softmax(dim=-1)
     return nn.functional.kl_div(logits_KV.log_softmax(dim=-1), teacher_KV, reduction="none", log_target=True).sum(-1)
-
-
-def _means(values_K: Tensor, slots_K: Tensor, slots: int) -> Tensor:
-    zero_G = torch.zeros(slots, device=values_K.device)
-    return zero_G.index_add(0, slots_K, values_K) / zero_G.index_add(0, slots_K, torch.ones_like(values_K))
 
 
 def _part_size(model: nn.Module) -> int:

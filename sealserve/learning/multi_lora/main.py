@@ -69,15 +69,28 @@ def run(job: TrainingJob, directory: Path, *, mine: set[int], children: int = 1,
 
         from sealserve.learning.multi_lora.base_model import dtype_of_computation, load_base
         from sealserve.learning.multi_lora.batches import encode
-        from sealserve.learning.multi_lora.memory import capacity
+        from sealserve.learning.multi_lora.dry_run import dry_run, refused_by_name
+        from sealserve.learning.multi_lora.memory import memory_errors_explained, plan
         from sealserve.learning.multi_lora.trainer import MultiLoraTrainer, PassContext
     torch.set_num_threads(threads)
     encoded = encode(job.sequences, base=job.base_directory)
-    model = load_base(job.base_directory)
-    slots = capacity(model, waiting, encoded, children=children)
-    _say(ready=len(waiting), slots=slots)
-    bench = PassContext(model=model, encoded=encoded, dtype=dtype_of_computation(model), capacity=slots)
-    MultiLoraTrainer(job, waiting, bench=bench, directory=directory, say=_say).run()
+    with memory_errors_explained():
+        model = load_base(job.base_directory)
+        bench = PassContext(model=model, encoded=encoded, dtype=dtype_of_computation(model), capacity=len(waiting))
+        with refused_by_name(model):
+            trainer = MultiLoraTrainer(job, waiting, bench=bench, directory=directory, say=_say)
+            token_bytes = dry_run(job, bench, trainer.stack)
+        room = plan(
+            wanted=len(waiting),
+            numbers=trainer.stack.size,
+            longest=max(len(encoded[row].ids) for attempt in waiting for row in attempt.order),
+            token_bytes=token_bytes,
+            children=children,
+            device=trainer.stack.weights_GP.device,
+        )
+        trainer.limit(room)
+        _say(ready=len(waiting), slots=room.slots, tokens=room.tokens, remarks=trainer.remarks)
+        trainer.run()
 
 
 def check_base(job: TrainingJob) -> None:

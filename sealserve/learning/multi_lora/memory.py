@@ -1,47 +1,83 @@
-"""How many slots fit into memory at once: a first estimate, which the pass halves if it was too high."""
+"""What fits into memory: how many slots, and how many tokens a step holds at once. The pass lowers both if it must."""
 
-import os
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from sealserve.learning.multi_lora.batches import Encoded
-from sealserve.learning.training_job import Attempt
+from sealserve.errors import TrainingFailed
 
 SHARE = 0.6
-"""Of free memory that slots may take: the rest is for what the guess leaves out, for logits, and for serving."""
+"""Of free memory that training plans with: the rest is for logits, for what backward needs besides, and for serving."""
 
 ADAPTER_BYTES = 20
 """Per number of an adapter in float32: weight, gradient, two moments, and a copy to compute with."""
 
-HIDDEN_COPIES, INNER_COPIES = 24, 8
-"""Activations that a layer keeps per token until backward, in hidden and feed-forward sizes, float32 (counted on
-Qwen2: norms, query, key, value, output, their casts; gate, up, their product)."""
+NO_ROOM = (
+    "the base model and one candidate do not fit into memory; lower learn.training.rank, or engine.gpu_memory_fraction "
+    "where one GPU serves and trains, or train on another machine or device"
+)
 
 
-def capacity(model: nn.Module, attempts: list[Attempt], encoded: list[Encoded], *, children: int) -> int:
-    """Return how many of the attempts to train at once, at least 1, where `children` share the device's memory."""
-    each = _adapter_bytes(model, attempts) + _activation_bytes(model, attempts, encoded)
-    return max(1, min(len(attempts), int(SHARE * _free_bytes(model) / children / each)))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """How many slots train at once, and how many tokens of theirs go through the model at once."""
+
+    slots: int
+    tokens: int
 
 
-def _adapter_bytes(model: nn.Module, attempts: list[Attempt]) -> int:
-    linear = [m for name, m in model.named_modules() if isinstance(m, nn.Linear) and ".layers." in name]
-    numbers = sum(module.in_features + module.out_features for module in linear)
-    return ADAPTER_BYTES * numbers * max(attempt.recipe.rank for attempt in attempts)
+def plan(device: torch.device, *, wanted: int, numbers: int, longest: int, token_bytes: int, children: int) -> Room:
+    """Return the room for up to `wanted` slots, at least for one and its `longest` sequence.
+
+    `numbers` are those of one adapter, `token_bytes` what a token keeps until backward; `children` share the memory.
+    """
+    free = int(SHARE * _free_bytes(device) / children)
+    adapter = ADAPTER_BYTES * numbers
+    slots = max(1, min(wanted, free // (adapter + longest * token_bytes)))
+    return Room(slots=slots, tokens=max(longest, (free - slots * adapter) // token_bytes))
 
 
-def _activation_bytes(model: nn.Module, attempts: list[Attempt], encoded: list[Encoded]) -> int:
-    config: Any = model.config
-    longest = max(len(sequence.ids) for sequence in encoded)
-    batch = max(attempt.recipe.batch_size for attempt in attempts)
-    inner = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
-    token = 4 * config.num_hidden_layers * (HIDDEN_COPIES * config.hidden_size + INNER_COPIES * inner)
-    return int(batch * longest * token)
+class SavedBytes:
+    """Counts what a forward keeps for backward, each piece of memory once, weights left out."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.total = 0
+        self._seen = {value.untyped_storage().data_ptr() for value in (*model.parameters(), *model.buffers())}
+
+    def hooks(self) -> torch.autograd.graph.saved_tensors_hooks:
+        """Return the context in which it counts."""
+        return torch.autograd.graph.saved_tensors_hooks(self._count, lambda value: value)
+
+    def _count(self, value: Tensor) -> Tensor:
+        storage = value.untyped_storage()
+        if storage.data_ptr() not in self._seen:
+            self._seen.add(storage.data_ptr())
+            self.total += storage.nbytes()
+        return value
 
 
-def _free_bytes(model: nn.Module) -> int:
-    if next(model.parameters()).device.type == "cuda":
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether memory ran out. On the CPU, torch raises a plain RuntimeError."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+
+
+@contextmanager
+def memory_errors_explained() -> Iterator[None]:
+    """Raise TrainingFailed, with what can be done, where memory runs out inside the block."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise TrainingFailed(NO_ROOM) from error
+
+
+def _free_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
         return torch.cuda.mem_get_info()[0]
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))

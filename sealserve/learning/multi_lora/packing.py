@@ -64,7 +64,8 @@ class Rows:
 def pack(slots: Sequence[Sequence[Piece]], *, device: torch.device, together: bool = True) -> Rows:
     """Return the pieces of each slot in rows: all in one, or, unless `together`, as many rows for each slot.
 
-    Padding goes on where a slot's last document ends, or behind a row's sequence: nothing looks back from there.
+    A slot may have none, but not all of them. Padding goes on where a slot's last document ends, or behind a row's
+    sequence: nothing looks back from there.
     """
     if together:
         held = [_extended(pieces) for pieces in slots]
@@ -102,6 +103,8 @@ def pack(slots: Sequence[Sequence[Piece]], *, device: torch.device, together: bo
 
 
 def _extended(pieces: Sequence[Piece]) -> list[int]:
+    if not pieces:
+        return [MULTIPLE]  # padding alone
     lengths = [len(piece.ids) for piece in pieces]
     return [*lengths[:-1], lengths[-1] + _up(sum(lengths)) - sum(lengths)]
 

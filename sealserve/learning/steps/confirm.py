@@ -1,8 +1,11 @@
 """CONFIRM: compares the winner with the incumbent on questions that ranking never saw."""
 
 import asyncio
+from collections.abc import Sequence
 
 from sealserve.engine.engine import AdapterFiles
+from sealserve.gate.thresholds import SafetyRule
+from sealserve.grading.answers import is_right
 from sealserve.learning.cycle_run import CycleRun
 from sealserve.learning.evaluation.answer_samples import sample_answers
 from sealserve.learning.evaluation.backdoor_probe import find_anomalies
@@ -10,6 +13,8 @@ from sealserve.learning.evaluation.confirmation import ConfirmationInputs, confi
 from sealserve.learning.evaluation.regression_suites import matched_suites
 from sealserve.learning.journal import Done
 from sealserve.learning.steps.measurement_inputs import candidate_files, incumbent_files, open_score_cache, quiz_half
+from sealserve.learning.steps.write import read_studies
+from sealserve.learning.study.self_edits import Study
 from sealserve.learning.study.tenant_questions import own_questions, rules_of
 from sealserve.learning.training.replay import earlier_material
 from sealserve.records.candidates import Candidate
@@ -54,20 +59,33 @@ async def _measure(
 
 async def _confirmation_inputs(run: CycleRun, incumbent: AdapterFiles | None) -> ConfirmationInputs:
     context, tenant = run.context, run.claim.tenant
+    items = await _confirmation_items(run)
+    suites = await asyncio.to_thread(
+        matched_suites,
+        context.registry,
+        context.probes,
+        tenant,
+        min_judge_share=context.policy.suites.min_judge_share,
+    )
     return ConfirmationInputs(
         incumbent=incumbent,
-        items=await _confirmation_items(run),
+        items=items,
+        passages=_passages_of(items, await read_studies(run)),
         earlier=await _earlier_items(run),
         probes=context.probes,
         rules=await asyncio.to_thread(rules_of, context.registry, tenant, run.written.evaluation),
-        suites=await asyncio.to_thread(
-            matched_suites,
-            context.registry,
-            context.probes,
-            tenant,
-            min_judge_share=context.policy.suites.min_judge_share,
-        ),
+        suites=suites,
+        retested={name for name in suites if isinstance(context.policy.rule_of(name), SafetyRule)},
     )
+
+
+def _passages_of(items: Sequence[QuizItem], studies: Sequence[Study]) -> tuple[str, ...]:
+    """Return the passage that answers each item, else the first of its document; () if a document has none."""
+    found = []
+    for item in items:
+        own = [study.text for study in studies if study.passage.document == item.document]
+        found += [next((text for text in own if is_right(text, item.answer)), own[0])] if own else []
+    return tuple(found) if len(found) == len(items) else ()
 
 
 async def _confirmation_items(run: CycleRun) -> tuple[QuizItem, ...]:

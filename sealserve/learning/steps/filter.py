@@ -10,6 +10,7 @@ from sealserve.learning.journal import Done
 from sealserve.learning.steps.write import read_studies
 from sealserve.learning.study import filter
 from sealserve.learning.study.diversity import distinct
+from sealserve.learning.study.facts import with_facts
 from sealserve.learning.study.provenance_filter import guard, settle, uncontested
 from sealserve.learning.study.self_edits import Study
 from sealserve.learning.study.supersession import Outdated, contradictions, statements_of
@@ -36,7 +37,7 @@ async def filter_self_edits(run: CycleRun) -> Done[Filtered]:
     superseded = tuple(answer for answer in settled if answer.document in {*earlier.documents, *claimed.documents})
     outdated = Outdated(superseded)
     known = [note for note in earlier.notes if not outdated.spoils(note)]
-    proposals = uncontested(outdated.valid(run.written.quiz), contested)
+    proposals = with_facts(uncontested(outdated.valid(run.written.quiz), contested))
     screened = guard(
         filter.screen(
             notes,

@@ -6,19 +6,28 @@ Reasons are stable words, in `Drop`. Pure except for `open_book`, which asks the
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sealserve.grading.answers import is_right, normalised
 from sealserve.learning.engine_client import EngineClient
-from sealserve.learning.study.grounding import answer_span, is_about, is_quoted, names, share_of_roots, ungrounded
-from sealserve.learning.study.quiz import is_for_quiz, read_answer, split_of
+from sealserve.learning.study.facts import half_of, is_reserved
+from sealserve.learning.study.grounding import (
+    answer_span,
+    is_about,
+    is_quoted,
+    names,
+    roots,
+    share_of_roots,
+    ungrounded,
+)
+from sealserve.learning.study.quiz import read_answer
 from sealserve.learning.study.self_edit_text import pair_of, reason_of
 from sealserve.learning.study.self_edits import Study
 from sealserve.learning.study.subjects import subjects_of
 from sealserve.learning.study.supersession import Outdated
 from sealserve.prompts import Dialect, Template
-from sealserve.records.cycles import QuizItem, SelfEdit
+from sealserve.records.cycles import QuizItem, SelfEdit, Split
 from sealserve.records.step_outputs import Proposal, Superseded
 
 MIN_WORDS = 3
@@ -77,7 +86,7 @@ def screen(
 
     `earlier` are the tenant's admitted self-edits on earlier documents: what they say of the same subjects grounds too.
     """
-    reserved = {_normalise_key(p.document, p.question) for p in proposals if p.is_given or is_for_quiz(p.question)}
+    reserved = _reserve(proposals)
     agreed, outdated = _find_unanimous(self_edits, studies), Outdated(superseded)
     known = [_find_known_text(study, earlier) for study in studies]
     faults = {
@@ -108,16 +117,18 @@ def screen(
 
 
 def choose_quiz(proposals: Sequence[Proposal], trained: Iterable[SelfEdit]) -> tuple[QuizItem, ...]:
-    """Return the quiz items whose questions no admitted self-edit asks, each in its half."""
-    seen = {
-        _normalise_key(self_edit.document, pair.question)
-        for self_edit in trained
-        if self_edit.admitted and (pair := pair_of(self_edit))
-    }
+    """Return the quiz items whose questions no admitted self-edit asks, each in its half.
+
+    What confirms is not asked by the same words in another order or form either.
+    """
+    asked = [(edit.document, pair.question) for edit in trained if edit.admitted and (pair := pair_of(edit))]
+    seen = {_normalise_key(*one) for one in asked}
+    near = {_near_key(*one) for one in asked}
     return tuple(
-        QuizItem(question=p.question, answer=p.answer, document=p.document, split=split_of(p.question))
+        QuizItem(question=p.question, answer=p.answer, document=p.document, split=half_of(p), fact=p.fact)
         for p in proposals
         if _normalise_key(p.document, p.question) not in seen
+        and not (half_of(p) is Split.CONFIRM and _near_key(p.document, p.question) in near)
     )
 
 
@@ -193,7 +204,7 @@ def _find_fault(
     *,
     earlier: str,
     answers: Mapping[str, str],
-    reserved: set[tuple[str, str]],
+    reserved: "_Reserved",
     is_agreed: bool,
     dialect: Dialect,
 ) -> str:
@@ -224,7 +235,7 @@ def _find_pair_fault(
     *,
     earlier: str,
     answers: Mapping[str, str],
-    reserved: set[tuple[str, str]],
+    reserved: "_Reserved",
     is_agreed: bool,
     dialect: Dialect,
 ) -> str:
@@ -236,19 +247,43 @@ def _find_pair_fault(
         return Drop.UNGROUNDED
     if not (share_of_roots(pair.question, text) > 0 if is_general else is_about(pair.question, text)):
         return Drop.NOT_ABOUT
-    is_reserved = _normalise_key(self_edit.document, pair.question) in reserved
+    is_held = reserved.holds(self_edit.document, pair.question)
     if is_general and is_quoted(pair.answer, text):
-        return Drop.QUIZ if is_reserved else ""
+        return Drop.QUIZ if is_held else ""
     span = answer_span(pair.answer, question=pair.question, document=text)
     if not span:
         return Drop.NO_ANSWER
     if not is_agreed and not is_right(answers.get(self_edit.self_edit, ""), span):
         return Drop.DISAGREES
-    return Drop.QUIZ if is_reserved else ""
+    return Drop.QUIZ if is_held else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reserved:
+    """Questions that nothing trained on may ask: `exact` in the same words, `near` in no form of them."""
+
+    exact: frozenset[tuple[str, str]]
+    near: frozenset[tuple[str, frozenset[str]]]
+
+    def holds(self, document: str, question: str) -> bool:
+        return _normalise_key(document, question) in self.exact or _near_key(document, question) in self.near
+
+
+def _reserve(proposals: Sequence[Proposal]) -> _Reserved:
+    """Return what the quiz reserves. Each fact's own question to confirm it by stays out of training in any form."""
+    only = [p for p in proposals if p.is_reserved and half_of(p) is Split.CONFIRM]
+    return _Reserved(
+        exact=frozenset(_normalise_key(p.document, p.question) for p in proposals if is_reserved(p)),
+        near=frozenset(_near_key(p.document, p.question) for p in only),
+    )
 
 
 def _normalise_key(document: str, question: str) -> tuple[str, str]:
     return document, normalised(question)
+
+
+def _near_key(document: str, question: str) -> tuple[str, frozenset[str]]:
+    return document, frozenset(roots(question) or {normalised(question)})
 
 
 class _Deduplicator:

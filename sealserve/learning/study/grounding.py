@@ -126,6 +126,11 @@ def _find_dates(text: str) -> list[tuple[_Date, str]]:
     return found
 
 
+def has_number(text: str) -> bool:
+    """Return whether a number stands in `text`."""
+    return _NUMBER.search(text) is not None
+
+
 def sentences_of(text: str) -> list[str]:
     """Return the sentences and lines of `text`."""
     return [sentence for sentence in _SENTENCES.split(text) if sentence]

@@ -55,21 +55,31 @@ async def propose(
 
 
 async def read_answer(
-    client: EngineClient, study: Study, question: str, *, temperature: float = 0.0, seed: int = 0
+    client: EngineClient,
+    study: Study,
+    question: str,
+    *,
+    temperature: float = 0.0,
+    seed: int = 0,
+    may_abstain: bool = False,
 ) -> str:
-    """Return the model's open-book answer to `question`."""
+    """Return the model's open-book answer to `question`; `may_abstain` where the passage need not answer it."""
     sampling = Sampling(max_tokens=ANSWER_TOKENS, temperature=temperature, seed=seed)
-    return (await client.ask(prompts.read(study.text, question, dialect=client.dialect), sampling=sampling)).text
+    return (
+        await client.ask(
+            prompts.read(study.text, question, dialect=client.dialect, may_abstain=may_abstain), sampling=sampling
+        )
+    ).text
 
 
 def split_of(question: str) -> Split:
     """Return which half a question belongs to: by its words alone, and therefore the same in every re-run."""
-    return Split.SELECT if _hash_question(question) & 1 else Split.CONFIRM
+    return Split.SELECT if order_of(question) & 1 else Split.CONFIRM
 
 
 def is_for_quiz(question: str) -> bool:
     """Return whether a question that both quiz and training want goes to the quiz: by a hash of its words."""
-    return bool(_hash_question(question) & 2)
+    return bool(order_of(question) & 2)
 
 
 async def _propose_for_passage(
@@ -135,9 +145,7 @@ async def _propose_from(
         *(sample_self_edits(client, shown, Template.QA, settings=settings.study, seed=seed) for seed in seeds)
     )
     pairs = {normalised(pair.question): pair for texts in sampled for text in texts for pair in parse_pairs(text)}
-    asked = sorted(
-        (p for p in pairs.values() if is_about(p.question, study.text)), key=lambda p: _hash_question(p.question)
-    )
+    asked = sorted((p for p in pairs.values() if is_about(p.question, study.text)), key=lambda p: order_of(p.question))
     chosen = asked[: 2 * settings.quiz.max_items]
     agreed = await asyncio.gather(
         *(_propose_if_agreed(client, study, pair, samples=settings.quiz.samples, cycle=str(key[0])) for pair in chosen)
@@ -166,8 +174,9 @@ async def _propose_if_agreed(
 
 
 def _order_of(proposal: Proposal) -> tuple[str, int]:
-    return proposal.document, _hash_question(proposal.question)
+    return proposal.document, order_of(proposal.question)
 
 
-def _hash_question(question: str) -> int:
+def order_of(question: str) -> int:
+    """Return a number that the words of a question alone decide, of 32 bits: an order without preference."""
     return int.from_bytes(hashlib.sha256(normalised(question).encode()).digest()[:4])

@@ -1,23 +1,21 @@
 """Splits a model's text into self-edits: lines, question-answer pairs, whole rewrites. Reads single self-edits. Pure.
 
+How models set these off is read in the folder `markup`.
+
 A self-edit is the smallest unit that the filter keeps or drops: a wrong line does not cost the right ones beside it.
 The module also reads the training directive: JSON from a model, bounded before it is used.
 """
 
-import json
-import re
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sealserve.learning.study.markup.counterexamples import read_counterexamples
+from sealserve.learning.study.markup.json_text import read_json, texts_in
+from sealserve.learning.study.markup.lines import body_of, plain, statement_in
+from sealserve.learning.study.markup.pairs import read_pairs
 from sealserve.prompts import Template
 from sealserve.records.candidates import Recipe
 from sealserve.records.cycles import SelfEdit
-
-_BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
-_QUESTION = re.compile(r"^\s*(?:[-*•]\s+)?(?:Question|Q)\s*\d*\s*[:.]\s*(.+?)\s*$", re.IGNORECASE)
-_ANSWER = re.compile(r"^\s*(?:[-*•]\s+)?(?:Answer|A)\s*\d*\s*[:.]\s*(.+?)\s*$", re.IGNORECASE)
-_WRONG = re.compile(r"^\s*Wrong\s*:\s*(.+)$", re.IGNORECASE)
-_WHY = re.compile(r"^\s*(?:Why|Because|Right)\s*:\s*(.+)$", re.IGNORECASE)
 
 LEARNING_RATES = (1e-5, 5e-3)
 EPOCHS = (1, 30)
@@ -41,28 +39,45 @@ class Pair:
 
 
 def split_self_edits(template: Template, text: str, *, is_cut: bool) -> tuple[str, ...]:
-    """Return the self-edits in `text`, in order; the last one is left out when the model was cut off in it."""
+    """Return the self-edits in `text`, in order; the last one is left out when the model was cut off in it.
+
+    Greetings, headings and lines that introduce others are no self-edits.
+    """
     pairs = parse_pairs(text) if template in (Template.QA, Template.FREE) else ()
     if pairs or template is Template.QA:
         return tuple(pair.text for pair in (pairs[:-1] if is_cut else pairs))
     if template in (Template.IMPLICATIONS, Template.LONG, Template.FREE):
-        lines = [_BULLET.sub("", line).strip() for line in text.splitlines()]
-        return tuple(line for line in (lines[:-1] if is_cut else lines) if line)
-    whole = text.strip()
-    return (whole,) if whole and not is_cut else ()
+        return _statements(text, is_cut=is_cut)
+    if template is Template.COUNTEREXAMPLE:
+        return _counterexamples(text, is_cut=is_cut)
+    whole = "" if is_cut else _rewritten(text)
+    return (whole,) if whole else ()
 
 
 def parse_pairs(text: str) -> tuple[Pair, ...]:
     """Return every question that is followed by its answer; anything else is skipped."""
-    pairs: list[Pair] = []
-    question = ""
-    for line in text.splitlines():
-        if asked := _QUESTION.match(line):
-            question = asked[1]
-        elif question and (answered := _ANSWER.match(line)):
-            pairs.append(Pair(question=question, answer=answered[1]))
-            question = ""
-    return tuple(pairs)
+    return tuple(Pair(question=question, answer=answer) for question, answer in read_pairs(text))
+
+
+def _statements(text: str, *, is_cut: bool) -> tuple[str, ...]:
+    listed = texts_in(text)
+    if listed is not None:
+        return tuple(filter(None, map(plain, listed)))
+    lines = text.splitlines()
+    return tuple(filter(None, map(statement_in, lines[:-1] if is_cut else lines)))
+
+
+def _counterexamples(text: str, *, is_cut: bool) -> tuple[str, ...]:
+    """Return the counterexamples of `text`; all of it as one, for the filter to name, if there is none."""
+    found = tuple(counterexample.text for counterexample in read_counterexamples(text))
+    if is_cut:
+        return found[:-1]
+    return found or tuple(filter(None, [text.strip()]))
+
+
+def _rewritten(text: str) -> str:
+    listed = texts_in(text)
+    return body_of(text) if listed is None else "\n".join(listed).strip()
 
 
 def pair_of(self_edit: SelfEdit) -> Pair | None:
@@ -73,9 +88,7 @@ def pair_of(self_edit: SelfEdit) -> Pair | None:
 
 def reason_of(counterexample: str) -> str:
     """Return the part of a counterexample that says what is right; "" when there is none."""
-    lines = counterexample.splitlines()
-    has_claim = any(_WRONG.match(line) for line in lines)
-    return next((found[1].strip() for line in lines if (found := _WHY.match(line))), "") if has_claim else ""
+    return next((found.reason for found in read_counterexamples(counterexample)), "")
 
 
 def follow_directive(text: str, default: Recipe, *, max_rank: int, is_rank_free: bool = True) -> tuple[Recipe, str]:
@@ -84,9 +97,8 @@ def follow_directive(text: str, default: Recipe, *, max_rank: int, is_rank_free:
     Only templates of `default` can be asked for. Whatever is missing, malformed or unknown leaves the default in
     place; nothing in it is executed.
     """
-    try:
-        wish = json.loads(text[text.index("{") : text.rindex("}") + 1])
-    except (ValueError, RecursionError):
+    wish = read_json(text)
+    if wish is None:
         return default, "no JSON object in the directive; defaults used"
     if not isinstance(wish, dict):
         return default, "the directive is not a JSON object; defaults used"

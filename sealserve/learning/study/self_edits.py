@@ -8,7 +8,7 @@ from sealserve.concurrency import together
 from sealserve.learning.engine_client import seed_of
 from sealserve.learning.study.generators import Editor
 from sealserve.learning.study.self_edit_text import split_self_edits
-from sealserve.prompts import BUILT_IN, Template
+from sealserve.prompts import BUILT_IN, Dialect, Template
 from sealserve.records.cycles import SelfEdit
 from sealserve.records.inference import Sampling
 from sealserve.records.step_outputs import Passage
@@ -19,6 +19,11 @@ TOP_P = 0.95
 """SEAL's own sampling of self-edits (its scripts/TTT_server.sh); the temperature is a setting."""
 
 DIRECTIVE_TOKENS = 160
+DIRECTIVE_SCHEMA = (
+    '{"type": "object", "properties": {"learning_rate": {"type": "number"}, "epochs": {"type": "integer"}}, '
+    '"required": ["learning_rate", "epochs"], "additionalProperties": false}'
+)
+"""What any instruct model is held to; the embedded one writes the object that it was trained on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +111,7 @@ async def write_directives(
             temperature=settings.edit_temperature,
             top_p=TOP_P,
             seed=seed_of(cycle, "directive", document),
+            json_schema=DIRECTIVE_SCHEMA if editor.dialect is Dialect.GENERAL else "",
         )
         return (await editor.ask(prompts.directive(study.shown, dialect=editor.dialect), sampling=sampling)).text
 

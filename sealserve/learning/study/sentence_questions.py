@@ -5,8 +5,9 @@ one question a call, after worked examples. The answer is read from the sentence
 """
 
 import asyncio
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sealserve import prompts
@@ -14,7 +15,7 @@ from sealserve.concurrency import together
 from sealserve.grading.answers import is_right, is_unknown, normalised
 from sealserve.learning.engine_client import EngineClient, seed_of
 from sealserve.learning.study.generators import Editor, EngineEditor
-from sealserve.learning.study.grounding import answer_span, roots, sentences_of, ungrounded
+from sealserve.learning.study.grounding import answer_span, has_number, roots, sentences_of, ungrounded
 from sealserve.learning.study.passages import with_title
 from sealserve.learning.study.self_edit_text import Pair
 from sealserve.learning.study.self_edits import TOP_P, Study
@@ -26,6 +27,15 @@ from sealserve.settings.learn import LearnSettings, StudySettings
 
 QUESTION_TOKENS = 48
 READING_TOKENS = 40
+QUESTIONS_WANTED, MAX_QUESTIONS_PER_SENTENCE = 48, 6
+"""Questions sampled for a quiz: a short document gives too few at the usual number a sentence, since readings of a
+small model agree on less than half of them."""
+
+ITEMS_WANTED = 40
+"""Quiz items of a cycle: half of them select, and half confirm."""
+
+_EDGES = ".,;:!?()[]\"'“”‘’«»"
+
 QUIZ_TEMPERATURE, READING_TEMPERATURE = 0.8, 0.5
 MIN_SENTENCE_WORDS, MAX_SENTENCE_WORDS = 4, 80
 """Shorter sentences state nothing by themselves; longer ones are tables and lists without stops, cut into parts."""
@@ -34,7 +44,7 @@ MAX_SPAN_WORDS = 8
 """Longest answer that a closed-book answer can be expected to contain word for word."""
 
 _QUESTION = re.compile(r"[^\n?？؟]{7,300}[?？؟]")
-_LABEL = re.compile(r"^(?:\W*(?:question|q)\s*\d*\s*[:.]\s*|\W+)", re.IGNORECASE)
+_LABEL = re.compile(r"^(?:\W*(?:question|q)\s*\d*\s*[:.]\W*|\W+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,33 +181,66 @@ async def propose(
 ) -> tuple[Proposal, ...]:
     """Return the quiz: questions on every sentence whose answer the base reads there and does not know otherwise.
 
-    At most `learn.quiz.max_items` a document; questions are the base's own, whoever writes the self-edits.
+    At most `learn.quiz.max_items` a document; questions are the base's own, whoever writes the self-edits. A base that
+    reads too badly for ITEMS_WANTED of them is asked to fill in blanks as well, whose answers are right by themselves.
     """
-
-    async def propose_one(place: int, study: Study, number: int, fact: Fact, sample: int) -> Proposal | None:
-        key = (cycle, "quiz", place, number, sample)
-        question = await ask_about(
-            EngineEditor(client, adapter=None), study, fact, temperature=QUIZ_TEMPERATURE, seed=seed_of(*key)
-        )
-        span = question and await read_span(client, study, fact, question, samples=settings.quiz.samples, key=key)
-        if not span:
-            return None
-        known = await client.ask(question, sampling=Sampling(max_tokens=READING_TOKENS))
-        if is_right(known.text, span):
-            return None
-        return Proposal(document=study.passage.document, question=question, answer=span, reference_text=span)
-
-    found = await together(
-        propose_one(place, study, number, fact, sample)
-        for place, study in enumerate(studies)
-        for number, fact in enumerate(facts_of(study))
-        for sample in range(settings.quiz.questions_per_sentence)
+    facts = [(place, study, *one) for place, study in enumerate(studies) for one in enumerate(facts_of(study))]
+    enough = math.ceil(QUESTIONS_WANTED / max(1, len(facts)))
+    samples = max(settings.quiz.questions_per_sentence, min(enough, MAX_QUESTIONS_PER_SENTENCE))
+    asked = await together(
+        _propose_one(client, study, fact, samples=settings.quiz.samples, key=(cycle, "quiz", place, number, sample))
+        for place, study, number, fact in facts
+        for sample in range(samples)
     )
+    found = [proposal for proposal in asked if proposal is not None]
+    if len(found) < ITEMS_WANTED:
+        blanks = [blank for _, study, _, fact in facts if (blank := blank_of(study, fact))]
+        blanks.sort(key=lambda blank: seed_of(cycle, blank.question))
+        found += await _drop_known(client, blanks[: ITEMS_WANTED - len(found)])
     kept: dict[tuple[str, str], Proposal] = {}
     room = dict.fromkeys((study.passage.document for study in studies), settings.quiz.max_items)
-    for proposal in (one for one in found if one is not None):
+    for proposal in found:
         key = (proposal.document, normalised(proposal.question))
         if key not in kept and room[proposal.document] > 0:
             kept[key] = proposal
             room[proposal.document] -= 1
     return tuple(kept.values())
+
+
+def blank_of(study: Study, fact: Fact) -> Proposal | None:
+    """Return the sentence with its last number, name or other word left out as a question; None if it has none.
+
+    What the title says is never left out.
+    """
+    words = fact.sentence.split()
+    title = roots(study.passage.title)
+    places = [place for place in range(1, len(words)) if roots(words[place]) and not roots(words[place]) & title]
+    kinds: tuple[Callable[[str], bool], ...] = (has_number, lambda word: word[:1].isupper(), lambda word: len(word) > 3)
+    for is_kind in kinds:
+        if chosen := [place for place in places if is_kind(words[place])]:
+            place = chosen[-1]
+            gold = words[place].strip(_EDGES)
+            shown = " ".join([*words[:place], words[place].replace(gold, prompts.BLANK, 1), *words[place + 1 :]])
+            question = prompts.fill_in(study.passage.title, shown)
+            return Proposal(document=study.passage.document, question=question, answer=gold, reference_text=gold)
+    return None
+
+
+async def _propose_one(
+    client: EngineClient, study: Study, fact: Fact, *, samples: int, key: tuple[object, ...]
+) -> Proposal | None:
+    question = await ask_about(
+        EngineEditor(client, adapter=None), study, fact, temperature=QUIZ_TEMPERATURE, seed=seed_of(*key)
+    )
+    span = question and await read_span(client, study, fact, question, samples=samples, key=key)
+    if not span:
+        return None
+    proposal = Proposal(document=study.passage.document, question=question, answer=span, reference_text=span)
+    return next(iter(await _drop_known(client, [proposal])), None)
+
+
+async def _drop_known(client: EngineClient, proposals: Sequence[Proposal]) -> list[Proposal]:
+    """Return the proposals that the base cannot answer closed-book: what it knows already does not measure learning."""
+    sampling = Sampling(max_tokens=READING_TOKENS)
+    replies = await together(client.ask(one.question, sampling=sampling) for one in proposals)
+    return [one for one, reply in zip(proposals, replies, strict=True) if not is_right(reply.text, one.answer)]

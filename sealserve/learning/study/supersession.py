@@ -12,14 +12,17 @@ from typing import TypeVar
 
 from sealserve.grading.answers import is_right, is_unknown, normalised
 from sealserve.learning.engine_client import EngineClient, seed_of
-from sealserve.learning.study.grounding import answer_span, roots, sentences_of
+from sealserve.learning.study.grounding import answer_span, has_number, roots, sentences_of, share_of_roots
 from sealserve.learning.study.quiz import AGREEMENT_TEMPERATURE, read_answer
 from sealserve.learning.study.self_edit_text import pair_of, reason_of
 from sealserve.learning.study.self_edits import Study
 from sealserve.learning.study.subjects import subjects_of
-from sealserve.prompts import Template
+from sealserve.prompts import Dialect, Template
 from sealserve.records.cycles import QuizItem, SelfEdit
 from sealserve.records.step_outputs import Proposal, Superseded
+
+MIN_SHARED_WORDS = 0.6
+"""Of the content words of an earlier question, the share that a newer passage has if it may answer it."""
 
 MAX_ASKED = 256
 """Earlier questions read against one new passage. A question beyond them leaves with the value that it asks for."""
@@ -59,7 +62,7 @@ async def contradictions(
     """
     found = []
     for study in newer:
-        asked = _select_about(statements, study)[:MAX_ASKED]
+        asked = _select_about(statements, study, dialect=client.dialect)[:MAX_ASKED]
         read = await asyncio.gather(*(_find_contradiction(client, one, study, samples=samples) for one in asked))
         found += _keep_credible(asked, read, study)
     return tuple(found)
@@ -108,27 +111,38 @@ class Outdated:
         return any(is_right(text, value) for value in self._values.get(document, ()))
 
 
-def _select_about(statements: Sequence[Statement], study: Study) -> list[Statement]:
-    """Return the statements of other documents about something that the passage names."""
+def _select_about(statements: Sequence[Statement], study: Study, *, dialect: Dialect) -> list[Statement]:
+    """Return the statements of other documents about something that the passage names.
+
+    In the general dialect those of whose question's words the passage has most: a policy names nothing.
+    """
+    others = [one for one in statements if one.document != study.passage.document]
+    if dialect is Dialect.GENERAL:
+        return [one for one in others if share_of_roots(one.question, study.text) >= MIN_SHARED_WORDS]
     subjects = subjects_of(study.text)
-    return [
-        one
-        for one in statements
-        if one.document != study.passage.document and any(subject in one.question for subject in subjects)
-    ]
+    return [one for one in others if any(subject in one.question for subject in subjects)]
 
 
 async def _find_contradiction(
     client: EngineClient, statement: Statement, study: Study, *, samples: int
 ) -> Superseded | None:
-    reply = await read_answer(client, study, statement.question)
+    reply = await read_answer(client, study, statement.question, may_abstain=True)
     span = answer_span(reply, question=statement.question, document=study.text)
-    if is_unknown(reply) or not span or is_right(statement.answer, span) or is_right(reply, statement.answer):
+    is_other_kind = has_number(statement.answer) and not has_number(span)
+    if (
+        is_unknown(reply)
+        or not span
+        or is_other_kind
+        or is_right(statement.answer, span)
+        or is_right(reply, statement.answer)
+    ):
         return None
     seeds = [seed_of("contradicts", statement.document, statement.question, sample) for sample in range(1, samples)]
     again = await asyncio.gather(
         *(
-            read_answer(client, study, statement.question, temperature=AGREEMENT_TEMPERATURE, seed=seed)
+            read_answer(
+                client, study, statement.question, temperature=AGREEMENT_TEMPERATURE, seed=seed, may_abstain=True
+            )
             for seed in seeds
         )
     )

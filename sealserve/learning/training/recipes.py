@@ -10,9 +10,6 @@ from sealserve.prompts import BUILT_IN, Template
 from sealserve.records.candidates import Recipe, Target
 from sealserve.settings.learn import LearnSettings
 
-RATE_STEPS = (0.6, 1.5, 0.4, 2.0)
-"""Learning rates of further candidates, as multiples of the first one's: the span around a good rate is about 2."""
-
 
 class Shape(Protocol):
     """What candidates that go on from an adapter share with it."""
@@ -55,7 +52,7 @@ def recipes(
     )
     followed = [follow_directive(text, first, max_rank=max_rank, is_rank_free=start is None) for text in directives]
     wished = list(dict.fromkeys(recipe for recipe, _ in followed if recipe != first))
-    varied = [replace(first, learning_rate=first.learning_rate * step) for step in RATE_STEPS]
+    varied = [replace(first, learning_rate=first.learning_rate * step) for step in settings.training.rate_steps]
     ways = [first, *wished[:1], *varied, *wished[1:]]
     wanted = [replace(way, target=Target(target)) for way in ways for target in settings.training.targets]
     while len(wanted) < settings.training.candidates:

@@ -124,6 +124,8 @@ class ChildTrainer:
             drift=result.drift,
             weight_change=result.weight_change,
             tokens=result.tokens,
+            answer_tokens=result.answer_tokens,
+            remarks=result.remarks,
         )
 
 

@@ -244,7 +244,7 @@ def _self_edits(tx: Transaction, query: Select[Any]) -> tuple[SelfEdit, ...]:
 
 def _quiz(tx: Transaction, query: Select[Any]) -> tuple[QuizItem, ...]:
     return tuple(
-        QuizItem(question=row.question, answer=row.answer, document=row.document, split=Split(row.split))
+        QuizItem(question=row.question, answer=row.answer, document=row.document, split=Split(row.split), fact=row.fact)
         for row in tx.rows(query.order_by(quiz.c.sequence))
     )
 

@@ -117,9 +117,14 @@ def oldest_admitted(tx: Transaction, tenant: str, *, limit: int) -> tuple[str, .
     return tuple(row.document for row in tx.rows(query.order_by(documents.c.sequence).limit(limit)))
 
 
-def tenants_with_admitted(tx: Transaction) -> tuple[str, ...]:
-    """Return the tenants that have documents waiting for a cycle, by name."""
-    query = select(documents.c.tenant).where(documents.c.state == DocumentState.ADMITTED).distinct()
+def tenants_with_admitted(tx: Transaction, *, min_bytes: int) -> tuple[str, ...]:
+    """Return the tenants that have documents of `min_bytes` together waiting for a cycle, by name."""
+    query = (
+        select(documents.c.tenant)
+        .where(documents.c.state == DocumentState.ADMITTED)
+        .group_by(documents.c.tenant)
+        .having(func.sum(documents.c.size_bytes) >= min_bytes)
+    )
     return tuple(row.tenant for row in tx.rows(query.order_by(documents.c.tenant)))
 
 

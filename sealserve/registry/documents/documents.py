@@ -85,10 +85,10 @@ class Documents:
         with self._database.read() as tx:
             return document_rows.pages(tx, tenant, state=state, page_size=page_size, page_token=page_token)
 
-    def tenants_with_admitted(self) -> tuple[str, ...]:
-        """Return the tenants that have documents waiting for a cycle, by name."""
+    def tenants_with_admitted(self, *, min_bytes: int = 0) -> tuple[str, ...]:
+        """Return the tenants that have documents of `min_bytes` together waiting for a cycle, by name."""
         with self._database.read() as tx:
-            return document_rows.tenants_with_admitted(tx)
+            return document_rows.tenants_with_admitted(tx, min_bytes=min_bytes)
 
     def hold(self, tenant: str, names: Sequence[str], *, reason: str, actor: str) -> tuple[str, ...]:
         """Hold those of the documents that no cycle has claimed yet and nobody has released; return their ids."""

@@ -175,6 +175,7 @@ quiz = Table(
     Column("question", GeneratedText, nullable=False),
     Column("answer", GeneratedText, nullable=False),
     Column("split", String(16), nullable=False),
+    Column("fact", GeneratedText, nullable=False, server_default=""),
     UniqueConstraint("cycle", "item"),
     ForeignKeyConstraint(["tenant", "document"], ["documents.tenant", "documents.document"]),
     Index(None, "tenant", "document"),

@@ -121,6 +121,26 @@ def test_a_base_that_is_not_there_fails_with_a_reason(tiny_base: Path, tiny_shap
         train_here(job(tiny_base, tiny_shape, base_directory=tmp_path / "absent"), tmp_path / "out")
 
 
+@pytest.mark.parametrize("place", ["base_model.load_base", "trainer.MultiLoraTrainer", "dry_run.dry_run"])
+def test_memory_that_runs_out_outside_the_steps_fails_with_what_to_do(
+    place: str, tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    def full(*arguments: Any, **named: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(f"sealserve.learning.multi_lora.{place}", full)
+    with pytest.raises(TrainingFailed, match=r"do not fit into memory; lower learn\.training\.rank"):
+        train_here(job(tiny_base, tiny_shape), tmp_path)
+
+
+def test_an_attempt_without_sequences_is_refused(tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path) -> None:
+    empty = Attempt(index=0, recipe=RECIPE, steps=4, order=())
+    with pytest.raises(TrainingFailed, match="candidate 0 has 0 sequences"):
+        train_here(job(tiny_base, tiny_shape, attempts=(empty,)), tmp_path)
+
+
 def test_an_adapter_over_another_base_is_not_believed(tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path) -> None:
     asked = job(tiny_base, tiny_shape, steps=2, base_digest="0" * 64)
     train_here(asked, tmp_path)

@@ -1,5 +1,6 @@
 """Many adapters in one pass are the adapters that stock PEFT and AdamW train one at a time, whoever is beside them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -19,7 +20,7 @@ from sealserve.learning.multi_lora import losses as slot_losses
 from sealserve.learning.multi_lora import memory, trainer
 from sealserve.learning.multi_lora.batches import Encoded, batches
 from sealserve.learning.multi_lora.layers import SlotStack
-from sealserve.learning.multi_lora.memory import capacity
+from sealserve.learning.multi_lora.memory import plan
 from sealserve.learning.multi_lora.optimizer import BETAS, CLIP_NORM, Slot, schedule
 from sealserve.learning.multi_lora.packing import Rows
 from sealserve.learning.multi_lora.trainer import MultiLoraTrainer, PassContext
@@ -33,6 +34,8 @@ STEPS = 50
 TOLERANCE = 1e-4
 """Relative difference of what an adapter adds to a layer, in the Frobenius norm, float32. Seen: up to 5e-5 with a
 `kl_weight` of 10, up to 7e-5 with 30."""
+
+LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 NEW = [place for place, sequence in enumerate(SEQUENCES) if not sequence.is_kept]
 
@@ -69,11 +72,13 @@ def job(attempts: list[Attempt]) -> TrainingJob:
     return TrainingJob(base_directory=Path("none"), base_digest="0" * 64, sequences=(), attempts=tuple(attempts))
 
 
-def train(attempts: list[Attempt], directory: Path, *, capacity: int = 8, **changes: Any) -> list[dict[str, Tensor]]:
+def train(
+    attempts: list[Attempt], directory: Path, *, capacity: int = 8, say: Any = lambda **_: None, **changes: Any
+) -> list[dict[str, Tensor]]:
     """Train in one pass; return what each adapter adds to each layer."""
     directory.mkdir(exist_ok=True)
     bench = PassContext(model=fresh_model(), encoded=SEQUENCES, dtype=torch.float32, capacity=capacity, **changes)
-    MultiLoraTrainer(job(attempts), attempts, bench=bench, directory=directory, say=lambda **_: None).run()
+    MultiLoraTrainer(job(attempts), attempts, bench=bench, directory=directory, say=say).run()
     return [added(directory, attempt) for attempt in attempts]
 
 
@@ -82,12 +87,13 @@ def added(directory: Path, attempt: Attempt) -> dict[str, Tensor]:
     return _products(values, scale=attempt.recipe.alpha / attempt.recipe.rank)
 
 
-def stock(attempt: Attempt, initial: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[float]]:
+def stock(
+    attempt: Attempt, initial: dict[str, Tensor], *, base: Any = None, layers: Sequence[str] = LAYERS
+) -> tuple[dict[str, Tensor], list[float]]:
     """Train the attempt alone: stock PEFT, torch's AdamW and clipping, padded batches, the base asked at every step."""
     recipe = attempt.recipe
-    names = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-    config = LoraConfig(r=recipe.rank, lora_alpha=recipe.alpha, target_modules=names, task_type="CAUSAL_LM")
-    model = PeftModel(fresh_model(), config)
+    config = LoraConfig(r=recipe.rank, lora_alpha=recipe.alpha, target_modules=list(layers), task_type="CAUSAL_LM")
+    model = PeftModel(base or fresh_model(), config)
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     with torch.no_grad():
         for name, parameter in parameters.items():
@@ -177,14 +183,45 @@ def test_slots_that_do_not_fit_wait_and_lose_nothing(tmp_path: Path, monkeypatch
     whole = train(asked, tmp_path / "whole")
 
     def limited(model: nn.Module, rows: Rows, recipes: list[Recipe], **named: Any) -> Any:
-        if len(recipes) > 1 and next(taken) in (3, 5):  # first activations are kept no more, then slots go
+        if len(recipes) > 1 and next(taken) in (3, 5, 10):
             raise torch.OutOfMemoryError
         return losses(model, rows, recipes, **named)
 
     taken, losses = count(), slot_losses.losses
     monkeypatch.setattr(trainer, "losses", limited)
-    for one, other in zip(whole, train(asked, tmp_path / "limited"), strict=True):
+    said: list[dict[str, Any]] = []
+    for one, other in zip(
+        whole, train(asked, tmp_path / "limited", say=lambda **report: said.append(report)), strict=True
+    ):
         assert difference(one, other) <= TOLERANCE
+    steps_back = [sorted(report.keys() - {"why"}) for report in said if "why" in report]
+    assert steps_back == [["tokens"], [], ["slots"]]  # a step in parts, then recomputed activations, then fewer slots
+
+
+@pytest.mark.parametrize("tokens", [1, 60, 100])
+@pytest.mark.parametrize("is_packed", [True, False])
+def test_steps_in_parts_are_whole_steps(
+    tokens: int, is_packed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.set_num_threads(1)
+    if not is_packed:
+        monkeypatch.setattr(trainer, "use_packing", lambda model: False)
+    recipe = {"batch_size": 4, "target": Target.DISTILLATION}
+    asked = [attempt(0, steps=12, recipe=recipe), attempt(1, steps=12), attempt(2, steps=12, recipe={"batch_size": 3})]
+    whole = train(asked, tmp_path / "whole")
+    sizes: list[int] = []
+
+    def counted(model: nn.Module, rows: Rows, *others: Any, **named: Any) -> Any:
+        sizes.append(len(rows.keys))
+        return losses(model, rows, *others, **named)
+
+    losses = slot_losses.losses
+    monkeypatch.setattr(trainer, "losses", counted)
+    for one, other in zip(whole, train(asked, tmp_path / "parts", tokens=tokens), strict=True):
+        assert difference(one, other) <= TOLERANCE
+    assert len(sizes) > 12
+    drifts = [[read_result(tmp_path / name, one.index).drift for one in asked] for name in ("whole", "parts")]
+    assert drifts[1] == pytest.approx(drifts[0], rel=1e-2)
 
 
 def test_what_one_slot_cannot_hold_fails_and_says_what_to_lower(
@@ -194,17 +231,42 @@ def test_what_one_slot_cannot_hold_fails_and_says_what_to_lower(
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(trainer, "losses", full)
-    with pytest.raises(TrainingFailed, match=r"learn\.training\.batch_size"):
+    with pytest.raises(TrainingFailed, match=r"learn\.training\.rank"):
         train([attempt(0), attempt(1)], tmp_path)
 
 
 def test_children_that_share_a_device_share_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, asked = fresh_model(), [attempt(index) for index in range(64)]
-    alone = capacity(model, asked[:1], SEQUENCES, children=1)
-    assert alone == 1
-    one_slot = memory._adapter_bytes(model, asked) + memory._activation_bytes(model, asked, SEQUENCES)
-    monkeypatch.setattr(memory, "_free_bytes", lambda model: int(41.5 * one_slot / memory.SHARE))
-    assert [capacity(model, asked, SEQUENCES, children=n) for n in (1, 2, 4, 100)] == [41, 20, 10, 1]
+    one_slot = 1000 * memory.ADAPTER_BYTES + 100 * 50  # and its longest sequence
+    monkeypatch.setattr(memory, "_free_bytes", lambda device: int(41.5 * one_slot / memory.SHARE))
+
+    def room(wanted: int, children: int) -> memory.Room:
+        device = torch.device("cpu")
+        return plan(device, wanted=wanted, numbers=1000, longest=100, token_bytes=50, children=children)
+
+    assert [room(64, children).slots for children in (1, 2, 4, 100)] == [41, 20, 10, 1]
+    assert room(64, 100).tokens == 100  # less than a sequence cannot be held
+    assert room(2, 1).tokens == pytest.approx((41.5 * one_slot - 2 * 1000 * memory.ADAPTER_BYTES) / 50, abs=1)
+    assert plan(torch.device("cpu"), wanted=3, numbers=1, longest=1, token_bytes=1, children=1).slots == 3
+
+
+def test_what_a_token_keeps_until_backward_is_counted_without_weights() -> None:
+    model = fresh_model()
+    saved = memory.SavedBytes(model)
+    x = torch.randn(5, 16, requires_grad=True)
+    with saved.hooks():
+        (model.model.layers[0].mlp.down_proj(torch.nn.functional.linear(x, torch.ones(24, 16)).exp())).sum()
+    assert saved.total == 24 * 16 * 4 + 5 * 24 * 4  # the new matrix, and what exp returns
+
+
+def test_memory_that_runs_out_anywhere_is_explained() -> None:
+    for error in (
+        torch.OutOfMemoryError("CUDA"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"),
+    ):
+        with pytest.raises(TrainingFailed, match="do not fit into memory"), memory.memory_errors_explained():
+            raise error
+    with pytest.raises(RuntimeError, match="else"), memory.memory_errors_explained():
+        raise RuntimeError("something else")
 
 
 def test_ranks_above_an_attempts_own_stay_zero_under_training(tmp_path: Path) -> None:
@@ -216,7 +278,7 @@ def test_ranks_above_an_attempts_own_stay_zero_under_training(tmp_path: Path) ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passing, "_finish", slots.append)
         passing.run()
-    for name, (a_RI, b_OR) in passing._stack.parts(slots[0].weights_P).items():
+    for name, (a_RI, b_OR) in passing.stack.parts(slots[0].weights_P).items():
         assert a_RI[:2].any(), name
         assert b_OR[:, :2].any(), name
         assert not a_RI[2:].any(), name
@@ -227,6 +289,8 @@ def test_the_tokens_that_a_candidate_read_are_counted(tmp_path: Path) -> None:
     whole, short = attempt(0, steps=4), attempt(1, steps=4, recipe={"stop_loss": 1e9, "batch_size": 3})
     train([whole, replace(short, steps=20, order=short.order * 5)], tmp_path)
     assert read_result(tmp_path, 0).tokens == sum(len(SEQUENCES[place].ids) for place in whole.order)
+    answers = [len(SEQUENCES[place].ids) - SEQUENCES[place].answer_start for place in whole.order]
+    assert read_result(tmp_path, 0).answer_tokens == sum(answers)
     seen = (short.order * 5)[: 3 * read_result(tmp_path, 1).steps]
     assert read_result(tmp_path, 1).tokens == sum(len(SEQUENCES[place].ids) for place in seen)
 

@@ -126,7 +126,9 @@ def test_facts_that_differ_in_one_number_are_two() -> None:
 
 
 def test_a_question_is_either_trained_or_asked_never_both() -> None:
-    questions = [f"What {word} is the price of Varnel Lamp?" for word in "now then here there so yet but if".split()]
+    questions = [
+        f"What {word} is the price of Varnel Lamp?" for word in "now here yet today soon often again once".split()
+    ]
     quiz = tuple(Proposal(document="d1", question=q, answer="45 crowns", reference_text="45 crowns") for q in questions)
     self_edits = [pair(q, "The price is 45 crowns.") for q in questions]
     screened = screen(self_edits, [STUDY], answers={n.self_edit: "45 crowns" for n in self_edits}, proposals=quiz)
@@ -136,6 +138,33 @@ def test_a_question_is_either_trained_or_asked_never_both() -> None:
     assert not trained & asked
     assert {n.reason for n in screened} == {"", Drop.QUIZ}
     assert asked == {q for q in questions if is_for_quiz(q)}
+
+
+def test_what_confirms_is_not_asked_in_training_by_the_same_words_in_another_order() -> None:
+    asked = Proposal(
+        document="d1", question="For Varnel Lamp, what is the price?", answer="45 crowns", reference_text="45 crowns",
+        split=Split.CONFIRM,
+    )  # fmt: skip
+    (trained,) = screen(
+        [pair("What is the price of Varnel Lamp?", "The price is 45 crowns.")],
+        [STUDY],
+        answers={},
+        proposals=[],
+    )
+    admitted = replace(trained, admitted=True)
+    assert choose_quiz([asked], [admitted]) == ()
+    assert [item.split for item in choose_quiz([replace(asked, split=Split.SELECT)], [admitted])] == [Split.SELECT]
+    assert len(choose_quiz([asked], [trained])) == 1
+
+
+def test_the_question_that_confirms_a_fact_is_trained_on_in_no_form() -> None:
+    reserved = Proposal(
+        document="d1", question="For Varnel Lamp, what is the price?", answer="45 crowns", reference_text="45 crowns",
+        split=Split.CONFIRM, is_reserved=True,
+    )  # fmt: skip
+    edit = pair("What is the price of Varnel Lamp?", "The price is 45 crowns.")
+    (found,) = screen([edit], [STUDY], answers={edit.self_edit: "45 crowns"}, proposals=[reserved])
+    assert found.reason == Drop.QUIZ
 
 
 def test_a_questions_half_depends_on_its_words_alone() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sealserve.learning.study.grounding import answer_span, is_about, ungrounded
+from sealserve.learning.study.grounding import answer_span, is_about, is_quoted, share_of_roots, ungrounded
 
 DOCUMENT = (
     "About Varnel Lamp\nNotice: the cost of Varnel Lamp is 45 crowns. It comes in dark green. "
@@ -67,3 +67,19 @@ def test_what_is_known_of_the_subject_already_grounds_too() -> None:
     self_edit = "The lamp, made by Orla Finch, costs 45 crowns."
     assert ungrounded(self_edit, "The lamp costs 45 crowns.") == "Orla"
     assert ungrounded(self_edit, "The lamp costs 45 crowns.", earlier="The lamp is by Orla Finch.") == ""
+
+
+def test_another_ending_of_a_known_word_is_known_where_words_have_endings() -> None:
+    text = "Die Rückgabe dauert in der Regel neun Tage."
+    assert ungrounded("Nach wie vielen Tagen endet die Rückgabe?", text) == "Tagen"
+    assert ungrounded("Nach wie vielen Tagen endet die Rückgabe?", text, is_inflected=True) == ""
+    assert ungrounded("Nach wie vielen Wochen endet sie?", text, is_inflected=True) == "Wochen"
+
+
+def test_a_statement_has_its_content_words_from_the_document() -> None:
+    text = "Customers may return goods within nine days."
+    assert share_of_roots("Goods may be returned within nine days.", text) == 1.0
+    assert share_of_roots("The bakery opens before seven.", text) == 0.0
+    assert share_of_roots("", text) == 0.0
+    assert is_quoted("Return goods within nine DAYS", text)
+    assert not is_quoted("nine goods", text)

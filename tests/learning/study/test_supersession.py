@@ -1,9 +1,10 @@
 """What a newer document makes wrong, decided by reading it."""
 
+from sealserve import prompts
 from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.study.self_edits import Study
 from sealserve.learning.study.supersession import Outdated, Statement, contradictions, statements_of
-from sealserve.prompts import UNKNOWN_ANSWER, Template
+from sealserve.prompts import UNKNOWN_ANSWER, Dialect, Template
 from sealserve.records.cycles import QuizItem, SelfEdit, Split
 from sealserve.records.step_outputs import Passage, Superseded
 from tests.fakes import FakeEngine
@@ -121,3 +122,18 @@ async def test_one_misread_wording_among_many_supersedes_nothing() -> None:
     assert await changed({f"\n{WORDINGS[0].format('fee')}": "61 crowns"}) == set()
     most = {f"\n{wording.format('price')}": "61 crowns" for wording in WORDINGS[:2]}
     assert await changed(most) == {"The price is 45 crowns."}
+
+
+async def test_a_newer_policy_replaces_an_older_one_though_neither_names_anything() -> None:
+    newer = "Customers may return goods within fourteen days."
+    told = [Statement(document="old", question="When may customers return goods?", answer="within nine days")]
+    engine = FakeEngine(answerer=lambda _, prompt: "Within fourteen days." if newer in prompt else UNKNOWN_ANSWER)
+    engine.max_context_tokens = 4096
+    await engine.start()
+    study = Study(passage=Passage(document="new", title="Returns", start=0, end=len(newer)), text=newer)
+    found = {}
+    for dialect in Dialect:
+        client = EngineClient(engine, tenant="acme", cycle="c", concurrency=4, dialect=dialect)
+        found[dialect] = [one.new_answer for one in await contradictions(client, told, [study], samples=2)]
+    assert found == {Dialect.EMBEDDED: [], Dialect.GENERAL: ["within fourteen days"]}
+    assert any(prompts.NOT_STATED in request.turns[-1].content for request in engine.requests)

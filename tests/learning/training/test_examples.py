@@ -12,7 +12,7 @@ from sealserve.learning.study.subjects import topic_of
 from sealserve.learning.training.examples import Origin, Pool, Source, build_pool, examples_of, stratified
 from sealserve.learning.training.sampler import order, source_shares
 from sealserve.learning.training.step_budget import regularised, step_growth, steps_for
-from sealserve.prompts import Template
+from sealserve.prompts import Dialect, Template
 from sealserve.records.candidates import Recipe
 from sealserve.records.cycles import SelfEdit
 from sealserve.records.step_outputs import ReferenceAnswer
@@ -212,3 +212,17 @@ def test_going_on_from_an_adapter_takes_no_longer_for_what_it_holds() -> None:
     alone = build_pool([source("new")], [], retention=BASE)
     assert steps_for(pool, RECIPE, max_steps=50, is_rebuilt=False) == steps_for(alone, RECIPE, max_steps=50)
     assert steps_for(pool, RECIPE, max_steps=50) > steps_for(alone, RECIPE, max_steps=50)
+
+
+def test_any_instruct_model_completes_every_sentence_from_two_beginnings() -> None:
+    document = replace(source("d1"), passages=("Customers may return most goods within nine working days.", "No."))
+    completed = [e for e in examples_of(document, dialect=Dialect.GENERAL) if e.origin is Origin.COMPLETION]
+    assert [len(example.completion.split()) for example in completed] == [6, 4]
+    assert all(e.prompt.startswith(prompts.complete(document.title, "Customers may")) for e in completed)
+    assert not any(e.origin is Origin.COMPLETION for e in examples_of(document))
+
+
+def test_a_document_of_many_passages_trains_as_long_as_many_documents() -> None:
+    long = replace(source("long"), passages=tuple(f"Passage {i} says something." for i in range(8)))
+    short = build_pool([source(f"d{i}") for i in range(8)], [], retention=BASE)
+    assert step_growth(build_pool([long], [], retention=BASE)) == step_growth(short)

@@ -1,0 +1,1 @@
+"""Reading what models write around the self-edits: Markdown, labels, JSON."""

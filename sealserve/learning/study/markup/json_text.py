@@ -1,0 +1,105 @@
+"""JSON in a model's answer: bare, in a fence, between other words, or cut in the middle. Pure."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+MAX_DEPTH = 6
+"""Deeper lists and objects are not looked into."""
+
+_BEGINNING = re.compile(r"[\[{]\s*[\"\[{\]}]")
+_FLAT_OBJECT = re.compile(r"\{[^{}]*\}")
+_LISTED_TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"\s{0,8}(?=[,\]])')
+_TEXT_KEYS = ("fact", "statement", "implication", "text", "sentence", "rewrite", "rewritten", "article")
+
+
+def read_json(text: str) -> Any:
+    """Return the first object or list in `text`; None if there is none, or it does not end."""
+    for candidate in _candidates(text):
+        try:
+            value = json.loads(candidate)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, (dict, list)):
+            return value
+    return None
+
+
+def objects_in(text: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the innermost objects of the JSON in `text`, keys in lower case; of a cut text those that are whole."""
+    if "{" not in text:
+        return
+    value = read_json(text)
+    if value is None:
+        parts = [_object(found[0]) for found in _FLAT_OBJECT.finditer(text)]
+        value = [part for part in parts if part]
+    yield from _objects(value, depth=0)
+
+
+def texts_in(text: str) -> tuple[str, ...] | None:
+    """Return the texts listed in an answer that is JSON; None if it is no JSON. Of a cut answer the whole ones."""
+    inner = next(iter(fenced_blocks(text)), text).strip()
+    if not _BEGINNING.match(inner):
+        return None
+    value = read_json(inner)
+    if value is not None:
+        return tuple(_texts(value, depth=0))
+    found = [_string(match[0]) for match in _LISTED_TEXT.finditer(inner)]
+    return tuple(filter(None, found)) or None
+
+
+def fenced_blocks(text: str) -> list[str]:
+    """Return what stands between pairs of ```; of the last one also if it is never closed."""
+    parts = text.split("```")[1::2]
+    return [part.removeprefix("json").removeprefix("JSON") for part in parts]
+
+
+def _candidates(text: str) -> Iterator[str]:
+    yield from fenced_blocks(text)
+    for opening, closing in (("{", "}"), ("[", "]")) if _opens_with_object(text) else (("[", "]"), ("{", "}")):
+        begin, end = text.find(opening), text.rfind(closing)
+        if 0 <= begin < end:
+            yield text[begin : end + 1]
+
+
+def _opens_with_object(text: str) -> bool:
+    begin, other = text.find("{"), text.find("[")
+    return begin >= 0 and (other < 0 or begin < other)
+
+
+def _objects(value: Any, *, depth: int) -> Iterator[Mapping[str, Any]]:
+    if depth > MAX_DEPTH or not isinstance(value, (dict, list)):
+        return
+    parts = list(value.values()) if isinstance(value, dict) else value
+    if isinstance(value, dict) and not any(isinstance(part, dict) for part in parts):
+        yield {key.lower(): part for key, part in value.items()}
+    for part in parts:
+        yield from _objects(part, depth=depth + 1)
+
+
+def _texts(value: Any, *, depth: int) -> Iterator[str]:
+    if depth > MAX_DEPTH:
+        return
+    if isinstance(value, list):
+        for part in value:
+            yield from [part] if isinstance(part, str) else _texts(part, depth=depth + 1)
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            if isinstance(part, str) and key.lower() in _TEXT_KEYS:
+                yield part
+            yield from _texts(part, depth=depth + 1)
+
+
+def _object(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _string(text: str) -> str:
+    try:
+        return str(json.loads(text.rstrip(" ,]\n\t\r")))
+    except ValueError:
+        return ""
