@@ -59,8 +59,11 @@ async def test_tuning_keeps_the_rate_in_the_profile_and_the_speed_in_the_check(
     monkeypatch.setattr(workbench, "ChildTrainer", lambda *_, **__: RateTrainer())
     tuned, profile = await workbench.tune_base(settings, steps=12, say=lambda line: None)
     assert tuned.learning_rate == 0.003
-    assert profile_of(tiny_base, digest=BASE_DIGEST) == profile
-    assert profile.origin.startswith("tuned on ")
+    kept = profile_of(tiny_base, digest=BASE_DIGEST)
+    assert kept.origin == profile.origin
+    assert kept.origin.startswith("tuned on ")
+    assert settings.learn.with_defaults(kept.learn).training.learning_rate == 0.001  # the operator's own stays
+    assert load_settings().learn.with_defaults(kept.learn).training.learning_rate == 0.003
     checked = read_fitness(BASE_DIGEST)
     assert checked is not None
     assert checked.training_tokens_per_second == tuned.training_tokens_per_second
