@@ -55,9 +55,13 @@ class SuitesRule(SkillRule):
 
 
 class SafetyRule(SkillRule):
-    """The same, for the suites named here: in them every lost answer counts, whatever else was gained."""
+    """The same, for the suites named here: in them every lost answer counts, whatever else was gained.
+
+    One of `required` that the incumbent does not pass holds every candidate; any other is named and not counted.
+    """
 
     suites: tuple[str, ...]
+    required: tuple[str, ...]
 
 
 class DiversityRule(Rule):

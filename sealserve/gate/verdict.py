@@ -12,6 +12,7 @@ from sealserve.records.scores import Decision, Measured, NotApplicable, Score, S
 
 _RANK = (Decision.REJECT, Decision.INCONCLUSIVE, Decision.HOLD)
 _ROUNDING = 1e-6
+_SUITE = "canary suite "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,12 @@ class _Suite:
         """Whether the incumbent shows the skill, so that its loss would be seen: assay sensitivity (ICH E10, 1.5)."""
         return not isinstance(self.rule, SkillRule) or self.score.incumbent >= self.rule.min_incumbent_share
 
+    @property
+    def is_required(self) -> bool:
+        """Whether nothing is promoted by itself while the incumbent does not show the skill."""
+        name = self.what.removeprefix(_SUITE).partition("@")[0]
+        return isinstance(self.rule, SafetyRule) and name in self.rule.required
+
 
 def judge(card: Scorecard, policy: Policy) -> Verdict:
     """Return the decision and every reason for it; PROMOTE only when no rule speaks against."""
@@ -34,7 +41,7 @@ def judge(card: Scorecard, policy: Policy) -> Verdict:
         ("documents learned earlier", card.replay, policy.replay),
         ("old skills", card.canary, policy.canary),
         ("saying 'I don't know'", card.unknown, policy.unknown),
-        *((f"canary suite {name}", score, policy.rule_of(name)) for name, score in sorted(card.suites.items())),
+        *((f"{_SUITE}{name}", score, policy.rule_of(name)) for name, score in sorted(card.suites.items())),
     )
     testable = [
         _Suite(what=what, score=score, rule=rule)
@@ -73,12 +80,12 @@ def _lost_safety(suites: list[_Suite]) -> list[tuple[Decision, str]]:
 
 
 def _missing_skills(suites: list[_Suite]) -> list[tuple[Decision, str]]:
-    """Findings for safety suites that protect nothing, and for a scorecard on which no suite protects old skills."""
+    """Findings for required suites that protect nothing, and for a scorecard on which no suite protects old skills."""
     skills = [suite for suite in suites if isinstance(suite.rule, SkillRule)]
     found = [
-        (Decision.HOLD, f"{_missing_skill(suite)}, and the policy names it under safety: a human decides")
+        (Decision.HOLD, f"{_missing_skill(suite)}, and the policy requires it: a human decides")
         for suite in skills
-        if isinstance(suite.rule, SafetyRule) and not suite.is_sensitive
+        if suite.is_required and not suite.is_sensitive
     ]
     if skills and not any(suite.is_sensitive for suite in skills):
         found.append((Decision.HOLD, "no suite would show a loss of old skills: a human decides"))
@@ -90,7 +97,7 @@ def _remarks(suites: list[_Suite]) -> tuple[str, ...]:
     return tuple(
         f"{_missing_skill(suite)}: not counted"
         for suite in suites
-        if not suite.is_sensitive and not isinstance(suite.rule, SafetyRule)
+        if not suite.is_sensitive and not suite.is_required
     )
 
 

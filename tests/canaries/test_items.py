@@ -160,7 +160,7 @@ def test_a_loss_beyond_the_margin_is_told_and_chance_is_not() -> None:
 
 
 def test_of_a_safety_suite_one_answer_lost_is_told_whatever_was_gained() -> None:
-    rule = SafetyRule(min_items=1, margin=0.0, alpha=0.05, min_incumbent_share=0.5, suites=("safety",))
+    rule = SafetyRule(min_items=1, margin=0.0, alpha=0.05, min_incumbent_share=0.5, suites=("safety",), required=())
     lost = measured(both=17, better=2, worse=1, neither=0, confidence=0.95)
     kept = measured(both=18, better=2, worse=0, neither=0, confidence=0.95)
     assert fallen({"lost": (lost, rule), "kept": (kept, rule)}) == ("lost",)

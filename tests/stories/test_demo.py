@@ -1,6 +1,7 @@
 """The whole product on its real parts: `sealserve demo` in a process of its own, vLLM, training and all."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,13 +9,15 @@ from pathlib import Path
 import pytest
 
 SECONDS = 1500
+QUICK = {"SEALSERVE_LEARN__TRAINING__CANDIDATES": "2", "SEALSERVE_LEARN__TRAINING__MAX_STEPS": "100"}
+"""Training of half the demo's length: a test needs that it works, `sealserve bench learn` says how well."""
 
 
 @pytest.mark.vllm
 @pytest.mark.timeout(SECONDS + 60)
 def test_model_learns_an_article_for_one_tenant_and_unlearns_it_by_rollback(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sealserve", "demo", "--json", "--data-directory", str(tmp_path / "data")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False, env=os.environ | QUICK)
     assert done.returncode == 0, done.stderr[-4000:]
     figures = json.loads(done.stdout.splitlines()[-1])
     assert figures["before"] <= 0.2

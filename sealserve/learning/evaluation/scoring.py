@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 from sealserve.engine.engine import AdapterFiles
@@ -40,15 +41,16 @@ class Failed:
 Scores: TypeAlias = tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Suite:
     """Questions, and how answers to them are scored."""
 
     reward: Reward
     items: tuple[ScoredItem, ...]
 
+    @cached_property
     def digest(self) -> str:
-        """Return the sha256 of all that decides a given adapter's scores."""
+        """The sha256 of all that decides a given adapter's scores."""
         content = json.dumps([self.reward.name, [asdict(item) for item in self.items]], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
@@ -74,7 +76,7 @@ class ScoreCache:
 
     def _key(self, files: AdapterFiles | None, suite: Suite) -> str:
         artifact = "base" if files is None else self.artifacts.get(files.name, "")
-        parts = f"{suite.digest()}:{self.base}:{artifact}"
+        parts = f"{suite.digest}:{self.base}:{artifact}"
         return hashlib.sha256(parts.encode()).hexdigest() if artifact else ""
 
 

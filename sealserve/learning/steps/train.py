@@ -74,7 +74,7 @@ async def _train(run: CycleRun, start: Start | None) -> Done[Trained]:
         settings_digest=context.settings.digest(),
         trials=tuple(_describe_trial(adapter, pool, job) for adapter in trained),
         short_trials=finalists.trials,
-        remarks=(*limits, *finalists.remarks),
+        remarks=(*limits, *finalists.remarks, *dict.fromkeys(one for adapter in trained for one in adapter.remarks)),
         tokens=finalists.tokens + sum(adapter.tokens for adapter in trained),
     )
     return Done(output=output, effects=(AddCandidates(candidates=candidates),))

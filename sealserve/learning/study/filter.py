@@ -19,12 +19,12 @@ from sealserve.learning.study.grounding import (
     names,
     roots,
     share_of_roots,
+    subjects_of,
     ungrounded,
 )
 from sealserve.learning.study.quiz import read_answer
 from sealserve.learning.study.self_edit_text import pair_of, reason_of
 from sealserve.learning.study.self_edits import Study
-from sealserve.learning.study.subjects import subjects_of
 from sealserve.learning.study.supersession import Outdated
 from sealserve.prompts import Dialect, Template
 from sealserve.records.cycles import QuizItem, SelfEdit, Split

@@ -6,6 +6,8 @@ finds that.
 """
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from typing import TypeAlias
 
 from sealserve.grading.answers import normalised
@@ -25,6 +27,7 @@ _Date: TypeAlias = tuple[str, int, int]
 _SENTENCE_START = re.compile(r"(?:^|[.!?:]\s+|\n\s*(?:[-*•]\s+)?)$")
 _SENTENCES = re.compile(r"(?<=[.!?])\s+|\n+")
 _SUFFIX = re.compile(r"(?:ing|ed|es|s|e)$")
+_CAPITALISED_RUN = re.compile(r"(?<=[a-z,;] )[A-Z][\w'’-]*(?: [A-Z][\w'’-]*)*")
 _EMPTY_WORDS = frozenset(
     """a an and are as at be been but by can did do does for from had has have he her his how i if in into is it its
     more most no nor not of on one or she so some than that the their them then there these they this those to too
@@ -99,6 +102,24 @@ def answer_span(answer: str, *, question: str, document: str) -> str:
 def is_about(question: str, document: str) -> bool:
     """Return whether `question` names something of the document, so that it can be asked with the book closed."""
     return bool(_find_subject_words(document) & _find_subject_words(question))
+
+
+def subjects_of(text: str) -> tuple[str, ...]:
+    """Return the names in `text` (runs of capitalised words inside sentences), most frequent first."""
+    runs = Counter(_CAPITALISED_RUN.findall(text))
+    counts = {name: text.count(name) for name in runs}
+    return tuple(sorted(counts, key=lambda name: (-counts[name], text.index(name))))
+
+
+def subject_of(line: str, subjects: Iterable[str]) -> str:
+    """Return the most frequent of `subjects` that `line` names; "" when it names none."""
+    return next((name for name in subjects if name in line), "")
+
+
+def topic_of(title: str, subjects: Iterable[str]) -> str:
+    """Return what a document is about: the subjects that its title names, or the title."""
+    named = sorted((name for name in subjects if name in title), key=title.index)
+    return " and ".join(named) or title
 
 
 def _has_stem(word: str, known: set[str]) -> bool:

@@ -99,7 +99,9 @@ def build_cycle_pool(
 
     def read_sources(documents: Iterable[str], notes: tuple[SelfEdit, ...]) -> list[Source]:
         return [
-            _read_source(registry, claim.tenant, document, notes, outdated=earlier.outdated, refused=refused)
+            _read_source(
+                registry, claim.tenant, document, notes, outdated=earlier.outdated, refused=refused, dialect=dialect
+            )
             for document in documents
             if document not in contested
         ]
@@ -137,16 +139,24 @@ def _read_source(
     *,
     outdated: Outdated,
     refused: tuple[Finding, ...],
+    dialect: Dialect,
 ) -> Source:
+    """Return the document as it is trained on.
+
+    In the general dialect all its sentences but those with findings: there every sentence is asked about, so that a
+    self-edit on it says nothing for it.
+    """
     document = registry.documents.get(tenant, name)
     text = registry.documents.text(tenant, name)
     spans = split_spans(text, max_characters=EARLIER_PASSAGE_CHARACTERS, media_type=document.media_type)
     own = tuple(note for note in notes if note.document == name)
-    passages = (without(outdated.without(name, text[start:end].strip()), refused) for start, end in spans)
+    passages = [without(outdated.without(name, text[start:end].strip()), refused) for start, end in spans]
+    if dialect is Dialect.EMBEDDED:
+        passages = [keep_supported(passage, own) for passage in passages]
     return Source(
         document=name,
         title=document.title,
-        passages=tuple(supported for passage in passages if (supported := keep_supported(passage, own))),
+        passages=tuple(passage for passage in passages if passage),
         notes=own,
         origin=origin_of(document.source),
     )

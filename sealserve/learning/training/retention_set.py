@@ -4,7 +4,7 @@ import asyncio
 
 from sealserve.canaries.probes import Probes
 from sealserve.learning.engine_client import EngineClient
-from sealserve.prompts import UNKNOWN_ANSWER
+from sealserve.prompts import UNKNOWN_ANSWER, Dialect
 from sealserve.records.inference import Sampling
 from sealserve.records.step_outputs import ReferenceAnswer
 
@@ -22,14 +22,21 @@ async def ask_retention_set(
 
 
 async def _ask_base(client: EngineClient, probes: Probes) -> tuple[ReferenceAnswer, ...]:
-    """Return old questions with the base's answers, and unanswerable ones with "I don't know"."""
+    """Return old questions with the base's answers, and unanswerable ones with "I don't know".
+
+    Any instruct model abstains in its own words, which training along others' would not keep: it answers both kinds.
+    """
     sampling = Sampling(max_tokens=ANSWER_TOKENS)
-    answers = await asyncio.gather(*(client.ask(question, sampling=sampling) for question in probes.rehearsed))
+    is_general = client.dialect is Dialect.GENERAL
+    asked = (*probes.rehearsed, *probes.rehearsed_unknown) if is_general else probes.rehearsed
+    answers = await asyncio.gather(*(client.ask(question, sampling=sampling) for question in asked))
     known = [
         ReferenceAnswer(prompt=question, completion=answer.text)
-        for question, answer in zip(probes.rehearsed, answers, strict=True)
+        for question, answer in zip(asked, answers, strict=True)
         if answer.text.strip()
     ]
+    if is_general:
+        return tuple(known)
     return (
         *known,
         *(ReferenceAnswer(prompt=question, completion=UNKNOWN_ANSWER) for question in probes.rehearsed_unknown),

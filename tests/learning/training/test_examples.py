@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sealserve import prompts
-from sealserve.learning.study.subjects import topic_of
+from sealserve.learning.study.grounding import topic_of
 from sealserve.learning.training.examples import Origin, Pool, Source, build_pool, examples_of, stratified
 from sealserve.learning.training.sampler import order, source_shares
 from sealserve.learning.training.step_budget import regularised, step_growth, steps_for
