@@ -53,8 +53,8 @@ class Finding:
 def examine(settings: Settings) -> tuple[Finding, ...]:
     """Return all findings, in the order in which to fix them."""
     checks: tuple[Callable[[Settings], Finding], ...] = (
-        _python, _processor, _serving, _training, _executor, _model, _directory, _disk, _registry, _policy, _inbox,
-        _server,
+        _python, _processor, _serving, _training, _executor, _model, _memory, _fitness, _directory, _disk, _registry,
+        _policy, _inbox, _server,
     )  # fmt: skip
     return tuple(check(settings) for check in checks)
 
@@ -116,10 +116,11 @@ def _executor(settings: Settings) -> Finding:
 
 
 def _model(settings: Settings) -> Finding:
+    from sealserve.base_models.cache import find_model
     from sealserve.engine.base_model import base_shape, model_directory
 
     model = settings.engine.model
-    if model != "nano" and not Path(model).expanduser().is_dir():
+    if model != "nano" and not Path(model).expanduser().is_dir() and find_model(model) is None:
         advice = "it is downloaded at the first start; set a local directory to work offline"
         return Finding(name="model", state=State.WARNS, found=f"{model} is not a local directory", advice=advice)
     try:
@@ -128,6 +129,57 @@ def _model(settings: Settings) -> Finding:
         advice = "reinstall sealserve" if model == "nano" else "set engine.model to a model saved as safetensors"
         return _finding("model", False, error.message, advice=advice)
     return _finding("model", True, f"{model}: {shape.max_context_tokens} tokens of context, {shape.digest[:12]}")
+
+
+def _memory(settings: Settings) -> Finding:
+    """Check that engine and trainer fit together; a model that is not here yet is not measured."""
+    from sealserve.engine.memory_plan import plan_here
+
+    directory = _local_model(settings)
+    if directory is None:
+        return _finding("memory", True, "not known before the model is on this machine")
+    try:
+        plan = plan_here(settings, directory)
+    except SealserveError as error:
+        return _finding("memory", False, "cannot be planned", advice=error.message)
+    return _finding("memory", not plan.fault, plan.shown(), advice=plan.fault)
+
+
+def _fitness(settings: Settings) -> Finding:
+    """Show the last check of the base model; none is made here, it takes minutes."""
+    from sealserve.base_models.fitness import HOW_TO_CHECK, read_fitness, refusal
+    from sealserve.engine.base_model import base_shape
+
+    name, directory = "fitness to learn", _local_model(settings)
+    if settings.engine.model == "nano":
+        return _finding(name, True, "the embedded model was measured when it was made: sealserve nano eval")
+    if directory is None:
+        return _finding(name, True, "not known before the model is on this machine")
+    digest, is_taught = base_shape(directory).digest, settings.learn.study.editor == "endpoint"
+    try:
+        fitness = read_fitness(digest)
+        reason = refusal(digest, has_teacher=is_taught, is_allowed=settings.learn.allow_unfit_base)
+    except SealserveError as error:
+        return _finding(name, False, error.message, advice=HOW_TO_CHECK, bad=State.WARNS)
+    if fitness is None:
+        return _finding(name, False, "never checked", advice=HOW_TO_CHECK, bad=State.WARNS)
+    return _finding(name, not reason, fitness.shown(), advice=reason, bad=State.WARNS)
+
+
+def _local_model(settings: Settings) -> Path | None:
+    """Return the directory of the base model; None if it is not here, or cannot be read."""
+    from sealserve.base_models.cache import find_model
+    from sealserve.engine.base_model import base_shape, model_directory
+
+    model = settings.engine.model
+    if model != "nano" and not Path(model).expanduser().is_dir() and find_model(model) is None:
+        return None
+    try:
+        directory = model_directory(model)
+        base_shape(directory)
+    except SealserveError:
+        return None
+    return directory
 
 
 def _directory(settings: Settings) -> Finding:

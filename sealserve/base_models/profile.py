@@ -54,8 +54,11 @@ class ModelProfile:
 
 
 def profile_of(directory: Path, *, digest: str) -> ModelProfile:
-    """Return the profile of the base model in `directory` with this digest. Raises: BadConfig (a broken file)."""
-    for path in (directory / PROFILE_FILE, _tuned_path(digest)):
+    """Return the profile of the base model in `directory` with this digest: what was tuned here comes first.
+
+    Raises: BadConfig (a broken file).
+    """
+    for path in (_tuned_path(digest), directory / PROFILE_FILE):
         if path.is_file():
             return _read(path)
     return _by_size(directory / "config.json")
@@ -75,8 +78,13 @@ def rate_of(hidden_size: int) -> float:
     return float(f"{rate:.2g}")
 
 
+def profile_directory() -> Path:
+    """Return where results of measuring base models lie; it need not exist."""
+    return cache_directory().parent / "profiles"
+
+
 def _tuned_path(digest: str) -> Path:
-    return cache_directory().parent / "profiles" / f"{digest}.json"
+    return profile_directory() / f"{digest}.json"
 
 
 def _read(path: Path) -> ModelProfile:

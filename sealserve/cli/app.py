@@ -28,6 +28,7 @@ from sealserve.cli import (
     run,
     tenant,
     token,
+    tune,
     watch,
 )
 from sealserve.cli.session import Shared
@@ -49,6 +50,7 @@ app = typer.Typer(
 
 doctor.register(app)
 run.register(app)
+tune.register(app)
 ask.register(app)
 lineage.register(app)
 app.add_typer(tenant.app, name="tenant", rich_help_panel="Use")

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sealserve.cli.session import Session, command
+from sealserve.cli.extras import require
+from sealserve.cli.session import OUR_FAULT, Session, command
 
 if TYPE_CHECKING:
     from sealserve.base_models.catalogue import KnownModel
 
-app = typer.Typer(help="Base models on this machine: add and list them.", no_args_is_help=True)
+app = typer.Typer(help="Base models on this machine: add, list and check them.", no_args_is_help=True)
 
 
 @command(app, "add")
@@ -62,6 +63,47 @@ def add_known(session: Session, known: "KnownModel", *, name: str) -> None:
         session.note(f"licence {known.licence}; {known.source}")
         session.note("converting to bfloat16 safetensors: a minute or two")
         convert(file, directory)
+
+
+@command(app, "check")
+def check(
+    session: Session,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Base model, as engine.model names it.", show_default=False)
+    ] = None,
+) -> None:
+    """Measure whether a base model can learn: it writes and answers questions on twelve shipped passages.
+
+    Takes minutes, most of them to start the engine; a running server's engine is used. The result is kept: doctor and
+    learn look at it. Below the floors of policies/fitness, learning is refused. Exit code 1 then.
+    """
+    require("server")
+    import asyncio
+
+    from sealserve.base_models.fitness import read_floors, unfit_reason
+    from sealserve.cli import output
+    from sealserve.daemon.workbench import check_base
+
+    settings = session.settings(engine__model=model)
+    fitness, floors = asyncio.run(check_base(settings, say=session.note)), read_floors()
+    reason = unfit_reason(fitness, floors, has_teacher=settings.learn.study.editor == "endpoint")
+    minutes = fitness.minutes_per_article
+    rows = (
+        ("model", fitness.model),
+        ("questions written", f"{fitness.questions_written:.2f} of {fitness.sentences} sentences (floor "
+         f"{floors.questions_written:.2f})"),
+        ("open book", f"{fitness.open_book:.2f} of {fitness.questions} answers right (floor {floors.open_book:.2f})"),
+        ("agreement", f"{fitness.agreement:.2f} of answers repeated by a second reading"),
+        ("abstention", f"{fitness.abstention:.2f} of unanswered questions declined"),
+        ("speed", f"{fitness.tokens_per_second:.0f} tokens a second written, about "
+         f"{fitness.training_tokens_per_second:.0f} trained"),
+        ("an article takes", f"{minutes.total:.0f} minutes: writing {minutes.writing:.0f}, training "
+         f"{minutes.training:.0f}, confirming {minutes.confirming:.0f}"),
+        ("verdict", reason or "fit to learn"),
+    )  # fmt: skip
+    session.show({"fit": not reason, "reason": reason, **output.plain(fitness)}, lambda: output.pairs(rows))
+    if reason:
+        raise typer.Exit(OUR_FAULT)
 
 
 @command(app, "list")

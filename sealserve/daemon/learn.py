@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import structlog
 
+from sealserve.base_models.fitness import HOW_TO_CHECK, Fitness, read_fitness, refusal
 from sealserve.base_models.profile import profile_of
 from sealserve.canaries.probes import probes_for
 from sealserve.daemon.lifetime import run_to_end, stop_event
@@ -27,6 +28,7 @@ from sealserve.learning.training.trainer import ChildTrainer
 from sealserve.local_tokens import internal_secret
 from sealserve.network import reachable
 from sealserve.policy.rulebook import open_rules
+from sealserve.prompts import Dialect
 from sealserve.proof.manifest import Seals
 from sealserve.records.inference import EngineState
 from sealserve.settings.learn import LearnSettings
@@ -48,7 +50,12 @@ async def learn(settings: Settings, stop: asyncio.Event) -> None:
     """Run cycles until `stop` is set."""
     async with open_context(settings) as context:
         learner = Learner(context, worker=f"{socket.gethostname()}-{os.getpid()}")
-        _log.info(LogEvent.LEARNER_STARTED, engine=settings.learn.engine_address or settings.serve.address)
+        fitness = await asyncio.to_thread(lambda: read_fitness(base_shape(context.base_directory).digest))
+        _log.info(
+            LogEvent.LEARNER_STARTED,
+            engine=settings.learn.engine_address or settings.serve.address,
+            base_model=_shown(fitness, context.dialect),
+        )
         await learner.run(stop)
 
 
@@ -92,7 +99,18 @@ async def open_context(settings: Settings) -> AsyncIterator[LearnContext]:
             base_directory=base,
             telemetry=telemetry,
             dialect=profile.dialect,
+            refusal=lambda: refusal(
+                base_shape(base).digest,
+                has_teacher=settings.learn.study.editor == "endpoint",
+                is_allowed=settings.learn.allow_unfit_base,
+            ),
         )
+
+
+def _shown(fitness: Fitness | None, dialect: Dialect) -> str:
+    if dialect is Dialect.EMBEDDED:
+        return "embedded"
+    return fitness.shown() if fitness else f"not checked; {HOW_TO_CHECK}"
 
 
 def executor_of(settings: LearnSettings) -> Executor:

@@ -6,9 +6,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
+from sealserve.base_models.fitness import refusal
 from sealserve.daemon.lifetime import run_to_end, until_stopped
 from sealserve.daemon.storage import open_registry
-from sealserve.engine.base_model import model_directory
+from sealserve.engine.base_model import base_shape, model_directory
+from sealserve.engine.memory_plan import plan_here, with_room
 from sealserve.engine.supervised import SupervisedEngine
 from sealserve.engine.vllm_engine import VllmEngine
 from sealserve.gate.thresholds import load_policy
@@ -135,11 +137,13 @@ async def serve(settings: Settings, *, engine_only: bool = False) -> None:
 async def serving(settings: Settings, *, engine_only: bool = False) -> AsyncIterator[ServeParts]:
     """Give the parts with the listener open and the engine started; afterwards drain and take everything down.
 
-    No tenant is answered before `ServeParts.run` has begun. Raises: as `run_serve`.
+    No tenant is answered before `ServeParts.run` has begun. Raises: as `run_serve`; BadConfig (engine and
+    trainer do not fit into memory).
     """
     async with AsyncExitStack() as stack:
         telemetry = start_telemetry(settings.telemetry, service="serve")
         stack.callback(telemetry.shutdown)
+        settings = await asyncio.to_thread(_planned, settings, trains_here=not engine_only)
         registry = await asyncio.to_thread(open_registry, settings)
         stack.callback(registry.close)
         for make in (admin_secret, internal_secret):
@@ -153,6 +157,23 @@ async def serving(settings: Settings, *, engine_only: bool = False) -> AsyncIter
         await parts.engine.start()
         _log.info(LogEvent.ENGINE_STARTED, address=settings.serve.address)
         yield parts
+
+
+def _planned(settings: Settings, *, trains_here: bool) -> Settings:
+    """Return the settings that fit into memory. Raises: BadConfig (nothing fits, or the model)."""
+    plan = plan_here(settings, model_directory(settings.engine.model), trains_here=trains_here)
+    _log.info(LogEvent.MEMORY_PLANNED, plan=plan.shown())
+    return with_room(settings, plan)
+
+
+def _refusal(parts: ServeParts) -> str:
+    """Return why no cycle is started for new documents; "" if they are."""
+    learn = parts.settings.learn
+    return refusal(
+        base_shape(parts.base_directory).digest,
+        has_teacher=learn.study.editor == "endpoint",
+        is_allowed=learn.allow_unfit_base,
+    )
 
 
 def _make_server(parts: ServeParts, *, engine_only: bool) -> RpcServer:
@@ -169,5 +190,6 @@ def _make_server(parts: ServeParts, *, engine_only: bool) -> RpcServer:
             salt=parts.salts.salt,
             enforcer=parts.enforcer,
             watch=parts.watch_rule,
+            refusal=lambda: _refusal(parts),
         )
     return server

@@ -26,7 +26,7 @@ from sealserve.engine.processor import cpu_dtype
 from sealserve.engine.sockets import socket_directory
 from sealserve.errors import EngineFailed, InvalidArgument, Unavailable
 from sealserve.records.inference import Sampling
-from sealserve.settings.engine import EngineSettings
+from sealserve.settings.engine import DEFAULT_GPU_FRACTION, EngineSettings
 
 ENGINE_DEAD = "ENGINE_DEAD"
 _GIB = 2**30
@@ -75,7 +75,7 @@ def build(
     memory = (
         {"kv_cache_memory_bytes": int(settings.kv_cache_gib * _GIB), "enable_chunked_prefill": False}
         if is_cpu
-        else {"gpu_memory_utilization": settings.gpu_memory_fraction}
+        else {"gpu_memory_utilization": settings.gpu_memory_fraction or DEFAULT_GPU_FRACTION}
     )
     dtype = cpu_dtype(settings.dtype) if is_cpu else settings.dtype
     try:

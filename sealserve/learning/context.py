@@ -1,5 +1,6 @@
 """The services and settings that learning works with, assembled once when learning starts."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +33,7 @@ class LearnContext:
     base_directory: Path  # the base model's files, which the trainer reads
     telemetry: Telemetry
     dialect: Dialect = Dialect.EMBEDDED  # how the base is asked
+    refusal: Callable[[], str] = str  # why the base model may not learn new documents now; "" if it may
     retention_sets: dict[str, tuple[ReferenceAnswer, ...]] = field(default_factory=dict)  # by the base's digest
 
     def client(self, tenant: str, cycle: str, *, concurrency: int | None = None) -> EngineClient:

@@ -49,6 +49,7 @@ class Learner:
         self._worker = worker
         self._settings = context.settings.learn
         self._lease_seconds = context.settings.registry.lease_seconds
+        self._refused = ""  # why, when documents were gathered last
 
     async def run(self, stop: asyncio.Event) -> None:
         """Gather documents and run cycles until `stop` is set; unfinished cycles are then released.
@@ -75,8 +76,11 @@ class Learner:
     async def gather(self) -> int:
         """Open a cycle for every tenant with admitted documents and no open cycle; return how many. Checks no lease.
 
-        Documents too small to be measured alone wait for more: see learn.study.pool_bytes.
+        Documents too small to be measured alone wait for more: see learn.study.pool_bytes. While the base model is
+        refused, all wait.
         """
+        if await self._is_refused():
+            return 0
         tenants = await asyncio.to_thread(
             self._context.registry.documents.tenants_with_admitted, min_bytes=self._settings.study.pool_bytes
         )
@@ -92,6 +96,13 @@ class Learner:
                 )
                 opened += 1
         return opened
+
+    async def _is_refused(self) -> bool:
+        reason = await asyncio.to_thread(self._context.refusal)
+        if reason and reason != self._refused:
+            _LOG.warning(LogEvent.LEARNING_REFUSED, error=reason)
+        self._refused = reason
+        return bool(reason)
 
     async def work_once(self) -> Cycle | None:
         """Claim one cycle and run it as far as possible; None if there was none to claim.

@@ -128,11 +128,13 @@ class RpcServer:
         salt: Callable[[str], str],
         enforcer: PolicyEnforcer,
         watch: WatchRule | None = None,
+        refusal: Callable[[], str] = str,
     ) -> None:
         """Carry every service that tenants and operators call; `enforcer` is asked before a pointer moves.
 
         `salt` says a tenant's prefix-cache salt, under which `engine` is asked for it.
-        Watches are shown by the rule `watch`, the packaged one if there is none.
+        Watches are shown by the rule `watch`, the packaged one if there is none. `refusal` says why no cycle may be
+        started now; "" if one may.
         """
         settings, server = self._settings, self._server
         poll_seconds = settings.poll_seconds
@@ -148,7 +150,11 @@ class RpcServer:
             registry, engine=engine, poll_seconds=poll_seconds, draining=self._draining, enforcer=enforcer
         )
         cycles = CycleService(
-            registry, max_documents=max_documents_per_cycle, poll_seconds=poll_seconds, draining=self._draining
+            registry,
+            max_documents=max_documents_per_cycle,
+            poll_seconds=poll_seconds,
+            draining=self._draining,
+            refusal=refusal,
         )
         inference_pb2_grpc.add_InferenceServiceServicer_to_server(inference, server)
         self._probe = UnlearningProbe(registry, engine=engine, salt=salt, poll_seconds=poll_seconds)

@@ -7,6 +7,9 @@ from sealserve.settings.section import Section
 MAX_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """The values that vLLM 0.32 accepts for max_lora_rank."""
 
+DEFAULT_GPU_FRACTION = 0.85
+"""Of GPU memory, for vLLM where nothing trains beside it."""
+
 
 class EngineSettings(Section):
     """[engine]: the model and how vLLM runs it."""
@@ -32,8 +35,12 @@ class EngineSettings(Section):
         32, description=f"largest LoRA rank that is accepted; one of {', '.join(map(str, MAX_RANKS))}"
     )
     kv_cache_gib: float = Field(0.5, gt=0, description="size of the KV cache when vLLM runs on CPU, in GiB")
-    gpu_memory_fraction: float = Field(
-        0.85, gt=0, le=1, description="share of GPU memory that vLLM may take; 1: all of it"
+    gpu_memory_fraction: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="share of GPU memory that vLLM may take; unset: what leaves room for a trainer on the same GPU, "
+        f"at most {DEFAULT_GPU_FRACTION}",
     )
     max_sequences: int = Field(64, ge=1, description="sequences that vLLM runs in one batch at most")
     liveness_seconds: float = Field(

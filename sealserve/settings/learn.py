@@ -255,6 +255,9 @@ class LearnSettings(Section):
         5, ge=0, le=19, description="niceness of the trainer processes; a higher value leaves serving more CPU time"
     )
     trainer_timeout_seconds: float = Field(1800, gt=0, description="a trainer process that runs longer is killed")
+    allow_unfit_base: bool = Field(
+        False, description="learn although `sealserve model check` found the base model below its floors"
+    )
     study: StudySettings = StudySettings()
     teacher: TeacherSettings = TeacherSettings()
     quiz: QuizSettings = QuizSettings()

@@ -77,6 +77,7 @@ class LogEvent(StrEnum):
     SERVER_STARTED = "server.started"  # the port is open; the engine may be starting still
     ENGINE_STARTED = "engine.started"
     CONTEXT_FITTED = "engine.context_fitted"  # the KV cache holds less than the model's own context
+    MEMORY_PLANNED = "memory.planned"  # what engine and trainer need, and what there is
     LEARNER_STARTED = "learner.started"
     PAGE_STARTED = "page.started"  # the approvals page, with its address
     LEARN_ENDED = "learn.ended"  # the child process; it is started again
@@ -122,6 +123,7 @@ class LogEvent(StrEnum):
     UNLEARNING_NOT_PROBED = "unlearning.not_probed"
 
     # learning
+    LEARNING_REFUSED = "learning.refused"  # the base model is below the floors of its check; documents wait
     CYCLE_NOT_CLAIMED = "cycle.not_claimed"
     CYCLE_LOST = "cycle.lost"  # another worker has it
     CYCLE_CRASHED = "cycle.crashed"  # an attempt, of learn.max_attempts

@@ -1,13 +1,18 @@
 """`doctor`: each finding, and what to do about it."""
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sealserve.base_models.fitness import save_fitness
 from sealserve.doctor import Finding, State, examine
+from sealserve.engine.base_model import base_shape
+from sealserve.engine.memory_plan import Machine
 from sealserve.local_tokens import ADMIN_FILE
 from sealserve.settings.settings import Settings, load_settings
+from tests.base_models.test_fitness import FIT
 from tests.cli.site import Site, run
 from tests.rpc.harness import ADMIN_SECRET
 
@@ -51,6 +56,34 @@ def test_the_training_executor_is_named_and_a_cluster_that_is_away_is_a_warning(
     assert (away.state, "ray start" in away.advice) == (State.WARNS, True)
     joined = _finding("training executor", _settings(tmp_path, learn__executor="ray"))
     assert (joined.state, "cluster auto" in joined.found) == (State.OK, True)
+
+
+def test_the_memory_of_engine_and_trainer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = _finding("memory", _settings(tmp_path))
+    assert found.found.startswith("engine ")
+    assert "+ trainer " in found.found
+    monkeypatch.setattr("sealserve.engine.memory_plan.this_machine", lambda: Machine(ram_bytes=2**30, cores=2))
+    refused = _finding("memory", _settings(tmp_path))
+    assert (refused.state, "> 1.0 GiB of memory" in refused.advice) == (State.FAILS, True)
+    assert _finding("memory", _settings(tmp_path, engine__model="some/model")).state is State.OK
+
+
+def test_the_last_check_of_the_base_model_is_shown(
+    tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    settings = _settings(tmp_path, engine__model=str(tiny_base))
+    unchecked = _finding("fitness to learn", settings)
+    assert (unchecked.state, unchecked.advice) == (State.WARNS, "run: sealserve model check")
+    digest = base_shape(tiny_base).digest
+    save_fitness(replace(FIT, digest=digest))
+    assert _finding("fitness to learn", settings).state is State.OK
+    save_fitness(replace(FIT, digest=digest, open_book=0.1))
+    unfit = _finding("fitness to learn", settings)
+    assert (unfit.state, "choose another engine.model" in unfit.advice) == (State.WARNS, True)
+    allowed = _settings(tmp_path, engine__model=str(tiny_base), learn__allow_unfit_base=True)
+    assert _finding("fitness to learn", allowed).state is State.OK
+    assert "embedded" in _finding("fitness to learn", _settings(tmp_path)).found
 
 
 def test_a_registry_that_is_not_made_yet_is_left_unmade(tmp_path: Path) -> None:

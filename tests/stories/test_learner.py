@@ -61,6 +61,20 @@ async def test_gathering_twice_opens_one_cycle(school: School) -> None:
     assert await school.learner.gather() == 1
 
 
+async def test_documents_wait_while_the_base_model_is_refused(school: School) -> None:
+    reasons = ["the base model is unfit"]
+    learner = Learner(replace(school.context, refusal=lambda: reasons[-1]), worker="w")
+    school.add("Varnel Lamp")
+    before = school.state()
+    with capture_logs() as logs:
+        assert [await learner.gather(), await learner.gather()] == [0, 0]
+    assert [(one["event"], one["error"]) for one in logs] == [(LogEvent.LEARNING_REFUSED, "the base model is unfit")]
+    assert school.state() == before
+    assert school.registry.cycles.page(TENANT).items == ()
+    reasons.append("")
+    assert await learner.gather() == 1
+
+
 async def test_without_an_open_cycle_there_is_nothing_to_do(school: School) -> None:
     assert await school.learner.work_once() is None
 

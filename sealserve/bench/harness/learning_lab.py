@@ -5,13 +5,9 @@ training job, and many adapters are asked at once. Answers are closed-book and g
 """
 
 import asyncio
-import os
 import random
-import shutil
-import subprocess
 import tempfile
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -19,13 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sealserve.base_models.profile import profile_of
-from sealserve.canaries.probes import Probes, probes_for
+from sealserve.canaries.probes import Probes
 from sealserve.canonical import Json
-from sealserve.engine.base_model import base_shape, model_directory
+from sealserve.daemon.workbench import machine, open_own
+from sealserve.engine.base_model import base_shape
 from sealserve.engine.engine import AdapterFiles
-from sealserve.engine.vllm_engine import VllmEngine
-from sealserve.gate.thresholds import load_policy
 from sealserve.learning.context import LearnContext
 from sealserve.learning.study import filter, methods
 from sealserve.learning.study.facts import with_facts
@@ -34,27 +28,19 @@ from sealserve.learning.study.self_edits import Study
 from sealserve.learning.study.supported_text import keep_supported
 from sealserve.learning.training.batch_job import TrainingTask, all_trained, job_of
 from sealserve.learning.training.examples import Pool, Source, build_pool
-from sealserve.learning.training.executors.process import ProcessExecutor
 from sealserve.learning.training.recipes import recipes
 from sealserve.learning.training.retention_set import ask_retention_set
-from sealserve.learning.training.trainer import ChildTrainer
 from sealserve.learning.training_job import TrainedAdapter, Trainer, TrainingJob
 from sealserve.nano import world as w
 from sealserve.nano.world import Article, Fact, World
-from sealserve.policy.rulebook import open_rules
 from sealserve.prompts import Dialect
-from sealserve.proof.manifest import Seals
 from sealserve.records.candidates import Recipe
 from sealserve.records.cycles import QuizItem, SelfEdit, Split
 from sealserve.records.inference import Sampling
 from sealserve.records.step_outputs import Passage, ReferenceAnswer
-from sealserve.registry.registry import Registry
-from sealserve.serving.gated_engine import GatedEngine
-from sealserve.serving.slot_gate import SlotGate
 from sealserve.settings.engine import EngineSettings
 from sealserve.settings.learn import LearnSettings, learn_settings
 from sealserve.settings.settings import Settings
-from sealserve.telemetry import Telemetry
 
 TENANT = "bench"
 ANSWER_TOKENS = 32
@@ -256,28 +242,7 @@ async def open_lab(
             ),
             learn=learn_settings(**{"niceness": 0, "concurrency": 96, "trainer_timeout_seconds": 7200, **learn}),
         )
-        registry = Registry.open(settings.registry_url, settings.artifact_directory)
-        stack.callback(registry.close)
-        base = await asyncio.to_thread(model_directory, model)
-        profile = profile_of(base, digest=base_shape(base).digest)
-        settings = settings.model_copy(update={"learn": settings.learn.with_defaults(profile.learn)})
-        vllm = VllmEngine(settings.engine, base=base)
-        stack.push_async_callback(vllm.close)
-        say("starting the engine")
-        await vllm.start()
-        context = LearnContext(
-            registry=registry,
-            engine=GatedEngine(vllm, SlotGate(slots=slots)),
-            trainer=ChildTrainer(settings.learn, max_rank=max_rank, executor=ProcessExecutor(settings.learn)),
-            policy=load_policy(None),
-            rules=open_rules(),
-            seals=Seals.open(settings.data_directory),
-            probes=probes_for(model),
-            settings=settings,
-            base_directory=base,
-            telemetry=Telemetry.off(),
-            dialect=profile.dialect,
-        )
+        context = await stack.enter_async_context(open_own(settings, say=say))
         yield Lab(context, seed=seed, say=say)
 
 
@@ -292,19 +257,6 @@ def about(lab: Lab, *, seconds: float) -> Json:
         "training_seconds": round(lab.trained_seconds, 1),
         "seconds": round(seconds, 1),
     }
-
-
-def machine() -> str:
-    """Return the kind of machine, as results name it."""
-    cores = f"{len(os.sched_getaffinity(0))} CPU cores"
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return cores
-    asked = subprocess.run(
-        [tool, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, check=False
-    )
-    names = Counter(line.strip() for line in asked.stdout.splitlines() if line.strip())
-    return ", ".join([*(f"{n} x {name}" for name, n in names.items()), cores])
 
 
 def subject_of(article: Article, *, n: int, seed: int) -> Subject:

@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sealserve.bench.harness.learning_lab import machine, open_lab
+from sealserve.bench.harness.learning_lab import open_lab
 from sealserve.bench.safety.attacks import AttackKind, offers
 from sealserve.bench.safety.poison_cycles import BATCH, whole_cycles
 from sealserve.bench.safety.poison_intake import Door, Received
 from sealserve.canonical import Json
+from sealserve.daemon.workbench import machine
 from sealserve.registry.registry import Registry
 
 FILTERS_ALONE = 500

@@ -1,9 +1,10 @@
 """CycleService."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from sealserve.errors import FailedPrecondition
 from sealserve.records.cycles import Cycle, CycleState
 from sealserve.records.reports import CycleReport
 from sealserve.registry.registry import Registry
@@ -22,8 +23,17 @@ OPEN = (CycleState.PENDING, CycleState.RUNNING)
 class CycleService(cycle_pb2_grpc.CycleServiceServicer):
     """Starts cycles and shows how they go."""
 
-    def __init__(self, registry: Registry, *, max_documents: int, poll_seconds: float, draining: asyncio.Event) -> None:
-        """`max_documents` is what one cycle learns at once."""
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        max_documents: int,
+        poll_seconds: float,
+        draining: asyncio.Event,
+        refusal: Callable[[], str] = str,
+    ) -> None:
+        """`max_documents` is what one cycle learns at once; `refusal` says why none may start now, "" if one may."""
+        self._refusal = refusal
         self._registry = registry
         self._max_documents = max_documents
         self._poll_seconds = poll_seconds
@@ -34,6 +44,8 @@ class CycleService(cycle_pb2_grpc.CycleServiceServicer):
         tenant = names.tenant_of(request.parent)
 
         def start() -> CycleReport:
+            if reason := self._refusal():
+                raise FailedPrecondition(reason)
             cycle = self._registry.cycles.start(
                 tenant,
                 trigger=TRIGGER,
