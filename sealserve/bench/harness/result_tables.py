@@ -106,6 +106,35 @@ def _asked(asked: Json) -> str:
     return f"rate {asked['learning_rate']:.4f}, {asked['epochs']:.1f} epochs, {loss}; {kinds}"
 
 
+def _real(result: Json) -> str:
+    names = {"none": "base, closed book", "open_book": "base, passage at hand", "raw": "text alone, as many steps"}
+    shares = [
+        [names.get(arm, arm), f"{result[arm]:.3f}", _interval(result["intervals"][arm])]
+        for arm in ("none", "open_book", "raw", *BUILT_IN, "default")
+        if arm in result
+    ]
+    rows = [
+        ["default, of the base with the passage at hand", _or_none(result["default_over_open"]), ">= 0.7"],
+        ["lost on old skills", _or_none(result["canary_loss"]), "<= 0.02"],
+        ["lost on saying that it does not know", _or_none(result["abstention_loss"]), ""],
+        ["reported minus retested", _or_none(result["reported_minus_retested"]), "<= 0.02"],
+        ["passages whose cycle was promoted", f"{result['promoted']} of {result['passages']}", "3 of 4"],
+        ["seconds a passage", f"{result['seconds_per_article']:.0f}", "<= 300"],
+    ]
+    cycles = [[one["state"], f"{one['seconds']:.0f} s", one["reason"]] for one in result["cycles"]]
+    return "\n\n".join(
+        (
+            _table(["arm", "right", "95 % interval, by passage"], shares),
+            _table(["figure", "measured", "goal"], rows),
+            _table(["cycle", "took", "verdict"], cycles),
+        )
+    )
+
+
+def _or_none(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.3f}"
+
+
 def _squad(result: Json) -> str:
     rows = [(str(one["passages"]), one["state"], one["reason"]) for one in result["verdicts"]]
     told = f"{result['passages']} passages: {result['crashed']} crashed, {result['promoted']} promoted."
@@ -131,6 +160,7 @@ TABLES: dict[str, Callable[[Json], str]] = {
     "learn": _learn,
     "continual": _continual,
     "editor": _editor,
+    "real": _real,
     "squad": _squad,
     "seal": _seal,
 }
