@@ -36,6 +36,8 @@ class LearnContext:
     refusal: Callable[[], str] = str  # why the base model may not learn new documents now; "" if it may
     retention_sets: dict[str, tuple[ReferenceAnswer, ...]] = field(default_factory=dict)  # by the base's digest
 
+    base_scores: dict[str, tuple[float, ...]] = field(default_factory=dict)  # see evaluation/scoring.py
+
     def client(self, tenant: str, cycle: str, *, concurrency: int | None = None) -> EngineClient:
         """Return an engine client for one cycle, or for other work of that name."""
         return EngineClient(

@@ -79,6 +79,7 @@ async def _measure(
         base_digest=digest,
         dtype=context.settings.engine.dtype,
         artifacts={name: version.artifact},
+        base_scores=context.base_scores,
     )
     async with in_thread(registry.artifacts.materialise(version.artifact)) as path:
         files = AdapterFiles(name=name, path=path)

@@ -8,7 +8,7 @@ from sealserve.grading.answers import Matcher
 from sealserve.learning.evaluation.rewards.base import Kind, ScoredItem
 from sealserve.learning.evaluation.rewards.canary import CanaryMatch
 from sealserve.learning.evaluation.rewards.graded import GradedAnswers, SaysUnknown
-from sealserve.learning.evaluation.scoring import ScoreCache, Suite
+from sealserve.learning.evaluation.scoring import ScoreCache, Scores, Suite
 from sealserve.records.canary_suites import CanaryItem, suite_key
 from sealserve.registry.registry import CachedScores, Registry
 
@@ -32,14 +32,20 @@ def matched_suites(registry: Registry, probes: Probes, tenant: str, *, min_judge
 
 
 def score_cache(
-    store: CachedScores, tenant: str, *, base_digest: str, dtype: str, artifacts: Mapping[str, str]
+    store: CachedScores,
+    tenant: str,
+    *,
+    base_digest: str,
+    dtype: str,
+    artifacts: Mapping[str, str],
+    base_scores: dict[str, Scores],
 ) -> ScoreCache:
     """Return the tenant's earlier measurements over this base, run in this dtype by this release.
 
-    `artifacts` are the digests of adapters by engine name.
+    `artifacts` are the digests of adapters by engine name; `base_scores` what this process measured of the base.
     """
     base = f"{base_digest}:{dtype}:{metadata.version('sealserve')}"
-    return ScoreCache(store=store, tenant=tenant, base=base, artifacts=artifacts)
+    return ScoreCache(store=store, tenant=tenant, base=base, artifacts=artifacts, base_scores=base_scores)
 
 
 def _scored_items(pairs: Iterable[tuple[str, str]]) -> tuple[ScoredItem, ...]:

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
@@ -40,6 +40,9 @@ class Failed:
 
 Scores: TypeAlias = tuple[float, ...]
 
+MAX_BASE_SCORES = 64
+"""Suites of which a process remembers the base's scores; the shipped ones stay, since every tenant asks for them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
@@ -63,15 +66,23 @@ class ScoreCache:
     tenant: str
     base: str  # its digest, and what else affects its answers: dtype and release
     artifacts: Mapping[str, str]  # digest by engine name
+    base_scores: dict[str, Scores] = field(default_factory=dict)  # of the base, the same for every tenant
 
     async def find(self, files: AdapterFiles | None, suite: Suite) -> Scores | None:
         """Return the cached scores, if any."""
         key = self._key(files, suite)
+        if files is None and key in self.base_scores:
+            self.base_scores[key] = self.base_scores.pop(key)  # what is asked for stays
+            return self.base_scores[key]
         return await asyncio.to_thread(self.store.get, self.tenant, key) if key else None
 
     async def keep(self, files: AdapterFiles | None, suite: Suite, scores: Scores) -> None:
         """Cache the scores."""
         if key := self._key(files, suite):
+            if files is None:
+                self.base_scores[key] = scores
+                for oldest in list(self.base_scores)[:-MAX_BASE_SCORES]:
+                    del self.base_scores[oldest]
             await asyncio.to_thread(self.store.keep, self.tenant, key, scores)
 
     def _key(self, files: AdapterFiles | None, suite: Suite) -> str:

@@ -57,6 +57,7 @@ async def open_score_cache(run: CycleRun, candidates: Sequence[Candidate]) -> Sc
         base_digest=run.claimed.base_digest,
         dtype=run.context.settings.engine.dtype,
         artifacts=artifacts,
+        base_scores=run.context.base_scores,
     )
 
 

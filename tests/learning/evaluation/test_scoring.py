@@ -120,3 +120,12 @@ def test_the_best_wins_only_when_it_stands_out_from_the_group() -> None:
 def test_one_candidate_is_taken_and_none_is_none() -> None:
     assert choose({2: [0.1, 0.2]}, confidence=0.95)[:2] == (2, False)
     assert choose({}, confidence=0.95)[0] is None
+
+
+async def test_the_base_is_measured_once_for_all_tenants() -> None:
+    engine, base_scores = FakeEngine(), dict[str, tuple[float, ...]]()
+    asked = await client(engine)
+    for tenant in ("acme", "globex"):
+        cache = ScoreCache(store=Memory(), tenant=tenant, base="b", artifacts={}, base_scores=base_scores)
+        await score_matrix(asked, [None], [suite()], cache=cache)
+    assert len(engine.requests) == len(suite().items)
