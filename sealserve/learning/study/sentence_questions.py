@@ -122,12 +122,12 @@ async def read_span(client: EngineClient, study: Study, fact: Fact, question: st
 
 def quoting(question: str, fact: Fact) -> Pair:
     """Return the question with the sentence itself for an answer: right whatever part of it was asked for."""
-    return Pair(question=question, answer=" ".join(fact.sentence.split()))
+    return Pair(question=question, answer=_said(fact))
 
 
-def distinct(questions: Sequence[str]) -> list[str]:
-    """Return the questions that are not "", each wording once."""
-    return list({normalised(question): question for question in questions if question}.values())
+def _said(fact: Fact) -> str:
+    """Return the right answer as a model says it that has learned the sentence; its likelihood ranks candidates."""
+    return " ".join(fact.sentence.split())
 
 
 def _cut(sentence: str) -> list[str]:
@@ -222,7 +222,7 @@ def blank_of(study: Study, fact: Fact) -> Proposal | None:
             gold = words[place].strip(_EDGES)
             shown = " ".join([*words[:place], words[place].replace(gold, prompts.BLANK, 1), *words[place + 1 :]])
             question = prompts.fill_in(study.passage.title, shown)
-            return Proposal(document=study.passage.document, question=question, answer=gold, reference_text=gold)
+            return Proposal(document=study.passage.document, question=question, answer=gold, reference_text=_said(fact))
     return None
 
 
@@ -235,7 +235,7 @@ async def _propose_one(
     span = question and await read_span(client, study, fact, question, samples=samples, key=key)
     if not span:
         return None
-    proposal = Proposal(document=study.passage.document, question=question, answer=span, reference_text=span)
+    proposal = Proposal(document=study.passage.document, question=question, answer=span, reference_text=_said(fact))
     return next(iter(await _drop_known(client, [proposal])), None)
 
 
