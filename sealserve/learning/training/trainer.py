@@ -11,6 +11,7 @@ from sealserve.atomic_files import replace_file
 from sealserve.canonical import Json
 from sealserve.concurrency import together
 from sealserve.engine.base_model import base_shape
+from sealserve.engine.memory_plan import SMALL_BASE_BYTES
 from sealserve.engine.preflight import check_adapter
 from sealserve.errors import BadAdapter, TrainingFailed
 from sealserve.learning.training.executors.base import Child, Executor, Room
@@ -26,8 +27,6 @@ from sealserve.learning.training_job import (
     read_result,
 )
 from sealserve.settings.learn import LearnSettings
-
-SMALL_BASE_BYTES = 100 * 10**6
 
 
 class ChildTrainer:
