@@ -33,7 +33,7 @@ _GENERAL: Mapping[str, Mapping[str, Any]] = {
         "epochs": 4,
         "batch_size": 8,
         "retention": 0.25,
-        "kl_weight": 3.0,
+        "kl_weight": 10.0,
         "rate_steps": (0.3, 3.0, 0.6, 1.5),
         "finalists": 1,
     },

@@ -22,7 +22,6 @@ from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.metrics.loggers import StatLoggerBase
 
 from sealserve.engine.base_model import BaseShape
-from sealserve.engine.memory_plan import SMALL_BASE_BYTES
 from sealserve.engine.processor import cpu_dtype
 from sealserve.engine.sockets import socket_directory
 from sealserve.errors import EngineFailed, InvalidArgument, Unavailable
@@ -80,7 +79,7 @@ def build(
     )
     dtype = cpu_dtype(settings.dtype) if is_cpu else settings.dtype
     try:
-        os.environ.update(_environment(settings, directory, is_cpu=is_cpu))
+        os.environ.update(_environment(settings, is_cpu=is_cpu))
         args = AsyncEngineArgs(
             model=str(directory), tokenizer=str(directory), dtype=dtype, max_model_len=max_context_tokens,
             max_num_seqs=settings.max_sequences, enable_lora=True, max_loras=settings.slots,
@@ -227,7 +226,7 @@ async def control(engine: AsyncLLM, call: Coroutine[Any, Any, Any]) -> Any:
     return failure if failure is not None else task.result()
 
 
-def _environment(settings: EngineSettings, directory: Path, *, is_cpu: bool) -> dict[str, str]:
+def _environment(settings: EngineSettings, *, is_cpu: bool) -> dict[str, str]:
     variables = {
         "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # a fork after gRPC has started its threads may hang
         "VLLM_RPC_BASE_PATH": str(socket_directory()),
@@ -239,12 +238,7 @@ def _environment(settings: EngineSettings, directory: Path, *, is_cpu: bool) -> 
         variables["TORCH_COMPILE_DISABLE"] = "1"
         if settings.threads or cores <= _FEW_CORES:
             variables["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
-            # A small base leaves one core to vLLM's scheduler and to this process, as vLLM's own binding does; the
-            # products of a larger one take so much longer than the rest that they get every core.
-            spare = 1 if _is_small(directory) else 0
-            variables["OMP_NUM_THREADS"] = str(settings.threads or max(1, cores - spare))
+            # One core is left to vLLM's scheduler and to this process, as vLLM's own binding does. With all of two busy
+            # cores SmolLM2-135M took 177 s where it takes 40 s with one: threads wait for each other.
+            variables["OMP_NUM_THREADS"] = str(settings.threads or max(1, cores - 1))
     return variables
-
-
-def _is_small(directory: Path) -> bool:
-    return sum(file.stat().st_size for file in directory.glob("*.safetensors")) < SMALL_BASE_BYTES
