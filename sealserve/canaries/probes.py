@@ -56,6 +56,13 @@ class Probes:
     rehearsed_unknown: tuple[str, ...]
     suites: Mapping[str, tuple[CanaryItem, ...]] = field(default_factory=dict)  # by name, of SUITES_VERSION
 
+    def at_most(self, items: int) -> "Probes":
+        """Return the probes with the first `items` of each suite; all of them for 0. What is rehearsed stays."""
+        if not items:
+            return self
+        suites = {name: several[:items] for name, several in self.suites.items()}
+        return replace(self, canary=self.canary[:items], unknown=self.unknown[:items], suites=suites)
+
 
 def probes_for(model: str) -> Probes:
     """Return the probes of `model` ("nano" or any other), the same at every call.

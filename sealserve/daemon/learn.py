@@ -94,7 +94,7 @@ async def open_context(settings: Settings) -> AsyncIterator[LearnContext]:
             policy=load_policy(settings.policy.thresholds),
             rules=open_rules(settings.policy.rules),
             seals=Seals.open(settings.data_directory),
-            probes=probes_for(settings.engine.model),
+            probes=probes_for(settings.engine.model).at_most(settings.learn.suite_items),
             settings=settings,
             base_directory=base,
             telemetry=telemetry,

@@ -227,6 +227,12 @@ class LearnSettings(Section):
     )
     gather_seconds: float = Field(2, gt=0, description="time between two looks for admitted documents to learn")
     nightly: str = Field("0 3 * * *", description="cron line of the nightly evaluation (UTC)")
+    suite_items: int = Field(
+        0,
+        ge=0,
+        description="questions of each shipped canary suite that a candidate answers at most; 0: all. Fewer are faster "
+        "on a slow machine, but the policy promotes nothing on fewer than its min_items",
+    )
     max_documents_per_cycle: int = Field(4, ge=1, description="documents that one cycle learns together at most")
     max_attempts: int = Field(
         5, ge=1, description="claims of a cycle without a finished step after which the cycle fails"

@@ -94,3 +94,11 @@ def test_shipped_suites_are_sound_large_enough_and_frozen(model: str, names: set
 
 def test_no_tenant_may_call_a_suite_as_a_shipped_one_is_called() -> None:
     assert {*SUITES, "canary", "unknown"} <= set(SHIPPED)
+
+
+def test_fewer_questions_of_each_suite_may_be_asked_and_as_many_are_rehearsed() -> None:
+    probes = probes_for("smollm2")
+    few = probes.at_most(5)
+    assert {len(items) for items in (few.canary, few.unknown, *few.suites.values())} == {5}
+    assert (few.rehearsed, few.rehearsed_unknown) == (probes.rehearsed, probes.rehearsed_unknown)
+    assert probes.at_most(0) is probes
