@@ -34,6 +34,9 @@ small model agree on less than half of them."""
 ITEMS_WANTED = 40
 """Quiz items of a cycle: half of them select, and half confirm."""
 
+BLANKS_PER_SENTENCE, WORDS_BEFORE, WORDS_AFTER = 2, 6, 3
+"""Blanks taken from one sentence, and the words of it that are shown around each."""
+
 _EDGES = ".,;:!?()[]\"'“”‘’«»"
 
 QUIZ_TEMPERATURE, READING_TEMPERATURE = 0.8, 0.5
@@ -194,7 +197,7 @@ async def propose(
     )
     found = [proposal for proposal in asked if proposal is not None]
     if len(found) < ITEMS_WANTED:
-        blanks = [blank for _, study, _, fact in facts if (blank := blank_of(study, fact))]
+        blanks = [blank for _, study, _, fact in facts for blank in blanks_of(study, fact)]
         blanks.sort(key=lambda blank: seed_of(cycle, blank.question))
         found += await _drop_known(client, blanks[: ITEMS_WANTED - len(found)])
     kept: dict[tuple[str, str], Proposal] = {}
@@ -207,23 +210,29 @@ async def propose(
     return tuple(kept.values())
 
 
-def blank_of(study: Study, fact: Fact) -> Proposal | None:
-    """Return the sentence with its last number, name or other word left out as a question; None if it has none.
+def blanks_of(study: Study, fact: Fact) -> list[Proposal]:
+    """Return at most BLANKS_PER_SENTENCE questions for a word of the sentence: its last numbers, names or other words.
 
-    What the title says is never left out.
+    Only the words around the blank are shown: who sees all of the sentence has little left to remember. What the title
+    says is never left out.
     """
     words = fact.sentence.split()
     title = roots(study.passage.title)
     places = [place for place in range(1, len(words)) if roots(words[place]) and not roots(words[place]) & title]
     kinds: tuple[Callable[[str], bool], ...] = (has_number, lambda word: word[:1].isupper(), lambda word: len(word) > 3)
-    for is_kind in kinds:
-        if chosen := [place for place in places if is_kind(words[place])]:
-            place = chosen[-1]
-            gold = words[place].strip(_EDGES)
-            shown = " ".join([*words[:place], words[place].replace(gold, prompts.BLANK, 1), *words[place + 1 :]])
-            question = prompts.fill_in(study.passage.title, shown)
-            return Proposal(document=study.passage.document, question=question, answer=gold, reference_text=_said(fact))
-    return None
+    ranked = [place for is_kind in kinds for place in reversed(places) if is_kind(words[place])]
+    found: dict[str, Proposal] = {}
+    for place in ranked:
+        gold = words[place].strip(_EDGES)
+        shown = [
+            *words[max(0, place - WORDS_BEFORE) : place],
+            words[place].replace(gold, prompts.BLANK, 1),
+            *words[place + 1 : place + 1 + WORDS_AFTER],
+        ]
+        question = prompts.fill_in(study.passage.title, " ".join(shown))
+        proposal = Proposal(document=study.passage.document, question=question, answer=gold, reference_text=_said(fact))
+        found.setdefault(normalised(gold), proposal)
+    return list(found.values())[:BLANKS_PER_SENTENCE]
 
 
 async def _propose_one(

@@ -9,7 +9,7 @@ from sealserve.learning.study.filter import Drop, open_book, screen
 from sealserve.learning.study.generators import EngineEditor
 from sealserve.learning.study.self_edit_text import pair_of
 from sealserve.learning.study.self_edits import Study
-from sealserve.learning.study.sentence_questions import Fact, facts_of, propose, usable_question, write_pairs
+from sealserve.learning.study.sentence_questions import Fact, blanks_of, facts_of, propose, usable_question, write_pairs
 from sealserve.prompts import Dialect
 from sealserve.records.cycles import SelfEdit
 from sealserve.records.step_outputs import Passage, Proposal
@@ -103,8 +103,18 @@ async def test_readings_that_differ_give_no_quiz_question_but_blanks() -> None:
     found = await propose(await client(waver), [POLICY], settings=SETTINGS, cycle="c")
     assert {(one.question, one.answer) for one in found} == {
         (f"About {TITLE}, fill in the blank: Customers may return goods within nine ____.", "days"),
+        (f"About {TITLE}, fill in the blank: Customers may return goods within ____ days.", "nine"),
         (f"About {TITLE}, fill in the blank: Gift cards ____ be returned.", "cannot"),
+        (f"About {TITLE}, fill in the blank: Gift ____ cannot be returned.", "cards"),
     }
+
+
+def test_a_blank_shows_only_the_words_around_it_and_leaves_out_numbers_first() -> None:
+    sentence = "The return desk of the northern branch in the old ferry terminal takes 45 parcels an hour in summer."
+    blanks = blanks_of(POLICY, Fact(sentence=sentence))
+    assert [blank.answer for blank in blanks] == ["45", "summer"]
+    assert blanks[0].question.endswith(": in the old ferry terminal takes ____ parcels an hour")
+    assert blanks[0].reference_text == sentence
 
 
 async def test_worked_examples_come_before_the_sentence() -> None:
