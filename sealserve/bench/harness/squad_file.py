@@ -22,9 +22,9 @@ class _Passage(BaseModel):
     questions: list[_Asked]
 
 
-def read_passages(path: Path, *, n: int, is_spread: bool = False) -> list[Subject]:
+def read_passages(path: Path, *, n: int, is_spread: bool = False, seed: int = 0) -> list[Subject]:
     """Return the first `n` passages with their questions, or `n` from all over the file: passages of one article stand
-    together.
+    together. Another `seed` gives others.
 
     Raises: BadConfig, naming the file, when it is not such."""
     try:
@@ -33,7 +33,8 @@ def read_passages(path: Path, *, n: int, is_spread: bool = False) -> list[Subjec
         raise BadConfig(f"{path}: cannot be read: {error.strerror}") from error
     except ValidationError as error:
         raise BadConfig(f"{path}: not a list of passages with questions: {error.errors()[0]['msg']}") from error
-    chosen = found[:: max(1, len(found) // n)][:n] if is_spread else found[:n]
+    step = max(1, len(found) // n)
+    chosen = found[seed % step :: step][:n] if is_spread else found[:n]
     return [
         Subject(
             document=f"passage-{place}",

@@ -64,7 +64,7 @@ def run(
     """Return the figures; `arms` are raw and names of templates. Raises: BadConfig (data, model), EngineFailed."""
     subjects = [
         replace(subject, exam=subject.exam[:questions])
-        for subject in read_passages(data, n=PER_CYCLE if quick else passages, is_spread=True)
+        for subject in read_passages(data, n=PER_CYCLE if quick else passages, is_spread=True, seed=seed)
     ]
     return asyncio.run(_measure(subjects, model=model, arms=arms, seed=seed, say=say))
 
