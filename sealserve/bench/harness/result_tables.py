@@ -17,19 +17,8 @@ from sealserve.errors import BadConfig
 from sealserve.prompts import BUILT_IN
 
 BEGIN, END = "<!-- {name}: begin -->", "<!-- {name}: end -->"
-_ARMS = (
-    "none",
-    "open_book",
-    "raw",
-    "implications",
-    "long",
-    "rewrite",
-    "qa",
-    "counterexample",
-    "distillation",
-    "default",
-)
-_SHOWN = {"none": "nothing", "open_book": "nothing, text at hand"}
+_ARMS = ("none", "open_book", "raw", *BUILT_IN, "distillation", "default")
+_SHOWN = {"open_book": "none, text at hand"}
 _SIDES = {
     "one_pass": "one pass",
     "stock_peft": "stock PEFT, one process",

@@ -35,7 +35,7 @@ BATCH = 12
 """Sequences of a step in the product (learn.training.batch_size)."""
 
 GOALS = {"ratio_seal": (">=", 30), "ratio_peft": (">=", 4), "ratio_peft_per_core": (">=", 4)}
-SEAL_PADDING = "SEAL's code pads every sequence to the whole context (padding='max_length'): most of its time"
+SEAL_PADDING = "SEAL's code pads every sequence to the whole context (padding='max_length')"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ precision; each writes its adapters to disk. The only module of `bench` that imp
 """
 
 import asyncio
+import gc
 import math
 import multiprocessing
 import os
@@ -82,6 +83,8 @@ def ground_of(job: TrainingJob, *, shape: str) -> Ground:
         raise FailedPrecondition(f"no shape {shape!r} is known; there are nano and qwen2.5-7b")
     if not torch.cuda.is_available():
         raise FailedPrecondition("the shape qwen2.5-7b needs a CUDA GPU of 40 GB or more; without one, use nano")
+    gc.collect()  # two such models do not fit on the smaller cards
+    torch.cuda.empty_cache()
     return Ground(model=_random_7b(), encoded=encoded, context=CONTEXTS[shape])
 
 
