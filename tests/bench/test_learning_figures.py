@@ -54,7 +54,8 @@ def test_continual_shows_that_replay_keeps_what_merging_alone_would_lose(
     assert figures["replay_matrix"] == [[1.0, None, 1.0], [None, 1.0, None], [1.0, None, None]]
     assert figures["known_at_the_end"] == figures["replay_known_at_the_end"] == 1.0
     assert figures["seal_known_at_the_end"] == pytest.approx(1 / 3, abs=1e-3)  # the last of three articles
-    assert figures["seal_rates"] == dict.fromkeys(("0.0003", "0.001", "0.003"), figures["seal_known_at_the_end"])
+    tried = {"known_at_the_end": figures["seal_known_at_the_end"], "canary_loss": figures["seal_canary_loss"]}
+    assert figures["seal_rates"] == dict.fromkeys(("0.0003", "0.001", "0.003"), tried)
     assert (figures["orders"], figures["replay_orders"], figures["seal_orders"]) == (2, 2, 1)
     assert set(figures["intervals"].values()) == {None}  # two orders cannot be resampled
     assert len(list((tmp_path / "plots").glob("*.png"))) == 2
@@ -96,10 +97,11 @@ async def test_rate_that_knows_most_at_the_end_goes_through_all_orders(monkeypat
     monkeypatch.setattr(continual_ways, "_merge_and_go_on", play)
     lab = cast(Lab, SimpleNamespace(say=lambda line: None))
     orders = [[start % 2, (start + 1) % 2] for start in range(8)]
-    course, by_rate = await continual_ways.as_seal_does(lab, [], orders, continual.FULL)
-    assert by_rate == {3e-4: 0.5, 1e-3: 1.0, 3e-3: 0.0}
+    run = await continual_ways.as_seal_does(lab, [], orders, continual.FULL)
+    assert run.rate == 1e-3
+    assert {rate: len(course.answers) for rate, course in run.tried.items()} == {3e-4: 2, 1e-3: 2, 3e-3: 2}
     assert played == [(3e-4, 0, 2), (1e-3, 0, 2), (3e-3, 0, 2), (1e-3, 2, 6)]
-    assert len(course.answers) == len(course.canary) == 8
+    assert len(run.course.answers) == len(run.course.canary) == 8
 
 
 def test_the_engine_holds_the_sum_of_what_seal_merged() -> None:

@@ -104,9 +104,13 @@ def _by_lag(result: Json, prefix: str) -> str:
 
 
 def _rates(result: Json) -> str:
-    tried = ", ".join(f"{value:.3f} at {rate}" for rate, value in result["seal_rates"].items())
-    orders = f"{result['seal_tried_orders']} of the orders"
-    return f"SEAL's way at a learning rate of {result['seal_rate']:g}. Known at the end, by rate, on {orders}: {tried}."
+    rows = [
+        (rate, f"{one['known_at_the_end']:.3f}", f"{one['canary_loss']:.3f}")
+        for rate, one in result["seal_rates"].items()
+    ]
+    orders = f"on {result['seal_tried_orders']} of the orders"
+    told = f"SEAL's way is shown at a learning rate of {result['seal_rate']:g}; {orders}, the rates gave:"
+    return f"{told}\n\n{_table(('learning rate', 'known_at_the_end', 'canary_loss'), rows)}"
 
 
 def _editor(result: Json) -> str:

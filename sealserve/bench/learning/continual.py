@@ -70,11 +70,11 @@ async def _measure(size: Size, *, seed: int, out: Path | None, say: Say) -> dict
         orders = [[(start + place) % size.articles for place in range(size.articles)] for start in range(size.orders)]
         ours = await rebuild_on_union(lab, studied, orders, size)
         replay = await replay_alone(lab, studied, orders, size)
-        seal, by_rate = await as_seal_does(lab, studied, orders[: size.seal_orders], size)
+        seal = await as_seal_does(lab, studied, orders[: size.seal_orders], size)
         figures = {
             **_make_figures(ours, orders, before, canary, prefix=""),
             **_make_figures(replay, orders, before, canary, prefix="replay_"),
-            **_make_figures(seal, orders[: size.seal_orders], before, canary, prefix="seal_"),
+            **_make_figures(seal.course, orders[: size.seal_orders], before, canary, prefix="seal_"),
         }
         figures |= {
             "goals": with_goals(figures, GOALS),
@@ -83,8 +83,11 @@ async def _measure(size: Size, *, seed: int, out: Path | None, say: Say) -> dict
             "orders": size.orders,
             "replay_orders": size.orders,
             "seal_orders": size.seal_orders,
-            "seal_rate": max(by_rate, key=by_rate.__getitem__),
-            "seal_rates": {f"{rate:g}": value for rate, value in by_rate.items()},
+            "seal_rate": seal.rate,
+            "seal_rates": {
+                f"{rate:g}": {"known_at_the_end": share(one.at_the_end).value, "canary_loss": _lost(one, canary).value}
+                for rate, one in seal.tried.items()
+            },
             "seal_tried_orders": size.tried_orders,
             "questions": size.questions,
             "steps": size.max_steps,
@@ -130,7 +133,7 @@ def _make_figures(
     }
     kept = retained[n - 1]
     at_the_end = share(course.at_the_end)
-    lost = share([[a - b for a, b in zip(canary, one, strict=True)] for one in course.canary])
+    lost = _lost(course, canary)
     return {
         f"{prefix}retained_lag{n - 1}": kept.value,
         f"{prefix}canary_loss": lost.value,
@@ -150,6 +153,11 @@ def _make_figures(
             )
         },
     }
+
+
+def _lost(course: Course, canary: Sequence[bool]) -> Share:
+    """Return the loss of old skills after the last article."""
+    return share([[a - b for a, b in zip(canary, one, strict=True)] for one in course.canary])
 
 
 def _average_cell(course: Course, place: int, lag: int) -> float | None:

@@ -77,6 +77,15 @@ class Course:
         ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealRun:
+    """SEAL's way at the best of SEAL_RATES, and every rate's course on the orders that it was tried on."""
+
+    rate: float
+    course: Course
+    tried: dict[float, Course]
+
+
 async def rebuild_on_union(lab: Lab, studied: Sequence[Studied], orders: Sequence[Sequence[int]], size: Size) -> Course:
     """The product's way."""
     recipe = replace(lab.recipes("continual", 1)[0], batch_size=size.batch)
@@ -133,10 +142,8 @@ async def _rebuild(
     return course
 
 
-async def as_seal_does(
-    lab: Lab, studied: Sequence[Studied], orders: Sequence[Sequence[int]], size: Size
-) -> tuple[Course, dict[float, float]]:
-    """Return SEAL's way at the best of SEAL_RATES, and by rate how much of all articles is known at the end.
+async def as_seal_does(lab: Lab, studied: Sequence[Studied], orders: Sequence[Sequence[int]], size: Size) -> SealRun:
+    """Return SEAL's way at the rate that knows most of all articles at the end.
 
     The rates are tried on the first `tried_orders`, which count for the best one: a choice in SEAL's favour.
     """
@@ -149,7 +156,7 @@ async def as_seal_does(
     if others:
         more = await _merge_and_go_on(lab, studied, others, size, rate=best, first=len(few))
         course = Course(course.answers + more.answers, course.canary + more.canary)
-    return course, by_rate
+    return SealRun(rate=best, course=course, tried=tried)
 
 
 async def _merge_and_go_on(

@@ -86,7 +86,10 @@ def test_seal_and_replay_stand_beside_the_union_with_their_orders_and_rates(tmp_
     names = ("retained_lag1", "canary_loss", "just_learned", "known_at_the_end")
     prefixes = ("", "replay_", "seal_")
     result = {**RESULT, "articles": 2, "goals": {}, "seal_rate": 0.001, "seal_tried_orders": 2}
-    result |= {"seal_rates": {"0.001": 0.6, "0.003": 0.5}, **{f"{prefix}orders": 8 for prefix in prefixes}}
+    result |= {
+        "seal_rates": {"0.001": {"known_at_the_end": 0.6, "canary_loss": 0.1}},
+        **{f"{prefix}orders": 8 for prefix in prefixes},
+    }
     for prefix in prefixes:
         result |= {f"{prefix}{name}": 0.5 for name in names}
         result |= {f"{prefix}intervals": {name: [0.4, 0.6] for name in names}}
@@ -95,9 +98,8 @@ def test_seal_and_replay_stand_beside_the_union_with_their_orders_and_rates(tmp_
     new = rewritten("<!-- continual: begin -->\n<!-- continual: end -->\n", tmp_path)
     assert "| orders of the articles | 8 | 8 | 8 |  |" in new
     assert "| known_at_the_end | 0.500 [0.400, 0.600] | 0.500 [0.400, 0.600] | 0.500 [0.400, 0.600] |  |" in new
-    assert (
-        "learning rate of 0.001. Known at the end, by rate, on 2 of the orders: 0.600 at 0.001, 0.500 at 0.003." in new
-    )
+    assert "at a learning rate of 0.001; on 2 of the orders, the rates gave:" in new
+    assert "| 0.001 | 0.600 | 0.100 |" in new
 
 
 def test_sides_of_training_show_their_spread_and_batch(tmp_path: Path) -> None:
