@@ -77,13 +77,13 @@ Passages = Annotated[Path, typer.Option(help='JSON list of {"title", "context", 
 
 @command(bench, "learn")
 def learn(session: Session, quick: Quick = False, out: Out = None, seed: Seed = 0) -> None:
-    """Measure closed-book accuracy on one article: untrained, raw text, each template, the default recipe."""
+    """Measure accuracy on one article: untrained, with the article at hand, raw text, each template, the default."""
     _measure(session, "learning.learn", quick=quick, out=out, seed=seed)
 
 
 @command(bench, "continual")
 def continual(session: Session, quick: Quick = False, out: Out = None, seed: Seed = 0) -> None:
-    """Learn eight articles in sequence, in eight orders, and compare retention with SEAL's merging."""
+    """Learn eight articles in sequence, in eight orders; compare retention with replay alone and SEAL's merging."""
     _measure(session, "learning.continual", quick=quick, out=out, seed=seed)
 
 
@@ -192,7 +192,7 @@ def train(
     shape: Annotated[str, typer.Option(help="nano, or qwen2.5-7b (random weights of that shape, on CUDA).")] = "nano",
     seed: Seed = 0,
 ) -> None:
-    """Compare candidates per minute: in one pass, with SEAL's procedure, and with stock PEFT."""
+    """Compare candidates per minute: in one pass, with SEAL's code, and with stock PEFT in one or more processes."""
     _measure(session, "learning.train", quick=quick, shape=shape, seed=seed)
 
 

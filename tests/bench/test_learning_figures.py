@@ -1,16 +1,20 @@
 """The learning figures over a simulated model that learns what it is told: their arithmetic, not their values."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from sealserve.bench.harness.learning_lab import Studied
-from sealserve.bench.learning import continual, editor, learn, seal, squad
+from sealserve.bench.harness.learning_lab import Lab, Studied
+from sealserve.bench.learning import continual, continual_ways, editor, learn, seal, squad
+from sealserve.bench.learning.continual_ways import Course, Size
 from sealserve.errors import BadConfig
 from sealserve.learning.training.examples import Source
-from sealserve.prompts import Template
+from sealserve.prompts import BUILT_IN, Template
 from sealserve.records.candidates import Recipe
 from tests.bench.small_lab import use_small_lab
 
@@ -23,6 +27,8 @@ def test_learn_tells_what_was_taught_from_what_was_not(
     use_small_lab(monkeypatch, learn, tmp_path / "data", tiny_base)
     figures = learn.run(quick=True, out=tmp_path / "plots", say=lambda line: None)
     assert figures["none"] == 0.0
+    assert figures["open_book"] == 1.0  # the simulated model reads without error
+    assert "open_book" in figures["intervals"]
     assert figures["default"] == 1.0
     assert figures["raw"] == 1.0  # the simulated model learns from any text
     assert figures["reported_minus_retested"] == 0.0
@@ -36,18 +42,71 @@ def test_continual_shows_that_replay_keeps_what_merging_alone_would_lose(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_base: Path
 ) -> None:
     use_small_lab(monkeypatch, continual, tmp_path / "data", tiny_base)
-    monkeypatch.setattr(continual, "merge", lambda base, adapter, into: base)
-    monkeypatch.setattr(continual, "summed", lambda adapters, into: adapters[-1])  # as if nothing before were kept
+    monkeypatch.setattr(continual_ways, "merge", lambda base, adapter, into: base)
+    monkeypatch.setattr(continual_ways, "summed", lambda adapters, into: adapters[-1])  # as if nothing before were kept
     figures = continual.run(quick=True, out=tmp_path / "plots", say=lambda line: None)
     assert figures["retained_lag2"] == 1.0
     assert figures["seal_retained_lag2"] == 0.0
     assert figures["canary_loss"] == 0.0
     assert figures["matrix"] == [[1.0, 1.0, 1.0], [1.0, 1.0, None], [1.0, None, None]]
     assert figures["seal_matrix"][0] == [1.0, 0.0, 0.0]
-    assert (figures["orders"], figures["seal_orders"]) == (2, 1)
+    assert figures["replay_retained_lag2"] == 1.0
+    assert figures["replay_matrix"] == [[1.0, None, 1.0], [None, 1.0, None], [1.0, None, None]]
+    assert figures["known_at_the_end"] == figures["replay_known_at_the_end"] == 1.0
+    assert figures["seal_known_at_the_end"] == pytest.approx(1 / 3, abs=1e-3)  # the last of three articles
+    tried = {"known_at_the_end": figures["seal_known_at_the_end"], "canary_loss": figures["seal_canary_loss"]}
+    assert figures["seal_rates"] == dict.fromkeys(("0.0003", "0.001", "0.003"), tried)
+    assert (figures["orders"], figures["replay_orders"], figures["seal_orders"]) == (2, 2, 1)
     assert set(figures["intervals"].values()) == {None}  # two orders cannot be resampled
     assert len(list((tmp_path / "plots").glob("*.png"))) == 2
     json.dumps(figures)
+
+
+def test_seal_learns_by_its_own_settings_and_replay_alone_without_retention_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_base: Path
+) -> None:
+    school = use_small_lab(monkeypatch, continual, tmp_path / "data", tiny_base)
+    monkeypatch.setattr(continual_ways, "merge", lambda base, adapter, into: base)
+    monkeypatch.setattr(continual_ways, "summed", lambda adapters, into: adapters[-1])
+    continual.run(quick=True, say=lambda line: None)
+    recipes = [attempt.recipe for job in school.teacher.jobs for attempt in job.attempts]
+    seal = [one for one in recipes if one.rank == continual_ways.SEAL_RANK]
+    assert sorted({one.learning_rate for one in seal}) == list(continual_ways.SEAL_RATES)
+    assert {(one.alpha, one.epochs, one.batch_size, one.retention) for one in seal} == {(64, 10, 1, 0.0)}
+    replay = [one for one in recipes if one.rank != continual_ways.SEAL_RANK and one.retention == 0.0]
+    assert {one.weight_change_penalty for one in replay} == {0.0}
+    assert len(replay) == 2 * 2  # two orders, after the first and the last article
+
+
+async def test_rate_that_knows_most_at_the_end_goes_through_all_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {3e-4: [True, False], 1e-3: [True, True], 3e-3: [False, False]}
+    played: list[tuple[float, int, int]] = []
+
+    async def play(
+        lab: Lab,
+        studied: Sequence[Studied],
+        orders: Sequence[Sequence[int]],
+        size: Size,
+        *,
+        rate: float,
+        first: int = 0,
+    ) -> Course:
+        played.append((rate, first, len(orders)))
+        return Course([{(0, 1): known[rate][:1], (1, 0): known[rate][1:]} for _ in orders], [[True] for _ in orders])
+
+    monkeypatch.setattr(continual_ways, "_merge_and_go_on", play)
+    lab = cast(Lab, SimpleNamespace(say=lambda line: None))
+    orders = [[start % 2, (start + 1) % 2] for start in range(8)]
+    run = await continual_ways.as_seal_does(lab, [], orders, continual.FULL)
+    assert run.rate == 1e-3
+    assert {rate: len(course.answers) for rate, course in run.tried.items()} == {3e-4: 2, 1e-3: 2, 3e-3: 2}
+    assert played == [(3e-4, 0, 2), (1e-3, 0, 2), (3e-3, 0, 2), (1e-3, 2, 6)]
+    assert len(run.course.answers) == len(run.course.canary) == 8
+
+
+def test_the_engine_holds_the_sum_of_what_seal_merged() -> None:
+    assert continual.FULL.max_rank == 256
+    assert continual.QUICK.max_rank == 128
 
 
 def test_editor_plays_its_rounds_and_measures_on_documents_of_no_round(
@@ -59,6 +118,14 @@ def test_editor_plays_its_rounds_and_measures_on_documents_of_no_round(
     assert figures["rounds"][0]["winners"] == 4
     assert [one["epochs"] for one in figures["asked_for"]] == [8, 8]
     assert figures["gain_low"] <= figures["gain"] <= figures["gain_high"]
+    assert figures["default"] == 1.0  # the simulated model learns what any recipe tells it
+    assert figures["gain_over_default"] == pytest.approx(figures["accuracy"][-1] - figures["default"])
+    low, high = figures["gain_over_default_interval"]
+    assert low <= figures["gain_over_default"] <= high
+    settings = school.context.settings.learn.training
+    assert figures["default_recipe"]["learning_rate"] == settings.learning_rate
+    assert figures["default_recipe"]["epochs"] == settings.epochs
+    assert {figures["default_recipe"][template] for template in BUILT_IN} == {1.0}
     tuning = [job for job in school.teacher.jobs if any("Write question" in s.prompt for s in job.sequences)]
     told = {sequence.prompt for job in tuning for sequence in job.sequences}
     assert any("Round1" in prompt for prompt in told)
@@ -83,7 +150,8 @@ def test_seal_measures_each_template_beside_the_published_numbers(
 ) -> None:
     use_small_lab(monkeypatch, seal, tmp_path / "data", tiny_base)
     figures = seal.run(model="nano", data=_passages(tmp_path), quick=True, say=lambda line: None)
-    assert {"none", "raw", "implications", "rewrite", "qa", "default"} <= set(figures)
+    assert {"none", "open_book", "raw", "implications", "rewrite", "qa", "default"} <= set(figures)
+    assert "open_book" not in figures["published"]
     assert figures["published"]["rewrite"] == 0.494
 
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sealserve import prompts
 from sealserve.canaries.probes import Probes
 from sealserve.canonical import Json
 from sealserve.daemon.workbench import machine, open_own
@@ -24,6 +25,7 @@ from sealserve.learning.context import LearnContext
 from sealserve.learning.study import filter, methods
 from sealserve.learning.study.facts import with_facts
 from sealserve.learning.study.generators import EngineEditor
+from sealserve.learning.study.passages import with_title
 from sealserve.learning.study.self_edits import Study
 from sealserve.learning.study.supported_text import keep_supported
 from sealserve.learning.training.batch_job import TrainingTask, all_trained, job_of
@@ -209,6 +211,11 @@ class Lab:
             return [self.is_right(reply.text, q.gold) for reply, q in zip(given, questions, strict=True)]
 
         return list(await asyncio.gather(*(one(files, questions) for files, questions in exams)))
+
+    def open_book(self, subject: Subject) -> list[Question]:
+        """Return the document's questions as they are asked with the document at hand."""
+        text, dialect = with_title(subject.title, subject.text), self.context.dialect
+        return [Question(text=prompts.read(text, one.text, dialect=dialect), gold=one.gold) for one in subject.exam]
 
     async def sit_together(self, files: AdapterFiles | None, exams: Sequence[Sequence[Question]]) -> list[list[bool]]:
         """Return which questions of each exam one adapter answers rightly."""

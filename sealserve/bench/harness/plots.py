@@ -29,7 +29,7 @@ def bars(path: Path, shares: Mapping[str, Share], *, title: str, goals: Mapping[
         axes.axhline(goal, linestyle="--", linewidth=1, color="#e45756")
         axes.text(len(shares) - 0.5, goal, f" {name}", va="bottom", ha="right", color="#e45756", fontsize=8)
     axes.set_ylim(0, 1)
-    axes.set_ylabel("closed-book accuracy (95 % interval)")
+    axes.set_ylabel("accuracy (95 % interval)")
     axes.tick_params(axis="x", rotation=35)
     axes.set_title(title)
     _save(plot, figure, path)

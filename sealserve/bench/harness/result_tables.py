@@ -1,7 +1,8 @@
 """The tables of ops/bench/README.md, from the newest result of each figure:
 `python -m sealserve.bench.harness.result_tables`.
 
-A result is the JSON object that a bench printed, kept as ops/bench/results/<date>-<machine>-<figure>.json.
+A result is the JSON object that a bench printed, kept as ops/bench/results/<date>-<machine>-<figure>.json. Results that
+were printed before a figure had an arm are shown without it.
 """
 
 import json
@@ -16,7 +17,14 @@ from sealserve.errors import BadConfig
 from sealserve.prompts import BUILT_IN
 
 BEGIN, END = "<!-- {name}: begin -->", "<!-- {name}: end -->"
-_ARMS = ("none", "raw", "implications", "long", "rewrite", "qa", "counterexample", "distillation", "default")
+_ARMS = ("none", "open_book", "raw", *BUILT_IN, "distillation", "default")
+_SHOWN = {"open_book": "none, text at hand"}
+_SIDES = {
+    "one_pass": "one pass",
+    "stock_peft": "stock PEFT, one process",
+    "stock_peft_per_core": "stock PEFT, a process per core",
+    "seal": "SEAL's code: padded to the context",
+}
 
 
 def rewritten(readme: str, results: Path) -> str:
@@ -37,7 +45,10 @@ def rewritten(readme: str, results: Path) -> str:
 
 
 def newest(results: Path, figure: str) -> Json | None:
-    """Return the newest kept result of `figure`; None when there is none. Raises: BadConfig (not JSON)."""
+    """Return the newest kept result of `figure`, with its file's name and date; None when there is none.
+
+    Raises: BadConfig (not JSON).
+    """
     files = sorted(path for path in results.glob("*.json") if re.fullmatch(rf".*-{figure}", path.stem))
     if not files:
         return None
@@ -45,20 +56,21 @@ def newest(results: Path, figure: str) -> Json | None:
         found: Json = json.loads(files[-1].read_text(encoding="utf-8"))
     except ValueError as error:
         raise BadConfig(f"{files[-1]}: not a result: {error}") from error
-    return found
+    return {"date": files[-1].name[:10], **found, "file": files[-1].name}
 
 
 def _about(result: Json) -> str:
-    return (
-        f"{result['date']}, {result['machine']}, model {result['model']}, seed {result['seed']}, "
-        f"{result['seconds']:.0f} s in all."
-    )
+    parts = [result["date"], result["machine"]]
+    parts += [f"{name} {result[name]}" for name in ("model", "seed") if name in result]
+    if isinstance(result["seconds"], float):
+        parts.append(f"{result['seconds']:.0f} s in all")
+    return f"{', '.join(parts)} ([result](results/{result['file']}))."
 
 
 def _learn(result: Json) -> str:
     intervals = result["intervals"]
     rows = [
-        (name, _share(result[name]), _interval(intervals[name]), _goal(result, name))
+        (_SHOWN.get(name, name), _share(result[name]), _interval(intervals[name]), _goal(result, name))
         for name in _ARMS
         if name in result
     ]
@@ -66,26 +78,39 @@ def _learn(result: Json) -> str:
         (name.replace("_", " "), f"{result[name]:+.3f}", _interval(intervals[name]), _goal(result, name))
         for name in ("reported_minus_retested", "seal_reported_minus_retested")
     ]
-    return _table(("trained on", "closed-book accuracy", "95 % interval", "goal"), rows)
+    return _table(("trained on", "accuracy", "95 % interval", "goal"), rows)
 
 
 def _continual(result: Json) -> str:
     last = result["articles"] - 1
-    rows = [("orders of the articles", str(result["orders"]), str(result["seal_orders"]), "")]
-    for name in (f"retained_lag{last}", "canary_loss", "just_learned"):
-        ours, theirs = result[name], result[f"seal_{name}"]
-        mine, other = (_interval_over(result, name, prefix=prefix) for prefix in ("", "seal_"))
-        rows.append((name, f"{ours:.3f} {mine}".strip(), f"{theirs:.3f} {other}".strip(), _goal(result, name)))
-    mine, other = (
-        ", ".join(
-            f"{lag}: {value:.2f}"
-            for lag, value in zip(result[f"{prefix}lags"], result[f"{prefix}retained_by_lag"], strict=True)
-            if value is not None
-        )
-        for prefix in ("", "seal_")
-    )
-    rows.append(("gain kept, by articles since", mine, other, ""))
-    return _table(("", "rebuilt on the union", "SEAL: merge and go on", "goal"), rows)
+    arms = {"": "rebuilt on the union", "replay_": "the same, replay alone", "seal_": "SEAL: merge and go on"}
+    arms = {prefix: title for prefix, title in arms.items() if f"{prefix}just_learned" in result}
+    rows = [["orders of the articles", *(str(result[f"{prefix}orders"]) for prefix in arms), ""]]
+    for name in (f"retained_lag{last}", "canary_loss", "just_learned", "known_at_the_end"):
+        if name in result:
+            cells = [
+                f"{result[f'{prefix}{name}']:.3f} {_interval_over(result, name, prefix=prefix)}".strip()
+                for prefix in arms
+            ]
+            rows.append([name, *cells, _goal(result, name)])
+    rows.append(["gain kept, by articles since", *(_by_lag(result, prefix) for prefix in arms), ""])
+    shown = _table(("", *arms.values(), "goal"), rows)
+    return f"{shown}\n\n{_rates(result)}" if "seal_rates" in result else shown
+
+
+def _by_lag(result: Json, prefix: str) -> str:
+    pairs = zip(result[f"{prefix}lags"], result[f"{prefix}retained_by_lag"], strict=True)
+    return ", ".join(f"{lag}: {value:.2f}" for lag, value in pairs if value is not None)
+
+
+def _rates(result: Json) -> str:
+    rows = [
+        (rate, f"{one['known_at_the_end']:.3f}", f"{one['canary_loss']:.3f}")
+        for rate, one in result["seal_rates"].items()
+    ]
+    orders = f"on {result['seal_tried_orders']} of the orders"
+    told = f"SEAL's way is shown at a learning rate of {result['seal_rate']:g}; {orders}, the rates gave:"
+    return f"{told}\n\n{_table(('learning rate', 'known_at_the_end', 'canary_loss'), rows)}"
 
 
 def _editor(result: Json) -> str:
@@ -96,6 +121,11 @@ def _editor(result: Json) -> str:
     ]
     gain = _interval((result["gain_low"], result["gain_high"]))
     rows.append(("gain over round 0", f"{result['gain']:+.3f}", gain, _goal(result, "gain"), ""))
+    if "default" in result:
+        recipe = _asked(result["default_recipe"])
+        rows.insert(0, ("no directive", _share(result["default"]), _interval(result["default_interval"]), "", recipe))
+        over = _interval(result["gain_over_default_interval"])
+        rows.append(("gain over no directive", f"{result['gain_over_default']:+.3f}", over, "", ""))
     columns = ("editor", "accuracy on documents it never saw", "95 % interval", "goal", "asks for, on average")
     return _table(columns, rows)
 
@@ -145,7 +175,7 @@ def _seal(result: Json) -> str:
     published = result["published"]
     rows = [
         (
-            name,
+            _SHOWN.get(name, name),
             _share(result[name]),
             _interval(result["intervals"][name]),
             _share(published[name]) if name in published else "",
@@ -156,6 +186,28 @@ def _seal(result: Json) -> str:
     return _table(("trained on", "accuracy", "95 % interval", "SEAL, Qwen2.5-7B"), rows)
 
 
+def _train(result: Json) -> str:
+    ratios = result.get("ratios") or {"seal": result["ratio_seal"], "stock_peft": result["ratio_peft"]}
+    rows = []
+    for name, rate in result["per_minute"].items():
+        side, _, batch = name.partition("_batch")
+        slowest, fastest = result.get("spread", {}).get(name, (None, None))
+        rows.append(
+            (
+                _SIDES[side],
+                batch or "1",
+                f"{rate:.1f}",
+                "" if slowest is None else f"{slowest:.1f} to {fastest:.1f}",
+                str(result["timed"][name]),
+                f"{result['final_loss'][name]:.4f}",
+                f"{ratios[name]:.3g} times" if name in ratios else "",
+                _goal(result, f"ratio_{name.removeprefix('stock_')}"),
+            )
+        )
+    head = ("", "sequences a step", "candidates a minute", "slowest to fastest", "timed", "final loss")
+    return _table((*head, "one pass is faster", "goal"), rows)
+
+
 TABLES: dict[str, Callable[[Json], str]] = {
     "learn": _learn,
     "continual": _continual,
@@ -163,6 +215,7 @@ TABLES: dict[str, Callable[[Json], str]] = {
     "real": _real,
     "squad": _squad,
     "seal": _seal,
+    "train": _train,
 }
 
 
@@ -182,7 +235,7 @@ def _interval_over(result: Json, name: str, *, prefix: str) -> str:
 
 
 def _goal(result: Json, name: str) -> str:
-    goal = result["goals"].get(name)
+    goal = result.get("goals", {}).get(name)
     return f"{goal['goal']}: {'met' if goal['is_met'] else 'not met'}" if goal else ""
 
 

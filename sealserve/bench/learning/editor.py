@@ -2,7 +2,9 @@
 
 Rounds are played by the product's own functions (`learning/editor/rest_em.py`), each on fresh documents; then every
 editor writes for the same held-out documents, a short adapter is trained from what it wrote as it directs, and the
-world's own questions are asked. `start` in the result says where the editor starts from.
+world's own questions are asked. Beside the editors stands `default`: the base writes every kind of self-edit, and the
+adapter is trained by the settings' own recipe without any directive, on the same documents and for as many steps at
+most. `start` in the result says where the editor starts from.
 """
 
 import asyncio
@@ -75,6 +77,10 @@ async def _measure(size: Size, start: Start, *, seed: int, out: Path | None, say
             size.held_out, entities=start.entities, facts=start.facts, questions=size.questions, key="held-out"
         )
         editors: list[AdapterFiles | None] = [None]
+        default = await _measure_editor(
+            lab, held_out, _make_plan(lab, size), editor=None, label="default", is_directed=False
+        )
+        say(f"default, without a directive: {default}")
         known = [await _measure_editor(lab, held_out, _make_plan(lab, size), editor=None, label="known-0")]
         say(f"round 0: {known[0]}")
         history: list[dict[str, Any]] = []
@@ -85,9 +91,12 @@ async def _measure(size: Size, start: Start, *, seed: int, out: Path | None, say
             plan = _make_plan(lab, size)
             known.append(await _measure_editor(lab, held_out, plan, editor=new, label=f"known-{number}"))
             say(f"round {number}: {known[-1]}")
-        figures = _make_figures(lab, size, start, known, history, seconds=time.monotonic() - started)
+        figures = _make_figures(lab, size, start, default, known, history, seconds=time.monotonic() - started)
     if out is not None:
-        by_round = {"held-out documents": [share(one.right) for one in known]}
+        by_round = {
+            "held-out documents": [share(one.right) for one in known],
+            "without a directive": [share(default.right)] * len(known),
+        }
         plots.lines(out / "editor.png", by_round, title="The editor, round by round", x="round", y="accuracy")
     return figures
 
@@ -116,20 +125,29 @@ async def _play_round(
 
 
 async def _measure_editor(
-    lab: Lab, subjects: Sequence[Subject], plan: Plan, *, editor: AdapterFiles | None, label: str
+    lab: Lab,
+    subjects: Sequence[Subject],
+    plan: Plan,
+    *,
+    editor: AdapterFiles | None,
+    label: str,
+    is_directed: bool = True,
 ) -> Known:
-    """Return how the adapters do that are made from one set of edits of `editor` each, and what it asked for."""
+    """Return how the adapters do that are made from one set of edits of `editor` each, and what it asked for.
+
+    Without `is_directed`, it is asked for no directive, and writes every kind of self-edit that the recipe names.
+    """
     desk = await _open_round(lab, label)
     studies = [study_of(subject) for subject in subjects]
     drafts = await sample_trials(
         lab.client,
         studies,
-        templates=plan.templates,
+        templates=plan.templates if is_directed else plan.trial.templates,
         samples=1,
         settings=desk.settings,
         editor=editor,
         key=f"known{lab.seed}",
-        directed=plan.trial,
+        directed=plan.trial if is_directed else None,
         max_rank=plan.max_rank,
     )
     trials = await screen_trials(lab.client, drafts, studies, proposals=())
@@ -177,6 +195,7 @@ def _make_figures(
     lab: Lab,
     size: Size,
     start: Start,
+    default: Known,
     known: Sequence[Known],
     history: Sequence[dict[str, Any]],
     *,
@@ -184,11 +203,18 @@ def _make_figures(
 ) -> dict[str, Any]:
     gain = share(gains(known[-1].right, known[0].right))
     by_round: list[Share] = [share(one.right) for one in known]
+    over_default = share(gains(known[-1].right, default.right))
+    without = share(default.right)
     values = {"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high}
     cost = sum((Cost(**told["cost"]) for told in history), Cost())
     points = 100 * max(gain.value, 0.0)
     return {
         **values,
+        "default": without.value,
+        "default_interval": [without.low, without.high],
+        "default_recipe": default.asked,
+        "gain_over_default": over_default.value,
+        "gain_over_default_interval": [over_default.low, over_default.high],
         "accuracy": [one.value for one in by_round],
         "accuracy_intervals": [[one.low, one.high] for one in by_round],
         "goals": with_goals(values, GOALS),

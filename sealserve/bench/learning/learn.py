@@ -1,6 +1,7 @@
 """The learn figure: what is known closed-book after studying one article, by what it was trained on.
 
-Arms: nothing, the raw text, each template alone, the product's default recipe. Beside the accuracies stands how far
+Arms: nothing, the raw text, each template alone, the product's default recipe; and the base with the article at hand
+(`open_book`), graded in the same way. Beside the accuracies stands how far
 reported scores are from a retest: the product's (ranked on one half of the quiz, reported on the other) and SEAL's
 (best of five by the score that ranked them, arXiv 2506.10943).
 """
@@ -93,9 +94,10 @@ async def _measure(size: Size, *, seed: int, out: Path | None, say: Say) -> dict
         say(f"studying {len(subjects)} documents")
         studied = await lab.study(subjects)
         arms = {"none": share(await lab.sit((None, one.exam) for one in subjects))}
+        arms["open_book"] = share(await lab.sit((None, lab.open_book(one)) for one in subjects))
         candidates = await _train_candidates(lab, studied, size)
         arms["default"] = await _measure_arm(lab, subjects, [mine[0] for mine in candidates])
-        say(f"none {arms['none'].value:.3f}, default {arms['default'].value:.3f}")
+        say(", ".join(f"{name} {arm.value:.3f}" for name, arm in arms.items()))
         reported = await _retest(lab, studied, candidates)
         few = subjects[: size.arm_documents]
         lessons = await _make_arm_lessons(lab, studied[: size.arm_documents], size)

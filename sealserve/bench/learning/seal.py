@@ -3,7 +3,8 @@
 Single passages, LoRA as in SEAL's own runs (arXiv 2506.10943, table 2 and its scripts: rank 32, alpha 64, 1e-3, ten
 epochs, batch 1, no filter, the raw passage always among the sequences). Two differences are stated in the result:
 answers are graded by normalised containment, not by GPT-4.1 (precision 0.93 and recall 0.69 against it on 32,825 of
-SEAL's answers), and the prompts are the product's. Beside it stands the product's own default recipe. Where the model
+SEAL's answers), and the prompts are the product's. Beside it stand the product's own default recipe, and the base with
+the passage at hand (`open_book`), graded in the same way. Where the model
 wrote nothing that an arm can train on, the base answers that passage's questions for the arm.
 """
 
@@ -54,7 +55,10 @@ async def _measure(
     started = time.monotonic()
     async with open_lab(model=model, seed=seed, say=say, slots=8) as lab:
         lab.is_right = is_right
-        right: dict[str, list[list[bool]]] = {"none": await lab.sit((None, one.exam) for one in subjects)}
+        right: dict[str, list[list[bool]]] = {
+            "none": await lab.sit((None, one.exam) for one in subjects),
+            "open_book": await lab.sit((None, lab.open_book(one)) for one in subjects),
+        }
         for start in range(0, len(subjects), PASSAGES_PER_JOB):
             part = subjects[start : start + PASSAGES_PER_JOB]
             for name, answers in (await _measure_part(lab, part, steps=steps)).items():

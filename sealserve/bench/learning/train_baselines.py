@@ -1,16 +1,21 @@
-"""Three ways to train the same candidates on the same batches: our one pass, stock PEFT, SEAL's procedure.
+"""Ways to train the same candidates on the same batches: our one pass, stock PEFT in one process or one per core, and
+SEAL's code.
 
 All over a base that is loaded before time is taken, with the same LoRA layers, initial scale, optimizer, schedule and
 precision; each writes its adapters to disk. The only module of `bench` that imports torch and peft.
 """
 
 import asyncio
+import gc
 import math
+import multiprocessing
 import os
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -19,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from sealserve.canonical import Json
-from sealserve.errors import FailedPrecondition
+from sealserve.errors import FailedPrecondition, TrainingFailed
 from sealserve.learning.multi_lora.base_model import dtype_of_computation, load_base
 from sealserve.learning.multi_lora.batches import Encoded, batches, encode
 from sealserve.learning.multi_lora.optimizer import BETAS, CLIP_NORM, schedule
@@ -31,20 +36,30 @@ from sealserve.settings.learn import LearnSettings
 
 Say = Callable[[str], None]
 IGNORED = -100  # torch's cross_entropy skips this label
+CONTEXTS = {"nano": 1024, "qwen2.5-7b": 2048}
+"""Tokens that SEAL's code pads every sequence to, by shape: its own 2,048, or the embedded model's context."""
+
+START_SECONDS = 300.0
+"""That the processes of stock PEFT wait for each other, until all have loaded the base."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """What one way did: seconds of each candidate it trained, and each one's mean loss over its last tenth."""
+    """What one way did: how long it took, and each candidate's mean loss over its last tenth.
 
-    seconds: list[float]
+    `rates` are candidates per minute, of every part that was timed for itself: a candidate, or a pass.
+    """
+
+    candidates: int
+    seconds: float
+    rates: list[float]
     losses: list[float]
     processes: int = 1
 
     @property
     def per_minute(self) -> float:
         """Candidates a minute."""
-        return 60 * len(self.seconds) / sum(self.seconds)
+        return 60 * self.candidates / self.seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +78,20 @@ def ground_of(job: TrainingJob, *, shape: str) -> Ground:
     """
     encoded = encode(job.sequences, base=job.base_directory)
     if shape == "nano":
-        return Ground(model=load_base(job.base_directory), encoded=encoded, context=1024)
+        return Ground(model=load_base(job.base_directory), encoded=encoded, context=CONTEXTS[shape])
     if shape != "qwen2.5-7b":
         raise FailedPrecondition(f"no shape {shape!r} is known; there are nano and qwen2.5-7b")
     if not torch.cuda.is_available():
         raise FailedPrecondition("the shape qwen2.5-7b needs a CUDA GPU of 40 GB or more; without one, use nano")
-    return Ground(model=_random_7b(), encoded=encoded, context=2048)
+    gc.collect()  # two such models do not fit on the smaller cards
+    torch.cuda.empty_cache()
+    return Ground(model=_random_7b(), encoded=encoded, context=CONTEXTS[shape])
+
+
+def lengths_of(job: TrainingJob, *, shape: str) -> tuple[float, int]:
+    """Return the mean tokens of a sequence, and the context that SEAL's code pads to."""
+    encoded = encode(job.sequences, base=job.base_directory)
+    return round(mean(len(sequence.ids) for sequence in encoded), 1), CONTEXTS.get(shape, 0)
 
 
 def machine() -> str:
@@ -77,24 +100,20 @@ def machine() -> str:
     return f"{torch.cuda.get_device_name()}, {cores}" if torch.cuda.is_available() else cores
 
 
-def in_children(job: TrainingJob) -> Trained:
+def in_children(job: TrainingJob, *, passes: int) -> Trained:
     """Train all attempts as a cycle does, in as many children as default settings start on this machine.
 
-    Time runs from the first child that has loaded its base until every adapter has passed pre-flight.
+    All of it `passes` times. Time runs from the first child that has loaded its base until every adapter has passed
+    pre-flight.
     """
-    ready: list[float] = []
-
-    def on_progress(report: Json) -> None:
-        if "ready" in report:
-            ready.append(time.monotonic())
-
-    with tempfile.TemporaryDirectory() as name:
-        rank = max(attempt.recipe.rank for attempt in job.attempts)
-        trainer = ChildTrainer(LearnSettings(), max_rank=rank, executor=ProcessExecutor(LearnSettings()))
-        trained = asyncio.run(trainer.train(job, Path(name), on_progress=on_progress))
-        seconds = (time.monotonic() - ready[0]) / len(trained)
-    losses = [candidate.final_loss for candidate in trained]
-    return Trained(seconds=[seconds] * len(losses), losses=losses, processes=len(ready))
+    done = [_in_children(job) for _ in range(passes)]
+    return Trained(
+        candidates=sum(one.candidates for one in done),
+        seconds=sum(one.seconds for one in done),
+        rates=[one.per_minute for one in done],
+        losses=done[0].losses,
+        processes=done[0].processes,
+    )
 
 
 def in_one_pass(job: TrainingJob, ground: Ground) -> Trained:
@@ -105,40 +124,107 @@ def in_one_pass(job: TrainingJob, ground: Ground) -> Trained:
         started = time.monotonic()
         bench = PassContext(model=model, encoded=encoded, dtype=dtype_of_computation(model), capacity=len(job.attempts))
         MultiLoraTrainer(job, list(job.attempts), bench=bench, directory=directory, say=lambda **_: None).run()
-        seconds = (time.monotonic() - started) / len(job.attempts)
+        seconds = time.monotonic() - started
         losses = [read_result(directory, attempt.index).losses[-1] for attempt in job.attempts]
-    return Trained(seconds=[seconds] * len(losses), losses=losses)
+    n = len(losses)
+    return Trained(candidates=n, seconds=seconds, rates=[60 * n / seconds], losses=losses)
 
 
 def one_at_a_time(job: TrainingJob, ground: Ground, *, n: int, say: Say) -> Trained:
-    """Train the first `n` attempts with stock PEFT and torch's AdamW, a sequence a step, no padding."""
-    done = Trained(seconds=[], losses=[])
-    for attempt in job.attempts[:n]:
-        started = time.monotonic()
-        bearing = _with_lora(ground.model, attempt)
-        losses = _plain_loop(bearing, attempt, ground.encoded)
-        _save(bearing)
-        bearing.unload()
-        done.seconds.append(time.monotonic() - started)
-        done.losses.append(_last_tenth(losses))
-        say(f"stock PEFT, candidate {attempt.index}: {done.seconds[-1]:.1f} s")
-    return done
+    """Train the first `n` attempts with stock PEFT and torch's AdamW; batches are padded to their longest sequence."""
+
+    def train(bearing: Any, attempt: Attempt) -> list[float]:
+        return _plain_loop(bearing, attempt, ground.encoded)
+
+    return _each(job.attempts[:n], ground, train, label="stock PEFT", say=say)
+
+
+def one_process_per_core(job: TrainingJob, *, n: int, say: Say) -> Trained:
+    """Train the first `n` attempts as `one_at_a_time` does, shared by a process per core with one thread each.
+
+    Time runs from when every process has loaded its base until the last one ends. Raises: TrainingFailed (one dies).
+    """
+    processes = min(n, len(os.sched_getaffinity(0)))
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(processes)
+    results: list[Connection] = []
+    for place in range(processes):
+        result, theirs = context.Pipe(duplex=False)
+        share = replace(job, attempts=job.attempts[place:n:processes])
+        context.Process(target=_train_share, args=(share, barrier, theirs), daemon=True).start()
+        theirs.close()
+        results.append(result)
+    try:
+        shares = [result.recv() for result in results]
+    except EOFError as error:
+        raise TrainingFailed("a process with stock PEFT ended early; what it printed says why") from error
+    seconds = max(ended for _, ended, _ in shares) - min(started for started, _, _ in shares)
+    say(f"stock PEFT, {n} candidates in {processes} processes: {seconds:.1f} s")
+    return Trained(
+        candidates=n,
+        seconds=seconds,
+        rates=[processes * rate for _, _, done in shares for rate in done.rates],
+        losses=[shares[place % processes][2].losses[place // processes] for place in range(n)],
+        processes=processes,
+    )
 
 
 def as_seal_does(job: TrainingJob, ground: Ground, *, n: int, say: Say) -> Trained:
     """Train the first `n` attempts as SEAL's inner loop does (its src/inner/TTT_server.py): transformers' Trainer
     and PEFT, one sequence a step, each padded to the context."""
-    done = Trained(seconds=[], losses=[])
-    for attempt in job.attempts[:n]:
+
+    def train(bearing: Any, attempt: Attempt) -> list[float]:
+        return _trainer_loop(bearing, attempt, ground)
+
+    return _each(job.attempts[:n], ground, train, label="SEAL's code", say=say)
+
+
+def _in_children(job: TrainingJob) -> Trained:
+    ready: list[float] = []
+
+    def on_progress(report: Json) -> None:
+        if "ready" in report:
+            ready.append(time.monotonic())
+
+    with tempfile.TemporaryDirectory() as name:
+        rank = max(attempt.recipe.rank for attempt in job.attempts)
+        trainer = ChildTrainer(LearnSettings(), max_rank=rank, executor=ProcessExecutor(LearnSettings()))
+        trained = asyncio.run(trainer.train(job, Path(name), on_progress=on_progress))
+        seconds = time.monotonic() - ready[0]
+    losses = [candidate.final_loss for candidate in trained]
+    return Trained(candidates=len(losses), seconds=seconds, rates=[], losses=losses, processes=len(ready))
+
+
+def _each(
+    attempts: tuple[Attempt, ...],
+    ground: Ground,
+    train: Callable[[Any, Attempt], list[float]],
+    *,
+    label: str,
+    say: Say,
+) -> Trained:
+    """Train one attempt after another with PEFT by `train`, which returns the loss of every step."""
+    seconds, losses = [], []
+    for attempt in attempts:
         started = time.monotonic()
         bearing = _with_lora(ground.model, attempt)
-        losses = _trainer_loop(bearing, attempt, ground)
+        of_steps = train(bearing, attempt)
         _save(bearing)
         bearing.unload()
-        done.seconds.append(time.monotonic() - started)
-        done.losses.append(_last_tenth(losses))
-        say(f"SEAL's procedure, candidate {attempt.index}: {done.seconds[-1]:.1f} s")
-    return done
+        seconds.append(time.monotonic() - started)
+        losses.append(_last_tenth(of_steps))
+        say(f"{label}, candidate {attempt.index}: {seconds[-1]:.1f} s")
+    return Trained(candidates=len(seconds), seconds=sum(seconds), rates=[60 / one for one in seconds], losses=losses)
+
+
+def _train_share(job: TrainingJob, barrier: Barrier, result: Connection) -> None:
+    """Train all of the job's attempts in this process, and send (start, end, what was done)."""
+    torch.set_num_threads(1)
+    ground = ground_of(job, shape="nano")
+    barrier.wait(START_SECONDS)
+    started = time.monotonic()
+    done = one_at_a_time(job, ground, n=len(job.attempts), say=lambda line: None)
+    result.send((started, time.monotonic(), done))
 
 
 def _random_7b() -> nn.Module:
@@ -189,10 +275,12 @@ def _plain_loop(bearing: Any, attempt: Attempt, encoded: list[Encoded]) -> list[
     losses = []
     for step, batch in enumerate(batches(attempt, encoded)):
         optimizer.param_groups[0]["lr"] = attempt.recipe.learning_rate * schedule(step, attempt.steps)
-        row = _row(encoded[batch[0]], length=len(encoded[batch[0]].ids))
+        length = max(len(encoded[place].ids) for place in batch)
+        rows = [_row(encoded[place], length=length) for place in batch]
         device = parameters[0].device
         with torch.autocast(device.type, torch.bfloat16, enabled=dtype_of_computation(bearing) == torch.bfloat16):
-            loss: Tensor = bearing(**{name: value[None].to(device) for name, value in row.items()}).loss
+            stacked = {name: torch.stack([row[name] for row in rows]).to(device) for name in rows[0]}
+            loss: Tensor = bearing(**stacked).loss
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
         optimizer.step()
