@@ -12,14 +12,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sealserve import prompts
 from sealserve.bench.harness.intervals import Share, gains, share
 from sealserve.bench.harness.learning_lab import Lab, Question, Say, Subject, about, open_lab, source_of
 from sealserve.bench.harness.squad_file import read_passages
 from sealserve.engine.engine import AdapterFiles
 from sealserve.grading.answers import is_right
 from sealserve.learning.scheduler import Learner
-from sealserve.learning.study.passages import with_title
 from sealserve.learning.training.batch_job import TrainingTask
 from sealserve.learning.training.step_budget import step_growth
 from sealserve.prompts import BUILT_IN, Template
@@ -77,7 +75,7 @@ async def _measure(
         lab.is_right, lab.answer_tokens = is_right, ANSWER_TOKENS
         answers = {
             "none": await lab.sit((None, one.exam) for one in subjects),
-            "open_book": await lab.sit((None, _with_passage(lab, one)) for one in subjects),
+            "open_book": await lab.sit((None, lab.open_book(one)) for one in subjects),
         }
         say(_say_shares(answers))
         learned: list[Learned] = []
@@ -180,12 +178,6 @@ async def _task(
 def _steps_of(learned: Learned, winner: Candidate) -> int:
     assert learned.trained is not None
     return next(trial.steps for trial in learned.trained.trials if trial.index == winner.index)
-
-
-def _with_passage(lab: Lab, subject: Subject) -> list[Question]:
-    text = with_title(subject.title, subject.text)
-    dialect = lab.context.dialect
-    return [Question(text=prompts.read(text, one.text, dialect=dialect), gold=one.gold) for one in subject.exam]
 
 
 def _figures(
