@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sealserve.bench.harness.intervals import Share, gains, share
-from sealserve.bench.harness.learning_lab import Lab, Question, Say, Subject, about, open_lab, source_of
+from sealserve.bench.harness.learning_lab import Lab, Say, Subject, about, open_lab, source_of
 from sealserve.bench.harness.squad_file import read_passages
 from sealserve.engine.engine import AdapterFiles
 from sealserve.grading.answers import is_right
