@@ -45,7 +45,7 @@ async def write_self_edits(run: CycleRun) -> Done[Written]:
             methods.write_self_edits(editor, client, studies, settings=study, tenant=claim.tenant, cycle=claim.cycle),
             self_edits.write_directives(editor, studies, settings=study, cycle=claim.cycle),
             methods.propose_quiz(client, studies, settings=settings, cycle=claim.cycle),
-            ask_retention_set(client, context.probes, cache=context.retention_sets),
+            _ask_retention_set(run),
         )
     given = await asyncio.to_thread(read_tenant_questions, context.registry, claim.tenant, studies)
     output = Written(
@@ -88,6 +88,13 @@ async def _write_all(
         raise first_of(failures) from None
     written, wished, proposed, rehearsed = tasks
     return written.result(), wished.result(), proposed.result(), rehearsed.result()
+
+
+async def _ask_retention_set(run: CycleRun) -> tuple[ReferenceAnswer, ...]:
+    """Return the retention set; empty where the settings train on none of it."""
+    if not run.context.settings.learn.training.retention:
+        return ()
+    return await ask_retention_set(run.client, run.context.probes, cache=run.context.retention_sets)
 
 
 def _cycle_settings(run: CycleRun) -> LearnSettings:
