@@ -26,6 +26,7 @@ def test_shipped_files_fit_in_24_megabytes() -> None:
     files = {p.name: p.stat().st_size for p in weights_dir().iterdir()}
     assert set(files) == {
         "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors",
+        "sealserve-profile.json",
     }  # fmt: skip
     assert sum(files.values()) <= 24_000_000
 

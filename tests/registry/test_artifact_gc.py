@@ -202,6 +202,7 @@ def test_sweep_that_falls_silent_until_the_server_rolls_it_back_puts_back_what_i
     monkeypatch.setattr(ArtifactGc, "sweep_unlearned", lambda self, tenant: 0)
     forget(world, first)
     monkeypatch.undo()
+    monkeypatch.setattr(world.registry._database, "_silence_ms", str(int(BUSY_SECONDS * 1000)))
 
     def fall_silent(point: str) -> None:
         if point == "registry.sweep.before_commit":

@@ -123,7 +123,7 @@ def _suite(phrases: Sequence[str], questions: Sequence[str], answers: Sequence[s
         for phrase in phrases
         for question, answer in zip(questions, answers, strict=True)
     ]
-    return Suite(reward=LogLikelihood(), items=tuple(items))
+    return Suite(reward=LogLikelihood(is_summed=True), items=tuple(items))
 
 
 def _shuffle_letters(phrase: str, rng: random.Random) -> str:

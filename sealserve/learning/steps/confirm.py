@@ -96,12 +96,15 @@ async def _confirmation_items(run: CycleRun) -> tuple[QuizItem, ...]:
 
 
 async def _earlier_items(run: CycleRun) -> tuple[QuizItem, ...] | None:
-    """Return the valid confirmation questions about earlier documents; None if nothing can have been forgotten."""
+    """Return the valid confirmation questions about earlier documents; None if nothing can have been forgotten.
+
+    Where none of them is left, those that selected an earlier winner: no training has seen them either.
+    """
     earlier = await asyncio.to_thread(earlier_material, run.context.registry, run.claim, run.claimed)
     is_all_superseded = earlier.left_out and not earlier.quiz
     if not earlier.documents or is_all_superseded:
         return None
-    return tuple(item for item in earlier.quiz if item.split is Split.CONFIRM)
+    return tuple(item for item in earlier.quiz if item.split is Split.CONFIRM) or earlier.quiz
 
 
 def _no_winner(ranked: Ranked, *, is_first: bool) -> Scorecard:

@@ -127,7 +127,8 @@ async def _find_contradiction(
 ) -> Superseded | None:
     reply = await read_answer(client, study, statement.question, may_abstain=True)
     span = answer_span(reply, question=statement.question, document=study.text)
-    is_other_kind = has_number(statement.answer) and not has_number(span)
+    is_general = client.dialect is Dialect.GENERAL
+    is_other_kind = is_general and has_number(statement.answer) and not has_number(span)  # "information" is no price
     if (
         is_unknown(reply)
         or not span

@@ -20,13 +20,16 @@ class LogLikelihood:
     """Mean log p a token of the reference text after the question, in nats, at least FLOOR_NATS."""
 
     floor = FLOOR_NATS
-    name = f"{Kind.LIKELIHOOD}:token:{FLOOR_NATS}"
+
+    def __init__(self, *, is_summed: bool = False) -> None:
+        """Score the mean over an answer's tokens; `is_summed`: their sum, for differences of one answer's own."""
+        self.name = f"{Kind.LIKELIHOOD}:{'sum' if is_summed else 'token'}:{FLOOR_NATS}"
+        self._is_summed = is_summed
 
     async def scores(self, client: EngineClient, adapter: str | None, items: Sequence[ScoredItem]) -> tuple[float, ...]:
         """As `Reward.scores`. Raises: CouldNotMeasure (a likelihood that is not a number)."""
-        found = await asyncio.gather(
-            *(client.log_likelihood_per_token(item.question, item.reference_text, adapter=adapter) for item in items)
-        )
+        score = client.log_likelihood if self._is_summed else client.log_likelihood_per_token
+        found = await asyncio.gather(*(score(item.question, item.reference_text, adapter=adapter) for item in items))
         if not all(map(math.isfinite, found)):
             raise CouldNotMeasure("a log-likelihood is not a number")
         return tuple(max(one, FLOOR_NATS) for one in found)
