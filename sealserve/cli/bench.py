@@ -114,6 +114,7 @@ def real(
     passages: Annotated[int, typer.Option(min=4, help="Number of passages, four a cycle.")] = 20,
     questions: Annotated[int, typer.Option(min=1, help="People's questions a passage at most.")] = 8,
     arms: Annotated[str, typer.Option(help="Further arms: raw and names of templates, separated by commas.")] = "raw",
+    candidates: Annotated[int, typer.Option(min=0, help="Candidates a cycle; 0: as the model's profile has it.")] = 0,
     quick: Quick = False,
     seed: Seed = 0,
 ) -> None:
@@ -127,6 +128,7 @@ def real(
         passages=passages,
         questions=questions,
         arms=wanted,
+        candidates=candidates,
         quick=quick,
         seed=seed,
     )

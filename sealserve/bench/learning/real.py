@@ -55,23 +55,27 @@ def run(
     passages: int = 20,
     questions: int = 8,
     arms: Sequence[str] = ("raw",),
+    candidates: int = 0,
     quick: bool = False,
     seed: int = 0,
     say: Say = print,
 ) -> dict[str, Any]:
-    """Return the figures; `arms` are raw and names of templates. Raises: BadConfig (data, model), EngineFailed."""
+    """Return the figures; `arms` are raw and names of templates, `candidates` 0: as the model's profile has it.
+
+    Raises: BadConfig (data, model), EngineFailed."""
     subjects = [
         replace(subject, exam=subject.exam[:questions])
         for subject in read_passages(data, n=PER_CYCLE if quick else passages, is_spread=True, seed=seed)
     ]
-    return asyncio.run(_measure(subjects, model=model, arms=arms, seed=seed, say=say))
+    return asyncio.run(_measure(subjects, model=model, arms=arms, candidates=candidates, seed=seed, say=say))
 
 
 async def _measure(
-    subjects: Sequence[Subject], *, model: str, arms: Sequence[str], seed: int, say: Say
+    subjects: Sequence[Subject], *, model: str, arms: Sequence[str], candidates: int, seed: int, say: Say
 ) -> dict[str, Any]:
     started = time.monotonic()
-    async with open_lab(model=model, seed=seed, say=say, slots=4, concurrency=48, max_attempts=1) as lab:
+    chosen = {"training__candidates": candidates} if candidates else {}
+    async with open_lab(model=model, seed=seed, say=say, slots=4, concurrency=48, max_attempts=1, **chosen) as lab:
         lab.is_right, lab.answer_tokens = is_right, ANSWER_TOKENS
         answers = {
             "none": await lab.sit((None, one.exam) for one in subjects),
