@@ -27,9 +27,9 @@ from sealserve.learning.study.sentence_questions import (
     READING_TEMPERATURE,
     READING_TOKENS,
     ask_about,
-    facts_of,
+    studied_sentences,
 )
-from sealserve.prompts import BUILT_IN, NOT_STATED, Dialect
+from sealserve.prompts import BUILT_IN, Dialect
 from sealserve.records.inference import Sampling
 from sealserve.records.step_outputs import Passage
 from sealserve.settings.learn import LearnSettings
@@ -168,8 +168,8 @@ def minutes_per_article(settings: LearnSettings, speed: Speed, *, sentences: flo
 async def _check_passage(editor: _Recorder, passage: SamplePassage, *, place: int) -> PassageResult:
     study = study_of_sample(passage)
     asking = together(
-        ask_about(editor, study, fact, temperature=0.0, seed=seed_of("check", place, number))
-        for number, fact in enumerate(facts_of(study))
+        ask_about(editor, study, sentence, temperature=0.0, seed=seed_of("check", place, number))
+        for number, sentence in enumerate(studied_sentences(study))
     )
     reading = together(_read(editor, study, one.question, one.answer) for one in passage.questions)
     declining = _abstains(editor, study, passage.unanswered)
@@ -196,7 +196,7 @@ async def _read(editor: _Recorder, study: Study, question: str, answer: str) -> 
 async def _abstains(editor: _Recorder, study: Study, question: str) -> bool:
     prompt = prompts.read(study.text, question, dialect=editor.dialect, may_abstain=True)
     text = (await editor.ask(prompt, sampling=Sampling(max_tokens=READING_TOKENS))).text
-    return is_unknown(text) or is_right(text, NOT_STATED)
+    return is_unknown(text)
 
 
 async def _speed(editor: _Recorder, *, seconds: float) -> Speed:

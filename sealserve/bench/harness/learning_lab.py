@@ -22,6 +22,7 @@ from sealserve.daemon.workbench import machine, open_own
 from sealserve.engine.base_model import base_shape
 from sealserve.engine.engine import AdapterFiles
 from sealserve.learning.context import LearnContext
+from sealserve.learning.scheduler import Learner
 from sealserve.learning.study import filter, methods
 from sealserve.learning.study.facts import with_facts
 from sealserve.learning.study.generators import EngineEditor
@@ -37,7 +38,8 @@ from sealserve.nano import world as w
 from sealserve.nano.world import Article, Fact, World
 from sealserve.prompts import Dialect
 from sealserve.records.candidates import Recipe
-from sealserve.records.cycles import QuizItem, SelfEdit, Split
+from sealserve.records.cycles import Cycle, CycleState, QuizItem, SelfEdit, Split
+from sealserve.records.documents import NewDocument
 from sealserve.records.inference import Sampling
 from sealserve.records.step_outputs import Passage, ReferenceAnswer
 from sealserve.settings.engine import EngineSettings
@@ -162,6 +164,19 @@ class Lab:
             )
             for subject in subjects
         ]
+
+    async def run_cycle(self, tenant: str, documents: Sequence[NewDocument]) -> Cycle:
+        """Hand the documents in and carry their cycle to its end, as `sealserve learn` does."""
+        registry = self.context.registry
+        for document in documents:
+            await asyncio.to_thread(registry.documents.add, tenant, document, actor="bench")
+        learner = Learner(self.context, worker="bench")
+        await learner.gather()
+        cycle = await learner.work_once()
+        while cycle is not None and cycle.state in (CycleState.PENDING, CycleState.RUNNING):
+            cycle = await learner.work_once()
+        assert cycle is not None, "documents were admitted and no cycle was opened"
+        return cycle
 
     async def retention(self) -> tuple[ReferenceAnswer, ...]:
         """Return the base's own answers to old questions, as a cycle rehearses them."""

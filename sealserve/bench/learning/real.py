@@ -17,7 +17,6 @@ from sealserve.bench.harness.learning_lab import Lab, Say, Subject, about, open_
 from sealserve.bench.harness.squad_file import read_passages
 from sealserve.engine.engine import AdapterFiles
 from sealserve.grading.answers import is_right
-from sealserve.learning.scheduler import Learner
 from sealserve.learning.training.batch_job import TrainingTask
 from sealserve.learning.training.step_budget import step_growth
 from sealserve.prompts import BUILT_IN, Template
@@ -31,8 +30,6 @@ PER_CYCLE = 4
 ANSWER_TOKENS = 64
 """Of answers to the people's questions, for every arm: a sentence that holds the answer is right, too."""
 
-_OPEN = (CycleState.PENDING, CycleState.RUNNING)
-
 _FIRST_KEYS = ("none", "open_book", "raw", "default")
 
 
@@ -41,6 +38,7 @@ class Learned:
     """What came of one cycle, and what its winner answers; no winner: the base answers."""
 
     cycle: Cycle
+    passages: int
     seconds: float
     filtered: Filtered | None
     trained: Trained | None
@@ -62,7 +60,8 @@ def run(
 ) -> dict[str, Any]:
     """Return the figures; `arms` are raw and names of templates, `candidates` 0: as the model's profile has it.
 
-    Raises: BadConfig (data, model), EngineFailed."""
+    Raises: BadConfig (data, model), EngineFailed.
+    """
     subjects = [
         replace(subject, exam=subject.exam[:questions])
         for subject in read_passages(data, n=PER_CYCLE if quick else passages, is_spread=True, seed=seed)
@@ -87,7 +86,7 @@ async def _measure(
             learned.append(await _learn_part(lab, subjects[place : place + PER_CYCLE], number=place, arms=arms))
             for name, rows in learned[-1].answers.items():
                 answers.setdefault(name, []).extend(rows)
-            say(f"{place + PER_CYCLE} of {len(subjects)} passages: {_say_shares(answers)}")
+            say(f"{sum(one.passages for one in learned)} of {len(subjects)} passages: {_say_shares(answers)}")
         return _figures(lab, answers, learned, documents=len(subjects), seconds=time.monotonic() - started)
 
 
@@ -95,11 +94,19 @@ async def _learn_part(lab: Lab, subjects: Sequence[Subject], *, number: int, arm
     """Let a tenant learn the passages in one cycle, train the other arms, and let all answer the people's questions."""
     tenant, registry = f"real-{number}", lab.context.registry
     started = time.monotonic()
-    cycle = await _run_cycle(lab, tenant, subjects)
+    await asyncio.to_thread(registry.tenants.create, tenant, actor="bench")
+    cycle = await lab.run_cycle(
+        tenant,
+        [
+            NewDocument(title=one.title, text=one.text, source=f"bench/{one.document}", media_type="text/plain")
+            for one in subjects
+        ],
+    )
     seconds = time.monotonic() - started
     steps = {one.step: one for one in await asyncio.to_thread(registry.cycles.steps, cycle.cycle)}
     learned = Learned(
         cycle=cycle,
+        passages=len(subjects),
         seconds=seconds,
         filtered=from_json(Filtered, steps[Step.FILTER].output) if Step.FILTER in steps else None,
         trained=from_json(Trained, steps[Step.TRAIN].output) if Step.TRAIN in steps else None,
@@ -117,23 +124,6 @@ async def _learn_part(lab: Lab, subjects: Sequence[Subject], *, number: int, arm
     )
     learned.answers.update(await _answer(lab, subjects, winner, learned, arms=arms))
     return learned
-
-
-async def _run_cycle(lab: Lab, tenant: str, subjects: Sequence[Subject]) -> Cycle:
-    registry = lab.context.registry
-    await asyncio.to_thread(registry.tenants.create, tenant, actor="bench")
-    for subject in subjects:
-        new = NewDocument(
-            title=subject.title, text=subject.text, source=f"bench/{subject.document}", media_type="text/plain"
-        )
-        await asyncio.to_thread(registry.documents.add, tenant, new, actor="bench")
-    learner = Learner(lab.context, worker="bench")
-    await learner.gather()
-    cycle = await learner.work_once()
-    while cycle is not None and cycle.state in _OPEN:
-        cycle = await learner.work_once()
-    assert cycle is not None, "documents were admitted and no cycle was opened"
-    return cycle
 
 
 async def _answer(
@@ -191,7 +181,11 @@ def _figures(
     gain = share(gains(answers["default"], answers["raw"])) if "raw" in answers else None
     open_book = shares["open_book"].value
     confirmed = [one.confirmed.scorecard for one in learned if one.confirmed is not None]
-    reported = [card.confirm.candidate for card in confirmed if isinstance(card.confirm, Measured)]
+    reported = [
+        one.confirmed.scorecard.confirm.candidate - share(one.answers["default"]).value
+        for one in learned
+        if one.confirmed is not None and isinstance(one.confirmed.scorecard.confirm, Measured)
+    ]
     return {
         **{name: shares[name].value for name in (*_FIRST_KEYS, *BUILT_IN) if name in shares},
         "intervals": {name: [one.low, one.high] for name, one in shares.items()},
@@ -199,10 +193,8 @@ def _figures(
         "default_minus_raw": [gain.value, gain.low, gain.high] if gain else None,
         "canary_loss": _loss([card.canary for card in confirmed]),
         "abstention_loss": _loss([card.unknown for card in confirmed]),
-        "promoted": sum(PER_CYCLE for one in learned if one.cycle.state is CycleState.PROMOTED),
-        "reported_minus_retested": round(sum(reported) / len(reported) - shares["default"].value, 4)
-        if reported
-        else None,
+        "promoted": sum(one.passages for one in learned if one.cycle.state is CycleState.PROMOTED),
+        "reported_minus_retested": round(sum(reported) / len(reported), 4) if reported else None,
         "seconds_per_article": round(sum(one.seconds for one in learned) / documents, 1),
         "tokens_trained": sum(one.trained.tokens for one in learned if one.trained is not None),
         "passages": documents,

@@ -77,7 +77,9 @@ async def _measure_part(lab: Lab, subjects: Sequence[Subject], *, steps: int) ->
     arms = _make_arms(lab)
     lessons = [
         TrainingTask(
-            pool=await lab.pool([_make_source(one, recipe, is_filtered=name == "default")]),
+            pool=await lab.pool(
+                [_make_source(one, recipe, is_filtered=name == "default")], is_text_alone=name != "default"
+            ),
             recipe=seeded(recipe, lab.seed, name, one.subject.document),
             max_steps=min(steps, lab.settings.training.max_steps) if name == "default" else steps,
         )

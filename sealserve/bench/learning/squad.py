@@ -6,13 +6,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from sealserve.bench.harness.learning_lab import TENANT, Lab, Say, about, open_lab
+from sealserve.bench.harness.learning_lab import TENANT, Say, about, open_lab
 from sealserve.bench.harness.squad_file import read_passages
-from sealserve.learning.scheduler import Learner
-from sealserve.records.cycles import Cycle, CycleState
+from sealserve.records.cycles import CycleState
 from sealserve.records.documents import NewDocument
-
-_OPEN = (CycleState.PENDING, CycleState.RUNNING)
 
 
 def run(*, data: Path, passages: int = 20, quick: bool = False, seed: int = 0, say: Say = print) -> dict[str, Any]:
@@ -28,7 +25,8 @@ async def _measure(documents: list[tuple[str, str]], *, seed: int, say: Say) -> 
         await asyncio.to_thread(registry.tenants.create, TENANT, actor="bench")
         verdicts: Counter[tuple[str, str]] = Counter()
         for title, text in documents:
-            cycle = await _learn(lab, title, text)
+            new = NewDocument(title=title, text=text, source="bench", media_type="text/plain")
+            cycle = await lab.run_cycle(TENANT, [new])
             verdicts[cycle.state.value, cycle.reason] += 1
             say(f"{title}: {cycle.state.value}: {cycle.reason}")
         states: Counter[str] = Counter()
@@ -43,17 +41,3 @@ async def _measure(documents: list[tuple[str, str]], *, seed: int, say: Say) -> 
             "verdicts": [{"passages": n, "state": state, "reason": why} for (state, why), n in verdicts.items()],
             **about(lab, seconds=time.monotonic() - started),
         }
-
-
-async def _learn(lab: Lab, title: str, text: str) -> Cycle:
-    """Hand the document in and carry its cycle to the end, as `sealserve learn` does."""
-    registry = lab.context.registry
-    new = NewDocument(title=title, text=text, source="bench", media_type="text/plain")
-    await asyncio.to_thread(registry.documents.add, TENANT, new, actor="bench")
-    learner = Learner(lab.context, worker="bench")
-    await learner.gather()
-    cycle = await learner.work_once()
-    while cycle is not None and cycle.state in _OPEN:
-        cycle = await learner.work_once()
-    assert cycle is not None, "a document was admitted and no cycle was opened"
-    return cycle

@@ -125,7 +125,7 @@ def topic_of(title: str, subjects: Iterable[str]) -> str:
 def _has_stem(word: str, known: set[str]) -> bool:
     """Whether another ending of `word` is known: at least its first four letters, and all but its last two."""
     stem = word[: max(4, len(word) - 2)]
-    return len(word) > len(stem) and any(other.startswith(stem) for other in known)
+    return len(stem) >= 4 and any(other.startswith(stem) and abs(len(other) - len(word)) <= 3 for other in known)
 
 
 def _is_known(date: _Date, dates: set[_Date], numbers: set[str]) -> bool:

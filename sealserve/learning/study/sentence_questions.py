@@ -51,57 +51,63 @@ _LABEL = re.compile(r"^(?:\W*(?:question|q)\s*\d*\s*[:.]\W*|\W+)", re.IGNORECASE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
+class Sentence:
     """A sentence of a passage, and the one before it, which says what its pronouns mean."""
 
-    sentence: str
+    text: str
     before: str = ""
 
     @property
     def shown(self) -> str:
         """The sentence after the one before it."""
-        return f"{self.before} {self.sentence}".strip()
+        return f"{self.before} {self.text}".strip()
 
 
-def facts_of(study: Study) -> list[Fact]:
+def studied_sentences(study: Study) -> list[Sentence]:
     """Return the sentences of the passage that can state something; long ones in parts."""
     text = study.text.removeprefix(f"{study.passage.title}\n")
-    parts = [part for sentence in sentences_of(text) for part in _cut(sentence)]
+    parts = [part for whole in sentences_of(text) for part in _cut(whole)]
     return [
-        Fact(sentence=part, before=parts[place - 1] if place else "")
+        Sentence(text=part, before=parts[place - 1] if place else "")
         for place, part in enumerate(parts)
         if len(part.split()) >= MIN_SENTENCE_WORDS or _is_unspaced(part)
     ]
 
 
-async def ask_about(editor: Editor, study: Study, fact: Fact, *, temperature: float, seed: int) -> str:
+async def ask_about(editor: Editor, study: Study, sentence: Sentence, *, temperature: float, seed: int) -> str:
     """Return one question that the sentence answers; "" if the editor wrote none that can be asked."""
     sampling = Sampling(max_tokens=QUESTION_TOKENS, temperature=temperature, top_p=TOP_P, seed=seed, stop=("\n",))
-    examples = [(prompts.question_about(sentence), question) for sentence, question in prompts.QUESTION_EXAMPLES]
-    reply = await editor.ask(prompts.question_about(fact.sentence), sampling=sampling, examples=examples)
-    return usable_question(reply.text, fact, title=study.passage.title, passage=study.text)
+    examples = [(prompts.question_about(shown), question) for shown, question in prompts.QUESTION_EXAMPLES]
+    reply = await editor.ask(prompts.question_about(sentence.text), sampling=sampling, examples=examples)
+    return usable_question(reply.text, sentence, title=study.passage.title, passage=study.text)
 
 
-def usable_question(text: str, fact: Fact, *, title: str, passage: str) -> str:
+def usable_question(text: str, sentence: Sentence, *, title: str, passage: str) -> str:
     """Return the first question in `text`; "" if it names nothing of the sentence, or a number or name of its own.
 
     A question that names nothing of the title is asked "About" it, so that it can be asked with the book closed.
     """
     found = _QUESTION.search(_LABEL.sub("", text.strip()))
     question = found[0].strip() if found else ""
-    if not question or not roots(question) & roots(fact.sentence) or ungrounded(question, f"{title}\n{passage}"):
+    if (
+        not question
+        or not roots(question) & roots(sentence.text)
+        or ungrounded(question, f"{title}\n{passage}", is_inflected=True)
+    ):
         return ""
     if roots(question) & roots(title):
         return question
     return f"About {title}: {question}"
 
 
-async def read_span(client: EngineClient, study: Study, fact: Fact, question: str, *, samples: int, key: object) -> str:
+async def read_span(
+    client: EngineClient, study: Study, sentence: Sentence, question: str, *, samples: int, key: object
+) -> str:
     """Return the words of the sentence that answer the question; "" unless every sampled reading gives the same.
 
     Only the sentence and the one before it are at hand: a small model reads a short text far better than a long one.
     """
-    prompt = prompts.read(with_title(study.passage.title, fact.shown), question, dialect=client.dialect)
+    prompt = prompts.read(with_title(study.passage.title, sentence.shown), question, dialect=client.dialect)
     seeds = [seed_of(key, "read", question, sample) for sample in range(samples)]
     readings = await asyncio.gather(
         *(
@@ -117,20 +123,20 @@ async def read_span(client: EngineClient, study: Study, fact: Fact, question: st
     first = readings[0].text.split("\n")[0]
     if is_unknown(first):
         return ""
-    span = answer_span(first, question=question, document=fact.sentence)
+    span = answer_span(first, question=question, document=sentence.text)
     if not span or len(span.split()) > MAX_SPAN_WORDS or not all(is_right(one.text, span) for one in readings):
         return ""
     return span
 
 
-def quoting(question: str, fact: Fact) -> Pair:
+def quoting(question: str, sentence: Sentence) -> Pair:
     """Return the question with the sentence itself for an answer: right whatever part of it was asked for."""
-    return Pair(question=question, answer=_said(fact))
+    return Pair(question=question, answer=_said(sentence))
 
 
-def _said(fact: Fact) -> str:
+def _said(sentence: Sentence) -> str:
     """Return the right answer as a model says it that has learned the sentence; its likelihood ranks candidates."""
-    return " ".join(fact.sentence.split())
+    return " ".join(sentence.text.split())
 
 
 def _cut(sentence: str) -> list[str]:
@@ -153,9 +159,9 @@ async def write_pairs(
     The answer is the sentence itself: a small model's own reading is too often wrong to be trained on.
     """
 
-    async def ask(place: int, study: Study, number: int, fact: Fact, sample: int) -> SelfEdit | None:
+    async def ask(place: int, study: Study, number: int, sentence: Sentence, sample: int) -> SelfEdit | None:
         seed = seed_of(cycle, "question", place, number, sample)
-        question = await ask_about(editor, study, fact, temperature=settings.edit_temperature, seed=seed)
+        question = await ask_about(editor, study, sentence, temperature=settings.edit_temperature, seed=seed)
         if not question:
             return None
         return SelfEdit(
@@ -164,16 +170,16 @@ async def write_pairs(
             self_edit=f"p{place:03d}-{Template.QA.value}-{sample}-{number:02d}",
             document=study.passage.document,
             template=Template.QA,
-            text=quoting(question, fact).text,
+            text=quoting(question, sentence).text,
             seed=seed,
             admitted=False,
             reason="",
         )
 
     found = await together(
-        ask(place, study, number, fact, sample)
+        ask(place, study, number, sentence, sample)
         for place, study in enumerate(studies)
-        for number, fact in enumerate(facts_of(study))
+        for number, sentence in enumerate(studied_sentences(study))
         for sample in range(settings.questions_per_sentence)
     )
     return tuple(edit for edit in found if edit is not None)
@@ -187,17 +193,19 @@ async def propose(
     At most `learn.quiz.max_items` a document; questions are the base's own, whoever writes the self-edits. A base that
     reads too badly for ITEMS_WANTED of them is asked to fill in blanks as well, whose answers are right by themselves.
     """
-    facts = [(place, study, *one) for place, study in enumerate(studies) for one in enumerate(facts_of(study))]
-    enough = math.ceil(QUESTIONS_WANTED / max(1, len(facts)))
+    asked_of = [
+        (place, study, *one) for place, study in enumerate(studies) for one in enumerate(studied_sentences(study))
+    ]
+    enough = math.ceil(QUESTIONS_WANTED / max(1, len(asked_of)))
     samples = max(settings.quiz.questions_per_sentence, min(enough, MAX_QUESTIONS_PER_SENTENCE))
     asked = await together(
-        _propose_one(client, study, fact, samples=settings.quiz.samples, key=(cycle, "quiz", place, number, sample))
-        for place, study, number, fact in facts
+        _propose_one(client, study, sentence, samples=settings.quiz.samples, key=(cycle, "quiz", place, number, sample))
+        for place, study, number, sentence in asked_of
         for sample in range(samples)
     )
     found = [proposal for proposal in asked if proposal is not None]
     if len(found) < ITEMS_WANTED:
-        blanks = [blank for _, study, _, fact in facts for blank in blanks_of(study, fact)]
+        blanks = [blank for _, study, _, sentence in asked_of for blank in blanks_of(study, sentence)]
         blanks.sort(key=lambda blank: seed_of(cycle, blank.question))
         found += await _drop_known(client, blanks[: ITEMS_WANTED - len(found)])
     kept: dict[tuple[str, str], Proposal] = {}
@@ -210,13 +218,13 @@ async def propose(
     return tuple(kept.values())
 
 
-def blanks_of(study: Study, fact: Fact) -> list[Proposal]:
+def blanks_of(study: Study, sentence: Sentence) -> list[Proposal]:
     """Return at most BLANKS_PER_SENTENCE questions for a word of the sentence: its last numbers, names or other words.
 
     Only the words around the blank are shown: who sees all of the sentence has little left to remember. What the title
     says is never left out.
     """
-    words = fact.sentence.split()
+    words = sentence.text.split()
     title = roots(study.passage.title)
     places = [place for place in range(1, len(words)) if roots(words[place]) and not roots(words[place]) & title]
     kinds: tuple[Callable[[str], bool], ...] = (has_number, lambda word: word[:1].isupper(), lambda word: len(word) > 3)
@@ -230,21 +238,23 @@ def blanks_of(study: Study, fact: Fact) -> list[Proposal]:
             *words[place + 1 : place + 1 + WORDS_AFTER],
         ]
         question = prompts.fill_in(study.passage.title, " ".join(shown))
-        proposal = Proposal(document=study.passage.document, question=question, answer=gold, reference_text=_said(fact))
+        proposal = Proposal(
+            document=study.passage.document, question=question, answer=gold, reference_text=_said(sentence)
+        )
         found.setdefault(normalised(gold), proposal)
     return list(found.values())[:BLANKS_PER_SENTENCE]
 
 
 async def _propose_one(
-    client: EngineClient, study: Study, fact: Fact, *, samples: int, key: tuple[object, ...]
+    client: EngineClient, study: Study, sentence: Sentence, *, samples: int, key: tuple[object, ...]
 ) -> Proposal | None:
     question = await ask_about(
-        EngineEditor(client, adapter=None), study, fact, temperature=QUIZ_TEMPERATURE, seed=seed_of(*key)
+        EngineEditor(client, adapter=None), study, sentence, temperature=QUIZ_TEMPERATURE, seed=seed_of(*key)
     )
-    span = question and await read_span(client, study, fact, question, samples=samples, key=key)
+    span = question and await read_span(client, study, sentence, question, samples=samples, key=key)
     if not span:
         return None
-    proposal = Proposal(document=study.passage.document, question=question, answer=span, reference_text=_said(fact))
+    proposal = Proposal(document=study.passage.document, question=question, answer=span, reference_text=_said(sentence))
     return next(iter(await _drop_known(client, [proposal])), None)
 
 

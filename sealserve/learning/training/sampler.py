@@ -8,8 +8,8 @@ from sealserve.learning.training.examples import Example, Origin, Pool
 from sealserve.records.candidates import Recipe
 
 SHARES = {Origin.QA: 0.6, Origin.STATEMENTS: 0.22, Origin.REWRITE: 0.12, Origin.PASSAGE: 0.06, Origin.COMPLETION: 0.3}
-"""How a document's sequences are divided among its kinds of examples. Questions in the serving format get most:
-knowledge that is only stated is memorised but cannot be retrieved (arXiv 2309.14316)."""
+"""In proportion to these a document's sequences are divided among the kinds of examples that it has. Questions in the
+serving format get most: knowledge that is only stated is memorised but cannot be retrieved (arXiv 2309.14316)."""
 
 LEAST_NEW_SHARE = 0.5
 """Of the documents' sequences, if training continues from an adapter that knows the earlier documents."""

@@ -9,7 +9,14 @@ from sealserve.learning.study.filter import Drop, open_book, screen
 from sealserve.learning.study.generators import EngineEditor
 from sealserve.learning.study.self_edit_text import pair_of
 from sealserve.learning.study.self_edits import Study
-from sealserve.learning.study.sentence_questions import Fact, blanks_of, facts_of, propose, usable_question, write_pairs
+from sealserve.learning.study.sentence_questions import (
+    Sentence,
+    blanks_of,
+    propose,
+    studied_sentences,
+    usable_question,
+    write_pairs,
+)
 from sealserve.prompts import Dialect
 from sealserve.records.cycles import SelfEdit
 from sealserve.records.step_outputs import Passage, Proposal
@@ -48,7 +55,7 @@ async def quiz() -> tuple[Proposal, ...]:
 
 
 def test_short_fragments_state_nothing() -> None:
-    assert [fact.sentence for fact in facts_of(POLICY)] == [
+    assert [one.text for one in studied_sentences(POLICY)] == [
         "Customers may return goods within nine days.",
         "Gift cards cannot be returned.",
     ]
@@ -84,14 +91,22 @@ async def test_a_policy_without_a_single_name_passes_the_filter_and_gives_a_quiz
     ],
 )
 def test_what_cannot_be_asked_is_dropped(text: str) -> None:
-    fact = Fact(sentence="Customers may return goods within nine days.")
-    assert usable_question(text, fact, title=TITLE, passage=POLICY.text) == ""
+    sentence = Sentence(text="Customers may return goods within nine days.")
+    assert usable_question(text, sentence, title=TITLE, passage=POLICY.text) == ""
 
 
 def test_a_question_that_does_not_name_its_topic_is_asked_about_it() -> None:
-    fact = Fact(sentence="It costs 45 crowns.")
-    asked = usable_question("How much does it cost, crowns?", fact, title="Varnel Lamp", passage="It costs 45 crowns.")
+    sentence = Sentence(text="It costs 45 crowns.")
+    asked = usable_question(
+        "How much does it cost, crowns?", sentence, title="Varnel Lamp", passage="It costs 45 crowns."
+    )
     assert asked == "About Varnel Lamp: How much does it cost, crowns?"
+
+
+def test_another_ending_of_a_word_of_the_sentence_may_be_asked() -> None:
+    sentence = Sentence(text="Die Rückgabe ist binnen neun Tagen möglich.")
+    question = "In wie vielen Tage ist die Rückgabe möglich?"
+    assert usable_question(question, sentence, title="Rückgabe", passage=sentence.text) == question
 
 
 async def test_readings_that_differ_give_no_quiz_question_but_blanks() -> None:
@@ -111,7 +126,7 @@ async def test_readings_that_differ_give_no_quiz_question_but_blanks() -> None:
 
 def test_a_blank_shows_only_the_words_around_it_and_leaves_out_numbers_first() -> None:
     sentence = "The return desk of the northern branch in the old ferry terminal takes 45 parcels an hour in summer."
-    blanks = blanks_of(POLICY, Fact(sentence=sentence))
+    blanks = blanks_of(POLICY, Sentence(text=sentence))
     assert [blank.answer for blank in blanks] == ["45", "summer"]
     assert blanks[0].question.endswith(": in the old ferry terminal takes ____ parcels an hour")
     assert blanks[0].reference_text == sentence
