@@ -10,8 +10,7 @@ from typing import Any
 
 import yaml
 
-from sealserve.atomic_files import replace_file
-from sealserve.base_models.profile import profile_directory
+from sealserve.base_models.profile import profile_directory, save_measured
 from sealserve.errors import BadConfig
 from sealserve.packaged_policies import policy_directory
 
@@ -139,10 +138,9 @@ def read_floors() -> Floors:
 
 
 def save_fitness(fitness: Fitness) -> Path:
-    """Keep the result for the base model of its digest and return the file."""
+    """Keep the result for the base model of its digest and return the file. Raises: StorageFailed."""
     path = _path(fitness.digest)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, (json.dumps(asdict(fitness), indent=1) + "\n").encode())
+    save_measured(path, asdict(fitness))
     return path
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sealserve.atomic_files import replace_file
 from sealserve.base_models.cache import cache_directory
-from sealserve.errors import BadConfig
+from sealserve.errors import BadConfig, StorageFailed
 from sealserve.prompts import Dialect
 
 PROFILE_FILE = "sealserve-profile.json"
@@ -65,10 +65,9 @@ def profile_of(directory: Path, *, digest: str) -> ModelProfile:
 
 
 def save_tuned(profile: ModelProfile, *, digest: str) -> Path:
-    """Keep a measured profile for the base model with this digest and return its file."""
+    """Keep a measured profile for the base model with this digest and return its file. Raises: StorageFailed."""
     path = _tuned_path(digest)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, (json.dumps(asdict(profile), indent=1) + "\n").encode())
+    save_measured(path, asdict(profile))
     return path
 
 
@@ -76,6 +75,16 @@ def rate_of(hidden_size: int) -> float:
     """Return the learning rate for adapters of a model of this width; see FULL_TUNING_RATE."""
     rate = FULL_TUNING_RATE * LORA_FACTOR * (REFERENCE_WIDTH / hidden_size) ** WIDTH_EXPONENT
     return float(f"{rate:.2g}")
+
+
+def save_measured(path: Path, result: Mapping[str, Any]) -> None:
+    """Write what was measured of a base model, whole or not at all. Raises: StorageFailed, which names the result."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, (json.dumps(result, indent=1) + "\n").encode())
+    except OSError as error:
+        shown = json.dumps(result, sort_keys=True)
+        raise StorageFailed(f"{path} cannot be written ({error.strerror}); the result would be {shown}") from error
 
 
 def profile_directory() -> Path:

@@ -7,7 +7,7 @@ import pytest
 
 from sealserve.base_models.profile import ModelProfile, profile_of, rate_of, save_tuned
 from sealserve.engine.base_model import NANO_DIRECTORY
-from sealserve.errors import BadConfig
+from sealserve.errors import BadConfig, StorageFailed
 from sealserve.prompts import Dialect
 from sealserve.settings.learn import LearnSettings, learn_settings
 
@@ -63,3 +63,11 @@ def test_a_broken_profile_is_refused_by_name(tmp_path: Path, text: str) -> None:
 def test_keys_that_do_not_exist_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadConfig, match=r"learn\.training"):
         LearnSettings().with_defaults({"training": {"speed": 1}})
+
+
+def test_a_result_that_cannot_be_written_is_said_with_the_error(tmp_path: Path, home: Path) -> None:
+    home.mkdir()
+    (home / ".cache").write_text("a file where a directory should be")
+    tuned = ModelProfile(dialect=Dialect.GENERAL, learn={"training": {"learning_rate": 7e-4}}, origin="tuned")
+    with pytest.raises(StorageFailed, match=r"cannot be written.*0\.0007"):
+        save_tuned(tuned, digest="d")
