@@ -25,6 +25,21 @@ def test_probes_satisfy_the_default_policy_and_are_disjoint(model: str) -> None:
     assert probes == probes_for(model)
 
 
+def test_general_prompts_that_are_rehearsed_are_no_siblings_of_measured_ones() -> None:
+    """What is kept must be kept because the model is kept, not because its very form of question was rehearsed."""
+    probes = probes_for("some/other-model")
+    suites = (item.prompt for several in probes.suites.values() for item in several)
+    measured = [*(probe.question for probe in probes.canary), *probes.unknown, *suites]
+    forms = {_form(question) for question in measured}
+    rehearsed = [*probes.rehearsed, *probes.rehearsed_unknown]
+    assert not [question for question in rehearsed if _form(question) in forms]
+    assert len({_form(question) for question in rehearsed}) > len(rehearsed) / 2
+
+
+def _form(question: str) -> tuple[str, ...]:
+    return tuple(question.lower().split()[:4])
+
+
 def test_nano_probes_measure_facts_that_are_not_rehearsed() -> None:
     probes: Probes = probes_for("nano")
     about = {fact: r.entity.name for r in residents() for fact in r.facts}
