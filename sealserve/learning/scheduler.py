@@ -14,10 +14,12 @@ from typing import Any, TypeVar
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from sealserve.errors import BadConfig, FailedPrecondition, LeaseLost, SealserveError
+from sealserve.errors import FailedPrecondition, LeaseLost, SealserveError
 from sealserve.learning.cleanup import sweep, tidy
 from sealserve.learning.context import LearnContext
 from sealserve.learning.cycle import run_cycle
@@ -29,6 +31,7 @@ from sealserve.learning.leases import under_lease
 from sealserve.learning.steps.publish import failure
 from sealserve.records.cycles import Claim, Cycle, CycleState, Step
 from sealserve.records.step_outputs import Judged, Published, from_json
+from sealserve.settings.cron import DAYS, parse_cron
 from sealserve.telemetry.names import LogEvent
 from sealserve.telemetry.traces import error_type
 
@@ -36,6 +39,9 @@ _LOG = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 CLOCK = "clock"
+JOB_DEFAULTS = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+"""What is late, after a busy moment or a machine's sleep, runs once, however late."""
+
 MAX_BACKOFF_SECONDS = 30.0
 TIDY_SECONDS = 60.0
 SWEEP_SECONDS = 3600.0
@@ -52,15 +58,12 @@ class Learner:
         self._refused = ""  # why, when documents were gathered last
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Gather documents and run cycles until `stop` is set; unfinished cycles are then released.
-
-        Raises: BadConfig (learn.nightly or learn.editor.rounds is not a cron line).
-        """
-        clock = AsyncIOScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
+        """Gather documents and run cycles until `stop` is set; unfinished cycles are then released."""
+        clock = AsyncIOScheduler(timezone="UTC", job_defaults=JOB_DEFAULTS)
         clock.add_job(self._gather_as_leader, IntervalTrigger(seconds=self._settings.gather_seconds), name="gather")
-        clock.add_job(self._evaluate_as_leader, _parse_cron(self._settings.nightly, "nightly"), name="nightly")
+        clock.add_job(self._evaluate_as_leader, cron_trigger(self._settings.nightly), name="nightly")
         if rounds := self._settings.editor.rounds:
-            clock.add_job(self._run_rounds_as_leader, _parse_cron(rounds, "editor.rounds"), name="editor")
+            clock.add_job(self._run_rounds_as_leader, cron_trigger(rounds), name="editor")
         clock.add_job(self._tidy, IntervalTrigger(seconds=TIDY_SECONDS), name="tidy")
         clock.add_job(self._sweep, IntervalTrigger(seconds=SWEEP_SECONDS), name="sweep")
         await self._tidy()
@@ -247,8 +250,13 @@ def _location(error: BaseException) -> str:
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 
 
-def _parse_cron(line: str, setting: str) -> CronTrigger:
-    try:
-        return CronTrigger.from_crontab(line, timezone="UTC")
-    except ValueError as error:
-        raise BadConfig(f"learn.{setting}: {line!r} is not a cron line: {error}") from error
+def cron_trigger(line: str) -> BaseTrigger:
+    """Return the trigger of a cron line, in UTC. Raises: ValueError (it is none)."""
+    cron = parse_cron(line)
+    every = {"minute": cron.minutes, "hour": cron.hours, "month": cron.months}
+    fields = {name: ",".join(map(str, numbers)) for name, numbers in every.items()}
+    days = {"day": ",".join(map(str, cron.days))}
+    weekdays = {"day_of_week": ",".join(DAYS[n] for n in cron.weekdays)}  # by name: the library's own 0 is Monday
+    if not cron.is_either_day:
+        return CronTrigger(**fields, **days, **weekdays, timezone="UTC")
+    return OrTrigger([CronTrigger(**fields, **chosen, timezone="UTC") for chosen in (days, weekdays)])

@@ -75,6 +75,8 @@ def test_every_wrong_key_is_named_at_once(tmp_path: Path) -> None:
         ({"engine.slots": 8, "engine.loaded_adapters": 4}, "engine.loaded_adapters must be at least engine.slots"),
         ({"serve.address": "0.0.0.0:1", "serve.insecure": True, "serve.auth": "off"}, "serve.auth = off is for"),
         ({"serve.auth": "maybe"}, "serve.auth"),
+        ({"learn.nightly": "whenever"}, "learn.nightly: 'whenever' is not a cron line"),
+        ({"learn.editor.rounds": "0 4 * * 8"}, "learn.editor.rounds: day of the week '8' is not 0 to 7"),
         ({"serve.address": "0.0.0.0:1"}, "set serve.tls_certificate and serve.tls_key"),
         ({"serve.address": "db.example:1"}, "or say serve.insecure = true"),
         ({"serve.tls_key": "key.pem"}, "serve.tls_certificate and serve.tls_key go together"),
