@@ -56,15 +56,16 @@ async def serve_page(settings: Settings, *, on_started: Callable[[str], None] = 
 
 
 def connect_to(settings: Settings) -> Connect:
-    """Return a function that opens a client of `serve` with a given token."""
+    """Return a function that opens a client of `serve` with a given token. Raises: BadConfig (a file of TLS)."""
     serve = settings.serve
-    address, tls = reachable(serve.address), serve.tls()
+    address = reachable(serve.address)
+    serve.tls()
 
     def connect(secret: str) -> AsyncClient:
         return AsyncClient(
             address,
             token=secret,
-            tls=tls,
+            tls=serve.tls(),  # read for each request: the certificate may have been replaced
             insecure=serve.insecure,
             timeout_seconds=CALL_SECONDS,
             max_message_bytes=serve.max_message_bytes,

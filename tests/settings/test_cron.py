@@ -10,8 +10,9 @@ from sealserve.settings.settings import load_settings
     ("field", "days"),
     [
         ("0", "sun"), ("7", "sun"), ("sun", "sun"), ("1-5", "mon tue wed thu fri"), ("6", "sat"),
-        ("MON,Wed", "mon wed"), ("0-6", "sun mon tue wed thu fri sat"), ("1-7", "sun mon tue wed thu fri sat"), ("fri-sun", "sun fri sat"),
-        ("*/2", "sun tue thu sat"), ("5-7/2", "sun fri"), ("*", "sun mon tue wed thu fri sat"),
+        ("MON,Wed", "mon wed"), ("0-6", "sun mon tue wed thu fri sat"), ("1-7", "sun mon tue wed thu fri sat"),
+        ("fri-sun", "sun fri sat"), ("*/2", "sun tue thu sat"), ("5-7/2", "sun fri"),
+        ("*", "sun mon tue wed thu fri sat"),
     ],
 )  # fmt: skip
 def test_zero_and_seven_are_sunday(field: str, days: str) -> None:
