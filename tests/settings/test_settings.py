@@ -104,8 +104,10 @@ def test_beyond_loopback_tls_or_a_word_about_the_way_is_enough() -> None:
     far = {"serve.address": "0.0.0.0:1"}
     assert load_settings(overrides={**far, "serve.insecure": True}).serve.tls() is None
     given = {"serve.tls_certificate": "missing.pem", "serve.tls_key": "missing.pem"}
+    files = load_settings(overrides={**far, **given}).serve.certificate_files()
+    assert files is not None
     with pytest.raises(BadConfig, match=r"serve\.tls_key: missing\.pem cannot be read"):
-        load_settings(overrides={**far, **given}).serve.server_certificate()
+        files.read()
 
 
 def test_a_missing_or_broken_file_says_so(tmp_path: Path) -> None:
