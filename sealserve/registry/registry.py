@@ -81,15 +81,17 @@ class Registry:
 
     @classmethod
     def open(
-        cls, url: str, artifact_directory: Path, *, clock: Clock = utc_now, busy_seconds: float = BUSY_SECONDS
+        cls, url: str, artifact_directory: Path, *, clock: Clock | None = None, busy_seconds: float = BUSY_SECONDS
     ) -> Self:
         """Connect, migrate to the newest schema, and return.
 
-        A write waits `busy_seconds` for another writer. Raises: StorageFailed, BadConfig (url).
+        A write waits `busy_seconds` for another writer. Without `clock`, the database tells the time.
+
+        Raises: StorageFailed, BadConfig (url).
         """
         database = Database(url, clock=clock, busy_seconds=busy_seconds)
         schema.migrate(database)
-        return cls(database, ArtifactStore(artifact_directory, clock=clock))
+        return cls(database, ArtifactStore(artifact_directory, clock=clock or utc_now))
 
     def close(self) -> None:
         """Close every connection; no method may be called after it."""
