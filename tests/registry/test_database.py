@@ -222,6 +222,7 @@ def test_machine_whose_clock_runs_ahead_takes_no_live_lease(
     with theirs._database.read() as tx:
         assert abs((tx.now - datetime.now(UTC)).total_seconds()) < 600
         assert tx.now == tx.now
+    assert -3700 < theirs.seconds_ahead() < -3500
     for registry in (ours, theirs):
         registry.close()
 

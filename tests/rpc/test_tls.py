@@ -23,8 +23,8 @@ from sealserve.telemetry.names import LogEvent
 from tests.rpc.harness import ADMIN_SECRET, ENGINE_SECRET, Served, find_token, served, settings, until
 
 
-def certificate(directory: Path, *, host: str = "127.0.0.1") -> tuple[Path, Path]:
-    """Make a key and a certificate signed by itself for `host`; return (certificate, key)."""
+def certificate(directory: Path, *, host: str = "127.0.0.1", days: float = 1) -> tuple[Path, Path]:
+    """Make a key and a certificate signed by itself for `host`, valid for `days`; return (certificate, key)."""
     directory.mkdir(exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sealserve test")])
@@ -37,8 +37,8 @@ def certificate(directory: Path, *, host: str = "127.0.0.1") -> tuple[Path, Path
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=1))
-        .not_valid_after(now + timedelta(hours=1))
+        .not_valid_before(now - timedelta(days=90))
+        .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())

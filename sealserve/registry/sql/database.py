@@ -11,7 +11,22 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import Any, TypeAlias
 
-from sqlalchemy import URL, Connection, Engine, Executable, Row, Table, create_engine, event, make_url, text
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    Executable,
+    Row,
+    Table,
+    create_engine,
+    delete,
+    event,
+    make_url,
+    select,
+    text,
+    tuple_,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, InterfaceError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -25,6 +40,14 @@ Clock: TypeAlias = Callable[[], datetime]
 
 BUSY_SECONDS = 10.0
 """How long a write waits for another writer before it gives up."""
+
+
+BATCH = 1000
+"""Rows that one transaction of a sweep deletes."""
+
+WAL_BYTES = 4 * 2**20
+"""A SQLite file's write-ahead log shrinks to this once no reader needs what is beyond; 4 MiB is where SQLite begins to
+write it back by itself (wal_autocheckpoint)."""
 
 
 _WRITER_LOCK = 7_431_001  # any number no other application in that database locks
@@ -148,6 +171,43 @@ class Database:
         if mode != "wal":
             raise StorageFailed(f"database {self.label}: its file system cannot share it; put it on a local disk")
 
+    def seconds_ahead(self) -> float:
+        """Return by how much the shared clock is ahead of this machine's; 0 for a file. Raises: StorageFailed."""
+        if self.is_sqlite:
+            return 0.0
+        with self.read() as tx:
+            before = utc_now()
+            shared = self._shared_clock(tx.connection)()
+            return (shared - (before + (utc_now() - before) / 2)).total_seconds()
+
+    def shrink_log(self) -> None:
+        """Give back the space of a SQLite file's write-ahead log, unless a reader needs it. Raises: StorageFailed."""
+        if not self.is_sqlite:
+            return
+        with self._refusals():
+            raw = self._engine.raw_connection()
+            try:
+                cursor = raw.cursor()
+                patience = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
+                cursor.execute("PRAGMA busy_timeout=0")  # it would hold the writer lock while it waits for readers
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                cursor.execute(f"PRAGMA busy_timeout={patience}")
+            finally:
+                raw.close()
+
+    def delete_in_batches(self, table: Table, *conditions: ColumnElement[bool], batch: int = BATCH) -> int:
+        """Delete the rows, `batch` in each transaction, so that no writer waits for long; return how many."""
+        keys = list(table.primary_key.columns)
+        key = keys[0] if len(keys) == 1 else tuple_(*keys)
+        some = select(*keys).where(*conditions).limit(batch)
+        deleted = 0
+        while True:
+            with self.write() as tx:
+                done = tx.run(delete(table).where(key.in_(some)))
+            deleted += done
+            if done < batch:
+                return deleted
+
     def close(self) -> None:
         """Close every pooled connection."""
         self._engine.dispose()
@@ -203,7 +263,7 @@ def _utc(moment: datetime) -> datetime:
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # this module says BEGIN itself
-    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", f"journal_size_limit={WAL_BYTES}"):
         connection.execute(f"PRAGMA {pragma}")
 
 
