@@ -55,6 +55,7 @@ class Learner:
         self._worker = worker
         self._settings = context.settings.learn
         self._lease_seconds = context.settings.registry.lease_seconds
+        self._clock_seconds = max(self._lease_seconds, 3 * self._settings.gather_seconds)
         self._refused = ""  # why, when documents were gathered last
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -212,23 +213,29 @@ class Learner:
 
     async def _evaluate_as_leader(self) -> None:
         try:
-            if await self._is_leader():
+            if await self._leads_after_all():
                 await evaluate_active_versions(self._context)
         except Exception as error:
             _LOG.warning(LogEvent.NIGHTLY_FAILED, error_type=error_type(error), at=_location(error))
 
     async def _run_rounds_as_leader(self) -> None:
         try:
-            if await self._is_leader():
+            if await self._leads_after_all():
                 await run_rounds(self._context)
         except Exception as error:
             _LOG.warning(LogEvent.EDITOR_ROUNDS_FAILED, error_type=error_type(error), at=_location(error))
 
     async def _is_leader(self) -> bool:
-        lease_seconds = max(self._lease_seconds, 3 * self._settings.gather_seconds)
         return await asyncio.to_thread(
-            self._context.registry.hold, CLOCK, holder=self._worker, lease_seconds=lease_seconds
+            self._context.registry.hold, CLOCK, holder=self._worker, lease_seconds=self._clock_seconds
         )
+
+    async def _leads_after_all(self) -> bool:
+        """Whether this process is the leader, or follows one that fell silent just before: rare work is not lost."""
+        if await self._is_leader():
+            return True
+        await asyncio.sleep(self._clock_seconds)
+        return await self._is_leader()
 
 
 async def _run_unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:

@@ -78,5 +78,23 @@ async def test_many_nights_missed_are_one() -> None:
     assert runs == [1]
 
 
+@pytest.mark.parametrize(("holds", "nights"), [([True], 1), ([False, True], 1), ([False, False], 0)])
+async def test_night_of_a_leader_that_fell_silent_is_the_next_ones(
+    monkeypatch: pytest.MonkeyPatch, holds: list[bool], nights: int
+) -> None:
+    ran: list[object] = []
+
+    async def evaluate(context: object) -> None:
+        ran.append(context)
+
+    answers = iter(holds)
+    settings = load_settings(overrides={"registry.lease_seconds": 1.01, "learn.gather_seconds": 0.01})
+    registry = SimpleNamespace(hold=lambda name, **lease: next(answers))
+    monkeypatch.setattr(scheduler, "evaluate_active_versions", evaluate)
+    learner = Learner(cast(Any, SimpleNamespace(settings=settings, registry=registry)), worker="w")
+    await learner._evaluate_as_leader()
+    assert (len(ran), next(answers, None)) == (nights, None)
+
+
 async def _nothing() -> None:
     return None
