@@ -32,7 +32,7 @@ from sealserve.registry.step_effects import (
 )
 from sealserve.registry.versions import activations, version_rows
 
-LEASES_AHEAD, MIN_SECONDS_AHEAD = 3, 300.0
+LEASES_AHEAD, MIN_SECONDS_AHEAD = 10, 900.0
 """How far ahead a live lease may end, in lease lengths or in seconds, whichever is more."""
 
 _FENCE = "fence"
