@@ -54,7 +54,7 @@ _WRITER_LOCK = 7_431_001  # any number no other application in that database loc
 
 
 _TAKE_TURN = (
-    "SELECT set_config('lock_timeout', :patience, true), set_config('idle_in_transaction_session_timeout', :patience, "
+    "SELECT set_config('lock_timeout', :patience, true), set_config('idle_in_transaction_session_timeout', :silence, "
     "true), pg_advisory_xact_lock(:key), clock_timestamp() AS now"
 )
 """A writer that is stopped or cut off in its transaction is rolled back by the server: nobody waits for it for ever.
@@ -119,7 +119,7 @@ class Database:
         self.url = _checked(url)
         self.clock = clock
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self._patience_ms = str(int(busy_seconds * 1000))
+        self._patience_ms = self._silence_ms = str(int(busy_seconds * 1000))
         self._engine = _engine(self.url, busy_seconds=busy_seconds)
         self._driver_error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
         self._writer = self._engine.execution_options(sealserve_write=True)
@@ -152,7 +152,8 @@ class Database:
 
     def _take_turn(self, connection: Connection) -> Clock:
         """Wait for the writer lock; return a clock that stands at the server's time since then."""
-        turn = connection.execute(text(_TAKE_TURN), {"key": _WRITER_LOCK, "patience": self._patience_ms}).one()
+        times = {"patience": self._patience_ms, "silence": self._silence_ms}
+        turn = connection.execute(text(_TAKE_TURN), {"key": _WRITER_LOCK, **times}).one()
         return partial(_utc, turn.now)
 
     def _shared_clock(self, connection: Connection) -> Clock:
