@@ -4,6 +4,7 @@ Loads no model and starts nothing. Opening the registry brings it to the newest 
 file in the data directory is removed again.
 """
 
+import os
 import platform
 import shutil
 import socket
@@ -11,10 +12,12 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sealserve.errors import SealserveError, Unauthenticated
 from sealserve.settings.settings import Settings
@@ -29,6 +32,10 @@ _PACKAGES = (
 _SERVING = ("vllm", "torch")
 _TRAINING = ("peft", "transformers")
 _PROBE_SECONDS = 2.0
+_MAX_SKEW_SECONDS = 1.0
+_MIN_CERTIFICATE_DAYS = 30.0
+_PROXIES = ("grpc_proxy", "https_proxy", "http_proxy", "all_proxy")
+_EXEMPTIONS = ("no_grpc_proxy", "no_proxy")
 _GIB = 2**30
 
 
@@ -54,7 +61,7 @@ def examine(settings: Settings) -> tuple[Finding, ...]:
     """Return all findings, in the order in which to fix them."""
     checks: tuple[Callable[[Settings], Finding], ...] = (
         _python, _processor, _serving, _training, _executor, _model, _memory, _fitness, _directory, _disk, _registry,
-        _policy, _inbox, _server,
+        _policy, _inbox, _certificates, _proxy, _telemetry, _server,
     )  # fmt: skip
     return tuple(check(settings) for check in checks)
 
@@ -208,12 +215,17 @@ def _registry(settings: Settings) -> Finding:
     except SealserveError as error:
         return _finding("registry", False, error.message, advice="check registry.url and the database server")
     try:
-        rows = registry.audit.verify()
+        rows, ahead = registry.audit.verify(), registry.seconds_ahead()
     except SealserveError as error:
         return _finding("registry", False, error.message, advice="restore a backup; keep the damaged registry")
     finally:
         registry.close()
-    return _finding("registry", True, f"at the newest schema; {rows} audit rows, chain intact")
+    found = f"at the newest schema; {rows} audit rows, chain intact"
+    if abs(ahead) <= _MAX_SKEW_SECONDS:
+        return _finding("registry", True, found)
+    found += f"; its clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's"
+    advice = "synchronise both clocks (NTP); leases go by the database's, logs and rollouts by this machine's"
+    return _finding("registry", False, found, advice=advice, bad=State.WARNS)
 
 
 def _policy(settings: Settings) -> Finding:
@@ -232,6 +244,56 @@ def _inbox(settings: Settings) -> Finding:
         return _finding("watched directory", True, "not set; documents are submitted over gRPC")
     advice = "create it, or unset intake.watch_directory"
     return _finding("watched directory", watched.is_dir(), str(watched), advice=advice)
+
+
+def _certificates(settings: Settings) -> Finding:
+    """Check that each listener's certificate and key go together, and how long the certificate is valid."""
+    name, found, advice = "certificates", list[str](), ""
+    for files in filter(None, (settings.serve.certificate_files(), settings.web.certificate_files())):
+        try:
+            _, chain = files.read()
+        except SealserveError as error:
+            return _finding(name, False, error.message, advice="write both files anew, from one issue")
+        days = _days_left(chain)
+        found.append(f"{files.section}: {days:.0f} days left" if days > 0 else f"{files.section}: expired")
+        if days <= _MIN_CERTIFICATE_DAYS:
+            advice = f"renew {files.certificate}; replaced files are used without a restart"
+    return _finding(name, not advice, ", ".join(found) or "none: plain text", advice=advice, bad=State.WARNS)
+
+
+def _days_left(chain: bytes) -> float:
+    """Return the days until the first certificate of the chain is no longer valid; negative if it is not now."""
+    from cryptography.x509 import load_pem_x509_certificates
+
+    first = load_pem_x509_certificates(chain)[0]
+    return (first.not_valid_after_utc - datetime.now(UTC)).total_seconds() / 86_400
+
+
+def _proxy(_: Settings) -> Finding:
+    """Check that no proxy variable catches this machine's own addresses."""
+    lower = {name.lower(): value for name, value in os.environ.items() if value}
+    named = [name for name in _PROXIES if name in lower]
+    exempt = {entry.strip() for name in _EXEMPTIONS for entry in lower.get(name, "").split(",")}
+    if not named or exempt & {"*", "127.0.0.1", "127.0.0.0/8"}:
+        return _finding("proxy", True, f"{', '.join(named)}, not for this machine" if named else "none")
+    found = f"{', '.join(named)} also for 127.0.0.1"
+    advice = (
+        "sealserve passes it by for this machine's addresses, other programs (grpcurl, the engine's traces) do not: "
+        "set no_proxy=127.0.0.1,localhost"
+    )
+    return _finding("proxy", False, found, advice=advice, bad=State.WARNS)
+
+
+def _telemetry(settings: Settings) -> Finding:
+    """Check that something listens where traces and metrics go."""
+    endpoint = settings.telemetry.otlp_endpoint
+    if not endpoint:
+        return _finding("telemetry", True, "not exported; set telemetry.otlp_endpoint")
+    url = urlsplit(endpoint)
+    if _listens(url.hostname or "", url.port or 4317):
+        return _finding("telemetry", True, endpoint)
+    advice = "start the OTLP receiver (gRPC, mostly port 4317), or correct telemetry.otlp_endpoint"
+    return _finding("telemetry", False, f"nothing listens at {endpoint}", advice=advice, bad=State.WARNS)
 
 
 def _server(settings: Settings) -> Finding:
@@ -266,7 +328,10 @@ def _listens(host: str, port: int) -> bool:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.settimeout(_PROBE_SECONDS)
         reachable = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1"}.get(host, host.strip("[]"))
-        return probe.connect_ex((reachable, port)) == 0
+        try:
+            return probe.connect_ex((reachable, port)) == 0
+        except OSError:  # a name that nobody knows
+            return False
 
 
 def _nearest(path: Path) -> Path:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from sealserve.errors import BadConfig
 
+NO_PROXY = ("grpc.enable_http_proxy", 0)
+"""The channel option with which gRPC ignores http_proxy, https_proxy and grpc_proxy."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:

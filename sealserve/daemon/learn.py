@@ -83,7 +83,8 @@ async def open_context(settings: Settings) -> AsyncIterator[LearnContext]:
         stack.callback(registry.close)
         address = settings.learn.engine_address or reachable(settings.serve.address)
         secret = await asyncio.to_thread(internal_secret, settings.data_directory, registry.tokens.enrol)
-        engine = RemoteEngine(address, secret=secret, tls=settings.serve.tls(), insecure=settings.serve.insecure)
+        serve = settings.serve
+        engine = RemoteEngine(address, secret=secret, tls=serve.tls(), insecure=serve.insecure, read_tls=serve.tls)
         stack.push_async_callback(engine.close)
         executor = executor_of(settings.learn)
         stack.push_async_callback(executor.close)

@@ -3,6 +3,7 @@
 import structlog
 
 from sealserve.daemon.lifetime import run_to_end, until_stopped
+from sealserve.settings.certificates import CertificateFiles, CertificateWatch
 from sealserve.settings.settings import Settings
 from sealserve.telemetry import start_telemetry
 from sealserve.telemetry.names import LogEvent
@@ -20,6 +21,19 @@ async def web(settings: Settings) -> None:
     """Serve the approvals page until cancelled."""
     telemetry = start_telemetry(settings.telemetry, service="web")
     try:
-        await serve_page(settings, on_started=lambda url: _log.info(LogEvent.PAGE_STARTED, url=url))
+        files = settings.web.certificate_files()
+        await serve_page(
+            settings,
+            on_started=lambda url: _log.info(LogEvent.PAGE_STARTED, url=url),
+            watch=_watch(files) if files else None,
+        )
     finally:
         telemetry.shutdown()
+
+
+def _watch(files: CertificateFiles) -> CertificateWatch:
+    return CertificateWatch(
+        files,
+        on_renewed=lambda: _log.info(LogEvent.CERTIFICATE_RENEWED, file=str(files.certificate)),
+        on_broken=lambda error: _log.warning(LogEvent.CERTIFICATE_NOT_RENEWED, error=error),
+    )

@@ -5,6 +5,7 @@ transformers only when a model is opened.
 """
 
 import asyncio
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,12 @@ PLAIN_TEMPLATE = (
     "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
 )
 """For models that bring no chat template of their own."""
+
+DATE_SHOWN = datetime(2024, 7, 26)
+"""What templates that print today's date print: training and scoring would differ from one day to the next.
+
+The date that Llama 3's own template takes where it is told none.
+"""
 
 _MARK = "Xyzzy"  # stands for an answer while the template is asked what follows one
 _OFF_LOOP_CHARACTERS = 20_000  # longer conversations are tokenised in a thread
@@ -69,8 +76,9 @@ class Chat:
         messages = [{"role": turn.role, "content": self._defused(turn.content)} for turn in turns]
         try:
             ids: list[int] = self._tokenizer.apply_chat_template(
-                messages, add_generation_prompt=True, tokenize=True, return_dict=False, enable_thinking=False
-            )
+                messages, add_generation_prompt=True, tokenize=True, return_dict=False, enable_thinking=False,
+                strftime_now=DATE_SHOWN.strftime,
+            )  # fmt: skip
         except TemplateError as error:
             raise InvalidArgument(
                 "this model's chat template refuses these roles or their order", field="messages"

@@ -7,6 +7,7 @@ server forgot are handed over again.
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ from google.protobuf.message import Message
 
 from sealserve.engine.chat import check_turns
 from sealserve.engine.engine import AdapterFiles, Delta, GenerateRequest, Likelihood, ScoreRequest
-from sealserve.errors import NotFound, SealserveError, Unavailable
+from sealserve.errors import BadConfig, NotFound, SealserveError, Unavailable
 from sealserve.network import Tls, require_private
 from sealserve.records.inference import ChatTurn, EngineInfo, EngineState
 from sealserve.records.sampling import check_sampling
@@ -52,15 +53,18 @@ class RemoteEngine:
         secret: str,
         tls: Tls | None = None,
         insecure: bool = False,
+        read_tls: Callable[[], Tls | None] | None = None,
         patience_seconds: float = PATIENCE_SECONDS,
         digest_of: Callable[[Path], str] = artifact_digest,
     ) -> None:
         """Connect on the first call. `patience_seconds` is how long an unavailable server is waited for.
 
+        `read_tls` gives `tls` anew when the server is unavailable: its certificate may have been replaced.
         Raises: BadConfig (the secret would travel in plain text beyond this machine, and not `insecure`).
         """
         require_private(address, secret=secret, tls=tls, insecure=insecure)
         self._tls = tls
+        self._read_tls = read_tls
         self._address = address
         self._secret = secret
         self._patience_seconds = patience_seconds
@@ -180,8 +184,17 @@ class RemoteEngine:
             except Unavailable:
                 if time.monotonic() + wait > until:
                     raise
+            await self._trust_anew()
             await asyncio.sleep(wait)
             wait = min(2 * wait, LONGEST_WAIT_SECONDS)
+
+    async def _trust_anew(self) -> None:
+        with suppress(BadConfig):  # a file that is being replaced
+            tls = self._read_tls() if self._read_tls else self._tls
+            if tls is not None and tls != self._tls:
+                opened, self._opened, self._tls = self._opened, None, tls
+                if opened is not None:
+                    await opened.close(grace=LONGEST_WAIT_SECONDS)
 
     async def _once(self, method: str, message: Message, response: type[M]) -> M:
         call = self._channel.unary_unary(

@@ -14,10 +14,12 @@ from typing import Any, TypeVar
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from sealserve.errors import BadConfig, FailedPrecondition, LeaseLost, SealserveError
+from sealserve.errors import FailedPrecondition, LeaseLost, SealserveError
 from sealserve.learning.cleanup import sweep, tidy
 from sealserve.learning.context import LearnContext
 from sealserve.learning.cycle import run_cycle
@@ -29,6 +31,7 @@ from sealserve.learning.leases import under_lease
 from sealserve.learning.steps.publish import failure
 from sealserve.records.cycles import Claim, Cycle, CycleState, Step
 from sealserve.records.step_outputs import Judged, Published, from_json
+from sealserve.settings.cron import DAYS, parse_cron
 from sealserve.telemetry.names import LogEvent
 from sealserve.telemetry.traces import error_type
 
@@ -36,6 +39,9 @@ _LOG = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 CLOCK = "clock"
+JOB_DEFAULTS = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+"""What is late, after a busy moment or a machine's sleep, runs once, however late."""
+
 MAX_BACKOFF_SECONDS = 30.0
 TIDY_SECONDS = 60.0
 SWEEP_SECONDS = 3600.0
@@ -49,18 +55,16 @@ class Learner:
         self._worker = worker
         self._settings = context.settings.learn
         self._lease_seconds = context.settings.registry.lease_seconds
+        self._clock_seconds = max(self._lease_seconds, 3 * self._settings.gather_seconds)
         self._refused = ""  # why, when documents were gathered last
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Gather documents and run cycles until `stop` is set; unfinished cycles are then released.
-
-        Raises: BadConfig (learn.nightly or learn.editor.rounds is not a cron line).
-        """
-        clock = AsyncIOScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
+        """Gather documents and run cycles until `stop` is set; unfinished cycles are then released."""
+        clock = AsyncIOScheduler(timezone="UTC", job_defaults=JOB_DEFAULTS)
         clock.add_job(self._gather_as_leader, IntervalTrigger(seconds=self._settings.gather_seconds), name="gather")
-        clock.add_job(self._evaluate_as_leader, _parse_cron(self._settings.nightly, "nightly"), name="nightly")
+        clock.add_job(self._evaluate_as_leader, cron_trigger(self._settings.nightly), name="nightly")
         if rounds := self._settings.editor.rounds:
-            clock.add_job(self._run_rounds_as_leader, _parse_cron(rounds, "editor.rounds"), name="editor")
+            clock.add_job(self._run_rounds_as_leader, cron_trigger(rounds), name="editor")
         clock.add_job(self._tidy, IntervalTrigger(seconds=TIDY_SECONDS), name="tidy")
         clock.add_job(self._sweep, IntervalTrigger(seconds=SWEEP_SECONDS), name="sweep")
         await self._tidy()
@@ -209,23 +213,29 @@ class Learner:
 
     async def _evaluate_as_leader(self) -> None:
         try:
-            if await self._is_leader():
+            if await self._leads_after_all():
                 await evaluate_active_versions(self._context)
         except Exception as error:
             _LOG.warning(LogEvent.NIGHTLY_FAILED, error_type=error_type(error), at=_location(error))
 
     async def _run_rounds_as_leader(self) -> None:
         try:
-            if await self._is_leader():
+            if await self._leads_after_all():
                 await run_rounds(self._context)
         except Exception as error:
             _LOG.warning(LogEvent.EDITOR_ROUNDS_FAILED, error_type=error_type(error), at=_location(error))
 
     async def _is_leader(self) -> bool:
-        lease_seconds = max(self._lease_seconds, 3 * self._settings.gather_seconds)
         return await asyncio.to_thread(
-            self._context.registry.hold, CLOCK, holder=self._worker, lease_seconds=lease_seconds
+            self._context.registry.hold, CLOCK, holder=self._worker, lease_seconds=self._clock_seconds
         )
+
+    async def _leads_after_all(self) -> bool:
+        """Whether this process is the leader, or follows one that fell silent just before: rare work is not lost."""
+        if await self._is_leader():
+            return True
+        await asyncio.sleep(self._clock_seconds)
+        return await self._is_leader()
 
 
 async def _run_unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
@@ -247,8 +257,13 @@ def _location(error: BaseException) -> str:
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 
 
-def _parse_cron(line: str, setting: str) -> CronTrigger:
-    try:
-        return CronTrigger.from_crontab(line, timezone="UTC")
-    except ValueError as error:
-        raise BadConfig(f"learn.{setting}: {line!r} is not a cron line: {error}") from error
+def cron_trigger(line: str) -> BaseTrigger:
+    """Return the trigger of a cron line, in UTC. Raises: ValueError (it is none)."""
+    cron = parse_cron(line)
+    every = {"minute": cron.minutes, "hour": cron.hours, "month": cron.months}
+    fields = {name: ",".join(map(str, numbers)) for name, numbers in every.items()}
+    days = {"day": ",".join(map(str, cron.days))}
+    weekdays = {"day_of_week": ",".join(DAYS[n] for n in cron.weekdays)}  # by name: the library's own 0 is Monday
+    if not cron.is_either_day:
+        return CronTrigger(**fields, **days, **weekdays, timezone="UTC")
+    return OrTrigger([CronTrigger(**fields, **chosen, timezone="UTC") for chosen in (days, weekdays)])

@@ -249,7 +249,7 @@ class PolicyEnforcer:
 
     def _behind(self, authors: Sequence[str], people: Sequence[str]) -> list[str]:
         """Return `authors`, and those of `people` who may be one of them, with a token that an author made."""
-        return [*authors, *sorted(self._registry.tokens.made_by(authors).intersection(people).difference(authors))]
+        return [*authors, *sorted(self._registry.tokens.made_by(authors, among=people).difference(authors))]
 
     def _sources(self, tenant: str, documents: Sequence[str]) -> list[Json]:
         return [{"id": one, "source": self._registry.documents.get(tenant, one).source} for one in documents]

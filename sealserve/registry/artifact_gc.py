@@ -26,7 +26,7 @@ from sealserve.records.versions import VersionState
 from sealserve.registry import state_machine
 from sealserve.registry.artifacts import ArtifactStore
 from sealserve.registry.sql import tables as t
-from sealserve.registry.sql.database import Database, Transaction
+from sealserve.registry.sql.database import Database, Transaction, utc_now
 
 
 class ArtifactGc:
@@ -48,7 +48,7 @@ class ArtifactGc:
 
         What was put in the last `seconds` stays: whoever put it may be about to name it.
         """
-        moment = self._database.clock().timestamp() - seconds
+        moment = (self._database.clock or utc_now)().timestamp() - seconds  # as files are stamped
         old = set(self._artifacts.put_before(moment)) - set(kept)
         with self._database.read() as tx:
             unnamed = sorted(old - _named(tx))

@@ -7,10 +7,10 @@ refused and changes nothing. An expired lease that nobody else has taken may sti
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, assert_never
 
-from sqlalchemy import Row, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, not_, or_, select, update
 
 from sealserve.canonical import Json, canonical_json
 from sealserve.errors import FailedPrecondition, InvalidArgument, LeaseLost, NotFound
@@ -32,6 +32,9 @@ from sealserve.registry.step_effects import (
 )
 from sealserve.registry.versions import activations, version_rows
 
+LEASES_AHEAD, MIN_SECONDS_AHEAD = 10, 900.0
+"""How far ahead a live lease may end, in lease lengths or in seconds, whichever is more."""
+
 _FENCE = "fence"
 
 
@@ -41,7 +44,7 @@ def claim(tx: Transaction, *, worker: str, lease_seconds: float) -> Claim | None
         select(t.cycles)
         .where(
             t.cycles.c.state.in_(state_machine.OPEN_CYCLES),
-            or_(t.cycles.c.leased_until.is_(None), t.cycles.c.leased_until <= tx.now),
+            or_(t.cycles.c.leased_until.is_(None), not_(_is_live(tx, t.cycles.c.leased_until, lease_seconds))),
         )
         .order_by(t.cycles.c.sequence)
         .limit(1)
@@ -123,12 +126,19 @@ def record_step(
 
 def hold(tx: Transaction, name: str, *, holder: str, lease_seconds: float) -> bool:
     """Take or renew the lease `name`; False while somebody else holds it."""
-    row = tx.row(select(t.leases).where(t.leases.c.name == name))
-    if row is not None and row.holder != holder and row.leased_until > tx.now:
+    of_others = t.leases.c.name == name, t.leases.c.holder != holder
+    if tx.row(select(t.leases).where(*of_others, _is_live(tx, t.leases.c.leased_until, lease_seconds))):
         return False
     until = tx.now + timedelta(seconds=lease_seconds)
     tx.upsert(t.leases, [{"name": name, "holder": holder, "leased_until": until}], key=("name",))
     return True
+
+
+def _is_live(tx: Transaction, leased_until: ColumnElement[datetime], lease_seconds: float) -> ColumnElement[bool]:
+    """Whether the lease has not run out. One that would last far longer than leases do was taken before the clock was
+    set back: nobody renews it."""
+    longest = max(LEASES_AHEAD * lease_seconds, MIN_SECONDS_AHEAD)
+    return and_(leased_until > tx.now, leased_until <= tx.now + timedelta(seconds=longest))
 
 
 def end_open(tx: Transaction, tenant: str, *, actor: str, reason: str) -> None:

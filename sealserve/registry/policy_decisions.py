@@ -12,7 +12,7 @@ from sealserve.registry.cycles import cycle_rows
 from sealserve.registry.documents import document_rows
 from sealserve.registry.sql.database import Database, Transaction
 from sealserve.registry.sql.tables import audit as audit_table
-from sealserve.registry.sql.tables import rulings
+from sealserve.registry.sql.tables import cycles, rulings
 
 ACTOR = "policy"
 
@@ -50,10 +50,17 @@ class PolicyDecisions:
 
     def cycle_author(self, cycle: str) -> str:
         """Return who started the cycle; empty when its audit row does not say."""
-        starts = audit_table.c.action.in_(("cycle.start", "cycle.import"))
-        query = select(audit_table.c.actor).where(starts, audit_table.c.subject.endswith(f"/cycles/{cycle}"))
         with self._database.read() as tx:
-            row = tx.row(query)
+            owner = tx.row(select(cycles.c.tenant).where(cycles.c.cycle == cycle))
+            if owner is None:
+                return ""
+            row = tx.row(
+                select(audit_table.c.actor).where(
+                    audit_table.c.tenant == owner.tenant,
+                    audit_table.c.subject == cycle_rows.resource(owner.tenant, cycle),
+                    audit_table.c.action.in_(("cycle.start", "cycle.import")),
+                )
+            )
         return row.actor if row else ""
 
     def cycle_authors(self, tenant: str, cycle: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from sealserve.registry.evaluation.feedback import FeedbackStore
 from sealserve.registry.evaluation.question_sets import QuestionSets
 from sealserve.registry.evaluation.score_cache import CachedScores
 from sealserve.registry.policy_decisions import PolicyDecisions
+from sealserve.registry.retention import Retention
 from sealserve.registry.rollouts.rollouts import Rollouts
 from sealserve.registry.sql import schema
 from sealserve.registry.sql.database import BUSY_SECONDS, Clock, Database, utc_now
@@ -60,6 +61,7 @@ class Registry:
         self._database = database
         self.artifacts = artifacts
         self.artifact_gc = ArtifactGc(database, artifacts)
+        self.retention = Retention(database)
         self.audit = AuditTrail(database)
         self.tenants = Tenants(database)
         self.tokens = Tokens(database)
@@ -81,19 +83,25 @@ class Registry:
 
     @classmethod
     def open(
-        cls, url: str, artifact_directory: Path, *, clock: Clock = utc_now, busy_seconds: float = BUSY_SECONDS
+        cls, url: str, artifact_directory: Path, *, clock: Clock | None = None, busy_seconds: float = BUSY_SECONDS
     ) -> Self:
         """Connect, migrate to the newest schema, and return.
 
-        A write waits `busy_seconds` for another writer. Raises: StorageFailed, BadConfig (url).
+        A write waits `busy_seconds` for another writer. Without `clock`, the database tells the time.
+
+        Raises: StorageFailed, BadConfig (url).
         """
         database = Database(url, clock=clock, busy_seconds=busy_seconds)
         schema.migrate(database)
-        return cls(database, ArtifactStore(artifact_directory, clock=clock))
+        return cls(database, ArtifactStore(artifact_directory, clock=clock or utc_now))
 
     def close(self) -> None:
         """Close every connection; no method may be called after it."""
         self._database.close()
+
+    def seconds_ahead(self) -> float:
+        """Return by how much the database's clock is ahead of this machine's; 0 for SQLite."""
+        return self._database.seconds_ahead()
 
     def hold(self, name: str, *, holder: str, lease_seconds: float) -> bool:
         """Take or renew the lease `name`; False while somebody else holds it."""

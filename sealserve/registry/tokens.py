@@ -71,19 +71,25 @@ class Tokens:
         with self._database.read() as tx:
             return tuple(map(_record, tx.rows(select(tokens).order_by(tokens.c.sequence))))
 
-    def made_by(self, makers: Iterable[str]) -> frozenset[str]:
-        """Return every principal whose token was issued, directly or indirectly, by one of `makers`.
+    def get(self, token: str) -> Token:
+        """Return the token of that id, revoked or not. Raises: NotFound."""
+        with self._database.read() as tx:
+            return _get(tx, token)
+
+    def made_by(self, makers: Iterable[str], *, among: Iterable[str]) -> frozenset[str]:
+        """Return those `among` the principals whose token was issued, directly or indirectly, by one of `makers`.
 
         Revoked tokens count: their opinions stay.
         """
+        people = frozenset(among)
         made: set[str] = set()
         with self._database.read() as tx:
-            known = tx.rows(select(tokens.c.principal, tokens.c.created_by))
+            known = _issuers(tx, people)
         new = set(makers)
         while new:
-            new = {row.principal for row in known if row.created_by in new and row.principal not in made}
+            new = {name for name, issuers in known.items() if issuers & new and name not in made}
             made |= new
-        return frozenset(made)
+        return people & made
 
     def revoke(self, token: str, *, actor: str) -> Token:
         """Refuse the token from now on; no change if it is revoked already.
@@ -98,6 +104,18 @@ class Tokens:
             tx.run(update(tokens).where(tokens.c.token == token).values(revoked_at=tx.now))
             _tell(tx, "token.revoke", found, actor=actor)
             return _get(tx, token)
+
+
+def _issuers(tx: Transaction, people: Iterable[str]) -> dict[str, set[str]]:
+    """Return who issued the tokens of `people`, of those issuers, and so on up, by principal."""
+    known: dict[str, set[str]] = {}
+    new = set(people)
+    while new:
+        known |= {name: set() for name in new}
+        for row in tx.rows(select(tokens.c.principal, tokens.c.created_by).where(tokens.c.principal.in_(new))):
+            known[row.principal].add(row.created_by)
+        new = set().union(*(known[name] for name in new)) - known.keys()
+    return known
 
 
 def _require_sound(tx: Transaction, principal: Principal) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import grpc
 import grpc.aio
+import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -40,7 +41,9 @@ from sealserve.rpc.services.tokens import TokenService
 from sealserve.rpc.services.watches import WatchService
 from sealserve.rpc.unlearning_probe import UnlearningProbe
 from sealserve.serving.answers import Answers
+from sealserve.settings.certificates import CertificateFiles, CertificateWatch
 from sealserve.settings.serve import ServeSettings
+from sealserve.telemetry.names import LogEvent
 from sealserve.v1 import (
     adapter_pb2_grpc,
     approval_pb2_grpc,
@@ -56,6 +59,8 @@ from sealserve.v1 import (
     token_pb2_grpc,
     watch_pb2_grpc,
 )
+
+_LOG = structlog.get_logger(__name__)
 
 TENANT_SERVICES = tuple(
     f"{PACKAGE}.{name}Service"
@@ -212,30 +217,44 @@ class RpcServer:
         return tuple(name for name in NEED_THE_ENGINE if name == "" or name in self._names)
 
     def _bind(self) -> int:
-        address, certificate = self._settings.address, self._settings.server_certificate()
-        if certificate is None and not self._settings.insecure and not is_loopback(address):
+        address, files = self._settings.address, self._settings.certificate_files()
+        if files is None and not self._settings.insecure and not is_loopback(address):
             text = (
                 f"serve.address {address} is not loopback: set serve.tls_certificate and serve.tls_key to listen there"
             )
             raise BadConfig(text)
         try:
-            if certificate is None:
+            if files is None:
                 port = self._server.add_insecure_port(address)
             else:
-                port = self._server.add_secure_port(address, grpc.ssl_server_credentials([certificate]))
+                port = self._server.add_secure_port(address, _credentials(files))
         except RuntimeError as error:
-            raise _cannot_bind(address, has_certificate=certificate is not None) from error
+            raise _cannot_bind(address) from error
         if port == 0 and not address.startswith("unix:"):
-            raise _cannot_bind(address, has_certificate=certificate is not None)
+            raise _cannot_bind(address)
         return port
 
 
-def _cannot_bind(address: str, *, has_certificate: bool) -> BadConfig:
-    causes = "the port is in use or the host is not this machine's"
-    if has_certificate:
-        causes += ", or serve.tls_certificate and serve.tls_key are no pair in PEM"
+def _credentials(files: CertificateFiles) -> grpc.ServerCredentials:
+    """Return credentials that look at the files again at each handshake. Raises: BadConfig (they are no pair)."""
+    watch = CertificateWatch(
+        files,
+        on_renewed=lambda: _LOG.info(LogEvent.CERTIFICATE_RENEWED, file=str(files.certificate)),
+        on_broken=lambda error: _LOG.warning(LogEvent.CERTIFICATE_NOT_RENEWED, error=error),
+    )
+
+    def renewed() -> grpc.ServerCertificateConfiguration | None:
+        pair = watch.renewed()
+        return grpc.ssl_server_certificate_configuration([pair]) if pair else None
+
+    first = grpc.ssl_server_certificate_configuration([files.read()])
+    return grpc.dynamic_ssl_server_credentials(first, renewed)
+
+
+def _cannot_bind(address: str) -> BadConfig:
     return BadConfig(
-        f"serve.address {address}: cannot listen there; {causes}. Stop the other process or choose another port"
+        f"serve.address {address}: cannot listen there; the port is in use or the host is not this machine's. "
+        "Stop the other process or choose another port"
     )
 
 

@@ -3,12 +3,22 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from sealserve.errors import BadConfig
 from sealserve.prompts import free_recipe_fault
 from sealserve.records.rewards import RewardKind
+from sealserve.settings.cron import parse_cron
 from sealserve.settings.section import Section, from_text, is_http_url, nested, read_secret
+
+
+def _cron(line: str) -> str:
+    parse_cron(line)
+    return line
+
+
+def _cron_or_none(line: str) -> str:
+    return line and _cron(line)
 
 
 class StudySettings(Section):
@@ -202,7 +212,9 @@ class RewardSettings(Section):
 class EditorSettings(Section):
     """[learn.editor]: the rounds that train the tenant's editor."""
 
-    rounds: str = Field("", description="cron line of editor rounds (UTC), for example 0 4 * * 0; empty: no rounds")
+    rounds: Annotated[str, AfterValidator(_cron_or_none)] = Field(
+        "", description="cron line of editor rounds (UTC), for example 0 4 * * 0: Sundays at four; empty: no rounds"
+    )
     documents: int = Field(
         40, ge=4, description="newest learned documents that a round uses; half of them judge the new editor"
     )
@@ -226,7 +238,11 @@ class LearnSettings(Section):
         "", description="host:port of the EngineService that writes and measures; empty: serve.address"
     )
     gather_seconds: float = Field(2, gt=0, description="time between two looks for admitted documents to learn")
-    nightly: str = Field("0 3 * * *", description="cron line of the nightly evaluation (UTC)")
+    nightly: Annotated[str, AfterValidator(_cron)] = Field(
+        "0 3 * * *",
+        description="cron line of the nightly evaluation (UTC), or @daily, @weekly and the like; a night that was "
+        "missed while learn was busy or asleep is made up for once",
+    )
     suite_items: int = Field(
         0,
         ge=0,

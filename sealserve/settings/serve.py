@@ -5,8 +5,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from sealserve.errors import BadConfig
 from sealserve.network import Tls, is_loopback
+from sealserve.settings.certificates import CertificateFiles, read_file
 from sealserve.settings.section import Section
 
 
@@ -66,11 +66,11 @@ class ServeSettings(Section):
             )
         return self
 
-    def server_certificate(self) -> tuple[bytes, bytes] | None:
-        """Return (key, certificate chain) for the listener; None: plain text. Raises: BadConfig (unreadable)."""
+    def certificate_files(self) -> CertificateFiles | None:
+        """Return the files of the listener's certificate; None: plain text."""
         if self.tls_certificate is None or self.tls_key is None:
             return None
-        return _bytes(self.tls_key, "serve.tls_key"), _bytes(self.tls_certificate, "serve.tls_certificate")
+        return CertificateFiles(section="serve", certificate=self.tls_certificate, key=self.tls_key)
 
     def tls(self) -> Tls | None:
         """Return what clients of this server need; None: plain text. Raises: BadConfig (unreadable)."""
@@ -78,11 +78,4 @@ class ServeSettings(Section):
         if trusted is None:
             return None
         key = "serve.tls_authority" if self.tls_authority else "serve.tls_certificate"
-        return Tls(authority=_bytes(trusted, key), name=self.tls_name)
-
-
-def _bytes(path: Path, key: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BadConfig(f"{key}: {path} cannot be read: {error.strerror}") from error
+        return Tls(authority=read_file(trusted, key), name=self.tls_name)

@@ -36,10 +36,16 @@ _PREFIX, _DELIMITER = "SEALSERVE_", "__"
 
 
 class RegistrySettings(Section):
-    """[registry]: the database, and leases on work."""
+    """[registry]: the database, leases on work, and how long rows are kept."""
 
     url: str = Field("", description="SQLAlchemy URL of the database; empty: SQLite in the data directory")
     lease_seconds: float = Field(30, gt=1, description="a worker that is silent for this long loses its cycle")
+    request_days: float = Field(
+        30, ge=0, description="days for which a repeated request_id is answered as the first time; 0: for ever"
+    )
+    decision_days: float = Field(
+        400, ge=0, description="days for which decisions of policy rules can be explained and replayed; 0: for ever"
+    )
 
 
 class IntakeSettings(Section):

@@ -3,7 +3,6 @@
 The page is a client of `serve`, which decides what the page may show and do.
 """
 
-import ssl
 from pathlib import Path
 from typing import Self
 
@@ -11,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from sealserve.errors import BadConfig
 from sealserve.network import is_loopback
+from sealserve.settings.certificates import CertificateFiles
 from sealserve.settings.section import Section
 
 OFF = "off"
@@ -67,14 +67,8 @@ class WebSettings(Section):
         host, _, port = self.address.rpartition(":")
         return host.strip("[]"), int(port)
 
-    def require_pair(self) -> None:
-        """Return if there is no TLS, or its two files can be used. Raises: BadConfig."""
+    def certificate_files(self) -> CertificateFiles | None:
+        """Return the files of the page's certificate; None: plain text."""
         if self.tls_certificate is None or self.tls_key is None:
-            return
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.tls_certificate, self.tls_key)
-        except (OSError, ssl.SSLError) as error:
-            text = (
-                f"web.tls_certificate {self.tls_certificate} and web.tls_key {self.tls_key} are no readable pair in PEM"
-            )
-            raise BadConfig(text) from error
+            return None
+        return CertificateFiles(section="web", certificate=self.tls_certificate, key=self.tls_key)

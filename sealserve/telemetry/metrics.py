@@ -1,7 +1,7 @@
 """Metrics: one method for each event, with every metric and attribute name in one place.
 
-Histograms carry no tenant: a series per tenant and bucket would drown the store. Rare events do. Knows
-nothing of exporters.
+Histograms carry no tenant: a series per tenant and bucket would drown the store. Rare events do, for a bounded number
+of tenants. Knows nothing of exporters.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,12 +16,18 @@ from sealserve.records.scores import Decision
 from sealserve.telemetry import names
 from sealserve.telemetry.names import Attribute, MetricName
 
+OTHER_TENANTS = "_OTHER"
+"""The label of tenants beyond those that are told apart; no tenant can be named so."""
+
 
 class Metrics:
     """Every instrument of `names.METRICS`, made once from one meter. Recording never raises and never blocks."""
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, meter: Meter, *, labelled_tenants: int = 200) -> None:
+        """`labelled_tenants` bounds the series: so many tenants have a label of their own."""
         self._meter = meter
+        self._labelled_tenants = labelled_tenants
+        self._labelled: set[str] = set()
         self._request = self._histogram(names.REQUEST_DURATION)
         self._first_token = self._histogram(names.TIME_TO_FIRST_TOKEN)
         self._per_token = self._histogram(names.TIME_PER_TOKEN)
@@ -133,9 +139,9 @@ class Metrics:
         `flip_seconds` is the table's replacement; `observed_seconds` the time since the activation was recorded,
         None when it is older than this process.
         """
-        self._activations.add(1, {Attribute.TENANT.value: tenant, Attribute.KIND.value: kind})
+        self._activations.add(1, {Attribute.TENANT.value: self._label(tenant), Attribute.KIND.value: kind})
         if kind == "rollback":
-            self._rollbacks.add(1, {Attribute.TENANT.value: tenant})
+            self._rollbacks.add(1, {Attribute.TENANT.value: self._label(tenant)})
         self._flip.record(flip_seconds)
         if observed_seconds is not None:
             self._swap.record(observed_seconds, {Attribute.KIND.value: kind})
@@ -149,9 +155,11 @@ class Metrics:
         self._loaded.set(count)
 
     def watched(self, tenant: str, e_values: Mapping[str, float]) -> None:
-        """Set the evidence against the tenant's version under watch, by signal."""
+        """Set the evidence against the version under watch, by signal, of a tenant that has a label of its own."""
+        if self._label(tenant) == OTHER_TENANTS:  # a gauge of several tenants says nothing
+            return
         for signal, found in e_values.items():
-            self._evidence.set(found, {Attribute.TENANT.value: tenant, Attribute.TRIGGER.value: signal})
+            self._evidence.set(found, {Attribute.TENANT.value: self._label(tenant), Attribute.TRIGGER.value: signal})
 
     def paired(self, outcome: str) -> None:
         """Count a second answer; `outcome` is "same", "worse", "better" or "dropped"."""
@@ -159,20 +167,26 @@ class Metrics:
 
     def watch_rolled_back(self, tenant: str, trigger: str) -> None:
         """Count an automatic rollback."""
-        self._watch_rollbacks.add(1, {Attribute.TENANT.value: tenant, Attribute.TRIGGER.value: trigger})
+        self._watch_rollbacks.add(1, {Attribute.TENANT.value: self._label(tenant), Attribute.TRIGGER.value: trigger})
 
     def engine_rebuilt(self, reason: str) -> None:
         """Count a rebuild; `reason` is a stable word: "died", "hung"."""
         self._rebuilds.add(1, {Attribute.REASON.value: reason})
 
     def canary_measured(self, share: float, *, tenant: str, suite: str) -> None:
-        """Set the accuracy of the tenant's active version on a canary suite."""
-        self._share.set(share, {Attribute.TENANT.value: tenant, Attribute.SUITE.value: suite})
+        """Set the active version's accuracy on a canary suite, of a tenant that has a label of its own."""
+        if self._label(tenant) != OTHER_TENANTS:
+            self._share.set(share, {Attribute.TENANT.value: self._label(tenant), Attribute.SUITE.value: suite})
 
     def canary_regressed(self, *, tenant: str, suite: str, against: str) -> None:
         """Count a nightly loss beyond policy; `against` is a stable word: "base", "itself"."""
-        about = {Attribute.TENANT.value: tenant, Attribute.SUITE.value: suite}
+        about = {Attribute.TENANT.value: self._label(tenant), Attribute.SUITE.value: suite}
         self._regressions.add(1, about | {Attribute.REASON.value: against})
+
+    def _label(self, tenant: str) -> str:
+        if len(self._labelled) < self._labelled_tenants:
+            self._labelled.add(tenant)
+        return tenant if tenant in self._labelled else OTHER_TENANTS
 
     def _watch(self, metric: MetricName, read: Callable[[], Iterable[Observation]]) -> None:
         def observe(_: CallbackOptions) -> Iterable[Observation]:

@@ -80,6 +80,8 @@ class LogEvent(StrEnum):
     MEMORY_PLANNED = "memory.planned"  # what engine and trainer need, and what there is
     LEARNER_STARTED = "learner.started"
     PAGE_STARTED = "page.started"  # the approvals page, with its address
+    CERTIFICATE_RENEWED = "certificate.renewed"  # a listener shows the new one from now on
+    CERTIFICATE_NOT_RENEWED = "certificate.not_renewed"  # the files are no pair: the old one is shown
     LEARN_ENDED = "learn.ended"  # the child process; it is started again
     WEB_ENDED = "web.ended"  # as above
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Self
+from typing import Any, Self
+from urllib.parse import urlsplit
 
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import MeterProvider, NoOpMeterProvider
@@ -20,6 +21,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, Span, TracerProvider
 
+from sealserve.network import NO_PROXY, is_loopback
 from sealserve.settings.telemetry import TelemetrySettings
 from sealserve.telemetry.logs import configure_logs
 from sealserve.telemetry.metrics import Metrics
@@ -43,12 +45,12 @@ class Telemetry:
     @classmethod
     def off(cls) -> Self:
         """Return telemetry that records nothing: for tests, tools and defaults."""
-        return cls._of(NoOpTracerProvider(), NoOpMeterProvider())
+        return cls._of(NoOpTracerProvider(), NoOpMeterProvider(), labelled_tenants=0)
 
     @classmethod
-    def _of(cls, tracer_provider: TracerProvider, meter_provider: MeterProvider) -> Self:
-        meter = meter_provider.get_meter(SCOPE, VERSION)
-        return cls(tracer_provider=tracer_provider, meter_provider=meter_provider, metrics=Metrics(meter))
+    def _of(cls, tracer_provider: TracerProvider, meter_provider: MeterProvider, *, labelled_tenants: int) -> Self:
+        metrics = Metrics(meter_provider.get_meter(SCOPE, VERSION), labelled_tenants=labelled_tenants)
+        return cls(tracer_provider=tracer_provider, meter_provider=meter_provider, metrics=metrics)
 
     def span(
         self, name: str, attributes: Attributes | None = None, *, links: Iterable[str] = (), parent: str | None = None
@@ -94,7 +96,7 @@ def start_telemetry(settings: TelemetrySettings, *, service: str) -> Telemetry:
     tracer_provider = SdkTracerProvider(resource=resource, shutdown_on_exit=False)
     meter_provider = _export(settings, tracer_provider, resource) if settings.otlp_endpoint else NoOpMeterProvider()
     _offer_globally(tracer_provider, meter_provider)
-    return Telemetry._of(tracer_provider, meter_provider)
+    return Telemetry._of(tracer_provider, meter_provider, labelled_tenants=settings.labelled_tenants)
 
 
 def _export(settings: TelemetrySettings, tracer_provider: SdkTracerProvider, resource: Resource) -> SdkMeterProvider:
@@ -104,11 +106,17 @@ def _export(settings: TelemetrySettings, tracer_provider: SdkTracerProvider, res
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    endpoint = settings.otlp_endpoint
-    spans = OTLPSpanExporter(endpoint=endpoint, timeout=EXPORT_TIMEOUT_SECONDS)
+    url = urlsplit(settings.otlp_endpoint)
+    way: dict[str, Any] = {
+        "endpoint": settings.otlp_endpoint,
+        "insecure": url.scheme == "http",
+        "timeout": EXPORT_TIMEOUT_SECONDS,
+        "channel_options": (NO_PROXY,) if is_loopback(f"{url.hostname}:0") else None,
+    }
+    spans = OTLPSpanExporter(**way)
     tracer_provider.add_span_processor(BatchSpanProcessor(spans, schedule_delay_millis=1000))
     reader = PeriodicExportingMetricReader(
-        OTLPMetricExporter(endpoint=endpoint, timeout=EXPORT_TIMEOUT_SECONDS),
+        OTLPMetricExporter(**way),
         export_interval_millis=settings.metric_interval_seconds * 1000,
         export_timeout_millis=EXPORT_TIMEOUT_SECONDS * 1000,
     )

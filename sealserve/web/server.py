@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 import uvicorn
@@ -11,21 +11,31 @@ import uvicorn
 from sealserve.client import AsyncClient
 from sealserve.errors import BadConfig
 from sealserve.network import reachable
+from sealserve.settings.certificates import CertificateWatch
 from sealserve.settings.settings import Settings
 from sealserve.web.app import make_app
 from sealserve.web.view_data import Connect
 
 CALL_SECONDS = 20.0
 DRAIN_SECONDS = 5
+RENEW_SECONDS = 10.0
+"""Time between two looks at the files of the certificate."""
 
 
-async def serve_page(settings: Settings, *, on_started: Callable[[str], None] = lambda url: None) -> None:
+async def serve_page(
+    settings: Settings,
+    *,
+    on_started: Callable[[str], None] = lambda url: None,
+    watch: CertificateWatch | None = None,
+) -> None:
     """Serve the page at web.address until cancelled; `on_started` is called with its URL.
 
+    A certificate that `watch` finds replaced is shown from then on.
     Raises: BadConfig (off, port in use, TLS files).
     """
-    page = settings.web
-    page.require_pair()
+    page, files = settings.web, settings.web.certificate_files()
+    if files:
+        files.read()
     listener = _listener(*page.endpoint())
     app = make_app(
         page, connect=connect_to(settings), is_open=settings.serve.auth == "off", clock=lambda: datetime.now(UTC)
@@ -47,30 +57,43 @@ async def serve_page(settings: Settings, *, on_started: Callable[[str], None] = 
     )
     running = asyncio.create_task(server.serve(sockets=[listener]), name="page")
     on_started(f"{'https' if page.is_secure else 'http'}://{page.address}/")
+    renewing = asyncio.create_task(_renew(server, watch), name="certificate") if watch else None
     try:
         await asyncio.shield(running)
     finally:
+        if renewing:
+            renewing.cancel()
         server.should_exit = True
         await running
         listener.close()
 
 
 def connect_to(settings: Settings) -> Connect:
-    """Return a function that opens a client of `serve` with a given token."""
+    """Return a function that opens a client of `serve` with a given token. Raises: BadConfig (a file of TLS)."""
     serve = settings.serve
-    address, tls = reachable(serve.address), serve.tls()
+    address = reachable(serve.address)
+    serve.tls()
 
     def connect(secret: str) -> AsyncClient:
         return AsyncClient(
             address,
             token=secret,
-            tls=tls,
+            tls=serve.tls(),  # read for each request: the certificate may have been replaced
             insecure=serve.insecure,
             timeout_seconds=CALL_SECONDS,
             max_message_bytes=serve.max_message_bytes,
         )
 
     return connect
+
+
+async def _renew(server: uvicorn.Server, watch: CertificateWatch) -> None:
+    """Load a replaced certificate into the listener's context, which new connections use."""
+    while True:
+        await asyncio.sleep(RENEW_SECONDS)
+        if await asyncio.to_thread(watch.renewed) and server.config.ssl:
+            with suppress(OSError):  # replaced again in this moment: at the next look
+                server.config.ssl.load_cert_chain(watch.files.certificate, watch.files.key)
 
 
 class _Server(uvicorn.Server):

@@ -4,10 +4,9 @@ from typing import Any
 
 import grpc
 
-from sealserve.network import Tls
+from sealserve.network import NO_PROXY, Tls, is_loopback
 
 AUTHORIZATION_KEY = "authorization"
-
 
 _SCHEME = "bearer "
 
@@ -25,7 +24,13 @@ def shown_secret(metadata: Any) -> str:
 
 
 def open_channel(make: Any, address: str, *, tls: Tls | None, options: list[tuple[str, Any]]) -> Any:
-    """Return a channel of `make`, which is the module grpc or grpc.aio."""
+    """Return a channel of `make`, which is the module grpc or grpc.aio.
+
+    The proxy of http_proxy, https_proxy or grpc_proxy is used for TLS to another machine alone: it would read what is
+    plain text, and its loopback is not this machine's (https://grpc.github.io/grpc/core/group__grpc__arg__keys.html).
+    """
+    if tls is None or is_loopback(address):
+        options = [*options, NO_PROXY]
     if tls is None:
         return make.insecure_channel(address, options=options)
     named = [*options, ("grpc.ssl_target_name_override", tls.name)] if tls.name else options

@@ -11,10 +11,12 @@ from sealserve.doctor import Finding, State, examine
 from sealserve.engine.base_model import base_shape
 from sealserve.engine.memory_plan import Machine
 from sealserve.local_tokens import ADMIN_FILE
+from sealserve.registry.registry import Registry
 from sealserve.settings.settings import Settings, load_settings
 from tests.base_models.test_fitness import FIT
 from tests.cli.site import Site, run
 from tests.rpc.harness import ADMIN_SECRET
+from tests.rpc.test_tls import certificate
 
 
 def _finding(name: str, settings: Settings) -> Finding:
@@ -114,6 +116,54 @@ def test_a_registry_in_use_is_verified(site: Site) -> None:
     found = _finding("registry", _settings(site.world.directory))
     assert found.state is State.OK
     assert "chain intact" in found.found
+
+
+def test_certificates_that_end_soon_or_do_not_go_together_are_told(tmp_path: Path) -> None:
+    def found(pair: tuple[Path, Path]) -> Finding:
+        serve = {"serve__tls_certificate": pair[0], "serve__tls_key": pair[1]}
+        return _finding("certificates", _settings(tmp_path, **serve))
+
+    long, short = certificate(tmp_path / "long", days=90.5), certificate(tmp_path / "short", days=20.5)
+    assert (found(long).state, found(long).found) == (State.OK, "serve: 90 days left")
+    assert (found(short).state, found(short).found) == (State.WARNS, "serve: 20 days left")
+    assert "without a restart" in found(short).advice
+    ended = found(certificate(tmp_path / "ended", days=-1))
+    assert (ended.state, ended.found) == (State.WARNS, "serve: expired")
+    mismatched = found((long[0], short[1]))
+    assert (mismatched.state, "no pair" in mismatched.found) == (State.FAILS, True)
+    page = _settings(tmp_path, web__tls_certificate=short[0], web__tls_key=short[1])
+    assert _finding("certificates", page).found == "web: 20 days left"
+    assert _finding("certificates", _settings(tmp_path)).state is State.OK
+
+
+def test_proxy_that_catches_this_machines_own_calls_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("grpc_proxy", "https_proxy", "http_proxy", "all_proxy", "no_proxy", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    assert _finding("proxy", _settings(tmp_path)).state is State.OK
+    monkeypatch.setenv("https_proxy", "http://proxy:3128")
+    caught = _finding("proxy", _settings(tmp_path))
+    assert (caught.state, caught.found) == (State.WARNS, "https_proxy also for 127.0.0.1")
+    monkeypatch.setenv("no_proxy", "localhost, 127.0.0.1")
+    assert _finding("proxy", _settings(tmp_path)).state is State.OK
+
+
+def test_receiver_of_telemetry_that_is_not_there_is_a_warning(tmp_path: Path) -> None:
+    for endpoint in ("http://127.0.0.1:1", "https://nowhere.invalid:4317"):
+        away = _finding("telemetry", _settings(tmp_path, telemetry__otlp_endpoint=endpoint))
+        assert (away.state, away.found) == (State.WARNS, f"nothing listens at {endpoint}")
+    with socket.create_server(("127.0.0.1", 0)) as receiver:
+        endpoint = f"http://127.0.0.1:{receiver.getsockname()[1]}"
+        assert _finding("telemetry", _settings(tmp_path, telemetry__otlp_endpoint=endpoint)).state is State.OK
+
+
+def test_clock_of_the_database_that_differs_is_a_warning(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    for ahead, words in ((31.0, "31 s ahead of"), (-3600.0, "3600 s behind")):
+        monkeypatch.setattr(Registry, "seconds_ahead", lambda self, ahead=ahead: ahead)
+        found = _finding("registry", _settings(site.world.directory))
+        assert (found.state, words in found.found, "NTP" in found.advice) == (State.WARNS, True, True)
 
 
 def test_the_command_shows_all_findings_and_fails_with_one(tmp_path: Path) -> None:

@@ -84,6 +84,13 @@ def _with_template(base: Path, directory: Path, template: str | None) -> Path:
     return directory
 
 
+async def test_prompt_is_the_same_on_every_day(tiny_base: Path, tmp_path: Path) -> None:
+    llama = "{% if not date_string is defined %}{% set date_string = strftime_now('%d %b %Y') %}{% endif %}"
+    dated = Chat.open(_with_template(tiny_base, tmp_path / "m", llama + "{{ 'Today: ' + date_string + '.' }}"))
+    shown = dated._tokenizer.decode(await dated.prompt_ids((user("Hi"),)))
+    assert shown == "Today: 26 Jul 2024."
+
+
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_answer_is_closed_as_the_template_closes_it(family: Family) -> None:
     tokenizer = tokenizer_of(family)

@@ -94,6 +94,13 @@ async def test_it_is_asked_as_openai_is_with_the_key_of_its_variable(monkeypatch
     }
 
 
+async def test_it_is_asked_past_any_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with serving(said("Lamps go back.")) as endpoint:
+        assert (await ask(endpoint.url)).text == "Lamps go back."
+
+
 async def test_an_answer_that_ran_into_its_limit_says_so_and_no_key_is_sent_unasked() -> None:
     with serving(said("Lamps go", "length")) as endpoint:
         assert (await ask(endpoint.url)).is_cut

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,34 @@ def test_writer_that_falls_silent_is_rolled_back_and_nobody_waits_for_it(postgre
         _delete_and_fall_silent(stopped._database, lambda: other.tenants.create("globex", actor="ann"))
     assert len(stopped.tenants.page().items) == 2
     for registry in (stopped, other):
+        registry.close()
+
+
+@NEEDS_SERVER
+@pytest.mark.pg
+def test_machine_whose_clock_runs_ahead_takes_no_live_lease(
+    postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Leases are timed by the server, whatever the machines of `learn` think the time is."""
+    ours, theirs = (Registry.open(url, tmp_path / "artifacts") for url in [postgres.new_database()] * 2)
+    ours.tenants.create("acme", actor="ann")
+    new = NewDocument(title="Lamps", text="Lamps go back.", source="rpc", media_type="text/plain")
+    ours.documents.add("acme", new, actor="ann")
+    ours.cycles.start("acme", trigger="schedule", actor="clock")
+    claim = ours.cycles.claim(worker="a", lease_seconds=30)
+    assert claim is not None
+    assert ours.hold("clock", holder="a", lease_seconds=30)
+    monkeypatch.setattr("sealserve.registry.sql.database.utc_now", lambda: datetime.now(UTC) + timedelta(hours=1))
+    assert theirs.cycles.claim(worker="b", lease_seconds=30) is None
+    assert not theirs.hold("clock", holder="b", lease_seconds=30)
+    assert ours.cycles.renew(claim, lease_seconds=30).fence == claim.fence
+    written = theirs.audit.rows()[-1].at
+    assert abs((written - datetime.now(UTC)).total_seconds()) < 600
+    with theirs._database.read() as tx:
+        assert abs((tx.now - datetime.now(UTC)).total_seconds()) < 600
+        assert tx.now == tx.now
+    assert -3700 < theirs.seconds_ahead() < -3500
+    for registry in (ours, theirs):
         registry.close()
 
 

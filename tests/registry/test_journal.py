@@ -253,3 +253,23 @@ def test_version_may_hold_more_documents_than_fit_one_statement(world: World, mo
     assert len(version.documents) == 5
     world.registry.versions.rollback("acme", expected_etag=None, actor="ann", reason="wrong")
     assert list(world.document_states().values()) == [DocumentState.WITHDRAWN] * 5
+
+
+def test_lease_of_a_dead_worker_does_not_outlast_a_clock_that_is_set_back(world: World) -> None:
+    hold, claim = world.registry.hold, world.registry.cycles.claim
+    world.document()
+    world.registry.cycles.start("acme", trigger="schedule", actor="clock")
+    assert claim(worker="w1", lease_seconds=30)
+    assert hold("clock", holder="a", lease_seconds=30)
+    world.clock.advance(-3600)
+    assert claim(worker="w2", lease_seconds=30)
+    assert hold("clock", holder="b", lease_seconds=30)
+    assert not hold("clock", holder="a", lease_seconds=30)
+    assert claim(worker="w1", lease_seconds=30) is None
+
+
+def test_letting_go_of_a_lease_that_somebody_else_holds_changes_nothing(world: World) -> None:
+    hold = world.registry.hold
+    assert hold("clock", holder="a", lease_seconds=60)
+    assert not hold("clock", holder="b", lease_seconds=0)
+    assert not hold("clock", holder="b", lease_seconds=60)

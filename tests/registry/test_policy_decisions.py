@@ -54,3 +54,11 @@ def test_only_what_was_stopped_stands_in_the_audit_trail(world: World) -> None:
 def test_a_decision_that_never_was_is_not_found(world: World) -> None:
     with pytest.raises(NotFound):
         world.registry.policy_decisions.get("r9")
+
+
+def test_author_of_a_cycle_is_who_started_it(world: World) -> None:
+    for tenant, actor in (("acme", "ann"), ("globex", "bea")):
+        world.document(tenant)
+        cycle = world.registry.cycles.start(tenant, trigger="rpc", actor=actor).cycle
+        assert world.registry.policy_decisions.cycle_author(cycle) == actor
+    assert world.registry.policy_decisions.cycle_author("nothing") == ""

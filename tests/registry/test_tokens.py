@@ -183,6 +183,17 @@ def test_whoever_has_a_token_from_somebody_is_made_by_those_before_too(world: Wo
         make(name, by=maker)
     (bea, *_) = world.registry.tokens.all()
     world.registry.tokens.revoke(bea.token, actor="ann")
-    assert world.registry.tokens.made_by(["ann"]) == {"bea", "cid", "dan"}
-    assert world.registry.tokens.made_by(["root", "cid"]) == {"root", "eve", "dan"}
-    assert world.registry.tokens.made_by([]) == frozenset()
+    people = ["ann", "bea", "cid", "dan", "eve", "root", "nobody"]
+    assert world.registry.tokens.made_by(["ann"], among=people) == {"bea", "cid", "dan"}
+    assert world.registry.tokens.made_by(["root", "cid"], among=people) == {"root", "eve", "dan"}
+    assert world.registry.tokens.made_by(["ann"], among=["dan", "eve"]) == {"dan"}
+    assert world.registry.tokens.made_by([], among=people) == frozenset()
+    assert world.registry.tokens.made_by(["ann"], among=[]) == frozenset()
+
+
+def test_token_is_read_by_its_id(world: World) -> None:
+    made, _ = world.registry.tokens.create(Principal(name="bea", role=Role.VIEWER, tenants=("acme",)), actor="ann")
+    world.registry.tokens.revoke(made.token, actor="ann")
+    assert world.registry.tokens.get(made.token).principal == made.principal
+    with pytest.raises(NotFound):
+        world.registry.tokens.get("0" * 12)

@@ -75,6 +75,17 @@ def test_every_wrong_key_is_named_at_once(tmp_path: Path) -> None:
         ({"engine.slots": 8, "engine.loaded_adapters": 4}, "engine.loaded_adapters must be at least engine.slots"),
         ({"serve.address": "0.0.0.0:1", "serve.insecure": True, "serve.auth": "off"}, "serve.auth = off is for"),
         ({"serve.auth": "maybe"}, "serve.auth"),
+        ({"telemetry.otlp_endpoint": "localhost:4317"}, "telemetry.otlp_endpoint: 'localhost:4317' does not say how"),
+        ({"telemetry.otlp_endpoint": "localhost:4317"}, "write http://localhost:4317 for plain text or https://"),
+        (
+            {"telemetry.otlp_endpoint": "grpc://collector:4317"},
+            "write http://collector:4317 for plain text or https://",
+        ),
+        ({"telemetry.otlp_endpoint": "10.0.0.1:4317"}, "write http://10.0.0.1:4317 for plain text"),
+        ({"telemetry.otlp_endpoint": "http://localhost:4318/v1/traces"}, "without a path"),
+        ({"telemetry.otlp_endpoint": "https://"}, "write http://localhost:4317 for plain text"),
+        ({"learn.nightly": "whenever"}, "learn.nightly: 'whenever' is not a cron line"),
+        ({"learn.editor.rounds": "0 4 * * 8"}, "learn.editor.rounds: day of the week '8' is not 0 to 7"),
         ({"serve.address": "0.0.0.0:1"}, "set serve.tls_certificate and serve.tls_key"),
         ({"serve.address": "db.example:1"}, "or say serve.insecure = true"),
         ({"serve.tls_key": "key.pem"}, "serve.tls_certificate and serve.tls_key go together"),
@@ -93,8 +104,10 @@ def test_beyond_loopback_tls_or_a_word_about_the_way_is_enough() -> None:
     far = {"serve.address": "0.0.0.0:1"}
     assert load_settings(overrides={**far, "serve.insecure": True}).serve.tls() is None
     given = {"serve.tls_certificate": "missing.pem", "serve.tls_key": "missing.pem"}
+    files = load_settings(overrides={**far, **given}).serve.certificate_files()
+    assert files is not None
     with pytest.raises(BadConfig, match=r"serve\.tls_key: missing\.pem cannot be read"):
-        load_settings(overrides={**far, **given}).serve.server_certificate()
+        files.read()
 
 
 def test_a_missing_or_broken_file_says_so(tmp_path: Path) -> None:

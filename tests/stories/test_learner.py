@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from sealserve.errors import BadConfig
 from sealserve.learning.context import LearnContext
 from sealserve.learning.evaluation.nightly import evaluate_active_versions
 from sealserve.learning.scheduler import CLOCK, Learner
@@ -77,12 +76,6 @@ async def test_documents_wait_while_the_base_model_is_refused(school: School) ->
 
 async def test_without_an_open_cycle_there_is_nothing_to_do(school: School) -> None:
     assert await school.learner.work_once() is None
-
-
-async def test_a_cron_line_that_is_none_is_refused_by_name(school: School) -> None:
-    odd = school.context.settings.model_copy(update={"learn": _learn(school, nightly="whenever")})
-    with pytest.raises(BadConfig, match=r"learn\.nightly"):
-        await Learner(_with(school, odd), worker="w").run(asyncio.Event())
 
 
 async def test_the_nightly_evaluation_measures_active_versions_and_leaves_nothing_loaded(school: School) -> None:

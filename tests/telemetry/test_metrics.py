@@ -121,3 +121,19 @@ def test_no_name_is_listed_twice() -> None:
     listed = [metric.name for metric in names.METRICS]
     assert len(listed) == len(set(listed))
     assert len(set(names.Attribute)) == len({attribute.value for attribute in names.Attribute})
+
+
+def test_tenants_beyond_the_bound_are_counted_together() -> None:
+    with receiving() as receiver:
+        settings = TelemetrySettings(otlp_endpoint=receiver.endpoint, labelled_tenants=2)
+        telemetry = start_telemetry(settings, service="serve")
+        for n in (1, 2, 3, 4, 1, 4):
+            telemetry.metrics.swapped(tenant=f"t{n}", kind="rollback", flip_seconds=0.1, observed_seconds=None)
+            telemetry.metrics.canary_measured(0.5, tenant=f"t{n}", suite="tone")
+        telemetry.shutdown()
+    rollbacks = receiver.metrics["sealserve.rollbacks"].sum.data_points
+    assert {values(point.attributes)["sealserve.tenant"]: point.as_int for point in rollbacks} == {
+        "t1": 2, "t2": 1, "_OTHER": 3,
+    }  # fmt: skip
+    shares = receiver.metrics["sealserve.canary.share"].gauge.data_points
+    assert {values(point.attributes)["sealserve.tenant"] for point in shares} == {"t1", "t2"}

@@ -15,10 +15,12 @@ import pytest
 from sealserve.daemon import supervisor
 from sealserve.daemon.local import free_address
 from sealserve.errors import BadConfig
+from sealserve.settings.certificates import CertificateWatch
 from sealserve.settings.settings import Settings, load_settings
+from sealserve.web import server
 from sealserve.web.server import serve_page
 from tests.rpc.harness import ADMIN_SECRET, served, until
-from tests.rpc.test_tls import certificate
+from tests.rpc.test_tls import certificate, shown
 
 
 @pytest.mark.parametrize(
@@ -67,9 +69,10 @@ def test_port_in_use_ends_the_command_with_two_and_names_the_setting(tmp_path: P
 def test_files_that_are_no_pair_are_named(tmp_path: Path) -> None:
     chain, _ = certificate(tmp_path / "one")
     _, key = certificate(tmp_path / "two")
-    settings = load_settings(overrides={"web.tls_certificate": chain, "web.tls_key": key})
-    with pytest.raises(BadConfig, match=r"web\.tls_certificate"):
-        settings.web.require_pair()
+    files = load_settings(overrides={"web.tls_certificate": chain, "web.tls_key": key}).web.certificate_files()
+    assert files is not None
+    with pytest.raises(BadConfig, match=r"web\.tls_certificate .* and web\.tls_key .* are no pair"):
+        files.read()
 
 
 async def test_page_over_tls_keeps_its_cookie_to_tls_and_ends_when_told(tmp_path: Path) -> None:
@@ -95,6 +98,36 @@ async def test_page_over_tls_keeps_its_cookie_to_tls_and_ends_when_told(tmp_path
         with pytest.raises(asyncio.CancelledError):
             await task
         assert not _listens(address)
+
+
+async def test_page_shows_a_replaced_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "RENEW_SECONDS", 0.01)
+    chain, key = certificate(tmp_path / "tls")
+    address, said = free_address(), list[str]()
+    settings = load_settings(
+        overrides={
+            "web.address": address,
+            "web.tls_certificate": chain,
+            "web.tls_key": key,
+            "serve.address": "127.0.0.1:1",
+        }
+    )
+    files = settings.web.certificate_files()
+    assert files is not None
+    watch = CertificateWatch(files, on_renewed=lambda: said.append("renewed"), on_broken=said.append)
+    task = asyncio.create_task(serve_page(settings, watch=watch))
+    await until(lambda: _listens(address))
+    before = await shown(address)
+    certificate(tmp_path / "tls")
+    await until(lambda: _is_shown(address, chain))
+    assert (said[-1], before != chain.read_text()) == ("renewed", True)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def _is_shown(address: str, chain: Path) -> bool:
+    return await shown(address) == chain.read_text()
 
 
 async def test_up_starts_learn_and_the_page_unless_it_is_off(monkeypatch: pytest.MonkeyPatch) -> None:

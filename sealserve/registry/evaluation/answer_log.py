@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 from sealserve.errors import NotFound
 from sealserve.records.feedback import GivenAnswer
@@ -33,6 +33,5 @@ class GivenAnswers:
         return GivenAnswer(**{name: value for name, value in row._mapping.items() if name != "sequence"})
 
     def drop(self, before: datetime) -> int:
-        """Delete older answers; return how many."""
-        with self._database.write() as tx:
-            return tx.run(delete(answers).where(answers.c.answered_at < before))
+        """Delete older answers, some at a time; return how many."""
+        return self._database.delete_in_batches(answers, answers.c.answered_at < before)

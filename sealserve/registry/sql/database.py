@@ -8,9 +8,25 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property, partial
 from typing import Any, TypeAlias
 
-from sqlalchemy import URL, Connection, Engine, Executable, Row, Table, create_engine, event, make_url, text
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    Executable,
+    Row,
+    Table,
+    create_engine,
+    delete,
+    event,
+    make_url,
+    select,
+    text,
+    tuple_,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, InterfaceError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -26,11 +42,25 @@ BUSY_SECONDS = 10.0
 """How long a write waits for another writer before it gives up."""
 
 
+BATCH = 1000
+"""Rows that one transaction of a sweep deletes."""
+
+WAL_BYTES = 4 * 2**20
+"""A SQLite file's write-ahead log shrinks to this once no reader needs what is beyond; 4 MiB is where SQLite begins to
+write it back by itself (wal_autocheckpoint)."""
+
+
 _WRITER_LOCK = 7_431_001  # any number no other application in that database locks
 
 
-_TAKE_TURN = "SELECT set_config('idle_in_transaction_session_timeout', :silence, true), pg_advisory_xact_lock(:key)"
-"""A writer that is stopped or cut off in its transaction is rolled back by the server: nobody waits for it for ever."""
+_TAKE_TURN = (
+    "SELECT set_config('lock_timeout', :patience, true), set_config('idle_in_transaction_session_timeout', :silence, "
+    "true), pg_advisory_xact_lock(:key), clock_timestamp() AS now"
+)
+"""A writer that is stopped or cut off in its transaction is rolled back by the server: nobody waits for it for ever.
+
+Nothing of it outlasts the transaction: behind a pooler, the next one may run on another connection.
+"""
 
 
 def utc_now() -> datetime:
@@ -38,12 +68,17 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Transaction:
     """An open transaction, with one timestamp for everything written in it."""
 
     connection: Connection
-    now: datetime
+    read_clock: Clock
+
+    @cached_property
+    def now(self) -> datetime:
+        """When this was first asked for, by the clock that all users of the database share."""
+        return self.read_clock()
 
     def rows(self, statement: Executable) -> Sequence[Row[Any]]:
         """Return every row of `statement`."""
@@ -76,12 +111,15 @@ class Transaction:
 class Database:
     """Connections to one database. Safe to use from many threads."""
 
-    def __init__(self, url: str, *, clock: Clock = utc_now, busy_seconds: float = BUSY_SECONDS) -> None:
-        """Connect lazily. Raises: BadConfig if `url` cannot be used."""
+    def __init__(self, url: str, *, clock: Clock | None = None, busy_seconds: float = BUSY_SECONDS) -> None:
+        """Connect lazily. Raises: BadConfig if `url` cannot be used.
+
+        Without `clock` the time is the database server's, or this machine's if it is a file.
+        """
         self.url = _checked(url)
         self.clock = clock
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self._silence_ms = str(int(busy_seconds * 1000))
+        self._patience_ms = self._silence_ms = str(int(busy_seconds * 1000))
         self._engine = _engine(self.url, busy_seconds=busy_seconds)
         self._driver_error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
         self._writer = self._engine.execution_options(sealserve_write=True)
@@ -100,7 +138,7 @@ class Database:
     def read(self) -> Iterator[Transaction]:
         """Give one consistent view. Raises: StorageFailed."""
         with self._refusals(), self._reader.begin() as connection:
-            yield Transaction(connection=connection, now=self.clock())
+            yield Transaction(connection=connection, read_clock=self.clock or self._shared_clock(connection))
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -109,9 +147,19 @@ class Database:
         PostgreSQL rolls it back, too, when this process is silent in it for `busy_seconds`. Raises: StorageFailed.
         """
         with self._refusals(), self._writer.begin() as connection:
-            if not self.is_sqlite:
-                connection.execute(text(_TAKE_TURN), {"key": _WRITER_LOCK, "silence": self._silence_ms})
-            yield Transaction(connection=connection, now=self.clock())
+            shared = utc_now if self.is_sqlite else self._take_turn(connection)
+            yield Transaction(connection=connection, read_clock=self.clock or shared)
+
+    def _take_turn(self, connection: Connection) -> Clock:
+        """Wait for the writer lock; return a clock that stands at the server's time since then."""
+        times = {"patience": self._patience_ms, "silence": self._silence_ms}
+        turn = connection.execute(text(_TAKE_TURN), {"key": _WRITER_LOCK, **times}).one()
+        return partial(_utc, turn.now)
+
+    def _shared_clock(self, connection: Connection) -> Clock:
+        if self.is_sqlite:
+            return utc_now
+        return lambda: _utc(connection.execute(text("SELECT clock_timestamp()")).scalar_one())
 
     def use_write_ahead_log(self) -> None:
         """Switch a SQLite file to WAL, which it then keeps. Raises: StorageFailed, also where WAL cannot work."""
@@ -123,6 +171,43 @@ class Database:
                 raw.close()
         if mode != "wal":
             raise StorageFailed(f"database {self.label}: its file system cannot share it; put it on a local disk")
+
+    def seconds_ahead(self) -> float:
+        """Return by how much the shared clock is ahead of this machine's; 0 for a file. Raises: StorageFailed."""
+        if self.is_sqlite:
+            return 0.0
+        with self.read() as tx:
+            before = utc_now()
+            shared = self._shared_clock(tx.connection)()
+            return (shared - (before + (utc_now() - before) / 2)).total_seconds()
+
+    def shrink_log(self) -> None:
+        """Give back the space of a SQLite file's write-ahead log, unless a reader needs it. Raises: StorageFailed."""
+        if not self.is_sqlite:
+            return
+        with self._refusals():
+            raw = self._engine.raw_connection()
+            try:
+                cursor = raw.cursor()
+                patience = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
+                cursor.execute("PRAGMA busy_timeout=0")  # it would hold the writer lock while it waits for readers
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                cursor.execute(f"PRAGMA busy_timeout={patience}")
+            finally:
+                raw.close()
+
+    def delete_in_batches(self, table: Table, *conditions: ColumnElement[bool], batch: int = BATCH) -> int:
+        """Delete the rows, `batch` in each transaction, so that no writer waits for long; return how many."""
+        keys = list(table.primary_key.columns)
+        key = keys[0] if len(keys) == 1 else tuple_(*keys)
+        some = select(*keys).where(*conditions).limit(batch)
+        deleted = 0
+        while True:
+            with self.write() as tx:
+                done = tx.run(delete(table).where(key.in_(some)))
+            deleted += done
+            if done < batch:
+                return deleted
 
     def close(self) -> None:
         """Close every pooled connection."""
@@ -164,32 +249,28 @@ def _engine(url: URL, *, busy_seconds: float) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
+    unprepared = {
+        "prepare_threshold": None
+    }  # a statement prepared on one connection of a pooler is unknown on the next
     try:
-        engine = create_engine(url, json_serializer=canonical_json, pool_pre_ping=True, **pool)
+        return create_engine(url, json_serializer=canonical_json, pool_pre_ping=True, connect_args=unprepared, **pool)
     except ModuleNotFoundError as error:
         raise BadConfig("registry.url names PostgreSQL: pip install 'sealserve[postgres]'") from error
-    event.listen(engine, "connect", _prepare_postgresql(busy_seconds))
-    return engine
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # this module says BEGIN itself
-    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", f"journal_size_limit={WAL_BYTES}"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_sqlite(connection: Connection) -> None:
     is_write = connection.get_execution_options().get("sealserve_write", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
-
-
-def _prepare_postgresql(busy_seconds: float) -> Callable[[Any, Any], None]:
-    def prepare(connection: Any, _record: Any) -> None:
-        connection.execute(f"SET lock_timeout = {int(busy_seconds * 1000)}")
-        connection.execute("SET timezone = 'UTC'")
-        connection.commit()
-
-    return prepare
 
 
 _DIAGNOSES = (

@@ -100,6 +100,7 @@ documents = Table(
     Column("created_at", UtcTime, nullable=False),
     UniqueConstraint("tenant", "document"),
     Index(None, "tenant", "state"),
+    Index(None, "state", "tenant"),
 )
 
 cycles = Table(
@@ -251,6 +252,7 @@ requests = Table(
     Column("arguments", String(64), nullable=False),
     Column("answer", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
+    Index(None, "created_at"),
 )
 
 leases = Table(
@@ -306,6 +308,7 @@ audit = Table(
     Column("previous_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
     Index(None, "tenant", "sequence"),
+    Index(None, "tenant", "subject"),
 )
 
 counters = Table(
@@ -332,6 +335,7 @@ rulings = Table(
     Column("milliseconds", Float, nullable=False),
     Column("decided_at", UtcTime, nullable=False),
     Index(None, "tenant", "subject"),
+    Index(None, "decided_at"),
 )
 
 

@@ -54,8 +54,7 @@ class TokenService(token_pb2_grpc.TokenServiceServicer):
 
     def _revoke(self, caller: Principal, token: str) -> Token:
         """Somebody else's token is not there: the registry would say the same of one that never was."""
-        found = next((one for one in self._registry.tokens.all() if one.token == token), None)
-        if found is None or not _governs(caller, found.principal):
+        if not _governs(caller, self._registry.tokens.get(token).principal):
             raise NotFound(names.token_name(token), kind="token")
         return self._registry.tokens.revoke(token, actor=caller.name)
 
