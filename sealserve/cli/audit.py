@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sealserve.cli.local_registry import registry_of
+from sealserve.cli.local_registry import local_actor, registry_of
 from sealserve.cli.session import Session, command
 from sealserve.errors import InvalidArgument
 
@@ -44,8 +44,9 @@ def verify(
 
         if not file.is_file():
             raise InvalidArgument(f"{file} is not a file", field="file")
-        trusted = KeyRing(session.settings().data_directory / "keys").trusted_keys()
-        rows = trail.check(file, trusted=trusted)
+        with registry_of(session) as registry:
+            ring = KeyRing(session.settings().data_directory / "keys", registry)
+            rows = trail.check(file, trusted=ring.trusted_keys())
         session.show({"whole": True, "rows": rows}, lambda: f"the file is intact: {rows} rows")
         return
     with session.client() as client:
@@ -61,8 +62,8 @@ def export(session: Session, to: Annotated[Path, typer.Option(help="The file to 
 
     if to.exists():
         raise InvalidArgument(f"{to} exists already; choose another name", field="to")
-    ring = KeyRing(session.settings().data_directory / "keys")
     with registry_of(session) as registry, to.open("x", encoding="utf-8") as file:
+        ring = KeyRing(session.settings().data_directory / "keys", registry)
         rows = trail.write(trail.every_row(registry.audit.rows), file, key=ring.signing_key(), now=datetime.now(UTC))
     session.show({"file": str(to), "rows": rows}, lambda: f"wrote {rows} rows to {to}")
 
@@ -72,5 +73,6 @@ def rotate_key(session: Session) -> None:
     """Sign manifests and exports with a new key. Signatures of the old key stay trusted."""
     from sealserve.proof.keys import KeyRing
 
-    key = KeyRing(session.settings().data_directory / "keys").rotate()
+    with registry_of(session) as registry:
+        key = KeyRing(session.settings().data_directory / "keys", registry).rotate(actor=local_actor())
     session.show({"key": key}, lambda: f"now signing with key {key}; signatures of the old key stay trusted")

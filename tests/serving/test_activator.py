@@ -269,7 +269,7 @@ async def test_version_that_is_not_as_it_was_signed_is_never_loaded(
 ) -> None:
     good = publisher.publish("acme")
     await server.activator.settle()
-    seals = Seals.open(tmp_path)
+    seals = Seals.open(tmp_path, registry)
     monkeypatch.setattr(
         server.activator, "_require_seal", lambda version: None if version == good else seals.require(version)
     )
