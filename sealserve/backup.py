@@ -9,7 +9,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from sealserve.atomic_files import create_file, replace_file
 from sealserve.errors import (
     BadAdapter,
+    BadConfig,
     CorruptArtifact,
     FailedPrecondition,
     InvalidArgument,
@@ -28,7 +29,7 @@ from sealserve.errors import (
     UnknownSigner,
 )
 from sealserve.private_files import DIRECTORY_MODE, FILE_MODE, SECRET_FILES
-from sealserve.proof.heads import HEAD_FILE
+from sealserve.proof.heads import HEAD_FILE, check_head, write_head
 from sealserve.proof.keys import KeyRing
 from sealserve.proof.manifest import Seals
 from sealserve.records.versions import AdapterVersion, VersionState
@@ -76,7 +77,7 @@ class Restored:
     signing_key: str
     is_new_key: bool  # the backup had none: new versions are signed by another key than old ones
     missing: tuple[str, ...]  # artifacts
-    not_verified: tuple[str, ...]  # versions whose signer is unknown, or that are not what was signed
+    not_verified: tuple[str, ...]  # versions, and the audit log: an unknown signer, or not what was signed
     next: tuple[str, ...]
 
     @property
@@ -100,8 +101,12 @@ def back_up(settings: Settings, registry: Registry, to: Path, *, has_secrets: bo
             size = _copy_artifacts(registry.artifacts, copy.artifacts, say=say)
             missing = tuple(sorted(one for one in copy.artifact_gc.needed() if not copy.artifacts.has(one)))
             count = len(copy.artifacts.digests())
-        names = [HEAD_FILE, *(SECRET_FILES if has_secrets else ())]
-        kept = _copy_files(settings.data_directory, to, names)
+            with suppress(BadConfig):  # without a trusted signing key there is no head, and the rest is as good
+                ring = KeyRing(settings.data_directory / "keys", registry)
+                write_head(copy, ring, to / HEAD_FILE, now=datetime.now(UTC))
+        kept = _copy_files(settings.data_directory, to, list(SECRET_FILES) if has_secrets else [])
+        if (to / HEAD_FILE).exists():
+            kept.append(HEAD_FILE)
         made = Backup(
             format=FORMAT,
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -146,8 +151,7 @@ def restore(settings: Settings, source: Path, *, say: Say) -> Restored:
 
     Everything is checked: files and artifacts by digest, the audit chain, every version's seal. What cannot be verified
     is reported and left as it is. Without a signing key in the backup a new one is made, and trusted beside the old.
-    Raises: as `read_backup`; FailedPrecondition (in use), CorruptArtifact (audit chain), StorageFailed; nothing is left
-    of it then.
+    Raises: as `read_backup`; FailedPrecondition (in use), StorageFailed; nothing is left of it then.
     """
     backup = read_backup(source)
     directory = settings.data_directory.absolute()
@@ -161,9 +165,6 @@ def restore(settings: Settings, source: Path, *, say: Say) -> Restored:
         Registry.fill(settings.registry_url, source / DATABASE_FILE)
         with closing(Registry.open(settings.registry_url, settings.artifact_directory)) as registry:
             say("verifying")
-            rows = registry.audit.verify()
-            if (rows, registry.audit.head()[1]) != (backup.audit_rows, backup.audit_head):
-                raise CorruptArtifact("the restored audit log is not the one that was backed up")
             found = _checked(settings, registry, backup, is_new_key="keys/signing.pem" not in names)
         (directory / UNFINISHED_FILE).unlink()
     return found
@@ -171,7 +172,9 @@ def restore(settings: Settings, source: Path, *, say: Say) -> Restored:
 
 def _checked(settings: Settings, registry: Registry, backup: Backup, *, is_new_key: bool) -> Restored:
     directory = settings.data_directory.absolute()
+    faults = list(_audit_faults(registry, backup))
     ring = KeyRing(directory / "keys", registry)
+    faults += _head_faults(registry, ring, directory / HEAD_FILE)
     tenants, versions = _names(registry), list(_ready_versions(registry))
     needed = registry.artifact_gc.needed()
     return Restored(
@@ -182,7 +185,7 @@ def _checked(settings: Settings, registry: Registry, backup: Backup, *, is_new_k
         signing_key=ring.own_key(),
         is_new_key=is_new_key,
         missing=tuple(sorted(one for one in needed if not registry.artifacts.has(one))),
-        not_verified=tuple(_not_verified(Seals(ring), versions)),
+        not_verified=(*faults, *_not_verified(Seals(ring), versions)),
         next=_advice(backup, directory, is_new_key=is_new_key),
     )
 
@@ -196,6 +199,23 @@ def _advice(backup: Backup, directory: Path, *, is_new_key: bool) -> tuple[str, 
     steps.append(f"start with engine.model = {backup.model!r}: SEALSERVE_DATA_DIRECTORY={directory} sealserve up")
     steps.append("then look: sealserve doctor; sealserve audit verify")
     return tuple(steps)
+
+
+def _audit_faults(registry: Registry, backup: Backup) -> Iterator[str]:
+    try:
+        rows = registry.audit.verify()
+    except CorruptArtifact as error:
+        yield f"audit log: {error.message}"
+        return
+    if (rows, registry.audit.head()[1]) != (backup.audit_rows, backup.audit_head):
+        yield "audit log: it is not the one that was backed up"
+
+
+def _head_faults(registry: Registry, ring: KeyRing, file: Path) -> Iterator[str]:
+    try:
+        check_head(registry, ring, file)
+    except (CorruptArtifact, UnknownSigner) as error:
+        yield f"audit log: {error.message}"
 
 
 def _not_verified(seals: Seals, versions: list[AdapterVersion]) -> Iterator[str]:

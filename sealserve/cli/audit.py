@@ -37,7 +37,10 @@ def verify(
         Path | None, typer.Option(help="Verify an exported log instead of the server's.", show_default=False)
     ] = None,
 ) -> None:
-    """Recompute the hash chain. If it is broken, print the first broken row and exit with code 1."""
+    """Recompute the hash chain. If it is broken, print the first broken row and exit with code 1.
+
+    On the daemon's machine also checks the head that `serve` signs every hour, which a rewritten chain does not fit.
+    """
     if file is not None:
         from sealserve.proof import trail
         from sealserve.proof.keys import KeyRing
@@ -51,7 +54,23 @@ def verify(
         return
     with session.client() as client:
         rows = client.verify_audit()
-    session.show({"whole": True, "rows": rows}, lambda: f"the chain is intact: {rows} rows")
+    signed = _check_signed_head(session)
+    told = f"; the first {signed} are as they were signed" if signed is not None else "; no signed head on this machine"
+    session.show(
+        {"whole": True, "rows": rows, "signed_rows": signed}, lambda: f"the chain is intact: {rows} rows{told}"
+    )
+
+
+def _check_signed_head(session: Session) -> int | None:
+    """Return how many rows the newest signed head in the data directory covers. Raises: CorruptArtifact."""
+    from sealserve.proof.heads import HEAD_FILE, check_head
+    from sealserve.proof.keys import KeyRing
+
+    directory = session.settings().data_directory
+    if not (directory / HEAD_FILE).exists():
+        return None
+    with registry_of(session) as registry:
+        return check_head(registry, KeyRing(directory / "keys", registry), directory / HEAD_FILE)
 
 
 @command(app, "export")

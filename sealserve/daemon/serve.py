@@ -8,7 +8,7 @@ import structlog
 
 from sealserve.base_models.fitness import refusal
 from sealserve.daemon.lifetime import run_to_end, until_stopped
-from sealserve.daemon.storage import keep_private, open_registry
+from sealserve.daemon.storage import keep_private, open_registry, sign_heads
 from sealserve.engine.base_model import base_shape, model_directory
 from sealserve.engine.memory_plan import plan_here, with_room
 from sealserve.engine.supervised import SupervisedEngine
@@ -110,6 +110,7 @@ class ServeParts:
             group.create_task(self.activator.run(), name="activator")
             group.create_task(asyncio.to_thread(self.enforcer.countersign_all_released), name="countersign")
             group.create_task(self.answer_log.run(), name="answers")
+            group.create_task(sign_heads(self.settings, self.registry, self.seals.keys), name="audit heads")
             group.create_task(self.rollouts.run(), name="rollouts")
             directory = self.settings.intake.watch_directory
             if directory is not None:

@@ -48,5 +48,8 @@ def check_head(registry: Registry, keys: KeyRing, path: Path) -> int | None:
     rows, last = signed_head(opened(envelope, keys.trusted_keys(signers(envelope)))[0])
     found = registry.audit.rows(after=rows - 1, limit=1) if rows else ()
     if (found[0].hash if found else audit.NO_HASH) != last:
-        raise CorruptArtifact(f"the audit chain was rewritten: row {rows} is not the one that was signed in {path}")
+        raise CorruptArtifact(
+            f"the audit chain was rewritten, or an older database was put back: row {rows} is not the one that was "
+            f"signed in {path}; keep both, find out, then remove the file"
+        )
     return rows

@@ -86,14 +86,15 @@ class KeyRing:
     def _read(self) -> Ed25519PrivateKey:
         try:
             require_private(self._file)
-            key = form.load_pem_private_key(self._file.read_bytes(), password=None)
-        except (OSError, ValueError) as error:
-            raise BadConfig(
-                f"{self._file} cannot be read as a key: restore it, or remove it to get a new one"
-            ) from error
-        if not isinstance(key, Ed25519PrivateKey):
-            raise BadConfig(f"{self._file} is not an Ed25519 key")
-        return key
+        except OSError as error:
+            raise BadConfig(f"{self._file} cannot be read: check the owner of the data directory") from error
+        return _read_private_key(self._file)
+
+
+def find_own_key(data_directory: Path) -> str | None:
+    """Return the id of the key that signs for this data directory, None if it has none. Raises: BadConfig."""
+    file = data_directory / "keys" / SIGNING_FILE
+    return key_id(_read_private_key(file).public_key()) if file.exists() else None
 
 
 def read_public_key(text: bytes) -> Ed25519PublicKey:
@@ -111,6 +112,16 @@ def pem_of(public_key: bytes) -> str:
     """Return the PEM form of a public key of 32 bytes."""
     key = Ed25519PublicKey.from_public_bytes(public_key)
     return key.public_bytes(form.Encoding.PEM, form.PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def _read_private_key(file: Path) -> Ed25519PrivateKey:
+    try:
+        key = form.load_pem_private_key(file.read_bytes(), password=None)
+    except (OSError, ValueError) as error:
+        raise BadConfig(f"{file} cannot be read as a key: restore it, or remove it to get a new one") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise BadConfig(f"{file} is not an Ed25519 key")
+    return key
 
 
 def _take_in_files(registry: Registry, directory: Path) -> None:

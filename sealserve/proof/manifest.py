@@ -37,6 +37,11 @@ class Seals:
         """
         return cls(KeyRing(data_directory / "keys", registry))
 
+    @property
+    def keys(self) -> KeyRing:
+        """The keys that sign and that are trusted."""
+        return self._keys
+
     def seal(
         self,
         *,

@@ -36,7 +36,7 @@ def copy_to_file(database: Database, path: Path) -> None:
 
 
 def require_empty(url: str) -> None:
-    """Return if the database of `url` holds nothing yet; it gets its tables. Raises: FailedPrecondition, StorageFailed."""
+    """Return if the database of `url` holds nothing; it gets its tables. Raises: FailedPrecondition, StorageFailed."""
     with closing(Database(url)) as database:
         if database.is_sqlite:
             is_empty = not Path(database.url.database or "").exists()
