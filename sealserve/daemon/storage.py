@@ -63,5 +63,8 @@ def _sign_head(settings: Settings, registry: Registry, keys: KeyRing) -> None:
 
 
 def _tell(found: Exposed, is_repaired: bool) -> None:
-    event = LogEvent.FILE_REPAIRED if is_repaired else LogEvent.FILE_NOT_REPAIRED
-    _LOG.warning(event, path=str(found.path), mode=f"{found.mode:o}")
+    _LOG.warning(
+        LogEvent.FILE_REPAIRED if is_repaired else LogEvent.FILE_NOT_REPAIRED,
+        path=str(found.path),
+        mode=f"{found.mode:o}",
+    )

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
+from sealserve.daemon.storage import open_registry
 from sealserve.errors import BadConfig, FailedPrecondition, StorageFailed
 from sealserve.learning.editor import rest_em as loop
 from sealserve.learning.editor import trials
@@ -24,6 +26,7 @@ from sealserve.records.editors import StoredEditors
 from sealserve.records.step_outputs import Passage
 from sealserve.registry.registry import Registry
 from sealserve.settings.learn import LearnSettings, learn_settings
+from sealserve.settings.settings import Settings
 from tests.stories.school import TENANT, School, open_school
 from tests.stories.student import article
 
@@ -234,3 +237,22 @@ async def test_a_schedule_that_is_no_cron_line_is_refused_at_the_start(tmp_path:
     school = open_school(tmp_path, editor__rounds="never")
     with pytest.raises(BadConfig, match=r"learn\.editor\.rounds"):
         await school.learner.run(asyncio.Event())
+
+
+def test_editors_of_an_earlier_release_are_taken_in_once_and_a_damaged_file_stops_nothing(tmp_path: Path) -> None:
+    editors = Editors().after(a_round(1))
+    (tmp_path / "editors").mkdir()
+    text = TypeAdapter(Editors).dump_json(editors)
+    for name, content in {"acme": text, "globex": b"{", "nobody": text}.items():
+        (tmp_path / "editors" / f"{name}.json").write_bytes(content)
+    settings = Settings(data_directory=tmp_path)
+    registry = Registry.open(settings.registry_url, settings.artifact_directory)
+    for tenant in ("acme", "globex"):
+        registry.tenants.create(tenant, actor="ann")
+    registry.close()
+    for _ in range(2):
+        registry = open_registry(settings)
+        assert read_editors(registry, "acme") == editors
+        assert registry.editors.tenants() == ("acme",)
+        assert [row.action for row in registry.audit.rows()].count("editor.import") == 1
+        registry.close()
