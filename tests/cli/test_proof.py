@@ -24,10 +24,8 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_trail_is_exported_and_checked_also_after_a_new_key(data: Path) -> None:
-    file = data / "audit.jsonl"
-    assert run("audit", "export", "--to", str(file), "--json").shown["rows"] == 3, (
-        "tenant, document, and this installation's key"
-    )
+    file = data / "audit.jsonl"  # of a tenant, a document, and this installation's key
+    assert run("audit", "export", "--to", str(file), "--json").shown["rows"] == 3
     assert run("audit", "export", "--to", str(file), "--json").code == 2
     assert len(run("audit", "rotate-key", "--json").shown["key"]) == 16
     assert run("audit", "verify", "--file", str(file), "--json").shown == {"whole": True, "rows": 3}
