@@ -10,17 +10,22 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from sealserve.errors import SealserveError, Unauthenticated
 from sealserve.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from sealserve.registry.registry import Registry
 
 MIN_FREE_GIB = 2.0
 """Room for the database, a few hundred adapters of a small model, and a training attempt's scratch files."""
@@ -36,6 +41,9 @@ _MAX_SKEW_SECONDS = 1.0
 _MIN_CERTIFICATE_DAYS = 30.0
 _PROXIES = ("grpc_proxy", "https_proxy", "http_proxy", "all_proxy")
 _EXEMPTIONS = ("no_grpc_proxy", "no_proxy")
+_NO_REGISTRY = "not known before there is a registry"
+_MAX_TENANTS = 1000  # whose versions are looked at
+_SHOWN = 5
 _GIB = 2**30
 
 
@@ -60,8 +68,8 @@ class Finding:
 def examine(settings: Settings) -> tuple[Finding, ...]:
     """Return all findings, in the order in which to fix them."""
     checks: tuple[Callable[[Settings], Finding], ...] = (
-        _python, _processor, _serving, _training, _executor, _model, _memory, _fitness, _directory, _disk, _registry,
-        _policy, _inbox, _certificates, _proxy, _telemetry, _server,
+        _python, _processor, _serving, _training, _executor, _model, _memory, _fitness, _directory, _disk, _modes,
+        _registry, _keys, _versions, _policy, _inbox, _certificates, _proxy, _telemetry, _server,
     )  # fmt: skip
     return tuple(check(settings) for check in checks)
 
@@ -205,6 +213,19 @@ def _disk(settings: Settings) -> Finding:
     return _finding("free disk", free_gib >= MIN_FREE_GIB, f"{free_gib:.1f} GiB", advice=advice, bad=State.WARNS)
 
 
+def _modes(settings: Settings) -> Finding:
+    """Check that nobody else can read the data directory's own files. A start takes access away where it may."""
+    from sealserve.private_files import exposed_in
+
+    found = list(exposed_in(settings.data_directory))
+    if not found:
+        return _finding("file modes", True, "only their owner may read them")
+    advice = "the next start repairs it"
+    if others := [one for one in found if not one.is_own]:
+        advice = f"chmod go-rwx, as their owner: {', '.join(one.shown for one in others)}"
+    return _finding("file modes", False, ", ".join(one.shown for one in found), advice=advice, bad=State.WARNS)
+
+
 def _registry(settings: Settings) -> Finding:
     from sealserve.registry.registry import Registry
 
@@ -226,6 +247,75 @@ def _registry(settings: Settings) -> Finding:
     found += f"; its clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's"
     advice = "synchronise both clocks (NTP); leases go by the database's, logs and rollouts by this machine's"
     return _finding("registry", False, found, advice=advice, bad=State.WARNS)
+
+
+def _keys(settings: Settings) -> Finding:
+    """Check that this machine can sign, and that its signatures count."""
+    from sealserve.proof.keys import find_own_key
+
+    name = "keys"
+    with _opened(settings) as registry:
+        if registry is None:
+            return _finding(name, True, _NO_REGISTRY)
+        try:
+            own = find_own_key(settings.data_directory)
+        except SealserveError as error:
+            return _finding(name, False, error.message, advice="restore keys/signing.pem from a backup")
+        trusted = {one.key for one in registry.trusted_keys.all() if one.removed_at is None}
+    found = f"{len(trusted)} trusted"
+    if own is None:
+        advice = "the next start makes one; old versions verify as before. Or restore keys/signing.pem from a backup"
+        return _finding(name, False, f"no signing key; {found}", advice=advice, bad=State.WARNS)
+    if trusted and own not in trusted:
+        advice = "make another: sealserve audit rotate-key; or trust it again: sealserve key add"
+        return _finding(name, False, f"the signing key {own} is not trusted; {found}", advice=advice)
+    return _finding(name, True, f"{own} signs; {found}")
+
+
+def _versions(settings: Settings) -> Finding:
+    """Check signer and artifact of the active versions; their files are not hashed, which loading does."""
+    from sealserve.proof.manifest import find_unknown_signers
+
+    name = "active versions"
+    with _opened(settings) as registry:
+        if registry is None:
+            return _finding(name, True, _NO_REGISTRY)
+        active = [one for one in registry.tenants.activated() if one.desired_version]
+        versions = [registry.versions.get(one.tenant, one.desired_version) for one in active[:_MAX_TENANTS]]
+        unknown = find_unknown_signers(registry, versions)
+        gone = [one for one in versions if not registry.artifacts.has(one.artifact)]
+    if unknown:
+        listed = _few(f"{tenant}/v{version} by {key}" for (tenant, version), key in unknown.items())
+        advice = "get the public key (sealserve key show, where it signs), then: sealserve key add FILE"
+        return _finding(name, False, f"signed by keys that are not trusted: {listed}", advice=advice)
+    if gone:
+        listed = _few(f"{one.tenant}/v{one.version}" for one in gone)
+        return _finding(name, False, f"artifacts are missing: {listed}", advice="restore them from a backup")
+    return _finding(name, True, f"{len(versions)} with a trusted signer and an artifact")
+
+
+@contextmanager
+def _opened(settings: Settings) -> "Iterator[Registry | None]":
+    """Give the registry, None if there is none yet or it cannot be opened (which the check of it says)."""
+    from sealserve.registry.registry import Registry
+
+    if not settings.registry.url and not (settings.data_directory / "registry.db").exists():
+        yield None
+        return
+    try:
+        registry = Registry.open(settings.registry_url, settings.artifact_directory)
+    except SealserveError:
+        yield None
+        return
+    try:
+        yield registry
+    finally:
+        registry.close()
+
+
+def _few(names: Iterable[str]) -> str:
+    listed = list(names)
+    return ", ".join(listed[:_SHOWN]) + (f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else "")
 
 
 def _policy(settings: Settings) -> Finding:

@@ -119,6 +119,18 @@ class Unavailable(OurError):
         self.retry_seconds = retry_seconds
 
 
+class UnknownSigner(Unavailable):
+    """Signed by a key that is not trusted here. It cannot be verified, which says nothing against it: add the key."""
+
+    reason = "UNKNOWN_SIGNER"
+
+
+class UnfitSettings(Unavailable):
+    """Nothing is wrong with an adapter but that this process runs another base model or a smaller rank."""
+
+    reason = "UNFIT_SETTINGS"
+
+
 class EngineFailed(OurError):
     """The engine failed on this request and lives on."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sealserve.atomic_files import create_file
 from sealserve.errors import BadConfig
+from sealserve.private_files import DIRECTORY_MODE, FILE_MODE, require_private
 from sealserve.records.principals import Principal, Role, Token, new_secret
 
 ADMIN_FILE = "admin.token"
@@ -38,16 +39,16 @@ def internal_secret(data_directory: Path, enrol: Enrol) -> str:
 def own_secret(path: Path) -> str:
     """Return the secret in `path`, made on the first call.
 
-    Two processes that start together get the same one. Raises: BadConfig (unreadable, too short, or open to others).
+    Two processes that start together get the same one. Raises: BadConfig (unreadable, too short, or open to
+    everybody).
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        create_file(path, new_secret().encode(), mode=0o600)
-        mode, secret = path.stat().st_mode, path.read_text(encoding="ascii").strip()
+        path.parent.mkdir(parents=True, exist_ok=True, mode=DIRECTORY_MODE)
+        create_file(path, new_secret().encode(), mode=FILE_MODE)
+        require_private(path)
+        secret = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise BadConfig(f"{path} cannot be read or made: check the owner of the data directory") from error
-    if mode & 0o077:
-        raise BadConfig(f"{path} can be read by others: chmod 600 it")
     if len(secret) < _MIN_CHARACTERS:
         raise BadConfig(f"{path} is too short to be a secret: delete it, a new one is made")
     return secret

@@ -1,5 +1,6 @@
 """The tokens an installation makes for itself: made once, kept from others, known to the registry."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -20,7 +21,9 @@ def test_secret_is_made_once_and_kept_from_others(tmp_path: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == [ADMIN_FILE]
 
 
-def test_secret_that_others_can_read_or_that_is_too_short_is_refused(tmp_path: Path) -> None:
+def test_secret_that_is_too_short_or_that_everybody_reads_for_good_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / ADMIN_FILE
     path.write_text("short")
     path.chmod(0o600)
@@ -28,8 +31,14 @@ def test_secret_that_others_can_read_or_that_is_too_short_is_refused(tmp_path: P
         own_secret(path)
     path.write_text("s" * 64)
     path.chmod(0o644)
+    assert own_secret(path) == "s" * 64
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o644)
+    monkeypatch.setattr("sealserve.private_files.os.geteuid", lambda: os.getuid() + 1)
     with pytest.raises(BadConfig, match="chmod 600"):
         own_secret(path)
+    path.chmod(0o660)
+    assert own_secret(path) == "s" * 64, "a group that came with a mount is let be"
 
 
 def test_first_start_makes_an_administrator_and_the_installations_own_and_the_second_start_none(tmp_path: Path) -> None:

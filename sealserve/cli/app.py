@@ -13,6 +13,7 @@ from sealserve.cli import (
     approvals,
     ask,
     audit,
+    backup,
     bench,
     canary,
     cycle,
@@ -21,6 +22,7 @@ from sealserve.cli import (
     editor,
     evaluation,
     feedback,
+    key,
     lineage,
     model,
     nano,
@@ -53,6 +55,7 @@ run.register(app)
 tune.register(app)
 ask.register(app)
 lineage.register(app)
+backup.register(app)
 app.add_typer(tenant.app, name="tenant", rich_help_panel="Use")
 app.add_typer(doc.app, name="doc", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(cycle.app, name="cycle", rich_help_panel="Use", no_args_is_help=True)
@@ -65,6 +68,7 @@ app.add_typer(feedback.feedback, name="feedback", rich_help_panel="Use", no_args
 app.add_typer(evaluation.evaluation, name="evaluation", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(canary.app, name="canary", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(token.app, name="token", rich_help_panel="Use", no_args_is_help=True)
+app.add_typer(key.app, name="key", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(audit.app, name="audit", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(policy.app, name="policy", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(bench.bench, name="bench", rich_help_panel="Measure")

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sealserve.cli.local_registry import registry_of
 from sealserve.cli.session import GATE_SAID_NO, Session, command
 from sealserve.cli.tenant import Tenant
 
@@ -44,7 +45,8 @@ def show_editors(session: Session, tenant: Tenant) -> None:
     from sealserve.learning.editor.store import read_editors
 
     settings = session.settings()
-    editors = read_editors(settings.data_directory, tenant)
+    with registry_of(session) as registry:
+        editors = read_editors(registry, tenant)
     spent = total(editors.spent)
     shown: dict[str, Any] = {
         "tenant": tenant,

@@ -47,7 +47,7 @@ def export(
     from sealserve.proof.transfer import export as write
 
     with registry_of(session) as registry:
-        seals = Seals.open(session.settings().data_directory)
+        seals = Seals.open(session.settings().data_directory, registry)
         file = write(registry, seals, tenant, number_of(version), to=to)
     session.show({"file": str(file), "bytes": file.stat().st_size}, lambda: f"wrote {file}")
 
@@ -70,7 +70,7 @@ def import_adapter(
     settings = session.settings()
     base = base_shape(model_directory(settings.engine.model))
     with registry_of(session) as registry:
-        seals = Seals.open(settings.data_directory)
+        seals = Seals.open(settings.data_directory, registry)
         made = take_in(registry, seals, tenant, file, base=base, max_rank=settings.engine.max_rank, actor=local_actor())
     watch = f"sealserve cycle watch {tenant} {made.cycle}"
     session.show(

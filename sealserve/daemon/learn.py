@@ -12,7 +12,7 @@ from sealserve.base_models.fitness import HOW_TO_CHECK, Fitness, read_fitness, r
 from sealserve.base_models.profile import profile_of
 from sealserve.canaries.probes import probes_for
 from sealserve.daemon.lifetime import run_to_end, stop_event
-from sealserve.daemon.storage import open_registry
+from sealserve.daemon.storage import keep_private, open_registry
 from sealserve.engine.base_model import base_shape, model_directory
 from sealserve.engine.remote import RemoteEngine
 from sealserve.errors import Unavailable
@@ -79,6 +79,7 @@ async def open_context(settings: Settings) -> AsyncIterator[LearnContext]:
     async with AsyncExitStack() as stack:
         telemetry = start_telemetry(settings.telemetry, service="learn")
         stack.callback(telemetry.shutdown)
+        await asyncio.to_thread(keep_private, settings)
         registry = await asyncio.to_thread(open_registry, settings)
         stack.callback(registry.close)
         address = settings.learn.engine_address or reachable(settings.serve.address)
@@ -94,7 +95,7 @@ async def open_context(settings: Settings) -> AsyncIterator[LearnContext]:
             trainer=ChildTrainer(settings.learn, max_rank=settings.engine.max_rank, executor=executor),
             policy=load_policy(settings.policy.thresholds),
             rules=open_rules(settings.policy.rules),
-            seals=Seals.open(settings.data_directory),
+            seals=Seals.open(settings.data_directory, registry),
             probes=probes_for(settings.engine.model).at_most(settings.learn.suite_items),
             settings=settings,
             base_directory=base,

@@ -13,7 +13,11 @@ _PARENT_POLL_SECONDS = 1.0
 
 
 def run_to_end(work: Coroutine[Any, Any, None]) -> None:
-    """Run `work`; of an exception group, raise the first error, since the command line reports single errors."""
+    """Run `work`; of an exception group, raise the first error, since the command line reports single errors.
+
+    Files that this process and its children make from now on are their owner's alone.
+    """
+    os.umask(0o077)
     try:
         asyncio.run(work)
     except BaseExceptionGroup as group:

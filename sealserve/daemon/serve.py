@@ -8,7 +8,7 @@ import structlog
 
 from sealserve.base_models.fitness import refusal
 from sealserve.daemon.lifetime import run_to_end, until_stopped
-from sealserve.daemon.storage import open_registry
+from sealserve.daemon.storage import keep_private, open_registry, sign_heads
 from sealserve.engine.base_model import base_shape, model_directory
 from sealserve.engine.memory_plan import plan_here, with_room
 from sealserve.engine.supervised import SupervisedEngine
@@ -60,7 +60,7 @@ class ServeParts:
             max_running=settings.serve.max_concurrent_requests,
             max_queued_per_tenant=settings.serve.max_queued_per_tenant,
         )
-        self.seals = Seals.open(settings.data_directory)
+        self.seals = Seals.open(settings.data_directory, registry)
         self.enforcer = PolicyEnforcer(registry, open_rules(settings.policy.rules), seals=self.seals)
         self.inbox = Inbox(registry, settings.intake, refuse=self.enforcer.refuse_document, telemetry=telemetry)
         self.watch_rule = load_policy(settings.policy.thresholds).watch
@@ -110,6 +110,7 @@ class ServeParts:
             group.create_task(self.activator.run(), name="activator")
             group.create_task(asyncio.to_thread(self.enforcer.countersign_all_released), name="countersign")
             group.create_task(self.answer_log.run(), name="answers")
+            group.create_task(sign_heads(self.settings, self.registry, self.seals.keys), name="audit heads")
             group.create_task(self.rollouts.run(), name="rollouts")
             directory = self.settings.intake.watch_directory
             if directory is not None:
@@ -144,6 +145,7 @@ async def serving(settings: Settings, *, engine_only: bool = False) -> AsyncIter
         telemetry = start_telemetry(settings.telemetry, service="serve")
         stack.callback(telemetry.shutdown)
         settings = await asyncio.to_thread(_planned, settings, trains_here=not engine_only)
+        await asyncio.to_thread(keep_private, settings)
         registry = await asyncio.to_thread(open_registry, settings)
         stack.callback(registry.close)
         for make in (admin_secret, internal_secret):

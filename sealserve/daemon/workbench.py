@@ -89,7 +89,7 @@ async def open_own(settings: Settings, *, say: Say) -> AsyncIterator[LearnContex
             trainer=ChildTrainer(settings.learn, max_rank=settings.engine.max_rank, executor=executor),
             policy=load_policy(None),
             rules=open_rules(),
-            seals=Seals.open(settings.data_directory),
+            seals=Seals.open(settings.data_directory, registry),
             probes=probes_for(settings.engine.model),
             settings=settings,
             base_directory=base,

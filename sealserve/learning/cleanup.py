@@ -15,7 +15,7 @@ import structlog
 from sealserve.errors import FailedPrecondition, NotFound, StorageFailed
 from sealserve.learning.context import LearnContext
 from sealserve.learning.editor.rounds import LEASE_SECONDS
-from sealserve.learning.editor.store import read_editors, settle
+from sealserve.learning.editor.store import settle
 from sealserve.learning.leases import hold_named
 from sealserve.records.cycles import CycleState
 from sealserve.telemetry.names import LogEvent
@@ -40,7 +40,7 @@ async def tidy(context: LearnContext) -> None:
             await _remove_unless_played(context, path)
         elif _CYCLE.fullmatch(path.name):
             await asyncio.to_thread(_remove_unless_open, context, path)
-    for tenant in await asyncio.to_thread(_tenants_with_editors, context):
+    for tenant in await asyncio.to_thread(context.registry.editors.tenants):
         try:
             await asyncio.to_thread(settle, context, tenant)
         except StorageFailed as error:
@@ -54,21 +54,11 @@ def sweep(context: LearnContext) -> int:
     """
     keep = context.settings.registry
     context.registry.retention.sweep(request_days=keep.request_days, decision_days=keep.decision_days)
-    editors = [read_editors(context.settings.data_directory, tenant) for tenant in _tenants_with_editors(context)]
-    kept = {one.artifact for known in editors for one in known.rounds}
-    return context.registry.artifact_gc.sweep_unnamed(kept=kept, seconds=UNNAMED_SECONDS)
+    return context.registry.artifact_gc.sweep_unnamed(seconds=UNNAMED_SECONDS)
 
 
 def _list_paths(directory: Path) -> list[Path]:
     return sorted(directory.iterdir()) if directory.is_dir() else []
-
-
-def _tenants_with_editors(context: LearnContext) -> list[str]:
-    return [
-        path.stem
-        for path in _list_paths(context.settings.data_directory.absolute() / "editors")
-        if path.suffix == ".json"
-    ]
 
 
 def _remove_unless_open(context: LearnContext, path: Path) -> None:

@@ -7,15 +7,17 @@ loaded. The statement holds identifiers, digests and numbers, never text of a do
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from sealserve.canonical import Json, canonical_json
 from sealserve.errors import BadAdapter, CorruptArtifact
-from sealserve.proof.dsse import STATEMENT_TYPE, opened, sign
+from sealserve.proof.dsse import STATEMENT_TYPE, opened, sign, signers
 from sealserve.proof.keys import KeyRing
 from sealserve.records.cycles import SelfEdit
 from sealserve.records.policy_decisions import PolicyDecision
 from sealserve.records.versions import AdapterVersion, Lineage
+from sealserve.registry.registry import Registry
 
 PREDICATE_TYPE = "urn:sealserve:adapter-version:v1"
 _FROM_LINEAGE = ("recipe", "scores", "verdict", "base_digest", "settings_digest", "imported")
@@ -28,9 +30,17 @@ class Seals:
         self._keys = keys
 
     @classmethod
-    def open(cls, data_directory: Path) -> "Seals":
-        """Use the keys in `data_directory`/keys, made on the first call. Raises: BadConfig."""
-        return cls(KeyRing(data_directory / "keys"))
+    def open(cls, data_directory: Path, registry: Registry) -> "Seals":
+        """Use the signing key in `data_directory`/keys, made on the first call, and the keys that `registry` trusts.
+
+        Raises: BadConfig, StorageFailed.
+        """
+        return cls(KeyRing(data_directory / "keys", registry))
+
+    @property
+    def keys(self) -> KeyRing:
+        """The keys that sign and that are trusted."""
+        return self._keys
 
     def seal(
         self,
@@ -48,7 +58,7 @@ class Seals:
         """Return the signed manifest of the version that this publishes.
 
         `artifact_manifest` is the artifact store's (`ArtifactStore.manifest`), `documents` are (id, digest).
-        Raises: BadConfig (keys).
+        Raises: BadConfig (keys), StorageFailed.
         """
         predicate = {
             "tenant": tenant,
@@ -76,8 +86,11 @@ class Seals:
         return sign({**statement, "predicate": predicate}, self._keys.signing_key())
 
     def statement(self, envelope: Json) -> tuple[Json, str]:
-        """Return the statement in `envelope` and the id of its trusted signer. Raises: CorruptArtifact, BadConfig."""
-        statement, signer = opened(envelope, self._keys.trusted_keys())
+        """Return the statement in `envelope` and the id of its trusted signer.
+
+        Raises: CorruptArtifact, UnknownSigner, StorageFailed.
+        """
+        statement, signer = opened(envelope, self._keys.trusted_keys(signers(envelope)))
         if statement.get("predicateType") != PREDICATE_TYPE:
             raise CorruptArtifact("the manifest is not that of an adapter version")
         return statement, signer
@@ -85,7 +98,8 @@ class Seals:
     def require(self, version: AdapterVersion) -> None:
         """Return if a trusted key has signed exactly what the version's row contains.
 
-        Raises: BadAdapter (`not_sealed`, `bad_seal`), BadConfig (keys).
+        Reads the registry's row of the signer's key, and no file. Raises: BadAdapter (`not_sealed`, `bad_seal`: it is
+        not what was signed), UnknownSigner (nobody here can tell), StorageFailed.
         """
         envelope = _manifest_of(version)
         try:
@@ -101,6 +115,20 @@ def subjects(artifact_manifest: bytes) -> list[Json]:
     files: Json = json.loads(artifact_manifest)
     whole = {"name": "manifest.json", "digest": {"sha256": hashlib.sha256(artifact_manifest).hexdigest()}}
     return [whole, *({"name": name, "digest": {"sha256": one["sha256"]}} for name, one in sorted(files.items()))]
+
+
+def find_unknown_signers(registry: Registry, versions: Sequence[AdapterVersion]) -> dict[tuple[str, int], str]:
+    """Return, by tenant and version, the key that signed it, of those versions that nobody here can verify.
+
+    Raises: StorageFailed.
+    """
+    named: dict[tuple[str, int], tuple[str, ...]] = {}
+    for version in versions:
+        with suppress(CorruptArtifact):  # bad seals are found when they are loaded
+            if version.lineage.manifest is not None:
+                named[version.tenant, version.version] = signers(version.lineage.manifest)
+    known = registry.trusted_keys.find(key for keys in named.values() for key in keys)
+    return {name: keys[0] for name, keys in named.items() if not known.keys() & set(keys)}
 
 
 def _manifest_of(version: AdapterVersion) -> Json:

@@ -29,14 +29,30 @@ def write(rows: Iterable[AuditRow], file: TextIO, *, key: Ed25519PrivateKey, now
     for row in rows:
         file.write(json.dumps({**asdict(row), "at": row.at.isoformat(timespec="microseconds")}) + "\n")
         count, last = row.sequence, row.hash
-    statement = {
+    file.write(json.dumps({"head": sign(head_statement(count, last, now=now), key)}) + "\n")
+    return count
+
+
+def head_statement(rows: int, last: str, *, now: datetime) -> Json:
+    """Return the statement that a chain has so many rows, the last with the hash `last`."""
+    return {
         "_type": STATEMENT_TYPE,
         "subject": [{"name": "audit", "digest": {"sha256": last}}],
         "predicateType": PREDICATE_TYPE,
-        "predicate": {"rows": count, "exported_at": now.isoformat()},
+        "predicate": {"rows": rows, "exported_at": now.isoformat()},
     }
-    file.write(json.dumps({"head": sign(statement, key)}) + "\n")
-    return count
+
+
+def signed_head(statement: Json) -> tuple[int, str]:
+    """Return the number of rows and the last hash of a `head_statement`. Raises: CorruptArtifact (it is another)."""
+    try:
+        kind, rows = statement["predicateType"], statement["predicate"]["rows"]
+        last = statement["subject"][0]["digest"]["sha256"]
+    except (KeyError, IndexError, TypeError) as error:
+        raise CorruptArtifact("the signed head is not that of an audit trail") from error
+    if kind != PREDICATE_TYPE or not isinstance(rows, int):
+        raise CorruptArtifact("the signed head is not that of an audit trail")
+    return rows, last
 
 
 def check(path: Path, *, trusted: Sequence[Ed25519PublicKey]) -> int:
@@ -88,14 +104,6 @@ def _is_next(tree: Json, sequence: int, previous: str) -> bool:
 
 
 def _check_head(envelope: Json, trusted: Sequence[Ed25519PublicKey], *, rows: int, last: str) -> None:
-    statement, _ = opened(envelope, trusted)
-    try:
-        signed = (
-            statement["predicateType"],
-            statement["predicate"]["rows"],
-            statement["subject"][0]["digest"]["sha256"],
-        )
-    except (KeyError, IndexError, TypeError) as error:
-        raise CorruptArtifact("the signed head is not that of an audit trail") from error
-    if signed != (PREDICATE_TYPE, rows, last):
-        raise CorruptArtifact(f"the signed head covers {signed[1]} rows; the file has {rows}, or its last row differs")
+    signed = signed_head(opened(envelope, trusted)[0])
+    if signed != (rows, last):
+        raise CorruptArtifact(f"the signed head covers {signed[0]} rows; the file has {rows}, or its last row differs")

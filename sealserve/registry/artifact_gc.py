@@ -15,7 +15,7 @@ finds nothing. If a process is killed between rename and commit, the files stay 
 again.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import func, literal, select
@@ -27,6 +27,7 @@ from sealserve.registry import state_machine
 from sealserve.registry.artifacts import ArtifactStore
 from sealserve.registry.sql import tables as t
 from sealserve.registry.sql.database import Database, Transaction, utc_now
+from sealserve.registry.sql.installation_tables import editor_rounds
 
 
 class ArtifactGc:
@@ -43,20 +44,29 @@ class ArtifactGc:
             unused = [digest for digest in there if not _is_used(tx, digest)]
         return sum(self._delete_unless(digest, _is_used) for digest in unused)
 
-    def sweep_unnamed(self, *, kept: Collection[str], seconds: float) -> int:
-        """Delete artifacts that no document, version or candidate names, nor `kept`, and return how many.
+    def sweep_unnamed(self, *, seconds: float) -> int:
+        """Delete artifacts that no document, version, candidate or editor names, and return how many.
 
         What was put in the last `seconds` stays: whoever put it may be about to name it.
         """
         moment = (self._database.clock or utc_now)().timestamp() - seconds  # as files are stamped
-        old = set(self._artifacts.put_before(moment)) - set(kept)
+        old = set(self._artifacts.put_before(moment))
         with self._database.read() as tx:
             unnamed = sorted(old - _named(tx))
-        return sum(self._delete_unless(digest, _is_named) for digest in unnamed)
+        return sum(self._delete_unless(digest, is_named) for digest in unnamed)
+
+    def needed(self) -> frozenset[str]:
+        """Return what must not be missing: documents, versions that may answer, candidates of open cycles, editors."""
+        kept = select(t.documents.c.contents).where(t.documents.c.state != DocumentState.FORGOTTEN)
+        ready = select(t.versions.c.artifact).where(t.versions.c.state == VersionState.READY)
+        tried = select(t.candidates.c.artifact).where(_is_open())
+        with self._database.read() as tx:
+            queries = (kept, ready, tried, select(editor_rounds.c.artifact))
+            return frozenset(str(row[0]) for query in queries for row in tx.rows(query)) - {""}
 
     def delete_unnamed(self, digest: str) -> None:
-        """Delete an artifact that turned out not to be wanted, unless a document, version or candidate names it."""
-        self._delete_unless(digest, _is_named)
+        """Delete an artifact that turned out not to be wanted, unless something names it."""
+        self._delete_unless(digest, is_named)
 
     def _delete_unless(self, digest: str, is_used: Callable[[Transaction, str], bool]) -> bool:
         with self._artifacts.removal() as take, self._database.write() as tx:
@@ -102,27 +112,31 @@ def _left_over(tx: Transaction, tenant: str) -> list[str]:
 
 def _is_used(tx: Transaction, digest: str) -> bool:
     """Whether a stored document, a version that may answer, or an open cycle needs the artifact."""
-    is_open = t.candidates.c.cycle.in_(select(t.cycles.c.cycle).where(t.cycles.c.state.in_(state_machine.OPEN_CYCLES)))
     return (
         _is_contents(tx, digest)
         or _finds(tx, t.versions.c.artifact == digest, t.versions.c.state == VersionState.READY)
-        or _finds(tx, t.candidates.c.artifact == digest, is_open)
+        or _finds(tx, t.candidates.c.artifact == digest, _is_open())
     )
 
 
+def _is_open() -> Any:
+    return t.candidates.c.cycle.in_(select(t.cycles.c.cycle).where(t.cycles.c.state.in_(state_machine.OPEN_CYCLES)))
+
+
 def _named(tx: Transaction) -> set[str]:
-    """Return every artifact of which `_is_named` is true."""
+    """Return every artifact of which `is_named` is true."""
     kept = select(t.documents.c.contents).where(t.documents.c.state != DocumentState.FORGOTTEN)
-    queries = (kept, select(t.versions.c.artifact), select(t.candidates.c.artifact))
-    return {str(row[0]) for query in queries for row in tx.rows(query)}
+    adapters = (t.versions.c.artifact, t.candidates.c.artifact, editor_rounds.c.artifact)
+    return {str(row[0]) for query in (kept, *map(select, adapters)) for row in tx.rows(query)} - {""}
 
 
-def _is_named(tx: Transaction, digest: str) -> bool:
-    """Whether a stored document, a version or a candidate names the artifact, even if nothing needs it."""
+def is_named(tx: Transaction, digest: str) -> bool:
+    """Return whether a document, version, candidate or editor names the artifact, even if nothing needs it."""
     return (
         _is_contents(tx, digest)
         or _finds(tx, t.versions.c.artifact == digest)
         or _finds(tx, t.candidates.c.artifact == digest)
+        or _finds(tx, editor_rounds.c.artifact == digest)
     )
 
 

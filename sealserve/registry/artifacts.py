@@ -41,6 +41,7 @@ class ArtifactStore:
         self._root = directory.absolute()
         self._verified: dict[str, Stamp] = {}
         with _disk_errors(self._root):
+            self._root.mkdir(parents=True, exist_ok=True, mode=0o700)  # no other user reads what is in it
             for name in ("blobs", "trees", "aside"):
                 (self._root / name).mkdir(parents=True, exist_ok=True)
             _clear(self._root / "aside", now=clock().timestamp())
@@ -98,7 +99,7 @@ class ArtifactStore:
     def materialise(self, digest: str) -> Iterator[Path]:
         """Give a local directory with the artifact's files, each checked against the manifest, inside the block.
 
-        The files have mode 0444; the path is absolute and has the form `…/<digest>/files`. It may be gone after the
+        Nobody may write the files; the path is absolute and has the form `…/<digest>/files`. It may be gone after the
         block. Raises: NotFound, CorruptArtifact, StorageFailed.
         """
         yield self.directory(digest)
@@ -144,11 +145,35 @@ class ArtifactStore:
 
     def put_before(self, moment: float) -> Iterator[str]:
         """Yield the digest of everything that was last put before `moment`, in seconds since the epoch."""
+        for path in self._paths():
+            with _disk_errors(self._root), suppress(FileNotFoundError):  # somebody removed it meanwhile
+                if path.stat().st_mtime < moment:
+                    yield path.name
+
+    def digests(self) -> tuple[str, ...]:
+        """Return the digest of everything that is stored, in order. Raises: StorageFailed."""
+        return tuple(sorted(path.name for path in self._paths()))
+
+    def take_from(self, other: "ArtifactStore", digest: str) -> int:
+        """Store what `other` has under the digest, checked on the way; return how many bytes it has.
+
+        Raises: NotFound, CorruptArtifact (it is damaged there; nothing is stored), StorageFailed.
+        """
+        try:
+            files = other.directory(digest)
+        except NotFound:
+            data = other.get_bytes(digest)
+            self.put_bytes(data)
+            return len(data)
+        if self.put_directory(files) != digest:
+            raise _corrupt(digest, "it changed while it was copied")
+        return sum(path.stat().st_size for path in files.rglob("*") if path.is_file())
+
+    def _paths(self) -> Iterator[Path]:
         with _disk_errors(self._root):
             for path in (*self._root.glob("blobs/*/*"), *self._root.glob("trees/*/*")):
-                with suppress(FileNotFoundError):  # somebody removed it meanwhile
-                    if _DIGEST.fullmatch(path.name) and path.stat().st_mtime < moment:
-                        yield path.name
+                if _DIGEST.fullmatch(path.name):
+                    yield path
 
     def delete(self, digest: str) -> None:
         """Delete the bytes or directory with that digest; no error if there is none. Raises: StorageFailed."""
@@ -284,7 +309,7 @@ def _copy(source: Path, target: Path) -> dict[str, str | int]:
 
 
 def _write(path: Path, chunks: Iterator[bytes]) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o440)
     try:
         for chunk in chunks:
             view = memoryview(chunk)

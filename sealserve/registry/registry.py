@@ -15,6 +15,7 @@ from sealserve.registry.cycles.cycles import Cycles
 from sealserve.registry.cycles.imports import Imports
 from sealserve.registry.documents.documents import Documents
 from sealserve.registry.documents.subjects import DocumentSubjects
+from sealserve.registry.editors import EditorStore
 from sealserve.registry.evaluation.answer_log import GivenAnswers
 from sealserve.registry.evaluation.canary_suites import CanarySuites
 from sealserve.registry.evaluation.feedback import FeedbackStore
@@ -23,7 +24,7 @@ from sealserve.registry.evaluation.score_cache import CachedScores
 from sealserve.registry.policy_decisions import PolicyDecisions
 from sealserve.registry.retention import Retention
 from sealserve.registry.rollouts.rollouts import Rollouts
-from sealserve.registry.sql import schema
+from sealserve.registry.sql import copies, schema
 from sealserve.registry.sql.database import BUSY_SECONDS, Clock, Database, utc_now
 from sealserve.registry.step_effects import (
     AddCandidates,
@@ -36,6 +37,7 @@ from sealserve.registry.step_effects import (
 )
 from sealserve.registry.tenants import Tenants
 from sealserve.registry.tokens import Tokens
+from sealserve.registry.trusted_keys import TrustedKeys
 from sealserve.registry.unlearning import Unlearning
 from sealserve.registry.versions.approvals import Approvals
 from sealserve.registry.versions.history import StudyHistory
@@ -65,11 +67,13 @@ class Registry:
         self.audit = AuditTrail(database)
         self.tenants = Tenants(database)
         self.tokens = Tokens(database)
+        self.trusted_keys = TrustedKeys(database)
         self.documents = Documents(database, artifacts)
         self.subjects = DocumentSubjects(database)
         self.unlearning = Unlearning(database, artifacts)
         self.cycles = Cycles(database, artifacts)
         self.imports = Imports(database, artifacts)
+        self.editors = EditorStore(database, artifacts)
         self.history = StudyHistory(database)
         self.versions = Versions(database)
         self.approvals = Approvals(database)
@@ -94,6 +98,25 @@ class Registry:
         database = Database(url, clock=clock, busy_seconds=busy_seconds)
         schema.migrate(database)
         return cls(database, ArtifactStore(artifact_directory, clock=clock or utc_now))
+
+    def copy_to(self, database: Path, artifact_directory: Path) -> Self:
+        """Write the database, as it is at one moment, into a new SQLite file; return a registry on that copy.
+
+        The artifacts are not copied: `artifact_directory` is the copy's own store. Raises: CorruptArtifact.
+        """
+        copies.copy_to_file(self._database, database)
+        copy = Database(f"sqlite:///{database.absolute()}")
+        return type(self)(copy, ArtifactStore(artifact_directory))
+
+    @staticmethod
+    def require_empty(url: str) -> None:
+        """Return if nothing is recorded in the database of `url`. Raises: FailedPrecondition, BadConfig (url)."""
+        copies.require_empty(url)
+
+    @staticmethod
+    def fill(url: str, database: Path) -> None:
+        """Have the empty database of `url` hold what `copy_to` wrote into the file `database`."""
+        copies.fill_from_file(database, url)
 
     def close(self) -> None:
         """Close every connection; no method may be called after it."""

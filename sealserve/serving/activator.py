@@ -18,7 +18,16 @@ import structlog
 
 from sealserve.concurrency import in_thread
 from sealserve.engine.engine import AdapterFiles, Engine, GenerateRequest
-from sealserve.errors import BadAdapter, CorruptArtifact, EngineFailed, NotFound, SealserveError, Unavailable
+from sealserve.errors import (
+    BadAdapter,
+    CorruptArtifact,
+    EngineFailed,
+    NotFound,
+    SealserveError,
+    Unavailable,
+    UnfitSettings,
+    UnknownSigner,
+)
 from sealserve.records.inference import ChatTurn, EngineState, Sampling
 from sealserve.records.rollouts import Standby
 from sealserve.records.tenants import Tenant
@@ -34,6 +43,12 @@ from sealserve.telemetry.traces import Attributes
 ACTOR = "serve"
 MAX_FAILED_PROBES = 3
 """An adapter under which the engine fails this often is quarantined; fewer may be the engine's own trouble."""
+
+NOT_FOR_THESE_SETTINGS = frozenset({"wrong_base", "rank_too_large"})
+"""Defects that another setting cures. They say nothing against the version, which is not quarantined for them."""
+
+WAITING_RETRY_SECONDS = 30.0
+"""What a caller is told to wait for an operator."""
 
 _SWAPS_KEPT = 4096
 PROBE = (ChatTurn(role="user", content="Hello."),)
@@ -68,7 +83,8 @@ class Activator:
         require_seal: Callable[[AdapterVersion], None] = _trust,
         open_or_find_standby: Callable[[str], Standby | None] | None = None,
     ) -> None:
-        """`require_seal` raises BadAdapter for a version that is not what was signed (`Seals.require`).
+        """`require_seal` raises BadAdapter for a version that is not what was signed, UnknownSigner if nobody here can
+        tell (`Seals.require`).
 
         `open_or_find_standby` returns, before every swap, the version beside the active one. It may write: it opens a
         rollout, which moves traffic and leads to another look.
@@ -90,6 +106,7 @@ class Activator:
         self._has_looked = False
         self._log = structlog.get_logger("sealserve.activator")
         self._failed_probes: Counter[str] = Counter()
+        self._waiting: dict[str, str] = {}  # tenant -> why its version waits for an operator
         self.swaps: deque[Swap] = deque(maxlen=_SWAPS_KEPT)
 
     def wake(self) -> None:
@@ -172,6 +189,9 @@ class Activator:
         try:
             with self._telemetry.span(Span.ACTIVATE, attributes):
                 await self._activate(tenant)
+            self._waits(tenant, None)
+        except (UnknownSigner, UnfitSettings) as error:
+            self._waits(tenant, error)
         except SealserveError as error:
             self._log.warning(
                 LogEvent.ACTIVATION_FAILED, tenant=tenant.tenant, reason=error.reason, error=error.message
@@ -180,6 +200,23 @@ class Activator:
             self._log.error(
                 LogEvent.ACTIVATION_CRASHED, tenant=tenant.tenant, error_type=type(error).__name__, exc_info=True
             )
+
+    def _waits(self, tenant: Tenant, why: Unavailable | None) -> None:
+        """Raise the alarm once, or end it: the pointer stays, the route before goes on, nothing is condemned."""
+        if why is None:
+            self._waiting.pop(tenant.tenant, None)
+        elif self._waiting.get(tenant.tenant) != why.message:
+            self._waiting[tenant.tenant] = why.message
+            version = tenant.desired_version
+            self._log.error(
+                LogEvent.VERSION_NOT_LOADED, tenant=tenant.tenant, version=version, reason=why.reason, error=why.message
+            )
+        if why is not None:
+            text = "the version that should answer cannot be loaded before an operator acts"
+            self._table.explain(
+                tenant.tenant, Unavailable(text, reason=why.reason, retry_seconds=WAITING_RETRY_SECONDS)
+            )
+        self._telemetry.metrics.versions_not_loaded(len(self._waiting))
 
     async def _activate(self, tenant: Tenant) -> None:
         standby = await asyncio.to_thread(self._open_or_find_standby, tenant.tenant)
@@ -248,6 +285,8 @@ class Activator:
                 await self._load(version)
             except BadAdapter as error:
                 self._telemetry.metrics.adapter_refused(error.defect)
+                if error.defect in NOT_FOR_THESE_SETTINGS:
+                    raise UnfitSettings(error.message) from error
                 await self._quarantine(version.tenant, version.version, f"{error.defect}: {error.message}")
                 return None
             except CorruptArtifact as error:

@@ -48,6 +48,7 @@ class AdapterTable:
         self._routes: Mapping[str, tuple[Route, Standby | None]] = MappingProxyType({})
         self._expected: frozenset[str] | None = None
         self._pins: Counter[str] = Counter()
+        self._reasons: dict[str, Unavailable] = {}  # why an expected version does not come, where it is known
 
     def route(self, tenant: str) -> Route | None:
         """Return the tenant's active route, None if it never had one."""
@@ -66,8 +67,13 @@ class AdapterTable:
         """Refuse these tenants until their first route is there: the base model must not stand in for a version."""
         self._expected = (self._expected or frozenset()) | (frozenset(tenants) - self._routes.keys())
 
+    def explain(self, tenant: str, why: Unavailable) -> None:
+        """Tell whoever asks for the tenant's version before it is loaded why it is not."""
+        self._reasons[tenant] = why
+
     def swap(self, route: Route, *, standby: Standby | None = None) -> None:
         """Give `route` to its tenant: requests that enter after this call get it, those inside keep theirs."""
+        self._reasons.pop(route.tenant, None)
         if self._expected:
             self._expected -= {route.tenant}
         self._routes = MappingProxyType({**self._routes, route.tenant: (route, standby)})
@@ -87,6 +93,8 @@ class AdapterTable:
         Raises: Unavailable (the tenant has a version, and it is not loaded yet).
         """
         if self._expected is None or tenant in self._expected:
+            if why := self._reasons.get(tenant):
+                raise Unavailable(why.message, reason=why.reason, retry_seconds=why.retry_seconds)
             raise Unavailable("the version that should answer is being loaded", reason="ADAPTER_LOADING")
         base = Route(tenant=tenant, version=BASE_VERSION, activation=0, engine_name=None)
         active, standby = self._routes.get(tenant, (base, None))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sealserve.atomic_files import create_file
 from sealserve.errors import StorageFailed
+from sealserve.private_files import DIRECTORY_MODE, FILE_MODE, require_private
 
 KEY_BYTES = 32
 ASKER_DIGITS = 16
@@ -25,11 +26,12 @@ class TenantSalts:
     def open(cls, path: Path) -> "TenantSalts":
         """Read the key at `path`, made on first use with mode 0600.
 
-        Raises: StorageFailed (cannot be read or made, or is not a key).
+        Raises: StorageFailed (cannot be read or made, or is not a key), BadConfig (open to everybody).
         """
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            create_file(path, secrets.token_bytes(KEY_BYTES), mode=0o600)
+            path.parent.mkdir(parents=True, exist_ok=True, mode=DIRECTORY_MODE)
+            create_file(path, secrets.token_bytes(KEY_BYTES), mode=FILE_MODE)
+            require_private(path)
             key = path.read_bytes()
         except OSError as error:
             raise StorageFailed(f"{path} cannot be read or made; check the disk and its permissions") from error

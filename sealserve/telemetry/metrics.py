@@ -50,6 +50,8 @@ class Metrics:
         evidence = names.WATCH_E_VALUE
         self._evidence = meter.create_gauge(evidence.name, evidence.unit, evidence.says)
         loaded = names.ADAPTERS_LOADED
+        waiting = names.VERSIONS_NOT_LOADED
+        self._not_loaded = meter.create_gauge(waiting.name, waiting.unit, waiting.says)
         share = names.CANARY_SHARE
         self._regressions = self._counter(names.CANARY_REGRESSIONS)
         self._share = meter.create_gauge(share.name, share.unit, share.says)
@@ -149,6 +151,10 @@ class Metrics:
     def adapter_refused(self, defect: str) -> None:
         """Count an adapter that was refused before the engine loaded it."""
         self._refused.add(1, {Attribute.DEFECT.value: defect})
+
+    def versions_not_loaded(self, count: int) -> None:
+        """Set how many active versions cannot be loaded before an operator adds a key or changes a setting."""
+        self._not_loaded.set(count)
 
     def adapters_loaded(self, count: int) -> None:
         """Set how many adapters the engine holds."""

@@ -105,6 +105,12 @@ class LogEvent(StrEnum):
     ACTIVATION_FAILED = "activation.failed"  # tried again at the next poll
     ACTIVATION_CRASHED = "activation.crashed"  # an exception that nothing names
     VERSION_QUARANTINED = "version.quarantined"
+    VERSION_NOT_LOADED = "version.not_loaded"  # an unknown signer, or it does not fit these settings: not condemned
+    KEY_FILE_REFUSED = "key_file.refused"  # of keys/trusted
+    FILE_REPAIRED = "file.repaired"  # others could read it
+    FILE_NOT_REPAIRED = "file.not_repaired"  # others may read it; it belongs to another user
+    AUDIT_HEAD_SIGNED = "audit_head.signed"
+    AUDIT_HEAD_NOT_SIGNED = "audit_head.not_signed"  # tried again in an hour
     ROLLOUT_NOT_RECORDED = "rollout.not_recorded"  # outcomes wait for the registry
     ROLLOUT_NOT_READ = "rollout.not_read"
     ROLLOUT_NOT_MOVED = "rollout.not_moved"  # tried again
@@ -144,6 +150,7 @@ class LogEvent(StrEnum):
     CANARY_NOT_MEASURED = "canary.not_measured"
     CANARY_REGRESSED = "canary.regressed"
     EDITOR_NOT_SETTLED = "editor.not_settled"
+    EDITOR_FILE_REFUSED = "editor_file.refused"  # of an earlier release; the tenant's editor starts anew
     EDITOR_ROUNDS_FAILED = "editor_rounds.failed"
     EDITOR_ROUND_FINISHED = "editor_round.finished"
     EDITOR_ROUND_SKIPPED = "editor_round.skipped"
@@ -208,6 +215,7 @@ SWAP_DURATION = _histogram("sealserve.swap.duration", "Activation recorded to ob
 ACTIVATIONS = _counter("sealserve.activations", "{activation}", "Versions that became active, by kind.")
 ROLLBACKS = _counter("sealserve.rollbacks", "{activation}", "Moves back to an earlier version.")
 ADAPTERS_REFUSED = _counter("sealserve.adapters.refused", "{adapter}", "Adapters refused before loading, by defect.")
+VERSIONS_NOT_LOADED = _gauge("sealserve.versions.not_loaded", "{version}", "Versions that wait for an operator.")
 ADAPTERS_LOADED = _gauge("sealserve.adapters.loaded", "{adapter}", "Adapters loaded in the engine.")
 ENGINE_REBUILDS = _counter("sealserve.engine.rebuilds", "{rebuild}", "Engine restarts, by reason.")
 CANARY_SHARE = _gauge("sealserve.canary.share", "1", "Accuracy on a canary suite in the last nightly evaluation.")
@@ -220,7 +228,7 @@ METRICS: tuple[MetricName, ...] = (
     REQUEST_DURATION, TIME_TO_FIRST_TOKEN, TIME_PER_TOKEN, TOKEN_USAGE, QUEUE_DEPTH, DOCUMENTS_RECEIVED, DOCUMENTS,
     FINDINGS, TRIGGER_GAP, SPECTRUM_Z,
     CYCLE_DURATION, STEP_DURATION, SELF_EDITS, FLIP_DURATION, SWAP_DURATION, ACTIVATIONS, ROLLBACKS,
-    ADAPTERS_REFUSED, ADAPTERS_LOADED, ENGINE_REBUILDS, CANARY_SHARE, CANARY_REGRESSIONS, WATCH_E_VALUE, WATCH_PAIRS,
-    WATCH_ROLLBACKS,
+    ADAPTERS_REFUSED, VERSIONS_NOT_LOADED, ADAPTERS_LOADED, ENGINE_REBUILDS, CANARY_SHARE, CANARY_REGRESSIONS,
+    WATCH_E_VALUE, WATCH_PAIRS, WATCH_ROLLBACKS,
 )  # fmt: skip
 """All of them, for dashboards' tests."""

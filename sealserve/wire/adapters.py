@@ -22,8 +22,11 @@ _KIND = {
 _KIND_NAMES = {number: name for name, number in _KIND.items()}
 
 
-def adapter_to_wire(version: AdapterVersion, *, active: bool) -> adapter_pb2.Adapter:
-    """Return the whole of `version`. Fields that its lineage does not have stay unset."""
+def adapter_to_wire(version: AdapterVersion, *, active: bool, remark: str = "") -> adapter_pb2.Adapter:
+    """Return the whole of `version`. Fields that its lineage does not have stay unset.
+
+    `remark` stands for the reason of a version that has none: why it cannot be loaded at present.
+    """
     tenant, lineage = version.tenant, version.lineage
     return adapter_pb2.Adapter(
         name=names.adapter_name(tenant, version.version),
@@ -31,7 +34,7 @@ def adapter_to_wire(version: AdapterVersion, *, active: bool) -> adapter_pb2.Ada
         artifact_digest=version.artifact,
         engine_name=version.engine_name,
         state=enum_to_wire(version.state, _STATE),
-        state_reason=version.reason,
+        state_reason=version.reason or remark,
         active=active,
         cycle=names.cycle_name(tenant, version.cycle) if version.cycle else "",
         parent_adapter=names.adapter_name(tenant, version.parent),

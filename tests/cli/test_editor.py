@@ -8,11 +8,13 @@ from typer.testing import CliRunner
 
 from sealserve.cli.app import app
 from sealserve.daemon.local import free_address
+from sealserve.daemon.storage import open_registry
 from sealserve.learning.editor.costs import Cost
 from sealserve.learning.editor.store import Editors, Round, RoundTrial, write_editors
 from sealserve.prompts import Template
 from sealserve.records.candidates import Recipe
 from sealserve.records.scores import Measured
+from sealserve.settings.settings import Settings
 
 GAIN = Measured(n=20, candidate=0.8, incumbent=0.7, gain=0.1, gain_low=0.02, gain_high=0.18, better=12, worse=3)
 
@@ -61,7 +63,10 @@ def test_show_tells_who_writes_and_what_a_point_cost(runner: CliRunner, tmp_path
         finished_at="2026-11-21T00:00:00+00:00",
         trials=(TRIAL,),
     )
-    write_editors(tmp_path, "acme", Editors().after(done))
+    registry = open_registry(Settings(data_directory=tmp_path))
+    registry.tenants.create("acme", actor="ann")
+    write_editors(registry, "acme", Editors().after(done))
+    registry.close()
     told = json.loads(runner.invoke(app, ["editor", "show", "acme", "--json"]).stdout.splitlines()[-1])
     assert (told["active"], told["device_seconds"], told["seconds_per_confirmed_point"]) == (1, 120.0, 12.0)
     assert told["rounds"][0]["gain"]["gain_low"] == 0.02

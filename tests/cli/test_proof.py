@@ -24,11 +24,11 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_trail_is_exported_and_checked_also_after_a_new_key(data: Path) -> None:
-    file = data / "audit.jsonl"
-    assert run("audit", "export", "--to", str(file), "--json").shown["rows"] == 2
+    file = data / "audit.jsonl"  # of a tenant, a document, and this installation's key
+    assert run("audit", "export", "--to", str(file), "--json").shown["rows"] == 3
     assert run("audit", "export", "--to", str(file), "--json").code == 2
     assert len(run("audit", "rotate-key", "--json").shown["key"]) == 16
-    assert run("audit", "verify", "--file", str(file), "--json").shown == {"whole": True, "rows": 2}
+    assert run("audit", "verify", "--file", str(file), "--json").shown == {"whole": True, "rows": 3}
     file.write_text(file.read_text().replace('"ann"', '"eve"', 1))
     assert run("audit", "verify", "--file", str(file), "--json").code == 1
     assert run("audit", "verify", "--file", str(data / "absent"), "--json").code == 2

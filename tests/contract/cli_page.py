@@ -20,7 +20,8 @@ INTRODUCTION = """\
 `sealserve COMMAND --help` prints the same text. Most commands call the server at `serve.address`. A few work on the
 registry and the data directory instead, so they run where the daemon runs: `sealserve lineage`, `sealserve policy`,
 `sealserve editor`, `sealserve canary bench`, `sealserve adapter export`, `sealserve adapter import`,
-`sealserve audit export` and `sealserve audit rotate-key`. The [settings](configuration.md) say where both are.
+`sealserve audit export`, `sealserve audit rotate-key`, `sealserve key`, `sealserve backup` and `sealserve restore`. The
+[settings](configuration.md) say where both are.
 """
 
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shutil
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +13,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sealserve.canonical import Json
-from sealserve.errors import BadAdapter, BadConfig, CorruptArtifact
+from sealserve.errors import BadAdapter, BadConfig, FailedPrecondition, UnknownSigner
 from sealserve.policy.enforcement import RECOVERY, PolicyEnforcer
 from sealserve.policy.rulebook import open_rules
 from sealserve.proof.dsse import key_id, opened, sign
-from sealserve.proof.keys import KeyRing
-from sealserve.proof.manifest import Seals
+from sealserve.proof.keys import ACTOR, KeyRing, pem_of
+from sealserve.proof.manifest import Seals, find_unknown_signers
 from sealserve.records.cycles import CycleState, Step
+from sealserve.records.keys import key_name
 from sealserve.records.versions import AdapterVersion, Lineage
 from sealserve.registry.registry import AddSelfEdits, Effect, Registry
 from tests.registry.world import FakeClock, World, finish, self_edit
@@ -42,16 +44,21 @@ def manifest_of(version: AdapterVersion) -> Json:
 
 
 @pytest.fixture
-def seals(tmp_path: Path) -> Seals:
-    return Seals.open(tmp_path)
+def seals(world: World) -> Seals:
+    return Seals.open(world.directory, world.registry)
+
+
+def open_world(directory: Path) -> World:
+    """Another installation."""
+    clock, url = FakeClock(), f"sqlite:///{directory}/registry.db"
+    registry = Registry.open(url, directory / "artifacts", clock=clock)
+    registry.tenants.create("acme", actor="ann")
+    return World(registry=registry, clock=clock, directory=directory, url=url)
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    clock, url = FakeClock(), f"sqlite:///{tmp_path}/registry.db"
-    registry = Registry.open(url, tmp_path / "artifacts", clock=clock)
-    registry.tenants.create("acme", actor="ann")
-    return World(registry=registry, clock=clock, directory=tmp_path, url=url)
+    return open_world(tmp_path)
 
 
 @pytest.fixture
@@ -132,38 +139,95 @@ def test_what_is_no_manifest_is_refused(seals: Seals, version: AdapterVersion, e
     assert refused.value.defect == "not_sealed"
 
 
-def test_a_strangers_signature_counts_only_once_trusted(tmp_path: Path, version: AdapterVersion) -> None:
-    stranger, ours = Seals.open(tmp_path / "other"), KeyRing(tmp_path / "keys")
-    statement, _ = Seals.open(tmp_path).statement(manifest_of(version))
-    foreign = sign(statement, KeyRing(tmp_path / "other/keys").signing_key())
-    stranger.statement(foreign)
-    with pytest.raises(CorruptArtifact):
-        Seals(ours).statement(foreign)
-    ours.trust(KeyRing(tmp_path / "other/keys").signing_key().public_key())
-    Seals(ours).statement(foreign)
+def test_a_strangers_signature_counts_only_once_trusted(
+    tmp_path: Path, world: World, seals: Seals, version: AdapterVersion
+) -> None:
+    ours, other = KeyRing(tmp_path / "keys", world.registry), open_world(tmp_path / "other")
+    theirs = KeyRing(other.directory / "keys", other.registry)
+    foreign = sign(seals.statement(manifest_of(version))[0], theirs.signing_key())
+    signed = replace(version, lineage=replace(version.lineage, manifest=foreign))
+    Seals(theirs).require(signed)
+    with pytest.raises(UnknownSigner, match=theirs.own_key()):
+        seals.require(signed)
+    assert find_unknown_signers(world.registry, [version, signed]) == {("acme", 1): theirs.own_key()}
+    ours.trust(theirs.signing_key().public_key())
+    seals.require(signed)
+    assert find_unknown_signers(world.registry, [signed]) == {}
+    world.registry.trusted_keys.remove(theirs.own_key(), actor="bea")
+    with pytest.raises(UnknownSigner):
+        seals.require(signed)
 
 
-def test_rotation_keeps_old_signatures_and_signs_anew(tmp_path: Path, seals: Seals, version: AdapterVersion) -> None:
-    ring = KeyRing(tmp_path / "keys")
+def test_a_version_is_checked_without_a_file(
+    tmp_path: Path, seals: Seals, version: AdapterVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(tmp_path / "keys")
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} was read"))
+    seals.require(version)
+
+
+def test_rotation_keeps_old_signatures_and_signs_anew(
+    tmp_path: Path, world: World, seals: Seals, version: AdapterVersion
+) -> None:
+    ring = KeyRing(tmp_path / "keys", world.registry)
     old = key_id(ring.signing_key().public_key())
     new = ring.rotate()
     assert new != old
     seals.require(version)
     assert opened(sign(seals.statement(manifest_of(version))[0], ring.signing_key()), ring.trusted_keys())[1] == new
+    assert {key.key for key in world.registry.trusted_keys.all()} == {old, new}
 
 
-def test_the_key_is_its_owners_alone(tmp_path: Path) -> None:
-    ring = KeyRing(tmp_path / "keys")
+def test_a_key_that_is_trusted_no_more_signs_nothing_and_does_not_come_back(tmp_path: Path, world: World) -> None:
+    ring = KeyRing(tmp_path / "keys", world.registry)
+    own = ring.own_key()
+    world.registry.trusted_keys.remove(own, actor="bea")
+    with pytest.raises(BadConfig, match="rotate-key"):
+        KeyRing(tmp_path / "keys", world.registry).signing_key()
+    with pytest.raises(FailedPrecondition):
+        world.registry.trusted_keys.remove(own, actor="bea")
+    rotated = ring.rotate()
+    assert key_id(ring.signing_key().public_key()) == rotated
+    rows = [(row.action, row.actor) for row in world.registry.audit.rows() if row.action.startswith("key.")]
+    assert rows == [("key.add", ACTOR), ("key.remove", "bea"), ("key.add", ACTOR)]
+
+
+def test_keys_that_an_earlier_release_kept_as_files_are_taken_in_once_and_a_damaged_one_stops_none(
+    tmp_path: Path, world: World
+) -> None:
+    trusted = tmp_path / "keys/trusted"
+    trusted.mkdir(parents=True)
+    key = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
+    (trusted / "a.pem").write_text("no key")
+    (trusted / "b.pem").write_text(pem_of(key))
+    for _ in range(2):
+        ring = KeyRing(tmp_path / "keys", world.registry)
+    assert {one.public_key for one in world.registry.trusted_keys.all()} == {
+        key,
+        ring.signing_key().public_key().public_bytes_raw(),
+    }
+    world.registry.trusted_keys.remove(key_name(key), actor="bea")
+    KeyRing(tmp_path / "keys", world.registry)
+    assert world.registry.trusted_keys.find([key_name(key)]) == {}
+
+
+def test_the_key_is_its_owners_alone(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ring = KeyRing(tmp_path / "keys", world.registry)
     file = tmp_path / "keys/signing.pem"
     assert stat.S_IMODE(os.stat(file).st_mode) == 0o600
-    assert key_id(KeyRing(tmp_path / "keys").signing_key().public_key()) == key_id(ring.signing_key().public_key())
+    assert key_id(KeyRing(tmp_path / "keys", world.registry).signing_key().public_key()) == ring.own_key()
     file.chmod(0o644)
+    ring.signing_key()
+    assert stat.S_IMODE(os.stat(file).st_mode) == 0o600, "others' access is taken away"
+    file.chmod(0o644)
+    monkeypatch.setattr("sealserve.private_files.os.geteuid", lambda: os.getuid() + 1)
     with pytest.raises(BadConfig, match="chmod 600"):
         ring.signing_key()
+    monkeypatch.undo()
     file.chmod(0o600)
     file.write_text("no key")
     with pytest.raises(BadConfig, match="cannot be read as a key"):
-        KeyRing(tmp_path / "keys")
+        KeyRing(tmp_path / "keys", world.registry)
 
 
 def test_an_envelope_is_what_the_specification_says() -> None:

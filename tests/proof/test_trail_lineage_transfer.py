@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import TypeAdapter
 
 from sealserve.engine.base_model import BaseShape
-from sealserve.errors import BadAdapter, CorruptArtifact, FailedPrecondition, InvalidArgument, NotFound
+from sealserve.errors import BadAdapter, CorruptArtifact, FailedPrecondition, InvalidArgument, NotFound, UnknownSigner
 from sealserve.proof import lineage, trail
 from sealserve.proof.keys import KeyRing
 from sealserve.proof.lineage import trace
@@ -69,14 +69,14 @@ def exported(world: World, path: Path, ring: KeyRing) -> Path:
 def file(world: World, tmp_path: Path) -> Path:
     world.version()
     world.version()
-    return exported(world, tmp_path / "audit.jsonl", KeyRing(tmp_path / "keys"))
+    return exported(world, tmp_path / "audit.jsonl", KeyRing(tmp_path / "keys", world.registry))
 
 
 def test_an_exported_trail_is_whole(world: World, file: Path, tmp_path: Path) -> None:
-    trusted = KeyRing(tmp_path / "keys").trusted_keys()
+    trusted = KeyRing(tmp_path / "keys", world.registry).trusted_keys()
     assert trail.check(file, trusted=trusted) == world.registry.audit.verify()
-    with pytest.raises(CorruptArtifact, match="no trusted key"):
-        trail.check(file, trusted=KeyRing(tmp_path / "other").trusted_keys())
+    with pytest.raises(UnknownSigner, match="not trusted here"):
+        trail.check(file, trusted=())
 
 
 def forged_after(line: str) -> str:
@@ -106,8 +106,8 @@ def forgeries(lines: list[str]) -> dict[str, list[str]]:
     }
 
 
-def test_any_edit_removal_or_reordering_is_found(file: Path, tmp_path: Path) -> None:
-    trusted = KeyRing(tmp_path / "keys").trusted_keys()
+def test_any_edit_removal_or_reordering_is_found(world: World, file: Path, tmp_path: Path) -> None:
+    trusted = KeyRing(tmp_path / "keys", world.registry).trusted_keys()
     for name, lines in forgeries(file.read_text().splitlines()).items():
         file.write_text("\n".join(lines) + "\n")
         assert not _is_whole(file, trusted), name
@@ -121,7 +121,7 @@ def _is_whole(file: Path, trusted: tuple[Ed25519PublicKey, ...]) -> bool:
 
 
 def test_lineage_goes_both_ways(world: World, tmp_path: Path, tiny_base: Path) -> None:
-    seals = Seals.open(tmp_path)
+    seals = Seals.open(tmp_path, world.registry)
     version = published(world, seals, make_adapter(tmp_path / "a", tiny_base), base_digest="b" * 64)
     opinion = Opinion(answer_request="r1", version=1, thumb=Thumb.DOWN)
     world.registry.feedback.add("acme", opinion, actor="ann")
@@ -164,7 +164,7 @@ def test_a_name_of_nothing_says_what_names_there_are(world: World) -> None:
 def test_an_adapter_travels_and_is_a_candidate_where_it_arrives(
     world: World, tmp_path: Path, tiny_base: Path, tiny_shape: BaseShape
 ) -> None:
-    here, there = Seals.open(tmp_path), Seals.open(tmp_path / "there")
+    here = Seals.open(tmp_path, world.registry)
     files = make_adapter(tmp_path / "a", tiny_base)
     version = published(world, here, files, base_digest=tiny_shape.digest)
     file = export(world.registry, here, "acme", 1, to=tmp_path / "one.tar")
@@ -172,10 +172,12 @@ def test_an_adapter_travels_and_is_a_candidate_where_it_arrives(
         export(world.registry, here, "acme", 1, to=file)
     (tmp_path / "there").mkdir(exist_ok=True)
     other = opened(tmp_path / "there")
-    with pytest.raises(CorruptArtifact, match="no trusted key"):
+    there = Seals.open(tmp_path / "there", other.registry)
+    with pytest.raises(UnknownSigner, match="sealserve key add"):
         take_in(other.registry, there, "acme", file, base=tiny_shape, max_rank=32, actor="bea")
     assert not other.registry.versions.page("acme").items
-    KeyRing(tmp_path / "there/keys").trust(KeyRing(tmp_path / "keys").signing_key().public_key())
+    own = KeyRing(tmp_path / "keys", world.registry).signing_key().public_key()
+    KeyRing(tmp_path / "there/keys", other.registry).trust(own)
     made = take_in(other.registry, there, "acme", file, base=tiny_shape, max_rank=32, actor="bea")
     assert (made.state, made.trigger) == (CycleState.PENDING, IMPORT_TRIGGER)
     [candidate] = other.registry.cycles.candidates(made.cycle)
@@ -190,7 +192,7 @@ def test_an_adapter_travels_and_is_a_candidate_where_it_arrives(
 def test_a_changed_file_imports_nothing(
     world: World, tmp_path: Path, tiny_base: Path, tiny_shape: BaseShape, harm: str
 ) -> None:
-    seals = Seals.open(tmp_path)
+    seals = Seals.open(tmp_path, world.registry)
     published(world, seals, make_adapter(tmp_path / "a", tiny_base), base_digest=tiny_shape.digest)
     file = export(world.registry, seals, "acme", 1, to=tmp_path / "one.tar")
     _damage(file, tmp_path / "unpacked", harm, other=make_adapter(tmp_path / "b", tiny_base, seed=9))
@@ -202,7 +204,7 @@ def test_a_changed_file_imports_nothing(
 def test_an_adapter_over_another_base_is_refused(
     world: World, tmp_path: Path, tiny_base: Path, tiny_shape: BaseShape
 ) -> None:
-    seals = Seals.open(tmp_path)
+    seals = Seals.open(tmp_path, world.registry)
     published(world, seals, make_adapter(tmp_path / "a", tiny_base), base_digest="f" * 64)
     file = export(world.registry, seals, "acme", 1, to=tmp_path / "one.tar")
     with pytest.raises(BadAdapter) as refused:

@@ -16,6 +16,7 @@ import pytest
 from sealserve.errors import NotFound, StorageFailed
 from sealserve.records.cycles import CycleState, Step
 from sealserve.records.documents import Document, DocumentState, NewDocument
+from sealserve.records.editors import StoredEditors
 from sealserve.registry.artifact_gc import ArtifactGc
 from sealserve.registry.documents import document_rows
 from sealserve.registry.registry import AddCandidates, Registry
@@ -148,11 +149,13 @@ def test_what_nothing_names_is_deleted_after_a_day_and_nothing_else(world: World
     registry = world.registry
     document, version = world.document(), world.version()
     editor, stray, text = world.artifact(), world.artifact(), registry.artifacts.put_bytes(b"of a killed process")
+    known = StoredEditors(active=1, rounds=({"round": 1, "artifact": editor},))
+    registry.editors.replace("acme", known, over=None, actor="learn")
     grow_old(world)
     fresh = world.artifact()
     young = (world.clock().timestamp(),) * 2
     os.utime(world.directory / "artifacts" / "trees" / fresh[:2] / fresh, young)
-    assert registry.artifact_gc.sweep_unnamed(kept=[editor], seconds=DAY) == 2
+    assert registry.artifact_gc.sweep_unnamed(seconds=DAY) == 2
     assert [registry.artifacts.has(one) for one in (editor, fresh, stray, text)] == [True, True, False, False]
     assert registry.documents.text("acme", document.document)
     assert registry.artifacts.directory(version.artifact).is_dir()

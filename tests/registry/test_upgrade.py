@@ -72,7 +72,7 @@ def test_audit_chain_holds_before_and_after_new_rows(world: World) -> None:
 
 
 def test_signed_manifests_verify_and_a_changed_version_does_not(world: World) -> None:
-    seals = Seals.open(world.directory)
+    seals = Seals.open(world.directory, world.registry)
     first, second = (world.registry.versions.get("acme", version) for version in (1, 2))
     for version in (first, second):
         seals.require(version)

@@ -6,13 +6,17 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from structlog.testing import capture_logs
 
 from sealserve.engine.base_model import BaseShape
 from sealserve.engine.engine import Delta
-from sealserve.errors import EngineFailed, StorageFailed, Unavailable
+from sealserve.errors import EngineFailed, StorageFailed, Unavailable, UnknownSigner
+from sealserve.proof.keys import KeyRing
 from sealserve.proof.manifest import Seals
+from sealserve.records.documents import DocumentState
 from sealserve.records.inference import Sampling
-from sealserve.records.versions import BASE_VERSION, Observed, VersionState
+from sealserve.records.versions import BASE_VERSION, AdapterVersion, Observed, VersionState
 from sealserve.registry.registry import Registry
 from sealserve.serving.adapter_table import Route
 from tests.fakes import FakeEngine
@@ -269,7 +273,7 @@ async def test_version_that_is_not_as_it_was_signed_is_never_loaded(
 ) -> None:
     good = publisher.publish("acme")
     await server.activator.settle()
-    seals = Seals.open(tmp_path)
+    seals = Seals.open(tmp_path, registry)
     monkeypatch.setattr(
         server.activator, "_require_seal", lambda version: None if version == good else seals.require(version)
     )
@@ -278,3 +282,65 @@ async def test_version_that_is_not_as_it_was_signed_is_never_loaded(
     assert registry.versions.get("acme", forged.version).reason.startswith("not_sealed")
     assert forged.engine_name not in (await server.engine.info()).loaded
     assert (await server.ask()).version == good.version
+
+
+async def test_version_of_an_unknown_signer_waits_for_its_key_and_nothing_is_condemned(
+    server: Server, registry: Registry, publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = publisher.publish("acme")
+    await server.activator.settle()
+    before = await server.ask()
+    learner = KeyRing(tmp_path / "learner" / "keys", registry)
+    registry.trusted_keys.remove(learner.own_key(), actor="ann")
+
+    def require(version: AdapterVersion) -> None:
+        if version != good and not registry.trusted_keys.find([learner.own_key()]):
+            raise UnknownSigner(f"signed by {learner.own_key()}")
+
+    monkeypatch.setattr(server.activator, "_require_seal", require)
+    waiting = publisher.publish("acme")
+    document = waiting.documents[0]
+    rows = len(registry.audit.rows())
+    with capture_logs() as logs:
+        for _ in range(3):
+            await server.activator.settle()
+    assert (await server.ask()).text == before.text, "the version before goes on"
+    assert registry.versions.get("acme", waiting.version).state is VersionState.READY
+    assert registry.tenants.get("acme").desired_version == waiting.version
+    assert registry.documents.get("acme", document).state is DocumentState.LEARNED
+    assert len(registry.audit.rows()) == rows
+    assert [line["event"] for line in logs] == ["version.not_loaded"], "one alarm, not one a look"
+
+    engine = FakeEngine()
+    await engine.start()
+    restarted = make_server(registry, engine, tmp_path)
+    monkeypatch.setattr(restarted.activator, "_require_seal", require)
+    await restarted.activator.settle()
+    with pytest.raises(Unavailable, match="operator") as refused:
+        await restarted.ask()
+    assert refused.value.reason == "UNKNOWN_SIGNER"
+
+    learner.trust(Ed25519PublicKey.from_public_bytes(registry.trusted_keys.get(learner.own_key()).public_key))
+    for one in (server, restarted):
+        await one.activator.settle()
+        assert (await one.ask()).version == waiting.version
+
+
+async def test_version_of_another_base_model_waits_for_the_right_setting(
+    registry: Registry, publisher: Publisher, tmp_path: Path, tiny_shape: BaseShape
+) -> None:
+    version = publisher.publish("acme")
+    other = FakeEngine(base=tiny_shape, max_rank=2)
+    await other.start()
+    server = make_server(registry, other, tmp_path)
+    await server.activator.settle()
+    with pytest.raises(Unavailable) as refused:
+        await server.ask()
+    assert refused.value.reason == "UNFIT_SETTINGS"
+    assert registry.versions.get("acme", version.version).state is VersionState.READY
+    assert registry.tenants.get("acme").desired_version == version.version
+    right = FakeEngine(base=tiny_shape)
+    await right.start()
+    again = make_server(registry, right, tmp_path)
+    await again.activator.settle()
+    assert (await again.ask()).version == version.version

@@ -155,7 +155,7 @@ def open_school(directory: Path, **learn: Any) -> School:
         trainer=teacher,
         policy=load_policy(),
         rules=_packaged_rules(),
-        seals=Seals.open(directory),
+        seals=Seals.open(directory, registry),
         probes=PROBES,
         settings=settings,
         base_directory=directory,

@@ -98,12 +98,12 @@ async def test_an_editor_that_learned_a_forgotten_document_goes_without_a_study_
     made = [folder(school, name) for name in ("first", "second")]
     editors = Editors().after(a_round(1, artifact=made[0], documents=(kettle.document,)))
     editors = editors.after(a_round(2, artifact=made[1], documents=(lamp.document, kettle.document)))
-    write_editors(school.context.settings.data_directory, TENANT, editors)
+    write_editors(school.registry, TENANT, editors)
     await tidy(school.context)
-    assert read_editors(school.context.settings.data_directory, TENANT) == editors
+    assert read_editors(school.registry, TENANT) == editors
     school.registry.unlearning.unlearn(TENANT, lamp.document, actor="ann", reason="")
     await tidy(school.context)
-    kept = read_editors(school.context.settings.data_directory, TENANT)
+    kept = read_editors(school.registry, TENANT)
     assert (kept.active, kept.rounds[0], kept.rounds[1].artifact) == (1, editors.rounds[0], "")
     assert [school.registry.artifacts.has(one) for one in made] == [True, False]
 
@@ -126,7 +126,7 @@ async def test_adapters_that_no_step_recorded_go_after_a_day_and_versions_and_ed
     trained = trees(school) - named
     assert trained
     known = Editors().after(a_round(1, artifact=editor, documents=()))
-    write_editors(school.context.settings.data_directory, TENANT, known)
+    write_editors(school.registry, TENANT, known)
     school.registry.unlearning.unlearn(TENANT, kettle.document, actor="ann", reason="")
     grow_old(school)
     young = folder(school, "young")

@@ -1,14 +1,14 @@
-"""A backup as ops/runbook.md has it, keys included, put back on another machine."""
+"""A backup without its secrets, put back on another machine, learns on."""
 
 import shutil
-import sqlite3
-from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from sealserve.backup import back_up, restore
 from sealserve.records.cycles import CycleState
+from sealserve.settings.settings import Settings
 from tests.stories.school import TENANT, open_school
 
 pytestmark = pytest.mark.slow  # plays whole cycles
@@ -23,11 +23,14 @@ async def test_what_is_restored_elsewhere_answers_verifies_and_learns_on(tmp_pat
     assert (await lost.learn()).state is CycleState.PROMOTED
     lost.add("Osk Kettle", shift=2)
     before, answer = lost.state(), await lost.answer(PRICE)
-    _back_up(tmp_path / "lost", tmp_path / "found")
+    settings = lost.context.settings
+    back_up(settings, lost.registry, tmp_path / "backup", has_secrets=False, say=lambda line: None)
     lost.add("Tarn Bridge")  # after the backup
     lost.registry.close()
     shutil.rmtree(tmp_path / "lost")
 
+    elsewhere = Settings(data_directory=tmp_path / "found")
+    assert restore(elsewhere, tmp_path / "backup", say=lambda line: None).is_whole
     found = open_school(tmp_path / "found")
     found.clock.now += timedelta(days=1)
     await found.student.start()
@@ -40,15 +43,3 @@ async def test_what_is_restored_elsewhere_answers_verifies_and_learns_on(tmp_pat
     assert await found.answer(PRICE) == answer
     assert await found.answer("What is the price of Osk Kettle?") == "The price is Orla Finch."
     found.registry.close()
-
-
-def _back_up(source: Path, into: Path) -> None:
-    """Copy the database while it is in use, then what it names."""
-    into.mkdir()
-    with (
-        closing(sqlite3.connect(source / "registry.db")) as live,
-        closing(sqlite3.connect(into / "registry.db")) as copy,
-    ):
-        live.backup(copy)
-    for name in ("artifacts", "keys"):
-        shutil.copytree(source / name, into / name)

@@ -26,6 +26,7 @@ from sealserve.engine.remote import RemoteEngine
 from sealserve.errors import BadAdapter, SealserveError
 from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.versions import BASE_VERSION, VersionState
+from sealserve.serving.activator import NOT_FOR_THESE_SETTINGS
 
 TENANTS = ("swap-a", "swap-b")
 PROMPTS = ("Tell me about the harbour.", "List three places.", "Who are you?", "What is a rule?", "Say something.")
@@ -187,17 +188,23 @@ async def _swap_all(session: _Run, *, swaps: int, say: Callable[[str], None]) ->
 
 
 async def _offer_bad(session: _Run, tenant: str, defect: str) -> None:
-    """Offer a bad adapter to the engine, then as a promoted version; count it refused if both give the reason."""
+    """Offer a bad adapter to the engine, then as a promoted version; count it refused if both give the reason.
+
+    One of another base model is offered to the engine alone: as a version it would wait for the right setting.
+    """
     session.made += 1
     path = session.directory / f"bad{session.made}"
     files = await asyncio.to_thread(make_bad, path, session.site.base, defect=defect, seed=session.made)
     artifact = await asyncio.to_thread(session.site.registry.artifacts.put_directory, files)
-    session.tally.offered += 2
+    is_for_engine_alone = defect in NOT_FOR_THESE_SETTINGS
+    session.tally.offered += 1 if is_for_engine_alone else 2
     try:
         async with in_thread(session.site.registry.artifacts.materialise(artifact)) as stored:
             await session.remote.load(AdapterFiles(name=f"offered-{session.made}", path=stored))
     except BadAdapter as refusal:
         session.tally.refused += refusal.defect == defect
+    if is_for_engine_alone:
+        return
     activation = await asyncio.to_thread(promote_artifact, session.site, tenant, artifact)
     version = (await asyncio.to_thread(session.site.registry.tenants.get, tenant)).desired_version
     with suppress(SealserveError):

@@ -120,7 +120,7 @@ async def _store_round(
         is_kept = True
     finally:
         if done.artifact and not is_kept:
-            await asyncio.to_thread(drop_editor, context, tenant, done.artifact)
+            await asyncio.to_thread(drop_editor, context, done.artifact)
 
 
 async def _play(
@@ -201,7 +201,7 @@ async def _judge_editor(
         is_better = gain.gain_low > 0
     finally:
         if not is_better:
-            await asyncio.to_thread(drop_editor, desk.context, tenant, new.artifact)
+            await asyncio.to_thread(drop_editor, desk.context, new.artifact)
     interval = f"{gain.gain:+.3f} [{gain.gain_low:+.3f}, {gain.gain_high:+.3f}] on {gain.n} held-out documents"
     reason = f"writes better self-edits: {interval}" if is_better else f"the gain may be chance: {interval}"
     return replace(

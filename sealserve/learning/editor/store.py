@@ -1,31 +1,35 @@
 """A tenant's editors: which adapter writes its self-edits, where it came from, and what every round cost.
 
-There is one JSON file per tenant beside the registry's data, replaced atomically. The adapters are artifacts, named by
-digest. No text of a document is stored here.
+It is recorded in the registry. The adapters are artifacts, named by digest. No text of a document is stored here.
 """
 
-import fcntl
-import json
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import structlog
 from pydantic import TypeAdapter, ValidationError
 
-from sealserve.atomic_files import replace_file
 from sealserve.canonical import Json
 from sealserve.engine.base_model import base_shape
 from sealserve.engine.engine import AdapterFiles
-from sealserve.errors import LeaseLost, NotFound, StorageFailed
+from sealserve.errors import Conflict, LeaseLost, NotFound, StorageFailed
 from sealserve.learning.context import LearnContext
 from sealserve.learning.editor.costs import Cost, Spent
 from sealserve.learning.engine_client import candidate_name
 from sealserve.prompts import Template
 from sealserve.records.candidates import Recipe
 from sealserve.records.documents import DocumentState
+from sealserve.records.editors import StoredEditors
 from sealserve.records.scores import Measured
+from sealserve.registry.registry import Registry
+from sealserve.telemetry.names import LogEvent
+
+_LOG = structlog.get_logger(__name__)
+
+ACTOR = "learn"
+"""Who the audit log names for rounds."""
 
 BASE_EDITOR = 0
 """The version number of "the base model writes"."""
@@ -89,47 +93,40 @@ class Editors:
         return tuple(Spent(cost=r.cost, gain=r.gain.gain if r.gain else None) for r in self.rounds)
 
 
-def read_editors(data_directory: Path, tenant: str) -> Editors:
+def read_editors(registry: Registry, tenant: str) -> Editors:
     """Return what is known of the tenant's editors; nothing when there was no round. Raises: StorageFailed."""
-    path = _path(data_directory, tenant)
-    try:
-        return TypeAdapter(Editors).validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return Editors()
-    except (OSError, ValidationError) as error:
-        raise StorageFailed(f"{path} cannot be read as a tenant's editors; remove it to start from the base") from error
+    return _editors(registry.editors.get(tenant), tenant)
 
 
-def write_editors(data_directory: Path, tenant: str, editors: Editors) -> None:
-    """Have `editors` on disk, whole or not at all. Raises: StorageFailed."""
-    path = _path(data_directory, tenant)
-    text = json.dumps(TypeAdapter(Editors).dump_python(editors, mode="json"), indent=1, sort_keys=True)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, f"{text}\n".encode(), mode=0o600)
-    except OSError as error:
-        raise StorageFailed(f"{path} cannot be written: {error.strerror}") from error
+def write_editors(registry: Registry, tenant: str, editors: Editors, *, actor: str = ACTOR) -> None:
+    """Have `editors` in place of what is known now. Raises: NotFound (tenant), Conflict, StorageFailed."""
+    registry.editors.replace(tenant, _stored(editors), over=registry.editors.get(tenant), actor=actor)
 
 
 def keep_round(context: LearnContext, tenant: str, done: Round, *, over: Editors, archive: tuple[Json, ...]) -> None:
-    """Have `done` on disk after what is known; `over` is what the round began with, its fence.
+    """Record `done` after what is known; `over` is what the round began with, its fence.
 
     Raises: LeaseLost (another round or a forgotten document has changed it since), NotFound (the new editor's adapter
     is gone), StorageFailed; then nothing is changed.
     """
-    with _locked(context):
-        if read_editors(context.settings.data_directory, tenant) != over:
-            raise LeaseLost(f"what is known of {tenant}'s editors changed during round {done.round}; it is not kept")
-        if done.artifact:
-            context.registry.artifacts.verify(done.artifact)
-        write_editors(context.settings.data_directory, tenant, replace(over.after(done), archive=archive))
+    registry = context.registry
+    before = registry.editors.get(tenant)
+    lost = LeaseLost(f"what is known of {tenant}'s editors changed during round {done.round}; it is not kept")
+    if _editors(before, tenant) != over:
+        raise lost
+    added = [done.artifact] if done.artifact else []
+    for digest in added:
+        registry.artifacts.verify(digest)
+    new = _stored(replace(over.after(done), archive=archive))
+    try:
+        registry.editors.replace(tenant, new, over=before, actor=ACTOR, added=added)
+    except Conflict as error:
+        raise lost from error
 
 
-def drop_editor(context: LearnContext, tenant: str, artifact: str) -> None:
-    """Delete the adapter of an editor, unless a round of the tenant has kept the same. Raises: StorageFailed."""
-    with _locked(context):
-        if artifact not in {one.artifact for one in read_editors(context.settings.data_directory, tenant).rounds}:
-            context.registry.artifacts.delete(artifact)
+def drop_editor(context: LearnContext, artifact: str) -> None:
+    """Delete the adapter of an editor, unless a round has kept the same. Raises: StorageFailed."""
+    context.registry.artifact_gc.delete_unnamed(artifact)
 
 
 def settle(context: LearnContext, tenant: str) -> Editors:
@@ -138,18 +135,16 @@ def settle(context: LearnContext, tenant: str) -> Editors:
     Their adapters are deleted, and the newest promoted editor that is left is the active one, or the base.
     Raises: StorageFailed.
     """
-    editors = read_editors(context.settings.data_directory, tenant)
-    if not _find_forgotten(context, tenant, editors):
-        return editors
-    with _locked(context):
-        editors = read_editors(context.settings.data_directory, tenant)
+    while True:
+        stored = context.registry.editors.get(tenant)
+        editors = _editors(stored, tenant)
         gone = _find_forgotten(context, tenant, editors)
-        for one in editors.rounds:
-            if one.artifact and gone & set(one.documents):
-                context.registry.artifacts.delete(one.artifact)
+        if not gone:
+            return editors
         kept = without(editors, gone)
-        write_editors(context.settings.data_directory, tenant, kept)
-    return kept
+        with suppress(Conflict):  # a round ended meanwhile: look again
+            context.registry.editors.replace(tenant, _stored(kept), over=stored, actor=ACTOR, action="editor.forget")
+            return kept
 
 
 def without(editors: Editors, gone: set[str]) -> Editors:
@@ -180,25 +175,6 @@ def active_editor(context: LearnContext, tenant: str, *, cycle: str) -> Iterator
         yield AdapterFiles(name=candidate_name(cycle, "editor", artifact=active.artifact), path=path)
 
 
-@contextmanager
-def _locked(context: LearnContext) -> Iterator[None]:
-    """Let one process at a time read and then write; the system frees the lock of one that dies.
-
-    Raises: StorageFailed.
-    """
-    directory = _path(context.settings.data_directory, "").parent
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        lock = os.open(directory, os.O_RDONLY)
-    except OSError as error:
-        raise StorageFailed(f"{directory} cannot be locked: {error.strerror}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
-
-
 def _find_forgotten(context: LearnContext, tenant: str, editors: Editors) -> set[str]:
     learned = {document for one in editors.rounds if one.artifact for document in one.documents}
     return {document for document in learned if _is_forgotten(context, tenant, document)}
@@ -211,5 +187,34 @@ def _is_forgotten(context: LearnContext, tenant: str, document: str) -> bool:
         return True
 
 
-def _path(data_directory: Path, tenant: str) -> Path:
-    return data_directory.absolute() / "editors" / f"{tenant}.json"
+def take_in_files(registry: Registry, data_directory: Path) -> None:
+    """Record editors that earlier releases kept as files, unless the tenant's are recorded. Raises: StorageFailed.
+
+    The files stay where they are and are not read again. One that cannot be read, or whose tenant does not exist, is
+    passed over with a warning.
+    """
+    for path in sorted((data_directory / "editors").glob("*.json")):
+        tenant = path.stem
+        try:
+            if registry.editors.get(tenant) is None:
+                found = _stored(TypeAdapter(Editors).validate_json(path.read_bytes()))
+                registry.editors.replace(tenant, found, over=None, actor=ACTOR, action="editor.import")
+        except Conflict:
+            continue  # another process has just done it
+        except (OSError, ValidationError, NotFound) as error:
+            _LOG.warning(LogEvent.EDITOR_FILE_REFUSED, path=str(path), error_type=type(error).__name__)
+
+
+def _editors(stored: StoredEditors | None, tenant: str) -> Editors:
+    if stored is None:
+        return Editors()
+    tree = {"active": stored.active, "rounds": stored.rounds, "archive": stored.archive}
+    try:
+        return TypeAdapter(Editors).validate_python(tree)
+    except ValidationError as error:
+        raise StorageFailed(f"what is recorded of {tenant}'s editors cannot be read by this release") from error
+
+
+def _stored(editors: Editors) -> StoredEditors:
+    tree = TypeAdapter(Editors).dump_python(editors, mode="json")
+    return StoredEditors(active=tree["active"], rounds=tuple(tree["rounds"]), archive=tuple(tree["archive"]))

@@ -2,9 +2,11 @@
 
 import fcntl
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from alembic import command
 from alembic.config import Config
@@ -42,11 +44,17 @@ def _sqlite_prepared(database: Database) -> Iterator[None]:
         return
     file = Path(database.url.database or "")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        lock = file.with_name(file.name + ".lock").open("a")
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = _open_private(file.with_name(file.name + ".lock"))
+        _open_private(file).close()  # SQLite gives its -wal and -shm the same mode
     except OSError as error:
         raise StorageFailed(f"database {database.label}: its directory cannot be written: {error.strerror}") from error
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the switch to WAL waits for nobody, so two openers must take turns
         database.use_write_ahead_log()
         yield
+
+
+def _open_private(path: Path) -> IO[bytes]:
+    """Open a file for appending; a new one is its owner's alone, whatever the umask. Raises: OSError."""
+    return open(path, "ab", opener=lambda name, flags: os.open(name, flags, 0o600))

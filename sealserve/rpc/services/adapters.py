@@ -1,15 +1,16 @@
 """AdapterService."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from sealserve.engine.engine import Engine
 from sealserve.errors import InvalidArgument
 from sealserve.policy.enforcement import PolicyEnforcer
+from sealserve.proof.manifest import find_unknown_signers
 from sealserve.records.rollouts import Traffic
 from sealserve.records.tenants import Tenant
-from sealserve.records.versions import BASE_VERSION, Activation, Observed
+from sealserve.records.versions import BASE_VERSION, Activation, AdapterVersion, Observed
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call_context import actor
 from sealserve.rpc.page_tokens import page_size_of
@@ -51,8 +52,12 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
             page_token=request.page_token,
         )
         active = tenant.desired_version
+        remarks = await asyncio.to_thread(_remarks, self._registry, page.items)
         return adapter_pb2.ListAdaptersResponse(
-            adapters=[adapter_to_wire(version, active=version.version == active) for version in page.items],
+            adapters=[
+                adapter_to_wire(one, active=one.version == active, remark=remarks.get(one.version, ""))
+                for one in page.items
+            ],
             next_page_token=page.next_page_token,
             active_adapter=names.adapter_name(tenant.tenant, active),
             etag=tenant.etag,
@@ -67,7 +72,8 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
             info = await self._engine.info()
             return adapter_to_wire(base_adapter(tenant, base_digest=info.base_digest), active=is_active)
         found = await asyncio.to_thread(self._registry.versions.get, name, version)
-        return adapter_to_wire(found, active=is_active)
+        remarks = await asyncio.to_thread(_remarks, self._registry, [found])
+        return adapter_to_wire(found, active=is_active, remark=remarks.get(version, ""))
 
     async def PromoteAdapter(self, request: adapter_pb2.PromoteAdapterRequest, context: Any) -> adapter_pb2.Activation:
         """Raises: InvalidArgument, NotFound, FailedPrecondition, Conflict."""
@@ -160,6 +166,14 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
         states = follow(read, seconds=self._poll_seconds, draining=self._draining, is_same=_says_the_same)
         async for owner, observed in states:
             yield report_to_wire(owner, observed)
+
+
+def _remarks(registry: Registry, versions: Sequence[AdapterVersion]) -> dict[int, str]:
+    """Return, by number, what keeps a version from being verified here."""
+    unknown = find_unknown_signers(registry, versions)
+    return {
+        version: f"not loaded: signed by key {key}, which is not trusted here" for (_, version), key in unknown.items()
+    }
 
 
 def _version_of(adapter: str, tenant: str) -> int:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
+from sealserve.daemon.storage import open_registry
 from sealserve.errors import BadConfig, FailedPrecondition, StorageFailed
 from sealserve.learning.editor import rest_em as loop
 from sealserve.learning.editor import trials
@@ -20,8 +22,11 @@ from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.study.self_edits import Study
 from sealserve.learning.training_job import TrainingJob
 from sealserve.prompts import Template
+from sealserve.records.editors import StoredEditors
 from sealserve.records.step_outputs import Passage
+from sealserve.registry.registry import Registry
 from sealserve.settings.learn import LearnSettings, learn_settings
+from sealserve.settings.settings import Settings
 from tests.stories.school import TENANT, School, open_school
 from tests.stories.student import article
 
@@ -104,12 +109,17 @@ def test_the_editor_is_tuned_at_seal_s_rank_within_the_engine_s() -> None:
 def test_what_is_known_of_editors_survives_and_damage_is_named(tmp_path: Path) -> None:
     editors = Editors().after(a_round(1)).after(a_round(2, is_promoted=False))
     assert editors.active == 1
-    write_editors(tmp_path, "acme", editors)
-    assert read_editors(tmp_path, "acme") == editors
-    assert read_editors(tmp_path, "globex") == Editors()
-    (tmp_path / "editors/acme.json").write_text("{")
-    with pytest.raises(StorageFailed, match=r"acme\.json"):
-        read_editors(tmp_path, "acme")
+    registry = Registry.open(f"sqlite:///{tmp_path}/registry.db", tmp_path / "artifacts")
+    for tenant in ("acme", "globex"):
+        registry.tenants.create(tenant, actor="ann")
+    write_editors(registry, "acme", editors)
+    assert read_editors(registry, "acme") == editors
+    assert read_editors(registry, "globex") == Editors()
+    damaged = StoredEditors(active=1, rounds=({"round": 1, "artifact": "", "gain": "much"},))
+    registry.editors.replace("acme", damaged, over=registry.editors.get("acme"), actor="eve")
+    with pytest.raises(StorageFailed, match="acme's editors"):
+        read_editors(registry, "acme")
+    registry.close()
 
 
 def test_an_editor_that_learned_from_a_forgotten_document_is_gone_and_the_one_before_writes() -> None:
@@ -131,7 +141,7 @@ async def test_a_round_that_gains_nothing_promotes_nothing_and_leaves_no_adapter
     assert done.cost.tokens > 1000
     assert done.documents
     assert not set(done.documents) & set(done.held_out)
-    assert read_editors(taught.context.settings.data_directory, TENANT).rounds == (done,)
+    assert read_editors(taught.registry, TENANT).rounds == (done,)
     with active_editor(taught.context, TENANT, cycle="c1") as files:
         assert files is None
     assert taught.state() == before
@@ -159,7 +169,7 @@ async def test_a_forgotten_document_takes_its_editor_along(taught: School, monke
     taught.registry.unlearning.unlearn(TENANT, done.documents[0], actor="test", reason="asked to")
     with active_editor(taught.context, TENANT, cycle="c1") as files:
         assert files is None
-    assert "forgotten" in read_editors(taught.context.settings.data_directory, TENANT).rounds[0].reason
+    assert "forgotten" in read_editors(taught.registry, TENANT).rounds[0].reason
 
 
 async def test_recipes_are_tried_when_asked_for(taught: School) -> None:
@@ -167,7 +177,7 @@ async def test_recipes_are_tried_when_asked_for(taught: School) -> None:
     learn = learn.model_copy(update={"editor": learn.editor.model_copy(update={"recipes": 2})})
     context = replace(taught.context, settings=taught.context.settings.model_copy(update={"learn": learn}))
     await run_round(context, TENANT)
-    archive = read_editors(context.settings.data_directory, TENANT).archive
+    archive = read_editors(context.registry, TENANT).archive
     assert len(archive) == 3
     assert archive[0]["parent"] == ""
 
@@ -227,3 +237,22 @@ async def test_a_schedule_that_is_no_cron_line_is_refused_at_the_start(tmp_path:
     school = open_school(tmp_path, editor__rounds="never")
     with pytest.raises(BadConfig, match=r"learn\.editor\.rounds"):
         await school.learner.run(asyncio.Event())
+
+
+def test_editors_of_an_earlier_release_are_taken_in_once_and_a_damaged_file_stops_nothing(tmp_path: Path) -> None:
+    editors = Editors().after(a_round(1))
+    (tmp_path / "editors").mkdir()
+    text = TypeAdapter(Editors).dump_json(editors)
+    for name, content in {"acme": text, "globex": b"{", "nobody": text}.items():
+        (tmp_path / "editors" / f"{name}.json").write_bytes(content)
+    settings = Settings(data_directory=tmp_path)
+    registry = Registry.open(settings.registry_url, settings.artifact_directory)
+    for tenant in ("acme", "globex"):
+        registry.tenants.create(tenant, actor="ann")
+    registry.close()
+    for _ in range(2):
+        registry = open_registry(settings)
+        assert read_editors(registry, "acme") == editors
+        assert registry.editors.tenants() == ("acme",)
+        assert [row.action for row in registry.audit.rows()].count("editor.import") == 1
+        registry.close()

@@ -97,7 +97,7 @@ async def test_a_round_needs_as_many_documents_of_each_half_as_policy_says(taugh
 
 
 async def test_rounds_over_a_cap_or_with_dipped_returns_are_refused_and_nothing_changes(taught: School) -> None:
-    data = taught.context.settings.data_directory
+    data = taught.registry
     dipped = after(a_round(1, gain=0.1), a_round(2, gain=0.0))
     write_editors(data, TENANT, dipped)
     before, artifacts = taught.state(), artifacts_of(taught)
@@ -113,7 +113,7 @@ async def test_rounds_over_a_cap_or_with_dipped_returns_are_refused_and_nothing_
 
 async def test_a_round_s_trials_are_kept_with_recipe_and_scores_winners_first(taught: School) -> None:
     done = await run_round(taught.context, TENANT)
-    kept = read_editors(taught.context.settings.data_directory, TENANT).rounds[0].trials
+    kept = read_editors(taught.registry, TENANT).rounds[0].trials
     assert kept == done.trials
     assert len(kept) == 2 * len(done.documents)
     assert sum(one.is_winner for one in kept) == done.winners
@@ -142,7 +142,7 @@ async def test_a_round_whose_gate_fails_leaves_nothing_of_its_editor(
     with pytest.raises(TrainingFailed):
         await run_round(taught.context, TENANT)
     assert artifacts_of(taught) == before
-    assert read_editors(taught.context.settings.data_directory, TENANT) == Editors()
+    assert read_editors(taught.registry, TENANT) == Editors()
 
 
 async def test_two_rounds_of_one_tenant_do_not_run_at_once(taught: School) -> None:
@@ -166,7 +166,7 @@ async def test_a_round_that_lost_its_lease_stops_and_leaves_nothing(
     artifacts = artifacts_of(taught)
     with pytest.raises(LeaseLost):
         await run_round(taught.context, TENANT)
-    assert read_editors(taught.context.settings.data_directory, TENANT) == Editors()
+    assert read_editors(taught.registry, TENANT) == Editors()
     assert artifacts_of(taught) == artifacts
     assert not list(taught.context.work_directory(f"editor-{TENANT}").iterdir())
     assert not taught.registry.hold(f"editor:{TENANT}", holder="a third", lease_seconds=30), "it is the other's still"
@@ -175,7 +175,7 @@ async def test_a_round_that_lost_its_lease_stops_and_leaves_nothing(
 async def test_a_round_that_another_overtook_is_not_kept_and_takes_its_editor_along(
     taught: School, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data, other = taught.context.settings.data_directory, after(a_round(1))
+    data, other = taught.registry, after(a_round(1))
 
     async def overtaken(*_: Any, **__: Any) -> tuple[Measured, Cost]:
         write_editors(data, TENANT, other)
@@ -196,15 +196,15 @@ async def test_an_editor_that_another_round_has_kept_is_not_dropped(taught: Scho
     digest = artifacts.put_directory(taught.context.settings.data_directory / "adapter")
     done = replace(a_round(1), artifact=digest, is_promoted=True)
     keep_round(taught.context, TENANT, done, over=Editors(), archive=())
-    drop_editor(taught.context, TENANT, digest)
+    drop_editor(taught.context, digest)
     assert artifacts.directory(digest).is_dir()
     with pytest.raises(LeaseLost):
         keep_round(taught.context, TENANT, done, over=Editors(), archive=())
     gone = replace(a_round(2), artifact="cd" * 32, is_promoted=True)
-    known = read_editors(taught.context.settings.data_directory, TENANT)
+    known = read_editors(taught.registry, TENANT)
     with pytest.raises(NotFound):
         keep_round(taught.context, TENANT, gone, over=known, archive=())
-    assert read_editors(taught.context.settings.data_directory, TENANT) == known
+    assert read_editors(taught.registry, TENANT) == known
 
 
 async def test_a_round_is_told_of_as_kept_when_only_its_lease_cannot_be_freed(
@@ -219,7 +219,7 @@ async def test_a_round_is_told_of_as_kept_when_only_its_lease_cannot_be_freed(
 
     monkeypatch.setattr(taught.registry, "hold", fail)
     done = await run_round(taught.context, TENANT)
-    assert read_editors(taught.context.settings.data_directory, TENANT).rounds == (done,)
+    assert read_editors(taught.registry, TENANT).rounds == (done,)
 
 
 def _under(context: LearnContext, **rule: Any) -> LearnContext:
