@@ -16,7 +16,7 @@ import yaml
 
 from sealserve.engine.base_model import BaseShape, base_shape
 from sealserve.engine.vllm_engine import VllmEngine
-from sealserve.intake import inbox
+from sealserve.intake import inbox, sandbox
 from sealserve.registry.sql import schema
 from sealserve.registry.sql.database import Database
 from sealserve.settings.engine import EngineSettings
@@ -34,7 +34,7 @@ def pytest_configure() -> None:
     """
     yaml.SafeLoader = yaml.CSafeLoader  # type: ignore[misc,assignment]
     typer.main.get_command = cache(typer.main.get_command)
-    inbox.Sandbox = cache(inbox.Sandbox)  # type: ignore[misc,assignment]
+    setattr(inbox, "Sandbox", cache(sandbox.Sandbox))  # noqa: B010
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

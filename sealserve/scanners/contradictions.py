@@ -17,8 +17,8 @@ MAX_SPAN = 3
 MIN_FRAME = 3
 """Words, the subject counting as one, that two sentences must share around a changed value."""
 
-MAX_STATEMENTS = 20_000
-MAX_COMPARED_WORDS = 5_000_000
+MAX_STATEMENTS = 4_000
+MAX_COMPARED_WORDS = 2_000_000
 MAX_DENIALS = 200
 """Bounds of one comparison, which is quadratic in what two texts say of one subject: a few seconds at most."""
 
@@ -91,11 +91,12 @@ def contradicted(text: str, known: Sequence[Known], *, origin: str, subjects: It
     folded = text.casefold()
     about = [subject for subject in subjects if subject in folded]
     mine = list(islice(_statements(text, about), MAX_STATEMENTS))
+    own = [(origin, one) for one in mine]
     told = [(one.origin, said) for one in known for said in islice(_statements(one.text, about), MAX_STATEMENTS)]
     counts = [0]
     for subject, value, beside in islice(_replaced(mine, [said for _, said in told]), MAX_DENIALS):
         agreeing = _origins(told, subject, value)
-        is_said = bool(_origins([(origin, one) for one in mine], subject, value))
+        is_said = bool(_origins(own, subject, value))
         is_value = len(agreeing) > len(_origins(told, subject, beside))
         if is_value and not is_said and origin not in agreeing:
             counts.append(len(agreeing))
@@ -108,24 +109,25 @@ class _Statement:
 
     subject: str
     words: tuple[str, ...]
+    different_words: frozenset[str]
     values: Mapping[str, frozenset[str]]
     meaning: Mapping[str, str]
 
 
 def _origins(told: Sequence[tuple[str, _Statement]], subject: str, words: frozenset[str]) -> set[str]:
     """Return the origins that have all of `words` in one sentence on the subject; none if `words` is empty."""
-    return {who for who, one in told if words and one.subject == subject and words.issubset(one.words)}
+    return {who for who, one in told if words and one.subject == subject and words <= one.different_words}
 
 
 def _replaced(
     mine: Sequence[_Statement], told: Sequence[_Statement]
-) -> dict[tuple[str, frozenset[str], frozenset[str]], None]:
+) -> Iterable[tuple[str, frozenset[str], frozenset[str]]]:
     """Return the subject, the words told of it in whose place others stand now, and the words beside them.
 
     Either may be the value and the other its name ("the trade is nurse", "the job is nurse"): more sources agree on
     the value than on one name for it.
     """
-    found = {}
+    found: dict[tuple[str, frozenset[str], frozenset[str]], None] = {}
     for subject in {one.subject for one in mine}:
         now, before = _numbers(mine, subject), _numbers(told, subject)
         for unit in now.keys() & before.keys():
@@ -179,7 +181,7 @@ def _statements(text: str, about: Sequence[str]) -> Iterator[_Statement]:
             quantities[unit].add(number)
         words = tuple(_SUBJECT_OR_WORD.findall(rest))
         values = {unit: frozenset(numbers) for unit, numbers in quantities.items()}
-        yield _Statement(subject, words, values, _meaning(words))
+        yield _Statement(subject, words, frozenset(words), values, _meaning(words))
 
 
 def _old_words(new: _Statement, old: _Statement) -> frozenset[str]:
