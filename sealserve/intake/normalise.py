@@ -8,9 +8,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-import re2
-
 from sealserve.intake.media_types import Defect, Unreadable
+from sealserve.stream_safe import normalise, without_excess_marks
 
 MAX_TITLE_CHARACTERS = 200
 MAX_TITLE_SOURCE = 4000
@@ -44,12 +43,6 @@ _BLANK_LINES = re.compile(r"\n{3,}")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _LINE_END_SPACES = " \t\u00a0"
 
-MAX_MARKS = 30
-"""Combining marks that one letter may carry (UAX #15, stream-safe text). No language writes more, and normalising a
-longer run takes time quadratic in it."""
-
-_MARKS = re2.compile(rf"\pM{{{MAX_MARKS + 1},}}")
-
 
 def screen(text: str, *, max_bytes: int) -> NormalisedText | Unreadable:
     """Return the text ready to be learned, or why it must not be. `max_bytes` bounds its UTF-8 form."""
@@ -74,8 +67,7 @@ def clean_title(title: str) -> str:
 
     Only its first MAX_TITLE_SOURCE characters are looked at.
     """
-    start, _ = _without_excess_marks(_SURROGATES.sub("", title[:MAX_TITLE_SOURCE]))
-    words = " ".join(unicodedata.normalize("NFC", start).split())
+    words = " ".join(normalise("NFC", _SURROGATES.sub("", title[:MAX_TITLE_SOURCE])).split())
     return "".join(filter(str.isprintable, words))[:MAX_TITLE_CHARACTERS].strip()
 
 
@@ -85,7 +77,7 @@ def _without_invisible(text: str) -> tuple[str, int]:
         text, count = pattern.subn("", text)
         removed += count
     text, joiners = _without_idle_joiners(text)
-    text, marks = _without_excess_marks(text)
+    text, marks = without_excess_marks(text)
     return text, removed + joiners + marks
 
 
@@ -97,13 +89,4 @@ def _without_idle_joiners(text: str) -> tuple[str, int]:
         if start == 0 or end == len(text) or text[start - 1].isascii() or text[end].isascii():
             kept.append(text[place:start])
             place, removed = end, removed + 1
-    return ("".join([*kept, text[place:]]), removed) if removed else (text, 0)
-
-
-def _without_excess_marks(text: str) -> tuple[str, int]:
-    """Take out what goes beyond MAX_MARKS combining marks in a row; return how many runs were cut."""
-    kept, place, removed = [], 0, 0
-    for found in _MARKS.finditer(text):
-        kept.append(text[place : found.start() + MAX_MARKS])
-        place, removed = found.end(), removed + 1
     return ("".join([*kept, text[place:]]), removed) if removed else (text, 0)
