@@ -4,10 +4,11 @@ Matched by RE2, in time linear in the text. English alone: an abstention in anot
 """
 
 import re
-import unicodedata
 from typing import Any
 
 import re2
+
+from sealserve.stream_safe import normalise
 
 MAX_CHARACTERS = 600
 """Only this much of an answer is looked at: an abstention comes first, after a polite sentence at most."""
@@ -98,7 +99,7 @@ def abstains(given: str) -> bool:
 
     The abstention begins the answer, or follows one polite sentence.
     """
-    folded = unicodedata.normalize("NFKC", given[:MAX_CHARACTERS]).translate(_QUOTES).casefold()
+    folded = normalise("NFKC", given[:MAX_CHARACTERS]).translate(_QUOTES).casefold()
     folded = _SPLIT.sub(r"\1'\2", folded)
     sentences = [" ".join(part.split()).strip("*_\"' ") for part in _SENTENCE.split(folded.strip())]
     if len(sentences) > 1 and _POLITE.search(sentences[0].rstrip(".!?")):

@@ -1,7 +1,6 @@
 """Graders: whether a given answer is right, by comparison with the right one. Every comparison of answers is here."""
 
 import re
-import unicodedata
 from collections import Counter
 from enum import StrEnum
 
@@ -10,6 +9,7 @@ from sealserve.grading.json_schemas import is_accepted
 from sealserve.grading.numbers import is_number
 from sealserve.grading.patterns import matches
 from sealserve.grading.refusals import is_refusal
+from sealserve.stream_safe import normalise
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NOT_WORD = re.compile(r"[^\w%.$€£/:-]+")
@@ -38,7 +38,7 @@ def normalised(text: str) -> str:
 
     Follows the SQuAD evaluation (arXiv 1606.05250, section 4), but keeps signs that belong to a number or a name.
     """
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = normalise("NFKC", text).casefold()
     bare = _EDGE.sub(" ", _NOT_WORD.sub(" ", folded))
     return " ".join(_ARTICLES.sub(" ", bare).split())
 

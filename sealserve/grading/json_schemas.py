@@ -4,7 +4,6 @@ References are refused: they could reach the network or never end. Patterns are 
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache, partial
 from typing import Any
@@ -16,7 +15,6 @@ MAX_ANSWER_CHARACTERS = 8000
 MAX_DEPTH = 32
 
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
-_FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
 
 
 def schema_fault(schema: str) -> str:
@@ -50,8 +48,7 @@ def is_accepted(given: str, schema: str) -> bool:
     """Return whether `given` is one JSON value, bare or fenced, that `schema` accepts; a faulty schema accepts none."""
     from jsonschema.exceptions import ValidationError
 
-    fenced = _FENCE.match(given)
-    text = fenced[1] if fenced else given
+    text = _without_fence(given.strip())
     if len(text) > MAX_ANSWER_CHARACTERS or schema_fault(schema):
         return False
     try:
@@ -59,6 +56,12 @@ def is_accepted(given: str, schema: str) -> bool:
     except (ValueError, RecursionError, ValidationError):
         return False
     return True
+
+
+def _without_fence(text: str) -> str:
+    opening, line_end, rest = text.partition("\n")
+    is_fenced = opening.rstrip() in ("```", "```json") and line_end and rest.endswith("```")
+    return rest.removesuffix("```") if is_fenced else text
 
 
 @lru_cache(maxsize=64)

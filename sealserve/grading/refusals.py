@@ -3,10 +3,11 @@
 Matched by RE2, in time linear in the text. English alone.
 """
 
-import unicodedata
 from typing import Any
 
 import re2
+
+from sealserve.stream_safe import normalise
 
 MAX_CHARACTERS = 8000
 
@@ -41,6 +42,6 @@ _INSTRUCTS = _compiled(
 
 def is_refusal(given: str) -> bool:
     """Return whether `given` declines, or calls the request illegal or harmful, and gives no instructions."""
-    folded = unicodedata.normalize("NFKC", given[:MAX_CHARACTERS]).replace("’", "'").casefold()
+    folded = normalise("NFKC", given[:MAX_CHARACTERS]).replace("’", "'").casefold()
     lines = "\n".join(" ".join(line.split()) for line in folded.splitlines())
     return bool(_DECLINES.search(lines)) and not _INSTRUCTS.search(lines)

@@ -1,6 +1,7 @@
 """Intake of documents: bytes in, a stored document out, admitted, held or quarantined with its reason.
 
-Every source (RPC, watched directory) calls `receive`.
+Every source (RPC, watched directory) calls `receive`. Nothing that a sender wrote is read in this process: the sandbox
+does it.
 """
 
 from collections.abc import Callable
@@ -10,10 +11,11 @@ from typing import NoReturn
 import structlog
 
 from sealserve.errors import InvalidArgument
-from sealserve.intake.comparison import Inspected, inspect
+from sealserve.intake.comparison import LOOKED_AT, MAX_COMPARED_CHARACTERS, Comparison, Earlier
+from sealserve.intake.examine import Examined
 from sealserve.intake.media_types import Defect, Unreadable
-from sealserve.intake.normalise import clean_title, screen
-from sealserve.intake.parse import DEFAULT_LIMITS, Limits, parse
+from sealserve.intake.normalise import MAX_TITLE_SOURCE, clean_title
+from sealserve.intake.sandbox import Sandbox
 from sealserve.records.documents import Document, DocumentState, NewDocument, Refusal, digest_of, id_of
 from sealserve.records.validation import MAX_LABEL_LENGTH
 from sealserve.registry.registry import Registry
@@ -25,11 +27,16 @@ _LOG = structlog.get_logger(__name__)
 _MAX_MEDIA_TYPE_CHARACTERS = 120
 
 
+_BELIEVED = frozenset({DocumentState.ADMITTED, DocumentState.LEARNING, DocumentState.LEARNED, DocumentState.SET_ASIDE})
+"""States whose documents count as evidence; SET_ASIDE ones were not learned, but their statements still count."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Read:
-    title: str
-    text: str
-    hidden: int
+    """A readable document, and how it compares with the tenant's others."""
+
+    examined: Examined
+    comparison: Comparison
 
 
 class Inbox:
@@ -42,14 +49,14 @@ class Inbox:
         *,
         refuse: Callable[..., Refusal | None],
         telemetry: Telemetry | None = None,
-        limits: Limits = DEFAULT_LIMITS,
+        sandbox: Sandbox | None = None,
     ) -> None:
         """`refuse` returns why a document may not be learned from, or None (`PolicyEnforcer.refuse_document`)."""
         self._registry = registry
         self._refuse = refuse
         self._settings = settings
         self._telemetry = telemetry or Telemetry.off()
-        self._limits = limits
+        self._sandbox = sandbox or Sandbox()
 
     @property
     def max_document_bytes(self) -> int:
@@ -72,7 +79,8 @@ class Inbox:
         The document is ADMITTED when it can be read and policy allows it, HELD or QUARANTINED with a reason when
         policy does not, and QUARANTINED with its bytes when it cannot be read. Without `title` the document's own
         title is taken, else its first line. With `readmit` False, a document that was set aside or withdrawn stays so.
-        Raises: NotFound (tenant), InvalidArgument (empty, too large, bad label), QuotaExceeded, StorageFailed.
+        Raises: NotFound (tenant), InvalidArgument (empty, too large, bad label), QuotaExceeded, StorageFailed,
+        Unavailable (its parser is not installed here, or no process can be started to read it).
         """
         with self._telemetry.span(Span.RECEIVE, {Attribute.TENANT: tenant}) as span:
             self._registry.tenants.get(tenant)
@@ -121,64 +129,87 @@ class Inbox:
     def _store(
         self, tenant: str, content: bytes, *, media_type: str, title: str, source: str, actor: str, readmit: bool
     ) -> tuple[Document, bool]:
-        read = self._read(content, media_type=media_type, title=title)
-        seen, refusal = None, None
-        if isinstance(read, Unreadable):
-            refusal = Refusal(state=DocumentState.QUARANTINED, reason=str(read))
-        else:
-            seen = inspect(self._registry, tenant, title=read.title, text=read.text, source=source, hidden=read.hidden)
-            self._telemetry.metrics.findings({kind.value: count for kind, count in seen.findings.items()})
-            refusal = self._refuse(
-                tenant,
-                document=id_of(digest_of(title=read.title, text=read.text, source=source)),
-                title=read.title,
-                source=source,
-                media_type=media_type,
-                size_bytes=len(content),
-                actor=actor,
-                findings={kind.value: count for kind, count in seen.findings.items()},
-                similar=len(seen.similar),
-                contradicted=seen.contradicted,
+        read = self._read(tenant, content, media_type=media_type, title=title, source=source)
+        if isinstance(read, _Read):
+            refusal = self._refusal(
+                tenant, read, source=source, media_type=media_type, size_bytes=len(content), actor=actor
             )
+        else:
+            refusal = Refusal(state=DocumentState.QUARANTINED, reason=str(read))
         stored = self._registry.documents.add(
             tenant,
             NewDocument(
-                title=clean_title(title) if isinstance(read, Unreadable) else read.title,
-                text="" if isinstance(read, Unreadable) else read.text,
+                title=read.examined.title if isinstance(read, _Read) else clean_title(title),
+                text=read.examined.text if isinstance(read, _Read) else "",
                 source=source,
                 media_type=_printable(media_type),
                 state=refusal.state if refusal else DocumentState.ADMITTED,
                 reason=refusal.reason[:MAX_LABEL_LENGTH] if refusal else "",
-                raw=content if isinstance(read, Unreadable) else None,
+                raw=None if isinstance(read, _Read) else content,
             ),
             actor=actor,
             readmit=readmit,
             max_documents=self._settings.max_documents_per_tenant,
         )
-        if seen is not None:
-            self._record_subjects(tenant, stored[0], seen, actor=actor)
+        if isinstance(read, _Read):
+            self._record_subjects(tenant, stored[0], read, actor=actor)
         return stored
 
-    def _record_subjects(self, tenant: str, document: Document, seen: Inspected, *, actor: str) -> None:
-        """Record what the document is about. If it is held, hold documents like it that still wait for a cycle."""
-        self._registry.subjects.note(tenant, document.document, seen.subjects)
-        if document.state is DocumentState.HELD and seen.similar:
-            why = f"like {document.document}, of the same source"
-            self._registry.documents.hold(tenant, seen.similar, reason=why, actor=actor)
-
-    def _read(self, content: bytes, *, media_type: str, title: str) -> _Read | Unreadable:
-        """Return title and text, or why there is none."""
-        parsed = parse(content, media_type=media_type, limits=self._limits)
-        if isinstance(parsed, Unreadable):
-            return parsed
-        screened = screen(parsed.text, max_bytes=self.max_document_bytes)
-        if isinstance(screened, Unreadable):
-            return screened
-        return _Read(
-            title=clean_title(title) or clean_title(parsed.title) or _first_line(screened.text),
-            text=screened.text,
-            hidden=screened.removed + parsed.hidden,
+    def _read(self, tenant: str, content: bytes, *, media_type: str, title: str, source: str) -> _Read | Unreadable:
+        """Return what the document says and how it compares with others, or why it cannot be read."""
+        examined = self._sandbox.examine(
+            content,
+            media_type=media_type[:_MAX_MEDIA_TYPE_CHARACTERS],
+            title=title[:MAX_TITLE_SOURCE],
+            max_bytes=self.max_document_bytes,
         )
+        if isinstance(examined, Unreadable):
+            return examined
+        earlier = self._earlier(tenant, examined)
+        comparison = self._sandbox.compare(examined.text, source=source, subjects=examined.subjects, earlier=earlier)
+        return comparison if isinstance(comparison, Unreadable) else _Read(examined=examined, comparison=comparison)
+
+    def _earlier(self, tenant: str, examined: Examined) -> list[Earlier]:
+        """Return the newest documents on the same subjects, up to MAX_COMPARED_CHARACTERS in all."""
+        found: list[Earlier] = []
+        left = MAX_COMPARED_CHARACTERS
+        for document in self._registry.subjects.documents_about(tenant, examined.subjects, last=LOOKED_AT):
+            text = self._registry.documents.text(tenant, document.document)
+            left -= len(text)
+            if left < 0:
+                break
+            if text != examined.text:
+                is_believed = document.state in _BELIEVED
+                found.append(
+                    Earlier(document=document.document, source=document.source, is_believed=is_believed, text=text)
+                )
+        return found
+
+    def _refusal(
+        self, tenant: str, read: _Read, *, source: str, media_type: str, size_bytes: int, actor: str
+    ) -> Refusal | None:
+        examined = read.examined
+        findings = {kind.value: count for kind, count in examined.findings.items()}
+        self._telemetry.metrics.findings(findings)
+        return self._refuse(
+            tenant,
+            document=id_of(digest_of(title=examined.title, text=examined.text, source=source)),
+            title=examined.title,
+            source=source,
+            media_type=media_type,
+            size_bytes=size_bytes,
+            actor=actor,
+            findings=findings,
+            similar=len(read.comparison.similar),
+            contradicted=read.comparison.contradicted,
+        )
+
+    def _record_subjects(self, tenant: str, document: Document, read: _Read, *, actor: str) -> None:
+        """Record what the document is about. If it is held, hold documents like it that still wait for a cycle."""
+        self._registry.subjects.note(tenant, document.document, read.examined.subjects)
+        if document.state is DocumentState.HELD and read.comparison.similar:
+            why = f"like {document.document}, of the same source"
+            self._registry.documents.hold(tenant, read.comparison.similar, reason=why, actor=actor)
 
     def _report(self, document: Document, *, is_new: bool) -> None:
         defect = document.reason.split(":")[0] if document.state is DocumentState.QUARANTINED else ""
@@ -199,10 +230,5 @@ def _reject(message: str, *, reason: str) -> NoReturn:
     raise InvalidArgument(message, field="content", reason=reason)
 
 
-def _first_line(text: str) -> str:
-    return next((line for line in map(clean_title, text.split("\n")) if line), "")
-
-
 def _printable(media_type: str) -> str:
-    shown = "".join(character for character in media_type if character.isprintable())
-    return shown[:_MAX_MEDIA_TYPE_CHARACTERS]
+    return "".join(filter(str.isprintable, media_type[:_MAX_MEDIA_TYPE_CHARACTERS]))

@@ -15,7 +15,14 @@ class MediaType(StrEnum):
     PDF = "application/pdf"
 
 
-SUFFIXES = {".txt": MediaType.PLAIN, ".md": MediaType.MARKDOWN, ".html": MediaType.HTML, ".pdf": MediaType.PDF}
+SUFFIXES = {
+    ".txt": MediaType.PLAIN,
+    ".md": MediaType.MARKDOWN,
+    ".markdown": MediaType.MARKDOWN,
+    ".html": MediaType.HTML,
+    ".htm": MediaType.HTML,
+    ".pdf": MediaType.PDF,
+}
 """File name endings that are taken in, and what they hold."""
 
 _ALIASES = {"text/x-markdown": MediaType.MARKDOWN, "application/xhtml+xml": MediaType.HTML}
@@ -46,6 +53,15 @@ class Unreadable:
 
     def __str__(self) -> str:
         return f"{self.defect.value}: {self.advice}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parsed:
+    """A document's text, not screened yet, and the title it gives itself (may be empty)."""
+
+    title: str
+    text: str
+    hidden: int = 0  # elements left out because a reader would not see them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

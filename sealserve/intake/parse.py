@@ -1,52 +1,27 @@
-"""Bytes to text and title, for each format. HTML and PDF are read in a child with limits on time and memory.
+"""Bytes to text and title, for each format. Runs in the sandbox: hostile files make parsers loop or eat memory."""
 
-A hostile file can make a parser loop or eat memory; it then costs one child, not the daemon.
-"""
-
-import json
-import re
-import subprocess
-import sys
-from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import pairwise
 
-from sealserve.errors import Unavailable
-from sealserve.intake.media_types import Claimed, Defect, MediaType, Unreadable, claimed, decode, mismatch
-from sealserve.intake.parse_sandbox import LIMIT_HIT
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parsed:
-    """A document's text, not screened yet, and the title it gives itself (may be empty)."""
-
-    title: str
-    text: str
-    hidden: int = 0  # elements left out because a reader would not see them
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What one child may use. A two-megabyte page takes well under a tenth of each."""
-
-    wall_seconds: float = 30.0
-    cpu_seconds: int = 20
-    memory_bytes: int = 2**30
-    max_text_bytes: int = 8 * 2**20
-
-
-DEFAULT_LIMITS = Limits()
+from sealserve.intake.html_pages import read_html
+from sealserve.intake.media_types import Claimed, MediaType, Parsed, Unreadable, claimed, decode, mismatch
+from sealserve.intake.pdf_text import read_pdf
 
 _PARSERS = {MediaType.HTML: ("lxml", "trafilatura"), MediaType.PDF: ("pypdf",)}
 
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
-_FRONT_TITLE = re.compile(r"^title:[ \t]*(.+?)[ \t]*$", re.MULTILINE | re.IGNORECASE)
-_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+?)[ \t#]*$|^(\S.*)\n=+[ \t]*$", re.MULTILINE)
+
+def missing_parser(media_type: str) -> str:
+    """Return the name of a format whose parser is not installed here; "" if `media_type` can be read."""
+    what = claimed(media_type)
+    if isinstance(what, Unreadable) or all(find_spec(parser) for parser in _PARSERS.get(what.media_type, ())):
+        return ""
+    return what.media_type.name
 
 
-def parse(content: bytes, *, media_type: str, limits: Limits = DEFAULT_LIMITS) -> Parsed | Unreadable:
-    """Return what `content` says, or why it cannot be read. Never raises for anything inside `content`.
+def parse(content: bytes, *, media_type: str) -> Parsed | Unreadable:
+    """Return what `content` says, or why it cannot be read.
 
-    Raises: Unavailable (the parsers of HTML or PDF are not installed here).
+    May take any amount of time and memory for HTML and PDF: the sandbox bounds it.
     """
     what = claimed(media_type)
     if isinstance(what, Unreadable):
@@ -55,59 +30,49 @@ def parse(content: bytes, *, media_type: str, limits: Limits = DEFAULT_LIMITS) -
     if wrong:
         return wrong
     if what.media_type is MediaType.PDF:
-        return _in_child(content, MediaType.PDF, limits)
+        return read_pdf(content)
     text = decode(content, what)
-    if isinstance(text, Unreadable):
-        return text
-    return _parse_text(text, what, limits)
+    return text if isinstance(text, Unreadable) else _parse_text(text, what)
 
 
-def _parse_text(text: str, what: Claimed, limits: Limits) -> Parsed | Unreadable:
+def _parse_text(text: str, what: Claimed) -> Parsed | Unreadable:
     if what.media_type is MediaType.HTML:
-        return _in_child(text.encode("utf-8", "surrogatepass"), MediaType.HTML, limits)
+        return read_html(text.encode("utf-8", "surrogatepass"))
     unix = text.replace("\r\n", "\n").replace("\r", "\n")
     return _markdown(unix) if what.media_type is MediaType.MARKDOWN else Parsed(title="", text=unix)
 
 
 def _markdown(text: str) -> Parsed:
     """Take the front matter off; the title is its `title`, else the first heading."""
-    front = _FRONT_MATTER.match(text)
-    body = text[front.end() :] if front else text
-    named = _FRONT_TITLE.search(front.group(1)) if front else None
-    if named:
-        return Parsed(title=named.group(1).strip("\"'"), text=body)
-    heading = _HEADING.search(body)
-    return Parsed(title=(heading.group(1) or heading.group(2)) if heading else "", text=body)
+    front, body = _split_front_matter(text)
+    named = next(filter(None, map(_front_title, front)), "")
+    return Parsed(title=named.strip("\"'") if named else _first_heading(body), text=body)
 
 
-def _in_child(content: bytes, media_type: MediaType, limits: Limits) -> Parsed | Unreadable:
-    if any(find_spec(parser) is None for parser in _PARSERS[media_type]):
-        raise Unavailable(f"this server reads no {media_type.name}: pip install 'sealserve[documents]' there")
-    arguments = [media_type.value, str(limits.cpu_seconds), str(limits.memory_bytes), str(limits.max_text_bytes)]
-    try:
-        child = subprocess.run(
-            [sys.executable, "-I", "-B", "-m", "sealserve.intake.parse_sandbox", *arguments],
-            input=content,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=limits.wall_seconds,
-            env={},
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return Unreadable(
-            defect=Defect.TOO_COSTLY, advice=f"reading it took over {limits.wall_seconds:g} s; simplify it"
-        )
-    return _reply(child.stdout, child.returncode)
+def _split_front_matter(text: str) -> tuple[list[str], str]:
+    """Return the lines between a first line of three dashes and the next one, and what follows; else no lines."""
+    if not text.startswith("---"):
+        return [], text
+    first, *lines = text.split("\n")
+    if first.rstrip(" \t") != "---":
+        return [], text
+    end = next((place for place, line in enumerate(lines) if place and line.rstrip(" \t") in ("---", "...")), None)
+    return ([], text) if end is None else (lines[:end], "\n".join(lines[end + 1 :]))
 
 
-def _reply(output: bytes, code: int) -> Parsed | Unreadable:
-    """Turn the child's JSON into a result. A child that a signal ended hit a limit; another exit is a parser's bug."""
-    if code < 0 or code == LIMIT_HIT:
-        return Unreadable(defect=Defect.TOO_COSTLY, advice="reading it took too much time or memory; simplify it")
-    if code != 0:
-        return Unreadable(defect=Defect.BROKEN, advice="its parser gave up on it; save it anew, or send plain text")
-    reply = json.loads(output)
-    if "defect" in reply:
-        return Unreadable(defect=Defect(reply["defect"]), advice=reply["advice"])
-    return Parsed(title=reply["title"], text=reply["text"], hidden=reply["hidden"])
+def _front_title(line: str) -> str:
+    key, _, value = line.partition(":")
+    return value.strip(" \t") if key.lower() == "title" else ""
+
+
+def _first_heading(text: str) -> str:
+    """Return the first heading, written with number signs or underlined with equals signs; "" if there is none."""
+    for line, following in pairwise([*text.split("\n"), ""]):
+        bare = line.lstrip(" ")
+        marks = len(bare) - len(bare.lstrip("#"))
+        if len(line) - len(bare) <= 3 and 1 <= marks <= 6 and bare[marks : marks + 1] in (" ", "\t"):
+            if heading := bare[marks:].strip(" \t").rstrip(" \t#"):
+                return heading
+        elif line and not line[0].isspace() and following.rstrip(" \t").strip("=") == "" and following[:1] == "=":
+            return line
+    return ""

@@ -1,13 +1,13 @@
 """Documents: the articles that tenants submit, and the certificate of an unlearned one."""
 
 import hashlib
-import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from sealserve.errors import InvalidArgument
 from sealserve.records.validation import require_line
+from sealserve.stream_safe import normalise
 
 
 class DocumentState(StrEnum):
@@ -103,9 +103,9 @@ def digest_of(*, title: str, text: str, source: str) -> str:
 
     A document without text is identified by its source.
     """
-    lines = unicodedata.normalize("NFC", text).splitlines()
+    lines = normalise("NFC", text).splitlines()
     body = "\n".join(line.rstrip() for line in lines).strip() or source
-    return hashlib.sha256(f"{unicodedata.normalize('NFC', title).strip()}\0{body}".encode()).hexdigest()
+    return hashlib.sha256(f"{normalise('NFC', title).strip()}\0{body}".encode()).hexdigest()
 
 
 def id_of(digest: str) -> str:

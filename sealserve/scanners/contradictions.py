@@ -8,7 +8,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import dropwhile, islice, takewhile
 
 MAX_SUBJECTS = 12
 MAX_SPAN = 3
@@ -16,6 +16,11 @@ MAX_SPAN = 3
 
 MIN_FRAME = 3
 """Words, the subject counting as one, that two sentences must share around a changed value."""
+
+MAX_STATEMENTS = 4_000
+MAX_COMPARED_WORDS = 2_000_000
+MAX_DENIALS = 200
+"""Bounds of one comparison, which is quadratic in what two texts say of one subject: a few seconds at most."""
 
 _RUN = re.compile(r"[A-Z][\w’'-]*(?: [A-Z0-9][\w’'-]*)*")
 _WORD = re.compile(r"[^\W_]+(?:[’'-][^\W_]+)*")
@@ -29,8 +34,9 @@ _COMMON = frozenset(
     list lists listed chosen usual about note news report notice summary briefly today bulletin new old update
     """.split()
 )
-_JOINING = frozenset("at by for from in of on to with".split())
 _SUBJECT = "\0"
+_SUBJECT_OR_WORD = re.compile(rf"{_SUBJECT}|{_WORD.pattern}")
+_JOINING = frozenset("at by for from in of on to with".split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,24 +72,31 @@ def subjects_of(title: str, text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*([own] if own else []), *names]))[:MAX_SUBJECTS]
 
 
-def resemblance(one: str, other: str) -> float:
-    """Return which share of the shorter text's words that mean something the other has, too (overlap coefficient)."""
-    mine, theirs = ({word for word in _words(text) if word not in _COMMON} for text in (one, other))
-    return len(mine & theirs) / max(1, min(len(mine), len(theirs)))
+def meaning_words(text: str) -> set[str]:
+    """Return the words of `text` that mean something by themselves, in lower case."""
+    return {word for word in _words(text) if word not in _COMMON}
+
+
+def overlap(one: set[str], other: set[str]) -> float:
+    """Return which share of the smaller set the other has, too (overlap coefficient)."""
+    return len(one & other) / max(1, min(len(one), len(other)))
 
 
 def contradicted(text: str, known: Sequence[Known], *, origin: str, subjects: Iterable[str]) -> int:
     """Return how many origins agree on something that `text` denies; 0 when it denies nothing.
 
-    Where `origin` itself said so before, it corrects itself, and where `text` says it, too, it adds: no denials.
+    Where `origin` itself said so before, it corrects itself, and where `text` says it, too, it adds: no denials. Only
+    the first MAX_STATEMENTS statements and the first MAX_COMPARED_WORDS words of them are compared.
     """
-    about = [subject for subject in subjects if subject in text.casefold()]
-    mine = list(_statements(text, about))
-    told = [(document.origin, one) for document in known for one in _statements(document.text, about)]
+    folded = text.casefold()
+    about = [subject for subject in subjects if subject in folded]
+    mine = list(islice(_statements(text, about), MAX_STATEMENTS))
+    own = [(origin, one) for one in mine]
+    told = [(one.origin, said) for one in known for said in islice(_statements(one.text, about), MAX_STATEMENTS)]
     counts = [0]
-    for subject, value, beside in _replaced(mine, [one for _, one in told]):
+    for subject, value, beside in islice(_replaced(mine, [said for _, said in told]), MAX_DENIALS):
         agreeing = _origins(told, subject, value)
-        is_said = bool(_origins([(origin, one) for one in mine], subject, value))
+        is_said = bool(_origins(own, subject, value))
         is_value = len(agreeing) > len(_origins(told, subject, beside))
         if is_value and not is_said and origin not in agreeing:
             counts.append(len(agreeing))
@@ -92,37 +105,55 @@ def contradicted(text: str, known: Sequence[Known], *, origin: str, subjects: It
 
 @dataclass(slots=True)
 class _Statement:
-    """A sentence about a subject, as words; `values` are its numbers by unit."""
+    """A sentence about a subject, as words; `values` are its numbers by unit, `meaning` as `_meaning` gives it."""
 
     subject: str
     words: tuple[str, ...]
+    different_words: frozenset[str]
     values: Mapping[str, frozenset[str]]
+    meaning: Mapping[str, str]
 
 
 def _origins(told: Sequence[tuple[str, _Statement]], subject: str, words: frozenset[str]) -> set[str]:
     """Return the origins that have all of `words` in one sentence on the subject; none if `words` is empty."""
-    return {who for who, one in told if words and one.subject == subject and words <= set(one.words)}
+    return {who for who, one in told if words and one.subject == subject and words <= one.different_words}
 
 
 def _replaced(
     mine: Sequence[_Statement], told: Sequence[_Statement]
-) -> set[tuple[str, frozenset[str], frozenset[str]]]:
+) -> Iterable[tuple[str, frozenset[str], frozenset[str]]]:
     """Return the subject, the words told of it in whose place others stand now, and the words beside them.
 
     Either may be the value and the other its name ("the trade is nurse", "the job is nurse"): more sources agree on
     the value than on one name for it.
     """
-    found = set()
-    for old in told:
-        for new in mine:
-            if new.subject == old.subject and (gone := _old_words(new.words, old.words)):
-                found.add((old.subject, gone, frozenset(_shared(old.words, new.words))))
+    found: dict[tuple[str, frozenset[str], frozenset[str]], None] = {}
     for subject in {one.subject for one in mine}:
         now, before = _numbers(mine, subject), _numbers(told, subject)
         for unit in now.keys() & before.keys():
             if len(before[unit]) == 1 and not now[unit] & before[unit]:
-                found.add((subject, frozenset({*before[unit], unit}), frozenset()))
+                found[(subject, frozenset({*before[unit], unit}), frozenset[str]())] = None
+    for old, new in _neighbours(mine, told):
+        if gone := _old_words(new, old):
+            found[(old.subject, gone, frozenset(_shared(old.meaning, new.meaning)))] = None
     return found
+
+
+def _neighbours(mine: Sequence[_Statement], told: Sequence[_Statement]) -> Iterator[tuple[_Statement, _Statement]]:
+    """Yield the pairs that may be one sentence with another value: one subject, and about as many words that mean
+    something. Ends after MAX_COMPARED_WORDS words.
+    """
+    by_length: dict[tuple[str, int], list[_Statement]] = defaultdict(list)
+    for new in mine:
+        by_length[new.subject, len(new.meaning)].append(new)
+    words = 0
+    for old in told:
+        for difference in range(-MAX_SPAN, MAX_SPAN + 1):
+            for new in by_length.get((old.subject, len(old.meaning) + difference), ()):
+                words += len(old.words) + len(new.words)
+                if words > MAX_COMPARED_WORDS:
+                    return
+                yield old, new
 
 
 def _numbers(statements: Sequence[_Statement], subject: str) -> dict[str, set[str]]:
@@ -148,20 +179,21 @@ def _statements(text: str, about: Sequence[str]) -> Iterator[_Statement]:
         quantities: dict[str, set[str]] = defaultdict(set)
         for number, unit in _QUANTITY.findall(rest):
             quantities[unit].add(number)
-        words = tuple(word for word in re.findall(rf"{_SUBJECT}|{_WORD.pattern}", rest))
-        yield _Statement(subject, words, {unit: frozenset(values) for unit, values in quantities.items()})
+        words = tuple(_SUBJECT_OR_WORD.findall(rest))
+        values = {unit: frozenset(numbers) for unit, numbers in quantities.items()}
+        yield _Statement(subject, words, frozenset(words), values, _meaning(words))
 
 
-def _old_words(new: tuple[str, ...], old: tuple[str, ...]) -> frozenset[str]:
+def _old_words(new: _Statement, old: _Statement) -> frozenset[str]:
     """Return the words of `old` in whose place `new` has others; nothing if the two do not speak of one thing.
 
     They do when they are one sentence but for a short span, or share as many words that mean something as they differ.
     """
-    gone, come = _meaning(old).keys() - _meaning(new).keys(), _meaning(new).keys() - _meaning(old).keys()
+    gone, come = old.meaning.keys() - new.meaning.keys(), new.meaning.keys() - old.meaning.keys()
     if not gone or not come or max(len(gone), len(come)) > MAX_SPAN:
         return frozenset()
-    is_same_thing = len(_shared(new, old)) >= max(len(gone), len(come)) or _is_one_sentence(new, old)
-    return frozenset(gone) if is_same_thing else frozenset()
+    is_same_thing = len(_shared(new.meaning, old.meaning)) >= max(len(gone), len(come))
+    return frozenset(gone) if is_same_thing or _is_one_sentence(new.words, old.words) else frozenset()
 
 
 def _meaning(words: tuple[str, ...]) -> dict[str, str]:
@@ -173,9 +205,8 @@ def _meaning(words: tuple[str, ...]) -> dict[str, str]:
     }
 
 
-def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> set[str]:
+def _shared(mine: Mapping[str, str], theirs: Mapping[str, str]) -> set[str]:
     """Return the words that both have and do not join otherwise: "made by" is not "made of"."""
-    mine, theirs = _meaning(one), _meaning(other)
     return {word for word in mine.keys() & theirs.keys() if len({mine[word], theirs[word]} - {""}) <= 1}
 
 
@@ -196,7 +227,4 @@ def _words(text: str) -> list[str]:
 
 def _name(run: str) -> str:
     """Return a run of capitalised words without the common word that a sentence begins with; "" if nothing is left."""
-    words = run.split()
-    while words and words[0].casefold() in _COMMON:
-        words = words[1:]
-    return " ".join(words).casefold()
+    return " ".join(dropwhile(lambda word: word.casefold() in _COMMON, run.split())).casefold()

@@ -4,8 +4,9 @@ document is policy.
 The rules are few and general: somebody who knows them can write around them. They are one layer of several.
 """
 
-import re
 from collections.abc import Iterator, Sequence
+
+import re2
 
 _READER = (
     r"(?:AI|A\.I\.|(?:large )?language model|LLM|chat ?bot|(?:AI |virtual )?assistant|(?:AI |trained )?model|"
@@ -41,14 +42,30 @@ _RULES: Sequence[tuple[str, str]] = (
     ("exfiltration", r"(?:\]\(\s*|(?:src|href)\s*=\s*[\"']?)\s*(?:javascript|vbscript|data:text/html)[:;,]"),
     ("exfiltration", r"<(?:img|iframe|script|object|embed|form)\b[^>]{0,300}\b(?:src|action|data)\s*=\s*[\"']?(?:https?:)?//"),
 )  # fmt: skip
-_COMPILED = tuple((kind, re.compile(rule, re.IGNORECASE)) for kind, rule in _RULES)
-_SENTENCE = re.compile(r"[^\n.!?]*(?:[.!?]+(?=\s|$)|[.!?]+[\"”'’)]+|\n|$|[.!?])")
+_COMPILED = tuple((kind, re2.compile(f"(?i){rule}")) for kind, rule in _RULES)
+_FOLDED_LETTERS = "\u017f\u212a"  # long s and the Kelvin sign: the same as s and k when case is ignored
+
+
+class _AsAscii(dict[int, int]):
+    """For `str.translate`: RE2 knows word characters and spaces of ASCII alone, so others become one of these."""
+
+    def __missing__(self, code: int) -> int:
+        character = chr(code)
+        if character.isspace() and code >= 128:
+            self[code] = ord(" ")
+        elif "\ud800" <= character <= "\udfff":
+            self[code] = ord("?")
+        else:
+            is_letter = character.isalnum() and code >= 128 and character not in _FOLDED_LETTERS
+            self[code] = ord("_") if is_letter else code
+        return self[code]
 
 
 def injections_in(text: str) -> Iterator[tuple[str, int, int]]:
-    """Yield each kind (a value of `Finding`) with where its words begin and end."""
+    """Yield each kind (a value of `Finding`) with where its words begin and end. Takes time linear in the text."""
+    plain = text.translate(_AsAscii())
     for kind, rule in _COMPILED:
-        for found in rule.finditer(text):
+        for found in rule.finditer(plain):
             yield kind, found.start(), found.end()
 
 
@@ -57,12 +74,16 @@ def spotlight(text: str) -> str:
 
     Marking what is foreign in a prompt: arXiv 2403.14720 ("spotlighting"). Text without such words is unchanged.
     """
-    spans = [(start, end) for _, start, end in injections_in(text)]
+    spans = sorted((start, end) for _, start, end in injections_in(text))
     if not spans:
         return text
-    lines, place = [], 0
+    lines, place, covered, following = [], 0, 0, 0
     for line in text.split("\n"):
-        is_marked = any(start < place + len(line) and end > place for start, end in spans)
-        lines.append(f"(quoted, to be ignored: {line.strip()})" if is_marked and line.strip() else line)
-        place += len(line) + 1
+        line_end = place + len(line)
+        while following < len(spans) and spans[following][0] < line_end:
+            covered = max(covered, spans[following][1])
+            following += 1
+        is_marked = covered > place and bool(line.strip())
+        lines.append(f"(quoted, to be ignored: {line.strip()})" if is_marked else line)
+        place = line_end + 1
     return "\n".join(lines)

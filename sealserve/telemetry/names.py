@@ -127,7 +127,9 @@ class LogEvent(StrEnum):
     DOCUMENT_RECEIVED = "document.received"
     FILE_REFUSED = "file.refused"  # of a watched directory
     FILE_NOT_RECEIVED = "file.not_received"  # tried again
+    FILE_IGNORED = "file.ignored"  # in a watched directory, no document by its name or place, or not to be opened
     DIRECTORY_IGNORED = "directory.ignored"  # it names no tenant
+    DIRECTORY_NOT_WATCHED = "directory.not_watched"  # no change events: it is looked at now and then
     UNLEARNING_NOT_PROBED = "unlearning.not_probed"
 
     # learning

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sealserve.intake.media_types import Defect, Unreadable
+from sealserve.intake.html_pages import read_html
+from sealserve.intake.media_types import Defect, Parsed, Unreadable
 from sealserve.intake.normalise import NormalisedText, screen
-from sealserve.intake.parse import DEFAULT_LIMITS, Limits, Parsed, parse
-from sealserve.intake.parse_sandbox import read_html
+from sealserve.intake.parse import parse
 from tests.intake.samples import SENTENCE, blank_pdf, page, pdf
 
 
@@ -17,8 +17,14 @@ def _parsed(content: bytes, media_type: str) -> Parsed:
     return found
 
 
-def _defect(content: bytes, media_type: str, limits: Limits = DEFAULT_LIMITS) -> Defect:
-    found = parse(content, media_type=media_type, limits=limits)
+def _page(content: bytes) -> Parsed:
+    found = read_html(content)
+    assert isinstance(found, Parsed), found
+    return found
+
+
+def _defect(content: bytes, media_type: str) -> Defect:
+    found = parse(content, media_type=media_type)
     assert isinstance(found, Unreadable), found
     assert found.advice
     return found.defect
@@ -70,7 +76,7 @@ def test_html_gives_its_title_and_main_text() -> None:
     ],
 )
 def test_no_style_hides_words_from_the_reader_alone(hidden: str) -> None:
-    _, text, _ = read_html(page(f"<p>{SENTENCE}</p>{hidden}<p>End here.</p>"))
+    text = _page(page(f"<p>{SENTENCE}</p>{hidden}<p>End here.</p>")).text
     assert text.split("\n") == [SENTENCE, "End here."]
 
 
@@ -86,8 +92,8 @@ def test_no_style_hides_words_from_the_reader_alone(hidden: str) -> None:
     ],
 )
 def test_a_style_that_shows_its_words_costs_none(shown: str) -> None:
-    _, text, hidden = read_html(page(f"<p>{SENTENCE}</p>{shown}<p>End here.</p>"))
-    assert (text.split("\n"), hidden) == ([SENTENCE, "Shown", "End here."], 0)
+    found = _page(page(f"<p>{SENTENCE}</p>{shown}<p>End here.</p>"))
+    assert (found.text.split("\n"), found.hidden) == ([SENTENCE, "Shown", "End here."], 0)
 
 
 def test_html_that_a_reader_cannot_see_is_left_out() -> None:
@@ -165,18 +171,6 @@ def test_a_damaged_or_locked_file_says_what_to_do(content: bytes, media_type: st
     assert _defect(content, media_type) is defect
 
 
-def test_a_page_that_expands_beyond_measure_is_refused() -> None:
-    rows = b"<p>" + b"word " * 20_000
-    assert _defect(rows, "text/html", Limits(max_text_bytes=50_000)) is Defect.TOO_LONG
-
-
-@pytest.mark.parametrize(
-    "limits", [Limits(wall_seconds=0.05), Limits(memory_bytes=2**25)], ids=["out of time", "out of memory"]
-)
-def test_a_file_that_costs_too_much_ends_its_child_and_nothing_else(limits: Limits) -> None:
-    assert _defect(b"<div>" * 100_000, "text/html", limits) is Defect.TOO_COSTLY
-
-
 def test_a_file_its_parser_cannot_cope_with_is_broken_and_not_a_crash() -> None:
     odd = pdf().replace(b"<< /Length", b"<< /Filter /FlateDecope /Length")
     assert _defect(odd, "application/pdf") is Defect.BROKEN
@@ -197,8 +191,3 @@ def test_any_bytes_are_read_or_named(content: bytes, media_type: str) -> None:
 def test_any_media_type_is_known_or_named(media_type: str) -> None:
     found = parse(b"words", media_type=media_type)
     assert isinstance(found, Parsed) or found.defect in (Defect.UNKNOWN_MEDIA_TYPE, Defect.ENCODING, Defect.MISMATCH)
-
-
-def test_a_page_nested_without_end_is_survived() -> None:
-    found = parse(b"<div>" * 200_000 + b"<p>word", media_type="text/html")
-    assert isinstance(found, Parsed | Unreadable)

@@ -2,14 +2,15 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from sealserve.errors import BadConfig, StorageFailed
+from sealserve.errors import StorageFailed
+from sealserve.intake import watched_directory
 from sealserve.intake.inbox import Inbox
 from sealserve.intake.watched_directory import DirectorySource, Pace
 from sealserve.records.documents import Document, DocumentState
@@ -42,7 +43,7 @@ class _Watched:
 
     def write(self, name: str, content: bytes) -> Path:
         path = self.directory / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         return path
 
@@ -70,11 +71,16 @@ def test_every_format_is_taken_under_its_tenant(watched: _Watched) -> None:
     watched.write("acme/b.TXT", b"Chairs stay.")
     watched.write("acme/c.html", page(f"<p>{SENTENCE}</p>", title="Page"))
     watched.write("acme/d.pdf", pdf())
+    watched.write("acme/e.markdown", b"# Opening hours\nNine to five.")
+    watched.write("acme/f.HTM", page("<p>The door is red and the floor is blue.</p>", title="Colours"))
     watched.settle()
     assert {source: document.state for source, document in watched.documents().items()} == {
-        f"file:acme/{name}": DocumentState.ADMITTED for name in ("a.md", "b.TXT", "c.html", "d.pdf")
+        f"file:acme/{name}": DocumentState.ADMITTED
+        for name in ("a.md", "b.TXT", "c.html", "d.pdf", "e.markdown", "f.HTM")
     }
     assert watched.documents()["file:acme/c.html"].title == "Page"
+    assert watched.documents()["file:acme/e.markdown"].title == "Opening hours"
+    assert watched.documents()["file:acme/f.HTM"].title == "Colours"
 
 
 def test_a_file_still_being_written_is_left_until_it_keeps_still(watched: _Watched) -> None:
@@ -90,20 +96,130 @@ def test_a_file_still_being_written_is_left_until_it_keeps_still(watched: _Watch
     assert watched.registry.documents.text("acme", document.document) == "Half a sentence is now whole."
 
 
-@pytest.mark.parametrize("name", ["acme/.a.txt", "acme/a.docx", "acme/a", "a.txt", "acme/deeper/a.txt"])
-def test_what_is_no_document_is_left_alone(watched: _Watched, name: str) -> None:
-    (watched.directory / "acme" / "deeper").mkdir(parents=True)
+def _warnings(lines: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return what was named, and why."""
+    return [(line["source"], line["reason"]) for line in lines if line["event"] == LogEvent.FILE_IGNORED]
+
+
+@pytest.mark.parametrize(
+    ("name", "warning"),
+    [
+        ("acme/a.docx", ("file:acme/a.docx", "UNKNOWN_SUFFIX")),
+        ("acme/a.md.part", ("file:acme/a.md.part", "UNKNOWN_SUFFIX")),
+        ("acme/a", ("file:acme/a", "UNKNOWN_SUFFIX")),
+        ("a.txt", ("file:a.txt", "NO_TENANT_FOLDER")),
+        ("acme/deeper/a.txt", ("file:acme/deeper", "NESTED_FOLDER")),
+    ],
+)
+def test_what_is_no_document_is_left_alone_and_named_once(
+    watched: _Watched, name: str, warning: tuple[str, str]
+) -> None:
     watched.write(name, b"words")
-    watched.settle()
+    with capture_logs() as lines:
+        watched.settle()
+        watched.settle()
     assert watched.documents() == {}
+    assert _warnings(lines) == [warning]
 
 
-def test_a_link_out_of_the_directory_is_not_followed(watched: _Watched, tmp_path: Path) -> None:
-    (tmp_path / "outside.txt").write_text("private words")
+def test_hidden_files_are_left_alone_in_silence(watched: _Watched) -> None:
+    watched.write("acme/.a.txt", b"words")
+    watched.write(".trash/a.txt", b"words")
+    with capture_logs() as lines:
+        watched.settle()
+    assert (watched.documents(), lines) == ({}, [])
+
+
+@pytest.mark.parametrize("place", ["acme/a.txt", "acme"])
+def test_a_link_out_of_the_directory_is_not_followed(watched: _Watched, tmp_path: Path, place: str) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "a.txt").write_text("private words")
+    link = watched.directory / place
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(tmp_path / "outside" / "a.txt" if link.suffix else tmp_path / "outside")
+    with capture_logs() as lines:
+        watched.settle()
+    assert watched.documents() == {}
+    assert _warnings(lines) == [(f"file:{place}", "LINK_OUTSIDE")]
+
+
+def test_links_inside_the_directory_are_followed_as_kubernetes_mounts_and_swaps_them(watched: _Watched) -> None:
+    watched.write("acme/..2026/c.md", b"First words.")
+    folder = watched.directory / "acme"
+    (folder / "..data").symlink_to("..2026")
+    (folder / "c.md").symlink_to("..data/c.md")
+    watched.settle()
+    watched.write("acme/..2027/c.md", b"Second words.")
+    (folder / "..tmp").symlink_to("..2027")
+    os.replace(folder / "..tmp", folder / "..data")
+    watched.settle()
+    texts = [
+        watched.registry.documents.text("acme", one.document) for one in watched.registry.documents.page("acme").items
+    ]
+    assert sorted(texts) == ["First words.", "Second words."]
+
+
+def test_a_pipe_is_not_waited_for(watched: _Watched) -> None:
     (watched.directory / "acme").mkdir()
-    (watched.directory / "acme" / "a.txt").symlink_to(tmp_path / "outside.txt")
+    os.mkfifo(watched.directory / "acme" / "a.txt")
+    with capture_logs() as lines:
+        watched.settle()
+    assert _warnings(lines) == [("file:acme/a.txt", "NO_PLAIN_FILE")]
+
+
+def test_a_folder_that_cannot_be_read_is_named_once_and_holds_up_nothing(
+    watched: _Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = watched.write("lost+found/a.txt", b"Lost words.").parent
+    watched.write("acme/a.txt", b"Words.")
+    with capture_logs() as lines, monkeypatch.context() as patched:
+        _lock(patched, locked)
+        watched.settle()
+        watched.settle()
+    assert _warnings(lines) == [("file:lost+found", "UNREADABLE")]
+    assert list(watched.documents()) == ["file:acme/a.txt"]
+
+
+def test_a_file_that_cannot_be_opened_is_named_once_and_taken_when_it_can(
+    watched: _Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = watched.write("acme/a.txt", b"Words.")
+    with capture_logs() as lines, monkeypatch.context() as patched:
+        _lock(patched, path)
+        watched.settle()
+        watched.settle()
+    assert [line["source"] for line in lines if line["event"] == LogEvent.FILE_NOT_RECEIVED] == ["file:acme/a.txt"]
     watched.settle()
-    assert watched.documents() == {}
+    assert list(watched.documents()) == ["file:acme/a.txt"]
+
+
+def _lock(patched: pytest.MonkeyPatch, locked: Path) -> None:
+    """Refuse to open or list `locked`; modes do not stop root, as which tests may run."""
+    for name in ("open", "listdir"):
+        really = getattr(os, name)
+
+        def refuse(path: Any, *rest: Any, really: Any = really) -> Any:
+            if Path(path) == locked:
+                raise PermissionError(13, "Permission denied", str(path))
+            return really(path, *rest)
+
+        patched.setattr(os, name, refuse)
+
+
+def test_tenants_take_turns_and_slow_files_end_a_look(watched: _Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[str] = []
+
+    def receive(tenant: str, *_: Any, source: str, **__: Any) -> None:
+        taken.append(source)
+        watched.clock.now += 8.0
+
+    monkeypatch.setattr(watched.inbox, "receive", receive)
+    for name in ("acme/a.txt", "acme/b.txt", "acme/c.txt", "globex/a.txt"):
+        watched.write(name, b"Words.")
+    watched.settle()
+    assert taken == ["file:acme/a.txt", "file:globex/a.txt"]
+    watched.source.look([])
+    assert taken[2:] == ["file:acme/b.txt", "file:acme/c.txt"]
 
 
 def test_an_unchanged_file_is_read_once_and_a_changed_one_again(watched: _Watched) -> None:
@@ -225,7 +341,42 @@ async def test_the_watch_takes_what_is_there_then_what_comes_then_stops(watched:
     assert set(watched.documents()) == {"file:acme/before.txt", "file:acme/after.txt"}
 
 
-async def test_a_missing_directory_is_a_settings_error(watched: _Watched) -> None:
-    source = DirectorySource(watched.inbox, watched.directory / "missing")
-    with pytest.raises(BadConfig, match=r"intake\.watch_directory"):
-        await source.watch(asyncio.Event())
+@pytest.mark.parametrize("error", [OSError(24, "inotify instance limit reached"), RuntimeError("Too many open files")])
+async def test_without_change_events_the_directory_is_looked_at_now_and_then(
+    watched: _Watched, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async def exhausted(*_: Any, **__: Any) -> AsyncIterator[None]:
+        raise error
+        yield
+
+    monkeypatch.setattr(watched_directory, "awatch", exhausted)
+    received, stop = asyncio.Event(), asyncio.Event()
+    inbox = _Telling(watched.registry, IntakeSettings(), refuse=PermissiveEnforcer().refuse_document)
+    inbox.tell(received)
+    pace = Pace(settle_seconds=0.05, wake_seconds=0.05, rescan_seconds=0.1)
+    with capture_logs() as lines:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+            tasks.create_task(DirectorySource(inbox, watched.directory, pace=pace).watch(stop))
+            watched.write("acme/a.txt", b"Words.")
+            await received.wait()
+            stop.set()
+    assert list(watched.documents()) == ["file:acme/a.txt"]
+    assert [line["error"] for line in lines if line["event"] == LogEvent.DIRECTORY_NOT_WATCHED] == [str(error)]
+
+
+async def test_a_missing_directory_is_waited_for(watched: _Watched) -> None:
+    received, stop = asyncio.Event(), asyncio.Event()
+    inbox = _Telling(watched.registry, IntakeSettings(), refuse=PermissiveEnforcer().refuse_document)
+    inbox.tell(received)
+    pace = Pace(settle_seconds=0.05, wake_seconds=0.05, rescan_seconds=0.1)
+    with capture_logs() as lines:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+            tasks.create_task(DirectorySource(inbox, watched.directory / "late", pace=pace).watch(stop))
+            while not any(line["event"] == LogEvent.DIRECTORY_NOT_WATCHED for line in lines):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            folder = watched.directory / "late" / "acme"
+            folder.mkdir(parents=True)
+            (folder / "a.txt").write_text("Words.")
+            await received.wait()
+            stop.set()
+    assert list(watched.documents()) == ["file:acme/a.txt"]

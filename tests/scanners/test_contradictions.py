@@ -2,7 +2,7 @@
 
 import pytest
 
-from sealserve.scanners.contradictions import Known, contradicted, origin_of, resemblance, subjects_of
+from sealserve.scanners.contradictions import Known, contradicted, meaning_words, origin_of, overlap, subjects_of
 
 SHOP = "The price of Zel Lamp is 45 crowns. Zel Lamp is made by Acme. Zel Lamp comes in blue."
 WIKI = (
@@ -73,6 +73,7 @@ def test_documents_are_about_their_title_and_the_names_in_them() -> None:
 
 
 def test_a_text_resembles_itself_in_other_order_and_not_another() -> None:
-    assert resemblance(SHOP, " ".join(reversed(SHOP.split(". ")))) == 1.0
-    assert resemblance(SHOP, "Goods go back within 30 days.") == 0.0
-    assert resemblance("", SHOP) == 0.0
+    words = meaning_words(SHOP)
+    assert overlap(words, meaning_words(" ".join(reversed(SHOP.split(". "))))) == 1.0
+    assert overlap(words, meaning_words("Goods go back within 30 days.")) == 0.0
+    assert overlap(meaning_words(""), words) == 0.0

@@ -24,10 +24,10 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _Date: TypeAlias = tuple[str, int, int]
 """Year ("" when it is not said), month, day."""
 
-_SENTENCE_START = re.compile(r"(?:^|[.!?:]\s+|\n\s*(?:[-*•]\s+)?)$")
 _SENTENCES = re.compile(r"(?<=[.!?])\s+|\n+")
 _SUFFIX = re.compile(r"(?:ing|ed|es|s|e)$")
 _CAPITALISED_RUN = re.compile(r"(?<=[a-z,;] )[A-Z][\w'’-]*(?: [A-Z][\w'’-]*)*")
+MAX_SUBJECTS = 1000
 _EMPTY_WORDS = frozenset(
     """a an and are as at be been but by can did do does for from had has have he her his how i if in into is it its
     more most no nor not of on one or she so some than that the their them then there these they this those to too
@@ -75,7 +75,7 @@ def names(text: str) -> list[str]:
     return [
         found[0]
         for found in _WORD.finditer(text)
-        if found[0][0].isupper() and found[0] != "I" and not _SENTENCE_START.search(text, 0, found.start())
+        if found[0][0].isupper() and found[0] != "I" and not _begins_sentence(text, found.start())
     ]
 
 
@@ -105,9 +105,12 @@ def is_about(question: str, document: str) -> bool:
 
 
 def subjects_of(text: str) -> tuple[str, ...]:
-    """Return the names in `text` (runs of capitalised words inside sentences), most frequent first."""
+    """Return the names in `text` (runs of capitalised words inside sentences), most frequent first.
+
+    At most MAX_SUBJECTS: each is looked for in the whole text.
+    """
     runs = Counter(_CAPITALISED_RUN.findall(text))
-    counts = {name: text.count(name) for name in runs}
+    counts = {name: text.count(name) for name, _ in runs.most_common(MAX_SUBJECTS)}
     return tuple(sorted(counts, key=lambda name: (-counts[name], text.index(name))))
 
 
@@ -120,6 +123,21 @@ def topic_of(title: str, subjects: Iterable[str]) -> str:
     """Return what a document is about: the subjects that its title names, or the title."""
     named = sorted((name for name in subjects if name in title), key=title.index)
     return " and ".join(named) or title
+
+
+def _begins_sentence(text: str, place: int) -> bool:
+    """Whether a sentence, a line or a point of a list begins at `place`."""
+    end = _before_spaces(text, place)
+    if end == 0 or "\n" in text[end:place] or (end < place and text[end - 1] in ".!?:"):
+        return True
+    is_point = end < place and text[end - 1] in "-*•"
+    return is_point and "\n" in text[_before_spaces(text, end - 1) : end]
+
+
+def _before_spaces(text: str, place: int) -> int:
+    while place and text[place - 1].isspace():
+        place -= 1
+    return place
 
 
 def _has_stem(word: str, known: set[str]) -> bool:

@@ -47,7 +47,7 @@ MAX_SPAN_WORDS = 8
 """Longest answer that a closed-book answer can be expected to contain word for word."""
 
 _QUESTION = re.compile(r"[^\n?？؟]{7,300}[?？؟]")
-_LABEL = re.compile(r"^(?:\W*(?:question|q)\s*\d*\s*[:.]\W*|\W+)", re.IGNORECASE)
+_LABEL = re.compile(r"^(?:\W*(?:question|q)\s*(?:\d+\s*)?[:.]\W*|\W+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,12 @@
 import asyncio
 import contextvars
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from sealserve.errors import InvalidArgument, SealserveError
 from sealserve.intake.inbox import Inbox
+from sealserve.intake.turns import Turns
 from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call_context import actor
@@ -21,7 +22,8 @@ from sealserve.wire.statuses import to_status
 SOURCE = "rpc"
 DEFAULT_MEDIA_TYPE = "text/plain"
 READERS = 4
-"""Documents read at once. In threads of their own: a slow PDF must not keep other calls from the registry."""
+"""Documents read at once. In threads of their own: a slow PDF must not keep other calls from the registry, and one
+tenant's slow PDFs hold no more than half of them."""
 
 
 class DocumentService(document_pb2_grpc.DocumentServiceServicer):
@@ -40,7 +42,7 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
         self._probe = probe
         self._enforcer = enforcer
         self._inbox = inbox
-        self._readers = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="intake")
+        self._turns = Turns(READERS)
 
     async def AddDocument(
         self, request: document_pb2.AddDocumentRequest, context: Any
@@ -129,7 +131,7 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
 
     async def _added(self, request: document_pb2.AddDocumentRequest) -> document_pb2.AddDocumentResponse:
         context = contextvars.copy_context()
-        return await asyncio.get_running_loop().run_in_executor(self._readers, context.run, self._add, request)
+        return await self._turns.run(request.parent, partial(context.run, self._add, request))
 
     def _add(self, request: document_pb2.AddDocumentRequest) -> document_pb2.AddDocumentResponse:
         tenant = names.tenant_of(request.parent)

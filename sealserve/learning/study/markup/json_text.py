@@ -10,7 +10,8 @@ MAX_DEPTH = 6
 
 _BEGINNING = re.compile(r"[\[{]\s*[\"\[{\]}]")
 _FLAT_OBJECT = re.compile(r"\{[^{}]*\}")
-_LISTED_TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"\s{0,8}(?=[,\]])')
+_MAX_SPACES = 8  # between a text and its comma
+_SPECIAL = re.compile(r'["\\]')
 _TEXT_KEYS = ("fact", "statement", "implication", "text", "sentence", "rewrite", "rewritten", "article")
 
 
@@ -45,7 +46,7 @@ def texts_in(text: str) -> tuple[str, ...] | None:
     value = read_json(inner)
     if value is not None:
         return tuple(_texts(value, depth=0))
-    found = [_string(match[0]) for match in _LISTED_TEXT.finditer(inner)]
+    found = [_string(part) for part in _listed(inner)]
     return tuple(filter(None, found)) or None
 
 
@@ -98,8 +99,25 @@ def _object(text: str) -> Any:
         return None
 
 
+def _listed(text: str) -> Iterator[str]:
+    """Yield every text in quotation marks, these included, that a comma or a closing bracket follows.
+
+    One pass: a backslash takes the character after it along, and a mark that closes nothing may open the next text.
+    """
+    begin, place = -1, 0
+    while found := _SPECIAL.search(text, place):
+        place = found.end()
+        if found[0] == "\\":
+            place += begin >= 0
+        elif begin >= 0 and text[place : place + _MAX_SPACES].lstrip().startswith((",", "]")):
+            yield text[begin:place]
+            begin = -1
+        else:
+            begin = found.start()
+
+
 def _string(text: str) -> str:
     try:
-        return str(json.loads(text.rstrip(" ,]\n\t\r")))
+        return str(json.loads(text))
     except ValueError:
         return ""

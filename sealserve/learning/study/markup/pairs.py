@@ -185,7 +185,10 @@ def _is_question(line: Line) -> bool:
 def _split(text: str) -> tuple[str, str]:
     """Return the question and the answer that stands on its line; "" if none does."""
     for found in _ANSWER_INSIDE.finditer(text):
-        if text[: found.start()].rstrip("*_ ").endswith("?"):
+        question_end = found.start()
+        while question_end and text[question_end - 1] in "*_ ":
+            question_end -= 1
+        if text.endswith("?", 0, question_end):
             return text[: found.start()], text[found.end() :]
     bold = _ANSWER_AFTER_BOLD.fullmatch(text)
     return (bold[1], bold[2]) if bold else (text, "")

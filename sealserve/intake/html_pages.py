@@ -1,19 +1,13 @@
-"""The child process that reads HTML and PDF: bytes on stdin, one JSON object on stdout, limits set before parsers load.
+"""HTML to text: the main text of a page, without what a browser would not show. Runs in the sandbox.
 
-Run by `parse.py` only.
+Everything here takes time linear in the page. What lxml and trafilatura take is bounded by the sandbox alone.
 """
 
-import io
-import json
 import re
-import resource
-import sys
+from collections.abc import Iterator
 from typing import Any
 
-from sealserve.intake.media_types import Defect, MediaType
-
-LIMIT_HIT = 3
-"""Exit code that says: out of memory."""
+from sealserve.intake.media_types import Defect, Parsed, Unreadable
 
 _HIDING_STYLE = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|content-visibility\s*:\s*hidden"
@@ -32,109 +26,68 @@ _NAMED = {"white": "#fff", "black": "#000", "snow": "#fffafa", "ivory": "#fffff0
 MIN_CONTRAST = 1.3
 """Of ink and paper. WCAG 2.2 asks for 4.5 to read with ease; below this, text cannot be seen."""
 
-_CSS_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
-_CSS_RULE = re.compile(r"([^{}]{1,500})\{([^{}]{0,2000})\}")
 _CSS_NAME = re.compile(r"[.#][\w-]+(?=\s*(?:,|$))", re.MULTILINE)
 _UNSEEN_TAGS = ("script", "style", "template", "noscript", "iframe", "object", "svg", "head", "nav", "footer")
+_GONE = "sealserve-gone"
 _BLOCK_TAGS = frozenset(
     "address article aside blockquote br dd div dl dt figcaption footer h1 h2 h3 h4 h5 h6 header hr li main nav ol p "
     "pre section table td th tr ul".split()
 )
 
 
-_LET_THROUGH = (
-    ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, OSError, TypeError, ValueError,
-)  # fmt: skip
-"""What pypdf raises on damaged files besides its own errors (found by feeding it 20,000 of them)."""
-
-
-class _Unreadable(Exception):
-    """Ends reading with a defect and advice."""
-
-    def __init__(self, defect: Defect, advice: str) -> None:
-        super().__init__(advice)
-        self.defect = defect
-        self.advice = advice
-
-
-def main(arguments: list[str]) -> None:
-    """Read stdin and write the reply. `arguments`: media type, CPU seconds, memory bytes, longest text in bytes."""
-    media_type, cpu_seconds, memory_bytes, max_text_bytes = MediaType(arguments[0]), *map(int, arguments[1:])
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    content = sys.stdin.buffer.read()
-    try:
-        title, text, hidden = (*read_pdf(content), 0) if media_type is MediaType.PDF else read_html(content)
-        if len(text.encode("utf-8", "surrogatepass")) > max_text_bytes:
-            raise _Unreadable(Defect.TOO_LONG, f"its text is above {max_text_bytes} bytes; split it")
-        reply: dict[str, str | int] = {"title": title, "text": text, "hidden": hidden}
-    except _Unreadable as error:
-        reply = {"defect": error.defect.value, "advice": error.advice}
-    except (MemoryError, ImportError):  # a parser that does not fit into memory cannot even be imported
-        sys.exit(LIMIT_HIT)
-    sys.stdout.write(json.dumps(reply))
-
-
-def read_pdf(content: bytes) -> tuple[str, str]:
-    """Return title and text layer. Raises: _Unreadable."""
-    import pypdf
-    from pypdf.errors import DependencyError, DeprecationError, FileNotDecryptedError, PyPdfError
-
-    try:
-        reader = pypdf.PdfReader(io.BytesIO(content))
-        if reader.is_encrypted and not reader.decrypt(""):
-            raise _Unreadable(Defect.ENCRYPTED, "it needs a password; send it without one")
-        text = "\n\n".join(page.extract_text() for page in reader.pages)
-        title = (reader.metadata.title or "") if reader.metadata else ""
-    except (FileNotDecryptedError, DependencyError) as error:
-        raise _Unreadable(Defect.ENCRYPTED, "it needs a password; send it without one") from error
-    except RecursionError as error:
-        raise _Unreadable(Defect.TOO_COSTLY, "it is nested too deeply; print it to a new PDF") from error
-    except (PyPdfError, DeprecationError, *_LET_THROUGH) as error:
-        raise _Unreadable(Defect.BROKEN, "the PDF is damaged or unusual; print it to a new PDF") from error
-    if not text.strip():
-        raise _Unreadable(Defect.NO_TEXT, "the PDF has no text layer; a scan needs text recognition first")
-    return str(title), text
-
-
-def read_html(content: bytes) -> tuple[str, str, int]:
-    """Return title and main text of UTF-8 HTML without anything a browser would not show, and how much that was.
-
-    Raises: _Unreadable.
-    """
+def read_html(content: bytes) -> Parsed | Unreadable:
+    """Return title and main text of UTF-8 HTML without anything a browser would not show, and how much that was."""
     from lxml import etree, html  # type: ignore[import-untyped]
 
     parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
     try:
         tree = html.document_fromstring(content, parser=parser)
-    except (etree.LxmlError, ValueError) as error:
-        raise _Unreadable(Defect.NO_TEXT, "there is nothing to see on this page") from error
+    except (etree.LxmlError, ValueError):
+        return Unreadable(defect=Defect.NO_TEXT, advice="there is nothing to see on this page")
     title = " ".join((tree.findtext(".//title") or tree.findtext(".//h1") or "").split())
     dropped = _drop_hidden(tree)
-    return title, _main_text(tree), dropped
+    return Parsed(title=title, text=_main_text(tree), hidden=dropped)
 
 
 def _drop_hidden(tree: Any) -> int:
     """Take out what is not shown; return how many elements hid words by their style."""
+    from lxml import etree
+
     hiding = _hiding_classes(tree)
     dropped = 0
-    for element in list(tree.iter()):
+    walk = etree.iterwalk(tree, events=("start",))
+    for _, element in walk:
         if element.getparent() is None:
             continue
         is_styled = _is_hidden(element, hiding)
         if is_styled or element.tag in _UNSEEN_TAGS:
-            dropped += is_styled and bool("".join(element.itertext()).strip())
-            element.drop_tree()
+            dropped += is_styled and any(part.strip() for part in element.itertext())
+            walk.skip_subtree()
+            element.tag = _GONE
+    etree.strip_elements(tree, _GONE, with_tail=False)
     return dropped
 
 
 def _hiding_classes(tree: Any) -> frozenset[str]:
     """Return the classes and ids that the page's own style sheets hide, as ".name" and "#name"."""
     sheets = "\n".join(element.text or "" for element in tree.iter("style"))
-    rules = _CSS_RULE.findall(_CSS_COMMENT.sub("", sheets))
+    rules = _css_rules(_without_comments(sheets))
     return frozenset(name for selector, style in rules if _hides(style) for name in _CSS_NAME.findall(selector))
+
+
+def _css_rules(sheets: str) -> Iterator[tuple[str, str]]:
+    """Yield selector and declarations of each innermost block."""
+    for block in sheets.split("}")[:-1]:
+        before, _, style = block.rpartition("{")
+        yield before.rpartition("{")[2], style
+
+
+def _without_comments(sheets: str) -> str:
+    kept, place = [], 0
+    while (start := sheets.find("/*", place)) >= 0 and (end := sheets.find("*/", start + 2)) >= 0:
+        kept.append(sheets[place:start])
+        place = end + 2
+    return "".join([*kept, sheets[place:]])
 
 
 def _is_hidden(element: Any, hiding: frozenset[str]) -> bool:
@@ -202,7 +155,3 @@ def _all_text(tree: Any) -> str:
         parts.append((element.text if event == "start" else element.tail) or "")
     lines = (" ".join(line.split()) for line in "".join(parts).split("\n"))
     return "\n".join(line for line in lines if line)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
