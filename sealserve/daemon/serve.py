@@ -11,7 +11,7 @@ from sealserve.daemon.lifetime import run_to_end, until_stopped
 from sealserve.daemon.storage import open_registry
 from sealserve.engine.base_model import base_shape, model_directory
 from sealserve.engine.memory_plan import plan_here, with_room
-from sealserve.engine.supervised import SupervisedEngine
+from sealserve.engine.supervised import SupervisedEngine, Suspicion
 from sealserve.engine.vllm_engine import VllmEngine
 from sealserve.gate.thresholds import load_policy
 from sealserve.intake.inbox import Inbox
@@ -49,7 +49,7 @@ class ServeParts:
         self.engine = SupervisedEngine(
             lambda: VllmEngine(settings.engine, base=base, otlp_endpoint=endpoint),
             settings=settings.engine,
-            on_suspect=self._quarantine,
+            on_suspect=self._judge_suspects,
             telemetry=telemetry,
         )
         slots = SlotGate(slots=settings.engine.slots)
@@ -115,8 +115,13 @@ class ServeParts:
             if directory is not None:
                 group.create_task(DirectorySource(self.inbox, directory).watch(asyncio.Event()), name="directory")
 
-    async def _quarantine(self, engine_names: tuple[str, ...], reason: str) -> None:
-        await self.activator.quarantine(engine_names, reason=reason)
+    async def _judge_suspects(self, engine_names: tuple[str, ...], suspicion: Suspicion, reason: str) -> None:
+        act = {
+            Suspicion.CONVICTED: self.activator.quarantine,
+            Suspicion.HELD: self.activator.hold,
+            Suspicion.CLEARED: self.activator.resume,
+        }[suspicion]
+        await act(engine_names, reason=reason)
 
 
 def run_serve(settings: Settings, *, engine_only: bool = False, parent: int | None = None) -> None:
