@@ -28,6 +28,7 @@ from sealserve.serving.adapter_table import AdapterTable
 from sealserve.serving.admission import Admission
 from sealserve.serving.answer_log import AnswerLog
 from sealserve.serving.answers import Answers
+from sealserve.serving.background_gate import BackgroundGate
 from sealserve.serving.gated_engine import GatedEngine
 from sealserve.serving.salt import TenantSalts
 from sealserve.serving.slot_gate import SlotGate
@@ -52,14 +53,19 @@ class ServeParts:
             on_suspect=self._judge_suspects,
             telemetry=telemetry,
         )
-        slots = SlotGate(slots=settings.engine.slots)
-        self.gated = GatedEngine(self.engine, slots)
-        self.table = AdapterTable()
-        self.salts = TenantSalts.open(settings.data_directory / "salt.key")
         admission = Admission(
             max_running=settings.serve.max_concurrent_requests,
             max_queued_per_tenant=settings.serve.max_queued_per_tenant,
         )
+        slots = SlotGate(slots=settings.engine.slots)
+        background = BackgroundGate(
+            max_sequences=settings.engine.max_sequences,
+            slowdown=settings.serve.learning_slowdown,
+            is_tenant_waiting=lambda: admission.waiting + slots.tenants_waiting > 0,
+        )
+        self.gated = GatedEngine(self.engine, slots, background)
+        self.table = AdapterTable()
+        self.salts = TenantSalts.open(settings.data_directory / "salt.key")
         self.seals = Seals.open(settings.data_directory)
         self.enforcer = PolicyEnforcer(registry, open_rules(settings.policy.rules), seals=self.seals)
         self.inbox = Inbox(registry, settings.intake, refuse=self.enforcer.refuse_document, telemetry=telemetry)
