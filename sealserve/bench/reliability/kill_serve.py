@@ -15,7 +15,6 @@ from sealserve.errors import SealserveError, Unavailable
 from sealserve.records.approvals import ApprovalState
 from sealserve.records.documents import DocumentState
 
-
 _MAX_TOKENS = 64
 
 
