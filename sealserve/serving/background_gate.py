@@ -63,6 +63,7 @@ class BackgroundGate:
         self._generating = 0
         self._shut_until = float("-inf")
         self._next_pause_at = float("-inf")
+        self._has_limited = False  # since the last verdict
         self.start_over()
 
     @property
@@ -117,6 +118,7 @@ class BackgroundGate:
             raise QuotaExceeded(f"{len(self._waiting)} background calls are waiting", retry_seconds=RETRY_SECONDS)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((turn, tokens))
+        self._has_limited = True
         self._look_again()
         try:
             async with asyncio.timeout(LONGEST_WAIT_SECONDS):
@@ -177,13 +179,14 @@ class BackgroundGate:
         if not self._pace.knows_alone() and _now() >= self._next_pause_at:
             self._next_pause_at = _now() + PAUSE_EVERY_SECONDS
             self._shut_until = max(self._shut_until, _now() + PAUSE_SECONDS)
-        slowdown = self._pace.slowdown()
-        if slowdown is None:
+        is_fast = self._pace.is_fast(self._slowdown)
+        if is_fast is None:
             return
-        if slowdown > self._slowdown:
+        if not is_fast:
             self._limit = max(LEAST_TOKENS, self._limit / 2)
-        else:
+        elif self._has_limited or self._waiting:  # else it says nothing about a higher one
             self._limit = min(MOST_TOKENS, self._limit + GROWTH_TOKENS)
+        self._has_limited = False
 
     def _admit(self) -> None:
         while self._waiting and self._has_room(self._waiting[0][1]):

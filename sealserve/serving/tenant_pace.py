@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-JUDGED_CALLS = 10
-"""Calls that a verdict takes: nine of ten have to be fast enough."""
+JUDGED_CALLS, TOLERATED_CALLS = 10, 1
+"""Calls that a verdict takes, and how many of them may be slow."""
 
 KEPT_ALONE = 50
 LEAST_ALONE = 5
@@ -84,24 +84,29 @@ class TenantPace:
             self._alone.popleft()
         return len(self._alone) >= LEAST_ALONE
 
-    def slowdown(self) -> float | None:
-        """Return how many times as long as alone the slowest of ten calls took, and begin anew.
+    def is_fast(self, slowdown: float) -> bool | None:
+        """Return whether nine of ten calls took at most `slowdown` times as long as alone, and begin anew.
 
-        The worse of both counts: the first token, and the time for each later one. None: too few calls to say.
+        Both count: the first token, and the time for each later one. None: too few calls to say. Two slow calls say it
+        before the ten are full.
         """
-        if len(self._calls) < JUDGED_CALLS or not self.knows_alone():
+        if not self.knows_alone():
             return None
-        calls, self._calls = self._calls, []
         alone = [timing for _, timing in self._alone]
-        return max(
-            _ratio([one.first_seconds for one in calls], [one.first_seconds for one in alone]),
-            _ratio([one.token_seconds for one in calls], [one.token_seconds for one in alone]),
+        usual = Timing(
+            first_seconds=_ninth_of_ten([one.first_seconds for one in alone]),
+            token_seconds=_ninth_of_ten([one.token_seconds for one in alone]),
         )
+        slow = sum(_is_slower(call, usual, factor=slowdown) for call in self._calls)
+        if slow <= TOLERATED_CALLS and len(self._calls) < JUDGED_CALLS:
+            return None
+        self._calls.clear()
+        return slow <= TOLERATED_CALLS
 
 
-def _ratio(beside: Sequence[float | None], alone: Sequence[float | None]) -> float:
-    slow, usual = _ninth_of_ten(beside), _ninth_of_ten(alone)
-    return slow / usual if slow is not None and usual else 1.0
+def _is_slower(call: Timing, usual: Timing, *, factor: float) -> bool:
+    pairs = ((call.first_seconds, usual.first_seconds), (call.token_seconds, usual.token_seconds))
+    return any(took is not None and alone is not None and took > factor * alone for took, alone in pairs)
 
 
 def _ninth_of_ten(values: Sequence[float | None]) -> float | None:
