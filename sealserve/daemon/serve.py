@@ -124,7 +124,7 @@ class ServeParts:
     async def _judge_suspects(self, engine_names: tuple[str, ...], suspicion: Suspicion, reason: str) -> None:
         act = {
             Suspicion.CONVICTED: self.activator.quarantine,
-            Suspicion.HELD: self.activator.hold,
+            Suspicion.SUSPENDED: self.activator.suspend,
             Suspicion.CLEARED: self.activator.resume,
         }[suspicion]
         await act(engine_names, reason=reason)

@@ -48,8 +48,8 @@ class Suspicion(StrEnum):
     """What the supervisor thinks of an adapter."""
 
     CONVICTED = "convicted"  # the engine died while it was tried alone: never to be loaded again
-    HELD = "held"  # out of service until it has been tried alone
-    CLEARED = "cleared"  # it was held, and the engine lived when it was tried alone
+    SUSPENDED = "suspended"  # out of service until it has been tried alone
+    CLEARED = "cleared"  # it was suspended, and the engine lived when it was tried alone
 
 
 OnSuspect = Callable[[tuple[str, ...], Suspicion, str], Awaitable[None]]
@@ -57,7 +57,7 @@ OnSuspect = Callable[[tuple[str, ...], Suspicion, str], Awaitable[None]]
 
 
 @dataclass(slots=True)
-class _Held:
+class _Suspended:
     """An adapter that is not in service, and since when it waits to be tried alone."""
 
     files: AdapterFiles
@@ -83,7 +83,7 @@ class SupervisedEngine:
         self._state = EngineState.STARTING
         self._rebuilds = 0
         self._files: dict[str, AdapterFiles] = {}  # what should be loaded
-        self._held: dict[str, _Held] = {}
+        self._suspended: dict[str, _Suspended] = {}
         self._in_use: Counter[str | None] = Counter()  # None is the base model
         self._in_use_at_death: set[str | None] = set()
         self._tried: str | None = None  # what is tried alone now
@@ -134,15 +134,15 @@ class SupervisedEngine:
         return await self._serving().count_tokens(turns)
 
     async def load(self, adapter: AdapterFiles) -> None:
-        """Make the adapter answerable by name; one that is held is tried alone first.
+        """Make the adapter answerable by name; one that is suspended is tried alone first.
 
-        Raises: BadAdapter (also: it has killed the engine); Unavailable (ADAPTER_HELD: the engine is busy, so that
+        Raises: BadAdapter (also: it has killed the engine); Unavailable (ADAPTER_SUSPENDED: the engine is busy, so that
         nothing can be tried alone).
         """
         engine = self._serving()
         if adapter.name in self._suspects.convicted:
             raise BadAdapter("the engine has died under this adapter", defect="killed_engine")
-        if adapter.name in self._held:
+        if adapter.name in self._suspended:
             await self._try_alone(adapter, engine)
             await self._clear(adapter.name)
         else:
@@ -200,7 +200,7 @@ class SupervisedEngine:
             if trouble:
                 await self._rebuild(trouble)
             else:
-                await self._try_held()
+                await self._try_suspended()
 
     async def _diagnose(self) -> str:
         """Return DIED, HUNG, FAILING or nothing. Neither silence nor a slow answer proves a hang: standing still does.
@@ -298,8 +298,8 @@ class SupervisedEngine:
         if self._tried is not None and in_use == {self._tried}:
             await self._convict(self._tried)
             return
-        held = self._suspects.in_use_at_death(suspects, at_seconds=self._now())
-        await self._hold(held, "in use at two deaths of the engine")
+        suspended = self._suspects.in_use_at_death(suspects, at_seconds=self._now())
+        await self._suspend(suspended, "in use at two deaths of the engine")
 
     async def _restore(self, suspects: set[str]) -> None:
         """Retry, with growing back-off, until an engine runs with every adapter loaded."""
@@ -329,7 +329,7 @@ class SupervisedEngine:
     async def _load_all(self, suspects: set[str]) -> None:
         """Load the suspects last and probe each alone. Raises: EngineFailed (this engine was lost, too).
 
-        Only a death convicts. An engine that stands still under an adapter may be slow, so that adapter is held.
+        Only a death convicts. An engine that stands still under an adapter may be slow, so that adapter is suspended.
         """
         try:
             for name in sorted(self._files.keys() - suspects):
@@ -341,7 +341,7 @@ class SupervisedEngine:
             try:
                 await self._await_moving(self._load_again(name, probe=True), patience_seconds=patience_seconds)
             except TimeoutError as error:
-                await self._hold({name}, "the engine stood still when it was tried alone")
+                await self._suspend({name}, "the engine stood still when it was tried alone")
                 raise EngineFailed(f"the engine was lost again, under {name}") from error
             except Unavailable as error:
                 if not await asyncio.to_thread(self._engine.was_killed):
@@ -357,23 +357,23 @@ class SupervisedEngine:
             del self._files[name]
             self._log.warning(LogEvent.ADAPTER_NOT_RELOADED, adapter=name, defect=error.defect)
 
-    async def _try_held(self) -> None:
-        """Try what has been held for ten minutes, when nothing runs; what the engine survives is cleared."""
-        for name, held in list(self._held.items()):
-            if self._now() - held.since_seconds < WINDOW_SECONDS or self._in_use.total():
+    async def _try_suspended(self) -> None:
+        """Try what has been suspended for ten minutes, when nothing runs; what the engine survives is cleared."""
+        for name, suspended in list(self._suspended.items()):
+            if self._now() - suspended.since_seconds < WINDOW_SECONDS or self._in_use.total():
                 continue
-            held.since_seconds = self._now()
+            suspended.since_seconds = self._now()
             try:
-                await self._try_alone(held.files, self._engine)
+                await self._try_alone(suspended.files, self._engine)
                 await self._engine.unload(name)  # whoever wants it loads it again
                 await self._clear(name)
             except BadAdapter:
-                self._held.pop(name, None)  # its files are gone
+                self._suspended.pop(name, None)  # its files are gone
             except SealserveError as error:
                 self._log.warning(LogEvent.LIVENESS_PROBE_FAILED, reason=error.reason, adapter=name)
 
     async def _try_alone(self, adapter: AdapterFiles, engine: MortalEngine) -> None:
-        """Load a held adapter and probe it while nothing else runs, and return if the engine lives.
+        """Load a suspended adapter and probe it while nothing else runs, and return if the engine lives.
 
         Raises: Unavailable (something runs; the engine stood still, or died, which convicts it), BadAdapter.
         """
@@ -386,7 +386,9 @@ class SupervisedEngine:
             with self._used(adapter.name, engine):
                 await self._await_moving(self._load_and_probe(adapter, engine), patience_seconds=patience_seconds)
         except TimeoutError as error:
-            raise Unavailable("the engine stands still when it tries this adapter", reason="ADAPTER_HELD") from error
+            raise Unavailable(
+                "the engine stands still when it tries this adapter", reason="ADAPTER_SUSPENDED"
+            ) from error
         except Unavailable as error:
             is_dead = error.reason == ENGINE_DEAD
             raise
@@ -395,14 +397,14 @@ class SupervisedEngine:
                 self._tried = None
 
     async def _clear(self, name: str) -> None:
-        self._held.pop(name, None)
+        self._suspended.pop(name, None)
         self._suspects.clear(name)
         await self._report({name}, Suspicion.CLEARED, "the engine lived when it was tried alone")
 
     def _require_quiet(self) -> None:
         if self._in_use.total() or self._tried is not None:
             text = "this adapter is tried alone before it serves again, and the engine is busy"
-            raise Unavailable(text, reason="ADAPTER_HELD", retry_seconds=5)
+            raise Unavailable(text, reason="ADAPTER_SUSPENDED", retry_seconds=5)
 
     async def _load_and_probe(self, adapter: AdapterFiles, engine: MortalEngine) -> None:
         await engine.load(adapter)
@@ -412,15 +414,15 @@ class SupervisedEngine:
         """Never load it again; even if the report fails, `load` refuses it from now on."""
         self._suspects.died_alone_with(name)
         self._files.pop(name, None)
-        self._held.pop(name, None)
+        self._suspended.pop(name, None)
         await self._report({name}, Suspicion.CONVICTED, "the engine died when it was tried alone")
 
-    async def _hold(self, names: set[str] | frozenset[str], reason: str) -> None:
+    async def _suspend(self, names: set[str] | frozenset[str], reason: str) -> None:
         for name in names:
             if name in self._files:
-                self._held[name] = _Held(self._files.pop(name), self._now())
+                self._suspended[name] = _Suspended(self._files.pop(name), self._now())
         if names:
-            await self._report(names, Suspicion.HELD, reason)
+            await self._report(names, Suspicion.SUSPENDED, reason)
 
     async def _report(self, names: set[str] | frozenset[str], suspicion: Suspicion, reason: str) -> None:
         try:

@@ -1,14 +1,14 @@
 """Which adapters to suspect of an engine's death, and how long an engine may stand still: pure rules, no clock, no I/O.
 
 An adapter is convicted when the engine dies while nothing but it is in use. One that was in use at two deaths within
-ten minutes, or under which an engine stood still, is held: taken out of service until it has been tried alone. A
+ten minutes, or under which an engine stood still, is suspended: taken out of service until it has been tried alone. A
 process ended from outside (SIGKILL, SIGTERM) counts against nobody. Why these numbers:
 ops/decisions/0004-evidence-before-quarantine.md.
 """
 
 from collections.abc import Iterable
 
-DEATHS_TO_HOLD = 2
+DEATHS_TO_SUSPEND = 2
 WINDOW_SECONDS = 600.0
 STEPS_OF_PATIENCE = 5.0
 """How many times as long as its slowest step an engine may stand still."""
@@ -25,14 +25,14 @@ class Suspects:
         self.convicted: set[str] = set()
 
     def in_use_at_death(self, names: Iterable[str], *, at_seconds: float) -> frozenset[str]:
-        """Count one death against each of `names`; return those that are to be held for it."""
-        held: set[str] = set()
+        """Count one death against each of `names`; return those that are to be suspended for it."""
+        suspended: set[str] = set()
         for name in names:
             deaths = [moment for moment in self._deaths.get(name, []) if at_seconds - moment < WINDOW_SECONDS]
             self._deaths[name] = [*deaths, at_seconds]
-            if len(self._deaths[name]) >= DEATHS_TO_HOLD:
-                held.add(name)
-        return frozenset(held - self.convicted)
+            if len(self._deaths[name]) >= DEATHS_TO_SUSPEND:
+                suspended.add(name)
+        return frozenset(suspended - self.convicted)
 
     def clear(self, name: str) -> None:
         """Forget the deaths at which `name` was in use: it has been tried alone."""

@@ -126,15 +126,15 @@ class Activator:
                 tenant, version = self._versions[name]
                 await self._quarantine(tenant, version, reason)
 
-    async def hold(self, engine_names: Iterable[str], *, reason: str) -> None:
+    async def suspend(self, engine_names: Iterable[str], *, reason: str) -> None:
         """Take the versions behind these names out of service: the ones before them answer."""
-        await self._move_held(self._registry.versions.hold, engine_names, reason=reason)
+        await self._move_suspended(self._registry.versions.suspend, engine_names, reason=reason)
 
     async def resume(self, engine_names: Iterable[str], *, reason: str) -> None:
-        """Put those of these held versions back into service that nobody has replaced meanwhile."""
-        await self._move_held(self._registry.versions.resume, engine_names, reason=reason)
+        """Put those of these suspended versions back into service that nobody has replaced meanwhile."""
+        await self._move_suspended(self._registry.versions.resume, engine_names, reason=reason)
 
-    async def _move_held(
+    async def _move_suspended(
         self, move: Callable[..., Activation | None], engine_names: Iterable[str], *, reason: str
     ) -> None:
         for name in engine_names:

@@ -103,7 +103,7 @@ class LogEvent(StrEnum):
     ACTIVATION_FAILED = "activation.failed"  # tried again at the next poll
     ACTIVATION_CRASHED = "activation.crashed"  # an exception that nothing names
     VERSION_QUARANTINED = "version.quarantined"
-    VERSION_SUSPECTED = "version.suspected"  # held, or resumed: `kind` says which
+    VERSION_SUSPECTED = "version.suspected"  # suspended, or resumed: `kind` says which
     ROLLOUT_NOT_RECORDED = "rollout.not_recorded"  # outcomes wait for the registry
     ROLLOUT_NOT_READ = "rollout.not_read"
     ROLLOUT_NOT_MOVED = "rollout.not_moved"  # tried again

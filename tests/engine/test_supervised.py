@@ -182,16 +182,16 @@ async def die_twice_under(world: World, engine: SupervisedEngine, files: Adapter
         await back(engine, rebuilds=rebuilds)
 
 
-async def test_adapter_in_use_at_two_deaths_is_held_and_not_convicted(
+async def test_adapter_in_use_at_two_deaths_is_suspended_and_not_convicted(
     world: World, tiny_base: Path, tmp_path: Path
 ) -> None:
     async with world.running() as engine:
         await die_twice_under(world, engine, AdapterFiles(name="a@v1", path=make_adapter(tmp_path, tiny_base)))
-        assert world.said == [(Suspicion.HELD, ("a@v1",))]
+        assert world.said == [(Suspicion.SUSPENDED, ("a@v1",))]
         assert (await engine.info()).loaded == ()
 
 
-async def test_held_adapter_is_cleared_once_the_engine_lived_with_it_alone(
+async def test_suspended_adapter_is_cleared_once_the_engine_lived_with_it_alone(
     world: World, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with world.running() as engine:
@@ -206,7 +206,7 @@ async def test_held_adapter_is_cleared_once_the_engine_lived_with_it_alone(
         assert await answer(engine, "a@v1") != ""
 
 
-async def test_held_adapter_is_tried_alone_when_it_is_loaded_and_not_while_others_run(
+async def test_suspended_adapter_is_tried_alone_when_it_is_loaded_and_not_while_others_run(
     world: World, tiny_base: Path, tmp_path: Path
 ) -> None:
     async with world.running() as engine:
@@ -218,7 +218,7 @@ async def test_held_adapter_is_tried_alone_when_it_is_loaded_and_not_while_other
             await asyncio.sleep(0)
         with pytest.raises(Unavailable) as refused:
             await engine.load(files)
-        assert refused.value.reason == "ADAPTER_HELD"
+        assert refused.value.reason == "ADAPTER_SUSPENDED"
         world.made[-1].gate.set()
         await running
         await engine.load(files)
@@ -226,7 +226,7 @@ async def test_held_adapter_is_tried_alone_when_it_is_loaded_and_not_while_other
         assert world.said[-1] == (Suspicion.CLEARED, ("a@v1",))
 
 
-async def test_held_adapter_that_kills_the_engine_alone_is_convicted(
+async def test_suspended_adapter_that_kills_the_engine_alone_is_convicted(
     world: World, tiny_base: Path, tmp_path: Path
 ) -> None:
     async with world.running() as engine:
@@ -241,7 +241,7 @@ async def test_held_adapter_that_kills_the_engine_alone_is_convicted(
             await engine.load(files)
 
 
-async def test_adapter_under_which_a_new_engine_stands_still_is_held_and_not_convicted(
+async def test_adapter_under_which_a_new_engine_stands_still_is_suspended_and_not_convicted(
     world: World, tiny_base: Path, tmp_path: Path
 ) -> None:
     def deaf_under_it(fake: FakeEngine) -> None:
@@ -260,7 +260,7 @@ async def test_adapter_under_which_a_new_engine_stands_still_is_held_and_not_con
         with pytest.raises(Unavailable):
             await answer(engine, "a@v1")
         await back(engine, rebuilds=2)
-        assert world.said == [(Suspicion.HELD, ("a@v1",))]
+        assert world.said == [(Suspicion.SUSPENDED, ("a@v1",))]
         assert await answer(engine) != ""
 
 

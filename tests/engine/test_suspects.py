@@ -3,18 +3,18 @@
 from sealserve.engine.suspects import LONGEST_STEP_SECONDS, WINDOW_SECONDS, Patience, Suspects
 
 
-def test_one_death_holds_nobody() -> None:
+def test_one_death_suspends_nobody() -> None:
     assert Suspects().in_use_at_death({"a", "b"}, at_seconds=0) == frozenset()
 
 
-def test_second_death_within_the_window_holds_those_in_use_at_both_and_convicts_nobody() -> None:
+def test_second_death_within_the_window_suspends_those_in_use_at_both_and_convicts_nobody() -> None:
     suspects = Suspects()
     suspects.in_use_at_death({"a", "b"}, at_seconds=0)
     assert suspects.in_use_at_death({"b", "c"}, at_seconds=WINDOW_SECONDS - 1) == {"b"}
     assert suspects.convicted == set()
 
 
-def test_deaths_far_apart_hold_nobody() -> None:
+def test_deaths_far_apart_suspend_nobody() -> None:
     suspects = Suspects()
     suspects.in_use_at_death({"a"}, at_seconds=0)
     assert suspects.in_use_at_death({"a"}, at_seconds=WINDOW_SECONDS) == frozenset()

@@ -252,7 +252,7 @@ async def test_suspected_version_is_out_of_service_until_it_is_cleared(
 ) -> None:
     first, second = publisher.publish("acme"), publisher.publish("acme")
     await server.activator.settle()
-    await server.activator.hold([second.engine_name, "a-candidate@c1"], reason="in use at two deaths of the engine")
+    await server.activator.suspend([second.engine_name, "a-candidate@c1"], reason="in use at two deaths of the engine")
     await server.activator.settle()
     assert (await server.ask()).version == first.version
     assert registry.versions.get("acme", second.version).state is VersionState.READY

@@ -57,7 +57,7 @@ class KillFigures:
     half_done: int
     forgotten: int
     remembered: int  # forgotten documents with a word or a version left that may answer
-    condemned: int  # versions quarantined or held because the engine died under them
+    condemned: int  # versions quarantined or suspended because the engine died under them
     cycles: int
     unfinished: int
     failed: int

@@ -85,16 +85,16 @@ class Versions:
             pointer.leave_quarantined(tx, tenant, version, actor=actor, reason=reason)
             return marked
 
-    def hold(self, tenant: str, version: int, *, actor: str, reason: str) -> Activation | None:
+    def suspend(self, tenant: str, version: int, *, actor: str, reason: str) -> Activation | None:
         """Take the desired version out of service for a while: the one before it answers, and no document is withdrawn.
 
         None, and no change, if it is not the desired one. Raises: NotFound.
         """
         with self._database.write() as tx:
-            return pointer.hold(tx, tenant, version, actor=actor, reason=reason)
+            return pointer.suspend(tx, tenant, version, actor=actor, reason=reason)
 
     def resume(self, tenant: str, version: int, *, actor: str, reason: str) -> Activation | None:
-        """Put a held version back into service. None, and no change, if the pointer moved since. Raises: NotFound."""
+        """Put a suspended version back. None, and no change, if the pointer has moved since. Raises: NotFound."""
         with self._database.write() as tx:
             return pointer.resume(tx, tenant, version, actor=actor, reason=reason)
 
