@@ -19,7 +19,7 @@ from tests.virtual_clock import run_virtually
 
 CPU = {"step_seconds": 0.0035, "token_seconds": 0.00034}  # the embedded model on one core
 GPU = {"step_seconds": 0.02, "token_seconds": 0.00005, "step_tokens": 8192}
-PROMPT_TOKENS, LEARNERS, SECONDS = 380, 48, 60
+PROMPT_TOKENS, LEARNERS, SECONDS = 380, 24, 20
 numbers = itertools.count()
 
 
