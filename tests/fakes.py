@@ -52,6 +52,7 @@ class FakeEngine:
         self.is_killed = False  # from outside: its death is nobody's fault
         self.progress_steps, self.steps_per_look = 0, 0  # a supervisor that looks sees so many more steps
         self.progress_cpu_seconds, self.cpu_seconds_per_look = 0.0, 0.0
+        self.slowest_step_seconds = 0.0
         self.is_deaf = False  # hangs: accepts requests and never answers
         self.deadly: set[str] = set()  # generating under one of these adapters kills the engine
         self._base = base
@@ -83,7 +84,11 @@ class FakeEngine:
     def progress(self) -> Progress:
         self.progress_steps += self.steps_per_look
         self.progress_cpu_seconds += self.cpu_seconds_per_look
-        return Progress(steps=self.progress_steps, cpu_seconds=self.progress_cpu_seconds)
+        return Progress(
+            steps=self.progress_steps,
+            cpu_seconds=self.progress_cpu_seconds,
+            slowest_step_seconds=self.slowest_step_seconds,
+        )
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         check_sampling(request.sampling)

@@ -43,6 +43,22 @@ def serve(
     _measure(session, "serving.serve", requests=requests, clients=clients)
 
 
+@command(bench, "beside")
+def beside(
+    session: Session,
+    documents: Annotated[int, typer.Option(min=1, help="Number of articles that are learned.")] = 2,
+    slowdown: Annotated[
+        float, typer.Option(min=0, help="serve.learning_slowdown of the daemon; 0: learning does not yield.")
+    ] = 2.0,
+    quick: Annotated[bool, typer.Option("--quick", help="A shorter cycle; not for publication.")] = False,
+) -> None:
+    """Measure how fast one tenant is answered while another one's documents are learned, on real daemons.
+
+    The ratios divide the answers during the cycle by those before and after it.
+    """
+    _measure(session, "serving.beside", documents=documents, slowdown=slowdown, quick=quick)
+
+
 @command(bench, "kill")
 def kill(session: Session, kills: Annotated[int, typer.Option(min=1, help="Number of kills.")] = 50) -> None:
     """Kill `learn`, `serve` and the engine with SIGKILL, and count lost, partial and duplicate work.

@@ -11,7 +11,7 @@ from sealserve.daemon.lifetime import run_to_end, until_stopped
 from sealserve.daemon.storage import keep_private, open_registry, sign_heads
 from sealserve.engine.base_model import base_shape, model_directory
 from sealserve.engine.memory_plan import plan_here, with_room
-from sealserve.engine.supervised import SupervisedEngine
+from sealserve.engine.supervised import SupervisedEngine, Suspicion
 from sealserve.engine.vllm_engine import VllmEngine
 from sealserve.gate.thresholds import load_policy
 from sealserve.intake.inbox import Inbox
@@ -28,6 +28,7 @@ from sealserve.serving.adapter_table import AdapterTable
 from sealserve.serving.admission import Admission
 from sealserve.serving.answer_log import AnswerLog
 from sealserve.serving.answers import Answers
+from sealserve.serving.background_gate import BackgroundGate
 from sealserve.serving.gated_engine import GatedEngine
 from sealserve.serving.salt import TenantSalts
 from sealserve.serving.slot_gate import SlotGate
@@ -49,17 +50,22 @@ class ServeParts:
         self.engine = SupervisedEngine(
             lambda: VllmEngine(settings.engine, base=base, otlp_endpoint=endpoint),
             settings=settings.engine,
-            on_suspect=self._quarantine,
+            on_suspect=self._judge_suspects,
             telemetry=telemetry,
         )
-        slots = SlotGate(slots=settings.engine.slots)
-        self.gated = GatedEngine(self.engine, slots)
-        self.table = AdapterTable()
-        self.salts = TenantSalts.open(settings.data_directory / "salt.key")
         admission = Admission(
             max_running=settings.serve.max_concurrent_requests,
             max_queued_per_tenant=settings.serve.max_queued_per_tenant,
         )
+        slots = SlotGate(slots=settings.engine.slots)
+        background = BackgroundGate(
+            max_sequences=settings.engine.max_sequences,
+            slowdown=settings.serve.learning_slowdown,
+            is_tenant_waiting=lambda: admission.waiting + slots.tenants_waiting > 0,
+        )
+        self.gated = GatedEngine(self.engine, slots, background)
+        self.table = AdapterTable()
+        self.salts = TenantSalts.open(settings.data_directory / "salt.key")
         self.seals = Seals.open(settings.data_directory, registry)
         self.enforcer = PolicyEnforcer(registry, open_rules(settings.policy.rules), seals=self.seals)
         self.inbox = Inbox(registry, settings.intake, refuse=self.enforcer.refuse_document, telemetry=telemetry)
@@ -116,8 +122,13 @@ class ServeParts:
             if directory is not None:
                 group.create_task(DirectorySource(self.inbox, directory).watch(asyncio.Event()), name="directory")
 
-    async def _quarantine(self, engine_names: tuple[str, ...], reason: str) -> None:
-        await self.activator.quarantine(engine_names, reason=reason)
+    async def _judge_suspects(self, engine_names: tuple[str, ...], suspicion: Suspicion, reason: str) -> None:
+        act = {
+            Suspicion.CONVICTED: self.activator.quarantine,
+            Suspicion.SUSPENDED: self.activator.suspend,
+            Suspicion.CLEARED: self.activator.resume,
+        }[suspicion]
+        await act(engine_names, reason=reason)
 
 
 def run_serve(settings: Settings, *, engine_only: bool = False, parent: int | None = None) -> None:

@@ -75,6 +75,7 @@ class Progress:
 
     steps: int  # batches finished, with output or without
     cpu_seconds: float  # CPU time of its processes; 0 where it cannot be read
+    slowest_step_seconds: float  # of the last 100; 0 before the first
 
 
 class Engine(Protocol):

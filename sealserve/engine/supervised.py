@@ -1,7 +1,7 @@
 """Supervision of an engine: notices that it died or hangs, builds another, and loads the same adapters again.
 
 While it rebuilds, every call raises Unavailable. An adapter in use when the engine died is loaded last, alone and
-on probation (`suspects.py`). Rebuilding is retried for ever.
+on probation (`suspects.py`). Rebuilding is retried for ever. A busy engine is left alone however long its steps take.
 """
 
 import asyncio
@@ -9,12 +9,14 @@ import dataclasses
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import aclosing, contextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol
 
 import structlog
 
 from sealserve.engine.engine import AdapterFiles, Delta, Engine, GenerateRequest, Likelihood, Progress, ScoreRequest
-from sealserve.engine.suspects import Suspects
+from sealserve.engine.suspects import LONGEST_STEP_SECONDS, WINDOW_SECONDS, Patience, Suspects
 from sealserve.errors import BadAdapter, EngineFailed, SealserveError, Unavailable
 from sealserve.records.inference import ChatTurn, EngineInfo, EngineState, FinishReason, Sampling
 from sealserve.settings.engine import EngineSettings
@@ -22,7 +24,7 @@ from sealserve.telemetry import Telemetry
 from sealserve.telemetry.names import Attribute, LogEvent, Span
 
 ENGINE_DEAD = "ENGINE_DEAD"
-DIED, HUNG = "died", "hung"
+DIED, HUNG, FAILING = "died", "hung", "failing"
 LOOK_SECONDS = 0.5
 BUSY_SHARE = 0.2
 """Of one core: an engine that uses more than this computes. One that waits uses next to nothing."""
@@ -39,10 +41,27 @@ class MortalEngine(Engine, Protocol):
         """Return the steps done and the CPU time used since the start."""
 
     def was_killed(self) -> bool:
-        """True if its process was ended by a signal from outside."""
+        """True if one of its processes was ended by a signal from outside. May block for seconds."""
 
 
-OnSuspect = Callable[[tuple[str, ...], str], Awaitable[None]]
+class Suspicion(StrEnum):
+    """What the supervisor thinks of an adapter."""
+
+    CONVICTED = "convicted"  # the engine died while it was tried alone: never to be loaded again
+    SUSPENDED = "suspended"  # out of service until it has been tried alone
+    CLEARED = "cleared"  # it was suspended, and the engine lived when it was tried alone
+
+
+OnSuspect = Callable[[tuple[str, ...], Suspicion, str], Awaitable[None]]
+"""Is told engine names, what is thought of them, and why."""
+
+
+@dataclass(slots=True)
+class _Suspended:
+    """An adapter that is not in service, and since when it waits to be tried alone."""
+
+    files: AdapterFiles
+    since_seconds: float
 
 
 class SupervisedEngine:
@@ -64,11 +83,14 @@ class SupervisedEngine:
         self._state = EngineState.STARTING
         self._rebuilds = 0
         self._files: dict[str, AdapterFiles] = {}  # what should be loaded
-        self._in_use: Counter[str] = Counter()
-        self._in_use_at_death: set[str] = set()
+        self._suspended: dict[str, _Suspended] = {}
+        self._in_use: Counter[str | None] = Counter()  # None is the base model
+        self._in_use_at_death: set[str | None] = set()
+        self._tried: str | None = None  # what is tried alone now
         self._suspects = Suspects()
+        self._patience = Patience(settings.liveness_deadline_seconds)
         self._trouble = asyncio.Event()
-        self._progress = Progress(steps=0, cpu_seconds=0.0)  # as last seen
+        self._progress = Progress(steps=0, cpu_seconds=0.0, slowest_step_seconds=0.0)  # as last seen
         self._last_token_seconds = 0.0
         self._supervision: asyncio.Task[None] | None = None
         self._log = structlog.get_logger("sealserve.engine")
@@ -112,12 +134,20 @@ class SupervisedEngine:
         return await self._serving().count_tokens(turns)
 
     async def load(self, adapter: AdapterFiles) -> None:
-        """Make the adapter answerable by name. Raises: BadAdapter (also: it has killed the engine), Unavailable."""
+        """Make the adapter answerable by name; one that is suspended is tried alone first.
+
+        Raises: BadAdapter (also: it has killed the engine); Unavailable (ADAPTER_SUSPENDED: the engine is busy, so that
+        nothing can be tried alone).
+        """
         engine = self._serving()
         if adapter.name in self._suspects.convicted:
             raise BadAdapter("the engine has died under this adapter", defect="killed_engine")
-        with self._used(adapter.name, engine):
-            await engine.load(adapter)
+        if adapter.name in self._suspended:
+            await self._try_alone(adapter, engine)
+            await self._clear(adapter.name)
+        else:
+            with self._used(adapter.name, engine):
+                await engine.load(adapter)
         self._files[adapter.name] = adapter
 
     async def unload(self, name: str) -> bool:
@@ -150,18 +180,16 @@ class SupervisedEngine:
     @contextmanager
     def _used(self, adapter: str | None, engine: MortalEngine) -> Iterator[None]:
         """Count the adapter as in use; if `engine` dies meanwhile, remember that it was, and raise the alarm."""
-        if adapter is not None:
-            self._in_use[adapter] += 1
+        self._in_use[adapter] += 1
         try:
             yield
         except Unavailable as error:
             if error.reason == ENGINE_DEAD and engine is self._engine:
-                self._in_use_at_death |= {adapter} if adapter is not None else set()
+                self._in_use_at_death.add(adapter)
                 self._trouble.set()
             raise
         finally:
-            if adapter is not None:
-                self._in_use[adapter] -= 1
+            self._in_use[adapter] -= 1
 
     async def _keep_alive(self) -> None:
         while True:
@@ -171,9 +199,14 @@ class SupervisedEngine:
             self._trouble.clear()
             if trouble:
                 await self._rebuild(trouble)
+            else:
+                await self._try_suspended()
 
     async def _diagnose(self) -> str:
-        """Return DIED, HUNG or nothing. Neither silence nor a slow answer proves a hang: only standing still does."""
+        """Return DIED, HUNG, FAILING or nothing. Neither silence nor a slow answer proves a hang: standing still does.
+
+        FAILING is an engine that lives and cannot answer the liveness check.
+        """
         if self._trouble.is_set() or (await self._engine.info()).state is not EngineState.SERVING:
             return DIED
         if self._has_moved() or self._now() - self._last_token_seconds < self._settings.liveness_seconds:
@@ -184,7 +217,7 @@ class SupervisedEngine:
             return HUNG
         except SealserveError as error:
             self._log.warning(LogEvent.LIVENESS_PROBE_FAILED, reason=error.reason)
-            return DIED
+            return DIED if error.reason == ENGINE_DEAD else FAILING
         return ""
 
     def _has_moved(self) -> bool:
@@ -196,11 +229,11 @@ class SupervisedEngine:
         self._last_token_seconds = self._now()
         return True
 
-    async def _await_moving(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _await_moving(self, work: Coroutine[Any, Any, None], *, patience_seconds: float | None = None) -> None:
         """Wait for `work` as long as the engine moves: finishes steps, or computes one that takes long.
 
-        Raises: TimeoutError (no step and hardly any CPU time for `engine.liveness_deadline_seconds`), and what `work`
-        raises. A step may be as long as it needs, up to vLLM's own limit of five minutes.
+        Raises: TimeoutError (no step and hardly any CPU time for `patience_seconds`, else for as long as `Patience`
+        allows), and what `work` raises.
         """
         task = asyncio.ensure_future(work)
         seen, moved_at = self._engine.progress(), self._now()
@@ -211,12 +244,25 @@ class SupervisedEngine:
                 is_computing = present.cpu_seconds - seen.cpu_seconds >= BUSY_SHARE * (now - moved_at) > 0
                 if present.steps != seen.steps or is_computing:
                     seen, moved_at = present, now
-                elif not task.done() and now - moved_at >= self._settings.liveness_deadline_seconds:
+                elif not task.done() and now - moved_at >= (patience_seconds or self._patience_seconds()):
                     raise TimeoutError
             task.result()
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    def _patience_seconds(self, *, base_seconds: float = 0.0) -> float:
+        slowest = max(base_seconds, self._engine.progress().slowest_step_seconds)
+        return self._patience.seconds(slowest_step_seconds=slowest, at_seconds=self._now())
+
+    async def _patience_alone(self) -> float:
+        """Return how long the engine may stand still under an adapter that is tried alone: it is measured on the base.
+
+        Raises: TimeoutError, Unavailable (the engine was lost without any adapter).
+        """
+        began = self._now()
+        await self._await_moving(self._probe_liveness(None), patience_seconds=LONGEST_STEP_SECONDS)
+        return self._patience_seconds(base_seconds=self._now() - began)
 
     async def _probe_liveness(self, adapter: str | None) -> None:
         request = GenerateRequest(
@@ -233,17 +279,27 @@ class SupervisedEngine:
         self._state = EngineState.REBUILDING
         self._telemetry.metrics.engine_rebuilt(trouble)
         with self._telemetry.span(Span.REBUILD, {Attribute.REASON: trouble}):
-            suspects = self._in_use_at_death | {name for name, uses in self._in_use.items() if uses > 0}
-            was_killed = trouble == DIED and self._engine.was_killed()
+            in_use = self._in_use_at_death | {name for name, uses in self._in_use.items() if uses > 0}
+            suspects = {name for name in in_use if name is not None}
+            was_killed = trouble == DIED and await asyncio.to_thread(self._engine.was_killed)
             self._log.error(LogEvent.ENGINE_LOST, reason=trouble, was_killed=was_killed, in_use=sorted(suspects))
+            if trouble == HUNG:
+                self._patience.hung(at_seconds=self._now())
             if trouble == DIED and not was_killed:
-                convicted = self._suspects.in_use_at_death(suspects, at_seconds=self._now())
-                await self._convict(convicted, "in use at two deaths of the engine")
+                await self._blame(in_use, suspects)
             await self._restore(suspects)
         self._in_use_at_death.clear()
+        self._tried = None
         self._trouble.clear()
         self._state = EngineState.SERVING
         self._log.info(LogEvent.ENGINE_REBUILT, rebuilds=self._rebuilds, loaded=len(self._files))
+
+    async def _blame(self, in_use: set[str | None], suspects: set[str]) -> None:
+        if self._tried is not None and in_use == {self._tried}:
+            await self._convict(self._tried)
+            return
+        suspended = self._suspects.in_use_at_death(suspects, at_seconds=self._now())
+        await self._suspend(suspended, "in use at two deaths of the engine")
 
     async def _restore(self, suspects: set[str]) -> None:
         """Retry, with growing back-off, until an engine runs with every adapter loaded."""
@@ -271,29 +327,106 @@ class SupervisedEngine:
         self._last_token_seconds = self._now()
 
     async def _load_all(self, suspects: set[str]) -> None:
-        """Load the suspects last and probe each alone. Raises: EngineFailed (one of them killed this engine, too)."""
-        for name in sorted(self._files, key=lambda name: (name in suspects, name)):
+        """Load the suspects last and probe each alone. Raises: EngineFailed (this engine was lost, too).
+
+        Only a death convicts. An engine that stands still under an adapter may be slow, so that adapter is suspended.
+        """
+        try:
+            for name in sorted(self._files.keys() - suspects):
+                await self._load_again(name)
+            patience_seconds = await self._patience_alone() if suspects else 0.0
+        except (Unavailable, TimeoutError) as error:
+            raise EngineFailed("the engine was lost again") from error
+        for name in sorted(self._files.keys() & suspects):
             try:
-                await self._engine.load(self._files[name])
-                if name in suspects:
-                    await self._await_moving(self._probe_liveness(name))
-            except BadAdapter as error:
-                del self._files[name]
-                self._log.warning(LogEvent.ADAPTER_NOT_RELOADED, adapter=name, defect=error.defect)
-            except (Unavailable, TimeoutError) as error:
-                if not self._engine.was_killed():
-                    self._suspects.died_alone_with(name)
-                    await self._convict({name}, "the engine died when it was tried alone")
+                await self._await_moving(self._load_again(name, probe=True), patience_seconds=patience_seconds)
+            except TimeoutError as error:
+                await self._suspend({name}, "the engine stood still when it was tried alone")
+                raise EngineFailed(f"the engine was lost again, under {name}") from error
+            except Unavailable as error:
+                if not await asyncio.to_thread(self._engine.was_killed):
+                    await self._convict(name)
                 raise EngineFailed(f"the engine was lost again, under {name}") from error
 
-    async def _convict(self, names: set[str] | frozenset[str], reason: str) -> None:
-        """Never load these again, and report them; even if the report fails, `load` refuses them from now on."""
-        for name in names:
-            self._files.pop(name, None)
-        if not names:
-            return
+    async def _load_again(self, name: str, *, probe: bool = False) -> None:
         try:
-            await self._on_suspect(tuple(sorted(names)), reason)
+            await self._engine.load(self._files[name])
+            if probe:
+                await self._probe_liveness(name)
+        except BadAdapter as error:
+            del self._files[name]
+            self._log.warning(LogEvent.ADAPTER_NOT_RELOADED, adapter=name, defect=error.defect)
+
+    async def _try_suspended(self) -> None:
+        """Try what has been suspended for ten minutes, when nothing runs; what the engine survives is cleared."""
+        for name, suspended in list(self._suspended.items()):
+            if self._now() - suspended.since_seconds < WINDOW_SECONDS or self._in_use.total():
+                continue
+            suspended.since_seconds = self._now()
+            try:
+                await self._try_alone(suspended.files, self._engine)
+                await self._engine.unload(name)  # whoever wants it loads it again
+                await self._clear(name)
+            except BadAdapter:
+                self._suspended.pop(name, None)  # its files are gone
+            except SealserveError as error:
+                self._log.warning(LogEvent.LIVENESS_PROBE_FAILED, reason=error.reason, adapter=name)
+
+    async def _try_alone(self, adapter: AdapterFiles, engine: MortalEngine) -> None:
+        """Load a suspended adapter and probe it while nothing else runs, and return if the engine lives.
+
+        Raises: Unavailable (something runs; the engine stood still, or died, which convicts it), BadAdapter.
+        """
+        self._require_quiet()
+        is_dead = False
+        try:
+            patience_seconds = await self._patience_alone()
+            self._require_quiet()
+            self._tried = adapter.name
+            with self._used(adapter.name, engine):
+                await self._await_moving(self._load_and_probe(adapter, engine), patience_seconds=patience_seconds)
+        except TimeoutError as error:
+            raise Unavailable(
+                "the engine stands still when it tries this adapter", reason="ADAPTER_SUSPENDED"
+            ) from error
+        except Unavailable as error:
+            is_dead = error.reason == ENGINE_DEAD
+            raise
+        finally:
+            if self._tried == adapter.name and not is_dead:  # else the rebuild has to know
+                self._tried = None
+
+    async def _clear(self, name: str) -> None:
+        self._suspended.pop(name, None)
+        self._suspects.clear(name)
+        await self._report({name}, Suspicion.CLEARED, "the engine lived when it was tried alone")
+
+    def _require_quiet(self) -> None:
+        if self._in_use.total() or self._tried is not None:
+            text = "this adapter is tried alone before it serves again, and the engine is busy"
+            raise Unavailable(text, reason="ADAPTER_SUSPENDED", retry_seconds=5)
+
+    async def _load_and_probe(self, adapter: AdapterFiles, engine: MortalEngine) -> None:
+        await engine.load(adapter)
+        await self._probe_liveness(adapter.name)
+
+    async def _convict(self, name: str) -> None:
+        """Never load it again; even if the report fails, `load` refuses it from now on."""
+        self._suspects.died_alone_with(name)
+        self._files.pop(name, None)
+        self._suspended.pop(name, None)
+        await self._report({name}, Suspicion.CONVICTED, "the engine died when it was tried alone")
+
+    async def _suspend(self, names: set[str] | frozenset[str], reason: str) -> None:
+        for name in names:
+            if name in self._files:
+                self._suspended[name] = _Suspended(self._files.pop(name), self._now())
+        if names:
+            await self._report(names, Suspicion.SUSPENDED, reason)
+
+    async def _report(self, names: set[str] | frozenset[str], suspicion: Suspicion, reason: str) -> None:
+        try:
+            await self._on_suspect(tuple(sorted(names)), suspicion, reason)
         except SealserveError as error:
             self._log.error(LogEvent.SUSPECTS_NOT_REPORTED, adapters=sorted(names), reason=error.reason)
 

@@ -6,6 +6,8 @@ Everything that would change with another vLLM version is here.
 import asyncio
 import os
 import signal
+import time
+from collections import deque
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,6 +26,7 @@ from vllm.v1.metrics.loggers import StatLoggerBase
 from sealserve.engine.base_model import BaseShape
 from sealserve.engine.processor import cpu_dtype
 from sealserve.engine.sockets import socket_directory
+from sealserve.engine.vllm_executor import CandidExecutor
 from sealserve.errors import EngineFailed, InvalidArgument, Unavailable
 from sealserve.records.inference import Sampling
 from sealserve.settings.engine import DEFAULT_GPU_FRACTION, EngineSettings
@@ -31,6 +34,8 @@ from sealserve.settings.engine import DEFAULT_GPU_FRACTION, EngineSettings
 ENGINE_DEAD = "ENGINE_DEAD"
 _GIB = 2**30
 _POLL_SECONDS = 0.5
+_DEATH_SECONDS = 5.0  # for a process that is ending to be gone
+_STEPS_TIMED = 100
 _SHUTDOWN_SECONDS = 2.0  # nothing runs any more; the CPU worker needs more than 5 s to end by itself
 _BLOCK_TOKENS = 128  # vLLM's block on CPU
 _STRUCTURED = {"backend": "guidance", "disable_any_whitespace": True}
@@ -42,16 +47,29 @@ _FEW_CORES = 4  # up to here, pinning threads to cores costs more (a trainer sha
 
 
 class Heartbeat(StatLoggerBase):  # type: ignore[misc]
-    """Counts the engine's steps: vLLM reports to it after each one, also after one without output."""
+    """Counts and times the engine's steps: vLLM reports to it after each one, also after one without output."""
 
     def __init__(self, vllm_config: Any = None, engine_index: int = 0) -> None:
         self.steps = 0
+        self._seconds: deque[float] = deque(maxlen=_STEPS_TIMED)
+        self._began: float | None = None  # of the present step; None while nothing runs, for idling is no step
+
+    @property
+    def slowest_step_seconds(self) -> float:
+        """How long the slowest of the last steps took; 0 before the first that is known."""
+        return max(self._seconds, default=0.0)
 
     def record(
         self, scheduler_stats: Any, iteration_stats: Any, mm_cache_stats: Any = None, engine_idx: int = 0
     ) -> None:
-        """Count one step."""
+        """Count one step. Its length is known if work was left over from the one before."""
         self.steps += 1
+        now = time.monotonic()
+        if self._began is not None:
+            self._seconds.append(now - self._began)
+        if scheduler_stats is not None:
+            is_busy = scheduler_stats.num_running_reqs + scheduler_stats.num_waiting_reqs > 0
+            self._began = now if is_busy else None
 
     def log_engine_initialized(self) -> None:
         """Say nothing."""
@@ -73,7 +91,11 @@ def build(
     # A prompt cut in two makes vLLM 0.32 rewind the generator of a seeded request; torch's CPU generator cannot, and
     # the whole engine dies ("CPU Generator does not use offset"). So prompts are never cut on CPU.
     memory = (
-        {"kv_cache_memory_bytes": int(settings.kv_cache_gib * _GIB), "enable_chunked_prefill": False}
+        {
+            "kv_cache_memory_bytes": int(settings.kv_cache_gib * _GIB),
+            "enable_chunked_prefill": False,
+            "distributed_executor_backend": CandidExecutor,
+        }
         if is_cpu
         else {"gpu_memory_utilization": settings.gpu_memory_fraction or DEFAULT_GPU_FRACTION}
     )
@@ -143,9 +165,16 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def was_killed(engine: AsyncLLM) -> bool:
-    """True if vLLM's engine process was ended by SIGKILL or SIGTERM."""
+    """True if vLLM's engine process, or a worker below it (`vllm_executor`), was ended by SIGKILL or SIGTERM.
+
+    Blocks for seconds if the process is still ending: it reports its failure before.
+    """
     manager = engine.engine_core.resources.engine_manager
-    codes = manager.finished_procs().values() if manager is not None else ()
+    if manager is None:
+        return False
+    for process in manager.processes:
+        process.join(_DEATH_SECONDS)
+    codes = manager.finished_procs().values()
     return any(code in (-signal.SIGKILL, -signal.SIGTERM) for code in codes)
 
 
@@ -170,8 +199,13 @@ def _constraint(sampling: Sampling) -> StructuredOutputsParams | None:
 
 
 def scoring_params() -> SamplingParams:
-    """Return parameters that give each prompt token's log probability. vLLM reads no cached prefix for these."""
-    return SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, output_kind=RequestOutputKind.FINAL_ONLY)
+    """Return parameters that give each prompt token's log probability. vLLM reads no cached prefix for these.
+
+    Nobody reads the text, and decoding each token of the prompt would cost this process's event loop.
+    """
+    return SamplingParams(
+        max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False, output_kind=RequestOutputKind.FINAL_ONLY
+    )
 
 
 def prompt(ids: list[int], *, cache_salt: str) -> Any:

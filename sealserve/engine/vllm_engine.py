@@ -193,15 +193,19 @@ class VllmEngine:
         )
 
     def was_killed(self) -> bool:
-        """True if vLLM's process was ended by a signal from outside."""
+        """True if one of vLLM's processes was ended by a signal from outside. May block for seconds."""
         return self._model is not None and bool(self._model.core.was_killed(self._model.llm))
 
     def progress(self) -> Progress:
         """Return the steps done and the CPU time used since the start. Reads /proc; never raises."""
         model = self._model
         if model is None:
-            return Progress(steps=0, cpu_seconds=0.0)
-        return Progress(steps=model.heartbeat.steps, cpu_seconds=model.core.cpu_seconds(model.llm))
+            return Progress(steps=0, cpu_seconds=0.0, slowest_step_seconds=0.0)
+        return Progress(
+            steps=model.heartbeat.steps,
+            cpu_seconds=model.core.cpu_seconds(model.llm),
+            slowest_step_seconds=model.heartbeat.slowest_step_seconds,
+        )
 
     def _build(self, core: Any, shape: BaseShape, max_context_tokens: int) -> _Model:
         chat = Chat.open(self._base)

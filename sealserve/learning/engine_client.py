@@ -1,11 +1,12 @@
 """The engine client of one cycle: calls have background priority, bounded concurrency and retries.
 
-Calls block until the engine is reachable; an outage is never recorded as a result.
+Calls block until the engine is reachable and has room, for an hour; an outage is never recorded as a result.
 """
 
 import asyncio
 import copy
 import hashlib
+import random
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -13,7 +14,8 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from sealserve.engine.engine import BACKGROUND_PRIORITY, AdapterFiles, Engine, GenerateRequest, Likelihood, ScoreRequest
-from sealserve.errors import DeadlineExceeded, EngineFailed, NotFound, Unavailable
+from sealserve.errors import DeadlineExceeded, EngineFailed, NotFound, QuotaExceeded, Unavailable
+from sealserve.learning.call_limit import CallLimit
 from sealserve.learning.thoughts import without_thoughts
 from sealserve.prompts import Dialect
 from sealserve.records.inference import ChatTurn, FinishReason, Sampling
@@ -24,6 +26,9 @@ MAX_FAILURES = 3
 
 MAX_WAIT_SECONDS = 10.0
 """Longest pause between two tries while the engine is away."""
+
+AWAY_SECONDS = 3600.0
+"""How long one call waits for an engine that is away or has no room, before that ends the attempt at the cycle."""
 
 T = TypeVar("T")
 
@@ -63,7 +68,7 @@ class EngineClient:
         self._engine = engine
         self._cycle = cycle
         self._salt = hashlib.sha256(f"learn:{tenant}".encode()).hexdigest()[:16]
-        self._gate = asyncio.Semaphore(concurrency)
+        self._limit = CallLimit(concurrency)
         self._files: dict[str, AdapterFiles] = {}
         self._resampling: tuple[float, int] | None = None  # temperature and seed
 
@@ -85,7 +90,8 @@ class EngineClient:
 
         `examples` are turns with their answers that come before the turn.
 
-        Raises: InvalidArgument (too long), EngineFailed, DeadlineExceeded (each after MAX_FAILURES tries), BadAdapter.
+        Raises: InvalidArgument (too long), EngineFailed, DeadlineExceeded (each after MAX_FAILURES tries), BadAdapter,
+        Unavailable (after AWAY_SECONDS).
         """
 
         if self._resampling is not None:
@@ -172,13 +178,16 @@ class EngineClient:
                 await self.drop(name)
 
     async def _patiently(self, call: Callable[[], Awaitable[T]], *, adapter: str | None) -> T:
-        failures = 0
+        failures, now = 0, asyncio.get_running_loop().time
+        until = now() + AWAY_SECONDS
         while True:
             try:
-                async with self._gate:
-                    return await call()
-            except Unavailable as error:
-                await asyncio.sleep(min(max(error.retry_seconds, 0.01), MAX_WAIT_SECONDS))
+                return await self._try(call)
+            except (Unavailable, QuotaExceeded) as error:
+                if now() >= until:
+                    raise _away(error) from error
+                wait = min(max(error.retry_seconds, 0.01), MAX_WAIT_SECONDS)
+                await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # so that not all come back at once
             except NotFound:
                 if adapter not in self._files:
                     raise
@@ -186,6 +195,16 @@ class EngineClient:
                 await self._patiently(lambda: self._engine.load(self._files[str(adapter)]), adapter=None)
             except (EngineFailed, DeadlineExceeded) as error:
                 failures = _one_more(failures, error)
+
+    async def _try(self, call: Callable[[], Awaitable[T]]) -> T:
+        async with self._limit.entered() as refusals:
+            try:
+                result = await call()
+            except QuotaExceeded:
+                self._limit.refused(refusals)
+                raise
+            self._limit.succeeded()
+            return result
 
     def _request_id(self) -> str:
         return f"learn-{self._cycle}-{uuid.uuid4().hex}"
@@ -208,6 +227,10 @@ def candidate_prefix(cycle: str) -> str:
 def candidate_name(cycle: str, label: str, *, artifact: str) -> str:
     """Return the engine name for measuring `artifact` in `cycle`: never that of a version, new for new contents."""
     return f"{candidate_prefix(cycle)}{label}-{artifact[:12]}"
+
+
+def _away(error: Unavailable | QuotaExceeded) -> Unavailable:
+    return Unavailable(f"the engine was away for {AWAY_SECONDS / 60:.0f} minutes: {error.message}", reason=error.reason)
 
 
 def _one_more(failures: int, error: Exception) -> int:

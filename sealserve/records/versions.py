@@ -84,7 +84,7 @@ class Activation:
     activation: int  # counts from 1 in each tenant
     version: int
     previous: int
-    kind: str  # "promote", "rollback" or "traffic"
+    kind: str  # "promote", "rollback", "traffic", "suspend" or "resume"
     actor: str
     reason: str
     created_at: datetime

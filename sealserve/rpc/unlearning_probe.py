@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from sealserve.engine.engine import BACKGROUND_PRIORITY, Engine, GenerateRequest
-from sealserve.errors import CouldNotMeasure, NotFound, SealserveError, Unavailable
+from sealserve.errors import CouldNotMeasure, NotFound, QuotaExceeded, SealserveError, Unavailable
 from sealserve.grading.answers import is_right
 from sealserve.records.cycles import CycleState, QuizItem
 from sealserve.records.documents import Unlearned
@@ -141,5 +141,5 @@ class UnlearningProbe:
                 return "".join([delta.text async for delta in self._engine.generate(request)])
         except TimeoutError:
             raise CouldNotMeasure(f"an answer took more than {ANSWER_SECONDS:g} s") from None
-        except (NotFound, Unavailable) as error:
+        except (NotFound, QuotaExceeded, Unavailable) as error:
             raise CouldNotMeasure(f"the engine could not be asked: {error.message}") from error

@@ -31,7 +31,7 @@ from sealserve.errors import (
 from sealserve.records.inference import ChatTurn, EngineState, Sampling
 from sealserve.records.rollouts import Standby
 from sealserve.records.tenants import Tenant
-from sealserve.records.versions import BASE_VERSION, AdapterVersion, Observed, VersionState
+from sealserve.records.versions import BASE_VERSION, Activation, AdapterVersion, Observed, VersionState
 from sealserve.registry.registry import Registry
 from sealserve.serving.adapter_table import AdapterTable, Route
 from sealserve.serving.adapter_table import Standby as StandbyRoute
@@ -142,6 +142,28 @@ class Activator:
             if name in self._versions:
                 tenant, version = self._versions[name]
                 await self._quarantine(tenant, version, reason)
+
+    async def suspend(self, engine_names: Iterable[str], *, reason: str) -> None:
+        """Take the versions behind these names out of service: the ones before them answer."""
+        await self._move_suspended(self._registry.versions.suspend, engine_names, reason=reason)
+
+    async def resume(self, engine_names: Iterable[str], *, reason: str) -> None:
+        """Put those of these suspended versions back into service that nobody has replaced meanwhile."""
+        await self._move_suspended(self._registry.versions.resume, engine_names, reason=reason)
+
+    async def _move_suspended(
+        self, move: Callable[..., Activation | None], engine_names: Iterable[str], *, reason: str
+    ) -> None:
+        for name in engine_names:
+            if name not in self._versions:
+                continue
+            tenant, version = self._versions[name]
+            moved = await asyncio.to_thread(move, tenant, version, actor=ACTOR, reason=reason)
+            if moved is not None:
+                self._log.warning(
+                    LogEvent.VERSION_SUSPECTED, tenant=tenant, version=version, kind=moved.kind, reason=reason
+                )
+                self.wake()
 
     async def _look(self) -> None:
         try:

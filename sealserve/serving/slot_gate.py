@@ -48,6 +48,11 @@ class SlotGate:
         """How many requests wait for a slot."""
         return sum(len(waiting.turns) for waiting in self._waiting.values())
 
+    @property
+    def tenants_waiting(self) -> int:
+        """How many of these are tenants' requests."""
+        return sum(not is_background for waiting in self._waiting.values() for _, is_background in waiting.turns)
+
     @asynccontextmanager
     async def entered(self, adapter: str | None, *, priority: int = TENANT_PRIORITY) -> AsyncIterator[None]:
         """Run the body with a slot for `adapter`; waits for its turn."""

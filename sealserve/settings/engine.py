@@ -47,7 +47,10 @@ class EngineSettings(Section):
         20, gt=0, description="time between two liveness checks of the engine (a test generation)"
     )
     liveness_deadline_seconds: float = Field(
-        30, gt=0, description="longest time that a liveness check may take; a slower engine counts as hung"
+        30,
+        gt=0,
+        description="time without a finished step and without CPU use after which the engine counts as hung during a "
+        "liveness check; more where its steps are slow and after each hang, up to 300",
     )
     threads: int = Field(0, ge=0, description="CPU threads of the engine; 0: all cores")
 

@@ -35,6 +35,12 @@ class ServeSettings(Section):
     max_message_bytes: int = Field(8 * 2**20, ge=2**16, description="largest gRPC message, in bytes")
     max_concurrent_requests: int = Field(64, ge=1, description="generate calls in flight, over all tenants")
     max_queued_per_tenant: int = Field(32, ge=1, description="generate calls of one tenant that may wait")
+    learning_slowdown: float = Field(
+        2.0,
+        ge=0,
+        description="how many times as long as alone nine of ten tenants' calls may take while learning uses the same "
+        "engine, which is given less work otherwise; 0: learning does not yield",
+    )
     default_deadline_seconds: float = Field(60, gt=0, description="deadline of a call that sets none")
     drain_seconds: float = Field(
         10, ge=0, description="time that running calls get to end at shutdown; 0: they are cut off at once"
@@ -50,6 +56,12 @@ class ServeSettings(Section):
         description="days for which the registry keeps which version gave which answer; 0: it keeps none, and thumbs "
         "do not count in a watch",
     )
+
+    @model_validator(mode="after")
+    def _yields(self) -> Self:
+        if 0 < self.learning_slowdown < 1:
+            raise ValueError("serve.learning_slowdown is 0 (learning does not yield) or at least 1")
+        return self
 
     @model_validator(mode="after")
     def _is_guarded(self) -> Self:

@@ -111,6 +111,7 @@ class LogEvent(StrEnum):
     FILE_NOT_REPAIRED = "file.not_repaired"  # others may read it; it belongs to another user
     AUDIT_HEAD_SIGNED = "audit_head.signed"
     AUDIT_HEAD_NOT_SIGNED = "audit_head.not_signed"  # tried again in an hour
+    VERSION_SUSPECTED = "version.suspected"  # suspended, or resumed: `kind` says which
     ROLLOUT_NOT_RECORDED = "rollout.not_recorded"  # outcomes wait for the registry
     ROLLOUT_NOT_READ = "rollout.not_read"
     ROLLOUT_NOT_MOVED = "rollout.not_moved"  # tried again

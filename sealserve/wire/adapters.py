@@ -20,6 +20,7 @@ _KIND = {
     "traffic": adapter_pb2.ACTIVATION_KIND_TRAFFIC,
 }
 _KIND_NAMES = {number: name for name, number in _KIND.items()}
+_KIND |= {"suspend": adapter_pb2.ACTIVATION_KIND_ROLLBACK, "resume": adapter_pb2.ACTIVATION_KIND_PROMOTE}
 
 
 def adapter_to_wire(version: AdapterVersion, *, active: bool, remark: str = "") -> adapter_pb2.Adapter:

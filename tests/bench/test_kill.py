@@ -1,11 +1,18 @@
 """What the kill figure counts, and which kills it plans; the run itself needs real daemons."""
 
+import dataclasses
 import random
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sealserve.bench.reliability.kill_plan import count_half_done, count_lost, count_twice, learn_strikes
+from sealserve.bench.reliability.kill_plan import (
+    count_condemned,
+    count_half_done,
+    count_lost,
+    count_twice,
+    learn_strikes,
+)
 from sealserve.bench.reliability.kill_rollout import WATCH_POINTS
 from sealserve.bench.reliability.kill_site import _HELD_RULES, HELD_TENANT, lenient_policy
 from sealserve.fault_injection import FAULT_POINTS
@@ -138,3 +145,12 @@ def test_the_held_tenant_waits_for_a_person_and_the_other_does_not(tmp_path: Pat
     bundle = load_bundle(tmp_path)
     assert bundle.of(HELD_TENANT).variables[Event.ADAPTER_PROMOTE]["approvals"] == 1
     assert bundle.of("kills").variables[Event.ADAPTER_PROMOTE]["approvals"] == 0
+
+
+def test_version_is_condemned_if_serve_quarantines_it_or_moves_away_from_it() -> None:
+    bad = dataclasses.replace(_version(2, cycle="c2"), state=VersionState.QUARANTINED, documents=("d2",))
+    versions = [_version(1, cycle="c1"), bad]
+    assert count_condemned(versions, WATCHED, forgotten=[]) == 1
+    assert count_condemned(versions, WATCHED, forgotten=[("a", "d2")]) == 0
+    held = dataclasses.replace(_move(6, version=0, kind="rollback", actor="serve"), previous=1)
+    assert count_condemned(versions, [*WATCHED, held], forgotten=[("a", "d2")]) == 1

@@ -3,12 +3,13 @@
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sealserve.engine.engine import AdapterFiles, GenerateRequest
-from sealserve.engine.supervised import SupervisedEngine
+from sealserve.engine.supervised import SupervisedEngine, Suspicion
 from sealserve.engine.vllm_engine import VllmEngine
 from sealserve.errors import Unavailable
 from sealserve.records.inference import ChatTurn, EngineState, Sampling
@@ -36,28 +37,43 @@ async def serving_again(engine: SupervisedEngine) -> None:
         await asyncio.sleep(0.2)
 
 
-async def test_killed_engine_is_rebuilt_with_its_adapters_and_blames_nobody(tiny_base: Path, tmp_path: Path) -> None:
+def engine_process(engine: VllmEngine) -> int:
+    model = engine._model
+    assert model is not None
+    return int(model.llm.engine_core.resources.engine_manager.processes[0].pid)
+
+
+def worker_process(engine: VllmEngine) -> int:
+    """The process that holds the model: what the kernel ends when memory runs out."""
+    core = engine_process(engine)
+    children = Path(f"/proc/{core}/task/{core}/children").read_text().split()
+    return next(int(pid) for pid in children if b"VLLM::Worker" in Path(f"/proc/{pid}/cmdline").read_bytes())
+
+
+@pytest.mark.parametrize("victim", [engine_process, worker_process])
+async def test_killed_engine_is_rebuilt_with_its_adapters_and_blames_nobody(
+    tiny_base: Path, tmp_path: Path, victim: Callable[[VllmEngine], int]
+) -> None:
     made: list[VllmEngine] = []
-    suspected: list[tuple[str, ...]] = []
+    suspected: list[tuple[tuple[str, ...], Suspicion]] = []
 
     def factory() -> VllmEngine:
         made.append(VllmEngine(TINY_ENGINE, base=tiny_base))
         return made[-1]
 
-    async def on_suspect(names: tuple[str, ...], reason: str) -> None:
-        suspected.append(names)
+    async def on_suspect(names: tuple[str, ...], suspicion: Suspicion, reason: str) -> None:
+        suspected.append((names, suspicion))
 
     engine = SupervisedEngine(factory, settings=TINY_ENGINE, on_suspect=on_suspect)
     await engine.start()
     try:
         await engine.load(AdapterFiles(name="a@v1", path=make_adapter(tmp_path, tiny_base)))
         before = await answer(engine, "a@v1")
-        first = made[0]._model
-        assert first is not None
-        os.kill(first.llm.engine_core.resources.engine_manager.processes[0].pid, signal.SIGKILL)
+        os.kill(victim(made[0]), signal.SIGKILL)
         with pytest.raises(Unavailable):
             await answer_for_ever(engine, "a@v1")
         assert (await engine.info()).state is EngineState.REBUILDING
+        assert await asyncio.to_thread(made[0].was_killed)
         await serving_again(engine)
         assert await answer(engine, "a@v1") == before
         assert suspected == []

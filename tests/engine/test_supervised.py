@@ -1,7 +1,7 @@
 """A dead or hung engine is noticed, replaced and loaded again, and what killed it is kept out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +10,8 @@ import pytest
 
 from sealserve.engine import supervised
 from sealserve.engine.base_model import BaseShape
-from sealserve.engine.engine import AdapterFiles, GenerateRequest
-from sealserve.engine.supervised import SupervisedEngine
+from sealserve.engine.engine import AdapterFiles, Delta, GenerateRequest
+from sealserve.engine.supervised import SupervisedEngine, Suspicion
 from sealserve.errors import BadAdapter, EngineFailed, StorageFailed, Unavailable
 from sealserve.records.inference import ChatTurn, EngineState, Sampling
 from sealserve.settings.engine import EngineSettings
@@ -24,11 +24,11 @@ SETTINGS = EngineSettings(liveness_seconds=0.05, liveness_deadline_seconds=0.3)
 
 @dataclass
 class World:
-    """The engines made so far, and whom the supervisor suspected. `prepare` shapes each new engine."""
+    """The engines made so far, and what the supervisor said of whom. `prepare` shapes each new engine."""
 
     base: BaseShape
     made: list[FakeEngine] = field(default_factory=list)
-    suspected: list[tuple[str, ...]] = field(default_factory=list)
+    said: list[tuple[Suspicion, tuple[str, ...]]] = field(default_factory=list)
     prepare: Callable[[FakeEngine], None] = lambda engine: None
 
     def factory(self) -> FakeEngine:
@@ -38,8 +38,8 @@ class World:
             self.prepare(engine)
         return engine
 
-    async def on_suspect(self, names: tuple[str, ...], reason: str) -> None:
-        self.suspected.append(names)
+    async def on_suspect(self, names: tuple[str, ...], suspicion: Suspicion, reason: str) -> None:
+        self.said.append((suspicion, names))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[SupervisedEngine]:
@@ -80,7 +80,7 @@ async def test_dead_engine_is_replaced_and_loaded_again(world: World, tiny_base:
         await back(engine, rebuilds=1)
         assert await answer(engine, "a@v1") == before
         assert (await engine.info()).loaded == ("a@v1",)
-    assert world.suspected == []
+    assert world.said == []
 
 
 async def test_calls_meanwhile_are_unavailable_and_health_says_rebuilding(world: World) -> None:
@@ -138,7 +138,7 @@ async def test_hang_convicts_no_adapter(world: World, tiny_base: Path, tmp_path:
                 await answer(engine, "a@v1")
             await back(engine, rebuilds=rebuilds)
         assert (await engine.info()).loaded == ("a@v1",)
-    assert world.suspected == []
+    assert world.said == []
 
 
 async def test_answer_that_hangs_with_the_engine_ends_unavailable(world: World) -> None:
@@ -161,7 +161,7 @@ async def test_adapter_that_kills_the_new_engine_too_is_reported_and_kept_out(
         with pytest.raises(Unavailable):
             await answer(engine, "bad@v1")
         await back(engine, rebuilds=2)
-        assert world.suspected == [("bad@v1",)]
+        assert world.said == [(Suspicion.CONVICTED, ("bad@v1",))]
         assert (await engine.info()).loaded == ("good@v1",)
         with pytest.raises(BadAdapter) as refused:
             await engine.load(files)
@@ -169,20 +169,99 @@ async def test_adapter_that_kills_the_new_engine_too_is_reported_and_kept_out(
         assert await answer(engine, "good@v1") != ""
 
 
-async def test_adapter_in_use_at_two_deaths_is_reported(world: World, tiny_base: Path, tmp_path: Path) -> None:
+async def die_twice_under(world: World, engine: SupervisedEngine, files: AdapterFiles) -> None:
+    await engine.load(files)
+    for rebuilds in (1, 2):
+        world.made[-1].gate.clear()
+        running = asyncio.create_task(answer(engine, files.name))
+        while not world.made[-1].requests or world.made[-1].requests[-1].request_id != "r":  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        world.made[-1].die()
+        with pytest.raises(Unavailable):
+            await running
+        await back(engine, rebuilds=rebuilds)
+
+
+async def test_adapter_in_use_at_two_deaths_is_suspended_and_not_convicted(
+    world: World, tiny_base: Path, tmp_path: Path
+) -> None:
+    async with world.running() as engine:
+        await die_twice_under(world, engine, AdapterFiles(name="a@v1", path=make_adapter(tmp_path, tiny_base)))
+        assert world.said == [(Suspicion.SUSPENDED, ("a@v1",))]
+        assert (await engine.info()).loaded == ()
+
+
+async def test_suspended_adapter_is_cleared_once_the_engine_lived_with_it_alone(
+    world: World, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world.running() as engine:
+        files = AdapterFiles(name="a@v1", path=make_adapter(tmp_path, tiny_base))
+        await die_twice_under(world, engine, files)
+        monkeypatch.setattr(supervised, "WINDOW_SECONDS", 0.0)
+        async with asyncio.timeout(10):
+            while len(world.said) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert world.said[-1] == (Suspicion.CLEARED, ("a@v1",))
+        await engine.load(files)
+        assert await answer(engine, "a@v1") != ""
+
+
+async def test_suspended_adapter_is_tried_alone_when_it_is_loaded_and_not_while_others_run(
+    world: World, tiny_base: Path, tmp_path: Path
+) -> None:
+    async with world.running() as engine:
+        files = AdapterFiles(name="a@v1", path=make_adapter(tmp_path, tiny_base))
+        await die_twice_under(world, engine, files)
+        world.made[-1].gate.clear()
+        running = asyncio.create_task(answer(engine))
+        while not engine._in_use.total():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        with pytest.raises(Unavailable) as refused:
+            await engine.load(files)
+        assert refused.value.reason == "ADAPTER_SUSPENDED"
+        world.made[-1].gate.set()
+        await running
+        await engine.load(files)
+        assert await answer(engine, "a@v1") != ""
+        assert world.said[-1] == (Suspicion.CLEARED, ("a@v1",))
+
+
+async def test_suspended_adapter_that_kills_the_engine_alone_is_convicted(
+    world: World, tiny_base: Path, tmp_path: Path
+) -> None:
+    async with world.running() as engine:
+        files = AdapterFiles(name="a@v1", path=make_adapter(tmp_path, tiny_base))
+        await die_twice_under(world, engine, files)
+        world.made[-1].deadly.add("a@v1")
+        with pytest.raises(Unavailable):
+            await engine.load(files)
+        await back(engine, rebuilds=3)
+        assert world.said[-1] == (Suspicion.CONVICTED, ("a@v1",))
+        with pytest.raises(BadAdapter):
+            await engine.load(files)
+
+
+async def test_adapter_under_which_a_new_engine_stands_still_is_suspended_and_not_convicted(
+    world: World, tiny_base: Path, tmp_path: Path
+) -> None:
+    def deaf_under_it(fake: FakeEngine) -> None:
+        generate = fake.generate
+
+        def listen(request: GenerateRequest) -> AsyncGenerator[Delta, None]:
+            fake.is_deaf = request.adapter == "a@v1"
+            return generate(request)
+
+        fake.generate = listen  # type: ignore[method-assign]
+
+    world.prepare = deaf_under_it
     async with world.running() as engine:
         await engine.load(AdapterFiles(name="a@v1", path=make_adapter(tmp_path, tiny_base)))
-        for rebuilds in (1, 2):
-            world.made[-1].gate.clear()
-            running = asyncio.create_task(answer(engine, "a@v1"))
-            while not world.made[-1].requests or world.made[-1].requests[-1].request_id != "r":  # noqa: ASYNC110
-                await asyncio.sleep(0)
-            world.made[-1].die()
-            with pytest.raises(Unavailable):
-                await running
-            await back(engine, rebuilds=rebuilds)
-        assert world.suspected == [("a@v1",)]
-        assert (await engine.info()).loaded == ()
+        world.made[0].deadly.add("a@v1")
+        with pytest.raises(Unavailable):
+            await answer(engine, "a@v1")
+        await back(engine, rebuilds=2)
+        assert world.said == [(Suspicion.SUSPENDED, ("a@v1",))]
+        assert await answer(engine) != ""
 
 
 async def test_kill_from_outside_counts_against_nobody(world: World, tiny_base: Path, tmp_path: Path) -> None:
@@ -195,7 +274,7 @@ async def test_kill_from_outside_counts_against_nobody(world: World, tiny_base: 
             with pytest.raises(Unavailable):
                 await answer(engine, "a@v1")
             await back(engine, rebuilds=rebuilds)
-        assert world.suspected == []
+        assert world.said == []
         assert (await engine.info()).loaded == ("a@v1",)
 
 
@@ -218,7 +297,7 @@ async def test_engine_that_does_not_start_again_is_tried_until_it_does(
 
 
 async def test_report_that_fails_does_not_stop_the_rebuild(world: World, tiny_base: Path, tmp_path: Path) -> None:
-    async def full_disk(names: tuple[str, ...], reason: str) -> None:
+    async def full_disk(names: tuple[str, ...], suspicion: Suspicion, reason: str) -> None:
         raise StorageFailed("the disk is full")
 
     world.prepare = lambda fake: fake.deadly.add("bad@v1")

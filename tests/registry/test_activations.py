@@ -250,3 +250,45 @@ def test_observed_is_what_each_replica_said_last(world: World) -> None:
         world.registry.versions.record_observed(
             Observed(replica="r1", tenant="nobody", version=0, activation=0, observed_at=now)
         )  # fmt: skip
+
+
+def test_suspended_version_gives_way_to_the_one_before_it_and_withdraws_nothing(world: World) -> None:
+    first = world.document().document
+    world.version()
+    second = world.document().document
+    world.version()
+    learned = {first: DocumentState.LEARNED, second: DocumentState.LEARNED}
+    versions = world.registry.versions
+    moved = versions.suspend("acme", 2, actor="serve", reason="in use at two deaths of the engine")
+    assert moved is not None
+    assert (moved.kind, moved.version, moved.previous) == ("suspend", 1, 2)
+    assert world.document_states() == learned
+    assert versions.get("acme", 2).state is VersionState.READY
+    assert versions.suspend("acme", 2, actor="serve", reason="again") is None
+    back = versions.resume("acme", 2, actor="serve", reason="the engine lived when it was tried alone")
+    assert back is not None
+    assert (back.kind, back.version, world.document_states()) == ("resume", 2, learned)
+    assert _rollback(world) == 1
+    assert world.document_states() == {first: DocumentState.LEARNED, second: DocumentState.WITHDRAWN}
+
+
+def test_suspended_version_is_not_resumed_once_a_person_moved_the_pointer(world: World) -> None:
+    first = world.document().document
+    world.version()
+    second = world.document().document
+    world.version()
+    world.registry.versions.suspend("acme", 2, actor="serve", reason="in use at two deaths of the engine")
+    assert _rollback(world) == 0
+    assert world.document_states() == {first: DocumentState.WITHDRAWN, second: DocumentState.WITHDRAWN}
+    before = _facts(world)
+    assert world.registry.versions.resume("acme", 2, actor="serve", reason="late") is None
+    assert _facts(world) == before
+
+
+def test_person_may_promote_a_suspended_version(world: World) -> None:
+    document = world.document().document
+    world.version()
+    world.registry.versions.suspend("acme", 1, actor="serve", reason="in use at two deaths of the engine")
+    _promote(world, 1)
+    assert world.registry.tenants.get("acme").desired_version == 1
+    assert world.document_states() == {document: DocumentState.LEARNED}

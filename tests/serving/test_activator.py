@@ -251,6 +251,20 @@ async def test_version_in_flight_at_the_engines_death_can_be_quarantined_by_its_
     assert (await server.ask()).version == BASE_VERSION
 
 
+async def test_suspected_version_is_out_of_service_until_it_is_cleared(
+    server: Server, registry: Registry, publisher: Publisher
+) -> None:
+    first, second = publisher.publish("acme"), publisher.publish("acme")
+    await server.activator.settle()
+    await server.activator.suspend([second.engine_name, "a-candidate@c1"], reason="in use at two deaths of the engine")
+    await server.activator.settle()
+    assert (await server.ask()).version == first.version
+    assert registry.versions.get("acme", second.version).state is VersionState.READY
+    await server.activator.resume([second.engine_name], reason="the engine lived when it was tried alone")
+    await server.activator.settle()
+    assert (await server.ask()).version == second.version
+
+
 async def test_adapter_under_which_the_engine_keeps_failing_is_quarantined(
     server: Server, registry: Registry, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sealserve.bench.reliability.kill_plan import Strike, count_half_done, count_lost, count_twice, learn_strikes
+from sealserve.bench.reliability.kill_plan import (
+    Strike,
+    count_condemned,
+    count_half_done,
+    count_lost,
+    count_twice,
+    learn_strikes,
+)
 from sealserve.bench.reliability.kill_serve import STRIKES
 from sealserve.bench.reliability.kill_site import FINAL, HELD_TENANT, POLL_SECONDS, TENANT, Site, Writer, open_site
 from sealserve.errors import CorruptArtifact, NotFound, SealserveError, Unavailable
@@ -33,8 +40,8 @@ _BACKLOG = 2  # documents that wait or are being learned while `learn` is struck
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillFigures:
-    """What was done and what was left. `lost`, `twice`, `half_done`, `remembered`, `unfinished`, `failed` and `broken`
-    have to be zero."""
+    """What was done and what was left. `lost`, `twice`, `half_done`, `remembered`, `condemned`, `unfinished`, `failed`
+    and `broken` have to be zero."""
 
     kills: int
     learn_kills: int
@@ -50,6 +57,7 @@ class KillFigures:
     half_done: int
     forgotten: int
     remembered: int  # forgotten documents with a word or a version left that may answer
+    condemned: int  # versions quarantined or suspended because the engine died under them
     cycles: int
     unfinished: int
     failed: int
@@ -158,6 +166,7 @@ def _figures(site: Site, *, learn_kills: int, serve_kills: int, started: float) 
         ),
         forgotten=len(site.forgotten),
         remembered=sum(name in usable or _has_text(site, *name) for name in site.forgotten),
+        condemned=count_condemned(versions, moves, forgotten=site.forgotten),
         cycles=len(states),
         unfinished=sum(state not in FINAL for state in states),
         failed=states.count(CycleState.FAILED),

@@ -12,7 +12,8 @@ from typing import TypeVar
 from sealserve.fault_injection import FAULT_POINTS
 from sealserve.records.cycles import STEPS
 from sealserve.records.rollouts import WATCH_ACTOR, Watch, WatchState
-from sealserve.records.versions import BASE_VERSION, Activation, AdapterVersion
+from sealserve.records.versions import BASE_VERSION, Activation, AdapterVersion, VersionState
+from sealserve.serving.activator import ACTOR as SERVE_ACTOR
 
 RANDOM_SECONDS = (1.0, 25.0)  # when a random kill falls, counted from the start of `learn`
 
@@ -76,6 +77,22 @@ def count_half_done(watches: Iterable[Watch], moves: Iterable[Activation], *, de
     moved = {at for at, move in _moves_of_watches(moves) if move.kind == "rollback"}
     newest = {move.tenant: move.version for move in sorted(moves, key=lambda move: move.activation)}
     return len(ended ^ moved) + sum(newest.get(tenant, BASE_VERSION) != version for tenant, version in desired.items())
+
+
+def count_condemned(
+    versions: Iterable[AdapterVersion], moves: Iterable[Activation], *, forgotten: Iterable[tuple[str, str]]
+) -> int:
+    """Return how many versions `serve` took out of service for an engine's death: those that are quarantined but hold
+    no forgotten (tenant, document), and those that it moved the pointer away from."""
+    gone = set(forgotten)
+    quarantined = {
+        (version.tenant, version.version)
+        for version in versions
+        if version.state is VersionState.QUARANTINED
+        and not gone & {(version.tenant, document) for document in version.documents}
+    }
+    left = {(move.tenant, move.previous) for move in moves if move.kind == "rollback" and move.actor == SERVE_ACTOR}
+    return len(quarantined | left)
 
 
 def _moves_of_watches(moves: Iterable[Activation]) -> Iterator[tuple[tuple[str, int], Activation]]:

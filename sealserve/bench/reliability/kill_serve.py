@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,8 @@ from sealserve.bench.reliability.kill_site import HELD_TENANT, POLL_SECONDS, SET
 from sealserve.errors import SealserveError, Unavailable
 from sealserve.records.approvals import ApprovalState
 from sealserve.records.documents import DocumentState
+
+_MAX_TOKENS = 64
 
 
 def kill_engine(site: Site) -> None:
@@ -25,12 +28,32 @@ def kill_engine(site: Site) -> None:
         raise Unavailable("no engine process was found below sealserve serve")
     for pid in engine:
         os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + SETTLE_SECONDS
-    while time.monotonic() < deadline and site.client.engine_info().rebuilds == rebuilds:
-        time.sleep(POLL_SECONDS)
-    site.serve.wait_until_serving()
+    _await_rebuild(site, rebuilds)
     site.learn.kill()
     site.say(f"engine killed; rebuilds {site.client.engine_info().rebuilds}; {site.progress()}")
+
+
+def kill_worker(site: Site) -> None:
+    """The process that holds the model dies in the middle of an answer, as when memory runs out, twice in a row.
+
+    Nothing is wrong with the version that was in use: it has to answer again.
+    """
+    version = site.client.tenant(TENANT).desired_version
+    for _ in range(2):
+        rebuilds = site.client.engine_info().rebuilds
+        workers = [pid for engine in _engine_processes(site.serve.pid) for pid in _engine_processes(engine)]
+        if not workers:
+            return kill_engine(site)  # the engine's own process holds the model
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            asking = pool.submit(_ask_until_it_fails, site)
+            time.sleep(POLL_SECONDS)
+            for pid in workers:
+                os.kill(pid, signal.SIGKILL)
+            asking.result()
+        _await_rebuild(site, rebuilds)
+    if site.client.tenant(TENANT).desired_version != version:
+        site.note_broken(f"version {version} was taken out of service because its engine was killed")
+    site.say(f"worker killed twice under version {version}; {site.progress()}")
 
 
 def kill_during_cycle(site: Site) -> None:
@@ -113,6 +136,7 @@ STRIKES: tuple[Callable[[Site], None], ...] = (
     partial(kill_while_forgetting, point="registry.unlearning.unlearn.before_commit"),
     kill_while_promoting,
     kill_engine,
+    kill_worker,
     partial(kill_while_approving, point="registry.approvals.approve.after_commit"),
     *(partial(kill_while_watching, point=point) for point in WATCH_POINTS[2:]),
     partial(kill_while_forgetting, point="registry.unlearning.unlearn.after_commit"),
@@ -133,12 +157,27 @@ def _die_and_ask_again(site: Site, point: str, ask: Callable[[], object]) -> Non
     ask()
 
 
-def _engine_processes(serve_pid: int) -> list[int]:
-    """Return the children of `serve` that run vLLM (it names them so)."""
+def _ask_until_it_fails(site: Site) -> None:
+    deadline = time.monotonic() + SETTLE_SECONDS
+    with suppress(SealserveError):
+        while time.monotonic() < deadline:
+            site.client.ask(TENANT, "What does the note say?", max_tokens=_MAX_TOKENS)
+
+
+def _await_rebuild(site: Site, rebuilds: int) -> None:
+    """Return once the engine has been rebuilt since it had been so often, and serves; or time is up."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < deadline and site.client.engine_info().rebuilds == rebuilds:
+        time.sleep(POLL_SECONDS)
+    site.serve.wait_until_serving()
+
+
+def _engine_processes(parent_pid: int) -> list[int]:
+    """Return the children of that process that run vLLM (it names them so): below `serve` the engine, then workers."""
     found = []
     for status in Path("/proc").glob("[0-9]*/status"):
         lines = dict(line.split(":\t", 1) for line in _read(status).splitlines() if ":\t" in line)
-        if lines.get("PPid") == str(serve_pid) and "VLLM" in _read(status.with_name("cmdline")):
+        if lines.get("PPid") == str(parent_pid) and "VLLM" in _read(status.with_name("cmdline")):
             found.append(int(status.parent.name))
     return found
 

@@ -2,7 +2,8 @@
 
 Activations form a stack kept as a linked list: a promote lays one on top of the present one, a rollback lays a
 copy of a lower one, so that rolling back twice goes back two, and a change of traffic lays a copy of the present
-one.
+one. A suspension lays a copy of a lower one too, for a while: the documents of the version that it takes out of
+service stay learned.
 """
 
 from typing import Any
@@ -27,6 +28,9 @@ from sealserve.registry.versions import held, version_rows
 
 TRAFFIC = "traffic"
 """Kind of an activation that leaves the desired version as it is."""
+
+SUSPEND, RESUME = "suspend", "resume"
+"""Kinds of the activations that take the desired version out of service for a while, and put it back."""
 
 
 def promote(
@@ -106,6 +110,32 @@ def spread(
     )
     tx.insert(traffic, [{"tenant": tenant, "activation": done.activation, "version": version, "share": share}])
     return done
+
+
+def suspend(tx: Transaction, tenant: str, version: int, *, actor: str, reason: str) -> Activation | None:
+    """Let the version before it answer while `version` is suspected; None if it is not the desired one.
+
+    It stays ready: `resume` or a promotion brings it back. Raises: NotFound.
+    """
+    owner = tenants.get(tx, tenant)
+    if version == BASE_VERSION or owner.desired_version != version:
+        return None
+    earlier, below = _earlier(tx, owner, to_version=None)
+    return _move(tx, owner, version=earlier, below=below, kind=SUSPEND, actor=actor, reason=reason)
+
+
+def resume(tx: Transaction, tenant: str, version: int, *, actor: str, reason: str) -> Activation | None:
+    """Put `version` back that `suspend` took out of service; None if anything has moved the pointer since.
+
+    Raises: NotFound.
+    """
+    owner = tenants.get(tx, tenant)
+    newest = tx.row(_one(tenant, owner.activation))
+    if newest is None or (newest.kind, newest.previous) != (SUSPEND, version):
+        return None
+    if not version_rows.is_ready(tx, tenant, version):
+        return None
+    return _move(tx, owner, version=version, below=owner.activation, kind=RESUME, actor=actor, reason=reason)
 
 
 def leave_quarantined(tx: Transaction, tenant: str, version: int, *, actor: str, reason: str) -> None:
@@ -213,12 +243,20 @@ def _settle_documents(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     held = set(version_rows.held_documents(tx, owner.tenant, version))
     learned = document_rows.held_in(tx, owner.tenant, version, states=state_machine.PROMOTABLE)
-    left = document_rows.held_in(tx, owner.tenant, owner.desired_version, states=[DocumentState.LEARNED])
+    left = () if kind == SUSPEND else _left(tx, owner)
     withdrawn = tuple(name for name in left if name not in held)
     document_rows.move(tx, owner.tenant, learned, to=DocumentState.LEARNED, reason="")
     why = f"{kind} from version {owner.desired_version} to {version}"
     document_rows.move(tx, owner.tenant, withdrawn, to=DocumentState.WITHDRAWN, reason=why)
     return learned, withdrawn
+
+
+def _left(tx: Transaction, owner: Tenant) -> tuple[str, ...]:
+    """Return the learned documents of the version that is left, and of one that is suspended in its favour."""
+    newest = tx.row(_one(owner.tenant, owner.activation))
+    versions = {owner.desired_version} | ({newest.previous} if newest is not None and newest.kind == SUSPEND else set())
+    found = (document_rows.held_in(tx, owner.tenant, one, states=[DocumentState.LEARNED]) for one in sorted(versions))
+    return tuple(dict.fromkeys(name for names in found for name in names))
 
 
 def _earlier(tx: Transaction, owner: Tenant, *, to_version: int | None) -> tuple[int, int | None]:

@@ -85,6 +85,19 @@ class Versions:
             pointer.leave_quarantined(tx, tenant, version, actor=actor, reason=reason)
             return marked
 
+    def suspend(self, tenant: str, version: int, *, actor: str, reason: str) -> Activation | None:
+        """Take the desired version out of service for a while: the one before it answers, and no document is withdrawn.
+
+        None, and no change, if it is not the desired one. Raises: NotFound.
+        """
+        with self._database.write() as tx:
+            return pointer.suspend(tx, tenant, version, actor=actor, reason=reason)
+
+    def resume(self, tenant: str, version: int, *, actor: str, reason: str) -> Activation | None:
+        """Put a suspended version back. None, and no change, if the pointer has moved since. Raises: NotFound."""
+        with self._database.write() as tx:
+            return pointer.resume(tx, tenant, version, actor=actor, reason=reason)
+
     def activations(self, tenant: str, *, page_size: int = 50, page_token: str = "") -> Page[Activation]:
         """Return the tenant's activations, newest first. Raises: NotFound (tenant), InvalidArgument."""
         with self._database.read() as tx:
