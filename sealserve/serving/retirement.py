@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sealserve.engine.engine import Engine
-from sealserve.serving.adapter_table import AdapterTable
+from sealserve.serving.adapter_table import AdapterTable, Route
 
 KEPT_PER_TENANT = 2
 """A rollback goes to the version before; one more is kept for a rollback of a rollback."""
@@ -23,13 +23,23 @@ class Retirement:
         self._engine = engine
         self._table = table
         self._window_seconds = window_seconds
-        self._retired: dict[str, tuple[str, float]] = {}  # engine name -> (tenant, since), oldest first
+        self._retired: dict[str, tuple[Route, float]] = {}  # engine name -> (route, since), oldest first
+        self._revoked: set[str] = set()  # of these, those that gave way to a rollback: the first to go
         self._kept: Counter[str] = Counter()
 
-    def add(self, tenant: str, engine_name: str) -> None:
-        """Count the adapter as retired from now."""
-        self._retired.pop(engine_name, None)
-        self._retired[engine_name] = (tenant, asyncio.get_running_loop().time())
+    def add(self, route: Route, *, is_revoked: bool = False) -> None:
+        """Count the route's adapter as retired from now; one that may not answer any more is the first to go."""
+        if route.engine_name is None:
+            return
+        self._retired.pop(route.engine_name, None)
+        self._retired[route.engine_name] = (route, asyncio.get_running_loop().time())
+        if is_revoked:
+            self._revoked.add(route.engine_name)
+
+    def find(self, tenant: str, version: int) -> Route | None:
+        """Return the route of a retired version, as it was; None if it is not there."""
+        found = (route for route, _ in self._retired.values() if (route.tenant, route.version) == (tenant, version))
+        return next(found, None)
 
     @contextmanager
     def kept(self, engine_name: str) -> Iterator[None]:
@@ -39,32 +49,50 @@ class Retirement:
             yield
         finally:
             self._kept[engine_name] -= 1
+            if not self._kept[engine_name]:
+                del self._kept[engine_name]
+
+    def is_kept(self, engine_name: str) -> bool:
+        """Return whether the adapter is about to be routed to."""
+        return self._kept[engine_name] > 0
 
     async def sweep(self) -> None:
         """Unload what nobody can need any more."""
-        routed = self._table.routed_names()
-        for name in [name for name in self._retired if name in routed]:
-            del self._retired[name]
+        for name in [name for name in self._retired if self._table.is_routed(name)]:
+            self._drop(name)
         now = asyncio.get_running_loop().time()
         later: Counter[str] = Counter()
-        for name, (tenant, since) in reversed(list(self._retired.items())):
-            later[tenant] += 1
-            is_over = now - since >= self._window_seconds or later[tenant] > KEPT_PER_TENANT
+        for name, (route, since) in reversed(list(self._retired.items())):
+            later[route.tenant] += 1
+            is_over = now - since >= self._window_seconds or later[route.tenant] > KEPT_PER_TENANT
             if is_over and self._is_free(name):
                 await self._unload(name)
 
+    @property
+    def free(self) -> int:
+        """How many retired adapters could be unloaded now."""
+        return sum(map(self._is_free, self._retired))
+
     async def make_room(self) -> bool:
         """Unload the oldest retired adapter that no request uses, its window open or not; False if there is none."""
-        for name in list(self._retired):
+        for name in sorted(self._retired, key=lambda name: name not in self._revoked):
             if self._is_free(name):
                 await self._unload(name)
                 return True
         return False
 
     def _is_free(self, name: str) -> bool:
-        is_used = self._table.pins(name) or self._kept[name] or name in self._table.routed_names()
-        return not is_used
+        return not (self._table.pins(name) or self._kept[name] or self._table.is_routed(name))
 
     async def _unload(self, name: str) -> None:
-        await self._engine.unload(name)
+        route, since = self._retired[name]
+        self._drop(name)
+        try:
+            await self._engine.unload(name)
+        except BaseException:
+            self._retired[name] = (route, since)  # still loaded: tried again
+            raise
+
+    def _drop(self, name: str) -> None:
         self._retired.pop(name, None)
+        self._revoked.discard(name)

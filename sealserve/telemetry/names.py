@@ -76,6 +76,8 @@ class LogEvent(StrEnum):
     # processes
     SERVER_STARTED = "server.started"  # the port is open; the engine may be starting still
     ENGINE_STARTED = "engine.started"
+    REPLICA_NAME_TAKEN = "replica.name_taken"  # another server runs under serve.replica, or one that was just killed
+    HEARTBEAT_NOT_RENEWED = "heartbeat.not_renewed"  # tried again; without it this replica counts as dead
     CONTEXT_FITTED = "engine.context_fitted"  # the KV cache holds less than the model's own context
     MEMORY_PLANNED = "memory.planned"  # what engine and trainer need, and what there is
     LEARNER_STARTED = "learner.started"
@@ -100,7 +102,9 @@ class LogEvent(StrEnum):
 
     # activation and rollout
     REGISTRY_NOT_READ = "registry.not_read"  # what should be active is not known now
-    ACTIVATION_FAILED = "activation.failed"  # tried again at the next poll
+    VERSION_WITHDRAWN = "version.withdrawn"  # revoked: it gets no requests any more
+    ADAPTERS_FULL = "adapters.full"  # some tenants' versions are not loaded: engine.loaded_adapters is too small
+    ACTIVATION_FAILED = "activation.failed"  # tried again, later each time
     ACTIVATION_CRASHED = "activation.crashed"  # an exception that nothing names
     VERSION_QUARANTINED = "version.quarantined"
     ROLLOUT_NOT_RECORDED = "rollout.not_recorded"  # outcomes wait for the registry

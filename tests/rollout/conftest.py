@@ -86,7 +86,8 @@ class Watched:
                 route = await anext(events)
                 assert isinstance(route, Route)
                 _ = [event async for event in events if isinstance(event, Delta)]
-        except SealserveError:
+        except SealserveError as e:
+            print("XXX", e, e.reason)
             self.failed += 1
             return -1
         self.answered_by[question] = route.version
@@ -139,6 +140,7 @@ def open_watched(
             return None
         return "I think it is a while" if adapter in opened.wrong else f"It takes {right[question]}."
 
+    registry.replicas.announce(replica, identity=replica, address="")
     engine = FakeEngine(base=shape, answerer=say)
     gated = GatedEngine(engine, SlotGate(slots=2, patience_seconds=0.05))
     table, salts, time = AdapterTable(), TenantSalts.open(directory / "salt.key"), Time()
