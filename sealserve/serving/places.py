@@ -6,9 +6,9 @@ Two places are kept from everything that is merely useful, so that the versions 
 - A version that replaces its tenant's present one may take one place more: both are loaded until the swap.
 - A version whose tenant gets no answers until it is loaded (the one before was revoked) may take the last one.
 
-Where these do not suffice, others give way, in this order: retired adapters, revoked ones first; adapters that a
-learner has forgotten; versions that stand by without traffic, the tenant's own first; and for a revocation alone, what
-learners measure, which they load again later. Nothing gives way to a learner or to a version that stands by, but for
+Where these do not suffice, others give way, in this order: retired adapters, oldest first; adapters that a learner
+has forgotten; versions that stand by without traffic, the tenant's own first; and for a revocation alone, what learners
+measure, which they load again later. Nothing gives way to a learner or to a version that stands by, but for
 retired adapters to the latter. What is used by a request, or routed to, gives way to nobody.
 """
 

@@ -1,7 +1,7 @@
 """Adapters that were routed to and are no more: kept for a rollback, unloaded when nobody can need them.
 
-An adapter is unloaded when no request uses it, it is not routed to, and its rollback window has closed or the tenant
-has left enough later ones behind.
+An adapter is unloaded when no request uses it, it is not routed to, and its rollback window has closed, the tenant has
+left enough later ones behind, or it was revoked.
 """
 
 import asyncio
@@ -24,11 +24,11 @@ class Retirement:
         self._table = table
         self._window_seconds = window_seconds
         self._retired: dict[str, tuple[Route, float]] = {}  # engine name -> (route, since), oldest first
-        self._revoked: set[str] = set()  # of these, those that gave way to a rollback: the first to go
+        self._revoked: set[str] = set()  # of these, those that may not answer any more
         self._kept: Counter[str] = Counter()
 
     def add(self, route: Route, *, is_revoked: bool = False) -> None:
-        """Count the route's adapter as retired from now; one that may not answer any more is the first to go."""
+        """Count the route's adapter as retired from now; one that may not answer any more is not kept."""
         if route.engine_name is None:
             return
         self._retired.pop(route.engine_name, None)
@@ -65,7 +65,7 @@ class Retirement:
         for name, (route, since) in reversed(list(self._retired.items())):
             later[route.tenant] += 1
             is_over = now - since >= self._window_seconds or later[route.tenant] > KEPT_PER_TENANT
-            if is_over and self._is_free(name):
+            if (is_over or name in self._revoked) and self._is_free(name):
                 await self._unload(name)
 
     @property
@@ -75,22 +75,24 @@ class Retirement:
 
     async def make_room(self) -> bool:
         """Unload the oldest retired adapter that no request uses, its window open or not; False if there is none."""
-        for name in sorted(self._retired, key=lambda name: name not in self._revoked):
+        for name in list(self._retired):
             if self._is_free(name):
                 await self._unload(name)
                 return True
         return False
 
     def _is_free(self, name: str) -> bool:
-        return not (self._table.pins(name) or self._kept[name] or self._table.is_routed(name))
+        is_used = self._table.pins(name) or self._kept[name] or self._table.is_routed(name)
+        return name in self._retired and not is_used
 
     async def _unload(self, name: str) -> None:
-        route, since = self._retired[name]
-        self._drop(name)
+        entry, is_revoked = self._retired.pop(name), name in self._revoked  # first: nobody may route to it any more
+        self._revoked.discard(name)
         try:
             await self._engine.unload(name)
         except BaseException:
-            self._retired[name] = (route, since)  # still loaded: tried again
+            self._retired[name] = entry  # still loaded: tried again
+            self._revoked |= {name} if is_revoked else set()
             raise
 
     def _drop(self, name: str) -> None:

@@ -52,9 +52,7 @@ class _Run:
     site: Site
     client: AsyncClient
     directory: Path
-    given: list[tuple[float, float, int]] = field(
-        default_factory=list
-    )  # when it began, when it ended, by which version
+    given: list[tuple[float, float, int]] = field(default_factory=list)  # (began, ended, by which version)
     refused: int = 0
     failed: int = 0
 

@@ -46,7 +46,8 @@ ROUND_SECONDS = 120.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonFigures:
     """Over `rounds` bad versions. `rollback_seconds` is the longest time to the end of the last bad answer,
-    `new_request_seconds` to the last request that was still given to the bad version. `failed` has to be 0."""
+    `new_request_seconds` to the last request that was still given to the bad version. `answers_by_revoked` and
+    `failed` have to be 0."""
 
     rounds: int
     rolled_back: int
@@ -54,9 +55,7 @@ class DaemonFigures:
     rollback_seconds: float
     rollback_seconds_median: float
     new_request_seconds: float
-    answers_by_revoked: (
-        int  # by a bad version, to requests that began `REVOKED_SECONDS` after the decision; has to be 0
-    )
+    answers_by_revoked: int  # to requests that began more than `REVOKED_SECONDS` after the decision
     answers: int
     failed: int
     loads: int  # adapters loaded by rollbacks
@@ -95,6 +94,7 @@ async def _measure(directory: Path, *, rounds: int, full: bool, seed: int, say: 
         session = _Run(site=site, client=client, directory=directory)
         questions = await _prepare(session, rounds=rounds, seed=seed)
         if full:
+            await _promote(session, session.good[rounds])
             await fill_places(site, directory, tenants=OTHERS, seed=seed + 1000)
         done = asyncio.Event()
         async with asyncio.TaskGroup() as group:
