@@ -24,13 +24,13 @@ from sealserve.proof.manifest import Seals
 from sealserve.registry.registry import Registry
 from sealserve.rollout.controller import Replica, RolloutController
 from sealserve.rpc.server import RpcServer
+from sealserve.serving.activation.measured_engine import MeasuredEngine
 from sealserve.serving.activator import Activator
 from sealserve.serving.adapter_table import AdapterTable
 from sealserve.serving.admission import Admission
 from sealserve.serving.answer_log import AnswerLog
 from sealserve.serving.answers import Answers
 from sealserve.serving.gated_engine import GatedEngine
-from sealserve.serving.measured_engine import MeasuredEngine
 from sealserve.serving.presence import Presence
 from sealserve.serving.salt import TenantSalts
 from sealserve.serving.slot_gate import SlotGate

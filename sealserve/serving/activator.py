@@ -25,12 +25,12 @@ from sealserve.records.rollouts import Standby
 from sealserve.records.tenants import Tenant
 from sealserve.records.versions import BASE_VERSION, AdapterVersion, Answering, Observed
 from sealserve.registry.registry import Registry
+from sealserve.serving.activation.back_off import BackOff
+from sealserve.serving.activation.places import Need, Places
+from sealserve.serving.activation.retirement import Retirement
+from sealserve.serving.activation.version_loader import VersionLoader
 from sealserve.serving.adapter_table import AdapterTable, Route, engine_names
 from sealserve.serving.adapter_table import Standby as StandbyRoute
-from sealserve.serving.back_off import BackOff
-from sealserve.serving.places import Need, Places
-from sealserve.serving.retirement import Retirement
-from sealserve.serving.version_loader import VersionLoader
 from sealserve.telemetry import Telemetry
 from sealserve.telemetry.names import Attribute, LogEvent, Span
 from sealserve.telemetry.traces import Attributes
@@ -250,7 +250,7 @@ class Activator:
         self._retire(tenant.tenant, active, beside, revoked=versions)
         is_answered = self._table.route(tenant.tenant) is not None
         self._log.info(
-            LogEvent.VERSION_WITHDRAWN, tenant=tenant.tenant, versions=sorted(versions), is_answered=is_answered
+            LogEvent.VERSION_REVOKED, tenant=tenant.tenant, versions=sorted(versions), is_answered=is_answered
         )
 
     def _loaded_route(self, tenant: Tenant, *, loaded: frozenset[str]) -> Route | None:
@@ -305,7 +305,7 @@ class Activator:
         now = asyncio.get_running_loop().time()
         if waiting and now - self._warned_full_seconds >= _FULL_WARNING_SECONDS:
             self._warned_full_seconds = now
-            self._log.warning(LogEvent.ADAPTERS_FULL, waiting=len(waiting), first=waiting[0])
+            self._log.warning(LogEvent.PLACES_EXHAUSTED, waiting=len(waiting), first=waiting[0])
 
     def _ended(self, tenant: str, _: asyncio.Task[None]) -> None:
         self._tasks.pop(tenant, None)

@@ -50,7 +50,7 @@ class Presence:
         first = await self._announce()
         if first is None:
             return
-        _LOG.warning(LogEvent.REPLICA_NAME_TAKEN, replica=self._name, address=first.address, seconds=ALIVE_SECONDS)
+        _LOG.warning(LogEvent.REPLICA_REFUSED, replica=self._name, address=first.address, seconds=ALIVE_SECONDS)
         while (holder := await self._announce()) is not None:
             if holder.heartbeat_at != first.heartbeat_at:
                 raise BadConfig(
@@ -72,7 +72,7 @@ class Presence:
                 _LOG.warning(LogEvent.HEARTBEAT_NOT_RENEWED, replica=self._name, reason=error.reason)
                 continue
             if holder is not None:
-                _LOG.error(LogEvent.REPLICA_NAME_TAKEN, replica=self._name, address=holder.address)
+                _LOG.error(LogEvent.REPLICA_REFUSED, replica=self._name, address=holder.address)
             else:
                 self.on_lost()
 

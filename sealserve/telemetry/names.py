@@ -76,7 +76,7 @@ class LogEvent(StrEnum):
     # processes
     SERVER_STARTED = "server.started"  # the port is open; the engine may be starting still
     ENGINE_STARTED = "engine.started"
-    REPLICA_NAME_TAKEN = "replica.name_taken"  # another server runs under serve.replica, or one that was just killed
+    REPLICA_REFUSED = "replica.refused"  # another server runs under serve.replica, or one that was just killed
     HEARTBEAT_NOT_RENEWED = "heartbeat.not_renewed"  # tried again; without it this replica counts as dead
     CONTEXT_FITTED = "engine.context_fitted"  # the KV cache holds less than the model's own context
     MEMORY_PLANNED = "memory.planned"  # what engine and trainer need, and what there is
@@ -102,8 +102,8 @@ class LogEvent(StrEnum):
 
     # activation and rollout
     REGISTRY_NOT_READ = "registry.not_read"  # what should be active is not known now
-    VERSION_WITHDRAWN = "version.withdrawn"  # revoked: it gets no requests any more
-    ADAPTERS_FULL = "adapters.full"  # some tenants' versions are not loaded: engine.loaded_adapters is too small
+    VERSION_REVOKED = "version.revoked"  # revoked: it gets no requests any more
+    PLACES_EXHAUSTED = "places.exhausted"  # some tenants' versions are not loaded: engine.loaded_adapters is too small
     ACTIVATION_FAILED = "activation.failed"  # tried again, later each time
     ACTIVATION_CRASHED = "activation.crashed"  # an exception that nothing names
     VERSION_QUARANTINED = "version.quarantined"

@@ -86,8 +86,7 @@ class Watched:
                 route = await anext(events)
                 assert isinstance(route, Route)
                 _ = [event async for event in events if isinstance(event, Delta)]
-        except SealserveError as e:
-            print("XXX", e, e.reason)
+        except SealserveError:
             self.failed += 1
             return -1
         self.answered_by[question] = route.version

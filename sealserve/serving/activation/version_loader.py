@@ -15,9 +15,9 @@ from sealserve.errors import BadAdapter, CorruptArtifact, EngineFailed, NotFound
 from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.versions import AdapterVersion, VersionState
 from sealserve.registry.registry import Registry
+from sealserve.serving.activation.places import Need, Places
+from sealserve.serving.activation.retirement import Retirement
 from sealserve.serving.adapter_table import Route
-from sealserve.serving.places import Need, Places
-from sealserve.serving.retirement import Retirement
 from sealserve.telemetry import Telemetry
 from sealserve.telemetry.names import Attribute, LogEvent, Span
 

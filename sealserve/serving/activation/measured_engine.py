@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 from sealserve.engine.engine import AdapterFiles, Delta, Engine, GenerateRequest, Likelihood, ScoreRequest
 from sealserve.records.inference import ChatTurn, EngineInfo
-from sealserve.serving.places import Need, Places
+from sealserve.serving.activation.places import Need, Places
 
 
 class MeasuredEngine:

@@ -20,8 +20,8 @@ from enum import StrEnum
 
 from sealserve.engine.engine import AdapterFiles, Engine
 from sealserve.errors import NotFound, Unavailable
+from sealserve.serving.activation.retirement import Retirement
 from sealserve.serving.adapter_table import AdapterTable
-from sealserve.serving.retirement import Retirement
 
 LEAST_PLACES = 3
 """One for a version that answers, and the two that stay free."""
