@@ -19,7 +19,7 @@ USER 10001:0
 WORKDIR /var/lib/sealserve
 VOLUME /var/lib/sealserve
 EXPOSE 7431 7433
-HEALTHCHECK --interval=10s --timeout=5s --start-period=180s --retries=3 CMD ["python3", "-m", "sealserve.daemon.healthcheck"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=180s --retries=3 CMD ["python3", "-m", "sealserve.daemon.healthcheck", "--live"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["sealserve"]
 CMD ["up"]
@@ -42,7 +42,7 @@ USER 10001:0
 WORKDIR /var/lib/sealserve
 VOLUME /var/lib/sealserve
 EXPOSE 7431 7433
-HEALTHCHECK --interval=10s --timeout=5s --start-period=300s --retries=3 CMD ["python3", "-m", "sealserve.daemon.healthcheck"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=300s --retries=3 CMD ["python3", "-m", "sealserve.daemon.healthcheck", "--live"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["sealserve"]
 CMD ["up"]

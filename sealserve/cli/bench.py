@@ -17,10 +17,12 @@ def watch(
     runs: Annotated[int, typer.Option(min=1, help="Simulated watches per scenario.")] = 400,
     quick: Annotated[bool, typer.Option("--quick", help="Short run of about a minute; not for publication.")] = False,
     simulation_only: Annotated[bool, typer.Option("--simulation-only", help="Skip the part on a real daemon.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Other tenants take all other places for adapters.")] = False,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
 ) -> None:
     """Measure false-rollback rate, time to roll back worse versions, and rollback latency on a real daemon."""
-    _measure(session, "safety.rollout", runs=runs, quick=quick, simulation_only=simulation_only, seed=seed)
+    options = {"simulation_only": simulation_only, "full": full}
+    _measure(session, "safety.rollout", runs=runs, quick=quick, seed=seed, **options)
 
 
 @command(bench, "swap")
@@ -167,10 +169,13 @@ def seal(
 def forget(
     session: Session,
     articles: Annotated[int, typer.Option(min=3, help="Articles; the second is unlearned, the last replaced.")] = 3,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Without learning: only what a revoked version answers on a full server.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Random seed of the generated articles.")] = 11,
 ) -> None:
     """Learn articles, unlearn one and replace one; measure what remains and what the others lose."""
-    _measure(session, "learning.forget", articles=articles, seed=seed)
+    _measure(session, "learning.forget", articles=articles, quick=quick, seed=seed)
 
 
 @command(bench, "poison")

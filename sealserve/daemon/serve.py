@@ -10,6 +10,7 @@ from sealserve.base_models.fitness import refusal
 from sealserve.daemon.lifetime import run_to_end, until_stopped
 from sealserve.daemon.storage import keep_private, open_registry, sign_heads
 from sealserve.engine.base_model import base_shape, model_directory
+from sealserve.engine.engine import Engine
 from sealserve.engine.memory_plan import plan_here, with_room
 from sealserve.engine.supervised import SupervisedEngine, Suspicion
 from sealserve.engine.vllm_engine import VllmEngine
@@ -23,6 +24,7 @@ from sealserve.proof.manifest import Seals
 from sealserve.registry.registry import Registry
 from sealserve.rollout.controller import Replica, RolloutController
 from sealserve.rpc.server import RpcServer
+from sealserve.serving.activation.measured_engine import MeasuredEngine
 from sealserve.serving.activator import Activator
 from sealserve.serving.adapter_table import AdapterTable
 from sealserve.serving.admission import Admission
@@ -30,6 +32,7 @@ from sealserve.serving.answer_log import AnswerLog
 from sealserve.serving.answers import Answers
 from sealserve.serving.background_gate import BackgroundGate
 from sealserve.serving.gated_engine import GatedEngine
+from sealserve.serving.presence import Presence
 from sealserve.serving.salt import TenantSalts
 from sealserve.serving.slot_gate import SlotGate
 from sealserve.settings.settings import Settings
@@ -71,7 +74,7 @@ class ServeParts:
         self.inbox = Inbox(registry, settings.intake, refuse=self.enforcer.refuse_document, telemetry=telemetry)
         self.watch_rule = load_policy(settings.policy.thresholds).watch
         replica = Replica(
-            name=settings.serve.replica,
+            name=settings.serve.replica_name(),
             engine=self.gated,
             table=self.table,
             salts=self.salts,
@@ -84,14 +87,17 @@ class ServeParts:
             registry,
             self.gated,
             table=self.table,
-            replica=settings.serve.replica,
+            replica=settings.serve.replica_name(),
             poll_seconds=settings.serve.poll_seconds,
             rollback_window_seconds=settings.serve.rollback_window_seconds,
+            loaded_adapters=settings.engine.loaded_adapters,
             telemetry=telemetry,
             require_seal=self.seals.require,
             open_or_find_standby=self.rollouts.open_or_find_standby,
         )
         self.rollouts.on_moved = self.activator.wake
+        self.presence = Presence(registry.replicas, name=settings.serve.replica_name(), address=settings.serve.address)
+        self.presence.on_lost = self.activator.record_again
         telemetry.metrics.watch_queue(lambda: admission.waiting)
         telemetry.metrics.watch_documents(registry.documents.counts)
         self.answer_log = AnswerLog(registry.answers.keep, registry.answers.drop, days=settings.serve.answer_days)
@@ -150,7 +156,7 @@ async def serving(settings: Settings, *, engine_only: bool = False) -> AsyncIter
     """Give the parts with the listener open and the engine started; afterwards drain and take everything down.
 
     No tenant is answered before `ServeParts.run` has begun. Raises: as `run_serve`; BadConfig (engine and
-    trainer do not fit into memory).
+    trainer do not fit into memory, or another server runs under the same `serve.replica`).
     """
     async with AsyncExitStack() as stack:
         telemetry = start_telemetry(settings.telemetry, service="serve")
@@ -166,10 +172,25 @@ async def serving(settings: Settings, *, engine_only: bool = False) -> AsyncIter
         server = _make_server(parts, engine_only=engine_only)
         await server.start()
         stack.push_async_callback(server.stop)
+        if not engine_only:
+            await stack.enter_async_context(_present(parts.presence))
         _log.info(LogEvent.SERVER_STARTED, address=settings.serve.address, model=settings.engine.model)
         await parts.engine.start()
         _log.info(LogEvent.ENGINE_STARTED, address=settings.serve.address)
         yield parts
+
+
+@asynccontextmanager
+async def _present(presence: Presence) -> AsyncIterator[None]:
+    """Be one of the replicas while the body runs. Raises: BadConfig (another one has the name)."""
+    await presence.announce()
+    beating = asyncio.create_task(presence.run(), name="heartbeat")
+    try:
+        yield
+    finally:
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
+        await presence.leave()
 
 
 def _planned(settings: Settings, *, trains_here: bool) -> Settings:
@@ -192,7 +213,8 @@ def _refusal(parts: ServeParts) -> str:
 def _make_server(parts: ServeParts, *, engine_only: bool) -> RpcServer:
     settings, registry = parts.settings, parts.registry
     server = RpcServer(settings.serve, find_token=registry.tokens.find)
-    server.add_engine_service(parts.gated, materialise=registry.artifacts.materialise)
+    engine: Engine = parts.gated if engine_only else MeasuredEngine(parts.gated, parts.activator.places)
+    server.add_engine_service(engine, materialise=registry.artifacts.materialise)
     if not engine_only:
         server.add_tenant_services(
             registry,
@@ -204,5 +226,6 @@ def _make_server(parts: ServeParts, *, engine_only: bool) -> RpcServer:
             enforcer=parts.enforcer,
             watch=parts.watch_rule,
             refusal=lambda: _refusal(parts),
+            is_settled=parts.activator.is_settled,
         )
     return server

@@ -23,6 +23,7 @@ from sealserve.records.scores import Decision, Scorecard, Verdict
 from sealserve.records.versions import BASE_VERSION, AdapterVersion
 from sealserve.registry.registry import Registry
 from sealserve.telemetry.names import LogEvent
+from sealserve.wire.names import adapter_name
 
 _DENIED = "DENIED: "
 _LOG = structlog.get_logger(__name__)
@@ -80,9 +81,7 @@ class PolicyEnforcer:
             return
         found = self._registry.versions.get(tenant, version)
         given = self._promotion(tenant, found, actor=actor)
-        _require(
-            self._decide(Event.ADAPTER_PROMOTE, given, tenant=tenant, subject=f"tenants/{tenant}/adapters/{version}")
-        )
+        _require(self._decide(Event.ADAPTER_PROMOTE, given, tenant=tenant, subject=adapter_name(tenant, version)))
 
     def rule_winner(
         self, claim: Claim, *, incumbent: int, verdict: Verdict, scorecard: Scorecard, anomalies: Json
@@ -138,7 +137,7 @@ class PolicyEnforcer:
             "version": {"number": held.version, "cycle": held.cycle},
             "verdict": {"decision": Decision.HOLD.value, "policy": str(verdict.get("policy", ""))},
         }
-        subject = _adapter(held.tenant, held.version)
+        subject = adapter_name(held.tenant, held.version)
         grant = self._granted(given, tenant=held.tenant, subject=subject)
         given = self._promotion(held.tenant, found, actor=actor)
         promotes = self._rules.rule(Event.ADAPTER_PROMOTE, given, tenant=held.tenant, subject=subject)
@@ -206,7 +205,7 @@ class PolicyEnforcer:
         before = next((one.previous for one in moves), BASE_VERSION)
         to = before if to_version is None else to_version
         given = {"tenant": {"id": tenant}, "actor": actor, "version": {"now": now, "to": to}, "reason": reason}
-        _require(self._decide(Event.ADAPTER_ROLLBACK, given, tenant=tenant, subject=_adapter(tenant, now)))
+        _require(self._decide(Event.ADAPTER_ROLLBACK, given, tenant=tenant, subject=adapter_name(tenant, now)))
 
     def _granted(self, given: Json, *, tenant: str, subject: str) -> PolicyDecision:
         """Return the ruling that lets the actor approve. Raises: PermissionDenied, with its ruling kept."""
@@ -272,10 +271,6 @@ def ruled(verdict: Verdict, rulings: Sequence[PolicyDecision]) -> Verdict:
         policy=verdict.policy,
         policy_digest=verdict.policy_digest,
     )
-
-
-def _adapter(tenant: str, version: int) -> str:
-    return f"tenants/{tenant}/adapters/{version}"
 
 
 def _stops(ruling: PolicyDecision) -> bool:

@@ -91,6 +91,15 @@ class Activation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Answering:
+    """What a replica gives a tenant's requests to, and the activation that said so."""
+
+    tenant: str
+    activation: int
+    versions: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
     """Which version one serving replica reports to serve."""
 

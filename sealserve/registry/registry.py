@@ -22,6 +22,7 @@ from sealserve.registry.evaluation.feedback import FeedbackStore
 from sealserve.registry.evaluation.question_sets import QuestionSets
 from sealserve.registry.evaluation.score_cache import CachedScores
 from sealserve.registry.policy_decisions import PolicyDecisions
+from sealserve.registry.replicas import Replicas
 from sealserve.registry.retention import Retention
 from sealserve.registry.rollouts.rollouts import Rollouts
 from sealserve.registry.sql import copies, schema
@@ -76,6 +77,7 @@ class Registry:
         self.editors = EditorStore(database, artifacts)
         self.history = StudyHistory(database)
         self.versions = Versions(database)
+        self.replicas = Replicas(database)
         self.approvals = Approvals(database)
         self.policy_decisions = PolicyDecisions(database)
         self.rollouts = Rollouts(database)

@@ -4,14 +4,14 @@ Unlike grpcio's own servicer, a watcher that does not read holds up nobody: no l
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from sealserve.engine.engine import Engine
-from sealserve.records.inference import EngineState
+from sealserve.records.inference import EngineInfo, EngineState
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -40,12 +40,25 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         self._is_over = True
         self._wake()
 
-    async def follow(self, engine: Engine, *, services: Iterable[str], seconds: float) -> None:
-        """Keep `services` at what the engine says of itself, asked every `seconds`, until cancelled."""
-        names = tuple(services)
+    async def follow(
+        self,
+        engine: Engine,
+        *,
+        services: Iterable[str],
+        seconds: float,
+        is_settled: Callable[[EngineInfo], bool],
+        need_versions: Iterable[str],
+    ) -> None:
+        """Keep `services` at what the engine says of itself, asked every `seconds`, until cancelled.
+
+        Those that `need_versions` serve only once `is_settled` says that tenants' versions are loaded as well.
+        """
+        names, waiting = tuple(services), frozenset(need_versions)
         while True:
             info = await engine.info()
-            self.set(names, is_serving=info.state is EngineState.SERVING)
+            is_serving = info.state is EngineState.SERVING
+            self.set([name for name in names if name not in waiting], is_serving=is_serving)
+            self.set([name for name in names if name in waiting], is_serving=is_serving and is_settled(info))
             await asyncio.sleep(seconds)
 
     def _wake(self) -> None:

@@ -22,6 +22,7 @@ from sealserve.gate.thresholds import WatchRule, load_policy
 from sealserve.intake.inbox import Inbox
 from sealserve.network import is_loopback
 from sealserve.policy.enforcement import PolicyEnforcer
+from sealserve.records.inference import EngineInfo
 from sealserve.records.principals import Token
 from sealserve.registry.registry import Registry
 from sealserve.rpc.authorisation import PACKAGE, Authentication, KnownTokens, Tenancy
@@ -83,6 +84,9 @@ ENGINE_SERVICE = f"{PACKAGE}.EngineService"
 NEED_THE_ENGINE = ("", f"{PACKAGE}.InferenceService", ENGINE_SERVICE)
 """Health names that follow the engine's state; the others serve as long as the process does."""
 
+NEED_VERSIONS = ("", f"{PACKAGE}.InferenceService")
+"""Of these, the ones that serve only once tenants' versions are loaded."""
+
 IDLE_WRITE_SECONDS = 30.0
 HEALTH_SECONDS = 0.25
 CALLS_BESIDE_GENERATE = 512  # watches, listings, uploads
@@ -107,6 +111,7 @@ class RpcServer:
         self._draining = asyncio.Event()
         self._names: list[str] = []
         self._engine: Engine | None = None
+        self._is_settled: Callable[[EngineInfo], bool] = _always
         self._probe: UnlearningProbe | None = None
         self._following: asyncio.Task[None] | None = None
         self._server = grpc.aio.server(
@@ -134,12 +139,14 @@ class RpcServer:
         enforcer: PolicyEnforcer,
         watch: WatchRule | None = None,
         refusal: Callable[[], str] = str,
+        is_settled: Callable[[EngineInfo], bool] | None = None,
     ) -> None:
         """Carry every service that tenants and operators call; `enforcer` is asked before a pointer moves.
 
         `salt` says a tenant's prefix-cache salt, under which `engine` is asked for it.
         Watches are shown by the rule `watch`, the packaged one if there is none. `refusal` says why no cycle may be
         started now; "" if one may.
+        `is_settled` says whether tenants' versions are loaded (`Activator.is_settled`); health waits for it.
         """
         settings, server = self._settings, self._server
         poll_seconds = settings.poll_seconds
@@ -147,7 +154,7 @@ class RpcServer:
             registry,
             answers=answers,
             engine=engine,
-            replica=settings.replica,
+            replica=settings.replica_name(),
             version=version("sealserve"),
             max_bytes=settings.max_message_bytes,
         )
@@ -178,6 +185,7 @@ class RpcServer:
         token_pb2_grpc.add_TokenServiceServicer_to_server(TokenService(registry, known=self._known), server)
         audit_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(registry), server)
         self._names += TENANT_SERVICES
+        self._is_settled = is_settled or _always
         self._engine = engine
 
     def add_engine_service(self, engine: Engine, *, materialise: Callable[[str], AbstractContextManager[Path]]) -> None:
@@ -197,7 +205,13 @@ class RpcServer:
         await self._server.start()
         self.health.set([name for name in self._names if name not in NEED_THE_ENGINE], is_serving=True)
         if self._engine is not None:
-            follow = self.health.follow(self._engine, services=self._followed(), seconds=HEALTH_SECONDS)
+            follow = self.health.follow(
+                self._engine,
+                services=self._followed(),
+                seconds=HEALTH_SECONDS,
+                is_settled=self._is_settled,
+                need_versions=NEED_VERSIONS,
+            )
             self._following = asyncio.create_task(follow, name="health")
         return port
 
@@ -249,6 +263,10 @@ def _credentials(files: CertificateFiles) -> grpc.ServerCredentials:
 
     first = grpc.ssl_server_certificate_configuration([files.read()])
     return grpc.dynamic_ssl_server_credentials(first, renewed)
+
+
+def _always(info: EngineInfo) -> bool:
+    return True
 
 
 def _cannot_bind(address: str) -> BadConfig:

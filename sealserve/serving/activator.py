@@ -1,13 +1,15 @@
 """Make what answers (observed) equal what should answer (desired), tenant by tenant, and record it.
 
-For each tenant whose activation differs: check the artifact, load, probe, swap the table, record. A version that
-cannot be served is quarantined, which moves the tenant's pointer back, and the old one goes on answering meanwhile.
-One tenant's trouble is its own task and never holds up another.
+At every look, what was revoked stops answering first, whatever is loaded and however full the engine is: the tenant
+gets the desired version at once if that is loaded, else it is refused (ADAPTER_LOADING) until it is. Then, for each
+tenant whose activation differs: check the artifact, load, probe, swap, record. A version that cannot be served is
+quarantined, which moves the tenant's pointer back. After a mere promotion the old version goes on answering meanwhile.
+One tenant's trouble is its own task and never holds up another; a tenant that failed is tried again later and later.
 """
 
 import asyncio
-from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,42 +18,28 @@ from time import perf_counter
 
 import structlog
 
-from sealserve.concurrency import in_thread
-from sealserve.engine.engine import AdapterFiles, Engine, GenerateRequest
-from sealserve.errors import (
-    BadAdapter,
-    CorruptArtifact,
-    EngineFailed,
-    NotFound,
-    SealserveError,
-    Unavailable,
-    UnfitSettings,
-    UnknownSigner,
-)
-from sealserve.records.inference import ChatTurn, EngineState, Sampling
+from sealserve.engine.engine import Engine
+from sealserve.errors import SealserveError, Unavailable, UnfitSettings, UnknownSigner
+from sealserve.records.inference import EngineInfo, EngineState
 from sealserve.records.rollouts import Standby
 from sealserve.records.tenants import Tenant
-from sealserve.records.versions import BASE_VERSION, Activation, AdapterVersion, Observed, VersionState
+from sealserve.records.versions import BASE_VERSION, Activation, AdapterVersion, Answering, Observed
 from sealserve.registry.registry import Registry
-from sealserve.serving.adapter_table import AdapterTable, Route
+from sealserve.serving.activation.back_off import BackOff
+from sealserve.serving.activation.places import Need, Places
+from sealserve.serving.activation.retirement import Retirement
+from sealserve.serving.activation.version_loader import ACTOR, VersionLoader
+from sealserve.serving.adapter_table import AdapterTable, Route, engine_names
 from sealserve.serving.adapter_table import Standby as StandbyRoute
-from sealserve.serving.retirement import Retirement
 from sealserve.telemetry import Telemetry
 from sealserve.telemetry.names import Attribute, LogEvent, Span
 from sealserve.telemetry.traces import Attributes
-
-ACTOR = "serve"
-MAX_FAILED_PROBES = 3
-"""An adapter under which the engine fails this often is quarantined; fewer may be the engine's own trouble."""
-
-NOT_FOR_THESE_SETTINGS = frozenset({"wrong_base", "rank_too_large"})
-"""Defects that another setting cures. They say nothing against the version, which is not quarantined for them."""
 
 WAITING_RETRY_SECONDS = 30.0
 """What a caller is told to wait for an operator."""
 
 _SWAPS_KEPT = 4096
-PROBE = (ChatTurn(role="user", content="Hello."),)
+_FULL_WARNING_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +67,7 @@ class Activator:
         replica: str,
         poll_seconds: float,
         rollback_window_seconds: float,
+        loaded_adapters: int = 64,
         telemetry: Telemetry | None = None,
         require_seal: Callable[[AdapterVersion], None] = _trust,
         open_or_find_standby: Callable[[str], Standby | None] | None = None,
@@ -90,7 +79,6 @@ class Activator:
         rollout, which moves traffic and leads to another look.
         """
         self._registry = registry
-        self._require_seal = require_seal
         self._open_or_find_standby = open_or_find_standby or registry.rollouts.standby
         self._engine = engine
         self._table = table
@@ -98,20 +86,47 @@ class Activator:
         self._poll_seconds = poll_seconds
         self._telemetry = telemetry or Telemetry.off()
         self._retirement = Retirement(engine, table, window_seconds=rollback_window_seconds)
+        self.places = Places(engine, table, self._retirement, places=loaded_adapters)
+        self._loader = VersionLoader(
+            registry,
+            engine,
+            places=self.places,
+            retirement=self._retirement,
+            telemetry=self._telemetry,
+            require_seal=require_seal,
+            on_quarantined=self.wake,
+        )
         self._wake = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._back_off = BackOff()
+        self._wanted: dict[str, int] = {}  # tenant -> its activation at the last look
+        self._withdrawn: set[str] = set()  # tenants that get no answers until their version is loaded
         self._recorded: dict[str, int] = {}  # tenant -> activation this replica has recorded as observed
-        self._versions: dict[str, tuple[str, int]] = {}  # engine name -> what it is
         self._settled: dict[str, Standby | None] = {}  # tenant -> what the registry said of its second version
+        self._build: int | None = None  # the engine's number of rebuilds at the last look
+        self._tried: set[str] = set()  # tenants whose versions were loaded into this build, or failed to be
+        self._ready_build: int | None = None  # the build that all tenants' versions were tried in
         self._has_looked = False
+        self._warned_full_seconds = float("-inf")
         self._log = structlog.get_logger("sealserve.activator")
-        self._failed_probes: Counter[str] = Counter()
         self._waiting: dict[str, str] = {}  # tenant -> why its version waits for an operator
         self.swaps: deque[Swap] = deque(maxlen=_SWAPS_KEPT)
 
     def wake(self) -> None:
         """Look again at once: something was promoted, rolled back or rebuilt."""
         self._wake.set()
+
+    def is_settled(self, info: EngineInfo) -> bool:
+        """Return whether, since the engine was last built, every tenant's version was loaded or found impossible to.
+
+        What is promoted later does not change it.
+        """
+        return self._ready_build is not None and self._ready_build == info.rebuilds
+
+    def record_again(self) -> None:
+        """Record anew what this replica observes: the registry has forgotten it."""
+        self._recorded.clear()
+        self.wake()
 
     async def run(self) -> None:
         """Look and act until cancelled."""
@@ -129,19 +144,19 @@ class Activator:
 
         Raises: StorageFailed (the registry cannot be read).
         """
+        self._back_off.clear()
         self._wake.set()
         while self._wake.is_set():
             self._wake.clear()
-            await self._begin()
+            is_begun = await self._begin()
             while self._tasks:
                 await asyncio.wait(self._tasks.values())
+            if is_begun and self._ready_build is None:
+                self._wake.set()  # more tenants than were tried at once, or only to see that all are done
 
     async def quarantine(self, engine_names: Iterable[str], *, reason: str) -> None:
-        """Quarantine the versions behind these names; names this replica never routed to are passed over."""
-        for name in engine_names:
-            if name in self._versions:
-                tenant, version = self._versions[name]
-                await self._quarantine(tenant, version, reason)
+        """Quarantine the versions behind these names; names this replica never loaded are passed over."""
+        await self._loader.quarantine(engine_names, reason=reason)
 
     async def suspend(self, engine_names: Iterable[str], *, reason: str) -> None:
         """Take the versions behind these names out of service: the ones before them answer."""
@@ -154,10 +169,7 @@ class Activator:
     async def _move_suspended(
         self, move: Callable[..., Activation | None], engine_names: Iterable[str], *, reason: str
     ) -> None:
-        for name in engine_names:
-            if name not in self._versions:
-                continue
-            tenant, version = self._versions[name]
+        for tenant, version in self._loader.known(engine_names):
             moved = await asyncio.to_thread(move, tenant, version, actor=ACTOR, reason=reason)
             if moved is not None:
                 self._log.warning(
@@ -171,29 +183,41 @@ class Activator:
         except SealserveError as error:
             self._log.warning(LogEvent.REGISTRY_NOT_READ, reason=error.reason)
 
-    async def _begin(self) -> None:
-        """Start a task for each tenant that needs one, and retire what nobody needs any more."""
-        desired = await asyncio.to_thread(self._registry.tenants.activated)
-        standbys = await asyncio.to_thread(self._registry.rollouts.standbys)
+    async def _begin(self) -> bool:
+        """Withdraw what was revoked, start a task for each tenant that needs one, and retire what nobody needs.
+
+        Returns whether a task was started.
+        """
+        desired, standbys = await asyncio.to_thread(self._read)
+        self._wanted = {tenant.tenant: tenant.activation for tenant in desired}
         if not self._has_looked:
             self._table.expect(tenant.tenant for tenant in desired if tenant.desired_version != BASE_VERSION)
             self._has_looked = True
         info = await self._engine.info()
+        loaded = frozenset(info.loaded)
+        await self._withdraw_revoked(desired, standbys, loaded=loaded)
         if info.state is not EngineState.SERVING:
-            return
-        for tenant in desired:
-            if tenant.tenant in self._tasks:
-                continue
-            standby = standbys.get(tenant.tenant)
-            if self._needs_work(tenant, standby, loaded=frozenset(info.loaded)):
-                task = asyncio.create_task(self._make_true(tenant), name=f"activate {tenant.tenant}")
-                self._tasks[tenant.tenant] = task
-                task.add_done_callback(partial(self._forget, tenant.tenant))
+            return False
+        self._notice_build(info.rebuilds)
+        work = [
+            tenant
+            for tenant in desired
+            if tenant.tenant not in self._tasks and self._needs_work(tenant, standbys.get(tenant.tenant), loaded=loaded)
+        ]
+        is_begun = self._start(work, n_loaded=len(loaded))
         await self._retirement.sweep()
         self._telemetry.metrics.adapters_loaded(len(info.loaded))
+        return is_begun
 
-    def _forget(self, tenant: str, _: asyncio.Task[None]) -> None:
-        self._tasks.pop(tenant, None)
+    def _read(self) -> tuple[tuple[Tenant, ...], dict[str, Standby]]:
+        return self._registry.tenants.activated(), self._registry.rollouts.standbys()
+
+    def _notice_build(self, rebuilds: int) -> None:
+        """A new engine: what failed in the one before may load in this one."""
+        if rebuilds != self._build:
+            self._build = rebuilds
+            self._tried.clear()
+            self._back_off.clear()
 
     def _needs_work(self, tenant: Tenant, standby: Standby | None, *, loaded: frozenset[str]) -> bool:
         route, beside = self._table.route(tenant.tenant), self._table.standby(tenant.tenant)
@@ -201,27 +225,147 @@ class Activator:
             return True
         if self._settled.get(tenant.tenant) != standby:
             return True
-        routes = (route, *((beside.route,) if beside else ()))
-        is_lost = any(one.engine_name is not None and one.engine_name not in loaded for one in routes)
-        return is_lost or self._recorded.get(tenant.tenant) != tenant.activation
+        if not engine_names(route, beside) <= loaded:
+            return True
+        return self._recorded.get(tenant.tenant) != tenant.activation
+
+    # what was revoked
+
+    async def _withdraw_revoked(
+        self, desired: Sequence[Tenant], standbys: dict[str, Standby], *, loaded: frozenset[str]
+    ) -> None:
+        """Take revoked versions off the table. Only tenants that do not answer with what is desired are asked about."""
+        asked = (self._answering(tenant, standbys.get(tenant.tenant)) for tenant in desired)
+        answering = [one for one in asked if one is not None]
+        if not answering:
+            return
+        revoked = await asyncio.to_thread(self._registry.versions.revoked, answering)
+        for tenant in desired:
+            if tenant.tenant in revoked:
+                self._withdraw(tenant, revoked[tenant.tenant], loaded=loaded)
+
+    def _answering(self, tenant: Tenant, standby: Standby | None) -> Answering | None:
+        """Return the versions that answer and are neither desired nor beside what is; None if there are none."""
+        active, beside = self._table.route(tenant.tenant), self._table.standby(tenant.tenant)
+        if active is None or (beside is None and active.version == tenant.desired_version):
+            return None
+        versions = {active.version, beside.route.version if beside else BASE_VERSION}
+        versions -= {BASE_VERSION, tenant.desired_version}
+        if standby is not None and active.version == tenant.desired_version:
+            versions.discard(standby.version)
+        if not versions:
+            return None
+        return Answering(tenant=tenant.tenant, activation=active.activation, versions=frozenset(versions))
+
+    def _withdraw(self, tenant: Tenant, versions: frozenset[int], *, loaded: frozenset[str]) -> None:
+        active, beside = self._table.route(tenant.tenant), self._table.standby(tenant.tenant)
+        if active is None:
+            return
+        if active.version in versions:
+            route = self._loaded_route(tenant, loaded=loaded)
+            if route is not None:
+                self._table.swap(route)
+            else:
+                self._table.withdraw(tenant.tenant)
+                self._withdrawn.add(tenant.tenant)
+        elif beside is not None and beside.route.version in versions:
+            self._table.drop_standby(tenant.tenant)
+        self._back_off.forget(tenant.tenant)
+        self._retire(tenant.tenant, active, beside, revoked=versions)
+        is_answered = self._table.route(tenant.tenant) is not None
+        self._log.info(
+            LogEvent.VERSION_REVOKED, tenant=tenant.tenant, versions=sorted(versions), is_answered=is_answered
+        )
+
+    def _loaded_route(self, tenant: Tenant, *, loaded: frozenset[str]) -> Route | None:
+        """Return a route to the desired version that needs no load: it was probed when it was routed to, or stood by.
+
+        None if there is none.
+        """
+        if tenant.desired_version == BASE_VERSION:
+            return Route(tenant=tenant.tenant, version=BASE_VERSION, activation=tenant.activation, engine_name=None)
+        active, beside = self._table.route(tenant.tenant), self._table.standby(tenant.tenant)
+        retired = self._retirement.find(tenant.tenant, tenant.desired_version)
+        for route in (active, beside.route if beside else None, retired):
+            if route is not None and route.version == tenant.desired_version and route.engine_name in loaded:
+                return replace(route, activation=tenant.activation)
+        return None
+
+    def _retire(
+        self, tenant: str, active: Route | None, beside: StandbyRoute | None, *, revoked: frozenset[int] = frozenset()
+    ) -> None:
+        """Retire what these routes led to and the tenant's present ones do not."""
+        present = engine_names(self._table.route(tenant), self._table.standby(tenant))
+        for route in (active, beside.route if beside else None):
+            if route is not None and route.engine_name not in present:
+                self._retirement.add(route, is_revoked=route.version in revoked)
+
+    # what is loaded
+
+    def _start(self, work: list[Tenant], *, n_loaded: int) -> bool:
+        """Start a task for each tenant that may be tried now, and for no more first versions than there are places."""
+        room = self.places.room(n_loaded) - len(self._tasks)
+        is_begun, waiting = False, []
+        for tenant in sorted(work, key=lambda tenant: self._back_off.failures(tenant.tenant)):
+            is_first = tenant.desired_version != BASE_VERSION and self._need(tenant) is Need.FIRST
+            if is_first and room <= 0:
+                waiting.append(tenant.tenant)
+                continue
+            if self._back_off.is_waiting(tenant.tenant, tenant.activation):
+                continue
+            room -= is_first
+            is_begun = True
+            task = asyncio.create_task(self._make_true(tenant), name=f"activate {tenant.tenant}")
+            self._tasks[tenant.tenant] = task
+            task.add_done_callback(partial(self._ended, tenant.tenant))
+        if not self._tasks:
+            self._tried.update(waiting)
+        if self._ready_build != self._build and self._tried.issuperset([*self._tasks, *(one.tenant for one in work)]):
+            self._ready_build = self._build
+        self._warn_full(waiting)
+        return is_begun
+
+    def _warn_full(self, waiting: Sequence[str]) -> None:
+        now = asyncio.get_running_loop().time()
+        if waiting and now - self._warned_full_seconds >= _FULL_WARNING_SECONDS:
+            self._warned_full_seconds = now
+            self._log.warning(LogEvent.PLACES_EXHAUSTED, waiting=len(waiting), first=waiting[0])
+
+    def _ended(self, tenant: str, _: asyncio.Task[None]) -> None:
+        self._tasks.pop(tenant, None)
+        self._tried.add(tenant)
+
+    def _need(self, tenant: Tenant) -> Need:
+        if tenant.tenant in self._withdrawn:
+            return Need.AFTER_REVOCATION
+        route = self._table.route(tenant.tenant)
+        return Need.FIRST if route is None or route.engine_name is None else Need.INSTEAD
 
     async def _make_true(self, tenant: Tenant) -> None:
-        """One tenant's whole step; whatever goes wrong stays here and is tried again at the next look."""
+        """One tenant's whole step; whatever goes wrong stays here and is tried again."""
         attributes: Attributes = {Attribute.TENANT: tenant.tenant, Attribute.VERSION: tenant.desired_version}
         try:
             with self._telemetry.span(Span.ACTIVATE, attributes):
                 await self._activate(tenant)
             self._waits(tenant, None)
         except (UnknownSigner, UnfitSettings) as error:
+            self._failed(tenant)
             self._waits(tenant, error)
         except SealserveError as error:
+            self._failed(tenant)
             self._log.warning(
                 LogEvent.ACTIVATION_FAILED, tenant=tenant.tenant, reason=error.reason, error=error.message
             )
         except Exception as error:
+            self._failed(tenant)
             self._log.error(
                 LogEvent.ACTIVATION_CRASHED, tenant=tenant.tenant, error_type=type(error).__name__, exc_info=True
             )
+        else:
+            self._back_off.forget(tenant.tenant)
+
+    def _failed(self, tenant: Tenant) -> None:
+        self._back_off.failed(tenant.tenant, tenant.activation, is_urgent=tenant.tenant in self._withdrawn)
 
     def _waits(self, tenant: Tenant, why: Unavailable | None) -> None:
         """Raise the alarm once, or end it: the pointer stays, the route before goes on, nothing is condemned."""
@@ -250,34 +394,26 @@ class Activator:
             return
         with self._retirement.kept(route.engine_name or ""):
             beside = await self._ready_standby(tenant, standby)
-            started = perf_counter()
+            if self._wanted.get(tenant.tenant) != tenant.activation:
+                self.wake()  # the pointer moved meanwhile: this may be revoked by now
+                return
             before = (self._table.route(tenant.tenant), self._table.standby(tenant.tenant))
+            started = perf_counter()
             self._table.swap(route, standby=beside)
         flip_seconds = perf_counter() - started
+        self._withdrawn.discard(tenant.tenant)
         self._settled[tenant.tenant] = standby
-        for name in _names(*before) - _names(route, beside):
-            self._retirement.add(tenant.tenant, name)
+        self._retire(tenant.tenant, *before)
         await self._record(route, flip_seconds=flip_seconds)
 
     async def _ready_route(self, tenant: Tenant) -> Route | None:
         """Return the route to swap in, its adapter loaded and probed; None if the version was quarantined."""
-        if tenant.desired_version == BASE_VERSION:
-            return Route(tenant=tenant.tenant, version=BASE_VERSION, activation=tenant.activation, engine_name=None)
-        beside = self._table.standby(tenant.tenant)
-        if beside is not None and beside.route.version == tenant.desired_version and await self._has(beside.route):
-            return replace(beside.route, activation=tenant.activation)  # probed when it came to stand by
-        version = await asyncio.to_thread(self._registry.versions.get, tenant.tenant, tenant.desired_version)
-        try:
-            return await self._loaded_route(version, activation=tenant.activation)
-        except Unavailable as error:
-            idle = self._table.drop_idle_standby() if error.reason == "ADAPTERS_FULL" else None
-            if idle is None or idle.engine_name is None:
-                raise
-            self._retirement.add(idle.tenant, idle.engine_name)
-            return await self._loaded_route(version, activation=tenant.activation)
-
-    async def _has(self, route: Route) -> bool:
-        return route.engine_name in (await self._engine.info()).loaded
+        loaded = frozenset((await self._engine.info()).loaded)
+        if (route := self._loaded_route(tenant, loaded=loaded)) is not None:
+            return route
+        return await self._loader.load(
+            tenant.tenant, tenant.desired_version, activation=tenant.activation, need=self._need(tenant)
+        )
 
     async def _ready_standby(self, tenant: Tenant, standby: Standby | None) -> StandbyRoute | None:
         """Return the second version loaded and probed; None if there is none, or it may not be loaded.
@@ -289,73 +425,14 @@ class Activator:
         if standby.version == BASE_VERSION:
             base = Route(tenant=tenant.tenant, version=BASE_VERSION, activation=tenant.activation, engine_name=None)
             return StandbyRoute(route=base, share=standby.share)
-        version = await asyncio.to_thread(self._registry.versions.get, tenant.tenant, standby.version)
-        if version.state is not VersionState.READY:
-            return None
+        need = Need.FIRST if standby.share > 0 else Need.BESIDE
         try:
-            route = await self._loaded_route(version, activation=tenant.activation)
+            route = await self._loader.load(tenant.tenant, standby.version, activation=tenant.activation, need=need)
         except SealserveError:
             if standby.share > 0:
                 raise
             return None
         return StandbyRoute(route=route, share=standby.share) if route is not None else None
-
-    async def _loaded_route(self, version: AdapterVersion, *, activation: int) -> Route | None:
-        self._versions[version.engine_name] = (version.tenant, version.version)
-        with self._retirement.kept(version.engine_name):
-            try:
-                await self._load(version)
-            except BadAdapter as error:
-                self._telemetry.metrics.adapter_refused(error.defect)
-                if error.defect in NOT_FOR_THESE_SETTINGS:
-                    raise UnfitSettings(error.message) from error
-                await self._quarantine(version.tenant, version.version, f"{error.defect}: {error.message}")
-                return None
-            except CorruptArtifact as error:
-                await self._quarantine(version.tenant, version.version, error.message)
-                return None
-            except EngineFailed:
-                self._failed_probes[version.engine_name] += 1
-                if self._failed_probes[version.engine_name] < MAX_FAILED_PROBES:
-                    raise
-                await self._quarantine(version.tenant, version.version, "the engine fails under it")
-                return None
-            return Route(
-                tenant=version.tenant,
-                version=version.version,
-                activation=activation,
-                engine_name=version.engine_name,
-                origin=version.lineage.traceparent or "",
-            )
-
-    async def _load(self, version: AdapterVersion) -> None:
-        await asyncio.to_thread(self._require_seal, version)
-        async with in_thread(self._registry.artifacts.materialise(version.artifact)) as path:
-            files = AdapterFiles(name=version.engine_name, path=path)
-            with self._telemetry.span(Span.LOAD, {Attribute.ADAPTER: version.engine_name}):
-                try:
-                    await self._engine.load(files)
-                except Unavailable as error:
-                    if error.reason != "ADAPTERS_FULL" or not await self._retirement.make_room():
-                        raise
-                    await self._engine.load(files)
-        await self._probe(version.engine_name)
-
-    async def _probe(self, engine_name: str) -> None:
-        """Return when one token came out. Raises: EngineFailed, Unavailable."""
-        request = GenerateRequest(
-            request_id=f"probe-{engine_name}", turns=PROBE, adapter=engine_name, sampling=Sampling(max_tokens=1)
-        )
-        try:
-            async for _ in self._engine.generate(request):
-                pass
-        except NotFound as error:
-            raise Unavailable("the adapter was unloaded before it could be probed") from error
-
-    async def _quarantine(self, tenant: str, version: int, reason: str) -> None:
-        self._log.warning(LogEvent.VERSION_QUARANTINED, tenant=tenant, version=version, reason=reason)
-        await asyncio.to_thread(self._registry.versions.quarantine, tenant, version, actor=ACTOR, reason=reason)
-        self.wake()
 
     async def _record(self, route: Route, *, flip_seconds: float) -> None:
         now = datetime.now(UTC)
@@ -384,9 +461,3 @@ class Activator:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _names(route: Route | None, standby: StandbyRoute | None) -> set[str]:
-    """The engine names of both."""
-    routes = (route, standby.route if standby else None)
-    return {one.engine_name for one in routes if one is not None and one.engine_name}

@@ -1,4 +1,4 @@
-"""Which version answers each tenant: one immutable snapshot, replaced whole, with a count of who is using what.
+"""Which version answers each tenant: one immutable entry a tenant, replaced whole, and a count of who is using what.
 
 A tenant may have a second version beside the active one, which gets a share of new requests. Whose request goes
 where is decided by a key that the caller sends: the same key gets the same version for as long as the shares hold,
@@ -10,10 +10,9 @@ made it so.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from sealserve.errors import Unavailable
 from sealserve.records.versions import BASE_VERSION
@@ -45,27 +44,29 @@ class AdapterTable:
     """
 
     def __init__(self) -> None:
-        self._routes: Mapping[str, tuple[Route, Standby | None]] = MappingProxyType({})
-        self._expected: frozenset[str] | None = None
+        self._routes: dict[str, tuple[Route, Standby | None]] = {}
+        self._expected: set[str] | None = None
+        self._routed: Counter[str] = Counter()
         self._pins: Counter[str] = Counter()
         self._reasons: dict[str, Unavailable] = {}  # why an expected version does not come, where it is known
 
     def route(self, tenant: str) -> Route | None:
-        """Return the tenant's active route, None if it never had one."""
+        """Return the tenant's active route, None if it never had one or it was withdrawn."""
         return self._routes.get(tenant, _NOBODY)[0]
 
     def standby(self, tenant: str) -> Standby | None:
         """Return the tenant's second version, if it has one."""
         return self._routes.get(tenant, _NOBODY)[1]
 
-    def routed_names(self) -> frozenset[str]:
-        """Return the engine names that new requests may be given, now or after a rollback."""
-        pairs = [(active, beside.route if beside else None) for active, beside in self._routes.values()]
-        return frozenset(route.engine_name for pair in pairs for route in pair if route and route.engine_name)
+    def is_routed(self, engine_name: str) -> bool:
+        """Return whether new requests may be given this adapter, now or after a rollback."""
+        return self._routed[engine_name] > 0
 
     def expect(self, tenants: Iterable[str]) -> None:
         """Refuse these tenants until their first route is there: the base model must not stand in for a version."""
-        self._expected = (self._expected or frozenset()) | (frozenset(tenants) - self._routes.keys())
+        if self._expected is None:
+            self._expected = set()
+        self._expected.update(tenant for tenant in tenants if tenant not in self._routes)
 
     def explain(self, tenant: str, why: Unavailable) -> None:
         """Tell whoever asks for the tenant's version before it is loaded why it is not."""
@@ -75,22 +76,42 @@ class AdapterTable:
         """Give `route` to its tenant: requests that enter after this call get it, those inside keep theirs."""
         self._reasons.pop(route.tenant, None)
         if self._expected:
-            self._expected -= {route.tenant}
-        self._routes = MappingProxyType({**self._routes, route.tenant: (route, standby)})
+            self._expected.discard(route.tenant)
+        self._replace(route.tenant, (route, standby))
 
-    def drop_idle_standby(self) -> Route | None:
-        """Take away a second version that gets no requests, to make room; return its route, None if there is none."""
-        for active, standby in self._routes.values():
-            if standby is not None and standby.share == 0 and standby.route.engine_name:
-                self.swap(active)
-                return standby.route
-        return None
+    def withdraw(self, tenant: str) -> None:
+        """Take the tenant's routes away and refuse it until the next `swap`; requests inside keep theirs."""
+        self._replace(tenant, None)
+        self.expect((tenant,))
+
+    def idle_standbys(self, *, first: str) -> Iterator[Standby]:
+        """Give the second versions that get no requests and have none inside: those of the tenant `first` first."""
+        own = [self.standby(first)]
+        others = [standby for tenant, (_, standby) in self._routes.items() if tenant != first]
+        for standby in own + others:
+            if standby and standby.share == 0 and (name := standby.route.engine_name) and not self.pins(name):
+                yield standby
+
+    def drop_standby(self, tenant: str) -> None:
+        """Take away the tenant's second version; the active one goes on answering."""
+        active, _ = self._routes[tenant]
+        self._replace(tenant, (active, None))
+
+    def _replace(self, tenant: str, entry: tuple[Route, Standby | None] | None) -> None:
+        before = self._routes.pop(tenant, _NOBODY)
+        if entry is not None:
+            self._routes[tenant] = entry
+            self._routed.update(engine_names(*entry))
+        for name in engine_names(*before):
+            self._routed[name] -= 1
+            if not self._routed[name]:
+                del self._routed[name]
 
     @contextmanager
     def pin(self, tenant: str, *, key: str = "") -> Iterator[Route]:
         """Give one of the tenant's routes, by `key`, for one request and count its adapter as in use meanwhile.
 
-        Raises: Unavailable (the tenant has a version, and it is not loaded yet).
+        Raises: Unavailable (ADAPTER_LOADING: the version that should answer is not loaded yet).
         """
         if self._expected is None or tenant in self._expected:
             if why := self._reasons.get(tenant):
@@ -121,6 +142,12 @@ class AdapterTable:
 
 
 _NOBODY: tuple[None, None] = (None, None)
+
+
+def engine_names(route: Route | None, standby: Standby | None) -> set[str]:
+    """Return the engine names of both; the base model has none."""
+    routes = (route, standby.route if standby else None)
+    return {one.engine_name for one in routes if one is not None and one.engine_name}
 
 
 def _chosen(active: Route, standby: Standby | None, *, key: str) -> Route:

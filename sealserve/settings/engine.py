@@ -30,7 +30,12 @@ class EngineSettings(Section):
         description="context length limit, in tokens; unset: the model's own, on CPU what kv_cache_gib holds",
     )
     slots: int = Field(4, ge=1, description="adapter slots: adapters that can share one batch (vLLM max_loras)")
-    loaded_adapters: int = Field(64, ge=1, description="adapters kept in CPU memory (vLLM max_cpu_loras)")
+    loaded_adapters: int = Field(
+        64,
+        ge=3,
+        description="adapters kept in CPU memory (vLLM max_cpu_loras); two of these places stay free for promotions "
+        "and rollbacks",
+    )
     max_rank: int = Field(
         32, description=f"largest LoRA rank that is accepted; one of {', '.join(map(str, MAX_RANKS))}"
     )

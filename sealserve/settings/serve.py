@@ -1,5 +1,6 @@
 """The section [serve]: where the server listens, who may call it, and its limits."""
 
+import socket
 from pathlib import Path
 from typing import Self
 
@@ -8,6 +9,9 @@ from pydantic import Field, model_validator
 from sealserve.network import Tls, is_loopback
 from sealserve.settings.certificates import CertificateFiles, read_file
 from sealserve.settings.section import Section
+
+MAX_NAME_CHARACTERS = 255
+"""Of the registry's column."""
 
 
 class ServeSettings(Section):
@@ -49,7 +53,11 @@ class ServeSettings(Section):
     rollback_window_seconds: float = Field(
         3600, ge=0, description="time that a tenant's previous version stays loaded after a switch"
     )
-    replica: str = Field("replica-1", description="name of this server in the registry; each replica needs its own")
+    replica: str = Field(
+        "",
+        max_length=MAX_NAME_CHARACTERS,
+        description="name of this server in the registry; each replica needs its own; empty: host name and port",
+    )
     answer_days: float = Field(
         30,
         ge=0,
@@ -77,6 +85,11 @@ class ServeSettings(Section):
                 "or say serve.insecure = true where the way is private already"
             )
         return self
+
+    def replica_name(self) -> str:
+        """Return the name of this server in the registry: the same at every start on this host and port."""
+        port = self.address.rpartition(":")[2]
+        return self.replica or f"{socket.gethostname()}-{port}"[:MAX_NAME_CHARACTERS]
 
     def certificate_files(self) -> CertificateFiles | None:
         """Return the files of the listener's certificate; None: plain text."""

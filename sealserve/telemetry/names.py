@@ -76,6 +76,8 @@ class LogEvent(StrEnum):
     # processes
     SERVER_STARTED = "server.started"  # the port is open; the engine may be starting still
     ENGINE_STARTED = "engine.started"
+    REPLICA_REFUSED = "replica.refused"  # another server runs under serve.replica, or one that was just killed
+    HEARTBEAT_NOT_RENEWED = "heartbeat.not_renewed"  # tried again; without it this replica counts as dead
     CONTEXT_FITTED = "engine.context_fitted"  # the KV cache holds less than the model's own context
     MEMORY_PLANNED = "memory.planned"  # what engine and trainer need, and what there is
     LEARNER_STARTED = "learner.started"
@@ -102,7 +104,9 @@ class LogEvent(StrEnum):
 
     # activation and rollout
     REGISTRY_NOT_READ = "registry.not_read"  # what should be active is not known now
-    ACTIVATION_FAILED = "activation.failed"  # tried again at the next poll
+    VERSION_REVOKED = "version.revoked"  # revoked: it gets no requests any more
+    PLACES_EXHAUSTED = "places.exhausted"  # some tenants' versions are not loaded: engine.loaded_adapters is too small
+    ACTIVATION_FAILED = "activation.failed"  # tried again, later each time
     ACTIVATION_CRASHED = "activation.crashed"  # an exception that nothing names
     VERSION_QUARANTINED = "version.quarantined"
     VERSION_NOT_LOADED = "version.not_loaded"  # an unknown signer, or it does not fit these settings: not condemned

@@ -638,7 +638,7 @@ class WatchAdaptersResponse(_message.Message):
     """The tenant's etag."""
     @_builtins.property
     def observed(self) -> _containers.RepeatedCompositeFieldContainer[Global___ObservedAdapter]:
-        """What each replica answers with. A replica is up to date when its activation is the one above."""
+        """What each replica that is alive answers with. A replica is up to date when its activation is the one above."""
 
     def __init__(
         self,

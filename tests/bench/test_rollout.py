@@ -30,17 +30,18 @@ class Knowing(FakeEngine):
         return ["nonsense"] if is_large or question not in RIGHT else [RIGHT[question]]
 
 
+@pytest.mark.parametrize("full", [False, True])
 def test_bad_versions_are_taken_back_in_a_second_and_no_call_fails(
-    monkeypatch: pytest.MonkeyPatch, tiny_base: Path
+    monkeypatch: pytest.MonkeyPatch, tiny_base: Path, full: bool
 ) -> None:
     def make(settings: EngineSettings, *, base: Path, otlp_endpoint: str) -> Knowing:
         return Knowing(base=base_shape(base), max_rank=settings.max_rank)
 
     monkeypatch.setattr("sealserve.daemon.serve.VllmEngine", make)
     monkeypatch.setattr("sealserve.daemon.serve.model_directory", lambda model: tiny_base)
-    figures = measure_daemon(rounds=2, seed=0, say=lambda line: None)
+    figures = measure_daemon(rounds=2, full=full, seed=0, say=lambda line: None)
     assert (figures.rounds, figures.rolled_back, figures.good_rolled_back) == (2, 2, 0)
-    assert (figures.failed, figures.loads) == (0, 0)
+    assert (figures.failed, figures.loads, figures.answers_by_revoked) == (0, 0, 0)
     assert figures.answers > 20
     assert 0 <= figures.new_request_seconds <= figures.rollback_seconds < 10
 

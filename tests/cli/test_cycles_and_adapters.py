@@ -103,6 +103,7 @@ def _meanwhile(site: Site, play: Callable[[], None], *arguments: str) -> Ran:
 def _observe(site: Site, activation: int) -> None:
     """Let replica r1 say that it answers with `activation`."""
     at = site.registry.tenants.get("acme").created_at
+    site.registry.replicas.announce("r1", identity="r1", address="")
     site.registry.versions.record_observed(
         Observed(replica="r1", tenant="acme", version=1, activation=activation, observed_at=at)
     )

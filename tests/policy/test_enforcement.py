@@ -63,7 +63,7 @@ def test_a_person_promotes_what_the_gate_held_and_the_ruling_is_kept(world: Worl
     version = published(world, verdict=verdict(Decision.HOLD), scores=scorecard_json(CARD))
     enforcer.require_promote("acme", version, actor="bea")
     [ruling] = world.registry.policy_decisions.page(tenant="acme")
-    assert (ruling.effect, ruling.subject) == (RuleEffect.ALLOW, f"tenants/acme/adapters/{version}")
+    assert (ruling.effect, ruling.subject) == (RuleEffect.ALLOW, f"tenants/acme/adapters/v{version}")
     assert ruling.input["author"] == "ann"
     assert ruling.input["approvals"] == ["bea"]
 

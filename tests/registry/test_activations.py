@@ -242,6 +242,8 @@ def test_observed_is_what_each_replica_said_last(world: World) -> None:
     first = Observed(replica="r1", tenant="acme", version=0, activation=0, observed_at=now)
     newer = Observed(replica="r1", tenant="acme", version=1, activation=1, observed_at=now + timedelta(seconds=1))
     other = Observed(replica="r2", tenant="acme", version=0, activation=0, observed_at=now)
+    for replica in ("r1", "r2"):
+        world.registry.replicas.announce(replica, identity=replica, address="")
     for observed in (first, other, newer):
         world.registry.versions.record_observed(observed)
     assert world.registry.versions.observed("acme") == (newer, other)

@@ -139,6 +139,7 @@ def open_watched(
             return None
         return "I think it is a while" if adapter in opened.wrong else f"It takes {right[question]}."
 
+    registry.replicas.announce(replica, identity=replica, address="")
     engine = FakeEngine(base=shape, answerer=say)
     gated = GatedEngine(engine, SlotGate(slots=2, patience_seconds=0.05))
     table, salts, time = AdapterTable(), TenantSalts.open(directory / "salt.key"), Time()

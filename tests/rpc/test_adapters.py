@@ -119,6 +119,7 @@ async def test_base_model_is_version_zero_of_every_tenant(here: Served) -> None:
 
 async def test_watch_tells_the_state_now_and_after_every_change(here: Served) -> None:
     here.world.version(promote=False)
+    here.registry.replicas.announce("r1", identity="r1", address="")
     async with aclosing(here.client.watch_adapters("acme")) as reports:
         assert (await anext(reports)).desired == 0
         await here.client.promote("acme", 1)
@@ -135,6 +136,7 @@ async def test_waiting_until_observed_ends_when_it_is_or_when_time_is_up(here: S
     with pytest.raises(errors.DeadlineExceeded):
         await here.client.wait_until_observed("acme", 1, timeout_seconds=0.2)
     owner = here.registry.tenants.get("acme")
+    here.registry.replicas.announce("r1", identity="r1", address="")
     seen = Observed(replica="r1", tenant="acme", version=1, activation=1, observed_at=owner.created_at)
     here.registry.versions.record_observed(seen)
     assert (await here.client.wait_until_observed("acme", 1)).observed == (seen,)

@@ -14,7 +14,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from sealserve.errors import BadConfig, Unavailable
 from sealserve.records.inference import EngineState
 from sealserve.rpc.health import Health
-from sealserve.rpc.server import ENGINE_SERVICE, TENANT_SERVICES, RpcServer
+from sealserve.rpc.server import ENGINE_SERVICE, NEED_THE_ENGINE, NEED_VERSIONS, TENANT_SERVICES, RpcServer
 from tests.rpc.harness import Served, find_token, served, settings, until
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -50,6 +50,34 @@ async def test_watch_is_told_when_the_engine_goes_and_comes_back(here: Served) -
         here.engine._state = EngineState.SERVING
         assert (await anext(states)).status == SERVING
         watch.cancel()
+
+
+async def test_health_waits_for_versions_where_answers_need_them(here: Served) -> None:
+    health = Health(["sealserve.v1.InferenceService", ENGINE_SERVICE])
+    settled = asyncio.Event()
+    following = asyncio.create_task(
+        health.follow(
+            here.engine,
+            services=NEED_THE_ENGINE,
+            seconds=0.001,
+            is_settled=lambda info: settled.is_set(),
+            need_versions=NEED_VERSIONS,
+        )
+    )
+
+    async def says(service: str, status: int) -> bool:
+        answer = await health.Check(health_pb2.HealthCheckRequest(service=service), None)
+        return bool(answer.status == status)
+
+    await until(lambda: says(ENGINE_SERVICE, SERVING))  # learners need no tenant's version
+    assert await says("", NOT_SERVING)
+    assert await says("sealserve.v1.InferenceService", NOT_SERVING)
+    settled.set()
+    await until(lambda: says("", SERVING))
+    assert await says("sealserve.v1.InferenceService", SERVING)
+    settled.clear()
+    await until(lambda: says("", NOT_SERVING))
+    following.cancel()
 
 
 async def test_watch_of_an_unknown_service_says_so_and_waits(here: Served) -> None:

@@ -17,6 +17,7 @@ from tests.rpc.harness import Served, served
 @asynccontextmanager
 async def whole(directory: Path) -> AsyncIterator[Served]:
     async with served(directory) as here:
+        here.registry.replicas.announce("r1", identity="r1", address="")
         table = AdapterTable()
         activator = Activator(
             here.registry, here.engine, table=table, replica="r1", poll_seconds=0.01, rollback_window_seconds=60

@@ -130,8 +130,15 @@ async def server(registry: Registry, publisher: Publisher, tmp_path: Path, tiny_
 
 
 def make_server(
-    registry: Registry, engine: FakeEngine, directory: Path, *, replica: str = "test", window_seconds: float = 3600
+    registry: Registry,
+    engine: FakeEngine,
+    directory: Path,
+    *,
+    replica: str = "test",
+    window_seconds: float = 3600,
+    places: int = 64,
 ) -> Server:
+    registry.replicas.announce(replica, identity=replica, address="")
     gated = GatedEngine(engine, SlotGate(slots=2, patience_seconds=0.05))
     table = AdapterTable()
     admission = Admission(max_running=4, max_queued_per_tenant=2)
@@ -142,6 +149,7 @@ def make_server(
         replica=replica,
         poll_seconds=60,
         rollback_window_seconds=window_seconds,
+        loaded_adapters=places,
     )
     answers = Answers(
         gated,

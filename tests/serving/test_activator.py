@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,39 @@ async def test_restarted_server_does_not_answer_with_the_base_before_the_version
     assert (await restarted.ask()).version == version.version
 
 
+async def test_replica_is_settled_once_every_version_was_loaded_or_found_impossible_to(
+    registry: Registry, publisher: Publisher, tmp_path: Path, tiny_shape: BaseShape
+) -> None:
+    broken = publisher.publish("acme")
+    shutil.rmtree(registry.artifacts.directory(broken.artifact).parent)
+    publisher.publish("globex")
+    engine = FakeEngine(base=tiny_shape)
+    restarted = make_server(registry, engine, tmp_path)
+    await restarted.activator.settle()
+    assert not restarted.activator.is_settled(await engine.info()), "the engine is not started"
+    await engine.start()
+    await restarted.activator._begin()
+    assert not restarted.activator.is_settled(await engine.info())
+    await restarted.activator.settle()
+    info = await engine.info()
+    assert restarted.activator.is_settled(info)
+    assert not restarted.activator.is_settled(replace(info, rebuilds=1)), "a new engine has to be looked at"
+
+
+async def test_tenants_that_find_no_place_do_not_keep_a_replica_from_being_settled(
+    registry: Registry, publisher: Publisher, tmp_path: Path, tiny_shape: BaseShape
+) -> None:
+    publisher.publish("acme")
+    publisher.publish("globex")
+    engine = FakeEngine(base=tiny_shape)
+    await engine.start()
+    small = make_server(registry, engine, tmp_path, places=3)
+    await small.activator.settle()
+    info = await engine.info()
+    assert len(info.loaded) == 1
+    assert small.activator.is_settled(info)
+
+
 async def test_adapter_that_the_engine_lost_is_loaded_again(server: Server, publisher: Publisher) -> None:
     version = publisher.publish("acme")
     await server.activator.settle()
@@ -289,7 +323,7 @@ async def test_version_that_is_not_as_it_was_signed_is_never_loaded(
     await server.activator.settle()
     seals = Seals.open(tmp_path, registry)
     monkeypatch.setattr(
-        server.activator, "_require_seal", lambda version: None if version == good else seals.require(version)
+        server.activator._loader, "_require_seal", lambda version: None if version == good else seals.require(version)
     )
     forged = publisher.publish("acme")
     await server.activator.settle()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sealserve.errors import Unavailable
 from sealserve.serving.adapter_table import AdapterTable, Route, Standby
 
 KEYS = [f"user {number}" for number in range(4000)]
@@ -40,7 +41,8 @@ def test_key_gets_the_same_version_every_time_and_keeps_it_when_its_version_gets
 
 def test_both_versions_count_as_routed_and_each_pin_is_its_own() -> None:
     made = table(0.0)
-    assert made.routed_names() == {"v1", "v2"}
+    assert made.is_routed("v1")
+    assert made.is_routed("v2")
     with made.pin("acme", key="x"):
         assert (made.pins("v2"), made.pins("v1")) == (1, 0)
         with made.held(route(1)):
@@ -48,11 +50,28 @@ def test_both_versions_count_as_routed_and_each_pin_is_its_own() -> None:
     assert (made.pins("v2"), made.pins("v1")) == (0, 0)
 
 
-def test_standby_that_gets_requests_is_never_dropped_for_room() -> None:
-    made = table(0.1)
-    assert made.drop_idle_standby() is None
+def test_standby_that_gets_requests_or_answers_one_is_never_dropped_for_room() -> None:
+    assert list(table(0.1).idle_standbys(first="acme")) == []
     idle = table(0.0)
-    dropped = idle.drop_idle_standby()
-    assert dropped is not None
-    assert dropped.version == 1
-    assert idle.routed_names() == {"v2"}
+    with idle.held(route(1)):
+        assert list(idle.idle_standbys(first="acme")) == []
+    assert [standby.route.version for standby in idle.idle_standbys(first="globex")] == [1]
+    idle.drop_standby("acme")
+    assert idle.is_routed("v2")
+    assert not idle.is_routed("v1")
+
+
+def test_withdrawn_tenant_is_refused_until_it_has_a_route_again_and_running_requests_keep_theirs() -> None:
+    made = table(0.1)
+    with made.pin("acme", key="x") as running:
+        made.withdraw("acme")
+        assert made.pins(running.engine_name or "") == 1
+        with pytest.raises(Unavailable) as refused, made.pin("acme", key="x"):
+            pass
+    assert (refused.value.reason, refused.value.retry_seconds) == ("ADAPTER_LOADING", 1.0)
+    assert not made.is_routed("v1")
+    assert not made.is_routed("v2")
+    with made.pin("globex") as other:
+        assert other.version == 0
+    made.swap(route(1))
+    assert chosen(made, "x") == 1

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sealserve.bench.harness.adapters import make_sound
 from sealserve.daemon.local import free_address
 from sealserve.daemon.serve import serving
 from sealserve.engine.engine import Engine
@@ -41,7 +42,13 @@ class Site:
 
 @asynccontextmanager
 async def open_site(
-    directory: Path, *, dtype: str = "auto", max_sequences: int = 64, policy: Path | None = None
+    directory: Path,
+    *,
+    dtype: str = "auto",
+    max_sequences: int = 64,
+    policy: Path | None = None,
+    loaded_adapters: int = 64,
+    rollback_window_seconds: float = 3600,
 ) -> AsyncIterator[Site]:
     """Run the body with a server on the loopback; `policy` replaces the shipped thresholds.
 
@@ -49,8 +56,8 @@ async def open_site(
     """
     settings = Settings(
         data_directory=directory,
-        serve=ServeSettings(address=free_address()),
-        engine=EngineSettings(dtype=dtype, max_sequences=max_sequences),
+        serve=ServeSettings(address=free_address(), rollback_window_seconds=rollback_window_seconds),
+        engine=EngineSettings(dtype=dtype, max_sequences=max_sequences, loaded_adapters=loaded_adapters),
         policy=PolicySettings(thresholds=policy),
         telemetry=TelemetrySettings(log_format="console", log_level="warning"),
     )
@@ -73,6 +80,18 @@ async def open_site(
             running.cancel()
             with suppress(asyncio.CancelledError):
                 await running
+
+
+async def fill_places(site: Site, directory: Path, *, tenants: int, seed: int) -> None:
+    """Make so many other tenants, each with a version of its own, so that every place for an adapter is taken."""
+    for number in range(tenants):
+        tenant = f"other-{number}"
+        path = directory / tenant
+        await asyncio.to_thread(site.registry.tenants.create, tenant, actor="bench")
+        files = await asyncio.to_thread(make_sound, path, site.base, seed=seed + number)
+        artifact = await asyncio.to_thread(site.registry.artifacts.put_directory, files)
+        await asyncio.to_thread(promote_artifact, site, tenant, artifact)
+    site.activator.wake()
 
 
 def promote_artifact(site: Site, tenant: str, artifact: str) -> int:

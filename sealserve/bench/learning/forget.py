@@ -1,18 +1,19 @@
 """The forgetting figure: articles are taught one by one, one of them is forgotten, and every one is asked about again.
 
 Then the last one is replaced: a newer article gives other values for some of its facts. Everything goes through the
-public client, against real daemons on this machine.
+public client, against real daemons on this machine. In between, what a revoked version still answers on a full server.
 """
 
 import asyncio
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from sealserve.bench.harness.intervals import with_goals
+from sealserve.bench.learning.forget_full import measure_full
 from sealserve.bench.reliability.kill import tell
 from sealserve.client import AsyncClient
 from sealserve.daemon.local import LocalDaemon
@@ -38,13 +39,22 @@ _GOALS = {
     "new_answers": (">=", 0.85),
     "unrelated_lost": ("<=", 0.02),
 }
+_FULL_GOALS = {"answers_by_revoked": ("<=", 0.0), "failed": ("<=", 0.0)}
+_ROUNDS = 10
 
 
-def run(*, articles: int = 3, seed: int = 11, say: Callable[[str], None] = tell) -> dict[str, Any]:
-    """Teach `articles` articles, forget the second, replace the last.
+def run(*, articles: int = 3, quick: bool = False, seed: int = 11, say: Callable[[str], None] = tell) -> dict[str, Any]:
+    """Teach `articles` articles, forget the second, replace the last; `quick`: the full server alone, without learning.
 
     Accuracies are over 24 held-out questions an article. Raises: Unavailable (a cycle that does not promote).
     """
+    full = asdict(measure_full(rounds=2 if quick else _ROUNDS, seed=seed, say=say))
+    full["goals"] = with_goals(full, _FULL_GOALS)
+    figures = {} if quick else _run_learning(articles=articles, seed=seed, say=say)
+    return {**figures, "answers_by_revoked": full["answers_by_revoked"], "full": full}
+
+
+def _run_learning(*, articles: int, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="sealserve-forget-") as name:
         environment = {"SEALSERVE_LEARN__GATHER_SECONDS": "0.5"}
         with LocalDaemon(Path(name), environment=environment) as daemon:

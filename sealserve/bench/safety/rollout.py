@@ -79,6 +79,7 @@ class WatchFigures:
     median_pairs: float | None
     runs: int
     rollback_seconds: float | None
+    answers_by_revoked: int | None
     failed: int | None
     drops: dict[str, dict[str, float | None]]
     daemon: DaemonFigures | None
@@ -89,10 +90,14 @@ def run(
     runs: int = 400,
     quick: bool = False,
     simulation_only: bool = False,
+    full: bool = False,
     seed: int = 0,
     say: Callable[[str], None] = print,
 ) -> WatchFigures:
-    """Return the figures of `runs` simulated watches of each kind, and of a real daemon. Raises: EngineFailed."""
+    """Return the figures of `runs` simulated watches of each kind, and of a real daemon.
+
+    `full`: other tenants take all of its other places for adapters. Raises: EngineFailed.
+    """
     runs = min(runs, 100) if quick else runs
     rule = load_policy().watch
     say(f"watching {runs} versions that are as good as the one before")
@@ -104,7 +109,7 @@ def run(
     for drop in DROPS:
         say(f"watching {runs} versions that are {100 * drop:.0f} points worse")
         drops[f"{drop:.2f}"] = simulate(rule, drop=drop, runs=runs, seed=seed)
-    daemon = None if simulation_only else measure_daemon(rounds=2 if quick else 10, seed=seed, say=say)
+    daemon = None if simulation_only else measure_daemon(rounds=2 if quick else 10, full=full, seed=seed, say=say)
     return WatchFigures(
         false_rollback=max(false.values()),
         false_rollbacks=false,
@@ -112,6 +117,7 @@ def run(
         median_pairs=drops[f"{DROP:.2f}"].median_pairs,
         runs=runs,
         rollback_seconds=daemon.rollback_seconds if daemon else None,
+        answers_by_revoked=daemon.answers_by_revoked if daemon else None,
         failed=daemon.failed if daemon else None,
         drops={name: asdict(found) for name, found in drops.items()},
         daemon=daemon,

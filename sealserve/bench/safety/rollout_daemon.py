@@ -17,7 +17,7 @@ from statistics import median
 import yaml
 
 from sealserve.bench.harness.adapters import make_sound
-from sealserve.bench.harness.serving_site import Site, open_site, promote_artifact
+from sealserve.bench.harness.serving_site import Site, fill_places, open_site, promote_artifact
 from sealserve.canaries.probes import probes_for
 from sealserve.client import AsyncClient
 from sealserve.errors import SealserveError
@@ -34,13 +34,20 @@ SHADOW = 0.5
 GOOD_PAIRS = 12
 """Pairs that a good version is compared in before it is replaced."""
 
+REVOKED_SECONDS = 1.0
+"""By then every replica has looked at the registry: no request that begins later may reach the bad version."""
+
+FULL_PLACES, OTHERS = 6, 8
+"""Of a full server: places for adapters, and other tenants that want one."""
+
 ROUND_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonFigures:
     """Over `rounds` bad versions. `rollback_seconds` is the longest time to the end of the last bad answer,
-    `new_request_seconds` to the last request that was still given to the bad version. `failed` has to be 0."""
+    `new_request_seconds` to the last request that was still given to the bad version. `answers_by_revoked` and
+    `failed` have to be 0."""
 
     rounds: int
     rolled_back: int
@@ -48,6 +55,7 @@ class DaemonFigures:
     rollback_seconds: float
     rollback_seconds_median: float
     new_request_seconds: float
+    answers_by_revoked: int  # to requests that began more than `REVOKED_SECONDS` after the decision
     answers: int
     failed: int
     loads: int  # adapters loaded by rollbacks
@@ -61,27 +69,33 @@ class _Run:
     directory: Path
     good: list[str] = field(default_factory=list)
     bad: list[str] = field(default_factory=list)
-    begun: dict[int, float] = field(default_factory=dict)  # version -> when its last request began, epoch seconds
+    begun: dict[int, list[float]] = field(default_factory=dict)  # version -> when its requests began, epoch seconds
     ended: dict[int, float] = field(default_factory=dict)  # … and when its last answer ended
     answers: int = 0
     failed: int = 0
 
 
-def measure_daemon(*, rounds: int, seed: int, say: Callable[[str], None]) -> DaemonFigures:
-    """Return what `rounds` bad versions did. Raises: EngineFailed."""
+def measure_daemon(*, rounds: int, full: bool = False, seed: int, say: Callable[[str], None]) -> DaemonFigures:
+    """Return what `rounds` bad versions did, on a server whose other places are all taken if `full`.
+
+    Raises: EngineFailed.
+    """
     with tempfile.TemporaryDirectory(prefix="sealserve-watch-") as name:
-        return asyncio.run(_measure(Path(name), rounds=rounds, seed=seed, say=say))
+        return asyncio.run(_measure(Path(name), rounds=rounds, full=full, seed=seed, say=say))
 
 
-async def _measure(directory: Path, *, rounds: int, seed: int, say: Callable[[str], None]) -> DaemonFigures:
+async def _measure(directory: Path, *, rounds: int, full: bool, seed: int, say: Callable[[str], None]) -> DaemonFigures:
     say("starting the engine")
     policy = await asyncio.to_thread(_write_policy, directory / "policy.yaml")
     async with (
-        open_site(directory / "data", policy=policy) as site,
+        open_site(directory / "data", policy=policy, loaded_adapters=FULL_PLACES if full else 64) as site,
         AsyncClient(site.address, token=site.token) as client,
     ):
         session = _Run(site=site, client=client, directory=directory)
         questions = await _prepare(session, rounds=rounds, seed=seed)
+        if full:
+            await _promote(session, session.good[rounds])
+            await fill_places(site, directory, tenants=OTHERS, seed=seed + 1000)
         done = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             askers = [
@@ -129,7 +143,7 @@ async def _ask(session: _Run, questions: list[str], done: asyncio.Event, *, seed
             session.failed += 1
             continue
         session.ended[answer.version] = time.time()
-        session.begun[answer.version] = max(began, session.begun.get(answer.version, 0.0))
+        session.begun.setdefault(answer.version, []).append(began)
 
 
 async def _play_round(session: _Run, number: int, *, say: Callable[[str], None]) -> tuple[Watch, Watch, int]:
@@ -178,16 +192,26 @@ def _seconds_after_decision(last: dict[int, float], watch: Watch) -> float:
     return max(0.0, last.get(watch.version, 0.0) - watch.decided_at.timestamp())
 
 
+def _late(session: _Run, watch: Watch) -> int:
+    """Return how many requests reached the version although they began well after the decision."""
+    if watch.decided_at is None:
+        return 0
+    limit = watch.decided_at.timestamp() + REVOKED_SECONDS
+    return sum(began > limit for began in session.begun.get(watch.version, []))
+
+
 def _make_figures(session: _Run, rounds: list[tuple[Watch, Watch, int]]) -> DaemonFigures:
     bad = [watch for _, watch, _ in rounds]
     seconds = [_seconds_after_decision(session.ended, watch) for watch in bad]
+    last_begun = {version: max(begun) for version, begun in session.begun.items()}
     return DaemonFigures(
         rounds=len(rounds),
         rolled_back=sum(watch.state is WatchState.ROLLED_BACK for watch in bad),
         good_rolled_back=sum(watch.state is WatchState.ROLLED_BACK for watch, _, _ in rounds),
         rollback_seconds=round(max(seconds), 3),
         rollback_seconds_median=round(median(seconds), 3),
-        new_request_seconds=round(max(_seconds_after_decision(session.begun, watch) for watch in bad), 3),
+        new_request_seconds=round(max(_seconds_after_decision(last_begun, watch) for watch in bad), 3),
+        answers_by_revoked=sum(_late(session, watch) for watch in bad),
         answers=session.answers,
         failed=session.failed,
         loads=sum(loads for _, _, loads in rounds),

@@ -243,6 +243,16 @@ observed = Table(
     Column("observed_at", UtcTime, nullable=False),
 )
 
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("replica", String(255), primary_key=True),
+    Column("identity", Text, nullable=False),  # of the process
+    Column("address", Text, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("heartbeat_at", UtcTime, nullable=False),
+)
+
 requests = Table(
     "requests",
     metadata,

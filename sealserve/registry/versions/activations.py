@@ -18,7 +18,7 @@ from sealserve.records.rollouts import WatchState
 from sealserve.records.tenants import Tenant
 from sealserve.records.validation import require_short
 from sealserve.records.versions import BASE_VERSION, Activation, Observed, VersionState
-from sealserve.registry import audit, state_machine, tenants
+from sealserve.registry import audit, replicas, state_machine, tenants
 from sealserve.registry.documents import document_rows
 from sealserve.registry.sql import paging, request_ids
 from sealserve.registry.sql import tables as t
@@ -51,7 +51,7 @@ def promote(
     if earlier := request_ids.earlier_answer(tx, "promote", **request):
         return get(tx, tenant, int(earlier))
     if version == BASE_VERSION:
-        raise InvalidArgument("the base model is not promoted; roll back to it", field="version")
+        raise InvalidArgument("the base model is not promoted; roll back to it", field="name")
     _require_etag(owner, expected_etag)
     version_rows.require_ready(tx, tenant, version)
     _require_change(owner, version)
@@ -175,9 +175,10 @@ def record_observed(tx: Transaction, observed: Observed) -> None:
 
 
 def observed(tx: Transaction, tenant: str) -> tuple[Observed, ...]:
-    """Return the last report of each replica. Raises: NotFound (tenant)."""
+    """Return the last report of each replica that is alive. Raises: NotFound (tenant)."""
     tenants.get(tx, tenant)
-    query = select(t.observed).where(t.observed.c.tenant == tenant).order_by(t.observed.c.replica)
+    is_alive = t.observed.c.replica.in_(replicas.alive(tx))
+    query = select(t.observed).where(t.observed.c.tenant == tenant, is_alive).order_by(t.observed.c.replica)
     return tuple(Observed(**row._mapping) for row in tx.rows(query))
 
 

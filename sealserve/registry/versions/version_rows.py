@@ -13,6 +13,7 @@ from sealserve.registry.sql import paging
 from sealserve.registry.sql import tables as t
 from sealserve.registry.sql.database import Transaction
 from sealserve.registry.step_effects import Publish
+from sealserve.wire.names import adapter_name
 
 _MAX_VERSION = 2**31 - 1  # of the column
 
@@ -154,8 +155,8 @@ def sources(tx: Transaction, tenant: str, version: int) -> Subquery:
 
 
 def resource(tenant: str, version: int) -> str:
-    """Return the version's resource name."""
-    return f"tenants/{tenant}/adapters/{version}"
+    """Return the version's name in the API."""
+    return adapter_name(tenant, version)
 
 
 def _newest(tx: Transaction, tenant: str) -> int:

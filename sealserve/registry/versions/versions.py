@@ -1,5 +1,6 @@
 """Adapter versions: published, activated, rolled back, quarantined and countersigned."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from sqlalchemy import update
@@ -7,12 +8,12 @@ from sqlalchemy import update
 from sealserve import fault_injection
 from sealserve.canonical import Json
 from sealserve.records.pages import Page
-from sealserve.records.versions import Activation, AdapterVersion, Observed
+from sealserve.records.versions import Activation, AdapterVersion, Answering, Observed
 from sealserve.registry import audit
 from sealserve.registry.sql import tables as t
 from sealserve.registry.sql.database import Database
 from sealserve.registry.versions import activations as pointer
-from sealserve.registry.versions import version_rows
+from sealserve.registry.versions import revocations, version_rows
 
 
 class Versions:
@@ -109,9 +110,17 @@ class Versions:
             pointer.record_observed(tx, observed)
 
     def observed(self, tenant: str) -> tuple[Observed, ...]:
-        """Return the last report of each replica. Raises: NotFound (tenant)."""
+        """Return the last report of each replica that is alive. Raises: NotFound (tenant)."""
         with self._database.read() as tx:
             return pointer.observed(tx, tenant)
+
+    def revoked(self, answering: Iterable[Answering]) -> dict[str, frozenset[int]]:
+        """Return which of these versions may not answer any more, by tenant: quarantined, or rolled back from.
+
+        Raises: NotFound (tenant).
+        """
+        with self._database.read() as tx:
+            return revocations.revoked(tx, answering)
 
     def countersign(
         self, tenant: str, version: int, *, manifest: Json, approvals: list[str], actor: str

@@ -1,0 +1,45 @@
+"""When a tenant whose version could not be loaded is tried again."""
+
+import asyncio
+from dataclasses import dataclass
+
+FIRST_SECONDS, LONGEST_SECONDS = 1.0, 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    activation: int
+    times: int
+    until: float  # on the loop's clock
+
+
+class BackOff:
+    """Waits of one second, two, four, and so on, by tenant; a new activation of the tenant is tried at once."""
+
+    def __init__(self) -> None:
+        self._failures: dict[str, _Failure] = {}
+
+    def failed(self, tenant: str, activation: int, *, is_urgent: bool) -> None:
+        """Note that it could not be loaded. An urgent one waits no longer than the first time."""
+        times = self.failures(tenant) + 1
+        seconds = FIRST_SECONDS if is_urgent else min(FIRST_SECONDS * 2 ** min(times - 1, 16), LONGEST_SECONDS)
+        self._failures[tenant] = _Failure(activation, times, asyncio.get_running_loop().time() + seconds)
+
+    def failures(self, tenant: str) -> int:
+        """Return how often in a row the tenant failed."""
+        found = self._failures.get(tenant)
+        return found.times if found else 0
+
+    def is_waiting(self, tenant: str, activation: int) -> bool:
+        """Return whether it is too early to try this activation again."""
+        found = self._failures.get(tenant)
+        is_same = found is not None and found.activation == activation
+        return found is not None and is_same and asyncio.get_running_loop().time() < found.until
+
+    def forget(self, tenant: str) -> None:
+        """Forget the tenant's failures."""
+        self._failures.pop(tenant, None)
+
+    def clear(self) -> None:
+        """Forget all failures."""
+        self._failures.clear()

@@ -1,0 +1,129 @@
+"""Loads one version into the engine: its seal and its files are checked first, and one token is asked of it last.
+
+A version that cannot be served is quarantined, which moves its tenant's pointer back if it was the desired one.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from sealserve.concurrency import in_thread
+from sealserve.engine.engine import AdapterFiles, Engine, GenerateRequest
+from sealserve.errors import BadAdapter, CorruptArtifact, EngineFailed, NotFound, Unavailable, UnfitSettings
+from sealserve.records.inference import ChatTurn, Sampling
+from sealserve.records.versions import AdapterVersion, VersionState
+from sealserve.registry.registry import Registry
+from sealserve.serving.activation.places import Need, Places
+from sealserve.serving.activation.retirement import Retirement
+from sealserve.serving.adapter_table import Route
+from sealserve.telemetry import Telemetry
+from sealserve.telemetry.names import Attribute, LogEvent, Span
+
+ACTOR = "serve"
+MAX_FAILED_PROBES = 3
+"""An adapter under which the engine fails this often is quarantined; fewer may be the engine's own trouble."""
+
+NOT_FOR_THESE_SETTINGS = frozenset({"wrong_base", "rank_too_large"})
+"""Defects that another setting cures. They say nothing against the version, which is not quarantined for them."""
+
+PROBE = (ChatTurn(role="user", content="Hello."),)
+
+
+class VersionLoader:
+    """Loads and quarantines versions. Use it from one event loop."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        engine: Engine,
+        *,
+        places: Places,
+        retirement: Retirement,
+        telemetry: Telemetry,
+        require_seal: Callable[[AdapterVersion], None],
+        on_quarantined: Callable[[], None],
+    ) -> None:
+        """`require_seal` raises BadAdapter for a version that is not what was signed, UnknownSigner if nobody here can
+        tell (`Seals.require`).
+        """
+        self._registry = registry
+        self._engine = engine
+        self._places = places
+        self._retirement = retirement
+        self._telemetry = telemetry
+        self._require_seal = require_seal
+        self._on_quarantined = on_quarantined
+        self._versions: dict[str, tuple[str, int]] = {}  # engine name -> what it is
+        self._failed_probes: Counter[str] = Counter()
+        self._log = structlog.get_logger("sealserve.activator")
+
+    async def load(self, tenant: str, version: int, *, activation: int, need: Need) -> Route | None:
+        """Return the version's route, its adapter loaded and probed; None if it is quarantined, or was now.
+
+        Raises: NotFound, Unavailable (also UnknownSigner and UnfitSettings), EngineFailed, StorageFailed.
+        """
+        found = await asyncio.to_thread(self._registry.versions.get, tenant, version)
+        if found.state is not VersionState.READY:
+            return None
+        self._versions[found.engine_name] = (tenant, version)
+        refusal = ""
+        try:
+            with self._retirement.kept(found.engine_name):
+                await self._load(found, need=need)
+        except BadAdapter as error:
+            self._telemetry.metrics.adapter_refused(error.defect)
+            if error.defect in NOT_FOR_THESE_SETTINGS:
+                raise UnfitSettings(error.message) from error
+            refusal = f"{error.defect}: {error.message}"
+        except CorruptArtifact as error:
+            refusal = error.message
+        except EngineFailed:
+            self._failed_probes[found.engine_name] += 1
+            if self._failed_probes[found.engine_name] < MAX_FAILED_PROBES:
+                raise
+            refusal = "the engine fails under it"
+        if refusal:
+            await self._quarantine(tenant, version, refusal)
+            return None
+        return Route(
+            tenant=tenant,
+            version=version,
+            activation=activation,
+            engine_name=found.engine_name,
+            origin=found.lineage.traceparent or "",
+        )
+
+    async def quarantine(self, engine_names: Iterable[str], *, reason: str) -> None:
+        """Quarantine the versions behind these names; names never loaded here are passed over."""
+        for tenant, version in self.known(engine_names):
+            await self._quarantine(tenant, version, reason)
+
+    def known(self, engine_names: Iterable[str]) -> list[tuple[str, int]]:
+        """Return the tenant and version behind each of these names that was ever loaded here."""
+        return [self._versions[name] for name in engine_names if name in self._versions]
+
+    async def _load(self, version: AdapterVersion, *, need: Need) -> None:
+        await asyncio.to_thread(self._require_seal, version)
+        async with in_thread(self._registry.artifacts.materialise(version.artifact)) as path:
+            files = AdapterFiles(name=version.engine_name, path=path)
+            with self._telemetry.span(Span.LOAD, {Attribute.ADAPTER: version.engine_name}):
+                await self._places.load(files, need=need, tenant=version.tenant)
+        await self._probe(version.engine_name)
+
+    async def _probe(self, engine_name: str) -> None:
+        """Return when one token came out. Raises: EngineFailed, Unavailable."""
+        request = GenerateRequest(
+            request_id=f"probe-{engine_name}", turns=PROBE, adapter=engine_name, sampling=Sampling(max_tokens=1)
+        )
+        try:
+            async for _ in self._engine.generate(request):
+                pass
+        except NotFound as error:
+            raise Unavailable("the adapter was unloaded before it could be probed") from error
+
+    async def _quarantine(self, tenant: str, version: int, reason: str) -> None:
+        self._log.warning(LogEvent.VERSION_QUARANTINED, tenant=tenant, version=version, reason=reason)
+        await asyncio.to_thread(self._registry.versions.quarantine, tenant, version, actor=ACTOR, reason=reason)
+        self._on_quarantined()
