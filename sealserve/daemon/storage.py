@@ -11,4 +11,4 @@ def open_registry(settings: Settings) -> Registry:
         settings.data_directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageFailed(f"{settings.data_directory} cannot be created: {error.strerror}") from error
-    return Registry.open(settings.registry_url, settings.artifact_directory)
+    return Registry.open(settings.registry_url, settings.artifact_directory, limits=settings.limits)

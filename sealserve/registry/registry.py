@@ -39,6 +39,7 @@ from sealserve.registry.unlearning import Unlearning
 from sealserve.registry.versions.approvals import Approvals
 from sealserve.registry.versions.history import StudyHistory
 from sealserve.registry.versions.versions import Versions
+from sealserve.settings.limits import LimitSettings
 
 __all__ = [
     "AddCandidates",
@@ -56,14 +57,16 @@ __all__ = [
 class Registry:
     """All state of an installation, in one database and one artifact store. Safe to use from many threads."""
 
-    def __init__(self, database: Database, artifacts: ArtifactStore) -> None:
+    def __init__(self, database: Database, artifacts: ArtifactStore, limits: LimitSettings | None = None) -> None:
+        """`limits` say how much a tenant may keep."""
+        limits = limits or LimitSettings()
         self._database = database
         self.artifacts = artifacts
         self.artifact_gc = ArtifactGc(database, artifacts)
         self.audit = AuditTrail(database)
         self.tenants = Tenants(database)
-        self.tokens = Tokens(database)
-        self.documents = Documents(database, artifacts)
+        self.tokens = Tokens(database, limits)
+        self.documents = Documents(database, artifacts, limits)
         self.subjects = DocumentSubjects(database)
         self.unlearning = Unlearning(database, artifacts)
         self.cycles = Cycles(database, artifacts)
@@ -73,15 +76,21 @@ class Registry:
         self.approvals = Approvals(database)
         self.policy_decisions = PolicyDecisions(database)
         self.rollouts = Rollouts(database)
-        self.question_sets = QuestionSets(database)
-        self.canary_suites = CanarySuites(database)
-        self.feedback = FeedbackStore(database)
+        self.question_sets = QuestionSets(database, limits)
+        self.canary_suites = CanarySuites(database, limits)
+        self.feedback = FeedbackStore(database, limits)
         self.answers = GivenAnswers(database)
         self.scores = CachedScores(database)
 
     @classmethod
     def open(
-        cls, url: str, artifact_directory: Path, *, clock: Clock = utc_now, busy_seconds: float = BUSY_SECONDS
+        cls,
+        url: str,
+        artifact_directory: Path,
+        *,
+        limits: LimitSettings | None = None,
+        clock: Clock = utc_now,
+        busy_seconds: float = BUSY_SECONDS,
     ) -> Self:
         """Connect, migrate to the newest schema, and return.
 
@@ -89,7 +98,7 @@ class Registry:
         """
         database = Database(url, clock=clock, busy_seconds=busy_seconds)
         schema.migrate(database)
-        return cls(database, ArtifactStore(artifact_directory, clock=clock))
+        return cls(database, ArtifactStore(artifact_directory, clock=clock), limits)
 
     def close(self) -> None:
         """Close every connection; no method may be called after it."""

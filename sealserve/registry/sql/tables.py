@@ -99,7 +99,7 @@ documents = Table(
     Column("reason", GeneratedText, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     UniqueConstraint("tenant", "document"),
-    Index(None, "tenant", "state"),
+    Index(None, "tenant", "state", "size_bytes"),
 )
 
 cycles = Table(

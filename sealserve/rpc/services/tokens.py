@@ -24,7 +24,7 @@ class TokenService(token_pb2_grpc.TokenServiceServicer):
         self._known = known
 
     async def CreateToken(self, request: token_pb2.CreateTokenRequest, context: Any) -> token_pb2.CreateTokenResponse:
-        """Raises: InvalidArgument, NotFound, AlreadyExists, PermissionDenied."""
+        """Raises: InvalidArgument, NotFound, AlreadyExists, PermissionDenied, QuotaExceeded."""
         caller, asked = CURRENT_PRINCIPAL.get(), principal_from_wire(request)
         _require_grantable(caller, asked)
         days = request.expires_days if request.HasField("expires_days") else None
@@ -49,13 +49,12 @@ class TokenService(token_pb2_grpc.TokenServiceServicer):
         """Raises: InvalidArgument, NotFound, FailedPrecondition."""
         caller, token = CURRENT_PRINCIPAL.get(), names.token_of(request.name)
         revoked = await asyncio.to_thread(self._revoke, caller, token)
-        self._known.forget()
+        self._known.forget(token)
         return token_to_wire(revoked)
 
     def _revoke(self, caller: Principal, token: str) -> Token:
         """Somebody else's token is not there: the registry would say the same of one that never was."""
-        found = next((one for one in self._registry.tokens.all() if one.token == token), None)
-        if found is None or not _governs(caller, found.principal):
+        if not _governs(caller, self._registry.tokens.get(token).principal):
             raise NotFound(names.token_name(token), kind="token")
         return self._registry.tokens.revoke(token, actor=caller.name)
 
