@@ -43,6 +43,15 @@ def serve(
     _measure(session, "serving.serve", requests=requests, clients=clients)
 
 
+@command(bench, "abuse")
+def abuse(
+    session: Session,
+    quick: Annotated[bool, typer.Option("--quick", help="Short run of about a minute; not for publication.")] = False,
+) -> None:
+    """Let one caller do its worst in ten ways, and measure what another tenant notices of it."""
+    _measure(session, "serving.abuse", quick=quick)
+
+
 @command(bench, "kill")
 def kill(session: Session, kills: Annotated[int, typer.Option(min=1, help="Number of kills.")] = 50) -> None:
     """Kill `learn`, `serve` and the engine with SIGKILL, and count lost, partial and duplicate work.
