@@ -49,6 +49,7 @@ async def test_streams_without_a_token_stop_nobody(here: Served, held: list[Any]
     assert {await call.code() for call in ended} <= {grpc.StatusCode.RESOURCE_EXHAUSTED}
     for read in reads:
         read.cancel()
+    await asyncio.gather(*reads, return_exceptions=True)
 
 
 async def test_one_peer_holds_only_so_many_and_gets_them_back(here: Served) -> None:
