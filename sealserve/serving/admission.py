@@ -26,16 +26,22 @@ async def until(deadline: float) -> AsyncIterator[None]:
 class Admission:
     """At most `max_running` calls inside, of one tenant at most `max_running_per_tenant`; the others wait in turn.
 
-    The rest is kept for tenants that may come. At most `max_queued` of one tenant wait, and when as many wait in all
-    as may run, none may add to more than its part of them.
+    The rest is kept for tenants that may come. At most `max_queued_per_tenant` of one tenant wait, and once
+    `max_queued` (as many as may run, if not given) wait in all, none may add to more than its part of them.
     """
 
     def __init__(
-        self, *, max_running: int, max_queued_per_tenant: int, max_running_per_tenant: int | None = None
+        self,
+        *,
+        max_running: int,
+        max_queued_per_tenant: int,
+        max_running_per_tenant: int | None = None,
+        max_queued: int | None = None,
     ) -> None:
         self._max_running = max_running
+        self._max_queued = max_queued or max_running
         self._max_running_per_tenant = max_running_per_tenant or max_running
-        self._max_queued = max_queued_per_tenant
+        self._max_queued_per_tenant = max_queued_per_tenant
         self._running: Counter[str] = Counter()
         self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
@@ -83,10 +89,12 @@ class Admission:
 
     def _require_room_to_wait(self, tenant: str) -> None:
         queued = len(self._queues.get(tenant, ()))
-        if queued >= self._max_queued:
-            raise QuotaExceeded(f"{self._max_queued} calls of this tenant are waiting", retry_seconds=RETRY_SECONDS)
-        part = self._max_running // len({*self._queues, tenant})
-        if queued >= max(1, part) and self.waiting >= self._max_running:
+        if queued >= self._max_queued_per_tenant:
+            raise QuotaExceeded(
+                f"{self._max_queued_per_tenant} calls of this tenant are waiting", retry_seconds=RETRY_SECONDS
+            )
+        part = self._max_queued // len({*self._queues, tenant})
+        if queued >= max(1, part) and self.waiting >= self._max_queued:
             raise Unavailable("the server's queue is full", retry_seconds=RETRY_SECONDS, reason="QUEUE_FULL")
 
     def _leave(self, tenant: str) -> None:

@@ -41,7 +41,7 @@ from sealserve.wire.channels import bearer
 LONG = 7 * 2**20
 """Characters of a message just below the server's limit."""
 
-HELD_SECONDS = 0.2
+PAUSE_SECONDS = 0.2
 
 
 class Row(StrEnum):
@@ -127,14 +127,13 @@ def play(row: Row, target: Target, seconds: float) -> None:
 
 
 async def _play(row: Row, target: Target, seconds: float) -> Played:
-    ends_at = asyncio.get_running_loop().time() + seconds
+    clock = asyncio.get_running_loop().time
+    ends_at = clock() + seconds
     async with AsyncExitStack() as stack:
         caller = _Caller(target, stack)
-        with suppress(TimeoutError):
-            async with asyncio.timeout_at(ends_at):
-                while True:
-                    await _WAVES[row](caller, ends_at - asyncio.get_running_loop().time())
-                    await asyncio.sleep(HELD_SECONDS)
+        while (left := ends_at - clock()) > 0:
+            await _WAVES[row](caller, left)
+            await asyncio.sleep(PAUSE_SECONDS)
     return caller.played
 
 
@@ -147,7 +146,7 @@ async def _health(caller: _Caller, seconds: float) -> None:
                 calls.append(reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo())
             else:
                 calls.append(health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest()))
-    await caller.hold(calls, seconds=max(0.1, seconds - 1))
+    await caller.hold(calls, seconds=seconds)
 
 
 async def _spaces(caller: _Caller, seconds: float) -> None:
@@ -168,7 +167,7 @@ async def _add_documents(caller: _Caller, contents: Sequence[tuple[bytes, str]])
         for content, media_type in contents
     ]
     shown = bearer(caller.target.operator)
-    await asyncio.gather(*(caller.count(stub.AddDocument(one, metadata=shown, timeout=120)) for one in requests))
+    await asyncio.gather(*(caller.count(stub.AddDocument(one, metadata=shown, timeout=30)) for one in requests))
 
 
 async def _long_prompts(caller: _Caller, seconds: float) -> None:
@@ -194,7 +193,7 @@ async def _watches(caller: _Caller, seconds: float) -> None:
     request = adapter_pb2.WatchAdaptersRequest(parent=caller.target.parent)
     shown = bearer(caller.target.viewer)
     calls = [stub.WatchAdapters(request, metadata=shown) for stub in stubs for _ in range(100)]
-    await caller.hold(calls, seconds=max(0.1, seconds - 1))
+    await caller.hold(calls, seconds=seconds)
 
 
 async def _listings(caller: _Caller, seconds: float) -> None:

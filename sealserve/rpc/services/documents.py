@@ -27,8 +27,9 @@ READERS = 4
 """Documents read at once. In threads of their own: a slow PDF must not keep other calls from the registry."""
 
 READERS_OF_TENANT = 2
-MOST_WAITING = 64
-"""Documents of one tenant that wait for a reader."""
+MOST_WAITING = 256
+MOST_WAITING_OF_TENANT = 64
+"""For a reader; those of a stream wait one by one."""
 
 
 class DocumentService(document_pb2_grpc.DocumentServiceServicer):
@@ -54,7 +55,10 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
         self._inbox = inbox
         self._readers = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="intake")
         self._turns = Admission(
-            max_running=READERS, max_running_per_tenant=READERS_OF_TENANT, max_queued_per_tenant=MOST_WAITING
+            max_running=READERS,
+            max_running_per_tenant=READERS_OF_TENANT,
+            max_queued=MOST_WAITING,
+            max_queued_per_tenant=MOST_WAITING_OF_TENANT,
         )
 
     async def AddDocument(
