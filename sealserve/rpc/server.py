@@ -10,11 +10,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import _async as aio
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 from sealserve.engine.engine import Engine
@@ -82,7 +82,7 @@ TENANT_SERVICES = tuple(
 )
 ENGINE_SERVICE = f"{PACKAGE}.EngineService"
 REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
-"""grpcio-reflection brings v1alpha only (https://github.com/grpc/grpc/issues/31443)."""
+"""grpcio-reflection 1.85 brings v1alpha only; newer tools ask for v1 first."""
 
 NEED_THE_ENGINE = ("", f"{PACKAGE}.InferenceService", ENGINE_SERVICE)
 """Health names that follow the engine's state; the others serve as long as the process does."""
@@ -161,7 +161,11 @@ class RpcServer:
         started now; "" if one may.
         """
         settings, server = self._settings, self._server
-        poll_seconds, watch_seconds = settings.poll_seconds, WATCH_PART * settings.max_connection_seconds
+        following: dict[str, Any] = {
+            "poll_seconds": settings.poll_seconds,
+            "watch_seconds": WATCH_PART * settings.max_connection_seconds,
+            "draining": self._draining,
+        }
         inference = InferenceService(
             answers=answers,
             engine=engine,
@@ -169,24 +173,10 @@ class RpcServer:
             version=version("sealserve"),
             max_bytes=settings.max_message_bytes,
         )
-        adapters = AdapterService(
-            registry,
-            engine=engine,
-            poll_seconds=poll_seconds,
-            watch_seconds=watch_seconds,
-            draining=self._draining,
-            enforcer=enforcer,
-        )
-        cycles = CycleService(
-            registry,
-            max_documents=max_documents_per_cycle,
-            poll_seconds=poll_seconds,
-            watch_seconds=watch_seconds,
-            draining=self._draining,
-            refusal=refusal,
-        )
+        adapters = AdapterService(registry, engine=engine, enforcer=enforcer, **following)
+        cycles = CycleService(registry, max_documents=max_documents_per_cycle, refusal=refusal, **following)
         inference_pb2_grpc.add_InferenceServiceServicer_to_server(inference, server)
-        self._probe = UnlearningProbe(registry, engine=engine, salt=salt, poll_seconds=poll_seconds)
+        self._probe = UnlearningProbe(registry, engine=engine, salt=salt, poll_seconds=settings.poll_seconds)
         documents = DocumentService(
             registry, inbox, enforcer=enforcer, probe=self._probe, idle_seconds=self._idle_read_seconds
         )
@@ -241,7 +231,7 @@ class RpcServer:
     def _add_reflection(self, services: list[str]) -> None:
         """Describe `services`, by both versions of the protocol: their messages are the same on the wire."""
         health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-        servicer = aio.ReflectionServicer([*services, health_name, reflection.SERVICE_NAME, REFLECTION_V1])
+        servicer = reflection.aio.ReflectionServicer([*services, health_name, reflection.SERVICE_NAME, REFLECTION_V1])
         reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, self._server)
         info = grpc.stream_stream_rpc_method_handler(
             servicer.ServerReflectionInfo,

@@ -100,6 +100,7 @@ def test_unlearned_documents_make_room(registry: Registry) -> None:
     gone = registry.documents.page("acme").items[0].document
     registry.unlearning.unlearn("acme", gone, actor="ann", reason="", request_id="")
     add_document(registry, 2)
+    assert len(registry.documents.page("acme").items) == 3
 
 
 def test_revoked_tokens_make_room_but_not_for_ever(registry: Registry) -> None:
