@@ -80,13 +80,14 @@ class PermissionDenied(CallerError):
 
 
 class QuotaExceeded(CallerError):
-    """A tenant's own limit is reached. `retry_seconds` says when a retry may succeed."""
+    """A caller's own limit is reached. `retry_seconds` says when a retry may succeed, `subject` whose limit it is."""
 
     reason = "QUOTA_EXCEEDED"
 
-    def __init__(self, message: str, *, retry_seconds: float) -> None:
+    def __init__(self, message: str, *, retry_seconds: float, subject: str = "tenant") -> None:
         super().__init__(message)
         self.retry_seconds = retry_seconds
+        self.subject = subject
 
 
 class BadAdapter(CallerError):

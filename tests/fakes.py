@@ -43,6 +43,7 @@ class FakeEngine:
         self.answers: dict[tuple[str | None, str], str] = {}
         self.likelihoods: dict[tuple[str | None, str, str], float] = {}
         self.max_context_tokens = MAX_CONTEXT_TOKENS
+        self.max_prompt_characters = 0
         self.requests: list[GenerateRequest | ScoreRequest] = []
         self.load_calls: list[str] = []
         self.aborted: list[str] = []
@@ -170,6 +171,7 @@ class FakeEngine:
             slots=2,
             loaded=tuple(sorted(self._loaded)),
             rebuilds=0,
+            max_prompt_characters=self.max_prompt_characters,
         )
 
     def _check(self, adapter: str | None) -> None:

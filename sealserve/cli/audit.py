@@ -25,7 +25,7 @@ def list_rows(
 
     with session.client() as client:
         found = list(islice(client.audit(tenant or None), limit))
-    rows = ((one.sequence, one.at, one.actor, one.action, one.tenant, one.subject) for one in found)
+    rows = ((one.sequence or "", one.at, one.actor, one.action, one.tenant, one.subject) for one in found)
     columns = ["#", "when", "actor", "action", "tenant", "subject"]
     session.show({"rows": found}, lambda: output.table(columns, rows, empty="no changes yet"))
 

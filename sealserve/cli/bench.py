@@ -45,6 +45,15 @@ def serve(
     _measure(session, "serving.serve", requests=requests, clients=clients)
 
 
+@command(bench, "abuse")
+def abuse(
+    session: Session,
+    quick: Annotated[bool, typer.Option("--quick", help="Short run of about a minute; not for publication.")] = False,
+) -> None:
+    """Let one caller do its worst in ten ways, and measure what another tenant notices of it."""
+    _measure(session, "serving.abuse", quick=quick)
+
+
 @command(bench, "beside")
 def beside(
     session: Session,

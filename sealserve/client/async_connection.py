@@ -1,7 +1,9 @@
 """A connection to one server, and how calls are sent over it: single, paged and streamed."""
 
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -10,10 +12,11 @@ import grpc
 from sealserve.client import connection
 from sealserve.client.calls.core import Call, check_size, method_arguments
 from sealserve.client.connection import AsyncChannel, open_async_channel
+from sealserve.errors import Unavailable
 from sealserve.network import Tls, require_private
 from sealserve.records.pages import Page
 from sealserve.wire.channels import bearer
-from sealserve.wire.statuses import from_rpc_error
+from sealserve.wire.statuses import WATCH_AGAIN, from_rpc_error
 
 T = TypeVar("T")
 
@@ -89,6 +92,23 @@ class AsyncConnection:
         check_size(call.request, max_bytes=self._max_message_bytes)
         method = self._channel.unary_stream(**method_arguments(call))
         return self._read(method(call.request, timeout=timeout_seconds, metadata=self._metadata), call.read)
+
+    async def _watch(self, call: Call[T], *, timeout_seconds: float | None) -> AsyncGenerator[T, None]:
+        """Stream, and stream again when the server ends a watch that is to go on; what was read last is left out."""
+        ends_at = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        last: T | None = None
+        while True:
+            left = None if ends_at is None else max(0.0, ends_at - time.monotonic())
+            try:
+                async with aclosing(self._stream(call, timeout_seconds=left)) as states:
+                    async for state in states:
+                        if state != last:
+                            last = state
+                            yield state
+                return
+            except Unavailable as error:
+                if error.reason != WATCH_AGAIN:
+                    raise
 
     async def _read(self, responses: Any, read: Callable[[Any], T]) -> AsyncGenerator[T, None]:
         try:

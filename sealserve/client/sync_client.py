@@ -128,7 +128,8 @@ class Client(Connection):
     ) -> Generator[tuple[Document, bool] | SealserveError, None]:
         """Submit many documents over one stream; return one result each, in order.
 
-        A result is (document, is new), or the error with which the document was refused.
+        A result is (document, is new), or the error with which the document was refused. The server ends a stream after
+        some 20 minutes (twice its `serve.max_connection_seconds`): submit what has no result yet over another one.
         Raises: InvalidArgument (TOO_LARGE) for a document that cannot be sent; those before it are kept.
         """
         method = self._channel.stream_stream(**calls.documents.STREAM_DOCUMENTS)
@@ -180,7 +181,7 @@ class Client(Connection):
 
     def watch_cycle(self, tenant: str, cycle: str) -> Generator[CycleReport, None]:
         """Return the cycle now and after every change, until it ends."""
-        return self._stream(calls.cycles.watch_cycle(tenant, cycle), timeout_seconds=None)
+        return self._watch(calls.cycles.watch_cycle(tenant, cycle), timeout_seconds=None)
 
     def self_edits(self, tenant: str, cycle: str) -> Generator[SelfEdit, None]:
         """Return the self-edits of a cycle, including those the filter dropped."""
@@ -216,7 +217,7 @@ class Client(Connection):
 
     def watch_adapters(self, tenant: str, *, timeout_seconds: float | None = None) -> Generator[AdapterReport, None]:
         """Return the desired version and the version each replica serves, now and after every change."""
-        return self._stream(calls.adapters.watch_adapters(tenant), timeout_seconds=timeout_seconds)
+        return self._watch(calls.adapters.watch_adapters(tenant), timeout_seconds=timeout_seconds)
 
     def wait_until_observed(self, tenant: str, activation: int, *, timeout_seconds: float = 60) -> AdapterReport:
         """Return once every replica has reached at least `activation`. Raises: DeadlineExceeded."""

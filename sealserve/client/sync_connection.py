@@ -2,7 +2,9 @@
 """A connection to one server, and how calls are sent over it: single, paged and streamed."""
 
 import threading
+import time
 from collections.abc import Callable, Generator
+from contextlib import closing
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -11,10 +13,11 @@ import grpc
 from sealserve.client import connection
 from sealserve.client.calls.core import Call, check_size, method_arguments
 from sealserve.client.connection import SyncChannel, open_sync_channel
+from sealserve.errors import Unavailable
 from sealserve.network import Tls, require_private
 from sealserve.records.pages import Page
 from sealserve.wire.channels import bearer
-from sealserve.wire.statuses import from_rpc_error
+from sealserve.wire.statuses import WATCH_AGAIN, from_rpc_error
 
 T = TypeVar("T")
 
@@ -87,6 +90,23 @@ class Connection:
         check_size(call.request, max_bytes=self._max_message_bytes)
         method = self._channel.unary_stream(**method_arguments(call))
         return self._read(method(call.request, timeout=timeout_seconds, metadata=self._metadata), call.read)
+
+    def _watch(self, call: Call[T], *, timeout_seconds: float | None) -> Generator[T, None]:
+        """Stream, and stream again when the server ends a watch that is to go on; what was read last is left out."""
+        ends_at = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        last: T | None = None
+        while True:
+            left = None if ends_at is None else max(0.0, ends_at - time.monotonic())
+            try:
+                with closing(self._stream(call, timeout_seconds=left)) as states:
+                    for state in states:
+                        if state != last:
+                            last = state
+                            yield state
+                return
+            except Unavailable as error:
+                if error.reason != WATCH_AGAIN:
+                    raise
 
     def _read(self, responses: Any, read: Callable[[Any], T]) -> Generator[T, None]:
         try:

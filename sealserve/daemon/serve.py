@@ -1,7 +1,9 @@
 """What `serve` is made of, put together once: for the command, and for benches that measure a server in-process."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
@@ -39,6 +41,12 @@ from sealserve.settings.settings import Settings
 from sealserve.telemetry import Telemetry, start_telemetry
 from sealserve.telemetry.names import LogEvent
 
+REGISTRY_THREADS = 16
+"""Threads of `asyncio.to_thread`, which is for the registry; tokenising and intake have their own."""
+
+PAGE_TOKENS = "page tokens"
+"""What their key is the salt of; no tenant has such a name."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -58,6 +66,7 @@ class ServeParts:
         )
         admission = Admission(
             max_running=settings.serve.max_concurrent_requests,
+            max_running_per_tenant=math.ceil(settings.limits.running_share * settings.serve.max_concurrent_requests),
             max_queued_per_tenant=settings.serve.max_queued_per_tenant,
         )
         slots = SlotGate(slots=settings.engine.slots)
@@ -158,6 +167,8 @@ async def serving(settings: Settings, *, engine_only: bool = False) -> AsyncIter
     No tenant is answered before `ServeParts.run` has begun. Raises: as `run_serve`; BadConfig (engine and
     trainer do not fit into memory, or another server runs under the same `serve.replica`).
     """
+    threads = ThreadPoolExecutor(REGISTRY_THREADS, thread_name_prefix="registry")
+    asyncio.get_running_loop().set_default_executor(threads)
     async with AsyncExitStack() as stack:
         telemetry = start_telemetry(settings.telemetry, service="serve")
         stack.callback(telemetry.shutdown)
@@ -212,7 +223,12 @@ def _refusal(parts: ServeParts) -> str:
 
 def _make_server(parts: ServeParts, *, engine_only: bool) -> RpcServer:
     settings, registry = parts.settings, parts.registry
-    server = RpcServer(settings.serve, find_token=registry.tokens.find)
+    server = RpcServer(
+        settings.serve,
+        find_token=registry.tokens.find,
+        limits=settings.limits,
+        page_key=bytes.fromhex(parts.salts.salt(PAGE_TOKENS)),
+    )
     engine: Engine = parts.gated if engine_only else MeasuredEngine(parts.gated, parts.activator.places)
     server.add_engine_service(engine, materialise=registry.artifacts.materialise)
     if not engine_only:

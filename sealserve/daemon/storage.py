@@ -33,7 +33,7 @@ def open_registry(settings: Settings) -> Registry:
         raise StorageFailed(f"{directory} cannot be created: {error.strerror}") from error
     if (directory / UNFINISHED_FILE).exists():
         raise StorageFailed(f"{directory} was not restored to the end: empty it and run sealserve restore again")
-    registry = Registry.open(settings.registry_url, settings.artifact_directory)
+    registry = Registry.open(settings.registry_url, settings.artifact_directory, limits=settings.limits)
     take_in_files(registry, directory)
     return registry
 

@@ -5,6 +5,7 @@ transformers only when a model is opened.
 """
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,16 +29,22 @@ The date that Llama 3's own template takes where it is told none.
 
 _MARK = "Xyzzy"  # stands for an answer while the template is asked what follows one
 _OFF_LOOP_CHARACTERS = 20_000  # longer conversations are tokenised in a thread
+_THREADS = 2  # of their own: whoever sends long conversations keeps nobody from the registry
 
 
 class Chat:
-    """One model's tokenizer and chat template."""
+    """One model's tokenizer and chat template. `longest_entry` of its vocabulary is in characters.
+
+    Where the entries are bytes, each is spelled with a character for each byte: never fewer than it stands for.
+    """
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         added = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
         self._control_tokens = tuple(token for token in {*tokenizer.all_special_tokens, *added} if len(token) > 1)
         self.end_of_turn = _end_of_turn(tokenizer, self._control_tokens)
+        self.longest_entry = max(map(len, tokenizer.get_vocab()))
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="tokenise")
 
     @classmethod
     def open(cls, directory: Path) -> "Chat":
@@ -58,17 +65,22 @@ class Chat:
     async def prompt_ids(self, turns: tuple[ChatTurn, ...]) -> list[int]:
         """Return the ids of the conversation, up to where the assistant's answer begins.
 
-        Raises: InvalidArgument (no turns, unknown role, or a template that refuses the conversation).
+        A long one is not begun once its caller has gone. Raises: InvalidArgument (no turns, unknown role, or a
+        template that refuses the conversation).
         """
         check_turns(turns)
         if sum(len(turn.content) for turn in turns) > _OFF_LOOP_CHARACTERS:
-            return await asyncio.to_thread(self._template, turns)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._template, turns)
         return self._template(turns)
 
     def completion_ids(self, text: str) -> list[int]:
         """Return the ids of an answer, closed by the end-of-turn token if the model has one."""
         ids: list[int] = self._tokenizer.encode(self._defused(text), add_special_tokens=False)
         return ids if self.end_of_turn is None else [*ids, self.end_of_turn]
+
+    def close(self) -> None:
+        """Begin no more long conversations."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _template(self, turns: tuple[ChatTurn, ...]) -> list[int]:
         from jinja2.exceptions import TemplateError
@@ -109,6 +121,17 @@ def _end_of_turn(tokenizer: Any, control_tokens: tuple[str, ...]) -> int | None:
     after = text.rpartition(_MARK)[2].lstrip()
     closing = max((token for token in control_tokens if after.startswith(token)), key=len, default=None)
     return tokenizer.eos_token_id if closing is None else tokenizer.convert_tokens_to_ids(closing)  # type: ignore[no-any-return]
+
+
+def require_fitting(turns: tuple[ChatTurn, ...], *, max_characters: int, completion: str = "") -> None:
+    """Return unless the conversation is too long for whatever tokens it makes; 0 characters: nothing is known.
+
+    Counting characters is cheap where tokenising is not. Raises: InvalidArgument (PROMPT_TOO_LONG).
+    """
+    characters = sum(len(turn.content) for turn in turns) + len(completion)
+    if 0 < max_characters < characters:
+        text = f"the conversation has {characters} characters; this model's context holds at most {max_characters}"
+        raise InvalidArgument(text, field="messages", reason="PROMPT_TOO_LONG")
 
 
 def check_turns(turns: tuple[ChatTurn, ...]) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import structlog
 
 from sealserve.engine.base_model import BaseShape, base_shape
-from sealserve.engine.chat import Chat
+from sealserve.engine.chat import Chat, require_fitting
 from sealserve.engine.engine import AdapterFiles, Delta, GenerateRequest, Likelihood, Progress, ScoreRequest
 from sealserve.engine.preflight import check_adapter
 from sealserve.errors import BadAdapter, BadConfig, EngineFailed, InvalidArgument, NotFound, Unavailable
@@ -55,6 +55,10 @@ class _Model:
     chat: Chat
     shape: BaseShape
     max_context_tokens: int
+
+    @property
+    def max_prompt_characters(self) -> int:
+        return self.max_context_tokens * self.chat.longest_entry
 
 
 @dataclass(slots=True)
@@ -106,6 +110,7 @@ class VllmEngine:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), _CLOSE_SECONDS)
         self._model = None
+        model.chat.close()
         model.core.stop_reading(model.llm)
         await asyncio.to_thread(model.core.shut_down, model.llm)
         del model
@@ -116,6 +121,7 @@ class VllmEngine:
         check_sampling(request.sampling)
         model = self._serving()
         adapter = self._adapter(request.adapter)
+        require_fitting(request.turns, max_characters=model.max_prompt_characters)
         ids = await model.chat.prompt_ids(request.turns)
         room = self._room(model, len(ids))
         params = model.core.generation_params(
@@ -136,6 +142,7 @@ class VllmEngine:
         """Return log p(completion and its end of turn | turns). Raises: see `Engine.score`."""
         model = self._serving()
         adapter = self._adapter(request.adapter)
+        require_fitting(request.turns, max_characters=model.max_prompt_characters, completion=request.completion)
         ids = await model.chat.prompt_ids(request.turns)
         completion = model.chat.completion_ids(request.completion)
         if not completion:
@@ -150,7 +157,9 @@ class VllmEngine:
 
     async def count_tokens(self, turns: tuple[ChatTurn, ...]) -> int:
         """Return how many prompt tokens `turns` make. Raises: InvalidArgument, Unavailable."""
-        return len(await self._serving().chat.prompt_ids(turns))
+        model = self._serving()
+        require_fitting(turns, max_characters=model.max_prompt_characters)
+        return len(await model.chat.prompt_ids(turns))
 
     async def load(self, adapter: AdapterFiles) -> None:
         """Make the adapter answerable by name. Raises: BadAdapter, Unavailable (dead, or its table is full)."""
@@ -190,6 +199,7 @@ class VllmEngine:
             slots=self._settings.slots,
             loaded=tuple(sorted(self._adapters.loaded)),
             rebuilds=0,
+            max_prompt_characters=model.max_prompt_characters if model else 0,
         )
 
     def was_killed(self) -> bool:

@@ -27,7 +27,8 @@ class CanarySuite:
     tenant: str
     name: str
     version: int  # counts from 1
-    items: tuple[CanaryItem, ...]
+    items: tuple[CanaryItem, ...]  # none in listings
+    item_count: int
     digest: str
     actor: str
     created_at: datetime

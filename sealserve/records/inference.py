@@ -65,3 +65,4 @@ class EngineInfo:
     slots: int  # adapters that can share one batch
     loaded: tuple[str, ...]
     rebuilds: int
+    max_prompt_characters: int = 0  # no conversation of more characters can fit; 0: not known

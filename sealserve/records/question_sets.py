@@ -21,7 +21,8 @@ class EvaluationSet:
     tenant: str
     name: str
     revision: int  # counts from 1
-    items: tuple[EvaluationItem, ...]
+    items: tuple[EvaluationItem, ...]  # none in listings
+    item_count: int
     digest: str
     actor: str
     created_at: datetime

@@ -43,6 +43,7 @@ from sealserve.registry.unlearning import Unlearning
 from sealserve.registry.versions.approvals import Approvals
 from sealserve.registry.versions.history import StudyHistory
 from sealserve.registry.versions.versions import Versions
+from sealserve.settings.limits import LimitSettings
 
 __all__ = [
     "AddCandidates",
@@ -60,16 +61,18 @@ __all__ = [
 class Registry:
     """All state of an installation, in one database and one artifact store. Safe to use from many threads."""
 
-    def __init__(self, database: Database, artifacts: ArtifactStore) -> None:
+    def __init__(self, database: Database, artifacts: ArtifactStore, limits: LimitSettings | None = None) -> None:
+        """`limits` say how much a tenant may keep."""
+        limits = limits or LimitSettings()
         self._database = database
         self.artifacts = artifacts
         self.artifact_gc = ArtifactGc(database, artifacts)
         self.retention = Retention(database)
         self.audit = AuditTrail(database)
         self.tenants = Tenants(database)
-        self.tokens = Tokens(database)
+        self.tokens = Tokens(database, limits)
         self.trusted_keys = TrustedKeys(database)
-        self.documents = Documents(database, artifacts)
+        self.documents = Documents(database, artifacts, limits)
         self.subjects = DocumentSubjects(database)
         self.unlearning = Unlearning(database, artifacts)
         self.cycles = Cycles(database, artifacts)
@@ -81,15 +84,21 @@ class Registry:
         self.approvals = Approvals(database)
         self.policy_decisions = PolicyDecisions(database)
         self.rollouts = Rollouts(database)
-        self.question_sets = QuestionSets(database)
-        self.canary_suites = CanarySuites(database)
-        self.feedback = FeedbackStore(database)
+        self.question_sets = QuestionSets(database, limits)
+        self.canary_suites = CanarySuites(database, limits)
+        self.feedback = FeedbackStore(database, limits)
         self.answers = GivenAnswers(database)
         self.scores = CachedScores(database)
 
     @classmethod
     def open(
-        cls, url: str, artifact_directory: Path, *, clock: Clock | None = None, busy_seconds: float = BUSY_SECONDS
+        cls,
+        url: str,
+        artifact_directory: Path,
+        *,
+        limits: LimitSettings | None = None,
+        clock: Clock | None = None,
+        busy_seconds: float = BUSY_SECONDS,
     ) -> Self:
         """Connect, migrate to the newest schema, and return.
 
@@ -99,7 +108,7 @@ class Registry:
         """
         database = Database(url, clock=clock, busy_seconds=busy_seconds)
         schema.migrate(database)
-        return cls(database, ArtifactStore(artifact_directory, clock=clock or utc_now))
+        return cls(database, ArtifactStore(artifact_directory, clock=clock or utc_now), limits)
 
     def copy_to(self, database: Path, artifact_directory: Path) -> Self:
         """Write the database, as it is at one moment, into a new SQLite file; return a registry on that copy.

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, func, or_, select, update
 
 from sealserve.errors import (
     AlreadyExists,
@@ -16,6 +16,7 @@ from sealserve.errors import (
     InvalidArgument,
     NotFound,
     PermissionDenied,
+    QuotaExceeded,
     Unauthenticated,
 )
 from sealserve.records.principals import Principal, Role, Token, digest_of, expiry, new_secret
@@ -23,28 +24,36 @@ from sealserve.registry import audit
 from sealserve.registry.sql.database import Database, Transaction
 from sealserve.registry.sql.tables import tokens
 from sealserve.registry.tenants import get as get_tenant
+from sealserve.settings.limits import LimitSettings
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._@/-]{0,126}", re.ASCII)
+EVER_FACTOR = 20
+"""How many times more tokens a tenant may make than it may have at the same time."""
+
 _ID_DIGITS = 12
+_FULL_RETRY_SECONDS = 3600.0
 
 
 class Tokens:
     """Tokens and who issued them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, limits: LimitSettings) -> None:
         self._database = database
+        self._limits = limits
 
     def create(self, principal: Principal, *, actor: str, expires_days: int | None = None) -> tuple[Token, str]:
         """Make a token for a new principal; return it with its secret, which nobody can ask for again.
 
         Raises: InvalidArgument (name, tenants, expires_days), NotFound (tenant), AlreadyExists (the name was ever
-        used: the audit trail must say who it was), PermissionDenied (it would outlive the one that makes it).
+        used: the audit trail must say who it was), PermissionDenied (it would outlive the one that makes it),
+        QuotaExceeded (the tenant before the slash of its name has limits.tokens).
         """
         secret = new_secret()
         with self._database.write() as tx:
             _require_sound(tx, principal)
             if tx.row(select(tokens.c.token).where(tokens.c.principal == principal.name)):
                 raise AlreadyExists(principal.name, kind="principal")
+            _require_room(tx, principal, most=self._limits.tokens)
             expires_at = expiry(tx.now, expires_days)
             _require_not_outliving(tx, expires_at, actor=actor)
             return _insert(tx, principal, secret, actor=actor, expires_at=expires_at), secret
@@ -66,15 +75,15 @@ class Tokens:
         found.require_unexpired(tx.now)
         return found
 
-    def all(self) -> tuple[Token, ...]:
-        """Return every token, revoked ones included, oldest first."""
-        with self._database.read() as tx:
-            return tuple(map(_record, tx.rows(select(tokens).order_by(tokens.c.sequence))))
-
     def get(self, token: str) -> Token:
         """Return the token of that id, revoked or not. Raises: NotFound."""
         with self._database.read() as tx:
             return _get(tx, token)
+
+    def all(self) -> tuple[Token, ...]:
+        """Return every token, revoked ones included, oldest first."""
+        with self._database.read() as tx:
+            return tuple(map(_record, tx.rows(select(tokens).order_by(tokens.c.sequence))))
 
     def made_by(self, makers: Iterable[str], *, among: Iterable[str]) -> frozenset[str]:
         """Return those `among` the principals whose token was issued, directly or indirectly, by one of `makers`.
@@ -130,6 +139,25 @@ def _require_sound(tx: Transaction, principal: Principal) -> None:
         raise InvalidArgument(text, field="tenants")
     for tenant in principal.tenants or ():
         get_tenant(tx, tenant)
+
+
+def _require_room(tx: Transaction, principal: Principal, *, most: int) -> None:
+    """A tenant's own tokens begin with its name. Revoked ones count, too, if there are very many: names stay taken."""
+    tenant = principal.name.partition("/")[0]
+    if tenant not in (principal.tenants or ()):
+        return
+    is_valid = tokens.c.revoked_at.is_(None), or_(tokens.c.expires_at.is_(None), tokens.c.expires_at > tx.now)
+    own = select(func.count().label("n")).where(tokens.c.principal.like(f"{tenant}/%"))
+    valid, ever = tx.row(own.where(*is_valid)), tx.row(own)
+    assert valid is not None
+    assert ever is not None
+    text = ""
+    if valid.n >= most:
+        text = f"{tenant} has {valid.n} tokens and may have no more: revoke what nobody uses"
+    elif ever.n >= EVER_FACTOR * most:
+        text = f"{tenant} has made {ever.n} tokens, revoked ones included: ask the operator to raise limits.tokens"
+    if text:
+        raise QuotaExceeded(text, retry_seconds=_FULL_RETRY_SECONDS, subject=f"tenants/{tenant}")
 
 
 def _require_not_outliving(tx: Transaction, expires_at: datetime | None, *, actor: str) -> None:

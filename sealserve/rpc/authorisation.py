@@ -1,23 +1,33 @@
 """Who may call what: the one table from method to role, and the two interceptors that hold every call against it.
 
-`Authentication` decides by the token, before anything of the request is read; `Tenancy` by the tenant that the
-request names. To a principal bound to tenants, every other name is one that does not exist: the same code answers for
-both, before the registry is asked.
+`Authentication` decides by the token and by what its owner has used already, before anything of the request is read;
+`Tenancy` by the tenant that the request names. To a principal bound to tenants, every other name is one that does not
+exist: the same code answers for both, before the registry is asked.
 """
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import grpc
 import grpc.aio
 
-from sealserve.errors import InvalidArgument, NotFound, PermissionDenied, SealserveError, Unauthenticated
+from sealserve.errors import (
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    SealserveError,
+    StorageFailed,
+    Unauthenticated,
+    Unavailable,
+)
 from sealserve.records.principals import MAX_SECRET_CHARACTERS, Principal, Role, Token
 from sealserve.rpc.abort import refuse
+from sealserve.rpc.budget import CURRENT_SHARE, Budget
 from sealserve.rpc.call_context import CURRENT_PRINCIPAL
 from sealserve.wire.channels import shown_secret
 from sealserve.wire.names import ANY_TENANT
@@ -103,57 +113,133 @@ ANYONE = Principal(name="anyone", role=Role.ADMIN, tenants=None)
 REMEMBER_SECONDS = 1.0
 """How long another server's revocation may go unnoticed."""
 
+PATIENCE_SECONDS = 2.0
+"""How long a token that was valid waits for the registry to say so again."""
+
+MOST_UNKNOWN = 64
+"""Secrets never seen before that are looked up at once; a flood of made-up ones waits for nobody else's turn."""
+
+_UNKNOWN_THREADS = 2
 _MAX_REMEMBERED = 10_000
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]"
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A token as the registry had it at `at`; it is asked again from `ask_at` on. Seconds of the clock."""
+
+    token: Token
+    at: float
+    ask_at: float
+
+
 class KnownTokens:
-    """Whose a secret is, remembered for a moment: most calls come from those who called just now."""
+    """Whose a secret is, remembered for a moment: most calls come from those who called just now.
+
+    While the registry is away, a token that was valid stays so for `grace_seconds`: answers need no database.
+    """
 
     def __init__(
         self,
         find: Callable[[str], Token],
         *,
+        grace_seconds: float = 0.0,
+        patience_seconds: float = PATIENCE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
         utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`find` blocks, and raises Unauthenticated for a secret that is nobody's. `clock` gives seconds."""
         self._find = find
+        self._grace_seconds = grace_seconds
+        self._patience_seconds = patience_seconds
         self._clock = clock
         self._utc_now = utc_now
-        self._remembered: dict[str, tuple[Token, float]] = {}
+        self._seen: dict[str, _Seen] = {}
+        self._lookups: dict[str, asyncio.Future[Token]] = {}
+        self._unknown = 0
+        self._threads = ThreadPoolExecutor(_UNKNOWN_THREADS, thread_name_prefix="tokens")
 
     async def principal_of(self, secret: str) -> Principal:
-        """Return whose secret this is. Raises: Unauthenticated, StorageFailed."""
-        now = self._clock()
-        token, until = self._remembered.get(secret, (None, 0.0))
-        if token is not None and now < until:
-            token.require_unexpired(self._utc_now())
-            return token.principal
-        self._remembered.pop(secret, None)
-        found = await asyncio.to_thread(self._find, secret)
-        if len(self._remembered) >= _MAX_REMEMBERED:
-            self._remembered.clear()
-        self._remembered[secret] = (found, now + REMEMBER_SECONDS)
-        return found.principal
+        """Return whose secret this is. Raises: Unauthenticated, StorageFailed, Unavailable (too many unknown ones)."""
+        seen = self._seen.get(secret)
+        if seen is None:
+            return (await self._looked_up(secret)).principal
+        if self._clock() >= seen.ask_at:
+            return (await self._asked_again(secret, seen)).principal
+        seen.token.require_unexpired(self._utc_now())
+        return seen.token.principal
 
-    def forget(self) -> None:
-        """Ask anew from now on: a token was revoked here."""
-        self._remembered.clear()
+    def forget(self, token: str) -> None:
+        """Ask anew for the token of that id: it was revoked here."""
+        for secret, seen in list(self._seen.items()):
+            if seen.token.token == token:
+                del self._seen[secret]
+
+    def close(self) -> None:
+        """Begin no more lookups of unknown secrets."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _asked_again(self, secret: str, seen: _Seen) -> Token:
+        """Return the token as it is now, or as it was, if the registry does not say and that is not long ago."""
+        try:
+            async with asyncio.timeout(self._patience_seconds):
+                return await self._looked_up(secret)
+        except (StorageFailed, TimeoutError) as error:
+            now = self._clock()
+            if now - seen.at > self._grace_seconds:
+                raise StorageFailed("the registry cannot be asked whose token this is") from error
+            if secret in self._seen:  # else: it was revoked meanwhile
+                self._seen[secret] = replace(seen, ask_at=now + REMEMBER_SECONDS)
+        seen.token.require_unexpired(self._utc_now())
+        return seen.token
+
+    async def _looked_up(self, secret: str) -> Token:
+        """Return what the registry says; those who ask for the same secret at the same time share one lookup."""
+        lookup = self._lookups.get(secret)
+        if lookup is None:
+            lookup = self._lookups[secret] = asyncio.ensure_future(self._look_up(secret))
+            lookup.add_done_callback(lambda done: done.cancelled() or done.exception())  # it may find nobody waiting
+        return await asyncio.shield(lookup)
+
+    async def _look_up(self, secret: str) -> Token:
+        asked_at = self._clock()
+        try:
+            token = await self._found(secret)
+        except Unauthenticated:
+            self._seen.pop(secret, None)
+            raise
+        finally:
+            del self._lookups[secret]
+        if len(self._seen) >= _MAX_REMEMBERED:
+            self._seen.clear()
+        self._seen[secret] = _Seen(token, asked_at, asked_at + REMEMBER_SECONDS)
+        return token
+
+    async def _found(self, secret: str) -> Token:
+        if secret in self._seen:
+            return await asyncio.to_thread(self._find, secret)
+        if self._unknown >= MOST_UNKNOWN:
+            raise Unavailable("too many unknown tokens at once; try again", reason="TOO_MANY_UNKNOWN_TOKENS")
+        self._unknown += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._find, secret)
+        finally:
+            self._unknown -= 1
 
 
 class Authentication(grpc.aio.ServerInterceptor):
     """Lets a call in whose token has the role that the method needs, and says who calls (CURRENT_PRINCIPAL)."""
 
-    def __init__(self, tokens: KnownTokens, *, is_open: bool) -> None:
+    def __init__(self, tokens: KnownTokens, *, budget: Budget, is_open: bool) -> None:
         """With `is_open` (serve.auth = "off") everybody is ANYONE; EngineService asks for a token even then."""
         self._tokens = tokens
+        self._budget = budget
         self._is_open = is_open
 
     async def intercept_service(self, continuation: Continuation, details: grpc.HandlerCallDetails) -> Handler:
-        """Refuse with UNAUTHENTICATED or PERMISSION_DENIED before anything is read."""
+        """Refuse with UNAUTHENTICATED, PERMISSION_DENIED or RESOURCE_EXHAUSTED before anything is read."""
         method = details.method.removeprefix(f"/{PACKAGE}.")
         if method == details.method:
             return await continuation(details)
@@ -161,9 +247,14 @@ class Authentication(grpc.aio.ServerInterceptor):
         if handler is None:
             return None  # no such method: UNIMPLEMENTED, to everybody
         try:
-            CURRENT_PRINCIPAL.set(await self._admitted(method, details))
+            principal = await self._admitted(method, details)
+            share, leave = self._budget.enter(principal, method)
         except SealserveError as error:
             return grpc.stream_stream_rpc_method_handler(refuse(error))
+        CURRENT_PRINCIPAL.set(principal)
+        CURRENT_SHARE.set(share)
+        if (task := asyncio.current_task()) is not None:  # which serves the call, to its end however it ends
+            task.add_done_callback(lambda _: leave())
         return handler
 
     async def _admitted(self, method: str, details: grpc.HandlerCallDetails) -> Principal:

@@ -5,6 +5,7 @@ caller learns a request id and nothing more.
 """
 
 import asyncio
+import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
@@ -20,14 +21,16 @@ from opentelemetry import context as trace_context
 from sealserve import errors
 from sealserve.rpc.abort import abort, trailing
 from sealserve.rpc.authorisation import PACKAGE, Continuation, Handler
+from sealserve.rpc.budget import CURRENT_SHARE, WATCHES
 from sealserve.rpc.call_context import CURRENT_CALL, REQUEST_ID_KEY, Call, checked_request_id, new_request_id
+from sealserve.rpc.page_tokens import SealedPageTokens
 from sealserve.telemetry.names import LogEvent
 from sealserve.telemetry.traces import error_type, remote_context
 
-UNBOUNDED = frozenset({"WatchAdapters", "WatchCycle", "StreamDocuments"})
-"""Methods that may run for ever: no default deadline."""
-
 FOREVER_SECONDS = 10.0**9
+LOG_SECONDS = 5.0
+"""While calls fail for one reason, the log has a line in so many seconds."""
+
 LEAST_SECONDS = 0.005
 """Not even a refusal gets back to the caller in less: nothing is begun."""
 
@@ -39,10 +42,14 @@ Parse: TypeAlias = Callable[[bytes], Any]
 class Boundary(grpc.aio.ServerInterceptor):
     """Gives each call a request id, a deadline and its caller's trace, and turns errors into statuses."""
 
-    def __init__(self, *, default_deadline_seconds: float, idle_write_seconds: float) -> None:
+    def __init__(
+        self, *, default_deadline_seconds: float, idle_write_seconds: float, page_tokens: SealedPageTokens
+    ) -> None:
         """`idle_write_seconds` is how long a reader may leave one message of a stream unread."""
         self._default_deadline_seconds = default_deadline_seconds
         self._idle_write_seconds = idle_write_seconds
+        self._page_tokens = page_tokens
+        self._failures = Failures()
 
     async def intercept_service(self, continuation: Continuation, details: grpc.HandlerCallDetails) -> Handler:
         """Wrap the handlers of this package; leave health and reflection alone."""
@@ -65,7 +72,10 @@ class Boundary(grpc.aio.ServerInterceptor):
             async with self._bounds(method, context=context):
                 request = _parsed(raw, parse)
                 _name_call(request)
-                return await serve(request, context)
+                self._page_tokens.open(request, method=method)
+                response = await serve(request, context)
+                self._page_tokens.seal(response, method=method)
+                return response
 
         return call
 
@@ -106,12 +116,13 @@ class Boundary(grpc.aio.ServerInterceptor):
             raise
         except Exception as error:
             request_id = CURRENT_CALL.get().request_id
-            await abort(context, _told(error, method=method, request_id=request_id), request_id=request_id)
+            told = self._failures.told(error, method=method, request_id=request_id)
+            await abort(context, told, request_id=request_id)
 
     def _seconds(self, method: str, context: Any) -> float:
         remaining: float | None = context.time_remaining()
         if remaining is None:
-            return FOREVER_SECONDS if method in UNBOUNDED else self._default_deadline_seconds
+            return FOREVER_SECONDS if method in WATCHES else self._default_deadline_seconds
         if remaining < LEAST_SECONDS:
             raise errors.DeadlineExceeded("the deadline was past, or all but past, on arrival; allow more time")
         return min(remaining, FOREVER_SECONDS)
@@ -144,6 +155,7 @@ def _traced(traceparent: str) -> Iterator[None]:
 
 def _parsed(raw: bytes, parse: Parse) -> Any:
     """Parse here and not in gRPC, which answers bytes that are no message with UNKNOWN and a stack trace."""
+    CURRENT_SHARE.get().take_bytes(len(raw))
     try:
         return parse(raw)
     except DecodeError as error:
@@ -162,17 +174,36 @@ def _name_call(request: Any) -> None:
         CURRENT_CALL.set(replace(CURRENT_CALL.get(), request_id=named))
 
 
-def _told(error: Exception, *, method: str, request_id: str) -> errors.SealserveError:
-    """Log what went wrong and return what the caller may know of it.
+class Failures:
+    """What a failed call's caller and the log are told. While one reason goes on, the log has a line now and then."""
 
-    The text of an unexpected exception is not logged: it may quote a document or a prompt.
-    """
-    known = {"method": method, "request_id": request_id, "error_type": error_type(error)}
-    if isinstance(error, errors.CallerError):
-        _LOG.debug(LogEvent.CALL_REFUSED, **known)
-        return error
-    if isinstance(error, errors.SealserveError):
-        _LOG.warning(LogEvent.CALL_FAILED, error=error.message, cause=type(error.__cause__).__qualname__, **known)
-        return error
-    _LOG.error(LogEvent.CALL_CRASHED, frames=traceback.format_tb(error.__traceback__), **known)
-    return errors.OurError(f"something broke in the server; its log has the details under request {request_id}")
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lately: dict[str, tuple[float, int]] = {}  # reason: when it was logged, how often it came since
+
+    def told(self, error: Exception, *, method: str, request_id: str) -> errors.SealserveError:
+        """Log what went wrong and return what the caller may know of it.
+
+        The text of an unexpected exception is not logged: it may quote a document or a prompt.
+        """
+        known = {"method": method, "request_id": request_id, "error_type": error_type(error)}
+        if isinstance(error, errors.CallerError):
+            _LOG.debug(LogEvent.CALL_REFUSED, **known)
+            return error
+        if isinstance(error, errors.SealserveError):
+            if (unlogged := self._unlogged(error.reason)) is not None:
+                cause = type(error.__cause__).__qualname__
+                _LOG.warning(LogEvent.CALL_FAILED, error=error.message, cause=cause, unlogged=unlogged, **known)
+            return error
+        _LOG.error(LogEvent.CALL_CRASHED, frames=traceback.format_tb(error.__traceback__), **known)
+        return errors.OurError(f"something broke in the server; its log has the details under request {request_id}")
+
+    def _unlogged(self, reason: str) -> int | None:
+        """Return how many failures for `reason` went unlogged since the last that was; None: so does this one."""
+        now = self._clock()
+        logged_at, unlogged = self._lately.get(reason, (-LOG_SECONDS, 0))
+        if now - logged_at < LOG_SECONDS:
+            self._lately[reason] = (logged_at, unlogged + 1)
+            return None
+        self._lately[reason] = (now, 0)
+        return unlogged

@@ -5,16 +5,18 @@ Wires; decides nothing. `daemon/serve.py` makes what the services need and hands
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import grpc
 import grpc.aio
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 from sealserve.engine.engine import Engine
 from sealserve.errors import BadConfig
@@ -26,8 +28,11 @@ from sealserve.records.inference import EngineInfo
 from sealserve.records.principals import Token
 from sealserve.registry.registry import Registry
 from sealserve.rpc.authorisation import PACKAGE, Authentication, KnownTokens, Tenancy
+from sealserve.rpc.budget import Budget
 from sealserve.rpc.health import Health
 from sealserve.rpc.interceptors import Boundary
+from sealserve.rpc.open_calls import OpenCalls
+from sealserve.rpc.page_tokens import KEY_BYTES, SealedPageTokens
 from sealserve.rpc.services.adapters import AdapterService
 from sealserve.rpc.services.approvals import ApprovalService
 from sealserve.rpc.services.audit import AuditService
@@ -43,6 +48,7 @@ from sealserve.rpc.services.watches import WatchService
 from sealserve.rpc.unlearning_probe import UnlearningProbe
 from sealserve.serving.answers import Answers
 from sealserve.settings.certificates import CertificateFiles, CertificateWatch
+from sealserve.settings.limits import LimitSettings
 from sealserve.settings.serve import ServeSettings
 from sealserve.telemetry.names import LogEvent
 from sealserve.v1 import (
@@ -81,6 +87,9 @@ TENANT_SERVICES = tuple(
     )
 )
 ENGINE_SERVICE = f"{PACKAGE}.EngineService"
+REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
+"""grpcio-reflection 1.85 brings v1alpha only; newer tools ask for v1 first."""
+
 NEED_THE_ENGINE = ("", f"{PACKAGE}.InferenceService", ENGINE_SERVICE)
 """Health names that follow the engine's state; the others serve as long as the process does."""
 
@@ -88,9 +97,15 @@ NEED_VERSIONS = ("", f"{PACKAGE}.InferenceService")
 """Of these, the ones that serve only once tenants' versions are loaded."""
 
 IDLE_WRITE_SECONDS = 30.0
+IDLE_READ_SECONDS = 300.0
 HEALTH_SECONDS = 0.25
-CALLS_BESIDE_GENERATE = 512  # watches, listings, uploads
+STREAMS_OF_CONNECTION = 1024
+"""HTTP/2 streams; who opens more over one connection waits. What a caller may do at once, the budget says."""
+
 RESPONSE_FACTOR = 4  # a page holds many of what came in one by one
+WATCH_PART = 0.8
+"""Of a connection's age. A watch ends before its connection is cut off: gRPC draws the age from 0.9 to 1.1 of ours."""
+
 KEEPALIVE_MILLISECONDS = 30_000
 KEEPALIVE_TIMEOUT_MILLISECONDS = 15_000
 
@@ -103,11 +118,18 @@ class RpcServer:
         settings: ServeSettings,
         *,
         find_token: Callable[[str], Token],
+        limits: LimitSettings | None = None,
+        page_key: bytes = b"",
         idle_write_seconds: float = IDLE_WRITE_SECONDS,
+        idle_read_seconds: float = IDLE_READ_SECONDS,
     ) -> None:
-        """Must be called in a running loop. `find_token` says whose a secret is (`Registry.token_of`)."""
+        """Must be called in a running loop. `find_token` says whose a secret is (`Registry.token_of`).
+
+        `page_key`, 32 bytes, seals page tokens: replicas that share it know each other's; without one it is drawn.
+        """
         self._settings = settings
-        self._known = KnownTokens(find_token)
+        self._idle_read_seconds = idle_read_seconds
+        self._known = KnownTokens(find_token, grace_seconds=settings.token_grace_seconds)
         self._draining = asyncio.Event()
         self._names: list[str] = []
         self._engine: Engine | None = None
@@ -116,14 +138,16 @@ class RpcServer:
         self._following: asyncio.Task[None] | None = None
         self._server = grpc.aio.server(
             interceptors=[
-                Authentication(self._known, is_open=settings.auth == "off"),
+                OpenCalls(),
+                Authentication(self._known, budget=Budget(limits or LimitSettings()), is_open=settings.auth == "off"),
                 Boundary(
-                    default_deadline_seconds=settings.default_deadline_seconds, idle_write_seconds=idle_write_seconds
+                    default_deadline_seconds=settings.default_deadline_seconds,
+                    idle_write_seconds=idle_write_seconds,
+                    page_tokens=SealedPageTokens(page_key or secrets.token_bytes(KEY_BYTES)),
                 ),
                 Tenancy(),
             ],
             options=_options(settings),
-            maximum_concurrent_rpcs=settings.max_concurrent_requests + CALLS_BESIDE_GENERATE,
         )
         self.health = Health((*TENANT_SERVICES, ENGINE_SERVICE))
 
@@ -149,28 +173,25 @@ class RpcServer:
         `is_settled` says whether tenants' versions are loaded (`Activator.is_settled`); health waits for it.
         """
         settings, server = self._settings, self._server
-        poll_seconds = settings.poll_seconds
+        following: dict[str, Any] = {
+            "poll_seconds": settings.poll_seconds,
+            "watch_seconds": WATCH_PART * settings.max_connection_seconds,
+            "draining": self._draining,
+        }
         inference = InferenceService(
-            registry,
             answers=answers,
             engine=engine,
             replica=settings.replica_name(),
             version=version("sealserve"),
             max_bytes=settings.max_message_bytes,
         )
-        adapters = AdapterService(
-            registry, engine=engine, poll_seconds=poll_seconds, draining=self._draining, enforcer=enforcer
-        )
-        cycles = CycleService(
-            registry,
-            max_documents=max_documents_per_cycle,
-            poll_seconds=poll_seconds,
-            draining=self._draining,
-            refusal=refusal,
-        )
+        adapters = AdapterService(registry, engine=engine, enforcer=enforcer, **following)
+        cycles = CycleService(registry, max_documents=max_documents_per_cycle, refusal=refusal, **following)
         inference_pb2_grpc.add_InferenceServiceServicer_to_server(inference, server)
-        self._probe = UnlearningProbe(registry, engine=engine, salt=salt, poll_seconds=poll_seconds)
-        documents = DocumentService(registry, inbox, enforcer=enforcer, probe=self._probe)
+        self._probe = UnlearningProbe(registry, engine=engine, salt=salt, poll_seconds=settings.poll_seconds)
+        documents = DocumentService(
+            registry, inbox, enforcer=enforcer, probe=self._probe, idle_seconds=self._idle_read_seconds
+        )
         document_pb2_grpc.add_DocumentServiceServicer_to_server(documents, server)
         adapter_pb2_grpc.add_AdapterServiceServicer_to_server(adapters, server)
         cycle_pb2_grpc.add_CycleServiceServicer_to_server(cycles, server)
@@ -198,9 +219,7 @@ class RpcServer:
     async def start(self) -> int:
         """Listen, and return the port. Health follows the engine from here on. Raises: BadConfig (address, port)."""
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
-        shown = [name for name in self._names if name != ENGINE_SERVICE]
-        health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-        reflection.enable_server_reflection([*shown, health_name, reflection.SERVICE_NAME], self._server)
+        self._add_reflection([name for name in self._names if name != ENGINE_SERVICE])
         port = self._bind()
         await self._server.start()
         self.health.set([name for name in self._names if name not in NEED_THE_ENGINE], is_serving=True)
@@ -220,12 +239,26 @@ class RpcServer:
         self._draining.set()
         self.health.end()
         await self._server.stop(self._settings.drain_seconds)
+        self._known.close()
         if self._probe is not None:
             await self._probe.close()
         if self._following is not None:
             self._following.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._following
+
+    def _add_reflection(self, services: list[str]) -> None:
+        """Describe `services`, by both versions of the protocol: their messages are the same on the wire."""
+        health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+        servicer = reflection.aio.ReflectionServicer([*services, health_name, reflection.SERVICE_NAME, REFLECTION_V1])
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, self._server)
+        info = grpc.stream_stream_rpc_method_handler(
+            servicer.ServerReflectionInfo,
+            request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
+            response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
+        )
+        v1 = grpc.method_handlers_generic_handler(REFLECTION_V1, {"ServerReflectionInfo": info})
+        self._server.add_generic_rpc_handlers((v1,))
 
     def _followed(self) -> tuple[str, ...]:
         return tuple(name for name in NEED_THE_ENGINE if name == "" or name in self._names)
@@ -285,6 +318,9 @@ def _options(settings: ServeSettings) -> list[tuple[str, int]]:
         ("grpc.max_send_message_length", RESPONSE_FACTOR * settings.max_message_bytes),
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.so_reuseport", 0),  # on, a second server on the same port would take half of the calls
+        ("grpc.max_concurrent_streams", STREAMS_OF_CONNECTION),
+        ("grpc.max_connection_age_ms", int(1000 * settings.max_connection_seconds)),
+        ("grpc.max_connection_age_grace_ms", int(1000 * settings.max_connection_seconds)),
         ("grpc.keepalive_time_ms", KEEPALIVE_MILLISECONDS),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MILLISECONDS),
         ("grpc.keepalive_permit_without_calls", 1),

@@ -4,7 +4,7 @@ Refuses at once rather than queueing without end.
 """
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -24,12 +24,25 @@ async def until(deadline: float) -> AsyncIterator[None]:
 
 
 class Admission:
-    """At most `max_running` calls inside, at most that many more waiting, at most `max_queued` of one tenant."""
+    """At most `max_running` calls inside, of one tenant at most `max_running_per_tenant`; the others wait in turn.
 
-    def __init__(self, *, max_running: int, max_queued_per_tenant: int) -> None:
+    The rest is kept for tenants that may come. At most `max_queued_per_tenant` of one tenant wait, and once
+    `max_queued` (as many as may run, if not given) wait in all, none may add to more than its part of them.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_running: int,
+        max_queued_per_tenant: int,
+        max_running_per_tenant: int | None = None,
+        max_queued: int | None = None,
+    ) -> None:
         self._max_running = max_running
-        self._max_queued = max_queued_per_tenant
-        self._running = 0
+        self._max_queued = max_queued or max_running
+        self._max_running_per_tenant = max_running_per_tenant or max_running
+        self._max_queued_per_tenant = max_queued_per_tenant
+        self._running: Counter[str] = Counter()
         self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     @property
@@ -40,7 +53,7 @@ class Admission:
     @property
     def running(self) -> int:
         """How many calls are inside now."""
-        return self._running
+        return self._running.total()
 
     @asynccontextmanager
     async def entered(self, tenant: str, *, deadline: float) -> AsyncIterator[None]:
@@ -53,38 +66,49 @@ class Admission:
         try:
             yield
         finally:
-            self._leave()
+            self._leave(tenant)
 
     async def _enter(self, tenant: str) -> None:
-        if self._running < self._max_running and not self._queues:
-            self._running += 1
+        if self._has_place(tenant) and not any(map(self._has_place, self._queues)):
+            self._running[tenant] += 1
             return
-        queue = self._queues.get(tenant, deque())
-        if len(queue) >= self._max_queued:
-            raise QuotaExceeded(f"{self._max_queued} calls of this tenant are waiting", retry_seconds=RETRY_SECONDS)
-        if self.waiting >= self._max_running:
-            raise Unavailable("the server's queue is full", retry_seconds=RETRY_SECONDS, reason="QUEUE_FULL")
+        self._require_room_to_wait(tenant)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queues.setdefault(tenant, queue).append(turn)
+        self._queues.setdefault(tenant, deque()).append(turn)
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self._leave()  # the place came together with the cancellation
+                self._leave(tenant)  # the place came together with the cancellation
             else:
                 self._forget(tenant, turn)
             raise
 
-    def _leave(self) -> None:
-        self._running -= 1
-        while self._queues and self._running < self._max_running:
-            tenant, queue = next(iter(self._queues.items()))
+    def _has_place(self, tenant: str) -> bool:
+        return self.running < self._max_running and self._running[tenant] < self._max_running_per_tenant
+
+    def _require_room_to_wait(self, tenant: str) -> None:
+        queued = len(self._queues.get(tenant, ()))
+        if queued >= self._max_queued_per_tenant:
+            raise QuotaExceeded(
+                f"{self._max_queued_per_tenant} calls of this tenant are waiting", retry_seconds=RETRY_SECONDS
+            )
+        part = self._max_queued // len({*self._queues, tenant})
+        if queued >= max(1, part) and self.waiting >= self._max_queued:
+            raise Unavailable("the server's queue is full", retry_seconds=RETRY_SECONDS, reason="QUEUE_FULL")
+
+    def _leave(self, tenant: str) -> None:
+        self._running[tenant] -= 1
+        if not self._running[tenant]:
+            del self._running[tenant]
+        while (ready := next(filter(self._has_place, self._queues), None)) is not None:
+            queue = self._queues[ready]
             turn = queue.popleft()
-            self._queues.move_to_end(tenant)
+            self._queues.move_to_end(ready)
             if not queue:
-                del self._queues[tenant]
+                del self._queues[ready]
             if not turn.done():
-                self._running += 1
+                self._running[ready] += 1
                 turn.set_result(None)
 
     def _forget(self, tenant: str, turn: asyncio.Future[None]) -> None:

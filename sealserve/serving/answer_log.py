@@ -64,10 +64,16 @@ class AnswerLog:
                 await asyncio.sleep(self._write_seconds)
                 await asyncio.to_thread(self._write)
                 if loop.time() >= next_drop:
-                    await asyncio.to_thread(self._drop, datetime.now(UTC) - timedelta(days=self._days))
+                    await asyncio.to_thread(self._drop_old)
                     next_drop = loop.time() + DROP_SECONDS
         finally:
             self._write()
+
+    def _drop_old(self) -> None:
+        try:
+            self._drop(datetime.now(UTC) - timedelta(days=self._days))
+        except SealserveError as error:  # the registry is away: an hour later they are old, too
+            _LOG.warning(LogEvent.ANSWERS_NOT_RECORDED, waiting=len(self._waiting), error=error.message)
 
     def _write(self) -> None:
         batch = [self._waiting.popleft() for _ in range(len(self._waiting))]

@@ -98,7 +98,7 @@ class Answers:
         share the tenant's traffic, `sticky_key`, else the request id, says which one answers.
         Raises: NotFound (tenant), InvalidArgument, QuotaExceeded, DeadlineExceeded, EngineFailed, Unavailable.
         """
-        await self._require(tenant)
+        await self.require(tenant)
         request_id = request_id or secrets.token_hex(8)
         model = (await self._engine.info()).model
         call = _Call(model, seconds=self._default_deadline if deadline_seconds is None else deadline_seconds)
@@ -121,6 +121,12 @@ class Answers:
                                     yield route
                                 yield delta
 
+    async def require(self, tenant: str) -> None:
+        """Return if there is such a tenant; the registry is asked once for each. Raises: NotFound, StorageFailed."""
+        if tenant not in self._known:
+            await asyncio.to_thread(self._find_tenant, tenant)
+            self._known.add(tenant)
+
     def _request(
         self, route: Route, turns: tuple[ChatTurn, ...], *, sampling: Sampling, request_id: str
     ) -> GenerateRequest:
@@ -132,11 +138,6 @@ class Answers:
             cache_salt=self._salts.salt(route.tenant),
             trace_headers=trace_headers(),
         )
-
-    async def _require(self, tenant: str) -> None:
-        if tenant not in self._known:
-            await asyncio.to_thread(self._find_tenant, tenant)
-            self._known.add(tenant)
 
 
 def _note_nothing(request_id: str, route: Route, asker: str) -> None:

@@ -46,6 +46,17 @@ class ServeSettings(Section):
         "engine, which is given less work otherwise; 0: learning does not yield",
     )
     default_deadline_seconds: float = Field(60, gt=0, description="deadline of a call that sets none")
+    max_connection_seconds: float = Field(
+        600,
+        ge=10,
+        description="age at which a connection is replaced by a new one, so that clients spread over replicas; calls "
+        "that run get as long again to end",
+    )
+    token_grace_seconds: float = Field(
+        300,
+        ge=0,
+        description="time for which a token that was valid is accepted while the registry's database is unreachable",
+    )
     drain_seconds: float = Field(
         10, ge=0, description="time that running calls get to end at shutdown; 0: they are cut off at once"
     )

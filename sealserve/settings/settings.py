@@ -26,6 +26,7 @@ from sealserve.errors import BadConfig
 from sealserve.network import is_loopback
 from sealserve.settings.engine import EngineSettings
 from sealserve.settings.learn import LearnSettings
+from sealserve.settings.limits import LimitSettings
 from sealserve.settings.renamed_keys import OLD_KEYS, OLD_REWARDS
 from sealserve.settings.section import Section, nested
 from sealserve.settings.serve import ServeSettings
@@ -86,6 +87,7 @@ class Settings(BaseSettings):
         Path("sealserve-data"), description="directory of the database, artifacts, caches and keys"
     )
     serve: ServeSettings = ServeSettings()
+    limits: LimitSettings = LimitSettings()
     engine: EngineSettings = EngineSettings()
     registry: RegistrySettings = RegistrySettings()
     intake: IntakeSettings = IntakeSettings()

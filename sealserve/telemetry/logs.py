@@ -21,6 +21,9 @@ REDACTED_KEYS = frozenset({
 })  # fmt: skip
 """Keys whose values hold what somebody wrote. Log an id, a digest or a size instead."""
 
+_GRPC_LOGGER, _GRPC_NOISE = "grpc._cython.cygrpc", "ExecuteBatchError raised in core"
+"""What gRPC logs as an error, with a stack trace, whenever a caller hangs up."""
+
 _QUIET_LIBRARIES = ("alembic", "apscheduler", "httpx", "pypdf", "trafilatura", "watchfiles")
 
 
@@ -42,6 +45,7 @@ def configure_logs(*, log_format: str = "json", log_level: str = "info") -> None
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for library in _QUIET_LIBRARIES:
         logging.getLogger(library).setLevel(max(level, logging.WARNING))
+    logging.getLogger(_GRPC_LOGGER).addFilter(_is_no_noise)
 
 
 def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -56,6 +60,10 @@ def add_trace_ids(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
         event["trace_id"] = format(context.trace_id, "032x")
         event["span_id"] = format(context.span_id, "016x")
     return event
+
+
+def _is_no_noise(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(_GRPC_NOISE)
 
 
 def _shared_processors() -> list[Processor]:

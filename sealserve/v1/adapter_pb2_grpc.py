@@ -132,6 +132,7 @@ class AdapterServiceServicer:
 
     def WatchAdapters(self, request, context):
         """Sends what is desired and what each replica answers with: now, and after every change.
+        Ends with UNAVAILABLE, reason WATCH_AGAIN, after some minutes: connections are replaced now and then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -48,7 +48,9 @@ class AdapterServiceStub:
     ListActivations: _grpc.UnaryUnaryMultiCallable[_adapter_pb2.ListActivationsRequest, _adapter_pb2.ListActivationsResponse]
     """Lists every move of the tenant's pointer, newest first."""
     WatchAdapters: _grpc.UnaryStreamMultiCallable[_adapter_pb2.WatchAdaptersRequest, _adapter_pb2.WatchAdaptersResponse]
-    """Sends what is desired and what each replica answers with: now, and after every change."""
+    """Sends what is desired and what each replica answers with: now, and after every change.
+    Ends with UNAVAILABLE, reason WATCH_AGAIN, after some minutes: connections are replaced now and then.
+    """
 
 @_typing.type_check_only
 class AdapterServiceAsyncStub(AdapterServiceStub):
@@ -70,7 +72,9 @@ class AdapterServiceAsyncStub(AdapterServiceStub):
     ListActivations: _aio.UnaryUnaryMultiCallable[_adapter_pb2.ListActivationsRequest, _adapter_pb2.ListActivationsResponse]  # type: ignore[assignment]
     """Lists every move of the tenant's pointer, newest first."""
     WatchAdapters: _aio.UnaryStreamMultiCallable[_adapter_pb2.WatchAdaptersRequest, _adapter_pb2.WatchAdaptersResponse]  # type: ignore[assignment]
-    """Sends what is desired and what each replica answers with: now, and after every change."""
+    """Sends what is desired and what each replica answers with: now, and after every change.
+    Ends with UNAVAILABLE, reason WATCH_AGAIN, after some minutes: connections are replaced now and then.
+    """
 
 class AdapterServiceServicer(metaclass=_abc_1.ABCMeta):
     """Shows versions and moves a tenant's pointer."""
@@ -137,6 +141,8 @@ class AdapterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _adapter_pb2.WatchAdaptersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_adapter_pb2.WatchAdaptersResponse], _abc.AsyncIterator[_adapter_pb2.WatchAdaptersResponse]]:
-        """Sends what is desired and what each replica answers with: now, and after every change."""
+        """Sends what is desired and what each replica answers with: now, and after every change.
+        Ends with UNAVAILABLE, reason WATCH_AGAIN, after some minutes: connections are replaced now and then.
+        """
 
 def add_AdapterServiceServicer_to_server(servicer: AdapterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

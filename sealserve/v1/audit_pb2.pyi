@@ -36,7 +36,7 @@ class AuditRow(_message.Message):
     PREVIOUS_HASH_FIELD_NUMBER: _builtins.int
     HASH_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
-    """Counts from 1 over all tenants."""
+    """Counts from 1 over all tenants; 0 for callers that are bound to tenants."""
     actor: _builtins.str
     """Who."""
     action: _builtins.str
@@ -46,7 +46,7 @@ class AuditRow(_message.Message):
     subject: _builtins.str
     """To what."""
     previous_hash: _builtins.str
-    """Hash of the row before."""
+    """Hash of the row before, of whatever tenant; empty for callers that are bound to tenants."""
     hash: _builtins.str
     """sha256 over previous_hash and this row."""
     @_builtins.property

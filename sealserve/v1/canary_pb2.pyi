@@ -262,7 +262,7 @@ class PutCanarySuiteResponse(_message.Message):
     """True if the newest version had these very items already, or the request was done before."""
     @_builtins.property
     def canary_suite(self) -> Global___CanarySuite:
-        """The suite, with its items."""
+        """The suite, with its items unless they exceed 4 MiB."""
 
     def __init__(
         self,

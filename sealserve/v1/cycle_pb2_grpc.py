@@ -89,6 +89,7 @@ class CycleServiceServicer:
 
     def WatchCycle(self, request, context):
         """Sends the cycle now and after every change, and ends when the cycle does.
+        Ends with UNAVAILABLE, reason WATCH_AGAIN, after some minutes: connections are replaced now and then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

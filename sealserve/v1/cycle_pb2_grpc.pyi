@@ -40,7 +40,9 @@ class CycleServiceStub:
     ListCycles: _grpc.UnaryUnaryMultiCallable[_cycle_pb2.ListCyclesRequest, _cycle_pb2.ListCyclesResponse]
     """Lists a tenant's cycles, newest first, without steps, candidates, scores and verdict."""
     WatchCycle: _grpc.UnaryStreamMultiCallable[_cycle_pb2.WatchCycleRequest, _cycle_pb2.WatchCycleResponse]
-    """Sends the cycle now and after every change, and ends when the cycle does."""
+    """Sends the cycle now and after every change, and ends when the cycle does.
+    Ends with UNAVAILABLE, reason WATCH_AGAIN, after some minutes: connections are replaced now and then.
+    """
     ListSelfEdits: _grpc.UnaryUnaryMultiCallable[_cycle_pb2.ListSelfEditsRequest, _cycle_pb2.ListSelfEditsResponse]
     """Lists what the model wrote for itself in a cycle, dropped ones included."""
 
@@ -56,7 +58,9 @@ class CycleServiceAsyncStub(CycleServiceStub):
     ListCycles: _aio.UnaryUnaryMultiCallable[_cycle_pb2.ListCyclesRequest, _cycle_pb2.ListCyclesResponse]  # type: ignore[assignment]
     """Lists a tenant's cycles, newest first, without steps, candidates, scores and verdict."""
     WatchCycle: _aio.UnaryStreamMultiCallable[_cycle_pb2.WatchCycleRequest, _cycle_pb2.WatchCycleResponse]  # type: ignore[assignment]
-    """Sends the cycle now and after every change, and ends when the cycle does."""
+    """Sends the cycle now and after every change, and ends when the cycle does.
+    Ends with UNAVAILABLE, reason WATCH_AGAIN, after some minutes: connections are replaced now and then.
+    """
     ListSelfEdits: _aio.UnaryUnaryMultiCallable[_cycle_pb2.ListSelfEditsRequest, _cycle_pb2.ListSelfEditsResponse]  # type: ignore[assignment]
     """Lists what the model wrote for itself in a cycle, dropped ones included."""
 
@@ -93,7 +97,9 @@ class CycleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cycle_pb2.WatchCycleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_cycle_pb2.WatchCycleResponse], _abc.AsyncIterator[_cycle_pb2.WatchCycleResponse]]:
-        """Sends the cycle now and after every change, and ends when the cycle does."""
+        """Sends the cycle now and after every change, and ends when the cycle does.
+        Ends with UNAVAILABLE, reason WATCH_AGAIN, after some minutes: connections are replaced now and then.
+        """
 
     @_abc_1.abstractmethod
     def ListSelfEdits(

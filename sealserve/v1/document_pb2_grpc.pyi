@@ -36,7 +36,9 @@ class DocumentServiceStub:
     AddDocument: _grpc.UnaryUnaryMultiCallable[_document_pb2.AddDocumentRequest, _document_pb2.AddDocumentResponse]
     """Takes one document. The same contents again give the same document."""
     StreamDocuments: _grpc.StreamStreamMultiCallable[_document_pb2.StreamDocumentsRequest, _document_pb2.StreamDocumentsResponse]
-    """Takes many: one answer for each, in order, so that a bad one does not lose the others."""
+    """Takes many: one answer for each, in order, so that a bad one does not lose the others.
+    A stream is ended when no document comes for five minutes, and with its connection: what has no answer, send again.
+    """
     GetDocument: _grpc.UnaryUnaryMultiCallable[_document_pb2.GetDocumentRequest, _document_pb2.Document]
     """Returns one document."""
     ReleaseDocument: _grpc.UnaryUnaryMultiCallable[_document_pb2.ReleaseDocumentRequest, _document_pb2.Document]
@@ -56,7 +58,9 @@ class DocumentServiceAsyncStub(DocumentServiceStub):
     AddDocument: _aio.UnaryUnaryMultiCallable[_document_pb2.AddDocumentRequest, _document_pb2.AddDocumentResponse]  # type: ignore[assignment]
     """Takes one document. The same contents again give the same document."""
     StreamDocuments: _aio.StreamStreamMultiCallable[_document_pb2.StreamDocumentsRequest, _document_pb2.StreamDocumentsResponse]  # type: ignore[assignment]
-    """Takes many: one answer for each, in order, so that a bad one does not lose the others."""
+    """Takes many: one answer for each, in order, so that a bad one does not lose the others.
+    A stream is ended when no document comes for five minutes, and with its connection: what has no answer, send again.
+    """
     GetDocument: _aio.UnaryUnaryMultiCallable[_document_pb2.GetDocumentRequest, _document_pb2.Document]  # type: ignore[assignment]
     """Returns one document."""
     ReleaseDocument: _aio.UnaryUnaryMultiCallable[_document_pb2.ReleaseDocumentRequest, _document_pb2.Document]  # type: ignore[assignment]
@@ -85,7 +89,9 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_document_pb2.StreamDocumentsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_document_pb2.StreamDocumentsResponse], _abc.AsyncIterator[_document_pb2.StreamDocumentsResponse]]:
-        """Takes many: one answer for each, in order, so that a bad one does not lose the others."""
+        """Takes many: one answer for each, in order, so that a bad one does not lose the others.
+        A stream is ended when no document comes for five minutes, and with its connection: what has no answer, send again.
+        """
 
     @_abc_1.abstractmethod
     def GetDocument(

@@ -202,7 +202,7 @@ class AddEvaluationSetResponse(_message.Message):
     """True if the newest revision had these very items already."""
     @_builtins.property
     def evaluation_set(self) -> Global___EvaluationSet:
-        """The set, with its items."""
+        """The set, with its items unless they exceed 4 MiB."""
 
     def __init__(
         self,

@@ -403,7 +403,7 @@ class ServerInfo(_message.Message):
     server_version: _builtins.str
     """Version of the sealserve package."""
     replica: _builtins.str
-    """This server's name in the observed states."""
+    """This server's name in the observed states; empty for callers that are bound to tenants."""
     model: _builtins.str
     """The base model's name."""
     base_digest: _builtins.str
@@ -413,7 +413,7 @@ class ServerInfo(_message.Message):
     engine_state: Global___EngineState.ValueType
     """Can the engine answer?"""
     rebuilds: _builtins.int
-    """Times the engine was started again after it died or hung."""
+    """Times the engine was started again after it died or hung; 0 for callers that are bound to tenants."""
     def __init__(
         self,
         *,

@@ -53,13 +53,13 @@ def item_from_wire(wire: canary_pb2.CanaryItem) -> CanaryItem:
     return item
 
 
-def suite_to_wire(one: CanarySuite, *, with_items: bool) -> canary_pb2.CanarySuite:
-    """Return `one`, with its items or without."""
+def suite_to_wire(one: CanarySuite) -> canary_pb2.CanarySuite:
+    """Return the whole of `one`."""
     return canary_pb2.CanarySuite(
         name=suite_name(one.tenant, one.name),
         version=one.version,
-        items=map(item_to_wire, one.items) if with_items else (),
-        item_count=len(one.items),
+        items=map(item_to_wire, one.items),
+        item_count=one.item_count,
         digest=one.digest,
         actor=one.actor,
         create_time=time_to_wire(one.created_at),
@@ -75,6 +75,7 @@ def suite_from_wire(wire: canary_pb2.CanarySuite) -> CanarySuite:
         name=name,
         version=wire.version,
         items=tuple(map(item_from_wire, wire.items)),
+        item_count=wire.item_count,
         digest=wire.digest,
         actor=wire.actor,
         created_at=time_from_wire(wire.create_time),

@@ -102,13 +102,13 @@ def item_from_wire(wire: evaluation_pb2.EvaluationItem) -> EvaluationItem:
     return EvaluationItem(question=wire.question, answer=wire.answer, matcher=chosen, pattern=wire.pattern)
 
 
-def set_to_wire(one: EvaluationSet, *, with_items: bool) -> evaluation_pb2.EvaluationSet:
-    """Return `one`, with its items or without."""
+def set_to_wire(one: EvaluationSet) -> evaluation_pb2.EvaluationSet:
+    """Return the whole of `one`."""
     return evaluation_pb2.EvaluationSet(
         name=set_name(one.tenant, one.name),
         revision=one.revision,
-        items=map(item_to_wire, one.items) if with_items else (),
-        item_count=len(one.items),
+        items=map(item_to_wire, one.items),
+        item_count=one.item_count,
         digest=one.digest,
         actor=one.actor,
         create_time=time_to_wire(one.created_at),
@@ -123,6 +123,7 @@ def set_from_wire(wire: evaluation_pb2.EvaluationSet) -> EvaluationSet:
         name=name,
         revision=wire.revision,
         items=tuple(map(item_from_wire, wire.items)),
+        item_count=wire.item_count,
         digest=wire.digest,
         actor=wire.actor,
         created_at=time_from_wire(wire.create_time),

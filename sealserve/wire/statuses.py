@@ -28,6 +28,9 @@ DOMAIN = "sealserve"
 DETAILS_KEY = "grpc-status-details-bin"
 """Trailing metadata key of a serialised google.rpc.Status (gRPC's richer error model)."""
 
+WATCH_AGAIN = "WATCH_AGAIN"
+"""Reason of the end of a watch that goes on over another connection."""
+
 STORAGE_RETRY_SECONDS = 1.0
 STORAGE_MESSAGE = (
     "storage refused this (full, locked or unreachable) and nothing was changed: try again; the server's log says why"
@@ -113,7 +116,7 @@ def _details(error: errors.SealserveError, message: str, *, request_id: str) -> 
         breach = PreconditionFailure.Violation(type=error.reason, subject=subject, description=message)
         yield PreconditionFailure(violations=[breach])
     if isinstance(error, errors.QuotaExceeded):
-        yield QuotaFailure(violations=[QuotaFailure.Violation(subject="tenant", description=message)])
+        yield QuotaFailure(violations=[QuotaFailure.Violation(subject=error.subject, description=message)])
     if isinstance(error, errors.QuotaExceeded | errors.Unavailable):
         yield _retry(error.retry_seconds)
     if isinstance(error, errors.StorageFailed):

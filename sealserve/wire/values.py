@@ -1,12 +1,19 @@
 """Datetimes, trees and page sizes, between Python and the wire."""
 
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from sealserve.canonical import Json
+
+MAX_ECHO_BYTES = 4 * 2**20 - 2**16
+"""What is safely below gRPC's default limit for a message that a client receives, 4 MiB."""
+
+M = TypeVar("M", bound=Message)
 
 
 def time_to_wire(time: datetime) -> Timestamp:
@@ -32,6 +39,13 @@ def tree_from_wire(struct: Struct) -> Json:
     """Whole numbers come back as int: the wire has one number type. Keys come sorted: it keeps them in no order."""
     tree: Json = MessageToDict(struct)
     return {key: _whole(tree[key]) for key in sorted(tree)}
+
+
+def without_long_items(message: M) -> M:
+    """Return `message`, its items left out if a client that sets no limit of its own could not receive it with them."""
+    if message.ByteSize() > MAX_ECHO_BYTES:
+        message.ClearField("items")
+    return message
 
 
 def _whole(value: object) -> object:

@@ -2,9 +2,12 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.rpc import status_pb2
 
 from sealserve.client import calls
 from sealserve.rpc.authorisation import METHODS
@@ -22,6 +25,29 @@ def test_generated_code_is_what_the_protos_give(tmp_path: Path) -> None:
     assert sorted(fresh) == sorted(kept)
     stale = [name for name, text in fresh.items() if kept[name] != text]
     assert not stale, f"stale: {stale}; run ops/protos"
+
+
+def test_protos_need_no_files_from_elsewhere(tmp_path: Path) -> None:
+    """protoc brings google/protobuf itself, as every generator does."""
+    run = [
+        sys.executable,
+        "-m",
+        "grpc_tools.protoc",
+        f"-I{ROOT / 'proto'}",
+        f"--descriptor_set_out={tmp_path / 'all.pb'}",
+    ]
+    subprocess.run(
+        [*run, "--include_imports", *map(str, PROTOS), "google/rpc/error_details.proto"], check=True, cwd=ROOT
+    )
+    found = FileDescriptorSet.FromString((tmp_path / "all.pb").read_bytes())
+    services = [service.name for file in found.file for service in file.service]
+    assert sorted(services) == sorted({service for service, _ in _declared()})
+
+
+@pytest.mark.parametrize("name", ["status.proto", "error_details.proto"])
+def test_protos_of_others_are_as_they_publish_them(name: str) -> None:
+    published = Path(str(status_pb2.__file__)).parent / name
+    assert (ROOT / "proto/google/rpc" / name).read_text() == published.read_text()
 
 
 @pytest.mark.parametrize("path", PROTOS, ids=lambda path: path.name)

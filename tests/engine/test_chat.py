@@ -1,12 +1,14 @@
 """Conversations become tokens with the model's own template, and content never becomes a control token."""
 
+import asyncio
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 
-from sealserve.engine.chat import PLAIN_TEMPLATE, Chat
+from sealserve.engine.chat import PLAIN_TEMPLATE, Chat, require_fitting
 from sealserve.errors import BadConfig, InvalidArgument
 from sealserve.records.inference import ChatTurn
 from tests.engine.chat_families import FAMILIES, Family, tokenizer_of
@@ -131,3 +133,45 @@ async def test_base_model_without_a_template_still_gets_its_beginning_of_sequenc
     chat = Chat(tokenizer)
     assert (await chat.prompt_ids((user("Hi"),)))[0] == tokenizer.bos_token_id
     assert chat.end_of_turn == tokenizer.eos_token_id
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+async def test_no_conversation_that_fits_is_refused_for_its_characters(family: Family) -> None:
+    chat = Chat(tokenizer_of(family))
+    for text in ("Hi", "Nine days. " * 40, "ß€漢字🙂" * 20):
+        tokens = len(await chat.prompt_ids((user(text),)))
+        assert len(text) <= tokens * chat.longest_entry
+
+
+async def test_conversation_of_too_many_characters_is_refused_unread() -> None:
+    long = (user("x" * 1000), user("y" * 1001))
+    require_fitting(long, max_characters=2001)
+    require_fitting(long, max_characters=0)
+    for completion in ("", "z"):
+        with pytest.raises(InvalidArgument) as refused:
+            require_fitting(long, max_characters=2000, completion=completion)
+        assert refused.value.reason == "PROMPT_TOO_LONG"
+
+
+async def test_long_conversation_whose_caller_has_gone_is_not_begun(
+    tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat, over, begun = Chat.open(tiny_base), threading.Event(), []
+
+    def slow(turns: tuple[ChatTurn, ...]) -> list[int]:
+        begun.append(turns[0].content[:1])
+        over.wait(30)
+        return [1]
+
+    monkeypatch.setattr(chat, "_template", slow)
+    calls = [asyncio.ensure_future(chat.prompt_ids((user(letter * 30_000),))) for letter in "abcd"]
+    while len(begun) < 2:  # noqa: ASYNC110 - threads
+        await asyncio.sleep(0.01)
+    assert await asyncio.to_thread(str, 1) == "1"
+    for call in calls[2:]:
+        call.cancel()
+    await asyncio.wait(calls[2:])
+    over.set()
+    assert await asyncio.gather(*calls[:2]) == [[1], [1]]
+    assert sorted(begun) == ["a", "b"]
+    chat.close()

@@ -87,3 +87,26 @@ def test_earlier_questions_ask_about_something_of_their_own(new_url: Callable[[]
     found = registry.cycles.quiz("c")
     registry.close()
     assert [(item.question, item.fact) for item in found] == [("q?", "")]
+
+
+def test_sets_and_suites_there_are_get_their_sizes(new_url: Callable[[], str], tmp_path: Path) -> None:
+    url = new_url()
+    database = Database(url)
+    _upgrade(database, "0012")
+    items = '[{"question": "a?", "answer": "b"}, {"question": "c?", "answer": "d"}]'
+    with database.write() as tx:
+        tx.connection.execute(text(_TENANT))
+        for table, version in (("evaluation_sets", "revision"), ("canary_suites", "version")):
+            statement = (
+                f"INSERT INTO {table} (tenant, name, {version}, items, digest, actor, created_at) "
+                "VALUES ('acme', 'days', 1, :items, 'd', 'ann', '2026-01-02 00:00:00')"
+            )
+            tx.connection.execute(text(statement), {"items": items})
+    database.close()
+    registry = Registry.open(url, tmp_path / "artifacts")
+    assert [one.item_count for one in registry.question_sets.page("acme").items] == [2]
+    assert [one.item_count for one in registry.canary_suites.page("acme").items] == [2]
+    with registry._database.read() as tx:
+        sizes = [row[0] for row in tx.rows(text("SELECT size_bytes FROM evaluation_sets"))]
+    registry.close()
+    assert sizes == [len(items)]

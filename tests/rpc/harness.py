@@ -21,6 +21,7 @@ from sealserve.registry.sql.database import utc_now
 from sealserve.rpc.server import RpcServer
 from sealserve.serving.adapter_table import Route
 from sealserve.serving.answers import Answers
+from sealserve.settings.limits import LimitSettings
 from sealserve.settings.serve import ServeSettings
 from sealserve.settings.settings import IntakeSettings
 from sealserve.wire.channels import bearer
@@ -63,6 +64,9 @@ class ScriptedAnswers(Answers):
         self.keys: list[str] = []
         self._fake_engine = engine
         self._registry = registry
+
+    async def require(self, tenant: str) -> None:
+        self._registry.tenants.get(tenant)
 
     async def stream(
         self,
@@ -116,10 +120,13 @@ async def served(
     serve: ServeSettings | None = None,
     engine: FakeEngine | None = None,
     rules: Path | None = None,
+    limits: LimitSettings | None = None,
     **options: float,
 ) -> AsyncIterator[Served]:
     """Serve the tenants acme and globex, under the `rules` of a directory or none. `options` go to RpcServer."""
-    registry = Registry.open(f"sqlite:///{directory / 'registry.db'}", directory / "artifacts", busy_seconds=0.5)
+    registry = Registry.open(
+        f"sqlite:///{directory / 'registry.db'}", directory / "artifacts", limits=limits, busy_seconds=0.5
+    )
     for tenant in ("acme", "globex"):
         registry.tenants.create(tenant, actor="ann")
     engine = engine or FakeEngine()
@@ -129,7 +136,7 @@ async def served(
     for principal, secret in ((ADMIN, ADMIN_SECRET), (INTERNAL, ENGINE_SECRET)):
         registry.tokens.enrol(principal, secret, actor="test")
     enforcer = PolicyEnforcer(registry, Rulebook(rules, clock=utc_now)) if rules else PermissiveEnforcer()
-    server = RpcServer(serve or settings(), find_token=registry.tokens.find, **options)
+    server = RpcServer(serve or settings(), find_token=registry.tokens.find, limits=limits, **options)
     server.add_tenant_services(
         registry,
         answers=answers,

@@ -1,12 +1,16 @@
 """Canary suites over the wire: kept once, shown to their tenant alone, refused with the right status."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
+import grpc
+import grpc.aio
 import pytest
 
 from sealserve.errors import InvalidArgument, NotFound
 from sealserve.records.canary_suites import CanaryItem, CanaryResult
-from tests.rpc.harness import Served
+from sealserve.v1 import canary_pb2, canary_pb2_grpc
+from tests.rpc.harness import BEARER, Served, served, settings
 
 ITEMS = (
     CanaryItem(item="a", prompt="How many?", answer="45", matcher="numeric", tolerance=1.0),
@@ -67,3 +71,17 @@ async def test_the_trend_comes_back_whole(here: Served) -> None:
     here.registry.canary_suites.add_results([RESULT])
     assert [one async for one in here.client.canary_results("acme")] == [RESULT]
     assert [one async for one in here.client.canary_results("acme", suite="canary")] == []
+
+
+async def test_suite_too_large_for_a_stock_client_is_kept_and_not_sent_back(tmp_path: Path) -> None:
+    items = [canary_pb2.CanaryItem(item_id=f"i{n}", prompt=f"{n} {'p' * 3900}?", answer="a") for n in range(1200)]
+    async with (
+        served(tmp_path, serve=settings(max_message_bytes=8 * 2**20)) as here,
+        grpc.aio.insecure_channel(here.address) as channel,
+    ):
+        stub = canary_pb2_grpc.CanaryServiceStub(channel)
+        request = canary_pb2.PutCanarySuiteRequest(parent="tenants/acme", suite_id="large", items=items)
+        assert request.ByteSize() > 4 * 2**20
+        kept = (await stub.PutCanarySuite(request, metadata=BEARER)).canary_suite
+        assert (len(kept.items), kept.item_count, kept.version) == (0, 1200, 1)
+        assert len(here.registry.canary_suites.get("acme", "large").items) == 1200

@@ -2,13 +2,16 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sealserve.client import Client, NewDocument
 from sealserve.errors import CorruptArtifact, InvalidArgument, NotFound, QuotaExceeded, SealserveError, StorageFailed
+from sealserve.intake.inbox import Inbox
 from sealserve.records.documents import Document, DocumentState
 from sealserve.v1 import document_pb2
 from tests.rpc.harness import ADMIN_SECRET, BEARER, Served
@@ -95,6 +98,25 @@ async def test_documents_beyond_the_tenants_quota_are_refused(here: Served) -> N
     with pytest.raises(QuotaExceeded) as refused:
         await here.client.add_document("acme", ARTICLE)
     assert refused.value.reason == "QUOTA_EXCEEDED"
+
+
+async def test_slow_documents_of_one_tenant_hold_up_nobody_elses(here: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    over, receive = threading.Event(), Inbox.receive
+
+    def slow(inbox: Inbox, tenant: str, content: bytes, **options: Any) -> tuple[Document, bool]:
+        if tenant == "acme":
+            over.wait(30)
+        return receive(inbox, tenant, content, **options)
+
+    monkeypatch.setattr(Inbox, "receive", slow)
+    hanging = [asyncio.ensure_future(here.client.add_document("acme", f"{ARTICLE} {n}")) for n in range(8)]
+    try:
+        document, _ = await asyncio.wait_for(here.client.add_document("globex", ARTICLE), 20)
+        assert document.state is DocumentState.ADMITTED
+        assert not any(one.done() for one in hanging)
+    finally:
+        over.set()
+        await asyncio.gather(*hanging, return_exceptions=True)
 
 
 async def test_tenant_sees_only_its_own(here: Served) -> None:

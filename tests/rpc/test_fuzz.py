@@ -15,6 +15,8 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sealserve.records.principals import Principal, Role
+from sealserve.settings.limits import LimitSettings
 from sealserve.v1 import (
     adapter_pb2,
     approval_pb2,
@@ -28,7 +30,9 @@ from sealserve.v1 import (
     inference_pb2,
     tenant_pb2,
     token_pb2,
+    watch_pb2,
 )
+from sealserve.wire.channels import bearer
 from tests.rpc.harness import BEARER, ENGINE_BEARER, served
 from tests.rpc.harness import settings as serve_settings
 
@@ -45,11 +49,21 @@ FILES = (
     inference_pb2,
     tenant_pb2,
     token_pb2,
+    watch_pb2,
 )
 METHODS: list[MethodDescriptor] = [
     method for file in FILES for service in file.DESCRIPTOR.services_by_name.values() for method in service.methods
 ]
 BROKEN = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS, grpc.StatusCode.UNIMPLEMENTED}
+TENANTS_OWN: dict[Role, tuple[str, ...] | None] = {
+    Role.VIEWER: ("acme",),
+    Role.OPERATOR: ("acme", "globex"),
+    Role.APPROVER: None,
+    Role.TENANT_ADMIN: ("acme",),
+}
+"""Roles of tenants' people, and what the fuzz binds them to."""
+
+UNLIMITED = LimitSettings(calls_per_minute=10**9, writes_per_minute=10**9, bytes_per_minute=10**12)
 SECONDS = 0.5
 EXAMPLES = 12
 
@@ -100,13 +114,21 @@ class Wire:
 
     def __init__(self, directory: Path) -> None:
         self._runner = asyncio.Runner()
-        self._serving = served(directory, serve=serve_settings(default_deadline_seconds=SECONDS))
+        self._serving = served(directory, serve=serve_settings(default_deadline_seconds=SECONDS), limits=UNLIMITED)
         self._here = self._runner.run(self._serving.__aenter__())
         self._channel = self._runner.run(self._open())
+        self._bearers = {role: self._bearer(role, bound) for role, bound in TENANTS_OWN.items()}
+        self._bearers |= {Role.ADMIN: BEARER, Role.ENGINE: ENGINE_BEARER}
 
-    def send(self, method: MethodDescriptor, payload: bytes) -> grpc.StatusCode:
-        """Return how the call ended."""
-        return self._runner.run(self._send(method, payload))
+    def _bearer(self, role: Role, bound: tuple[str, ...] | None) -> Any:
+        principal = Principal(name=role, role=role, tenants=bound)
+        return bearer(self._here.registry.tokens.create(principal, actor="test")[1])
+
+    def send(self, method: MethodDescriptor, payload: bytes, *, role: Role | None = None) -> grpc.StatusCode:
+        """Return how the call ended; without `role` it is one that may call."""
+        is_engines = method.containing_service.name == "EngineService"
+        own = Role.ENGINE if is_engines else Role.ADMIN
+        return self._runner.run(self._send(method, payload, shown=self._bearers[role or own]))
 
     def close(self) -> None:
         """Stop both."""
@@ -117,9 +139,8 @@ class Wire:
     async def _open(self) -> grpc.aio.Channel:
         return grpc.aio.insecure_channel(self._here.address)
 
-    async def _send(self, method: MethodDescriptor, payload: bytes) -> grpc.StatusCode:
+    async def _send(self, method: MethodDescriptor, payload: bytes, *, shown: Any) -> grpc.StatusCode:
         path = f"/{method.containing_service.full_name}/{method.name}"
-        shown = ENGINE_BEARER if method.containing_service.name == "EngineService" else BEARER
         options: dict[str, Any] = {"metadata": shown, "timeout": SECONDS}
         channel: Any = self._channel
         if not method.server_streaming:
@@ -154,5 +175,20 @@ def test_any_bytes_get_an_answer_or_a_reason(wire: Wire, method: MethodDescripto
     @given(st.binary(max_size=60))
     def check(payload: bytes) -> None:
         assert wire.send(method, payload) not in BROKEN
+
+    check()
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("service", sorted({method.containing_service.name for method in METHODS}))
+def test_any_message_of_anybody_gets_an_answer_or_a_reason(wire: Wire, service: str, role: Role) -> None:
+    methods = [method for method in METHODS if method.containing_service.name == service]
+
+    @settings(max_examples=2 * len(methods), deadline=None, database=None, derandomize=True,
+              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @given(st.sampled_from(methods).flatmap(lambda method: st.tuples(st.just(method), messages(method.input_type))))
+    def check(call: tuple[MethodDescriptor, Message]) -> None:
+        method, message = call
+        assert wire.send(method, message.SerializeToString(), role=role) not in BROKEN, (role, method.name, message)
 
     check()

@@ -247,3 +247,13 @@ async def test_prompt_larger_than_a_message_is_refused_before_it_is_sent(here: S
     with pytest.raises(InvalidArgument) as refused:
         await here.client.ask("acme", "x" * 2**21)
     assert refused.value.reason == "TOO_LARGE"
+
+
+async def test_conversation_that_cannot_fit_is_refused_before_it_waits_or_is_tokenised(here: Served) -> None:
+    here.engine.max_prompt_characters = 2000
+    for call in (here.client.ask("acme", "x" * 2001), here.client.count_tokens("acme", "x" * 2001)):
+        with pytest.raises(InvalidArgument) as refused:
+            await call
+        assert refused.value.reason == "PROMPT_TOO_LONG"
+    assert here.answers.deadlines == here.engine.requests == []
+    assert await here.client.count_tokens("acme", "x" * 2000)

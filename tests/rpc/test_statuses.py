@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+import structlog
 from google.rpc import error_details_pb2 as details
 from google.rpc.status_pb2 import Status
 
@@ -14,6 +15,7 @@ from sealserve import errors
 from sealserve.client import AsyncClient, Client
 from sealserve.engine.engine import Delta
 from sealserve.records.inference import FinishReason
+from sealserve.rpc.interceptors import LOG_SECONDS, Failures
 from sealserve.serving.adapter_table import Route
 from sealserve.telemetry import trace_headers
 from sealserve.v1 import common_pb2, inference_pb2, inference_pb2_grpc
@@ -199,3 +201,17 @@ def test_refusals_by_grpc_itself_are_told_apart(text: str, kind: type[errors.Sea
 
 def _raw(channel: grpc.aio.Channel, method: str) -> Any:
     return channel.unary_unary(method)
+
+
+def test_failures_for_one_reason_are_logged_now_and_then_with_their_count() -> None:
+    now = [0.0]
+    failures = Failures(clock=lambda: now[0])
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(100):
+            failures.told(errors.Unavailable("rebuilding", reason="REBUILDING"), method="Generate", request_id="r")
+        failures.told(errors.StorageFailed("full"), method="AddDocument", request_id="r")
+        now[0] += LOG_SECONDS
+        failures.told(errors.Unavailable("rebuilding", reason="REBUILDING"), method="Generate", request_id="r")
+    assert [(line["error_type"], line["unlogged"]) for line in lines] == [
+        ("REBUILDING", 0), ("STORAGE_FAILED", 0), ("REBUILDING", 99),
+    ]  # fmt: skip

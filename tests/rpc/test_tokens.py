@@ -39,7 +39,7 @@ async def test_token_ends_by_itself_where_its_maker_says_so(here: Served) -> Non
             await client.create_token(Principal(name="acme/bob", role=Role.VIEWER, tenants=("acme",)), expires_days=4)
         assert longer.value.reason == "OUTLIVES_ITS_MAKER"
         set_expiry(here, token, token.created_at)
-        here.server._known.forget()
+        here.server._known.forget(token.token)
         with pytest.raises(Unauthenticated) as expired:
             await client.tenant("acme")
         assert expired.value.reason == "TOKEN_EXPIRED"

@@ -58,16 +58,54 @@ async def test_full_queue_of_one_tenant_is_its_own_trouble() -> None:
     assert (admission.running, admission.waiting) == (0, 0)
 
 
-async def test_full_house_is_unavailable() -> None:
+async def test_full_house_is_unavailable_to_those_who_wait_already() -> None:
     admission = Admission(max_running=1, max_queued_per_tenant=5)
     held = await inside(admission, "a")
-    waiting = asyncio.create_task(inside(admission, "b"))
+    waiting = [asyncio.create_task(inside(admission, tenant)) for tenant in ("b", "c")]
     await settle()
-    with pytest.raises(Unavailable) as refused:
-        await inside(admission, "c")
-    assert refused.value.reason == "QUEUE_FULL"
+    for tenant in ("b", "c"):
+        with pytest.raises(Unavailable) as refused:
+            await inside(admission, tenant)
+        assert refused.value.reason == "QUEUE_FULL"
     await held.aclose()
-    await (await waiting).aclose()
+    for task in waiting:
+        await (await task).aclose()
+    assert admission.running == 0
+
+
+async def test_two_tenants_that_fill_the_queue_do_not_lock_out_a_third() -> None:
+    admission = Admission(max_running=8, max_queued_per_tenant=4)
+    held = [await inside(admission, "x") for _ in range(8)]
+    hogs = [asyncio.create_task(inside(admission, tenant)) for tenant in ("a", "b") for _ in range(4)]
+    await settle()
+    assert admission.waiting == 8
+    third = asyncio.create_task(inside(admission, "c"))
+    await settle()
+    assert admission.waiting == 9
+    for stack in held[:3]:
+        await stack.aclose()
+    await (await third).aclose()
+    for stack in held[3:]:
+        await stack.aclose()
+    for task in hogs:
+        await (await task).aclose()
+    assert (admission.running, admission.waiting) == (0, 0)
+
+
+async def test_tenant_holds_no_more_than_its_share_and_the_next_one_enters_at_once() -> None:
+    admission = Admission(max_running=4, max_running_per_tenant=2, max_queued_per_tenant=4)
+    held = [await inside(admission, "a") for _ in range(2)]
+    more = asyncio.create_task(inside(admission, "a"))
+    await settle()
+    assert (admission.running, admission.waiting) == (2, 1)
+    other = await inside(admission, "b", seconds=0.5)
+    assert admission.running == 3
+    await other.aclose()
+    assert not more.done()
+    await held[0].aclose()
+    await (await more).aclose()
+    await held[1].aclose()
+    assert (admission.running, admission.waiting) == (0, 0)
 
 
 async def test_wait_ends_at_the_deadline_and_gives_its_place_back() -> None:

@@ -21,6 +21,7 @@ class Kept:
 
     def __init__(self, *, failures: int = 0) -> None:
         self.failures = failures
+        self.is_full = False
         self.rows: list[GivenAnswer] = []
         self.dropped: list[datetime] = []
 
@@ -32,6 +33,8 @@ class Kept:
 
     def drop(self, before: datetime) -> int:
         self.dropped.append(before)
+        if self.is_full:
+            raise StorageFailed("full")
         return 0
 
 
@@ -52,6 +55,18 @@ async def test_what_is_noted_is_written_in_order_once_and_old_rows_go(failures: 
     await played(log, kept, rows=3)
     assert [one.answer_request for one in kept.rows] == ["r0", "r1", "r2"]
     assert {(one.tenant, one.version, one.activation, one.asker) for one in kept.rows} == {("acme", 3, 7, "a1")}
+
+
+async def test_old_rows_that_cannot_be_dropped_stop_nothing() -> None:
+    kept = Kept()
+    kept.is_full = True
+    log = AnswerLog(kept.keep, kept.drop, days=30, write_seconds=0)
+    log.note("r0", ROUTE, "a1")
+    await played(log, kept, rows=1)
+    kept.rows.clear()
+    log.note("r1", ROUTE, "a1")
+    await played(log, kept, rows=1)
+    assert [one.answer_request for one in kept.rows] == ["r1"]
 
 
 async def test_what_is_noted_last_is_written_at_the_end() -> None:

@@ -53,6 +53,15 @@ def test_other_libraries_log_in_the_same_form(capsys: pytest.CaptureFixture[str]
     assert line["prompt"] == REDACTED
 
 
+def test_callers_that_hang_up_are_no_error_of_grpcs(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs()
+    log = logging.getLogger("grpc._cython.cygrpc")
+    log.error("ExecuteBatchError raised in core by servicer method [%s]", "/x")
+    log.error("something else")
+    (line,) = _lines(capsys)
+    assert line["event"] == "something else"
+
+
 def test_lines_below_the_level_are_not_written(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(log_level="warning")
     structlog.get_logger().info("quiet")

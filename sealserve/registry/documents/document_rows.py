@@ -30,19 +30,16 @@ def add(
     contents: str,
     actor: str,
     readmit: bool,
-    max_documents: int | None,
 ) -> tuple[Document, bool]:
     """Store the document, whose bytes are the artifact `contents`; return it and whether anything changed.
 
-    With `readmit`, a document that is stored already may move back to ADMITTED. Raises: NotFound (tenant),
-    QuotaExceeded.
+    With `readmit`, a document that is stored already may move back to ADMITTED. Raises: NotFound (tenant).
     """
     tenants.get(tx, tenant)
     name = id_of(offered.digest)
     present = tx.row(_select_one(tenant, name))
     if present is not None:
         return _readmit(tx, _record(present), offered=offered, contents=contents, actor=actor, readmit=readmit)
-    _require_room(tx, tenant, max_documents=max_documents)
     tx.insert(
         documents,
         [
@@ -71,6 +68,29 @@ def add(
         details={"digest": offered.digest, "size_bytes": len(offered.data)},
     )
     return get(tx, tenant, name), True
+
+
+def require_room(
+    tx: Transaction, tenant: str, offered: NewDocument, *, max_documents: int | None, max_bytes: int
+) -> None:
+    """Return if the tenant may keep another document, or has this one. Raises: QuotaExceeded."""
+    if tx.row(_select_one(tenant, id_of(offered.digest))) is not None:
+        return
+    own = documents.c.tenant == tenant
+    kept = tx.row(select(func.count().label("n")).select_from(documents).where(own))
+    size = select(func.coalesce(func.sum(documents.c.size_bytes), 0).label("size"))
+    stored = tx.row(size.where(own, documents.c.state != DocumentState.FORGOTTEN))
+    assert kept is not None
+    assert stored is not None
+    text = ""
+    if max_documents is not None and kept.n >= max_documents:
+        text = f"tenant {tenant} has {kept.n} documents and may have no more; ask the operator to raise "
+        text += "intake.max_documents_per_tenant"
+    elif stored.size + len(offered.data) > max_bytes:
+        text = f"tenant {tenant} keeps {stored.size} bytes of documents, of {max_bytes} at most; unlearn some, or ask "
+        text += "the operator to raise limits.document_bytes"
+    if text:
+        raise QuotaExceeded(text, retry_seconds=_FULL_RETRY_SECONDS, subject=f"tenants/{tenant}")
 
 
 def get(tx: Transaction, tenant: str, document: str) -> Document:
@@ -203,16 +223,6 @@ def _select_states(tx: Transaction, tenant: str, names: Sequence[str]) -> Iterat
 
 def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
     return (names[start : start + _BATCH] for start in range(0, len(names), _BATCH))
-
-
-def _require_room(tx: Transaction, tenant: str, *, max_documents: int | None) -> None:
-    if max_documents is None:
-        return
-    row = tx.row(select(func.count().label("held")).select_from(documents).where(documents.c.tenant == tenant))
-    if row is not None and row.held >= max_documents:
-        raise QuotaExceeded(
-            f"tenant {tenant} has {row.held} documents and may have no more", retry_seconds=_FULL_RETRY_SECONDS
-        )
 
 
 def _select_one(tenant: str, document: str) -> Any:

@@ -19,14 +19,16 @@ from sealserve.registry.artifacts import ArtifactStore
 from sealserve.registry.documents import document_rows
 from sealserve.registry.sql import request_ids
 from sealserve.registry.sql.database import Database
+from sealserve.settings.limits import LimitSettings
 
 
 class Documents:
     """Documents: bytes in the artifact store, rows in the database."""
 
-    def __init__(self, database: Database, artifacts: ArtifactStore) -> None:
+    def __init__(self, database: Database, artifacts: ArtifactStore, limits: LimitSettings) -> None:
         self._database = database
         self._artifacts = artifacts
+        self._limits = limits
 
     def add(
         self,
@@ -41,18 +43,19 @@ class Documents:
 
         A SET_ASIDE, WITHDRAWN, QUARANTINED, HELD or FORGOTTEN document becomes ADMITTED again, unless `readmit` is
         false (for a source that offers everything it has again and again).
-        Raises: NotFound (tenant), InvalidArgument, QuotaExceeded (the tenant has `max_documents` already).
+        Room is counted before the write, where nobody waits for it: a few at once may exceed a limit.
+        Raises: NotFound (tenant), InvalidArgument, QuotaExceeded (`max_documents`, or limits.document_bytes).
         """
         offered.require_acceptable()
         with self._database.read() as tx:
             tenants.get(tx, tenant)
+            document_rows.require_room(
+                tx, tenant, offered, max_documents=max_documents, max_bytes=self._limits.document_bytes
+            )
         while True:
             contents = self._artifacts.put_bytes(offered.data)
             with suppress(_SweptAway), self._database.write() as tx:
-                kept = document_rows.add(
-                    tx, tenant, offered=offered, contents=contents, actor=actor, readmit=readmit,
-                    max_documents=max_documents,
-                )  # fmt: skip
+                kept = document_rows.add(tx, tenant, offered=offered, contents=contents, actor=actor, readmit=readmit)
                 if not self._artifacts.has(contents):
                     raise _SweptAway
                 fault_injection.point("registry.documents.add.before_commit")

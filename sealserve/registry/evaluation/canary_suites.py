@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Column, Row, Select, func, select, update
 
 from sealserve.canonical import Json, canonical_json
 from sealserve.errors import FailedPrecondition, InvalidArgument, NotFound
@@ -14,9 +14,11 @@ from sealserve.records.canary_suites import CanaryItem, CanaryResult, CanarySuit
 from sealserve.records.pages import Page
 from sealserve.records.validation import require_line
 from sealserve.registry import audit, tenants
+from sealserve.registry.evaluation.room import require_room, without_items
 from sealserve.registry.sql import paging, request_ids
 from sealserve.registry.sql.database import Database, Transaction
 from sealserve.registry.sql.evaluation_tables import canary_results, canary_suites
+from sealserve.settings.limits import LimitSettings
 
 NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 ITEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
@@ -35,8 +37,9 @@ MAX_KIND_LENGTH = 40
 class CanarySuites:
     """Canary suites and how versions did in them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, limits: LimitSettings) -> None:
         self._database = database
+        self._limits = limits
 
     def put(
         self, tenant: str, name: str, items: Sequence[CanaryItem], *, actor: str, request_id: str = ""
@@ -44,11 +47,12 @@ class CanarySuites:
         """Keep `items` as the newest version of `name`; (suite, False) when the newest, if live, has these very items.
 
         A retired suite is asked again from here on. Raises: NotFound (tenant), InvalidArgument (name, items,
-        request_id used before), FailedPrecondition (MAX_SUITES live).
+        request_id used before), FailedPrecondition (MAX_SUITES live), QuotaExceeded.
         """
         _require_sound(name, items)
         rows = [asdict(item) | {"choices": list(item.choices)} for item in items]
-        digest = hashlib.sha256(canonical_json(rows).encode()).hexdigest()
+        data = canonical_json(rows).encode()
+        digest = hashlib.sha256(data).hexdigest()
         with self._database.write() as tx:
             tenants.get(tx, tenant)
             asked: Json = {"name": name, "digest": digest}
@@ -59,7 +63,9 @@ class CanarySuites:
             newest = _newest(tx, tenant, name)
             is_known = newest is not None and newest.digest == digest and newest.retired_at is None
             if not is_known:
-                newest = _add(tx, tenant, name, rows=rows, digest=digest, actor=actor, newest=newest)
+                require_room(tx, tenant, size_bytes=len(data), limits=self._limits)
+                made = {"items": rows, "item_count": len(rows), "size_bytes": len(data), "digest": digest}
+                newest = _add(tx, tenant, name, made=made, actor=actor, newest=newest)
             assert newest is not None
             answer = str(newest.version)
             request_ids.remember(tx, method, tenant=tenant, request_id=request_id, arguments=asked, answer=answer)
@@ -88,12 +94,15 @@ class CanarySuites:
             return _record(_must(tx, tenant, name, version=version))
 
     def page(self, tenant: str, *, page_size: int = 50, page_token: str = "") -> Page[CanarySuite]:
-        """Return every version of every suite, newest first. Raises: NotFound (tenant), InvalidArgument."""
+        """Return every version of every suite, newest first, without items.
+
+        Raises: NotFound (tenant), InvalidArgument.
+        """
         with self._database.read() as tx:
             tenants.get(tx, tenant)
             return paging.page(
                 tx,
-                select(canary_suites).where(canary_suites.c.tenant == tenant),
+                select(*without_items(canary_suites)).where(canary_suites.c.tenant == tenant),
                 key=canary_suites.c.sequence,
                 scope=f"canary_suites:{tenant}",
                 page_size=page_size,
@@ -105,7 +114,7 @@ class CanarySuites:
     def live(self, tenant: str) -> tuple[CanarySuite, ...]:
         """Return the newest version of each of the tenant's suites that is not retired, by name."""
         with self._database.read() as tx:
-            return tuple(map(_record, _live(tx, tenant)))
+            return tuple(map(_record, tx.rows(_live(tenant, *canary_suites.c).order_by(canary_suites.c.name))))
 
     def add_results(self, results: Sequence[CanaryResult]) -> None:
         """Keep points of the trend, all or none. Raises: NotFound (tenant)."""
@@ -134,25 +143,22 @@ class CanarySuites:
             )
 
 
-def _add(
-    tx: Transaction, tenant: str, name: str, *, rows: list[Json], digest: str, actor: str, newest: Row[Any] | None
-) -> Row[Any]:
+def _add(tx: Transaction, tenant: str, name: str, *, made: Json, actor: str, newest: Row[Any] | None) -> Row[Any]:
     is_live = newest is not None and newest.retired_at is None
-    if not is_live and len(_live(tx, tenant)) >= MAX_SUITES:
+    if not is_live and len(tx.rows(_live(tenant, canary_suites.c.name))) >= MAX_SUITES:
         raise FailedPrecondition(f"{tenant} has {MAX_SUITES} suites; retire one first", reason="TOO_MANY_SUITES")
     version = 1 if newest is None else newest.version + 1
-    row = {"tenant": tenant, "name": name, "version": version, "items": rows, "digest": digest, "actor": actor}
-    tx.insert(canary_suites, [row | {"created_at": tx.now, "retired_at": None}])
-    details = {"version": version, "items": len(rows), "digest": digest}
+    row = {"tenant": tenant, "name": name, "version": version, "actor": actor}
+    tx.insert(canary_suites, [row | made | {"created_at": tx.now, "retired_at": None}])
+    details = {"version": version, "items": made["item_count"], "digest": made["digest"]}
     audit.append(tx, "canary.put", actor=actor, tenant=tenant, subject=_subject(tenant, name), details=details)
     return _must(tx, tenant, name)
 
 
-def _live(tx: Transaction, tenant: str) -> Sequence[Row[Any]]:
+def _live(tenant: str, *columns: Column[Any]) -> Select[Any]:
     table = canary_suites
     newest = select(func.max(table.c.sequence)).where(table.c.tenant == tenant).group_by(table.c.name)
-    query = select(table).where(table.c.sequence.in_(newest), table.c.retired_at.is_(None))
-    return tx.rows(query.order_by(table.c.name))
+    return select(*columns).where(table.c.sequence.in_(newest), table.c.retired_at.is_(None))
 
 
 def _newest(tx: Transaction, tenant: str, name: str, *, version: int = 0) -> Row[Any] | None:
@@ -210,7 +216,10 @@ def _record(row: Row[Any]) -> CanarySuite:
         tenant=row.tenant,
         name=row.name,
         version=row.version,
-        items=tuple(CanaryItem(**{**item, "choices": tuple(item["choices"])}) for item in row.items),
+        items=tuple(
+            CanaryItem(**{**item, "choices": tuple(item["choices"])}) for item in row._mapping.get("items", ())
+        ),
+        item_count=row.item_count,
         digest=row.digest,
         actor=row.actor,
         created_at=row.created_at,

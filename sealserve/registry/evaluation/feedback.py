@@ -10,16 +10,18 @@ from typing import Any
 from sqlalchemy import Row, case, func, select
 
 from sealserve.canonical import Json
-from sealserve.errors import AlreadyExists, InvalidArgument, NotFound
+from sealserve.errors import AlreadyExists, InvalidArgument, NotFound, QuotaExceeded
 from sealserve.records.feedback import Feedback, Opinion, Thumb, VersionFeedback
 from sealserve.records.pages import Page
 from sealserve.records.validation import require_line, require_short
 from sealserve.records.versions import BASE_VERSION
 from sealserve.registry import audit, tenants
+from sealserve.registry.evaluation.room import FULL_RETRY_SECONDS
 from sealserve.registry.sql import paging, request_ids
 from sealserve.registry.sql.database import Database, Transaction
 from sealserve.registry.sql.evaluation_tables import feedback
 from sealserve.registry.versions import version_rows
+from sealserve.settings.limits import LimitSettings
 
 MAX_ID_LENGTH = 128
 MAX_QUESTION_LENGTH = 2000
@@ -34,17 +36,19 @@ MAX_CORRECTIONS = 2000
 class FeedbackStore:
     """What people say of answers."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, limits: LimitSettings) -> None:
         self._database = database
+        self._limits = limits
 
     def add(self, tenant: str, opinion: Opinion, *, actor: str, request_id: str = "") -> Feedback:
         """Store feedback on an answer. The same request_id again returns the first.
 
         Raises: InvalidArgument (too long, a correction without a question), NotFound (tenant; the version that gave
-        the answer), AlreadyExists (this answer has its feedback).
+        the answer), AlreadyExists (this answer has its feedback), QuotaExceeded.
         """
         _require_sound(opinion)
         request: dict[str, Any] = {"tenant": tenant, "request_id": request_id, "arguments": _arguments(opinion)}
+        self._require_room(tenant, request)
         with self._database.write() as tx:
             tenants.get(tx, tenant)
             if earlier := request_ids.earlier_answer(tx, "create_feedback", **request):
@@ -57,6 +61,18 @@ class FeedbackStore:
             made = _insert(tx, tenant, opinion, actor=actor)
             request_ids.remember(tx, "create_feedback", **request, answer=made.feedback)
             return made
+
+    def _require_room(self, tenant: str, request: dict[str, Any]) -> None:
+        """Count before the write, where nobody waits for it: a few at once may exceed the limit."""
+        most = self._limits.feedback_rows
+        with self._database.read() as tx:
+            row = tx.row(select(func.count().label("n")).select_from(feedback).where(feedback.c.tenant == tenant))
+            is_again = request_ids.earlier_answer(tx, "create_feedback", **request) is not None
+        if row is not None and row.n >= most and not is_again:
+            text = f"{tenant} keeps {row.n} opinions on answers and may have no more; ask the operator to raise "
+            raise QuotaExceeded(
+                text + "limits.feedback_rows", retry_seconds=FULL_RETRY_SECONDS, subject=f"tenants/{tenant}"
+            )
 
     def page(self, tenant: str, *, page_size: int = 50, page_token: str = "") -> Page[Feedback]:
         """Return the tenant's feedback, newest first. Raises: NotFound (tenant), InvalidArgument."""

@@ -13,9 +13,11 @@ from sealserve.errors import InvalidArgument, NotFound
 from sealserve.records.pages import Page
 from sealserve.records.question_sets import EvaluationItem, EvaluationSet
 from sealserve.registry import audit, tenants
+from sealserve.registry.evaluation.room import require_room, without_items
 from sealserve.registry.sql import paging
 from sealserve.registry.sql.database import Database, Transaction
 from sealserve.registry.sql.evaluation_tables import evaluation_sets
+from sealserve.settings.limits import LimitSettings
 
 NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 MAX_ITEMS = 2000
@@ -26,27 +28,34 @@ MAX_ANSWER_LENGTH = 500
 class QuestionSets:
     """A tenant's own questions, revision by revision."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, limits: LimitSettings) -> None:
         self._database = database
+        self._limits = limits
 
     def add(self, tenant: str, name: str, items: Sequence[EvaluationItem], *, actor: str) -> tuple[EvaluationSet, bool]:
         """Keep `items` as the newest revision of `name`; (set, False) when the newest has these very items.
 
-        Raises: NotFound (tenant), InvalidArgument (name, no items, too many, too long, a question twice).
+        Raises: NotFound (tenant), InvalidArgument (name, no items, too many, too long, a question twice),
+        QuotaExceeded.
         """
         _require_sound(name, items)
-        digest = hashlib.sha256(canonical_json([asdict(item) for item in items]).encode()).hexdigest()
+        rows = [asdict(item) for item in items]
+        data = canonical_json(rows).encode()
+        digest = hashlib.sha256(data).hexdigest()
         with self._database.write() as tx:
             tenants.get(tx, tenant)
             newest = _newest(tx, tenant, name)
             if newest is not None and newest.digest == digest:
                 return _record(newest), False
+            require_room(tx, tenant, size_bytes=len(data), limits=self._limits)
             revision = 1 if newest is None else newest.revision + 1
             row = {
                 "tenant": tenant,
                 "name": name,
                 "revision": revision,
-                "items": [asdict(item) for item in items],
+                "items": rows,
+                "item_count": len(rows),
+                "size_bytes": len(data),
                 "digest": digest,
                 "actor": actor,
                 "created_at": tx.now,
@@ -68,12 +77,15 @@ class QuestionSets:
         return _record(row)
 
     def page(self, tenant: str, *, page_size: int = 50, page_token: str = "") -> Page[EvaluationSet]:
-        """Return every revision of every set, newest first. Raises: NotFound (tenant), InvalidArgument."""
+        """Return every revision of every set, newest first, without items.
+
+        Raises: NotFound (tenant), InvalidArgument.
+        """
         with self._database.read() as tx:
             tenants.get(tx, tenant)
             return paging.page(
                 tx,
-                select(evaluation_sets).where(evaluation_sets.c.tenant == tenant),
+                select(*without_items(evaluation_sets)).where(evaluation_sets.c.tenant == tenant),
                 key=evaluation_sets.c.sequence,
                 scope=f"evaluation_sets:{tenant}",
                 page_size=page_size,
@@ -121,7 +133,8 @@ def _record(row: Row[Any]) -> EvaluationSet:
         tenant=row.tenant,
         name=row.name,
         revision=row.revision,
-        items=tuple(EvaluationItem(**item) for item in row.items),
+        items=tuple(EvaluationItem(**item) for item in row._mapping.get("items", ())),
+        item_count=row.item_count,
         digest=row.digest,
         actor=row.actor,
         created_at=row.created_at,

@@ -65,7 +65,10 @@ evaluation_sets = Table(
     Column("digest", String(64), nullable=False),
     Column("actor", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
+    Column("item_count", Integer, nullable=False, server_default="0"),
+    Column("size_bytes", BigInteger, nullable=False, server_default="0"),  # of its items
     UniqueConstraint("tenant", "name", "revision"),
+    Index(None, "tenant", "size_bytes"),
 )
 
 answers = Table(
@@ -97,7 +100,10 @@ canary_suites = Table(
     Column("actor", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("retired_at", UtcTime),
+    Column("item_count", Integer, nullable=False, server_default="0"),
+    Column("size_bytes", BigInteger, nullable=False, server_default="0"),  # of its items
     UniqueConstraint("tenant", "name", "version"),
+    Index(None, "tenant", "size_bytes"),
 )
 
 

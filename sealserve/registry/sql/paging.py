@@ -52,7 +52,7 @@ def _encoded(key: Key, *, scope: str) -> str:
 def _decoded(token: str, *, scope: str, kind: type) -> Key:
     try:
         found_scope, key = json.loads(base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError, TypeError) as error:
+    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
         raise _refused() from error
     if found_scope != scope or type(key) is not kind or (isinstance(key, int) and not 0 <= key < 2**63):
         raise _refused()

@@ -99,8 +99,8 @@ documents = Table(
     Column("reason", GeneratedText, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     UniqueConstraint("tenant", "document"),
-    Index(None, "tenant", "state"),
     Index(None, "state", "tenant"),
+    Index(None, "tenant", "state", "size_bytes"),
 )
 
 cycles = Table(

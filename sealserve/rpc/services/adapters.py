@@ -1,6 +1,7 @@
 """AdapterService."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -33,11 +34,14 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
         poll_seconds: float,
         draining: asyncio.Event,
         enforcer: PolicyEnforcer,
+        watch_seconds: float = math.inf,
     ) -> None:
+        """A watch is ended after `watch_seconds`."""
         self._registry = registry
         self._engine = engine
         self._poll_seconds = poll_seconds
         self._draining = draining
+        self._watch_seconds = watch_seconds
         self._enforcer = enforcer
 
     async def ListAdapters(
@@ -157,13 +161,19 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
     async def WatchAdapters(
         self, request: adapter_pb2.WatchAdaptersRequest, context: Any
     ) -> AsyncIterator[adapter_pb2.WatchAdaptersResponse]:
-        """Raises: InvalidArgument, NotFound, Unavailable (shutdown)."""
+        """Raises: InvalidArgument, NotFound, Unavailable (shutdown; after a while)."""
         tenant = names.tenant_of(request.parent)
 
         def read() -> State:
             return self._registry.tenants.get(tenant), self._registry.versions.observed(tenant)
 
-        states = follow(read, seconds=self._poll_seconds, draining=self._draining, is_same=_says_the_same)
+        states = follow(
+            read,
+            seconds=self._poll_seconds,
+            draining=self._draining,
+            life_seconds=self._watch_seconds,
+            is_same=_says_the_same,
+        )
         async for owner, observed in states:
             yield report_to_wire(owner, observed)
 

@@ -10,6 +10,7 @@ from sealserve.rpc.call_context import actor
 from sealserve.rpc.page_tokens import page_size_of
 from sealserve.v1 import canary_pb2, canary_pb2_grpc
 from sealserve.wire import canaries, names
+from sealserve.wire.values import without_long_items
 
 
 class CanaryService(canary_pb2_grpc.CanaryServiceServicer):
@@ -21,7 +22,7 @@ class CanaryService(canary_pb2_grpc.CanaryServiceServicer):
     async def PutCanarySuite(
         self, request: canary_pb2.PutCanarySuiteRequest, context: Any
     ) -> canary_pb2.PutCanarySuiteResponse:
-        """Raises: InvalidArgument, NotFound, FailedPrecondition (too many suites)."""
+        """Raises: InvalidArgument, NotFound, FailedPrecondition (too many suites), QuotaExceeded."""
         tenant, who = names.tenant_of(request.parent), actor()
 
         def put() -> tuple[CanarySuite, bool]:
@@ -32,7 +33,7 @@ class CanaryService(canary_pb2_grpc.CanaryServiceServicer):
 
         kept, is_new = await asyncio.to_thread(put)
         return canary_pb2.PutCanarySuiteResponse(
-            canary_suite=canaries.suite_to_wire(kept, with_items=True), already_known=not is_new
+            canary_suite=without_long_items(canaries.suite_to_wire(kept)), already_known=not is_new
         )
 
     async def GetCanarySuite(self, request: canary_pb2.GetCanarySuiteRequest, context: Any) -> canary_pb2.CanarySuite:
@@ -41,7 +42,7 @@ class CanaryService(canary_pb2_grpc.CanaryServiceServicer):
         if request.version < 0:
             raise InvalidArgument("version counts from 1; 0 is the newest", field="version")
         kept = await asyncio.to_thread(self._registry.canary_suites.get, tenant, name, version=request.version)
-        return canaries.suite_to_wire(kept, with_items=True)
+        return canaries.suite_to_wire(kept)
 
     async def ListCanarySuites(
         self, request: canary_pb2.ListCanarySuitesRequest, context: Any
@@ -54,7 +55,7 @@ class CanaryService(canary_pb2_grpc.CanaryServiceServicer):
             page_token=request.page_token,
         )
         return canary_pb2.ListCanarySuitesResponse(
-            canary_suites=(canaries.suite_to_wire(one, with_items=False) for one in page.items),
+            canary_suites=map(canaries.suite_to_wire, page.items),
             next_page_token=page.next_page_token,
         )
 
@@ -68,7 +69,7 @@ class CanaryService(canary_pb2_grpc.CanaryServiceServicer):
         def retire() -> CanarySuite:
             return self._registry.canary_suites.retire(tenant, name, actor=who, reason=request.reason)
 
-        return canaries.suite_to_wire(await asyncio.to_thread(retire), with_items=True)
+        return without_long_items(canaries.suite_to_wire(await asyncio.to_thread(retire)))
 
     async def ListCanaryResults(
         self, request: canary_pb2.ListCanaryResultsRequest, context: Any

@@ -1,6 +1,7 @@
 """CycleService."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -31,13 +32,18 @@ class CycleService(cycle_pb2_grpc.CycleServiceServicer):
         poll_seconds: float,
         draining: asyncio.Event,
         refusal: Callable[[], str] = str,
+        watch_seconds: float = math.inf,
     ) -> None:
-        """`max_documents` is what one cycle learns at once; `refusal` says why none may start now, "" if one may."""
+        """`max_documents` is what one cycle learns at once; `refusal` says why none may start now, "" if one may.
+
+        A watch is ended after `watch_seconds`.
+        """
         self._refusal = refusal
         self._registry = registry
         self._max_documents = max_documents
         self._poll_seconds = poll_seconds
         self._draining = draining
+        self._watch_seconds = watch_seconds
 
     async def StartCycle(self, request: cycle_pb2.StartCycleRequest, context: Any) -> cycle_pb2.Cycle:
         """Raises: InvalidArgument, NotFound, FailedPrecondition."""
@@ -76,13 +82,14 @@ class CycleService(cycle_pb2_grpc.CycleServiceServicer):
     async def WatchCycle(
         self, request: cycle_pb2.WatchCycleRequest, context: Any
     ) -> AsyncIterator[cycle_pb2.WatchCycleResponse]:
-        """Raises: InvalidArgument, NotFound, Unavailable (shutdown)."""
+        """Raises: InvalidArgument, NotFound, Unavailable (shutdown; after a while)."""
         tenant, cycle = names.cycle_of(request.name)
 
         def read() -> Cycle:
             return self._registry.cycles.get(tenant, cycle)
 
-        async for state in follow(read, seconds=self._poll_seconds, draining=self._draining):
+        states = follow(read, seconds=self._poll_seconds, draining=self._draining, life_seconds=self._watch_seconds)
+        async for state in states:
             report = await asyncio.to_thread(cycle_report, self._registry, state)
             yield cycle_pb2.WatchCycleResponse(cycle=cycle_to_wire(report))
             if state.state not in OPEN:

@@ -2,18 +2,20 @@
 
 import asyncio
 import contextvars
+import math
 from collections.abc import AsyncIterator
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from sealserve.errors import InvalidArgument, SealserveError
+from sealserve.errors import DeadlineExceeded, InvalidArgument, SealserveError
 from sealserve.intake.inbox import Inbox
-from sealserve.intake.turns import Turns
 from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.registry.registry import Registry
+from sealserve.rpc.budget import CURRENT_SHARE
 from sealserve.rpc.call_context import actor
 from sealserve.rpc.page_tokens import page_size_of
 from sealserve.rpc.unlearning_probe import UnlearningProbe
+from sealserve.serving.admission import Admission
 from sealserve.v1 import document_pb2, document_pb2_grpc
 from sealserve.wire import names
 from sealserve.wire.documents import document_state_from_wire, document_to_wire, forgotten_to_wire
@@ -24,6 +26,11 @@ DEFAULT_MEDIA_TYPE = "text/plain"
 READERS = 4
 """Documents read at once. In threads of their own: a slow PDF must not keep other calls from the registry, and one
 tenant's slow PDFs hold no more than half of them."""
+
+READERS_OF_TENANT = 2
+MOST_WAITING = 256
+MOST_WAITING_OF_TENANT = 64
+"""For a reader; those of a stream wait one by one."""
 
 
 class DocumentService(document_pb2_grpc.DocumentServiceServicer):
@@ -36,13 +43,24 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
         *,
         enforcer: PolicyEnforcer,
         probe: UnlearningProbe | None = None,
+        idle_seconds: float = math.inf,
     ) -> None:
-        """`enforcer` decides who may release a held document; `probe` tests whether an unlearned one is still known."""
+        """`enforcer` decides who may release a held document; `probe` tests whether an unlearned one is still known.
+
+        A stream that brings no document for `idle_seconds` is ended.
+        """
+        self._idle_seconds = idle_seconds
         self._registry = registry
         self._probe = probe
         self._enforcer = enforcer
         self._inbox = inbox
-        self._turns = Turns(READERS)
+        self._readers = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="intake")
+        self._turns = Admission(
+            max_running=READERS,
+            max_running_per_tenant=READERS_OF_TENANT,
+            max_queued=MOST_WAITING,
+            max_queued_per_tenant=MOST_WAITING_OF_TENANT,
+        )
 
     async def AddDocument(
         self, request: document_pb2.AddDocumentRequest, context: Any
@@ -53,9 +71,13 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
     async def StreamDocuments(
         self, requests: AsyncIterator[document_pb2.StreamDocumentsRequest], context: Any
     ) -> AsyncIterator[document_pb2.StreamDocumentsResponse]:
-        """Answer each before the next is read: the sender is held back, nothing piles up."""
+        """Answer each before the next is read: the sender is held back, nothing piles up.
+
+        Raises: DeadlineExceeded (STREAM_IDLE).
+        """
         index = 0
-        async for request in requests:
+        while (request := await self._next(requests)) is not None:
+            await CURRENT_SHARE.get().take_write()
             response = document_pb2.StreamDocumentsResponse(index=index)
             try:
                 response.added.CopyFrom(await self._added(request.document))
@@ -130,8 +152,25 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
         )
 
     async def _added(self, request: document_pb2.AddDocumentRequest) -> document_pb2.AddDocumentResponse:
-        context = contextvars.copy_context()
-        return await self._turns.run(request.parent, partial(context.run, self._add, request))
+        tenant, context = names.tenant_of(request.parent), contextvars.copy_context()
+        async with self._turns.entered(tenant, deadline=math.inf):
+            running = asyncio.get_running_loop().run_in_executor(self._readers, context.run, self._add, request)
+            try:
+                return await asyncio.shield(running)
+            except asyncio.CancelledError:
+                await asyncio.wait({running})  # its thread is busy: the tenant keeps the place until it is not
+                running.exception()  # nobody is left to be told
+                raise
+
+    async def _next(
+        self, requests: AsyncIterator[document_pb2.StreamDocumentsRequest]
+    ) -> document_pb2.StreamDocumentsRequest | None:
+        try:
+            async with asyncio.timeout(self._idle_seconds):
+                return await anext(requests, None)
+        except TimeoutError as error:
+            text = f"no document came for {self._idle_seconds:g} s: the stream is ended; open another one"
+            raise DeadlineExceeded(text, reason="STREAM_IDLE") from error
 
     def _add(self, request: document_pb2.AddDocumentRequest) -> document_pb2.AddDocumentResponse:
         tenant = names.tenant_of(request.parent)

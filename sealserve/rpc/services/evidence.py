@@ -11,6 +11,7 @@ from sealserve.rpc.call_context import actor
 from sealserve.rpc.page_tokens import page_size_of
 from sealserve.v1 import evaluation_pb2, evaluation_pb2_grpc, feedback_pb2, feedback_pb2_grpc
 from sealserve.wire import feedback, names
+from sealserve.wire.values import without_long_items
 
 
 class FeedbackService(feedback_pb2_grpc.FeedbackServiceServicer):
@@ -20,7 +21,7 @@ class FeedbackService(feedback_pb2_grpc.FeedbackServiceServicer):
         self._registry = registry
 
     async def CreateFeedback(self, request: feedback_pb2.CreateFeedbackRequest, context: Any) -> feedback_pb2.Feedback:
-        """Raises: InvalidArgument, NotFound (tenant, version), AlreadyExists."""
+        """Raises: InvalidArgument, NotFound (tenant, version), AlreadyExists, QuotaExceeded."""
         tenant = names.tenant_of(request.parent)
         opinion = feedback.opinion_from_wire(request.feedback, tenant=tenant)
         who = actor()
@@ -64,7 +65,7 @@ class EvaluationService(evaluation_pb2_grpc.EvaluationServiceServicer):
     async def AddEvaluationSet(
         self, request: evaluation_pb2.AddEvaluationSetRequest, context: Any
     ) -> evaluation_pb2.AddEvaluationSetResponse:
-        """Raises: InvalidArgument, NotFound."""
+        """Raises: InvalidArgument, NotFound, QuotaExceeded."""
         tenant, items = names.tenant_of(request.parent), tuple(map(feedback.item_from_wire, request.items))
         who = actor()
 
@@ -73,7 +74,7 @@ class EvaluationService(evaluation_pb2_grpc.EvaluationServiceServicer):
 
         kept, is_new = await asyncio.to_thread(add)
         return evaluation_pb2.AddEvaluationSetResponse(
-            evaluation_set=feedback.set_to_wire(kept, with_items=True), already_known=not is_new
+            evaluation_set=without_long_items(feedback.set_to_wire(kept)), already_known=not is_new
         )
 
     async def GetEvaluationSet(
@@ -84,7 +85,7 @@ class EvaluationService(evaluation_pb2_grpc.EvaluationServiceServicer):
         if request.revision < 0:
             raise InvalidArgument("revision counts from 1; 0 is the newest", field="revision")
         kept = await asyncio.to_thread(self._registry.question_sets.get, tenant, name, revision=request.revision)
-        return feedback.set_to_wire(kept, with_items=True)
+        return feedback.set_to_wire(kept)
 
     async def ListEvaluationSets(
         self, request: evaluation_pb2.ListEvaluationSetsRequest, context: Any
@@ -97,6 +98,6 @@ class EvaluationService(evaluation_pb2_grpc.EvaluationServiceServicer):
             page_token=request.page_token,
         )
         return evaluation_pb2.ListEvaluationSetsResponse(
-            evaluation_sets=(feedback.set_to_wire(one, with_items=False) for one in page.items),
+            evaluation_sets=map(feedback.set_to_wire, page.items),
             next_page_token=page.next_page_token,
         )

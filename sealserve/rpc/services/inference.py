@@ -1,15 +1,15 @@
 """InferenceService: conversations in, answers out, each naming the version that gave it."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
 from typing import Any
 
+from sealserve.engine.chat import require_fitting
 from sealserve.engine.engine import Delta, Engine
 from sealserve.errors import EngineFailed, InvalidArgument, Unavailable
 from sealserve.records.reports import Answer, AnswerEvent, Answering, Ended, Piece, ServerInfo, Usage
-from sealserve.registry.registry import Registry
-from sealserve.rpc.call_context import CURRENT_CALL
+from sealserve.rpc.budget import CURRENT_SHARE
+from sealserve.rpc.call_context import CURRENT_CALL, CURRENT_PRINCIPAL
 from sealserve.rpc.delta_merging import merged
 from sealserve.serving.answers import Answers
 from sealserve.v1 import inference_pb2, inference_pb2_grpc
@@ -29,11 +29,8 @@ GenerateRequests = inference_pb2.GenerateRequest | inference_pb2.StreamGenerateR
 class InferenceService(inference_pb2_grpc.InferenceServiceServicer):
     """Checks conversations, hands them to `answers`, and tells the answer as it comes."""
 
-    def __init__(
-        self, registry: Registry, *, answers: Answers, engine: Engine, replica: str, version: str, max_bytes: int
-    ) -> None:
+    def __init__(self, *, answers: Answers, engine: Engine, replica: str, version: str, max_bytes: int) -> None:
         """`max_bytes` bounds the text of a conversation; `version` is the package's."""
-        self._registry = registry
         self._answers = answers
         self._engine = engine
         self._replica = replica
@@ -70,25 +67,26 @@ class InferenceService(inference_pb2_grpc.InferenceServiceServicer):
         """Raises: InvalidArgument, NotFound, Unavailable."""
         tenant = names.tenant_of(request.parent)
         turns = turns_from_wire(request.messages, max_bytes=self._max_bytes)
-        await asyncio.to_thread(self._registry.tenants.get, tenant)
-        tokens = await self._engine.count_tokens(turns)
         info = await self._engine.info()
+        require_fitting(turns, max_characters=info.max_prompt_characters)
+        await self._answers.require(tenant)
+        tokens = await self._engine.count_tokens(turns)
         return inference_pb2.CountTokensResponse(prompt_tokens=tokens, max_context_tokens=info.max_context_tokens)
 
     async def GetServerInfo(
         self, request: inference_pb2.GetServerInfoRequest, context: Any
     ) -> inference_pb2.ServerInfo:
-        """Never fails."""
-        info = await self._engine.info()
+        """Never fails. Which replica this is and how often its engine was rebuilt is not every tenant's to know."""
+        info, is_unbound = await self._engine.info(), CURRENT_PRINCIPAL.get().tenants is None
         return server_info_to_wire(
             ServerInfo(
                 server_version=self._version,
-                replica=self._replica,
+                replica=self._replica if is_unbound else "",
                 model=info.model,
                 base_digest=info.base_digest,
                 max_context_tokens=info.max_context_tokens,
                 engine_state=info.state,
-                rebuilds=info.rebuilds,
+                rebuilds=info.rebuilds if is_unbound else 0,
             )
         )
 
@@ -99,6 +97,8 @@ class InferenceService(inference_pb2_grpc.InferenceServiceServicer):
             raise InvalidArgument("the last turn must be the user's", field="messages")
         if len(request.sticky_key) > MAX_KEY_CHARACTERS:
             raise InvalidArgument(f"a key has at most {MAX_KEY_CHARACTERS} characters", field="sticky_key")
+        info = await self._engine.info()
+        require_fitting(turns, max_characters=info.max_prompt_characters)
         stream = self._answers.stream(
             tenant,
             turns,
@@ -107,7 +107,6 @@ class InferenceService(inference_pb2_grpc.InferenceServiceServicer):
             sticky_key=request.sticky_key,
             deadline_seconds=call.deadline_seconds,
         )
-        base_digest = (await self._engine.info()).base_digest
         async with aclosing(merged(stream, seconds=MERGE_SECONDS)) as parts:
             route = await anext(parts, None)
             if route is None:
@@ -115,15 +114,18 @@ class InferenceService(inference_pb2_grpc.InferenceServiceServicer):
             if route.activation < request.min_activation:
                 text = f"this replica answers with activation {route.activation}, not yet with {request.min_activation}"
                 raise Unavailable(text, reason="NOT_YET_ACTIVE", retry_seconds=RETRY_SECONDS)
-            is_first = True
+            is_first, share, taken = True, CURRENT_SHARE.get(), 0
             async for delta in parts:
+                used = delta.prompt_tokens + delta.completion_tokens
+                share.take_tokens(used - taken)
+                taken = used
                 if is_first:
                     yield Answering(
                         request_id=call.request_id,
                         tenant=tenant,
                         version=route.version,
                         activation=route.activation,
-                        base_digest=base_digest,
+                        base_digest=info.base_digest,
                         prompt_tokens=delta.prompt_tokens,
                     )
                     is_first = False

@@ -24,7 +24,7 @@ class TokenService(token_pb2_grpc.TokenServiceServicer):
         self._known = known
 
     async def CreateToken(self, request: token_pb2.CreateTokenRequest, context: Any) -> token_pb2.CreateTokenResponse:
-        """Raises: InvalidArgument, NotFound, AlreadyExists, PermissionDenied."""
+        """Raises: InvalidArgument, NotFound, AlreadyExists, PermissionDenied, QuotaExceeded."""
         caller, asked = CURRENT_PRINCIPAL.get(), principal_from_wire(request)
         _require_grantable(caller, asked)
         days = request.expires_days if request.HasField("expires_days") else None
@@ -49,7 +49,7 @@ class TokenService(token_pb2_grpc.TokenServiceServicer):
         """Raises: InvalidArgument, NotFound, FailedPrecondition."""
         caller, token = CURRENT_PRINCIPAL.get(), names.token_of(request.name)
         revoked = await asyncio.to_thread(self._revoke, caller, token)
-        self._known.forget()
+        self._known.forget(token)
         return token_to_wire(revoked)
 
     def _revoke(self, caller: Principal, token: str) -> Token:
