@@ -295,7 +295,7 @@ def _credentials(files: CertificateFiles) -> grpc.ServerCredentials:
         return grpc.ssl_server_certificate_configuration([pair]) if pair else None
 
     first = grpc.ssl_server_certificate_configuration([files.read()])
-    return grpc.dynamic_ssl_server_credentials(first, renewed)
+    return grpc.dynamic_ssl_server_credentials(first, renewed)  # type: ignore[arg-type]  # None: as before
 
 
 def _always(info: EngineInfo) -> bool:

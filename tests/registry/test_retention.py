@@ -1,6 +1,7 @@
 """What the registry forgets after a time, and how little a sweep or a reader may cost the others."""
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -47,7 +48,7 @@ def test_sweep_lets_others_write_in_between(tmp_path: Path) -> None:
     registry.close()
 
 
-def _note(deletes: list[int]) -> object:
+def _note(deletes: list[int]) -> Callable[..., None]:
     def note(connection: object, cursor: sqlite3.Cursor, statement: str, *_: object) -> None:
         if statement.startswith("DELETE"):
             deletes.append(cursor.rowcount)

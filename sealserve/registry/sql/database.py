@@ -191,8 +191,10 @@ class Database:
                 cursor = raw.cursor()
                 patience = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
                 cursor.execute("PRAGMA busy_timeout=0")  # it would hold the writer lock while it waits for readers
-                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-                cursor.execute(f"PRAGMA busy_timeout={patience}")
+                try:
+                    cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                finally:
+                    cursor.execute(f"PRAGMA busy_timeout={patience}")
             finally:
                 raw.close()
 
@@ -249,9 +251,7 @@ def _engine(url: URL, *, busy_seconds: float) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    unprepared = {
-        "prepare_threshold": None
-    }  # a statement prepared on one connection of a pooler is unknown on the next
+    unprepared = {"prepare_threshold": None}  # behind a pooler, the next connection would not know the statement
     try:
         return create_engine(url, json_serializer=canonical_json, pool_pre_ping=True, connect_args=unprepared, **pool)
     except ModuleNotFoundError as error:
