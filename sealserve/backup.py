@@ -91,8 +91,9 @@ def back_up(settings: Settings, registry: Registry, to: Path, *, has_secrets: bo
 
     The database is copied first, and names nothing that came later. An artifact that is damaged or gone is reported in
     `missing` and stops nothing. Raises: FailedPrecondition (`to` is in use), CorruptArtifact (the database, or its
-    audit chain), StorageFailed; what was written so far is then removed.
+    audit chain), BadConfig (the signing key cannot be read), StorageFailed; what was written so far is then removed.
     """
+    ring = KeyRing(settings.data_directory / "keys", registry)
     with _filling(to):
         say("copying the database")
         with closing(registry.copy_to(to / DATABASE_FILE, to / "artifacts")) as copy:
@@ -102,7 +103,6 @@ def back_up(settings: Settings, registry: Registry, to: Path, *, has_secrets: bo
             missing = tuple(sorted(one for one in copy.artifact_gc.needed() if not copy.artifacts.has(one)))
             count = len(copy.artifacts.digests())
             with suppress(BadConfig):  # without a trusted signing key there is no head, and the rest is as good
-                ring = KeyRing(settings.data_directory / "keys", registry)
                 write_head(copy, ring, to / HEAD_FILE, now=datetime.now(UTC))
         kept = _copy_files(settings.data_directory, to, list(SECRET_FILES) if has_secrets else [])
         if (to / HEAD_FILE).exists():
@@ -255,8 +255,9 @@ def _copy_artifacts(source: ArtifactStore, target: ArtifactStore, *, say: Say) -
             size += target.take_from(source, digest)
         except CorruptArtifact as error:
             say(error.message)
-        except NotFound:  # deleted meanwhile
-            pass
+        except (NotFound, InvalidArgument, StorageFailed):
+            if source.has(digest):  # else it was deleted meanwhile
+                raise
         if number % _TOLD_EVERY == 0 or number == len(digests):
             say(f"artifacts: {number} of {len(digests)}, {size / 2**20:.1f} MiB")
     return size

@@ -261,12 +261,13 @@ def _keys(settings: Settings) -> Finding:
             own = find_own_key(settings.data_directory)
         except SealserveError as error:
             return _finding(name, False, error.message, advice="restore keys/signing.pem from a backup")
-        trusted = {one.key for one in registry.trusted_keys.all() if one.removed_at is None}
+        known = registry.trusted_keys.all()
+    trusted = {one.key for one in known if one.removed_at is None}
     found = f"{len(trusted)} trusted"
     if own is None:
         advice = "the next start makes one; old versions verify as before. Or restore keys/signing.pem from a backup"
         return _finding(name, False, f"no signing key; {found}", advice=advice, bad=State.WARNS)
-    if trusted and own not in trusted:
+    if known and own not in trusted:
         advice = "make another: sealserve audit rotate-key; or trust it again: sealserve key add"
         return _finding(name, False, f"the signing key {own} is not trusted; {found}", advice=advice)
     return _finding(name, True, f"{own} signs; {found}")

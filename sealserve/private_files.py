@@ -1,8 +1,8 @@
 """Files and directories that only their owner may read: their modes, and how others' access is taken away.
 
-A volume that Kubernetes mounts with fsGroup gives every file to a group (https://kubernetes.io/docs/tasks/
-configure-pod-container/security-context/), and a copy or an unpacked archive may give it to everybody. Both are
-repaired where the file belongs to this user.
+A volume that Kubernetes mounts with fsGroup gives every file to a group
+(https://kubernetes.io/docs/tasks/configure-pod-container/security-context/), and a copy or an unpacked archive may give
+it to everybody. Both are repaired where the file belongs to this user.
 """
 
 import os

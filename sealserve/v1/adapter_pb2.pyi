@@ -108,7 +108,7 @@ class Adapter(_message.Message):
     state: Global___AdapterState.ValueType
     """May it be loaded?"""
     state_reason: _builtins.str
-    """Why not, where it may not."""
+    """Why not, where it may not; and what keeps a ready one from being loaded here: an unknown signer."""
     active: _builtins.bool
     """True if it is the one desired to answer."""
     cycle: _builtins.str

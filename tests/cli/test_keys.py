@@ -2,6 +2,7 @@
 
 import json
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,13 @@ from sealserve.daemon.storage import open_registry
 from sealserve.doctor import Finding, State, examine
 from sealserve.proof.keys import KeyRing, pem_of
 from sealserve.proof.manifest import Seals
+from sealserve.records.cycles import CycleState, Step
+from sealserve.records.versions import Lineage
 from sealserve.settings.settings import Settings, load_settings
 from tests.cli.site import Site, run
 from tests.engine.tiny_model import make_adapter
 from tests.proof.test_trail_lineage_transfer import opened, published
-from tests.registry.world import World
+from tests.registry.world import World, finish
 
 
 @pytest.fixture
@@ -75,9 +78,23 @@ def test_doctor_names_missing_and_distrusted_keys_unknown_signers_and_lost_artif
     world.registry.close()
 
 
-def test_adapter_list_says_which_key_is_missing(site: Site, tmp_path: Path, tiny_base: Path) -> None:
+def publish_sealed(world: World, seals: Seals) -> None:
+    """Publish a version of which nothing is recorded but its seal."""
+    document, claim = world.document(), world.claim()
+    publish = world.publish_effect(claim)
+    manifest = seals.seal(
+        tenant="acme", cycle=claim.cycle, artifact_manifest=world.registry.artifacts.manifest(publish.artifact),
+        parent=publish.parent, documents=[(document.document, document.digest)], self_edits=(), rulings=(),
+        approvals=(), lineage=Lineage(),
+    )  # fmt: skip
+    sealed = replace(publish, lineage=Lineage(manifest=manifest))
+    effects = [sealed, finish(CycleState.PROMOTED)]
+    world.registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=effects)
+
+
+def test_adapter_list_says_which_key_is_missing(site: Site, tmp_path: Path) -> None:
     seals = Seals.open(tmp_path, site.registry)
-    published(site.world, seals, make_adapter(tmp_path / "a", tiny_base), base_digest="b" * 64)
+    publish_sealed(site.world, seals)
     assert site.json("adapter", "list", "acme")["adapters"][0]["reason"] == ""
     own = seals.keys.own_key()
     site.registry.trusted_keys.remove(own, actor="ann")

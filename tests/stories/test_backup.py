@@ -87,7 +87,15 @@ class Installation:
 Install = Callable[[str], Installation]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=[pytest.mark.pg, NEEDS_SERVER])])
+_ON_POSTGRES = [pytest.mark.pg, NEEDS_SERVER]
+
+
+@pytest.fixture(
+    params=[
+        "sqlite", pytest.param("postgres", marks=_ON_POSTGRES),
+        pytest.param("postgres to sqlite", marks=_ON_POSTGRES), pytest.param("sqlite to postgres", marks=_ON_POSTGRES),
+    ]
+)  # fmt: skip
 def install(
     request: pytest.FixtureRequest, tmp_path: Path, tiny_base: Path, tiny_shape: BaseShape,
     monkeypatch: pytest.MonkeyPatch,
@@ -100,7 +108,7 @@ def install(
         settings = load_settings(
             overrides={
                 "data_directory": tmp_path / name, "serve.address": free_address(), "engine.model": str(tiny_base),
-                "registry.url": url, "telemetry.log_level": "critical",
+                "registry.url": url, "telemetry.log_level": "error",
             }
         )  # fmt: skip
         return Installation(settings, tiny_base)
@@ -110,6 +118,7 @@ def install(
         return
     with running_server() as server:
         urls = {name: server.new_database() for name in ("old", "new")}
+        urls |= {"postgres to sqlite": {"new": ""}, "sqlite to postgres": {"old": ""}}.get(request.param, {})
         yield lambda name: make(name, urls[name])
 
 
@@ -147,7 +156,9 @@ async def test_what_is_restored_answers_as_before_and_learns_on(
         lineage, rows, head = trace(parts.registry, f"acme/v{version}"), *parts.registry.audit.head()
         parts.registry.tenants.create("later", actor="ann")
     assert (made.missing, made.audit_rows, made.audit_head) == ((), rows, head)
-    assert not [path for path in (tmp_path / "backup").rglob("*") if stat.S_IMODE(path.stat().st_mode) & 0o007]
+    files = [path for path in (tmp_path / "backup").rglob("*") if path.is_file()]
+    assert not [path for path in files if stat.S_IMODE(path.stat().st_mode) & 0o007]
+    assert stat.S_IMODE((tmp_path / "backup").stat().st_mode) == 0o700
     shutil.rmtree(tmp_path / "old")
 
     new = install("new")
