@@ -11,12 +11,13 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from importlib import metadata
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -44,6 +45,11 @@ _EXEMPTIONS = ("no_grpc_proxy", "no_proxy")
 _NO_REGISTRY = "not known before there is a registry"
 _MAX_TENANTS = 1000  # whose versions are looked at
 _SHOWN = 5
+_NAMED = 5  # unreadable places that an advice names
+_INOTIFY = Path("/proc/sys/fs/inotify")
+_MIN_INOTIFY = {"max_user_instances": 128, "max_user_watches": 8192}
+"""Linux's own defaults on a small machine; containers and other programs of the user share them."""
+
 _GIB = 2**30
 
 
@@ -330,11 +336,42 @@ def _policy(settings: Settings) -> Finding:
 
 
 def _inbox(settings: Settings) -> Finding:
-    watched = settings.intake.watch_directory
+    name, watched = "watched directory", settings.intake.watch_directory
     if watched is None:
-        return _finding("watched directory", True, "not set; documents are submitted over gRPC")
-    advice = "create it, or unset intake.watch_directory"
-    return _finding("watched directory", watched.is_dir(), str(watched), advice=advice)
+        return _finding(name, True, "not set; documents are submitted over gRPC")
+    if not watched.is_dir():
+        return _finding(name, False, str(watched), advice="create it, or unset intake.watch_directory")
+    if locked := _unreadable(watched):
+        advice = f"let the user that runs serve read {', '.join(locked[:_NAMED])}"
+        return _finding(name, False, f"{watched}: {len(locked)} not readable", advice=advice, bad=State.WARNS)
+    if low := [f"{limit} {value}" for limit, value in _inotify_limits() if value < _MIN_INOTIFY[limit]]:
+        advice = "raise fs.inotify with sysctl; without change events it is read every 15 seconds"
+        return _finding(name, False, f"{watched}: {', '.join(low)}", advice=advice, bad=State.WARNS)
+    return _finding(name, True, str(watched))
+
+
+def _unreadable(watched: Path) -> list[str]:
+    """Return the directory, the folders in it and a few of their files that this process may not read."""
+    found: list[str] = []
+    places = [watched]
+    for place in places:
+        try:
+            entries = sorted(os.scandir(place), key=lambda entry: entry.name)
+        except OSError:
+            found.append(str(place))
+            continue
+        if place == watched:
+            places += [Path(entry) for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+        files = (entry.path for entry in entries if entry.is_file() and not os.access(entry.path, os.R_OK))
+        found += islice(files, _NAMED)
+    return found
+
+
+def _inotify_limits() -> Iterator[tuple[str, int]]:
+    """Yield the system's limits of change events; none where it has no such limits."""
+    for limit in _MIN_INOTIFY:
+        with suppress(OSError, ValueError):
+            yield limit, int((_INOTIFY / limit).read_text())
 
 
 def _certificates(settings: Settings) -> Finding:

@@ -14,14 +14,24 @@ MAX_SCHEMA_CHARACTERS = 4000
 MAX_ANSWER_CHARACTERS = 8000
 MAX_DEPTH = 32
 
+MAX_UNEVALUATED_DEPTH = 2
+"""Of unevaluatedProperties and unevaluatedItems inside one another: checking takes time exponential in it."""
+
+MAX_WORK = 100_000
+"""Largest product of the schemas in a schema and the values in an answer: checking takes time in proportion to it,
+about a second for this many."""
+
+_UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
+@lru_cache(maxsize=64)
 def schema_fault(schema: str) -> str:
     """Return what is wrong with `schema`; "" when it may be used.
 
     Refused: more than MAX_SCHEMA_CHARACTERS, no JSON object, no schema of draft 2020-12, references, patterns that
-    `pattern_fault` refuses, unevaluatedProperties beside patternProperties, and nesting deeper than MAX_DEPTH.
+    `pattern_fault` refuses, unevaluatedProperties beside patternProperties, and nesting deeper than MAX_DEPTH or, of
+    unevaluatedProperties and unevaluatedItems, than MAX_UNEVALUATED_DEPTH.
     """
     from jsonschema import Draft202012Validator  # not at the top: clients import this module without jsonschema
     from jsonschema.exceptions import SchemaError
@@ -39,20 +49,28 @@ def schema_fault(schema: str) -> str:
         return "is not JSON"
     except SchemaError as error:
         return f"is not a JSON schema: {error.message[:200]}"
+    if not fault and _unevaluated_depth(tree) > MAX_UNEVALUATED_DEPTH:
+        return f"nests {' or '.join(_UNEVALUATED)} deeper than {MAX_UNEVALUATED_DEPTH}"
     if not fault and _uses(tree, "patternProperties") and _uses(tree, "unevaluatedProperties"):
         return "uses unevaluatedProperties beside patternProperties, which is not supported"
     return fault
 
 
 def is_accepted(given: str, schema: str) -> bool:
-    """Return whether `given` is one JSON value, bare or fenced, that `schema` accepts; a faulty schema accepts none."""
+    """Return whether `given` is one JSON value, bare or fenced, that `schema` accepts.
+
+    A faulty schema accepts none, and no schema accepts a value of more than MAX_ANSWER_CHARACTERS or MAX_WORK.
+    """
     from jsonschema.exceptions import ValidationError
 
     text = _without_fence(given.strip())
     if len(text) > MAX_ANSWER_CHARACTERS or schema_fault(schema):
         return False
     try:
-        _validator(schema).validate(json.loads(text))
+        value = json.loads(text)
+        if _size(json.loads(schema)) * _size(value) > MAX_WORK:
+            return False
+        _validator(schema).validate(value)
     except (ValueError, RecursionError, ValidationError):
         return False
     return True
@@ -108,6 +126,21 @@ def _validator_class() -> Any:
         "additionalProperties": _additional_properties,  # its default matches patternProperties by `re`
     }
     return extend(Draft202012Validator, keywords)
+
+
+def _size(node: Any) -> int:
+    """Return how many values, and so at most how many schemas, there are in a JSON value."""
+    parts = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return 1 + sum(map(_size, parts))
+
+
+def _unevaluated_depth(node: Any) -> int:
+    """Return how often one of _UNEVALUATED stands inside another at most."""
+    if not isinstance(node, dict | list):
+        return 0
+    parts = node.values() if isinstance(node, dict) else node
+    here = isinstance(node, dict) and any(name in node for name in _UNEVALUATED)
+    return here + max(map(_unevaluated_depth, parts), default=0)
 
 
 def _uses(node: Any, keyword: str) -> bool:

@@ -47,7 +47,7 @@ class Pace:
     """Intervals of the watch."""
 
     settle_seconds: float = 3.0  # a file is taken once it has not changed for this long: slow writers pause
-    wake_seconds: float = 0.5  # between looks at files that have not settled
+    wake_seconds: float = 0.25  # between looks at files that have not settled
     rescan_seconds: float = 15.0  # between looks at everything, for events that were lost and tenants made later
     take_seconds: float = 10.0  # spent on taking files before what has changed meanwhile is looked at
     retry_seconds: float = 300.0  # between attempts to get change events where the system gave none

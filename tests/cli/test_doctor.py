@@ -1,11 +1,14 @@
 """`doctor`: each finding, and what to do about it."""
 
+import os
 import socket
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sealserve import doctor
 from sealserve.base_models.fitness import save_fitness
 from sealserve.doctor import Finding, State, examine
 from sealserve.engine.base_model import base_shape
@@ -44,6 +47,43 @@ def test_every_finding_that_is_not_well_says_what_to_do(tmp_path: Path) -> None:
     for name in ("python", "data directory"):
         assert findings[name].state is State.OK, name
         assert findings[name].advice == "", name
+
+
+def test_what_cannot_be_read_in_the_watched_directory_is_a_warning_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = tmp_path / "in"
+    for name in ("acme/a.md", "acme/locked.md", "lost+found/b.md"):
+        (watched / name).parent.mkdir(parents=True, exist_ok=True)
+        (watched / name).write_text("words")
+    settings = _settings(tmp_path, intake__watch_directory=watched)
+    assert _finding("watched directory", settings).state is State.OK
+    scandir, access = os.scandir, os.access  # modes do not stop root, as which tests may run
+
+    def refuse(path: Path) -> Any:
+        if path.name == "lost+found":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(os, "access", lambda path, mode: access(path, mode) and "locked" not in str(path))
+    found = _finding("watched directory", settings)
+    assert (found.state, "2 not readable" in found.found) == (State.WARNS, True)
+    assert str(watched / "lost+found") in found.advice
+    assert str(watched / "acme" / "locked.md") in found.advice
+
+
+def test_few_change_events_are_a_warning_where_a_directory_is_watched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "_INOTIFY", tmp_path)
+    settings = _settings(tmp_path, intake__watch_directory=tmp_path)
+    assert _finding("watched directory", settings).state is State.OK  # no Linux
+    (tmp_path / "max_user_instances").write_text("128\n")
+    (tmp_path / "max_user_watches").write_text("64\n")
+    found = _finding("watched directory", settings)
+    assert (found.state, "max_user_watches 64" in found.found) == (State.WARNS, True)
+    assert "sysctl" in found.advice
 
 
 def test_a_model_that_is_not_here_is_a_warning_and_is_not_fetched(tmp_path: Path) -> None:

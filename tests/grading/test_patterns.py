@@ -94,3 +94,24 @@ def test_f1_is_the_share_of_words_in_common() -> None:
     assert f1("24 months", "24 months") == 1.0
     assert f1("it is 24 months", "24 months") == pytest.approx(2 / 3)
     assert f1("red", "24 months") == f1("", "24 months") == f1("x", "") == 0.0
+
+
+@pytest.mark.parametrize("depth", [3, 14])
+def test_schema_that_takes_exponential_time_is_refused_by_name(depth: int) -> None:
+    schema: dict[str, object] = {"properties": {"a": True}}
+    for _ in range(depth):
+        schema = {"unevaluatedProperties": False, "allOf": [schema]}
+    assert "unevaluatedProperties" in schema_fault(json.dumps(schema))
+    assert not is_accepted('{"a": 1}', json.dumps(schema))
+
+
+def test_answer_that_is_too_much_work_for_its_schema_is_not_accepted() -> None:
+    schema = json.dumps({"items": {"anyOf": [{"const": number} for number in range(200)]}})
+    assert schema_fault(schema) == ""
+    assert is_accepted(json.dumps([199] * 100), schema)
+    assert not is_accepted(json.dumps([199] * 1500), schema)
+
+
+@pytest.mark.parametrize("given", ["```json\n[1]\n```", "```\n[1]```\n", " [1] ", "```json \n[1]\n ```"])
+def test_answer_may_be_fenced(given: str) -> None:
+    assert is_accepted(given, '{"type": "array"}')

@@ -1,0 +1,90 @@
+"""Whatever the text, reading it takes time linear in it: every parser, filter, scanner, matcher and reader of markup.
+
+Only what lxml, trafilatura and pypdf do is left out: the sandbox bounds them.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sealserve.grading import answers, degenerate, json_schemas, numbers, patterns, refusals
+from sealserve.intake import comparison, html_pages, media_types, normalise, parse
+from sealserve.learning.study import grounding, passages, sentence_questions
+from sealserve.learning.study.markup import counterexamples, json_text, lines, pairs
+from sealserve.scanners import contradictions, pii, prompt_injection, secrets
+from sealserve.stream_safe import normalise as to_normal_form
+from tests.growth import LARGEST_RATIO, growth, nasty_texts
+
+_HTML = media_types.Claimed(media_type=media_types.MediaType.HTML, charset="")
+_SCHEMA = '{"items": {"pattern": "a*b", "minLength": 2}, "uniqueItems": true}'
+
+
+def _compared(text: str) -> object:
+    other = comparison.Earlier(document="d", source="file:b/a", is_believed=True, text=text[::-1])
+    return comparison.compare(text, source="file:b/c", subjects=("a", "the a"), earlier=[other])
+
+
+READERS: dict[str, Callable[[str], object]] = {
+    "decode": lambda text: media_types.decode(text.encode(errors="replace"), _HTML),
+    "media type": media_types.claimed,
+    "plain text": lambda text: parse.parse(text.encode(), media_type="text/plain"),
+    "Markdown": lambda text: parse.parse(text.encode(), media_type="text/markdown"),
+    "style sheets": lambda text: list(html_pages._css_rules(html_pages._without_comments(text))),
+    "style": html_pages._hides,
+    "colour": html_pages._luminance,
+    "selectors": html_pages._CSS_NAME.findall,
+    "screen": lambda text: normalise.screen(text, max_bytes=10**9),
+    "title": normalise.clean_title,
+    "normal form": lambda text: to_normal_form("NFKC", text),
+    "injections": lambda text: list(prompt_injection.injections_in(text)),
+    "spotlight": prompt_injection.spotlight,
+    "personal data": lambda text: list(pii.personal_in(text)),
+    "secrets": secrets.secrets_in,
+    "subjects": lambda text: contradictions.subjects_of(text[:200], text),
+    "meaning words": contradictions.meaning_words,
+    "comparison": _compared,
+    "normalised": answers.normalised,
+    "is_right": lambda text: answers.is_right(text, text[: len(text) // 2]),
+    "f1": lambda text: answers.f1(text, text),
+    "is_unknown": answers.is_unknown,
+    "is_refusal": refusals.is_refusal,
+    "is_degenerate": degenerate.is_degenerate,
+    "is_number": lambda text: numbers.is_number(text, "1"),
+    "number_of": numbers.number_of,
+    "pattern": lambda text: patterns.matches(text, "(a|b)*c|a*a*b"),
+    "schema": lambda text: json_schemas.is_accepted(text, _SCHEMA),
+    "pairs": pairs.read_pairs,
+    "counterexamples": counterexamples.read_counterexamples,
+    "JSON objects": lambda text: list(json_text.objects_in(text)),
+    "JSON texts": json_text.texts_in,
+    "statements": lambda text: [lines.statement_in(line) for line in text.splitlines()],
+    "body": lines.body_of,
+    "ungrounded": lambda text: grounding.ungrounded(text, text),
+    "names": grounding.names,
+    "sentences": grounding.sentences_of,
+    "roots": grounding.roots,
+    "names by number": grounding.subjects_of,
+    "heading": lambda text: passages.heading_at(text, len(text) - 1),
+    "question": lambda text: sentence_questions.usable_question(
+        text, sentence_questions.Sentence(text="It is red."), title="It", passage="It is red."
+    ),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_reading_takes_time_linear_in_the_text(reader: str) -> None:
+    slow = {name: growth(READERS[reader], make) for name, make in nasty_texts()}
+    assert {name: ratio for name, ratio in slow.items() if ratio > LARGEST_RATIO} == {}
+
+
+def test_hidden_elements_are_taken_out_in_linear_time() -> None:
+    from lxml import html
+
+    def drop(tree: Any) -> None:
+        html_pages._drop_hidden(tree)
+
+    for unit in ("<p hidden>a</p>b", "<script></script>a", "<div hidden><b>a</b>", "<p class='a b'>c</p>", "<i>a</i>"):
+        assert growth(drop, lambda size, unit=unit: html.document_fromstring(unit * (size // len(unit) + 1))) <= (
+            LARGEST_RATIO
+        ), unit
