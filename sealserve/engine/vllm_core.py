@@ -91,9 +91,8 @@ class CandidExecutor(MultiprocExecutor):  # type: ignore[misc]
 
     def shutdown(self) -> None:
         """Take the workers down; ends this process by SIGKILL if they had been ended from outside before."""
-        if getattr(self, "is_failed", False) and not getattr(
-            self, "shutting_down", False
-        ):  # a worker ended, and nobody asked it to
+        has_lost_one = getattr(self, "is_failed", False)  # both are unset where the start failed
+        if has_lost_one and not getattr(self, "shutting_down", False):
             codes = _exit_codes([handle.proc for handle in self.workers])
             self._was_ended_outside = bool(codes) and codes <= _FROM_OUTSIDE
         super().shutdown()
