@@ -64,17 +64,7 @@ class ServeParts:
             on_suspect=self._judge_suspects,
             telemetry=telemetry,
         )
-        admission = Admission(
-            max_running=settings.serve.max_concurrent_requests,
-            max_running_per_tenant=math.ceil(settings.limits.running_share * settings.serve.max_concurrent_requests),
-            max_queued_per_tenant=settings.serve.max_queued_per_tenant,
-        )
-        slots = SlotGate(slots=settings.engine.slots)
-        background = BackgroundGate(
-            max_sequences=settings.engine.max_sequences,
-            slowdown=settings.serve.learning_slowdown,
-            is_tenant_waiting=lambda: admission.waiting + slots.tenants_waiting > 0,
-        )
+        admission, slots, background = _make_gates(settings)
         self.gated = GatedEngine(self.engine, slots, background)
         self.table = AdapterTable()
         self.salts = TenantSalts.open(settings.data_directory / "salt.key")
@@ -144,6 +134,21 @@ class ServeParts:
             Suspicion.CLEARED: self.activator.resume,
         }[suspicion]
         await act(engine_names, reason=reason)
+
+
+def _make_gates(settings: Settings) -> tuple[Admission, SlotGate, BackgroundGate]:
+    admission = Admission(
+        max_running=settings.serve.max_concurrent_requests,
+        max_running_per_tenant=math.ceil(settings.limits.running_share * settings.serve.max_concurrent_requests),
+        max_queued_per_tenant=settings.serve.max_queued_per_tenant,
+    )
+    slots = SlotGate(slots=settings.engine.slots)
+    background = BackgroundGate(
+        max_sequences=settings.engine.max_sequences,
+        slowdown=settings.serve.learning_slowdown,
+        is_tenant_waiting=lambda: admission.waiting + slots.tenants_waiting > 0,
+    )
+    return admission, slots, background
 
 
 def run_serve(settings: Settings, *, engine_only: bool = False, parent: int | None = None) -> None:

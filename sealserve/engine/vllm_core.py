@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,12 @@ from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
+from vllm.v1.executor.multiproc_executor import MultiprocExecutor
 from vllm.v1.metrics.loggers import StatLoggerBase
 
 from sealserve.engine.base_model import BaseShape
 from sealserve.engine.processor import cpu_dtype
 from sealserve.engine.sockets import socket_directory
-from sealserve.engine.vllm_executor import CandidExecutor
 from sealserve.errors import EngineFailed, InvalidArgument, Unavailable
 from sealserve.records.inference import Sampling
 from sealserve.settings.engine import DEFAULT_GPU_FRACTION, EngineSettings
@@ -34,6 +35,10 @@ from sealserve.settings.engine import DEFAULT_GPU_FRACTION, EngineSettings
 ENGINE_DEAD = "ENGINE_DEAD"
 _GIB = 2**30
 _POLL_SECONDS = 0.5
+_FROM_OUTSIDE = {-signal.SIGKILL, -signal.SIGTERM, 0}
+"""Exit codes of a worker that nothing is known against. It turns SIGTERM into 0."""
+
+_REAP_SECONDS = 2.0
 _DEATH_SECONDS = 5.0  # for a process that is ending to be gone
 _STEPS_TIMED = 100
 _SHUTDOWN_SECONDS = 2.0  # nothing runs any more; the CPU worker needs more than 5 s to end by itself
@@ -75,6 +80,35 @@ class Heartbeat(StatLoggerBase):  # type: ignore[misc]
         """Say nothing."""
 
 
+class CandidExecutor(MultiprocExecutor):  # type: ignore[misc]
+    """Makes vLLM's engine process end as its workers did.
+
+    On the CPU a worker, a child of that process, holds the model, and is what the kernel ends when memory runs out. The
+    supervisor is no parent of it and cannot read how it ended.
+    """
+
+    _was_ended_outside = False
+
+    def shutdown(self) -> None:
+        """Take the workers down; ends this process by SIGKILL if they had been ended from outside before."""
+        has_lost_one = getattr(self, "is_failed", False)  # both are unset where the start failed
+        if has_lost_one and not getattr(self, "shutting_down", False):
+            codes = _exit_codes([handle.proc for handle in self.workers])
+            self._was_ended_outside = bool(codes) and codes <= _FROM_OUTSIDE
+        super().shutdown()
+        if self._was_ended_outside:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _exit_codes(processes: list[Any]) -> set[int]:
+    """Return how those that have ended did. A process's pipe closes a moment before its exit code can be read."""
+    ended = wait([process.sentinel for process in processes], timeout=0)
+    for process in processes:
+        if process.sentinel in ended:
+            process.join(_REAP_SECONDS)
+    return {process.exitcode for process in processes if process.exitcode is not None}
+
+
 def build(
     settings: EngineSettings, directory: Path, *, modules: list[str], max_context_tokens: int, otlp_endpoint: str
 ) -> tuple[AsyncLLM, Heartbeat]:
@@ -94,7 +128,7 @@ def build(
         {
             "kv_cache_memory_bytes": int(settings.kv_cache_gib * _GIB),
             "enable_chunked_prefill": False,
-            "distributed_executor_backend": CandidExecutor,
+            "distributed_executor_backend": f"{CandidExecutor.__module__}.{CandidExecutor.__qualname__}",
         }
         if is_cpu
         else {"gpu_memory_utilization": settings.gpu_memory_fraction or DEFAULT_GPU_FRACTION}
@@ -165,7 +199,7 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def was_killed(engine: AsyncLLM) -> bool:
-    """True if vLLM's engine process, or a worker below it (`vllm_executor`), was ended by SIGKILL or SIGTERM.
+    """True if vLLM's engine process, or a worker below it (`CandidExecutor`), was ended by SIGKILL or SIGTERM.
 
     Blocks for seconds if the process is still ending: it reports its failure before.
     """

@@ -22,8 +22,9 @@ FIRST_TOKENS, LEAST_TOKENS, MOST_TOKENS, GROWTH_TOKENS = 64.0, 32.0, 4096.0, 16.
 GENERATING_TOKENS = 16.0
 """What a sequence that generates counts: it costs each step less than a prompt's tokens cost theirs, and every step."""
 
-LONGEST_REST = 15.0
-"""A prompt above the limit makes the gate rest, at most so many times as long as it took: learning goes on."""
+LONGEST_REST = 9.0
+"""A prompt above the limit makes the gate rest, at most so many times as long as it took: a tenth of the time stays for
+learning."""
 
 FULL_STEP_TOKENS, STEP_SECONDS = 256.0, 0.5
 """While no tenant asks, this many tokens may always be in a step, for fewer waste its overhead; more, up to

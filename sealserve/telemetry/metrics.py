@@ -136,7 +136,7 @@ class Metrics:
         self._self_edits.add(count, {Attribute.OUTCOME.value: outcome, Attribute.REASON.value: reason})
 
     def swapped(self, *, tenant: str, kind: str, flip_seconds: float, observed_seconds: float | None) -> None:
-        """Record that this replica has carried out an activation of that `kind`: "promote", "rollback" or "traffic".
+        """Record that this replica has carried out an activation of that `kind` (`Activation.kind`).
 
         `flip_seconds` is the table's replacement; `observed_seconds` the time since the activation was recorded,
         None when it is older than this process.

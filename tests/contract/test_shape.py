@@ -67,7 +67,6 @@ MAY_SHARE_A_NAME = {
 """Names that two files outside the parallel folders have."""
 
 MAY_BE_SMALL = {
-    "sealserve/engine/suspects.py": "a pure rule with a decision record and tests of its own",
     "sealserve/learning/steps/adopt_external.py": "four steps beside a folder of steps",
     "sealserve/learning/steps/judge.py": "a step of the cycle has a file of its own",
     "sealserve/registry/evaluation/answer_log.py": "a table and its queries",

@@ -144,7 +144,7 @@ class SteppingEngine:
     def _next_batch(self) -> tuple[list[_Sequence], int]:
         batch = [one for one in self._sequences if one.is_running]
         waiting = sorted((one for one in self._sequences if not one.is_running), key=lambda one: one.request.priority)
-        room, new = self._step_tokens, []
+        room, new = self._step_tokens, list[_Sequence]()
         for sequence in waiting[: self._max_sequences - len(batch)]:
             if new and sequence.prefill_tokens > room:
                 break

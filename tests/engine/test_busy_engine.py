@@ -16,7 +16,7 @@ from sealserve.settings.engine import EngineSettings
 from tests.engine.stepping_engine import SteppingEngine
 from tests.virtual_clock import run_virtually
 
-MINUTES = 20
+SECONDS = 1200.0
 ADAPTER = "acme@v7"
 PROMPT = (ChatTurn(role="user", content="Where is the harbour office? " * 60),)
 numbers = itertools.count()
@@ -48,7 +48,7 @@ async def load(step_seconds: float, in_flight: int, *, burns_cpu: bool = True) -
     await engine.load(AdapterFiles(name=ADAPTER, path=Path("/adapter")))
     work = [asyncio.create_task(_score_for_ever(engine)) for _ in range(in_flight)]
     work.append(asyncio.create_task(_ask_for_ever(engine, outcome)))
-    await asyncio.sleep(60 * MINUTES)
+    await asyncio.sleep(SECONDS)
     outcome.rebuilds = (await engine.info()).rebuilds
     outcome.scores = sum(one.scores_done for one in made)
     for task in work:
@@ -87,8 +87,8 @@ def test_busy_engine_is_left_alone_and_everybody_is_answered(step_seconds: float
     assert outcome.rebuilds == 0
     assert outcome.said == []
     assert outcome.answers["failed"] == 0
-    assert outcome.answers["whole"] >= 60 * MINUTES / step_seconds / 3 - 3
-    assert outcome.scores > 60 * MINUTES / step_seconds
+    assert outcome.answers["whole"] >= SECONDS / step_seconds / 3 - 3
+    assert outcome.scores > SECONDS / step_seconds
 
 
 @pytest.mark.parametrize("step_seconds", [5, 20, 40, 60])

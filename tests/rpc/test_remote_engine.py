@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sealserve.engine.engine import BACKGROUND_PRIORITY, AdapterFiles, GenerateRequest, ScoreRequest
+from sealserve.engine.engine import BACKGROUND_PRIORITY, AdapterFiles, GenerateRequest, Likelihood, ScoreRequest
 from sealserve.engine.remote import RemoteEngine, artifact_digest
-from sealserve.errors import BadAdapter, NotFound, Unauthenticated, Unavailable
+from sealserve.errors import BadAdapter, NotFound, QuotaExceeded, Unauthenticated, Unavailable
 from sealserve.records.inference import ChatTurn, EngineState, Sampling
 from sealserve.rpc.server import RpcServer
 from tests.fakes import FakeEngine
@@ -32,6 +32,19 @@ async def test_everything_runs_behind_the_tenants_calls() -> None:
         await text_of(remote, ask())
         await remote.score(ScoreRequest(request_id="s", turns=TURNS, completion="Here."))
     assert [request.priority for request in engine.requests] == [BACKGROUND_PRIORITY] * 2
+
+
+async def test_engine_without_room_says_when_to_come_back_and_is_not_waited_for_here() -> None:
+    class Full(FakeEngine):
+        async def score(self, request: ScoreRequest) -> Likelihood:
+            raise QuotaExceeded("tenants keep the engine busy", retry_seconds=2)
+
+    async with remote_to(Full(), patience_seconds=60) as remote:
+        with pytest.raises(QuotaExceeded) as refused:
+            await asyncio.wait_for(
+                remote.score(ScoreRequest(request_id="s", turns=TURNS, completion="Here.")), timeout=30
+            )
+    assert refused.value.retry_seconds == 2
 
 
 async def test_artifact_of_the_registry_is_loaded_by_its_digest(here: Served) -> None:

@@ -141,7 +141,7 @@ def test_no_background_work_starts_while_a_tenant_waits() -> None:
         is_waiting = True
         gate = BackgroundGate(max_sequences=8, slowdown=2.0, is_tenant_waiting=lambda: is_waiting)
         entering = asyncio.create_task(_enter(gate))
-        await asyncio.sleep(5)
+        await asyncio.sleep(SECONDS)
         assert not entering.done()
         is_waiting = False
         async with asyncio.timeout(1):
@@ -221,6 +221,7 @@ def test_limit_off_lets_everything_in() -> None:
         async with AsyncExitStack() as stack:
             for _ in range(100):
                 await stack.enter_async_context(gate.entered(10_000))
+        assert gate.waiting == 0
 
     run_virtually(work())
 
@@ -233,7 +234,7 @@ def test_some_sequences_are_kept_free_for_tenants() -> None:
             for _ in range(gate._max_sequences):
                 (await stack.enter_async_context(gate.entered(1))).received()
             entering = asyncio.create_task(_enter(gate))
-            await asyncio.sleep(1)
+            await asyncio.sleep(SECONDS)
             assert not entering.done()
         await entering
         return gate._max_sequences
