@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 4.0
 
 def is_serving(address: str, *, tls: Tls | None = None, timeout_seconds: float = TIMEOUT_SECONDS) -> bool:
     """Return whether the server at `address` reports SERVING; False if it cannot be reached."""
-    return _status(address, tls=tls, timeout_seconds=timeout_seconds) == health_pb2.HealthCheckResponse.SERVING
+    return _status(address, tls=tls, timeout_seconds=timeout_seconds) == int(health_pb2.HealthCheckResponse.SERVING)
 
 
 def is_alive(address: str, *, tls: Tls | None = None, timeout_seconds: float = TIMEOUT_SECONDS) -> bool:

@@ -304,6 +304,9 @@ class Activator:
 
     def _start(self, work: list[Tenant], *, n_loaded: int) -> bool:
         """Start a task for each tenant that may be tried now, and for no more first versions than there are places."""
+        if not work:
+            self._note_tried([])
+            return False
         room = self.places.room(n_loaded) - len(self._tasks)
         is_begun, waiting = False, []
         for tenant in sorted(work, key=lambda tenant: self._back_off.failures(tenant.tenant)):
@@ -320,10 +323,13 @@ class Activator:
             task.add_done_callback(partial(self._ended, tenant.tenant))
         if not self._tasks:
             self._tried.update(waiting)
-        if self._ready_build != self._build and self._tried.issuperset([*self._tasks, *(one.tenant for one in work)]):
-            self._ready_build = self._build
+        self._note_tried(work)
         self._warn_full(waiting)
         return is_begun
+
+    def _note_tried(self, work: Sequence[Tenant]) -> None:
+        if self._ready_build != self._build and self._tried.issuperset([*self._tasks, *(one.tenant for one in work)]):
+            self._ready_build = self._build
 
     def _warn_full(self, waiting: Sequence[str]) -> None:
         now = asyncio.get_running_loop().time()

@@ -288,6 +288,28 @@ async def test_candidates_give_way_when_a_revoked_version_has_no_other_place(
         await learner.engine.score(ScoreRequest(request_id="s", turns=HELLO, completion="Here.", adapter="cand-1"))
 
 
+async def test_candidate_that_is_being_asked_ends_its_calls_before_it_gives_way(
+    full: Server, learner: Learner, tmp_path: Path, tiny_base: Path
+) -> None:
+    await learner.load("cand-1")
+    places, name = full.activator.places, "cand-1"
+    path = make_adapter(tmp_path / "back", tiny_base, seed=99)
+    with places.measuring(name):
+        for number in range(PLACES - 1):
+            extra = make_adapter(tmp_path / f"extra{number}", tiny_base, seed=50 + number)
+            await full.engine.load(AdapterFiles(name=f"extra{number}", path=extra))
+        with pytest.raises(Unavailable):
+            await places.load(AdapterFiles(name="back", path=path), need=Need.AFTER_REVOCATION)
+        with pytest.raises(NotFound), places.measuring(name):
+            pass
+        with pytest.raises(Unavailable):
+            await places.load(AdapterFiles(name=name, path=tmp_path / name), need=Need.MEASURED)
+        assert name in await loaded(full)
+    await places.load(AdapterFiles(name="back", path=path), need=Need.AFTER_REVOCATION)
+    assert "back" in await loaded(full)
+    assert name not in await loaded(full)
+
+
 async def test_loop_withdraws_a_forgotten_version_by_itself(
     full: Server, registry: Registry, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,7 +37,7 @@ class Need(StrEnum):
 
     MEASURED = "measured"  # a learner asks questions under it
     BESIDE = "beside"  # it stands by its tenant's active version
-    FIRST = "first"  # its tenant has no adapter here yet
+    FIRST = "first"  # its tenant has no adapter here yet, or gives a share of its requests to this one
     INSTEAD = "instead"  # it replaces its tenant's present version
     AFTER_REVOCATION = "after_revocation"  # its tenant gets no answers until it is loaded
 
@@ -73,6 +73,8 @@ class Places:
         Raises: BadAdapter, Unavailable (ADAPTERS_FULL: nobody gives way).
         """
         async with self._lock:
+            if need is Need.MEASURED:
+                await self._let_leave(files.name)
             loaded = (await self._engine.info()).loaded
             self._measured = {name: one for name, one in self._measured.items() if name in loaded}
             over = 0 if files.name in loaded else len(loaded) + 1 - self.limit(need)
@@ -80,8 +82,8 @@ class Places:
                 if not await self._make_room(need, tenant=tenant):
                     raise Unavailable("every place for an adapter is taken", retry_seconds=30, reason=FULL)
             await self._load(files, need=need, tenant=tenant)
-        if need is Need.MEASURED:
-            self._measured[files.name] = _Measured(calls=0, used_seconds=self._now())
+            if need is Need.MEASURED:
+                self._measured.setdefault(files.name, _Measured(calls=0, used_seconds=0.0)).used_seconds = self._now()
 
     def room(self, loaded: int) -> int:
         """Return for how many more tenants a first version can be loaded, `loaded` adapters being loaded now."""
@@ -143,6 +145,14 @@ class Places:
     def _forgotten(self) -> list[str]:
         oldest = self._now() - FORGOTTEN_SECONDS
         return [name for name, one in self._measured.items() if not one.calls and one.used_seconds <= oldest]
+
+    async def _let_leave(self, name: str) -> None:
+        """Unload the adapter if it has to give way. Raises: Unavailable (calls under it have yet to end)."""
+        found = self._measured.get(name)
+        if found is not None and found.is_leaving:
+            if found.calls:
+                raise Unavailable("the adapter gives way to a tenant's version", reason=FULL)
+            await self._push_out(name)
 
     async def _push_out_measured(self) -> bool:
         """Unload a measured adapter; if all are asked something, let one of them end: it gets no new calls."""
