@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -108,13 +108,16 @@ class _Neighbour:
             self.checks_failed += 1
 
 
-def run(*, quick: bool = False, say: Callable[[str], None] = print) -> AbuseFigures:
-    """Return the figures; `quick` plays seconds of each row against a server in this process. Raises: EngineFailed."""
+def run(*, quick: bool = False, rows: Sequence[Row] = tuple(Row), say: Callable[[str], None] = print) -> AbuseFigures:
+    """Return the figures of `rows`; `quick` plays seconds of each against a server in this process.
+
+    Raises: EngineFailed.
+    """
     with tempfile.TemporaryDirectory(prefix="sealserve-bench-") as name:
-        return asyncio.run(_measure(Path(name), quick=quick, say=say))
+        return asyncio.run(_measure(Path(name), quick=quick, wanted=rows, say=say))
 
 
-async def _measure(directory: Path, *, quick: bool, say: Callable[[str], None]) -> AbuseFigures:
+async def _measure(directory: Path, *, quick: bool, wanted: Sequence[Row], say: Callable[[str], None]) -> AbuseFigures:
     say("starting the engine")
     started = time.monotonic()
     calm, seconds = (QUICK_SECONDS, QUICK_SECONDS) if quick else (CALM_SECONDS, ROW_SECONDS)
@@ -127,7 +130,7 @@ async def _measure(directory: Path, *, quick: bool, say: Callable[[str], None]) 
             neighbour = _Neighbour(client, health_pb2_grpc.HealthStub(channel))
             await neighbour.ask_for(calm)
             rows = {}
-            for row in Row:
+            for row in wanted:
                 rows[row.value] = found = await _play(
                     row, target, neighbour, pid=site.pid, calm_seconds=calm, seconds=seconds
                 )

@@ -132,7 +132,7 @@ async def _play(row: Row, target: Target, seconds: float) -> Played:
     async with AsyncExitStack() as stack:
         caller = _Caller(target, stack)
         while (left := ends_at - clock()) > 0:
-            await _WAVES[row](caller, left)
+            await WAVES[row](caller, left)
             await asyncio.sleep(PAUSE_SECONDS)
     return caller.played
 
@@ -235,7 +235,7 @@ async def _guesses(caller: _Caller, seconds: float) -> None:
     await asyncio.gather(*(caller.count(stub.GetTenant(request, metadata=one, timeout=30)) for one in shown))
 
 
-_WAVES: dict[Row, Callable[[_Caller, float], Awaitable[None]]] = {
+WAVES: dict[Row, Callable[[_Caller, float], Awaitable[None]]] = {
     Row.HEALTH: _health,
     Row.SPACES: _spaces,
     Row.LONG_PROMPTS: _long_prompts,
@@ -247,6 +247,7 @@ _WAVES: dict[Row, Callable[[_Caller, float], Awaitable[None]]] = {
     Row.PATTERNS: _patterns,
     Row.GUESSES: _guesses,
 }
+"""Each plays once; it may hold its streams for the seconds that are left."""
 
 
 def large_suite(number: int, *, bytes_: int) -> list[canary_pb2.CanaryItem]:
