@@ -7,10 +7,6 @@ from collections.abc import Iterable, Mapping
 from sealserve.learning.training.examples import Example, Origin, Pool
 from sealserve.records.candidates import Recipe
 
-SHARES = {Origin.QA: 0.6, Origin.STATEMENTS: 0.22, Origin.REWRITE: 0.12, Origin.PASSAGE: 0.06, Origin.COMPLETION: 0.3}
-"""In proportion to these a document's sequences are divided among the kinds of examples that it has. Questions in the
-serving format get most: knowledge that is only stated is memorised but cannot be retrieved (arXiv 2309.14316)."""
-
 LEAST_NEW_SHARE = 0.5
 """Of the documents' sequences, if training continues from an adapter that knows the earlier documents."""
 
@@ -87,8 +83,9 @@ def _draw_kinds(pool: Pool, places: list[int], n: int, rng: random.Random) -> li
     kinds: dict[Origin, list[int]] = defaultdict(list)
     for place in places:
         kinds[pool.examples[place].origin].append(place)
-    whole = sum(SHARES[origin] for origin in kinds)
-    return [_draw(members, max(1, round(n * SHARES[origin] / whole)), rng) for origin, members in sorted(kinds.items())]
+    shares = pool.kind_shares
+    whole = sum(shares[origin] for origin in kinds)
+    return [_draw(members, max(1, round(n * shares[origin] / whole)), rng) for origin, members in sorted(kinds.items())]
 
 
 def _draw(places: list[int], n: int, rng: random.Random) -> list[int]:
