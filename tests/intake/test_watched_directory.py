@@ -347,7 +347,7 @@ async def test_without_change_events_the_directory_is_looked_at_now_and_then(
 ) -> None:
     async def exhausted(*_: Any, **__: Any) -> AsyncIterator[None]:
         raise error
-        yield
+        yield  # type: ignore[unreachable]
 
     monkeypatch.setattr(watched_directory, "awatch", exhausted)
     received, stop = asyncio.Event(), asyncio.Event()

@@ -6,6 +6,7 @@ from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from sealserve.client import AsyncClient
 from sealserve.engine.engine import Delta, GenerateRequest
@@ -121,7 +122,7 @@ async def served(
     engine: FakeEngine | None = None,
     rules: Path | None = None,
     limits: LimitSettings | None = None,
-    **options: float,
+    **options: Any,
 ) -> AsyncIterator[Served]:
     """Serve the tenants acme and globex, under the `rules` of a directory or none. `options` go to RpcServer."""
     registry = Registry.open(

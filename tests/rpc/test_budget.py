@@ -130,7 +130,7 @@ async def test_refusal_says_whose_share_it_is_and_when_to_come_back(tmp_path: Pa
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await many()
         assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        status = Status.FromString(dict(refused.value.trailing_metadata())[DETAILS_KEY])  # type: ignore[arg-type]
+        status = Status.FromString(dict(refused.value.trailing_metadata())[DETAILS_KEY])
         quota, retry = QuotaFailure(), RetryInfo()
         assert any(detail.Unpack(quota) for detail in status.details)
         assert any(detail.Unpack(retry) for detail in status.details)
@@ -188,7 +188,7 @@ async def test_call_that_is_cancelled_gives_its_place_back(tmp_path: Path) -> No
 async def test_calls_whose_message_never_comes_count_too(tmp_path: Path) -> None:
     async with served(tmp_path, limits=SMALL) as here, grpc.aio.insecure_channel(here.address) as channel:
         _, secret = here.registry.tokens.create(who("acme/ann", "acme"), actor="test")
-        begin = channel.stream_unary("/sealserve.v1.TenantService/GetTenant")
+        begin: Any = channel.stream_unary("/sealserve.v1.TenantService/GetTenant")
         silent = [begin(metadata=bearer(secret)) for _ in range(6)]
         codes = await asyncio.gather(*(asyncio.wait_for(call.code(), 1) for call in silent), return_exceptions=True)
         for call in silent:

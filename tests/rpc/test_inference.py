@@ -255,5 +255,5 @@ async def test_conversation_that_cannot_fit_is_refused_before_it_waits_or_is_tok
         with pytest.raises(InvalidArgument) as refused:
             await call
         assert refused.value.reason == "PROMPT_TOO_LONG"
-    assert here.answers.deadlines == here.engine.requests == []
+    assert (here.answers.deadlines, here.engine.requests) == ([], [])
     assert await here.client.count_tokens("acme", "x" * 2000)

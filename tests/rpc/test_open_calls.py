@@ -78,7 +78,7 @@ async def test_caller_that_never_says_what_it_wants_is_sent_away(
 ) -> None:
     monkeypatch.setattr(open_calls, "REQUEST_SECONDS", 0.1)
     async with grpc.aio.insecure_channel(here.address) as channel:
-        call = channel.stream_stream(f"/grpc.health.v1.{method}")()
+        call: Any = channel.stream_stream(f"/grpc.health.v1.{method}")()
         assert await asyncio.wait_for(call.code(), 20) is grpc.StatusCode.DEADLINE_EXCEEDED
 
 

@@ -136,7 +136,7 @@ async def test_answers_go_on_without_the_database(here: Served, monkeypatch: pyt
     @contextmanager
     def away(_: Database) -> Iterator[None]:
         raise StorageFailed("the server cannot be reached")
-        yield
+        yield  # type: ignore[unreachable]
 
     with monkeypatch.context() as outage:
         outage.setattr(Database, "read", away)

@@ -32,7 +32,7 @@ def test_sealed_token_opens_for_its_method_alone() -> None:
     assert "acme" not in str(base64.urlsafe_b64decode(response.next_page_token))
     for refuse in (lambda: other.open(request, method="ListTenants"), lambda: tokens.open(request, method="ListX")):
         with pytest.raises(InvalidArgument):
-            refuse()
+            refuse()  # type: ignore[no-untyped-call]
     tokens.open(request, method="ListTenants")
     assert request.page_token == "after acme"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from sealserve.engine.engine import BACKGROUND_PRIORITY, GenerateRequest, ScoreRequest
+from sealserve.engine.engine import BACKGROUND_PRIORITY, GenerateRequest, Likelihood, ScoreRequest
 from sealserve.errors import QuotaExceeded, Unavailable
 from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.serving.background_gate import BackgroundGate
@@ -186,7 +186,7 @@ def test_after_a_rebuild_background_calls_come_back_one_by_one() -> None:
     class Lost(SteppingEngine):
         is_lost = True
 
-        async def score(self, request: ScoreRequest) -> object:  # type: ignore[override]
+        async def score(self, request: ScoreRequest) -> Likelihood:
             if self.is_lost:
                 raise Unavailable("the engine is being started again", reason="ENGINE_REBUILDING")
             return await super().score(request)

@@ -67,7 +67,7 @@ async def test_expired_token_is_asked_for_again(page: Page, monkeypatch: pytest.
     later = datetime.now(UTC) + timedelta(days=2)
     known = page.here.server._known
     monkeypatch.setattr(known, "_utc_now", lambda: later)
-    assert known._remembered, authorisation.REMEMBER_SECONDS
+    assert known._seen, authorisation.REMEMBER_SECONDS
     sent = await page.post("/approvals/acme/1", decision="approve", reason="kept")
     assert (sent.status_code, "expired" in words(sent), "kept</textarea>" in sent.text) == (401, True, True)
     answer = await page.get("/")

@@ -13,7 +13,7 @@ from sealserve.fault_injection import FAULT_POINTS
 from sealserve.records.cycles import STEPS
 from sealserve.records.rollouts import WATCH_ACTOR, Watch, WatchState
 from sealserve.records.versions import BASE_VERSION, Activation, AdapterVersion, VersionState
-from sealserve.serving.activator import ACTOR as SERVE_ACTOR
+from sealserve.serving.activation.version_loader import ACTOR as SERVE_ACTOR
 
 RANDOM_SECONDS = (1.0, 25.0)  # when a random kill falls, counted from the start of `learn`
 

@@ -26,7 +26,7 @@ from sealserve.engine.remote import RemoteEngine
 from sealserve.errors import BadAdapter, SealserveError
 from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.versions import BASE_VERSION, VersionState
-from sealserve.serving.activator import NOT_FOR_THESE_SETTINGS
+from sealserve.serving.activation.version_loader import NOT_FOR_THESE_SETTINGS
 
 TENANTS = ("swap-a", "swap-b")
 PROMPTS = ("Tell me about the harbour.", "List three places.", "Who are you?", "What is a rule?", "Say something.")
