@@ -53,7 +53,7 @@ def sweep(context: LearnContext) -> int:
     Raises: StorageFailed.
     """
     keep = context.settings.registry
-    context.registry.retention.sweep(request_days=keep.request_days, decision_days=keep.decision_days)
+    context.registry.sweep_rows(request_days=keep.request_days, decision_days=keep.decision_days)
     editors = [read_editors(context.settings.data_directory, tenant) for tenant in _tenants_with_editors(context)]
     kept = {one.artifact for known in editors for one in known.rounds}
     return context.registry.artifact_gc.sweep_unnamed(kept=kept, seconds=UNNAMED_SECONDS)
