@@ -4,7 +4,6 @@ Loads no model and starts nothing. Opening the registry brings it to the newest 
 file in the data directory is removed again.
 """
 
-import os
 import platform
 import shutil
 import socket
@@ -21,6 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from urllib.request import getproxies_environment, proxy_bypass_environment
 
 from sealserve.errors import SealserveError, Unauthenticated
 from sealserve.settings.settings import Settings
@@ -40,8 +40,6 @@ _TRAINING = ("peft", "transformers")
 _PROBE_SECONDS = 2.0
 _MAX_SKEW_SECONDS = 1.0
 _MIN_CERTIFICATE_DAYS = 30.0
-_PROXIES = ("grpc_proxy", "https_proxy", "http_proxy", "all_proxy")
-_EXEMPTIONS = ("no_grpc_proxy", "no_proxy")
 _NO_REGISTRY = "not known before there is a registry"
 _MAX_TENANTS = 1000  # whose versions are looked at
 _SHOWN = 5
@@ -399,10 +397,10 @@ def _days_left(chain: bytes) -> float:
 
 def _proxy(_: Settings) -> Finding:
     """Check that no proxy variable catches this machine's own addresses."""
-    lower = {name.lower(): value for name, value in os.environ.items() if value}
-    named = [name for name in _PROXIES if name in lower]
-    exempt = {entry.strip() for name in _EXEMPTIONS for entry in lower.get(name, "").split(",")}
-    if not named or exempt & {"*", "127.0.0.1", "127.0.0.0/8"}:
+    proxies = getproxies_environment()
+    named = [f"{kind}_proxy" for kind in ("grpc", "https", "http", "all") if kind in proxies]
+    is_exempt = proxy_bypass_environment("127.0.0.1", proxies) or "127.0.0.0/8" in proxies.get("no", "")
+    if not named or is_exempt:
         return _finding("proxy", True, f"{', '.join(named)}, not for this machine" if named else "none")
     found = f"{', '.join(named)} also for 127.0.0.1"
     advice = (

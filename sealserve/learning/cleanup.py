@@ -53,7 +53,7 @@ def sweep(context: LearnContext) -> int:
     Raises: StorageFailed.
     """
     keep = context.settings.registry
-    context.registry.retention.sweep(request_days=keep.request_days, decision_days=keep.decision_days)
+    context.registry.sweep_rows(request_days=keep.request_days, decision_days=keep.decision_days)
     return context.registry.artifact_gc.sweep_unnamed(seconds=UNNAMED_SECONDS)
 
 

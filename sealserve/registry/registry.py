@@ -4,6 +4,7 @@ Every method of its parts is one short transaction (law 6); slow work never happ
 callers use `asyncio.to_thread`. Every method may raise StorageFailed; refused calls change nothing.
 """
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
@@ -23,10 +24,10 @@ from sealserve.registry.evaluation.question_sets import QuestionSets
 from sealserve.registry.evaluation.score_cache import CachedScores
 from sealserve.registry.policy_decisions import PolicyDecisions
 from sealserve.registry.replicas import Replicas
-from sealserve.registry.retention import Retention
 from sealserve.registry.rollouts.rollouts import Rollouts
 from sealserve.registry.sql import copies, schema
 from sealserve.registry.sql.database import BUSY_SECONDS, Clock, Database, utc_now
+from sealserve.registry.sql.tables import requests, rulings
 from sealserve.registry.step_effects import (
     AddCandidates,
     AddPolicyDecisions,
@@ -67,7 +68,6 @@ class Registry:
         self._database = database
         self.artifacts = artifacts
         self.artifact_gc = ArtifactGc(database, artifacts)
-        self.retention = Retention(database)
         self.audit = AuditTrail(database)
         self.tenants = Tenants(database)
         self.tokens = Tokens(database, limits)
@@ -132,6 +132,21 @@ class Registry:
     def close(self) -> None:
         """Close every connection; no method may be called after it."""
         self._database.close()
+
+    def sweep_rows(self, *, request_days: float, decision_days: float) -> int:
+        """Delete older ids of requests and decisions of rules, some at a time; return how many. 0 days: all stay.
+
+        A SQLite file's log shrinks, too. Documents, cycles, versions and the audit trail stay.
+        """
+        kept = (request_days, requests, requests.c.created_at), (decision_days, rulings, rulings.c.decided_at)
+        deleted = 0
+        for days, table, at in kept:
+            if days:
+                with self._database.read() as tx:
+                    before = tx.now - timedelta(days=days)
+                deleted += self._database.delete_in_batches(table, at < before)
+        self._database.shrink_log()
+        return deleted
 
     def seconds_ahead(self) -> float:
         """Return by how much the database's clock is ahead of this machine's; 0 for SQLite."""

@@ -25,7 +25,7 @@ def test_old_requests_and_decisions_go_and_younger_ones_stay(world: World) -> No
         world.registry.feedback.add("acme", about, actor="ann", request_id=request)
         world.registry.policy_decisions.keep(replace(HELD, ruling=request, decided_at=world.clock()))
         world.clock.advance(days * DAY)
-    sweep = world.registry.retention.sweep
+    sweep = world.registry.sweep_rows
     assert sweep(request_days=0, decision_days=0) == 0
     assert sweep(request_days=30, decision_days=400) == 1
     assert [one.ruling for one in world.registry.policy_decisions.page()] == ["young", "old"]
