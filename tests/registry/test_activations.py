@@ -252,3 +252,12 @@ def test_observed_is_what_each_replica_said_last(world: World) -> None:
         world.registry.versions.record_observed(
             Observed(replica="r1", tenant="nobody", version=0, activation=0, observed_at=now)
         )  # fmt: skip
+
+
+def test_refusals_name_the_version_and_the_field_as_the_api_does(world: World) -> None:
+    with pytest.raises(NotFound) as missing:
+        _promote(world, 9)
+    assert missing.value.resource == "tenants/acme/adapters/v9"
+    with pytest.raises(InvalidArgument) as refused:
+        _promote(world, 0)
+    assert refused.value.field == "name"
