@@ -4,6 +4,7 @@ Loads no model and starts nothing. Opening the registry brings it to the newest 
 file in the data directory is removed again.
 """
 
+import os
 import platform
 import shutil
 import socket

@@ -148,11 +148,12 @@ class Activator:
         self._wake.set()
         while self._wake.is_set():
             self._wake.clear()
-            is_begun = await self._begin()
+            await self._begin()
+            is_work_done = bool(self._tasks)
             while self._tasks:
                 await asyncio.wait(self._tasks.values())
-            if is_begun and self._ready_build is None:
-                self._wake.set()  # more tenants than were tried at once, or only to see that all are done
+            if is_work_done and self._ready_build is None:
+                self._wake.set()  # there may be more tenants than were tried at once
 
     async def quarantine(self, engine_names: Iterable[str], *, reason: str) -> None:
         """Quarantine the versions behind these names; names this replica never loaded are passed over."""
@@ -183,11 +184,8 @@ class Activator:
         except SealserveError as error:
             self._log.warning(LogEvent.REGISTRY_NOT_READ, reason=error.reason)
 
-    async def _begin(self) -> bool:
-        """Withdraw what was revoked, start a task for each tenant that needs one, and retire what nobody needs.
-
-        Returns whether a task was started.
-        """
+    async def _begin(self) -> None:
+        """Withdraw what was revoked, start a task for each tenant that needs one, and retire what nobody needs."""
         desired, standbys = await asyncio.to_thread(self._read)
         self._wanted = {tenant.tenant: tenant.activation for tenant in desired}
         if not self._has_looked:
@@ -197,17 +195,16 @@ class Activator:
         loaded = frozenset(info.loaded)
         await self._withdraw_revoked(desired, standbys, loaded=loaded)
         if info.state is not EngineState.SERVING:
-            return False
+            return
         self._notice_build(info.rebuilds)
         work = [
             tenant
             for tenant in desired
             if tenant.tenant not in self._tasks and self._needs_work(tenant, standbys.get(tenant.tenant), loaded=loaded)
         ]
-        is_begun = self._start(work, n_loaded=len(loaded))
+        self._start(work, n_loaded=len(loaded))
         await self._retirement.sweep()
         self._telemetry.metrics.adapters_loaded(len(info.loaded))
-        return is_begun
 
     def _read(self) -> tuple[tuple[Tenant, ...], dict[str, Standby]]:
         return self._registry.tenants.activated(), self._registry.rollouts.standbys()
@@ -302,13 +299,10 @@ class Activator:
 
     # what is loaded
 
-    def _start(self, work: list[Tenant], *, n_loaded: int) -> bool:
+    def _start(self, work: list[Tenant], *, n_loaded: int) -> None:
         """Start a task for each tenant that may be tried now, and for no more first versions than there are places."""
-        if not work:
-            self._note_tried([])
-            return False
-        room = self.places.room(n_loaded) - len(self._tasks)
-        is_begun, waiting = False, []
+        room = self.places.room(n_loaded) - len(self._tasks) if work else 0
+        waiting = []
         for tenant in sorted(work, key=lambda tenant: self._back_off.failures(tenant.tenant)):
             is_first = tenant.desired_version != BASE_VERSION and self._need(tenant) is Need.FIRST
             if is_first and room <= 0:
@@ -317,17 +311,12 @@ class Activator:
             if self._back_off.is_waiting(tenant.tenant, tenant.activation):
                 continue
             room -= is_first
-            is_begun = True
             task = asyncio.create_task(self._make_true(tenant), name=f"activate {tenant.tenant}")
             self._tasks[tenant.tenant] = task
             task.add_done_callback(partial(self._ended, tenant.tenant))
         if not self._tasks:
             self._tried.update(waiting)
-        self._note_tried(work)
         self._warn_full(waiting)
-        return is_begun
-
-    def _note_tried(self, work: Sequence[Tenant]) -> None:
         if self._ready_build != self._build and self._tried.issuperset([*self._tasks, *(one.tenant for one in work)]):
             self._ready_build = self._build
 

@@ -294,3 +294,12 @@ def test_person_may_promote_a_suspended_version(world: World) -> None:
     _promote(world, 1)
     assert world.registry.tenants.get("acme").desired_version == 1
     assert world.document_states() == {document: DocumentState.LEARNED}
+
+
+def test_refusals_name_the_version_and_the_field_as_the_api_does(world: World) -> None:
+    with pytest.raises(NotFound) as missing:
+        _promote(world, 9)
+    assert missing.value.resource == "tenants/acme/adapters/v9"
+    with pytest.raises(InvalidArgument) as refused:
+        _promote(world, 0)
+    assert refused.value.field == "name"
