@@ -4,7 +4,7 @@ A prompt that enters makes the next step longer for everybody, and vLLM's priori
 already. So work is counted in tokens: a prompt's until its first token is out, a few for a sequence that generates.
 While no tenant asks, enough enters to keep the engine busy. While tenants ask, the limit grows by a little as long as
 nine of ten of their calls are fast enough and is halved when they are not (AIMD, as in TCP's congestion control). Why:
-ops/decisions/0019-background-work-yields-by-measured-slowdown.md. Use it from one event loop.
+ops/decisions/0020-background-work-yields-by-measured-slowdown.md. Use it from one event loop.
 """
 
 import asyncio
