@@ -88,8 +88,7 @@ def publish_sealed(world: World, seals: Seals) -> None:
         approvals=(), lineage=Lineage(),
     )  # fmt: skip
     sealed = replace(publish, lineage=Lineage(manifest=manifest))
-    effects = [sealed, finish(CycleState.PROMOTED)]
-    world.registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=effects)
+    world.registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[sealed, finish(CycleState.PROMOTED)])
 
 
 def test_adapter_list_says_which_key_is_missing(site: Site, tmp_path: Path) -> None:
