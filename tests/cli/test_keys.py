@@ -14,7 +14,6 @@ from sealserve.proof.keys import KeyRing, pem_of
 from sealserve.proof.manifest import Seals
 from sealserve.records.cycles import CycleState, Step
 from sealserve.records.versions import Lineage
-from sealserve.registry.registry import Effect
 from sealserve.settings.settings import Settings, load_settings
 from tests.cli.site import Site, run
 from tests.engine.tiny_model import make_adapter
@@ -89,8 +88,7 @@ def publish_sealed(world: World, seals: Seals) -> None:
         approvals=(), lineage=Lineage(),
     )  # fmt: skip
     sealed = replace(publish, lineage=Lineage(manifest=manifest))
-    effects: list[Effect] = [sealed, finish(CycleState.PROMOTED)]
-    world.registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=effects)
+    world.registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=[sealed, finish(CycleState.PROMOTED)])
 
 
 def test_adapter_list_says_which_key_is_missing(site: Site, tmp_path: Path) -> None:

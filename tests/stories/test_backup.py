@@ -102,7 +102,6 @@ def install(
 ) -> Iterator[Install]:  # fmt: skip
     """Give the installation of that name: its own data directory, and its own database."""
     monkeypatch.setattr(serve, "VllmEngine", lambda *_, **__: FakeEngine(base=tiny_shape))
-    monkeypatch.setattr(FakeEngine, "is_killed", False, raising=False)
 
     def make(name: str, url: str = "") -> Installation:
         settings = load_settings(
