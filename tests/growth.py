@@ -148,7 +148,7 @@ def _takes(members: Sequence[tuple[Any, Any]], character: str) -> bool:
 
 def _is_member(name: Any, value: Any, character: str) -> bool:
     if name is op.LITERAL:
-        return ord(character) == value
+        return bool(ord(character) == value)
     if name is op.RANGE:
         return bool(value[0] <= ord(character) <= value[1])
     kinds = {"SPACE": r"\s", "DIGIT": r"\d", "WORD": r"\w"}
