@@ -12,10 +12,10 @@ from typing import Any, TypeAlias
 LARGEST_RATIO = 2.5
 """Of the times for 2n and n characters: 2 is linear, 4 quadratic."""
 
-_MIN_SECONDS = 0.004  # shorter times are noise
-_SMALLEST, _LARGEST = 256, 32_768
+_MIN_SECONDS = 0.002  # shorter times are noise
+_SMALLEST, _LARGEST = 512, 16_384
 _ATTEMPTS, _RUNS = 5, 3
-_LARGE_REPEAT = 32
+_MOST_ATTACKS = 100
 _CHARACTERS = " \t\na1A.#*-_\"'<>{}[]()/:;,=\\!?%$\u0301\u00e9\u4e00"
 
 _AROUND = (("", "\0"), ("", "\nx"), ("\u4e00", "\u4e00"))
@@ -25,13 +25,11 @@ Maker: TypeAlias = Callable[[int], Any]
 """Makes an input of about so many characters."""
 
 NASTY_UNITS = (
-    " ", "\t", "\n", "\u00a0", "a", "A", "1", "a ", "The ", "A B ", "1 ", "1.", "1,111,", "a\n", "# ", "#", "---\n",
-    "=\n", "a:\n", "*", "**a", "** a **", "- a\n", "1. a\n", "(1) ", "|", "| a | b |\n", "```\n", "`a", '"', '"a',
-    '\\"', '"a" ', "[", "]", "{", "}", '{"a":', "[[", "(", "()", "<", "<a", "<a>", "<!--", "</", "&amp;", "/*", "*/",
-    "://a:", "a@a.", "a@", "eyJ", "eyJ.", "AKIA", "aws key ", "Q: a? ", "Q: a?\nA: b\n", " A: b", "Answer: ",
-    "Wrong: a\nWhy: b\n", "why ", "ignore all ", "when all quiz ", 'if "a" ', "! ", "? ", ". ", ".", "-", "'", "’",
-    "+1 ", "+1-", "4111 ", "4111", "GB29 NWBK ", "1:", "1.1.1.", "\u0301", "\u0301\u0316", "\uff9e\u0316", "\u200d",
-    "\u202a", "\U0001f3f4\U000e0067", "\ufe0f", "\u4e00", "é", "ﬁ", "title: ", "i do not know ", "sorry ", "step 1 ",
+    " ", "\t", "\n", "\u00a0", "a", "a ", "The ", "A B ", "1 ", "1.", "a\n", "# ", "#", "---\n", "a:\n", "*", "** a **",
+    "- a\n", "|a", "```\n", '"', '"a" ', "[", "{", "}", '{"a":', "(", "<a", "<!--", "/*", "://a:", "a@a.", "eyJ.",
+    "aws key ", "Q: a?\nA: b\n", " A: b", "Wrong: a\nWhy: b\n", "why ", "ignore all ", "when all quiz ", 'if "a" ',
+    "? ", ". ", "-", "'", "+1 ", "4111 ", "GB29 NWBK ", "1:", "\u0301\u0316", "\uff9e\u0316", "\u200d", "\u202a",
+    "\u4e00", "ﬁ", "i do not know ", "sorry ",
 )  # fmt: skip
 _BEGINNINGS = (
     ("# ", " ", "x"), ("# a", "#", "x"), ("---\n", "title: ", ""), ("---\n", "a\n", ""), ("\u0915", "\u200d", "\u0915"),
@@ -60,8 +58,8 @@ def growth(run: Callable[[Any], object], make: Maker) -> float:
             return 0.0
         size *= 2
     ratio = 0.0
-    for _ in range(_ATTEMPTS):
-        small, large = (min(_seconds(run, make(n)) for _ in range(_RUNS)) for n in (size, 4 * size))
+    for runs in (1, *[_RUNS] * _ATTEMPTS):
+        small, large = (min(_seconds(run, make(n)) for _ in range(runs)) for n in (size, 4 * size))
         ratio = math.sqrt(large / max(small, 1e-9))
         if ratio <= LARGEST_RATIO:
             break
@@ -83,9 +81,10 @@ def attacks(pattern: re.Pattern[Any]) -> list[Maker]:
         return [partial(_encoded, make) for make in attacks(re.compile(source, flags))]
     example, repeats = _walk(_parser.parse(pattern.pattern, pattern.flags), "")
     units = {(before + head, unit, end) for head, unit in repeats if unit for before, end in _AROUND}
-    units |= {("", example[:cut], "\0") for cut in range(1, min(len(example), 12) + 1)}
+    units |= {("", example[:cut], "\0") for cut in range(1, min(len(example), 8) + 1)}
     units |= {("", head + unit, "\0") for head, unit in repeats if head + unit}
-    return [partial(_repeated, *parts) for parts in sorted(units)]
+    few = sorted(units)[:: 1 + len(units) // _MOST_ATTACKS]
+    return [partial(_repeated, *parts) for parts in few]
 
 
 def _encoded(make: Maker, size: int) -> bytes:
@@ -93,7 +92,7 @@ def _encoded(make: Maker, size: int) -> bytes:
 
 
 def _walk(tree: Sequence[tuple[Any, Any]], head: str) -> tuple[str, list[tuple[str, str]]]:
-    """Return `head` with a text that matches `tree`, and each large repeat as what stands before it and its unit."""
+    """Return `head` with a text that matches `tree`, and each endless repeat as what stands before it and its unit."""
     repeats: list[tuple[str, str]] = []
     for kind, argument in tree:
         if kind is op.LITERAL:
@@ -113,7 +112,7 @@ def _walk(tree: Sequence[tuple[Any, Any]], head: str) -> tuple[str, list[tuple[s
             low, high, body = argument
             after, inner = _walk(body, head)
             repeats += inner
-            if high >= _LARGE_REPEAT:
+            if high is op.MAXREPEAT:
                 repeats += [(head, unit) for unit in _units(body, after[len(head) :])]
             head += after[len(head) :] * max(low, 1 if high > 1 else 0)
     return head, repeats
@@ -125,7 +124,7 @@ def _units(body: Sequence[tuple[Any, Any]], example: str) -> list[str]:
         return [example]
     kind, argument = body[0]
     if kind in (op.NOT_LITERAL, op.ANY, op.IN):
-        return _members(kind, argument)[:4]
+        return _members(kind, argument)[:3]
     if kind is op.SUBPATTERN:
         return _units(argument[-1], example)
     return [_walk(branch, "")[0] for branch in argument[1]] if kind is op.BRANCH else [example]

@@ -21,7 +21,7 @@ _HIDING_STYLE = re.compile(
 _COLOUR = re.compile(r"(?<![-\w])(color|background-color|background)\s*:\s*([^;]+)", re.IGNORECASE)
 _HEX = re.compile(r"#([0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})")
 _RGB = re.compile(r"rgba?\((\d{1,3}),(\d{1,3}),(\d{1,3})")
-_CLEAR = re.compile(r"(?:rgba|hsla)\([^)]*,0?\.?0*\)|#[0-9a-f]{3}0|#[0-9a-f]{6}00")
+_CLEAR = re.compile(r"(?:rgba|hsla)\([^()]*,0?\.?0*\)|#[0-9a-f]{3}0|#[0-9a-f]{6}00")
 _NAMED = {"white": "#fff", "black": "#000", "snow": "#fffafa", "ivory": "#fffff0", "whitesmoke": "#f5f5f5"}
 MIN_CONTRAST = 1.3
 """Of ink and paper. WCAG 2.2 asks for 4.5 to read with ease; below this, text cannot be seen."""

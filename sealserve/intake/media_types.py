@@ -115,7 +115,7 @@ _CHARSETS = frozenset(
 """Python's names of the charsets that web pages use. Others that Python knows (idna, unicode_escape) are traps:
 slow beyond measure on hostile input, or no encoding of text at all."""
 
-_META_CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{1,40})""", re.IGNORECASE)
+_META_CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*(?:["']\s*)?([A-Za-z0-9_.:-]{1,40})""", re.IGNORECASE)
 _META_WINDOW_BYTES = 1024  # HTML standard, 13.2.3.2: where a page may declare its encoding
 _CONTROL_SHARE = 0.02
 """Text has next to no control characters; random bytes have one in eight."""

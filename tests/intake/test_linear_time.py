@@ -4,12 +4,14 @@ Only what lxml, trafilatura and pypdf do is left out: the sandbox bounds them.
 """
 
 from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from typing import Any
 
 import pytest
 
 from sealserve.grading import answers, degenerate, json_schemas, numbers, patterns, refusals
-from sealserve.intake import comparison, html_pages, media_types, normalise, parse
+from sealserve.intake import html_pages, media_types, normalise, parse
 from sealserve.learning.study import grounding, passages, sentence_questions
 from sealserve.learning.study.markup import counterexamples, json_text, lines, pairs
 from sealserve.scanners import contradictions, pii, prompt_injection, secrets
@@ -18,11 +20,6 @@ from tests.growth import LARGEST_RATIO, growth, nasty_texts
 
 _HTML = media_types.Claimed(media_type=media_types.MediaType.HTML, charset="")
 _SCHEMA = '{"items": {"pattern": "a*b", "minLength": 2}, "uniqueItems": true}'
-
-
-def _compared(text: str) -> object:
-    other = comparison.Earlier(document="d", source="file:b/a", is_believed=True, text=text[::-1])
-    return comparison.compare(text, source="file:b/c", subjects=("a", "the a"), earlier=[other])
 
 
 READERS: dict[str, Callable[[str], object]] = {
@@ -43,7 +40,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "secrets": secrets.secrets_in,
     "subjects": lambda text: contradictions.subjects_of(text[:200], text),
     "meaning words": contradictions.meaning_words,
-    "comparison": _compared,
+    "overlap": lambda text: contradictions.overlap(set(text), contradictions.meaning_words(text)),
     "normalised": answers.normalised,
     "is_right": lambda text: answers.is_right(text, text[: len(text) // 2]),
     "f1": lambda text: answers.f1(text, text),
@@ -79,13 +76,16 @@ def test_reading_takes_time_linear_in_the_text(reader: str) -> None:
 
 
 def test_hidden_elements_are_taken_out_in_linear_time() -> None:
-    from lxml import html  # type: ignore[import-untyped]
-
-    def drop(tree: Any) -> None:
-        html_pages._drop_hidden(tree)
-
-    def page(unit: str) -> Callable[[int], Any]:
-        return lambda size: html.document_fromstring(unit * (size // len(unit) + 1))
+    def parsed(unit: str, size: int) -> Any:
+        return import_module("lxml.html").document_fromstring(unit * (size // len(unit) + 1))
 
     for unit in ("<p hidden>a</p>b", "<script></script>a", "<div hidden><b>a</b>", "<p class='a b'>c</p>", "<i>a</i>"):
-        assert growth(drop, page(unit)) <= LARGEST_RATIO, unit
+        assert growth(html_pages._drop_hidden, partial(parsed, unit)) <= LARGEST_RATIO, unit
+
+
+def test_a_comparison_of_many_statements_ends_at_its_bound() -> None:
+    sentences = [f"Zel Lamp costs {number} crowns and {number + 1} more." for number in range(3000)]
+    mine, told = (list(contradictions._statements(" ".join(one), ["zel lamp"])) for one in (sentences, sentences[::-1]))
+    pairs_seen = list(contradictions._neighbours(mine, told))
+    words = sum(len(old.words) + len(new.words) for old, new in pairs_seen)
+    assert 0 < words <= contradictions.MAX_COMPARED_WORDS < len(mine) * len(told) * 20
