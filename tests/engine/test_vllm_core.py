@@ -17,7 +17,7 @@ pytestmark = pytest.mark.vllm
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The present moment, as its one item."""
     now = [100.0]
-    monkeypatch.setattr(vllm_core.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(vllm_core, "time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
 
 
