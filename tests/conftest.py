@@ -29,7 +29,9 @@ TINY_ENGINE = EngineSettings(
 
 
 def pytest_configure() -> None:
-    """Do once or faster what hundreds of tests do: read the shipped policy, build the command line, start a sandbox."""
+    """Do once or faster what hundreds of tests do: read the shipped policy (20 ms), build the command line (40 ms),
+    start the process that reads documents (a second).
+    """
     yaml.SafeLoader = yaml.CSafeLoader  # type: ignore[misc,assignment]
     typer.main.get_command = cache(typer.main.get_command)
     setattr(inbox, "Sandbox", cache(sandbox.Sandbox))  # noqa: B010
