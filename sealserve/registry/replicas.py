@@ -7,7 +7,7 @@ reported to observe does not count any more.
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, func, select, update
+from sqlalchemy import Row, Select, delete, select, update
 
 from sealserve.records.replicas import Replica
 from sealserve.registry.sql import tables as t
@@ -33,7 +33,7 @@ class Replicas:
         `instead_of`, the identity of a process that is known to have ended.
         """
         with self._database.write() as tx:
-            now = _now(tx)
+            now = tx.now
             row = tx.row(select(t.replicas).where(t.replicas.c.replica == replica))
             is_free = row is None or row.identity in (identity, instead_of) or row.heartbeat_at <= _oldest_alive(now)
             if row is not None and not is_free:
@@ -49,7 +49,7 @@ class Replicas:
         """Renew the heartbeat; False if the name is not this process's any more. Removes those long silent."""
         own = t.replicas.c.replica == replica, t.replicas.c.identity == identity
         with self._database.write() as tx:
-            now = _now(tx)
+            now = tx.now
             is_own = bool(tx.run(update(t.replicas).where(*own).values(heartbeat_at=now)))
             _remove_long_silent(tx, now)
             return is_own
@@ -62,28 +62,17 @@ class Replicas:
     def alive(self) -> tuple[Replica, ...]:
         """Return the replicas that are alive, by name."""
         with self._database.read() as tx:
-            query = select(t.replicas).where(t.replicas.c.heartbeat_at > _oldest_alive(_now(tx)))
+            query = select(t.replicas).where(t.replicas.c.heartbeat_at > _oldest_alive(tx.now))
             return tuple(map(_record, tx.rows(query.order_by(t.replicas.c.replica))))
 
 
 def alive(tx: Transaction) -> Select[Any]:
     """Return a query of the names of the replicas that are alive."""
-    return select(t.replicas.c.replica).where(t.replicas.c.heartbeat_at > _oldest_alive(_now(tx)))
+    return select(t.replicas.c.replica).where(t.replicas.c.heartbeat_at > _oldest_alive(tx.now))
 
 
 def _oldest_alive(now: datetime) -> datetime:
     return now - timedelta(seconds=ALIVE_SECONDS)
-
-
-def _now(tx: Transaction) -> datetime:
-    """Return the database's time: replicas on machines whose clocks differ must agree who is alive.
-
-    SQLite has no clock but this machine's.
-    """
-    if tx.connection.dialect.name != "postgresql":
-        return tx.now
-    found: datetime = tx.connection.execute(select(func.clock_timestamp())).scalar_one()
-    return found
 
 
 def _remove(tx: Transaction, *which: Any) -> None:

@@ -1,16 +1,8 @@
 """Replicas are alive by their heartbeat; what a dead one observed does not count."""
 
-import pytest
-
 from sealserve.records.versions import Observed
 from sealserve.registry.replicas import ALIVE_SECONDS
 from tests.registry.world import World
-
-
-@pytest.fixture(autouse=True)
-def on_the_tests_clock(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PostgreSQL's clock cannot be turned."""
-    monkeypatch.setattr("sealserve.registry.replicas._now", lambda tx: tx.now)
 
 
 def _announce(world: World, name: str, identity: str = "p1", *, instead_of: str = "") -> bool:
