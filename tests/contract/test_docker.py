@@ -61,7 +61,7 @@ def test_every_extra_exists(stage: str) -> None:
 @pytest.mark.parametrize("stage", ["cpu", "cuda"])
 def test_it_does_not_run_as_root_and_is_probed(stage: str) -> None:
     assert re.findall(r"(?m)^USER (\d+):0$", STAGES[stage]) == ["10001"]
-    probes = re.findall(r'(?m)^HEALTHCHECK .*CMD \["python3", "-m", "([\w.]+)"\]$', STAGES[stage])
+    probes = re.findall(r'(?m)^HEALTHCHECK .*CMD \["python3", "-m", "([\w.]+)", "--live"\]$', STAGES[stage])
     assert len(probes) == 1
     assert importlib.util.find_spec(probes[0]) is not None
 
