@@ -345,7 +345,7 @@ async def test_version_of_an_unknown_signer_waits_for_its_key_and_nothing_is_con
         if version != good and not registry.trusted_keys.find([learner.own_key()]):
             raise UnknownSigner(f"signed by {learner.own_key()}")
 
-    monkeypatch.setattr(server.activator, "_require_seal", require)
+    monkeypatch.setattr(server.activator._loader, "_require_seal", require)
     waiting = publisher.publish("acme")
     document = waiting.documents[0]
     rows = len(registry.audit.rows())
@@ -362,7 +362,7 @@ async def test_version_of_an_unknown_signer_waits_for_its_key_and_nothing_is_con
     engine = FakeEngine()
     await engine.start()
     restarted = make_server(registry, engine, tmp_path)
-    monkeypatch.setattr(restarted.activator, "_require_seal", require)
+    monkeypatch.setattr(restarted.activator._loader, "_require_seal", require)
     await restarted.activator.settle()
     with pytest.raises(Unavailable, match="operator") as refused:
         await restarted.ask()
