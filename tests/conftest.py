@@ -2,17 +2,18 @@
 
 import logging
 import shutil
-import sys
 from collections.abc import AsyncIterator, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import pytest_asyncio
 import structlog
 import typer.main
 import yaml
+from hypothesis import HealthCheck
 
 from sealserve.engine.base_model import BaseShape, base_shape
 from sealserve.engine.vllm_engine import VllmEngine
@@ -35,6 +36,9 @@ def pytest_configure() -> None:
     yaml.SafeLoader = yaml.CSafeLoader  # type: ignore[misc,assignment]
     typer.main.get_command = cache(typer.main.get_command)
     setattr(inbox, "Sandbox", cache(sandbox.Sandbox))  # noqa: B010
+    # Nothing that was drawn has to be quick. Before collection, for decorators take the settings that they find.
+    hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    hypothesis.settings.load_profile("patient")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -43,12 +47,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest; nothing that was drawn has to be quick."""
+    """Begin with what takes longest."""
     longest_first(items)
-    if hypothesis := sys.modules.get("hypothesis"):
-        slow = [hypothesis.HealthCheck.too_slow]
-        hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=slow)
-        hypothesis.settings.load_profile("patient")
 
 
 @pytest.hookimpl(optionalhook=True)
