@@ -24,4 +24,4 @@ def test_neighbour_is_not_refused_while_the_bad_caller_is(monkeypatch: pytest.Mo
     assert figures.others_p99_ratio > 0
     assert "RESOURCE_EXHAUSTED" in figures.rows[Row.HEALTH].codes
     assert "RESOURCE_EXHAUSTED" in figures.rows[Row.WATCHES].codes
-    assert set(figures.rows[Row.LONG_COUNTS].codes) <= {"INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"}
+    assert "RESOURCE_EXHAUSTED" in figures.rows[Row.LONG_COUNTS].codes
