@@ -1,6 +1,5 @@
 """The outer loop over a simulated model: who wins, who is promoted, what is kept, and what is refused."""
 
-import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from sealserve.daemon.storage import open_registry
-from sealserve.errors import BadConfig, FailedPrecondition, StorageFailed
+from sealserve.errors import FailedPrecondition, StorageFailed
 from sealserve.learning.editor import rest_em as loop
 from sealserve.learning.editor import trials
 from sealserve.learning.editor.costs import Cost
@@ -231,12 +230,6 @@ def _have_the_new_editor_write_better(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(loop, "sample_trials", sampled)
     monkeypatch.setattr(trials, "_training_source", lambda trial, study: replace(source(trial, study), passages=()))
-
-
-async def test_a_schedule_that_is_no_cron_line_is_refused_at_the_start(tmp_path: Path) -> None:
-    school = open_school(tmp_path, editor__rounds="never")
-    with pytest.raises(BadConfig, match=r"learn\.editor\.rounds"):
-        await school.learner.run(asyncio.Event())
 
 
 def test_editors_of_an_earlier_release_are_taken_in_once_and_a_damaged_file_stops_nothing(tmp_path: Path) -> None:
