@@ -69,10 +69,11 @@ class Tokens:
         query = select(tokens).where(tokens.c.digest == digest_of(secret), tokens.c.revoked_at.is_(None))
         with self._database.read() as tx:
             row = tx.row(query)
-        if row is None:
-            raise Unauthenticated("this token is unknown or revoked; ask an administrator for another one")
-        found = _record(row)
-        found.require_unexpired(tx.now)
+            if row is None:
+                raise Unauthenticated("this token is unknown or revoked; ask an administrator for another one")
+            found = _record(row)
+            if found.expires_at is not None:
+                found.require_unexpired(tx.now)
         return found
 
     def get(self, token: str) -> Token:

@@ -14,6 +14,7 @@ from sqlalchemy import event, text
 
 from sealserve.errors import BadConfig, StorageFailed
 from sealserve.records.documents import NewDocument
+from sealserve.records.principals import Principal, Role
 from sealserve.registry.registry import Registry
 from sealserve.registry.sql.database import Database
 from sealserve.registry.sql.tables import metadata
@@ -201,6 +202,15 @@ def test_writer_that_falls_silent_is_rolled_back_and_nobody_waits_for_it(postgre
     assert len(stopped.tenants.page().items) == 2
     for registry in (stopped, other):
         registry.close()
+
+
+@NEEDS_SERVER
+@pytest.mark.pg
+def test_tokens_that_expire_are_found_by_the_servers_clock(postgres: Server, tmp_path: Path) -> None:
+    registry = Registry.open(postgres.new_database(), tmp_path / "artifacts")
+    _, secret = registry.tokens.create(Principal(name="ann", role=Role.ADMIN), actor="test", expires_days=1)
+    assert registry.tokens.find(secret).principal.name == "ann"
+    registry.close()
 
 
 @NEEDS_SERVER
