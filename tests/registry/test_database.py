@@ -208,7 +208,8 @@ def test_writer_that_falls_silent_is_rolled_back_and_nobody_waits_for_it(postgre
 @pytest.mark.pg
 def test_tokens_that_expire_are_found_by_the_servers_clock(postgres: Server, tmp_path: Path) -> None:
     registry = Registry.open(postgres.new_database(), tmp_path / "artifacts")
-    _, secret = registry.tokens.create(Principal(name="ann", role=Role.ADMIN, tenants=None), actor="test", expires_days=1)
+    ann = Principal(name="ann", role=Role.ADMIN, tenants=None)
+    _, secret = registry.tokens.create(ann, actor="test", expires_days=1)
     assert registry.tokens.find(secret).principal.name == "ann"
     registry.close()
 
