@@ -179,7 +179,7 @@ class Lab:
         return cycle
 
     async def retention(self) -> tuple[ReferenceAnswer, ...]:
-        """Return the base's own answers to old questions, as a cycle rehearses them."""
+        """Return the base's own answers to everyday requests, as a cycle rehearses them."""
         return await ask_retention_set(self.client, self.context.probes, cache=self.context.retention_sets)
 
     async def pool(self, new: Sequence[Source], earlier: Sequence[Source] = (), *, is_text_alone: bool = False) -> Pool:

@@ -1,4 +1,4 @@
-"""The retention set: old questions with the base model's own answers, trained on beside new documents."""
+"""The retention set: everyday requests with the base model's own answers, trained on beside new documents."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ async def ask_retention_set(
 
 
 async def _ask_base(client: EngineClient, probes: Probes) -> tuple[ReferenceAnswer, ...]:
-    """Return old questions with the base's answers, and unanswerable ones with "I don't know".
+    """Return requests with the base's answers, and unanswerable questions with "I don't know".
 
     Any instruct model abstains in its own words, which training along others' would not keep: it answers both kinds.
     """
