@@ -72,11 +72,6 @@ class BackgroundGate:
         """How many background calls wait."""
         return len(self._waiting)
 
-    @property
-    def limit_tokens(self) -> float:
-        """How many tokens may be in flight while tenants ask."""
-        return self._limit
-
     def start_over(self) -> None:
         """Begin with little again: the engine is a new one, and all who waited for it come back at once."""
         self._limit = FIRST_TOKENS

@@ -10,11 +10,12 @@ from sealserve.cli.app import app
 from sealserve.daemon.local import free_address
 from sealserve.daemon.storage import open_registry
 from sealserve.learning.editor.costs import Cost
-from sealserve.learning.editor.store import Editors, Round, RoundTrial, write_editors
+from sealserve.learning.editor.store import Editors, Round, RoundTrial
 from sealserve.prompts import Template
 from sealserve.records.candidates import Recipe
 from sealserve.records.scores import Measured
 from sealserve.settings.settings import Settings
+from tests.learning.editor.stored import write_editors
 
 GAIN = Measured(n=20, candidate=0.8, incumbent=0.7, gain=0.1, gain_low=0.02, gain_high=0.18, better=12, worse=3)
 

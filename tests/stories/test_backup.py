@@ -22,7 +22,7 @@ from sealserve.engine.base_model import BaseShape
 from sealserve.engine.engine import Delta
 from sealserve.errors import CorruptArtifact, FailedPrecondition, InvalidArgument, StorageFailed
 from sealserve.learning.editor.costs import Cost
-from sealserve.learning.editor.store import Editors, Round, read_editors, write_editors
+from sealserve.learning.editor.store import Editors, Round, read_editors
 from sealserve.private_files import SECRET_FILES
 from sealserve.proof.keys import KeyRing
 from sealserve.proof.lineage import trace
@@ -36,6 +36,7 @@ from sealserve.settings.settings import Settings, load_settings
 from tests.cli.site import run
 from tests.engine.tiny_model import make_adapter
 from tests.fakes import FakeEngine
+from tests.learning.editor.stored import write_editors
 from tests.registry.postgres import NEEDS_SERVER, running_server
 
 HELLO = (ChatTurn(role="user", content="Where is the harbour office?"),)

@@ -9,10 +9,11 @@ import pytest
 from sealserve.errors import FailedPrecondition
 from sealserve.learning.cleanup import UNNAMED_SECONDS, sweep, tidy
 from sealserve.learning.editor.costs import Cost
-from sealserve.learning.editor.store import Editors, Round, read_editors, write_editors
+from sealserve.learning.editor.store import Editors, Round, read_editors
 from sealserve.learning.leases import hold_named
 from sealserve.learning.scheduler import Learner
 from sealserve.records.cycles import Step
+from tests.learning.editor.stored import write_editors
 from tests.stories.school import TENANT, Killed, School
 
 pytestmark = pytest.mark.slow  # plays whole cycles

@@ -98,11 +98,6 @@ def read_editors(registry: Registry, tenant: str) -> Editors:
     return _editors(registry.editors.get(tenant), tenant)
 
 
-def write_editors(registry: Registry, tenant: str, editors: Editors, *, actor: str = ACTOR) -> None:
-    """Have `editors` in place of what is known now. Raises: NotFound (tenant), Conflict, StorageFailed."""
-    registry.editors.replace(tenant, _stored(editors), over=registry.editors.get(tenant), actor=actor)
-
-
 def keep_round(context: LearnContext, tenant: str, done: Round, *, over: Editors, archive: tuple[Json, ...]) -> None:
     """Record `done` after what is known; `over` is what the round began with, its fence.
 

@@ -15,7 +15,7 @@ from sealserve.learning.editor import trials
 from sealserve.learning.editor.costs import Cost
 from sealserve.learning.editor.rest_em import Scored, default_plan, tuning_examples, winners
 from sealserve.learning.editor.rounds import run_round, run_rounds
-from sealserve.learning.editor.store import Editors, Round, active_editor, read_editors, without, write_editors
+from sealserve.learning.editor.store import Editors, Round, active_editor, read_editors, without
 from sealserve.learning.editor.trials import Directive, Edit, Trial
 from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.study.self_edits import Study
@@ -26,6 +26,7 @@ from sealserve.records.step_outputs import Passage
 from sealserve.registry.registry import Registry
 from sealserve.settings.learn import LearnSettings, learn_settings
 from sealserve.settings.settings import Settings
+from tests.learning.editor.stored import write_editors
 from tests.stories.school import TENANT, School, open_school
 from tests.stories.student import article
 

@@ -16,8 +16,9 @@ from sealserve.learning.editor import rest_em as loop
 from sealserve.learning.editor import rounds as editor_rounds
 from sealserve.learning.editor.costs import Cost
 from sealserve.learning.editor.rounds import check_spending, run_round
-from sealserve.learning.editor.store import Editors, Round, drop_editor, keep_round, read_editors, write_editors
+from sealserve.learning.editor.store import Editors, Round, drop_editor, keep_round, read_editors
 from sealserve.records.scores import Measured
+from tests.learning.editor.stored import write_editors
 from tests.stories.school import TENANT, School
 
 RULE = EditorRule(min_documents=2, max_device_seconds=0, max_tokens=0, max_candidates=0, dip=0.25)
