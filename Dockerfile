@@ -11,7 +11,7 @@ COPY proto proto
 COPY policies policies
 COPY sealserve sealserve
 # The same step as on any other machine: .venv with pinned packages, here without the dev extra.
-RUN SEALSERVE_BUILD=cpu SEALSERVE_EXTRAS=server,postgres,web,documents,sources,train UV_NO_CACHE=1 PIP_NO_CACHE_DIR=1 ops/setup
+RUN SEALSERVE_BUILD=cpu SEALSERVE_EXTRAS=server,postgres,web,documents,sources,s3,train UV_NO_CACHE=1 PIP_NO_CACHE_DIR=1 ops/setup
 ENV PATH=/opt/sealserve/.venv/bin:$PATH \
     SEALSERVE_DATA_DIRECTORY=/var/lib/sealserve/data \
     SEALSERVE_SERVE__ADDRESS=0.0.0.0:7431
@@ -34,7 +34,7 @@ COPY policies policies
 COPY sealserve sealserve
 # The image brings vLLM, CUDA and torch in its own Python: only what is missing is added, to the same pins.
 RUN uv pip install --system --no-cache --constraints ops/constraints-cuda.txt --build-constraints ops/constraints-cuda.txt \
-    --editable '.[cuda,server,postgres,web,documents,sources,train]'
+    --editable '.[cuda,server,postgres,web,documents,sources,s3,train]'
 ENV SEALSERVE_DATA_DIRECTORY=/var/lib/sealserve/data \
     SEALSERVE_SERVE__ADDRESS=0.0.0.0:7431 \
     VLLM_CACHE_ROOT=/var/lib/sealserve/vllm-cache

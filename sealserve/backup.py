@@ -34,6 +34,7 @@ from sealserve.proof.keys import KeyRing
 from sealserve.proof.manifest import Seals
 from sealserve.records.versions import AdapterVersion, VersionState
 from sealserve.registry.artifacts import ArtifactStore
+from sealserve.registry.object_artifacts import open_artifacts
 from sealserve.registry.registry import Registry
 from sealserve.settings.settings import Settings
 
@@ -160,10 +161,11 @@ def restore(settings: Settings, source: Path, *, say: Say) -> Restored:
     with _filling(directory):
         create_file(directory / UNFINISHED_FILE, b"", mode=FILE_MODE)
         names = _copy_files(source, directory, [name for name in backup.files if name != DATABASE_FILE])
-        _copy_artifacts(ArtifactStore(source / "artifacts"), ArtifactStore(settings.artifact_directory), say=say)
+        target = open_artifacts(settings.artifact_directory, url=settings.registry.artifacts)
+        _copy_artifacts(ArtifactStore(source / "artifacts"), target, say=say)
         say("restoring the database")
         Registry.fill(settings.registry_url, source / DATABASE_FILE)
-        with closing(Registry.open(settings.registry_url, settings.artifact_directory)) as registry:
+        with closing(Registry.of(settings)) as registry:
             say("verifying")
             found = _checked(settings, registry, backup, is_new_key="keys/signing.pem" not in names)
         (directory / UNFINISHED_FILE).unlink()

@@ -237,7 +237,7 @@ def _registry(settings: Settings) -> Finding:
     if not settings.registry.url and not (settings.data_directory / "registry.db").exists():
         return _finding("registry", True, "does not exist yet; the first start creates it")
     try:
-        registry = Registry.open(settings.registry_url, settings.artifact_directory)
+        registry = Registry.of(settings)
     except SealserveError as error:
         return _finding("registry", False, error.message, advice="check registry.url and the database server")
     try:
@@ -309,7 +309,7 @@ def _opened(settings: Settings) -> "Iterator[Registry | None]":
         yield None
         return
     try:
-        registry = Registry.open(settings.registry_url, settings.artifact_directory)
+        registry = Registry.of(settings)
     except SealserveError:
         yield None
         return

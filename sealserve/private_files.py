@@ -20,7 +20,7 @@ _WORLD = 0o007
 
 SECRET_FILES = ("admin.token", "internal.token", "salt.key", "keys/signing.pem")
 DATABASE_FILES = ("registry.db", "registry.db-wal", "registry.db-shm", "registry.db.lock")
-DIRECTORIES = ("keys", "artifacts", "learn", "editors")
+DIRECTORIES = ("keys", "artifacts", "artifact-copies", "learn", "editors")
 _OURS = {
     *(Path(one).parts[0] for one in (*SECRET_FILES, *DATABASE_FILES, *DIRECTORIES)),
     "audit-head.json",

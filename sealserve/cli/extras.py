@@ -14,6 +14,7 @@ _BY_EXTRA: Mapping[str, tuple[str, ...]] = {
     "postgres": ("psycopg",),
     "web": ("jinja2", "starlette", "uvicorn"),
     "documents": ("lxml", "pypdf", "trafilatura"),
+    "s3": ("botocore", "fsspec", "s3fs"),
     "cpu": ("torch", "vllm"),  # with a GPU: cuda
     "train": ("peft", "transformers"),
     "ray": ("ray",),

@@ -1,6 +1,7 @@
 """Opens the registry that the settings name, keeps the data directory to its owner, and signs the audit chain."""
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import structlog
@@ -33,7 +34,7 @@ def open_registry(settings: Settings) -> Registry:
         raise StorageFailed(f"{directory} cannot be created: {error.strerror}") from error
     if (directory / UNFINISHED_FILE).exists():
         raise StorageFailed(f"{directory} was not restored to the end: empty it and run sealserve restore again")
-    registry = Registry.open(settings.registry_url, settings.artifact_directory, limits=settings.limits)
+    registry = Registry.of(settings)
     take_in_files(registry, directory)
     return registry
 
@@ -44,11 +45,16 @@ def keep_private(settings: Settings) -> None:
 
 
 async def sign_heads(settings: Settings, registry: Registry, keys: KeyRing) -> None:
-    """Sign the head of the audit chain now, every hour, and when cancelled; failures are logged."""
+    """Sign the head of the audit chain now, every hour, and when cancelled; failures are logged.
+
+    Copies of artifacts that are not needed any more are dropped as often.
+    """
     try:
         while True:
             await asyncio.to_thread(_sign_head, settings, registry, keys)
             await asyncio.sleep(HEAD_SECONDS)
+            with suppress(StorageFailed):  # the object store is away: next time
+                await asyncio.to_thread(registry.artifacts.drop_copies)
     finally:
         _sign_head(settings, registry, keys)
 

@@ -70,7 +70,7 @@ async def open_own(settings: Settings, *, say: Say) -> AsyncIterator[LearnContex
     Raises: BadConfig (no such model), EngineFailed.
     """
     async with AsyncExitStack() as stack:
-        registry = Registry.open(settings.registry_url, settings.artifact_directory)
+        registry = Registry.of(settings)
         stack.callback(registry.close)
         base = await asyncio.to_thread(model_directory, settings.engine.model)
         profile = await asyncio.to_thread(lambda: profile_of(base, digest=base_shape(base).digest))

@@ -123,15 +123,7 @@ class ArtifactStore:
         Only a store on a local disk can do this; use `materialise` where a block is enough. A directory that was
         checked before is hashed again only if it has changed. Raises: as `materialise`.
         """
-        tree = self._tree(digest)
-        with _disk_errors(self._root):
-            if not tree.is_dir():
-                raise NotFound(digest, kind="artifact")
-            stamp = _stamp(tree)
-            if self._verified.get(digest) != stamp:
-                _verify(tree, digest)
-                self._verified[digest] = stamp
-        return tree / "files"
+        return self._on_disk(digest)
 
     def has(self, digest: str) -> bool:
         """Return whether bytes or a directory with that digest are stored; their contents are not checked."""
@@ -168,6 +160,10 @@ class ArtifactStore:
         if self.put_directory(files) != digest:
             raise _corrupt(digest, "it changed while it was copied")
         return sum(path.stat().st_size for path in files.rglob("*") if path.is_file())
+
+    def drop_copies(self) -> int:
+        """Delete what this machine keeps besides the artifacts themselves; return how many: here, nothing."""
+        return 0
 
     def _paths(self) -> Iterator[Path]:
         with _disk_errors(self._root):
@@ -208,10 +204,21 @@ class ArtifactStore:
                 _sync_directory(path.parent)
                 _remove(aside)
 
+    def _on_disk(self, digest: str) -> Path:
+        tree = self._tree(digest)
+        with _disk_errors(self._root):
+            if not tree.is_dir():
+                raise NotFound(digest, kind="artifact")
+            stamp = _stamp(tree)
+            if self._verified.get(digest) != stamp:
+                _verify(tree, digest)
+                self._verified[digest] = stamp
+        return tree / "files"
+
     def _place(self, aside: Path, digest: str) -> None:
         final = self._tree(digest)
         try:
-            self.directory(digest)
+            self._on_disk(digest)
             os.utime(final)
             return
         except NotFound:
@@ -224,15 +231,15 @@ class ArtifactStore:
         except OSError as error:  # another process placed the same contents first
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise
-            self.directory(digest)
+            self._on_disk(digest)
         _sync_directory(final.parent)
         fault_injection.point("artifacts.put_directory.after_rename")
 
     def _blob(self, digest: str) -> Path:
-        return self._root / "blobs" / _checked(digest)[:2] / digest
+        return self._root / "blobs" / checked_digest(digest)[:2] / digest
 
     def _tree(self, digest: str) -> Path:
-        return self._root / "trees" / _checked(digest)[:2] / digest
+        return self._root / "trees" / checked_digest(digest)[:2] / digest
 
     def _new_aside(self) -> Path:
         return self._root / "aside" / secrets.token_hex(12)
@@ -263,7 +270,7 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _checked(digest: str) -> str:
+def checked_digest(digest: str) -> str:
     if not _DIGEST.fullmatch(digest):
         raise NotFound(digest, kind="artifact")
     return digest

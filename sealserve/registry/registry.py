@@ -22,11 +22,12 @@ from sealserve.registry.evaluation.canary_suites import CanarySuites
 from sealserve.registry.evaluation.feedback import FeedbackStore
 from sealserve.registry.evaluation.question_sets import QuestionSets
 from sealserve.registry.evaluation.score_cache import CachedScores
+from sealserve.registry.object_artifacts import open_artifacts
 from sealserve.registry.policy_decisions import PolicyDecisions
 from sealserve.registry.replicas import Replicas
 from sealserve.registry.rollouts.rollouts import Rollouts
 from sealserve.registry.sql import copies, schema
-from sealserve.registry.sql.database import BUSY_SECONDS, Clock, Database, utc_now
+from sealserve.registry.sql.database import BUSY_SECONDS, Clock, Database
 from sealserve.registry.sql.tables import requests, rulings
 from sealserve.registry.step_effects import (
     AddCandidates,
@@ -45,6 +46,7 @@ from sealserve.registry.versions.approvals import Approvals
 from sealserve.registry.versions.history import StudyHistory
 from sealserve.registry.versions.versions import Versions
 from sealserve.settings.limits import LimitSettings
+from sealserve.settings.settings import Settings
 
 __all__ = [
     "AddCandidates",
@@ -96,19 +98,31 @@ class Registry:
         url: str,
         artifact_directory: Path,
         *,
+        artifact_url: str = "",
         limits: LimitSettings | None = None,
         clock: Clock | None = None,
         busy_seconds: float = BUSY_SECONDS,
     ) -> Self:
         """Connect, migrate to the newest schema, and return.
 
-        A write waits `busy_seconds` for another writer. Without `clock`, the database tells the time.
+        With `artifact_url` the artifacts are in that object store, and `artifact_directory` has copies of them. A write
+        waits `busy_seconds` for another writer. Without `clock`, the database tells the time.
 
-        Raises: StorageFailed, BadConfig (url).
+        Raises: StorageFailed, BadConfig (a url).
         """
         database = Database(url, clock=clock, busy_seconds=busy_seconds)
         schema.migrate(database)
-        return cls(database, ArtifactStore(artifact_directory, clock=clock or utc_now), limits)
+        return cls(database, open_artifacts(artifact_directory, url=artifact_url, clock=clock), limits)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Open the registry that the settings name. Raises: as `open`."""
+        return cls.open(
+            settings.registry_url,
+            settings.artifact_directory,
+            artifact_url=settings.registry.artifacts,
+            limits=settings.limits,
+        )
 
     def copy_to(self, database: Path, artifact_directory: Path) -> Self:
         """Write the database, as it is at one moment, into a new SQLite file; return a registry on that copy.

@@ -40,6 +40,11 @@ class RegistrySettings(Section):
     """[registry]: the database, leases on work, and how long rows are kept."""
 
     url: str = Field("", description="SQLAlchemy URL of the database; empty: SQLite in the data directory")
+    artifacts: str = Field(
+        "",
+        description="object store of adapters and documents for more than one machine, as fsspec names it "
+        "(s3://bucket/prefix; credentials and AWS_ENDPOINT_URL from the environment); empty: the data directory",
+    )
     lease_seconds: float = Field(30, gt=1, description="a worker that is silent for this long loses its cycle")
     request_days: float = Field(
         30, ge=0, description="days for which a repeated request_id is answered as the first time; 0: for ever"
@@ -128,8 +133,8 @@ class Settings(BaseSettings):
 
     @property
     def artifact_directory(self) -> Path:
-        """Where artifacts are kept by digest."""
-        return self.data_directory.absolute() / "artifacts"
+        """Where artifacts are kept by digest, or with registry.artifacts their copies."""
+        return self.data_directory.absolute() / ("artifact-copies" if self.registry.artifacts else "artifacts")
 
     def digest(self) -> str:
         """Return the sha256 of the resolved settings, keys and values; stored with each candidate.

@@ -11,12 +11,12 @@ from tests.contract.tree import ROOT, imports, modules
 THROUGH_VLLM = {"huggingface-hub"}
 """Imported only where vLLM or transformers run, which bring them."""
 
-THROUGH_SQLALCHEMY = {"psycopg"}
+THROUGH_OTHERS = {"psycopg", "s3fs", "defusedxml"}
 """Imported by SQLAlchemy where registry.url names PostgreSQL."""
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
-RUNTIME = ("server", "postgres", "web", "documents", "train")
+RUNTIME = ("server", "postgres", "web", "documents", "sources", "s3", "train")
 
 
 @pytest.mark.parametrize("build", ["cpu", "cuda"])
@@ -61,7 +61,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
     optional = {_name(line) for lines in EXTRAS.values() for line in lines}
     known = declared | optional | THROUGH_VLLM | {"sealserve"}
     assert {name: found for name, found in owners.items() if not found & known} == {}
-    assert declared - set().union(*owners.values()) == THROUGH_SQLALCHEMY
+    assert declared - set().union(*owners.values()) == THROUGH_OTHERS
 
 
 def _names(*extras: str) -> set[str]:
