@@ -70,6 +70,41 @@ def beside(
     _measure(session, "serving.beside", documents=documents, slowdown=slowdown, quick=quick)
 
 
+@command(bench, "capacity")
+def capacity(
+    session: Session,
+    tenants: Annotated[int, typer.Option(min=1, help="Tenants with a version.")] = 10_000,
+    rate: Annotated[float, typer.Option(min=0.001, help="Requests a second, of all tenants together.")] = 20.0,
+    exponent: Annotated[float, typer.Option(min=0, help="Zipf's exponent: 0 is all alike.")] = 1.1,
+    places: Annotated[int, typer.Option(min=1, help="engine.loaded_adapters of a replica.")] = 64,
+    slots: Annotated[int, typer.Option(min=1, help="engine.slots of a replica.")] = 64,
+    load_ms: Annotated[float, typer.Option(min=0, help="To read an adapter into the engine.")] = 65.0,
+    first_token_ms: Annotated[float, typer.Option(min=0.1, help="To the first token, idle.")] = 56.0,
+    token_ms: Annotated[float, typer.Option(min=0, help="For each further token, idle.")] = 3.0,
+    neighbour_ms: Annotated[float, typer.Option(min=0, help="What a running request adds to each token.")] = 0.4,
+    base_gib: Annotated[float, typer.Option(min=0, help="Memory of a replica without adapters.")] = 2.0,
+    adapter_mib: Annotated[float, typer.Option(min=0, help="Memory of a resident adapter.")] = 1.0,
+    goal_ms: Annotated[
+        float, typer.Option(min=0, help="First token at the 99th percentile; 0: twice the first token when idle.")
+    ] = 0.0,
+    quick: Annotated[bool, typer.Option("--quick", help="Only for --tenants, with fewer requests.")] = False,
+) -> None:
+    """Simulate how many replicas many tenants need, by times that you measured.
+
+    Also ten and a hundred times as many tenants with as much more traffic. The defaults are times of the embedded model
+    on two cores.
+    """
+    from sealserve.bench.serving.capacity import Load, Machine, run
+
+    machine = Machine(
+        places=places, slots=slots, sequences=64, load_seconds=load_ms / 1000,
+        first_token_seconds=first_token_ms / 1000, token_seconds=token_ms / 1000,
+        batch_seconds=neighbour_ms / 1000, base_mib=base_gib * 1024, adapter_mib=adapter_mib,
+    )  # fmt: skip
+    load = Load(tenants=tenants, rate=rate, exponent=exponent)
+    _show(session, run(load=load, machine=machine, goal_ms=goal_ms, quick=quick, say=session.note))
+
+
 @command(bench, "kill")
 def kill(session: Session, kills: Annotated[int, typer.Option(min=1, help="Number of kills.")] = 50) -> None:
     """Kill `learn`, `serve` and the engine with SIGKILL, and count lost, partial and duplicate work.
