@@ -8,10 +8,16 @@ from sealserve.rpc.call_context import REQUEST_ID_KEY
 from sealserve.wire.statuses import DETAILS_KEY, code_of, to_status
 
 
+TRY_NO_MORE = (("grpc-retry-pushback-ms", "-1"),)
+"""Has gRPC clients report the refusal instead of repeating the call: they repeat what a server could not answer
+(https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback).
+"""
+
+
 async def abort(context: Any, error: errors.SealserveError, *, request_id: str) -> NoReturn:
     """End the call with what its caller may know of `error`."""
     status = to_status(error, request_id=request_id)
-    details = ((DETAILS_KEY, status.SerializeToString()), *trailing(request_id))
+    details = ((DETAILS_KEY, status.SerializeToString()), *trailing(request_id), *TRY_NO_MORE)
     await context.abort(code_of(error), status.message, details)
     raise AssertionError("abort always raises")
 
