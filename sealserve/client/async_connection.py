@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 import grpc
 
 from sealserve.client import connection
-from sealserve.client.calls.core import Call, check_size, method_arguments
+from sealserve.client.calls.core import Call, check_size, method_arguments, routing
 from sealserve.client.connection import AsyncChannel, open_async_channel
 from sealserve.errors import Unavailable
 from sealserve.network import Tls, require_private
@@ -74,7 +74,11 @@ class AsyncConnection:
         check_size(call.request, max_bytes=self._max_message_bytes)
         method = self._channel.unary_unary(**method_arguments(call))
         try:
-            return call.read(await method(call.request, timeout=self._timeout_seconds, metadata=self._metadata))
+            return call.read(
+                await method(
+                    call.request, timeout=self._timeout_seconds, metadata=(*self._metadata, *routing(call.request))
+                )
+            )
         except grpc.RpcError as error:
             raise from_rpc_error(error, address=self.address) from error
 
@@ -91,7 +95,9 @@ class AsyncConnection:
     def _stream(self, call: Call[T], *, timeout_seconds: float | None) -> AsyncGenerator[T, None]:
         check_size(call.request, max_bytes=self._max_message_bytes)
         method = self._channel.unary_stream(**method_arguments(call))
-        return self._read(method(call.request, timeout=timeout_seconds, metadata=self._metadata), call.read)
+        return self._read(
+            method(call.request, timeout=timeout_seconds, metadata=(*self._metadata, *routing(call.request))), call.read
+        )
 
     async def _watch(self, call: Call[T], *, timeout_seconds: float | None) -> AsyncGenerator[T, None]:
         """Stream, and stream again when the server ends a watch that is to go on; what was read last is left out."""

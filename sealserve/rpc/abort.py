@@ -7,7 +7,6 @@ from sealserve import errors
 from sealserve.rpc.call_context import REQUEST_ID_KEY
 from sealserve.wire.statuses import DETAILS_KEY, code_of, to_status
 
-
 TRY_NO_MORE = (("grpc-retry-pushback-ms", "-1"),)
 """Has gRPC clients report the refusal instead of repeating the call: they repeat what a server could not answer
 (https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback).

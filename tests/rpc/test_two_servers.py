@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from sealserve.client import AsyncClient
+from sealserve.client.calls.core import routing
 from sealserve.client.connection import ATTEMPTS
 from sealserve.errors import Unavailable
+from sealserve.v1 import adapter_pb2, inference_pb2
 from tests.rpc.harness import ADMIN_SECRET, Served, served
 
 
@@ -99,3 +101,10 @@ async def test_what_a_server_refuses_itself_is_not_asked_again(pair: Pair) -> No
         await pair.client.ask("acme", "What?")
     assert sum(pair.asked()) == 1
     assert ATTEMPTS > 1
+
+
+def test_every_call_names_its_tenant_for_a_balancer() -> None:
+    assert routing(inference_pb2.GenerateRequest(parent="tenants/acme")) == (("x-sealserve-tenant", "acme"),)
+    assert routing(adapter_pb2.GetAdapterRequest(name="tenants/acme/adapters/v3")) == (("x-sealserve-tenant", "acme"),)
+    assert routing(inference_pb2.GenerateRequest(parent="tenants/bäckerei")) == ()
+    assert routing(inference_pb2.GetServerInfoRequest()) == ()

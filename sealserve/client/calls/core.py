@@ -15,6 +15,7 @@ R = TypeVar("R")
 
 PACKAGE = "sealserve.v1"
 PAGE_SIZE = 200
+TENANT_KEY = "x-sealserve-tenant"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,17 @@ def method_arguments(call: Call[Any]) -> dict[str, Any]:
         "request_serializer": type(call.request).SerializeToString,
         "response_deserializer": call.response.FromString,
     }
+
+
+def routing(request: Message) -> tuple[tuple[str, str], ...]:
+    """Return the metadata by which a balancer can send a tenant's calls to one server, whose adapters and cached
+    prefixes are then used best; none for a request that names no tenant.
+    """
+    for field in ("parent", "name"):
+        kind, _, rest = str(getattr(request, field, "")).partition("/")
+        if kind == "tenants" and rest.isascii() and rest.isprintable():
+            return ((TENANT_KEY, rest.partition("/")[0]),)
+    return ()
 
 
 def check_size(request: Message, *, max_bytes: int) -> None:
