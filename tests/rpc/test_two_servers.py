@@ -12,7 +12,7 @@ from sealserve.client.calls.core import routing
 from sealserve.client.connection import ATTEMPTS
 from sealserve.errors import Unavailable
 from sealserve.v1 import adapter_pb2, inference_pb2
-from tests.rpc.harness import ADMIN_SECRET, Served, served
+from tests.rpc.harness import ADMIN_SECRET, Served, served, until
 
 
 class Wire:
@@ -87,8 +87,7 @@ async def test_no_call_is_lost_when_one_server_goes_away(pair: Pair, way: str) -
             await pair.client.ask("acme", "What?")
 
     askers = [asyncio.create_task(asking(30)) for _ in range(8)]
-    while min(pair.asked()) < 10:
-        await asyncio.sleep(0.001)
+    await until(lambda: min(pair.asked()) >= 10)
     await (pair.first.server.stop() if way == "stops" else pair.wire.cut())
     await asyncio.gather(*askers)
     await pair.client.ask("acme", "And now?")
