@@ -37,6 +37,7 @@ from sealserve.serving.gated_engine import GatedEngine
 from sealserve.serving.presence import Presence
 from sealserve.serving.salt import TenantSalts
 from sealserve.serving.slot_gate import SlotGate
+from sealserve.serving.version_choice import VersionChoice
 from sealserve.settings.settings import Settings
 from sealserve.telemetry import Telemetry, start_telemetry
 from sealserve.telemetry.names import LogEvent
@@ -110,6 +111,7 @@ class ServeParts:
             telemetry=telemetry,
             note=self.answer_log.note,
             listener=self.rollouts,
+            choose=VersionChoice(self.gated, self.table, require=registry.versions.require_answerable).route,
         )
 
     async def run(self, *, engine_only: bool) -> None:

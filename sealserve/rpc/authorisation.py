@@ -53,6 +53,7 @@ METHODS: Mapping[str, Need] = {
     "InferenceService/Generate": Need(Role.VIEWER, "parent"),
     "InferenceService/StreamGenerate": Need(Role.VIEWER, "parent"),
     "InferenceService/CountTokens": Need(Role.VIEWER, "parent"),
+    "InferenceService/ListModels": Need(Role.VIEWER, "parent"),
     "InferenceService/GetServerInfo": Need(Role.VIEWER, NONE),
     "DocumentService/AddDocument": Need(Role.OPERATOR, "parent"),
     "DocumentService/StreamDocuments": Need(Role.OPERATOR, "document.parent"),

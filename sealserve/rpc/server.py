@@ -31,6 +31,7 @@ from sealserve.rpc.authorisation import PACKAGE, Authentication, KnownTokens, Te
 from sealserve.rpc.budget import Budget
 from sealserve.rpc.health import Health
 from sealserve.rpc.interceptors import Boundary
+from sealserve.rpc.models import Models
 from sealserve.rpc.open_calls import OpenCalls
 from sealserve.rpc.page_tokens import KEY_BYTES, SealedPageTokens
 from sealserve.rpc.services.adapters import AdapterService
@@ -181,6 +182,7 @@ class RpcServer:
         inference = InferenceService(
             answers=answers,
             engine=engine,
+            models=Models(registry),
             replica=settings.replica_name(),
             version=version("sealserve"),
             max_bytes=settings.max_message_bytes,

@@ -90,6 +90,14 @@ def adapter_of(name: str, *, field: str = "name") -> tuple[str, int]:
     return tenant, BASE_VERSION if version == BASE else int(version[1:])
 
 
+def version_of(name: str, *, tenant: str, field: str) -> int:
+    """Return the version of an adapter of `tenant`. Raises: InvalidArgument (another tenant's)."""
+    owner, version = adapter_of(name, field=field)
+    if owner != tenant:
+        raise InvalidArgument(f"{field} must be one of the parent's", field=field)
+    return version
+
+
 def token_of(name: str, *, field: str = "name") -> str:
     """Return the token of `tokens/{token}`. Raises: InvalidArgument."""
     return _parts(_TOKEN_NAME, name, field=field, form="tokens/{token}")[0]
