@@ -57,6 +57,8 @@ class ServeParts:
     def __init__(self, settings: Settings, registry: Registry, telemetry: Telemetry) -> None:
         self.settings = settings
         self.registry = registry
+        self.telemetry = telemetry
+        self.http_port = 0  # 0: it is off
         self.base_directory = base = model_directory(settings.engine.model)
         endpoint = settings.telemetry.otlp_endpoint
         self.engine = SupervisedEngine(
@@ -177,7 +179,9 @@ async def serving(settings: Settings, *, engine_only: bool = False) -> AsyncIter
     threads = ThreadPoolExecutor(REGISTRY_THREADS, thread_name_prefix="registry")
     asyncio.get_running_loop().set_default_executor(threads)
     async with AsyncExitStack() as stack:
-        telemetry = start_telemetry(settings.telemetry, service="serve")
+        telemetry = start_telemetry(
+            settings.telemetry, service="serve", is_scraped=not (engine_only or settings.http.is_off)
+        )
         stack.callback(telemetry.shutdown)
         settings = await asyncio.to_thread(_planned, settings, trains_here=not engine_only)
         await asyncio.to_thread(keep_private, settings)
@@ -190,12 +194,28 @@ async def serving(settings: Settings, *, engine_only: bool = False) -> AsyncIter
         server = _make_server(parts, engine_only=engine_only)
         await server.start()
         stack.push_async_callback(server.stop)
+        if not (engine_only or settings.http.is_off):
+            await stack.enter_async_context(_gateway(parts, server))
         if not engine_only:
             await stack.enter_async_context(_present(parts.presence))
         _log.info(LogEvent.SERVER_STARTED, address=settings.serve.address, model=settings.engine.model)
         await parts.engine.start()
         _log.info(LogEvent.ENGINE_STARTED, address=settings.serve.address)
         yield parts
+
+
+@asynccontextmanager
+async def _gateway(parts: ServeParts, server: RpcServer) -> AsyncIterator[None]:
+    """Speak OpenAI's API while the body runs; `server` is stopped with it, to drain at the same time."""
+    from sealserve.daemon.gateway import open_gateway
+
+    listener = open_gateway(parts, server)
+    parts.http_port = await listener.start()
+    _log.info(LogEvent.GATEWAY_STARTED, address=parts.settings.http.address)
+    try:
+        yield
+    finally:
+        await asyncio.gather(server.stop(), listener.stop())
 
 
 @asynccontextmanager

@@ -73,7 +73,15 @@ def turns_from_wire(messages: Iterable[common_pb2.Message], *, max_bytes: int) -
 
     Raises: InvalidArgument (none, too many, unknown role, empty content, more than `max_bytes` of text in all).
     """
-    turns = tuple(_turn(index, message) for index, message in enumerate(messages))
+    return checked_turns((_turn(index, message) for index, message in enumerate(messages)), max_bytes=max_bytes)
+
+
+def checked_turns(given: Iterable[ChatTurn], *, max_bytes: int) -> tuple[ChatTurn, ...]:
+    """Return the turns of a conversation. Raises: as `turns_from_wire`."""
+    turns = tuple(given)
+    for index, turn in enumerate(turns):
+        if not turn.content and turn.role != "assistant":
+            raise InvalidArgument(f"messages[{index}].content is empty", field=f"messages[{index}].content")
     if not turns:
         raise InvalidArgument("messages is empty: send at least one turn", field="messages")
     if len(turns) > MAX_TURNS:
@@ -92,8 +100,6 @@ def _turn(index: int, message: common_pb2.Message) -> ChatTurn:
             f"messages[{index}].role is {message.role}: set it to ROLE_SYSTEM, ROLE_USER or ROLE_ASSISTANT",
             field=f"messages[{index}].role",
         )
-    if not message.content and role != "assistant":
-        raise InvalidArgument(f"messages[{index}].content is empty", field=f"messages[{index}].content")
     return ChatTurn(role=role, content=message.content)
 
 
