@@ -68,12 +68,13 @@ class TextPart(_Part):
 
 
 class Message(BaseModel):
-    """One turn. Other keys, such as `name`, are ignored."""
+    """One turn, without calls of tools. Other keys, such as `name`, are ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
     role: Literal["system", "developer", "user", "assistant"]
     content: str | list[TextPart] | None = None
+    tool_calls: Annotated[list[Any], Field(max_length=0)] | None = None
 
     @property
     def text(self) -> str:
@@ -197,7 +198,8 @@ def _require_neutral(name: str, value: Any) -> None:
 
 
 def _fault(error: ValidationError) -> InvalidArgument:
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    first = max(found, key=lambda each: len(each["loc"]))  # of the branches of a union, the one that went deepest
     path = ""
     for part in first["loc"]:
         if isinstance(part, int):

@@ -8,7 +8,8 @@ import openai
 import pytest
 
 from sealserve.records.reports import Ended
-from tests.gateway.harness import Gateway
+from tests.gateway.harness import Gateway, gateway
+from tests.rpc.harness import until
 
 QUESTION = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Who are you?"}]
 
@@ -208,13 +209,9 @@ async def test_caller_that_hangs_up_frees_its_sequence(here: Gateway) -> None:
         body = {"model": "acme", "messages": QUESTION, "stream": is_stream}
         async with here.http() as http:
             asking = asyncio.create_task(http.post("/v1/chat/completions", json=body))
-            async with asyncio.timeout(20):
-                while not here.engine.requests:
-                    await asyncio.sleep(0)
+            await until(lambda: bool(here.engine.requests))
             asking.cancel()
-        async with asyncio.timeout(20):
-            while not here.engine.aborted:
-                await asyncio.sleep(0.01)
+        await until(lambda: bool(here.engine.aborted))
         here.engine.requests.clear()
 
 
@@ -234,10 +231,9 @@ async def test_deadline_is_504_and_a_dead_engine_503_with_a_time_to_retry(here: 
 async def test_engine_that_dies_in_mid_answer_is_told_in_the_stream(here: Gateway) -> None:
     async with here.openai() as client:
         stream = await client.chat.completions.create(model="acme", messages=QUESTION, stream=True)  # type: ignore[call-overload]
+        here.engine.die()
         with pytest.raises(openai.APIError):
-            async for _ in stream:
-                here.engine.gate.clear()
-                here.engine.die()
+            _ = [chunk async for chunk in stream]
 
 
 async def test_many_at_once_get_their_own_answers(here: Gateway) -> None:
@@ -256,8 +252,6 @@ async def test_many_at_once_get_their_own_answers(here: Gateway) -> None:
 
 
 async def test_share_of_a_caller_is_one_over_both_transports(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    from tests.gateway.harness import gateway
-
     async with gateway(tmp_path, monkeypatch, limits__tokens_per_minute=1000) as here:
         token = here.token("acme")
         async with here.grpc(token) as grpc, here.http(token) as http:
