@@ -19,6 +19,7 @@ from sealserve.local_tokens import admin_secret
 from sealserve.records.principals import Principal, Role
 from sealserve.settings.settings import load_settings
 from tests.fakes import FakeEngine
+from tests.rpc.harness import until
 
 QUIET: dict[str, Any] = {"telemetry.log_level": "error", "serve.poll_seconds": 0.02, "serve.drain_seconds": 1}
 
@@ -91,9 +92,11 @@ async def gateway(directory: Path, monkeypatch: pytest.MonkeyPatch, **settings: 
                 admin=admin_secret(directory / "data", parts.registry.tokens.enrol),
             )
             async with here.http() as http:
-                async with asyncio.timeout(30):
-                    while (await http.get("/health")).status_code != 200:
-                        await asyncio.sleep(0)
+
+                async def is_serving() -> bool:
+                    return (await http.get("/health")).status_code == 200
+
+                await until(is_serving)
             yield here
         finally:
             running.cancel()

@@ -230,6 +230,8 @@ async def test_deadline_is_504_and_a_dead_engine_503_with_a_time_to_retry(here: 
 
 async def test_engine_that_dies_in_mid_answer_is_told_in_the_stream(here: Gateway) -> None:
     async with here.openai() as client:
+        here.engine.max_context_tokens = 10**6
+        here.engine.answers[None, "Who are you?"] = " ".join(["word"] * 100_000)
         stream = await client.chat.completions.create(model="acme", messages=QUESTION, stream=True)  # type: ignore[call-overload]
         here.engine.die()
         with pytest.raises(openai.APIError):
