@@ -10,6 +10,7 @@ import itertools
 import json
 import re
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,8 @@ class FakeEngine:
             self.die()
         limit = min(request.sampling.max_tokens, self.max_context_tokens - prompt_tokens)
         cached = self._cached_tokens(request, prompt_tokens)
-        counts = {"prompt_tokens": prompt_tokens, "cached_tokens": cached}
-        texts = [self._words(request, number) for number in range(request.sampling.n)]
+        counts: dict[str, Any] = {"prompt_tokens": prompt_tokens, "cached_tokens": cached}
+        texts = [self._words(_numbered(request, number)) for number in range(request.sampling.n)]
         finishes = [FinishReason.STOP if len(words) <= limit else FinishReason.LENGTH for words in texts]
         rows = [words[:limit] for words in texts]
         open_rows, done = len(rows), 0
@@ -201,7 +202,7 @@ class FakeEngine:
         await asyncio.sleep(0)
         return self._closing.is_set()
 
-    def _words(self, request: GenerateRequest, number: int) -> list[str]:
+    def _words(self, request: GenerateRequest) -> list[str]:
         question = request.turns[-1].content
         text = self.answers.get((request.adapter, question))
         if text is None and self._answerer is not None:
@@ -211,7 +212,6 @@ class FakeEngine:
             if seed is None:
                 seed = next(self._numbers)
             contents = self._contents.get(request.adapter)
-            seed = seed + number
             text = " ".join(_word(contents, question, str(seed), str(i)) for i in range(8))
         text = _held_to(request.sampling, text)
         for stop in request.sampling.stop:
@@ -235,6 +235,12 @@ class FakeEngine:
         is_cached = key in self._cached
         self._cached.add(key)
         return prompt_tokens // 128 * 128 if is_cached else 0
+
+
+def _numbered(request: GenerateRequest, number: int) -> GenerateRequest:
+    """Return what gives another answer, where a seed would give the same one."""
+    seed = request.sampling.seed
+    return request if seed is None else replace(request, sampling=replace(request.sampling, seed=seed + number))
 
 
 def _logprobs(sampling: Sampling, word: str) -> tuple[TokenLogprob, ...]:

@@ -111,7 +111,7 @@ class _Answering:
     async def _stream(self, question: Question, request: Request, body: Body, *, shape: Shape) -> Response:
         events = self._conversations.events(question)
         try:
-            first = await unless_gone(request.receive, anext(events))  # type: ignore[arg-type]
+            first = await unless_gone(request.receive, anext(events))
         except BaseException:
             await events.aclose()
             raise

@@ -58,7 +58,7 @@ class Choices:
                 finish=self._finishes.get(index, finish) or FinishReason.ABORT,
                 logprobs=tuple(self._logprobs.get(index, ())),
             )
-            for index in sorted(self._texts or {0: ()})
+            for index in sorted(self._texts or {0: [""]})
         )
 
 

@@ -36,7 +36,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
 
     def is_serving(self, service: str = "") -> bool:
         """Return whether `service` can answer now; "" is the server as a whole."""
-        return self._states.get(service) == SERVING
+        return bool(self._states.get(service) == SERVING)
 
     def end(self) -> None:
         """Say NOT_SERVING for good, and let every watcher go once it was told."""
