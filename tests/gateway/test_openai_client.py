@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
@@ -11,12 +14,12 @@ from sealserve.records.reports import Ended
 from tests.gateway.harness import Gateway, gateway
 from tests.rpc.harness import until
 
-QUESTION = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Who are you?"}]
+QUESTION: Any = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Who are you?"}]
 
 
 async def test_chat_answers_as_over_grpc(here: Gateway) -> None:
     async with here.openai(here.token("acme")) as client:
-        answer = await client.chat.completions.create(model="acme", messages=QUESTION, temperature=0)  # type: ignore[call-overload]
+        answer = await client.chat.completions.create(model="acme", messages=QUESTION, temperature=0)
     async with here.grpc() as grpc:
         same = await grpc.ask("acme", "Who are you?")
     assert answer.choices[0].message.content == same.text
@@ -30,10 +33,10 @@ async def test_chat_answers_as_over_grpc(here: Gateway) -> None:
 
 async def test_stream_has_a_role_text_an_end_and_its_usage(here: Gateway) -> None:
     async with here.openai() as client:
-        whole = await client.chat.completions.create(model="acme", messages=QUESTION, temperature=0)  # type: ignore[call-overload]
+        whole = await client.chat.completions.create(model="acme", messages=QUESTION, temperature=0)
         stream = await client.chat.completions.create(
             model="acme", messages=QUESTION, temperature=0, stream=True, stream_options={"include_usage": True}
-        )  # type: ignore[call-overload]
+        )
         chunks = [chunk async for chunk in stream]
     assert chunks[0].choices[0].delta.role == "assistant"
     assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == whole.choices[0].message.content
@@ -58,8 +61,8 @@ async def test_events_are_framed_and_the_last_says_done(here: Gateway) -> None:
 async def test_several_answers_are_told_apart(here: Gateway) -> None:
     async with here.openai() as client:
         asked = {"model": "acme", "messages": QUESTION, "n": 3, "seed": 7}
-        whole = await client.chat.completions.create(**asked)  # type: ignore[call-overload]
-        stream = await client.chat.completions.create(**asked, stream=True)  # type: ignore[call-overload]
+        whole = await client.chat.completions.create(**asked)
+        stream = await client.chat.completions.create(**asked, stream=True)
         texts, ends = ["", "", ""], []
         async for chunk in stream:
             for choice in chunk.choices:
@@ -75,14 +78,14 @@ async def test_log_probabilities_come_with_their_bytes(here: Gateway) -> None:
     async with here.openai() as client:
         answer = await client.chat.completions.create(
             model="acme", messages=QUESTION, logprobs=True, top_logprobs=2, max_tokens=3
-        )  # type: ignore[call-overload]
+        )
         legacy = await client.completions.create(model="acme", prompt="Once", logprobs=1, max_tokens=2)
     tokens = answer.choices[0].logprobs.content
     assert len(tokens) == 3
     assert bytes(tokens[0].bytes).decode() == tokens[0].token
     assert [len(token.top_logprobs) for token in tokens] == [2, 2, 2]
     assert legacy.choices[0].logprobs is not None
-    assert legacy.choices[0].logprobs.text_offset == [0, len(legacy.choices[0].logprobs.tokens[0])]  # type: ignore[index]
+    assert legacy.choices[0].logprobs.text_offset == [0, len(legacy.choices[0].logprobs.tokens[0])]
 
 
 async def test_prompts_are_continued_without_the_template(here: Gateway) -> None:
@@ -99,10 +102,10 @@ async def test_answer_keeps_to_the_form_that_was_asked_for(here: Gateway) -> Non
     schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
     form = {"type": "json_schema", "json_schema": {"name": "place", "schema": schema, "strict": True}}
     async with here.openai() as client:
-        answer = await client.chat.completions.create(model="acme", messages=QUESTION, response_format=form)  # type: ignore[call-overload]
+        answer = await client.chat.completions.create(model="acme", messages=QUESTION, response_format=form)
         chosen = await client.chat.completions.create(
             model="acme", messages=QUESTION, extra_body={"structured_outputs": {"choice": ["yes", "no"]}}
-        )  # type: ignore[call-overload]
+        )
     assert set(json.loads(answer.choices[0].message.content)) == {"city"}
     assert chosen.choices[0].message.content in ("yes", "no")
 
@@ -113,7 +116,7 @@ async def test_models_are_those_that_the_token_may_ask(here: Gateway) -> None:
         shown = await client.models.retrieve("acme@base")
         with pytest.raises(openai.NotFoundError):
             await client.models.retrieve("globex")
-        based = await client.chat.completions.create(model="base", messages=QUESTION)  # type: ignore[call-overload]
+        based = await client.chat.completions.create(model="base", messages=QUESTION)
     async with here.openai() as client:
         every = [model.id async for model in client.models.list()]
     assert names == ["acme", "acme@base"]
@@ -189,7 +192,7 @@ async def test_body_has_a_bound(here: Gateway) -> None:
         small = {"model": "acme", "messages": [{"role": "user", "content": "x" * 4096}]}
         large = {"model": "acme", "messages": [{"role": "user", "content": "x" * (8 * 2**20)}]}
 
-        async def parts():  # type: ignore[no-untyped-def]
+        async def parts() -> AsyncIterator[bytes]:
             for _ in range(10):
                 yield b" " * 2**20
 
@@ -232,7 +235,7 @@ async def test_engine_that_dies_in_mid_answer_is_told_in_the_stream(here: Gatewa
     async with here.openai() as client:
         here.engine.max_context_tokens = 10**6
         here.engine.answers[None, "Who are you?"] = " ".join(["word"] * 100_000)
-        stream = await client.chat.completions.create(model="acme", messages=QUESTION, stream=True)  # type: ignore[call-overload]
+        stream = await client.chat.completions.create(model="acme", messages=QUESTION, stream=True)
         here.engine.die()
         with pytest.raises(openai.APIError):
             _ = [chunk async for chunk in stream]
@@ -244,7 +247,7 @@ async def test_many_at_once_get_their_own_answers(here: Gateway) -> None:
         async def ask(number: int) -> str:
             turns = [{"role": "user", "content": f"Question {number}"}]
             tenant = "acme" if number % 2 else "globex"
-            answer = await client.chat.completions.create(model=tenant, messages=turns, temperature=0)  # type: ignore[call-overload]
+            answer = await client.chat.completions.create(model=tenant, messages=turns, temperature=0)
             return str(answer.choices[0].message.content)
 
         answers = await asyncio.gather(*map(ask, range(40)))
@@ -253,7 +256,7 @@ async def test_many_at_once_get_their_own_answers(here: Gateway) -> None:
     assert len(set(answers)) == 40
 
 
-async def test_share_of_a_caller_is_one_over_both_transports(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+async def test_share_of_a_caller_is_one_over_both_transports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with gateway(tmp_path, monkeypatch, limits__tokens_per_minute=1000) as here:
         token = here.token("acme")
         async with here.grpc(token) as grpc, here.http(token) as http:
