@@ -31,7 +31,15 @@ async def vllm_server(site: Site) -> AsyncIterator[str]:
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 
     llm: Any = site.supervised._engine._model.llm  # type: ignore[attr-defined]  # past every gate, for this alone
-    options = ["--model", str(site.base), "--served-model-name", MODEL, "--disable-log-stats"]
+    options = [
+        "--model",
+        str(site.base),
+        "--served-model-name",
+        MODEL,
+        "--disable-log-stats",
+        "--generation-config",
+        "vllm",
+    ]
     args = make_arg_parser(FlexibleArgumentParser()).parse_args(options)
     tasks = await llm.get_supported_tasks()
     app = build_app(args, tasks, llm.model_config)
