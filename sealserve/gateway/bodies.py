@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 from sealserve.errors import InvalidArgument
+from sealserve.wire.engine import MAX_TURNS
 
 IGNORED = frozenset(
     {
@@ -51,6 +52,9 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
 """Parameters that are not supported, and the values of theirs that ask for nothing."""
 
 MAX_PROMPTS = 16
+MOST = 1024
+"""Longer lists are refused before their members are looked at; how many are taken, the checks behind say."""
+
 B = TypeVar("B", bound="Body")
 
 Text = Annotated[str, Field(max_length=64 * 2**20)]
@@ -73,7 +77,7 @@ class Message(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart] | None = None
+    content: str | Annotated[list[TextPart], Field(max_length=MOST)] | None = None
     tool_calls: Annotated[list[Any], Field(max_length=0)] | None = None
 
     @property
@@ -112,7 +116,7 @@ class StructuredOutputs(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    choice: list[str] | None = None
+    choice: Annotated[list[str], Field(max_length=MOST)] | None = None
     regex: str | None = None
     json_: dict[str, Any] | str | None = Field(None, alias="json")
     grammar: str | None = None
@@ -127,10 +131,10 @@ class Body(_Part):
     top_p: float = 1.0
     n: int = 1
     seed: int | None = None
-    stop: str | list[str] = []
+    stop: str | Annotated[list[str], Field(max_length=MOST)] = []
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
-    logit_bias: dict[str, float] = {}
+    logit_bias: Annotated[dict[str, float], Field(max_length=MOST)] = {}
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
     user: str = ""
@@ -139,7 +143,7 @@ class Body(_Part):
     min_p: float = 0.0
     repetition_penalty: float = 1.0
     min_tokens: int = 0
-    stop_token_ids: list[int] = []
+    stop_token_ids: Annotated[list[int], Field(max_length=MOST)] = []
     ignore_eos: bool = False
     structured_outputs: StructuredOutputs = StructuredOutputs()
     response_format: ResponseFormat | None = None
@@ -148,7 +152,7 @@ class Body(_Part):
 class ChatBody(Body):
     """Of /v1/chat/completions."""
 
-    messages: list[Message]
+    messages: Annotated[list[Message], Field(max_length=MAX_TURNS)]
     max_completion_tokens: int | None = None
     logprobs: bool = False
     top_logprobs: int = 0

@@ -29,7 +29,7 @@ def test_settings_that_cannot_work_are_refused_by_name(given: dict[str, Any], na
 async def test_port_in_use_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(BadConfig, match="http.address"):
+        with pytest.raises(BadConfig, match=r"http\.address"):
             async with gateway(tmp_path, monkeypatch, http__address=address):
                 pass
 
