@@ -195,27 +195,15 @@ async def serving(settings: Settings, *, engine_only: bool = False) -> AsyncIter
         await server.start()
         stack.push_async_callback(server.stop)
         if not (engine_only or settings.http.is_off):
-            await stack.enter_async_context(_gateway(parts, server))
+            from sealserve.daemon.gateway import open_gateway  # its extra is optional
+
+            parts.http_port = await stack.enter_async_context(open_gateway(parts, server))
         if not engine_only:
             await stack.enter_async_context(_present(parts.presence))
         _log.info(LogEvent.SERVER_STARTED, address=settings.serve.address, model=settings.engine.model)
         await parts.engine.start()
         _log.info(LogEvent.ENGINE_STARTED, address=settings.serve.address)
         yield parts
-
-
-@asynccontextmanager
-async def _gateway(parts: ServeParts, server: RpcServer) -> AsyncIterator[None]:
-    """Speak OpenAI's API while the body runs; `server` is stopped with it, to drain at the same time."""
-    from sealserve.daemon.gateway import open_gateway
-
-    listener = open_gateway(parts, server)
-    parts.http_port = await listener.start()
-    _log.info(LogEvent.GATEWAY_STARTED, address=parts.settings.http.address)
-    try:
-        yield
-    finally:
-        await asyncio.gather(server.stop(), listener.stop())
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""What the sections of HTTP listeners have in common: where they listen, with TLS beyond loopback."""
+"""HTTP listeners: what their sections have in common, and the section [http], where `serve` speaks OpenAI's API."""
 
 from pathlib import Path
 from typing import ClassVar, Self
@@ -72,3 +72,16 @@ class ListenerSettings(Section):
         if self.tls_certificate is None or self.tls_key is None:
             return None
         return CertificateFiles(section=self.section, certificate=self.tls_certificate, key=self.tls_key)
+
+
+class HttpSettings(ListenerSettings):
+    """[http]: OpenAI's API, health and metrics over HTTP. Beyond loopback it needs TLS, unless `insecure` is set."""
+
+    section: ClassVar[str] = "http"
+
+    address: str = Field(
+        "127.0.0.1:7432", description="host:port at which `serve` speaks OpenAI's API; off: over gRPC alone"
+    )
+    deadline_seconds: float = Field(
+        600, gt=0, description="deadline of a call that sets none; OpenAI's clients wait for 600 seconds"
+    )

@@ -25,7 +25,7 @@ from pydantic_settings import (
 from sealserve.errors import BadConfig
 from sealserve.network import is_loopback
 from sealserve.settings.engine import EngineSettings
-from sealserve.settings.http import HttpSettings
+from sealserve.settings.listener import HttpSettings
 from sealserve.settings.learn import LearnSettings
 from sealserve.settings.limits import LimitSettings
 from sealserve.settings.renamed_keys import OLD_KEYS, OLD_REWARDS

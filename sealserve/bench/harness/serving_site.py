@@ -21,7 +21,7 @@ from sealserve.registry.registry import Registry
 from sealserve.registry.step_effects import Finish, Publish
 from sealserve.serving.activator import Activator
 from sealserve.settings.engine import EngineSettings
-from sealserve.settings.http import HttpSettings
+from sealserve.settings.listener import HttpSettings
 from sealserve.settings.serve import ServeSettings
 from sealserve.settings.settings import PolicySettings, Settings
 from sealserve.settings.telemetry import TelemetrySettings
