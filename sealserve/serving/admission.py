@@ -72,7 +72,8 @@ class Admission:
             self._leave(tenant, places)
 
     async def _enter(self, tenant: str, places: int) -> None:
-        if self._has_room(tenant, places) and not any(map(self._is_ready, self._queues)):
+        is_first = tenant not in self._queues and not any(map(self._is_due, self._queues))
+        if is_first and self._has_share(tenant, places) and self.running + places <= self._max_running:
             self._running[tenant] += places
             return
         self._require_room_to_wait(tenant)
@@ -87,13 +88,12 @@ class Admission:
                 self._forget(tenant, turn)
             raise
 
-    def _has_room(self, tenant: str, places: int) -> bool:
-        most = self._max_running_per_tenant
-        return self.running + places <= self._max_running and self._running[tenant] + places <= most
+    def _has_share(self, tenant: str, places: int) -> bool:
+        return self._running[tenant] + places <= self._max_running_per_tenant
 
-    def _is_ready(self, tenant: str) -> bool:
-        """Whether the first in the tenant's queue may enter."""
-        return self._has_room(tenant, self._queues[tenant][0][1])
+    def _is_due(self, tenant: str) -> bool:
+        """Whether the first in the tenant's queue waits for the others' places alone."""
+        return self._has_share(tenant, self._queues[tenant][0][1])
 
     def _require_room_to_wait(self, tenant: str) -> None:
         queued = len(self._queues.get(tenant, ()))
@@ -112,15 +112,18 @@ class Admission:
         self._admit()
 
     def _admit(self) -> None:
-        """Let in whoever may enter, tenants in turn."""
-        while (ready := next(filter(self._is_ready, self._queues), None)) is not None:
-            queue = self._queues[ready]
-            turn, places = queue.popleft()
-            self._queues.move_to_end(ready)
+        """Let in whoever may enter, tenants in turn. Nobody passes a call that waits for several places: it would starve."""
+        while (due := next(filter(self._is_due, self._queues), None)) is not None:
+            queue = self._queues[due]
+            turn, places = queue[0]
+            if self.running + places > self._max_running:
+                return
+            queue.popleft()
+            self._queues.move_to_end(due)
             if not queue:
-                del self._queues[ready]
+                del self._queues[due]
             if not turn.done():
-                self._running[ready] += places
+                self._running[due] += places
                 turn.set_result(None)
 
     def _forget(self, tenant: str, turn: asyncio.Future[None]) -> None:

@@ -25,9 +25,9 @@ from pydantic_settings import (
 from sealserve.errors import BadConfig
 from sealserve.network import is_loopback
 from sealserve.settings.engine import EngineSettings
-from sealserve.settings.listener import HttpSettings
 from sealserve.settings.learn import LearnSettings
 from sealserve.settings.limits import LimitSettings
+from sealserve.settings.listener import HttpSettings
 from sealserve.settings.renamed_keys import OLD_KEYS, OLD_REWARDS
 from sealserve.settings.section import Section, nested
 from sealserve.settings.serve import ServeSettings

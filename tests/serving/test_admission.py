@@ -163,3 +163,19 @@ async def test_small_call_goes_on_when_the_large_one_before_it_is_given_up() -> 
     await (await small).aclose()
     await held.aclose()
     assert (admission.running, admission.waiting) == (0, 0)
+
+
+async def test_call_for_several_answers_is_not_passed_for_ever_by_small_ones() -> None:
+    admission = Admission(max_running=4, max_queued_per_tenant=8)
+    held = [await inside(admission, "a") for _ in range(4)]
+    large = asyncio.create_task(inside(admission, "b", places=3))
+    await settle()
+    small = [asyncio.create_task(inside(admission, "a")) for _ in range(4)]
+    for stack in held[:3]:
+        await settle()
+        await stack.aclose()
+    await (await large).aclose()
+    await held[3].aclose()
+    for task in small:
+        await (await task).aclose()
+    assert (admission.running, admission.waiting) == (0, 0)
