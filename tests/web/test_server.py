@@ -17,7 +17,7 @@ from sealserve.daemon.local import free_address
 from sealserve.errors import BadConfig
 from sealserve.settings.certificates import CertificateWatch
 from sealserve.settings.settings import Settings, load_settings
-from sealserve.web import listener, server
+from sealserve.web import listener
 from sealserve.web.server import serve_page
 from tests.rpc.harness import ADMIN_SECRET, served, until
 from tests.rpc.test_tls import certificate, shown
