@@ -112,7 +112,7 @@ class Admission:
         self._admit()
 
     def _admit(self) -> None:
-        """Let in whoever may enter, tenants in turn. Nobody passes a call that waits for several places: it would starve."""
+        """Let in whoever may enter, tenants in turn. Nobody passes a call for several places: it would starve."""
         while (due := next(filter(self._is_due, self._queues), None)) is not None:
             queue = self._queues[due]
             turn, places = queue[0]
