@@ -52,7 +52,7 @@ class Gateway:
             api_key=token or self.admin,
             max_retries=0,
             timeout=30,
-            http_client=httpx.AsyncClient(trust_env=False),
+            http_client=openai.DefaultAsyncHttpxClient(trust_env=False),
         )
 
     def grpc(self, token: str = "") -> AsyncClient:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from sealserve.gateway.bodies import IGNORED, NEUTRAL, ChatBody, CompletionBody, FeedbackBody
 from sealserve.registry.registry import Registry
@@ -17,7 +18,11 @@ from tests.gateway.small import small_gateway
 
 ROUTES = ("/v1/chat/completions", "/v1/completions", "/v1/feedback", "/v1/models", "/v1/models/acme@v1", "/health",
           "/metrics", "/v1/embeddings", "/v1/models/../../etc/passwd", "/%00", "/v1/chat/completions/")  # fmt: skip
-BODIES = {"/v1/chat/completions": ChatBody, "/v1/completions": CompletionBody, "/v1/feedback": FeedbackBody}
+BODIES: dict[str, type[BaseModel]] = {
+    "/v1/chat/completions": ChatBody,
+    "/v1/completions": CompletionBody,
+    "/v1/feedback": FeedbackBody,
+}
 HEADERS = ("authorization", "x-request-id", "x-sealserve-timeout", "x-sealserve-min-activation", "traceparent",
            "x-sealserve-sticky-key", "content-length", "content-type")  # fmt: skip
 EXAMPLES = 250
