@@ -1,7 +1,6 @@
 """From bodies of requests to what is asked of a tenant's adapter, and the names of models."""
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,17 +15,16 @@ from sealserve.records.versions import BASE_VERSION
 from sealserve.rpc.authorisation import require_seen
 from sealserve.rpc.call_context import CURRENT_PRINCIPAL
 from sealserve.rpc.conversations import Question
+from sealserve.wire import names
 from sealserve.wire.engine import checked_turns
 
 UNBOUNDED_TOKENS = 2**20
 """Where a request sets no bound an answer may fill the context; the engine knows how long that is."""
 
-BASE = "base"
 ANY_OBJECT = '{"type": "object"}'
 MAX_LEGACY_LOGPROBS = 5
 STICKY_HEADER = "x-sealserve-sticky-key"
 ACTIVATION_HEADER = "x-sealserve-min-activation"
-_MODEL = re.compile(r"([a-z](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:@(base|v[1-9][0-9]{0,8}))?", re.ASCII)
 _MAX_ACTIVATION = 2**62
 _FIELDS = {"json_schema": "response_format", "choice": "structured_outputs", "regex": "structured_outputs",
            "grammar": "structured_outputs"}  # fmt: skip
@@ -46,16 +44,14 @@ def model_of(name: str) -> NamedModel:
     Raises: NotFound (no such name, or a tenant that the caller may not know of).
     """
     own = _only_tenant(CURRENT_PRINCIPAL.get())
-    if name == BASE and own not in (None, BASE):
+    if name == names.BASE and own not in (None, names.BASE):
         return NamedModel(tenant=str(own), version=BASE_VERSION)
-    match = _MODEL.fullmatch(name)
-    if match is None:
+    found = names.model_of(name)
+    if found is None:
         raise NotFound(name[:128], kind="model")
-    tenant, version = match.groups()
+    tenant, version = found
     require_seen(tenant)
-    if version is None:
-        return NamedModel(tenant=tenant, version=None)
-    return NamedModel(tenant=tenant, version=BASE_VERSION if version == BASE else int(version[1:]))
+    return NamedModel(tenant=tenant, version=version)
 
 
 def chat_question(body: ChatBody, headers: Mapping[str, str], *, max_bytes: int) -> Question:

@@ -132,6 +132,8 @@ class Conversations:
                 taken = max(taken, used)
                 for event in end.told(delta):
                     yield event
+            if not end.is_told:
+                raise EngineFailed("the engine ended before its answer did")
 
 
 def _check(question: Question) -> None:
@@ -149,6 +151,11 @@ class _End:
         self._finishes: dict[int, FinishReason] = {}
         self._tokens = 0
 
+    @property
+    def is_told(self) -> bool:
+        """Whether all have ended."""
+        return len(self._finishes) == self._n
+
     def told(self, delta: Delta) -> Iterator[AnswerEvent]:
         """Yield what a reader is told of `delta`."""
         self._tokens = max(self._tokens, delta.completion_tokens)
@@ -163,7 +170,7 @@ class _End:
             )
         if delta.finish is not None:
             self._finishes[delta.index] = delta.finish
-            if len(self._finishes) == self._n:
+            if self.is_told:
                 usage = Usage(
                     prompt_tokens=delta.prompt_tokens,
                     completion_tokens=self._tokens,

@@ -18,6 +18,7 @@ _TENANT_NAME = re.compile(rf"tenants/({_TENANT})", re.ASCII)
 _DOCUMENT_NAME = re.compile(rf"tenants/({_TENANT})/documents/({_ID})", re.ASCII)
 _CYCLE_NAME = re.compile(rf"tenants/({_TENANT})/cycles/({_ID})", re.ASCII)
 _ADAPTER_NAME = re.compile(rf"tenants/({_TENANT})/adapters/(base|v[1-9][0-9]{{0,8}})", re.ASCII)
+_MODEL_ID = re.compile(rf"({_TENANT})(?:@(base|v[1-9][0-9]{{0,8}}))?", re.ASCII)
 _TOKEN_NAME = re.compile(r"tokens/([0-9a-f]{12})", re.ASCII)
 
 
@@ -96,6 +97,17 @@ def version_of(name: str, *, tenant: str, field: str) -> int:
     if owner != tenant:
         raise InvalidArgument(f"{field} must be one of the parent's", field=field)
     return version
+
+
+def model_of(name: str) -> tuple[str, int | None] | None:
+    """Return (tenant, version) of acme@v3 or acme@base, (tenant, None) of acme; None for what is no model's name."""
+    match = _MODEL_ID.fullmatch(name)
+    if match is None:
+        return None
+    tenant, version = match.groups()
+    if version is None:
+        return tenant, None
+    return tenant, BASE_VERSION if version == BASE else int(version[1:])
 
 
 def token_of(name: str, *, field: str = "name") -> str:
