@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from sealserve.daemon.web import certificate_watch
-from sealserve.gateway.app import GatewayParts, make_gateway
+from sealserve.gateway.routes import GatewayParts, make_gateway
 from sealserve.rpc.server import RpcServer
 from sealserve.telemetry.names import LogEvent
 from sealserve.web.listener import HttpListener

@@ -54,11 +54,13 @@ _log = structlog.get_logger(__name__)
 class ServeParts:
     """What answers, behind the listener; `serving` makes it."""
 
+    http_port = 0
+    """Where OpenAI's API is spoken; 0: nowhere."""
+
     def __init__(self, settings: Settings, registry: Registry, telemetry: Telemetry) -> None:
         self.settings = settings
         self.registry = registry
         self.telemetry = telemetry
-        self.http_port = 0  # 0: it is off
         self.base_directory = base = model_directory(settings.engine.model)
         endpoint = settings.telemetry.otlp_endpoint
         self.engine = SupervisedEngine(

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from sealserve.gateway.app import GatewayParts, make_gateway
+from sealserve.gateway.routes import GatewayParts, make_gateway
 from sealserve.rpc.authorisation import Access, KnownTokens
 from sealserve.rpc.budget import Budget
 from sealserve.serving.adapter_table import AdapterTable

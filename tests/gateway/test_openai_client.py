@@ -215,6 +215,7 @@ async def test_caller_that_hangs_up_frees_its_sequence(here: Gateway) -> None:
             await until(lambda: bool(here.engine.requests))
             asking.cancel()
         await until(lambda: bool(here.engine.aborted))
+        assert len(here.engine.aborted) == 1
         here.engine.requests.clear()
 
 

@@ -10,7 +10,7 @@ import grpc.aio
 import pytest
 
 from sealserve.bench.harness.serving_site import promote_artifact
-from sealserve.errors import FailedPrecondition, NotFound, Unavailable
+from sealserve.errors import FailedPrecondition, NotFound
 from sealserve.records.inference import Sampling
 from sealserve.records.reports import Piece
 from sealserve.v1 import common_pb2, inference_pb2, inference_pb2_grpc
@@ -70,18 +70,6 @@ async def test_version_that_was_taken_back_is_refused_and_one_that_never_was_is_
     assert (taken_back.status_code, taken_back.json()["error"]["code"]) == (409, "version_revoked")
     assert unknown.status_code == 404
     assert refused.value.reason == "VERSION_REVOKED"
-
-
-async def test_version_that_is_not_loaded_says_when_to_retry(here: Gateway, tmp_path: Path) -> None:
-    await promoted(here, tmp_path)
-    await promoted(here, tmp_path)
-    await here.engine.unload(here.parts.registry.versions.get("acme", 1).engine_name)
-    async with here.http() as http, here.grpc() as client:
-        answer = await http.post("/v1/chat/completions", json={**BODY, "model": "acme@v1"})
-        with pytest.raises(Unavailable):
-            await client.ask("acme", "Who?", version=1)
-    assert answer.status_code == 503
-    assert int(answer.headers["retry-after"]) >= 1
 
 
 async def test_stream_that_began_before_a_promotion_ends_with_its_own_version(here: Gateway, tmp_path: Path) -> None:

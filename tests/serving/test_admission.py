@@ -166,7 +166,7 @@ async def test_small_call_goes_on_when_the_large_one_before_it_is_given_up() -> 
 
 
 async def test_call_for_several_answers_is_not_passed_for_ever_by_small_ones() -> None:
-    admission = Admission(max_running=4, max_queued_per_tenant=8)
+    admission = Admission(max_running=4, max_queued_per_tenant=8, max_queued=16)
     held = [await inside(admission, "a") for _ in range(4)]
     large = asyncio.create_task(inside(admission, "b", places=3))
     await settle()

@@ -15,8 +15,8 @@ from sealserve import errors
 from sealserve.concurrency import together
 from sealserve.engine.engine import Engine
 from sealserve.gateway.bodies import Body, ChatBody, CompletionBody, FeedbackBody, read_body
+from sealserve.gateway.body_questions import chat_question, completion_questions, model_of
 from sealserve.gateway.entrance import Entrance, unless_gone
-from sealserve.gateway.questions import chat_question, completion_questions, model_of
 from sealserve.gateway.replies import Shape, answer_headers, dump, error_tree, model_tree, models_tree
 from sealserve.gateway.stream import AnswerStream, require_whole
 from sealserve.records.feedback import Opinion, Thumb
