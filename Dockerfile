@@ -18,7 +18,7 @@ ENV PATH=/opt/sealserve/.venv/bin:$PATH \
 USER 10001:0
 WORKDIR /var/lib/sealserve
 VOLUME /var/lib/sealserve
-EXPOSE 7431 7433
+EXPOSE 7431 7432 7433
 HEALTHCHECK --interval=10s --timeout=5s --start-period=180s --retries=3 CMD ["python3", "-m", "sealserve.daemon.healthcheck", "--live"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["sealserve"]
@@ -41,7 +41,7 @@ ENV SEALSERVE_DATA_DIRECTORY=/var/lib/sealserve/data \
 USER 10001:0
 WORKDIR /var/lib/sealserve
 VOLUME /var/lib/sealserve
-EXPOSE 7431 7433
+EXPOSE 7431 7432 7433
 HEALTHCHECK --interval=10s --timeout=5s --start-period=300s --retries=3 CMD ["python3", "-m", "sealserve.daemon.healthcheck", "--live"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["sealserve"]

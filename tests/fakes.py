@@ -10,6 +10,7 @@ import itertools
 import json
 import re
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from sealserve.grading.json_schemas import is_accepted
 from sealserve.policy.enforcement import RECOVERY, PolicyEnforcer
 from sealserve.records.approvals import Approval
 from sealserve.records.documents import Refusal
-from sealserve.records.inference import ChatTurn, EngineInfo, EngineState, FinishReason, Sampling
+from sealserve.records.inference import ChatTurn, EngineInfo, EngineState, FinishReason, Sampling, TokenLogprob
 from sealserve.records.policy_decisions import PolicyDecision
 from sealserve.records.sampling import check_sampling
 
@@ -98,35 +99,38 @@ class FakeEngine:
         self.requests.append(request)
         if request.adapter in self.deadly:
             self.die()
-        words = self._words(request)
         limit = min(request.sampling.max_tokens, self.max_context_tokens - prompt_tokens)
         cached = self._cached_tokens(request, prompt_tokens)
-        finish = FinishReason.STOP if len(words) <= limit else FinishReason.LENGTH
-        shown = words[:limit]
-        is_finished = False
+        counts: dict[str, Any] = {"prompt_tokens": prompt_tokens, "cached_tokens": cached}
+        texts = [self._words(_numbered(request, number)) for number in range(request.sampling.n)]
+        finishes = [FinishReason.STOP if len(words) <= limit else FinishReason.LENGTH for words in texts]
+        rows = [words[:limit] for words in texts]
+        open_rows, done = len(rows), 0
         try:
-            for count, word in enumerate(shown, start=1):
-                if await self._is_cut_off():
-                    is_finished = True
+            for place in range(max(map(len, rows))):
+                for index, words in enumerate(rows):
+                    if place >= len(words):
+                        continue
+                    if await self._is_cut_off():
+                        open_rows = 0
+                        for left in range(len(rows)):
+                            yield Delta(
+                                text="", completion_tokens=done, finish=FinishReason.ABORT, index=left, **counts
+                            )
+                        return
+                    done += 1
+                    is_last = place == len(words) - 1
+                    open_rows -= is_last
                     yield Delta(
-                        text="",
-                        completion_tokens=count - 1,
-                        prompt_tokens=prompt_tokens,
-                        cached_tokens=cached,
-                        finish=FinishReason.ABORT,
+                        text=words[place],
+                        completion_tokens=done,
+                        finish=finishes[index] if is_last else None,
+                        index=index,
+                        logprobs=_logprobs(request.sampling, words[place]),
+                        **counts,
                     )
-                    return
-                is_last = count == len(shown)
-                is_finished = is_finished or is_last
-                yield Delta(
-                    text=word,
-                    completion_tokens=count,
-                    prompt_tokens=prompt_tokens,
-                    cached_tokens=cached,
-                    finish=finish if is_last else None,
-                )
         finally:
-            if not is_finished:
+            if open_rows:
                 self.aborted.append(request.request_id)
 
     async def score(self, request: ScoreRequest) -> Likelihood:
@@ -231,6 +235,19 @@ class FakeEngine:
         is_cached = key in self._cached
         self._cached.add(key)
         return prompt_tokens // 128 * 128 if is_cached else 0
+
+
+def _numbered(request: GenerateRequest, number: int) -> GenerateRequest:
+    """Return what gives another answer, where a seed would give the same one."""
+    seed = request.sampling.seed
+    return request if seed is None else replace(request, sampling=replace(request.sampling, seed=seed + number))
+
+
+def _logprobs(sampling: Sampling, word: str) -> tuple[TokenLogprob, ...]:
+    if sampling.logprobs is None:
+        return ()
+    likeliest = [(word, -0.5), *((f"other{i}", -1.0 - i) for i in range(20))]
+    return (TokenLogprob(token=word, logprob=-0.5, top=tuple(likeliest[: sampling.logprobs])),)
 
 
 def _held_to(sampling: Sampling, text: str) -> str:

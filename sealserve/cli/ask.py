@@ -42,6 +42,10 @@ def ask(
     seed: Annotated[int | None, typer.Option(help="Random seed for reproducible sampling.", show_default=False)] = None,
     min_activation: Annotated[int, typer.Option(help="Fail until the server has reached this activation.")] = 0,
     sticky_key: Annotated[str, typer.Option(help="Same key, same version during a traffic split.")] = "",
+    version: Annotated[
+        int | None,
+        typer.Option(help="Answer with this version and no other; 0 is the base model.", show_default=False),
+    ] = None,
 ) -> None:
     """Ask the tenant's model. The answer is streamed to stdout, the version that gave it is printed to stderr."""
     asked = sys.stdin.read() if question == "-" else question
@@ -54,6 +58,7 @@ def ask(
             seed=seed,
             min_activation=min_activation,
             sticky_key=sticky_key,
+            version=version,
         )
         answer = _read(events, is_quiet=session.json_output)
     if session.json_output:

@@ -34,7 +34,7 @@ def up(session: Session, model: Model = None, data_directory: DataDirectory = No
     """
     began = time.monotonic()
     settings = session.settings(engine__model=model, data_directory=data_directory)
-    require("server", *(() if settings.web.is_off else ("web",)))
+    require("server", *(() if settings.web.is_off and settings.http.is_off else ("web",)))
     from sealserve.daemon.supervisor import run_up
 
     run_up(settings)
@@ -49,7 +49,10 @@ def serve(
         bool, typer.Option("--engine-only", help="Serve only the internal EngineService (no tenant traffic).")
     ] = False,
 ) -> None:
-    """Run the engine and the gRPC server. Ctrl-C or SIGTERM stops it after running requests have finished."""
+    """Run the engine, the gRPC server and OpenAI's API over HTTP (http.address).
+
+    Ctrl-C or SIGTERM stops it after running requests have finished.
+    """
     from sealserve.daemon.serve import run_serve
 
     began = time.monotonic()

@@ -17,7 +17,7 @@ from sealserve.records.feedback import Feedback, Opinion, VersionFeedback
 from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.principals import Principal, Token
 from sealserve.records.question_sets import EvaluationItem, EvaluationSet
-from sealserve.records.reports import AdapterReport, Answer, AnswerEvent, CycleReport, ServerInfo
+from sealserve.records.reports import AdapterReport, Answer, AnswerEvent, CycleReport, Model, ServerInfo
 from sealserve.records.rollouts import Traffic, WatchReport
 from sealserve.records.tenants import Tenant
 from sealserve.records.versions import Activation, AdapterVersion
@@ -47,16 +47,20 @@ class Client(Connection):
         regex: str = "",
         json_schema: str = "",
         request_id: str = "",
+        sampling: Sampling | None = None,
         min_activation: int = 0,
         sticky_key: str = "",
+        version: int | None = None,
     ) -> Answer:
         """Return the answer of the tenant's active adapter to a question or a conversation.
 
         With `min_activation`, raises Unavailable until the server has reached at least that activation. Requests with
         the same `sticky_key` get the same version. One of `choice`, `regex` and `json_schema` (an object as JSON text)
-        holds the whole answer to that form; an answer that `max_tokens` cuts is the beginning of one.
+        holds the whole answer to that form; an answer that `max_tokens` cuts is the beginning of one. `sampling` stands
+        for all of these arguments, and for more: several answers, log probabilities, penalties. With `version` that one
+        answers (0: the base model), or the call fails.
         """
-        sampling = Sampling(
+        sampling = sampling or Sampling(
             max_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed, stop=stop,
             choice=choice, regex=regex, json_schema=json_schema,
         )  # fmt: skip
@@ -67,6 +71,7 @@ class Client(Connection):
             request_id=request_id,
             min_activation=min_activation,
             sticky_key=sticky_key,
+            version=version,
         )
         return self._unary(call)
 
@@ -84,11 +89,13 @@ class Client(Connection):
         regex: str = "",
         json_schema: str = "",
         request_id: str = "",
+        sampling: Sampling | None = None,
         min_activation: int = 0,
         sticky_key: str = "",
+        version: int | None = None,
     ) -> Generator[AnswerEvent, None]:
         """Return the answer as it is generated: one Answering, then Pieces, then one Ended. Arguments as for `ask`."""
-        sampling = Sampling(
+        sampling = sampling or Sampling(
             max_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed, stop=stop,
             choice=choice, regex=regex, json_schema=json_schema,
         )  # fmt: skip
@@ -99,12 +106,17 @@ class Client(Connection):
             request_id=request_id,
             min_activation=min_activation,
             sticky_key=sticky_key,
+            version=version,
         )
         return self._stream(call, timeout_seconds=self._timeout_seconds)
 
     def count_tokens(self, tenant: str, question: Question) -> int:
         """Return the number of prompt tokens of the conversation."""
         return self._unary(calls.inference.count_tokens(tenant, question))
+
+    def models(self, tenant: str) -> tuple[Model, ...]:
+        """Return what a request of the tenant can name: itself, its base model, its versions."""
+        return self._unary(calls.inference.models(tenant))
 
     def engine_info(self) -> ServerInfo:
         """Return which model the server runs and whether it is ready."""

@@ -79,7 +79,8 @@ class LocalDaemon:
         own = {
             "SEALSERVE_DATA_DIRECTORY": str(self.directory),
             "SEALSERVE_SERVE__ADDRESS": self.address,
-            "SEALSERVE_WEB__ADDRESS": "off",  # several may run at once, and nobody looks
+            "SEALSERVE_HTTP__ADDRESS": "off",  # several may run at once
+            "SEALSERVE_WEB__ADDRESS": "off",
         }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -37,6 +37,7 @@ from sealserve.serving.gated_engine import GatedEngine
 from sealserve.serving.presence import Presence
 from sealserve.serving.salt import TenantSalts
 from sealserve.serving.slot_gate import SlotGate
+from sealserve.serving.version_choice import VersionChoice
 from sealserve.settings.settings import Settings
 from sealserve.telemetry import Telemetry, start_telemetry
 from sealserve.telemetry.names import LogEvent
@@ -53,9 +54,13 @@ _log = structlog.get_logger(__name__)
 class ServeParts:
     """What answers, behind the listener; `serving` makes it."""
 
+    http_port = 0
+    """Where OpenAI's API is spoken; 0: nowhere."""
+
     def __init__(self, settings: Settings, registry: Registry, telemetry: Telemetry) -> None:
         self.settings = settings
         self.registry = registry
+        self.telemetry = telemetry
         self.base_directory = base = model_directory(settings.engine.model)
         endpoint = settings.telemetry.otlp_endpoint
         self.engine = SupervisedEngine(
@@ -110,6 +115,7 @@ class ServeParts:
             telemetry=telemetry,
             note=self.answer_log.note,
             listener=self.rollouts,
+            choose=VersionChoice(self.gated, self.table, require=registry.versions.require_answerable).route,
         )
 
     async def run(self, *, engine_only: bool) -> None:
@@ -175,7 +181,9 @@ async def serving(settings: Settings, *, engine_only: bool = False) -> AsyncIter
     threads = ThreadPoolExecutor(REGISTRY_THREADS, thread_name_prefix="registry")
     asyncio.get_running_loop().set_default_executor(threads)
     async with AsyncExitStack() as stack:
-        telemetry = start_telemetry(settings.telemetry, service="serve")
+        telemetry = start_telemetry(
+            settings.telemetry, service="serve", is_scraped=not (engine_only or settings.http.is_off)
+        )
         stack.callback(telemetry.shutdown)
         settings = await asyncio.to_thread(_planned, settings, trains_here=not engine_only)
         await asyncio.to_thread(keep_private, settings)
@@ -188,6 +196,10 @@ async def serving(settings: Settings, *, engine_only: bool = False) -> AsyncIter
         server = _make_server(parts, engine_only=engine_only)
         await server.start()
         stack.push_async_callback(server.stop)
+        if not (engine_only or settings.http.is_off):
+            from sealserve.daemon.gateway import open_gateway  # its extra is optional
+
+            parts.http_port = await stack.enter_async_context(open_gateway(parts, server))
         if not engine_only:
             await stack.enter_async_context(_present(parts.presence))
         _log.info(LogEvent.SERVER_STARTED, address=settings.serve.address, model=settings.engine.model)

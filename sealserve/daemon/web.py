@@ -25,13 +25,14 @@ async def web(settings: Settings) -> None:
         await serve_page(
             settings,
             on_started=lambda url: _log.info(LogEvent.PAGE_STARTED, url=url),
-            watch=_watch(files) if files else None,
+            watch=certificate_watch(files) if files else None,
         )
     finally:
         telemetry.shutdown()
 
 
-def _watch(files: CertificateFiles) -> CertificateWatch:
+def certificate_watch(files: CertificateFiles) -> CertificateWatch:
+    """Return a watch over `files` that logs what it finds."""
     return CertificateWatch(
         files,
         on_renewed=lambda: _log.info(LogEvent.CERTIFICATE_RENEWED, file=str(files.certificate)),

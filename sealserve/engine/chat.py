@@ -14,6 +14,9 @@ from sealserve.errors import BadConfig, InvalidArgument
 from sealserve.records.inference import ChatTurn
 
 ROLES = ("system", "user", "assistant")
+PROMPT = "prompt"
+"""The role of a turn that stands alone: its text is continued as it is."""
+
 PLAIN_TEMPLATE = (
     "{% if bos_token %}{{ bos_token }}{% endif %}"
     "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\\n' }}{% endfor %}"
@@ -69,9 +72,10 @@ class Chat:
         template that refuses the conversation).
         """
         check_turns(turns)
+        encode = self._encode if turns[0].role == PROMPT else self._template
         if sum(len(turn.content) for turn in turns) > _OFF_LOOP_CHARACTERS:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._template, turns)
-        return self._template(turns)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, encode, turns)
+        return encode(turns)
 
     def completion_ids(self, text: str) -> list[int]:
         """Return the ids of an answer, closed by the end-of-turn token if the model has one."""
@@ -81,6 +85,13 @@ class Chat:
     def close(self) -> None:
         """Begin no more long conversations."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _encode(self, turns: tuple[ChatTurn, ...]) -> list[int]:
+        """Whoever sends a bare prompt writes all of it: control tokens are his to use."""
+        ids: list[int] = self._tokenizer.encode(turns[0].content)
+        if not ids:
+            raise InvalidArgument("the prompt makes no token", field="prompt")
+        return ids
 
     def _template(self, turns: tuple[ChatTurn, ...]) -> list[int]:
         from jinja2.exceptions import TemplateError
@@ -138,6 +149,8 @@ def check_turns(turns: tuple[ChatTurn, ...]) -> None:
     """Return if the conversation has turns of known roles. Raises: InvalidArgument."""
     if not turns:
         raise InvalidArgument("a conversation needs at least one message", field="messages")
+    if len(turns) == 1 and turns[0].role == PROMPT:
+        return
     for turn in turns:
         if turn.role not in ROLES:
             raise InvalidArgument(f"role {turn.role!r} is not one of {', '.join(ROLES)}", field="messages.role")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from sealserve.records.inference import ChatTurn, EngineInfo, FinishReason, Sampling
+from sealserve.records.inference import ChatTurn, EngineInfo, FinishReason, Sampling, TokenLogprob
 
 TENANT_PRIORITY = 0
 
@@ -32,13 +32,18 @@ class GenerateRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delta:
-    """Some more text. `finish` is set on the last delta only, which carries the usage."""
+    """Some more text of the answer number `index`. `finish` is set on the last delta of each answer.
+
+    The last delta of all carries the usage.
+    """
 
     text: str
-    completion_tokens: int  # so far
+    completion_tokens: int  # so far, of all answers to the conversation
     prompt_tokens: int
     cached_tokens: int
     finish: FinishReason | None = None
+    index: int = 0
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,7 +83,7 @@ class RemoteEngine:
             self._opened = None
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
-        """Yield the whole text, then its end. Raises: as `Engine.generate`; DeadlineExceeded."""
+        """Yield the whole text of each answer, then its end. Raises: as `Engine.generate`; DeadlineExceeded."""
         check_sampling(request.sampling)
         message = engine_pb2.EngineGenerateRequest(
             request_id=request.request_id,
@@ -97,9 +97,10 @@ class RemoteEngine:
         )
         usage = answer.usage
         counts = {"prompt_tokens": usage.prompt_tokens, "cached_tokens": usage.cached_tokens}
-        yield Delta(text=answer.text, completion_tokens=usage.completion_tokens, **counts)
-        finish = engine.finish_from_wire(answer.finish_reason)
-        yield Delta(text="", completion_tokens=usage.completion_tokens, finish=finish, **counts)
+        for choice in engine.choices_from_wire(answer.choices, text=answer.text, finish=answer.finish_reason):
+            place: dict[str, Any] = {"index": choice.index, "completion_tokens": usage.completion_tokens, **counts}
+            yield Delta(text=choice.text, logprobs=choice.logprobs, **place)
+            yield Delta(text="", finish=choice.finish, **place)
 
     async def score(self, request: ScoreRequest) -> Likelihood:
         """Return the completion's log-likelihood. Raises: as `generate`."""

@@ -217,19 +217,25 @@ def generation_params(sampling: Sampling, *, max_tokens: int, end_of_turn: int |
 
     vLLM ends an answer at the tokenizer's end of sequence; the template's end of turn may be another token.
     """
-    return SamplingParams(
-        max_tokens=max_tokens, temperature=sampling.temperature, top_p=sampling.top_p, seed=sampling.seed,
-        stop=list(sampling.stop), stop_token_ids=[] if end_of_turn is None else [end_of_turn],
-        structured_outputs=_constraint(sampling), output_kind=RequestOutputKind.DELTA,
-    )  # fmt: skip
+    ends = [] if end_of_turn is None else [end_of_turn]
+    with translated():
+        return SamplingParams(
+            max_tokens=max_tokens, min_tokens=min(sampling.min_tokens, max_tokens), n=sampling.n, seed=sampling.seed,
+            temperature=sampling.temperature, top_p=sampling.top_p, top_k=sampling.top_k, min_p=sampling.min_p,
+            presence_penalty=sampling.presence_penalty, frequency_penalty=sampling.frequency_penalty,
+            repetition_penalty=sampling.repetition_penalty, logit_bias=dict(sampling.logit_bias) or None,
+            stop=list(sampling.stop), stop_token_ids=[*ends, *sampling.stop_token_ids], logprobs=sampling.logprobs,
+            structured_outputs=_constraint(sampling), output_kind=RequestOutputKind.DELTA,
+        )  # fmt: skip
 
 
 def _constraint(sampling: Sampling) -> StructuredOutputsParams | None:
     if not sampling.constraint:
         return None
     return StructuredOutputsParams(
-        choice=list(sampling.choice) or None, regex=sampling.regex or None, json=sampling.json_schema or None
-    )
+        choice=list(sampling.choice) or None, regex=sampling.regex or None, json=sampling.json_schema or None,
+        grammar=sampling.grammar or None,
+    )  # fmt: skip
 
 
 def scoring_params() -> SamplingParams:

@@ -24,7 +24,7 @@ from sealserve.engine.chat import Chat, require_fitting
 from sealserve.engine.engine import AdapterFiles, Delta, GenerateRequest, Likelihood, Progress, ScoreRequest
 from sealserve.engine.preflight import check_adapter
 from sealserve.errors import BadAdapter, BadConfig, EngineFailed, InvalidArgument, NotFound, Unavailable
-from sealserve.records.inference import ChatTurn, EngineInfo, EngineState, FinishReason, Sampling
+from sealserve.records.inference import ChatTurn, EngineInfo, EngineState, FinishReason, Sampling, TokenLogprob
 from sealserve.records.sampling import check_sampling
 from sealserve.settings.engine import EngineSettings
 from sealserve.telemetry.names import LogEvent
@@ -133,10 +133,16 @@ class VllmEngine:
         tokens = 0
         async with aclosing(stream):
             async for output in stream:
-                completion = output.outputs[0]
-                tokens += len(completion.token_ids)
-                if completion.text or output.finished:
-                    yield _delta(output, completion_tokens=tokens, prompt_tokens=len(ids))
+                for completion in output.outputs:
+                    tokens += len(completion.token_ids)
+                    if completion.text or completion.logprobs or completion.finish_reason is not None:
+                        yield _delta(
+                            completion,
+                            completion_tokens=tokens,
+                            prompt_tokens=len(ids),
+                            cached_tokens=output.num_cached_tokens or 0,
+                            top=request.sampling.logprobs or 0,
+                        )
 
     async def score(self, request: ScoreRequest) -> Likelihood:
         """Return log p(completion and its end of turn | turns). Raises: see `Engine.score`."""
@@ -343,10 +349,9 @@ def _import_core() -> Any:
     return vllm_core
 
 
-def _delta(output: Any, *, completion_tokens: int, prompt_tokens: int) -> Delta:
-    completion = output.outputs[0]
+def _delta(completion: Any, *, completion_tokens: int, prompt_tokens: int, cached_tokens: int, top: int) -> Delta:
     finish: FinishReason | None = None
-    if output.finished:
+    if completion.finish_reason is not None:
         finish = _FINISH.get(completion.finish_reason)
         if finish is None:
             raise EngineFailed("the engine failed on this request; it may be tried again")
@@ -354,9 +359,29 @@ def _delta(output: Any, *, completion_tokens: int, prompt_tokens: int) -> Delta:
         text=completion.text,
         completion_tokens=completion_tokens,
         prompt_tokens=prompt_tokens,
-        cached_tokens=output.num_cached_tokens or 0,
+        cached_tokens=cached_tokens,
         finish=finish,
+        index=completion.index,
+        logprobs=tuple(
+            _token_logprob(token, likeliest, top=top)
+            for token, likeliest in zip(completion.token_ids, completion.logprobs or (), strict=False)
+        ),
     )
+
+
+def _token_logprob(token: int, likeliest: Any, *, top: int) -> TokenLogprob:
+    """`likeliest` has the tokens at one place by id: the first `top`, and the sampled one whatever its rank."""
+    ranked = sorted(likeliest.values(), key=lambda found: found.rank or 0)
+    return TokenLogprob(
+        token=likeliest[token].decoded_token or "",
+        logprob=_finite(likeliest[token].logprob),
+        top=tuple((found.decoded_token or "", _finite(found.logprob)) for found in ranked[:top]),
+    )
+
+
+def _finite(logprob: float) -> float:
+    """JSON has no infinity; OpenAI's API writes this number for it."""
+    return max(logprob, -9999.0)
 
 
 def _likelihood(logprobs: list[Any], completion: list[int]) -> Likelihood:

@@ -10,11 +10,11 @@ from typing import TypeAlias
 
 from sealserve.canonical import Json
 from sealserve.records.cycles import Cycle, EarlierStudy, Step
-from sealserve.records.inference import EngineState, FinishReason
+from sealserve.records.inference import EngineState, FinishReason, TokenLogprob
 from sealserve.records.policy_decisions import RuleEffect
 from sealserve.records.scores import Measured, Scorecard, Verdict
 from sealserve.records.step_outputs import AnswerSample
-from sealserve.records.versions import Observed
+from sealserve.records.versions import BASE_VERSION, Observed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +39,24 @@ class Answering:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One of the answers to a conversation; `index` counts from 0."""
+
+    index: int
+    text: str
+    finish: FinishReason
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A whole answer and the weights that gave it."""
+    """A whole answer and the weights that gave it. `text` and `finish` are those of the first of `choices`."""
 
     text: str
     finish: FinishReason
     usage: Usage
     answering: Answering
+    choices: tuple[Choice, ...] = ()
 
     @property
     def version(self) -> int:
@@ -55,10 +66,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """The next text of a streamed answer; `completion_tokens` counts from the start of the answer."""
+    """The next text of a streamed answer; `completion_tokens` counts from the start, over all answers.
+
+    Where several answers were asked for, `index` says which one goes on, and `finish` that it ended.
+    """
 
     text: str
     completion_tokens: int
+    index: int = 0
+    logprobs: tuple[TokenLogprob, ...] = ()
+    finish: FinishReason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +88,27 @@ class Ended:
 
 AnswerEvent: TypeAlias = Answering | Piece | Ended
 """A streamed answer is one Answering, any number of Pieces, one Ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """What a request can name: `version` of `tenant`, or the version whose turn it is (None)."""
+
+    tenant: str
+    version: int | None
+    active: bool  # the active version
+
+    @property
+    def id(self) -> str:
+        """The name: acme, acme@v3, acme@base."""
+        return model_id(self.tenant, self.version)
+
+
+def model_id(tenant: str, version: int | None) -> str:
+    """Return the model's name over HTTP."""
+    if version is None:
+        return tenant
+    return f"{tenant}@{'base' if version == BASE_VERSION else f'v{version}'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

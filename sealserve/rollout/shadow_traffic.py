@@ -8,7 +8,7 @@ nothing of who is right.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sealserve.engine.engine import BACKGROUND_PRIORITY, Delta, Engine, GenerateRequest
 from sealserve.errors import EngineFailed, SealserveError
@@ -88,7 +88,7 @@ class ShadowTraffic:
             request_id=f"shadow-{answered.request_id}",
             turns=answered.turns,
             adapter=other.engine_name,
-            sampling=answered.sampling,
+            sampling=replace(answered.sampling, n=1, logprobs=None),
             cache_salt=self._salts.salt(other.tenant),
             priority=BACKGROUND_PRIORITY,
         )

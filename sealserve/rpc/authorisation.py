@@ -53,6 +53,7 @@ METHODS: Mapping[str, Need] = {
     "InferenceService/Generate": Need(Role.VIEWER, "parent"),
     "InferenceService/StreamGenerate": Need(Role.VIEWER, "parent"),
     "InferenceService/CountTokens": Need(Role.VIEWER, "parent"),
+    "InferenceService/ListModels": Need(Role.VIEWER, "parent"),
     "InferenceService/GetServerInfo": Need(Role.VIEWER, NONE),
     "DocumentService/AddDocument": Need(Role.OPERATOR, "parent"),
     "DocumentService/StreamDocuments": Need(Role.OPERATOR, "document.parent"),
@@ -106,6 +107,9 @@ METHODS: Mapping[str, Need] = {
     "EngineService/GetEngineInfo": Need(Role.ENGINE, NONE),
 }
 """Every method of the package. One that is not here is refused; health and reflection are not of the package."""
+
+OVER_HTTP: Mapping[str, Need] = {"Metrics/Read": Need(Role.VIEWER, EVERY)}
+"""What HTTP has besides."""
 
 ANYONE = Principal(name="anyone", role=Role.ADMIN, tenants=None)
 """Who calls when serve.auth is off."""
@@ -229,14 +233,47 @@ class KnownTokens:
             self._unknown -= 1
 
 
-class Authentication(grpc.aio.ServerInterceptor):
-    """Lets a call in whose token has the role that the method needs, and says who calls (CURRENT_PRINCIPAL)."""
+class Access:
+    """Lets a call in whose token has the role that the method needs, and counts it. The same for every transport."""
 
     def __init__(self, tokens: KnownTokens, *, budget: Budget, is_open: bool) -> None:
         """With `is_open` (serve.auth = "off") everybody is ANYONE; EngineService asks for a token even then."""
         self._tokens = tokens
         self._budget = budget
-        self._is_open = is_open
+        self.is_open = is_open
+
+    async def enter(self, method: str, secret: str) -> None:
+        """Say who calls `method`, "Service/Method" (CURRENT_PRINCIPAL), and what share is left (CURRENT_SHARE).
+
+        The call counts as running until the present task ends. Raises: Unauthenticated, PermissionDenied,
+        QuotaExceeded, StorageFailed, Unavailable.
+        """
+        principal = await self._admitted(method, secret)
+        share, leave = self._budget.enter(principal, method)
+        CURRENT_PRINCIPAL.set(principal)
+        CURRENT_SHARE.set(share)
+        if (task := asyncio.current_task()) is not None:  # which serves the call, to its end however it ends
+            task.add_done_callback(lambda _: leave())
+
+    async def _admitted(self, method: str, secret: str) -> Principal:
+        need = METHODS.get(method) or OVER_HTTP.get(method)
+        if self.is_open and need is not None and need.role is not Role.ENGINE:
+            return ANYONE
+        principal = await self._tokens.principal_of(_checked_secret(secret))
+        if need is None or not principal.has(need.role):
+            asked = need.role if need is not None else "no"
+            text = f"{principal.name} is {principal.role}; this call needs the role {asked}"
+            raise PermissionDenied(text, reason="ROLE_NEEDED")
+        if need.field == EVERY:
+            require_unbound(principal)
+        return principal
+
+
+class Authentication(grpc.aio.ServerInterceptor):
+    """Lets calls in over gRPC, by `Access`."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
 
     async def intercept_service(self, continuation: Continuation, details: grpc.HandlerCallDetails) -> Handler:
         """Refuse with UNAUTHENTICATED, PERMISSION_DENIED or RESOURCE_EXHAUSTED before anything is read."""
@@ -247,28 +284,10 @@ class Authentication(grpc.aio.ServerInterceptor):
         if handler is None:
             return None  # no such method: UNIMPLEMENTED, to everybody
         try:
-            principal = await self._admitted(method, details)
-            share, leave = self._budget.enter(principal, method)
+            await self._access.enter(method, shown_secret(details.invocation_metadata))
         except SealserveError as error:
             return grpc.stream_stream_rpc_method_handler(refuse(error))
-        CURRENT_PRINCIPAL.set(principal)
-        CURRENT_SHARE.set(share)
-        if (task := asyncio.current_task()) is not None:  # which serves the call, to its end however it ends
-            task.add_done_callback(lambda _: leave())
         return handler
-
-    async def _admitted(self, method: str, details: grpc.HandlerCallDetails) -> Principal:
-        need = METHODS.get(method)
-        if self._is_open and need is not None and need.role is not Role.ENGINE:
-            return ANYONE
-        principal = await self._tokens.principal_of(_secret_of(details))
-        if need is None or not principal.has(need.role):
-            asked = need.role if need is not None else "no"
-            text = f"{principal.name} is {principal.role}; this call needs the role {asked}"
-            raise PermissionDenied(text, reason="ROLE_NEEDED")
-        if need.field == EVERY:
-            require_unbound(principal)
-        return principal
 
 
 class Tenancy(grpc.aio.ServerInterceptor):
@@ -298,12 +317,15 @@ def require_unbound(principal: Principal) -> None:
         raise PermissionDenied(text, reason="BOUND_TO_TENANTS")
 
 
-def _secret_of(details: grpc.HandlerCallDetails) -> str:
-    secret = shown_secret(details.invocation_metadata)
+def require_seen(tenant: str) -> None:
+    """Return if the caller may know of `tenant`. Raises: NotFound."""
+    if not CURRENT_PRINCIPAL.get().sees(tenant):
+        raise NotFound(f"tenants/{tenant}", kind="tenant")
+
+
+def _checked_secret(secret: str) -> str:
     if not secret:
-        text = (
-            "a token is needed: metadata `authorization: Bearer SECRET`; on the command line --token or SEALSERVE_TOKEN"
-        )
+        text = "a token is needed: `authorization: Bearer SECRET`; on the command line --token or SEALSERVE_TOKEN"
         raise Unauthenticated(text, reason="TOKEN_MISSING")
     if len(secret) > MAX_SECRET_CHARACTERS:
         raise Unauthenticated("this is no token: it is too long")
@@ -314,7 +336,7 @@ def _checked(serve: Any, field: str) -> Any:
     """`serve` itself decides whether it answers once or streams."""
 
     def call(request: Any, context: Any) -> Any:
-        _require_seen(request, field)
+        _require_named_seen(request, field)
         return serve(request, context)
 
     return call
@@ -323,13 +345,13 @@ def _checked(serve: Any, field: str) -> Any:
 def _each_checked(serve: Any, field: str) -> Any:
     async def seen(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         async for request in requests:
-            _require_seen(request, field)
+            _require_named_seen(request, field)
             yield request
 
     return lambda requests, context: serve(seen(requests), context)
 
 
-def _require_seen(request: Any, field: str) -> None:
+def _require_named_seen(request: Any, field: str) -> None:
     principal = CURRENT_PRINCIPAL.get()
     if principal.tenants is None:
         return
@@ -342,5 +364,4 @@ def _require_seen(request: Any, field: str) -> None:
         raise InvalidArgument(f"{field} must begin with tenants/{{tenant}}", field=field)
     if tenant == ANY_TENANT:
         require_unbound(principal)
-    if not principal.sees(tenant):
-        raise NotFound(f"tenants/{tenant}", kind="tenant")
+    require_seen(tenant)

@@ -18,7 +18,7 @@ MAX_CHARACTERS = 16_384
 
 
 async def merged(source: AsyncGenerator[Any, None], *, seconds: float) -> AsyncGenerator[Any, None]:
-    """Yield what `source` yields, neighbouring deltas as one, with `seconds` between messages unless it has ended.
+    """Yield what `source` yields, waiting deltas of one answer as one and `seconds` apart unless it has ended.
 
     `source` runs in a task of its own from first to last, and is closed when this is. Raises: what it raises.
     """
@@ -46,12 +46,26 @@ async def merged(source: AsyncGenerator[Any, None], *, seconds: float) -> AsyncG
 async def _pull(source: AsyncGenerator[Any, None], waiting: list[Any], *, is_there: asyncio.Event) -> None:
     async with aclosing(source) as items:
         async for item in items:
-            last = waiting[-1] if waiting else None
-            if isinstance(item, Delta) and isinstance(last, Delta) and len(last.text) < MAX_CHARACTERS:
-                waiting[-1] = replace(item, text=last.text + item.text)
-            else:
+            place = _place(item, waiting)
+            if place is None:
                 waiting.append(item)
+            else:
+                last = waiting[place]
+                waiting[place] = replace(item, text=last.text + item.text, logprobs=last.logprobs + item.logprobs)
             is_there.set()
+
+
+def _place(item: Any, waiting: list[Any]) -> int | None:
+    """Return where the delta of the same answer waits that `item` can travel with; None: nowhere."""
+    if not isinstance(item, Delta):
+        return None
+    for place in range(len(waiting) - 1, -1, -1):
+        last = waiting[place]
+        if not isinstance(last, Delta):
+            return None
+        if last.index == item.index:
+            return place if len(last.text) < MAX_CHARACTERS else None
+    return None
 
 
 async def _pause(has_ended: asyncio.Event, seconds: float) -> None:

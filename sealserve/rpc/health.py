@@ -34,6 +34,10 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
             self._states.update(new)
             self._wake()
 
+    def is_serving(self, service: str = "") -> bool:
+        """Return whether `service` can answer now; "" is the server as a whole."""
+        return bool(self._states.get(service) == SERVING)
+
     def end(self) -> None:
         """Say NOT_SERVING for good, and let every watcher go once it was told."""
         self.set(self._states, is_serving=False)

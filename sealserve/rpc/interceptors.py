@@ -31,6 +31,9 @@ FOREVER_SECONDS = 10.0**9
 LOG_SECONDS = 5.0
 """While calls fail for one reason, the log has a line in so many seconds."""
 
+IDLE_WRITE_SECONDS = 30.0
+"""How long a reader may leave one message of a stream unread."""
+
 LEAST_SECONDS = 0.005
 """Not even a refusal gets back to the caller in less: nothing is begun."""
 
@@ -92,7 +95,7 @@ class Boundary(grpc.aio.ServerInterceptor):
 
     async def _write(self, response: Any, context: Any) -> None:
         text = f"nothing was read for {self._idle_write_seconds:g} s: the answer was dropped; read faster"
-        async with _within(self._idle_write_seconds, errors.DeadlineExceeded(text, reason="READER_TOO_SLOW")):
+        async with within(self._idle_write_seconds, errors.DeadlineExceeded(text, reason="READER_TOO_SLOW")):
             try:
                 await context.write(response)
             except grpc.aio.InternalError as error:
@@ -108,8 +111,8 @@ class Boundary(grpc.aio.ServerInterceptor):
             request_id = checked_request_id(str(metadata.get(REQUEST_ID_KEY, ""))) or CURRENT_CALL.get().request_id
             CURRENT_CALL.set(Call(request_id=request_id, deadline_seconds=seconds))
             late = errors.DeadlineExceeded(f"not done within {seconds:g} s; allow a longer deadline or ask for less")
-            with _traced(str(metadata.get("traceparent", ""))):
-                async with _within(seconds, late):
+            with traced(str(metadata.get("traceparent", ""))):
+                async with within(seconds, late):
                     yield
             context.set_trailing_metadata(trailing(CURRENT_CALL.get().request_id))
         except grpc.aio.AbortError:
@@ -129,7 +132,7 @@ class Boundary(grpc.aio.ServerInterceptor):
 
 
 @asynccontextmanager
-async def _within(seconds: float, late: errors.SealserveError) -> AsyncIterator[None]:
+async def within(seconds: float, late: errors.SealserveError) -> AsyncIterator[None]:
     """Raise `late` when the body takes longer than `seconds`; a TimeoutError of the body's own stays one."""
     try:
         async with asyncio.timeout(seconds) as limit:
@@ -141,7 +144,8 @@ async def _within(seconds: float, late: errors.SealserveError) -> AsyncIterator[
 
 
 @contextmanager
-def _traced(traceparent: str) -> Iterator[None]:
+def traced(traceparent: str) -> Iterator[None]:
+    """Run the body as a part of the caller's trace, if it has one."""
     parent = remote_context(traceparent)
     if parent is None:
         yield

@@ -27,10 +27,11 @@ from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.records.inference import EngineInfo
 from sealserve.records.principals import Token
 from sealserve.registry.registry import Registry
-from sealserve.rpc.authorisation import PACKAGE, Authentication, KnownTokens, Tenancy
+from sealserve.rpc.authorisation import PACKAGE, Access, Authentication, KnownTokens, Tenancy
 from sealserve.rpc.budget import Budget
 from sealserve.rpc.health import Health
-from sealserve.rpc.interceptors import Boundary
+from sealserve.rpc.interceptors import IDLE_WRITE_SECONDS, Boundary
+from sealserve.rpc.models import Models
 from sealserve.rpc.open_calls import OpenCalls
 from sealserve.rpc.page_tokens import KEY_BYTES, SealedPageTokens
 from sealserve.rpc.services.adapters import AdapterService
@@ -96,7 +97,6 @@ NEED_THE_ENGINE = ("", f"{PACKAGE}.InferenceService", ENGINE_SERVICE)
 NEED_VERSIONS = ("", f"{PACKAGE}.InferenceService")
 """Of these, the ones that serve only once tenants' versions are loaded."""
 
-IDLE_WRITE_SECONDS = 30.0
 IDLE_READ_SECONDS = 300.0
 HEALTH_SECONDS = 0.25
 STREAMS_OF_CONNECTION = 1024
@@ -136,10 +136,11 @@ class RpcServer:
         self._is_settled: Callable[[EngineInfo], bool] = _always
         self._probe: UnlearningProbe | None = None
         self._following: asyncio.Task[None] | None = None
+        self.access = Access(self._known, budget=Budget(limits or LimitSettings()), is_open=settings.auth == "off")
         self._server = grpc.aio.server(
             interceptors=[
                 OpenCalls(),
-                Authentication(self._known, budget=Budget(limits or LimitSettings()), is_open=settings.auth == "off"),
+                Authentication(self.access),
                 Boundary(
                     default_deadline_seconds=settings.default_deadline_seconds,
                     idle_write_seconds=idle_write_seconds,
@@ -181,6 +182,7 @@ class RpcServer:
         inference = InferenceService(
             answers=answers,
             engine=engine,
+            models=Models(registry),
             replica=settings.replica_name(),
             version=version("sealserve"),
             max_bytes=settings.max_message_bytes,

@@ -5,8 +5,8 @@ What the network layer calls.
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -69,8 +69,12 @@ class Answers:
         telemetry: Telemetry | None = None,
         note: Callable[[str, Route, str], None] | None = None,
         listener: Listener | None = None,
+        choose: Callable[[str, int], Awaitable[Route]] | None = None,
     ) -> None:
-        """`note` hears, with the first token, which request is answered by which route to whom (`AnswerLog.note`)."""
+        """`note` hears, with the first token, which request is answered by which route to whom (`AnswerLog.note`).
+
+        `choose` gives the route of a version that a request names (`VersionChoice.route`).
+        """
         self._engine = engine
         self._table = table
         self._admission = admission
@@ -80,6 +84,7 @@ class Answers:
         self._telemetry = telemetry or Telemetry.off()
         self._note = note or _note_nothing
         self._listener = listener or _Nobody()
+        self._choose = choose or _choose_nothing
         self._known: set[str] = set()  # tenants are never deleted
 
     async def stream(
@@ -88,6 +93,7 @@ class Answers:
         turns: tuple[ChatTurn, ...],
         sampling: Sampling,
         *,
+        version: int | None = None,
         request_id: str = "",
         sticky_key: str = "",
         deadline_seconds: float | None = None,
@@ -95,8 +101,9 @@ class Answers:
         """Yield the route that answers, then the deltas. Closing it frees the sequence.
 
         The route comes with the first token: what is wrong with the request is raised before it. While two versions
-        share the tenant's traffic, `sticky_key`, else the request id, says which one answers.
-        Raises: NotFound (tenant), InvalidArgument, QuotaExceeded, DeadlineExceeded, EngineFailed, Unavailable.
+        share the tenant's traffic, `sticky_key`, else the request id, says which one answers, unless `version` does.
+        Raises: NotFound (tenant, version), InvalidArgument, FailedPrecondition (a version that may not answer),
+        QuotaExceeded, DeadlineExceeded, EngineFailed, Unavailable.
         """
         await self.require(tenant)
         request_id = request_id or secrets.token_hex(8)
@@ -107,25 +114,38 @@ class Answers:
             self._telemetry.span(request_span(OPERATION_CHAT, model), attributes) as span,
             call.recorded(self._telemetry.metrics),
         ):
-            async with self._admission.entered(tenant, deadline=call.deadline):
-                with self._table.pin(tenant, key=sticky_key or request_id) as route:
-                    span.set_attribute(Attribute.VERSION.value, route.version)
-                    self._telemetry.link(span, route.origin)
-                    request = self._request(route, turns, sampling=sampling, request_id=request_id)
-                    asker = self._salts.asker(tenant, sticky_key)
-                    with call.told(self._listener, route, request, asker=asker):
-                        async with aclosing(self._engine.generate(request)) as deltas:  # type: ignore[type-var]
-                            while (delta := await _next(deltas, deadline=call.deadline)) is not None:
-                                if call.count(delta):
-                                    self._note(request.request_id, route, asker)
-                                    yield route
-                                yield delta
+            async with (
+                self._admission.entered(tenant, places=sampling.n, deadline=call.deadline),
+                self._pinned(tenant, version, key=sticky_key or request_id) as route,
+            ):
+                span.set_attribute(Attribute.VERSION.value, route.version)
+                self._telemetry.link(span, route.origin)
+                request = self._request(route, turns, sampling=sampling, request_id=request_id)
+                asker = self._salts.asker(tenant, sticky_key)
+                listener = self._listener if version is None else _Nobody()  # a chosen version is no fair sample
+                with call.told(listener, route, request, asker=asker):
+                    async with aclosing(self._engine.generate(request)) as deltas:  # type: ignore[type-var]
+                        while (delta := await _next(deltas, deadline=call.deadline)) is not None:
+                            if call.count(delta):
+                                self._note(request.request_id, route, asker)
+                                yield route
+                            yield delta
 
     async def require(self, tenant: str) -> None:
         """Return if there is such a tenant; the registry is asked once for each. Raises: NotFound, StorageFailed."""
         if tenant not in self._known:
             await asyncio.to_thread(self._find_tenant, tenant)
             self._known.add(tenant)
+
+    @asynccontextmanager
+    async def _pinned(self, tenant: str, version: int | None, *, key: str) -> AsyncIterator[Route]:
+        """Give the route for one request and count it as in use meanwhile."""
+        if version is None:
+            with self._table.pin(tenant, key=key) as route:
+                yield route
+        else:
+            with self._table.held(await self._choose(tenant, version)) as route:
+                yield route
 
     def _request(
         self, route: Route, turns: tuple[ChatTurn, ...], *, sampling: Sampling, request_id: str
@@ -138,6 +158,10 @@ class Answers:
             cache_salt=self._salts.salt(route.tenant),
             trace_headers=trace_headers(),
         )
+
+
+async def _choose_nothing(tenant: str, version: int) -> Route:
+    raise Unavailable("versions cannot be chosen here", reason="VERSION_NOT_LOADED")
 
 
 def _note_nothing(request_id: str, route: Route, asker: str) -> None:
@@ -161,7 +185,8 @@ class _Call:
         self._started = self._time()
         self._last: Delta | None = None
         self._first_token_seconds: float | None = None
-        self._texts: list[str] = []
+        self._texts: list[str] = []  # of the first answer, if there are several
+        self._finish: FinishReason | None = None
         self.deadline = self._started + seconds
 
     def count(self, delta: Delta) -> bool:
@@ -170,7 +195,9 @@ class _Call:
         if is_first:
             self._first_token_seconds = self._time() - self._started
         self._last = delta
-        self._texts.append(delta.text)
+        if delta.index == 0:
+            self._texts.append(delta.text)
+            self._finish = delta.finish
         return is_first
 
     @contextmanager
@@ -194,7 +221,7 @@ class _Call:
                     request_id=request.request_id,
                     asker=asker,
                     text="".join(self._texts),
-                    finish=self._last.finish if self._last else None,
+                    finish=self._finish,
                     error=error,
                     first_token_seconds=first,
                     per_token_seconds=(self._time() - began - first) / later if later > 0 else 0.0,

@@ -27,6 +27,7 @@ from sealserve.network import is_loopback
 from sealserve.settings.engine import EngineSettings
 from sealserve.settings.learn import LearnSettings
 from sealserve.settings.limits import LimitSettings
+from sealserve.settings.listener import HttpSettings
 from sealserve.settings.renamed_keys import OLD_KEYS, OLD_REWARDS
 from sealserve.settings.section import Section, nested
 from sealserve.settings.serve import ServeSettings
@@ -98,6 +99,7 @@ class Settings(BaseSettings):
     intake: IntakeSettings = IntakeSettings()
     learn: LearnSettings = LearnSettings()
     policy: PolicySettings = PolicySettings()
+    http: HttpSettings = HttpSettings()
     web: WebSettings = WebSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
@@ -121,9 +123,11 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _page_asks_who_comes(self) -> "Settings":
-        if self.serve.auth == "off" and not self.web.is_off and not is_loopback(self.web.address):
-            raise ValueError(f"serve.auth = off is for loopback only, and web.address is {self.web.address}")
+    def _listeners_ask_who_comes(self) -> "Settings":
+        for listener in (self.web, self.http):
+            if self.serve.auth == "off" and not listener.is_off and not is_loopback(listener.address):
+                text = f"serve.auth = off is for loopback only, and {listener.section}.address is {listener.address}"
+                raise ValueError(text)
         return self
 
     @property

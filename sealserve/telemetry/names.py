@@ -74,6 +74,7 @@ class LogEvent(StrEnum):
     """
 
     # processes
+    GATEWAY_STARTED = "gateway.started"  # the port of OpenAI's API is open
     SERVER_STARTED = "server.started"  # the port is open; the engine may be starting still
     ENGINE_STARTED = "engine.started"
     REPLICA_REFUSED = "replica.refused"  # another server runs under serve.replica, or one that was just killed

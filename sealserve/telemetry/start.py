@@ -7,7 +7,7 @@ them.
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import MeterProvider, NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, Span, TracerProvider
@@ -41,6 +42,8 @@ class Telemetry:
     tracer_provider: TracerProvider
     meter_provider: MeterProvider
     metrics: Metrics = field(repr=False)
+    scrape: Callable[[], bytes] = field(default=bytes, repr=False)
+    """Returns the metrics in Prometheus' text format; blocks. Nothing where they are not kept for scraping."""
 
     @classmethod
     def off(cls) -> Self:
@@ -48,9 +51,16 @@ class Telemetry:
         return cls._of(NoOpTracerProvider(), NoOpMeterProvider(), labelled_tenants=0)
 
     @classmethod
-    def _of(cls, tracer_provider: TracerProvider, meter_provider: MeterProvider, *, labelled_tenants: int) -> Self:
+    def _of(
+        cls,
+        tracer_provider: TracerProvider,
+        meter_provider: MeterProvider,
+        *,
+        labelled_tenants: int,
+        scrape: Callable[[], bytes] = bytes,
+    ) -> Self:
         metrics = Metrics(meter_provider.get_meter(SCOPE, VERSION), labelled_tenants=labelled_tenants)
-        return cls(tracer_provider=tracer_provider, meter_provider=meter_provider, metrics=metrics)
+        return cls(tracer_provider=tracer_provider, meter_provider=meter_provider, metrics=metrics, scrape=scrape)
 
     def span(
         self, name: str, attributes: Attributes | None = None, *, links: Iterable[str] = (), parent: str | None = None
@@ -82,8 +92,11 @@ class Telemetry:
             self.meter_provider.shutdown(timeout_millis=SHUTDOWN_SECONDS * 1000)
 
 
-def start_telemetry(settings: TelemetrySettings, *, service: str) -> Telemetry:
-    """Configure logs and return running telemetry for `service` ("serve", "learn"). Exports to the endpoint, if any."""
+def start_telemetry(settings: TelemetrySettings, *, service: str, is_scraped: bool = False) -> Telemetry:
+    """Configure logs and return running telemetry for `service` ("serve", "learn"). Exports to the endpoint, if any.
+
+    With `is_scraped` metrics are kept for `Telemetry.scrape`.
+    """
     configure_logs(log_format=settings.log_format, log_level=settings.log_level)
     resource = Resource.create(
         {
@@ -94,12 +107,30 @@ def start_telemetry(settings: TelemetrySettings, *, service: str) -> Telemetry:
         }
     )
     tracer_provider = SdkTracerProvider(resource=resource, shutdown_on_exit=False)
-    meter_provider = _export(settings, tracer_provider, resource) if settings.otlp_endpoint else NoOpMeterProvider()
+    readers: list[MetricReader] = []
+    scrape: Callable[[], bytes] = bytes
+    if settings.otlp_endpoint:
+        readers.append(_export(settings, tracer_provider))
+    if is_scraped:
+        reader, scrape = _scraped()
+        readers.append(reader)
+    meter_provider: MeterProvider = NoOpMeterProvider()
+    if readers:
+        meter_provider = SdkMeterProvider(metric_readers=readers, resource=resource, shutdown_on_exit=False)
     _offer_globally(tracer_provider, meter_provider)
-    return Telemetry._of(tracer_provider, meter_provider, labelled_tenants=settings.labelled_tenants)
+    return Telemetry._of(tracer_provider, meter_provider, labelled_tenants=settings.labelled_tenants, scrape=scrape)
 
 
-def _export(settings: TelemetrySettings, tracer_provider: SdkTracerProvider, resource: Resource) -> SdkMeterProvider:
+def _scraped() -> tuple[MetricReader, Callable[[], bytes]]:
+    """A registry of its own: vLLM has metrics in the process-wide one."""
+    from opentelemetry.exporter.prometheus import PrometheusMetricReader
+    from prometheus_client import CollectorRegistry, generate_latest
+
+    registry = CollectorRegistry()
+    return PrometheusMetricReader(registry=registry), lambda: generate_latest(registry)
+
+
+def _export(settings: TelemetrySettings, tracer_provider: SdkTracerProvider) -> MetricReader:
     """Attach OTLP exporters. Imported here: without an endpoint nobody pays for them."""
     from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -115,12 +146,11 @@ def _export(settings: TelemetrySettings, tracer_provider: SdkTracerProvider, res
     }
     spans = OTLPSpanExporter(**way)
     tracer_provider.add_span_processor(BatchSpanProcessor(spans, schedule_delay_millis=1000))
-    reader = PeriodicExportingMetricReader(
+    return PeriodicExportingMetricReader(
         OTLPMetricExporter(**way),
         export_interval_millis=settings.metric_interval_seconds * 1000,
         export_timeout_millis=EXPORT_TIMEOUT_SECONDS * 1000,
     )
-    return SdkMeterProvider(metric_readers=[reader], resource=resource, shutdown_on_exit=False)
 
 
 def _offer_globally(tracer_provider: TracerProvider, meter_provider: MeterProvider) -> None:

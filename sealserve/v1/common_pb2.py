@@ -24,21 +24,31 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19sealserve/v1/common.proto\x12\x0csealserve.v1\"<\n\x07Message\x12 \n\x04role\x18\x01 \x01(\x0e\x32\x12.sealserve.v1.Role\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"\xd8\x01\n\x08Sampling\x12\x17\n\nmax_tokens\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x18\n\x0btemperature\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\x05top_p\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x03\x88\x01\x01\x12\x0c\n\x04stop\x18\x05 \x03(\t\x12\x0e\n\x06\x63hoice\x18\x06 \x03(\t\x12\r\n\x05regex\x18\x07 \x01(\t\x12\x13\n\x0bjson_schema\x18\x08 \x01(\tB\r\n\x0b_max_tokensB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x07\n\x05_seed\"P\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x05\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\x05\x12\x15\n\rcached_tokens\x18\x03 \x01(\x05*P\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03*x\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x17\n\x13\x46INISH_REASON_ABORT\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19sealserve/v1/common.proto\x12\x0csealserve.v1\"<\n\x07Message\x12 \n\x04role\x18\x01 \x01(\x0e\x32\x12.sealserve.v1.Role\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"\xae\x05\n\x08Sampling\x12\x17\n\nmax_tokens\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x18\n\x0btemperature\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\x05top_p\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x03\x88\x01\x01\x12\x0c\n\x04stop\x18\x05 \x03(\t\x12\x0e\n\x06\x63hoice\x18\x06 \x03(\t\x12\r\n\x05regex\x18\x07 \x01(\t\x12\x13\n\x0bjson_schema\x18\x08 \x01(\t\x12\x0f\n\x07grammar\x18\t \x01(\t\x12\x0e\n\x01n\x18\n \x01(\x05H\x04\x88\x01\x01\x12\x12\n\x05top_k\x18\x0b \x01(\x05H\x05\x88\x01\x01\x12\x12\n\x05min_p\x18\x0c \x01(\x01H\x06\x88\x01\x01\x12\x1d\n\x10presence_penalty\x18\r \x01(\x01H\x07\x88\x01\x01\x12\x1e\n\x11\x66requency_penalty\x18\x0e \x01(\x01H\x08\x88\x01\x01\x12\x1f\n\x12repetition_penalty\x18\x0f \x01(\x01H\t\x88\x01\x01\x12\x17\n\nmin_tokens\x18\x10 \x01(\x05H\n\x88\x01\x01\x12\x16\n\x0estop_token_ids\x18\x11 \x03(\x05\x12\x39\n\nlogit_bias\x18\x12 \x03(\x0b\x32%.sealserve.v1.Sampling.LogitBiasEntry\x12\x15\n\x08logprobs\x18\x13 \x01(\x05H\x0b\x88\x01\x01\x1a\x30\n\x0eLogitBiasEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\r\n\x0b_max_tokensB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x07\n\x05_seedB\x04\n\x02_nB\x08\n\x06_top_kB\x08\n\x06_min_pB\x13\n\x11_presence_penaltyB\x14\n\x12_frequency_penaltyB\x15\n\x13_repetition_penaltyB\r\n\x0b_min_tokensB\x0b\n\t_logprobs\"*\n\x08TopToken\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07logprob\x18\x02 \x01(\x01\"S\n\x0cTokenLogprob\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07logprob\x18\x02 \x01(\x01\x12#\n\x03top\x18\x03 \x03(\x0b\x32\x16.sealserve.v1.TopToken\"\x86\x01\n\x06\x43hoice\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x31\n\rfinish_reason\x18\x03 \x01(\x0e\x32\x1a.sealserve.v1.FinishReason\x12,\n\x08logprobs\x18\x04 \x03(\x0b\x32\x1a.sealserve.v1.TokenLogprob\"P\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x05\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\x05\x12\x15\n\rcached_tokens\x18\x03 \x01(\x05*P\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03*x\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x17\n\x13\x46INISH_REASON_ABORT\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sealserve.v1.common_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=406
-  _globals['_ROLE']._serialized_end=486
-  _globals['_FINISHREASON']._serialized_start=488
-  _globals['_FINISHREASON']._serialized_end=608
+  _globals['_SAMPLING_LOGITBIASENTRY']._loaded_options = None
+  _globals['_SAMPLING_LOGITBIASENTRY']._serialized_options = b'8\001'
+  _globals['_ROLE']._serialized_start=1142
+  _globals['_ROLE']._serialized_end=1222
+  _globals['_FINISHREASON']._serialized_start=1224
+  _globals['_FINISHREASON']._serialized_end=1344
   _globals['_MESSAGE']._serialized_start=43
   _globals['_MESSAGE']._serialized_end=103
   _globals['_SAMPLING']._serialized_start=106
-  _globals['_SAMPLING']._serialized_end=322
-  _globals['_USAGE']._serialized_start=324
-  _globals['_USAGE']._serialized_end=404
+  _globals['_SAMPLING']._serialized_end=792
+  _globals['_SAMPLING_LOGITBIASENTRY']._serialized_start=574
+  _globals['_SAMPLING_LOGITBIASENTRY']._serialized_end=622
+  _globals['_TOPTOKEN']._serialized_start=794
+  _globals['_TOPTOKEN']._serialized_end=836
+  _globals['_TOKENLOGPROB']._serialized_start=838
+  _globals['_TOKENLOGPROB']._serialized_end=921
+  _globals['_CHOICE']._serialized_start=924
+  _globals['_CHOICE']._serialized_end=1058
+  _globals['_USAGE']._serialized_start=1060
+  _globals['_USAGE']._serialized_end=1140
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ from sealserve.v1 import common_pb2 as sealserve_dot_v1_dot_common__pb2
 from sealserve.v1 import inference_pb2 as sealserve_dot_v1_dot_inference__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19sealserve/v1/engine.proto\x12\x0csealserve.v1\x1a\x19sealserve/v1/common.proto\x1a\x1csealserve/v1/inference.proto\"\xa3\x01\n\x15\x45ngineGenerateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\'\n\x08messages\x18\x02 \x03(\x0b\x32\x15.sealserve.v1.Message\x12\x0f\n\x07\x61\x64\x61pter\x18\x03 \x01(\t\x12(\n\x08sampling\x18\x04 \x01(\x0b\x32\x16.sealserve.v1.Sampling\x12\x12\n\ncache_salt\x18\x05 \x01(\t\"}\n\x16\x45ngineGenerateResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x31\n\rfinish_reason\x18\x02 \x01(\x0e\x32\x1a.sealserve.v1.FinishReason\x12\"\n\x05usage\x18\x03 \x01(\x0b\x32\x13.sealserve.v1.Usage\"\x8a\x01\n\x12\x45ngineScoreRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\'\n\x08messages\x18\x02 \x03(\x0b\x32\x15.sealserve.v1.Message\x12\x12\n\ncompletion\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x61pter\x18\x04 \x01(\t\x12\x12\n\ncache_salt\x18\x05 \x01(\t\"=\n\x13\x45ngineScoreResponse\x12\x16\n\x0elog_likelihood\x18\x01 \x01(\x01\x12\x0e\n\x06tokens\x18\x02 \x01(\x05\"C\n\x18\x45ngineCountTokensRequest\x12\'\n\x08messages\x18\x01 \x03(\x0b\x32\x15.sealserve.v1.Message\"2\n\x19\x45ngineCountTokensResponse\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x05\";\n\x12LoadAdapterRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0f\x61rtifact_digest\x18\x02 \x01(\t\"%\n\x13LoadAdapterResponse\x12\x0e\n\x06loaded\x18\x01 \x03(\t\"$\n\x14UnloadAdapterRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"9\n\x15UnloadAdapterResponse\x12\x10\n\x08unloaded\x18\x01 \x01(\x08\x12\x0e\n\x06loaded\x18\x02 \x03(\t\"\x16\n\x14GetEngineInfoRequest\"\xb9\x01\n\nEngineInfo\x12(\n\x05state\x18\x01 \x01(\x0e\x32\x19.sealserve.v1.EngineState\x12\r\n\x05model\x18\x02 \x01(\t\x12\x13\n\x0b\x62\x61se_digest\x18\x03 \x01(\t\x12\x1a\n\x12max_context_tokens\x18\x04 \x01(\x05\x12\x10\n\x08max_rank\x18\x05 \x01(\x05\x12\r\n\x05slots\x18\x06 \x01(\x05\x12\x0e\n\x06loaded\x18\x07 \x03(\t\x12\x10\n\x08rebuilds\x18\x08 \x01(\x05\x32\x91\x04\n\rEngineService\x12U\n\x08Generate\x12#.sealserve.v1.EngineGenerateRequest\x1a$.sealserve.v1.EngineGenerateResponse\x12L\n\x05Score\x12 .sealserve.v1.EngineScoreRequest\x1a!.sealserve.v1.EngineScoreResponse\x12^\n\x0b\x43ountTokens\x12&.sealserve.v1.EngineCountTokensRequest\x1a\'.sealserve.v1.EngineCountTokensResponse\x12R\n\x0bLoadAdapter\x12 .sealserve.v1.LoadAdapterRequest\x1a!.sealserve.v1.LoadAdapterResponse\x12X\n\rUnloadAdapter\x12\".sealserve.v1.UnloadAdapterRequest\x1a#.sealserve.v1.UnloadAdapterResponse\x12M\n\rGetEngineInfo\x12\".sealserve.v1.GetEngineInfoRequest\x1a\x18.sealserve.v1.EngineInfob\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19sealserve/v1/engine.proto\x12\x0csealserve.v1\x1a\x19sealserve/v1/common.proto\x1a\x1csealserve/v1/inference.proto\"\xa3\x01\n\x15\x45ngineGenerateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\'\n\x08messages\x18\x02 \x03(\x0b\x32\x15.sealserve.v1.Message\x12\x0f\n\x07\x61\x64\x61pter\x18\x03 \x01(\t\x12(\n\x08sampling\x18\x04 \x01(\x0b\x32\x16.sealserve.v1.Sampling\x12\x12\n\ncache_salt\x18\x05 \x01(\t\"\xa4\x01\n\x16\x45ngineGenerateResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x31\n\rfinish_reason\x18\x02 \x01(\x0e\x32\x1a.sealserve.v1.FinishReason\x12\"\n\x05usage\x18\x03 \x01(\x0b\x32\x13.sealserve.v1.Usage\x12%\n\x07\x63hoices\x18\x04 \x03(\x0b\x32\x14.sealserve.v1.Choice\"\x8a\x01\n\x12\x45ngineScoreRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\'\n\x08messages\x18\x02 \x03(\x0b\x32\x15.sealserve.v1.Message\x12\x12\n\ncompletion\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x61pter\x18\x04 \x01(\t\x12\x12\n\ncache_salt\x18\x05 \x01(\t\"=\n\x13\x45ngineScoreResponse\x12\x16\n\x0elog_likelihood\x18\x01 \x01(\x01\x12\x0e\n\x06tokens\x18\x02 \x01(\x05\"C\n\x18\x45ngineCountTokensRequest\x12\'\n\x08messages\x18\x01 \x03(\x0b\x32\x15.sealserve.v1.Message\"2\n\x19\x45ngineCountTokensResponse\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x05\";\n\x12LoadAdapterRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0f\x61rtifact_digest\x18\x02 \x01(\t\"%\n\x13LoadAdapterResponse\x12\x0e\n\x06loaded\x18\x01 \x03(\t\"$\n\x14UnloadAdapterRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"9\n\x15UnloadAdapterResponse\x12\x10\n\x08unloaded\x18\x01 \x01(\x08\x12\x0e\n\x06loaded\x18\x02 \x03(\t\"\x16\n\x14GetEngineInfoRequest\"\xb9\x01\n\nEngineInfo\x12(\n\x05state\x18\x01 \x01(\x0e\x32\x19.sealserve.v1.EngineState\x12\r\n\x05model\x18\x02 \x01(\t\x12\x13\n\x0b\x62\x61se_digest\x18\x03 \x01(\t\x12\x1a\n\x12max_context_tokens\x18\x04 \x01(\x05\x12\x10\n\x08max_rank\x18\x05 \x01(\x05\x12\r\n\x05slots\x18\x06 \x01(\x05\x12\x0e\n\x06loaded\x18\x07 \x03(\t\x12\x10\n\x08rebuilds\x18\x08 \x01(\x05\x32\x91\x04\n\rEngineService\x12U\n\x08Generate\x12#.sealserve.v1.EngineGenerateRequest\x1a$.sealserve.v1.EngineGenerateResponse\x12L\n\x05Score\x12 .sealserve.v1.EngineScoreRequest\x1a!.sealserve.v1.EngineScoreResponse\x12^\n\x0b\x43ountTokens\x12&.sealserve.v1.EngineCountTokensRequest\x1a\'.sealserve.v1.EngineCountTokensResponse\x12R\n\x0bLoadAdapter\x12 .sealserve.v1.LoadAdapterRequest\x1a!.sealserve.v1.LoadAdapterResponse\x12X\n\rUnloadAdapter\x12\".sealserve.v1.UnloadAdapterRequest\x1a#.sealserve.v1.UnloadAdapterResponse\x12M\n\rGetEngineInfo\x12\".sealserve.v1.GetEngineInfoRequest\x1a\x18.sealserve.v1.EngineInfob\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,28 +35,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ENGINEGENERATEREQUEST']._serialized_start=101
   _globals['_ENGINEGENERATEREQUEST']._serialized_end=264
-  _globals['_ENGINEGENERATERESPONSE']._serialized_start=266
-  _globals['_ENGINEGENERATERESPONSE']._serialized_end=391
-  _globals['_ENGINESCOREREQUEST']._serialized_start=394
-  _globals['_ENGINESCOREREQUEST']._serialized_end=532
-  _globals['_ENGINESCORERESPONSE']._serialized_start=534
-  _globals['_ENGINESCORERESPONSE']._serialized_end=595
-  _globals['_ENGINECOUNTTOKENSREQUEST']._serialized_start=597
-  _globals['_ENGINECOUNTTOKENSREQUEST']._serialized_end=664
-  _globals['_ENGINECOUNTTOKENSRESPONSE']._serialized_start=666
-  _globals['_ENGINECOUNTTOKENSRESPONSE']._serialized_end=716
-  _globals['_LOADADAPTERREQUEST']._serialized_start=718
-  _globals['_LOADADAPTERREQUEST']._serialized_end=777
-  _globals['_LOADADAPTERRESPONSE']._serialized_start=779
-  _globals['_LOADADAPTERRESPONSE']._serialized_end=816
-  _globals['_UNLOADADAPTERREQUEST']._serialized_start=818
-  _globals['_UNLOADADAPTERREQUEST']._serialized_end=854
-  _globals['_UNLOADADAPTERRESPONSE']._serialized_start=856
-  _globals['_UNLOADADAPTERRESPONSE']._serialized_end=913
-  _globals['_GETENGINEINFOREQUEST']._serialized_start=915
-  _globals['_GETENGINEINFOREQUEST']._serialized_end=937
-  _globals['_ENGINEINFO']._serialized_start=940
-  _globals['_ENGINEINFO']._serialized_end=1125
-  _globals['_ENGINESERVICE']._serialized_start=1128
-  _globals['_ENGINESERVICE']._serialized_end=1657
+  _globals['_ENGINEGENERATERESPONSE']._serialized_start=267
+  _globals['_ENGINEGENERATERESPONSE']._serialized_end=431
+  _globals['_ENGINESCOREREQUEST']._serialized_start=434
+  _globals['_ENGINESCOREREQUEST']._serialized_end=572
+  _globals['_ENGINESCORERESPONSE']._serialized_start=574
+  _globals['_ENGINESCORERESPONSE']._serialized_end=635
+  _globals['_ENGINECOUNTTOKENSREQUEST']._serialized_start=637
+  _globals['_ENGINECOUNTTOKENSREQUEST']._serialized_end=704
+  _globals['_ENGINECOUNTTOKENSRESPONSE']._serialized_start=706
+  _globals['_ENGINECOUNTTOKENSRESPONSE']._serialized_end=756
+  _globals['_LOADADAPTERREQUEST']._serialized_start=758
+  _globals['_LOADADAPTERREQUEST']._serialized_end=817
+  _globals['_LOADADAPTERRESPONSE']._serialized_start=819
+  _globals['_LOADADAPTERRESPONSE']._serialized_end=856
+  _globals['_UNLOADADAPTERREQUEST']._serialized_start=858
+  _globals['_UNLOADADAPTERREQUEST']._serialized_end=894
+  _globals['_UNLOADADAPTERRESPONSE']._serialized_start=896
+  _globals['_UNLOADADAPTERRESPONSE']._serialized_end=953
+  _globals['_GETENGINEINFOREQUEST']._serialized_start=955
+  _globals['_GETENGINEINFOREQUEST']._serialized_end=977
+  _globals['_ENGINEINFO']._serialized_start=980
+  _globals['_ENGINEINFO']._serialized_end=1165
+  _globals['_ENGINESERVICE']._serialized_start=1168
+  _globals['_ENGINESERVICE']._serialized_end=1697
 # @@protoc_insertion_point(module_scope)

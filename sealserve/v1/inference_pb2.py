@@ -25,37 +25,43 @@ _sym_db = _symbol_database.Default()
 from sealserve.v1 import common_pb2 as sealserve_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1csealserve/v1/inference.proto\x12\x0csealserve.v1\x1a\x19sealserve/v1/common.proto\"\xb4\x01\n\x0fGenerateRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\'\n\x08messages\x18\x02 \x03(\x0b\x32\x15.sealserve.v1.Message\x12(\n\x08sampling\x18\x03 \x01(\x0b\x32\x16.sealserve.v1.Sampling\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x16\n\x0emin_activation\x18\x05 \x01(\x03\x12\x12\n\nsticky_key\x18\x06 \x01(\t\"\xa7\x01\n\x10GenerateResponse\x12.\n\x08metadata\x18\x01 \x01(\x0b\x32\x1c.sealserve.v1.AnswerMetadata\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x31\n\rfinish_reason\x18\x03 \x01(\x0e\x32\x1a.sealserve.v1.FinishReason\x12\"\n\x05usage\x18\x04 \x01(\x0b\x32\x13.sealserve.v1.Usage\"\xba\x01\n\x15StreamGenerateRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\'\n\x08messages\x18\x02 \x03(\x0b\x32\x15.sealserve.v1.Message\x12(\n\x08sampling\x18\x03 \x01(\x0b\x32\x16.sealserve.v1.Sampling\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x16\n\x0emin_activation\x18\x05 \x01(\x03\x12\x12\n\nsticky_key\x18\x06 \x01(\t\"\xa5\x01\n\x16StreamGenerateResponse\x12\x30\n\x08metadata\x18\x01 \x01(\x0b\x32\x1c.sealserve.v1.AnswerMetadataH\x00\x12(\n\x05\x64\x65lta\x18\x02 \x01(\x0b\x32\x17.sealserve.v1.TextDeltaH\x00\x12&\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x17.sealserve.v1.AnswerEndH\x00\x42\x07\n\x05\x65vent\"u\n\x0e\x41nswerMetadata\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x61pter\x18\x02 \x01(\t\x12\x12\n\nactivation\x18\x03 \x01(\x03\x12\x13\n\x0b\x62\x61se_digest\x18\x04 \x01(\t\x12\x15\n\rprompt_tokens\x18\x05 \x01(\x05\"4\n\tTextDelta\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\x05\"b\n\tAnswerEnd\x12\x31\n\rfinish_reason\x18\x01 \x01(\x0e\x32\x1a.sealserve.v1.FinishReason\x12\"\n\x05usage\x18\x02 \x01(\x0b\x32\x13.sealserve.v1.Usage\"M\n\x12\x43ountTokensRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\'\n\x08messages\x18\x02 \x03(\x0b\x32\x15.sealserve.v1.Message\"H\n\x13\x43ountTokensResponse\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x05\x12\x1a\n\x12max_context_tokens\x18\x02 \x01(\x05\"\x16\n\x14GetServerInfoRequest\"\xb8\x01\n\nServerInfo\x12\x16\n\x0eserver_version\x18\x01 \x01(\t\x12\x0f\n\x07replica\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x13\n\x0b\x62\x61se_digest\x18\x04 \x01(\t\x12\x1a\n\x12max_context_tokens\x18\x05 \x01(\x05\x12/\n\x0c\x65ngine_state\x18\x06 \x01(\x0e\x32\x19.sealserve.v1.EngineState\x12\x10\n\x08rebuilds\x18\x07 \x01(\x05*\x97\x01\n\x0b\x45ngineState\x12\x1c\n\x18\x45NGINE_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45NGINE_STATE_STARTING\x10\x01\x12\x18\n\x14\x45NGINE_STATE_SERVING\x10\x02\x12\x1b\n\x17\x45NGINE_STATE_REBUILDING\x10\x03\x12\x18\n\x14\x45NGINE_STATE_STOPPED\x10\x04\x32\xdf\x02\n\x10InferenceService\x12I\n\x08Generate\x12\x1d.sealserve.v1.GenerateRequest\x1a\x1e.sealserve.v1.GenerateResponse\x12]\n\x0eStreamGenerate\x12#.sealserve.v1.StreamGenerateRequest\x1a$.sealserve.v1.StreamGenerateResponse0\x01\x12R\n\x0b\x43ountTokens\x12 .sealserve.v1.CountTokensRequest\x1a!.sealserve.v1.CountTokensResponse\x12M\n\rGetServerInfo\x12\".sealserve.v1.GetServerInfoRequest\x1a\x18.sealserve.v1.ServerInfob\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1csealserve/v1/inference.proto\x12\x0csealserve.v1\x1a\x19sealserve/v1/common.proto\"\xc5\x01\n\x0fGenerateRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\'\n\x08messages\x18\x02 \x03(\x0b\x32\x15.sealserve.v1.Message\x12(\n\x08sampling\x18\x03 \x01(\x0b\x32\x16.sealserve.v1.Sampling\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x16\n\x0emin_activation\x18\x05 \x01(\x03\x12\x12\n\nsticky_key\x18\x06 \x01(\t\x12\x0f\n\x07\x61\x64\x61pter\x18\x07 \x01(\t\"\xce\x01\n\x10GenerateResponse\x12.\n\x08metadata\x18\x01 \x01(\x0b\x32\x1c.sealserve.v1.AnswerMetadata\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x31\n\rfinish_reason\x18\x03 \x01(\x0e\x32\x1a.sealserve.v1.FinishReason\x12\"\n\x05usage\x18\x04 \x01(\x0b\x32\x13.sealserve.v1.Usage\x12%\n\x07\x63hoices\x18\x05 \x03(\x0b\x32\x14.sealserve.v1.Choice\"\xcb\x01\n\x15StreamGenerateRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\'\n\x08messages\x18\x02 \x03(\x0b\x32\x15.sealserve.v1.Message\x12(\n\x08sampling\x18\x03 \x01(\x0b\x32\x16.sealserve.v1.Sampling\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x16\n\x0emin_activation\x18\x05 \x01(\x03\x12\x12\n\nsticky_key\x18\x06 \x01(\t\x12\x0f\n\x07\x61\x64\x61pter\x18\x07 \x01(\t\"\xa5\x01\n\x16StreamGenerateResponse\x12\x30\n\x08metadata\x18\x01 \x01(\x0b\x32\x1c.sealserve.v1.AnswerMetadataH\x00\x12(\n\x05\x64\x65lta\x18\x02 \x01(\x0b\x32\x17.sealserve.v1.TextDeltaH\x00\x12&\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x17.sealserve.v1.AnswerEndH\x00\x42\x07\n\x05\x65vent\"u\n\x0e\x41nswerMetadata\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x61pter\x18\x02 \x01(\t\x12\x12\n\nactivation\x18\x03 \x01(\x03\x12\x13\n\x0b\x62\x61se_digest\x18\x04 \x01(\t\x12\x15\n\rprompt_tokens\x18\x05 \x01(\x05\"\xa4\x01\n\tTextDelta\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\x05\x12\r\n\x05index\x18\x03 \x01(\x05\x12,\n\x08logprobs\x18\x04 \x03(\x0b\x32\x1a.sealserve.v1.TokenLogprob\x12\x31\n\rfinish_reason\x18\x05 \x01(\x0e\x32\x1a.sealserve.v1.FinishReason\"b\n\tAnswerEnd\x12\x31\n\rfinish_reason\x18\x01 \x01(\x0e\x32\x1a.sealserve.v1.FinishReason\x12\"\n\x05usage\x18\x02 \x01(\x0b\x32\x13.sealserve.v1.Usage\"M\n\x12\x43ountTokensRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\'\n\x08messages\x18\x02 \x03(\x0b\x32\x15.sealserve.v1.Message\"H\n\x13\x43ountTokensResponse\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x05\x12\x1a\n\x12max_context_tokens\x18\x02 \x01(\x05\"#\n\x11ListModelsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"4\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x61pter\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x03 \x01(\x08\"9\n\x12ListModelsResponse\x12#\n\x06models\x18\x01 \x03(\x0b\x32\x13.sealserve.v1.Model\"\x16\n\x14GetServerInfoRequest\"\xb8\x01\n\nServerInfo\x12\x16\n\x0eserver_version\x18\x01 \x01(\t\x12\x0f\n\x07replica\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x13\n\x0b\x62\x61se_digest\x18\x04 \x01(\t\x12\x1a\n\x12max_context_tokens\x18\x05 \x01(\x05\x12/\n\x0c\x65ngine_state\x18\x06 \x01(\x0e\x32\x19.sealserve.v1.EngineState\x12\x10\n\x08rebuilds\x18\x07 \x01(\x05*\x97\x01\n\x0b\x45ngineState\x12\x1c\n\x18\x45NGINE_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45NGINE_STATE_STARTING\x10\x01\x12\x18\n\x14\x45NGINE_STATE_SERVING\x10\x02\x12\x1b\n\x17\x45NGINE_STATE_REBUILDING\x10\x03\x12\x18\n\x14\x45NGINE_STATE_STOPPED\x10\x04\x32\xb0\x03\n\x10InferenceService\x12I\n\x08Generate\x12\x1d.sealserve.v1.GenerateRequest\x1a\x1e.sealserve.v1.GenerateResponse\x12]\n\x0eStreamGenerate\x12#.sealserve.v1.StreamGenerateRequest\x1a$.sealserve.v1.StreamGenerateResponse0\x01\x12R\n\x0b\x43ountTokens\x12 .sealserve.v1.CountTokensRequest\x1a!.sealserve.v1.CountTokensResponse\x12O\n\nListModels\x12\x1f.sealserve.v1.ListModelsRequest\x1a .sealserve.v1.ListModelsResponse\x12M\n\rGetServerInfo\x12\".sealserve.v1.GetServerInfoRequest\x1a\x18.sealserve.v1.ServerInfob\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sealserve.v1.inference_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ENGINESTATE']._serialized_start=1421
-  _globals['_ENGINESTATE']._serialized_end=1572
+  _globals['_ENGINESTATE']._serialized_start=1757
+  _globals['_ENGINESTATE']._serialized_end=1908
   _globals['_GENERATEREQUEST']._serialized_start=74
-  _globals['_GENERATEREQUEST']._serialized_end=254
-  _globals['_GENERATERESPONSE']._serialized_start=257
-  _globals['_GENERATERESPONSE']._serialized_end=424
-  _globals['_STREAMGENERATEREQUEST']._serialized_start=427
-  _globals['_STREAMGENERATEREQUEST']._serialized_end=613
-  _globals['_STREAMGENERATERESPONSE']._serialized_start=616
-  _globals['_STREAMGENERATERESPONSE']._serialized_end=781
-  _globals['_ANSWERMETADATA']._serialized_start=783
-  _globals['_ANSWERMETADATA']._serialized_end=900
-  _globals['_TEXTDELTA']._serialized_start=902
-  _globals['_TEXTDELTA']._serialized_end=954
-  _globals['_ANSWEREND']._serialized_start=956
-  _globals['_ANSWEREND']._serialized_end=1054
-  _globals['_COUNTTOKENSREQUEST']._serialized_start=1056
-  _globals['_COUNTTOKENSREQUEST']._serialized_end=1133
-  _globals['_COUNTTOKENSRESPONSE']._serialized_start=1135
-  _globals['_COUNTTOKENSRESPONSE']._serialized_end=1207
-  _globals['_GETSERVERINFOREQUEST']._serialized_start=1209
-  _globals['_GETSERVERINFOREQUEST']._serialized_end=1231
-  _globals['_SERVERINFO']._serialized_start=1234
-  _globals['_SERVERINFO']._serialized_end=1418
-  _globals['_INFERENCESERVICE']._serialized_start=1575
-  _globals['_INFERENCESERVICE']._serialized_end=1926
+  _globals['_GENERATEREQUEST']._serialized_end=271
+  _globals['_GENERATERESPONSE']._serialized_start=274
+  _globals['_GENERATERESPONSE']._serialized_end=480
+  _globals['_STREAMGENERATEREQUEST']._serialized_start=483
+  _globals['_STREAMGENERATEREQUEST']._serialized_end=686
+  _globals['_STREAMGENERATERESPONSE']._serialized_start=689
+  _globals['_STREAMGENERATERESPONSE']._serialized_end=854
+  _globals['_ANSWERMETADATA']._serialized_start=856
+  _globals['_ANSWERMETADATA']._serialized_end=973
+  _globals['_TEXTDELTA']._serialized_start=976
+  _globals['_TEXTDELTA']._serialized_end=1140
+  _globals['_ANSWEREND']._serialized_start=1142
+  _globals['_ANSWEREND']._serialized_end=1240
+  _globals['_COUNTTOKENSREQUEST']._serialized_start=1242
+  _globals['_COUNTTOKENSREQUEST']._serialized_end=1319
+  _globals['_COUNTTOKENSRESPONSE']._serialized_start=1321
+  _globals['_COUNTTOKENSRESPONSE']._serialized_end=1393
+  _globals['_LISTMODELSREQUEST']._serialized_start=1395
+  _globals['_LISTMODELSREQUEST']._serialized_end=1430
+  _globals['_MODEL']._serialized_start=1432
+  _globals['_MODEL']._serialized_end=1484
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1486
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1543
+  _globals['_GETSERVERINFOREQUEST']._serialized_start=1545
+  _globals['_GETSERVERINFOREQUEST']._serialized_end=1567
+  _globals['_SERVERINFO']._serialized_start=1570
+  _globals['_SERVERINFO']._serialized_end=1754
+  _globals['_INFERENCESERVICE']._serialized_start=1911
+  _globals['_INFERENCESERVICE']._serialized_end=2343
 # @@protoc_insertion_point(module_scope)

@@ -64,6 +64,7 @@ class GenerateRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     MIN_ACTIVATION_FIELD_NUMBER: _builtins.int
     STICKY_KEY_FIELD_NUMBER: _builtins.int
+    ADAPTER_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """Who asks: `tenants/{tenant}`."""
     request_id: _builtins.str
@@ -73,6 +74,11 @@ class GenerateRequest(_message.Message):
     sticky_key: _builtins.str
     """Stands for who asks: while two versions share the tenant's traffic, the same key gets the same version; in a
     watch, one key's pairs and thumbs decide nothing alone. At most 256 characters; request_id if empty.
+    """
+    adapter: _builtins.str
+    """Answer with this version of the tenant and no other: `tenants/{tenant}/adapters/{version}`, version "base" or "v3".
+    Empty: the one whose turn it is. FAILED_PRECONDITION for a version that may not answer (quarantined, rolled back
+    from, not approved), UNAVAILABLE for one that is not loaded here. Such an answer is no evidence in a watch.
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Message]:
@@ -91,10 +97,11 @@ class GenerateRequest(_message.Message):
         request_id: _builtins.str = ...,
         min_activation: _builtins.int = ...,
         sticky_key: _builtins.str = ...,
+        adapter: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "min_activation", b"min_activation", "parent", b"parent", "request_id", b"request_id", "sampling", b"sampling", "sticky_key", b"sticky_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "messages", b"messages", "min_activation", b"min_activation", "parent", b"parent", "request_id", b"request_id", "sampling", b"sampling", "sticky_key", b"sticky_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -110,6 +117,7 @@ class GenerateResponse(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     FINISH_REASON_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    CHOICES_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The answer."""
     finish_reason: _common_pb2.FinishReason.ValueType
@@ -122,6 +130,10 @@ class GenerateResponse(_message.Message):
     def usage(self) -> _common_pb2.Usage:
         """What it cost."""
 
+    @_builtins.property
+    def choices(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Choice]:
+        """Every answer, the one above being the first: where `n` asked for several, or log probabilities were asked for."""
+
     def __init__(
         self,
         *,
@@ -129,10 +141,11 @@ class GenerateResponse(_message.Message):
         text: _builtins.str = ...,
         finish_reason: _common_pb2.FinishReason.ValueType = ...,
         usage: _common_pb2.Usage | None = ...,
+        choices: _abc.Iterable[_common_pb2.Choice] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["finish_reason", b"finish_reason", "metadata", b"metadata", "text", b"text", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices", "finish_reason", b"finish_reason", "metadata", b"metadata", "text", b"text", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -150,6 +163,7 @@ class StreamGenerateRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     MIN_ACTIVATION_FIELD_NUMBER: _builtins.int
     STICKY_KEY_FIELD_NUMBER: _builtins.int
+    ADAPTER_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """Who asks: `tenants/{tenant}`."""
     request_id: _builtins.str
@@ -159,6 +173,11 @@ class StreamGenerateRequest(_message.Message):
     sticky_key: _builtins.str
     """Stands for who asks: while two versions share the tenant's traffic, the same key gets the same version; in a
     watch, one key's pairs and thumbs decide nothing alone. At most 256 characters; request_id if empty.
+    """
+    adapter: _builtins.str
+    """Answer with this version of the tenant and no other: `tenants/{tenant}/adapters/{version}`, version "base" or "v3".
+    Empty: the one whose turn it is. FAILED_PRECONDITION for a version that may not answer (quarantined, rolled back
+    from, not approved), UNAVAILABLE for one that is not loaded here. Such an answer is no evidence in a watch.
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Message]:
@@ -177,10 +196,11 @@ class StreamGenerateRequest(_message.Message):
         request_id: _builtins.str = ...,
         min_activation: _builtins.int = ...,
         sticky_key: _builtins.str = ...,
+        adapter: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "min_activation", b"min_activation", "parent", b"parent", "request_id", b"request_id", "sampling", b"sampling", "sticky_key", b"sticky_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "messages", b"messages", "min_activation", b"min_activation", "parent", b"parent", "request_id", b"request_id", "sampling", b"sampling", "sticky_key", b"sticky_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -270,19 +290,33 @@ class TextDelta(_message.Message):
 
     TEXT_FIELD_NUMBER: _builtins.int
     COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    LOGPROBS_FIELD_NUMBER: _builtins.int
+    FINISH_REASON_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The text that follows what came before."""
     completion_tokens: _builtins.int
-    """Tokens of the answer so far."""
+    """Tokens of the answer so far; of all answers where `n` asked for several."""
+    index: _builtins.int
+    """Which of several answers this belongs to."""
+    finish_reason: _common_pb2.FinishReason.ValueType
+    """Why this one of several answers ended; set on its last delta."""
+    @_builtins.property
+    def logprobs(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.TokenLogprob]:
+        """The tokens since the delta before, if log probabilities were asked for."""
+
     def __init__(
         self,
         *,
         text: _builtins.str = ...,
         completion_tokens: _builtins.int = ...,
+        index: _builtins.int = ...,
+        logprobs: _abc.Iterable[_common_pb2.TokenLogprob] | None = ...,
+        finish_reason: _common_pb2.FinishReason.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion_tokens", b"completion_tokens", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion_tokens", b"completion_tokens", "finish_reason", b"finish_reason", "index", b"index", "logprobs", b"logprobs", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -297,7 +331,7 @@ class AnswerEnd(_message.Message):
     FINISH_REASON_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
     finish_reason: _common_pb2.FinishReason.ValueType
-    """Why it ended."""
+    """Why it ended; the first one, where `n` asked for several."""
     @_builtins.property
     def usage(self) -> _common_pb2.Usage:
         """What it cost."""
@@ -369,6 +403,84 @@ class CountTokensResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CountTokensResponse: _TypeAlias = CountTokensResponse  # noqa: Y015
+
+@_typing.final
+class ListModelsRequest(_message.Message):
+    """Asks for a tenant's models."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """Whose: `tenants/{tenant}`."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListModelsRequest: _TypeAlias = ListModelsRequest  # noqa: Y015
+
+@_typing.final
+class Model(_message.Message):
+    """What a request can name."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ADAPTER_FIELD_NUMBER: _builtins.int
+    ACTIVE_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Its name over HTTP: `acme` for the version whose turn it is, `acme@v3` for one version, `acme@base` for the base
+    model.
+    """
+    adapter: _builtins.str
+    """The version: `tenants/{tenant}/adapters/{version}`."""
+    active: _builtins.bool
+    """Is it the active version?"""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        adapter: _builtins.str = ...,
+        active: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "adapter", b"adapter", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Model: _TypeAlias = Model  # noqa: Y015
+
+@_typing.final
+class ListModelsResponse(_message.Message):
+    """A tenant's models."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODELS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___Model]:
+        """The tenant itself first, then the base model, then versions, newest first; at most 100 of them."""
+
+    def __init__(
+        self,
+        *,
+        models: _abc.Iterable[Global___Model] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListModelsResponse: _TypeAlias = ListModelsResponse  # noqa: Y015
 
 @_typing.final
 class GetServerInfoRequest(_message.Message):

@@ -50,6 +50,11 @@ class InferenceServiceStub:
                 request_serializer=sealserve_dot_v1_dot_inference__pb2.CountTokensRequest.SerializeToString,
                 response_deserializer=sealserve_dot_v1_dot_inference__pb2.CountTokensResponse.FromString,
                 _registered_method=True)
+        self.ListModels = channel.unary_unary(
+                '/sealserve.v1.InferenceService/ListModels',
+                request_serializer=sealserve_dot_v1_dot_inference__pb2.ListModelsRequest.SerializeToString,
+                response_deserializer=sealserve_dot_v1_dot_inference__pb2.ListModelsResponse.FromString,
+                _registered_method=True)
         self.GetServerInfo = channel.unary_unary(
                 '/sealserve.v1.InferenceService/GetServerInfo',
                 request_serializer=sealserve_dot_v1_dot_inference__pb2.GetServerInfoRequest.SerializeToString,
@@ -83,6 +88,13 @@ class InferenceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListModels(self, request, context):
+        """Lists what a request of the tenant can name: its versions that may answer, and the base model.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetServerInfo(self, request, context):
         """Says what model answers here and whether it can answer now.
         """
@@ -107,6 +119,11 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     servicer.CountTokens,
                     request_deserializer=sealserve_dot_v1_dot_inference__pb2.CountTokensRequest.FromString,
                     response_serializer=sealserve_dot_v1_dot_inference__pb2.CountTokensResponse.SerializeToString,
+            ),
+            'ListModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModels,
+                    request_deserializer=sealserve_dot_v1_dot_inference__pb2.ListModelsRequest.FromString,
+                    response_serializer=sealserve_dot_v1_dot_inference__pb2.ListModelsResponse.SerializeToString,
             ),
             'GetServerInfo': grpc.unary_unary_rpc_method_handler(
                     servicer.GetServerInfo,
@@ -196,6 +213,33 @@ class InferenceService:
             '/sealserve.v1.InferenceService/CountTokens',
             sealserve_dot_v1_dot_inference__pb2.CountTokensRequest.SerializeToString,
             sealserve_dot_v1_dot_inference__pb2.CountTokensResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sealserve.v1.InferenceService/ListModels',
+            sealserve_dot_v1_dot_inference__pb2.ListModelsRequest.SerializeToString,
+            sealserve_dot_v1_dot_inference__pb2.ListModelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,8 @@ class InferenceServiceStub:
     """
     CountTokens: _grpc.UnaryUnaryMultiCallable[_inference_pb2.CountTokensRequest, _inference_pb2.CountTokensResponse]
     """Counts the tokens a conversation takes, without answering it."""
+    ListModels: _grpc.UnaryUnaryMultiCallable[_inference_pb2.ListModelsRequest, _inference_pb2.ListModelsResponse]
+    """Lists what a request of the tenant can name: its versions that may answer, and the base model."""
     GetServerInfo: _grpc.UnaryUnaryMultiCallable[_inference_pb2.GetServerInfoRequest, _inference_pb2.ServerInfo]
     """Says what model answers here and whether it can answer now."""
 
@@ -57,6 +59,8 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     """
     CountTokens: _aio.UnaryUnaryMultiCallable[_inference_pb2.CountTokensRequest, _inference_pb2.CountTokensResponse]  # type: ignore[assignment]
     """Counts the tokens a conversation takes, without answering it."""
+    ListModels: _aio.UnaryUnaryMultiCallable[_inference_pb2.ListModelsRequest, _inference_pb2.ListModelsResponse]  # type: ignore[assignment]
+    """Lists what a request of the tenant can name: its versions that may answer, and the base model."""
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_inference_pb2.GetServerInfoRequest, _inference_pb2.ServerInfo]  # type: ignore[assignment]
     """Says what model answers here and whether it can answer now."""
 
@@ -88,6 +92,14 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_inference_pb2.CountTokensResponse, _abc.Awaitable[_inference_pb2.CountTokensResponse]]:
         """Counts the tokens a conversation takes, without answering it."""
+
+    @_abc_1.abstractmethod
+    def ListModels(
+        self,
+        request: _inference_pb2.ListModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inference_pb2.ListModelsResponse, _abc.Awaitable[_inference_pb2.ListModelsResponse]]:
+        """Lists what a request of the tenant can name: its versions that may answer, and the base model."""
 
     @_abc_1.abstractmethod
     def GetServerInfo(

@@ -22,11 +22,11 @@ from sealserve.network import is_loopback
 from sealserve.settings.web import WebSettings
 from sealserve.web.decisions import Decisions, new_request_id, version_of
 from sealserve.web.forms import read_form
-from sealserve.web.http_statuses import is_passing, status_of
 from sealserve.web.render import Pages
 from sealserve.web.security import Guard
 from sealserve.web.sessions import Sessions, typed_secret
 from sealserve.web.view_data import Connect, held_version, inbox_of
+from sealserve.wire.http_statuses import is_passing, status_of
 
 
 def make_app(settings: WebSettings, *, connect: Connect, is_open: bool, clock: Callable[[], datetime]) -> ASGIApp:

@@ -9,9 +9,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from sealserve.client import AsyncClient
 from sealserve.errors import InvalidArgument, NotFound, SealserveError, Unauthenticated
 from sealserve.web.forms import read_form
-from sealserve.web.http_statuses import is_passing, status_of
 from sealserve.web.render import Pages
 from sealserve.web.view_data import Connect, held_version
+from sealserve.wire.http_statuses import is_passing, status_of
 
 _VERSION = re.compile(r"v?([1-9][0-9]{0,8})", re.ASCII)
 _TENANT = re.compile(r"[a-z0-9-]{1,63}", re.ASCII)

@@ -4,9 +4,11 @@ Messages from the wire are checked here once: roles, sizes, sampling.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from sealserve.errors import InvalidArgument
-from sealserve.records.inference import ChatTurn, EngineInfo, EngineState, FinishReason, Sampling
+from sealserve.records.inference import ChatTurn, EngineInfo, EngineState, FinishReason, Sampling, TokenLogprob
+from sealserve.records.reports import Choice
 from sealserve.records.sampling import check_sampling
 from sealserve.v1 import common_pb2, engine_pb2, inference_pb2
 
@@ -24,6 +26,22 @@ _FINISHES: dict[FinishReason, common_pb2.FinishReason.ValueType] = {
     FinishReason.ABORT: common_pb2.FINISH_REASON_ABORT,
 }
 _FINISH_NAMES = {number: finish for finish, number in _FINISHES.items()}
+_NUMBERS: tuple[Any, ...] = (
+    "max_tokens",
+    "temperature",
+    "top_p",
+    "seed",
+    "n",
+    "top_k",
+    "min_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "repetition_penalty",
+    "min_tokens",
+    "logprobs",
+)
+"""Fields of Sampling that may be unset, spelled as those of the record."""
+
 _STATES: dict[EngineState, inference_pb2.EngineState.ValueType] = {
     EngineState.STARTING: inference_pb2.ENGINE_STATE_STARTING,
     EngineState.SERVING: inference_pb2.ENGINE_STATE_SERVING,
@@ -55,7 +73,15 @@ def turns_from_wire(messages: Iterable[common_pb2.Message], *, max_bytes: int) -
 
     Raises: InvalidArgument (none, too many, unknown role, empty content, more than `max_bytes` of text in all).
     """
-    turns = tuple(_turn(index, message) for index, message in enumerate(messages))
+    return checked_turns((_turn(index, message) for index, message in enumerate(messages)), max_bytes=max_bytes)
+
+
+def checked_turns(given: Iterable[ChatTurn], *, max_bytes: int) -> tuple[ChatTurn, ...]:
+    """Return the turns of a conversation. Raises: as `turns_from_wire`."""
+    turns = tuple(given)
+    for index, turn in enumerate(turns):
+        if not turn.content and turn.role != "assistant":
+            raise InvalidArgument(f"messages[{index}].content is empty", field=f"messages[{index}].content")
     if not turns:
         raise InvalidArgument("messages is empty: send at least one turn", field="messages")
     if len(turns) > MAX_TURNS:
@@ -74,43 +100,92 @@ def _turn(index: int, message: common_pb2.Message) -> ChatTurn:
             f"messages[{index}].role is {message.role}: set it to ROLE_SYSTEM, ROLE_USER or ROLE_ASSISTANT",
             field=f"messages[{index}].role",
         )
-    if not message.content and role != "assistant":
-        raise InvalidArgument(f"messages[{index}].content is empty", field=f"messages[{index}].content")
     return ChatTurn(role=role, content=message.content)
 
 
 def sampling_to_wire(sampling: Sampling) -> common_pb2.Sampling:
     """Every field is set: the receiver's defaults never enter."""
     return common_pb2.Sampling(
-        max_tokens=sampling.max_tokens,
-        temperature=sampling.temperature,
-        top_p=sampling.top_p,
-        seed=sampling.seed,
         stop=sampling.stop,
         choice=sampling.choice,
         regex=sampling.regex,
         json_schema=sampling.json_schema,
+        grammar=sampling.grammar,
+        stop_token_ids=sampling.stop_token_ids,
+        logit_bias=dict(sampling.logit_bias),
+        **{name: getattr(sampling, name) for name in _NUMBERS},
     )
 
 
 def sampling_from_wire(wire: common_pb2.Sampling) -> Sampling:
     """Return how to sample, defaults filled in. Raises: InvalidArgument naming the field."""
-    default = Sampling()
     sampling = Sampling(
-        max_tokens=wire.max_tokens if wire.HasField("max_tokens") else default.max_tokens,
-        temperature=wire.temperature if wire.HasField("temperature") else default.temperature,
-        top_p=wire.top_p if wire.HasField("top_p") else default.top_p,
-        seed=wire.seed if wire.HasField("seed") else None,
         stop=tuple(wire.stop),
         choice=tuple(wire.choice),
         regex=wire.regex,
         json_schema=wire.json_schema,
+        grammar=wire.grammar,
+        stop_token_ids=tuple(wire.stop_token_ids),
+        logit_bias=tuple(sorted(wire.logit_bias.items())),
+        **{name: getattr(wire, name) for name in _NUMBERS if wire.HasField(name)},
     )
     try:
         check_sampling(sampling)
     except InvalidArgument as error:
         raise InvalidArgument(f"sampling.{error.message}", field=f"sampling.{error.field}") from error
     return sampling
+
+
+def logprobs_to_wire(logprobs: Iterable[TokenLogprob]) -> list[common_pb2.TokenLogprob]:
+    """Return the tokens, as they are sent."""
+    return [
+        common_pb2.TokenLogprob(
+            token=each.token,
+            logprob=each.logprob,
+            top=[common_pb2.TopToken(token=token, logprob=logprob) for token, logprob in each.top],
+        )
+        for each in logprobs
+    ]
+
+
+def logprobs_from_wire(wire: Iterable[common_pb2.TokenLogprob]) -> tuple[TokenLogprob, ...]:
+    """Return the whole of `wire`."""
+    return tuple(
+        TokenLogprob(token=each.token, logprob=each.logprob, top=tuple((top.token, top.logprob) for top in each.top))
+        for each in wire
+    )
+
+
+def choices_to_wire(choices: Iterable[Choice]) -> list[common_pb2.Choice]:
+    """Return the answers, as they are sent; nothing for a single one that its message holds already."""
+    given = tuple(choices)
+    if len(given) == 1 and not given[0].logprobs:
+        return []
+    return [
+        common_pb2.Choice(
+            index=each.index,
+            text=each.text,
+            finish_reason=finish_to_wire(each.finish),
+            logprobs=logprobs_to_wire(each.logprobs),
+        )
+        for each in given
+    ]
+
+
+def choices_from_wire(
+    wire: Iterable[common_pb2.Choice], *, text: str, finish: common_pb2.FinishReason.ValueType
+) -> tuple[Choice, ...]:
+    """Return the answers; where none is sent, the one of `text` and `finish`."""
+    found = tuple(
+        Choice(
+            index=each.index,
+            text=each.text,
+            finish=finish_from_wire(each.finish_reason),
+            logprobs=logprobs_from_wire(each.logprobs),
+        )
+        for each in wire
+    )
+    return found or (Choice(index=0, text=text, finish=finish_from_wire(finish)),)
 
 
 def finish_to_wire(finish: FinishReason | None) -> common_pb2.FinishReason.ValueType:

@@ -18,6 +18,7 @@ _TENANT_NAME = re.compile(rf"tenants/({_TENANT})", re.ASCII)
 _DOCUMENT_NAME = re.compile(rf"tenants/({_TENANT})/documents/({_ID})", re.ASCII)
 _CYCLE_NAME = re.compile(rf"tenants/({_TENANT})/cycles/({_ID})", re.ASCII)
 _ADAPTER_NAME = re.compile(rf"tenants/({_TENANT})/adapters/(base|v[1-9][0-9]{{0,8}})", re.ASCII)
+_MODEL_ID = re.compile(rf"({_TENANT})(?:@(base|v[1-9][0-9]{{0,8}}))?", re.ASCII)
 _TOKEN_NAME = re.compile(r"tokens/([0-9a-f]{12})", re.ASCII)
 
 
@@ -87,6 +88,25 @@ def adapter_of(name: str, *, field: str = "name") -> tuple[str, int]:
     """Return (tenant, version). Raises: InvalidArgument."""
     form = "tenants/{tenant}/adapters/{version}, version base or v1, v2 …"
     tenant, version = _parts(_ADAPTER_NAME, name, field=field, form=form)
+    return tenant, BASE_VERSION if version == BASE else int(version[1:])
+
+
+def version_of(name: str, *, tenant: str, field: str) -> int:
+    """Return the version of an adapter of `tenant`. Raises: InvalidArgument (another tenant's)."""
+    owner, version = adapter_of(name, field=field)
+    if owner != tenant:
+        raise InvalidArgument(f"{field} must be one of the parent's", field=field)
+    return version
+
+
+def model_of(name: str) -> tuple[str, int | None] | None:
+    """Return (tenant, version) of acme@v3 or acme@base, (tenant, None) of acme; None for what is no model's name."""
+    match = _MODEL_ID.fullmatch(name)
+    if match is None:
+        return None
+    tenant, version = match.groups()
+    if version is None:
+        return tenant, None
     return tenant, BASE_VERSION if version == BASE else int(version[1:])
 
 

@@ -89,7 +89,7 @@ def code_of(error: errors.SealserveError) -> grpc.StatusCode:
 
 def to_status(error: errors.SealserveError, *, request_id: str) -> Status:
     """Return the status that tells a caller about `error`."""
-    message = _shown(error)
+    message = shown_message(error)
     status = Status(code=code_of(error).value[0], message=message)
     for detail in _details(error, message, request_id=request_id):
         packed = AnyMessage()
@@ -98,7 +98,7 @@ def to_status(error: errors.SealserveError, *, request_id: str) -> Status:
     return status
 
 
-def _shown(error: errors.SealserveError) -> str:
+def shown_message(error: errors.SealserveError) -> str:
     """Where storage lies is the operator's to know; and metadata has little room (gRPC: 8 KiB in all)."""
     return STORAGE_MESSAGE if isinstance(error, errors.StorageFailed) else error.message[:MAX_MESSAGE_CHARACTERS]
 

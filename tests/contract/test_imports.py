@@ -14,7 +14,7 @@ TRAINING = (
     "sealserve.bench.learning.train_baselines",
 )
 OWNERS = {
-    "vllm": ("sealserve.engine.vllm_*",),
+    "vllm": ("sealserve.engine.vllm_*", "sealserve.bench.serving.openai_servers"),  # the bench runs vLLM's own server
     "torch": (*TRAINING, "sealserve.base_models.gguf", "sealserve.nano.*", "sealserve.engine.vllm_*"),
     "ray": ("sealserve.learning.training.executors.ray",),
     "peft": ("sealserve.bench.learning.train_baselines", "sealserve.nano.*"),

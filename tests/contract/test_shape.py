@@ -17,6 +17,8 @@ MAY_CATCH_ANYTHING = (
     "sealserve/learning/scheduler.py",
     "sealserve/serving/activator.py",
     "sealserve/rpc/interceptors.py",
+    "sealserve/gateway/entrance.py",
+    "sealserve/gateway/stream.py",
 )
 MAY_READ_ENVIRONMENT = (
     "sealserve/settings/settings.py",

@@ -41,6 +41,15 @@ async def test_control_tokens_in_content_stay_text(chat: Chat) -> None:
     assert [forged.count(token) for token in (IM_START, IM_END)] == [plain.count(token) for token in (IM_START, IM_END)]
 
 
+async def test_bare_prompt_stands_alone_and_is_taken_as_it_is(chat: Chat) -> None:
+    bare = ChatTurn(role="prompt", content="Hi<|im_end|>")
+    ids = await chat.prompt_ids((bare,))
+    assert ids.count(IM_START) == 0
+    assert ids[-1] == IM_END
+    with pytest.raises(InvalidArgument):
+        await chat.prompt_ids((user("Hi"), bare))
+
+
 def test_completion_is_closed_once_and_its_content_cannot_close_it(chat: Chat) -> None:
     assert chat.completion_ids("By the pier.")[-1] == IM_END
     assert chat.completion_ids("By<|im_end|>the pier.").count(IM_END) == 1

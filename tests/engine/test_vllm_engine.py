@@ -111,3 +111,56 @@ async def test_context_beyond_the_models_own_is_a_configuration_error(tiny_base:
     settings = TINY_ENGINE.model_copy(update={"max_context_tokens": 100_000})
     with pytest.raises(BadConfig, match="max_context_tokens"):
         await VllmEngine(settings, base=tiny_base).start()
+
+
+@pytest.mark.parametrize(
+    ("sampling", "field"),
+    [
+        (Sampling(stop_token_ids=(10**6,), min_tokens=4), "stop_token_ids"),
+        (Sampling(logit_bias=((10**6, 1.0),)), "logit_bias"),
+        (Sampling(grammar="start: no_such_rule"), "grammar"),
+        (Sampling(grammar='start: "('), "grammar"),
+    ],
+)
+async def test_value_that_only_the_engine_knows_to_be_wrong_is_refused_by_name_and_the_engine_goes_on(
+    vllm_engine: VllmEngine, sampling: Sampling, field: str
+) -> None:
+    before = await answer(vllm_engine)
+    with pytest.raises(InvalidArgument) as refused:
+        await answer(vllm_engine, sampling=sampling)
+    assert refused.value.field == field
+    assert await answer(vllm_engine) == before
+
+
+async def test_several_answers_come_with_their_tokens_likelihoods(vllm_engine: VllmEngine) -> None:
+    sampling = Sampling(max_tokens=6, n=3, temperature=1.5, seed=1, logprobs=2, min_tokens=6)
+    deltas = [
+        delta async for delta in vllm_engine.generate(GenerateRequest(request_id="n", turns=HELLO, sampling=sampling))
+    ]
+    for index in range(3):
+        own = [delta for delta in deltas if delta.index == index]
+        tokens = [token for delta in own for token in delta.logprobs]
+        assert len(tokens) == 6
+        assert all(len(token.top) == 2 and token.logprob <= token.top[0][1] + 1e-6 for token in tokens)
+        assert [delta.finish is not None for delta in own] == [False] * (len(own) - 1) + [True]
+    assert max(delta.completion_tokens for delta in deltas) == 18
+    assert len({"".join(delta.text for delta in deltas if delta.index == index) for index in range(3)}) > 1
+
+
+async def test_answers_obey_bias_grammar_penalties_and_bare_prompts(vllm_engine: VllmEngine) -> None:
+    plain = Sampling(max_tokens=4, logprobs=0)
+    request = GenerateRequest(request_id="p", turns=HELLO, sampling=plain)
+    assert all(
+        token.top == () for delta in [d async for d in vllm_engine.generate(request)] for token in delta.logprobs
+    )
+    assert await answer(vllm_engine, sampling=Sampling(grammar='start: "yes" | "no"')) in ("yes", "no")
+    odd = Sampling(max_tokens=4, top_k=5, min_p=0.01, temperature=1.0, seed=3, presence_penalty=1.0,
+                   frequency_penalty=1.0, repetition_penalty=1.2, min_tokens=2)  # fmt: skip
+    assert await answer(vllm_engine, sampling=odd) == await answer(vllm_engine, sampling=odd)
+    assert vllm_engine._model is not None
+    token = vllm_engine._model.chat._tokenizer.encode("a", add_special_tokens=False)[0]
+    biased = await answer(vllm_engine, sampling=Sampling(max_tokens=3, min_tokens=3, logit_bias=((token, 100.0),)))
+    assert biased == vllm_engine._model.chat._tokenizer.decode([token] * 3)
+    bare = (ChatTurn(role="prompt", content="Where is"),)
+    found = [d async for d in vllm_engine.generate(GenerateRequest(request_id="b", turns=bare, sampling=plain))]
+    assert 0 < found[-1].prompt_tokens < 12

@@ -1,5 +1,8 @@
 """Which versions may not answer any more: quarantined ones, and those a tenant was rolled back from."""
 
+import pytest
+
+from sealserve.errors import FailedPrecondition, NotFound
 from sealserve.records.versions import Answering
 from tests.registry.world import World
 
@@ -93,3 +96,29 @@ def test_version_that_learned_an_unlearned_document_is_revoked(world: World) -> 
 def test_base_model_is_never_revoked(world: World) -> None:
     world.version()
     assert _revoked(world, 0, activation=0) == frozenset()
+
+
+def test_request_may_name_a_version_that_is_ready_released_and_was_not_taken_back(world: World) -> None:
+    for _ in range(4):
+        world.version()
+    world.registry.versions.quarantine("acme", 1, actor="serve", reason="bad")
+    _rollback(world)
+    held = world.version(held=True)
+    spare = world.version(promote=False)
+    assert world.registry.versions.answerable("acme", most=100) == (spare.version, 3, 2)
+    assert world.registry.versions.require_answerable("acme", 2).version == 2
+    for version, reason in ((1, "VERSION_QUARANTINED"), (4, "VERSION_REVOKED"), (held.version, "AWAITS_APPROVAL")):
+        with pytest.raises(FailedPrecondition) as refused:
+            world.registry.versions.require_answerable("acme", version)
+        assert refused.value.reason == reason
+    with pytest.raises(NotFound):
+        world.registry.versions.require_answerable("acme", 99)
+
+
+def test_version_that_was_promoted_again_may_be_named(world: World) -> None:
+    world.version()
+    world.version()
+    _rollback(world)
+    assert world.registry.versions.answerable("acme", most=100) == (1,)
+    _promote(world, 2)
+    assert world.registry.versions.answerable("acme", most=100) == (2, 1)

@@ -63,6 +63,7 @@ class ScriptedAnswers(Answers):
         self.activation = self.version = 0
         self.deadlines: list[float | None] = []
         self.keys: list[str] = []
+        self.versions: list[int | None] = []
         self._fake_engine = engine
         self._registry = registry
 
@@ -75,6 +76,7 @@ class ScriptedAnswers(Answers):
         turns: tuple[ChatTurn, ...],
         sampling: Sampling,
         *,
+        version: int | None = None,
         request_id: str = "",
         sticky_key: str = "",
         deadline_seconds: float | None = None,
@@ -84,7 +86,9 @@ class ScriptedAnswers(Answers):
         self.keys.append(sticky_key)
         if self.failure is not None:
             raise self.failure
-        yield Route(tenant=tenant, version=self.version, activation=self.activation, engine_name=None)
+        self.versions.append(version)
+        answering = self.version if version is None else version
+        yield Route(tenant=tenant, version=answering, activation=self.activation, engine_name=None)
         request = GenerateRequest(request_id=request_id, turns=turns, sampling=sampling)
         async with aclosing(self._fake_engine.generate(request)) as deltas:
             async for delta in deltas:

@@ -12,8 +12,8 @@ from sealserve.records.inference import FinishReason
 from sealserve.rpc.delta_merging import MAX_CHARACTERS, merged
 
 
-def delta(text: str, count: int, *, finish: FinishReason | None = None) -> Delta:
-    return Delta(text=text, completion_tokens=count, prompt_tokens=1, cached_tokens=0, finish=finish)
+def delta(text: str, count: int, *, finish: FinishReason | None = None, index: int = 0) -> Delta:
+    return Delta(text=text, completion_tokens=count, prompt_tokens=1, cached_tokens=0, finish=finish, index=index)
 
 
 async def test_neighbours_become_one_and_others_stay_apart() -> None:
@@ -23,6 +23,20 @@ async def test_neighbours_become_one_and_others_stay_apart() -> None:
         yield delta("b", 2, finish=FinishReason.STOP)
 
     assert [item async for item in merged(source(), seconds=60)] == ["route", delta("ab", 2, finish=FinishReason.STOP)]
+
+
+async def test_several_answers_are_merged_each_with_itself() -> None:
+    stop = FinishReason.STOP
+
+    async def source() -> AsyncGenerator[str | Delta, None]:
+        yield "route"
+        for place, text in enumerate("abcd"):
+            for index in (0, 1):
+                is_last = text == "d"
+                yield delta(text + str(index), 2 * place + index, finish=stop if is_last else None, index=index)
+
+    items = [item async for item in merged(source(), seconds=60)]
+    assert items == ["route", delta("a0b0c0d0", 6, finish=stop), delta("a1b1c1d1", 7, finish=stop, index=1)]
 
 
 async def test_failure_comes_after_what_was_there_before_it() -> None:

@@ -9,10 +9,10 @@ from sealserve.errors import DeadlineExceeded, QuotaExceeded, Unavailable
 from sealserve.serving.admission import Admission
 
 
-async def inside(admission: Admission, tenant: str, *, seconds: float = 60) -> AsyncExitStack:
+async def inside(admission: Admission, tenant: str, *, seconds: float = 60, places: int = 1) -> AsyncExitStack:
     stack = AsyncExitStack()
     deadline = asyncio.get_running_loop().time() + seconds
-    await stack.enter_async_context(admission.entered(tenant, deadline=deadline))
+    await stack.enter_async_context(admission.entered(tenant, deadline=deadline, places=places))
     return stack
 
 
@@ -128,3 +128,54 @@ async def test_place_that_came_with_the_cancellation_is_passed_on() -> None:
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     assert admission.running == 0
+
+
+async def test_call_for_several_answers_takes_a_place_for_each() -> None:
+    admission = Admission(max_running=8, max_queued_per_tenant=8, max_running_per_tenant=4)
+    first = await inside(admission, "a", places=3)
+    waiting = asyncio.create_task(inside(admission, "a", places=2))
+    await settle()
+    assert (admission.running, admission.waiting) == (3, 1)
+    await first.aclose()
+    second = await waiting
+    assert admission.running == 2
+    await second.aclose()
+
+
+async def test_call_for_more_than_a_tenant_may_hold_takes_all_of_it() -> None:
+    admission = Admission(max_running=8, max_queued_per_tenant=8, max_running_per_tenant=4)
+    stack = await inside(admission, "a", places=8)
+    assert admission.running == 4
+    await stack.aclose()
+    assert admission.running == 0
+
+
+async def test_small_call_goes_on_when_the_large_one_before_it_is_given_up() -> None:
+    admission = Admission(max_running=4, max_queued_per_tenant=8)
+    held = await inside(admission, "a", places=3)
+    large = asyncio.create_task(inside(admission, "b", places=4))
+    await settle()
+    small = asyncio.create_task(inside(admission, "b"))
+    await settle()
+    assert admission.waiting == 2
+    large.cancel()
+    await asyncio.gather(large, return_exceptions=True)
+    await (await small).aclose()
+    await held.aclose()
+    assert (admission.running, admission.waiting) == (0, 0)
+
+
+async def test_call_for_several_answers_is_not_passed_for_ever_by_small_ones() -> None:
+    admission = Admission(max_running=4, max_queued_per_tenant=8, max_queued=16)
+    held = [await inside(admission, "a") for _ in range(4)]
+    large = asyncio.create_task(inside(admission, "b", places=3))
+    await settle()
+    small = [asyncio.create_task(inside(admission, "a")) for _ in range(4)]
+    for stack in held[:3]:
+        await settle()
+        await stack.aclose()
+    await (await large).aclose()
+    await held[3].aclose()
+    for task in small:
+        await (await task).aclose()
+    assert (admission.running, admission.waiting) == (0, 0)

@@ -107,8 +107,8 @@ def install(
     def make(name: str, url: str = "") -> Installation:
         settings = load_settings(
             overrides={
-                "data_directory": tmp_path / name, "serve.address": free_address(), "engine.model": str(tiny_base),
-                "registry.url": url, "telemetry.log_level": "error",
+                "data_directory": tmp_path / name, "serve.address": free_address(), "http.address": "off",
+                "engine.model": str(tiny_base), "registry.url": url, "telemetry.log_level": "error",
             }
         )  # fmt: skip
         return Installation(settings, tiny_base)

@@ -1,5 +1,6 @@
 """Metrics as a real OTLP receiver sees them."""
 
+import prometheus_client
 import pytest
 
 from sealserve.errors import StorageFailed
@@ -138,3 +139,14 @@ def test_tenants_beyond_the_bound_are_counted_together() -> None:
     }  # fmt: skip
     shares = receiver.metrics["sealserve.canary.share"].gauge.data_points
     assert {values(point.attributes)["sealserve.tenant"] for point in shares} == {"t1", "t2"}
+
+
+def test_metrics_can_be_scraped_and_none_that_others_registered() -> None:
+    prometheus_client.Counter("somebody_elses", "Of another library.")
+    telemetry = start_telemetry(TelemetrySettings(), service="serve", is_scraped=True)
+    telemetry.metrics.request_finished(0.5, model="nano", input_tokens=3, output_tokens=2)
+    text = telemetry.scrape().decode()
+    telemetry.shutdown()
+    assert "gen_ai_server_request_duration_seconds_bucket" in text
+    assert "somebody_elses" not in text
+    assert Telemetry.off().scrape() == b""

@@ -17,7 +17,7 @@ from sealserve.daemon.local import free_address
 from sealserve.errors import BadConfig
 from sealserve.settings.certificates import CertificateWatch
 from sealserve.settings.settings import Settings, load_settings
-from sealserve.web import server
+from sealserve.web import listener
 from sealserve.web.server import serve_page
 from tests.rpc.harness import ADMIN_SECRET, served, until
 from tests.rpc.test_tls import certificate, shown
@@ -101,7 +101,7 @@ async def test_page_over_tls_keeps_its_cookie_to_tls_and_ends_when_told(tmp_path
 
 
 async def test_page_shows_a_replaced_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "RENEW_SECONDS", 0.01)
+    monkeypatch.setattr(listener, "RENEW_SECONDS", 0.01)
     chain, key = certificate(tmp_path / "tls")
     address, said = free_address(), list[str]()
     settings = load_settings(

@@ -10,6 +10,7 @@ from sealserve.bench.harness.adapters import make_sound
 from sealserve.daemon.local import free_address
 from sealserve.daemon.serve import serving
 from sealserve.engine.engine import Engine
+from sealserve.engine.supervised import SupervisedEngine
 from sealserve.errors import SealserveError
 from sealserve.local_tokens import admin_secret, internal_secret
 from sealserve.proof.manifest import Seals
@@ -20,6 +21,7 @@ from sealserve.registry.registry import Registry
 from sealserve.registry.step_effects import Finish, Publish
 from sealserve.serving.activator import Activator
 from sealserve.settings.engine import EngineSettings
+from sealserve.settings.listener import HttpSettings
 from sealserve.settings.serve import ServeSettings
 from sealserve.settings.settings import PolicySettings, Settings
 from sealserve.settings.telemetry import TelemetrySettings
@@ -38,6 +40,8 @@ class Site:
     registry: Registry
     activator: Activator
     seals: Seals
+    url: str  # of OpenAI's API
+    supervised: SupervisedEngine
 
 
 @asynccontextmanager
@@ -57,6 +61,7 @@ async def open_site(
     settings = Settings(
         data_directory=directory,
         serve=ServeSettings(address=free_address(), rollback_window_seconds=rollback_window_seconds),
+        http=HttpSettings(address="127.0.0.1:0"),
         engine=EngineSettings(dtype=dtype, max_sequences=max_sequences, loaded_adapters=loaded_adapters),
         policy=PolicySettings(thresholds=policy),
         telemetry=TelemetrySettings(log_format="console", log_level="warning"),
@@ -75,6 +80,8 @@ async def open_site(
                 registry=parts.registry,
                 activator=parts.activator,
                 seals=parts.seals,
+                url=f"http://127.0.0.1:{parts.http_port}",
+                supervised=parts.engine,
             )
         finally:
             running.cancel()

@@ -1,5 +1,5 @@
-"""The serve figure: streamed tokens per second over gRPC, divided by those of the same load on the engine in process;
-and the same ratio for an adapter over the base.
+"""The serve figure: streamed tokens per second over gRPC and over HTTP, divided by those of the same load on the engine
+in process; HTTP also by those of vLLM's own OpenAI server over that engine; and an adapter's by the base's.
 
 The server is the one that `sealserve serve` runs, with supervised engine, rollout controller, policy and answer log.
 All sides take turns within a run, on the same engine and with the same requests. A ratio is the median of the turns'
@@ -14,9 +14,13 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
+
+import httpx
 
 from sealserve.bench.harness.adapters import make_sound
 from sealserve.bench.harness.serving_site import Site, open_site
+from sealserve.bench.serving.openai_servers import MODEL, read_stream, vllm_server
 from sealserve.client import AsyncClient
 from sealserve.engine.engine import AdapterFiles, GenerateRequest
 from sealserve.errors import EngineFailed
@@ -42,13 +46,22 @@ _PROMPTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeFigures:
-    """`ratio` is what gRPC leaves of the engine's own speed, `adapter_ratio` what an adapter leaves of the base's."""
+    """`ratio` is what gRPC leaves of the engine's own speed, `http_ratio` what HTTP leaves.
+
+    `http_over_vllm` compares HTTP with vLLM's own server, `adapter_ratio` an adapter with the base.
+    """
 
     ratio: float
+    http_ratio: float
+    http_over_vllm: float
     adapter_ratio: float
     grpc_tokens_per_second: float
     engine_tokens_per_second: float
     adapter_tokens_per_second: float
+    http_tokens_per_second: float
+    vllm_tokens_per_second: float
+    first_token_ms_http: float
+    first_token_ms_vllm: float
     first_token_ms_grpc: float
     first_token_ms_engine: float
     requests: int
@@ -85,14 +98,18 @@ async def _measure(directory: Path, *, requests: int, clients: int, say: Callabl
     async with (
         open_site(directory, max_sequences=max(clients, 8)) as site,
         AsyncClient(site.address, token=site.token) as client,
+        vllm_server(site) as vllm_url,
+        httpx.AsyncClient(trust_env=False, timeout=120, headers={"authorization": f"Bearer {site.token}"}) as web,
     ):
         await client.create_tenant(TENANT)
         path = await asyncio.to_thread(make_sound, directory / ADAPTER, site.base, seed=0, scale=LIKE_THE_BASE)
         await site.engine.load(AdapterFiles(name=ADAPTER, path=path))
-        engine, grpc, adapted = _Side(), _Side(), _Side()
+        engine, grpc, adapted, http, vllm = _Side(), _Side(), _Side(), _Side(), _Side()
         sides: tuple[tuple[_Side, Ask], ...] = (
             (engine, lambda number: _ask_engine(site, number)),
             (grpc, lambda number: _ask_grpc(client, number)),
+            (http, lambda number: read_stream(web, site.url, _body(number, model=f"{TENANT}@base"))),
+            (vllm, lambda number: read_stream(web, vllm_url, _body(number, model=MODEL))),
             (adapted, lambda number: _ask_engine(site, number, adapter=ADAPTER)),
         )
         share = -(-requests // ROUNDS)
@@ -101,16 +118,23 @@ async def _measure(directory: Path, *, requests: int, clients: int, say: Callabl
             for side, ask in sides if turn % 2 else reversed(sides):
                 await _load(side, ask, numbers=numbers, clients=clients, counts=turn > 0)
             if turn:
-                ratios = f"{grpc.speeds[-1] / engine.speeds[-1]:.3f}, {adapted.speeds[-1] / engine.speeds[-1]:.3f}"
-                say(f"round {turn} of {ROUNDS}: gRPC and an adapter leave {ratios} of the speed")
-    if abs(engine.tokens - grpc.tokens) > 0.02 * engine.tokens:
-        raise EngineFailed(f"the sides did not do the same: {engine.tokens} tokens in process, {grpc.tokens} over gRPC")
+                ratios = ", ".join(f"{side.speeds[-1] / engine.speeds[-1]:.3f}" for side in (grpc, http, vllm, adapted))
+                say(f"round {turn} of {ROUNDS}: gRPC, HTTP, vLLM's server and an adapter leave {ratios} of the speed")
+    if any(abs(engine.tokens - side.tokens) > 0.02 * engine.tokens for side in (grpc, http, vllm)):
+        counts = f"{engine.tokens} tokens in process, {grpc.tokens} over gRPC, {http.tokens} over HTTP, {vllm.tokens}"
+        raise EngineFailed(f"the sides did not do the same: {counts} from vLLM's own server")
     return ServeFigures(
         ratio=grpc.ratio_to(engine),
+        http_ratio=http.ratio_to(engine),
+        http_over_vllm=http.ratio_to(vllm),
         adapter_ratio=adapted.ratio_to(engine),
         grpc_tokens_per_second=round(median(grpc.speeds), 1),
         engine_tokens_per_second=round(median(engine.speeds), 1),
         adapter_tokens_per_second=round(median(adapted.speeds), 1),
+        http_tokens_per_second=round(median(http.speeds), 1),
+        vllm_tokens_per_second=round(median(vllm.speeds), 1),
+        first_token_ms_http=round(median(http.first_token_seconds) * 1000, 2),
+        first_token_ms_vllm=round(median(vllm.first_token_seconds) * 1000, 2),
         first_token_ms_grpc=round(median(grpc.first_token_seconds) * 1000, 2),
         first_token_ms_engine=round(median(engine.first_token_seconds) * 1000, 2),
         requests=requests,
@@ -162,3 +186,15 @@ async def _ask_grpc(client: AsyncClient, number: int) -> tuple[int, float]:
             if isinstance(event, Ended):
                 tokens = event.usage.completion_tokens
     return tokens, first
+
+
+def _body(number: int, *, model: str) -> dict[str, Any]:
+    return {
+        "model": model,
+        "messages": [{"role": "user", "content": _PROMPTS[number % len(_PROMPTS)]}],
+        "max_tokens": MAX_TOKENS,
+        "temperature": TEMPERATURE,
+        "seed": number,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }

@@ -49,6 +49,12 @@ def require_released(tx: Transaction, tenant: str, version: int) -> None:
     )
 
 
+def unreleased(tx: Transaction, tenant: str) -> frozenset[int]:
+    """Return the held versions that people have yet to release, or refused to."""
+    rows = tx.rows(_held(tenant))
+    return frozenset(row.version for row in rows if _record(tx, row).state is not ApprovalState.APPROVED)
+
+
 def _held(tenant: str) -> Select[Any]:
     is_own = and_(t.cycles.c.cycle == t.versions.c.cycle, t.cycles.c.version == t.versions.c.version)
     return (

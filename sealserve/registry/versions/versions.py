@@ -122,6 +122,19 @@ class Versions:
         with self._database.read() as tx:
             return revocations.revoked(tx, answering)
 
+    def answerable(self, tenant: str, *, most: int) -> tuple[int, ...]:
+        """Return the versions that a request may name, newest first, of the newest `most`. Raises: NotFound."""
+        with self._database.read() as tx:
+            return revocations.answerable(tx, tenant, most=most)
+
+    def require_answerable(self, tenant: str, version: int) -> AdapterVersion:
+        """Return the version if a request may name it: ready, released if it was held, not rolled back from.
+
+        Raises: NotFound, FailedPrecondition.
+        """
+        with self._database.read() as tx:
+            return revocations.require_answerable(tx, tenant, version)
+
     def countersign(
         self, tenant: str, version: int, *, manifest: Json, approvals: list[str], actor: str
     ) -> AdapterVersion:

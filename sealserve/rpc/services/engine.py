@@ -19,8 +19,9 @@ from sealserve.engine.engine import (
 )
 from sealserve.errors import EngineFailed, InvalidArgument
 from sealserve.rpc.call_context import CURRENT_CALL
+from sealserve.rpc.conversations import Choices
 from sealserve.v1 import common_pb2, engine_pb2, engine_pb2_grpc
-from sealserve.wire.engine import finish_to_wire, info_to_wire, sampling_from_wire, turns_from_wire
+from sealserve.wire.engine import choices_to_wire, finish_to_wire, info_to_wire, sampling_from_wire, turns_from_wire
 
 MAX_NAME_CHARACTERS = 256
 
@@ -48,16 +49,18 @@ class EngineService(engine_pb2_grpc.EngineServiceServicer):
             cache_salt=request.cache_salt,
             priority=BACKGROUND_PRIORITY,
         )
-        texts: list[str] = []
+        choices = Choices()
         last: Delta | None = None
         async with aclosing(self._engine.generate(asked)) as deltas:  # type: ignore[type-var]
             async for last in deltas:
-                texts.append(last.text)
+                choices.add(last)
         if last is None:
             raise EngineFailed("the engine ended without an answer")
+        found = choices.whole(finish=last.finish)
         return engine_pb2.EngineGenerateResponse(
-            text="".join(texts),
-            finish_reason=finish_to_wire(last.finish),
+            text=found[0].text,
+            finish_reason=finish_to_wire(found[0].finish),
+            choices=choices_to_wire(found),
             usage=common_pb2.Usage(
                 prompt_tokens=last.prompt_tokens,
                 completion_tokens=last.completion_tokens,

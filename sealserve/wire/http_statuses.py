@@ -13,7 +13,7 @@ _STATUSES: tuple[tuple[type[errors.SealserveError], int], ...] = (
     (errors.QuotaExceeded, 429),
     (errors.CallerError, 400),
     (errors.Unavailable, 503),
-    (errors.DeadlineExceeded, 503),
+    (errors.DeadlineExceeded, 504),
     (errors.StorageFailed, 503),
     (errors.SealserveError, 500),
 )
@@ -29,4 +29,4 @@ def status_of(error: errors.SealserveError) -> int:
 
 def is_passing(error: errors.SealserveError) -> bool:
     """Whether the same request may succeed later: the server or its storage is unavailable or busy."""
-    return status_of(error) == 503
+    return status_of(error) in (503, 504)

@@ -1,0 +1,47 @@
+"""The routes alone, called without a network: the fake engine, no registry, everybody may call."""
+
+from typing import Any
+
+import httpx
+
+from sealserve.gateway.routes import GatewayParts, make_gateway
+from sealserve.rpc.authorisation import Access, KnownTokens
+from sealserve.rpc.budget import Budget
+from sealserve.serving.adapter_table import AdapterTable
+from sealserve.serving.admission import Admission
+from sealserve.serving.answers import Answers
+from sealserve.serving.salt import TenantSalts
+from sealserve.settings.limits import LimitSettings
+from tests.fakes import FakeEngine
+from tests.rpc.harness import find_token
+
+MAX_BYTES = 2**16
+
+
+async def small_gateway(registry: Any = None, **parts: Any) -> tuple[httpx.AsyncClient, FakeEngine]:
+    """Return a client of the routes, and the engine behind them."""
+    engine, table = FakeEngine(), AdapterTable()
+    await engine.start()
+    table.expect(())
+    answers = Answers(
+        engine,
+        table,
+        admission=Admission(max_running=64, max_queued_per_tenant=64),
+        salts=TenantSalts(b"s" * 32),
+        find_tenant=lambda tenant: None,
+        default_deadline_seconds=5,
+    )
+    access = Access(KnownTokens(find_token), budget=Budget(LimitSettings()), is_open=True)
+    given: dict[str, Any] = {
+        "access": access,
+        "answers": answers,
+        "engine": engine,
+        "registry": registry,
+        "is_serving": lambda: True,
+        "metrics": lambda: b"metric 1\n",
+        "max_bytes": MAX_BYTES,
+        "deadline_seconds": 5.0,
+    }
+    app = make_gateway(GatewayParts(**{**given, **parts}))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=True)
+    return httpx.AsyncClient(transport=transport, base_url="http://gateway"), engine
