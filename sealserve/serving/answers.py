@@ -15,6 +15,7 @@ from sealserve.errors import NotFound, SealserveError, Unavailable
 from sealserve.records.inference import ChatTurn, FinishReason, Sampling
 from sealserve.serving.adapter_table import AdapterTable, Route
 from sealserve.serving.admission import Admission, until
+from sealserve.serving.residency import Residency
 from sealserve.serving.salt import TenantSalts
 from sealserve.telemetry import Metrics, Telemetry, trace_headers
 from sealserve.telemetry.names import OPERATION_CHAT, Attribute, request_span
@@ -63,6 +64,7 @@ class Answers:
         table: AdapterTable,
         *,
         admission: Admission,
+        residency: Residency,
         salts: TenantSalts,
         find_tenant: Callable[[str], object],
         default_deadline_seconds: float,
@@ -74,6 +76,7 @@ class Answers:
         self._engine = engine
         self._table = table
         self._admission = admission
+        self._residency = residency
         self._salts = salts
         self._find_tenant = find_tenant
         self._default_deadline = default_deadline_seconds
@@ -107,7 +110,12 @@ class Answers:
             self._telemetry.span(request_span(OPERATION_CHAT, model), attributes) as span,
             call.recorded(self._telemetry.metrics),
         ):
-            async with self._admission.entered(tenant, deadline=call.deadline):
+            async with (
+                self._residency.held(tenant, deadline=call.deadline) as waited_seconds,
+                self._admission.entered(tenant, deadline=call.deadline),
+            ):
+                call.waited_seconds = waited_seconds
+                span.set_attribute(Attribute.ADAPTER_WAIT_SECONDS.value, waited_seconds)
                 with self._table.pin(tenant, key=sticky_key or request_id) as route:
                     span.set_attribute(Attribute.VERSION.value, route.version)
                     self._telemetry.link(span, route.origin)
@@ -162,6 +170,7 @@ class _Call:
         self._last: Delta | None = None
         self._first_token_seconds: float | None = None
         self._texts: list[str] = []
+        self.waited_seconds = 0.0  # for the tenant's adapter to be loaded
         self.deadline = self._started + seconds
 
     def count(self, delta: Delta) -> bool:
@@ -222,3 +231,5 @@ class _Call:
                 first_token_seconds=self._first_token_seconds,
                 error=error,
             )
+            if self.waited_seconds > 0:
+                metrics.adapter_waited(self.waited_seconds, first_token_seconds=self._first_token_seconds)

@@ -7,6 +7,9 @@ from sealserve.settings.section import Section
 MAX_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """The values that vLLM 0.32 accepts for max_lora_rank."""
 
+FREE_PLACES = 2
+"""Of `loaded_adapters`: they stay free for promotions and rollbacks."""
+
 DEFAULT_GPU_FRACTION = 0.85
 """Of GPU memory, for vLLM where nothing trains beside it."""
 

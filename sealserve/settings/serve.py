@@ -64,6 +64,15 @@ class ServeSettings(Section):
     rollback_window_seconds: float = Field(
         3600, ge=0, description="time that a tenant's previous version stays loaded after a switch"
     )
+    adapter_wait_seconds: float = Field(
+        30,
+        ge=0,
+        description="time that a call may wait for its tenant's version to be loaded, within its own deadline; after "
+        "it, ADAPTER_LOADING; 0: calls do not wait, and the version is loaded for the next one",
+    )
+    resident_tenants: tuple[str, ...] = Field(
+        (), description="tenants whose versions stay loaded, whoever else is asked for"
+    )
     replica: str = Field(
         "",
         max_length=MAX_NAME_CHARACTERS,

@@ -24,7 +24,7 @@ from pydantic_settings import (
 
 from sealserve.errors import BadConfig
 from sealserve.network import is_loopback
-from sealserve.settings.engine import EngineSettings
+from sealserve.settings.engine import FREE_PLACES, EngineSettings
 from sealserve.settings.learn import LearnSettings
 from sealserve.settings.limits import LimitSettings
 from sealserve.settings.renamed_keys import OLD_KEYS, OLD_REWARDS
@@ -113,6 +113,16 @@ class Settings(BaseSettings):
         rank = self.learn.training.rank
         if rank > self.engine.max_rank:
             raise ValueError(f"learn.training.rank {rank} is above engine.max_rank {self.engine.max_rank}")
+        return self
+
+    @model_validator(mode="after")
+    def _residents_fit(self) -> "Settings":
+        residents, places = len(self.serve.resident_tenants), self.engine.loaded_adapters - FREE_PLACES
+        if residents and residents >= places:
+            raise ValueError(
+                f"serve.resident_tenants names {residents} tenants, and engine.loaded_adapters "
+                f"{self.engine.loaded_adapters} leaves {places} places of which one has to serve all others"
+            )
         return self
 
     @model_validator(mode="after")
