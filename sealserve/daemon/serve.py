@@ -146,7 +146,7 @@ def _make_gates(settings: Settings) -> tuple[Admission, SlotGate, BackgroundGate
         max_running_per_tenant=math.ceil(settings.limits.running_share * settings.serve.max_concurrent_requests),
         max_queued_per_tenant=settings.serve.max_queued_per_tenant,
     )
-    slots = SlotGate(slots=settings.engine.slots)
+    slots = SlotGate(slots=settings.engine.adapter_slots)
     background = BackgroundGate(
         max_sequences=settings.engine.max_sequences,
         slowdown=settings.serve.learning_slowdown,

@@ -51,7 +51,7 @@ LOADS_AT_ONCE = 4
 """Versions that were asked for and are loaded at the same time; the engine takes one after the other."""
 
 _ASK_AGAIN_SECONDS = 0.05  # after an attempt that ended without a route
-_SWAPS_KEPT = 4096
+_SWAPS_KEPT, _LOOKS_KEPT = 4096, 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +134,7 @@ class Activator:
         self._log = structlog.get_logger("sealserve.activator")
         self._waiting: dict[str, str] = {}  # tenant -> why its version waits for an operator
         self.swaps: deque[Swap] = deque(maxlen=_SWAPS_KEPT)
+        self.look_seconds: deque[float] = deque(maxlen=_LOOKS_KEPT)
 
     def wake(self) -> None:
         """Look again at once: something was promoted, rolled back or rebuilt."""
@@ -210,8 +211,10 @@ class Activator:
     # a look
 
     async def _look(self) -> None:
+        started = perf_counter()
         try:
             await self._begin()
+            self.look_seconds.append(perf_counter() - started)
         except SealserveError as error:
             self._log.warning(LogEvent.REGISTRY_NOT_READ, reason=error.reason)
 

@@ -2,13 +2,13 @@
 
 import socket
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from sealserve.network import Tls, is_loopback
 from sealserve.settings.certificates import CertificateFiles, read_file
-from sealserve.settings.section import Section
+from sealserve.settings.section import Section, from_text
 
 MAX_NAME_CHARACTERS = 255
 """Of the registry's column."""
@@ -70,7 +70,7 @@ class ServeSettings(Section):
         description="time that a call may wait for its tenant's version to be loaded, within its own deadline; after "
         "it, ADAPTER_LOADING; 0: calls do not wait, and the version is loaded for the next one",
     )
-    resident_tenants: tuple[str, ...] = Field(
+    resident_tenants: Annotated[tuple[str, ...], BeforeValidator(from_text)] = Field(
         (), description="tenants whose versions stay loaded, whoever else is asked for"
     )
     replica: str = Field(
