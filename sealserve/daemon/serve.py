@@ -145,6 +145,7 @@ def _make_gates(settings: Settings) -> tuple[Admission, SlotGate, BackgroundGate
         max_running=settings.serve.max_concurrent_requests,
         max_running_per_tenant=math.ceil(settings.limits.running_share * settings.serve.max_concurrent_requests),
         max_queued_per_tenant=settings.serve.max_queued_per_tenant,
+        weights=settings.limits.weights,
     )
     slots = SlotGate(slots=settings.engine.adapter_slots)
     background = BackgroundGate(

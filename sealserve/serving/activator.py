@@ -265,6 +265,8 @@ class Activator:
             self._build = rebuilds
             self._tried.clear()
             self._back_off.clear()
+            for tenant in self.residency.waited_for():
+                self._ask(tenant)
 
     def _notice_lost(self, loaded: frozenset[str]) -> None:
         """What the engine lost has to be loaded again."""

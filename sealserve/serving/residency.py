@@ -39,6 +39,10 @@ class Residency:
         """How many requests wait now."""
         return self._waiting_count
 
+    def waited_for(self) -> tuple[str, ...]:
+        """Return the tenants whose versions requests wait for."""
+        return tuple(self._waiting)
+
     def is_waited_for(self, tenant: str) -> bool:
         """Return whether a request waits for the tenant's version."""
         return tenant in self._waiting

@@ -7,10 +7,11 @@ Two places are kept from everything that is merely useful, so that the versions 
 - A version that replaces its tenant's present one may take one place more: both are loaded until the swap.
 - A version whose tenant gets no answers until it is loaded (the one before was revoked) may take the last one.
 
-Where these do not suffice, others give way, in this order: retired adapters, oldest first; adapters that a learner
-has forgotten; versions that stand by without traffic, the tenant's own first; tenants whose versions answer and are
-not in use, the least recently used first, which are loaded again when they are asked for (to what was asked for they
-give way before versions that stand by); and for a revocation alone, what learners measure, which they load again later.
+Where these do not suffice, others give way, in this order: what was loaded in vain, because its tenant's pointer moved
+meanwhile; retired adapters, oldest first; adapters that a learner has forgotten; versions that stand by without
+traffic, the tenant's own first; tenants whose versions answer and are not in use, the least recently used first, which
+are loaded again when they are asked for (to what was asked for they give way before versions that stand by); and for a
+revocation alone, what learners measure, which they load again later.
 Nothing gives way to a learner or to a version that stands by, but for retired adapters to the latter, and no version
 that answers gives way to one that nobody asked for. What is used by a request gives way to nobody, and a tenant of
 `serve.resident_tenants` never does.
@@ -21,7 +22,7 @@ A version that was asked for waits until somebody can give way. While every plac
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -38,7 +39,10 @@ FORGOTTEN_SECONDS = 600.0
 """A learner's adapter that nobody asked for so long is taken for forgotten: its learner died, or waits for hours."""
 
 PATIENCE_SECONDS = 1.0
-"""Of a version that was asked for, before somebody's door is closed."""
+"""Of a version that was asked for, before somebody's door is closed, and before each further one."""
+
+GIVE_UP_SECONDS = 10.0
+"""After so long without a place, others that were asked for have their turn first."""
 
 FULL = "ADAPTERS_FULL"
 
@@ -94,6 +98,7 @@ class Places:
         self._asked_turn = asyncio.Lock()
         self._places = max(places, LEAST_PLACES)
         self._measured: dict[str, _Measured] = {}
+        self._own: set[str] = set()  # what was loaded here, as far as it is loaded still
         self._lock = asyncio.Lock()
 
     def limit(self, need: Need) -> int:
@@ -111,14 +116,23 @@ class Places:
             await self._load_now(files, need=need, tenant=tenant)
             return
         async with self._asked_turn:
-            while True:
-                self._freed.clear()
-                with suppress(PlacesFull):
-                    await self._load_now(files, need=need, tenant=tenant)
-                    break
-                await self._until_freed()
-            for opened in self._residents.open_all():
-                self.on_opened(opened)
+            gives_up_at = self._now() + GIVE_UP_SECONDS
+            try:
+                while not await self._is_loaded_now(files, need=need, tenant=tenant):
+                    if self._now() >= gives_up_at:
+                        raise PlacesFull
+                    await self._until_freed()
+            finally:
+                for opened in self._residents.open_all():
+                    self.on_opened(opened)
+
+    async def _is_loaded_now(self, files: AdapterFiles, *, need: Need, tenant: str) -> bool:
+        self._freed.clear()
+        try:
+            await self._load_now(files, need=need, tenant=tenant)
+        except PlacesFull:
+            return False
+        return True
 
     async def _until_freed(self) -> None:
         try:
@@ -133,11 +147,13 @@ class Places:
                 await self._let_leave(files.name)
             loaded = frozenset((await self._engine.info()).loaded)
             self._measured = {name: one for name, one in self._measured.items() if name in loaded}
+            self._own &= loaded
             while len(loaded | {files.name}) > max(self.limit(need), len(loaded) if files.name in loaded else 0):
                 if not await self._make_room(need, tenant=tenant):
                     raise PlacesFull
                 loaded = frozenset((await self._engine.info()).loaded)
             await self._load(files, need=need, tenant=tenant)
+            self._own.add(files.name)
             if need is Need.MEASURED:
                 self._measured.setdefault(files.name, _Measured(calls=0, used_seconds=0.0)).used_seconds = self._now()
 
@@ -182,6 +198,11 @@ class Places:
 
     async def _make_room(self, need: Need, *, tenant: str) -> bool:
         """Unload one adapter that gives way; False if there is none."""
+        for name in self._own:
+            if self._is_left_over(name):
+                self._own.discard(name)
+                await self._engine.unload(name)
+                return True
         if need is not Need.MEASURED and await self._retirement.make_room():
             return True
         for name in self._forgotten():
@@ -216,6 +237,11 @@ class Places:
             self.on_pushed_out(tenant)
             return True
         return False
+
+    def _is_left_over(self, name: str) -> bool:
+        """Return whether the adapter was loaded for a tenant whose pointer moved meanwhile."""
+        is_used = self._table.is_routed(name) or self._table.pins(name) or self._retirement.is_kept(name)
+        return not is_used and name not in self._measured and name not in self._retirement
 
     def _idle_standbys(self, first: str) -> list[tuple[str, str]]:
         """Return (tenant, engine name) of each."""
