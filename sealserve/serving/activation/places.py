@@ -89,7 +89,7 @@ class Places:
         self._engine = engine
         self._table = table
         self._retirement = retirement
-        self._residents = residents or Residents()
+        self._residents = residents if residents is not None else Residents()
         self.on_opened: Callable[[str], None] = lambda tenant: None  # called when a closed door is open again
         self.on_pushed_out: Callable[[str], None] = lambda tenant: None  # called when a tenant had to leave
         self._freed = asyncio.Event()

@@ -29,9 +29,6 @@ class Residents:
     def __contains__(self, tenant: str) -> bool:
         return tenant in self._order
 
-    def __len__(self) -> int:
-        return len(self._order)
-
     def __iter__(self) -> Iterator[str]:
         return iter(self._order)
 
