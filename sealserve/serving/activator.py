@@ -107,7 +107,8 @@ class Activator:
         self.residency.meet, self.residency.ask = self._meet, self._ask
         self._retirement = Retirement(engine, table, window_seconds=rollback_window_seconds)
         self.places = Places(engine, table, self._retirement, places=loaded_adapters, residents=self._residents)
-        self.places.on_opened, self.places.on_pushed_out = self.residency.arrived, self._pushed_out
+        self.places.on_pushed_out = self._pushed_out
+        self.places.waiting = lambda: len(self._queue) + len(self._loading)
         self._withdrawal = Withdrawal(registry, table, residents=self._residents, retirement=self._retirement)
         self._loader = VersionLoader(
             registry,
@@ -353,7 +354,7 @@ class Activator:
         """Have the tenant's version loaded when it is its turn; one whose door is closed has to leave first."""
         if not self._residents.is_closed(tenant):
             self._queue.add(tenant, is_returning=self._residents.is_returning(tenant))
-            self._load_next()
+        self._load_next()
 
     def _pushed_out(self, tenant: str) -> None:
         if self.residency.is_waited_for(tenant):
@@ -370,6 +371,9 @@ class Activator:
                 continue
             self._loading.add(tenant)
             self._spawn(desired)
+        if not self._loading:
+            for opened in self._residents.open_all():  # nobody wants their places any more
+                self.residency.arrived(opened)
 
     def _ask_later(self, tenant: str, seconds: float) -> None:
         def ask() -> None:

@@ -152,9 +152,12 @@ class SlotGate:
     def _in_line(self) -> Iterator[tuple[str, float]]:
         """Give the adapters that wait and have no request in flight, and when their patience ends: the next one first.
 
-        That of a tenant ends at once where background work could yield.
+        That of a tenant ends at once where background work could yield, and the earlier the more of them wait: turns
+        are short where many want one.
         """
-        tenant_patience = 0.0 if self._yielding else self._patience
+        tenant_patience = self._patience / max(1.0, len(self._tenant_line) / self._slots)
+        if self._yielding:
+            tenant_patience = 0.0
         tenants = ((name, one.since + tenant_patience) for name, one in self._tenant_line.items())
         background_patience = BACKGROUND_PATIENCE * self._patience
         background = ((name, one.since + background_patience) for name, one in self._background_line.items())

@@ -149,7 +149,7 @@ async def test_weights_say_how_many_turns_a_tenant_gets_and_how_much_it_may_hold
         await stack.aclose()
     await asyncio.gather(*more)
 
-    single = Admission(max_running=1, max_queued_per_tenant=20, weights=weights)
+    single = Admission(max_running=1, max_queued_per_tenant=20, max_queued=20, weights=weights)
     first = await inside(single, "x")
     order.clear()
 

@@ -16,13 +16,13 @@ Nothing gives way to a learner or to a version that stands by, but for retired a
 that answers gives way to one that nobody asked for. What is used by a request gives way to nobody, and a tenant of
 `serve.resident_tenants` never does.
 
-A version that was asked for waits until somebody can give way. While every place stays in use for longer than
-`PATIENCE_SECONDS`, the tenant with the fewest requests inside gets no new ones, so that its place becomes free.
+A version that was asked for waits until somebody can give way. While every place stays in use, the doors of those who
+have had theirs for longest are closed: they get no new requests until those inside have ended, and then leave.
 """
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -38,8 +38,11 @@ LEAST_PLACES = 3
 FORGOTTEN_SECONDS = 600.0
 """A learner's adapter that nobody asked for so long is taken for forgotten: its learner died, or waits for hours."""
 
-PATIENCE_SECONDS = 1.0
-"""Of a version that was asked for, before somebody's door is closed, and before each further one."""
+PATIENCE_SECONDS, ROUND_SECONDS = 1.0, 3.0
+"""Of a version that was asked for, before doors are closed; and in which everybody who waits should have had a turn."""
+
+DOORS_AT_ONCE = 4
+"""So many tenants leave at the same time, so that one is ready to go whenever a load has ended."""
 
 GIVE_UP_SECONDS = 10.0
 """After so long without a place, others that were asked for have their turn first."""
@@ -90,7 +93,7 @@ class Places:
         self._table = table
         self._retirement = retirement
         self._residents = residents if residents is not None else Residents()
-        self.on_opened: Callable[[str], None] = lambda tenant: None  # called when a closed door is open again
+        self.waiting: Callable[[], int] = lambda: 1  # how many tenants wait for a version that was asked for
         self.on_pushed_out: Callable[[str], None] = lambda tenant: None  # called when a tenant had to leave
         self._freed = asyncio.Event()
         self._residents.on_idle = self._freed.set
@@ -116,15 +119,21 @@ class Places:
             await self._load_now(files, need=need, tenant=tenant)
             return
         async with self._asked_turn:
-            gives_up_at = self._now() + GIVE_UP_SECONDS
-            try:
-                while not await self._is_loaded_now(files, need=need, tenant=tenant):
-                    if self._now() >= gives_up_at:
-                        raise PlacesFull
-                    await self._until_freed()
-            finally:
-                for opened in self._residents.open_all():
-                    self.on_opened(opened)
+            began = self._now()
+            while not await self._is_loaded_now(files, need=need, tenant=tenant):
+                waited = self._now() - began
+                if waited >= GIVE_UP_SECONDS:
+                    raise PlacesFull
+                patience = self._patience_seconds()
+                if waited >= patience:
+                    doors = min(self.waiting(), DOORS_AT_ONCE)
+                    self._residents.close_doors(doors, resident_seconds=patience)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._freed.wait(), patience)
+
+    def _patience_seconds(self) -> float:
+        """The more tenants wait for one place, the shorter a turn: all have had one after `ROUND_SECONDS`."""
+        return min(PATIENCE_SECONDS, ROUND_SECONDS * self.limit(Need.ASKED) / max(1, self.waiting()))
 
     async def _is_loaded_now(self, files: AdapterFiles, *, need: Need, tenant: str) -> bool:
         self._freed.clear()
@@ -133,13 +142,6 @@ class Places:
         except PlacesFull:
             return False
         return True
-
-    async def _until_freed(self) -> None:
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await self._freed.wait()
-        except TimeoutError:
-            self._residents.close_one()
 
     async def _load_now(self, files: AdapterFiles, *, need: Need, tenant: str) -> None:
         async with self._lock:

@@ -15,13 +15,14 @@ _MAX_LEFT = 4096
 
 
 class Residents:
-    """Use it from one event loop. Every call takes constant time, but for `oldest_first`."""
+    """Use it from one event loop. No call takes longer the more tenants there are, but for those who are resident."""
 
     def __init__(self, *, kept: Collection[str] = ()) -> None:
         """`kept` are the tenants that never leave."""
         self.kept = frozenset(kept)
         self.on_idle: Callable[[], None] = lambda: None  # called when nobody holds a tenant any more
         self._order: OrderedDict[str, None] = OrderedDict()  # least recently used first
+        self._since: dict[str, float] = {}  # when each arrived, in that order
         self._holds: Counter[str] = Counter()
         self._closed: dict[str, None] = {}  # they get no new requests: they leave when those inside have ended
         self._left: OrderedDict[str, float] = OrderedDict()  # tenant -> when it had to leave
@@ -36,11 +37,13 @@ class Residents:
         """The tenant's version is loaded, and was used last."""
         self._order[tenant] = None
         self._order.move_to_end(tenant)
+        self._since.setdefault(tenant, _now())
         self._left.pop(tenant, None)
 
     def left(self, tenant: str, *, had_to: bool = False) -> None:
         """The tenant's version is not loaded any more."""
         self._order.pop(tenant, None)
+        self._since.pop(tenant, None)
         self._closed.pop(tenant, None)
         if had_to:
             self._left[tenant] = _now()
@@ -83,13 +86,14 @@ class Residents:
         """Return whether the tenant gets no new requests because it has to leave."""
         return tenant in self._closed
 
-    def close_one(self) -> str | None:
-        """Close the door of the tenant with the fewest requests inside; None if there is none to close."""
-        open_ones = [tenant for tenant in self._order if tenant not in self.kept and tenant not in self._closed]
-        chosen = min(open_ones, key=self._holds.__getitem__, default=None)
-        if chosen is not None:
-            self._closed[chosen] = None
-        return chosen
+    def close_doors(self, number: int, *, resident_seconds: float) -> None:
+        """Have so many doors closed, of those who arrived first and have been here for so long."""
+        latest = _now() - resident_seconds
+        for tenant, since in self._since.items():
+            if len(self._closed) >= number or since > latest:
+                return
+            if tenant not in self.kept:
+                self._closed[tenant] = None
 
     def open_all(self) -> tuple[str, ...]:
         """Open every door that is closed; return whose."""
