@@ -128,6 +128,7 @@ class Activator:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._back_off = BackOff()
         self._recorded: dict[str, int] = {}  # tenant -> activation this replica has recorded as observed
+        self._opened: dict[str, int] = {}  # tenant -> activation whose rollout was opened, if it is to have one
         self._settled: dict[str, Standby | None] = {}  # tenant -> what the registry said of its second version
         self._build: int | None = None  # the engine's number of rebuilds at the last look
         self._tried: set[str] = set()  # tenants whose versions were loaded into this build, or failed to be
@@ -444,8 +445,9 @@ class Activator:
         self._telemetry.metrics.versions_not_loaded(len(self._waiting))
 
     async def _activate(self, desired: Desired) -> None:
-        tenant = desired.tenant
-        standby = await asyncio.to_thread(self._open_or_find_standby, tenant)
+        tenant, standby = desired.tenant, desired.standby
+        if self._opened.get(tenant) != desired.activation:
+            standby = await asyncio.to_thread(self._open_or_find_standby, tenant)
         if standby is not None and standby.activation != desired.activation:
             self.wake()
             return
@@ -463,7 +465,7 @@ class Activator:
             self._table.swap(route, standby=beside)
         flip_seconds = perf_counter() - started
         self._withdrawal.tenants.discard(tenant)
-        self._settled[tenant] = standby
+        self._settled[tenant], self._opened[tenant] = standby, desired.activation
         if engine_names(route, beside):
             self._residents.arrived(tenant)
         self._withdrawal.retire(tenant, *before)
