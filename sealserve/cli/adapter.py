@@ -34,11 +34,12 @@ def list_adapters(session: Session, tenant: Tenant) -> None:
     rows = (
         (
             output.version_name(one.version), "active" if one.version == active else "", one.state,
+            "loaded" if one.is_loaded else "",
             one.cycle, len(one.documents), one.created_at, one.reason,
         )
         for one in found
     )  # fmt: skip
-    columns = ["version", "", "state", "cycle", "documents", "published", "reason"]
+    columns = ["version", "", "state", "", "cycle", "documents", "published", "reason"]
     result = {"active_version": active, "adapters": found}
     session.show(result, lambda: output.table(columns, rows, empty="no versions yet; the base model answers"))
 

@@ -45,6 +45,15 @@ def serve(
     _measure(session, "serving.serve", requests=requests, clients=clients)
 
 
+@command(bench, "tenants")
+def tenants(
+    session: Session,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer tenants and answers; not for publication.")] = False,
+) -> None:
+    """Serve many more tenants than adapters fit into the engine: waits, refusals, and what each tenant costs."""
+    _measure(session, "serving.tenants", quick=quick)
+
+
 @command(bench, "abuse")
 def abuse(
     session: Session,

@@ -4,13 +4,14 @@ These commands open the registry directly: run them on the daemon's machine.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from sealserve.cli import adapter
 from sealserve.cli.local_registry import local_actor, registry_of
 from sealserve.cli.session import Session, command
+from sealserve.errors import InvalidArgument
 
 What = Annotated[
     str, typer.Argument(help="acme/v3, acme/<document>, or the request id of an answer.", show_default=False)
@@ -55,23 +56,41 @@ def export(
 def import_adapter(
     session: Session,
     tenant: Tenant,
-    file: Annotated[Path, typer.Argument(help="A file written by `adapter export`.", show_default=False)],
+    file: Annotated[Path | None, typer.Argument(help="A file written by `adapter export`.", show_default=False)] = None,
+    from_peft: Annotated[
+        Path | None, typer.Option("--from-peft", help="A folder written by PEFT's save_pretrained.", show_default=False)
+    ] = None,
+    base_is: Annotated[
+        str,
+        typer.Option(
+            "--base-is",
+            help="With --from-peft: the name by which the adapter knows its base. You confirm that it is the base "
+            "model that this installation runs.",
+            show_default=False,
+        ),
+    ] = "",
 ) -> None:
-    """Import an exported version. A cycle measures it like any candidate, on the tenant's question sets.
+    """Import an adapter: an exported version, or one that PEFT wrote. A cycle measures it like any candidate.
 
-    Measurements of the other installation are not used. Without a question set no gain can be shown, and the version is
-    not promoted.
+    It is measured on the tenant's question sets; measurements of another installation are not used. Without a question
+    set no gain can be shown, and the version is not promoted.
     """
     from sealserve.cli import output
     from sealserve.engine.base_model import base_shape, model_directory
     from sealserve.proof.manifest import Seals
-    from sealserve.proof.transfer import take_in
+    from sealserve.proof.transfer import take_in, take_in_peft
 
+    if (file is None) == (from_peft is None):
+        raise InvalidArgument("name a file, or a folder with --from-peft", field="file")
     settings = session.settings()
     base = base_shape(model_directory(settings.engine.model))
     with registry_of(session) as registry:
-        seals = Seals.open(settings.data_directory, registry)
-        made = take_in(registry, seals, tenant, file, base=base, max_rank=settings.engine.max_rank, actor=local_actor())
+        taken: dict[str, Any] = {"base": base, "max_rank": settings.engine.max_rank, "actor": local_actor()}
+        if from_peft is not None:
+            made = take_in_peft(registry, tenant, from_peft, base_is=base_is, **taken)
+        else:
+            assert file is not None
+            made = take_in(registry, Seals.open(settings.data_directory, registry), tenant, file, **taken)
     watch = f"sealserve cycle watch {tenant} {made.cycle}"
     session.show(
         {**output.plain(made), "next": watch},

@@ -95,6 +95,9 @@ class ServeParts:
             poll_seconds=settings.serve.poll_seconds,
             rollback_window_seconds=settings.serve.rollback_window_seconds,
             loaded_adapters=settings.engine.loaded_adapters,
+            resident_tenants=settings.serve.resident_tenants,
+            adapter_wait_seconds=settings.serve.adapter_wait_seconds,
+            max_waiting_per_tenant=settings.serve.max_queued_per_tenant,
             telemetry=telemetry,
             require_seal=self.seals.require,
             open_or_find_standby=self.rollouts.open_or_find_standby,
@@ -102,13 +105,14 @@ class ServeParts:
         self.rollouts.on_moved = self.activator.wake
         self.presence = Presence(registry.replicas, name=settings.serve.replica_name(), address=settings.serve.address)
         self.presence.on_lost = self.activator.record_again
-        telemetry.metrics.watch_queue(lambda: admission.waiting)
+        telemetry.metrics.watch_queue(lambda: admission.waiting + self.activator.residency.waiting)
         telemetry.metrics.watch_documents(registry.documents.counts)
         self.answer_log = AnswerLog(registry.answers.keep, registry.answers.drop, days=settings.serve.answer_days)
         self.answers = Answers(
             self.gated,
             self.table,
             admission=admission,
+            residency=self.activator.residency,
             salts=self.salts,
             find_tenant=registry.tenants.get,
             default_deadline_seconds=settings.serve.default_deadline_seconds,
@@ -147,8 +151,9 @@ def _make_gates(settings: Settings) -> tuple[Admission, SlotGate, BackgroundGate
         max_running=settings.serve.max_concurrent_requests,
         max_running_per_tenant=math.ceil(settings.limits.running_share * settings.serve.max_concurrent_requests),
         max_queued_per_tenant=settings.serve.max_queued_per_tenant,
+        weights=settings.limits.weights,
     )
-    slots = SlotGate(slots=settings.engine.slots)
+    slots = SlotGate(slots=settings.engine.adapter_slots)
     background = BackgroundGate(
         max_sequences=settings.engine.max_sequences,
         slowdown=settings.serve.learning_slowdown,

@@ -85,7 +85,7 @@ async def open_own(settings: Settings, *, say: Say) -> AsyncIterator[LearnContex
         stack.push_async_callback(executor.close)
         yield LearnContext(
             registry=registry,
-            engine=GatedEngine(vllm, SlotGate(slots=settings.engine.slots)),
+            engine=GatedEngine(vllm, SlotGate(slots=settings.engine.adapter_slots)),
             trainer=ChildTrainer(settings.learn, max_rank=settings.engine.max_rank, executor=executor),
             policy=load_policy(None),
             rules=open_rules(),

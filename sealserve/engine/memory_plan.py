@@ -45,6 +45,10 @@ SEQUENCE_TOKENS = 512
 SMALL_BASE_BYTES = 100 * 10**6
 """Of weight files: below, a CPU trains in a process per core (`training/trainer.py`)."""
 
+SLOT_SHARE = 0.05
+"""Of the memory that serves: more adapter slots than it holds are not worth it. vLLM reserves them at its start; on a
+CPU a slot costs nothing else, for each row is multiplied with its own adapter alone (ops/decisions/0013)."""
+
 DRIVER_SHARE = 0.02
 """Of a GPU, kept free: the driver's own, and fragments."""
 
@@ -87,8 +91,8 @@ class Part:
 class MemoryPlan:
     """The least that engine and trainer need. `trainer` is empty where training has other memory.
 
-    `gpu_fraction`: what engine.gpu_memory_fraction should be; None on a CPU. `fault`: why it cannot work, and what to
-    do; "" if it fits.
+    `slots`: what engine.slots should be. `gpu_fraction`: what engine.gpu_memory_fraction should be; None on a CPU.
+    `fault`: why it cannot work, and what to do; "" if it fits.
     """
 
     kind: str  # "memory" or "GPU memory"
@@ -96,6 +100,7 @@ class MemoryPlan:
     engine: tuple[Part, ...]
     trainer: tuple[Part, ...]
     gpu_fraction: float | None
+    slots: int
     fault: str
 
     @property
@@ -121,9 +126,25 @@ def plan(size: ModelSize, machine: Machine, *, engine: EngineSettings, learn: Le
 
     A trainer on the same device counts: one whose `learn.devices` is empty, and on a CPU any that is not Ray's.
     """
+    more = engine if engine.slots else engine.model_copy(update={"slots": _slots(size, machine, engine)})
+    found = _plan(size, machine, engine=more, learn=learn)
+    if not found.fault or more.slots == engine.adapter_slots:
+        return found
+    return _plan(size, machine, engine=engine, learn=learn)
+
+
+def _plan(size: ModelSize, machine: Machine, *, engine: EngineSettings, learn: LearnSettings) -> MemoryPlan:
     if machine.gpu_bytes is None:
         return _plan_cpu(size, machine, engine=engine, learn=learn)
     return _plan_gpu(size, machine.gpu_bytes, engine=engine, learn=learn)
+
+
+def _slots(size: ModelSize, machine: Machine, engine: EngineSettings) -> int:
+    """Return how many adapter slots a share of the memory holds, and no more than can be used at once."""
+    number = _serving_bytes(size, cpu_dtype(engine.dtype) if machine.gpu_bytes is None else engine.dtype)
+    one = engine.max_rank * size.adapted * number
+    fitting = int(SLOT_SHARE * (machine.gpu_bytes or machine.ram_bytes) / max(1, one))
+    return max(engine.adapter_slots, min(fitting, engine.max_sequences, engine.loaded_adapters))
 
 
 def plan_here(settings: Settings, directory: Path, *, trains_here: bool = True) -> MemoryPlan:
@@ -137,11 +158,15 @@ def plan_here(settings: Settings, directory: Path, *, trains_here: bool = True) 
 
 
 def with_room(settings: Settings, found: MemoryPlan) -> Settings:
-    """Return the settings with the plan's engine.gpu_memory_fraction. Raises: BadConfig (it does not fit)."""
+    """Return the settings with the plan's engine.slots and engine.gpu_memory_fraction.
+
+    Raises: BadConfig (it does not fit).
+    """
     if found.fault:
         raise BadConfig(found.fault)
-    engine = settings.engine.model_copy(update={"gpu_memory_fraction": found.gpu_fraction})
-    return settings if found.gpu_fraction is None else settings.model_copy(update={"engine": engine})
+    planned = {"slots": found.slots, "gpu_memory_fraction": found.gpu_fraction}
+    kept = {name: value for name, value in planned.items() if value is not None}
+    return settings.model_copy(update={"engine": settings.engine.model_copy(update=kept)})
 
 
 def size_of(directory: Path) -> ModelSize:
@@ -198,6 +223,7 @@ def _plan_cpu(size: ModelSize, machine: Machine, *, engine: EngineSettings, lear
         engine=serving,
         trainer=training,
         gpu_fraction=None,
+        slots=engine.adapter_slots,
         fault=fault,
     )
 
@@ -222,6 +248,7 @@ def _plan_gpu(size: ModelSize, total: int, *, engine: EngineSettings, learn: Lea
         engine=serving,
         trainer=training,
         gpu_fraction=engine.gpu_memory_fraction or max(fitting, 0.0),
+        slots=engine.adapter_slots,
         fault=_gpu_fault(serving, training, total, fitting=fitting, chosen=engine.gpu_memory_fraction),
     )
 
@@ -266,7 +293,7 @@ def _training_parts(
 
 def _slot_bytes(size: ModelSize, engine: EngineSettings, number: int) -> int:
     """vLLM keeps room for `slots` adapters of the largest rank."""
-    return engine.slots * engine.max_rank * size.adapted * number
+    return engine.adapter_slots * engine.max_rank * size.adapted * number
 
 
 def _loaded_bytes(size: ModelSize, engine: EngineSettings, learn: LearnSettings, number: int) -> int:

@@ -104,7 +104,7 @@ def _check_files(path: Path, *, max_bytes: int) -> int:
 
 
 def _check_config(path: Path, base: BaseShape, *, max_rank: int) -> _Config:
-    config = _read_config(path)
+    config = read_config(path)
     for key, value in config.items():
         if key in _FIXED_VALUES:
             _require(value in _FIXED_VALUES[key], f"{key} is {value!r}; allowed: {_FIXED_VALUES[key]}")
@@ -118,7 +118,10 @@ def _check_config(path: Path, base: BaseShape, *, max_rank: int) -> _Config:
     return _lora_numbers(config, max_rank=max_rank)
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
+    """Return the adapter's configuration. Raises: BadAdapter (it is no JSON object, or too large)."""
+    if path.stat().st_size > MAX_CONFIG_BYTES:
+        raise BadAdapter(f"{CONFIG_FILE} is larger than {MAX_CONFIG_BYTES} bytes", defect="too_large")
     try:
         config = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
@@ -142,6 +145,9 @@ def _lora_numbers(config: dict[str, Any], *, max_rank: int) -> _Config:
     if rank > max_rank:
         raise BadAdapter(f"rank {rank} is above this server's engine.max_rank {max_rank}", defect="rank_too_large")
     scaling = alpha / math.sqrt(rank) if stabilised else alpha / rank
+    _require(
+        scaling <= MAX_VALUE, f"lora_alpha {alpha:g} makes the adapter larger than numbers can be when it is served"
+    )
     return _Config(rank, scaling, frozenset(targets))
 
 
@@ -155,7 +161,7 @@ def _pair_up(
 ) -> dict[str, tuple[TensorEntry, TensorEntry]]:
     sides: dict[str, dict[str, TensorEntry]] = {}
     for name, entry in header.items():
-        module, side = _module_of(name)
+        module, side = module_of(name)
         if module not in base.linear or module.rpartition(".")[2] not in config.targets:
             raise BadAdapter(
                 f"tensor {name!r} belongs to no layer that this base has and {CONFIG_FILE} names",
@@ -175,7 +181,8 @@ def _pair_up(
     return {module: (pair["A"], pair["B"]) for module, pair in sides.items()}
 
 
-def _module_of(name: str) -> tuple[str, str]:
+def module_of(name: str) -> tuple[str, str]:
+    """Return the layer that the tensor of that name belongs to, and which half it is: A or B; "" if it is neither."""
     bare = name.removeprefix(_PREFIX)
     for suffix, side in ((_A, "A"), (_B, "B")):
         if name.startswith(_PREFIX) and bare.endswith(suffix):

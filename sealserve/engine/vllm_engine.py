@@ -202,7 +202,7 @@ class VllmEngine:
             base_digest=model.shape.digest if model else "",
             max_context_tokens=model.max_context_tokens if model else 0,
             max_rank=self._settings.max_rank,
-            slots=self._settings.slots,
+            slots=self._settings.adapter_slots,
             loaded=tuple(sorted(self._adapters.loaded)),
             rebuilds=0,
             max_prompt_characters=model.max_prompt_characters if model else 0,

@@ -189,14 +189,14 @@ class PolicyEnforcer:
             _LOG.warning(LogEvent.APPROVALS_NOT_COUNTERSIGNED, tenant=tenant, error=error.message)
 
     def countersign_all_released(self) -> None:
-        """Call `countersign_released` for every tenant; failures are logged."""
+        """Call `countersign_released` for every tenant that a version was ever held of; failures are logged."""
         try:
-            tenants = self._registry.tenants.activated()
+            tenants = self._registry.approvals.tenants()
         except SealserveError as error:
             _LOG.warning(LogEvent.APPROVALS_NOT_COUNTERSIGNED, tenant="", error=error.message)
             return
         for tenant in tenants:
-            self.countersign_released(tenant.tenant)
+            self.countersign_released(tenant)
 
     def require_rollback(self, tenant: str, to_version: int | None, *, actor: str, reason: str) -> None:
         """Return if the tenant may go back. Raises: NotFound (tenant), FailedPrecondition, as `require_promote`."""

@@ -1,9 +1,11 @@
 """Export and import of adapters between installations: the two files of an adapter and its signed manifest.
 
 An import needs the signature of a trusted key over exactly these bytes, and passes the whole gate: what another
-installation measured says nothing about the tenants here.
+installation measured says nothing about the tenants here. An adapter that stock PEFT wrote has no signature; it passes
+the same gate.
 """
 
+import hashlib
 import io
 import json
 import tarfile
@@ -19,6 +21,7 @@ from sealserve.engine.base_model import BaseShape
 from sealserve.engine.preflight import CONFIG_FILE, WEIGHTS_FILE, check_adapter
 from sealserve.errors import BadAdapter, CorruptArtifact, InvalidArgument
 from sealserve.proof.manifest import Seals, subjects
+from sealserve.proof.peft import write_plain
 from sealserve.records.candidates import Recipe
 from sealserve.records.cycles import Cycle
 from sealserve.registry.registry import Registry
@@ -68,6 +71,37 @@ def take_in(
 
     origin = {"tenant": predicate.get("tenant"), "cycle": predicate.get("cycle"), "key": signer, "manifest": envelope}
     return registry.imports.add(tenant, artifact=artifact, recipe=_recipe(predicate), origin=origin, actor=actor)
+
+
+def take_in_peft(
+    registry: Registry, tenant: str, folder: Path, *, base: BaseShape, base_is: str, max_rank: int, actor: str
+) -> Cycle:
+    """Open a cycle that measures the adapter that stock PEFT wrote into `folder`; return it.
+
+    Nobody has signed it: `base_is` and `actor` are kept in the audit trail as whose word it is that it belongs to this
+    base. Raises: InvalidArgument (no such folder), BadAdapter (not served, or another base), FailedPrecondition (a
+    cycle is open), NotFound (tenant).
+    """
+    registry.tenants.get(tenant)
+    if not folder.is_dir():
+        raise InvalidArgument(f"{folder} is not a folder", field="from_peft")
+    with tempfile.TemporaryDirectory(prefix="sealserve-import-") as made:
+        plain = Path(made) / "adapter"
+        written = write_plain(folder, plain, base, base_is=base_is, max_rank=max_rank)
+        check_adapter(plain, base, max_rank=max_rank)
+        artifact = registry.artifacts.put_directory(plain)
+        digests = {name: _digest(folder / name) for name in (WEIGHTS_FILE, CONFIG_FILE)}
+    recipe = Recipe(
+        templates=(), rank=written.rank, alpha=written.rank, learning_rate=0.0, epochs=0, batch_size=1,
+        loss_on_answers=False, retention=0.0, seed=0,
+    )  # fmt: skip
+    origin: Json = {"peft": {"base": written.base_name, "files": digests}}
+    return registry.imports.add(tenant, artifact=artifact, recipe=recipe, origin=origin, actor=actor)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _recipe(predicate: Json) -> Recipe:

@@ -115,3 +115,14 @@ class Standby:
     activation: int  # under which this holds
     version: int
     share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """What should answer a tenant: `version`, since its activation of that number, and the second version, if any."""
+
+    tenant: str
+    version: int
+    activation: int
+    changed: int  # grows with every change of the installation; 0 before the tenant's first
+    standby: Standby | None = None

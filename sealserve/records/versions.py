@@ -74,6 +74,7 @@ class AdapterVersion:
     documents: tuple[str, ...]  # every document it holds, earlier ones included
     lineage: Lineage
     created_at: datetime
+    is_loaded: bool = False  # in the server that was asked; the registry does not know
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,7 @@ from sealserve.registry.tokens import Tokens
 from sealserve.registry.trusted_keys import TrustedKeys
 from sealserve.registry.unlearning import Unlearning
 from sealserve.registry.versions.approvals import Approvals
+from sealserve.registry.versions.desired import DesiredVersions
 from sealserve.registry.versions.history import StudyHistory
 from sealserve.registry.versions.versions import Versions
 from sealserve.settings.limits import LimitSettings
@@ -82,6 +83,7 @@ class Registry:
         self.editors = EditorStore(database, artifacts)
         self.history = StudyHistory(database)
         self.versions = Versions(database)
+        self.desired = DesiredVersions(database)
         self.replicas = Replicas(database)
         self.approvals = Approvals(database)
         self.policy_decisions = PolicyDecisions(database)

@@ -4,7 +4,7 @@ import hashlib
 import re
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, func, select, update
 
 from sealserve.errors import AlreadyExists, InvalidArgument, NotFound
 from sealserve.records.pages import Page
@@ -75,6 +75,7 @@ def create(tx: Transaction, tenant: str, *, display_name: str, actor: str, reque
                 "etag": etag(tenant, 0),
                 "newest_version": BASE_VERSION,
                 "created_at": tx.now,
+                "changed": 0,
             }
         ],
     )
@@ -108,6 +109,12 @@ def activated(tx: Transaction) -> tuple[Tenant, ...]:
     """Return every tenant whose pointer was ever moved, by name."""
     query = select(tenants).where(tenants.c.activation > 0).order_by(tenants.c.tenant)
     return tuple(map(_record, tx.rows(query)))
+
+
+def note_change(tx: Transaction, tenant: str) -> None:
+    """Give the tenant the next number of `versions/desired.py`: what should answer it has changed."""
+    next_number = select(func.coalesce(func.max(tenants.c.changed), 0) + 1).scalar_subquery()
+    tx.run(update(tenants).where(tenants.c.tenant == tenant).values(changed=next_number))
 
 
 def _record(row: Row[Any]) -> Tenant:

@@ -10,7 +10,7 @@ made it so.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -38,13 +38,17 @@ class Standby:
 
 
 class AdapterTable:
-    """The routes of all tenants. A tenant without one is answered by the base model, unless one is expected.
+    """The routes of the tenants that are known here. A tenant for whom one is expected is refused until it has one.
 
-    Until `expect` is called for the first time nobody is let in: nothing is known yet of who has a version.
+    Until `expect` is called for the first time nobody is let in. After `expect_everybody` nobody is let in without a
+    route; otherwise a tenant without one that is not expected is answered by the base model.
     """
 
     def __init__(self) -> None:
         self._routes: dict[str, tuple[Route, Standby | None]] = {}
+        self._beside: dict[str, Standby] = {}  # those of them that have a second route
+        self._is_everybody_expected = False
+        self.on_unpinned: Callable[[str], None] = lambda engine_name: None  # called when nobody uses it any more
         self._expected: set[str] | None = None
         self._routed: Counter[str] = Counter()
         self._pins: Counter[str] = Counter()
@@ -68,6 +72,20 @@ class AdapterTable:
             self._expected = set()
         self._expected.update(tenant for tenant in tenants if tenant not in self._routes)
 
+    def expect_everybody(self) -> None:
+        """Refuse every tenant that has no route: of none is it known whether it has a version."""
+        self.expect(())
+        self._is_everybody_expected = True
+
+    def is_known(self, tenant: str) -> bool:
+        """Return whether the tenant has a route, or one is known to be due."""
+        return tenant in self._routes or (self._expected is not None and tenant in self._expected)
+
+    def reason(self, tenant: str) -> Unavailable | None:
+        """Return why the tenant's version cannot be loaded before an operator acts; None if that is not so."""
+        why = self._reasons.get(tenant)
+        return why and Unavailable(why.message, reason=why.reason, retry_seconds=why.retry_seconds)
+
     def explain(self, tenant: str, why: Unavailable) -> None:
         """Tell whoever asks for the tenant's version before it is loaded why it is not."""
         self._reasons[tenant] = why
@@ -86,10 +104,10 @@ class AdapterTable:
 
     def idle_standbys(self, *, first: str) -> Iterator[Standby]:
         """Give the second versions that get no requests and have none inside: those of the tenant `first` first."""
-        own = [self.standby(first)]
-        others = [standby for tenant, (_, standby) in self._routes.items() if tenant != first]
+        own = [self._beside[first]] if first in self._beside else []
+        others = [standby for tenant, standby in self._beside.items() if tenant != first]
         for standby in own + others:
-            if standby and standby.share == 0 and (name := standby.route.engine_name) and not self.pins(name):
+            if standby.share == 0 and (name := standby.route.engine_name) and not self.pins(name):
                 yield standby
 
     def drop_standby(self, tenant: str) -> None:
@@ -99,8 +117,11 @@ class AdapterTable:
 
     def _replace(self, tenant: str, entry: tuple[Route, Standby | None] | None) -> None:
         before = self._routes.pop(tenant, _NOBODY)
+        self._beside.pop(tenant, None)
         if entry is not None:
             self._routes[tenant] = entry
+            if entry[1] is not None:
+                self._beside[tenant] = entry[1]
             self._routed.update(engine_names(*entry))
         for name in engine_names(*before):
             self._routed[name] -= 1
@@ -113,14 +134,19 @@ class AdapterTable:
 
         Raises: Unavailable (ADAPTER_LOADING: the version that should answer is not loaded yet).
         """
-        if self._expected is None or tenant in self._expected:
-            if why := self._reasons.get(tenant):
-                raise Unavailable(why.message, reason=why.reason, retry_seconds=why.retry_seconds)
+        if self._is_refused(tenant):
+            if why := self.reason(tenant):
+                raise why
             raise Unavailable("the version that should answer is being loaded", reason="ADAPTER_LOADING")
         base = Route(tenant=tenant, version=BASE_VERSION, activation=0, engine_name=None)
         active, standby = self._routes.get(tenant, (base, None))
         with self.held(_chosen(active, standby, key=key)) as route:
             yield route
+
+    def _is_refused(self, tenant: str) -> bool:
+        if self._expected is None or tenant in self._expected:
+            return True
+        return self._is_everybody_expected and tenant not in self._routes
 
     @contextmanager
     def held(self, route: Route) -> Iterator[Route]:
@@ -135,6 +161,7 @@ class AdapterTable:
             self._pins[route.engine_name] -= 1
             if not self._pins[route.engine_name]:
                 del self._pins[route.engine_name]
+                self.on_unpinned(route.engine_name)
 
     def pins(self, engine_name: str) -> int:
         """Return how many requests use the adapter now."""

@@ -13,8 +13,10 @@ from typing import Protocol
 from sealserve.engine.engine import Delta, Engine, GenerateRequest
 from sealserve.errors import NotFound, SealserveError, Unavailable
 from sealserve.records.inference import ChatTurn, FinishReason, Sampling
+from sealserve.records.versions import BASE_VERSION
 from sealserve.serving.adapter_table import AdapterTable, Route
 from sealserve.serving.admission import Admission, until
+from sealserve.serving.residency import Residency
 from sealserve.serving.salt import TenantSalts
 from sealserve.telemetry import Metrics, Telemetry, trace_headers
 from sealserve.telemetry.names import OPERATION_CHAT, Attribute, request_span
@@ -63,6 +65,7 @@ class Answers:
         table: AdapterTable,
         *,
         admission: Admission,
+        residency: Residency,
         salts: TenantSalts,
         find_tenant: Callable[[str], object],
         default_deadline_seconds: float,
@@ -78,6 +81,7 @@ class Answers:
         self._engine = engine
         self._table = table
         self._admission = admission
+        self._residency = residency
         self._salts = salts
         self._find_tenant = find_tenant
         self._default_deadline = default_deadline_seconds
@@ -115,9 +119,11 @@ class Answers:
             call.recorded(self._telemetry.metrics),
         ):
             async with (
+                self._resident(tenant, version, deadline=call.deadline) as call.waited_seconds,
                 self._admission.entered(tenant, places=sampling.n, deadline=call.deadline),
                 self._pinned(tenant, version, key=sticky_key or request_id) as route,
             ):
+                span.set_attribute(Attribute.ADAPTER_WAIT_SECONDS.value, call.waited_seconds)
                 span.set_attribute(Attribute.VERSION.value, route.version)
                 self._telemetry.link(span, route.origin)
                 request = self._request(route, turns, sampling=sampling, request_id=request_id)
@@ -136,6 +142,15 @@ class Answers:
         if tenant not in self._known:
             await asyncio.to_thread(self._find_tenant, tenant)
             self._known.add(tenant)
+
+    @asynccontextmanager
+    async def _resident(self, tenant: str, version: int | None, *, deadline: float) -> AsyncIterator[float]:
+        """Keep the tenant's version loaded meanwhile, unless the base model was asked for; give the seconds waited."""
+        if version == BASE_VERSION:
+            yield 0.0
+        else:
+            async with self._residency.held(tenant, deadline=deadline) as waited_seconds:
+                yield waited_seconds
 
     @asynccontextmanager
     async def _pinned(self, tenant: str, version: int | None, *, key: str) -> AsyncIterator[Route]:
@@ -187,6 +202,7 @@ class _Call:
         self._first_token_seconds: float | None = None
         self._texts: list[str] = []  # of the first answer, if there are several
         self._finish: FinishReason | None = None
+        self.waited_seconds = 0.0  # for the tenant's adapter to be loaded
         self.deadline = self._started + seconds
 
     def count(self, delta: Delta) -> bool:
@@ -249,3 +265,5 @@ class _Call:
                 first_token_seconds=self._first_token_seconds,
                 error=error,
             )
+            if self.waited_seconds > 0:
+                metrics.adapter_waited(self.waited_seconds, first_token_seconds=self._first_token_seconds)

@@ -7,6 +7,12 @@ from sealserve.settings.section import Section
 MAX_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """The values that vLLM 0.32 accepts for max_lora_rank."""
 
+FREE_PLACES = 2
+"""Of `loaded_adapters`: they stay free for promotions and rollbacks."""
+
+LEAST_SLOTS = 4
+"""So many adapter slots every machine has room for."""
+
 DEFAULT_GPU_FRACTION = 0.85
 """Of GPU memory, for vLLM where nothing trains beside it."""
 
@@ -29,7 +35,12 @@ class EngineSettings(Section):
         ge=64,
         description="context length limit, in tokens; unset: the model's own, on CPU what kv_cache_gib holds",
     )
-    slots: int = Field(4, ge=1, description="adapter slots: adapters that can share one batch (vLLM max_loras)")
+    slots: int | None = Field(
+        None,
+        ge=1,
+        description="adapter slots: adapters that can share one batch (vLLM max_loras); unset: as many as sequences "
+        "and loaded adapters, if a twentieth of the memory holds them, else fewer",
+    )
     loaded_adapters: int = Field(
         64,
         ge=3,
@@ -63,6 +74,11 @@ class EngineSettings(Section):
     def _slots_fit(self) -> "EngineSettings":
         if self.max_rank not in MAX_RANKS:
             raise ValueError(f"engine.max_rank must be one of {MAX_RANKS}, not {self.max_rank}")
-        if self.loaded_adapters < self.slots:
+        if self.loaded_adapters < self.adapter_slots:
             raise ValueError("engine.loaded_adapters must be at least engine.slots")
         return self
+
+    @property
+    def adapter_slots(self) -> int:
+        """The adapter slots that are set, else what every machine has room for; `memory_plan.with_room` sets them."""
+        return self.slots or min(LEAST_SLOTS, self.loaded_adapters)

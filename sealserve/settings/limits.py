@@ -1,8 +1,10 @@
 """The section [limits]: how much of the server one tenant may use."""
 
-from pydantic import Field
+from typing import Annotated
 
-from sealserve.settings.section import Section
+from pydantic import BeforeValidator, Field
+
+from sealserve.settings.section import Section, from_text
 
 
 class LimitSettings(Section):
@@ -27,6 +29,11 @@ class LimitSettings(Section):
         0.5, gt=0, le=1,
         description="part of serve.max_concurrent_requests that one tenant may hold; 1: all of it, for a single tenant",
     )  # fmt: skip
+    weights: Annotated[dict[str, Annotated[float, Field(ge=0.1, le=100)]], BeforeValidator(from_text)] = Field(
+        {},
+        description="tenant = weight: a tenant of weight 2 gets twice the running answers, and twice the turns among "
+        "those who wait, of one that is not named",
+    )
     document_bytes: int = Field(10 * 2**30, ge=1, description="bytes of documents that one tenant may keep")
     feedback_rows: int = Field(100_000, ge=1, description="opinions on answers that one tenant may keep")
     question_bytes: int = Field(

@@ -2,13 +2,13 @@
 
 import socket
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from sealserve.network import Tls, is_loopback
 from sealserve.settings.certificates import CertificateFiles, read_file
-from sealserve.settings.section import Section
+from sealserve.settings.section import Section, from_text
 
 MAX_NAME_CHARACTERS = 255
 """Of the registry's column."""
@@ -63,6 +63,15 @@ class ServeSettings(Section):
     poll_seconds: float = Field(0.25, gt=0, description="time between two looks for new activations in the registry")
     rollback_window_seconds: float = Field(
         3600, ge=0, description="time that a tenant's previous version stays loaded after a switch"
+    )
+    adapter_wait_seconds: float = Field(
+        30,
+        ge=0,
+        description="time that a call may wait for its tenant's version to be loaded, within its own deadline; after "
+        "it, ADAPTER_LOADING; 0: calls do not wait, and the version is loaded for the next one",
+    )
+    resident_tenants: Annotated[tuple[str, ...], BeforeValidator(from_text)] = Field(
+        (), description="tenants whose versions stay loaded, whoever else is asked for"
     )
     replica: str = Field(
         "",

@@ -24,7 +24,7 @@ from pydantic_settings import (
 
 from sealserve.errors import BadConfig
 from sealserve.network import is_loopback
-from sealserve.settings.engine import EngineSettings
+from sealserve.settings.engine import FREE_PLACES, EngineSettings
 from sealserve.settings.learn import LearnSettings
 from sealserve.settings.limits import LimitSettings
 from sealserve.settings.listener import HttpSettings
@@ -128,6 +128,16 @@ class Settings(BaseSettings):
             if self.serve.auth == "off" and not listener.is_off and not is_loopback(listener.address):
                 text = f"serve.auth = off is for loopback only, and {listener.section}.address is {listener.address}"
                 raise ValueError(text)
+        return self
+
+    @model_validator(mode="after")
+    def _residents_fit(self) -> "Settings":
+        residents, places = len(self.serve.resident_tenants), self.engine.loaded_adapters - FREE_PLACES
+        if residents and residents >= places:
+            raise ValueError(
+                f"serve.resident_tenants names {residents} tenants, and engine.loaded_adapters "
+                f"{self.engine.loaded_adapters} leaves {places} places of which one has to serve all others"
+            )
         return self
 
     @property

@@ -30,6 +30,8 @@ class Metrics:
         self._labelled: set[str] = set()
         self._request = self._histogram(names.REQUEST_DURATION)
         self._first_token = self._histogram(names.TIME_TO_FIRST_TOKEN)
+        self._cold_first_token = self._histogram(names.COLD_FIRST_TOKEN)
+        self._adapter_wait = self._histogram(names.ADAPTER_WAIT)
         self._per_token = self._histogram(names.TIME_PER_TOKEN)
         self._tokens = self._histogram(names.TOKEN_USAGE)
         self._cycle = self._histogram(names.CYCLE_DURATION)
@@ -88,6 +90,12 @@ class Metrics:
         self._first_token.record(first_token_seconds, base)
         if output_tokens > 1:
             self._per_token.record((seconds - first_token_seconds) / (output_tokens - 1), base)
+
+    def adapter_waited(self, seconds: float, *, first_token_seconds: float | None) -> None:
+        """Record a call that waited for its tenant's adapter to be loaded, and when its first token came, if it did."""
+        self._adapter_wait.record(seconds)
+        if first_token_seconds is not None:
+            self._cold_first_token.record(first_token_seconds)
 
     def watch_queue(self, waiting: Callable[[], int]) -> None:
         """Export how many calls wait; `waiting` is asked at each export, in the exporter's thread."""

@@ -64,6 +64,7 @@ class Attribute(StrEnum):
     KIND = "sealserve.kind"
     OUTCOME = "sealserve.outcome"
     TRIGGER = "sealserve.trigger"  # what a watch rolls back on
+    ADAPTER_WAIT_SECONDS = "sealserve.adapter.wait_seconds"  # how long a call waited for its adapter to be loaded
 
 
 class LogEvent(StrEnum):
@@ -106,7 +107,6 @@ class LogEvent(StrEnum):
     # activation and rollout
     REGISTRY_NOT_READ = "registry.not_read"  # what should be active is not known now
     VERSION_REVOKED = "version.revoked"  # revoked: it gets no requests any more
-    PLACES_EXHAUSTED = "places.exhausted"  # some tenants' versions are not loaded: engine.loaded_adapters is too small
     ACTIVATION_FAILED = "activation.failed"  # tried again, later each time
     ACTIVATION_CRASHED = "activation.crashed"  # an exception that nothing names
     VERSION_QUARANTINED = "version.quarantined"
@@ -207,6 +207,10 @@ def _gauge(name: str, unit: str, says: str) -> MetricName:
 
 REQUEST_DURATION = _histogram("gen_ai.server.request.duration", "Whole model call, queue included.", _DURATION)
 TIME_TO_FIRST_TOKEN = _histogram("gen_ai.server.time_to_first_token", "Arrival to first token.", _FIRST_TOKEN)
+COLD_FIRST_TOKEN = _histogram(
+    "sealserve.cold.time_to_first_token", "Arrival to first token of calls that waited for an adapter.", _FIRST_TOKEN
+)
+ADAPTER_WAIT = _histogram("sealserve.adapter.wait.duration", "Calls' wait for an adapter to be loaded.", _FIRST_TOKEN)
 TIME_PER_TOKEN = _histogram("gen_ai.server.time_per_output_token", "Mean time between output tokens.", _PER_TOKEN)
 TOKEN_USAGE = _histogram("gen_ai.client.token.usage", "Tokens of one call, by type.", _TOKENS, unit="{token}")
 QUEUE_DEPTH = _gauge("sealserve.queue.depth", "{request}", "Tenants' calls waiting for the engine.")
@@ -234,7 +238,7 @@ WATCH_ROLLBACKS = _counter("sealserve.watch.rollbacks", "{activation}", "Automat
 
 METRICS: tuple[MetricName, ...] = (
     REQUEST_DURATION, TIME_TO_FIRST_TOKEN, TIME_PER_TOKEN, TOKEN_USAGE, QUEUE_DEPTH, DOCUMENTS_RECEIVED, DOCUMENTS,
-    FINDINGS, TRIGGER_GAP, SPECTRUM_Z,
+    FINDINGS, TRIGGER_GAP, SPECTRUM_Z, COLD_FIRST_TOKEN, ADAPTER_WAIT,
     CYCLE_DURATION, STEP_DURATION, SELF_EDITS, FLIP_DURATION, SWAP_DURATION, ACTIVATIONS, ROLLBACKS,
     ADAPTERS_REFUSED, VERSIONS_NOT_LOADED, ADAPTERS_LOADED, ENGINE_REBUILDS, CANARY_SHARE, CANARY_REGRESSIONS,
     WATCH_E_VALUE, WATCH_PAIRS, WATCH_ROLLBACKS,

@@ -47,6 +47,7 @@ def adapter_to_wire(version: AdapterVersion, *, active: bool, remark: str = "") 
         base_digest=lineage.base_digest or "",
         settings_digest=lineage.settings_digest or "",
         create_time=time_to_wire(version.created_at),
+        loaded=version.is_loaded,
     )
 
 
@@ -65,6 +66,7 @@ def adapter_from_wire(wire: adapter_pb2.Adapter) -> AdapterVersion:
         documents=names.last_parts(wire.documents),
         lineage=_lineage(wire),
         created_at=time_from_wire(wire.create_time),
+        is_loaded=wire.loaded,
     )
 
 

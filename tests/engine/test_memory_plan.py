@@ -103,9 +103,25 @@ def test_a_share_that_is_too_small_for_the_engine_is_refused() -> None:
 def test_the_planned_share_is_put_into_the_settings() -> None:
     settings = Settings()
     assert with_room(settings, on_gpu(80)).engine.gpu_memory_fraction == on_gpu(80).gpu_fraction
-    assert with_room(settings, plan(SMALL, LAPTOP, engine=settings.engine, learn=LEARN)) is settings
+    on_laptop = plan(SMALL, LAPTOP, engine=settings.engine, learn=LEARN)
+    planned = with_room(settings, on_laptop)
+    assert planned.engine == settings.engine.model_copy(update={"slots": on_laptop.slots})
+    assert with_room(planned, plan(SMALL, LAPTOP, engine=planned.engine, learn=LEARN)) == planned
     with pytest.raises(BadConfig, match=r"trainer 16\."):
         with_room(settings, on_gpu(24))
+
+
+def test_slots_take_a_share_of_the_memory_and_no_more_than_can_be_used() -> None:
+    def slots(gib: int, **engine: int) -> int:
+        settings, machine = EngineSettings(**engine), Machine(ram_bytes=gib * GIB, cores=4)  # type: ignore[arg-type]
+        return plan(SMALL, machine, engine=settings, learn=LEARN).slots
+
+    assert 4 < slots(16) < slots(32) < 64
+    assert slots(1000) == 64
+    assert slots(1000, max_sequences=10) == 10
+    assert slots(1000, loaded_adapters=8) == 8
+    assert slots(1) == 4, "as few as every machine has room for"
+    assert slots(16, slots=2) == 2, "what is set stays"
 
 
 def test_sizes_are_read_from_the_files(tiny_base: Path) -> None:

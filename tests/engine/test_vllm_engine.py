@@ -95,7 +95,7 @@ async def test_full_table_is_unavailable_and_nothing_is_pushed_out(
 async def test_base_answers_the_same_beside_adapters_in_every_slot(
     vllm_engine: VllmEngine, tiny_base: Path, tmp_path: Path
 ) -> None:
-    names = [f"slot@v{number}" for number in range(TINY_ENGINE.slots)]
+    names = [f"slot@v{number}" for number in range(TINY_ENGINE.adapter_slots)]
     for number, name in enumerate(names):
         path = make_adapter(tmp_path / name, tiny_base, seed=200 + number)
         await vllm_engine.load(AdapterFiles(name=name, path=path))

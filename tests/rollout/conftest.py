@@ -163,6 +163,7 @@ def open_watched(
         gated,
         table,
         admission=Admission(max_running=4, max_queued_per_tenant=2),
+        residency=activator.residency,
         salts=salts,
         find_tenant=registry.tenants.get,
         default_deadline_seconds=5,

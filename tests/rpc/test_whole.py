@@ -26,6 +26,7 @@ async def whole(directory: Path) -> AsyncIterator[Served]:
             here.engine,
             table,
             admission=Admission(max_running=4, max_queued_per_tenant=4),
+            residency=activator.residency,
             salts=TenantSalts.open(directory / "salt.key"),
             find_tenant=here.registry.tenants.get,
             default_deadline_seconds=10,

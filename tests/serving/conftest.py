@@ -137,7 +137,10 @@ def make_server(
     replica: str = "test",
     window_seconds: float = 3600,
     places: int = 64,
+    adapter_wait_seconds: float = 0,
+    resident_tenants: tuple[str, ...] = (),
 ) -> Server:
+    """Put the parts together; calls do not wait for an adapter unless `adapter_wait_seconds` says so."""
     registry.replicas.announce(replica, identity=replica, address="")
     gated = GatedEngine(engine, SlotGate(slots=2, patience_seconds=0.05))
     table = AdapterTable()
@@ -150,11 +153,14 @@ def make_server(
         poll_seconds=60,
         rollback_window_seconds=window_seconds,
         loaded_adapters=places,
+        adapter_wait_seconds=adapter_wait_seconds,
+        resident_tenants=resident_tenants,
     )
     answers = Answers(
         gated,
         table,
         admission=admission,
+        residency=activator.residency,
         salts=TenantSalts.open(directory / "salt.key"),
         find_tenant=registry.tenants.get,
         default_deadline_seconds=30,

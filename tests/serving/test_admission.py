@@ -1,6 +1,7 @@
 """Queues are bounded, tenants take turns, and a place is never lost."""
 
 import asyncio
+from collections import Counter
 from contextlib import AsyncExitStack
 
 import pytest
@@ -179,3 +180,36 @@ async def test_call_for_several_answers_is_not_passed_for_ever_by_small_ones() -
     for task in small:
         await (await task).aclose()
     assert (admission.running, admission.waiting) == (0, 0)
+
+
+async def test_weights_say_how_many_turns_a_tenant_gets_and_how_much_it_may_hold() -> None:
+    weights = {"double": 2.0, "half": 0.5}
+    admission = Admission(max_running=8, max_running_per_tenant=2, max_queued_per_tenant=20, weights=weights)
+    held = [await inside(admission, "double") for _ in range(4)] + [await inside(admission, "half")]
+    order: list[str] = []
+
+    async def call(tenant: str) -> None:
+        async with await inside(admission, tenant):
+            order.append(tenant)
+            await settle()
+
+    more = [asyncio.create_task(call(tenant)) for tenant in ("double", "half")]
+    await settle()
+    assert order == [], "both hold what their weights give them"
+    for stack in held:
+        await stack.aclose()
+    await asyncio.gather(*more)
+
+    single = Admission(max_running=1, max_queued_per_tenant=20, max_queued=20, weights=weights)
+    first = await inside(single, "x")
+    order.clear()
+
+    async def queued(tenant: str) -> None:
+        async with await inside(single, tenant):
+            order.append(tenant)
+
+    calls = [asyncio.create_task(queued(tenant)) for tenant in ["double"] * 8 + ["one"] * 4 + ["half"] * 2]
+    await settle()
+    await first.aclose()
+    await asyncio.gather(*calls)
+    assert Counter(order[:7]) == {"double": 4, "one": 2, "half": 1}

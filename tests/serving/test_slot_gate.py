@@ -3,10 +3,13 @@
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from itertools import pairwise
 
 from sealserve.engine.engine import BACKGROUND_PRIORITY, TENANT_PRIORITY
 from sealserve.serving.slot_gate import SlotGate
+from tests.virtual_clock import run_virtually
 
 
 async def inside(gate: SlotGate, adapter: str | None, *, priority: int = TENANT_PRIORITY) -> AsyncExitStack:
@@ -155,3 +158,71 @@ async def test_random_traffic_never_exceeds_the_slots_and_always_ends() -> None:
     assert gate.waiting == 0
     async with asyncio.timeout(30):
         await (await inside(gate, "z")).aclose()
+
+
+class Busy:
+    """Tenants that ask again and again over a few slots, on a clock of their own."""
+
+    def __init__(self, gate: SlotGate, *, seconds: float) -> None:
+        self.gate = gate
+        self.seconds = seconds
+        self.served: dict[str, list[float]] = {}  # tenant -> when each of its requests began
+        self.starved: list[tuple[str, str]] = []  # who waited for more than five seconds, and who was served twice
+
+    async def ask(self, tenant: str, *, until: float) -> None:
+        loop = asyncio.get_running_loop()
+        while loop.time() < until:
+            asked = loop.time()
+            async with self.gate.entered(tenant):
+                began = loop.time()
+                if began - asked > 5:
+                    self.starved += [(tenant, other) for other in self._served_twice(tenant, asked, began)]
+                self.served.setdefault(tenant, []).append(began)
+                await asyncio.sleep(self.seconds)
+
+    def _served_twice(self, tenant: str, asked: float, began: float) -> list[str]:
+        later = {other: [at for at in times if asked < at < began] for other, times in self.served.items()}
+        return [other for other, times in later.items() if other != tenant and len(set(times)) > 1]
+
+
+def test_tenant_with_a_hundred_requests_makes_no_other_wait_longer_than_its_turn() -> None:
+    async def play() -> Busy:
+        busy = Busy(SlotGate(slots=2), seconds=0.5)
+        callers = ["hog"] * 100 + ["huge"] * 50 + ["small", "tiny"]
+        await asyncio.gather(*(busy.ask(name, until=60) for name in callers))
+        return busy
+
+    busy = run_virtually(play())
+    assert busy.starved == []
+    gaps = [later - earlier for earlier, later in pairwise(busy.served["small"])]
+    assert max(gaps) <= 5
+
+
+def test_sixty_four_tenants_over_four_slots_are_served_in_turn() -> None:
+    async def play() -> Busy:
+        busy = Busy(SlotGate(slots=4), seconds=0.4)
+        await asyncio.gather(*(busy.ask(f"t{number}", until=120) for number in range(64) for _ in range(2)))
+        return busy
+
+    busy = run_virtually(play())
+    assert busy.starved == []
+    counts = [len(times) for times in busy.served.values()]
+    assert max(counts) <= 1.5 * min(counts)
+
+
+def test_entering_takes_no_longer_when_a_thousand_adapters_wait() -> None:
+    looked_at = 0
+
+    class Counted(SlotGate):
+        def _in_line(self) -> Iterator[tuple[str, float]]:
+            nonlocal looked_at
+            for one in super()._in_line():
+                looked_at += 1
+                yield one
+
+    async def play() -> None:
+        busy = Busy(Counted(slots=4), seconds=0.1)
+        await asyncio.gather(*(busy.ask(f"t{number}", until=0.1) for number in range(1000)))
+
+    run_virtually(play())
+    assert looked_at <= 1000 * 2 * (2 * 4 + 2), "of two thousand times that somebody enters or leaves"

@@ -28,7 +28,8 @@ async def _answer_once(school: School, directory: Path, telemetry: Telemetry) ->
     await activator.settle()
     answers = Answers(
         school.student, table, admission=Admission(max_running=1, max_queued_per_tenant=1),
-        salts=TenantSalts.open(directory / "salt.key"), find_tenant=school.registry.tenants.get,
+        residency=activator.residency, salts=TenantSalts.open(directory / "salt.key"),
+        find_tenant=school.registry.tenants.get,
         default_deadline_seconds=10, telemetry=telemetry,
     )  # fmt: skip
     turns = (ChatTurn(role="user", content=PRICE),)

@@ -26,6 +26,7 @@ def _record_one_of_each(telemetry: Telemetry) -> None:
     metrics.adapter_refused("not_finite")
     metrics.adapters_loaded(2)
     metrics.versions_not_loaded(1)
+    metrics.adapter_waited(0.2, first_token_seconds=0.3)
     metrics.winner_probed(trigger_gap=0.3, spectrum_z=1.0)
     metrics.findings({"email": 2, "card": 0})
     metrics.engine_rebuilt("died")

@@ -106,7 +106,7 @@ class Lab:
         self.is_right: Callable[[str, str], bool] = _states_value
         self.answer_tokens = ANSWER_TOKENS
         self.client = context.client(TENANT, f"lab{seed}")
-        self._adapters_at_once = asyncio.Semaphore(context.settings.engine.slots)
+        self._adapters_at_once = asyncio.Semaphore(context.settings.engine.adapter_slots)
         self._jobs = 0
 
     @property

@@ -52,6 +52,7 @@ async def open_site(
     max_sequences: int = 64,
     policy: Path | None = None,
     loaded_adapters: int = 64,
+    slots: int | None = None,
     rollback_window_seconds: float = 3600,
 ) -> AsyncIterator[Site]:
     """Run the body with a server on the loopback; `policy` replaces the shipped thresholds.
@@ -62,7 +63,7 @@ async def open_site(
         data_directory=directory,
         serve=ServeSettings(address=free_address(), rollback_window_seconds=rollback_window_seconds),
         http=HttpSettings(address="127.0.0.1:0"),
-        engine=EngineSettings(dtype=dtype, max_sequences=max_sequences, loaded_adapters=loaded_adapters),
+        engine=EngineSettings(dtype=dtype, max_sequences=max_sequences, loaded_adapters=loaded_adapters, slots=slots),
         policy=PolicySettings(thresholds=policy),
         telemetry=TelemetrySettings(log_format="console", log_level="warning"),
     )

@@ -4,7 +4,7 @@ One watch is open per tenant at most, and everything that ends one also checks t
 transaction: what two replicas decide at once happens once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -43,12 +43,12 @@ class Rollouts:
         """Return the version beside the active one, if there is one now. Raises: NotFound (tenant)."""
         with self._database.read() as tx:
             tenants.get(tx, tenant)
-            return _standbys(tx, only=tenant).get(tenant)
+            return find_standbys(tx, among=[tenant]).get(tenant)
 
     def standbys(self) -> dict[str, Standby]:
         """Return every tenant's second version, of those that have one now."""
         with self._database.read() as tx:
-            return _standbys(tx)
+            return find_standbys(tx)
 
     def traffic(self, tenant: str) -> Traffic:
         """Return how new requests are shared now. Raises: NotFound (tenant)."""
@@ -181,6 +181,7 @@ class Rollouts:
             if not tx.run(update(watches).where(*same).values(**values)):
                 return False
             tx.run(traffic.delete().where(traffic.c.tenant == watch.tenant, traffic.c.share == 0))
+            tenants.note_change(tx, watch.tenant)
             fault_injection.point("registry.rollouts.end.before_commit")
         fault_injection.point("registry.rollouts.end.after_commit")
         return True
@@ -209,7 +210,7 @@ class Rollouts:
 
 
 def _traffic(tx: Transaction, tenant: str) -> Traffic:
-    owner, beside = tenants.get(tx, tenant), _standbys(tx, only=tenant).get(tenant)
+    owner, beside = tenants.get(tx, tenant), find_standbys(tx, among=[tenant]).get(tenant)
     shares = {owner.desired_version: 1.0}
     if beside is not None:
         shares = {owner.desired_version: 1 - beside.share, beside.version: beside.share}
@@ -231,7 +232,7 @@ def _other(tx: Transaction, owner: Tenant, shares: Mapping[int, float]) -> tuple
     others = [(version, share) for version, share in shares.items() if version != owner.desired_version]
     if others:
         return others[0]
-    beside = _standbys(tx, only=owner.tenant).get(owner.tenant)
+    beside = find_standbys(tx, among=[owner.tenant]).get(owner.tenant)
     if beside is None:
         raise FailedPrecondition("the active version has all requests already", reason="NOTHING_SHARED")
     return beside.version, 0.0
@@ -252,11 +253,12 @@ def _open(tx: Transaction, tenant: str) -> Watch | None:
 
 def _spread(tx: Transaction, owner: Tenant, *, incumbent: int, share: float, stage: int) -> None:
     """Keep the incumbent beside the active version, with `share`; a share that changes is an activation."""
-    present = _standbys(tx, only=owner.tenant).get(owner.tenant)
+    present = find_standbys(tx, among=[owner.tenant]).get(owner.tenant)
     if share == (present.share if present else 0.0):
         if present is None and version_rows.is_ready(tx, owner.tenant, incumbent):
             row = {"tenant": owner.tenant, "activation": owner.activation, "version": incumbent, "share": share}
             tx.insert(traffic, [row])
+            tenants.note_change(tx, owner.tenant)
         return
     reason = f"stage {stage + 1} of the watch"
     activations.spread(
@@ -264,14 +266,17 @@ def _spread(tx: Transaction, owner: Tenant, *, incumbent: int, share: float, sta
     )
 
 
-def _standbys(tx: Transaction, *, only: str = "") -> dict[str, Standby]:
-    """A version that may not be loaded any more is not a standby."""
+def find_standbys(tx: Transaction, *, among: Sequence[str] | None = None) -> dict[str, Standby]:
+    """Return the second versions of these tenants, of all if `among` is None.
+
+    A version that may not be loaded any more is not a standby.
+    """
     is_present = (t.tenants.c.tenant == traffic.c.tenant) & (t.tenants.c.activation == traffic.c.activation)
     is_same = (t.versions.c.tenant == traffic.c.tenant) & (t.versions.c.version == traffic.c.version)
     may_answer = (traffic.c.version == BASE_VERSION) | (t.versions.c.state == VersionState.READY)
     query = select(traffic).join(t.tenants, is_present).outerjoin(t.versions, is_same).where(may_answer)
-    if only:
-        query = query.where(traffic.c.tenant == only)
+    if among is not None:
+        query = query.where(traffic.c.tenant.in_(among))
     return {
         row.tenant: Standby(activation=row.activation, version=row.version, share=row.share) for row in tx.rows(query)
     }

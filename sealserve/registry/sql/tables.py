@@ -81,6 +81,8 @@ tenants = Table(
     Column("etag", String(16), nullable=False),
     Column("newest_version", Integer, nullable=False),
     Column("created_at", UtcTime, nullable=False),
+    Column("changed", BigInteger, nullable=False, server_default="0"),  # see versions/desired.py
+    Index(None, "changed"),
 )
 
 documents = Table(

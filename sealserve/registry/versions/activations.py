@@ -167,11 +167,12 @@ def pages(tx: Transaction, tenant: str, *, page_size: int, page_token: str) -> P
     )
 
 
-def record_observed(tx: Transaction, observed: Observed) -> None:
-    """Record which version a replica serves, in place of its last report. Raises: NotFound (tenant)."""
-    tenants.get(tx, observed.tenant)
-    row = {name: getattr(observed, name) for name in ("tenant", "replica", "version", "activation", "observed_at")}
-    tx.upsert(t.observed, [row], key=("tenant", "replica"))
+def record_observed(tx: Transaction, *observed: Observed) -> None:
+    """Record which versions a replica serves, in place of its last reports. Raises: NotFound (tenant)."""
+    names = ("tenant", "replica", "version", "activation", "observed_at")
+    for one in observed:
+        tenants.get(tx, one.tenant)
+    tx.upsert(t.observed, [{name: getattr(one, name) for name in names} for one in observed], key=("tenant", "replica"))
 
 
 def observed(tx: Transaction, tenant: str) -> tuple[Observed, ...]:
@@ -217,6 +218,7 @@ def _move(
             }
         ],
     )
+    tenants.note_change(tx, owner.tenant)
     if kind != TRAFFIC:
         own = watches.c.tenant == owner.tenant, watches.c.state == WatchState.OPEN
         tx.run(update(watches).where(*own).values(state=WatchState.SUPERSEDED, decided_at=tx.now))

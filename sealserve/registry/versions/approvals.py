@@ -32,6 +32,11 @@ class Approvals:
         with self._database.read() as tx:
             return held.of_tenant(tx, tenant)
 
+    def tenants(self) -> tuple[str, ...]:
+        """Return the tenants of which a version was ever held."""
+        with self._database.read() as tx:
+            return held.tenants_of_held(tx)
+
     def get(self, tenant: str, version: int) -> Approval:
         """Return the state of a held version. Raises: NotFound (no such version, or it was never held)."""
         with self._database.read() as tx:

@@ -25,6 +25,12 @@ def of_tenant(tx: Transaction, tenant: str) -> tuple[Approval, ...]:
     return tuple(_record(tx, row) for row in rows)
 
 
+def tenants_of_held(tx: Transaction) -> tuple[str, ...]:
+    """Return the tenants of which a version was ever held, by name."""
+    query = select(t.cycles.c.tenant).where(t.cycles.c.state == CycleState.HELD).distinct()
+    return tuple(row.tenant for row in tx.rows(query.order_by(t.cycles.c.tenant)))
+
+
 def get(tx: Transaction, tenant: str, version: int) -> Approval:
     """Return the state of a held version. Raises: NotFound (no such version, or it was never held)."""
     tenants.get(tx, tenant)

@@ -115,6 +115,7 @@ def quarantine(tx: Transaction, tenant: str, version: int, *, actor: str, reason
         .where(t.versions.c.tenant == tenant, t.versions.c.version == version)
         .values(state=VersionState.QUARANTINED, reason=reason)
     )
+    tenants.note_change(tx, tenant)
     audit.append(
         tx,
         "adapter.quarantine",

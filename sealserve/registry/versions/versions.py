@@ -104,10 +104,10 @@ class Versions:
         with self._database.read() as tx:
             return pointer.pages(tx, tenant, page_size=page_size, page_token=page_token)
 
-    def record_observed(self, observed: Observed) -> None:
-        """Record which version a replica serves, in place of its last report. Raises: NotFound (tenant)."""
+    def record_observed(self, *observed: Observed) -> None:
+        """Record which versions a replica serves, in place of its last reports. Raises: NotFound (tenant)."""
         with self._database.write() as tx:
-            pointer.record_observed(tx, observed)
+            pointer.record_observed(tx, *observed)
 
     def observed(self, tenant: str) -> tuple[Observed, ...]:
         """Return the last report of each replica that is alive. Raises: NotFound (tenant)."""

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sealserve.engine.engine import Engine
@@ -24,7 +25,7 @@ State = tuple[Tenant, tuple[Observed, ...]]
 
 
 class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
-    """Shows versions and moves a tenant's pointer. The engine is only asked which base model it runs."""
+    """Shows versions and moves a tenant's pointer. The engine is only asked what it runs."""
 
     def __init__(
         self,
@@ -57,9 +58,14 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
         )
         active = tenant.desired_version
         remarks = await asyncio.to_thread(_remarks, self._registry, page.items)
+        loaded = (await self._engine.info()).loaded
         return adapter_pb2.ListAdaptersResponse(
             adapters=[
-                adapter_to_wire(one, active=one.version == active, remark=remarks.get(one.version, ""))
+                adapter_to_wire(
+                    replace(one, is_loaded=one.engine_name in loaded),
+                    active=one.version == active,
+                    remark=remarks.get(one.version, ""),
+                )
                 for one in page.items
             ],
             next_page_token=page.next_page_token,
@@ -72,11 +78,12 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
         name, version = names.adapter_of(request.name)
         tenant = await asyncio.to_thread(self._registry.tenants.get, name)
         is_active = tenant.desired_version == version
+        info = await self._engine.info()
         if version == BASE_VERSION:
-            info = await self._engine.info()
             return adapter_to_wire(base_adapter(tenant, base_digest=info.base_digest), active=is_active)
         found = await asyncio.to_thread(self._registry.versions.get, name, version)
         remarks = await asyncio.to_thread(_remarks, self._registry, [found])
+        found = replace(found, is_loaded=found.engine_name in info.loaded)
         return adapter_to_wire(found, active=is_active, remark=remarks.get(version, ""))
 
     async def PromoteAdapter(self, request: adapter_pb2.PromoteAdapterRequest, context: Any) -> adapter_pb2.Activation:

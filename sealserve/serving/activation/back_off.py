@@ -32,9 +32,14 @@ class BackOff:
 
     def is_waiting(self, tenant: str, activation: int) -> bool:
         """Return whether it is too early to try this activation again."""
+        return self.seconds_left(tenant, activation) > 0
+
+    def seconds_left(self, tenant: str, activation: int) -> float:
+        """Return in how many seconds this activation may be tried again; 0: now."""
         found = self._failures.get(tenant)
-        is_same = found is not None and found.activation == activation
-        return found is not None and is_same and asyncio.get_running_loop().time() < found.until
+        if found is None or found.activation != activation:
+            return 0.0
+        return max(0.0, found.until - asyncio.get_running_loop().time())
 
     def forget(self, tenant: str) -> None:
         """Forget the tenant's failures."""

@@ -2,26 +2,35 @@
 
 Two places are kept from everything that is merely useful, so that the versions that have to answer always find one:
 
-- A tenant's first version, a version that stands by, and what a learner measures share all places but two.
+- A tenant's version that is loaded because there is room or because it was asked for, a version that stands by, and
+  what a learner measures share all places but two.
 - A version that replaces its tenant's present one may take one place more: both are loaded until the swap.
 - A version whose tenant gets no answers until it is loaded (the one before was revoked) may take the last one.
 
-Where these do not suffice, others give way, in this order: retired adapters, oldest first; adapters that a learner
-has forgotten; versions that stand by without traffic, the tenant's own first; and for a revocation alone, what learners
-measure, which they load again later. Nothing gives way to a learner or to a version that stands by, but for
-retired adapters to the latter. What is used by a request, or routed to, gives way to nobody.
+Where these do not suffice, others give way, in this order: what was loaded in vain, because its tenant's pointer moved
+meanwhile; retired adapters, oldest first; adapters that a learner has forgotten; versions that stand by without
+traffic, the tenant's own first; tenants whose versions answer and are not in use, the least recently used first, which
+are loaded again when they are asked for (to what was asked for they give way before versions that stand by); and for a
+revocation alone, what learners measure, which they load again later.
+Nothing gives way to a learner or to a version that stands by, but for retired adapters to the latter, and no version
+that answers gives way to one that nobody asked for. What is used by a request gives way to nobody, and a tenant of
+`serve.resident_tenants` never does.
+
+A version that was asked for waits until somebody can give way. While every place stays in use, the doors of those who
+have had theirs for longest are closed: they get no new requests until those inside have ended, and then leave.
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
 from sealserve.engine.engine import AdapterFiles, Engine
 from sealserve.errors import NotFound, Unavailable
+from sealserve.serving.activation.residents import Residents
 from sealserve.serving.activation.retirement import Retirement
-from sealserve.serving.adapter_table import AdapterTable
+from sealserve.serving.adapter_table import AdapterTable, engine_names
 
 LEAST_PLACES = 3
 """One for a version that answers, and the two that stay free."""
@@ -29,7 +38,23 @@ LEAST_PLACES = 3
 FORGOTTEN_SECONDS = 600.0
 """A learner's adapter that nobody asked for so long is taken for forgotten: its learner died, or waits for hours."""
 
+PATIENCE_SECONDS, ROUND_SECONDS = 1.0, 3.0
+"""Of a version that was asked for, before doors are closed; and in which everybody who waits should have had a turn."""
+
+DOORS_AT_ONCE = 4
+"""So many tenants leave at the same time, so that one is ready to go whenever a load has ended."""
+
+GIVE_UP_SECONDS = 10.0
+"""After so long without a place, others that were asked for have their turn first."""
+
 FULL = "ADAPTERS_FULL"
+
+
+class PlacesFull(Unavailable):
+    """Nobody gives way."""
+
+    def __init__(self) -> None:
+        super().__init__("every place for an adapter is taken", retry_seconds=30, reason=FULL)
 
 
 class Need(StrEnum):
@@ -37,7 +62,8 @@ class Need(StrEnum):
 
     MEASURED = "measured"  # a learner asks questions under it
     BESIDE = "beside"  # it stands by its tenant's active version
-    FIRST = "first"  # its tenant has no adapter here yet, or gives a share of its requests to this one
+    FIRST = "first"  # its tenant has no adapter here yet, and there is room
+    ASKED = "asked"  # requests of its tenant wait for it
     INSTEAD = "instead"  # it replaces its tenant's present version
     AFTER_REVOCATION = "after_revocation"  # its tenant gets no answers until it is loaded
 
@@ -54,12 +80,28 @@ class _Measured:
 class Places:
     """The places of one engine. Use it from one event loop."""
 
-    def __init__(self, engine: Engine, table: AdapterTable, retirement: Retirement, *, places: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        table: AdapterTable,
+        retirement: Retirement,
+        *,
+        places: int,
+        residents: Residents | None = None,
+    ) -> None:
         self._engine = engine
         self._table = table
         self._retirement = retirement
+        self._residents = residents if residents is not None else Residents()
+        self.waiting: Callable[[], int] = lambda: 1  # how many tenants wait for a version that was asked for
+        self.on_pushed_out: Callable[[str], None] = lambda tenant: None  # called when a tenant had to leave
+        self._freed = asyncio.Event()
+        self._residents.on_idle = self._freed.set
+        table.on_unpinned = lambda engine_name: self._freed.set()
+        self._asked_turn = asyncio.Lock()
         self._places = max(places, LEAST_PLACES)
         self._measured: dict[str, _Measured] = {}
+        self._own: set[str] = set()  # what was loaded here, as far as it is loaded still
         self._lock = asyncio.Lock()
 
     def limit(self, need: Need) -> int:
@@ -70,18 +112,50 @@ class Places:
     async def load(self, files: AdapterFiles, *, need: Need, tenant: str = "") -> None:
         """Load the adapter, if need be in the place of others.
 
+        One that was asked for waits until somebody can, behind those that came before it.
         Raises: BadAdapter, Unavailable (ADAPTERS_FULL: nobody gives way).
         """
+        if need is not Need.ASKED:
+            await self._load_now(files, need=need, tenant=tenant)
+            return
+        async with self._asked_turn:
+            began = self._now()
+            while not await self._is_loaded_now(files, need=need, tenant=tenant):
+                waited = self._now() - began
+                if waited >= GIVE_UP_SECONDS:
+                    raise PlacesFull
+                patience = self._patience_seconds()
+                if waited >= patience:
+                    doors = min(self.waiting(), DOORS_AT_ONCE)
+                    self._residents.close_doors(doors, resident_seconds=patience)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._freed.wait(), patience)
+
+    def _patience_seconds(self) -> float:
+        """The more tenants wait for one place, the shorter a turn: all have had one after `ROUND_SECONDS`."""
+        return min(PATIENCE_SECONDS, ROUND_SECONDS * self.limit(Need.ASKED) / max(1, self.waiting()))
+
+    async def _is_loaded_now(self, files: AdapterFiles, *, need: Need, tenant: str) -> bool:
+        self._freed.clear()
+        try:
+            await self._load_now(files, need=need, tenant=tenant)
+        except PlacesFull:
+            return False
+        return True
+
+    async def _load_now(self, files: AdapterFiles, *, need: Need, tenant: str) -> None:
         async with self._lock:
             if need is Need.MEASURED:
                 await self._let_leave(files.name)
-            loaded = (await self._engine.info()).loaded
+            loaded = frozenset((await self._engine.info()).loaded)
             self._measured = {name: one for name, one in self._measured.items() if name in loaded}
-            over = 0 if files.name in loaded else len(loaded) + 1 - self.limit(need)
-            for _ in range(over):
+            self._own &= loaded
+            while len(loaded | {files.name}) > max(self.limit(need), len(loaded) if files.name in loaded else 0):
                 if not await self._make_room(need, tenant=tenant):
-                    raise Unavailable("every place for an adapter is taken", retry_seconds=30, reason=FULL)
+                    raise PlacesFull
+                loaded = frozenset((await self._engine.info()).loaded)
             await self._load(files, need=need, tenant=tenant)
+            self._own.add(files.name)
             if need is Need.MEASURED:
                 self._measured.setdefault(files.name, _Measured(calls=0, used_seconds=0.0)).used_seconds = self._now()
 
@@ -117,25 +191,59 @@ class Places:
             try:
                 await self._engine.load(files)
             except Unavailable as error:
-                if error.reason != FULL or not await self._make_room(need, tenant=tenant):
+                if error.reason != FULL:
                     raise
+                if not await self._make_room(need, tenant=tenant):
+                    raise PlacesFull from error
             else:
                 return
 
     async def _make_room(self, need: Need, *, tenant: str) -> bool:
         """Unload one adapter that gives way; False if there is none."""
+        for name in self._own:
+            if self._is_left_over(name):
+                self._own.discard(name)
+                await self._engine.unload(name)
+                return True
         if need is not Need.MEASURED and await self._retirement.make_room():
             return True
         for name in self._forgotten():
             await self._push_out(name)
             return True
-        if need in (Need.FIRST, Need.INSTEAD, Need.AFTER_REVOCATION):
+        if need is Need.ASKED and await self._push_out_resident(tenant):
+            return True
+        if need not in (Need.MEASURED, Need.BESIDE):
             for owner, name in self._idle_standbys(tenant):
                 if not self._retirement.is_kept(name):
                     self._table.drop_standby(owner)
                     await self._engine.unload(name)
                     return True
+        if need in (Need.INSTEAD, Need.AFTER_REVOCATION) and await self._push_out_resident(tenant):
+            return True
         return need is Need.AFTER_REVOCATION and await self._push_out_measured()
+
+    async def _push_out_resident(self, for_tenant: str) -> bool:
+        """Unload the version, and the second one, of the tenant that was used least recently; False if there is none.
+
+        Its route goes first: from then on its requests wait until it is loaded again.
+        """
+        for tenant in self._residents.oldest_first():
+            names = engine_names(self._table.route(tenant), self._table.standby(tenant))
+            is_used = any(self._table.pins(name) or self._retirement.is_kept(name) for name in names)
+            if tenant == for_tenant or is_used or not names:
+                continue
+            self._table.withdraw(tenant)
+            self._residents.left(tenant, had_to=True)
+            for name in names:
+                await self._engine.unload(name)
+            self.on_pushed_out(tenant)
+            return True
+        return False
+
+    def _is_left_over(self, name: str) -> bool:
+        """Return whether the adapter was loaded for a tenant whose pointer moved meanwhile."""
+        is_used = self._table.is_routed(name) or self._table.pins(name) or self._retirement.is_kept(name)
+        return not is_used and name not in self._measured and name not in self._retirement
 
     def _idle_standbys(self, first: str) -> list[tuple[str, str]]:
         """Return (tenant, engine name) of each."""

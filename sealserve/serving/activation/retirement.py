@@ -36,6 +36,9 @@ class Retirement:
         if is_revoked:
             self._revoked.add(route.engine_name)
 
+    def __contains__(self, engine_name: str) -> bool:
+        return engine_name in self._retired
+
     def find(self, tenant: str, version: int) -> Route | None:
         """Return the route of a retired version, as it was; None if it is not there."""
         found = (route for route, _ in self._retired.values() if (route.tenant, route.version) == (tenant, version))

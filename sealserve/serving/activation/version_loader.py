@@ -1,5 +1,7 @@
 """Loads one version into the engine: its seal and its files are checked first, and one token is asked of it last.
 
+One that comes back into the same engine is not asked again.
+
 A version that cannot be served is quarantined, which moves its tenant's pointer back if it was the desired one.
 """
 
@@ -57,6 +59,7 @@ class VersionLoader:
         self._on_quarantined = on_quarantined
         self._versions: dict[str, tuple[str, int]] = {}  # engine name -> what it is
         self._failed_probes: Counter[str] = Counter()
+        self._probed: dict[str, int] = {}  # engine name -> the engine's number of rebuilds when it was probed last
         self._log = structlog.get_logger("sealserve.activator")
 
     async def load(self, tenant: str, version: int, *, activation: int, need: Need) -> Route | None:
@@ -110,7 +113,10 @@ class VersionLoader:
             files = AdapterFiles(name=version.engine_name, path=path)
             with self._telemetry.span(Span.LOAD, {Attribute.ADAPTER: version.engine_name}):
                 await self._places.load(files, need=need, tenant=version.tenant)
-        await self._probe(version.engine_name)
+        build = (await self._engine.info()).rebuilds
+        if self._probed.get(version.engine_name) != build:
+            await self._probe(version.engine_name)
+            self._probed[version.engine_name] = build
 
     async def _probe(self, engine_name: str) -> None:
         """Return when one token came out. Raises: EngineFailed, Unavailable."""

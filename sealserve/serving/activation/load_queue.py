@@ -1,0 +1,39 @@
+"""Whose version is loaded next, of those that requests wait for.
+
+First come, first served, with two lines that take turns: tenants that had to give way lately, and all others. A crowd
+of tenants that come once each holds up a tenant that keeps coming by one load only, and the other way round.
+"""
+
+from collections import OrderedDict
+
+
+class LoadQueue:
+    """Tenants in line, each once. Every call takes constant time."""
+
+    def __init__(self) -> None:
+        self._lines: tuple[OrderedDict[str, None], OrderedDict[str, None]] = (OrderedDict(), OrderedDict())
+        self._next = 0
+
+    def __len__(self) -> int:
+        return sum(map(len, self._lines))
+
+    def __contains__(self, tenant: str) -> bool:
+        return any(tenant in line for line in self._lines)
+
+    def add(self, tenant: str, *, is_returning: bool) -> None:
+        """Put the tenant at the end of its line, if it is in none."""
+        if tenant not in self:
+            self._lines[0 if is_returning else 1][tenant] = None
+
+    def pop(self) -> str | None:
+        """Return the tenant whose turn it is, out of the line now; None if nobody waits."""
+        line = self._lines[self._next] or self._lines[1 - self._next]
+        if not line:
+            return None
+        self._next = 1 if line is self._lines[0] else 0
+        return line.popitem(last=False)[0]
+
+    def remove(self, tenant: str) -> None:
+        """Take the tenant out of its line, if it is in one."""
+        for line in self._lines:
+            line.pop(tenant, None)
