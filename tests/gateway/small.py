@@ -1,5 +1,7 @@
 """The routes alone, called without a network: the fake engine, no registry, everybody may call."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -7,15 +9,25 @@ import httpx
 from sealserve.gateway.routes import GatewayParts, make_gateway
 from sealserve.rpc.authorisation import Access, KnownTokens
 from sealserve.rpc.budget import Budget
+from sealserve.serving.activation.residents import Residents
 from sealserve.serving.adapter_table import AdapterTable
 from sealserve.serving.admission import Admission
 from sealserve.serving.answers import Answers
+from sealserve.serving.residency import Residency
 from sealserve.serving.salt import TenantSalts
 from sealserve.settings.limits import LimitSettings
 from tests.fakes import FakeEngine
 from tests.rpc.harness import find_token
 
 MAX_BYTES = 2**16
+
+
+class EverybodyLoaded(Residency):
+    """No request has to wait for a version."""
+
+    @asynccontextmanager
+    async def held(self, tenant: str, *, deadline: float) -> AsyncIterator[float]:
+        yield 0.0
 
 
 async def small_gateway(registry: Any = None, **parts: Any) -> tuple[httpx.AsyncClient, FakeEngine]:
@@ -27,6 +39,7 @@ async def small_gateway(registry: Any = None, **parts: Any) -> tuple[httpx.Async
         engine,
         table,
         admission=Admission(max_running=64, max_queued_per_tenant=64),
+        residency=EverybodyLoaded(table, Residents(), wait_seconds=0),
         salts=TenantSalts(b"s" * 32),
         find_tenant=lambda tenant: None,
         default_deadline_seconds=5,
