@@ -258,7 +258,7 @@ class DirectorySource:
         if size > self._inbox.max_document_bytes:
             self._inbox.note_too_large(tenant, size_bytes=size, title=path.stem, **labels)
             return
-        self._inbox.receive(tenant, _content(path, stamp), readmit=False, **labels)
+        self._inbox.receive_version(tenant, _content(path, stamp), **labels)
 
     def _warn_of_tenant(self, tenant: str) -> None:
         if tenant not in self._unknown_tenants:

@@ -16,14 +16,17 @@ D, C, V = DocumentState, CycleState, VersionState
 
 DOCUMENT_MOVES: Mapping[DocumentState, frozenset[DocumentState]] = {
     D.ADMITTED: frozenset(  # LEARNED: a version that contains it was promoted by hand
-        {D.LEARNING, D.LEARNED, D.HELD, D.FORGOTTEN}  # HELD: later documents showed that it belongs to a flood
+        # HELD: later documents showed that it belongs to a flood; SET_ASIDE: a newer version of it came before a cycle
+        {D.LEARNING, D.LEARNED, D.HELD, D.SET_ASIDE, D.FORGOTTEN}
     ),
     D.LEARNING: frozenset({D.LEARNED, D.SET_ASIDE, D.ADMITTED}),
     D.LEARNED: frozenset({D.WITHDRAWN, D.FORGOTTEN}),
     D.SET_ASIDE: frozenset({D.ADMITTED, D.LEARNED, D.FORGOTTEN}),
     D.WITHDRAWN: frozenset({D.ADMITTED, D.LEARNED, D.LEARNING, D.FORGOTTEN}),  # LEARNING: taught again
     D.QUARANTINED: frozenset({D.ADMITTED, D.FORGOTTEN}),
-    D.HELD: frozenset({D.ADMITTED, D.FORGOTTEN}),  # ADMITTED: released, or submitted again when no rule holds it
+    D.HELD: frozenset(  # ADMITTED: released, or submitted again when no rule holds it; SET_ASIDE: as above
+        {D.ADMITTED, D.SET_ASIDE, D.FORGOTTEN}
+    ),
     D.FORGOTTEN: frozenset({D.ADMITTED}),  # submitted again
 }
 
