@@ -16,7 +16,7 @@ from sealserve.intake.examine import Examined
 from sealserve.intake.media_types import Defect, Unreadable
 from sealserve.intake.normalise import MAX_TITLE_SOURCE, clean_title
 from sealserve.intake.sandbox import Sandbox
-from sealserve.records.documents import REPLACED, Document, DocumentState, NewDocument, Refusal, digest_of, id_of
+from sealserve.records.documents import LEFT, REPLACED, Document, DocumentState, NewDocument, Refusal, digest_of, id_of
 from sealserve.records.validation import MAX_LABEL_LENGTH
 from sealserve.registry.registry import Registry
 from sealserve.settings.settings import IntakeSettings
@@ -105,7 +105,7 @@ class Inbox:
         """
         labels = {"media_type": media_type, "title": title, "source": source, "actor": actor}
         document, is_new = self.receive(tenant, content, readmit=False, **labels)
-        if document.state in _REPLACED_STATES and document.reason.startswith(REPLACED):
+        if document.state in _REPLACED_STATES and document.reason.startswith((REPLACED, LEFT)):
             document, is_new = self.receive(tenant, content, readmit=True, **labels)
         if document.source == source and document.state in _BELIEVED:
             self._registry.documents.replace_earlier(document, actor=actor)

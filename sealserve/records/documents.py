@@ -116,5 +116,6 @@ def id_of(digest: str) -> str:
 RELEASED = "released by a person"
 """The reason of a document that a person released: it is not held again."""
 
-REPLACED = "replaced by"
-"""How the reason of a document begins that a newer version from the same place replaced: it may come back."""
+REPLACED, LEFT = "replaced by", "left the source"
+"""How the reason of a document begins that a newer version from the same place replaced, or that left a mirrored
+source: it comes back when it is there again."""

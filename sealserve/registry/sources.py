@@ -20,6 +20,7 @@ GONE_DAYS = 30.0
 """For how long an item that left its source is still shown."""
 
 _FULL_RETRY_SECONDS = 3600.0
+_DELIVERY = "webhook"
 _OPTIONS = ("include", "branch", "linked_pages")
 
 
@@ -191,19 +192,33 @@ class Sources:
             row = tx.row(query)
         return int(row.n) if row else 0
 
-    def first_delivery(self, tenant: str, name: str, signature: str) -> bool:
-        """Return whether a webhook's delivery of that signature comes for the first time, and remember it."""
-        delivery: dict[str, Any] = {"tenant": tenant, "request_id": _digest(f"{name}:{signature}"), "arguments": {}}
+    def count(self, tenant: str, name: str) -> int:
+        """Return how many items are known of the source."""
+        own = source_items.c.tenant == tenant, source_items.c.source == name
+        with self._database.read() as tx:
+            row = tx.row(select(func.count().label("n")).where(*own))
+        return int(row.n) if row else 0
+
+    def is_delivered(self, tenant: str, name: str, signature: str) -> bool:
+        """Whether a delivery of that signature was taken before."""
+        with self._database.read() as tx:
+            return request_ids.earlier_answer(tx, _DELIVERY, **_delivery(tenant, name, signature)) is not None
+
+    def note_delivery(self, tenant: str, name: str, signature: str) -> None:
+        """Remember that a webhook's delivery was taken."""
         with self._database.write() as tx:
-            if request_ids.earlier_answer(tx, "webhook", **delivery) is not None:
-                return False
-            request_ids.remember(tx, "webhook", **delivery, answer=name)
-        return True
+            delivery = _delivery(tenant, name, signature)
+            if request_ids.earlier_answer(tx, _DELIVERY, **delivery) is None:
+                request_ids.remember(tx, _DELIVERY, **delivery, answer=name)
 
 
 def resource(tenant: str, name: str) -> str:
     """Return the source's resource name."""
     return f"tenants/{tenant}/sources/{name}"
+
+
+def _delivery(tenant: str, name: str, signature: str) -> dict[str, Any]:
+    return {"tenant": tenant, "request_id": _digest(f"{name}:{signature}"), "arguments": {}}
 
 
 def _new_row(tx: Transaction, tenant: str, new: NewSource, *, actor: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class SourceSettings(Section):
     max_sync_bytes: int = Field(512 * 2**20, ge=1024, description="bytes fetched in one sync; the rest follows later")
     max_sync_seconds: float = Field(1800, gt=0, description="time of one sync; the rest follows later")
     max_redirects: int = Field(5, ge=0, description="redirects that are followed from one address")
-    max_depth: int = Field(3, ge=1, description="sitemaps within sitemaps, and folders within folders times four")
+    max_depth: int = Field(3, ge=1, description="sitemaps within sitemaps")
     requests_per_second: float = Field(2.0, gt=0, description="requests to one source in a second")
     request_seconds: float = Field(30, gt=0, description="time of one request, from its start to the last byte")
     parallel: int = Field(2, ge=1, description="syncs that run in this process at the same time")
