@@ -72,6 +72,9 @@ class NewSource:
             raise InvalidArgument(text, field="mirror")
 
     def _require_location(self) -> None:
+        if "@" in self.location.partition("://")[2].partition("/")[0]:
+            text = "location holds credentials: put them into a variable, and its name into secret_variable"
+            raise InvalidArgument(text, field="location")
         web = self.location.startswith(("https://", "http://"))
         fits = {
             SourceKind.FEED: web,

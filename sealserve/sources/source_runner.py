@@ -1,8 +1,10 @@
 """Runs the syncs that are due: a few at a time, each source by one process, by lease."""
 
 import asyncio
+import math
 import random
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -57,6 +59,7 @@ class SourceRunner:
         self._random = random.Random()
         self._stopping = threading.Event()
         self._open: dict[str, Connector] = {}
+        self._renewed: dict[str, float] = {}
 
     async def run(self) -> None:
         """Sync what is due until cancelled; a sync that runs then ends at its next item."""
@@ -85,12 +88,14 @@ class SourceRunner:
         """Sync one source, unless another process does. Nothing of the source or of its items is raised."""
         lease = _lease_name(source)
         try:
+            self._renewed.pop(lease, None)
             self._keep(lease)
             report = self._report(self._registry.sources.begin(source.tenant, source.name), lease)
             seconds = self._next_after(source, report)
             self._registry.sources.finish(source.tenant, source.name, report, next_after_seconds=seconds)
             self._tell(source, report)
             self._registry.hold(lease, holder=self._holder, lease_seconds=0.0)
+            del self._renewed[lease]
         except (LeaseLost, NotFound):  # another process has it, or it was deleted meanwhile
             return
         except SealserveError as error:  # the registry is away: the lease runs out, and the source is still due
@@ -123,12 +128,15 @@ class SourceRunner:
             connector.close()
 
     def _keep(self, lease: str) -> None:
-        """Raises: LeaseLost (another process has it, or this one stops)."""
-        is_held = not self._stopping.is_set() and self._registry.hold(
-            lease, holder=self._holder, lease_seconds=self._lease_seconds
-        )
-        if not is_held:
+        """Renew the lease now and then. Raises: LeaseLost (another process has it, or this one stops)."""
+        if self._stopping.is_set():
+            raise LeaseLost("this process stops")
+        now = time.monotonic()
+        if now - self._renewed.get(lease, -math.inf) < self._lease_seconds / 10:
+            return
+        if not self._registry.hold(lease, holder=self._holder, lease_seconds=self._lease_seconds):
             raise LeaseLost("another process syncs this source")
+        self._renewed[lease] = now
 
     def _next_after(self, source: Source, report: SyncReport) -> float:
         if report.error:

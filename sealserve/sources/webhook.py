@@ -1,7 +1,7 @@
 """A route that takes items in as their source sends them, signed: `POST /sources/{tenant}/{source}`.
 
-The body is JSON: `key` names the item, `event` is "put" or "delete"; with put come `title`, `media_type`, and `text`, or
-`content` in base64. `X-Timestamp` is the time in seconds since 1970, and `X-Signature` is "sha256=" and the hex HMAC
+The body is JSON: `key` names the item, `event` is "put" or "delete"; with put come `title`, `media_type`, and `text` or
+(in base64) `content`. `X-Timestamp` is the time in seconds since 1970, and `X-Signature` is "sha256=" and the hex HMAC
 of the timestamp, a full stop and the body under the key in the source's secret_variable. Each signature counts once.
 """
 

@@ -101,10 +101,10 @@ class Metrics:
 
     def source_synced(self, items: Mapping[str, int], *, outcome: str) -> None:
         """Count a sync by `outcome`, a stable word, and its items by theirs."""
-        self._source_syncs.add(1, {Attribute.OUTCOME: outcome})
+        self._source_syncs.add(1, {Attribute.OUTCOME.value: outcome})
         for what, count in items.items():
             if count:
-                self._source_items.add(count, {Attribute.OUTCOME: what})
+                self._source_items.add(count, {Attribute.OUTCOME.value: what})
 
     def findings(self, counts: Mapping[str, int]) -> None:
         """Count what was found in a document, by kind."""
