@@ -13,7 +13,7 @@ from dulwich.client import AbstractHttpGitClient
 from dulwich.errors import GitProtocolError, HangupException, NotGitRepository, ObjectFormatException
 from dulwich.object_store import iter_tree_contents
 from dulwich.objects import Blob, Commit
-from dulwich.repo import BaseRepo, MemoryRepo, Repo
+from dulwich.repo import MemoryRepo, Repo
 
 from sealserve.sources.connector import (
     MAX_KEY_LENGTH,
@@ -42,7 +42,7 @@ class GitConnector:
 
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
-        self._repository: BaseRepo | None = None
+        self._repository: Repo | MemoryRepo | None = None
         self._blobs: dict[str, bytes] = {}
         is_remote = spec.location.startswith(("https://", "http://"))
         self._web = WebClient(spec.limits, secret=spec.secret, home=spec.location) if is_remote else None
@@ -78,7 +78,7 @@ class GitConnector:
         """Close the connections and the repository."""
         if self._web is not None:
             self._web.close()
-        if self._repository is not None:
+        if isinstance(self._repository, Repo):
             self._repository.close()
 
     def _listing(self, cursor: str) -> Listing | Unchanged:
@@ -88,12 +88,13 @@ class GitConnector:
             tip = _tip(dict(self._repository.get_refs()), self._spec.branch, head=_head(self._repository))
         else:
             client = _HttpGitClient(self._spec.location, web=self._web, max_bytes=self._spec.limits.max_total_bytes)
-            found = client.get_refs(b"/")
-            tip = _tip(dict(found.refs), self._spec.branch, head=dict(found.refs).get(b"HEAD"))
+            refs: dict[Any, Any] = dict(client.get_refs(b"/").refs)
+            tip = _tip(refs, self._spec.branch, head=refs.get(b"HEAD"))
             if tip.decode() == cursor:
                 return Unchanged()
             self._repository = MemoryRepo()
-            client.fetch(b"/", self._repository, determine_wants=lambda *_, **__: [tip], depth=1)  # type: ignore[list-item]
+            wants: Any = lambda *_, **__: [tip]  # noqa: E731 - dulwich names a protocol for it
+            client.fetch(b"/", self._repository, determine_wants=wants, depth=1)
         if tip.decode() == cursor:
             return Unchanged()
         return self._files_of(tip)

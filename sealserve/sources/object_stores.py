@@ -66,8 +66,9 @@ class S3Connector:
 
     def listing(self, cursor: str) -> Listing | Unchanged:
         """Raises: SourceFailed (no bucket, no right to list it)."""
-        limits, items, more = self._spec.limits, [], {}
-        fault = ""
+        limits, fault = self._spec.limits, ""
+        items: list[ListedItem] = []
+        more: dict[str, str] = {}
         while True:
             page = self._call("list_objects_v2", Bucket=self._bucket, Prefix=self._prefix, MaxKeys=_PAGE, **more)
             items += [found for entry in page.get("Contents", []) if (found := self._item(entry))]

@@ -153,17 +153,16 @@ class WebClient:
 
     def _read_robots(self, root: str) -> RobotFileParser:
         """Return the rules of a host; RFC 9309: without the file all is allowed, while it cannot be read nothing is."""
-        rules = RobotFileParser()
+        rules, lines = RobotFileParser(), ["User-agent: *", "Allow: /"]
         try:
             response = self.get(f"{root}/robots.txt", max_bytes=MAX_ROBOTS_BYTES)
+            lines = (response.body or b"").decode("utf-8", "replace").splitlines()
         except ItemFailed as error:
-            rules.disallow_all = error.reason in ("STATUS_5XX", "TIMEOUT")
-            rules.allow_all = not rules.disallow_all
-            return rules
+            if error.reason in ("STATUS_5XX", "TIMEOUT"):
+                lines = ["User-agent: *", "Disallow: /"]
         except ItemNotFetched:
-            rules.allow_all = True
-            return rules
-        rules.parse((response.body or b"").decode("utf-8", "replace").splitlines())
+            pass
+        rules.parse(lines)
         delay = rules.crawl_delay(USER_AGENT)
         if delay is not None:
             self._delay_seconds = max(self._delay_seconds, min(float(delay), MAX_CRAWL_DELAY_SECONDS))

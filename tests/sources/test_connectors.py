@@ -24,7 +24,7 @@ def listed(connector: Connector, cursor: str = "") -> Listing:
 
 
 def texts(connector: Connector) -> dict[str, str]:
-    """The text of every item, by the word it begins with."""
+    """The content of every item, by its key."""
     found: dict[str, str] = {}
     for item in listed(connector).items:
         fetched = connector.fetch(item, validator="")
