@@ -4,6 +4,7 @@ import html
 import json
 import os
 import threading
+import uuid
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -193,20 +194,21 @@ class S3Place:
             aws_access_key_id="key",
             aws_secret_access_key="secret",
         )
-        self.client.create_bucket(Bucket="handbook")
+        self.bucket = f"handbook-{uuid.uuid4().hex}"  # moto keeps buckets for as long as the process lives
+        self.client.create_bucket(Bucket=self.bucket)
         self.spec = Spec(
             kind=SourceKind.OBJECTS,
             name="bucket",
-            location=f"s3://handbook/docs/?endpoint={endpoint}",
+            location=f"s3://{self.bucket}/docs/?endpoint={endpoint}",
             secret="key:secret",
             limits=LIMITS,
         )
 
     def put(self, name: str, text: str) -> None:
-        self.client.put_object(Bucket="handbook", Key=f"docs/{name}.md", Body=text.encode())
+        self.client.put_object(Bucket=self.bucket, Key=f"docs/{name}.md", Body=text.encode())
 
     def remove(self, name: str) -> None:
-        self.client.delete_object(Bucket="handbook", Key=f"docs/{name}.md")
+        self.client.delete_object(Bucket=self.bucket, Key=f"docs/{name}.md")
 
 
 class GitPlace:

@@ -14,6 +14,7 @@ from sealserve.settings.sources import SourceSettings
 from sealserve.sources.connector import Connector, Fetched, ListedItem, Listing, SourceFailed, Spec, Unchanged
 from sealserve.sources.kinds import spec_of
 from sealserve.sources.source_runner import JITTER, SourceRunner
+from tests.rpc.harness import until
 from tests.sources.conftest import NEW, Shop
 
 
@@ -49,12 +50,6 @@ class OnePage:
 def runner(shop: Shop, connect: Callable[[Spec], Connector], *, holder: str = "a", **settings: object) -> SourceRunner:
     quick = SourceSettings.model_validate({"poll_seconds": 0.01, **settings})
     return SourceRunner(shop.registry, shop.inbox, quick, holder=holder, connect=connect)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not holds():
-            await asyncio.sleep(0.01)
 
 
 async def test_what_is_due_is_synced_and_due_again_an_interval_later(shop: Shop) -> None:
