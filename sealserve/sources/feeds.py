@@ -2,6 +2,7 @@
 
 import hashlib
 import html
+import io
 
 import feedparser
 
@@ -44,7 +45,7 @@ class FeedConnector:
         if response.body is None:
             return Unchanged()
         headers = {"content-type": response.headers.get("content-type", ""), "content-location": response.url}
-        feed = feedparser.parse(response.body, response_headers=headers)
+        feed = feedparser.parse(io.BytesIO(response.body), response_headers=headers)  # bytes may name a file
         if not feed.version and not feed.entries:
             raise SourceFailed(f"{self._spec.location} is no RSS or Atom feed", reason="NO_FEED")
         self._entries = {key: entry for entry in feed.entries if (key := _key(entry))}

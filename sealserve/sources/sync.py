@@ -103,7 +103,7 @@ class ItemStore:
             fetched.content,
             media_type=fetched.media_type,
             title=_line(fetched.title or title),
-            source=_line(fetched.label),
+            source=_label(fetched.label),
             actor=_actor(self._source.name),
         )
         return self._registry.sources.record(self._with_document(received, document, is_new=is_new))
@@ -194,9 +194,10 @@ class Sync:
             return self._report(error=error.message, alarm=source.alarm)
 
     def _take(self, listing: Listing, known: Mapping[str, SourceItem]) -> SyncReport:
-        self._listed = len(listing.items)
+        items = {key: replace(item, key=key) for item in listing.items if (key := _stored(item.key))}
+        self._listed = len(items)
         started, is_partial = self._clock(), False
-        for item in sorted(listing.items, key=lambda one: _checked_at(known.get(one.key))):
+        for item in sorted(items.values(), key=lambda one: _checked_at(known.get(one.key))):
             self._keep_lease()
             if (
                 self._clock() - started > self._settings.max_sync_seconds
@@ -206,10 +207,9 @@ class Sync:
             if is_partial:
                 break
             self._take_item(item, known.get(item.key))
-        listed = {item.key for item in listing.items}
         alarm = self._source.alarm
         if not listing.fault and not is_partial:
-            gone = {key: item for key, item in known.items() if key not in listed and item.state is not ItemState.GONE}
+            gone = {key: item for key, item in known.items() if key not in items and item.state is not ItemState.GONE}
             alarm = self._remove(gone | self._vanished, known)
         self._settle(self._registry.sources.known(self._source.tenant, self._source.name).values())
         is_whole = not (listing.fault or is_partial or self._tally.failed or alarm)
@@ -308,7 +308,21 @@ def _checked_at(item: SourceItem | None) -> datetime:
 def _line(text: str) -> str:
     """Return `text` as a label may be: one line, what cannot be shown replaced."""
     shown = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(shown.split(" "))[:MAX_LABEL_LENGTH]
+    return shown[:MAX_LABEL_LENGTH]
+
+
+def _label(text: str) -> str:
+    """Return a label of its own for each place: a document of the same label is an earlier version of it."""
+    line = _line(text)
+    if line == text:
+        return line
+    mark = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{line[: MAX_LABEL_LENGTH - len(mark) - 1]}#{mark}"
+
+
+def _stored(key: str) -> str:
+    """Return a key as the registry keeps it: a name may hold any bytes, a database's text may not."""
+    return "".join("\ufffd" if c == "\0" or "\ud800" <= c <= "\udfff" else c for c in key)
 
 
 def _actor(name: str) -> str:
