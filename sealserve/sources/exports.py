@@ -28,7 +28,7 @@ from sealserve.sources.connector import (
     Unchanged,
 )
 from sealserve.sources.folders import Folder
-from sealserve.sources.patterns import READABLE, is_included, media_type_of, require_plain
+from sealserve.sources.item_names import READABLE, is_included, media_type_of, require_plain
 
 _PAGE_ID = re.compile(r"(?:^|_)([0-9]{3,20})\.html?", re.ASCII | re.IGNORECASE)
 _ASIDE = frozenset({"attachments", "images", "styles"})

@@ -18,7 +18,7 @@ from sealserve.sources.connector import (
     Spec,
     Unchanged,
 )
-from sealserve.sources.patterns import is_included, media_type_of, require_plain
+from sealserve.sources.item_names import is_included, media_type_of, require_plain
 
 MAX_FOLDER_DEPTH = 16
 SETTLE_SECONDS = 3.0

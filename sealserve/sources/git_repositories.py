@@ -28,7 +28,7 @@ from sealserve.sources.connector import (
     Spec,
     Unchanged,
 )
-from sealserve.sources.patterns import is_included, media_type_of
+from sealserve.sources.item_names import is_included, media_type_of
 from sealserve.sources.web_client import WebClient
 
 _PLAIN_FILE = 0o100000

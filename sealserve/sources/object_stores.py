@@ -21,7 +21,7 @@ from sealserve.sources.connector import (
     Spec,
     Unchanged,
 )
-from sealserve.sources.patterns import is_included, media_type_of
+from sealserve.sources.item_names import is_included, media_type_of
 
 _PAGE = 1000
 _PARAMETERS = ("endpoint", "region")

@@ -21,7 +21,7 @@ from sealserve.sources.connector import (
     Unchanged,
 )
 from sealserve.sources.feeds import fetch_page
-from sealserve.sources.patterns import is_included
+from sealserve.sources.item_names import is_included
 from sealserve.sources.web_client import WebClient, unzip
 
 MAX_SITEMAPS = 500

@@ -7,8 +7,8 @@ ADDRESS = "https://docs.example.com/sitemap.xml"
 
 
 def test_a_source_is_added_listed_shown_and_removed(site: Site) -> None:
-    added = site.json("source", "add", "acme", "site", ADDRESS, "--kind", "sitemap", "--mirror", "--every-minutes", "30",
-                      "--include", "/help/*", "--secret", "SOURCE_ACME__SITE")  # fmt: skip
+    options = ["--kind", "sitemap", "--mirror", "--every-minutes", "30", "--include", "/help/*"]
+    added = site.json("source", "add", "acme", "site", ADDRESS, *options, "--secret", "SOURCE_ACME__SITE")
     assert (added["name"], added["kind"], added["interval_seconds"], added["mirror"]) == (
         "site",
         "sitemap",
