@@ -4,6 +4,7 @@
 next one gets a new child.
 """
 
+import os
 import resource
 import socket
 import subprocess
@@ -32,6 +33,7 @@ from sealserve.sources.kinds import open_connector
 
 MEMORY_BYTES = 2 * 2**30
 LISTING_SECONDS = 600.0  # an index of many sitemaps, at two requests a second
+_NICE = 10  # tenants are answered first
 _GRACE_SECONDS = 30.0  # beyond what one request may take: robots.txt, redirects, waiting one's turn
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from sealserve.sources.child import main; main()"
 _ERRORS = {kind.__name__: kind for kind in (SourceFailed, ItemFailed, ItemRefused, ItemGone)}
@@ -140,6 +142,7 @@ def _serve(connection: socket.socket, spec: Spec) -> None:
 def _limit(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.nice(_NICE)
 
 
 def _listing(connector: Connector, fields: dict[str, Any]) -> tuple[dict[str, Any], Sequence[bytes]]:

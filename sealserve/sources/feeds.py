@@ -72,7 +72,8 @@ class FeedConnector:
         content = page.encode("utf-8", "replace")
         if len(content) > self._spec.limits.max_item_bytes:
             raise ItemRefused(f"{item.key}: more than {self._spec.limits.max_item_bytes} bytes", reason="TOO_LARGE")
-        return Fetched(content=content, media_type="text/html; charset=utf-8", label=link or item.key, title=title)
+        label = item.key if item.key == link or not link else f"{link}#{_mark(item.key)}"
+        return Fetched(content=content, media_type="text/html; charset=utf-8", label=label, title=title)
 
     def close(self) -> None:
         """Close the connections."""
@@ -81,8 +82,7 @@ class FeedConnector:
     def _item(self, key: str, entry: feedparser.FeedParserDict) -> ListedItem:
         dated = str(entry.get("updated", "") or entry.get("published", ""))
         said = f"{dated}\0{entry.get('title', '')}\0{_body(entry)}"
-        token = hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
-        return ListedItem(key=key, token=token, title=str(entry.get("title", "")))
+        return ListedItem(key=key, token=_mark(said), title=str(entry.get("title", "")))
 
 
 def fetch_page(client: WebClient, url: str, *, spec: Spec, validator: str) -> Fetched | Unchanged:
@@ -96,11 +96,16 @@ def fetch_page(client: WebClient, url: str, *, spec: Spec, validator: str) -> Fe
     if response.body is None:
         return Unchanged()
     media_type = response.headers.get("content-type", "").strip() or "text/html"
-    return Fetched(content=response.body, media_type=media_type, label=response.url, validator=response.validator)
+    return Fetched(content=response.body, media_type=media_type, label=url, validator=response.validator)
 
 
 def _key(entry: feedparser.FeedParserDict) -> str:
     return str(entry.get("id", "") or entry.get("link", ""))[:MAX_KEY_LENGTH]
+
+
+def _mark(text: str) -> str:
+    """Return a digest: entries may share a link, and each needs a label of its own."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _body(entry: feedparser.FeedParserDict) -> str:

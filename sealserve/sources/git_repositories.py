@@ -6,6 +6,7 @@ Over https the tip alone is fetched, without history, into memory.
 
 import io
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ from sealserve.sources.connector import (
 from sealserve.sources.item_names import is_included, media_type_of
 from sealserve.sources.web_client import WebClient
 
+PACK_SECONDS = 300.0
+"""Time of one request: all files of a tip come in one answer."""
+
 _PLAIN_FILE = 0o100000
 _FILE_TYPE = 0o170000
 _BROKEN = (GitProtocolError, HangupException, ObjectFormatException, KeyError, ValueError, AssertionError, OSError)
@@ -45,7 +49,8 @@ class GitConnector:
         self._repository: Repo | MemoryRepo | None = None
         self._blobs: dict[str, bytes] = {}
         is_remote = spec.location.startswith(("https://", "http://"))
-        self._web = WebClient(spec.limits, secret=spec.secret, home=spec.location) if is_remote else None
+        patient = replace(spec.limits, request_seconds=max(PACK_SECONDS, spec.limits.request_seconds))
+        self._web = WebClient(patient, secret=spec.secret, home=spec.location) if is_remote else None
 
     def listing(self, cursor: str) -> Listing | Unchanged:
         """Raises: SourceFailed (no repository, no such branch, too large)."""

@@ -203,6 +203,28 @@ def test_a_feed_of_very_many_items_is_too_large_or_cut(site: WebSite) -> None:
     assert fails(spec(SourceKind.FEED, f"{site.address}/feed")) == "TOO_LARGE"
 
 
+def test_entries_that_share_a_link_have_labels_of_their_own(site: WebSite) -> None:
+    """Documents of one label are versions of each other."""
+    entry = "<item><guid>{}</guid><link>https://x.example.com/changes</link><description>{}</description></item>"
+    site.put(
+        "/feed", f"<rss version='2.0'><channel>{entry.format('v1', 'One')}{entry.format('v2', 'Two')}</channel></rss>"
+    )
+    connector = open_connector(spec(SourceKind.FEED, f"{site.address}/feed"))
+    found = connector.listing("")
+    assert isinstance(found, Listing)
+    fetched = [connector.fetch(item, validator="") for item in found.items]
+    labels = {one.label for one in fetched if isinstance(one, Fetched)}
+    connector.close()
+    assert len(labels) == 2
+    assert all(label.startswith("https://x.example.com/changes#") for label in labels)
+
+
+def test_a_feed_that_is_the_name_of_a_file_is_not_that_file(site: WebSite, tmp_path: Path) -> None:
+    (tmp_path / "feed.xml").write_text("<rss version='2.0'><channel><item><guid>secret</guid></item></channel></rss>")
+    site.put("/feed", str(tmp_path / "feed.xml"))
+    assert fails(spec(SourceKind.FEED, f"{site.address}/feed")) == "NO_FEED"
+
+
 def test_sitemaps_that_list_each_other_end(site: WebSite) -> None:
     for n in range(6):
         index = f"<sitemapindex><sitemap><loc>/map{n + 1}.xml</loc></sitemap><sitemap><loc>/map{n}.xml</loc></sitemap>"
