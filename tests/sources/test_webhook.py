@@ -36,7 +36,7 @@ class Sender:
     ) -> httpx.Response:
         body = fields if isinstance(fields, bytes) else json.dumps(fields).encode()
         digest = hmac.new(key.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
-        headers = {"X-Timestamp": str(at), "X-Signature": signature or f"sha256={digest}"}
+        headers = {"X-Timestamp": str(at), "X-Signature": (signature or f"sha256={digest}").encode("latin-1")}
         return self.client.post(to, content=body, headers=headers)
 
 
@@ -135,7 +135,7 @@ def test_a_delivery_that_could_not_be_stored_may_be_sent_again(
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"{", b"[]", b"7", b"[" * 100_000, b"\xff", b'{"key": 7}', b'{"key": ""}', b'{"key": "a\\nb"}',
+        b"", b"{", b"[]", b"7", b"[" * 50_000, b"\xff", b'{"key": 7}', b'{"key": ""}', b'{"key": "a\\nb"}',
         b'{"key": "a", "event": "burn"}', b'{"key": "a", "content": "!"}', b'{"key": "a", "text": "\\ud800"}',
         b'{"key": "a"}',
     ],
