@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import zipfile
 from collections.abc import Iterator
 from ipaddress import ip_address
@@ -35,6 +36,9 @@ from tests.sources.web_site import WebSite, web_site
 def site() -> Iterator[WebSite]:
     with web_site() as made:
         yield made
+
+
+LONG_AGO = (1_700_000_000, 1_700_000_000)
 
 
 def spec(kind: SourceKind, location: str, **limits: object) -> Spec:
@@ -178,9 +182,7 @@ LAUGHS = (
 def test_an_xml_bomb_does_not_go_off(site: WebSite) -> None:
     site.put("/map.xml", f"{LAUGHS}<urlset><url><loc>&j;</loc></url></urlset>")
     assert fails(spec(SourceKind.SITEMAP, f"{site.address}/map.xml")) == "NO_SITEMAP"
-    feed = (
-        f"{LAUGHS}<rss version='2.0'><channel><item><guid>a</guid><description>&j;</description></item></channel></rss>"
-    )
+    feed = f"{LAUGHS}<rss version='2.0'><channel><item><guid isPermaLink='false'>a</guid><description>&j;</description></item></channel></rss>"
     site.put("/feed", feed)
     (found,) = listing_of(spec(SourceKind.FEED, f"{site.address}/feed")).items
     assert found.key == "a"
@@ -313,13 +315,12 @@ def test_an_export_that_is_none_is_said_to_be_none(tmp_path: Path, content: byte
     (tmp_path / "space.zip").write_bytes(content)
     assert fails(spec(SourceKind.EXPORT, str(tmp_path / "space.zip"))) == "NO_ARCHIVE"
     (tmp_path / "articles.json").write_bytes(content)
+    os.utime(tmp_path / "articles.json", LONG_AGO)
     found = listing_of(spec(SourceKind.EXPORT, str(tmp_path / "articles.json")))
     assert found.items == ()
 
 
 def test_an_unreadable_folder_is_named_and_the_rest_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
     (tmp_path / "locked").mkdir()
     (tmp_path / "a.md").write_text("words")
     real = os.listdir
@@ -393,5 +394,6 @@ def test_zendesk_articles_that_are_drafts_or_broken_are_left_out(tmp_path: Path)
     good = {"id": 7, "title": "Returns", "body": "<p>30 days</p>", "locale": "en-us"}
     lines = [good, {"id": 8, "body": None}, {"id": 9, "draft": True, "body": "x"}, 17, {"title": "no id", "body": "x"}]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    os.utime(tmp_path / "a.jsonl", LONG_AGO)
     found = listing_of(spec(SourceKind.EXPORT, str(tmp_path / "a.jsonl")))
     assert [item.key for item in found.items] == ["article:7:en-us"]
