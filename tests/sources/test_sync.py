@@ -48,8 +48,8 @@ class FakeSource:
             raise self.failure
         if self.is_unchanged and cursor:
             return Unchanged()
-        token = (lambda text: str(hash(text))) if self.has_tokens else (lambda text: "")
-        items = tuple(ListedItem(key=key, token=token(text)) for key, text in self.pages.items())
+        tokens = {key: str(hash(text)) if self.has_tokens else "" for key, text in self.pages.items()}
+        items = tuple(ListedItem(key=key, token=token) for key, token in tokens.items())
         return Listing(items=items, cursor="c1", fault=self.fault)
 
     def fetch(self, item: ListedItem, *, validator: str) -> Fetched | Unchanged:
