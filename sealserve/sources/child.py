@@ -96,16 +96,20 @@ class ChildConnector:
         return found, parts
 
     def _start(self) -> socket.socket:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-B", "-c", _START, str(Path(sealserve.__file__).parents[1])],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env={},
-                start_new_session=True,  # a Ctrl-C for the daemon ends it last
-            )
+        """Start a child. Raises: SourceFailed (the system gives no process)."""
+        try:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", "-B", "-c", _START, str(Path(sealserve.__file__).parents[1])],
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    env={},
+                    start_new_session=True,  # a Ctrl-C for the daemon ends it last
+                )
+        except OSError as error:
+            raise SourceFailed(f"no process can be started for it: {error.strerror}", reason="NO_PROCESS") from error
         self._connection = ours
         with suppress(OSError):  # it has ended already: the question finds out
             send_frame(ours, {"spec": self._spec.to_json(), "memory_bytes": self._memory_bytes})

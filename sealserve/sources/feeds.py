@@ -52,7 +52,8 @@ class FeedConnector:
         items = [self._item(key, entry) for key, entry in self._entries.items()][: limits.max_items]
         left_out = len(self._entries) - len(items)
         fault = f"more than {limits.max_items} entries: {left_out} are not taken" if left_out else ""
-        return Listing(items=tuple(items), cursor=response.validator, fault=fault)
+        cursor = "" if self._spec.linked_pages else response.validator  # pages change without their feed
+        return Listing(items=tuple(items), cursor=cursor, fault=fault)
 
     def fetch(self, item: ListedItem, *, validator: str) -> Fetched | Unchanged:
         """Raises: ItemNotFetched, SourceFailed."""
@@ -82,7 +83,9 @@ class FeedConnector:
     def _item(self, key: str, entry: feedparser.FeedParserDict) -> ListedItem:
         dated = str(entry.get("updated", "") or entry.get("published", ""))
         said = f"{dated}\0{entry.get('title', '')}\0{_body(entry)}"
-        return ListedItem(key=key, token=_mark(said), title=str(entry.get("title", "")))
+        return ListedItem(
+            key=key, token="" if self._spec.linked_pages else _mark(said), title=str(entry.get("title", ""))
+        )
 
 
 def fetch_page(client: WebClient, url: str, *, spec: Spec, validator: str) -> Fetched | Unchanged:

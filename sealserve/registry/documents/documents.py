@@ -114,6 +114,9 @@ class Documents:
         Return their ids. What a cycle has claimed or learned already stays as it is.
         """
         tenant = newest.tenant
+        with self._database.read() as tx:
+            if not document_rows.waiting_from(tx, tenant, newest.source, besides=newest.document):
+                return ()
         with self._database.write() as tx:
             waiting = document_rows.waiting_from(tx, tenant, newest.source, besides=newest.document)
             reason = f"{REPLACED} {newest.document}"
