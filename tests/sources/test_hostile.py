@@ -7,6 +7,7 @@ import os
 import socket
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from sealserve.sources.connector import (
     Listing,
     SourceFailed,
     Spec,
+    Unchanged,
 )
 from sealserve.sources.kinds import open_connector
 from sealserve.sources.web_client import WebClient
@@ -221,6 +223,22 @@ def test_entries_that_share_a_link_have_labels_of_their_own(site: WebSite) -> No
     connector.close()
     assert len(labels) == 2
     assert all(label.startswith("https://x.example.com/changes#") for label in labels)
+
+
+def test_pages_that_a_feed_links_to_are_asked_for_changes_though_the_feed_has_none(site: WebSite) -> None:
+    site.put("/feed", f"<rss version='2.0'><channel><item><link>{site.address}/page</link></item></channel></rss>")
+    site.put("/page", "<p>First words.</p>")
+    chosen = replace(spec(SourceKind.FEED, f"{site.address}/feed"), linked_pages=True)
+    connector = open_connector(chosen)
+    first = connector.listing("")
+    assert isinstance(first, Listing)
+    page = connector.fetch(first.items[0], validator="")
+    assert isinstance(page, Fetched)
+    assert (page.content, page.label) == (b"<p>First words.</p>", f"{site.address}/page")
+    again = connector.listing(first.cursor)
+    assert isinstance(again, Listing)
+    assert (again.items[0].token, connector.fetch(again.items[0], validator=page.validator)) == ("", Unchanged())
+    connector.close()
 
 
 def test_a_feed_that_is_the_name_of_a_file_is_not_that_file(site: WebSite, tmp_path: Path) -> None:
