@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from sealserve.errors import InvalidArgument, PermissionDenied, SealserveError
 from sealserve.records.principals import Role
+from sealserve.records.sources import Source
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call_context import CURRENT_PRINCIPAL, actor
 from sealserve.rpc.page_tokens import page_size_of
@@ -19,6 +21,7 @@ from sealserve.wire import sources as wire
 
 SHOWN_KEYS = 20
 TESTS_AT_ONCE = 2
+"""In threads of their own: a slow source must not keep other calls from the registry."""
 
 
 class SourceService(source_pb2_grpc.SourceServiceServicer):
@@ -36,7 +39,7 @@ class SourceService(source_pb2_grpc.SourceServiceServicer):
         self._settings = settings
         self._max_item_bytes = max_item_bytes
         self._connect = connect
-        self._tests = asyncio.Semaphore(TESTS_AT_ONCE)
+        self._testers = ThreadPoolExecutor(max_workers=TESTS_AT_ONCE, thread_name_prefix="source-test")
 
     async def CreateSource(self, request: source_pb2.CreateSourceRequest, context: Any) -> source_pb2.Source:
         """Raises: InvalidArgument, NotFound, AlreadyExists, QuotaExceeded."""
@@ -74,8 +77,18 @@ class SourceService(source_pb2_grpc.SourceServiceServicer):
     async def TestSource(self, request: source_pb2.TestSourceRequest, context: Any) -> source_pb2.TestSourceResponse:
         """Raises: InvalidArgument, NotFound."""
         tenant, name = wire.source_of(request.name)
-        async with self._tests:
-            return await asyncio.to_thread(self._test, tenant, name)
+        source = await asyncio.to_thread(self._registry.sources.get, tenant, name)
+        try:
+            connector = await asyncio.to_thread(self._opened, source)
+        except SealserveError as error:
+            return source_pb2.TestSourceResponse(error=error.message)
+        running = asyncio.get_running_loop().run_in_executor(self._testers, _tested, connector)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            running.cancel()  # it may wait for its turn; else closing ends what it waits for
+            connector.close()
+            raise
 
     async def SyncSource(self, request: source_pb2.SyncSourceRequest, context: Any) -> source_pb2.Source:
         """Raises: InvalidArgument (also: a webhook), NotFound, PermissionDenied (accept_removals)."""
@@ -118,21 +131,21 @@ class SourceService(source_pb2_grpc.SourceServiceServicer):
             items=map(wire.item_to_wire, page.items), next_page_token=page.next_page_token
         )
 
-    def _test(self, tenant: str, name: str) -> source_pb2.TestSourceResponse:
-        """Look at the source without taking anything in. Raises: NotFound, InvalidArgument (a webhook)."""
-        source = self._registry.sources.get(tenant, name)
-        try:
-            spec = spec_of(source, tenant, self._settings, max_item_bytes=self._max_item_bytes)
-            connector = self._connect(spec)
-        except SealserveError as error:
-            return source_pb2.TestSourceResponse(error=error.message)
-        try:
-            found = connector.listing("")
-        except SealserveError as error:
-            return source_pb2.TestSourceResponse(error=error.message)
-        finally:
-            connector.close()
-        items = () if isinstance(found, Unchanged) else found.items
-        fault = "" if isinstance(found, Unchanged) else found.fault
-        keys = [item.key for item in items[:SHOWN_KEYS]]
-        return source_pb2.TestSourceResponse(item_count=len(items), keys=keys, error=fault)
+    def _opened(self, source: Source) -> Connector:
+        """Raises: BadConfig (the secret is not set), InvalidArgument (a place it may not read), SourceFailed."""
+        spec = spec_of(source, source.tenant, self._settings, max_item_bytes=self._max_item_bytes)
+        return self._connect(spec)
+
+
+def _tested(connector: Connector) -> source_pb2.TestSourceResponse:
+    """Look at the source without taking anything in."""
+    try:
+        found = connector.listing("")
+    except SealserveError as error:
+        return source_pb2.TestSourceResponse(error=error.message)
+    finally:
+        connector.close()
+    items = () if isinstance(found, Unchanged) else found.items
+    fault = "" if isinstance(found, Unchanged) else found.fault
+    keys = [item.key for item in items[:SHOWN_KEYS]]
+    return source_pb2.TestSourceResponse(item_count=len(items), keys=keys, error=fault)
