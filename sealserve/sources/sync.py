@@ -183,6 +183,8 @@ class Sync:
         try:
             listing = self._connector.listing("" if has_failed else source.cursor)
             if isinstance(listing, Unchanged):
+                here = [item for item in known.values() if item.state is not ItemState.GONE]
+                self._listed = self._tally.unchanged = len(here)
                 self._settle(known.values())
                 return self._report(cursor=source.cursor)
             return self._take(listing, known)
