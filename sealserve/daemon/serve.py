@@ -73,13 +73,7 @@ class ServeParts:
         self.seals = Seals.open(settings.data_directory, registry)
         self.enforcer = PolicyEnforcer(registry, open_rules(settings.policy.rules), seals=self.seals)
         self.inbox = Inbox(registry, settings.intake, refuse=self.enforcer.refuse_document, telemetry=telemetry)
-        self.sources = SourceRunner(
-            registry,
-            self.inbox,
-            settings.sources,
-            holder=f"{settings.serve.replica_name()}:{os.getpid()}",
-            telemetry=telemetry,
-        )
+        self.sources = _source_runner(self.inbox, settings, registry, telemetry)
         self.watch_rule = load_policy(settings.policy.thresholds).watch
         replica = Replica(
             name=settings.serve.replica_name(),
@@ -144,6 +138,11 @@ class ServeParts:
             Suspicion.CLEARED: self.activator.resume,
         }[suspicion]
         await act(engine_names, reason=reason)
+
+
+def _source_runner(inbox: Inbox, settings: Settings, registry: Registry, telemetry: Telemetry) -> SourceRunner:
+    holder = f"{settings.serve.replica_name()}:{os.getpid()}"
+    return SourceRunner(registry, inbox, settings.sources, holder=holder, telemetry=telemetry)
 
 
 def _make_gates(settings: Settings) -> tuple[Admission, SlotGate, BackgroundGate]:

@@ -24,9 +24,7 @@ DOCUMENT_MOVES: Mapping[DocumentState, frozenset[DocumentState]] = {
     D.SET_ASIDE: frozenset({D.ADMITTED, D.LEARNED, D.FORGOTTEN}),
     D.WITHDRAWN: frozenset({D.ADMITTED, D.LEARNED, D.LEARNING, D.FORGOTTEN}),  # LEARNING: taught again
     D.QUARANTINED: frozenset({D.ADMITTED, D.FORGOTTEN}),
-    D.HELD: frozenset(  # ADMITTED: released, or submitted again when no rule holds it; SET_ASIDE: as above
-        {D.ADMITTED, D.SET_ASIDE, D.FORGOTTEN}
-    ),
+    D.HELD: frozenset({D.ADMITTED, D.FORGOTTEN}),  # ADMITTED: released, or submitted again when no rule holds it
     D.FORGOTTEN: frozenset({D.ADMITTED}),  # submitted again
 }
 

@@ -8,6 +8,8 @@ from pathlib import PurePosixPath
 from sealserve.intake.media_types import SUFFIXES
 from sealserve.sources.connector import MAX_KEY_LENGTH, ItemRefused
 
+_DRIVE = re.compile(r"[A-Za-z]:")
+
 READABLE = frozenset(SUFFIXES)
 """Endings of the formats that intake reads."""
 
@@ -28,7 +30,7 @@ def is_included(name: str, include: Sequence[str], *, suffixes: Collection[str] 
 def require_plain(name: str) -> None:
     """Return if the name stays below where it is looked up. Raises: ItemRefused."""
     is_climbing = ".." in PurePosixPath(name.replace("\\", "/")).parts
-    if not name or name.startswith(("/", "\\")) or is_climbing or "\0" in name or re.match(r"[A-Za-z]:", name):
+    if not name or name.startswith(("/", "\\")) or is_climbing or "\0" in name or _DRIVE.match(name):
         raise ItemRefused(f"{name[:200]!r} is no name of a file below the source", reason="BAD_NAME")
     if len(name) > MAX_KEY_LENGTH:
         raise ItemRefused(f"a name has at most {MAX_KEY_LENGTH} characters", reason="BAD_NAME")

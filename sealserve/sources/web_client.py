@@ -25,6 +25,7 @@ from sealserve.sources.connector import (
 USER_AGENT = "sealserve"
 MAX_ROBOTS_BYTES = 500 * 1024  # RFC 9309, section 2.5
 MAX_CRAWL_DELAY_SECONDS = 30.0
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]{1,1024}")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _GONE = frozenset({404, 410})
 _CHUNK_BYTES = 65_536
@@ -239,6 +240,6 @@ def _checked(response: Response) -> Response:
 
 def _conditions(validator: str) -> dict[str, str]:
     kind, _, value = validator.partition(":")
-    if not value or not re.fullmatch(r"[\x20-\x7e]{1,1024}", value):
+    if not value or not _HEADER_VALUE.fullmatch(value):
         return {}
     return {"if-none-match": value} if kind == "etag" else {"if-modified-since": value}

@@ -213,7 +213,7 @@ def test_tenants_take_turns_and_slow_files_end_a_look(watched: _Watched, monkeyp
         taken.append(source)
         watched.clock.now += 8.0
 
-    monkeypatch.setattr(watched.inbox, "receive", receive)
+    monkeypatch.setattr(watched.inbox, "receive_version", receive)
     for name in ("acme/a.txt", "acme/b.txt", "acme/c.txt", "globex/a.txt"):
         watched.write(name, b"Words.")
     watched.settle()

@@ -122,11 +122,16 @@ def test_a_delivery_is_known_once_it_was_noted(world: World) -> None:
 
 
 def test_a_newer_version_sets_aside_only_what_waits_from_the_same_place(world: World) -> None:
-    other, held = world.document(), world.held_document()
-    newest = world.document()
     learning = world.document()
-    assert {one.source for one in (other, held, newest, learning)} == {"rpc"}
-    replaced = world.registry.documents.replace_earlier(newest, actor="ann")
-    assert set(replaced) == {other.document, held.document, learning.document}
-    assert world.registry.documents.get("acme", newest.document).state == "admitted"
+    world.registry.cycles.start("acme", trigger="test", actor="ann", max_documents=5)
+    waiting, held, newest = world.document(), world.held_document(), world.document()
+    assert {one.source for one in (learning, waiting, held, newest)} == {"rpc"}
+    assert world.registry.documents.replace_earlier(newest, actor="ann") == (waiting.document,)
+    states = {one.document: one.state.value for one in world.registry.documents.page("acme").items}
+    assert states == {
+        learning.document: "learning",
+        waiting.document: "set_aside",
+        held.document: "held",
+        newest.document: "admitted",
+    }
     assert world.registry.documents.replace_earlier(newest, actor="ann") == ()

@@ -138,8 +138,8 @@ def oldest_admitted(tx: Transaction, tenant: str, *, limit: int) -> tuple[str, .
 
 
 def waiting_from(tx: Transaction, tenant: str, source: str, *, besides: str) -> tuple[str, ...]:
-    """Return the ids of the documents of that source, but one, that no cycle has claimed and that may be claimed."""
-    waiting = documents.c.state.in_((DocumentState.ADMITTED, DocumentState.HELD))
+    """Return the ids of the documents of that source, but one, that wait for a cycle."""
+    waiting = documents.c.state == DocumentState.ADMITTED
     query = select(documents.c.document).where(documents.c.tenant == tenant, waiting, documents.c.source == source)
     return tuple(row.document for row in tx.rows(query.where(documents.c.document != besides)))
 

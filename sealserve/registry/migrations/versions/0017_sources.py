@@ -43,7 +43,7 @@ def _add_sources() -> None:
         sa.Column("alarm", sa.Text(), nullable=False),
         sa.Column("counts", sa.JSON(), nullable=False),
         sa.Column("cursor", sa.Text(), nullable=False),
-        sa.UniqueConstraint("tenant", "name", name="uq_sources_tenant"),
+        sa.UniqueConstraint("tenant", "name", name="uq_sources_tenant_name"),
     )
     op.create_index("ix_sources_next_sync_at", "sources", ["next_sync_at"])
 
@@ -67,9 +67,9 @@ def _add_items() -> None:
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("checked_at", UtcTime(), nullable=False),
-        sa.UniqueConstraint("tenant", "source", "key_digest", name="uq_source_items_tenant"),
+        sa.UniqueConstraint("tenant", "source", "key_digest", name="uq_source_items_tenant_source_key_digest"),
         sa.ForeignKeyConstraint(
-            ["tenant", "source"], ["sources.tenant", "sources.name"], name="fk_source_items_tenant"
+            ["tenant", "source"], ["sources.tenant", "sources.name"], name="fk_source_items_tenant_source"
         ),
     )
     op.create_index("ix_source_items_tenant_document", "source_items", ["tenant", "document"])
