@@ -16,7 +16,7 @@ THROUGH_SQLALCHEMY = {"psycopg"}
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
-RUNTIME = ("server", "postgres", "web", "documents", "train")
+RUNTIME = ("server", "postgres", "web", "documents", "sources", "train")
 
 
 @pytest.mark.parametrize("build", ["cpu", "cuda"])
