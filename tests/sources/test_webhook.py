@@ -35,7 +35,8 @@ class Sender:
     ) -> Any:
         body = fields if isinstance(fields, bytes) else json.dumps(fields).encode()
         digest = hmac.new(key.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
-        headers = {"X-Timestamp": str(at), "X-Signature": (signature or f"sha256={digest}").encode("latin-1")}
+        proof = (signature or f"sha256={digest}").encode("latin-1")
+        headers = {b"X-Timestamp": str(at).encode(), b"X-Signature": proof}
         return self.client.post(to, content=body, headers=headers)
 
 
