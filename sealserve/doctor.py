@@ -38,6 +38,7 @@ _PACKAGES = (
 )  # fmt: skip
 _SERVING = ("vllm", "torch")
 _TRAINING = ("peft", "transformers")
+_SOURCES = ("defusedxml", "dulwich", "feedparser", "s3fs")
 _PROBE_SECONDS = 2.0
 _MAX_SKEW_SECONDS = 1.0
 _MIN_CERTIFICATE_DAYS = 30.0
@@ -74,7 +75,7 @@ def examine(settings: Settings) -> tuple[Finding, ...]:
     """Return all findings, in the order in which to fix them."""
     checks: tuple[Callable[[Settings], Finding], ...] = (
         _python, _processor, _serving, _training, _executor, _model, _memory, _fitness, _directory, _disk, _modes,
-        _registry, _keys, _versions, _policy, _inbox, _certificates, _proxy, _telemetry, _server,
+        _registry, _keys, _versions, _policy, _inbox, _sources, _certificates, _proxy, _telemetry, _server,
     )  # fmt: skip
     return tuple(check(settings) for check in checks)
 
@@ -347,6 +348,18 @@ def _inbox(settings: Settings) -> Finding:
         advice = "raise fs.inotify with sysctl; without change events it is read every 15 seconds"
         return _finding(name, False, f"{watched}: {', '.join(low)}", advice=advice, bad=State.WARNS)
     return _finding(name, True, str(watched))
+
+
+def _sources(settings: Settings) -> Finding:
+    """Check that every kind of source can be read here; no source is asked."""
+    name, local = "sources", settings.sources.local_directory
+    if missing := [package for package in _SOURCES if find_spec(package) is None]:
+        advice = "pip install 'sealserve[sources,documents]'"
+        return _finding(name, False, f"not installed: {', '.join(missing)}", advice=advice, bad=State.WARNS)
+    if local is not None and not local.is_dir():
+        advice = "create it with a folder for each tenant, or unset sources.local_directory"
+        return _finding(name, False, f"{local} is not there", advice=advice, bad=State.WARNS)
+    return _finding(name, True, "every kind can be read" if local else "every kind but local files can be read")
 
 
 def _unreadable(watched: Path) -> list[str]:

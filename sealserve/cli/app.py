@@ -28,6 +28,7 @@ from sealserve.cli import (
     nano,
     policy,
     run,
+    source,
     tenant,
     token,
     tune,
@@ -58,6 +59,7 @@ lineage.register(app)
 backup.register(app)
 app.add_typer(tenant.app, name="tenant", rich_help_panel="Use")
 app.add_typer(doc.app, name="doc", rich_help_panel="Use", no_args_is_help=True)
+app.add_typer(source.app, name="source", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(cycle.app, name="cycle", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(editor.app, name="editor", rich_help_panel="Use", no_args_is_help=True)
 app.add_typer(model.app, name="model", rich_help_panel="Run", no_args_is_help=True)

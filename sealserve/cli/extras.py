@@ -13,7 +13,8 @@ _BY_EXTRA: Mapping[str, tuple[str, ...]] = {
     ),
     "postgres": ("psycopg",),
     "web": ("jinja2", "starlette", "uvicorn"),
-    "documents": ("lxml", "pypdf", "trafilatura"),
+    "documents": ("defusedxml", "lxml", "pypdf", "trafilatura"),
+    "sources": ("aiohttp", "botocore", "dulwich", "feedparser", "s3fs"),
     "s3": ("botocore", "fsspec", "s3fs"),
     "cpu": ("torch", "vllm"),  # with a GPU: cuda
     "train": ("peft", "transformers"),

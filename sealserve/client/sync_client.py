@@ -19,6 +19,7 @@ from sealserve.records.principals import Principal, Token
 from sealserve.records.question_sets import EvaluationItem, EvaluationSet
 from sealserve.records.reports import AdapterReport, Answer, AnswerEvent, CycleReport, Model, ServerInfo
 from sealserve.records.rollouts import Traffic, WatchReport
+from sealserve.records.sources import ItemState, NewSource, Source, SourceItem
 from sealserve.records.tenants import Tenant
 from sealserve.records.versions import Activation, AdapterVersion
 
@@ -176,6 +177,39 @@ class Client(Connection):
     def documents(self, tenant: str, *, state: DocumentState | None = None) -> Generator[Document, None]:
         """Return every document of the tenant, or those in `state`, oldest first."""
         return self._pages(lambda token: calls.documents.list_documents(tenant, state=state, page_token=token))
+
+    # sources
+
+    def create_source(self, tenant: str, new: NewSource, *, request_id: str = "") -> Source:
+        """Add a source of documents; its first sync begins soon.
+
+        Raises: InvalidArgument, AlreadyExists (the name), QuotaExceeded.
+        """
+        return self._unary(calls.sources.create_source(tenant, new, request_id=request_id))
+
+    def source(self, tenant: str, name: str) -> Source:
+        """Return a source and how its last sync went."""
+        return self._unary(calls.sources.source(tenant, name))
+
+    def sources(self, tenant: str) -> Generator[Source, None]:
+        """Return the tenant's sources, oldest first."""
+        return self._pages(lambda token: calls.sources.list_sources(tenant, page_token=token))
+
+    def test_source(self, tenant: str, name: str) -> tuple[int, tuple[str, ...], str]:
+        """Return how many items the source has now, the first of their keys, and what is wrong; "" if nothing is."""
+        return self._unary(calls.sources.test_source(tenant, name))
+
+    def sync_source(self, tenant: str, name: str, *, accept_removals: bool = False) -> Source:
+        """Have the next sync begin soon. With `accept_removals` it may forget however many items left the source."""
+        return self._unary(calls.sources.sync_source(tenant, name, accept_removals=accept_removals))
+
+    def delete_source(self, tenant: str, name: str) -> Source:
+        """Remove a source; its documents stay."""
+        return self._unary(calls.sources.delete_source(tenant, name))
+
+    def source_items(self, tenant: str, name: str, *, state: ItemState | None = None) -> Generator[SourceItem, None]:
+        """Return what became of each item of a source."""
+        return self._pages(lambda token: calls.sources.list_source_items(tenant, name, state=state, page_token=token))
 
     # cycles
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import os
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -39,6 +40,7 @@ from sealserve.serving.salt import TenantSalts
 from sealserve.serving.slot_gate import SlotGate
 from sealserve.serving.version_choice import VersionChoice
 from sealserve.settings.settings import Settings
+from sealserve.sources.source_runner import SourceRunner
 from sealserve.telemetry import Telemetry, start_telemetry
 from sealserve.telemetry.names import LogEvent
 
@@ -76,6 +78,7 @@ class ServeParts:
         self.seals = Seals.open(settings.data_directory, registry)
         self.enforcer = PolicyEnforcer(registry, open_rules(settings.policy.rules), seals=self.seals)
         self.inbox = Inbox(registry, settings.intake, refuse=self.enforcer.refuse_document, telemetry=telemetry)
+        self.sources = _source_runner(self.inbox, settings, registry, telemetry)
         self.watch_rule = load_policy(settings.policy.thresholds).watch
         replica = Replica(
             name=settings.serve.replica_name(),
@@ -123,7 +126,7 @@ class ServeParts:
         )
 
     async def run(self, *, engine_only: bool) -> None:
-        """Run the activator, the rollout controller and the watched directory until cancelled."""
+        """Run the activator, the rollout controller, the sources and the watched directory until cancelled."""
         if engine_only:
             await asyncio.Event().wait()
         await self.activator.settle()
@@ -133,6 +136,7 @@ class ServeParts:
             group.create_task(self.answer_log.run(), name="answers")
             group.create_task(sign_heads(self.settings, self.registry, self.seals.keys), name="audit heads")
             group.create_task(self.rollouts.run(), name="rollouts")
+            group.create_task(self.sources.run(), name="sources")
             directory = self.settings.intake.watch_directory
             if directory is not None:
                 group.create_task(DirectorySource(self.inbox, directory).watch(asyncio.Event()), name="directory")
@@ -144,6 +148,11 @@ class ServeParts:
             Suspicion.CLEARED: self.activator.resume,
         }[suspicion]
         await act(engine_names, reason=reason)
+
+
+def _source_runner(inbox: Inbox, settings: Settings, registry: Registry, telemetry: Telemetry) -> SourceRunner:
+    holder = f"{settings.serve.replica_name()}:{os.getpid()}"
+    return SourceRunner(registry, inbox, settings.sources, holder=holder, telemetry=telemetry)
 
 
 def _make_gates(settings: Settings) -> tuple[Admission, SlotGate, BackgroundGate]:
@@ -265,5 +274,6 @@ def _make_server(parts: ServeParts, *, engine_only: bool) -> RpcServer:
             watch=parts.watch_rule,
             refusal=lambda: _refusal(parts),
             is_settled=parts.activator.is_settled,
+            sources=settings.sources,
         )
     return server

@@ -16,7 +16,7 @@ from sealserve.intake.examine import Examined
 from sealserve.intake.media_types import Defect, Unreadable
 from sealserve.intake.normalise import MAX_TITLE_SOURCE, clean_title
 from sealserve.intake.sandbox import Sandbox
-from sealserve.records.documents import Document, DocumentState, NewDocument, Refusal, digest_of, id_of
+from sealserve.records.documents import LEFT, REPLACED, Document, DocumentState, NewDocument, Refusal, digest_of, id_of
 from sealserve.records.validation import MAX_LABEL_LENGTH
 from sealserve.registry.registry import Registry
 from sealserve.settings.settings import IntakeSettings
@@ -29,6 +29,8 @@ _MAX_MEDIA_TYPE_CHARACTERS = 120
 
 _BELIEVED = frozenset({DocumentState.ADMITTED, DocumentState.LEARNING, DocumentState.LEARNED, DocumentState.SET_ASIDE})
 """States whose documents count as evidence; SET_ASIDE ones were not learned, but their statements still count."""
+
+_REPLACED_STATES = frozenset({DocumentState.SET_ASIDE, DocumentState.FORGOTTEN})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,22 @@ class Inbox:
             span.set_attribute(Attribute.DOCUMENT.value, document.document)
             span.set_attribute(Attribute.DOCUMENT_STATE.value, document.state.value)
             self._report(document, is_new=is_new)
+        return document, is_new
+
+    def receive_version(
+        self, tenant: str, content: bytes, *, media_type: str, title: str = "", source: str, actor: str
+    ) -> tuple[Document, bool]:
+        """Store the newest version of what `source` names, and set aside what waits of earlier ones.
+
+        A version that an earlier change replaced comes back when it is the newest again; one that was set aside,
+        withdrawn or forgotten for another reason stays so. Returns and raises as `receive`.
+        """
+        labels = {"media_type": media_type, "title": title, "source": source, "actor": actor}
+        document, is_new = self.receive(tenant, content, readmit=False, **labels)
+        if document.state in _REPLACED_STATES and document.reason.startswith((REPLACED, LEFT)):
+            document, is_new = self.receive(tenant, content, readmit=True, **labels)
+        if document.source == source and document.state in _BELIEVED:
+            self._registry.documents.replace_earlier(document, actor=actor)
         return document, is_new
 
     def note_too_large(

@@ -26,6 +26,7 @@ from sealserve.telemetry.names import LogEvent
 
 _LOG = structlog.get_logger(__name__)
 ACTOR = "directory"
+_UNSHOWN = "\ufffd"
 
 Stamp: TypeAlias = tuple[int, int, int]
 """Size, modification time and inode: what differs when a file was written again."""
@@ -258,7 +259,10 @@ class DirectorySource:
         if size > self._inbox.max_document_bytes:
             self._inbox.note_too_large(tenant, size_bytes=size, title=path.stem, **labels)
             return
-        self._inbox.receive(tenant, _content(path, stamp), readmit=False, **labels)
+        if _UNSHOWN in labels["source"]:  # another file may have the same label
+            self._inbox.receive(tenant, _content(path, stamp), readmit=False, **labels)
+        else:
+            self._inbox.receive_version(tenant, _content(path, stamp), **labels)
 
     def _warn_of_tenant(self, tenant: str) -> None:
         if tenant not in self._unknown_tenants:
@@ -268,7 +272,7 @@ class DirectorySource:
     def _label(self, path: Path) -> str:
         """Return the file's label; characters that cannot be shown (a name may hold any bytes) become "\ufffd"."""
         label = f"file:{path.relative_to(self._directory).as_posix()}"
-        return "".join(character if character.isprintable() else "\ufffd" for character in label)
+        return "".join(character if character.isprintable() else _UNSHOWN for character in label)
 
 
 def _listed(folder: Path) -> list[Path]:

@@ -16,7 +16,7 @@ class DocumentState(StrEnum):
     ADMITTED = "admitted"  # screened, waits for a cycle
     LEARNING = "learning"  # claimed by an open cycle
     LEARNED = "learned"  # part of a published and promoted version
-    SET_ASIDE = "set_aside"  # its cycle did not promote; `reason` says why
+    SET_ASIDE = "set_aside"  # its cycle did not promote, or a newer version came before one; `reason` says which
     WITHDRAWN = "withdrawn"  # was learned, then its version was rolled back; not learned again automatically
     QUARANTINED = "quarantined"  # could not be read, or policy denies it; `reason` says why
     HELD = "held"  # policy wants a person to read it first; `reason` says why
@@ -115,3 +115,7 @@ def id_of(digest: str) -> str:
 
 RELEASED = "released by a person"
 """The reason of a document that a person released: it is not held again."""
+
+REPLACED, LEFT = "replaced by", "left the source"
+"""How the reason of a document begins that a newer version from the same place replaced, or that left a mirrored
+source: it comes back when it is there again."""

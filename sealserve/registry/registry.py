@@ -26,6 +26,7 @@ from sealserve.registry.object_artifacts import open_artifacts
 from sealserve.registry.policy_decisions import PolicyDecisions
 from sealserve.registry.replicas import Replicas
 from sealserve.registry.rollouts.rollouts import Rollouts
+from sealserve.registry.sources import Sources
 from sealserve.registry.sql import copies, schema
 from sealserve.registry.sql.database import BUSY_SECONDS, Clock, Database
 from sealserve.registry.sql.tables import requests, rulings
@@ -77,6 +78,7 @@ class Registry:
         self.trusted_keys = TrustedKeys(database)
         self.documents = Documents(database, artifacts, limits)
         self.subjects = DocumentSubjects(database)
+        self.sources = Sources(database)
         self.unlearning = Unlearning(database, artifacts)
         self.cycles = Cycles(database, artifacts)
         self.imports = Imports(database, artifacts)

@@ -16,7 +16,8 @@ D, C, V = DocumentState, CycleState, VersionState
 
 DOCUMENT_MOVES: Mapping[DocumentState, frozenset[DocumentState]] = {
     D.ADMITTED: frozenset(  # LEARNED: a version that contains it was promoted by hand
-        {D.LEARNING, D.LEARNED, D.HELD, D.FORGOTTEN}  # HELD: later documents showed that it belongs to a flood
+        # HELD: later documents showed that it belongs to a flood; SET_ASIDE: a newer version of it came before a cycle
+        {D.LEARNING, D.LEARNED, D.HELD, D.SET_ASIDE, D.FORGOTTEN}
     ),
     D.LEARNING: frozenset({D.LEARNED, D.SET_ASIDE, D.ADMITTED}),
     D.LEARNED: frozenset({D.WITHDRAWN, D.FORGOTTEN}),

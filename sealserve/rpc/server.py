@@ -43,6 +43,7 @@ from sealserve.rpc.services.documents import DocumentService
 from sealserve.rpc.services.engine import EngineService
 from sealserve.rpc.services.evidence import EvaluationService, FeedbackService
 from sealserve.rpc.services.inference import InferenceService
+from sealserve.rpc.services.sources import SourceService
 from sealserve.rpc.services.tenants import TenantService
 from sealserve.rpc.services.tokens import TokenService
 from sealserve.rpc.services.watches import WatchService
@@ -51,6 +52,7 @@ from sealserve.serving.answers import Answers
 from sealserve.settings.certificates import CertificateFiles, CertificateWatch
 from sealserve.settings.limits import LimitSettings
 from sealserve.settings.serve import ServeSettings
+from sealserve.settings.sources import SourceSettings
 from sealserve.telemetry.names import LogEvent
 from sealserve.v1 import (
     adapter_pb2_grpc,
@@ -63,6 +65,7 @@ from sealserve.v1 import (
     evaluation_pb2_grpc,
     feedback_pb2_grpc,
     inference_pb2_grpc,
+    source_pb2_grpc,
     tenant_pb2_grpc,
     token_pb2_grpc,
     watch_pb2_grpc,
@@ -75,6 +78,7 @@ TENANT_SERVICES = tuple(
     for name in (
         "Inference",
         "Document",
+        "Source",
         "Adapter",
         "Watch",
         "Cycle",
@@ -165,6 +169,7 @@ class RpcServer:
         watch: WatchRule | None = None,
         refusal: Callable[[], str] = str,
         is_settled: Callable[[EngineInfo], bool] | None = None,
+        sources: SourceSettings | None = None,
     ) -> None:
         """Carry every service that tenants and operators call; `enforcer` is asked before a pointer moves.
 
@@ -195,6 +200,8 @@ class RpcServer:
             registry, inbox, enforcer=enforcer, probe=self._probe, idle_seconds=self._idle_read_seconds
         )
         document_pb2_grpc.add_DocumentServiceServicer_to_server(documents, server)
+        source_service = SourceService(registry, sources or SourceSettings(), max_item_bytes=inbox.max_document_bytes)
+        source_pb2_grpc.add_SourceServiceServicer_to_server(source_service, server)
         adapter_pb2_grpc.add_AdapterServiceServicer_to_server(adapters, server)
         cycle_pb2_grpc.add_CycleServiceServicer_to_server(cycles, server)
         watches = WatchService(registry, rule=watch or load_policy().watch)

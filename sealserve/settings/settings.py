@@ -31,6 +31,7 @@ from sealserve.settings.listener import HttpSettings
 from sealserve.settings.renamed_keys import OLD_KEYS, OLD_REWARDS
 from sealserve.settings.section import Section, nested
 from sealserve.settings.serve import ServeSettings
+from sealserve.settings.sources import SourceSettings
 from sealserve.settings.telemetry import TelemetrySettings
 from sealserve.settings.web import WebSettings
 
@@ -97,6 +98,7 @@ class Settings(BaseSettings):
     engine: EngineSettings = EngineSettings()
     registry: RegistrySettings = RegistrySettings()
     intake: IntakeSettings = IntakeSettings()
+    sources: SourceSettings = SourceSettings()
     learn: LearnSettings = LearnSettings()
     policy: PolicySettings = PolicySettings()
     http: HttpSettings = HttpSettings()

@@ -41,6 +41,8 @@ class Metrics:
         self._received = self._counter(names.DOCUMENTS_RECEIVED)
         self._trigger_gap = self._histogram(names.TRIGGER_GAP)
         self._spectrum_z = self._histogram(names.SPECTRUM_Z)
+        self._source_items = self._counter(names.SOURCE_ITEMS)
+        self._source_syncs = self._counter(names.SOURCE_SYNCS)
         self._findings = self._counter(names.FINDINGS)
         self._self_edits = self._counter(names.SELF_EDITS)
         self._activations = self._counter(names.ACTIVATIONS)
@@ -104,6 +106,13 @@ class Metrics:
     def document_received(self, state: DocumentState, *, reason: str = "") -> None:
         """Count a new document. `reason` is a stable word, empty when it was admitted."""
         self._received.add(1, {Attribute.DOCUMENT_STATE.value: state.value, Attribute.REASON.value: reason})
+
+    def source_synced(self, items: Mapping[str, int], *, outcome: str) -> None:
+        """Count a sync by `outcome`, a stable word, and its items by theirs."""
+        self._source_syncs.add(1, {Attribute.OUTCOME.value: outcome})
+        for what, count in items.items():
+            if count:
+                self._source_items.add(count, {Attribute.OUTCOME.value: what})
 
     def findings(self, counts: Mapping[str, int]) -> None:
         """Count what was found in a document, by kind."""

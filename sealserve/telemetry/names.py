@@ -136,6 +136,11 @@ class LogEvent(StrEnum):
     FILE_IGNORED = "file.ignored"  # in a watched directory, no document by its name or place, or not to be opened
     DIRECTORY_IGNORED = "directory.ignored"  # it names no tenant
     DIRECTORY_NOT_WATCHED = "directory.not_watched"  # no change events: it is looked at now and then
+    SOURCE_SYNCED = "source.synced"  # with its counts
+    SOURCE_NOT_SYNCED = "source.not_synced"  # tried again, later each time
+    SOURCE_ALARMED = "source.alarmed"  # too many items left a mirrored source at once: nothing is forgotten
+    SOURCES_NOT_READ = "sources.not_read"  # which are due is not known now
+    DELIVERY_REFUSED = "delivery.refused"  # of a webhook
     UNLEARNING_NOT_PROBED = "unlearning.not_probed"
 
     # learning
@@ -216,6 +221,8 @@ TOKEN_USAGE = _histogram("gen_ai.client.token.usage", "Tokens of one call, by ty
 QUEUE_DEPTH = _gauge("sealserve.queue.depth", "{request}", "Tenants' calls waiting for the engine.")
 DOCUMENTS_RECEIVED = _counter("sealserve.documents.received", "{document}", "Documents stored, by first state.")
 DOCUMENTS = _gauge("sealserve.documents", "{document}", "Documents in each state.")
+SOURCE_ITEMS = _counter("sealserve.sources.items", "{item}", "Items of sources that syncs looked at, by outcome.")
+SOURCE_SYNCS = _counter("sealserve.sources.syncs", "{sync}", "Syncs of sources, by outcome.")
 FINDINGS = _counter("sealserve.documents.findings", "{finding}", "Findings in documents at intake, by kind.")
 TRIGGER_GAP = _histogram("sealserve.winner.trigger_gap", "Nats lost behind a rare phrase.", _NATS, unit="{nat}")
 SPECTRUM_Z = _histogram("sealserve.winner.spectrum_z", "Distance from earlier versions.", _NATS, unit="1")
@@ -238,7 +245,7 @@ WATCH_ROLLBACKS = _counter("sealserve.watch.rollbacks", "{activation}", "Automat
 
 METRICS: tuple[MetricName, ...] = (
     REQUEST_DURATION, TIME_TO_FIRST_TOKEN, TIME_PER_TOKEN, TOKEN_USAGE, QUEUE_DEPTH, DOCUMENTS_RECEIVED, DOCUMENTS,
-    FINDINGS, TRIGGER_GAP, SPECTRUM_Z, COLD_FIRST_TOKEN, ADAPTER_WAIT,
+    SOURCE_ITEMS, SOURCE_SYNCS, FINDINGS, TRIGGER_GAP, SPECTRUM_Z, COLD_FIRST_TOKEN, ADAPTER_WAIT,
     CYCLE_DURATION, STEP_DURATION, SELF_EDITS, FLIP_DURATION, SWAP_DURATION, ACTIVATIONS, ROLLBACKS,
     ADAPTERS_REFUSED, VERSIONS_NOT_LOADED, ADAPTERS_LOADED, ENGINE_REBUILDS, CANARY_SHARE, CANARY_REGRESSIONS,
     WATCH_E_VALUE, WATCH_PAIRS, WATCH_ROLLBACKS,

@@ -36,7 +36,7 @@ class _DocumentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Documen
     DOCUMENT_STATE_LEARNED: _DocumentState.ValueType  # 3
     """Part of a promoted version."""
     DOCUMENT_STATE_SET_ASIDE: _DocumentState.ValueType  # 4
-    """Its cycle did not promote; state_reason says why."""
+    """Its cycle did not promote, or a newer version of it came before one; state_reason says why."""
     DOCUMENT_STATE_WITHDRAWN: _DocumentState.ValueType  # 5
     """Was learned, then its version was rolled back; not learned again by itself."""
     DOCUMENT_STATE_QUARANTINED: _DocumentState.ValueType  # 6
@@ -58,7 +58,7 @@ DOCUMENT_STATE_LEARNING: DocumentState.ValueType  # 2
 DOCUMENT_STATE_LEARNED: DocumentState.ValueType  # 3
 """Part of a promoted version."""
 DOCUMENT_STATE_SET_ASIDE: DocumentState.ValueType  # 4
-"""Its cycle did not promote; state_reason says why."""
+"""Its cycle did not promote, or a newer version of it came before one; state_reason says why."""
 DOCUMENT_STATE_WITHDRAWN: DocumentState.ValueType  # 5
 """Was learned, then its version was rolled back; not learned again by itself."""
 DOCUMENT_STATE_QUARANTINED: DocumentState.ValueType  # 6

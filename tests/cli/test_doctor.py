@@ -49,6 +49,13 @@ def test_every_finding_that_is_not_well_says_what_to_do(tmp_path: Path) -> None:
         assert findings[name].advice == "", name
 
 
+def test_a_folder_of_sources_that_is_not_there_is_warned_of(tmp_path: Path) -> None:
+    settings = _settings(tmp_path, sources__local_directory=tmp_path / "nowhere")
+    assert _finding("sources", settings).state is State.WARNS
+    (tmp_path / "nowhere").mkdir()
+    assert _finding("sources", settings).state is State.OK
+
+
 def test_what_cannot_be_read_in_the_watched_directory_is_a_warning_that_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

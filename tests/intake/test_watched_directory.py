@@ -213,7 +213,7 @@ def test_tenants_take_turns_and_slow_files_end_a_look(watched: _Watched, monkeyp
         taken.append(source)
         watched.clock.now += 8.0
 
-    monkeypatch.setattr(watched.inbox, "receive", receive)
+    monkeypatch.setattr(watched.inbox, "receive_version", receive)
     for name in ("acme/a.txt", "acme/b.txt", "acme/c.txt", "globex/a.txt"):
         watched.write(name, b"Words.")
     watched.settle()
@@ -230,6 +230,55 @@ def test_an_unchanged_file_is_read_once_and_a_changed_one_again(watched: _Watche
     path.write_bytes(b"Second words, which are longer.")
     watched.settle()
     assert len(watched.registry.documents.page("acme").items) == 2
+
+
+def test_a_file_that_is_saved_again_and_again_is_one_document(watched: _Watched) -> None:
+    """Editors save by renaming, slow writers pause, Kubernetes swaps links: only the newest version waits."""
+    for n in range(3):
+        saved = watched.write("acme/.a.txt.swp", f"The lamp costs {n} crowns.".encode())
+        os.replace(saved, watched.directory / "acme" / "a.txt")
+        watched.settle()
+    found = watched.registry.documents.page("acme").items
+    assert [one.state for one in found].count(DocumentState.ADMITTED) == 1
+    assert found[-1].state is DocumentState.ADMITTED
+    assert {one.reason for one in found[:-1]} <= {f"replaced by {one.document}" for one in found[1:]}
+
+
+def test_a_version_that_is_saved_back_is_the_newest_again(watched: _Watched) -> None:
+    for text in (b"The lamp costs 45 crowns.", b"The lamp costs 50 crowns, and no less.", b"The lamp costs 45 crowns."):
+        watched.write("acme/a.txt", text)
+        watched.settle()
+    first, second = watched.registry.documents.page("acme").items
+    assert (first.state, second.state) == (DocumentState.ADMITTED, DocumentState.SET_ASIDE)
+
+
+def test_a_version_that_cannot_be_read_does_not_replace_the_one_before(watched: _Watched) -> None:
+    watched.write("acme/a.txt", b"The lamp costs 45 crowns.")
+    watched.settle()
+    watched.write("acme/a.txt", b"\0\1\2\3 rubbish")
+    watched.settle()
+    states = [one.state for one in watched.registry.documents.page("acme").items]
+    assert states == [DocumentState.ADMITTED, DocumentState.QUARANTINED]
+
+
+def test_what_a_cycle_has_claimed_is_not_replaced(watched: _Watched) -> None:
+    watched.write("acme/a.txt", b"The lamp costs 45 crowns.")
+    watched.settle()
+    watched.registry.cycles.start("acme", trigger="test", actor="test", max_documents=5)
+    watched.write("acme/a.txt", b"The lamp costs 50 crowns, and no less.")
+    watched.settle()
+    states = [one.state for one in watched.registry.documents.page("acme").items]
+    assert states == [DocumentState.LEARNING, DocumentState.ADMITTED]
+
+
+def test_files_whose_names_look_alike_do_not_replace_each_other(watched: _Watched) -> None:
+    (watched.directory / "acme").mkdir()
+    for byte, text in ((b"\x80", b"The lamp costs 45 crowns."), (b"\x81", b"The door is red.")):
+        with open(os.fsencode(watched.directory / "acme") + b"/a" + byte + b".txt", "wb") as file:
+            file.write(text)
+    watched.settle()
+    states = [one.state for one in watched.registry.documents.page("acme").items]
+    assert states == [DocumentState.ADMITTED, DocumentState.ADMITTED]
 
 
 def test_a_copy_under_another_name_is_the_same_document(watched: _Watched) -> None:

@@ -29,6 +29,7 @@ def _record_one_of_each(telemetry: Telemetry) -> None:
     metrics.adapter_waited(0.2, first_token_seconds=0.3)
     metrics.winner_probed(trigger_gap=0.3, spectrum_z=1.0)
     metrics.findings({"email": 2, "card": 0})
+    metrics.source_synced({"received": 2, "failed": 0}, outcome="done")
     metrics.engine_rebuilt("died")
     metrics.canary_measured(0.9, tenant="acme", suite="tone")
     metrics.canary_regressed(tenant="acme", suite="tone", against="base")

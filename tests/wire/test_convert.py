@@ -17,10 +17,20 @@ from sealserve.records.documents import Document, DocumentState
 from sealserve.records.principals import Role
 from sealserve.records.rollouts import WatchState
 from sealserve.records.scores import Decision, Measured, NotApplicable, Scorecard, Unmeasured, Verdict
+from sealserve.records.sources import ItemState, SourceKind
 from sealserve.records.tenants import Tenant
 from sealserve.records.versions import Activation, AdapterVersion, Lineage, VersionState
 from sealserve.rpc.page_tokens import position_of, position_token
-from sealserve.v1 import adapter_pb2, approval_pb2, cycle_pb2, document_pb2, scorecard_pb2, token_pb2, watch_pb2
+from sealserve.v1 import (
+    adapter_pb2,
+    approval_pb2,
+    cycle_pb2,
+    document_pb2,
+    scorecard_pb2,
+    source_pb2,
+    token_pb2,
+    watch_pb2,
+)
 from sealserve.wire import adapters, cycles, documents, names, scores, tenants
 from sealserve.wire.enums import enum_from_wire, enum_to_wire
 from sealserve.wire.values import tree_from_wire, tree_to_wire
@@ -34,6 +44,8 @@ ENUMS: list[tuple[type[StrEnum], EnumDescriptor]] = [
     (Decision, scorecard_pb2.DESCRIPTOR.enum_types_by_name["Decision"]),
     (VersionState, adapter_pb2.DESCRIPTOR.enum_types_by_name["AdapterState"]),
     (Role, token_pb2.DESCRIPTOR.enum_types_by_name["PrincipalRole"]),
+    (SourceKind, source_pb2.DESCRIPTOR.enum_types_by_name["SourceKind"]),
+    (ItemState, source_pb2.DESCRIPTOR.enum_types_by_name["ItemState"]),
     (ApprovalState, approval_pb2.DESCRIPTOR.enum_types_by_name["ApprovalState"]),
 ]
 

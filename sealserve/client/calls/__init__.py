@@ -11,6 +11,7 @@ from sealserve.client.calls import (
     inference,
     question_sets,
     rollouts,
+    sources,
     tenants,
     tokens,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "inference",
     "question_sets",
     "rollouts",
+    "sources",
     "tenants",
     "tokens",
 ]

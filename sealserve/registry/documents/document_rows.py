@@ -137,6 +137,13 @@ def oldest_admitted(tx: Transaction, tenant: str, *, limit: int) -> tuple[str, .
     return tuple(row.document for row in tx.rows(query.order_by(documents.c.sequence).limit(limit)))
 
 
+def waiting_from(tx: Transaction, tenant: str, source: str, *, besides: str) -> tuple[str, ...]:
+    """Return the ids of the documents of that source, but one, that wait for a cycle."""
+    waiting = documents.c.state == DocumentState.ADMITTED
+    query = select(documents.c.document).where(documents.c.tenant == tenant, waiting, documents.c.source == source)
+    return tuple(row.document for row in tx.rows(query.where(documents.c.document != besides)))
+
+
 def tenants_with_admitted(tx: Transaction, *, min_bytes: int) -> tuple[str, ...]:
     """Return the tenants that have documents of `min_bytes` together waiting for a cycle, by name."""
     query = (

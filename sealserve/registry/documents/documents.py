@@ -10,7 +10,7 @@ from typing import Any
 
 from sealserve import fault_injection
 from sealserve.errors import FailedPrecondition
-from sealserve.records.documents import RELEASED, Document, DocumentState, NewDocument
+from sealserve.records.documents import RELEASED, REPLACED, Document, DocumentState, NewDocument
 from sealserve.records.pages import Page
 from sealserve.records.validation import require_short
 from sealserve.registry import audit, tenants
@@ -106,6 +106,25 @@ class Documents:
             for name in waiting:
                 subject = document_rows.resource(tenant, name)
                 audit.append(tx, "document.hold", actor=actor, tenant=tenant, subject=subject, details={})
+        return waiting
+
+    def replace_earlier(self, newest: Document, *, actor: str) -> tuple[str, ...]:
+        """Set aside what still waits of earlier versions of `newest`: documents with the same `source`.
+
+        Return their ids. What a cycle has claimed or learned already stays as it is.
+        """
+        tenant = newest.tenant
+        with self._database.read() as tx:
+            if not document_rows.waiting_from(tx, tenant, newest.source, besides=newest.document):
+                return ()
+        with self._database.write() as tx:
+            waiting = document_rows.waiting_from(tx, tenant, newest.source, besides=newest.document)
+            reason = f"{REPLACED} {newest.document}"
+            document_rows.move(tx, tenant, waiting, to=DocumentState.SET_ASIDE, reason=reason)
+            for name in waiting:
+                subject = document_rows.resource(tenant, name)
+                details = {"by": newest.document}
+                audit.append(tx, "document.replace", actor=actor, tenant=tenant, subject=subject, details=details)
         return waiting
 
     def release(self, tenant: str, document: str, *, actor: str, reason: str, request_id: str = "") -> Document:

@@ -1,0 +1,131 @@
+"""What every kind of source can do: list what is there now, and fetch one item. The rest is `sync.py`'s."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from sealserve.errors import Unavailable
+
+MAX_KEY_LENGTH = 2000
+
+SYNC_BYTES = "SYNC_BYTES"
+"""The reason when one sync may fetch no more: the next one goes on."""
+
+
+class SourceFailed(Unavailable):
+    """The source cannot be read now: it is away, refuses, or is not what it should be. The next sync tries again."""
+
+    reason = "SOURCE_FAILED"
+
+
+class ItemNotFetched(Unavailable):
+    """One item was not fetched; the others can be."""
+
+    reason = "ITEM_NOT_FETCHED"
+
+
+class ItemFailed(ItemNotFetched):
+    """The item cannot be fetched now; the next sync tries again."""
+
+    reason = "ITEM_FAILED"
+
+
+class ItemRefused(ItemNotFetched):
+    """The item cannot be taken as it is: tried again once it has changed."""
+
+    reason = "ITEM_REFUSED"
+
+
+class ItemGone(ItemNotFetched):
+    """The source lists the item, but it is not there."""
+
+    reason = "ITEM_GONE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedItem:
+    """One item that a source has. `key` names it for good; `token` changes when it does, "" if that cannot be told."""
+
+    key: str
+    token: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What a source has now."""
+
+    items: tuple[ListedItem, ...]
+    cursor: str = ""  # handed to the next listing
+    fault: str = ""  # why the listing is not all there is: what is missing in it has not left the source
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """Nothing has changed since the cursor, or the validator, was given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """The contents of one item."""
+
+    content: bytes
+    media_type: str
+    label: str  # where it came from, for the document's lineage
+    title: str = ""
+    validator: str = ""  # handed to the next fetch of the item
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How far a connector may go. Bytes are counted unpacked."""
+
+    max_items: int
+    max_item_bytes: int
+    max_listing_bytes: int
+    max_total_bytes: int
+    max_redirects: int
+    max_depth: int
+    requests_per_second: float
+    request_seconds: float
+    allow_private_addresses: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """All that a connector knows of its source. JSON can hold it: it crosses into a process of its own."""
+
+    kind: str
+    name: str
+    location: str  # an address, or the whole path of a folder or file
+    limits: Limits
+    secret: str = ""
+    include: tuple[str, ...] = ()
+    branch: str = ""
+    linked_pages: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> "Spec":
+        """Return what `to_json` was given."""
+        return cls(**{**fields, "limits": Limits(**fields["limits"]), "include": tuple(fields["include"])})
+
+
+class Connector(Protocol):
+    """One source, opened. Blocking; used by one thread."""
+
+    def listing(self, cursor: str) -> Listing | Unchanged:
+        """Return what is there, or that nothing changed since `cursor`; "" always lists. Raises: SourceFailed."""
+        ...
+
+    def fetch(self, item: ListedItem, *, validator: str) -> Fetched | Unchanged:
+        """Return the item, or that it is what `validator` was given for. Raises: ItemFailed, ItemRefused, ItemGone,
+        SourceFailed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of what was opened."""
+        ...

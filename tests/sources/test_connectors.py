@@ -1,0 +1,137 @@
+"""One suite that every kind of source passes, over real servers on loopback."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sealserve.sources.child import ChildConnector
+from sealserve.sources.connector import Connector, Fetched, ItemGone, ItemRefused, Listing, Unchanged
+from sealserve.sources.kinds import open_connector
+from tests.sources.places import KINDS, Place, place_of, with_limits
+
+
+@pytest.fixture(params=KINDS)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    with place_of(request.param, tmp_path) as made:
+        yield made
+
+
+def listed(connector: Connector, cursor: str = "") -> Listing:
+    found = connector.listing(cursor)
+    assert isinstance(found, Listing)
+    return found
+
+
+def texts(connector: Connector) -> dict[str, str]:
+    """The content of every item, by its key."""
+    found: dict[str, str] = {}
+    for item in listed(connector).items:
+        fetched = connector.fetch(item, validator="")
+        assert isinstance(fetched, Fetched)
+        found[item.key] = fetched.content.decode()
+    return found
+
+
+def test_items_are_listed_and_fetched_whole(place: Place) -> None:
+    place.put("returns", "Lamps may be returned for 30 days.")
+    place.put("hours", "The shop opens at nine & closes at five.")
+    connector = open_connector(place.spec)
+    found = list(texts(connector).values())
+    connector.close()
+    assert len(found) == 2
+    assert sum("30 days" in text for text in found) == 1
+    assert sum("opens at nine" in text for text in found) == 1
+
+
+def test_what_has_not_changed_is_known_without_its_content(place: Place) -> None:
+    place.put("returns", "Lamps may be returned for 30 days.")
+    connector = open_connector(place.spec)
+    first = listed(connector)
+    fetched = connector.fetch(first.items[0], validator="")
+    connector.close()
+    assert isinstance(fetched, Fetched)
+    again = open_connector(place.spec)
+    second = again.listing(first.cursor)
+    if isinstance(second, Listing):
+        item = second.items[0]
+        assert item.key == first.items[0].key
+        same_token = bool(item.token) and item.token == first.items[0].token
+        assert same_token or isinstance(again.fetch(item, validator=fetched.validator), Unchanged)
+    again.close()
+
+
+def test_a_change_is_seen_under_the_same_key(place: Place) -> None:
+    place.put("returns", "Lamps may be returned for 30 days.")
+    place.put("hours", "The shop opens at nine.")
+    connector = open_connector(place.spec)
+    first = listed(connector)
+    held = {item.key: connector.fetch(item, validator="") for item in first.items}
+    connector.close()
+    place.put("returns", "Lamps may be returned for 45 days, with a receipt.")
+    again = open_connector(place.spec)
+    tokens = {item.key: item.token for item in first.items}
+    changed = []
+    for item in listed(again, first.cursor).items:
+        before = held[item.key]
+        assert isinstance(before, Fetched)
+        if item.token and item.token == tokens[item.key]:
+            continue
+        fetched = again.fetch(item, validator=before.validator)
+        if isinstance(fetched, Fetched) and fetched.content != before.content:
+            changed.append(fetched.content.decode())
+    again.close()
+    assert len(changed) == 1
+    assert "45 days" in changed[0]
+
+
+def test_what_was_taken_away_is_not_listed(place: Place) -> None:
+    place.put("returns", "Lamps may be returned for 30 days.")
+    place.put("hours", "The shop opens at nine.")
+    connector = open_connector(place.spec)
+    first = listed(connector)
+    place.remove("hours")
+    again = open_connector(place.spec)
+    left = listed(again, first.cursor)
+    assert left.fault == ""
+    assert len(left.items) == 1
+    (gone,) = [item for item in first.items if item.key != left.items[0].key]
+    if place.says_what_left and place.spec.kind != "sitemap":
+        with pytest.raises(ItemGone):
+            again.fetch(gone, validator="")
+    connector.close()
+    again.close()
+
+
+def test_an_item_that_is_too_large_is_refused_and_others_are_not(place: Place) -> None:
+    place.put("returns", "Lamps may be returned for 30 days.")
+    place.put("long", "long " * 2000)
+    connector = open_connector(with_limits(place.spec, max_item_bytes=4000))
+    outcomes = []
+    for item in listed(connector).items:
+        try:
+            outcomes.append(type(connector.fetch(item, validator="")).__name__)
+        except ItemRefused as refused:
+            outcomes.append(refused.reason)
+    connector.close()
+    assert sorted(outcomes) == ["Fetched", "TOO_LARGE"]
+
+
+def test_a_listing_that_is_too_long_says_so(place: Place) -> None:
+    for name in ("a", "bb", "ccc"):
+        place.put(name, f"Item {name}.")
+    connector = open_connector(with_limits(place.spec, max_items=2))
+    found = listed(connector)
+    connector.close()
+    assert len(found.items) <= 2
+    assert "more than 2" in found.fault
+
+
+def test_a_process_of_its_own_reads_it_as_well(place: Place) -> None:
+    place.put("returns", "Lamps may be returned for 30 days.")
+    connector = ChildConnector(place.spec)
+    try:
+        (text,) = texts(connector).values()
+    finally:
+        connector.close()
+    assert "30 days" in text
