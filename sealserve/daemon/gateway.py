@@ -1,4 +1,4 @@
-"""OpenAI's API over HTTP, wired to the parts of `serve`."""
+"""OpenAI's API and the webhooks of sources over HTTP, wired to the parts of `serve`."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,6 +10,7 @@ import structlog
 from sealserve.daemon.web import certificate_watch
 from sealserve.gateway.routes import GatewayParts, make_gateway
 from sealserve.rpc.server import RpcServer
+from sealserve.sources.webhook import Webhook
 from sealserve.telemetry.names import LogEvent
 from sealserve.web.listener import HttpListener
 
@@ -37,7 +38,8 @@ async def open_gateway(parts: "ServeParts", server: RpcServer) -> AsyncIterator[
             metrics=parts.telemetry.scrape,
             max_bytes=settings.serve.max_message_bytes,
             deadline_seconds=settings.http.deadline_seconds,
-        )
+        ),
+        more=[Webhook(parts.registry, parts.inbox, settings.sources).route()],
     )
     files = settings.http.certificate_files()
     watch = certificate_watch(files) if files else None
