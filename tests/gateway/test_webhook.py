@@ -22,7 +22,6 @@ async def test_signed_item_is_taken_in_and_an_unsigned_one_is_not(
         NewSource(name="cms", kind=SourceKind.WEBHOOK, secret_variable="SOURCE_ACME__CMS"),
         actor="test",
         max_sources=4,
-        max_sources=4,
     )
     body = json.dumps({"key": "returns", "title": "Returns", "text": "Returns take nine days."}).encode()
     at = str(int(time.time()))
