@@ -65,7 +65,7 @@ class ServeSettings(Section):
         3600, ge=0, description="time that a tenant's previous version stays loaded after a switch"
     )
     adapter_wait_seconds: float = Field(
-        30,
+        60,
         ge=0,
         description="time that a call may wait for its tenant's version to be loaded, within its own deadline; after "
         "it, ADAPTER_LOADING; 0: calls do not wait, and the version is loaded for the next one",

@@ -38,7 +38,7 @@ LEAST_PLACES = 3
 FORGOTTEN_SECONDS = 600.0
 """A learner's adapter that nobody asked for so long is taken for forgotten: its learner died, or waits for hours."""
 
-PATIENCE_SECONDS, ROUND_SECONDS = 1.0, 3.0
+PATIENCE_SECONDS, ROUND_SECONDS = 1.0, 2.0
 """Of a version that was asked for, before doors are closed; and in which everybody who waits should have had a turn."""
 
 DOORS_AT_ONCE = 4
@@ -99,6 +99,8 @@ class Places:
         self._residents.on_idle = self._freed.set
         table.on_unpinned = lambda engine_name: self._freed.set()
         self._asked_turn = asyncio.Lock()
+        self._asking = 0  # versions that were asked for and are not loaded yet
+        self._asked_since = 0.0  # since when there has always been one
         self._places = max(places, LEAST_PLACES)
         self._measured: dict[str, _Measured] = {}
         self._own: set[str] = set()  # what was loaded here, as far as it is loaded still
@@ -118,18 +120,26 @@ class Places:
         if need is not Need.ASKED:
             await self._load_now(files, need=need, tenant=tenant)
             return
-        async with self._asked_turn:
-            began = self._now()
-            while not await self._is_loaded_now(files, need=need, tenant=tenant):
-                waited = self._now() - began
-                if waited >= GIVE_UP_SECONDS:
-                    raise PlacesFull
-                patience = self._patience_seconds()
-                if waited >= patience:
-                    doors = min(self.waiting(), DOORS_AT_ONCE)
-                    self._residents.close_doors(doors, resident_seconds=patience)
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._freed.wait(), patience)
+        if not self._asking:
+            self._asked_since = self._now()
+        self._asking += 1
+        try:
+            async with self._asked_turn:
+                await self._load_asked(files, tenant=tenant)
+        finally:
+            self._asking -= 1
+
+    async def _load_asked(self, files: AdapterFiles, *, tenant: str) -> None:
+        began = self._now()
+        while not await self._is_loaded_now(files, need=Need.ASKED, tenant=tenant):
+            if self._now() - began >= GIVE_UP_SECONDS:
+                raise PlacesFull
+            patience = self._patience_seconds()
+            if self._now() - self._asked_since >= patience:
+                doors = min(self.waiting(), DOORS_AT_ONCE)
+                self._residents.close_doors(doors, resident_seconds=patience)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._freed.wait(), patience)
 
     def _patience_seconds(self) -> float:
         """The more tenants wait for one place, the shorter a turn: all have had one after `ROUND_SECONDS`."""
