@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from sealserve.grading import answers, degenerate, json_schemas, numbers, patterns, refusals
-from sealserve.intake import html_pages, media_types, normalise, parse
+from sealserve.intake import charsets, media_types, normalise, parse
+from sealserve.intake.readers import html_pages
 from sealserve.learning.study import grounding, passages, sentence_questions
 from sealserve.learning.study.markup import counterexamples, json_text, lines, pairs
 from sealserve.scanners import contradictions, pii, prompt_injection, secrets
@@ -23,7 +24,7 @@ _SCHEMA = '{"items": {"pattern": "a*b", "minLength": 2}, "uniqueItems": true}'
 
 
 READERS: dict[str, Callable[[str], object]] = {
-    "decode": lambda text: media_types.decode(text.encode(errors="replace"), _HTML),
+    "decode": lambda text: charsets.decode(text.encode(errors="replace"), _HTML),
     "media type": media_types.claimed,
     "plain text": lambda text: parse.parse(text.encode(), media_type="text/plain"),
     "Markdown": lambda text: parse.parse(text.encode(), media_type="text/markdown"),

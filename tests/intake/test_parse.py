@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sealserve.intake.html_pages import read_html
+from sealserve.intake.readers.html_pages import read_html
 from sealserve.intake.media_types import Defect, Parsed, Unreadable
 from sealserve.intake.normalise import NormalisedText, screen
 from sealserve.intake.parse import parse
@@ -145,7 +145,6 @@ def test_a_declared_charset_is_believed() -> None:
         (bytes(range(256)) * 8, "text/plain", Defect.BINARY),
         (b"\x01\x02\x03 abc", "text/markdown", Defect.BINARY),
         (b"\x89PNG\r\n\x1a\n0000", "text/plain", Defect.MISMATCH),
-        (pdf(), "text/plain", Defect.MISMATCH),
         (b"PK\x03\x04rest", "text/html", Defect.MISMATCH),
         (b"just words", "application/pdf", Defect.MISMATCH),
         (b"words", "application/msword", Defect.UNKNOWN_MEDIA_TYPE),
@@ -155,6 +154,12 @@ def test_a_declared_charset_is_believed() -> None:
 )
 def test_what_is_no_text_is_named_without_starting_a_parser(content: bytes, media_type: str, defect: Defect) -> None:
     assert _defect(content, media_type) is defect
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "text/html", "application/octet-stream", "application/msword"])
+def test_a_file_is_what_its_bytes_say(media_type: str) -> None:
+    assert _parsed(pdf(), media_type).text == SENTENCE
+    assert SENTENCE in _parsed(page(f"<p>{SENTENCE}</p>"), media_type.replace("msword", "pdf")).text
 
 
 @pytest.mark.parametrize(

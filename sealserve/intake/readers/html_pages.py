@@ -35,10 +35,11 @@ _BLOCK_TAGS = frozenset(
 )
 
 
-def read_html(content: bytes) -> Parsed | Unreadable:
+def read_html(page: str | bytes) -> Parsed | Unreadable:
     """Return title and main text of UTF-8 HTML without anything a browser would not show, and how much that was."""
     from lxml import etree, html  # type: ignore[import-untyped]
 
+    content = page if isinstance(page, bytes) else page.encode("utf-8", "surrogatepass")
     parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
     try:
         tree = html.document_fromstring(content, parser=parser)
