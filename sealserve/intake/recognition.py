@@ -54,7 +54,7 @@ def recognise(content: bytes, *, media_type: str) -> Claimed | Unreadable:
     if shown is not None:
         return shown if isinstance(shown, Unreadable) else Claimed(media_type=shown, charset="")
     if isinstance(what, Unreadable):
-        is_unsaid = media_type.split(";")[0].strip().lower() in _UNSAID - {""}
+        is_unsaid = media_type.split(";", maxsplit=1)[0].strip().lower() in _UNSAID - {""}
         what = Claimed(media_type=MediaType.PLAIN, charset="") if is_unsaid else what
     if isinstance(what, Unreadable):
         return what

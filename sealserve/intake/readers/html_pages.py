@@ -1,6 +1,6 @@
-"""HTML to text: the main text of a page, without what a browser would not show. Runs in the sandbox.
+"""HTML pages: title and main text, without what a reader would not see and without the site around it.
 
-Everything here takes time linear in the page. What lxml and trafilatura take is bounded by the sandbox alone.
+Everything here takes time linear in the page. What lxml and the style sheets take is bounded by the sandbox alone.
 """
 
 import re
@@ -8,151 +8,153 @@ from collections.abc import Iterator
 from typing import Any
 
 from sealserve.intake.media_types import Defect, Parsed, Unreadable
+from sealserve.intake.readers.html_to_markdown import to_markdown
+from sealserve.intake.readers.page_visibility import take_out_hidden
 
-_HIDING_STYLE = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|content-visibility\s*:\s*hidden"
-    r"|font-size\s*:\s*(?:0(?![.\d]*[1-9])|[0-3](?:\.\d+)?p[xt]|0*\.[0-2]\d*r?em)|font\s*:\s*0(?:px)?\b"
-    r"|opacity\s*:\s*0(?![.\d]*[1-9])|(?:text-indent|left|right|top|bottom|margin-left)\s*:\s*-\d{3,}"
-    r"|clip\s*:\s*rect\(\s*[01](?:px)?[\s,]+[01](?:px)?[\s,]+[01](?:px)?[\s,]+[01](?:px)?\s*\)"
-    r"|clip-path\s*:\s*(?:inset\(\s*(?:100|50)%|circle\(\s*0)|transform\s*:\s*scale\(\s*0\s*\)"
-    r"|(?<![-\w])(?:max-)?(?:height|width)\s*:\s*[01](?:px)?\s*(?:;|$|!)",
+_NEVER_TEXT = (
+    "script", "style", "template", "noscript", "noframes", "iframe", "object", "embed", "svg", "canvas", "audio", "video",
+    "map", "select", "textarea", "datalist", "input", "meter", "progress", "annotation", "annotation-xml", "link", "meta",
+)  # fmt: skip
+_SITE_ROLES = frozenset({"navigation", "search", "menu", "menubar", "toolbar", "tablist", "alertdialog", "dialog"})
+_PAGE_ROLES = frozenset({"banner", "contentinfo", "complementary"})
+_PAGE_TAGS = frozenset({"header", "footer", "aside"})
+_CONTENT_TAGS = frozenset({"main", "article", "section", "blockquote", "td", "figure"})
+_SITE_NAMES = re.compile(
+    r"(?:^|[-_\s])(?:cookies?(?![a-z])\S{0,20}|(?:consent|gdpr|ccpa)\S{0,20}|breadcrumbs?|breadcrumb-section|navbar|navigation"
+    r"|site-?nav|main-?menu|nav-?menu|skip-?links?|skip-?to-?content|skip-?nav|pagination|pager|newsletter|share-?(?:bar|buttons?|links?)"
+    r"|social-?(?:share|links?|icons?)|toc-?macro|back-?to-?top|screen-?reader-?text|headerlink|anchor-?link|mw-editsection|printfooter)"
+    r"(?:$|[-_\s])",
     re.IGNORECASE,
 )
-_COLOUR = re.compile(r"(?<![-\w])(color|background-color|background)\s*:\s*([^;]+)", re.IGNORECASE)
-_HEX = re.compile(r"#([0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})")
-_RGB = re.compile(r"rgba?\((\d{1,3}),(\d{1,3}),(\d{1,3})")
-_CLEAR = re.compile(r"(?:rgba|hsla)\([^()]*,0?\.?0*\)|#[0-9a-f]{3}0|#[0-9a-f]{6}00")
-_NAMED = {"white": "#fff", "black": "#000", "snow": "#fffafa", "ivory": "#fffff0", "whitesmoke": "#f5f5f5"}
-MIN_CONTRAST = 1.3
-"""Of ink and paper. WCAG 2.2 asks for 4.5 to read with ease; below this, text cannot be seen."""
-
-_CSS_NAME = re.compile(r"[.#][\w-]+(?=\s*(?:,|$))", re.MULTILINE)
-_UNSEEN_TAGS = ("script", "style", "template", "noscript", "iframe", "object", "svg", "head", "nav", "footer")
-_GONE = "sealserve-gone"
-_BLOCK_TAGS = frozenset(
-    "address article aside blockquote br dd div dl dt figcaption footer h1 h2 h3 h4 h5 h6 header hr li main nav ol p "
-    "pre section table td th tr ul".split()
+_PAGE_NAMES = frozenset({"footer", "site-footer", "page-footer", "sidebar", "site-header", "masthead", "colophon"})
+_ACCEPT = re.compile(
+    r"\b(?:accept|agree|allow|got it|ok|okay|understood|akzeptier\w{0,4}|zustimmen|einverstanden|verstanden|acept\w{0,4}"
+    r"|accepte\w{0,3}|accetta\w{0,3}|aceit\w{0,3}|akkoord|принять|согласен|同意|接受|承諾)\b|同意|接受",
+    re.IGNORECASE,
 )
+_COOKIE = re.compile(r"cookie|куки|クッキー|쿠키|witryn", re.IGNORECASE)
+_MAX_BANNER_CHARACTERS = 1500
+_MIN_MAIN_SHARE = 0.2
+_TITLE_PARTS = re.compile(r"\s[|\-–—·:»]\s|\s?\|\s?")
+_PERMALINKS = frozenset({"#", "¶", "§", "🔗", "link", "permalink", "edit", "[edit]", ""})
+_GONE = "sealserve-left-out"
 
 
 def read_html(page: str | bytes) -> Parsed | Unreadable:
-    """Return title and main text of UTF-8 HTML without anything a browser would not show, and how much that was."""
+    """Return title and main text, as Markdown, of a page without anything a browser would not show, and how much that
+    was. Bytes are UTF-8.
+    """
     from lxml import etree, html  # type: ignore[import-untyped]
 
     content = page if isinstance(page, bytes) else page.encode("utf-8", "surrogatepass")
     parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
     try:
         tree = html.document_fromstring(content, parser=parser)
-    except (etree.LxmlError, ValueError):
+    except (etree.LxmlError, ValueError, AssertionError):
         return Unreadable(defect=Defect.NO_TEXT, advice="there is nothing to see on this page")
-    title = " ".join((tree.findtext(".//title") or tree.findtext(".//h1") or "").split())
-    dropped = _drop_hidden(tree)
-    return Parsed(title=title, text=_main_text(tree), hidden=dropped)
+    named = " ".join((tree.findtext(".//head/title") or tree.findtext(".//title") or "").split())
+    hidden = take_out_hidden(tree)
+    etree.strip_elements(tree, *_NEVER_TEXT, "head", with_tail=False)
+    return Parsed(title=_title(tree, named), text=_main_text(tree), hidden=hidden)
 
 
-def _drop_hidden(tree: Any) -> int:
-    """Take out what is not shown; return how many elements hid words by their style."""
-    from lxml import etree
-
-    hiding = _hiding_classes(tree)
-    dropped = 0
-    walk = etree.iterwalk(tree, events=("start",))
-    for _, element in walk:
-        if element.getparent() is None:
-            continue
-        is_styled = _is_hidden(element, hiding)
-        if is_styled or element.tag in _UNSEEN_TAGS:
-            dropped += is_styled and any(part.strip() for part in element.itertext())
-            walk.skip_subtree()
-            element.tag = _GONE
-    etree.strip_elements(tree, _GONE, with_tail=False)
-    return dropped
-
-
-def _hiding_classes(tree: Any) -> frozenset[str]:
-    """Return the classes and ids that the page's own style sheets hide, as ".name" and "#name"."""
-    sheets = "\n".join(element.text or "" for element in tree.iter("style"))
-    rules = _css_rules(_without_comments(sheets))
-    return frozenset(name for selector, style in rules if _hides(style) for name in _CSS_NAME.findall(selector))
-
-
-def _css_rules(sheets: str) -> Iterator[tuple[str, str]]:
-    """Yield selector and declarations of each innermost block."""
-    for block in sheets.split("}")[:-1]:
-        before, _, style = block.rpartition("{")
-        yield before.rpartition("{")[2], style
-
-
-def _without_comments(sheets: str) -> str:
-    kept, place = [], 0
-    while (start := sheets.find("/*", place)) >= 0 and (end := sheets.find("*/", start + 2)) >= 0:
-        kept.append(sheets[place:start])
-        place = end + 2
-    return "".join([*kept, sheets[place:]])
-
-
-def _is_hidden(element: Any, hiding: frozenset[str]) -> bool:
-    if not isinstance(element.tag, str):
-        return False
-    if "hidden" in element.attrib or element.get("aria-hidden") == "true" or element.get("type") == "hidden":
-        return True
-    names = [f".{name}" for name in (element.get("class") or "").split()] + [f"#{element.get('id')}"]
-    return _hides(_whole_style(element)) or any(name in hiding for name in names)
-
-
-def _whole_style(element: Any) -> str:
-    """The element's style, with what old attributes say of its colours."""
-    style = element.get("style") or ""
-    for attribute, name in (("color", "color"), ("bgcolor", "background-color")):
-        style += f";{name}:{element.get(attribute)}" if element.get(attribute) else ""
-    return style
-
-
-def _hides(style: str) -> bool:
-    """Whether the style keeps its text from being seen: gone, transparent, tiny, off the screen, ink like paper."""
-    if _HIDING_STYLE.search(style):
-        return True
-    colours = {name.casefold(): _luminance(value) for name, value in _COLOUR.findall(style)}
-    ink, paper = colours.get("color"), colours.get("background-color", colours.get("background", 1.0))
-    if ink is None or paper is None:
-        return False
-    lighter, darker = max(ink, paper), min(ink, paper)
-    return (lighter + 0.05) / (darker + 0.05) < MIN_CONTRAST
-
-
-def _luminance(value: str) -> float | None:
-    """Relative luminance of a colour (WCAG 2.2); None where it is not known, white paper's where nothing shows."""
-    plain = re.sub(r"\s*!\s*important|\s+", "", value.casefold())
-    if plain == "transparent" or _CLEAR.fullmatch(plain):
-        return 1.0
-    found = _HEX.fullmatch(_NAMED.get(plain, plain))
-    if found:
-        digits = found[1] if len(found[1]) > 4 else "".join(2 * digit for digit in found[1])
-        channels = [int(digits[place : place + 2], 16) for place in (0, 2, 4)]
-    elif rgb := _RGB.match(plain):
-        channels = [int(part) for part in rgb.groups()]
-    else:
-        return None
-    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in (n / 255 for n in channels)]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+def _title(tree: Any, named: str) -> str:
+    """Return the page's title without its site's name, where the first heading says which part that is."""
+    heading = next((" ".join(one.itertext()) for one in tree.iter("h1")), "")
+    heading = " ".join(heading.split())
+    if named and heading and heading in _TITLE_PARTS.split(named):
+        return heading
+    return named or heading
 
 
 def _main_text(tree: Any) -> str:
-    """Return the article without menus and footers; the whole page where no article is found."""
-    import trafilatura
-    from lxml import html
+    """Return the page's content as Markdown, without menus, banners and footers; all of it where nothing is left."""
+    from copy import deepcopy
 
-    page = html.tostring(tree, encoding="unicode")
-    found = trafilatura.extract(page, include_comments=False, include_tables=True, favor_recall=True)
-    return str(found) if found else _all_text(tree)
+    whole = to_markdown(deepcopy(tree))
+    _leave_out(tree, _cookie_banners(tree))
+    _leave_out(tree, (node for node in tree.iter("*") if _is_of_the_site(node)))
+    shown = to_markdown(_main_element(tree))
+    return shown if shown.strip() else whole
 
 
-def _all_text(tree: Any) -> str:
+def _main_element(tree: Any) -> Any:
+    """Return the element that says it is the main one, if it holds a good part of the words, else the page."""
+    found = [node for node in tree.iter("*") if node.tag == "main" or node.get("role") == "main"]
+    if len(found) != 1:
+        return tree
+    inside, everything = (sum(map(len, node.itertext())) for node in (found[0], tree))
+    return found[0] if inside >= _MIN_MAIN_SHARE * everything else tree
+
+
+def _leave_out(tree: Any, nodes: Iterator[Any]) -> None:
     from lxml import etree
 
-    parts: list[str] = []
-    for event, element in etree.iterwalk(tree, events=("start", "end")):
-        parts.append("\n" if element.tag in _BLOCK_TAGS else "")
-        parts.append((element.text if event == "start" else element.tail) or "")
-    lines = (" ".join(line.split()) for line in "".join(parts).split("\n"))
-    return "\n".join(line for line in lines if line)
+    for node in list(nodes):
+        if node is not tree and node.tag not in ("html", "body", "main"):
+            node.tag = _GONE
+    etree.strip_elements(tree, _GONE, with_tail=False)
+
+
+def _is_of_the_site(node: Any) -> bool:
+    """Whether the element belongs to the site around the page's content: menus, footers, tables of contents."""
+    role = node.get("role") or ""
+    if node.tag == "nav" or role in _SITE_ROLES:
+        return True
+    names = f"{node.get('class') or ''} {node.get('id') or ''}"
+    if names != " " and _SITE_NAMES.search(names) and next(node.iter("main", "article", "h1"), None) is None:
+        return True
+    is_framed = node.tag in _PAGE_TAGS or role in _PAGE_ROLES or not _PAGE_NAMES.isdisjoint(names.lower().split())
+    if is_framed and not any(above.tag in _CONTENT_TAGS for above in node.iterancestors()):
+        return next(node.iter("h1", "main", "article"), None) is None
+    if node.tag in ("ul", "ol", "a", "sup"):
+        return _is_only_links(node)
+    if node.tag in ("i", "span") and node.get("aria-hidden") == "true":
+        return "icon" in names or " fa-" in f" {names}"
+    return node.tag == "button" and not _is_heading_of_pane(node)
+
+
+def _is_only_links(node: Any) -> bool:
+    """Whether a list leads to places in this page alone, or a link is a sign to copy, or a mark of a footnote."""
+    if node.tag == "a":
+        href = node.get("href") or ""
+        return href.startswith("#") and "".join(node.itertext()).strip().lower() in _PERMALINKS
+    links = [one for one in node.iter("a") if one.get("href")]
+    if not links or not all((one.get("href") or "").startswith("#") for one in links):
+        return False
+    if any(_is_tab(one) for one in links):
+        return True
+    linked = sum(len("".join(one.itertext()).strip()) for one in links)
+    everything = len("".join("".join(node.itertext()).split()))
+    return linked * 10 >= everything * 8 and (len(links) > 1 or node.tag == "sup")
+
+
+def _is_tab(node: Any) -> bool:
+    return node.get("role") == "tab" or node.get("data-toggle") == "tab" or node.get("data-bs-toggle") == "tab"
+
+
+def _is_heading_of_pane(button: Any) -> bool:
+    """Whether a button's words head what it opens, as in accordions, or stand in a heading or a sentence."""
+    if any(name in button.attrib for name in ("aria-expanded", "aria-controls", "data-target", "data-bs-target")):
+        return button.get("role") != "tab"
+    names = (button.get("class") or "").lower()
+    if "accordion" in names or "collaps" in names or "question" in names:
+        return True
+    around = button.getparent()
+    return around is not None and around.tag in ("h1", "h2", "h3", "h4", "h5", "h6", "dt", "summary", "p")
+
+
+def _cookie_banners(tree: Any) -> Iterator[Any]:
+    """Yield the boxes that ask for consent: small, about cookies, with a button that accepts them."""
+    for button in tree.iter("button", "a"):
+        words = " ".join("".join(button.itertext()).split())
+        if len(words) > 60 or not _ACCEPT.search(words):
+            continue
+        banner = None
+        for above in button.iterancestors():
+            text = "".join(above.itertext())
+            if len(text) > _MAX_BANNER_CHARACTERS or above.tag in ("html", "body", "main", "article"):
+                break
+            banner = above if _COOKIE.search(text) and next(above.iter("h1"), None) is None else banner
+        if banner is not None:
+            yield banner

@@ -1,0 +1,457 @@
+"""What a reader of an HTML page sees, as far as it can be known without a browser, and what is hidden from them.
+
+Colours, sizes and visibility are inherited and may be set again inside; what takes an element off the page takes all
+inside with it. What opens by a click (tabs, accordions, expanders) is part of the page.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from sealserve.intake.readers.style_sheets import Sheets, Tokens, declared, is_opened_by_state, read_sheets, resolved
+
+Rgba: TypeAlias = tuple[float, float, float, float]
+"""Red, green, blue and opacity, each 0 to 1."""
+
+MIN_CONTRAST = 1.3
+"""Of ink and paper. WCAG 2.2 asks for 4.5 to read with ease; below this, text cannot be seen."""
+
+MIN_FONT_PIXELS = 4.0
+MIN_OPACITY = 0.05
+_OFF_SCREEN_PIXELS = 800.0
+_FAR_RIGHT_PIXELS = 5000.0
+_INDENT_PIXELS = 300.0
+_MAX_BLUR_PIXELS = 10.0
+
+_WHITE: Rgba = (1.0, 1.0, 1.0, 1.0)
+_BLACK: Rgba = (0.0, 0.0, 0.0, 1.0)
+_LINK: Rgba = (0.0, 0.0, 0.93, 1.0)
+_DARK: Rgba = (0.07, 0.07, 0.07, 1.0)
+_PIXELS = {"px": 1.0, "pt": 4 / 3, "pc": 16.0, "cm": 37.8, "mm": 3.78, "in": 96.0, "q": 0.945, "vw": 12.8, "vh": 8.0}
+_FONT_WORDS = {"xx-small": 9.0, "x-small": 10.0, "small": 13.0, "medium": 16.0, "large": 18.0, "x-large": 24.0}
+_OLD_FONT_SIZES = {"1": 10.0, "2": 13.0, "3": 16.0, "4": 18.0, "5": 24.0, "6": 32.0, "7": 48.0}
+_POSITIONED = frozenset({"absolute", "fixed", "relative", "sticky"})
+_CLIPPED = frozenset({"hidden", "clip"})
+_PICTURES = ("img", "picture", "video", "canvas", "svg")
+_CLOAKS = ("v-cloak", "x-cloak", "ng-cloak", "data-cloak")
+"""Attributes of pages that scripts show as soon as they run."""
+
+_PANE = re.compile(
+    r"(?:^|[-_])(?:tab-?panes?|tab-?panels?|tab-?contents?|tabs?[-_]{1,2}(?:panel|content|pane|body)|accordion|collaps\w{0,9}"
+    r"|expand\w{0,9}|toggle-?content|faq-?answer|spoiler|disclosure|panel)(?:$|[-_])",
+    re.IGNORECASE,
+)
+_SWITCH = re.compile(r"(?:toggle|trigger|expand|accordion|collaps|tab|switch|disclosure|opener)", re.IGNORECASE)
+_NEARBY_LEVELS, _NEARBY_ELEMENTS = 3, 150
+_TAKES_AWAY = frozenset({"script", "style", "template", "noscript", "head", "title"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """What an element hands on to those inside it."""
+
+    ink: Rgba | None = _BLACK  # None: not known, as of letters that show a picture
+    papers: tuple[Rgba, ...] = (_WHITE,)  # what may be behind the letters; none: not known, as a picture
+    font_pixels: float = 16.0
+    is_visible: bool = True
+    variables: Mapping[str, Tokens] = field(default_factory=dict)
+
+
+def take_out_hidden(tree: Any) -> int:
+    """Take out of an lxml page what is not shown; return how many elements hid words by their style."""
+    import cssselect2
+    from lxml import etree
+
+    sheets = read_sheets((one.text or "", one.get("media") or "") for one in tree.iter("style"))
+    for top in (tree, *tree.iter("body")):
+        if top.get("class"):  # scripts take this class off as the page loads
+            top.set("class", " ".join(name for name in top.get("class").split() if name not in ("no-js", "nojs")))
+    switches = _switched_ids(tree)
+    hidden = 0
+    gone = []
+    waiting = [(cssselect2.ElementWrapper.from_html_root(tree), Style())]
+    while waiting:
+        element, outer = waiting.pop()
+        if element.etree_element.tag in _TAKES_AWAY:
+            continue
+        values = _values(sheets, element, outer)
+        if _is_off_the_page(element, values, outer, sheets, switches):
+            gone.append(element.etree_element)
+            hidden += _has_words(element.etree_element)
+            continue
+        style = _style(element.etree_element, values, outer)
+        if _cannot_be_seen(style):
+            hidden += _without_own_words(element.etree_element)
+        waiting += [(child, style) for child in element.iter_children()]
+    for lost in gone:
+        lost.tag = _GONE
+    etree.strip_elements(tree, _GONE, with_tail=False)
+    return hidden
+
+
+_GONE = "sealserve-gone"
+
+
+def hides_words(tag: str, attributes: Mapping[str, str]) -> bool:
+    """Whether an element in a Markdown text, white paper around it, keeps its words from the reader."""
+    import cssselect2
+    from lxml import etree
+
+    element = etree.Element("div")
+    inner = etree.SubElement(element, tag if re.fullmatch(r"[a-z][a-z0-9]{0,20}", tag) else "div")
+    for name, value in attributes.items():
+        if re.fullmatch(r"[a-z][a-z-]{0,30}", name):
+            inner.set(name, "".join(letter for letter in value if letter.isprintable()))
+    wrapped = next(cssselect2.ElementWrapper.from_html_root(element).iter_children())
+    sheets = read_sheets(())
+    values = _values(sheets, wrapped, Style())
+    is_gone = _is_off_the_page(wrapped, values, Style(), sheets, frozenset())
+    return is_gone or _cannot_be_seen(_style(inner, values, Style()))
+
+
+def _values(sheets: Sheets, element: Any, outer: Style) -> dict[str, Tokens]:
+    """Return the declared values of the element, custom properties put in (its own are under "--" names)."""
+    found = declared(sheets, element, hints=_hints(element.etree_element))
+    if not any(token.type == "function" for value in found.values() for token in value):
+        return found
+    variables = {**outer.variables, **{name: value for name, value in found.items() if name.startswith("--")}}
+    return {name: value if name.startswith("--") else resolved(value, variables) for name, value in found.items()}
+
+
+def _hints(element: Any) -> dict[str, Tokens]:
+    """Return what old attributes say of colours and sizes (HTML standard, 15.3)."""
+    found = {}
+    for attribute, name in (("color", "color"), ("text", "color"), ("bgcolor", "background-color")):
+        if value := element.get(attribute):
+            found[name] = _tokens(value)
+    if element.tag == "font" and element.get("size") in _OLD_FONT_SIZES:
+        found["font-size"] = _tokens(f"{_OLD_FONT_SIZES[element.get('size')]}px")
+    return found
+
+
+def _tokens(value: str) -> Tokens:
+    import tinycss2
+
+    return tuple(tinycss2.parse_component_value_list(value, skip_comments=True))
+
+
+def _style(element: Any, values: Mapping[str, Tokens], outer: Style) -> Style:
+    """Return the style that the element's own text has."""
+    variables = {name: value for name, value in values.items() if name.startswith("--")}
+    papers = _papers(element, values, outer)
+    ink = _colour(values.get("-webkit-text-fill-color") or values.get("color") or (), outer.ink)
+    if element.tag == "a" and element.get("href") is not None and "color" not in values:
+        ink = _LINK if outer.ink not in (None, _BLACK) else outer.ink
+    if "text" in (_word(values, "background-clip"), _word(values, "-webkit-background-clip")):
+        ink = None
+    visibility = _word(values, "visibility")
+    if not values and papers == outer.papers and ink == outer.ink:
+        return outer
+    return Style(
+        ink=ink,
+        papers=papers,
+        font_pixels=_font_pixels(values, outer.font_pixels),
+        is_visible=visibility not in ("hidden", "collapse") if visibility not in ("", "inherit") else outer.is_visible,
+        variables={**outer.variables, **variables} if variables else outer.variables,
+    )
+
+
+def _papers(element: Any, values: Mapping[str, Tokens], outer: Style) -> tuple[Rgba, ...]:
+    """Return the colours that may be behind the element's text; none where a picture is."""
+    if _word(values, "position") in ("absolute", "fixed") and _has_picture_nearby(element):
+        return ()
+    behind = outer.papers
+    if _word(values, "color-scheme") == "dark" and element.tag in ("html", "body") and behind == (_WHITE,):
+        behind = (_DARK,)
+    found = behind
+    for name in ("background", "background-color", "background-image"):
+        tokens = values.get(name, ())
+        stops = [colour for colour in map(_as_colour, _flat(tokens)) if colour is not None]
+        if stops:
+            found = tuple(_over(stop, paper) for stop in stops[:8] for paper in behind[:2] or (_WHITE,))
+        if any(token.type == "url" or (token.type == "function" and token.lower_name == "url") for token in tokens):
+            return ()
+    return found
+
+
+def _has_picture_nearby(element: Any) -> bool:
+    around, levels = element.getparent(), 2
+    while around is not None and levels and around.tag != "body":
+        if next(around.iter(*_PICTURES), None) is not None:
+            return True
+        around, levels = around.getparent(), levels - 1
+    return False
+
+
+def _cannot_be_seen(style: Style) -> bool:
+    if not style.is_visible or style.font_pixels < MIN_FONT_PIXELS:
+        return True
+    ink = style.ink
+    if ink is None:
+        return False
+    if ink[3] < MIN_OPACITY:
+        return True
+    return bool(style.papers) and all(_contrast(_over(ink, paper), paper) < MIN_CONTRAST for paper in style.papers)
+
+
+def _is_off_the_page(
+    element: Any, values: Mapping[str, Tokens], outer: Style, sheets: Sheets, switches: frozenset[str]
+) -> bool:
+    """Whether nothing of the element is shown, now or after a click on what opens it."""
+    node = element.etree_element
+    if node.tag in ("html", "body") or any(name in node.attrib for name in _CLOAKS):
+        return False
+    if node.get("type") == "hidden" or (node.tag == "dialog" and "open" not in node.attrib) or "popover" in node.attrib:
+        return True
+    if _is_collapsed(node, values):
+        return not _opens_by_click(element, sheets, switches)
+    return _is_displaced(values, outer.font_pixels) or _is_cut_away(values, outer.font_pixels)
+
+
+def _is_collapsed(node: Any, values: Mapping[str, Tokens]) -> bool:
+    """Whether the element is folded away in a way that scripts and clicks undo."""
+    display = _word(values, "display")
+    if display == "none" or ("hidden" in node.attrib and node.get("hidden") != "until-found" and not display):
+        return True
+    if _word(values, "content-visibility") == "hidden":
+        return True
+    if _number(values, "opacity", 1.0) < MIN_OPACITY:
+        return not ({"animation", "animation-name"} & set(values))
+    overflow = {_word(values, name) for name in ("overflow", "overflow-x", "overflow-y")}
+    sizes = [_length(values.get(name, ()), 16.0) for name in ("height", "max-height", "width", "max-width")]
+    return bool(overflow & _CLIPPED) and any(size is not None and size <= 1 for size in sizes)
+
+
+def _is_displaced(values: Mapping[str, Tokens], font_pixels: float) -> bool:
+    """Whether the element stands off the screen or behind the page."""
+    if _word(values, "position") in _POSITIONED:
+        if _number(values, "z-index", 0.0) < 0:
+            return True
+        for side in ("left", "top", "right", "bottom"):
+            at = _length(values.get(side, ()), font_pixels, whole=_OFF_SCREEN_PIXELS)
+            if at is not None and (at <= -_OFF_SCREEN_PIXELS or at >= _FAR_RIGHT_PIXELS):
+                return True
+    for name in ("margin", "margin-left", "margin-top", "margin-right", "margin-inline-start"):
+        if any(size <= -_OFF_SCREEN_PIXELS for size in _lengths(values.get(name, ()), font_pixels)):
+            return True
+    indent = _length(values.get("text-indent", ()), font_pixels, whole=_OFF_SCREEN_PIXELS)
+    if indent is None:
+        return False
+    return indent <= -_INDENT_PIXELS or (indent >= _OFF_SCREEN_PIXELS and _word(values, "overflow") in _CLIPPED)
+
+
+def _is_cut_away(values: Mapping[str, Tokens], font_pixels: float) -> bool:
+    """Whether the element is clipped, scaled, filtered or moved out of sight."""
+    for token in values.get("clip", ()):
+        if token.type == "function" and token.lower_name == "rect":
+            sizes = _lengths(token.arguments, font_pixels)
+            if len(sizes) == 4 and (sizes[2] - sizes[0] <= 1 or sizes[1] - sizes[3] <= 1):
+                return True
+    if any(token.type == "function" and _clips(token) for token in values.get("clip-path", ())):
+        return True
+    if any(token.type == "function" and _filters_out(token) for token in values.get("filter", ())):
+        return True
+    scale = _number(values, "scale", 1.0)
+    if scale < MIN_OPACITY or _number(values, "zoom", 1.0) < MIN_OPACITY:
+        return True
+    moves = [*values.get("transform", ()), *values.get("-webkit-transform", ())]
+    return any(token.type == "function" and _moves_away(token, font_pixels) for token in moves)
+
+
+def _clips(token: Any) -> bool:
+    shares = [one.value for one in token.arguments if one.type in ("percentage", "dimension", "number")]
+    if token.lower_name == "inset":
+        top, right, bottom, left = (shares * 4)[:4] if len(shares) < 3 else ([*shares, shares[1]])[:4]
+        return bool(shares) and (top + bottom >= 100 or right + left >= 100)
+    if token.lower_name in ("circle", "ellipse"):
+        return bool(shares) and shares[0] == 0
+    return token.lower_name in ("polygon", "rect") and len(shares) > 2 and len(set(shares)) == 1
+
+
+def _filters_out(token: Any) -> bool:
+    amount = next((one for one in token.arguments if one.type in ("percentage", "dimension", "number")), None)
+    if amount is None:
+        return False
+    if token.lower_name == "opacity":
+        return bool(amount.value / (100 if amount.type == "percentage" else 1) < MIN_OPACITY)
+    return bool(token.lower_name == "blur" and amount.value >= _MAX_BLUR_PIXELS)
+
+
+def _moves_away(token: Any, font_pixels: float) -> bool:
+    name = token.lower_name
+    amounts = [one for one in token.arguments if one.type in ("number", "percentage", "dimension")]
+    if name.startswith("scale"):
+        return any(abs(one.value) < MIN_OPACITY for one in amounts[:2])
+    if name.startswith("translate"):
+        moved = _lengths(amounts, font_pixels, whole=_OFF_SCREEN_PIXELS / 2)
+        return any(abs(size) >= _OFF_SCREEN_PIXELS for size in moved[:2])
+    return name in ("rotatex", "rotatey") and any(one.value in (90, -90, 270) for one in amounts)
+
+
+def _opens_by_click(element: Any, sheets: Sheets, switches: frozenset[str]) -> bool:
+    """Whether the page has a switch for the element: named by it, or near one of the usual folding panes."""
+    node = element.etree_element
+    if node.get("id") in switches:
+        return True
+    is_pane = node.get("role") == "tabpanel" or any(map(_PANE.search, (node.get("class") or "").split()))
+    return (is_pane or is_opened_by_state(sheets, element)) and _has_switch_nearby(node)
+
+
+def _switched_ids(tree: Any) -> frozenset[str]:
+    """Return the ids that buttons, tabs and expanders of the page name as what they open."""
+    found: set[str] = set()
+    for node in tree.iter(
+        "a", "button", "div", "span", "li", "label", "input", "summary", "h2", "h3", "h4", "dt", "td", "tr"
+    ):
+        names = (node.get("aria-controls") or "").split()
+        names += [node.get(name) for name in ("data-target", "data-bs-target", "commandfor") if node.get(name)]
+        href = node.get("href") or ""
+        if href.startswith("#") and _is_switch(node):
+            names.append(href)
+        found |= {name.lstrip("#") for name in names if name}
+    return frozenset(found)
+
+
+def _is_switch(node: Any) -> bool:
+    if node.tag in ("button", "summary", "label", "input") or node.get("role") in ("tab", "button"):
+        return True
+    if any(name in node.attrib for name in ("onclick", "aria-expanded", "data-toggle", "data-bs-toggle", "tabindex")):
+        return True
+    return any(map(_SWITCH.search, (node.get("class") or "").split()))
+
+
+def _has_switch_nearby(node: Any) -> bool:
+    """Whether something to click stands before the element, or before what it is in, within some levels."""
+    for _ in range(_NEARBY_LEVELS):
+        for before in node.itersiblings(preceding=True):
+            if any(map(_is_switch, _some(before))):
+                return True
+        node = node.getparent()
+        if node is None or node.tag == "body":
+            return False
+    return False
+
+
+def _some(node: Any) -> Iterator[Any]:
+    for count, inner in enumerate(node.iter("*")):
+        if count >= _NEARBY_ELEMENTS:
+            return
+        yield inner
+
+
+def _has_words(node: Any) -> bool:
+    return any(part.strip() for part in node.itertext())
+
+
+def _without_own_words(node: Any) -> bool:
+    """Take out the element's own text, not that of elements inside; return whether there was any."""
+    had_words = bool((node.text or "").strip())
+    node.text = ""
+    for child in node:
+        had_words = had_words or bool((child.tail or "").strip())
+        child.tail = " "
+    return had_words
+
+
+def _word(values: Mapping[str, Tokens], name: str) -> str:
+    """Return the property's keyword, in lower case; "" if it has another value or none."""
+    value = values.get(name, ())
+    return str(value[0].lower_value) if value and value[0].type == "ident" else ""
+
+
+def _number(values: Mapping[str, Tokens], name: str, usual: float) -> float:
+    value = values.get(name, ())
+    if not value or value[0].type not in ("number", "percentage"):
+        return usual
+    return float(value[0].value) / (100 if value[0].type == "percentage" else 1)
+
+
+def _length(tokens: Tokens, font_pixels: float, *, whole: float = 0.0) -> float | None:
+    found = _lengths(tokens[:1], font_pixels, whole=whole)
+    return found[0] if found else None
+
+
+def _lengths(tokens: Any, font_pixels: float, *, whole: float = 0.0) -> list[float]:
+    """Return the lengths among `tokens` in pixels; percentages of `whole`, and left out where that is 0."""
+    found = []
+    for token in tokens:
+        if token.type == "dimension":
+            unit = token.lower_unit
+            scale = font_pixels if unit in ("em", "ex", "ch") else 16.0 if unit in ("rem", "rex") else _PIXELS.get(unit)
+            if scale is not None:
+                found.append(token.value * scale)
+        elif token.type == "number":
+            found.append(token.value)
+        elif token.type == "percentage" and whole:
+            found.append(token.value / 100 * whole)
+    return found
+
+
+def _font_pixels(values: Mapping[str, Tokens], outer: float) -> float:
+    tokens = values.get("font-size", ())
+    if not tokens and "font" in values:
+        sized = [token for token in values["font"] if token.type in ("dimension", "percentage")]
+        zeros = [token for token in values["font"] if token.type == "number" and token.value == 0]
+        tokens = tuple((sized or zeros)[:1])
+    if not tokens:
+        return outer
+    if tokens[0].type == "ident":
+        return _FONT_WORDS.get(tokens[0].lower_value, outer)
+    size = _length(tokens, outer, whole=outer)
+    return outer if size is None else size
+
+
+def _colour(tokens: Tokens, outer: Rgba | None) -> Rgba | None:
+    for token in tokens:
+        found = _as_colour(token)
+        if found is not None:
+            return found
+    return outer
+
+
+def _as_colour(token: Any) -> Rgba | None:
+    from tinycss2.color4 import parse_color
+
+    if token.type not in ("ident", "hash", "function"):
+        return None
+    try:
+        found = parse_color(token)
+        if found is None or isinstance(found, str):
+            return None
+        if found.space not in ("lab", "lch", "oklab", "oklch", "xyz-d50", "xyz-d65", "xyz"):
+            shown = found.to("srgb") if found.space in ("hsl", "hwb") else found  # wider gamuts: near enough
+            red, green, blue = (min(max(part or 0.0, 0.0), 1.0) for part in shown.coordinates)
+        else:
+            light = (found.to("lab").coordinates[0] or 0.0) / 100
+            red = green = blue = min(max(light, 0.0), 1.0)  # a grey as light as the colour
+    except (NotImplementedError, ValueError, TypeError, ZeroDivisionError, OverflowError):
+        return None
+    return red, green, blue, found.alpha
+
+
+def _flat(tokens: Any) -> Iterator[Any]:
+    """Yield tokens and those inside gradients."""
+    for token in tokens:
+        if token.type == "function" and token.lower_name.endswith("-gradient"):
+            yield from token.arguments
+        else:
+            yield token
+
+
+def _over(colour: Rgba, paper: Rgba) -> Rgba:
+    """Return what a colour looks like on paper that lets nothing through."""
+    alpha = colour[3]
+    red, green, blue = (alpha * top + (1 - alpha) * below for top, below in zip(colour[:3], paper[:3], strict=True))
+    return red, green, blue, 1.0
+
+
+def _contrast(ink: Rgba, paper: Rgba) -> float:
+    """Return the contrast ratio of two colours, 1 to 21 (WCAG 2.2)."""
+    lighter, darker = sorted((_luminance(ink), _luminance(paper)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: Rgba) -> float:
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in colour[:3]]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
