@@ -58,6 +58,19 @@ def read_html(page: str | bytes) -> Parsed | Unreadable:
     return Parsed(title=_title(tree, named), text=_main_text(tree), hidden=hidden)
 
 
+def fragment_to_markdown(markup: str) -> tuple[str, int]:
+    """Return an HTML element that stands in another text as Markdown, and how much of it was hidden."""
+    from lxml import etree, html
+
+    try:
+        tree = html.document_fromstring(markup.encode("utf-8", "replace"), parser=html.HTMLParser(encoding="utf-8"))
+    except (etree.LxmlError, ValueError, AssertionError):
+        return "", 0
+    hidden = take_out_hidden(tree)
+    etree.strip_elements(tree, etree.Comment, *_NEVER_TEXT, "head", with_tail=False)
+    return to_markdown(tree), hidden
+
+
 def _title(tree: Any, named: str) -> str:
     """Return the page's title without its site's name, where the first heading says which part that is."""
     heading = next((" ".join(one.itertext()) for one in tree.iter("h1")), "")

@@ -93,8 +93,10 @@ def take_out_hidden(tree: Any) -> int:
 _GONE = "sealserve-gone"
 
 
-def hides_words(tag: str, attributes: Mapping[str, str]) -> bool:
-    """Whether an element in a Markdown text, white paper around it, keeps its words from the reader."""
+def hides_words(tag: str, attributes: Mapping[str, str], *, sheet: str = "") -> bool:
+    """Whether an element in a Markdown text, white paper around it, keeps its words from the reader. `sheet`: the
+    style sheet in the text.
+    """
     import cssselect2
     from lxml import etree
 
@@ -104,7 +106,7 @@ def hides_words(tag: str, attributes: Mapping[str, str]) -> bool:
         if re.fullmatch(r"[a-z][a-z-]{0,30}", name):
             inner.set(name, "".join(letter for letter in value if letter.isprintable()))
     wrapped = next(cssselect2.ElementWrapper.from_html_root(element).iter_children())
-    sheets = read_sheets(())
+    sheets = read_sheets([(sheet, "")])
     values = _values(sheets, wrapped, Style())
     is_gone = _is_off_the_page(wrapped, values, Style(), sheets, frozenset())
     return is_gone or _cannot_be_seen(_style(inner, values, Style()))
