@@ -8,9 +8,15 @@ from importlib.util import find_spec
 
 from sealserve.intake.charsets import decode
 from sealserve.intake.media_types import LOCKED, Claimed, Defect, MediaType, Parsed, Unreadable, claimed
+from sealserve.intake.readers.ebooks import read_ebook
 from sealserve.intake.readers.html_pages import read_html
+from sealserve.intake.readers.json_files import read_json
+from sealserve.intake.readers.mails import read_mail
 from sealserve.intake.readers.markdown_files import read_markdown
 from sealserve.intake.readers.separated_values import read_separated
+from sealserve.intake.readers.slide_decks import read_slides
+from sealserve.intake.readers.spreadsheets import read_spreadsheet
+from sealserve.intake.readers.word_files import read_word
 from sealserve.intake.recognition import recognise
 
 _LET_THROUGH = (
@@ -69,6 +75,17 @@ def _read_plain(text: str) -> Parsed:
     return Parsed(title="", text=text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
+def _read_attachment(content: bytes, media_type: str) -> Parsed | Unreadable:
+    """Return a document that is attached to a mail; mails in mails are read one level deep."""
+    what = recognise(content, media_type=media_type)
+    if isinstance(what, Claimed) and what.media_type is MediaType.EML:
+        return read_mail(content, read_attachment=lambda *_: _NESTED)
+    return what if isinstance(what, Unreadable) else parse(content, media_type=media_type)
+
+
+_NESTED = Unreadable(defect=Defect.TOO_COSTLY, advice="mails in mails in mails are not read")
+
+
 def _read_pdf(content: bytes) -> Parsed | Unreadable:
     """Return title and text layer, or why there is none."""
     import pypdf
@@ -100,6 +117,12 @@ READERS: Mapping[MediaType, Reader] = {
     MediaType.MARKDOWN: Reader(read_text=read_markdown),
     MediaType.HTML: Reader(packages=_WEB, read_text=read_html),
     MediaType.PDF: Reader(packages=("pypdf",), read_bytes=_read_pdf),
+    MediaType.DOCX: Reader(packages=("docx", "lxml"), read_bytes=read_word),
+    MediaType.PPTX: Reader(packages=("pptx", "lxml"), read_bytes=read_slides),
+    MediaType.XLSX: Reader(packages=("openpyxl", "defusedxml"), read_bytes=read_spreadsheet),
+    MediaType.EPUB: Reader(packages=_WEB, read_bytes=read_ebook),
+    MediaType.EML: Reader(packages=_WEB, read_bytes=partial(read_mail, read_attachment=_read_attachment)),
+    MediaType.JSON: Reader(read_text=read_json),
     MediaType.CSV: Reader(read_text=partial(read_separated, media_type=MediaType.CSV)),
     MediaType.TSV: Reader(read_text=partial(read_separated, media_type=MediaType.TSV)),
 }

@@ -4,7 +4,7 @@ Everything here takes time linear in the page. What lxml and the style sheets ta
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sealserve.intake.media_types import Defect, Parsed, Unreadable
@@ -40,9 +40,9 @@ _PERMALINKS = frozenset({"#", "¶", "§", "🔗", "link", "permalink", "edit", "
 _GONE = "sealserve-left-out"
 
 
-def read_html(page: str | bytes) -> Parsed | Unreadable:
+def read_html(page: str | bytes, *, sheets: Sequence[str] = ()) -> Parsed | Unreadable:
     """Return title and main text, as Markdown, of a page without anything a browser would not show, and how much that
-    was. Bytes are UTF-8.
+    was. Bytes are UTF-8; `sheets` are style sheets that the page links to.
     """
     from lxml import etree, html  # type: ignore[import-untyped]
 
@@ -53,7 +53,7 @@ def read_html(page: str | bytes) -> Parsed | Unreadable:
     except (etree.LxmlError, ValueError, AssertionError):
         return Unreadable(defect=Defect.NO_TEXT, advice="there is nothing to see on this page")
     named = " ".join((tree.findtext(".//head/title") or tree.findtext(".//title") or "").split())
-    hidden = take_out_hidden(tree)
+    hidden = take_out_hidden(tree, sheets=sheets)
     etree.strip_elements(tree, *_NEVER_TEXT, "head", with_tail=False)
     return Parsed(title=_title(tree, named), text=_main_text(tree), hidden=hidden)
 

@@ -5,17 +5,15 @@ inside with it. What opens by a click (tabs, accordions, expanders) is part of t
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from sealserve.intake.readers.colours import can_be_seen
 from sealserve.intake.readers.style_sheets import Sheets, Tokens, declared, is_opened_by_state, read_sheets, resolved
 
 Rgba: TypeAlias = tuple[float, float, float, float]
 """Red, green, blue and opacity, each 0 to 1."""
-
-MIN_CONTRAST = 1.3
-"""Of ink and paper. WCAG 2.2 asks for 4.5 to read with ease; below this, text cannot be seen."""
 
 MIN_FONT_PIXELS = 4.0
 MIN_OPACITY = 0.05
@@ -58,12 +56,13 @@ class Style:
     variables: Mapping[str, Tokens] = field(default_factory=dict)
 
 
-def take_out_hidden(tree: Any) -> int:
+def take_out_hidden(tree: Any, *, sheets: Sequence[str] = ()) -> int:
     """Take out of an lxml page what is not shown; return how many elements hid words by their style."""
     import cssselect2
     from lxml import etree
 
-    sheets = read_sheets((one.text or "", one.get("media") or "") for one in tree.iter("style"))
+    own = [(one.text or "", one.get("media") or "") for one in tree.iter("style")]
+    rules = read_sheets([*((sheet, "") for sheet in sheets), *own])
     for top in (tree, *tree.iter("body")):
         if top.get("class"):  # scripts take this class off as the page loads
             top.set("class", " ".join(name for name in top.get("class").split() if name not in ("no-js", "nojs")))
@@ -75,8 +74,8 @@ def take_out_hidden(tree: Any) -> int:
         element, outer = waiting.pop()
         if element.etree_element.tag in _TAKES_AWAY:
             continue
-        values = _values(sheets, element, outer)
-        if _is_off_the_page(element, values, outer, sheets, switches):
+        values = _values(rules, element, outer)
+        if _is_off_the_page(element, values, outer, rules, switches):
             gone.append(element.etree_element)
             hidden += _has_words(element.etree_element)
             continue
@@ -194,7 +193,7 @@ def _cannot_be_seen(style: Style) -> bool:
         return False
     if ink[3] < MIN_OPACITY:
         return True
-    return bool(style.papers) and all(_contrast(_over(ink, paper), paper) < MIN_CONTRAST for paper in style.papers)
+    return bool(style.papers) and not any(can_be_seen(_over(ink, paper)[:3], paper[:3]) for paper in style.papers)
 
 
 def _is_off_the_page(
@@ -446,14 +445,3 @@ def _over(colour: Rgba, paper: Rgba) -> Rgba:
     alpha = colour[3]
     red, green, blue = (alpha * top + (1 - alpha) * below for top, below in zip(colour[:3], paper[:3], strict=True))
     return red, green, blue, 1.0
-
-
-def _contrast(ink: Rgba, paper: Rgba) -> float:
-    """Return the contrast ratio of two colours, 1 to 21 (WCAG 2.2)."""
-    lighter, darker = sorted((_luminance(ink), _luminance(paper)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def _luminance(colour: Rgba) -> float:
-    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in colour[:3]]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
