@@ -1,7 +1,8 @@
-"""ZIP packages (Office files, EPUB), opened within bounds: what they would unpack to is known before a byte of it is."""
+"""ZIP packages (Office files, EPUB), opened within bounds: how large they are inside is known before they are unpacked."""
 
 import io
 import zipfile
+import zlib
 
 from sealserve.intake.media_types import LOCKED, Defect, MediaType, Unreadable
 
@@ -33,15 +34,9 @@ _FOREIGN = (
     ("META-INF/MANIFEST.MF", "a Java archive"),
 )
 PackageErrors = (
-    zipfile.BadZipFile,
-    zipfile.LargeZipFile,
-    EOFError,
-    NotImplementedError,
-    OSError,
-    RuntimeError,
-    ValueError,
-)
-"""What reading a damaged package raises, zlib's own error aside."""
+    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError, ValueError,
+)  # fmt: skip
+"""What reading a damaged package raises."""
 
 
 def open_package(content: bytes) -> zipfile.ZipFile | Unreadable:
@@ -93,11 +88,9 @@ def _mimetype(package: zipfile.ZipFile, names: set[str]) -> bytes:
 
 def read_member(package: zipfile.ZipFile, name: str) -> bytes:
     """Return a member's bytes; none for one that is missing or damaged."""
-    import zlib
-
     try:
         return package.read(name)
-    except (KeyError, zlib.error, *PackageErrors):
+    except (KeyError, *PackageErrors):
         return b""
 
 
