@@ -28,10 +28,7 @@ _BINARY_ADVICE = "send text, Markdown, HTML, PDF or an Office file"
 
 _META_WINDOW_BYTES = 1024  # HTML standard, 13.2.3.2: where a page should declare its encoding
 _META = re.compile(rb"<meta\b([^>]{0,400})>", re.IGNORECASE)
-_META_CHARSET = re.compile(
-    rb"""(?:^|[\s"'/])charset\s{0,9}=\s{0,9}["']?\s{0,9}([A-Za-z0-9_.:-]{1,40})""", re.IGNORECASE
-)
-_HTTP_EQUIV = re.compile(rb"""http-equiv\s{0,9}=\s{0,9}["']?content-type""", re.IGNORECASE)
+_META_ATTRIBUTE = re.compile(rb"""([^\s"'=/]{1,40})\s{0,9}=\s{0,9}("[^"]{0,300}"|'[^']{0,300}'|[^\s"']{1,100})""")
 _CONTENT_CHARSET = re.compile(rb"""charset\s{0,9}=\s{0,9}["']?([A-Za-z0-9_.:-]{1,40})""", re.IGNORECASE)
 _XML_DECLARATION = re.compile(rb"""\s{0,9}<\?xml\s[^>]{0,200}?encoding\s{0,9}=\s{0,9}["']([A-Za-z0-9_.:-]{1,40})""")
 _CONTROL_SHARE = 0.02
@@ -189,12 +186,13 @@ def _iso_2022_jp_as_euc(content: bytes) -> bytes:
 def _meta_charset(content: bytes) -> str:
     """Return the label of the first meta element that declares one, outside comments (HTML standard, 13.2.3.2)."""
     for element in _META.finditer(_without_comments(content)):
-        attributes = element[1]
-        found = _META_CHARSET.search(attributes)
-        if not found and _HTTP_EQUIV.search(attributes):
-            found = _CONTENT_CHARSET.search(attributes)
-        if found and (b"charset" not in attributes[: found.start()].lower()):
-            return found[1].decode("ascii").lower()
+        found = {one[1].lower(): one[2].strip(b"\"' ") for one in _META_ATTRIBUTE.finditer(element[1])}
+        label = found.get(b"charset", b"")
+        if not label and found.get(b"http-equiv", b"").lower() == b"content-type":
+            named = _CONTENT_CHARSET.search(found.get(b"content", b""))
+            label = named[1] if named else b""
+        if label and label.isascii():
+            return label.decode("ascii").lower()
     return ""
 
 

@@ -12,6 +12,7 @@ Json: TypeAlias = Any  # what json.loads returns
 
 _TITLE_KEYS = ("title", "name", "heading", "headline", "subject", "label")
 _TEXT_KEYS = ("text", "body", "content", "description", "articlebody", "acceptedanswer")
+_CONTAINERS = frozenset({*_TEXT_KEYS, "mainentity", "items", "entries", "faq", "faqs", "data", "articles", "questions"})
 _SILENT_KEYS = frozenset({"@context", "@type", "@id", "$schema", "schema_version"})
 _MAX_DEPTH = 60
 
@@ -80,9 +81,10 @@ def _nested(key: str, value: Json, *, level: int, depth: int) -> Iterator[str]:
     if isinstance(value, list) and not any(isinstance(one, Mapping | list) for one in value):
         yield f"{key}: {', '.join(filter(None, map(_told, value)))}"
         return
-    if key.lower() not in _TEXT_KEYS and key.lower() not in ("mainentity", "items", "entries", "faq", "faqs", "data"):
+    if key.lower() not in _CONTAINERS:
         yield heading(level, key)
-    yield from _blocks(value, level=level + 1, depth=depth + 1)
+        level += 1
+    yield from _blocks(value, level=level, depth=depth + 1)
 
 
 def _title(record: Mapping[str, Json]) -> str:

@@ -27,6 +27,7 @@ _MARK = re.compile(
 )
 """What has to be told apart before anything may be taken out: code, comments, HTML."""
 
+_SIGNS = re.compile(r"[<\[{&]")
 _COMMENT_ENDS = {"<!--": "-->", "<?": "?>", "<![": "]]>", "{%": "endcomment", "{::": "{:/comment}", "{/*": "*/}"}
 _FENCE_END = re.compile(r"^[ \t>]{0,40}(`{3,40}|~{3,40})[ \t]{0,40}$", re.MULTILINE)
 _TAG = re.compile(r"</?([a-zA-Z][a-zA-Z0-9-]{0,30})")
@@ -81,8 +82,8 @@ def read_markdown(text: str) -> Parsed:
 
 def take_out_unshown(text: str) -> tuple[str, int]:
     """Return Markdown without what the rendered page does not show, and how many such things held words."""
-    if "<" not in text and "[" not in text and "{" not in text:
-        return html.unescape(text) if "&" in text and "`" not in text else text, 0
+    if not _SIGNS.search(text):
+        return text, 0
     page = _Page(text)
     page.find_marks()
     pieces, hidden = page.shown()
