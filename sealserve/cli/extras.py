@@ -13,7 +13,9 @@ _BY_EXTRA: Mapping[str, tuple[str, ...]] = {
     ),
     "postgres": ("psycopg",),
     "web": ("jinja2", "starlette", "uvicorn"),
-    "documents": ("lxml", "pypdf", "trafilatura"),
+    "documents": (
+        "cssselect2", "defusedxml", "docx", "lxml", "openpyxl", "pptx", "pypdf", "tinycss2", "webencodings",
+    ),
     "cpu": ("torch", "vllm"),  # with a GPU: cuda
     "train": ("peft", "transformers"),
     "ray": ("ray",),

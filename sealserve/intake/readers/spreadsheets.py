@@ -27,6 +27,7 @@ _CURRENCIES = ("€", "$", "£", "¥", "₹", "₽", "₩", "₪", "฿", "zł",
 def read_spreadsheet(content: bytes) -> Parsed | Unreadable:
     """Return the title and the rows of a workbook."""
     import openpyxl
+    from defusedxml.common import DefusedXmlException
 
     package = open_package(content)
     if isinstance(package, Unreadable):
@@ -44,7 +45,7 @@ def read_spreadsheet(content: bytes) -> Parsed | Unreadable:
             hidden += lost
             blocks += [heading(1, sheet.title), *words] if words and len(book.worksheets) > 1 else words
         title = " ".join((book.properties.title or "").split())
-    except (KeyError, AttributeError, IndexError, TypeError, SyntaxError, AssertionError, *PackageErrors):
+    except (KeyError, AttributeError, IndexError, TypeError, SyntaxError, DefusedXmlException, *PackageErrors):
         return _BROKEN
     if not blocks:
         return Unreadable(defect=Defect.NO_TEXT, advice="the workbook holds no values that are shown")

@@ -12,7 +12,14 @@ from pptx.util import Inches, Pt
 from sealserve.intake.media_types import Defect, MediaType, Parsed, Unreadable
 from sealserve.intake.parse import parse
 from tests.intake.readers.office_samples import (
-    changed, ebook, package, slides, text_box, word, word_xml, workbook,
+    changed,
+    ebook,
+    package,
+    slides,
+    text_box,
+    word,
+    word_xml,
+    workbook,
 )  # fmt: skip
 
 SEEN, SECRET = "The ferry leaves at noon.", "Dogs pay two crowns."
