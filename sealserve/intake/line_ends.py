@@ -1,4 +1,4 @@
-"""Words that a line end breaks: "manage-" and "ment" become one word again, "well-" and "known" keep their hyphen.
+"""Words broken at line ends: "manage-" and "ment" become one word again, "well-" and "known" keep their hyphen.
 
 Typesetting breaks words at hyphens of its own, and wraps lines at hyphens that belong to the word. The document itself
 tells most of them apart, by how it writes the word elsewhere; short lists of English halves help with the rest.
@@ -12,11 +12,11 @@ _TWO_HALVES = re.compile("[^\\W\\d_]{2,40}(?:[-\u2010][^\\W\\d_]{2,40})?")
 _NO_PROSE = re.compile(r" {4}|\t|```|~~~|\||#")
 
 _KEEP_AFTER = frozenset(
-    "all anti ex half high low long short full self well ill non pre post semi quasi cross so co counter multi user open "
-    "single double triple first second third two three four five six seven eight nine ten twenty thirty forty fifty "
-    "sixty seventy eighty ninety part left right top back front read write real old new best worst early late hard soft "
-    "built by in on off up down out over under face step day week month year end mother father sister brother "
-    "north south east west client server state data time web e".split()
+    "all anti ex half high low long short full self well ill non pre post semi quasi cross so co counter multi "
+    "user open single double triple first second third two three four five six seven eight nine ten twenty thirty "
+    "forty fifty sixty seventy eighty ninety part left right top back front read write real old new best worst "
+    "early late hard soft built by in on off up down out over under face step day week month year end mother "
+    "father sister brother north south east west client server state data time web e".split()
 )
 _KEEP_BEFORE = frozenset(
     "known based free like wide proof friendly related specific term line time date level side end day days week month "

@@ -1,8 +1,8 @@
 """Normalises a text before it may be learned, removes invisible characters, or refuses it.
 
-Instructions can be smuggled in as text that a model sees and a reader does not. Characters that only hide are removed and
-counted; characters that can carry a message quarantine the document. What typesetting leaves behind (ligatures, soft
-hyphens, words broken at line ends, direction marks, stray controls) is put right without being called hidden.
+Instructions can be smuggled in as text that a model sees and a reader does not. Characters that only hide are removed
+and counted; characters that can carry a message quarantine the document. What typesetting leaves behind (ligatures,
+soft hyphens, words broken at line ends, direction marks, stray controls) is put right without being called hidden.
 """
 
 import re
@@ -42,7 +42,7 @@ _CARRIERS = re.compile("[\U000e0000-\U000e007f]|[\ufe00-\ufe0f\U000e0100-\U000e0
 Unicode TR 36 and TR 51: the only lawful use of tags is inside flags."""
 
 _LIGATURES = re.compile("[\ufb00-\ufb06\ufb13-\ufb17\ufb1d-\ufb4f\ufb50-\ufdf1\ufe70-\ufefc]+")
-"""Latin and Armenian ligatures, Hebrew and Arabic presentation forms: glyphs that fonts and PDF files write for letters."""
+"""Latin and Armenian ligatures, Hebrew and Arabic presentation forms: glyphs that PDF files write for letters."""
 
 _WORD = re.compile(r"\w")
 _BLANK_LINES = re.compile(r"\n{3,}")

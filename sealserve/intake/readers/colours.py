@@ -24,7 +24,7 @@ def contrast(ink: Rgb, paper: Rgb) -> float:
 
 
 def hex_colour(value: str | None) -> Rgb | None:
-    """Return a colour written as six hexadecimal digits, with an opacity before them perhaps; None for anything else."""
+    """Return a colour written as six hexadecimal digits (with eight, the first two are opacity); None for others."""
     digits = (value or "")[-6:]
     if value is None or len(value) not in (6, 8):
         return None

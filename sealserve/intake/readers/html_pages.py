@@ -12,8 +12,9 @@ from sealserve.intake.readers.html_to_markdown import to_markdown
 from sealserve.intake.readers.page_visibility import take_out_hidden
 
 _NEVER_TEXT = (
-    "script", "style", "template", "noscript", "noframes", "iframe", "object", "embed", "svg", "canvas", "audio", "video",
-    "map", "select", "textarea", "datalist", "input", "meter", "progress", "annotation", "annotation-xml", "link", "meta",
+    "script", "style", "template", "noscript", "noframes", "iframe", "object", "embed", "svg", "canvas", "audio",
+    "video", "map", "select", "textarea", "datalist", "input", "meter", "progress", "annotation", "annotation-xml",
+    "link", "meta",
 )  # fmt: skip
 _SITE_ROLES = frozenset({"navigation", "search", "menu", "menubar", "toolbar", "tablist", "alertdialog", "dialog"})
 _PAGE_ROLES = frozenset({"banner", "contentinfo", "complementary"})
@@ -28,8 +29,8 @@ _SITE_NAMES = re.compile(
 )
 _PAGE_NAMES = frozenset({"footer", "site-footer", "page-footer", "sidebar", "site-header", "masthead", "colophon"})
 _ACCEPT = re.compile(
-    r"\b(?:accept|agree|allow|got it|ok|okay|understood|akzeptier\w{0,4}|zustimmen|einverstanden|verstanden|acept\w{0,4}"
-    r"|accepte\w{0,3}|accetta\w{0,3}|aceit\w{0,3}|akkoord|принять|согласен|同意|接受|承諾)\b|同意|接受",
+    r"\b(?:accept|agree|allow|got it|ok|okay|understood|akzeptier\w{0,4}|zustimmen|einverstanden|verstanden"
+    r"|acept\w{0,4}|accepte\w{0,3}|accetta\w{0,3}|aceit\w{0,3}|akkoord|принять|согласен|同意|接受|承諾)\b|同意|接受",
     re.IGNORECASE,
 )
 _COOKIE = re.compile(r"cookie|куки|クッキー|쿠키|witryn", re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""An HTML element as Markdown: headings, lists, tables by rows, code and quotations; links and emphasis as their words."""
+"""An HTML element as Markdown: headings, lists, tables by rows, code, quotations; links and emphasis as their words."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -8,8 +8,8 @@ from sealserve.intake.readers.markdown_text import code_block, heading, table
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _BLOCKS = frozenset(
     "address article aside blockquote body caption center dd details dialog dir div dl dt fieldset figcaption figure "
-    "footer form header hgroup hr label legend li main menu ol optgroup option p pre search section summary table tbody "
-    "td tfoot th thead tr ul".split()
+    "footer form header hgroup hr label legend li main menu ol optgroup option p pre search section summary table "
+    "tbody td tfoot th thead tr ul".split()
 )
 _LISTS = frozenset({"ul", "ol", "menu", "dir"})
 _STRUCK = frozenset({"del", "s", "strike"})

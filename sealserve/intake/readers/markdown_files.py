@@ -1,7 +1,7 @@
 """Markdown files: front matter off, the title found, and what the rendered page does not show taken out and counted.
 
-Not shown are comments, reference definitions, titles and descriptions of links and pictures (they appear on hovering, or
-where a picture fails), and HTML elements that hide their words. Code keeps what it shows.
+Not shown are comments, reference definitions, titles and descriptions of links and pictures (they appear on hovering,
+or where a picture fails), and HTML elements that hide their words. Code keeps what it shows.
 """
 
 import html
@@ -51,16 +51,12 @@ _IMAGE = re.compile(
 _NOT_SHOWN = frozenset("script style template noscript iframe object svg head title select textarea datalist".split())
 _VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())
 _BREAKS = frozenset("br p div li tr h1 h2 h3 h4 h5 h6 summary details section article hr dt dd blockquote".split())
-_HTML = (
-    _NOT_SHOWN
-    | _VOID
-    | _BREAKS
-    | frozenset(
-        "a abbr acronym address aside b bdi bdo big button caption center cite code dfn del dialog dl em fieldset figcaption "
-        "figure font footer form header i ins kbd label legend main mark nav ol picture pre q s samp small span strike strong "
-        "sub sup table tbody td tfoot th thead time tt u ul var video audio".split()
-    )
+_OTHERS = frozenset(
+    "a abbr acronym address aside b bdi bdo big button caption center cite code dfn del dialog dl em fieldset "
+    "figcaption figure font footer form header i ins kbd label legend main mark nav ol picture pre q s samp small "
+    "span strike strong sub sup table tbody td tfoot th thead time tt u ul var video audio".split()
 )
+_HTML = _NOT_SHOWN | _VOID | _BREAKS | _OTHERS
 """Elements of HTML; other names in angle brackets are left as the text has them."""
 
 _BARE_ATTRIBUTES = frozenset(

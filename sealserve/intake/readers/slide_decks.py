@@ -1,7 +1,7 @@
 """Slides: each under its title, with its lists, tables and diagrams, as the audience sees them.
 
-Left out and counted: hidden slides and shapes, what stands off the slide, letters in the colour of the slide or too small
-to see, comments, and the speaker's notes, which no reader of the slides sees.
+Left out and counted: hidden slides and shapes, what stands off the slide, letters in the colour of the slide or too
+small to see, comments, and the speaker's notes, which the audience does not see.
 """
 
 import io
@@ -80,9 +80,8 @@ class _Deck:
 
     def _shapes(self, shapes: Any, all_shapes: list[Any], paper: Rgb | None, *, depth: int) -> Iterator[str]:
         for shape in shapes:
-            if shape.is_placeholder and shape.placeholder_format.type is not None:
-                if shape.placeholder_format.type.name in _RUNNING:
-                    continue
+            if _placeholder(shape) in _RUNNING:
+                continue
             if _is_hidden(shape) or (depth == 0 and self._is_off_the_slide(shape)):
                 self.hidden += any((one.text or "").strip() for one in shape._element.iter(f"{_A}t"))
             elif hasattr(shape, "shapes") and depth < _MAX_DEPTH:
@@ -98,7 +97,7 @@ class _Deck:
     def _lines(self, shape: Any, paper: Rgb | None) -> str:
         """Return the paragraphs of a shape: those of lists with their marks."""
         lines = []
-        kind = shape.placeholder_format.type.name if shape.is_placeholder and shape.placeholder_format.type else ""
+        kind = _placeholder(shape)
         for paragraph in shape.text_frame.paragraphs:
             words = "".join(self._runs(paragraph._p, paper)).strip()
             properties = paragraph._p.find(f"{_A}pPr")
@@ -126,6 +125,12 @@ class _Deck:
             return False
         is_left, is_above = shape.left + shape.width <= 0, shape.top + shape.height <= 0
         return bool(is_left or is_above or shape.left >= self._width or shape.top >= self._height)
+
+
+def _placeholder(shape: Any) -> str:
+    """Return the kind of placeholder that a shape is; "" for none."""
+    kind = shape.placeholder_format.type if shape.is_placeholder else None
+    return kind.name if kind is not None else ""
 
 
 def _notes(slide: Any) -> str:

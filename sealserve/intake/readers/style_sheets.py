@@ -33,7 +33,8 @@ _NO_SCRIPT = re.compile(r"\.(?:no-?js|no-?script)(?![\w-])", re.IGNORECASE)
 _FEATURE = re.compile(r"\(\s{0,9}(min-|max-)?(width|height)\s{0,9}:\s{0,9}([0-9.]{1,9})(px|em|rem)?\s{0,9}\)")
 _RANGE = re.compile(r"\(\s{0,9}(width|height)\s{0,9}([<>]=?)\s{0,9}([0-9.]{1,9})(px|em|rem)?\s{0,9}\)")
 _KNOWN_FEATURES = {
-    "(prefers-color-scheme:light)": True, "(prefers-color-scheme:dark)": False, "(prefers-reduced-motion:reduce)": False,
+    "(prefers-color-scheme:light)": True, "(prefers-color-scheme:dark)": False,
+    "(prefers-reduced-motion:reduce)": False,
     "(prefers-reduced-motion)": False, "(prefers-reduced-motion:no-preference)": True, "(orientation:landscape)": True,
     "(orientation:portrait)": False, "(hover:hover)": True, "(hover)": True, "(hover:none)": False,
     "(pointer:fine)": True, "(pointer:coarse)": False, "(any-hover:hover)": True, "(scripting:none)": False,

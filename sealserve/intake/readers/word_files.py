@@ -35,10 +35,10 @@ _MAX_LEVEL = 6
 _MAX_BASES = 12
 _MAX_SPAN = 60
 _HIGHLIGHTS = {
-    "black": (0.0, 0.0, 0.0), "blue": (0.0, 0.0, 1.0), "cyan": (0.0, 1.0, 1.0), "darkBlue": (0.0, 0.0, 0.5),
-    "darkCyan": (0.0, 0.5, 0.5), "darkGray": (0.5, 0.5, 0.5), "darkGreen": (0.0, 0.39, 0.0), "darkMagenta": (0.5, 0.0, 0.5),
-    "darkRed": (0.5, 0.0, 0.0), "darkYellow": (0.5, 0.5, 0.0), "green": (0.0, 1.0, 0.0), "lightGray": (0.83, 0.83, 0.83),
-    "magenta": (1.0, 0.0, 1.0), "red": (1.0, 0.0, 0.0), "white": WHITE, "yellow": (1.0, 1.0, 0.0),
+    "black": "000000", "blue": "0000FF", "cyan": "00FFFF", "darkBlue": "000080", "darkCyan": "008080",
+    "darkGray": "808080", "darkGreen": "006400", "darkMagenta": "800080", "darkRed": "800000", "darkYellow": "808000",
+    "green": "00FF00", "lightGray": "D3D3D3", "magenta": "FF00FF", "red": "FF0000", "white": "FFFFFF",
+    "yellow": "FFFF00",
 }  # fmt: skip
 _THEME_INKS = {"background1": WHITE, "bg1": WHITE, "light1": WHITE, "text1": BLACK, "dark1": BLACK, "tx1": BLACK}
 
@@ -314,7 +314,7 @@ def _run_style(properties: Any) -> _Style:
     size = properties.find(f"{_W}sz")
     number = (size.get(f"{_W}val") or "") if size is not None else ""
     highlight = properties.find(f"{_W}highlight")
-    marked = _HIGHLIGHTS.get(highlight.get(f"{_W}val") or "") if highlight is not None else None
+    marked = hex_colour(_HIGHLIGHTS.get(highlight.get(f"{_W}val") or "")) if highlight is not None else None
     return _Style(
         is_hidden=_is_on(properties, "vanish") if hidden is not None else None,
         ink=_ink(properties.find(f"{_W}color")),

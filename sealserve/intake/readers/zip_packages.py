@@ -1,4 +1,4 @@
-"""ZIP packages (Office files, EPUB), opened within bounds: how large they are inside is known before they are unpacked."""
+"""ZIP packages (Office files, EPUB), opened within bounds: how large they are inside is known before unpacking."""
 
 import io
 import zipfile
@@ -34,7 +34,8 @@ _FOREIGN = (
     ("META-INF/MANIFEST.MF", "a Java archive"),
 )
 PackageErrors = (
-    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError, ValueError,
+    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError,
+    ValueError,
 )  # fmt: skip
 """What reading a damaged package raises."""
 
