@@ -5,6 +5,7 @@ Everything here takes time linear in the page. What lxml and the style sheets ta
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from sealserve.intake.media_types import Defect, Parsed, Unreadable
@@ -34,7 +35,7 @@ _ACCEPT = re.compile(
     re.IGNORECASE,
 )
 _COOKIE = re.compile(r"cookie|куки|クッキー|쿠키|witryn", re.IGNORECASE)
-_MAX_BANNER_CHARACTERS = 1500
+_MAX_BANNER_CHARACTERS, _MAX_BANNER_PARTS = 1500, 200
 _MIN_MAIN_SHARE = 0.2
 _TITLE_PARTS = re.compile(r"\s[|\-–—·:»]\s|\s?\|\s?")
 _PERMALINKS = frozenset({"#", "¶", "§", "🔗", "link", "permalink", "edit", "[edit]", ""})
@@ -166,9 +167,17 @@ def _cookie_banners(tree: Any) -> Iterator[Any]:
             continue
         banner = None
         for above in button.iterancestors():
-            text = "".join(above.itertext())
-            if len(text) > _MAX_BANNER_CHARACTERS or above.tag in ("html", "body", "main", "article"):
+            text = _short_text(above)
+            if not text or above.tag in ("html", "body", "main", "article"):
                 break
             banner = above if _COOKIE.search(text) and next(above.iter("h1"), None) is None else banner
         if banner is not None:
             yield banner
+
+
+def _short_text(node: Any) -> str:
+    """Return the words of a small element; "" for one that is larger than a banner."""
+    if len(list(islice(node.iter(), _MAX_BANNER_PARTS + 1))) > _MAX_BANNER_PARTS:
+        return ""
+    text = "".join(node.itertext())
+    return text if len(text) <= _MAX_BANNER_CHARACTERS else ""

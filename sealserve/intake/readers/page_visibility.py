@@ -5,8 +5,10 @@ inside with it. What opens by a click (tabs, accordions, expanders) is part of t
 """
 
 import re
+from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, TypeAlias
 
 from sealserve.intake.readers.colours import can_be_seen
@@ -41,7 +43,7 @@ _PANE = re.compile(
     re.IGNORECASE,
 )
 _SWITCH = re.compile(r"(?:toggle|trigger|expand|accordion|collaps|tab|switch|disclosure|opener)", re.IGNORECASE)
-_NEARBY_LEVELS, _NEARBY_ELEMENTS = 3, 150
+_NEARBY_LEVELS, _NEARBY_SIBLINGS, _NEARBY_ELEMENTS = 3, 40, 100
 _TAKES_AWAY = frozenset({"script", "style", "template", "noscript", "head", "title"})
 
 
@@ -53,7 +55,7 @@ class Style:
     papers: tuple[Rgba, ...] = (_WHITE,)  # what may be behind the letters; none: not known, as a picture
     font_pixels: float = 16.0
     is_visible: bool = True
-    variables: Mapping[str, Tokens] = field(default_factory=dict)
+    variables: ChainMap[str, Tokens] = field(default_factory=ChainMap)
 
 
 def take_out_hidden(tree: Any, *, sheets: Sequence[str] = ()) -> int:
@@ -116,7 +118,7 @@ def _values(sheets: Sheets, element: Any, outer: Style) -> dict[str, Tokens]:
     found = declared(sheets, element, hints=_hints(element.etree_element))
     if not any(token.type == "function" for value in found.values() for token in value):
         return found
-    variables = {**outer.variables, **{name: value for name, value in found.items() if name.startswith("--")}}
+    variables = outer.variables.new_child({name: value for name, value in found.items() if name.startswith("--")})
     return {name: value if name.startswith("--") else resolved(value, variables) for name, value in found.items()}
 
 
@@ -154,7 +156,7 @@ def _style(element: Any, values: Mapping[str, Tokens], outer: Style) -> Style:
         papers=papers,
         font_pixels=_font_pixels(values, outer.font_pixels),
         is_visible=visibility not in ("hidden", "collapse") if visibility not in ("", "inherit") else outer.is_visible,
-        variables={**outer.variables, **variables} if variables else outer.variables,
+        variables=outer.variables.new_child(variables) if variables else outer.variables,
     )
 
 
@@ -179,7 +181,7 @@ def _papers(element: Any, values: Mapping[str, Tokens], outer: Style) -> tuple[R
 def _has_picture_nearby(element: Any) -> bool:
     around, levels = element.getparent(), 2
     while around is not None and levels and around.tag != "body":
-        if next(around.iter(*_PICTURES), None) is not None:
+        if any(node.tag in _PICTURES for node in _some(around)):
             return True
         around, levels = around.getparent(), levels - 1
     return False
@@ -325,7 +327,7 @@ def _is_switch(node: Any) -> bool:
 def _has_switch_nearby(node: Any) -> bool:
     """Whether something to click stands before the element, or before what it is in, within some levels."""
     for _ in range(_NEARBY_LEVELS):
-        for before in node.itersiblings(preceding=True):
+        for before in islice(node.itersiblings(preceding=True), _NEARBY_SIBLINGS):
             if any(map(_is_switch, _some(before))):
                 return True
         node = node.getparent()
@@ -335,10 +337,7 @@ def _has_switch_nearby(node: Any) -> bool:
 
 
 def _some(node: Any) -> Iterator[Any]:
-    for count, inner in enumerate(node.iter("*")):
-        if count >= _NEARBY_ELEMENTS:
-            return
-        yield inner
+    return islice(node.iter("*"), _NEARBY_ELEMENTS)
 
 
 def _has_words(node: Any) -> bool:

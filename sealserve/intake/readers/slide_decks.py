@@ -19,7 +19,7 @@ _MACROS = "application/vnd.ms-powerpoint.presentation.macroEnabled.main+xml"
 _BROKEN = Unreadable(defect=Defect.BROKEN, advice="the slides are damaged or unusual; save them anew as pptx")
 _TOO_MANY = Unreadable(defect=Defect.TOO_COSTLY, advice="it has more slides than can be read; split it")
 MAX_SLIDES = 2000
-_MAX_DEPTH = 20
+_MAX_DEPTH, _MAX_UNDER = 20, 300
 _MIN_CENTIPOINTS = 300
 _RUNNING = frozenset({"DATE", "FOOTER", "SLIDE_NUMBER", "HEADER"})
 _SCHEME = {"bg1": "lt1", "tx1": "dk1", "bg2": "lt2", "tx2": "dk2"}
@@ -211,7 +211,8 @@ def _paper_of(shape: Any, shapes: list[Any], paper: Rgb | None) -> Rgb | None:
             return None
     if shape._element.find(f"{_P}style") is not None:
         return None  # a fill of the theme
-    return None if any(_lies_under(other, shape) for other in shapes if other is not shape) else paper
+    is_over_another = any(_lies_under(other, shape) for other in shapes[:_MAX_UNDER] if other is not shape)
+    return None if is_over_another else paper
 
 
 def _lies_under(other: Any, shape: Any) -> bool:

@@ -106,9 +106,9 @@ class _Document:
         body = self._part.element.find(f"{_W}body")
         blocks = _joined(list(self._blocks(body if body is not None else [], self._page)))
         self.hidden += _count_of(self._part, "comments", "comment")
-        footnotes = _related(self._part, "footnotes")
-        for number in self._notes:
-            note = next((one for one in footnotes if one.get(f"{_W}id") == number), None)
+        footnotes = {one.get(f"{_W}id"): one for one in _related(self._part, "footnotes")} if self._notes else {}
+        for number in dict.fromkeys(self._notes):
+            note = footnotes.get(number)
             if note is not None:
                 blocks.append(" ".join(words for _, words in self._blocks(note, self._page)).strip())
         return paragraphs(blocks)
