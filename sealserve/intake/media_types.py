@@ -102,6 +102,7 @@ class Parsed:
     title: str
     text: str
     hidden: int = 0  # elements left out because a reader would not see them
+    begins_with_title: bool = True  # False: its first line is one row or record among others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,11 +75,9 @@ def fragment_to_markdown(markup: str) -> tuple[str, int]:
 
 def _title(tree: Any, named: str) -> str:
     """Return the page's title without its site's name, where the first heading says which part that is."""
-    heading = next((" ".join(one.itertext()) for one in tree.iter("h1")), "")
-    heading = " ".join(heading.split())
-    if named and heading and heading in _TITLE_PARTS.split(named):
-        return heading
-    return named or heading
+    headings = (" ".join(" ".join(one.itertext()).split()) for one in tree.iter("h1", "h2", "h3"))
+    first = next(filter(None, headings), "")
+    return first if first and (not named or first in _TITLE_PARTS.split(named)) else named
 
 
 def _main_text(tree: Any) -> str:

@@ -26,7 +26,8 @@ def read_json(text: str) -> Parsed | Unreadable:
     except RecursionError:
         return Unreadable(defect=Defect.TOO_COSTLY, advice="it is nested too deeply; flatten it")
     title = _title(found) if isinstance(found, Mapping) else ""
-    return Parsed(title=title, text=paragraphs(list(_blocks(found, level=1 if title else 2, depth=0))))
+    blocks = list(_blocks(found, level=1 if title else 2, depth=0))
+    return Parsed(title=title, text=paragraphs(blocks), begins_with_title=False)
 
 
 def _values(text: str) -> Json:

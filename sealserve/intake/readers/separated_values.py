@@ -34,7 +34,7 @@ def read_separated(text: str, *, media_type: MediaType) -> Parsed | Unreadable:
         rows = _rows(lines, separator or ",")
     except csv.Error:
         return Unreadable(defect=Defect.BROKEN, advice="a quoted field does not end; save it anew as CSV")
-    return Parsed(title="", text="\n\n".join(told(rows)))
+    return Parsed(title="", text="\n\n".join(told(rows)), begins_with_title=False)
 
 
 def told(rows: Iterable[Sequence[str]]) -> list[str]:

@@ -51,9 +51,8 @@ def read_spreadsheet(content: bytes) -> Parsed | Unreadable:
         return Unreadable(defect=Defect.NO_TEXT, advice="the workbook holds no values that are shown")
     only = next((sheet.title for sheet in book.worksheets if sheet.sheet_state == "visible"), "")
     is_named = not only.lower().startswith(("sheet", "tabelle", "feuil", "hoja", "foglio", "blad", "лист", "工作表"))
-    return Parsed(
-        title=title or (only if is_named and len(book.worksheets) == 1 else ""), text=paragraphs(blocks), hidden=hidden
-    )
+    named = title or (only if is_named and len(book.worksheets) == 1 else "")
+    return Parsed(title=named, text=paragraphs(blocks), hidden=hidden, begins_with_title=False)
 
 
 def _sheet(sheet: Any) -> tuple[list[str], int]:
