@@ -6,7 +6,7 @@ inside with it. What opens by a click (tabs, accordions, expanders) is part of t
 
 import re
 from collections import ChainMap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeAlias
@@ -31,9 +31,15 @@ _DARK: Rgba = (0.07, 0.07, 0.07, 1.0)
 _PIXELS = {"px": 1.0, "pt": 4 / 3, "pc": 16.0, "cm": 37.8, "mm": 3.78, "in": 96.0, "q": 0.945, "vw": 12.8, "vh": 8.0}
 _FONT_WORDS = {"xx-small": 9.0, "x-small": 10.0, "small": 13.0, "medium": 16.0, "large": 18.0, "x-large": 24.0}
 _OLD_FONT_SIZES = {"1": 10.0, "2": 13.0, "3": 16.0, "4": 18.0, "5": 24.0, "6": 32.0, "7": 48.0}
+_CHOICES: Mapping[str, Callable[[list[float]], float]] = {
+    "min": min, "max": max, "clamp": lambda sizes: sorted(sizes)[len(sizes) // 2], "calc": sum,
+}  # fmt: skip
+"""Functions of lengths; calc() is taken for a sum, which is what pages write."""
+
 _POSITIONED = frozenset({"absolute", "fixed", "relative", "sticky"})
 _CLIPPED = frozenset({"hidden", "clip"})
 _PICTURES = ("img", "picture", "video", "canvas", "svg")
+_SIZES = ("height", "max-height", "width", "max-width", "block-size", "inline-size")
 _CLOAKS = ("v-cloak", "x-cloak", "ng-cloak", "data-cloak")
 """Attributes of pages that scripts show as soon as they run."""
 
@@ -55,6 +61,7 @@ class Style:
     papers: tuple[Rgba, ...] = (_WHITE,)  # what may be behind the letters; none: not known, as a picture
     font_pixels: float = 16.0
     is_visible: bool = True
+    is_squeezed: bool = False  # letters on top of each other
     variables: ChainMap[str, Tokens] = field(default_factory=ChainMap)
 
 
@@ -142,19 +149,24 @@ def _tokens(value: str) -> Tokens:
 def _style(element: Any, values: Mapping[str, Tokens], outer: Style) -> Style:
     """Return the style that the element's own text has."""
     variables = {name: value for name, value in values.items() if name.startswith("--")}
-    papers = _papers(element, values, outer)
     ink = _colour(values.get("-webkit-text-fill-color") or values.get("color") or (), outer.ink)
+    papers = _papers(element, values, outer)
+    if "currentcolor" in (_word(values, "background"), _word(values, "background-color")) and ink is not None:
+        papers = (ink,)
     if element.tag == "a" and element.get("href") is not None and "color" not in values:
         ink = _LINK if outer.ink not in (None, _BLACK) else outer.ink
     if "text" in (_word(values, "background-clip"), _word(values, "-webkit-background-clip")):
         ink = None
     visibility = _word(values, "visibility")
+    font_pixels = _font_pixels(values, outer.font_pixels)
+    spacing = _length(values.get("letter-spacing", ()), font_pixels)
     if not values and papers == outer.papers and ink == outer.ink:
         return outer
     return Style(
         ink=ink,
         papers=papers,
-        font_pixels=_font_pixels(values, outer.font_pixels),
+        font_pixels=font_pixels,
+        is_squeezed=outer.is_squeezed if spacing is None else spacing < -font_pixels / 3,
         is_visible=visibility not in ("hidden", "collapse") if visibility not in ("", "inherit") else outer.is_visible,
         variables=outer.variables.new_child(variables) if variables else outer.variables,
     )
@@ -188,7 +200,7 @@ def _has_picture_nearby(element: Any) -> bool:
 
 
 def _cannot_be_seen(style: Style) -> bool:
-    if not style.is_visible or style.font_pixels < MIN_FONT_PIXELS:
+    if not style.is_visible or style.font_pixels < MIN_FONT_PIXELS or style.is_squeezed:
         return True
     ink = style.ink
     if ink is None:
@@ -222,8 +234,9 @@ def _is_collapsed(node: Any, values: Mapping[str, Tokens]) -> bool:
     if _number(values, "opacity", 1.0) < MIN_OPACITY:
         return not ({"animation", "animation-name"} & set(values))
     overflow = {_word(values, name) for name in ("overflow", "overflow-x", "overflow-y")}
-    sizes = [_length(values.get(name, ()), 16.0) for name in ("height", "max-height", "width", "max-width")]
-    return bool(overflow & _CLIPPED) and any(size is not None and size <= 1 for size in sizes)
+    sizes = [_length(values.get(name, ()), 16.0) for name in _SIZES]
+    is_flat = _length(values.get("line-height", ()), 16.0) == 0
+    return bool(overflow & _CLIPPED) and (is_flat or any(size is not None and size <= 1 for size in sizes))
 
 
 def _is_displaced(values: Mapping[str, Tokens], font_pixels: float) -> bool:
@@ -231,9 +244,9 @@ def _is_displaced(values: Mapping[str, Tokens], font_pixels: float) -> bool:
     if _word(values, "position") in _POSITIONED:
         if _number(values, "z-index", 0.0) < 0:
             return True
-        for side in ("left", "top", "right", "bottom"):
-            at = _length(values.get(side, ()), font_pixels, whole=_OFF_SCREEN_PIXELS)
-            if at is not None and (at <= -_OFF_SCREEN_PIXELS or at >= _FAR_RIGHT_PIXELS):
+        for side in ("left", "top", "right", "bottom", "inset", "inset-inline-start", "inset-block-start"):
+            places = _lengths(values.get(side, ()), font_pixels, whole=_OFF_SCREEN_PIXELS)
+            if any(at <= -_OFF_SCREEN_PIXELS or at >= _FAR_RIGHT_PIXELS for at in places):
                 return True
     for name in ("margin", "margin-left", "margin-top", "margin-right", "margin-inline-start"):
         if any(size <= -_OFF_SCREEN_PIXELS for size in _lengths(values.get(name, ()), font_pixels)):
@@ -286,6 +299,8 @@ def _moves_away(token: Any, font_pixels: float) -> bool:
     amounts = [one for one in token.arguments if one.type in ("number", "percentage", "dimension")]
     if name.startswith("scale"):
         return any(abs(one.value) < MIN_OPACITY for one in amounts[:2])
+    if name == "matrix":
+        return len(amounts) == 6 and amounts[0].value * amounts[3].value == amounts[1].value * amounts[2].value
     if name.startswith("translate"):
         moved = _lengths(amounts, font_pixels, whole=_OFF_SCREEN_PIXELS / 2)
         return any(abs(size) >= _OFF_SCREEN_PIXELS for size in moved[:2])
@@ -385,6 +400,9 @@ def _lengths(tokens: Any, font_pixels: float, *, whole: float = 0.0) -> list[flo
             found.append(token.value)
         elif token.type == "percentage" and whole:
             found.append(token.value / 100 * whole)
+        elif token.type == "function" and token.lower_name in _CHOICES:
+            inner = _lengths(token.arguments, font_pixels, whole=whole)
+            found += [_CHOICES[token.lower_name](inner)] if inner else []
     return found
 
 
@@ -415,6 +433,9 @@ def _as_colour(token: Any) -> Rgba | None:
 
     if token.type not in ("ident", "hash", "function"):
         return None
+    if token.type == "function" and token.lower_name in ("light-dark", "color-mix"):
+        inner = (_as_colour(one) for one in token.arguments)
+        return next((one for one in inner if one is not None), None)
     try:
         found = parse_color(token)
         if found is None or isinstance(found, str):

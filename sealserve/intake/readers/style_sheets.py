@@ -18,8 +18,8 @@ Values: TypeAlias = Mapping[str, Tokens]
 """What each property of an element is declared to be."""
 
 _MAX_TOKENS = 2000
-_MAX_DEPTH = 8
-"""Of var() in var(): a custom property can be made to expand without end."""
+_MAX_DEPTH, _MAX_PRELUDE = 8, 2000
+"""Of var() in var(), and of rules in rules: both can be made to expand without end."""
 
 _STATE = re.compile(
     r"\.(?:is-|has-)?(?:active|open|opened|show|shown|showing|visible|expanded|selected|current|in|on)(?![\w-])"
@@ -137,31 +137,52 @@ def _pixels(number: str, unit: str | None) -> float:
         return 0.0
 
 
-def _add(sheets: Sheets, rules: Iterable[Any]) -> None:
+def _add(sheets: Sheets, rules: Iterable[Any], *, prelude: str = "", depth: int = 0) -> None:
+    """Add the rules that apply; those nested in a rule (CSS Nesting 1) are given its prelude."""
     import tinycss2
 
     for rule in rules:
         if rule.type == "qualified-rule":
-            _add_rule(sheets, rule)
-        elif rule.type == "at-rule" and rule.content is not None:
-            condition = tinycss2.serialize(rule.prelude)
-            is_on = rule.lower_at_keyword in ("layer", "supports", "scope") and "not" not in condition
-            if is_on or (rule.lower_at_keyword == "media" and applies(condition)):
-                _add(sheets, tinycss2.parse_rule_list(rule.content, skip_comments=True, skip_whitespace=True))
+            _add_block(sheets, _nested(prelude, tinycss2.serialize(rule.prelude)), rule.content, depth=depth)
+        elif rule.type == "at-rule" and rule.content is not None and _at_rule_applies(rule):
+            if prelude:
+                _add_block(sheets, prelude, rule.content, depth=depth)
+            elif depth < _MAX_DEPTH:
+                inner = tinycss2.parse_rule_list(rule.content, skip_comments=True, skip_whitespace=True)
+                _add(sheets, inner, depth=depth + 1)
 
 
-def _add_rule(sheets: Sheets, rule: Any) -> None:
+def _at_rule_applies(rule: Any) -> bool:
     import tinycss2
 
-    declarations = _declarations(rule.content)
-    prelude = tinycss2.serialize(rule.prelude)
-    if not declarations or _NO_SCRIPT.search(prelude):
+    condition = tinycss2.serialize(rule.prelude)
+    if rule.lower_at_keyword == "media":
+        return applies(condition)
+    return rule.lower_at_keyword in ("layer", "supports", "scope") and "not" not in condition
+
+
+def _nested(outer: str, inner: str) -> str:
+    if not outer:
+        return inner
+    return inner.replace("&", f":is({outer})") if "&" in inner else f":is({outer}) {inner}"
+
+
+def _add_block(sheets: Sheets, prelude: str, content: Any, *, depth: int) -> None:
+    import tinycss2
+
+    if depth > _MAX_DEPTH or len(prelude) > _MAX_PRELUDE or _NO_SCRIPT.search(prelude):
         return
-    for selector in _selectors(prelude):
-        sheets.matcher.add_selector(selector, declarations)
-    if _shows(declarations) and _STATE.search(prelude):
-        for selector in _selectors(", ".join(_without_state(prelude))):
-            sheets.openers.add_selector(selector, declarations)
+    block = tinycss2.parse_blocks_contents(content, skip_comments=True, skip_whitespace=True)
+    declarations = _declared_in(block)
+    if declarations:
+        for selector in _selectors(prelude):
+            sheets.matcher.add_selector(selector, declarations)
+        if _shows(declarations) and _STATE.search(prelude):
+            for selector in _selectors(", ".join(_without_state(prelude))):
+                sheets.openers.add_selector(selector, declarations)
+    inner = [one for one in block if one.type in ("qualified-rule", "at-rule")]
+    if inner:
+        _add(sheets, inner, prelude=prelude, depth=depth + 1)
 
 
 def _selectors(prelude: str) -> list[Any]:
@@ -198,10 +219,15 @@ def _declarations(source: Any) -> list[tuple[str, Tokens, bool]]:
     """Return name, value and importance of each declaration of a block, in order."""
     import tinycss2
 
-    parsed = tinycss2.parse_blocks_contents(source, skip_comments=True, skip_whitespace=True) if source else []
+    return _declared_in(
+        tinycss2.parse_blocks_contents(source, skip_comments=True, skip_whitespace=True) if source else ()
+    )
+
+
+def _declared_in(block: Iterable[Any]) -> list[tuple[str, Tokens, bool]]:
     return [
         (one.name if one.name.startswith("--") else one.lower_name, _trimmed(one.value), one.important)
-        for one in parsed
+        for one in block
         if one.type == "declaration"
     ]
 
