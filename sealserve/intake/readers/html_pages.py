@@ -15,8 +15,10 @@ from sealserve.intake.readers.page_visibility import take_out_hidden
 _NEVER_TEXT = (
     "script", "style", "template", "noscript", "noframes", "iframe", "object", "embed", "svg", "canvas", "audio",
     "video", "map", "select", "textarea", "datalist", "input", "meter", "progress", "annotation", "annotation-xml",
-    "link", "meta",
+    "link", "meta", "title", "base",
 )  # fmt: skip
+"""Elements without text to read. Not the head: libxml2 leaves what HTML 5 has new in it where body's tag is left out."""
+
 _SITE_ROLES = frozenset({"navigation", "search", "menu", "menubar", "toolbar", "tablist", "alertdialog", "dialog"})
 _PAGE_ROLES = frozenset({"banner", "contentinfo", "complementary"})
 _PAGE_TAGS = frozenset({"header", "footer", "aside"})
@@ -37,6 +39,7 @@ _ACCEPT = re.compile(
 _COOKIE = re.compile(r"cookie|куки|クッキー|쿠키|witryn", re.IGNORECASE)
 _MAX_BANNER_CHARACTERS, _MAX_BANNER_PARTS = 1500, 200
 _MIN_MAIN_SHARE = 0.2
+_MAX_HEADINGS = 20
 _TITLE_PARTS = re.compile(r"\s[|\-–—·:»]\s|\s?\|\s?")
 _PERMALINKS = frozenset({"#", "¶", "§", "🔗", "link", "permalink", "edit", "[edit]", ""})
 _GONE = "sealserve-left-out"
@@ -56,7 +59,7 @@ def read_html(page: str | bytes, *, sheets: Sequence[str] = ()) -> Parsed | Unre
         return Unreadable(defect=Defect.NO_TEXT, advice="there is nothing to see on this page")
     named = " ".join((tree.findtext(".//head/title") or tree.findtext(".//title") or "").split())
     hidden = take_out_hidden(tree, sheets=sheets)
-    etree.strip_elements(tree, *_NEVER_TEXT, "head", with_tail=False)
+    etree.strip_elements(tree, *_NEVER_TEXT, with_tail=False)
     return Parsed(title=_title(tree, named), text=_main_text(tree), hidden=hidden)
 
 
@@ -69,15 +72,22 @@ def fragment_to_markdown(markup: str) -> tuple[str, int]:
     except (etree.LxmlError, ValueError, AssertionError):
         return "", 0
     hidden = take_out_hidden(tree)
-    etree.strip_elements(tree, etree.Comment, *_NEVER_TEXT, "head", with_tail=False)
+    etree.strip_elements(tree, etree.Comment, *_NEVER_TEXT, with_tail=False)
     return to_markdown(tree), hidden
 
 
 def _title(tree: Any, named: str) -> str:
     """Return the page's title without its site's name, where the first heading says which part that is."""
-    headings = (" ".join(" ".join(one.itertext()).split()) for one in tree.iter("h1", "h2", "h3"))
-    first = next(filter(None, headings), "")
+    headings = [node for node in tree.iter("h1", "h2", "h3") if not _is_in_the_sites_head(node)]
+    words = (" ".join("".join(node.itertext()).split()) for node in headings[:_MAX_HEADINGS])
+    first = next(filter(None, words), "")
     return first if first and (not named or first in _TITLE_PARTS.split(named)) else named
+
+
+def _is_in_the_sites_head(node: Any) -> bool:
+    """Whether a heading stands in the head of the page, where sites have their name."""
+    around = [above.tag for above in node.iterancestors()]
+    return ("header" in around or "nav" in around) and not _CONTENT_TAGS & set(around)
 
 
 def _main_text(tree: Any) -> str:

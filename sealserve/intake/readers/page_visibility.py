@@ -50,7 +50,7 @@ _PANE = re.compile(
 )
 _SWITCH = re.compile(r"(?:toggle|trigger|expand|accordion|collaps|tab|switch|disclosure|opener)", re.IGNORECASE)
 _NEARBY_LEVELS, _NEARBY_SIBLINGS, _NEARBY_ELEMENTS = 3, 40, 100
-_TAKES_AWAY = frozenset({"script", "style", "template", "noscript", "head", "title"})
+_TAKES_AWAY = frozenset({"script", "style", "template", "noscript", "title"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -195,6 +195,18 @@ def test_a_page_that_is_only_a_menu_or_a_footer_is_kept() -> None:
     assert _read("<nav><a href=/a>Fares</a></nav>").text == "Fares"
 
 
+def test_a_page_without_the_tags_of_head_and_body_is_read() -> None:
+    found = read_html(
+        f"<!doctype html><title>Dogs</title><style>p.x {{ display: none }}</style><main><p>{FIRST}</p></main>"
+    )
+    assert found == Parsed(title="Dogs", text=FIRST)
+
+
+def test_a_heading_that_names_the_site_is_no_title() -> None:
+    page = f"<header><h1>Oster Ferry</h1></header><p>{FIRST}</p>"
+    assert _read(page, head="<title>Dogs | Oster Ferry</title>").title == "Dogs | Oster Ferry"
+
+
 @pytest.mark.parametrize(
     ("title", "heading", "named"),
     [
