@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sealserve.intake.media_types import Defect, Parsed, Unreadable
+from sealserve.intake import parse as parse_module
+from sealserve.intake.media_types import Defect, MediaType, Parsed, Unreadable
 from sealserve.intake.normalise import NormalisedText, screen
-from sealserve.intake.parse import parse
+from sealserve.intake.parse import missing_parser, parse
 from sealserve.intake.readers.html_pages import read_html
 from tests.intake.samples import SENTENCE, blank_pdf, page, pdf
 
@@ -178,6 +179,16 @@ def test_a_damaged_or_locked_file_says_what_to_do(content: bytes, media_type: st
 def test_a_file_its_parser_cannot_cope_with_is_broken_and_not_a_crash() -> None:
     odd = pdf().replace(b"<< /Length", b"<< /Filter /FlateDecope /Length")
     assert _defect(odd, "application/pdf") is Defect.BROKEN
+
+
+def test_formats_without_their_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [name for one in MediaType if (name := missing_parser(one.value))] == []
+    monkeypatch.setattr(parse_module, "find_spec", lambda _: None)
+    missing = {name for one in MediaType if (name := missing_parser(one.value))}
+    assert missing == {"HTML", "PDF", "DOCX", "PPTX", "XLSX", "EPUB", "EML"}
+    found = parse(pdf(), media_type="text/plain")
+    assert isinstance(found, Unreadable)
+    assert (found.defect, "reads no PDF" in found.advice) == (Defect.UNKNOWN_MEDIA_TYPE, True)
 
 
 @settings(max_examples=200, deadline=None)

@@ -17,7 +17,8 @@ _NEVER_TEXT = (
     "video", "map", "select", "textarea", "datalist", "input", "meter", "progress", "annotation", "annotation-xml",
     "link", "meta", "title", "base",
 )  # fmt: skip
-"""Elements without text to read. Not the head: libxml2 leaves what HTML 5 has new in it where body's tag is left out."""
+"""Elements without text to read. Not the head: libxml2 puts HTML 5's new elements into it where a page has no body tag.
+"""
 
 _SITE_ROLES = frozenset({"navigation", "search", "menu", "menubar", "toolbar", "tablist", "alertdialog", "dialog"})
 _PAGE_ROLES = frozenset({"banner", "contentinfo", "complementary"})

@@ -86,7 +86,7 @@ def take_out_hidden(tree: Any, *, sheets: Sequence[str] = ()) -> int:
         values = _values(rules, element, outer)
         if _is_off_the_page(element, values, outer, rules, switches):
             gone.append(element.etree_element)
-            hidden += _has_words(element.etree_element)
+            hidden += _has_words(element.etree_element) and not _is_in_a_menu(element.etree_element)
             continue
         style = _style(element.etree_element, values, outer)
         if _cannot_be_seen(style):
@@ -353,6 +353,11 @@ def _has_switch_nearby(node: Any) -> bool:
 
 def _some(node: Any) -> Iterator[Any]:
     return islice(node.iter("*"), _NEARBY_ELEMENTS)
+
+
+def _is_in_a_menu(node: Any) -> bool:
+    """Whether the element belongs to a menu: folded menus are no part of any page's text."""
+    return any(one.tag == "nav" or one.get("role") in ("navigation", "menu") for one in (node, *node.iterancestors()))
 
 
 def _has_words(node: Any) -> bool:
