@@ -5,6 +5,8 @@ Everything here takes time linear in the page. What lxml and the style sheets ta
 
 import re
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from importlib.util import find_spec
 from itertools import islice
 from typing import Any
 
@@ -42,6 +44,11 @@ _MAX_BANNER_CHARACTERS, _MAX_BANNER_PARTS = 1500, 200
 _MIN_MAIN_SHARE = 0.2
 _MAX_HEADINGS = 20
 _TITLE_PARTS = re.compile(r"\s[|\-–—·:»]\s|\s?\|\s?")
+_EMPTY_ELEMENT = re.compile(rb"<([a-zA-Z][a-zA-Z0-9]{0,20})((?:\s[^<>]{0,1000})?)/>")
+_VOID = frozenset(b"area base br col embed hr img input link meta param source track wbr".split())
+_MARKUP = re.compile(
+    r"</(?:p|div|span|ul|ol|li|a|b|strong|em|i|h[1-6]|table|td|pre|code)>|<br\s{0,3}/?>|<!--", re.IGNORECASE
+)
 _PERMALINKS = frozenset({"#", "¶", "§", "🔗", "link", "permalink", "edit", "[edit]", ""})
 _GONE = "sealserve-left-out"
 
@@ -53,6 +60,8 @@ def read_html(page: str | bytes, *, sheets: Sequence[str] = ()) -> Parsed | Unre
     from lxml import etree, html  # type: ignore[import-untyped]
 
     content = page if isinstance(page, bytes) else page.encode("utf-8", "surrogatepass")
+    if content.lstrip()[:5] == b"<?xml":  # XHTML, where "<title/>" is whole
+        content = _EMPTY_ELEMENT.sub(_closed, content)
     parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
     try:
         tree = html.document_fromstring(content, parser=parser)
@@ -62,6 +71,19 @@ def read_html(page: str | bytes, *, sheets: Sequence[str] = ()) -> Parsed | Unre
     hidden = take_out_hidden(tree, sheets=sheets)
     etree.strip_elements(tree, *_NEVER_TEXT, with_tail=False)
     return Parsed(title=_title(tree, named), text=_main_text(tree), hidden=hidden)
+
+
+def _closed(found: re.Match[bytes]) -> bytes:
+    return found[0] if found[1].lower() in _VOID else b"<%s%s></%s>" % (found[1], found[2], found[1])
+
+
+def without_markup(text: str) -> tuple[str, int]:
+    """Return a value of an export, such as an answer in CSV or JSON, as Markdown where it is HTML, and how much of it
+    was hidden.
+    """
+    if not _MARKUP.search(text) or not all(map(find_spec, ("lxml", "tinycss2", "cssselect2"))):
+        return text, 0
+    return fragment_to_markdown(text)
 
 
 def fragment_to_markdown(markup: str) -> tuple[str, int]:
@@ -93,13 +115,11 @@ def _is_in_the_sites_head(node: Any) -> bool:
 
 def _main_text(tree: Any) -> str:
     """Return the page's content as Markdown, without menus, banners and footers; all of it where nothing is left."""
-    from copy import deepcopy
-
-    whole = to_markdown(deepcopy(tree))
+    whole = deepcopy(tree)
     _leave_out(tree, _cookie_banners(tree))
     _leave_out(tree, (node for node in tree.iter("*") if _is_of_the_site(node)))
     shown = to_markdown(_main_element(tree))
-    return shown if shown.strip() else whole
+    return shown if shown.strip() else to_markdown(whole)
 
 
 def _main_element(tree: Any) -> Any:

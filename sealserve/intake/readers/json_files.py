@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from sealserve.intake.media_types import Defect, Parsed, Unreadable
+from sealserve.intake.readers.html_pages import without_markup
 from sealserve.intake.readers.markdown_text import heading, paragraphs
 from sealserve.intake.readers.separated_values import ANSWER_HEADINGS, QUESTION_HEADINGS
 
@@ -20,14 +21,14 @@ _MAX_DEPTH = 60
 def read_json(text: str) -> Parsed | Unreadable:
     """Return the file as text: one JSON value, or one on each line."""
     try:
-        found = _values(text)
+        found, hidden = _without_markup(_values(text))
     except ValueError:
         return Unreadable(defect=Defect.BROKEN, advice="it is not valid JSON; save it anew")
     except RecursionError:
         return Unreadable(defect=Defect.TOO_COSTLY, advice="it is nested too deeply; flatten it")
     title = _title(found) if isinstance(found, Mapping) else ""
     blocks = list(_blocks(found, level=1 if title else 2, depth=0))
-    return Parsed(title=title, text=paragraphs(blocks), begins_with_title=False)
+    return Parsed(title=title, text=paragraphs(blocks), hidden=hidden, begins_with_title=False)
 
 
 def _values(text: str) -> Json:
@@ -39,6 +40,19 @@ def _values(text: str) -> Json:
         if len(lines) < 2 or not lines[0].lstrip().startswith(("{", "[")):
             raise
         return [json.loads(line) for line in lines]
+
+
+def _without_markup(value: Json) -> tuple[Json, int]:
+    """Return `value` with HTML in its strings as Markdown, and how much of it was hidden. Raises: RecursionError."""
+    if isinstance(value, str):
+        return without_markup(value)
+    if isinstance(value, list):
+        items = [_without_markup(one) for one in value]
+        return [one for one, _ in items], sum(lost for _, lost in items)
+    if isinstance(value, Mapping):
+        fields = {key: _without_markup(one) for key, one in value.items()}
+        return {key: one for key, (one, _) in fields.items()}, sum(lost for _, lost in fields.values())
+    return value, 0
 
 
 def _blocks(value: Json, *, level: int, depth: int) -> Iterator[str]:

@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 from sealserve.intake.media_types import Defect, MediaType, Parsed, Unreadable
+from sealserve.intake.readers.html_pages import without_markup
 
 TABS = "\t"
 _SEPARATORS = (",", ";", TABS, "|")
@@ -34,7 +35,9 @@ def read_separated(text: str, *, media_type: MediaType) -> Parsed | Unreadable:
         rows = _rows(lines, separator or ",")
     except csv.Error:
         return Unreadable(defect=Defect.BROKEN, advice="a quoted field does not end; save it anew as CSV")
-    return Parsed(title="", text="\n\n".join(told(rows)), begins_with_title=False)
+    cells = [[without_markup(cell) for cell in row] for row in rows]
+    text = "\n\n".join(told([words for words, _ in row] for row in cells))
+    return Parsed(title="", text=text, hidden=sum(lost for row in cells for _, lost in row), begins_with_title=False)
 
 
 def told(rows: Iterable[Sequence[str]]) -> list[str]:

@@ -202,6 +202,13 @@ def test_a_page_without_the_tags_of_head_and_body_is_read() -> None:
     assert found == Parsed(title="Dogs", text=FIRST)
 
 
+def test_empty_elements_of_xhtml_end_where_they_begin() -> None:
+    found = read_html(
+        f"<?xml version='1.0'?><html><head><title/><script src='a.js'/></head><body><p>{FIRST}<br/>x</p></body></html>"
+    )
+    assert found == Parsed(title="", text=f"{FIRST}\nx")
+
+
 def test_a_heading_that_names_the_site_is_no_title() -> None:
     page = f"<header><h1>Oster Ferry</h1></header><p>{FIRST}</p>"
     assert _read(page, head="<title>Dogs | Oster Ferry</title>").title == "Dogs | Oster Ferry"

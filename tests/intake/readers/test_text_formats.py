@@ -135,6 +135,15 @@ def test_json_is_told_as_questions_records_and_lines(content: str, title: str, t
     assert (found.title, found.text) == (title, text)
 
 
+def test_html_in_the_values_of_an_export_is_read_as_a_page() -> None:
+    answer = f"<p>{SEEN}</p><p style='display: none'>{SECRET}</p>"
+    for found in (
+        _read(f'[{{"question": "When?", "answer": "{answer}"}}]', "application/json"),
+        _read(f'question,answer\nWhen?,"{answer}"\n', "text/csv"),
+    ):
+        assert (found.text, found.hidden) == (f"## When?\n\n{SEEN}", 1)
+
+
 @pytest.mark.parametrize(("content", "defect"), [("{x", Defect.BROKEN), ("[" * 100_000, Defect.TOO_COSTLY)])
 def test_json_that_cannot_be_read_says_so(content: str, defect: Defect) -> None:
     found = parse(content.encode(), media_type="application/json")
