@@ -57,7 +57,7 @@ def read_html(page: str | bytes, *, sheets: Sequence[str] = ()) -> Parsed | Unre
     """Return title and main text, as Markdown, of a page without anything a browser would not show, and how much that
     was. Bytes are UTF-8; `sheets` are style sheets that the page links to.
     """
-    from lxml import etree, html  # type: ignore[import-untyped]
+    from lxml import etree, html
 
     content = page if isinstance(page, bytes) else page.encode("utf-8", "surrogatepass")
     if content.lstrip()[:5] == b"<?xml":  # XHTML, where "<title/>" is whole

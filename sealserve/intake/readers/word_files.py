@@ -58,9 +58,9 @@ class _Style:
 
 def read_word(content: bytes) -> Parsed | Unreadable:
     """Return title and text of a Word file."""
-    import docx
     from docx.opc.exceptions import OpcError
     from docx.opc.part import PartFactory
+    from docx.package import Package
     from docx.parts.document import DocumentPart
 
     package = open_package(content)
@@ -68,7 +68,7 @@ def read_word(content: bytes) -> Parsed | Unreadable:
         return package
     PartFactory.part_type_for[_MACROS] = DocumentPart
     try:
-        part: Any = docx.package.Package.open(io.BytesIO(content)).main_document_part
+        part: Any = Package.open(io.BytesIO(content)).main_document_part
         found = _Document(part)
         text = found.text()
         title = found.title or _core_title(part)
