@@ -7,8 +7,8 @@ inside with it. What opens by a click (tabs, accordions, expanders) is part of t
 import re
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from typing import Any, TypeAlias
 
 from sealserve.intake.readers.colours import can_be_seen
@@ -48,7 +48,10 @@ _PANE = re.compile(
     r"|expand\w{0,9}|toggle-?content|faq-?answer|spoiler|disclosure|panel)(?:$|[-_])",
     re.IGNORECASE,
 )
-_SWITCH = re.compile(r"(?:toggle|trigger|expand|accordion|collaps|tab|switch|disclosure|opener)", re.IGNORECASE)
+_SWITCH = re.compile(
+    r"toggle|trigger|expand|accordion|collaps|switch|disclosure|opener|question|(?:^|[-_])tabs?(?:$|[-_])",
+    re.IGNORECASE,
+)
 _NEARBY_LEVELS, _NEARBY_SIBLINGS, _NEARBY_ELEMENTS = 3, 40, 100
 _TAKES_AWAY = frozenset({"script", "style", "template", "noscript", "title"})
 
@@ -78,12 +81,10 @@ def take_out_hidden(tree: Any, *, sheets: Sequence[str] = ()) -> int:
     switches = _switched_ids(tree)
     hidden = 0
     gone = []
-    waiting = [(cssselect2.ElementWrapper.from_html_root(tree), Style())]
+    root = cssselect2.ElementWrapper.from_html_root(tree)
+    waiting = [(root, _values(rules, root, Style()), Style())]
     while waiting:
-        element, outer = waiting.pop()
-        if element.etree_element.tag in _TAKES_AWAY:
-            continue
-        values = _values(rules, element, outer)
+        element, values, outer = waiting.pop()
         if _is_off_the_page(element, values, outer, rules, switches):
             gone.append(element.etree_element)
             hidden += _has_words(element.etree_element) and not _is_in_a_menu(element.etree_element)
@@ -91,7 +92,10 @@ def take_out_hidden(tree: Any, *, sheets: Sequence[str] = ()) -> int:
         style = _style(element.etree_element, values, outer)
         if _cannot_be_seen(style):
             hidden += _without_own_words(element.etree_element)
-        waiting += [(child, style) for child in element.iter_children()]
+        children = [one for one in element.iter_children() if one.etree_element.tag not in _TAKES_AWAY]
+        valued = [(child, _values(rules, child, style)) for child in children]
+        behind = _with_backdrops(style, valued)
+        waiting += [(child, declared_values, behind) for child, declared_values in valued]
     for lost in gone:
         lost.tag = _GONE
     etree.strip_elements(tree, _GONE, with_tail=False)
@@ -99,6 +103,17 @@ def take_out_hidden(tree: Any, *, sheets: Sequence[str] = ()) -> int:
 
 
 _GONE = "sealserve-gone"
+
+
+def _with_backdrops(style: Style, children: Sequence[tuple[Any, Mapping[str, Tokens]]]) -> Style:
+    """Return `style` with the colours that empty elements among the children spread behind the others."""
+    for child, values in children:
+        node = child.etree_element
+        if _word(values, "position") in ("absolute", "fixed") and not len(node) and not (node.text or "").strip():
+            papers = _papers(node, values, style)
+            if papers != style.papers:
+                return replace(style, papers=(*style.papers, *papers) if papers else ())
+    return style
 
 
 def hides_words(tag: str, attributes: Mapping[str, str], *, sheet: str = "") -> bool:
@@ -312,6 +327,9 @@ def _opens_by_click(element: Any, sheets: Sheets, switches: frozenset[str]) -> b
     node = element.etree_element
     if node.get("id") in switches:
         return True
+    before = node.getprevious()
+    if before is not None and before.tag != "button" and _is_switch(before):
+        return True  # a heading that is clicked
     is_pane = node.get("role") == "tabpanel" or any(map(_PANE.search, (node.get("class") or "").split()))
     return (is_pane or is_opened_by_state(sheets, element)) and _has_switch_nearby(node)
 
@@ -332,7 +350,9 @@ def _switched_ids(tree: Any) -> frozenset[str]:
 
 
 def _is_switch(node: Any) -> bool:
-    if node.tag in ("button", "summary", "label", "input") or node.get("role") in ("tab", "button"):
+    if node.tag in ("button", "summary", "label") or node.get("role") in ("tab", "button"):
+        return True
+    if node.tag == "input" and (node.get("type") or "").lower() in ("checkbox", "radio", "button"):
         return True
     if any(name in node.attrib for name in ("onclick", "aria-expanded", "data-toggle", "data-bs-toggle", "tabindex")):
         return True
@@ -340,11 +360,12 @@ def _is_switch(node: Any) -> bool:
 
 
 def _has_switch_nearby(node: Any) -> bool:
-    """Whether something to click stands before the element, or before what it is in, within some levels."""
+    """Whether something to click stands beside the element, or beside what it is in, within some levels."""
     for _ in range(_NEARBY_LEVELS):
-        for before in islice(node.itersiblings(preceding=True), _NEARBY_SIBLINGS):
-            if any(map(_is_switch, _some(before))):
-                return True
+        before = islice(node.itersiblings(preceding=True), _NEARBY_SIBLINGS)
+        after = islice(node.itersiblings(), _NEARBY_SIBLINGS)
+        if any(_is_switch(one) for beside in chain(before, after) for one in _some(beside)):
+            return True
         node = node.getparent()
         if node is None or node.tag == "body":
             return False

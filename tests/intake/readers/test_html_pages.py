@@ -34,6 +34,8 @@ HIDDEN = {
     "important": (".x { display: none !important }", f'<p class="x" style="display:block">{WORDS}</p>'),
     "inherited ink": (".x { color: #fefefe }", f'<div class="x"><div><p>{WORDS}</p></div></div>'),
     "ink on the same paper by class": (".d { background: #123 } .x { color: #112233 }", f'<div class="d"><p class="x">{WORDS}</p></div>'),
+    "after a plain button": ("", f'<button>Send</button><div style="display:none">{WORDS}</div>'),
+    "in a table": (".table { color: #000 } .x { display: none }", f'<div class="table">a</div><p class="x">{WORDS}</p>'),
     "nested rule": (".a { .b { display: none } }", f'<div class="a"><p class="b">{WORDS}</p></div>'),
     "nested by its sign": (".a { & > .b { display: none } }", f'<div class="a"><p class="b">{WORDS}</p></div>'),
     "nested media": (".a { @media screen { display: none } }", f'<p class="a">{WORDS}</p>'),
@@ -112,6 +114,19 @@ SEEN = {
     "visible inside hidden": ("", f'<div style="visibility: hidden"><p style="visibility: visible">{WORDS}</p></div>'),
     "on a picture": (".h { background: url(sea.jpg); color: #fff }", f'<div class="h">{WORDS}</div>'),
     "over a picture": (".h { position: relative } .t { position: absolute; color: #fff }", f'<div class="h"><img src="a.jpg"><p class="t">{WORDS}</p></div>'),
+    "on a backdrop": (
+        ".c { position: relative } .b { position: absolute; inset: 0; background: #000 } .t { position: relative; color: #fff }",
+        f'<div class="c"><div class="b"></div><p class="t">{WORDS}</p></div>',
+    ),
+    "heading that is clicked": ("", f'<h3 class="question" onclick="f()">Dogs</h3><div style="display:none">{WORDS}</div>'),
+    "slides with buttons after": (
+        ".s { display: none } .s.active { display: block }",
+        f'<div class="s active">A</div><div class="s">{WORDS}</div><button>Next</button>',
+    ),
+    "shown on wide screens": (
+        ".hidden { display: none } @media (min-width: 48rem) { .md\\:block { display: block } }",
+        f'<p class="hidden md:block">{WORDS}</p>',
+    ),
     "picture in letters": ("", f'<p style="color: transparent; background: url(a.png); background-clip: text">{WORDS}</p>'),
     "fades in": ("@keyframes f { to { opacity: 1 } } .f { opacity: 0; animation: f 1s forwards }", f'<p class="f">{WORDS}</p>'),
     "cloak": ("[v-cloak] { display: none }", f"<div v-cloak>{WORDS}</div>"),
