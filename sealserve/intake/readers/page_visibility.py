@@ -12,7 +12,9 @@ from itertools import chain, islice
 from typing import Any, TypeAlias
 
 from sealserve.intake.readers.colours import can_be_seen
-from sealserve.intake.readers.style_sheets import Sheets, Tokens, declared, is_opened_by_state, read_sheets, resolved
+from sealserve.intake.readers.style_sheets import (
+    SCREEN_WIDTH, Sheets, Tokens, declared, is_opened_by_state, read_sheets, resolved,
+)  # fmt: skip
 
 Rgba: TypeAlias = tuple[float, float, float, float]
 """Red, green, blue and opacity, each 0 to 1."""
@@ -39,6 +41,7 @@ _CHOICES: Mapping[str, Callable[[list[float]], float]] = {
 _POSITIONED = frozenset({"absolute", "fixed", "relative", "sticky"})
 _CLIPPED = frozenset({"hidden", "clip"})
 _PICTURES = ("img", "picture", "video", "canvas", "svg")
+_SIDES = ("left", "top", "right", "bottom")
 _SIZES = ("height", "max-height", "width", "max-width", "block-size", "inline-size")
 _CLOAKS = ("v-cloak", "x-cloak", "ng-cloak", "data-cloak")
 """Attributes of pages that scripts show as soon as they run."""
@@ -109,11 +112,21 @@ def _with_backdrops(style: Style, children: Sequence[tuple[Any, Mapping[str, Tok
     """Return `style` with the colours that empty elements among the children spread behind the others."""
     for child, values in children:
         node = child.etree_element
-        if _word(values, "position") in ("absolute", "fixed") and not len(node) and not (node.text or "").strip():
+        if _fills_its_box(values) and not len(node) and not (node.text or "").strip():
             papers = _papers(node, values, style)
             if papers != style.papers:
                 return replace(style, papers=(*style.papers, *papers) if papers else ())
     return style
+
+
+def _fills_its_box(values: Mapping[str, Tokens]) -> bool:
+    """Whether an element is laid over all of what it is in."""
+    if _word(values, "position") not in ("absolute", "fixed"):
+        return False
+    sides = [values.get("inset", ())] if "inset" in values else [values.get(side, ()) for side in _SIDES]
+    if all(value and all(size == 0 for size in _lengths(value, 16.0, whole=1.0)) for value in sides):
+        return True
+    return all(_length(values.get(name, ()), 16.0, whole=SCREEN_WIDTH) == SCREEN_WIDTH for name in ("width", "height"))
 
 
 def hides_words(tag: str, attributes: Mapping[str, str], *, sheet: str = "") -> bool:
@@ -259,7 +272,7 @@ def _is_displaced(values: Mapping[str, Tokens], font_pixels: float) -> bool:
     if _word(values, "position") in _POSITIONED:
         if _number(values, "z-index", 0.0) < 0:
             return True
-        for side in ("left", "top", "right", "bottom", "inset", "inset-inline-start", "inset-block-start"):
+        for side in (*_SIDES, "inset", "inset-inline-start", "inset-block-start"):
             places = _lengths(values.get(side, ()), font_pixels, whole=_OFF_SCREEN_PIXELS)
             if any(at <= -_OFF_SCREEN_PIXELS or at >= _FAR_RIGHT_PIXELS for at in places):
                 return True

@@ -36,6 +36,10 @@ HIDDEN = {
     "ink on the same paper by class": (".d { background: #123 } .x { color: #112233 }", f'<div class="d"><p class="x">{WORDS}</p></div>'),
     "after a plain button": ("", f'<button>Send</button><div style="display:none">{WORDS}</div>'),
     "in a table": (".table { color: #000 } .x { display: none }", f'<div class="table">a</div><p class="x">{WORDS}</p>'),
+    "beside a dot": (
+        ".b { position: absolute; width: 1px; height: 1px; background: #000 } .t { color: #fff }",
+        f'<div><i class="b"></i><p class="t">{WORDS}</p></div>',
+    ),
     "nested rule": (".a { .b { display: none } }", f'<div class="a"><p class="b">{WORDS}</p></div>'),
     "nested by its sign": (".a { & > .b { display: none } }", f'<div class="a"><p class="b">{WORDS}</p></div>'),
     "nested media": (".a { @media screen { display: none } }", f'<p class="a">{WORDS}</p>'),
