@@ -13,7 +13,13 @@ from typing import Any, TypeAlias
 
 from sealserve.intake.readers.colours import can_be_seen
 from sealserve.intake.readers.style_sheets import (
-    SCREEN_WIDTH, Sheets, Tokens, declared, is_opened_by_state, read_sheets, resolved,
+    SCREEN_WIDTH,
+    Sheets,
+    Tokens,
+    declared,
+    is_opened_by_state,
+    read_sheets,
+    resolved,
 )  # fmt: skip
 
 Rgba: TypeAlias = tuple[float, float, float, float]
