@@ -190,13 +190,14 @@ def _is_heading_of_pane(button: Any) -> bool:
 
 def _cookie_banners(tree: Any) -> Iterator[Any]:
     """Yield the boxes that ask for consent: small, about cookies, with a button that accepts them."""
+    texts: dict[Any, str] = {}
     for button in tree.iter("button", "a"):
         words = " ".join("".join(button.itertext()).split())
         if len(words) > 60 or not _ACCEPT.search(words):
             continue
         banner = None
         for above in button.iterancestors():
-            text = _short_text(above)
+            text = texts[above] if above in texts else texts.setdefault(above, _short_text(above))
             if not text or above.tag in ("html", "body", "main", "article"):
                 break
             banner = above if _COOKIE.search(text) and next(above.iter("h1"), None) is None else banner
