@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from sealserve.intake.charsets import decode
 from sealserve.intake.media_types import LOCKED, Claimed, Defect, MediaType, Parsed, Unreadable, claimed
 from sealserve.intake.readers.ebooks import read_ebook
-from sealserve.intake.readers.html_pages import read_html
+from sealserve.intake.readers.html.html_pages import read_html
 from sealserve.intake.readers.json_files import read_json
 from sealserve.intake.readers.mails import read_mail
 from sealserve.intake.readers.markdown_files import read_markdown

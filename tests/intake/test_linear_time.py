@@ -11,15 +11,8 @@ import pytest
 
 from sealserve.grading import answers, degenerate, json_schemas, numbers, patterns, refusals
 from sealserve.intake import charsets, line_ends, media_types, normalise, parse, recognition
-from sealserve.intake.readers import (
-    html_pages,
-    html_to_markdown,
-    json_files,
-    markdown_files,
-    page_visibility,
-    separated_values,
-    style_sheets,
-)  # fmt: skip
+from sealserve.intake.readers import json_files, markdown_files, separated_values
+from sealserve.intake.readers.html import html_pages, html_to_markdown, page_visibility, style_sheets
 from sealserve.learning.study import grounding, passages, sentence_questions
 from sealserve.learning.study.markup import counterexamples, json_text, lines, pairs
 from sealserve.scanners import contradictions, pii, prompt_injection, secrets

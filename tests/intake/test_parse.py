@@ -8,7 +8,7 @@ from sealserve.intake import parse as parse_module
 from sealserve.intake.media_types import Defect, MediaType, Parsed, Unreadable
 from sealserve.intake.normalise import NormalisedText, screen
 from sealserve.intake.parse import missing_parser, parse
-from sealserve.intake.readers.html_pages import read_html
+from sealserve.intake.readers.html.html_pages import read_html
 from tests.intake.samples import SENTENCE, blank_pdf, page, pdf
 
 

@@ -7,7 +7,7 @@ from zipfile import ZipFile
 
 from sealserve.intake.charsets import decode
 from sealserve.intake.media_types import LOCKED, Claimed, Defect, MediaType, Parsed, Unreadable
-from sealserve.intake.readers.html_pages import read_html
+from sealserve.intake.readers.html.html_pages import read_html
 from sealserve.intake.readers.markdown_text import paragraphs
 from sealserve.intake.readers.zip_packages import open_package, read_member
 

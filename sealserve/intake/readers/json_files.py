@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from sealserve.intake.media_types import Defect, Parsed, Unreadable
-from sealserve.intake.readers.html_pages import without_markup
+from sealserve.intake.readers.html.html_pages import without_markup
 from sealserve.intake.readers.markdown_text import heading, paragraphs
 from sealserve.intake.readers.separated_values import ANSWER_HEADINGS, QUESTION_HEADINGS
 

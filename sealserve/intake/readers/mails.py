@@ -10,7 +10,7 @@ from email.message import EmailMessage
 
 from sealserve.intake.charsets import decode
 from sealserve.intake.media_types import Claimed, Defect, MediaType, Parsed, Unreadable
-from sealserve.intake.readers.html_pages import read_html
+from sealserve.intake.readers.html.html_pages import read_html
 from sealserve.intake.readers.markdown_text import heading, paragraphs
 
 MAX_ATTACHMENTS = 20

@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from itertools import pairwise
 
 from sealserve.intake.media_types import Parsed
-from sealserve.intake.readers.html_pages import fragment_to_markdown
-from sealserve.intake.readers.page_visibility import hides_words
+from sealserve.intake.readers.html.html_pages import fragment_to_markdown
+from sealserve.intake.readers.html.page_visibility import hides_words
 
 _MARK = re.compile(
     r"(?P<fence>^[ \t>]{0,40}(?:(?:[-*+]|\d{1,9}[.)])[ \t]{1,9})?(?P<mark>`{3,40}|~{3,40})(?=[^`\n]{0,400}$))"

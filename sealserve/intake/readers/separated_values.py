@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 from sealserve.intake.media_types import Defect, MediaType, Parsed, Unreadable
-from sealserve.intake.readers.html_pages import without_markup
+from sealserve.intake.readers.html.html_pages import without_markup
 
 TABS = "\t"
 _SEPARATORS = (",", ";", TABS, "|")

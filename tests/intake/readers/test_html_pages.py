@@ -3,7 +3,7 @@
 import pytest
 
 from sealserve.intake.media_types import Parsed
-from sealserve.intake.readers.html_pages import read_html
+from sealserve.intake.readers.html.html_pages import read_html
 
 FIRST, LAST, WORDS = "The ferry leaves at noon.", "Bicycles travel free.", "Dogs pay two crowns."
 

@@ -5,25 +5,24 @@ inside with it. What opens by a click (tabs, accordions, expanders) is part of t
 """
 
 import re
-from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, islice
-from typing import Any, TypeAlias
+from typing import Any
 
 from sealserve.intake.readers.colours import can_be_seen
-from sealserve.intake.readers.style_sheets import (
-    SCREEN_WIDTH,
-    Sheets,
-    Tokens,
-    declared,
-    is_opened_by_state,
-    read_sheets,
-    resolved,
-)  # fmt: skip
-
-Rgba: TypeAlias = tuple[float, float, float, float]
-"""Red, green, blue and opacity, each 0 to 1."""
+from sealserve.intake.readers.html.computed_styles import (
+    Style,
+    length_of,
+    lengths_of,
+    number_of,
+    over,
+    papers_of,
+    style_of,
+    values_of,
+    word_of,
+)
+from sealserve.intake.readers.html.style_sheets import SCREEN_WIDTH, Sheets, Tokens, is_opened_by_state, read_sheets
 
 MIN_FONT_PIXELS = 4.0
 MIN_OPACITY = 0.05
@@ -32,21 +31,8 @@ _FAR_RIGHT_PIXELS = 5000.0
 _INDENT_PIXELS = 300.0
 _MAX_BLUR_PIXELS = 10.0
 
-_WHITE: Rgba = (1.0, 1.0, 1.0, 1.0)
-_BLACK: Rgba = (0.0, 0.0, 0.0, 1.0)
-_LINK: Rgba = (0.0, 0.0, 0.93, 1.0)
-_DARK: Rgba = (0.07, 0.07, 0.07, 1.0)
-_PIXELS = {"px": 1.0, "pt": 4 / 3, "pc": 16.0, "cm": 37.8, "mm": 3.78, "in": 96.0, "q": 0.945, "vw": 12.8, "vh": 8.0}
-_FONT_WORDS = {"xx-small": 9.0, "x-small": 10.0, "small": 13.0, "medium": 16.0, "large": 18.0, "x-large": 24.0}
-_OLD_FONT_SIZES = {"1": 10.0, "2": 13.0, "3": 16.0, "4": 18.0, "5": 24.0, "6": 32.0, "7": 48.0}
-_CHOICES: Mapping[str, Callable[[list[float]], float]] = {
-    "min": min, "max": max, "clamp": lambda sizes: sorted(sizes)[len(sizes) // 2], "calc": sum,
-}  # fmt: skip
-"""Functions of lengths; calc() is taken for a sum, which is what pages write."""
-
 _POSITIONED = frozenset({"absolute", "fixed", "relative", "sticky"})
 _CLIPPED = frozenset({"hidden", "clip"})
-_PICTURES = ("img", "picture", "video", "canvas", "svg")
 _SIDES = ("left", "top", "right", "bottom")
 _SIZES = ("height", "max-height", "width", "max-width", "block-size", "inline-size")
 _CLOAKS = ("v-cloak", "x-cloak", "ng-cloak", "data-cloak")
@@ -65,18 +51,6 @@ _NEARBY_LEVELS, _NEARBY_SIBLINGS, _NEARBY_ELEMENTS = 3, 40, 100
 _TAKES_AWAY = frozenset({"script", "style", "template", "noscript", "title"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Style:
-    """What an element hands on to those inside it."""
-
-    ink: Rgba | None = _BLACK  # None: not known, as of letters that show a picture
-    papers: tuple[Rgba, ...] = (_WHITE,)  # what may be behind the letters; none: not known, as a picture
-    font_pixels: float = 16.0
-    is_visible: bool = True
-    is_squeezed: bool = False  # letters on top of each other
-    variables: ChainMap[str, Tokens] = field(default_factory=ChainMap)
-
-
 def take_out_hidden(tree: Any, *, sheets: Sequence[str] = ()) -> int:
     """Take out of an lxml page what is not shown; return how many elements hid words by their style."""
     import cssselect2
@@ -91,18 +65,18 @@ def take_out_hidden(tree: Any, *, sheets: Sequence[str] = ()) -> int:
     hidden = 0
     gone = []
     root = cssselect2.ElementWrapper.from_html_root(tree)
-    waiting = [(root, _values(rules, root, Style()), Style())]
+    waiting = [(root, values_of(rules, root, Style()), Style())]
     while waiting:
         element, values, outer = waiting.pop()
         if _is_off_the_page(element, values, outer, rules, switches):
             gone.append(element.etree_element)
             hidden += _has_words(element.etree_element) and not _is_in_a_menu(element.etree_element)
             continue
-        style = _style(element.etree_element, values, outer)
+        style = style_of(element.etree_element, values, outer)
         if _cannot_be_seen(style):
             hidden += _without_own_words(element.etree_element)
         children = [one for one in element.iter_children() if one.etree_element.tag not in _TAKES_AWAY]
-        valued = [(child, _values(rules, child, style)) for child in children]
+        valued = [(child, values_of(rules, child, style)) for child in children]
         behind = _with_backdrops(style, valued)
         waiting += [(child, declared_values, behind) for child, declared_values in valued]
     for lost in gone:
@@ -119,7 +93,7 @@ def _with_backdrops(style: Style, children: Sequence[tuple[Any, Mapping[str, Tok
     for child, values in children:
         node = child.etree_element
         if _fills_its_box(values) and not len(node) and not (node.text or "").strip():
-            papers = _papers(node, values, style)
+            papers = papers_of(node, values, style)
             if papers != style.papers:
                 return replace(style, papers=(*style.papers, *papers) if papers else ())
     return style
@@ -127,12 +101,14 @@ def _with_backdrops(style: Style, children: Sequence[tuple[Any, Mapping[str, Tok
 
 def _fills_its_box(values: Mapping[str, Tokens]) -> bool:
     """Whether an element is laid over all of what it is in."""
-    if _word(values, "position") not in ("absolute", "fixed"):
+    if word_of(values, "position") not in ("absolute", "fixed"):
         return False
     sides = [values.get("inset", ())] if "inset" in values else [values.get(side, ()) for side in _SIDES]
-    if all(value and all(size == 0 for size in _lengths(value, 16.0, whole=1.0)) for value in sides):
+    if all(value and all(size == 0 for size in lengths_of(value, 16.0, whole=1.0)) for value in sides):
         return True
-    return all(_length(values.get(name, ()), 16.0, whole=SCREEN_WIDTH) == SCREEN_WIDTH for name in ("width", "height"))
+    return all(
+        length_of(values.get(name, ()), 16.0, whole=SCREEN_WIDTH) == SCREEN_WIDTH for name in ("width", "height")
+    )
 
 
 def hides_words(tag: str, attributes: Mapping[str, str], *, sheet: str = "") -> bool:
@@ -149,88 +125,9 @@ def hides_words(tag: str, attributes: Mapping[str, str], *, sheet: str = "") -> 
             inner.set(name, "".join(letter for letter in value if letter.isprintable()))
     wrapped = next(cssselect2.ElementWrapper.from_html_root(element).iter_children())
     sheets = read_sheets([(sheet, "")])
-    values = _values(sheets, wrapped, Style())
+    values = values_of(sheets, wrapped, Style())
     is_gone = _is_off_the_page(wrapped, values, Style(), sheets, frozenset())
-    return is_gone or _cannot_be_seen(_style(inner, values, Style()))
-
-
-def _values(sheets: Sheets, element: Any, outer: Style) -> dict[str, Tokens]:
-    """Return the declared values of the element, custom properties put in (its own are under "--" names)."""
-    found = declared(sheets, element, hints=_hints(element.etree_element))
-    if not any(token.type == "function" for value in found.values() for token in value):
-        return found
-    variables = outer.variables.new_child({name: value for name, value in found.items() if name.startswith("--")})
-    return {name: value if name.startswith("--") else resolved(value, variables) for name, value in found.items()}
-
-
-def _hints(element: Any) -> dict[str, Tokens]:
-    """Return what old attributes say of colours and sizes (HTML standard, 15.3)."""
-    found = {}
-    for attribute, name in (("color", "color"), ("text", "color"), ("bgcolor", "background-color")):
-        if value := element.get(attribute):
-            found[name] = _tokens(value)
-    if element.tag == "font" and element.get("size") in _OLD_FONT_SIZES:
-        found["font-size"] = _tokens(f"{_OLD_FONT_SIZES[element.get('size')]}px")
-    return found
-
-
-def _tokens(value: str) -> Tokens:
-    import tinycss2
-
-    return tuple(tinycss2.parse_component_value_list(value, skip_comments=True))
-
-
-def _style(element: Any, values: Mapping[str, Tokens], outer: Style) -> Style:
-    """Return the style that the element's own text has."""
-    variables = {name: value for name, value in values.items() if name.startswith("--")}
-    ink = _colour(values.get("-webkit-text-fill-color") or values.get("color") or (), outer.ink)
-    papers = _papers(element, values, outer)
-    if "currentcolor" in (_word(values, "background"), _word(values, "background-color")) and ink is not None:
-        papers = (ink,)
-    if element.tag == "a" and element.get("href") is not None and "color" not in values:
-        ink = _LINK if outer.ink not in (None, _BLACK) else outer.ink
-    if "text" in (_word(values, "background-clip"), _word(values, "-webkit-background-clip")):
-        ink = None
-    visibility = _word(values, "visibility")
-    font_pixels = _font_pixels(values, outer.font_pixels)
-    spacing = _length(values.get("letter-spacing", ()), font_pixels)
-    if not values and papers == outer.papers and ink == outer.ink:
-        return outer
-    return Style(
-        ink=ink,
-        papers=papers,
-        font_pixels=font_pixels,
-        is_squeezed=outer.is_squeezed if spacing is None else spacing < -font_pixels / 3,
-        is_visible=visibility not in ("hidden", "collapse") if visibility not in ("", "inherit") else outer.is_visible,
-        variables=outer.variables.new_child(variables) if variables else outer.variables,
-    )
-
-
-def _papers(element: Any, values: Mapping[str, Tokens], outer: Style) -> tuple[Rgba, ...]:
-    """Return the colours that may be behind the element's text; none where a picture is."""
-    if _word(values, "position") in ("absolute", "fixed") and _has_picture_nearby(element):
-        return ()
-    behind = outer.papers
-    if _word(values, "color-scheme") == "dark" and element.tag in ("html", "body") and behind == (_WHITE,):
-        behind = (_DARK,)
-    found = behind
-    for name in ("background", "background-color", "background-image"):
-        tokens = values.get(name, ())
-        stops = [colour for colour in map(_as_colour, _flat(tokens)) if colour is not None]
-        if stops:
-            found = tuple(_over(stop, paper) for stop in stops[:8] for paper in behind[:2] or (_WHITE,))
-        if any(token.type == "url" or (token.type == "function" and token.lower_name == "url") for token in tokens):
-            return ()
-    return found
-
-
-def _has_picture_nearby(element: Any) -> bool:
-    around, levels = element.getparent(), 2
-    while around is not None and levels and around.tag != "body":
-        if any(node.tag in _PICTURES for node in _some(around)):
-            return True
-        around, levels = around.getparent(), levels - 1
-    return False
+    return is_gone or _cannot_be_seen(style_of(inner, values, Style()))
 
 
 def _cannot_be_seen(style: Style) -> bool:
@@ -241,7 +138,7 @@ def _cannot_be_seen(style: Style) -> bool:
         return False
     if ink[3] < MIN_OPACITY:
         return True
-    return bool(style.papers) and not any(can_be_seen(_over(ink, paper)[:3], paper[:3]) for paper in style.papers)
+    return bool(style.papers) and not any(can_be_seen(over(ink, paper)[:3], paper[:3]) for paper in style.papers)
 
 
 def _is_off_the_page(
@@ -260,50 +157,50 @@ def _is_off_the_page(
 
 def _is_collapsed(node: Any, values: Mapping[str, Tokens]) -> bool:
     """Whether the element is folded away in a way that scripts and clicks undo."""
-    display = _word(values, "display")
+    display = word_of(values, "display")
     if display == "none" or ("hidden" in node.attrib and node.get("hidden") != "until-found" and not display):
         return True
-    if _word(values, "content-visibility") == "hidden":
+    if word_of(values, "content-visibility") == "hidden":
         return True
-    if _number(values, "opacity", 1.0) < MIN_OPACITY:
+    if number_of(values, "opacity", 1.0) < MIN_OPACITY:
         return not ({"animation", "animation-name"} & set(values))
-    overflow = {_word(values, name) for name in ("overflow", "overflow-x", "overflow-y")}
-    sizes = [_length(values.get(name, ()), 16.0) for name in _SIZES]
-    is_flat = _length(values.get("line-height", ()), 16.0) == 0
+    overflow = {word_of(values, name) for name in ("overflow", "overflow-x", "overflow-y")}
+    sizes = [length_of(values.get(name, ()), 16.0) for name in _SIZES]
+    is_flat = length_of(values.get("line-height", ()), 16.0) == 0
     return bool(overflow & _CLIPPED) and (is_flat or any(size is not None and size <= 1 for size in sizes))
 
 
 def _is_displaced(values: Mapping[str, Tokens], font_pixels: float) -> bool:
     """Whether the element stands off the screen or behind the page."""
-    if _word(values, "position") in _POSITIONED:
-        if _number(values, "z-index", 0.0) < 0:
+    if word_of(values, "position") in _POSITIONED:
+        if number_of(values, "z-index", 0.0) < 0:
             return True
         for side in (*_SIDES, "inset", "inset-inline-start", "inset-block-start"):
-            places = _lengths(values.get(side, ()), font_pixels, whole=_OFF_SCREEN_PIXELS)
+            places = lengths_of(values.get(side, ()), font_pixels, whole=_OFF_SCREEN_PIXELS)
             if any(at <= -_OFF_SCREEN_PIXELS or at >= _FAR_RIGHT_PIXELS for at in places):
                 return True
     for name in ("margin", "margin-left", "margin-top", "margin-right", "margin-inline-start"):
-        if any(size <= -_OFF_SCREEN_PIXELS for size in _lengths(values.get(name, ()), font_pixels)):
+        if any(size <= -_OFF_SCREEN_PIXELS for size in lengths_of(values.get(name, ()), font_pixels)):
             return True
-    indent = _length(values.get("text-indent", ()), font_pixels, whole=_OFF_SCREEN_PIXELS)
+    indent = length_of(values.get("text-indent", ()), font_pixels, whole=_OFF_SCREEN_PIXELS)
     if indent is None:
         return False
-    return indent <= -_INDENT_PIXELS or (indent >= _OFF_SCREEN_PIXELS and _word(values, "overflow") in _CLIPPED)
+    return indent <= -_INDENT_PIXELS or (indent >= _OFF_SCREEN_PIXELS and word_of(values, "overflow") in _CLIPPED)
 
 
 def _is_cut_away(values: Mapping[str, Tokens], font_pixels: float) -> bool:
     """Whether the element is clipped, scaled, filtered or moved out of sight."""
     for token in values.get("clip", ()):
         if token.type == "function" and token.lower_name == "rect":
-            sizes = _lengths(token.arguments, font_pixels)
+            sizes = lengths_of(token.arguments, font_pixels)
             if len(sizes) == 4 and (sizes[2] - sizes[0] <= 1 or sizes[1] - sizes[3] <= 1):
                 return True
     if any(token.type == "function" and _clips(token) for token in values.get("clip-path", ())):
         return True
     if any(token.type == "function" and _filters_out(token) for token in values.get("filter", ())):
         return True
-    scale = _number(values, "scale", 1.0)
-    if scale < MIN_OPACITY or _number(values, "zoom", 1.0) < MIN_OPACITY:
+    scale = number_of(values, "scale", 1.0)
+    if scale < MIN_OPACITY or number_of(values, "zoom", 1.0) < MIN_OPACITY:
         return True
     moves = [*values.get("transform", ()), *values.get("-webkit-transform", ())]
     return any(token.type == "function" and _moves_away(token, font_pixels) for token in moves)
@@ -336,7 +233,7 @@ def _moves_away(token: Any, font_pixels: float) -> bool:
     if name == "matrix":
         return len(amounts) == 6 and amounts[0].value * amounts[3].value == amounts[1].value * amounts[2].value
     if name.startswith("translate"):
-        moved = _lengths(amounts, font_pixels, whole=_OFF_SCREEN_PIXELS / 2)
+        moved = lengths_of(amounts, font_pixels, whole=_OFF_SCREEN_PIXELS / 2)
         return any(abs(size) >= _OFF_SCREEN_PIXELS for size in moved[:2])
     return name in ("rotatex", "rotatey") and any(one.value in (90, -90, 270) for one in amounts)
 
@@ -412,101 +309,3 @@ def _without_own_words(node: Any) -> bool:
         had_words = had_words or bool((child.tail or "").strip())
         child.tail = " "
     return had_words
-
-
-def _word(values: Mapping[str, Tokens], name: str) -> str:
-    """Return the property's keyword, in lower case; "" if it has another value or none."""
-    value = values.get(name, ())
-    return str(value[0].lower_value) if value and value[0].type == "ident" else ""
-
-
-def _number(values: Mapping[str, Tokens], name: str, usual: float) -> float:
-    value = values.get(name, ())
-    if not value or value[0].type not in ("number", "percentage"):
-        return usual
-    return float(value[0].value) / (100 if value[0].type == "percentage" else 1)
-
-
-def _length(tokens: Tokens, font_pixels: float, *, whole: float = 0.0) -> float | None:
-    found = _lengths(tokens[:1], font_pixels, whole=whole)
-    return found[0] if found else None
-
-
-def _lengths(tokens: Any, font_pixels: float, *, whole: float = 0.0) -> list[float]:
-    """Return the lengths among `tokens` in pixels; percentages of `whole`, and left out where that is 0."""
-    found = []
-    for token in tokens:
-        if token.type == "dimension":
-            unit = token.lower_unit
-            scale = font_pixels if unit in ("em", "ex", "ch") else 16.0 if unit in ("rem", "rex") else _PIXELS.get(unit)
-            if scale is not None:
-                found.append(token.value * scale)
-        elif token.type == "number":
-            found.append(token.value)
-        elif token.type == "percentage" and whole:
-            found.append(token.value / 100 * whole)
-        elif token.type == "function" and token.lower_name in _CHOICES:
-            inner = _lengths(token.arguments, font_pixels, whole=whole)
-            found += [_CHOICES[token.lower_name](inner)] if inner else []
-    return found
-
-
-def _font_pixels(values: Mapping[str, Tokens], outer: float) -> float:
-    tokens = values.get("font-size", ())
-    if not tokens and "font" in values:
-        sized = [token for token in values["font"] if token.type in ("dimension", "percentage")]
-        zeros = [token for token in values["font"] if token.type == "number" and token.value == 0]
-        tokens = tuple((sized or zeros)[:1])
-    if not tokens:
-        return outer
-    if tokens[0].type == "ident":
-        return _FONT_WORDS.get(tokens[0].lower_value, outer)
-    size = _length(tokens, outer, whole=outer)
-    return outer if size is None else size
-
-
-def _colour(tokens: Tokens, outer: Rgba | None) -> Rgba | None:
-    for token in tokens:
-        found = _as_colour(token)
-        if found is not None:
-            return found
-    return outer
-
-
-def _as_colour(token: Any) -> Rgba | None:
-    from tinycss2.color4 import parse_color
-
-    if token.type not in ("ident", "hash", "function"):
-        return None
-    if token.type == "function" and token.lower_name in ("light-dark", "color-mix"):
-        inner = (_as_colour(one) for one in token.arguments)
-        return next((one for one in inner if one is not None), None)
-    try:
-        found = parse_color(token)
-        if found is None or isinstance(found, str):
-            return None
-        if found.space not in ("lab", "lch", "oklab", "oklch", "xyz-d50", "xyz-d65", "xyz"):
-            shown = found.to("srgb") if found.space in ("hsl", "hwb") else found  # wider gamuts: near enough
-            red, green, blue = (min(max(part or 0.0, 0.0), 1.0) for part in shown.coordinates)
-        else:
-            light = (found.to("lab").coordinates[0] or 0.0) / 100
-            red = green = blue = min(max(light, 0.0), 1.0)  # a grey as light as the colour
-    except (NotImplementedError, ValueError, TypeError, ZeroDivisionError, OverflowError):
-        return None
-    return red, green, blue, found.alpha
-
-
-def _flat(tokens: Any) -> Iterator[Any]:
-    """Yield tokens and those inside gradients."""
-    for token in tokens:
-        if token.type == "function" and token.lower_name.endswith("-gradient"):
-            yield from token.arguments
-        else:
-            yield token
-
-
-def _over(colour: Rgba, paper: Rgba) -> Rgba:
-    """Return what a colour looks like on paper that lets nothing through."""
-    alpha = colour[3]
-    red, green, blue = (alpha * top + (1 - alpha) * below for top, below in zip(colour[:3], paper[:3], strict=True))
-    return red, green, blue, 1.0

@@ -11,8 +11,8 @@ from itertools import islice
 from typing import Any
 
 from sealserve.intake.media_types import Defect, Parsed, Unreadable
-from sealserve.intake.readers.html_to_markdown import to_markdown
-from sealserve.intake.readers.page_visibility import take_out_hidden
+from sealserve.intake.readers.html.html_to_markdown import to_markdown
+from sealserve.intake.readers.html.page_visibility import take_out_hidden
 
 _NEVER_TEXT = (
     "script", "style", "template", "noscript", "noframes", "iframe", "object", "embed", "svg", "canvas", "audio",
