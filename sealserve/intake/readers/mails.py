@@ -83,13 +83,19 @@ def _body(mail: EmailMessage, parts: list[EmailMessage]) -> tuple[str, int]:
 
 
 def _text(part: EmailMessage) -> str:
+    """Return the part's text; without a charset it is UTF-8, else what US-ASCII means to browsers (RFC 2046, 4.1.2).
+
+    Raises: ValueError (it has another encoding than it says).
+    """
     payload = part.get_payload(decode=True)
     content = payload if isinstance(payload, bytes) else b""
     kind = MediaType.HTML if part.get_content_type() == "text/html" else MediaType.PLAIN
     charset = part.get_content_charset() or ""
     text = decode(content, Claimed(media_type=kind, charset=charset))
+    if isinstance(text, Unreadable) and not charset:
+        text = decode(content, Claimed(media_type=kind, charset="us-ascii"))
     if isinstance(text, Unreadable):
-        text = content.decode("utf-8", "replace") if not charset else ""
+        raise ValueError(text.advice)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

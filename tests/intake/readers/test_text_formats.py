@@ -189,6 +189,11 @@ def test_attachments_are_read_where_they_can_be_and_named_where_not() -> None:
     ]  # fmt: skip
 
 
+def test_a_mail_without_a_charset_is_utf_8_or_western() -> None:
+    assert _read("Subject: x\n\nGröße".encode(), "message/rfc822").text == "Größe"
+    assert _read(b"Subject: x\n\nGr\xf6\xdfe \x96 3", "message/rfc822").text == "Größe – 3"
+
+
 def test_lines_of_a_flowed_mail_are_joined() -> None:
     content = (
         b"Content-Type: text/plain; format=flowed\nSubject: x\n\nThe ferry \nleaves \n at noon.\n> quoted \nEnd.\n"
@@ -201,6 +206,7 @@ def test_lines_of_a_flowed_mail_are_joined() -> None:
     [
         (b"Subject: x\nContent-Type: multipart/encrypted; boundary=b\n\n--b\n\nx\n--b--\n", Defect.ENCRYPTED),
         (b"Subject: x\n\n", Defect.NO_TEXT),
+        (b"Subject: x\nContent-Type: text/plain; charset=utf-8\n\nGr\xf6\xdfe\n", Defect.BROKEN),
     ],
 )
 def test_a_mail_that_cannot_be_read_says_so(content: bytes, defect: Defect) -> None:
