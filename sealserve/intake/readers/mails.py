@@ -48,14 +48,15 @@ def _leaves(mail: EmailMessage) -> Iterator[EmailMessage]:
             yield part
 
 
-def _walk(part: EmailMessage) -> Iterator[EmailMessage]:
-    waiting = [part]
+def _walk(mail: EmailMessage) -> Iterator[EmailMessage]:
+    waiting = [mail]
     while waiting:
         one = waiting.pop()
         yield one
-        if one.is_multipart() and (one is part or one.get_content_type() != "message/rfc822"):
+        if one.is_multipart() and (one is mail or one.get_content_type() != "message/rfc822"):
             payload = one.get_payload()
-            waiting += [inner for inner in reversed(payload) if isinstance(inner, EmailMessage)]
+            inner = payload if isinstance(payload, list) else []
+            waiting += [part for part in reversed(inner) if isinstance(part, EmailMessage)]
 
 
 def _is_attachment(part: EmailMessage) -> bool:
@@ -119,7 +120,8 @@ def _attachment(part: EmailMessage, read_attachment: ReadAttachment) -> tuple[st
     kind = part.get_content_type()
     if kind == "message/rfc822":
         inner = part.get_payload()
-        content = inner[0].as_bytes() if isinstance(inner, list) and inner else b""
+        forwarded = inner[0] if isinstance(inner, list) and inner else None
+        content = forwarded.as_bytes() if isinstance(forwarded, EmailMessage) else b""
     else:
         payload = part.get_payload(decode=True)
         content = payload if isinstance(payload, bytes) else b""

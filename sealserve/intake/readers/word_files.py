@@ -262,7 +262,7 @@ def _styles(part: Any) -> dict[str, _Style]:
     raw = {one.get(f"{_W}styleId") or "": one for one in _related(part, "styles") if one.tag == f"{_W}style"}
     found: dict[str, _Style] = {}
     for name in raw:
-        chain = []
+        chain: list[Any] = []
         at: str | None = name
         while at in raw and len(chain) < _MAX_BASES:
             chain.append(raw[at])

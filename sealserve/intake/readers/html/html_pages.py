@@ -174,13 +174,13 @@ def _is_only_links(node: Any) -> bool:
 
 
 def _is_tab(node: Any) -> bool:
-    return node.get("role") == "tab" or node.get("data-toggle") == "tab" or node.get("data-bs-toggle") == "tab"
+    return "tab" in (node.get("role"), node.get("data-toggle"), node.get("data-bs-toggle"))
 
 
 def _is_heading_of_pane(button: Any) -> bool:
     """Whether a button's words head what it opens, as in accordions, or stand in a heading or a sentence."""
     if any(name in button.attrib for name in ("aria-expanded", "aria-controls", "data-target", "data-bs-target")):
-        return button.get("role") != "tab"
+        return bool(button.get("role") != "tab")
     names = (button.get("class") or "").lower()
     if "accordion" in names or "collaps" in names or "question" in names:
         return True
