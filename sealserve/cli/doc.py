@@ -11,6 +11,7 @@ import typer
 from sealserve.cli.session import YOUR_FAULT, Session, command
 from sealserve.cli.tenant import Tenant
 from sealserve.errors import CallerError, InvalidArgument, NotFound
+from sealserve.intake.media_types import READABLE, SUFFIXES, MediaType
 from sealserve.records.documents import Document, DocumentState
 
 if TYPE_CHECKING:
@@ -41,11 +42,12 @@ def add(
     tenant: Tenant,
     paths: Annotated[
         list[str],
-        typer.Argument(help="Files, directories (md, txt, html, pdf in them), or - for stdin.", show_default=False),
+        typer.Argument(help=f"Files, directories ({READABLE} in them), or - for stdin.", show_default=False),
     ],
     title: Annotated[str, typer.Option(help="Title; only for a single document.", show_default=False)] = "",
     media_type: Annotated[
-        str, typer.Option(help="text/plain, text/markdown, text/html or application/pdf; default: by file name.")
+        str,
+        typer.Option(help="For example text/markdown; default: by file name. The bytes decide where they are clear."),
     ] = "",
 ) -> None:
     """Submit documents. Learning starts automatically; follow it with `cycle watch`.
@@ -142,20 +144,16 @@ def forget(
 
 def _files(path: str) -> Iterator[str]:
     """Yield `path` itself, or the documents in and below it. Raises: InvalidArgument (nothing there)."""
-    from sealserve.intake.media_types import SUFFIXES
-
     if path == "-" or Path(path).is_file():
         yield path
         return
     found = sorted(file for file in Path(path).rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
     if not found:
-        raise InvalidArgument(f"{path}: no such file, or no md, txt, html or pdf files in it", field="paths")
+        raise InvalidArgument(f"{path}: no such file, or no files in it that can be read ({READABLE})", field="paths")
     yield from map(str, found)
 
 
 def _add(client: "Client", tenant: str, path: str, *, title: str, media_type: str) -> Added:
-    from sealserve.intake.media_types import SUFFIXES, MediaType
-
     is_stdin = path == "-"
     guessed = SUFFIXES.get(Path(path).suffix.lower(), MediaType.PLAIN).value
     source = "stdin" if is_stdin else f"file:{Path(path).name}"

@@ -13,7 +13,9 @@ _BY_EXTRA: Mapping[str, tuple[str, ...]] = {
     ),
     "postgres": ("psycopg",),
     "web": ("jinja2", "starlette", "uvicorn"),
-    "documents": ("defusedxml", "lxml", "pypdf", "trafilatura"),
+    "documents": (
+        "cssselect2", "defusedxml", "docx", "lxml", "openpyxl", "pptx", "pypdf", "tinycss2", "webencodings",
+    ),
     "sources": ("aiohttp", "botocore", "dulwich", "feedparser", "s3fs"),
     "s3": ("botocore", "fsspec", "s3fs"),
     "cpu": ("torch", "vllm"),  # with a GPU: cuda

@@ -20,9 +20,11 @@ class Examined:
     subjects: tuple[str, ...]
 
 
-def examine(content: bytes, *, media_type: str, title: str, max_bytes: int) -> Examined | Unreadable:
+def examine(
+    content: bytes, *, media_type: str, title: str, max_bytes: int, file_name: str = ""
+) -> Examined | Unreadable:
     """Return what `content` holds, or why it cannot be learned. Without `title` the document's own is taken, else its
-    first line. `max_bytes` bounds the text in UTF-8.
+    first line; a table or a list of records is called by its file's name. `max_bytes` bounds the text in UTF-8.
     """
     parsed = parse(content, media_type=media_type)
     if isinstance(parsed, Unreadable):
@@ -31,7 +33,10 @@ def examine(content: bytes, *, media_type: str, title: str, max_bytes: int) -> E
     if isinstance(screened, Unreadable):
         return screened
     text = screened.text
-    named = clean_title(title) or clean_title(parsed.title) or _first_line(text)
+    named = clean_title(title) or clean_title(parsed.title)
+    if not named and not parsed.begins_with_title:
+        named = clean_title(file_name)
+    named = named or _first_line(text)
     return Examined(
         title=named,
         text=text,

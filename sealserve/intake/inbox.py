@@ -6,6 +6,7 @@ does it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import NoReturn
 
 import structlog
@@ -180,6 +181,7 @@ class Inbox:
             media_type=media_type[:_MAX_MEDIA_TYPE_CHARACTERS],
             title=title[:MAX_TITLE_SOURCE],
             max_bytes=self.max_document_bytes,
+            file_name=_file_name(source),
         )
         if isinstance(examined, Unreadable):
             return examined
@@ -246,6 +248,11 @@ class Inbox:
 
 def _reject(message: str, *, reason: str) -> NoReturn:
     raise InvalidArgument(message, field="content", reason=reason)
+
+
+def _file_name(source: str) -> str:
+    """Return the name, without its ending, of the file that a source such as "file:handbook/fares.csv" names."""
+    return PurePosixPath(source[:MAX_LABEL_LENGTH]).stem if source.startswith("file:") else ""
 
 
 def _printable(media_type: str) -> str:

@@ -43,14 +43,16 @@ class Sandbox:
         self._lock = threading.Lock()
         self._forker: _Forker | None = None
 
-    def examine(self, content: bytes, *, media_type: str, title: str, max_bytes: int) -> Examined | Unreadable:
+    def examine(
+        self, content: bytes, *, media_type: str, title: str, max_bytes: int, file_name: str = ""
+    ) -> Examined | Unreadable:
         """Return what `sealserve.intake.examine` makes of `content`. Raises: Unavailable (its parser is not
         installed here, or no child can be started).
         """
         if name := missing_parser(media_type):
             raise Unavailable(f"this server reads no {name}: pip install 'sealserve[documents]' there")
-        fields = {"task": "examine", "media_type": media_type, "title": title, "max_bytes": max_bytes}
-        reply = self._call(fields, [content])
+        fields = {"media_type": media_type, "title": title, "max_bytes": max_bytes, "file_name": file_name}
+        reply = self._call({"task": "examine", **fields}, [content])
         if isinstance(reply, Unreadable):
             return reply
         found, (text,) = reply

@@ -27,7 +27,9 @@ HELLO = b"\x01"
 """A child's first byte: what goes wrong before it is not the document's fault."""
 
 _LENGTH = struct.Struct("!I")
-_PRELOADED = ("lxml.html", "trafilatura", "pypdf")
+_PRELOADED = (
+    "lxml.html", "tinycss2", "tinycss2.color4", "cssselect2", "webencodings", "pypdf", "docx", "pptx", "openpyxl",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,5 @@
-"""A watched directory: `<directory>/<tenant>/<name>.md|txt|html|pdf` is received, now and when it changes.
+"""A watched directory: `<directory>/<tenant>/<name>.md`, or another ending of `SUFFIXES`, is received now and when it
+changes.
 
 Change events only trigger a scan, so a lost event, a network mount or a system out of watches costs nothing but a
 delay. A file is taken once it has stopped changing. What cannot be taken is named in the log once, and tried again.

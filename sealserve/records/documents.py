@@ -66,7 +66,7 @@ class NewDocument:
     def require_acceptable(self) -> None:
         """Return if it may be stored. Raises: InvalidArgument."""
         for label in ("title", "source", "media_type"):
-            require_line(getattr(self, label), field=label)
+            require_line(getattr(self, label), field=label, is_title=label == "title")
         if self.state not in (DocumentState.ADMITTED, DocumentState.QUARANTINED, DocumentState.HELD):
             raise InvalidArgument(f"a new document is admitted, held or quarantined, not {self.state}", field="state")
         if self.state is DocumentState.ADMITTED and not self.text.strip():

@@ -255,7 +255,7 @@ class ObjectArtifactStore(ArtifactStore):
 def _file_system(url: str) -> tuple[Any, str]:
     """Return the file system and the path in it. Raises: BadConfig."""
     try:
-        from fsspec.core import url_to_fs  # type: ignore[import-untyped]
+        from fsspec.core import url_to_fs
 
         options = _PROTOCOLS.get(url.partition("://")[0], {})
         files, base = url_to_fs(url, skip_instance_cache=True, use_listings_cache=False, **options)
@@ -268,7 +268,7 @@ def _file_system(url: str) -> tuple[Any, str]:
 def _store_errors() -> tuple[type[Exception], ...]:
     """Return what a file system raises when it is away or refuses, apart from what is simply not there."""
     try:
-        from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
+        from botocore.exceptions import BotoCoreError
     except ImportError:
         return (OSError,)
     return (OSError, BotoCoreError)

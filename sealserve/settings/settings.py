@@ -60,7 +60,7 @@ class IntakeSettings(Section):
     """[intake]: which documents are accepted."""
 
     watch_directory: Path | None = Field(
-        None, description="directory whose files <tenant>/*.md|txt|html|pdf are learned; unset: none is watched"
+        None, description="directory whose files <tenant>/*.md, *.docx, *.pdf … are learned; unset: none is watched"
     )
     max_document_bytes: int = Field(2 * 2**20, ge=1, description="largest document, in bytes")
     max_documents_per_tenant: int = Field(100_000, ge=1, description="documents that one tenant may keep")

@@ -153,7 +153,10 @@ class AddDocumentRequest(_message.Message):
     content: _builtins.bytes
     """Bytes in the format that media_type names."""
     media_type: _builtins.str
-    """"text/plain", "text/markdown", "text/html" or "application/pdf"; default "text/plain"."""
+    """"text/plain" (default), "text/markdown", "text/html", "application/pdf", "text/csv", "message/rfc822",
+    "application/json", "application/epub+zip" or the media type of docx, pptx or xlsx. Bytes that are plainly another
+    one of these are read as what they are.
+    """
     source: _builtins.str
     """Where it came from, for its lineage; "rpc" if empty."""
     request_id: _builtins.str

@@ -35,7 +35,7 @@ IN_FUNCTIONS = {
     "sealserve/engine/processor.py": "/proc/cpuinfo",
     "sealserve/settings/cron.py": "one field of a cron line, of the operator's own settings",
     "sealserve/wire/enums.py": "names of protobuf enums",
-    "sealserve/intake/html_pages.py": "spaces and one word, in _luminance; tried in tests/intake/test_linear_time.py",
+    "sealserve/intake/readers/html/page_visibility.py": "names of tags and attributes, each matched as a whole",
     "sealserve/bench/harness/result_tables.py": "names of our own files",
 }
 """Files that use `re` inside functions, and why no text can make that slow."""

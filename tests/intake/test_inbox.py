@@ -54,6 +54,13 @@ def test_the_title_given_wins_over_the_documents_own(inbox: Inbox) -> None:
     assert _send(inbox, markdown, media_type="text/markdown")[0].title == "Own title"
 
 
+@pytest.mark.parametrize(("source", "title"), [("file:acme/Ferry fares.csv", "Ferry fares"), ("rpc", "Who: Adult")])
+def test_a_table_is_called_by_its_file(inbox: Inbox, source: str, title: str) -> None:
+    content = b"Who,Price\nAdult,9\n"
+    document, _ = inbox.receive("acme", content, media_type="text/csv", source=source, actor="test")
+    assert document.title == title
+
+
 def test_the_same_document_again_is_the_same_document(registry: Registry, inbox: Inbox) -> None:
     first, is_new = _send(inbox, b"Lamps go back.\n")
     again, is_new_again = _send(inbox, b"Lamps go back.  \r\n\r\n")

@@ -1,17 +1,18 @@
 """Whatever the text, reading it takes time linear in it: every parser, filter, scanner, matcher and reader of markup.
 
-Only what lxml, trafilatura and pypdf do is left out: the sandbox bounds them.
+Only what the packages do that parse HTML, style sheets, PDF and Office files is left out: the sandbox bounds them.
 """
 
 from collections.abc import Callable
-from functools import partial
 from importlib import import_module
 from typing import Any
 
 import pytest
 
 from sealserve.grading import answers, degenerate, json_schemas, numbers, patterns, refusals
-from sealserve.intake import html_pages, media_types, normalise, parse
+from sealserve.intake import charsets, line_ends, media_types, normalise, parse, recognition
+from sealserve.intake.readers import json_files, markdown_files, separated_values
+from sealserve.intake.readers.html import html_pages, html_to_markdown, page_visibility, style_sheets
 from sealserve.learning.study import grounding, passages, sentence_questions
 from sealserve.learning.study.markup import counterexamples, json_text, lines, pairs
 from sealserve.scanners import contradictions, pii, prompt_injection, secrets
@@ -19,18 +20,26 @@ from sealserve.stream_safe import normalise as to_normal_form
 from tests.growth import LARGEST_RATIO, growth, nasty_texts
 
 _HTML = media_types.Claimed(media_type=media_types.MediaType.HTML, charset="")
+_JAPANESE = media_types.Claimed(media_type=media_types.MediaType.PLAIN, charset="euc-jp")
+_MAIL_JAPANESE = media_types.Claimed(media_type=media_types.MediaType.PLAIN, charset="iso-2022-jp")
 _SCHEMA = '{"items": {"pattern": "a*b", "minLength": 2}, "uniqueItems": true}'
 
 
 READERS: dict[str, Callable[[str], object]] = {
-    "decode": lambda text: media_types.decode(text.encode(errors="replace"), _HTML),
+    "decode": lambda text: charsets.decode(text.encode(errors="replace"), _HTML),
     "media type": media_types.claimed,
     "plain text": lambda text: parse.parse(text.encode(), media_type="text/plain"),
     "Markdown": lambda text: parse.parse(text.encode(), media_type="text/markdown"),
-    "style sheets": lambda text: list(html_pages._css_rules(html_pages._without_comments(text))),
-    "style": html_pages._hides,
-    "colour": html_pages._luminance,
-    "selectors": html_pages._CSS_NAME.findall,
+    "what Markdown hides": markdown_files.take_out_unshown,
+    "recognition": lambda text: recognition.recognise(text.encode(errors="replace"), media_type="text/plain"),
+    "declared charset": lambda text: charsets.declared_charset(text.encode(errors="replace")),
+    "EUC-JP": lambda text: charsets.decode(text.encode("euc_jp", "replace"), _JAPANESE),
+    "ISO-2022-JP": lambda text: charsets.decode(text.encode("iso2022_jp", "replace"), _MAIL_JAPANESE),
+    "rows": lambda text: separated_values.read_separated(text, media_type=media_types.MediaType.CSV),
+    "rows in plain text": lambda text: separated_values.looks_separated(text.encode(errors="replace")),
+    "JSON": json_files.read_json,
+    "media query": style_sheets.applies,
+    "line ends": line_ends.join_broken_words,
     "screen": lambda text: normalise.screen(text, max_bytes=10**9),
     "title": normalise.clean_title,
     "normal form": lambda text: to_normal_form("NFKC", text),
@@ -75,12 +84,25 @@ def test_reading_takes_time_linear_in_the_text(reader: str) -> None:
     assert {name: ratio for name, ratio in slow.items() if ratio > LARGEST_RATIO} == {}
 
 
-def test_hidden_elements_are_taken_out_in_linear_time() -> None:
-    def parsed(unit: str, size: int) -> Any:
-        return import_module("lxml.html").document_fromstring(unit * (size // len(unit) + 1))
+@pytest.mark.parametrize(
+    "read", [page_visibility.take_out_hidden, html_pages._main_text, html_to_markdown.to_markdown],
+    ids=["what is hidden", "the main text", "Markdown"],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "<p hidden>a</p>b", "<script></script>a", "<div hidden><b>a</b>", "<p class='a b'>c</p>", "<i>a</i>",
+        "<ul><li>a", "<div class='cookie-x'>a</div>", "<button>OK</button>", "<p style='position:absolute'>a</p>",
+        "<td>a", "<br>", "<div class=panel hidden>a</div>", "<p style='--a:1;color:var(--a)'>a</p>",
+        "<tr><td rowspan=9>a", "<dt>a<dd>b", "<a href='#a'>#</a>", "<pre>a</pre>", "<footer>a</footer>",
+        "<del>a</del>", "<ol><li><a href='#b'>a</a></ol>",
+    ],
+)  # fmt: skip
+def test_a_page_is_read_in_time_linear_in_it(read: Callable[[Any], object], unit: str) -> None:
+    def parsed(size: int) -> Any:
+        return import_module("lxml.html").document_fromstring("<p>x</p>" + unit * (size // len(unit) + 1))
 
-    for unit in ("<p hidden>a</p>b", "<script></script>a", "<div hidden><b>a</b>", "<p class='a b'>c</p>", "<i>a</i>"):
-        assert growth(html_pages._drop_hidden, partial(parsed, unit)) <= LARGEST_RATIO, unit
+    assert growth(read, parsed) <= LARGEST_RATIO
 
 
 def test_a_comparison_of_many_statements_ends_at_its_bound() -> None:

@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sealserve.intake.html_pages import read_html
-from sealserve.intake.media_types import Defect, Parsed, Unreadable
+from sealserve.intake import parse as parse_module
+from sealserve.intake.media_types import Defect, MediaType, Parsed, Unreadable
 from sealserve.intake.normalise import NormalisedText, screen
-from sealserve.intake.parse import parse
+from sealserve.intake.parse import missing_parser, parse
+from sealserve.intake.readers.html.html_pages import read_html
 from tests.intake.samples import SENTENCE, blank_pdf, page, pdf
 
 
@@ -77,7 +78,7 @@ def test_html_gives_its_title_and_main_text() -> None:
 )
 def test_no_style_hides_words_from_the_reader_alone(hidden: str) -> None:
     text = _page(page(f"<p>{SENTENCE}</p>{hidden}<p>End here.</p>")).text
-    assert text.split("\n") == [SENTENCE, "End here."]
+    assert text.split("\n\n") == [SENTENCE, "End here."]
 
 
 @pytest.mark.parametrize(
@@ -93,24 +94,23 @@ def test_no_style_hides_words_from_the_reader_alone(hidden: str) -> None:
 )
 def test_a_style_that_shows_its_words_costs_none(shown: str) -> None:
     found = _page(page(f"<p>{SENTENCE}</p>{shown}<p>End here.</p>"))
-    assert (found.text.split("\n"), found.hidden) == ([SENTENCE, "Shown", "End here."], 0)
+    assert (found.text.split("\n\n"), found.hidden) == ([SENTENCE, "Shown", "End here."], 0)
 
 
 def test_html_that_a_reader_cannot_see_is_left_out() -> None:
     hidden = (
         "<p style='DISPLAY : none'>secret one</p><p hidden>secret two</p>"
-        "<div aria-hidden=true><p>secret three</p></div>"
         "<script>secret four</script><!-- secret five --><span style='font-size:0px'>secret six</span>"
         "<p style='opacity:0.0'>secret seven</p><template><p>secret eight</p></template>"
         "<noscript>secret nine</noscript>"
     )
     text = _parsed(page(f"<p>{SENTENCE}</p>{hidden}<p style='opacity:0.5'>End here.</p>"), "text/html").text
-    assert text.split("\n") == [SENTENCE, "End here."]
+    assert text.split("\n\n") == [SENTENCE, "End here."]
 
 
 def test_html_without_an_article_gives_all_its_text() -> None:
     found = _parsed(b"<aside>Red <ul><li>3 <b>kg</b></ul></aside>", "text/html")
-    assert found.text == "Red\n3 kg"
+    assert found.text == "Red\n\n- 3 kg"
 
 
 def test_html_says_its_own_encoding() -> None:
@@ -145,7 +145,6 @@ def test_a_declared_charset_is_believed() -> None:
         (bytes(range(256)) * 8, "text/plain", Defect.BINARY),
         (b"\x01\x02\x03 abc", "text/markdown", Defect.BINARY),
         (b"\x89PNG\r\n\x1a\n0000", "text/plain", Defect.MISMATCH),
-        (pdf(), "text/plain", Defect.MISMATCH),
         (b"PK\x03\x04rest", "text/html", Defect.MISMATCH),
         (b"just words", "application/pdf", Defect.MISMATCH),
         (b"words", "application/msword", Defect.UNKNOWN_MEDIA_TYPE),
@@ -155,6 +154,12 @@ def test_a_declared_charset_is_believed() -> None:
 )
 def test_what_is_no_text_is_named_without_starting_a_parser(content: bytes, media_type: str, defect: Defect) -> None:
     assert _defect(content, media_type) is defect
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "text/html", "application/octet-stream", "application/msword"])
+def test_a_file_is_what_its_bytes_say(media_type: str) -> None:
+    assert _parsed(pdf(), media_type).text == SENTENCE
+    assert SENTENCE in _parsed(page(f"<p>{SENTENCE}</p>"), media_type.replace("msword", "pdf")).text
 
 
 @pytest.mark.parametrize(
@@ -174,6 +179,16 @@ def test_a_damaged_or_locked_file_says_what_to_do(content: bytes, media_type: st
 def test_a_file_its_parser_cannot_cope_with_is_broken_and_not_a_crash() -> None:
     odd = pdf().replace(b"<< /Length", b"<< /Filter /FlateDecope /Length")
     assert _defect(odd, "application/pdf") is Defect.BROKEN
+
+
+def test_formats_without_their_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [name for one in MediaType if (name := missing_parser(one.value))] == []
+    monkeypatch.setattr(parse_module, "find_spec", lambda _: None)
+    missing = {name for one in MediaType if (name := missing_parser(one.value))}
+    assert missing == {"HTML", "PDF", "DOCX", "PPTX", "XLSX", "EPUB", "EML"}
+    found = parse(pdf(), media_type="text/plain")
+    assert isinstance(found, Unreadable)
+    assert (found.defect, "reads no PDF" in found.advice) == (Defect.UNKNOWN_MEDIA_TYPE, True)
 
 
 @settings(max_examples=200, deadline=None)

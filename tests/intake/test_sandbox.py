@@ -13,6 +13,7 @@ from sealserve.intake.media_types import Defect, Unreadable
 from sealserve.intake.sandbox import Sandbox
 from sealserve.intake.sandbox_child import Limits
 from sealserve.scanners.findings import Finding
+from tests.intake.readers.office_samples import ebook, package, slides, text_box, word, workbook
 from tests.intake.samples import SENTENCE, page, pdf
 
 MAX_BYTES = 2**21
@@ -43,6 +44,13 @@ def _defect(sandbox: Sandbox, content: bytes, media_type: str) -> Defect:
         (f"# Lamps\n{SENTENCE}".encode(), "text/markdown"),
         (page(f"<p>{SENTENCE}</p>"), "text/html"),
         (pdf(), "application/pdf"),
+        (word(lambda document: document.add_paragraph(SENTENCE)), "text/plain"),
+        (slides(lambda slide: text_box(slide, SENTENCE)), "text/plain"),
+        (workbook(lambda book: book.active.append([SENTENCE])), "text/plain"),
+        (ebook({"a.xhtml": f"<html><body><p>{SENTENCE}</p></body></html>"}), "text/plain"),
+        (f"Subject: Lamps\n\n{SENTENCE}".encode(), "message/rfc822"),
+        (f'{{"rule": "{SENTENCE}"}}'.encode(), "application/json"),
+        (f"a,b\n{SENTENCE},2".encode(), "text/csv"),
     ],
 )
 def test_every_format_is_read_by_a_child(sandbox: Sandbox, content: bytes, media_type: str) -> None:
@@ -91,6 +99,19 @@ def test_a_page_that_expands_beyond_measure_is_refused(sandbox: Sandbox) -> None
     found = sandbox.examine(b"<p>" + b"word " * 20_000, media_type="text/html", title="", max_bytes=50_000)
     assert isinstance(found, Unreadable)
     assert found.defect is Defect.TOO_LONG
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        package({"word/document.xml": b"<a>" * 2_000_000}),
+        package({"xl/workbook.xml": b"x", **{f"xl/worksheets/sheet{n}.xml": b"" for n in range(5000)}}),
+        package({"ppt/presentation.xml": b"<a/>" * 20_000_000}),
+    ],
+    ids=["nested XML", "thousands of sheets", "a bomb"],
+)
+def test_a_package_made_to_hurt_ends_in_a_defect(sandbox: Sandbox, content: bytes) -> None:
+    assert _defect(sandbox, content, "application/zip") in (Defect.BROKEN, Defect.TOO_COSTLY)
 
 
 def test_documents_are_read_side_by_side_and_replies_are_not_mixed_up(sandbox: Sandbox) -> None:

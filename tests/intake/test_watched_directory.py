@@ -104,7 +104,7 @@ def _warnings(lines: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("name", "warning"),
     [
-        ("acme/a.docx", ("file:acme/a.docx", "UNKNOWN_SUFFIX")),
+        ("acme/a.odt", ("file:acme/a.odt", "UNKNOWN_SUFFIX")),
         ("acme/a.md.part", ("file:acme/a.md.part", "UNKNOWN_SUFFIX")),
         ("acme/a", ("file:acme/a", "UNKNOWN_SUFFIX")),
         ("a.txt", ("file:a.txt", "NO_TENANT_FOLDER")),

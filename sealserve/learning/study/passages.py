@@ -8,7 +8,7 @@ from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
 from sealserve.records.step_outputs import Passage
 
-MARKDOWN = "text/markdown"
+PLAIN = "text/plain"
 _HEADING = re.compile(r"^#{1,6} +([^\n]{1,200})$", re.MULTILINE)
 
 
@@ -52,8 +52,12 @@ def heading_at(text: str, place: int) -> str:
 
 
 def split_spans(text: str, *, max_characters: int, media_type: str = "text/plain") -> list[tuple[int, int]]:
-    """Return consecutive spans of `text` of at most `max_characters`, cut at the strongest breaks that fit."""
-    splitter = (MarkdownSplitter if media_type == MARKDOWN else TextSplitter)(max_characters, trim=False)
+    """Return consecutive spans of `text` of at most `max_characters`, cut at the strongest breaks that fit.
+
+    Intake makes Markdown of every format but plain text.
+    """
+    is_plain = media_type.partition(";")[0].strip().lower() == PLAIN
+    splitter = (TextSplitter if is_plain else MarkdownSplitter)(max_characters, trim=False)
     pieces = splitter.chunk_indices(text)
     return [(start, start + len(piece)) for start, piece in pieces if piece.strip()]
 

@@ -1,0 +1,1 @@
+"""HTML pages: style sheets, what they show, what is hidden, and the page as Markdown."""
