@@ -1,20 +1,12 @@
 """Bytes to text and title, for each format. Runs in the sandbox: hostile files make parsers loop or eat memory."""
 
-import io
 from importlib.util import find_spec
 from itertools import pairwise
 
 from sealserve.intake.html_pages import read_html
-from sealserve.intake.media_types import Claimed, Defect, MediaType, Parsed, Unreadable, claimed, decode, mismatch
+from sealserve.intake.media_types import Claimed, MediaType, Parsed, Unreadable, claimed, decode, mismatch
 
-_LET_THROUGH = (
-    ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, OSError, TypeError, ValueError,
-)  # fmt: skip
-"""What pypdf raises on damaged files besides its own errors (found by feeding it 20,000 of them)."""
-
-_LOCKED = Unreadable(defect=Defect.ENCRYPTED, advice="it needs a password; send it without one")
-
-_PARSERS = {MediaType.HTML: ("lxml", "trafilatura"), MediaType.PDF: ("pypdf",)}
+_PARSERS = {MediaType.HTML: ("lxml", "trafilatura"), MediaType.PDF: ("pypdfium2",)}
 
 
 def missing_parser(media_type: str) -> str:
@@ -37,33 +29,11 @@ def parse(content: bytes, *, media_type: str) -> Parsed | Unreadable:
     if wrong:
         return wrong
     if what.media_type is MediaType.PDF:
-        return _read_pdf(content)
+        from sealserve.intake.pdf.reading import read_pdf  # its library is optional
+
+        return read_pdf(content)
     text = decode(content, what)
     return text if isinstance(text, Unreadable) else _parse_text(text, what)
-
-
-def _read_pdf(content: bytes) -> Parsed | Unreadable:
-    """Return title and text layer, or why there is none."""
-    import pypdf
-    from pypdf.errors import DependencyError, DeprecationError, FileNotDecryptedError, PyPdfError
-
-    try:
-        reader = pypdf.PdfReader(io.BytesIO(content))
-        if reader.is_encrypted and not reader.decrypt(""):
-            return _LOCKED
-        text = "\n\n".join(page.extract_text() for page in reader.pages)
-        title = (reader.metadata.title or "") if reader.metadata else ""
-    except (FileNotDecryptedError, DependencyError):
-        return _LOCKED
-    except RecursionError:
-        return Unreadable(defect=Defect.TOO_COSTLY, advice="it is nested too deeply; print it to a new PDF")
-    except (PyPdfError, DeprecationError, *_LET_THROUGH):
-        return Unreadable(defect=Defect.BROKEN, advice="the PDF is damaged or unusual; print it to a new PDF")
-    if not text.strip():
-        return Unreadable(
-            defect=Defect.NO_TEXT, advice="the PDF has no text layer; a scan needs text recognition first"
-        )
-    return Parsed(title=str(title), text=text)
 
 
 def _parse_text(text: str, what: Claimed) -> Parsed | Unreadable:

@@ -1,0 +1,61 @@
+"""Running heads, running feet and page numbers: what stands at one place of most pages, whatever its digits."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sealserve.intake.pdf.lines import Line, Row
+
+_ZONE = 0.12  # of the page's height, from either end
+_PLACE = 4.0  # points that one place may differ by
+_LEAST_SHARE = 0.3  # of the pages: heads alternate between left and right pages, and name the chapter
+_LEAST_PAGES = 3
+_DIGITS = re.compile(r"\d+")
+_PAGE_NUMBER = re.compile(r"^\W*(?:(?:page|seite|p\.|s\.)\s*)?(?:#|[ivxlc]{1,6})(?:\s*(?:/|of|von|de|\|)\s*#)?\W*$", re.IGNORECASE)
+
+
+@dataclass(slots=True, kw_only=True)
+class Sheet:
+    """One page's rows, and the page's height in points."""
+
+    rows: list[Row]
+    height: float
+
+
+def drop_running_heads(sheets: Sequence[Sheet], *, body_size: float) -> None:
+    """Take what runs through the pages out of `sheets`. Two pages are too few to tell anything but page numbers."""
+    places: Counter[tuple[str, int]] = Counter()
+    for sheet in sheets:
+        places.update({key for row in sheet.rows for line in row for key in _keys(line, sheet)})
+    least = max(_LEAST_PAGES, _LEAST_SHARE * len(sheets))
+    running = {key for key, count in places.items() if count >= least}
+    short = {key for key, count in places.items() if count == len(sheets) == 2}
+    for sheet in sheets:
+        rows = []
+        for row in sheet.rows:
+            left = [line for line in row if not _runs(line, sheet, running, short, body_size)]
+            if left:
+                rows.append(left)
+        sheet.rows = rows
+
+
+def _runs(
+    line: Line, sheet: Sheet, running: set[tuple[str, int]], short: set[tuple[str, int]], body_size: float
+) -> bool:
+    keys = _keys(line, sheet)
+    if any(key in running for key in keys):
+        return True
+    return line.size <= body_size and any(key in short and _PAGE_NUMBER.match(key[0]) for key in keys)
+
+
+def _keys(line: Line, sheet: Sheet) -> list[tuple[str, int]]:
+    """Return a line's text and place, if it stands near the page's top or bottom; a place on a border is two."""
+    if _ZONE * sheet.height < line.baseline < (1 - _ZONE) * sheet.height:
+        return []
+    text = _DIGITS.sub("#", line.text.casefold())
+    if _PAGE_NUMBER.match(text):
+        text = "#"
+    from_end = line.baseline if line.baseline < sheet.height / 2 else line.baseline - sheet.height
+    place = from_end / _PLACE
+    return [(text, round(place)), (text, round(place + 0.5) + 1_000_000)]

@@ -1,0 +1,215 @@
+"""Which runs of a page a reader sees: the page is drawn with and without them, and a run that changes nothing is hidden.
+
+Pixels decide, not attributes: they cover every way of hiding (no ink, the colour of the ground, something on top, a
+layer that is off, a clip, transparency, off the page) and every honest exception (white on a dark box).
+"""
+
+import ctypes
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pypdfium2.raw as pdfium
+from numpy.typing import NDArray
+
+from sealserve.intake.pdf.characters import Box, Display, Run, page_objects
+
+PIXELS_PER_POINT = 1.0
+"""72 dpi: one pixel a point. Footnotes of six points leave ink enough."""
+
+MOST_PIXELS = 4_000_000  # of one page; a larger one is drawn smaller
+LEAST_DIFFERENCE = 20
+"""Of 255, in one colour channel: less than very light grey on white is not read."""
+
+_LEAST_INK = 0.04  # of a run's box
+_LEAST_SIZE = 3.0  # points; smaller letters are dust on paper
+_LEAST_SHARE_OF_PAGE = 0.0036  # of the page's height: small print of a small page is to scale
+_LEAST_ADVANCE = 0.5  # points a letter
+_OVERLAP = 0.15  # of a run's box that other runs cover, from which they are drawn one without the other
+_MOST_LAYERS = 4
+_SCAN_SEEN = 0.2
+"""Of a page's runs: where no more are seen (a stamp, a page number), invisible text over a picture of words is what text
+recognition has read there."""
+
+_NO_INK_MODES = (pdfium.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium.FPDF_TEXTRENDERMODE_CLIP)
+
+Pixels = NDArray[np.uint8]
+Ink = NDArray[np.bool_]
+
+
+def is_readable_size(run: Run, display: Display) -> bool:
+    """Return whether the letters are large enough to be read from paper of that size."""
+    box = run.box
+    height = max(run.style.size, min(box.bottom - box.top, box.right - box.left))
+    if height < min(_LEAST_SIZE, _LEAST_SHARE_OF_PAGE * display.height):
+        return False
+    longer_side = max(box.right - box.left, box.bottom - box.top)
+    return len(run.text) < 3 or longer_side >= _LEAST_ADVANCE * len(run.text)
+
+
+class Canvas:
+    """A page that can be drawn again and again, with some of its text left out."""
+
+    def __init__(self, page: Any, display: Display) -> None:
+        self._page = page
+        self.display = display
+        self.scale = min(PIXELS_PER_POINT, math.sqrt(MOST_PIXELS / max(1.0, display.width * display.height)))
+        self._width = max(1, min(30_000, math.ceil(display.width * self.scale)))
+        self._height = max(1, min(30_000, math.ceil(display.height * self.scale)))
+
+    def draw(self, left_out: Iterable[Any] = ()) -> Pixels:
+        """Return the page's pixels, height × width × (blue, green, red, unused), without the objects `left_out`."""
+        targets = list(left_out)
+        for target in targets:
+            pdfium.FPDFPageObj_SetIsActive(target, False)
+        bitmap = pdfium.FPDFBitmap_CreateEx(self._width, self._height, pdfium.FPDFBitmap_BGRx, None, 0)
+        if not bitmap:
+            raise MemoryError
+        try:
+            pdfium.FPDFBitmap_FillRect(bitmap, 0, 0, self._width, self._height, 0xFFFFFFFF)
+            pdfium.FPDF_RenderPageBitmap(bitmap, self._page, 0, 0, self._width, self._height, 0, pdfium.FPDF_ANNOT)
+            stride = pdfium.FPDFBitmap_GetStride(bitmap)
+            copied = ctypes.string_at(pdfium.FPDFBitmap_GetBuffer(bitmap), stride * self._height)
+        finally:
+            pdfium.FPDFBitmap_Destroy(bitmap)
+            for target in targets:
+                pdfium.FPDFPageObj_SetIsActive(target, True)
+        return np.frombuffer(copied, np.uint8).reshape(self._height, stride // 4, 4)[:, : self._width]
+
+    def area(self, box: Box) -> tuple[slice, slice] | None:
+        """Return the pixels of `box` as rows and columns; None if it lies outside the page."""
+        top, bottom = max(0, math.floor(box.top * self.scale)), min(self._height, math.ceil(box.bottom * self.scale))
+        left, right = max(0, math.floor(box.left * self.scale)), min(self._width, math.ceil(box.right * self.scale))
+        return (slice(top, bottom), slice(left, right)) if top < bottom and left < right else None
+
+
+def seen_runs(page: Any, runs: Sequence[Run], display: Display) -> list[bool]:
+    """Return for each run whether a reader sees it. Draws the page twice, oftener where text lies on text."""
+    if not runs:
+        return []
+    canvas = Canvas(page, display)
+    whole = canvas.draw()
+    layers = _layers(canvas, runs)
+    seen = _seen_in_layers(canvas, whole, runs, layers)
+    if not all(seen):
+        texts = [one for one in page_objects(page) if pdfium.FPDFPageObj_GetType(one) == pdfium.FPDF_PAGEOBJ_TEXT]
+        bare = canvas.draw(texts)
+        if max(layers) == 0:  # text that is drawn twice at one place is found once
+            seen = _inked(canvas, _difference(whole, bare), runs)
+        seen = [is_seen or _lacks_glyphs(canvas, bare, run) for is_seen, run in zip(seen, runs, strict=True)]
+        if sum(seen) <= _SCAN_SEEN * len(runs):
+            seen = [is_seen or _has_picture(canvas, bare, run) for is_seen, run in zip(seen, runs, strict=True)]
+    _follow(runs, seen)
+    return [is_seen and is_readable_size(run, display) for is_seen, run in zip(seen, runs, strict=True)]
+
+
+def is_blank(page: Any, display: Display) -> bool:
+    """Return whether the page shows nothing at all."""
+    pixels = Canvas(page, display).draw()[:, :, :3]
+    return bool((pixels >= 255 - LEAST_DIFFERENCE).all())
+
+
+def is_without_ink(run: Run) -> bool:
+    """Return whether the run is drawn invisible, as text recognition does below a scan's picture."""
+    target = run.style.target
+    return target is not None and pdfium.FPDFTextObj_GetTextRenderMode(target) in _NO_INK_MODES
+
+
+def _seen_in_layers(canvas: Canvas, whole: Pixels, runs: Sequence[Run], layers: Sequence[int]) -> list[bool]:
+    seen = [False] * len(runs)
+    for layer in range(max(layers) + 1):
+        places = [place for place, of in enumerate(layers) if of == layer]
+        targets = {runs[p].style.number: runs[p].style.target for p in places if runs[p].style.target}
+        ink = _difference(whole, canvas.draw(targets.values()))
+        for place, is_seen in zip(places, _inked(canvas, ink, [runs[p] for p in places]), strict=True):
+            seen[place] = is_seen
+    return seen
+
+
+def _difference(one: Pixels, other: Pixels) -> Ink:
+    apart = np.maximum(one, other) - np.minimum(one, other)
+    large = apart >= LEAST_DIFFERENCE
+    found: Ink = large[:, :, 0] | large[:, :, 1] | large[:, :, 2]
+    return found
+
+
+def _inked(canvas: Canvas, ink: Ink, runs: Sequence[Run]) -> list[bool]:
+    areas = [canvas.area(run.box) for run in runs]
+    return [area is not None and bool(ink[area].mean() >= _LEAST_INK) for area in areas]
+
+
+def _layers(canvas: Canvas, runs: Sequence[Run]) -> list[int]:
+    """Return a number for each run, the same for all of one object: objects that overlap have different ones.
+
+    An object that shows the same as the one it lies on (a shadow) stays in its layer.
+    """
+    of: dict[int, int] = {}
+    areas = [canvas.area(run.box) for run in runs]
+    waiting = list(range(len(runs)))
+    for layer in range(_MOST_LAYERS):
+        owners = np.full((canvas._height, canvas._width), -1, np.int32)
+        later: set[int] = set()
+        for place in waiting:
+            area, number = areas[place], runs[place].style.number
+            if area is None or number in later:
+                continue
+            others = owners[area]
+            foreign = others[(others >= 0)]
+            if foreign.size and layer < _MOST_LAYERS - 1 and _collides(runs, place, foreign, others.size):
+                later.add(number)
+                continue
+            owners[area] = place
+        of.update({runs[p].style.number: layer for p in waiting if runs[p].style.number not in later})
+        waiting = [p for p in waiting if runs[p].style.number in later]
+        if not waiting:
+            break
+    return [of[run.style.number] for run in runs]
+
+
+def _collides(runs: Sequence[Run], place: int, owners: NDArray[np.int32], size: int) -> bool:
+    names, counts = np.unique(owners, return_counts=True)
+    run = runs[place]
+    covered = sum(
+        int(count)
+        for name, count in zip(names, counts, strict=True)
+        if runs[name].style.number != run.style.number and runs[name].text != run.text
+    )
+    return covered >= _OVERLAP * size
+
+
+def _lacks_glyphs(canvas: Canvas, bare: Pixels, run: Run) -> bool:
+    """Return whether a run without ink may be one that this machine has no font for: another one shows it.
+
+    Then its attributes have to do: it is drawn, not transparent, and not in the colour of its ground.
+    """
+    target, area = run.style.target, canvas.area(run.box)
+    if target is None or area is None or run.style.is_embedded or all(letter < "\u0250" for letter in run.text):
+        return False
+    channels = [ctypes.c_uint() for _ in range(4)]
+    if is_without_ink(run) or not pdfium.FPDFPageObj_GetFillColor(target, *channels):
+        return False
+    red, green, blue, alpha = (channel.value for channel in channels)
+    ground = np.median(bare[area].reshape(-1, 4), axis=0)[:3]
+    contrast = np.abs(ground - np.array([blue, green, red])).max() * alpha / 255
+    return bool(contrast >= LEAST_DIFFERENCE)
+
+
+def _has_picture(canvas: Canvas, bare: Pixels, run: Run) -> bool:
+    """Return whether the page without its text shows something at the run's place."""
+    area = canvas.area(run.box)
+    if area is None:
+        return False
+    ground = bare[area][:, :, :3]
+    return int(ground.max()) - int(ground.min()) >= 2 * LEAST_DIFFERENCE
+
+
+def _follow(runs: Sequence[Run], seen: list[bool]) -> None:
+    """Let a run of punctuation alone, which has next to no ink, share the fate of the same object's other runs."""
+    by_object: dict[int, bool] = {}
+    for run, is_seen in zip(runs, seen, strict=True):
+        if any(map(str.isalnum, run.text)):
+            by_object[run.style.number] = by_object.get(run.style.number, False) or is_seen
+    for place, run in enumerate(runs):
+        if not seen[place] and not any(map(str.isalnum, run.text)):
+            seen[place] = by_object.get(run.style.number, False)
