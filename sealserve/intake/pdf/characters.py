@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 import pypdfium2.raw as pdfium
 
-_GAPS = frozenset(map(ord, "\t\n\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2008\u2009\u200a\u202f\u3000"))
+_GAPS = frozenset(
+    map(ord, "\t\n\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2008\u2009\u200a\u202f\u3000")
+)
 _PDFIUM_HYPHEN = "\x02"
 """What PDFium reports for a hyphen at the end of a line."""
 
@@ -176,7 +178,7 @@ class _Reader:
 
     def _style_at(self, place: int) -> Style:
         target = pdfium.FPDFText_GetTextObject(self._page, place)
-        address = ctypes.addressof(target.contents) if target else 0
+        address = ctypes.c_void_p.from_buffer(target).value or 0
         style = self._styles.get(address)
         if style is None:
             self._styles[address] = style = self._read_style(place, target or None)

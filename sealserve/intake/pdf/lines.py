@@ -2,10 +2,10 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from itertools import groupby
+from itertools import groupby, pairwise
 from statistics import median
 
 from sealserve.intake.pdf.characters import Run, is_right_to_left
@@ -15,7 +15,6 @@ _NO_SPACE = 0.12  # em between two runs that belong to one word
 _CELL_GAP = 1.0  # em between two cells or columns
 _GUTTER = 0.6  # em that stay white between columns, all the way down
 _FULL_LINE = 0.7  # of its column's width
-_TITLE_CHARACTERS = 200
 LIST_MARK = re.compile(r"^(?:[•‣◦▪▫●○■□–—*·\uf0b7\uf0a7-]|\(?(?:[0-9]{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)])$")
 
 
@@ -120,10 +119,10 @@ def _text_of(runs: list[Run]) -> str:
     return " ".join(_flipped(words[::-1], lambda word: any(map(str.isalnum, word)) and not is_right_to_left(word)))
 
 
-def _flipped(words: list[str], belongs: "type[bool] | object") -> list[str]:
+def _flipped(words: list[str], belongs: Callable[[str], bool]) -> list[str]:
     """Return `words` with each stretch of those that belong together turned round."""
     out: list[str] = []
-    for is_one, stretch in groupby(words, key=belongs):  # type: ignore[arg-type]
+    for is_one, stretch in groupby(words, key=belongs):
         out += list(stretch)[::-1] if is_one else list(stretch)
     return out
 
@@ -188,17 +187,21 @@ def _region(rows: Sequence[Row], start: int) -> tuple[int, list[float]]:
     covered: list[tuple[float, float]] = []
     best: tuple[int, list[float]] = (start + 1, [])
     for place in range(start, len(rows)):
-        size = median(line.size for line in rows[place])
-        covered = _merged(covered, rows[place], margin=_GUTTER * max(1.0, size))
+        covered = _merged(covered, rows[place])
         if len(covered) > 1:
-            best = (place + 1, [(left[1] + right[0]) / 2 for left, right in zip(covered, covered[1:], strict=False)])
+            best = (place + 1, _gutters(covered))
         elif place > start:
             break
     return best
 
 
-def _merged(covered: Sequence[tuple[float, float]], row: Row, *, margin: float) -> list[tuple[float, float]]:
-    """Return the union of what is covered and the row's lines; gaps narrower than `margin` are closed."""
+def _gutters(covered: Sequence[tuple[float, float]]) -> list[float]:
+    return [(left[1] + right[0]) / 2 for left, right in pairwise(covered)]
+
+
+def _merged(covered: Sequence[tuple[float, float]], row: Row) -> list[tuple[float, float]]:
+    """Return the union of what is covered and the row's lines; gaps too narrow for a gutter are closed."""
+    margin = _GUTTER * max(1.0, median(line.size for line in row))
     spans = sorted([*covered, *((line.left, line.right) for line in row)])
     union = [spans[0]]
     for left, right in spans[1:]:
@@ -221,7 +224,7 @@ def _parted(rows: Sequence[Row], gutters: Sequence[float]) -> list[Block]:
             inner = [[line for _, line in lines] for _, lines in groupby(column, key=lambda pair: pair[0])]
             blocks += blocks_of(inner)
         return blocks
-    return _tabled(rows, gutters)
+    return _tabled(rows)
 
 
 def _are_columns(columns: Sequence[Sequence[tuple[int, Line]]]) -> bool:
@@ -253,32 +256,38 @@ def _is_prose(lines: Sequence[Line]) -> bool:
     return is_long and full >= 0.55 * len(lines)
 
 
-def _tabled(rows: Sequence[Row], gutters: Sequence[float]) -> list[Block]:
+def _tabled(rows: Sequence[Row]) -> list[Block]:
     """Return the table between what stands before and after its rows; nothing if fewer than two rows have cells."""
     full = [place for place, row in enumerate(rows) if len(row) > 1]
     if len(full) < 2:
         return []
     start, end = full[0], full[-1] + 1
-    pitch = median(
-        [rows[b][0].baseline - rows[a][0].baseline for a, b in zip(full, full[1:], strict=False)] or [0.0]
-    )
+    pitch = median([rows[b][0].baseline - rows[a][0].baseline for a, b in pairwise(full)] or [0.0])
     while end < len(rows) and rows[end][0].baseline - rows[end - 1][0].baseline <= 0.9 * pitch:
         end += 1
-    table = Block(shape=Shape.TABLE, lines=[line for row in rows[start:end] for line in row])
-    above = math.inf
+    covered: list[tuple[float, float]] = []
     for row in rows[start:end]:
+        covered = _merged(covered, row)
+    table = Block(shape=Shape.TABLE, lines=[line for row in rows[start:end] for line in row])
+    table.rows = _cells(rows[start:end], _gutters(covered), pitch=pitch)
+    around = [[Block(shape=Shape.PROSE, lines=[_joined(row)]) for row in part] for part in (rows[:start], rows[end:])]
+    return [*around[0], table, *around[1]]
+
+
+def _cells(rows: Sequence[Row], gutters: Sequence[float], *, pitch: float) -> list[list[str]]:
+    """Return the cells of a table's rows; lines that only go on with the cells above are joined to them."""
+    found: list[list[str]] = []
+    above = math.inf
+    for row in rows:
         cells = [""] * (len(gutters) + 1)
         for line in row:
             column = sum(line.left > gutter for gutter in gutters)
             cells[column] = f"{cells[column]} {line.text}".strip()
         gap = row[0].baseline - above
-        goes_on = len(row) <= len(gutters) and (
-            gap <= 0.8 * pitch or (not cells[0] and gap <= 1.5 * row[0].size)
-        )
-        if goes_on and table.rows:
-            table.rows[-1] = [f"{a} {b}".strip() for a, b in zip(table.rows[-1], cells, strict=True)]
+        is_close = gap <= 0.8 * pitch or (not cells[0] and gap <= 1.5 * row[0].size)
+        if found and is_close and not all(cells):
+            found[-1] = [f"{a} {b}".strip() for a, b in zip(found[-1], cells, strict=True)]
         else:
-            table.rows.append(cells)
+            found.append(cells)
         above = row[0].baseline
-    around = [[Block(shape=Shape.PROSE, lines=[_joined(row)]) for row in part] for part in (rows[:start], rows[end:])]
-    return [*around[0], table, *around[1]]
+    return found

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import pairwise
 from statistics import median
 
 from sealserve.intake.pdf.lines import LIST_MARK, Block, Line, Shape
@@ -111,7 +112,7 @@ def _set(parts: Sequence[Part], body: Body) -> str:
 
 def _prose(lines: Sequence[Line], body: Body) -> list[Part]:
     right = max(line.right for line in lines)
-    gaps = [b.baseline - a.baseline for a, b in zip(lines, lines[1:], strict=False) if a.size == b.size]
+    gaps = [b.baseline - a.baseline for a, b in pairwise(lines) if a.size == b.size]
     usual = median([gap for gap in gaps if gap > 0] or [0.0]) or 1.2 * body.size
     parts: list[Part] = []
     above: Line | None = None

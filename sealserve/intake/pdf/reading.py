@@ -34,8 +34,8 @@ _FLATTENED = {pdfium.FPDF_ANNOT_FREETEXT, pdfium.FPDF_ANNOT_WIDGET, pdfium.FPDF_
 
 _MOST_ANNOTATIONS = 2000  # of one page
 _JUNK_TITLE = re.compile(
-    r"^(?:microsoft (?:word|powerpoint|excel)|powerpoint|word|untitled|unbenannt|sans titre|sin t[íi]tulo|document|dokument"
-    r"|slide|presentation|title|none|null|unknown|print|about:blank|https?:|file:|[a-z]:\\)(?:\W.*|\d*)$"
+    r"^(?:microsoft (?:word|powerpoint|excel)|powerpoint|word|untitled|unbenannt|sans titre|sin t[íi]tulo|document"
+    r"|dokument|slide|presentation|title|none|null|unknown|print|about:blank|https?:|file:|[a-z]:\\)(?:\W.*|\d*)$"
     r"|\.(?:docx?|dotx?|pptx?|xlsx?|odt|pdf|indd|qxd|qxp|tex|dvi|rtf|html?|txt|pages|ai|eps|ps|fm|p65|pub)$",
     re.IGNORECASE,
 )
@@ -90,7 +90,9 @@ def _opened(content: bytes) -> Iterator[Any]:
 
 
 def _read_pages(document: Any, count: int) -> _Found | Unreadable:
-    found = _Found(hidden=pdfium.FPDFDoc_GetAttachmentCount(document) + max(0, pdfium.FPDFDoc_GetJavaScriptActionCount(document)))
+    found = _Found(
+        hidden=pdfium.FPDFDoc_GetAttachmentCount(document) + max(0, pdfium.FPDFDoc_GetJavaScriptActionCount(document))
+    )
     for number in range(count):
         with _loaded(document, number) as (page, notes):
             if not page:
@@ -199,9 +201,7 @@ def _turned(run: Run, angle: int) -> Run:
     xs, ys = [x for x, _ in corners], [y for _, y in corners]
     box = Box(min(xs), min(ys), max(xs), max(ys))
     baseline = run.origin[0] * sin + run.origin[1] * cos
-    return Run(
-        text=run.text, box=box, origin=(box.left, baseline), style=run.style, is_apart=run.is_apart
-    )
+    return Run(text=run.text, box=box, origin=(box.left, baseline), style=run.style, is_apart=run.is_apart)
 
 
 def _largest_text(rows: Sequence[lines.Row], body: paragraphs.Body) -> str:

@@ -1,7 +1,6 @@
 """Running heads, running feet and page numbers: what stands at one place of most pages, whatever its digits."""
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,8 +10,12 @@ _ZONE = 0.12  # of the page's height, from either end
 _PLACE = 4.0  # points that one place may differ by
 _LEAST_SHARE = 0.3  # of the pages: heads alternate between left and right pages, and name the chapter
 _LEAST_PAGES = 3
+_LARGER = 1.1  # times the body's size: a heading
+_NUMBER = "#"
 _DIGITS = re.compile(r"\d+")
-_PAGE_NUMBER = re.compile(r"^\W*(?:(?:page|seite|p\.|s\.)\s*)?(?:#|[ivxlc]{1,6})(?:\s*(?:/|of|von|de|\|)\s*#)?\W*$", re.IGNORECASE)
+_PAGE_NUMBER = re.compile(
+    r"^\W*(?:(?:page|seite|p\.|s\.)\s*)?(?:#|[ivxlc]{1,6})(?:\s*(?:/|of|von|de|\|)\s*#)?\W*$", re.IGNORECASE
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -25,28 +28,27 @@ class Sheet:
 
 def drop_running_heads(sheets: Sequence[Sheet], *, body_size: float) -> None:
     """Take what runs through the pages out of `sheets`. Two pages are too few to tell anything but page numbers."""
-    places: Counter[tuple[str, int]] = Counter()
+    texts: dict[tuple[str, int], list[str]] = {}
     for sheet in sheets:
-        places.update({key for row in sheet.rows for line in row for key in _keys(line, sheet)})
+        for key, text in {key: line.text for row in sheet.rows for line in row for key in _keys(line, sheet)}.items():
+            texts.setdefault(key, []).append(text)
     least = max(_LEAST_PAGES, _LEAST_SHARE * len(sheets))
-    running = {key for key, count in places.items() if count >= least}
-    short = {key for key, count in places.items() if count == len(sheets) == 2}
+    running = {key for key, found in texts.items() if len(found) >= least}
+    if len(sheets) == 2:
+        running |= {key for key, found in texts.items() if len(found) == 2 and key[0] == _NUMBER}
+    numbered = {key for key in running if key[0] != _NUMBER and len(set(texts[key])) > 1}
     for sheet in sheets:
-        rows = []
-        for row in sheet.rows:
-            left = [line for line in row if not _runs(line, sheet, running, short, body_size)]
-            if left:
-                rows.append(left)
-        sheet.rows = rows
+        rows = ([line for line in row if not _runs(line, sheet, running, numbered, body_size)] for row in sheet.rows)
+        sheet.rows = [row for row in rows if row]
 
 
 def _runs(
-    line: Line, sheet: Sheet, running: set[tuple[str, int]], short: set[tuple[str, int]], body_size: float
+    line: Line, sheet: Sheet, running: set[tuple[str, int]], numbered: set[tuple[str, int]], body_size: float
 ) -> bool:
-    keys = _keys(line, sheet)
-    if any(key in running for key in keys):
-        return True
-    return line.size <= body_size and any(key in short and _PAGE_NUMBER.match(key[0]) for key in keys)
+    """Return whether the line runs through the pages; a numbered heading that begins each of them does not."""
+    found = running.intersection(_keys(line, sheet))
+    is_heading = line.size >= _LARGER * body_size or line.is_bold
+    return bool(found - numbered if is_heading else found)
 
 
 def _keys(line: Line, sheet: Sheet) -> list[tuple[str, int]]:
@@ -55,7 +57,7 @@ def _keys(line: Line, sheet: Sheet) -> list[tuple[str, int]]:
         return []
     text = _DIGITS.sub("#", line.text.casefold())
     if _PAGE_NUMBER.match(text):
-        text = "#"
+        text = _NUMBER
     from_end = line.baseline if line.baseline < sheet.height / 2 else line.baseline - sheet.height
     place = from_end / _PLACE
     return [(text, round(place)), (text, round(place + 0.5) + 1_000_000)]

@@ -1,4 +1,4 @@
-"""Which runs of a page a reader sees: the page is drawn with and without them, and a run that changes nothing is hidden.
+"""Which runs of a page a reader sees: the page is drawn with and without them; a run that changes nothing is hidden.
 
 Pixels decide, not attributes: they cover every way of hiding (no ink, the colour of the ground, something on top, a
 layer that is off, a clip, transparency, off the page) and every honest exception (white on a dark box).
@@ -29,8 +29,8 @@ _LEAST_ADVANCE = 0.5  # points a letter
 _OVERLAP = 0.15  # of a run's box that other runs cover, from which they are drawn one without the other
 _MOST_LAYERS = 4
 _SCAN_SEEN = 0.2
-"""Of a page's runs: where no more are seen (a stamp, a page number), invisible text over a picture of words is what text
-recognition has read there."""
+"""Of a page's runs: where no more are seen (a stamp, a page number), invisible text over a picture of words is what
+text recognition has read there."""
 
 _NO_INK_MODES = (pdfium.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium.FPDF_TEXTRENDERMODE_CLIP)
 
@@ -58,24 +58,31 @@ class Canvas:
         self._width = max(1, min(30_000, math.ceil(display.width * self.scale)))
         self._height = max(1, min(30_000, math.ceil(display.height * self.scale)))
 
-    def draw(self, left_out: Iterable[Any] = ()) -> Pixels:
-        """Return the page's pixels, height × width × (blue, green, red, unused), without the objects `left_out`."""
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self._height, self._width
+
+    def draw(self, left_out: Iterable[Any] = (), *, in_colour: bool = False) -> Pixels:
+        """Return the page's pixels without the objects `left_out`: height × width × channels, one (grey) or four (blue,
+        green, red, unused).
+        """
+        channels, layout = (4, pdfium.FPDFBitmap_BGRx) if in_colour else (1, pdfium.FPDFBitmap_Gray)
+        pixels = np.full((self._height, self._width, channels), 255, np.uint8)
         targets = list(left_out)
         for target in targets:
             pdfium.FPDFPageObj_SetIsActive(target, False)
-        bitmap = pdfium.FPDFBitmap_CreateEx(self._width, self._height, pdfium.FPDFBitmap_BGRx, None, 0)
+        size = (self._width, self._height)
+        bitmap = pdfium.FPDFBitmap_CreateEx(*size, layout, pixels.ctypes.data, self._width * channels)
         if not bitmap:
             raise MemoryError
         try:
-            pdfium.FPDFBitmap_FillRect(bitmap, 0, 0, self._width, self._height, 0xFFFFFFFF)
-            pdfium.FPDF_RenderPageBitmap(bitmap, self._page, 0, 0, self._width, self._height, 0, pdfium.FPDF_ANNOT)
-            stride = pdfium.FPDFBitmap_GetStride(bitmap)
-            copied = ctypes.string_at(pdfium.FPDFBitmap_GetBuffer(bitmap), stride * self._height)
+            pdfium.FPDF_RenderPageBitmap(bitmap, self._page, 0, 0, *size, 0, pdfium.FPDF_ANNOT)
         finally:
             pdfium.FPDFBitmap_Destroy(bitmap)
             for target in targets:
                 pdfium.FPDFPageObj_SetIsActive(target, True)
-        return np.frombuffer(copied, np.uint8).reshape(self._height, stride // 4, 4)[:, : self._width]
+        return pixels
 
     def area(self, box: Box) -> tuple[slice, slice] | None:
         """Return the pixels of `box` as rows and columns; None if it lies outside the page."""
@@ -85,29 +92,45 @@ class Canvas:
 
 
 def seen_runs(page: Any, runs: Sequence[Run], display: Display) -> list[bool]:
-    """Return for each run whether a reader sees it. Draws the page twice, oftener where text lies on text."""
+    """Return for each run whether a reader sees it.
+
+    Draws the page twice, oftener where text lies on text, and again in colour where something is not seen in grey.
+    """
     if not runs:
         return []
     canvas = Canvas(page, display)
-    whole = canvas.draw()
     layers = _layers(canvas, runs)
-    seen = _seen_in_layers(canvas, whole, runs, layers)
+    seen = _seen_in_layers(canvas, runs, layers, in_colour=False)
     if not all(seen):
-        texts = [one for one in page_objects(page) if pdfium.FPDFPageObj_GetType(one) == pdfium.FPDF_PAGEOBJ_TEXT]
-        bare = canvas.draw(texts)
-        if max(layers) == 0:  # text that is drawn twice at one place is found once
-            seen = _inked(canvas, _difference(whole, bare), runs)
-        seen = [is_seen or _lacks_glyphs(canvas, bare, run) for is_seen, run in zip(seen, runs, strict=True)]
-        if sum(seen) <= _SCAN_SEEN * len(runs):
-            seen = [is_seen or _has_picture(canvas, bare, run) for is_seen, run in zip(seen, runs, strict=True)]
-    _follow(runs, seen)
+        seen = _seen_in_layers(canvas, runs, layers, in_colour=True)
+    if not all(seen):
+        seen = _seen_after_all(page, canvas, runs, seen, is_flat=max(layers) == 0)
     return [is_seen and is_readable_size(run, display) for is_seen, run in zip(seen, runs, strict=True)]
+
+
+def _seen_after_all(
+    page: Any, canvas: Canvas, runs: Sequence[Run], seen: Sequence[bool], *, is_flat: bool
+) -> list[bool]:
+    """Return `seen` with what leaves no ink of its own and is there for a reader all the same.
+
+    That is text drawn twice at one place, of which PDFium finds one, text in a font that only other machines have, and
+    what text recognition has read in a picture.
+    """
+    texts = [one for one in page_objects(page) if pdfium.FPDFPageObj_GetType(one) == pdfium.FPDF_PAGEOBJ_TEXT]
+    bare = canvas.draw(texts, in_colour=True)
+    found = list(seen)
+    if is_flat:
+        found = _inked(canvas, _difference(canvas.draw(in_colour=True), bare), runs)
+    found = [is_seen or _lacks_glyphs(canvas, bare, run) for is_seen, run in zip(found, runs, strict=True)]
+    if sum(found) <= _SCAN_SEEN * len(runs):
+        found = [is_seen or _has_picture(canvas, bare, run) for is_seen, run in zip(found, runs, strict=True)]
+    _follow(runs, found)
+    return found
 
 
 def is_blank(page: Any, display: Display) -> bool:
     """Return whether the page shows nothing at all."""
-    pixels = Canvas(page, display).draw()[:, :, :3]
-    return bool((pixels >= 255 - LEAST_DIFFERENCE).all())
+    return bool((Canvas(page, display).draw() >= 255 - LEAST_DIFFERENCE).all())
 
 
 def is_without_ink(run: Run) -> bool:
@@ -116,27 +139,27 @@ def is_without_ink(run: Run) -> bool:
     return target is not None and pdfium.FPDFTextObj_GetTextRenderMode(target) in _NO_INK_MODES
 
 
-def _seen_in_layers(canvas: Canvas, whole: Pixels, runs: Sequence[Run], layers: Sequence[int]) -> list[bool]:
+def _seen_in_layers(canvas: Canvas, runs: Sequence[Run], layers: Sequence[int], *, in_colour: bool) -> list[bool]:
+    whole = canvas.draw(in_colour=in_colour)
     seen = [False] * len(runs)
     for layer in range(max(layers) + 1):
         places = [place for place, of in enumerate(layers) if of == layer]
         targets = {runs[p].style.number: runs[p].style.target for p in places if runs[p].style.target}
-        ink = _difference(whole, canvas.draw(targets.values()))
+        ink = _difference(whole, canvas.draw(targets.values(), in_colour=in_colour))
         for place, is_seen in zip(places, _inked(canvas, ink, [runs[p] for p in places]), strict=True):
             seen[place] = is_seen
     return seen
 
 
 def _difference(one: Pixels, other: Pixels) -> Ink:
-    apart = np.maximum(one, other) - np.minimum(one, other)
-    large = apart >= LEAST_DIFFERENCE
-    found: Ink = large[:, :, 0] | large[:, :, 1] | large[:, :, 2]
-    return found
+    """Return where two drawings differ to the eye, height × width."""
+    apart: Ink = np.maximum(one, other) - np.minimum(one, other) >= LEAST_DIFFERENCE
+    return apart[:, :, 0] if apart.shape[2] == 1 else apart[:, :, :3].any(axis=2)
 
 
 def _inked(canvas: Canvas, ink: Ink, runs: Sequence[Run]) -> list[bool]:
     areas = [canvas.area(run.box) for run in runs]
-    return [area is not None and bool(ink[area].mean() >= _LEAST_INK) for area in areas]
+    return [area is not None and np.count_nonzero(spot := ink[area]) >= _LEAST_INK * spot.size for area in areas]
 
 
 def _layers(canvas: Canvas, runs: Sequence[Run]) -> list[int]:
@@ -148,18 +171,17 @@ def _layers(canvas: Canvas, runs: Sequence[Run]) -> list[int]:
     areas = [canvas.area(run.box) for run in runs]
     waiting = list(range(len(runs)))
     for layer in range(_MOST_LAYERS):
-        owners = np.full((canvas._height, canvas._width), -1, np.int32)
+        owners = np.zeros(canvas.shape, np.int32)  # places in `runs`, from 1
         later: set[int] = set()
         for place in waiting:
             area, number = areas[place], runs[place].style.number
             if area is None or number in later:
                 continue
-            others = owners[area]
-            foreign = others[(others >= 0)]
-            if foreign.size and layer < _MOST_LAYERS - 1 and _collides(runs, place, foreign, others.size):
+            spot = owners[area]
+            if layer < _MOST_LAYERS - 1 and spot.any() and _collides(runs, place, spot):
                 later.add(number)
                 continue
-            owners[area] = place
+            owners[area] = place + 1
         of.update({runs[p].style.number: layer for p in waiting if runs[p].style.number not in later})
         waiting = [p for p in waiting if runs[p].style.number in later]
         if not waiting:
@@ -167,15 +189,14 @@ def _layers(canvas: Canvas, runs: Sequence[Run]) -> list[int]:
     return [of[run.style.number] for run in runs]
 
 
-def _collides(runs: Sequence[Run], place: int, owners: NDArray[np.int32], size: int) -> bool:
-    names, counts = np.unique(owners, return_counts=True)
+def _collides(runs: Sequence[Run], place: int, owners: NDArray[np.int32]) -> bool:
     run = runs[place]
-    covered = sum(
-        int(count)
-        for name, count in zip(names, counts, strict=True)
-        if runs[name].style.number != run.style.number and runs[name].text != run.text
-    )
-    return covered >= _OVERLAP * size
+    covered = 0
+    for owner, count in zip(*np.unique(owners, return_counts=True), strict=True):
+        other = runs[owner - 1]
+        if owner and other.style.number != run.style.number and other.text != run.text:
+            covered += int(count)
+    return covered >= _OVERLAP * owners.size
 
 
 def _lacks_glyphs(canvas: Canvas, bare: Pixels, run: Run) -> bool:
