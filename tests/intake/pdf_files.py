@@ -17,7 +17,7 @@ _FIRST_PAGE = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """A page: its content stream, and entries of its dictionary and resources. Other objects are `100 0 R` and so on."""
+    """A page: its content stream, and entries of its dictionary and resources, where extra objects are `100 0 R` …"""
 
     content: str
     resources: str = ""

@@ -47,9 +47,9 @@ _PAIRS = """
     bdmjlhrmmiojjijfjtjhhilqtmm
     fbmnkdtlmdnlklhfntnlkhlqtll
 """
-"""The cost of each pair of letters (row: the first, column: the second; a blank for a word's ends), -ln of its share
-among the pairs of twenty languages' words, in steps of _COST_STEP from _LEAST_COST, as digits of base 36. Counted in the
-translations of free programs; en de fr es it pt nl pl cs sv fi tr hu ro id vi hr lt et sw, each with the same weight."""
+"""The cost of each pair of letters (row: the first, column: the second; a blank for a word's ends): -ln of its share
+among the pairs of twenty languages' words, in steps of _COST_STEP from _LEAST_COST, as digits of base 36. Counted in
+translations of free programs: en de fr es it pt nl pl cs sv fi tr hu ro id vi hr lt et sw, each of the same weight."""
 
 _COSTS = {
     first: {second: _LEAST_COST + _COST_STEP * int(digit, 36) for second, digit in zip(_ALPHABET, row, strict=True)}

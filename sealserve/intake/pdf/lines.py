@@ -109,7 +109,7 @@ def _line(runs: list[Run]) -> Line:
 
 
 def _text_of(runs: list[Run]) -> str:
-    """Join runs from left to right; a line of Hebrew or Arabic from right to left, but what is foreign in it as it is."""
+    """Join runs from left to right; in a line of Hebrew or Arabic from right to left, except what is foreign in it."""
     words = _words_of(runs)
     letters = "".join(words)
     if letters.isascii() or not is_right_to_left(letters):
@@ -123,7 +123,8 @@ def _flipped(words: list[str], belongs: Callable[[str], bool]) -> list[str]:
     """Return `words` with each stretch of those that belong together turned round."""
     out: list[str] = []
     for is_one, stretch in groupby(words, key=belongs):
-        out += list(stretch)[::-1] if is_one else list(stretch)
+        found = list(stretch)
+        out += found[::-1] if is_one else found
     return out
 
 

@@ -15,6 +15,7 @@ _LARGER = 1.15  # times the body's size: a heading
 _MUCH_LARGER = 1.6
 _LONGEST_HEADING = 160
 _LARGE_GAP = 1.35  # times the usual distance of two lines: a new paragraph
+_DOUBLE_SPACED = 2.5  # times the size: lines of one paragraph are never further apart
 _INDENT = 0.8  # em
 _BULLET = re.compile(r"^[•‣◦▪▫●○■□·\uf0b7\uf0a7\uf076\uf0fc]\s*")
 _DASH_ITEM = re.compile(r"^[–—*-]\s+")
@@ -113,7 +114,7 @@ def _set(parts: Sequence[Part], body: Body) -> str:
 def _prose(lines: Sequence[Line], body: Body) -> list[Part]:
     right = max(line.right for line in lines)
     gaps = [b.baseline - a.baseline for a, b in pairwise(lines) if a.size == b.size]
-    usual = median([gap for gap in gaps if gap > 0] or [0.0]) or 1.2 * body.size
+    usual = min(median([gap for gap in gaps if gap > 0] or [1.2 * body.size]), _DOUBLE_SPACED * body.size)
     parts: list[Part] = []
     above: Line | None = None
     for line in lines:

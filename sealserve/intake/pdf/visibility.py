@@ -22,7 +22,8 @@ MOST_PIXELS = 4_000_000  # of one page; a larger one is drawn smaller
 LEAST_DIFFERENCE = 20
 """Of 255, in one colour channel: less than very light grey on white is not read."""
 
-_LEAST_INK = 0.04  # of a run's box
+_PLENTY_OF_INK, _LEAST_INK = 0.25, 0.04  # of a run's box
+_LEAST_SPREAD = 0.4  # of the box's rows, and of its columns
 _LEAST_SIZE = 3.0  # points; smaller letters are dust on paper
 _LEAST_SHARE_OF_PAGE = 0.0036  # of the page's height: small print of a small page is to scale
 _LEAST_ADVANCE = 0.5  # points a letter
@@ -140,14 +141,22 @@ def is_without_ink(run: Run) -> bool:
 
 
 def _seen_in_layers(canvas: Canvas, runs: Sequence[Run], layers: Sequence[int], *, in_colour: bool) -> list[bool]:
+    """Return what each run's layer adds to the page; with several, what it shows without the others has to do too."""
     whole = canvas.draw(in_colour=in_colour)
+    targets = {run.style.number: run.style.target for run in runs if run.style.target}
+    bare = canvas.draw(targets.values(), in_colour=in_colour)
+    if max(layers) == 0:
+        return _inked(canvas, _difference(whole, bare), runs)
     seen = [False] * len(runs)
     for layer in range(max(layers) + 1):
         places = [place for place, of in enumerate(layers) if of == layer]
-        targets = {runs[p].style.number: runs[p].style.target for p in places if runs[p].style.target}
-        ink = _difference(whole, canvas.draw(targets.values(), in_colour=in_colour))
-        for place, is_seen in zip(places, _inked(canvas, ink, [runs[p] for p in places]), strict=True):
-            seen[place] = is_seen
+        own = {runs[place].style.number for place in places} & targets.keys()
+        without = canvas.draw([targets[number] for number in own], in_colour=in_colour)
+        alone = canvas.draw([targets[number] for number in targets.keys() - own], in_colour=in_colour)
+        mine = [runs[place] for place in places]
+        adds, shows = _inked(canvas, _difference(whole, without), mine), _inked(canvas, _difference(alone, bare), mine)
+        for place, is_added, is_shown in zip(places, adds, shows, strict=True):
+            seen[place] = is_added and is_shown
     return seen
 
 
@@ -159,7 +168,16 @@ def _difference(one: Pixels, other: Pixels) -> Ink:
 
 def _inked(canvas: Canvas, ink: Ink, runs: Sequence[Run]) -> list[bool]:
     areas = [canvas.area(run.box) for run in runs]
-    return [area is not None and np.count_nonzero(spot := ink[area]) >= _LEAST_INK * spot.size for area in areas]
+    return [area is not None and _is_written(ink[area]) for area in areas]
+
+
+def _is_written(spot: Ink) -> bool:
+    """Return whether ink is spread over a box as letters are, not along a rule or a neighbour's edge only."""
+    count = np.count_nonzero(spot)
+    if count >= _PLENTY_OF_INK * spot.size:
+        return True
+    spread = min(np.count_nonzero(spot.any(axis=axis)) / spot.shape[1 - axis] for axis in (0, 1))
+    return count >= _LEAST_INK * spot.size and spread >= _LEAST_SPREAD
 
 
 def _layers(canvas: Canvas, runs: Sequence[Run]) -> list[int]:
@@ -217,8 +235,10 @@ def _lacks_glyphs(canvas: Canvas, bare: Pixels, run: Run) -> bool:
 
 
 def _has_picture(canvas: Canvas, bare: Pixels, run: Run) -> bool:
-    """Return whether the page without its text shows something at the run's place."""
-    area = canvas.area(run.box)
+    """Return whether the page without its text shows something at the run's place or just beside it."""
+    margin = 0.5 * run.style.size
+    left, top, right, bottom = run.box
+    area = canvas.area(Box(left - margin, top - margin, right + margin, bottom + margin))
     if area is None:
         return False
     ground = bare[area][:, :, :3]
