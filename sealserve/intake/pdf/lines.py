@@ -14,6 +14,7 @@ _SAME_ROW = 0.55  # of the smaller height that two lines share
 _NO_SPACE = 0.12  # em between two runs that belong to one word
 _CELL_GAP = 1.0  # em between two cells or columns
 _GUTTER = 0.6  # em that stay white between columns, all the way down
+_MOST_ROWS = 300  # that a column or table goes through
 _FULL_LINE = 0.7  # of its column's width
 LIST_MARK = re.compile(r"^(?:[•‣◦▪▫●○■□–—*·\uf0b7\uf0a7-]|\(?(?:[0-9]{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)])$")
 
@@ -114,7 +115,8 @@ def _text_of(runs: list[Run]) -> str:
     letters = "".join(words)
     if letters.isascii() or not is_right_to_left(letters):
         return " ".join(words)
-    if sum(map(is_right_to_left, letters)) * 2 < sum(map(str.isalpha, letters)):
+    is_framed = is_right_to_left(words[0]) and is_right_to_left(words[-1])
+    if not is_framed and sum(map(is_right_to_left, letters)) * 2 < sum(map(str.isalpha, letters)):
         return " ".join(_flipped(words, is_right_to_left))
     return " ".join(_flipped(words[::-1], lambda word: any(map(str.isalnum, word)) and not is_right_to_left(word)))
 
@@ -148,25 +150,19 @@ def _words_of(runs: list[Run]) -> list[str]:
 def blocks_of(rows: Sequence[Row]) -> list[Block]:
     """Return the rows in reading order."""
     blocks: list[Block] = []
-    place = 0
+    place, is_open = 0, False
     while place < len(rows):
         end, gutters = _region(rows, place)
         found = _parted(rows[place:end], gutters) if gutters else []
-        if not found:
+        if found:
+            blocks += found
+        else:
             end = place + 1
-            found = [Block(shape=Shape.PROSE, lines=[_joined(rows[place])])]
-        for block in found:
-            if blocks and block.shape is blocks[-1].shape is Shape.PROSE and _follows(blocks[-1], block):
-                blocks[-1].lines += block.lines
-            else:
-                blocks.append(block)
-        place = end
+            if not is_open:
+                blocks.append(Block(shape=Shape.PROSE))
+            blocks[-1].lines.append(_joined(rows[place]))
+        place, is_open = end, not found
     return blocks
-
-
-def _follows(above: Block, below: Block) -> bool:
-    """Return whether prose goes on below: columns begin higher than what is read before them."""
-    return below.lines[0].baseline >= above.lines[-1].baseline
 
 
 def _joined(row: Row) -> Line:
@@ -187,7 +183,7 @@ def _region(rows: Sequence[Row], start: int) -> tuple[int, list[float]]:
     """Return where the rows end that gutters run through from `start` on, and the gutters' middles."""
     covered: list[tuple[float, float]] = []
     best: tuple[int, list[float]] = (start + 1, [])
-    for place in range(start, len(rows)):
+    for place in range(start, min(len(rows), start + _MOST_ROWS)):
         covered = _merged(covered, rows[place])
         if len(covered) > 1:
             best = (place + 1, _gutters(covered))
@@ -271,8 +267,7 @@ def _tabled(rows: Sequence[Row]) -> list[Block]:
         covered = _merged(covered, row)
     table = Block(shape=Shape.TABLE, lines=[line for row in rows[start:end] for line in row])
     table.rows = _cells(rows[start:end], _gutters(covered), pitch=pitch)
-    around = [[Block(shape=Shape.PROSE, lines=[_joined(row)]) for row in part] for part in (rows[:start], rows[end:])]
-    return [*around[0], table, *around[1]]
+    return [*blocks_of(rows[:start]), table, *blocks_of(rows[end:])]
 
 
 def _cells(rows: Sequence[Row], gutters: Sequence[float], *, pitch: float) -> list[list[str]]:

@@ -158,6 +158,8 @@ def _breaks(above: Line, line: Line, last: Kind, kind: Kind, *, right: float, us
         return above.text.endswith(_SENTENCE_ENDS) or not line.text[:1].islower()
     if abs(line.size - above.size) > 0.15 * above.size or gap > _LARGE_GAP * usual:
         return True
+    if above.text[-1] in _HYPHENS:
+        return False
     if last is Kind.ITEM:
         return line.left < above.left - 0.3 * line.size and gap > 1.1 * usual
     if line.left > above.left + _INDENT * line.size and above.text.endswith(_SENTENCE_ENDS):

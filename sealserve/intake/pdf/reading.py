@@ -34,8 +34,9 @@ _FLATTENED = {pdfium.FPDF_ANNOT_FREETEXT, pdfium.FPDF_ANNOT_WIDGET, pdfium.FPDF_
 
 _MOST_ANNOTATIONS = 2000  # of one page
 _JUNK_TITLE = re.compile(
-    r"^(?:microsoft (?:word|powerpoint|excel)|powerpoint|word|untitled|unbenannt|sans titre|sin t[íi]tulo|document"
-    r"|dokument|slide|presentation|title|none|null|unknown|print|about:blank|https?:|file:|[a-z]:\\)(?:\W.*|\d*)$"
+    r"^(?:microsoft (?:word|powerpoint|excel)|powerpoint presentation|word) *(?:-.*)?$"
+    r"|^(?:untitled|unbenannt|sans titre|sin t[íi]tulo|document|dokument|slide|presentation|title|none|null|unknown)"
+    r"[ _-]?[0-9]*$|^(?:about:|https?:|file:|[a-z]:\\|/)"
     r"|\.(?:docx?|dotx?|pptx?|xlsx?|odt|pdf|indd|qxd|qxp|tex|dvi|rtf|html?|txt|pages|ai|eps|ps|fm|p65|pub)$",
     re.IGNORECASE,
 )
@@ -167,9 +168,9 @@ def _parsed(found: _Found, title: str) -> Parsed | Unreadable:
         return _SCAN
     if glyph_soup.is_soup(" ".join(line.text for line in everything)):
         return _SOUP
-    body = paragraphs.body_of(everything)
+    drop_running_heads(sheets, body_size=paragraphs.body_of(everything).size)
+    body = paragraphs.body_of([line for sheet in sheets for row in sheet.rows for line in row])
     largest = _largest_text(sheets[0].rows, body)
-    drop_running_heads(sheets, body_size=body.size)
     pages = [paragraphs.parts_of(lines.blocks_of(sheet.rows), body) for sheet in sheets]
     text = paragraphs.text_of(pages, body)
     named = "" if _JUNK_TITLE.search(title) or not any(map(str.isalpha, title)) else title
