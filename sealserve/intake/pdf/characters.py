@@ -2,6 +2,7 @@
 
 import ctypes
 import math
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,10 +10,9 @@ from typing import Any, NamedTuple
 
 import pypdfium2.raw as pdfium
 
-_GAPS = frozenset(
-    map(ord, "\t\n\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2008\u2009\u200a\u202f\u3000")
-)
-_PDFIUM_HYPHEN = "\x02"
+_STRETCH = re.compile("[^\\s\0]+")
+_UNITS = ctypes.POINTER(ctypes.c_ushort)
+_PDFIUM_HYPHENS = ("\x02", "\ufffe")
 """What PDFium reports for a hyphen at the end of a line."""
 
 _BOLD_WEIGHT = 600
@@ -36,10 +36,12 @@ class Style:
 
     target: Any  # PDFium's handle of the object; None for text that belongs to none
     number: int  # in order of appearance, from 1
+    font: int  # PDFium's handle of the font, as a number
     size: float  # points, as displayed
     is_bold: bool
     is_embedded: bool
     angle: int  # degrees counter-clockwise, of the displayed line, in steps of 5
+    baseline: float  # its height, points from the top when the page is turned so that the line is horizontal
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,7 +50,6 @@ class Run:
 
     text: str
     box: Box  # of the ink, as the font describes it
-    origin: tuple[float, float]  # of its first character: on the baseline
     style: Style
     is_apart: bool  # a space or the end of a line stands before it
 
@@ -85,6 +86,8 @@ class Display:
 
     def box(self, left: float, bottom: float, right: float, top: float) -> Box:
         """Return the rectangle's place on the displayed page."""
+        if self.turns == 0:
+            return Box(left - self._left, self._top - top, right - self._left, self._top - bottom)
         (a, b), (c, d) = self.point(left, bottom), self.point(right, top)
         return Box(min(a, c), min(b, d), max(a, c), max(b, d))
 
@@ -127,81 +130,120 @@ def _drop_actual_text(target: Any) -> None:
 
 
 class _Reader:
+    """Goes through the page by stretches without a gap; a call to PDFium for every character would take most of the
+    time of a long document.
+    """
+
     def __init__(self, text_page: Any, display: Display) -> None:
         self.runs: list[Run] = []
         self.characters = self.unmapped = 0
         self._page = text_page
         self._display = display
         self._styles: dict[int, Style] = {}
-        self._letters: list[str] = []
-        self._boxes: list[tuple[float, float, float, float]] = []
-        self._style: Style | None = None
-        self._origin = (0.0, 0.0)
-        self._is_apart = True
+        self._mapped: dict[int, set[str]] = {}  # letters that a font is known to have, by its handle
+        self._numbers = [ctypes.c_double() for _ in range(4)]
+        self._references = [ctypes.byref(number) for number in self._numbers]
 
     def read(self) -> None:
-        left, right, bottom, top = (ctypes.c_double() for _ in range(4))
-        for place in range(pdfium.FPDFText_CountChars(self._page)):
-            code = pdfium.FPDFText_GetUnicode(self._page, place)
-            if code in _GAPS:
-                self._end_run()
-                self._is_apart = True
-                continue
-            self.characters += 1
-            if pdfium.FPDFText_HasUnicodeMapError(self._page, place) == 1:
-                self.unmapped += 1
-                continue
-            pdfium.FPDFText_GetCharBox(self._page, place, left, right, bottom, top)
-            style = self._style_at(place)
-            if style is not self._style:
-                self._end_run()
-                self._style = style
-            if not self._letters:
-                self._origin = self._origin_at(place)
-            self._letters.append(_letter(code))
-            self._boxes.append((left.value, bottom.value, right.value, top.value))
-        self._end_run()
+        for stretch in _STRETCH.finditer(self._text()):
+            start, end = stretch.span()
+            self.characters += end - start
+            self._add(stretch.group(), start, is_apart=True)
 
-    def _end_run(self) -> None:
-        if self._letters and self._style is not None:
-            boxes = self._boxes
-            box = self._display.box(
-                min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)
-            )
-            text = "".join(self._letters)
-            if not text.isascii() and is_right_to_left(text):
-                text = _logical(self._letters, [self._display.box(*b).left for b in boxes])
-            run = Run(text=text, box=box, origin=self._origin, style=self._style, is_apart=self._is_apart)
-            self.runs.append(run)
-            self._is_apart = False
-        self._letters, self._boxes = [], []
+    def _text(self) -> str:
+        """Return one character for each of PDFium's, spaces and line ends among them."""
+        count = max(0, pdfium.FPDFText_CountChars(self._page))
+        buffer = ctypes.create_string_buffer(2 * count + 2)
+        written = pdfium.FPDFText_GetText(self._page, 0, count, ctypes.cast(buffer, _UNITS))
+        text = buffer.raw[: 2 * max(0, written - 1)].decode("utf-16-le", "replace")
+        if written == count + 1 and len(text) == count:
+            return text
+        return "".join(_character(pdfium.FPDFText_GetUnicode(self._page, place)) for place in range(count))
 
-    def _style_at(self, place: int) -> Style:
-        target = pdfium.FPDFText_GetTextObject(self._page, place)
-        address = ctypes.c_void_p.from_buffer(target).value or 0
+    def _add(self, letters: str, start: int, *, is_apart: bool) -> None:
+        """Add `letters`, the characters from `start` on, as one run; as several where another object begins."""
+        target = self._target(start)
+        address = _address(target)
+        if len(letters) > 1 and _address(self._target(start + len(letters) - 1)) != address:
+            end = 1
+            while _address(self._target(start + end)) == address:
+                end += 1
+            self._add(letters[:end], start, is_apart=is_apart)
+            self._add(letters[end:], start + end, is_apart=False)
+            return
         style = self._styles.get(address)
         if style is None:
-            self._styles[address] = style = self._read_style(place, target or None)
-        return style
+            self._styles[address] = style = self._read_style(start, target or None)
+        mapped = self._mapped[style.font]
+        if not mapped.issuperset(letters) and not self._are_mapped(letters, start, mapped):
+            return
+        box = self._box(start, len(letters))
+        text = letters
+        if not letters.isascii() or "\x02" in letters:
+            text = "".join(map(_letter, letters))
+            if is_right_to_left(text):
+                text = _logical(letters, [self._box(start + place, 1).left for place in range(len(letters))])
+        self.runs.append(Run(text=text, box=box, style=style, is_apart=is_apart))
+
+    def _are_mapped(self, letters: str, start: int, mapped: set[str]) -> bool:
+        """Return whether the font says which letters these are; what it does not know is counted."""
+        unmapped = 0
+        for place, letter in enumerate(letters, start):
+            if letter in mapped:
+                continue
+            if pdfium.FPDFText_HasUnicodeMapError(self._page, place) == 1:
+                unmapped += 1
+            else:
+                mapped.add(letter)
+        self.unmapped += unmapped
+        return not unmapped
+
+    def _target(self, place: int) -> Any:
+        return pdfium.FPDFText_GetTextObject(self._page, place)
 
     def _read_style(self, place: int, target: Any) -> Style:
         matrix = pdfium.FS_MATRIX()
         pdfium.FPDFText_GetMatrix(self._page, place, matrix)
-        angle = math.degrees(math.atan2(matrix.b, matrix.a)) - 90 * self._display.turns
+        angle = round((math.degrees(math.atan2(matrix.b, matrix.a)) - 90 * self._display.turns) / 5) * 5 % 360
+        x, y = self._display.point(*self._origin(place))
         font = pdfium.FPDFTextObj_GetFont(target) if target else None
+        self._mapped.setdefault(_address(font) if font else 0, set())
         return Style(
             target=target,
             number=len(self._styles) + 1,
+            font=_address(font) if font else 0,
             size=pdfium.FPDFText_GetFontSize(self._page, place) * math.hypot(matrix.c, matrix.d),
             is_bold=bool(font) and _is_bold(font),
             is_embedded=bool(font) and pdfium.FPDFFont_GetIsEmbedded(font) == 1,
-            angle=round(angle / 5) * 5 % 360,
+            angle=angle,
+            baseline=x * math.sin(math.radians(angle)) + y * math.cos(math.radians(angle)),
         )
 
-    def _origin_at(self, place: int) -> tuple[float, float]:
-        x, y = ctypes.c_double(), ctypes.c_double()
-        pdfium.FPDFText_GetCharOrigin(self._page, place, x, y)
-        return self._display.point(x.value, y.value)
+    def _box(self, start: int, count: int) -> Box:
+        """Return the smallest rectangle around the ink of `count` characters."""
+        left, top, right, bottom = self._numbers
+        count = pdfium.FPDFText_CountRects(self._page, start, count)
+        if count == 1:
+            pdfium.FPDFText_GetRect(self._page, 0, *self._references)
+            return self._display.box(left.value, bottom.value, right.value, top.value)
+        boxes = []
+        for place in range(count):
+            pdfium.FPDFText_GetRect(self._page, place, *self._references)
+            boxes.append((left.value, bottom.value, right.value, top.value))
+        if not boxes:  # characters without extent
+            boxes.append(2 * self._origin(start))
+        lefts, bottoms, rights, tops = zip(*boxes, strict=True)
+        return self._display.box(min(lefts), min(bottoms), max(rights), max(tops))
+
+    def _origin(self, place: int) -> tuple[float, float]:
+        x, y = self._numbers[:2]
+        pdfium.FPDFText_GetCharOrigin(self._page, place, *self._references[:2])
+        return x.value, y.value
+
+
+def _address(target: Any) -> int:
+    """Return the address that a handle of PDFium's holds; 0 for none."""
+    return ctypes.c_void_p.from_buffer(target).value or 0
 
 
 def _is_bold(font: Any) -> bool:
@@ -212,10 +254,13 @@ def _is_bold(font: Any) -> bool:
     return any(word in name.value.decode("ascii", "replace").lower() for word in _BOLD_NAMES)
 
 
-def _letter(code: int) -> str:
+def _character(code: int) -> str:
+    return chr(code) if code < 0x110000 and not 0xD800 <= code <= 0xDFFF else "\ufffd"
+
+
+def _letter(letter: str) -> str:
     """Return the character; a presentation form (ligatures, shaped Arabic letters) as the letters it stands for."""
-    letter = chr(code) if code < 0x110000 and not 0xD800 <= code <= 0xDFFF else "\ufffd"
-    if letter == _PDFIUM_HYPHEN:
+    if letter in _PDFIUM_HYPHENS:
         return "-"
     if "\ufb00" <= letter <= "\ufdff" or "\ufe70" <= letter <= "\ufefc":
         return unicodedata.normalize("NFKC", letter)
@@ -227,7 +272,7 @@ def is_right_to_left(text: str) -> bool:
     return any("\u0590" <= letter <= "\u08ff" or "\ufb1d" <= letter <= "\ufefc" for letter in text)
 
 
-def _logical(letters: list[str], lefts: list[float]) -> str:
+def _logical(letters: str, lefts: list[float]) -> str:
     """Return the letters from right to left by their places; numbers and foreign words in between stay as they are."""
     order = sorted(range(len(letters)), key=lambda place: -lefts[place])
     out: list[str] = []
@@ -238,5 +283,5 @@ def _logical(letters: list[str], lefts: list[float]) -> str:
             continue
         out += foreign[::-1]
         foreign = []
-        out.append(letters[place])
+        out.append(_letter(letters[place]))
     return "".join(out + foreign[::-1])

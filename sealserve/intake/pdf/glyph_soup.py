@@ -57,14 +57,14 @@ _COSTS = {
 }
 
 
-def without_unknown(text: str) -> str:
-    """Return `text` without private-use characters, which mean something in one font only, and without fillers."""
-    return "".join(letter for letter in text if not is_unknown(letter))
-
-
-def is_unknown(letter: str) -> bool:
-    """Return whether no reader of the text alone can say what `letter` is."""
-    return letter == "\ufffd" or unicodedata.category(letter) in ("Co", "Cn", "Cc", "Cs")
+def without_unknown(text: str) -> tuple[str, int]:
+    """Return `text` without the characters of which no reader of the text alone can say what they are, and their
+    number: private ones, which mean something in one font only, and fillers.
+    """
+    if text.isascii() and text.isprintable():
+        return text, 0
+    known = "".join(c for c in text if c != "\ufffd" and unicodedata.category(c) not in ("Co", "Cn", "Cc", "Cs"))
+    return known, len(text) - len(known)
 
 
 def is_soup(text: str) -> bool:

@@ -8,11 +8,11 @@ from enum import Enum, auto
 from itertools import groupby, pairwise
 from statistics import median
 
-from sealserve.intake.pdf.characters import Run, is_right_to_left
+from sealserve.intake.pdf.characters import Run, Style, is_right_to_left
 
 _SAME_ROW = 0.55  # of the smaller height that two lines share
 _NO_SPACE = 0.12  # em between two runs that belong to one word
-_CELL_GAP = 1.0  # em between two cells or columns
+_CELL_GAP = 0.8  # em between two cells or columns
 _GUTTER = 0.6  # em that stay white between columns, all the way down
 _MOST_ROWS = 300  # that a column or table goes through
 _FULL_LINE = 0.7  # of its column's width
@@ -29,6 +29,7 @@ class Line:
     baseline: float
     size: float
     is_bold: bool
+    runs: list[Run]
 
     @property
     def top(self) -> float:
@@ -63,22 +64,26 @@ class Block:
 
 def rows_of(runs: Sequence[Run]) -> list[Row]:
     """Return the lines of runs that are all horizontal, from top to bottom."""
+    by_style: dict[int, list[Run]] = {}
+    for run in runs:
+        by_style.setdefault(run.style.number, []).append(run)
     bands: list[list[Run]] = []
-    for run in sorted(runs, key=lambda run: run.origin[1]):
+    for found in sorted(by_style.values(), key=lambda found: found[0].style.baseline):
         for band in reversed(bands[-3:]):
-            if _share_height(band[0], run) >= _SAME_ROW:
-                band.append(run)
+            if _share_height(band[0].style, found[0].style) >= _SAME_ROW:
+                band += found
                 break
         else:
-            bands.append([run])
+            bands.append(found)
     return [_lines_in(sorted(band, key=lambda run: run.box.left)) for band in bands]
 
 
-def _share_height(one: Run, other: Run) -> float:
-    sizes = max(0.1, one.style.size), max(0.1, other.style.size)
-    tops = one.origin[1] - 0.75 * sizes[0], other.origin[1] - 0.75 * sizes[1]
-    bottoms = one.origin[1] + 0.2 * sizes[0], other.origin[1] + 0.2 * sizes[1]
-    return (min(bottoms) - max(tops)) / min(0.95 * sizes[0], 0.95 * sizes[1])
+def _share_height(one: Style, other: Style) -> float:
+    """Return how much of the smaller line's height two lines have in common."""
+    tall, small = max(0.1, one.size), max(0.1, other.size)
+    top = max(one.baseline - 0.75 * tall, other.baseline - 0.75 * small)
+    bottom = min(one.baseline + 0.2 * tall, other.baseline + 0.2 * small)
+    return (bottom - top) / (0.95 * min(tall, small))
 
 
 def _lines_in(band: Sequence[Run]) -> Row:
@@ -103,9 +108,10 @@ def _line(runs: list[Run]) -> Line:
         text=_text_of(runs),
         left=min(run.box.left for run in runs),
         right=max(run.box.right for run in runs),
-        baseline=largest.origin[1],
+        baseline=largest.style.baseline,
         size=largest.style.size,
         is_bold=sum(len(run.text) for run in runs if run.style.is_bold) > 0.9 * letters,
+        runs=runs,
     )
 
 
@@ -166,17 +172,7 @@ def blocks_of(rows: Sequence[Row]) -> list[Block]:
 
 
 def _joined(row: Row) -> Line:
-    first = row[0]
-    if len(row) == 1:
-        return first
-    return Line(
-        text=" ".join(line.text for line in row),
-        left=first.left,
-        right=row[-1].right,
-        baseline=first.baseline,
-        size=first.size,
-        is_bold=all(line.is_bold for line in row),
-    )
+    return row[0] if len(row) == 1 else _line([run for line in row for run in line.runs])
 
 
 def _region(rows: Sequence[Row], start: int) -> tuple[int, list[float]]:
@@ -217,11 +213,17 @@ def _parted(rows: Sequence[Row], gutters: Sequence[float]) -> list[Block]:
             columns[sum(line.left > gutter for gutter in gutters)].append((number, line))
     if _are_columns(columns):
         blocks = []
-        for column in columns:
+        for column in columns[::-1] if _run_leftwards(rows) else columns:
             inner = [[line for _, line in lines] for _, lines in groupby(column, key=lambda pair: pair[0])]
             blocks += blocks_of(inner)
         return blocks
     return _tabled(rows)
+
+
+def _run_leftwards(rows: Sequence[Row]) -> bool:
+    """Return whether most lines are written from right to left: so are columns and cells."""
+    ways = [is_right_to_left(line.text) for row in rows for line in row]
+    return sum(ways) * 2 > len(ways)
 
 
 def _are_columns(columns: Sequence[Sequence[tuple[int, Line]]]) -> bool:
@@ -267,6 +269,8 @@ def _tabled(rows: Sequence[Row]) -> list[Block]:
         covered = _merged(covered, row)
     table = Block(shape=Shape.TABLE, lines=[line for row in rows[start:end] for line in row])
     table.rows = _cells(rows[start:end], _gutters(covered), pitch=pitch)
+    if _run_leftwards(rows[start:end]):
+        table.rows = [cells[::-1] for cells in table.rows]
     return [*blocks_of(rows[:start]), table, *blocks_of(rows[end:])]
 
 

@@ -29,6 +29,7 @@ _SOUP = Unreadable(
 )
 _MOST_PAGES = 3000
 _MOST_CHARACTERS = 4_000_000
+_MOST_JUDGED = 2000  # lines, of the whole document, that are asked whether they are words
 _FLATTENED = {pdfium.FPDF_ANNOT_FREETEXT, pdfium.FPDF_ANNOT_WIDGET, pdfium.FPDF_ANNOT_STAMP}
 """Annotations that print their words on the page: typewriter notes, filled-in forms, stamps."""
 
@@ -157,16 +158,14 @@ def _parsed(found: _Found, title: str) -> Parsed | Unreadable:
         for page in found.pages:
             page.seen, page.hidden = page.without_ink, page.hidden - len({r.style.number for r in page.without_ink})
     hidden = found.hidden + sum(page.hidden for page in found.pages)
-    unknown = found.unmapped + sum(
-        glyph_soup.is_unknown(letter) for page in found.pages for run in page.seen for letter in run.text
-    )
+    unknown = found.unmapped + sum(map(_drop_unknown, found.pages))
     if found.characters and unknown > glyph_soup.MOST_UNKNOWN * found.characters:
         return _SOUP
     sheets = [sheet for page in found.pages for sheet in _sheets(page)]
     everything = [line for sheet in sheets for row in sheet.rows for line in row]
     if not everything:
         return _SCAN
-    if glyph_soup.is_soup(" ".join(line.text for line in everything)):
+    if glyph_soup.is_soup(" ".join(line.text for line in everything[:: 1 + len(everything) // _MOST_JUDGED])):
         return _SOUP
     drop_running_heads(sheets, body_size=paragraphs.body_of(everything).size)
     body = paragraphs.body_of([line for sheet in sheets for row in sheet.rows for line in row])
@@ -177,13 +176,21 @@ def _parsed(found: _Found, title: str) -> Parsed | Unreadable:
     return Parsed(title=named or largest, text=text, hidden=max(0, hidden))
 
 
+def _drop_unknown(page: _Page) -> int:
+    """Take the characters that mean nothing out of the page's runs; return how many those were."""
+    unknown = 0
+    for run in page.seen:
+        run.text, count = glyph_soup.without_unknown(run.text)
+        unknown += count
+    page.seen = [run for run in page.seen if run.text]
+    return unknown
+
+
 def _sheets(page: _Page) -> list[Sheet]:
     """Return the page's rows, for each direction that its text runs in; the one with the most text comes first."""
     by_angle: dict[int, list[Run]] = {}
     for run in page.seen:
-        run.text = glyph_soup.without_unknown(run.text)
-        if run.text:
-            by_angle.setdefault(run.style.angle, []).append(run)
+        by_angle.setdefault(run.style.angle, []).append(run)
     sheets = []
     for angle, runs in sorted(by_angle.items(), key=lambda item: -sum(len(run.text) for run in item[1])):
         rows = lines.rows_of([_turned(run, angle) for run in runs] if angle else runs)
@@ -201,8 +208,7 @@ def _turned(run: Run, angle: int) -> Run:
     ]
     xs, ys = [x for x, _ in corners], [y for _, y in corners]
     box = Box(min(xs), min(ys), max(xs), max(ys))
-    baseline = run.origin[0] * sin + run.origin[1] * cos
-    return Run(text=run.text, box=box, origin=(box.left, baseline), style=run.style, is_apart=run.is_apart)
+    return Run(text=run.text, box=box, style=run.style, is_apart=run.is_apart)
 
 
 def _largest_text(rows: Sequence[lines.Row], body: paragraphs.Body) -> str:

@@ -6,14 +6,14 @@ layer that is off, a clip, transparency, off the page) and every honest exceptio
 
 import ctypes
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
 
-from sealserve.intake.pdf.characters import Box, Display, Run, page_objects
+from sealserve.intake.pdf.characters import Display, Run, page_objects
 
 PIXELS_PER_POINT = 1.0
 """72 dpi: one pixel a point. Footnotes of six points leave ink enough."""
@@ -29,6 +29,7 @@ _LEAST_SHARE_OF_PAGE = 0.0036  # of the page's height: small print of a small pa
 _LEAST_ADVANCE = 0.5  # points a letter
 _OVERLAP = 0.15  # of a run's box that other runs cover, from which they are drawn one without the other
 _MOST_LAYERS = 4
+_AT_ONCE = 128  # runs that are compared with all others in one go
 _SCAN_SEEN = 0.2
 """Of a page's runs: where no more are seen (a stamp, a page number), invisible text over a picture of words is what
 text recognition has read there."""
@@ -37,6 +38,7 @@ _NO_INK_MODES = (pdfium.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium.FPDF_TEXTRENDERMOD
 
 Pixels = NDArray[np.uint8]
 Ink = NDArray[np.bool_]
+Area = tuple[slice, slice]
 
 
 def is_readable_size(run: Run, display: Display) -> bool:
@@ -85,11 +87,17 @@ class Canvas:
                 pdfium.FPDFPageObj_SetIsActive(target, True)
         return pixels
 
-    def area(self, box: Box) -> tuple[slice, slice] | None:
-        """Return the pixels of `box` as rows and columns; None if it lies outside the page."""
-        top, bottom = max(0, math.floor(box.top * self.scale)), min(self._height, math.ceil(box.bottom * self.scale))
-        left, right = max(0, math.floor(box.left * self.scale)), min(self._width, math.ceil(box.right * self.scale))
-        return (slice(top, bottom), slice(left, right)) if top < bottom and left < right else None
+    def areas(self, runs: Sequence[Run], *, margin: float = 0.0) -> list[Area | None]:
+        """Return the pixels of each run's box, `margin` em around it, as rows and columns; None outside the page."""
+        around = np.array([margin * run.style.size for run in runs])[:, None] * np.array([-1, -1, 1, 1])
+        boxes = (np.array([run.box for run in runs]) + around) * self.scale
+        limits = (self._width, self._height)
+        low = np.clip(np.floor(boxes[:, :2]), 0, limits).astype(int).tolist()
+        high = np.clip(np.ceil(boxes[:, 2:]), 0, limits).astype(int).tolist()
+        return [
+            (slice(top, bottom), slice(left, right)) if left < right and top < bottom else None
+            for (left, top), (right, bottom) in zip(low, high, strict=True)
+        ]
 
 
 def seen_runs(page: Any, runs: Sequence[Run], display: Display) -> list[bool]:
@@ -100,7 +108,7 @@ def seen_runs(page: Any, runs: Sequence[Run], display: Display) -> list[bool]:
     if not runs:
         return []
     canvas = Canvas(page, display)
-    layers = _layers(canvas, runs)
+    layers = _layers(runs)
     seen = _seen_in_layers(canvas, runs, layers, in_colour=False)
     if not all(seen):
         seen = _seen_in_layers(canvas, runs, layers, in_colour=True)
@@ -167,8 +175,7 @@ def _difference(one: Pixels, other: Pixels) -> Ink:
 
 
 def _inked(canvas: Canvas, ink: Ink, runs: Sequence[Run]) -> list[bool]:
-    areas = [canvas.area(run.box) for run in runs]
-    return [area is not None and _is_written(ink[area]) for area in areas]
+    return [area is not None and _is_written(ink[area]) for area in canvas.areas(runs)]
 
 
 def _is_written(spot: Ink) -> bool:
@@ -180,41 +187,42 @@ def _is_written(spot: Ink) -> bool:
     return count >= _LEAST_INK * spot.size and spread >= _LEAST_SPREAD
 
 
-def _layers(canvas: Canvas, runs: Sequence[Run]) -> list[int]:
+def _layers(runs: Sequence[Run]) -> list[int]:
     """Return a number for each run, the same for all of one object: objects that overlap have different ones.
 
     An object that shows the same as the one it lies on (a shadow) stays in its layer.
     """
-    of: dict[int, int] = {}
-    areas = [canvas.area(run.box) for run in runs]
-    waiting = list(range(len(runs)))
-    for layer in range(_MOST_LAYERS):
-        owners = np.zeros(canvas.shape, np.int32)  # places in `runs`, from 1
-        later: set[int] = set()
-        for place in waiting:
-            area, number = areas[place], runs[place].style.number
-            if area is None or number in later:
-                continue
-            spot = owners[area]
-            if layer < _MOST_LAYERS - 1 and spot.any() and _collides(runs, place, spot):
-                later.add(number)
-                continue
-            owners[area] = place + 1
-        of.update({runs[p].style.number: layer for p in waiting if runs[p].style.number not in later})
-        waiting = [p for p in waiting if runs[p].style.number in later]
-        if not waiting:
-            break
-    return [of[run.style.number] for run in runs]
+    by_object: dict[int, list[int]] = {}
+    for place, run in enumerate(runs):
+        by_object.setdefault(run.style.number, []).append(place)
+    boxes = np.array([run.box for run in runs])
+    around = np.array([[*boxes[p, :2].min(axis=0), *boxes[p, 2:].max(axis=0)] for p in by_object.values()])
+    near = {number for pair in _overlaps(around, share=0.0) for number in pair}
+    places = [p for number, found in enumerate(by_object.values()) if number in near for p in found]
+    below: dict[int, set[int]] = {}
+    for one, other in _overlaps(boxes[places], share=_OVERLAP):
+        upper, lower = runs[places[one]], runs[places[other]]
+        if upper.style.number > lower.style.number and upper.text != lower.text:
+            below.setdefault(upper.style.number, set()).add(lower.style.number)
+    layers: dict[int, int] = {}
+    for number in sorted(below):
+        taken = {layers.get(lower, 0) for lower in below[number]}
+        layers[number] = min(next(layer for layer in range(len(taken) + 1) if layer not in taken), _MOST_LAYERS - 1)
+    return [layers.get(run.style.number, 0) for run in runs]
 
 
-def _collides(runs: Sequence[Run], place: int, owners: NDArray[np.int32]) -> bool:
-    run = runs[place]
-    covered = 0
-    for owner, count in zip(*np.unique(owners, return_counts=True), strict=True):
-        other = runs[owner - 1]
-        if owner and other.style.number != run.style.number and other.text != run.text:
-            covered += int(count)
-    return covered >= _OVERLAP * owners.size
+def _overlaps(boxes: NDArray[np.float64], *, share: float) -> Iterator[tuple[int, int]]:
+    """Yield the places of boxes that have more than `share` of the smaller one in common, each pair both ways."""
+    areas = np.maximum((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]), 0.01)
+    for start in range(0, len(boxes), _AT_ONCE):
+        part = boxes[start : start + _AT_ONCE, None]
+        width = np.minimum(part[..., 2], boxes[:, 2]) - np.maximum(part[..., 0], boxes[:, 0])
+        height = np.minimum(part[..., 3], boxes[:, 3]) - np.maximum(part[..., 1], boxes[:, 1])
+        shared = np.maximum(width, 0) * np.maximum(height, 0)
+        smaller = np.minimum(areas[start : start + _AT_ONCE, None], areas)
+        for place, other in zip(*np.nonzero(shared > share * smaller), strict=True):
+            if start + place != other:
+                yield start + int(place), int(other)
 
 
 def _lacks_glyphs(canvas: Canvas, bare: Pixels, run: Run) -> bool:
@@ -222,7 +230,7 @@ def _lacks_glyphs(canvas: Canvas, bare: Pixels, run: Run) -> bool:
 
     Then its attributes have to do: it is drawn, not transparent, and not in the colour of its ground.
     """
-    target, area = run.style.target, canvas.area(run.box)
+    target, (area,) = run.style.target, canvas.areas([run])
     if target is None or area is None or run.style.is_embedded or all(letter < "\u0250" for letter in run.text):
         return False
     channels = [ctypes.c_uint() for _ in range(4)]
@@ -236,9 +244,7 @@ def _lacks_glyphs(canvas: Canvas, bare: Pixels, run: Run) -> bool:
 
 def _has_picture(canvas: Canvas, bare: Pixels, run: Run) -> bool:
     """Return whether the page without its text shows something at the run's place or just beside it."""
-    margin = 0.5 * run.style.size
-    left, top, right, bottom = run.box
-    area = canvas.area(Box(left - margin, top - margin, right + margin, bottom + margin))
+    (area,) = canvas.areas([run], margin=0.5)
     if area is None:
         return False
     ground = bare[area][:, :, :3]
