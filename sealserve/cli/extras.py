@@ -13,7 +13,7 @@ _BY_EXTRA: Mapping[str, tuple[str, ...]] = {
     ),
     "postgres": ("psycopg",),
     "web": ("jinja2", "starlette", "uvicorn"),
-    "documents": ("lxml", "pypdf", "trafilatura"),
+    "documents": ("lxml", "pypdfium2", "trafilatura"),
     "cpu": ("torch", "vllm"),  # with a GPU: cuda
     "train": ("peft", "transformers"),
     "ray": ("ray",),

@@ -1,6 +1,6 @@
 """Whatever the text, reading it takes time linear in it: every parser, filter, scanner, matcher and reader of markup.
 
-Only what lxml, trafilatura and pypdf do is left out: the sandbox bounds them.
+Only what lxml, trafilatura and PDFium do is left out: the sandbox bounds them.
 """
 
 from collections.abc import Callable

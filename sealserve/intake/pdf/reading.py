@@ -81,6 +81,21 @@ def read_pdf(content: bytes) -> Parsed | Unreadable:
         return found if isinstance(found, Unreadable) else _parsed(found, _metadata_title(document))
 
 
+def warm_up() -> None:
+    """Read a small page, so that what is loaded once (fonts of this machine) is there for every child."""
+    document = pdfium.FPDF_CreateNewDocument()
+    page = pdfium.FPDFPage_New(document, 0, 100, 100)
+    drawn = pdfium.FPDFPageObj_NewTextObj(document, b"Helvetica", 12)
+    units = (ctypes.c_ushort * 3)(*b"ab", 0)
+    pdfium.FPDFText_SetText(drawn, units)
+    pdfium.FPDFPage_InsertObject(page, drawn)
+    pdfium.FPDFPage_GenerateContent(page)
+    display = Display(page)
+    _seen_on(page, read_characters(page, display).runs, display)
+    pdfium.FPDF_ClosePage(page)
+    pdfium.FPDF_CloseDocument(document)
+
+
 @contextmanager
 def _opened(content: bytes) -> Iterator[Any]:
     document = pdfium.FPDF_LoadMemDocument64(content, len(content), None)
