@@ -5,7 +5,7 @@ import pytest
 from sealserve.bench.harness.result_tables import TABLES
 from sealserve.bench.serving import intake
 from sealserve.bench.serving.intake_samples import FORMATS, article, hostile
-from sealserve.canonical import plain
+from sealserve.cli.output import plain
 from sealserve.intake.media_types import MediaType, Parsed
 from sealserve.intake.parse import parse
 

@@ -95,14 +95,19 @@ def test_a_table_is_read_row_by_row_below_its_heading() -> None:
 
 
 def test_cells_of_several_lines_stay_in_their_row() -> None:
-    content = (
-        text(60, 700, "Oats") + lines(160, 700, "ground coarse, for", "horses and for bread", leading=12) + text(400, 700, "2 days")
-        + text(60, 664, "Barley") + lines(160, 664, "ground fine") + text(400, 664, "3 days")
-        + text(60, 640, "Rye") + text(160, 640, "not ground") + text(400, 640, "never")
-    )  # fmt: skip
+    rows = [
+        (700, "Oats", ("ground coarse, for", "horses and for bread"), "2 days"),
+        (664, "Barley", ("ground fine",), "3 days"),
+        (640, "Rye", ("not ground",), "never"),
+    ]
+    content = "".join(
+        text(60, y, grain) + lines(160, y, *how, leading=12) + text(400, y, days) for y, grain, how, days in rows
+    )
     assert _read(content).text.split("\n") == [
-        "Oats | ground coarse, for horses and for bread | 2 days", "Barley | ground fine | 3 days", "Rye | not ground | never",
-    ]  # fmt: skip
+        "Oats | ground coarse, for horses and for bread | 2 days",
+        "Barley | ground fine | 3 days",
+        "Rye | not ground | never",
+    ]
 
 
 def _numbered_page(number: int, count: int) -> str:
@@ -136,11 +141,11 @@ def test_a_heading_that_begins_every_page_is_no_running_head() -> None:
 
 
 def test_words_broken_at_the_end_of_a_line_are_whole() -> None:
-    content = lines(
-        60, 700, "The manage-", "ment of the mill sells semi-", "annual and half-year tickets, and the half-", "year ticket is for pre-",
-        "and afternoon visits of Meier-", "Holt and others.",
+    broken = (
+        "The manage-", "ment of the mill sells semi-", "annual and half-year tickets, and the half-",
+        "year ticket is for pre-", "and afternoon visits of Meier-", "Holt and others.",
     )  # fmt: skip
-    assert _read(content).text == (
+    assert _read(lines(60, 700, *broken)).text == (
         "The management of the mill sells semiannual and half-year tickets, and the half-year ticket is for pre- and "
         "afternoon visits of Meier-Holt and others."
     )
@@ -180,10 +185,10 @@ def test_a_paragraph_goes_on_over_columns_and_pages() -> None:
         60, 700, "The mill by the river grinds oats and barley for the", "whole of the northern valley, where it"
     )
     second = lines(60, 800, "has stood since 1911, and where it will stand on.")
-    assert _paragraphs(first, second) == [
-        "The mill by the river grinds oats and barley for the whole of the northern valley, where it has stood since 1911, "
-        "and where it will stand on."
-    ]  # fmt: skip
+    assert _read(first, second).text == (
+        "The mill by the river grinds oats and barley for the whole of the northern valley, where it has stood since "
+        "1911, and where it will stand on."
+    )
 
 
 def test_ligatures_are_letters() -> None:

@@ -78,9 +78,7 @@ def run(*, quick: bool = False, say: Callable[[str], None] = print) -> IntakeFig
         with _watched() as peak:
             for place, one in enumerate(known):
                 formats[one] = found = _measure(site, one, documents=QUICK_DOCUMENTS if quick else DOCUMENTS)
-                say(
-                    f"{one}: {found.documents_per_second:g} documents a second, {found.states} ({place + 1}/{len(known)})"
-                )
+                say(f"{one}, {place + 1} of {len(known)}: {found.documents_per_second:g} a second, {found.states}")
             ratio, outcomes = _beside(site, documents=QUICK_BESIDE if quick else BESIDE)
         say(f"beside hostile documents: {ratio:g} x the time; those became {outcomes}")
         return IntakeFigures(
