@@ -12,6 +12,7 @@ import pytest
 
 from sealserve.grading import answers, degenerate, json_schemas, numbers, patterns, refusals
 from sealserve.intake import html_pages, media_types, normalise, parse
+from sealserve.intake.pdf import glyph_soup, paragraphs, reading
 from sealserve.learning.study import grounding, passages, sentence_questions
 from sealserve.learning.study.markup import counterexamples, json_text, lines, pairs
 from sealserve.scanners import contradictions, pii, prompt_injection, secrets
@@ -31,6 +32,10 @@ READERS: dict[str, Callable[[str], object]] = {
     "style": html_pages._hides,
     "colour": html_pages._luminance,
     "selectors": html_pages._CSS_NAME.findall,
+    "PDF glyphs": glyph_soup.is_soup,
+    "PDF titles": reading._JUNK_TITLE.search,
+    "PDF lines": lambda text: paragraphs.join_lines(text, text),
+    "PDF leaders": lambda text: paragraphs._LEADERS.sub(" ", text),
     "screen": lambda text: normalise.screen(text, max_bytes=10**9),
     "title": normalise.clean_title,
     "normal form": lambda text: to_normal_form("NFKC", text),

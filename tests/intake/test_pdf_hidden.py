@@ -143,6 +143,13 @@ def test_invisible_words_on_a_picture_beside_seen_ones_are_hidden() -> None:
     assert (found.text, found.hidden) == (SEEN, 1)
 
 
+def test_much_invisible_text_over_a_small_picture_is_no_scan() -> None:
+    picture = "q 500 0 0 300 40 40 cm /Rules Do Q\n"
+    hidden = "".join(text(60, 60 + 20 * row, f"{SECRET} {SECRET}", before="3 Tr") for row in range(10))
+    found = _read(SHOWN + picture + hidden)
+    assert (found.text, found.hidden) == (SEEN, 10)
+
+
 def test_a_layer_whose_pictures_are_gone_is_all_there_is() -> None:
     found = _read(text(60, 700, SEEN, before="3 Tr"))
     assert (found.text, found.hidden) == (SEEN, 0)

@@ -215,8 +215,8 @@ def _intake(result: Json) -> str:
     ]
     table = _table(("format", "documents a second", "MB a second", "KB each"), rows)
     return (
-        f"{table}\n\nHonest documents beside hostile ones take {result['others_ratio']:g} times as long as alone. A reading"
-        f" process\nholds {result['child_peak_mib']:.0f} MiB at most; the inbox's own grew by"
+        f"{table}\n\nHonest documents beside hostile ones take {result['others_ratio']:g} times as long as alone. A"
+        f" reading process\nholds {result['child_peak_mib']:.0f} MiB at most; the inbox's own grew by"
         f" {result['parent_growth_mib']:.0f} MiB."
     )
 

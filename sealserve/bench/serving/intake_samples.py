@@ -39,7 +39,7 @@ def article(number: int) -> Article:
     """Return the article of that number; no two are alike."""
     thing, place = _THINGS[number % len(_THINGS)], _PLACES[number // len(_THINGS) % len(_PLACES)]
     paragraphs = [
-        f"The {thing} number {number} of {place} was repaired for the {part}th time in {1700 + (7 * number + part) % 300}."
+        f"The {thing} number {number} of {place} was repaired for the {part}th time in {1700 + (number + part) % 300}."
         f" Its keeper pays {3 + (number * part) % 90} crowns for each of the {part + 2} parts, and waits {2 + part % 9}"
         f" days for them: the workshop {part * 31 % 97} miles up the river opens on market days only."
         for part in range(1, _PARAGRAPHS + 1)

@@ -113,14 +113,15 @@ def read_characters(page: Any, display: Display) -> PageText:
 def page_objects(page: Any) -> Iterator[Any]:
     """Yield the objects of `page` in drawing order; those of a form follow the form."""
     for place in range(pdfium.FPDFPage_CountObjects(page)):
-        yield from _with_parts(pdfium.FPDFPage_GetObject(page, place), 0)
+        yield from parts_of(pdfium.FPDFPage_GetObject(page, place))
 
 
-def _with_parts(target: Any, depth: int) -> Iterator[Any]:
+def parts_of(target: Any, depth: int = 0) -> Iterator[Any]:
+    """Yield `target` and, if it is a form, what is in it."""
     yield target
     if depth < _DEEPEST_FORM and pdfium.FPDFPageObj_GetType(target) == pdfium.FPDF_PAGEOBJ_FORM:
         for place in range(max(0, pdfium.FPDFFormObj_CountObjects(target))):
-            yield from _with_parts(pdfium.FPDFFormObj_GetObject(target, place), depth + 1)
+            yield from parts_of(pdfium.FPDFFormObj_GetObject(target, place), depth + 1)
 
 
 def _drop_actual_text(target: Any) -> None:

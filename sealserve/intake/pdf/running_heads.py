@@ -12,6 +12,7 @@ _LEAST_SHARE = 0.3  # of the pages: heads alternate between left and right pages
 _LEAST_PAGES = 3
 _LARGER = 1.1  # times the body's size: a heading
 _NUMBER = "#"
+_LONGEST_NUMBER = 40  # characters
 _DIGITS = re.compile(r"\d+")
 _PAGE_NUMBER = re.compile(
     r"^\W*(?:(?:page|seite|p\.|s\.)\s*)?(?:#|[ivxlc]{1,6})(?:\s*(?:/|of|von|de|\|)\s*#)?\W*$", re.IGNORECASE
@@ -56,7 +57,7 @@ def _keys(line: Line, sheet: Sheet) -> list[tuple[str, int]]:
     if _ZONE * sheet.height < line.baseline < (1 - _ZONE) * sheet.height:
         return []
     text = _DIGITS.sub("#", line.text.casefold())
-    if _PAGE_NUMBER.match(text):
+    if len(text) <= _LONGEST_NUMBER and _PAGE_NUMBER.match(text):
         text = _NUMBER
     from_end = line.baseline if line.baseline < sheet.height / 2 else line.baseline - sheet.height
     place = from_end / _PLACE

@@ -13,7 +13,7 @@ import numpy as np
 import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
 
-from sealserve.intake.pdf.characters import Display, Run, page_objects
+from sealserve.intake.pdf.characters import Display, Run, page_objects, parts_of
 
 PIXELS_PER_POINT = 1.0
 """72 dpi: one pixel a point. Footnotes of six points leave ink enough."""
@@ -30,9 +30,9 @@ _LEAST_ADVANCE = 0.5  # points a letter
 _OVERLAP = 0.15  # of a run's box that other runs cover, from which they are drawn one without the other
 _MOST_LAYERS = 4
 _AT_ONCE = 128  # runs that are compared with all others in one go
-_SCAN_SEEN = 0.2
-"""Of a page's runs: where no more are seen (a stamp, a page number), invisible text over a picture of words is what
-text recognition has read there."""
+_SCAN_SEEN, _SCAN_PICTURE = 0.2, 0.6
+"""Of a page's runs, and of its area: where no more is seen (a stamp, a page number) and pictures cover so much, what is
+invisible over something drawn is what text recognition has read there."""
 
 _NO_INK_MODES = (pdfium.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium.FPDF_TEXTRENDERMODE_CLIP)
 
@@ -131,7 +131,7 @@ def _seen_after_all(
     if is_flat:
         found = _inked(canvas, _difference(canvas.draw(in_colour=True), bare), runs)
     found = [is_seen or _lacks_glyphs(canvas, bare, run) for is_seen, run in zip(found, runs, strict=True)]
-    if sum(found) <= _SCAN_SEEN * len(runs):
+    if sum(found) <= _SCAN_SEEN * len(runs) and _picture_share(page, canvas.display) >= _SCAN_PICTURE:
         found = [is_seen or _has_picture(canvas, bare, run) for is_seen, run in zip(found, runs, strict=True)]
     _follow(runs, found)
     return found
@@ -240,6 +240,23 @@ def _lacks_glyphs(canvas: Canvas, bare: Pixels, run: Run) -> bool:
     ground = np.median(bare[area].reshape(-1, 4), axis=0)[:3]
     contrast = np.abs(ground - np.array([blue, green, red])).max() * alpha / 255
     return bool(contrast >= LEAST_DIFFERENCE)
+
+
+def _picture_share(page: Any, display: Display) -> float:
+    """Return how much of the page pictures cover; overlapping ones count twice."""
+    numbers = [ctypes.c_float() for _ in range(4)]
+    area = 0.0
+    for place in range(pdfium.FPDFPage_CountObjects(page)):
+        target = pdfium.FPDFPage_GetObject(page, place)
+        parts = parts_of(target)
+        if not any(pdfium.FPDFPageObj_GetType(part) == pdfium.FPDF_PAGEOBJ_IMAGE for part in parts):
+            continue
+        pdfium.FPDFPageObj_GetBounds(target, *numbers)
+        left, top, right, bottom = display.box(*(number.value for number in numbers))
+        width = min(right, display.width) - max(left, 0.0)
+        height = min(bottom, display.height) - max(top, 0.0)
+        area += max(0.0, width) * max(0.0, height)
+    return area / max(1.0, display.width * display.height)
 
 
 def _has_picture(canvas: Canvas, bare: Pixels, run: Run) -> bool:
