@@ -36,7 +36,7 @@ class Limits:
     300 full pages six."""
 
     wall_seconds: float = 40.0
-    cpu_seconds: int = 20
+    cpu_seconds: int = 16
     memory_bytes: int = 2**30
 
 

@@ -71,7 +71,7 @@ def rows_of(runs: Sequence[Run]) -> list[Row]:
     for found in sorted(by_style.values(), key=lambda found: found[0].style.baseline):
         for band in reversed(bands[-3:]):
             if _share_height(band[0].style, found[0].style) >= _SAME_ROW:
-                band += found
+                band.extend(found)
                 break
         else:
             bands.append(found)
