@@ -74,9 +74,7 @@ def pdf_of(*leaves: Leaf | str, extra: Extra | None = None) -> bytes:
 
 
 def _fonts_in(extra: Extra) -> str:
-    return " ".join(
-        f"/X{n} {n} 0 R" for n, body in extra.objects.items() if b"/Type /Font" in body and b"/BaseFont" in body
-    )
+    return " ".join(f"/X{n} {n} 0 R" for n, body in extra.objects.items() if b"/Subtype /Type" in body)
 
 
 def _written(objects: Mapping[int, bytes]) -> bytes:

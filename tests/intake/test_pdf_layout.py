@@ -4,7 +4,7 @@ import pytest
 
 from sealserve.intake.media_types import Defect, Parsed, Unreadable
 from sealserve.intake.pdf.reading import read_pdf
-from tests.intake.pdf_files import Extra, Leaf, coded, lines, pdf_of, text, unicode_font
+from tests.intake.pdf_files import Extra, Leaf, coded, lines, pdf_of, stream, text, unicode_font
 
 LEFT = (
     "The mill by the river grinds",
@@ -290,6 +290,28 @@ def test_glyphs_without_letters_are_named() -> None:
         found = read_pdf(pdf_of(content, extra=Extra(objects=objects)))
         assert isinstance(found, Unreadable)
         assert (found.defect, "letters" in found.advice) == (Defect.NO_TEXT, True)
+
+
+def test_soup_below_a_heading_in_another_font_is_found() -> None:
+    soup = lines(60, 700, *(_shifted(words, 3) for words in (*LEFT, *RIGHT)))
+    honest = "".join(lines(60, 500 - 70 * n, *LEFT, *RIGHT[:1], font="F4") for n in range(5))
+    assert isinstance(read_pdf(pdf_of(soup + honest)), Unreadable)
+
+
+def test_what_stands_for_glyphs_without_letters_is_read() -> None:
+    font = (
+        b"<< /Type /Font /Subtype /Type3 /FontBBox [0 0 1000 1000] /FontMatrix [0.001 0 0 0.001 0 0] /FirstChar 33"
+        b" /LastChar 33 /Widths [1500] /CharProcs << /g33 101 0 R >> /Encoding << /Differences [33 /g33] >> >>"
+    )
+    objects = {100: font, 101: stream(b"1500 0 d0 0 0 1400 700 re f")}
+    ligature = "/Span << /ActualText (ffi) >> BDC (!) Tj EMC"
+    content = f"BT /F1 11 Tf 60 600 Td (The o) Tj /X100 11 Tf {ligature} /F1 11 Tf (cer of the mill is here.) Tj ET"
+    assert _read(content, extra=Extra(objects=objects)).text == "The officer of the mill is here."
+
+
+def test_a_long_word_of_many_objects_is_one() -> None:
+    letters = "".join(f"({letter}) Tj " for letter in "abcde" * 400)
+    assert _read(f"BT /F1 0.9 Tf 1 0 0 4 10 700 Tm 4 0 0 4 10 700 Tm {letters} ET").text.startswith("abcdeabcde")
 
 
 @pytest.mark.parametrize(

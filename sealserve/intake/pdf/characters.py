@@ -17,6 +17,7 @@ _PDFIUM_HYPHENS = ("\x02", "\ufffe")
 
 _BOLD_WEIGHT = 600
 _BOLD_NAMES = ("bold", "black", "heavy", "demi")
+_ACTUAL_TEXT, _LONGEST_ACTUAL_TEXT = b"ActualText", 256  # bytes
 _MOST_MARKS = 16  # of one object; more are not looked at
 _DEEPEST_FORM = 12
 
@@ -93,17 +94,20 @@ class Display:
 
 
 def read_characters(page: Any, display: Display) -> PageText:
-    """Return the runs of `page`, seen or not. What `/ActualText` would put in place of drawn letters is not taken: a
-    reader sees what is drawn.
+    """Return the runs of `page`, seen or not.
+
+    A reader sees what is drawn: what `/ActualText` would put in place of it counts only where the font leaves unsaid
+    which letters it draws.
     """
+    actual: dict[int, str] = {}
     for target in page_objects(page):
-        if pdfium.FPDFPageObj_GetType(target) == pdfium.FPDF_PAGEOBJ_TEXT:
-            _drop_actual_text(target)
+        if pdfium.FPDFPageObj_GetType(target) == pdfium.FPDF_PAGEOBJ_TEXT and (text := _take_actual_text(target)):
+            actual[_address(target)] = text
     text_page = pdfium.FPDFText_LoadPage(page)
     if not text_page:
         return PageText(runs=[], characters=0, unmapped=0)
     try:
-        reader = _Reader(text_page, display)
+        reader = _Reader(text_page, display, actual)
         reader.read()
         return PageText(runs=reader.runs, characters=reader.characters, unmapped=reader.unmapped)
     finally:
@@ -124,10 +128,20 @@ def parts_of(target: Any, depth: int = 0) -> Iterator[Any]:
             yield from parts_of(pdfium.FPDFFormObj_GetObject(target, place), depth + 1)
 
 
-def _drop_actual_text(target: Any) -> None:
+def _take_actual_text(target: Any) -> str:
+    """Take the `/ActualText` off an object's marks; return the last one's."""
+    found = ""
     for place in range(min(_MOST_MARKS, max(0, pdfium.FPDFPageObj_CountMarks(target)))):
         mark = pdfium.FPDFPageObj_GetMark(target, place)
-        pdfium.FPDFPageObjMark_RemoveParam(target, mark, b"ActualText")
+        size = ctypes.c_ulong()
+        if not pdfium.FPDFPageObjMark_GetParamStringValue(mark, _ACTUAL_TEXT, None, 0, ctypes.byref(size)):
+            continue
+        if 2 < size.value <= _LONGEST_ACTUAL_TEXT:
+            units = (ctypes.c_ushort * (size.value // 2))()
+            pdfium.FPDFPageObjMark_GetParamStringValue(mark, _ACTUAL_TEXT, units, size.value, ctypes.byref(size))
+            found = bytes(units)[:-2].decode("utf-16-le", "replace")
+        pdfium.FPDFPageObjMark_RemoveParam(target, mark, _ACTUAL_TEXT)
+    return found
 
 
 class _Reader:
@@ -135,11 +149,12 @@ class _Reader:
     time of a long document.
     """
 
-    def __init__(self, text_page: Any, display: Display) -> None:
+    def __init__(self, text_page: Any, display: Display, actual: dict[int, str]) -> None:
         self.runs: list[Run] = []
         self.characters = self.unmapped = 0
         self._page = text_page
         self._display = display
+        self._actual = actual
         self._styles: dict[int, Style] = {}
         self._mapped: dict[int, set[str]] = {}  # letters that a font is known to have, by its handle
         self._numbers = [ctypes.c_double() for _ in range(4)]
@@ -149,7 +164,7 @@ class _Reader:
         for stretch in _STRETCH.finditer(self._text()):
             start, end = stretch.span()
             self.characters += end - start
-            self._add(stretch.group(), start, is_apart=True)
+            self._add(stretch.group(), start)
 
     def _text(self) -> str:
         """Return one character for each of PDFium's, spaces and line ends among them."""
@@ -161,43 +176,48 @@ class _Reader:
             return text
         return "".join(_character(pdfium.FPDFText_GetUnicode(self._page, place)) for place in range(count))
 
-    def _add(self, letters: str, start: int, *, is_apart: bool) -> None:
+    def _add(self, letters: str, start: int) -> None:
         """Add `letters`, the characters from `start` on, as one run; as several where another object begins."""
-        target = self._target(start)
-        address = _address(target)
-        if len(letters) > 1 and _address(self._target(start + len(letters) - 1)) != address:
-            end = 1
-            while _address(self._target(start + end)) == address:
-                end += 1
-            self._add(letters[:end], start, is_apart=is_apart)
-            self._add(letters[end:], start + end, is_apart=False)
-            return
-        style = self._styles.get(address)
-        if style is None:
-            self._styles[address] = style = self._read_style(start, target or None)
-        mapped = self._mapped[style.font]
-        if not mapped.issuperset(letters) and not self._are_mapped(letters, start, mapped):
-            return
+        first = 0
+        while first < len(letters):
+            target, end = self._target(start + first), len(letters)
+            address = _address(target)
+            if end - first > 1 and _address(self._target(start + end - 1)) != address:
+                end = first + 1
+                while _address(self._target(start + end)) == address:
+                    end += 1
+            style = self._styles.get(address)
+            if style is None:
+                self._styles[address] = style = self._read_style(start + first, target or None)
+            self._add_run(letters[first:end], start + first, style, is_apart=first == 0)
+            first = end
+
+    def _add_run(self, letters: str, start: int, style: Style, *, is_apart: bool) -> None:
         box = self._box(start, len(letters))
         text = letters
-        if not letters.isascii() or "\x02" in letters:
-            text = "".join(map(_letter, letters))
-            if is_right_to_left(text):
-                text = _logical(letters, [self._box(start + place, 1).left for place in range(len(letters))])
-        self.runs.append(Run(text=text, box=box, style=style, is_apart=is_apart))
+        if not self._mapped[style.font].issuperset(letters):
+            text = self._known(letters, start, style)
+        if not text.isascii() or "\x02" in text:
+            text = "".join(map(_letter, text))
+            if is_right_to_left(text) and len(text) == len(letters):
+                text = _logical(text, [self._box(start + place, 1).left for place in range(len(letters))])
+        if text:
+            self.runs.append(Run(text=text, box=box, style=style, is_apart=is_apart))
 
-    def _are_mapped(self, letters: str, start: int, mapped: set[str]) -> bool:
-        """Return whether the font says which letters these are; what it does not know is counted."""
-        unmapped = 0
+    def _known(self, letters: str, start: int, style: Style) -> str:
+        """Return the letters that the font knows; if there is one that it does not know, what the object's
+        `/ActualText` says, if anything. Else unknown ones are counted.
+        """
+        mapped = self._mapped[style.font]
+        known = []
         for place, letter in enumerate(letters, start):
-            if letter in mapped:
-                continue
-            if pdfium.FPDFText_HasUnicodeMapError(self._page, place) == 1:
-                unmapped += 1
-            else:
+            if letter in mapped or pdfium.FPDFText_HasUnicodeMapError(self._page, place) != 1:
                 mapped.add(letter)
-        self.unmapped += unmapped
-        return not unmapped
+                known.append(letter)
+        if len(known) < len(letters) and (actual := self._actual.pop(_address(style.target), "")):
+            return actual
+        self.unmapped += len(letters) - len(known)
+        return "".join(known)
 
     def _target(self, place: int) -> Any:
         return pdfium.FPDFText_GetTextObject(self._page, place)
@@ -284,5 +304,5 @@ def _logical(letters: str, lefts: list[float]) -> str:
             continue
         out += foreign[::-1]
         foreign = []
-        out.append(_letter(letters[place]))
+        out.append(letters[place])
     return "".join(out + foreign[::-1])

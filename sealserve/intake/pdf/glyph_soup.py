@@ -67,15 +67,16 @@ def without_unknown(text: str) -> tuple[str, int]:
     return known, len(text) - len(known)
 
 
-def is_soup(text: str) -> bool:
+def is_soup(text: str, *, least_letters: int = 2) -> bool:
     """Return whether the Latin letters of `text` are another alphabet's: shifted, or shuffled.
 
     Twenty languages in one table of letter pairs: words of any language written in Latin letters are far likelier by it
-    than shuffled ones. Other scripts, tables of numbers and short texts are never called soup.
+    than shuffled ones. Other scripts, tables of numbers and short texts are never called soup,
+    and words of fewer than `least_letters` are not looked at.
     """
     if _GLYPH_NAME.search(text):
         return True
-    words = _latin_words(text)
+    words = {word for word in _latin_words(text) if len(word) >= least_letters}
     if len(words) < _LEAST_WORDS or sum(map(len, words)) < _LEAST_LETTERS:
         return False
     return nats_per_letter(words) > LARGEST_NATS

@@ -3,6 +3,7 @@
 import ctypes
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ _SOUP = Unreadable(
 )
 _MOST_PAGES = 3000
 _MOST_CHARACTERS = 4_000_000
-_MOST_JUDGED = 2000  # lines, of the whole document, that are asked whether they are words
+_MOST_JUDGED = 2000  # lines of the document, and words of a font, that are looked at for glyphs without letters
 _FLATTENED = {pdfium.FPDF_ANNOT_FREETEXT, pdfium.FPDF_ANNOT_WIDGET, pdfium.FPDF_ANNOT_STAMP}
 """Annotations that print their words on the page: typewriter notes, filled-in forms, stamps."""
 
@@ -176,6 +177,8 @@ def _parsed(found: _Found, title: str) -> Parsed | Unreadable:
     unknown = found.unmapped + sum(map(_drop_unknown, found.pages))
     if found.characters and unknown > glyph_soup.MOST_UNKNOWN * found.characters:
         return _SOUP
+    if _share_of_soup(found.pages) > glyph_soup.MOST_UNKNOWN:
+        return _SOUP
     sheets = [sheet for page in found.pages for sheet in _sheets(page)]
     everything = [line for sheet in sheets for row in sheet.rows for line in row]
     if not everything:
@@ -199,6 +202,19 @@ def _drop_unknown(page: _Page) -> int:
         unknown += count
     page.seen = [run for run in page.seen if run.text]
     return unknown
+
+
+def _share_of_soup(pages: Sequence[_Page]) -> float:
+    """Return which share of the characters is in fonts whose letters are no words."""
+    words: dict[int, set[str]] = {}
+    sizes: Counter[int] = Counter()
+    for page in pages:
+        for run in page.seen:
+            sizes[run.style.font] += len(run.text)
+            if len(found := words.setdefault(run.style.font, set())) < _MOST_JUDGED:
+                found.add(run.text)
+    soup = sum(sizes[font] for font, found in words.items() if glyph_soup.is_soup(" ".join(found), least_letters=4))
+    return soup / max(1, sizes.total())
 
 
 def _sheets(page: _Page) -> list[Sheet]:
