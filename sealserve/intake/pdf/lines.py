@@ -11,7 +11,7 @@ from statistics import median
 from sealserve.intake.pdf.characters import Run, Style, is_right_to_left
 
 _SAME_ROW = 0.55  # of the smaller height that two lines share
-_NO_SPACE = 0.12  # em between two runs that belong to one word
+_NO_SPACE = 0.2  # em between two runs that belong to one word, where PDFium sees no space
 _CELL_GAP = 0.8  # em between two cells or columns
 _GUTTER = 0.6  # em that stay white between columns, all the way down
 _MOST_ROWS = 300  # that a column or table goes through
