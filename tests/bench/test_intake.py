@@ -33,7 +33,7 @@ def test_hostile_documents_are_a_page_and_a_pdf() -> None:
 def test_figures_of_a_short_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake, "QUICK_DOCUMENTS", 1)
     monkeypatch.setattr(intake, "QUICK_BESIDE", 1)
-    monkeypatch.setattr(intake, "hostile", lambda number: ("application/pdf", b"%PDF-1.4 rubbish %d" % number))
+    monkeypatch.setattr(intake, "hostile", lambda number: ("application/pdf", f"%PDF-1.4 rubbish {number}".encode()))
     figures = intake.run(quick=True, say=lambda line: None)
     assert set(figures.formats) | set(figures.skipped) == set(FORMATS)
     assert figures.formats["pdf"].documents_per_second > 0

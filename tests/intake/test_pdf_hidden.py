@@ -84,8 +84,8 @@ VISIBLE = {
 }
 
 
-def _read(content: str, **page: str) -> Parsed:
-    found = read_pdf(pdf_of(Leaf(content=content, resources=_RESOURCES, **page), extra=_EXTRA))
+def _read(content: str, *, entries: str = "") -> Parsed:
+    found = read_pdf(pdf_of(Leaf(content=content, resources=_RESOURCES, entries=entries), extra=_EXTRA))
     assert isinstance(found, Parsed), found
     return found
 

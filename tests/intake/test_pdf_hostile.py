@@ -1,6 +1,6 @@
 """Hostile PDF files are read or refused in a child of their own; a child that crashes costs its document only."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -35,7 +35,7 @@ def _fall(fields, parts):
 sandbox_child._TASKS["examine"] = _fall
 """
 
-HOSTILE = {
+HOSTILE: dict[str, Callable[[], bytes]] = {
     "operators": lambda: hostile_pdfs.many_operators(1_500_000),
     "texts": lambda: hostile_pdfs.many_texts(300_000),
     "texts on texts": lambda: hostile_pdfs.many_places(60_000),

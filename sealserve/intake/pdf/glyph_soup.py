@@ -98,7 +98,7 @@ def _latin_words(text: str) -> set[str]:
 
 def nats_per_letter(words: set[str]) -> float:
     """Return the mean cost of a letter after the one before it, in nats, by _COSTS."""
-    cost = letters = 0
+    cost, letters = 0.0, 0
     for word in words:
         for first, second in zip(f" {word}", f"{word} ", strict=True):
             cost += _COSTS[first][second]

@@ -170,8 +170,9 @@ def _seen_in_layers(canvas: Canvas, runs: Sequence[Run], layers: Sequence[int], 
 
 def _difference(one: Pixels, other: Pixels) -> Ink:
     """Return where two drawings differ to the eye, height × width."""
-    apart: Ink = np.maximum(one, other) - np.minimum(one, other) >= LEAST_DIFFERENCE
-    return apart[:, :, 0] if apart.shape[2] == 1 else apart[:, :, :3].any(axis=2)
+    large: Ink = np.maximum(one, other) - np.minimum(one, other) >= LEAST_DIFFERENCE
+    found: Ink = large.reshape(large.shape[:2]) if large.shape[2] == 1 else np.any(large[:, :, :3], axis=2)
+    return found
 
 
 def _inked(canvas: Canvas, ink: Ink, runs: Sequence[Run]) -> list[bool]:
@@ -180,11 +181,11 @@ def _inked(canvas: Canvas, ink: Ink, runs: Sequence[Run]) -> list[bool]:
 
 def _is_written(spot: Ink) -> bool:
     """Return whether ink is spread over a box as letters are, not along a rule or a neighbour's edge only."""
-    count = np.count_nonzero(spot)
+    count = int(np.count_nonzero(spot))
     if count >= _PLENTY_OF_INK * spot.size:
         return True
     spread = min(np.count_nonzero(spot.any(axis=axis)) / spot.shape[1 - axis] for axis in (0, 1))
-    return count >= _LEAST_INK * spot.size and spread >= _LEAST_SPREAD
+    return count >= _LEAST_INK * spot.size and bool(spread >= _LEAST_SPREAD)
 
 
 def _layers(runs: Sequence[Run]) -> list[int]:
