@@ -10,10 +10,8 @@ from sealserve.intake.media_types import MediaType, Parsed
 from sealserve.intake.parse import parse
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", filter(intake._is_read, FORMATS))
 def test_a_format_that_is_read_says_what_the_article_says(name: str) -> None:
-    if not intake._is_read(name):
-        pytest.skip(f"intake does not read {name}")
     found = parse(FORMATS[name].write(article(3)), media_type=FORMATS[name].media_type)
     assert isinstance(found, Parsed)
     said = " ".join(found.text.split())

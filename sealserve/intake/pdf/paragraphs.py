@@ -7,7 +7,7 @@ from enum import Enum, auto
 from itertools import pairwise
 from statistics import median
 
-from sealserve.intake.pdf.lines import LIST_MARK, Block, Line, Shape
+from sealserve.intake.pdf.page_lines import LIST_MARK, Block, Line, Shape
 
 _HYPHENS = "-\u2010\u00ad"
 _SENTENCE_ENDS = tuple(".!?:;…。！？।؟")

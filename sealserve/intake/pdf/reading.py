@@ -12,7 +12,7 @@ from typing import Any
 import pypdfium2.raw as pdfium
 
 from sealserve.intake.media_types import Defect, Parsed, Unreadable
-from sealserve.intake.pdf import glyph_soup, lines, paragraphs, visibility
+from sealserve.intake.pdf import glyph_soup, page_lines, paragraphs, visibility
 from sealserve.intake.pdf.characters import Box, Display, Run, read_characters
 from sealserve.intake.pdf.running_heads import Sheet, drop_running_heads
 
@@ -188,7 +188,7 @@ def _parsed(found: _Found, title: str) -> Parsed | Unreadable:
     drop_running_heads(sheets, body_size=paragraphs.body_of(everything).size)
     body = paragraphs.body_of([line for sheet in sheets for row in sheet.rows for line in row])
     largest = _largest_text(sheets[0].rows, body)
-    pages = [paragraphs.parts_of(lines.blocks_of(sheet.rows), body) for sheet in sheets]
+    pages = [paragraphs.parts_of(page_lines.blocks_of(sheet.rows), body) for sheet in sheets]
     text = paragraphs.text_of(pages, body)
     named = "" if _JUNK_TITLE.search(title) or not any(map(str.isalpha, title)) else title
     return Parsed(title=named or largest, text=text, hidden=max(0, hidden))
@@ -224,7 +224,7 @@ def _sheets(page: _Page) -> list[Sheet]:
         by_angle.setdefault(run.style.angle, []).append(run)
     sheets = []
     for angle, runs in sorted(by_angle.items(), key=lambda item: -sum(len(run.text) for run in item[1])):
-        rows = lines.rows_of([_turned(run, angle) for run in runs] if angle else runs)
+        rows = page_lines.rows_of([_turned(run, angle) for run in runs] if angle else runs)
         sheets.append(Sheet(rows=rows, height=page.height if not angle else math.inf))
     return sheets
 
@@ -242,7 +242,7 @@ def _turned(run: Run, angle: int) -> Run:
     return Run(text=run.text, box=box, style=run.style, is_apart=run.is_apart)
 
 
-def _largest_text(rows: Sequence[lines.Row], body: paragraphs.Body) -> str:
+def _largest_text(rows: Sequence[page_lines.Row], body: paragraphs.Body) -> str:
     """Return the largest text of the first page, if it is larger than the document's body."""
     largest = max((line.size for row in rows for line in row if any(map(str.isalpha, line.text))), default=0.0)
     if largest < 1.1 * body.size:

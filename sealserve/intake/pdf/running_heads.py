@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sealserve.intake.pdf.lines import Line, Row
+from sealserve.intake.pdf.page_lines import Line, Row
 
 _ZONE = 0.12  # of the page's height, from either end
 _PLACE = 4.0  # points that one place may differ by
