@@ -132,6 +132,18 @@ def test_running_heads_feet_and_page_numbers_are_left_out() -> None:
     assert text_of_four.count("\n\n") == 3
 
 
+def test_the_columns_of_a_table_over_many_pages_are_named_once() -> None:
+    names = text(60, 780, "Grain") + text(200, 780, "Days") + text(300, 780, "Price")
+    rows = [
+        text(60, 760, f"Oats {n}") + text(200, 760, f"{n}") + text(300, 760, f"{2 * n} crowns") for n in range(1, 5)
+    ]
+    found = _read(
+        *(names + row + text(60, 742, "Rye") + text(200, 742, "3") + text(300, 742, "9") for row in rows)
+    ).text
+    assert found.startswith("Grain | Days | Price\nOats 1 | 1 | 2 crowns\nRye | 3 | 9")
+    assert (found.count("Price"), found.count("Rye")) == (1, 4)
+
+
 def test_a_heading_that_begins_every_page_is_no_running_head() -> None:
     pages = [
         text(60, 780, f"{n}. Rules of mill {n}", size=16) + text(60, 740, f"Mill {n} opens at {n}.")

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from sealserve.intake.pdf.page_lines import Line, Row
 
-_ZONE = 0.12  # of the page's height, from either end
+_ZONE = 0.09  # of the page's height, from either end
 _PLACE = 4.0  # points that one place may differ by
 _LEAST_SHARE = 0.3  # of the pages: heads alternate between left and right pages, and name the chapter
 _LEAST_PAGES = 3
+_CELLS = 3  # of one row: a running head has a left and a right part at most
 _LARGER = 1.1  # times the body's size: a heading
 _NUMBER = "#"
 _LONGEST_NUMBER = 40  # characters
@@ -38,9 +39,18 @@ def drop_running_heads(sheets: Sequence[Sheet], *, body_size: float) -> None:
     if len(sheets) == 2:
         running |= {key for key, found in texts.items() if len(found) == 2 and key[0] == _NUMBER}
     numbered = {key for key in running if key[0] != _NUMBER and len(set(texts[key])) > 1}
+    kept: set[str] = set()
     for sheet in sheets:
-        rows = ([line for line in row if not _runs(line, sheet, running, numbered, body_size)] for row in sheet.rows)
-        sheet.rows = [row for row in rows if row]
+        rows = []
+        for row in sheet.rows:
+            left = [line for line in row if not _runs(line, sheet, running, numbered, body_size)]
+            text = " | ".join(line.text for line in row)
+            if len(row) >= _CELLS and text not in kept:  # a table's columns are named again on each page
+                kept.add(text)
+                left = row
+            if left:
+                rows.append(left)
+        sheet.rows = rows
 
 
 def _runs(
