@@ -110,6 +110,27 @@ def test_cells_of_several_lines_stay_in_their_row() -> None:
     ]
 
 
+def test_questions_beside_their_answers_stay_together() -> None:
+    pairs = [
+        (
+            ("When does the old mill open", "for visitors from abroad?"),
+            ("It opens on Sunday at two and", "closes again at five."),
+        ),
+        (
+            ("Who mends the great wheel of", "the mill when it breaks?"),
+            ("The miller's sister mends it, and", "nobody else."),
+        ),
+        (
+            ("What does a bag of fine flour", "cost in the autumn?"),
+            ("It costs four crowns, and three", "in the spring."),
+        ),
+    ]
+    content = "".join(
+        lines(60, 700 - 50 * n, *asked) + lines(320, 700 - 50 * n, *answer) for n, (asked, answer) in enumerate(pairs)
+    )
+    assert _read(content).text.split("\n") == [f"{' '.join(asked)} | {' '.join(answer)}" for asked, answer in pairs]
+
+
 def _numbered_page(number: int, count: int) -> str:
     bodies = (
         "Oats are ground on Monday.",

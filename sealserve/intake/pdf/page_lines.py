@@ -14,6 +14,7 @@ _SAME_ROW = 0.55  # of the smaller height that two lines share
 _NO_SPACE = 0.2  # em between two runs that belong to one word, where PDFium sees no space
 _CELL_GAP = 0.8  # em between two cells or columns
 _GUTTER = 0.6  # em that stay white between columns, all the way down
+_BAND_GAP, _LEAST_BANDS = 1.35, 3  # times the usual gap of two rows
 _MOST_ROWS = 300  # that a column or table goes through
 _FULL_LINE = 0.7  # of its column's width
 LIST_MARK = re.compile(r"^(?:[•‣◦▪▫●○■□–—*·\uf0b7\uf0a7-]|\(?(?:[0-9]{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)])$")
@@ -55,7 +56,9 @@ class Shape(Enum):
 
 @dataclass(slots=True, kw_only=True)
 class Block:
-    """Lines that are read one after the other; a table's `rows` have a cell, perhaps an empty one, for each column."""
+    """Lines that are read one after the other; a table's `rows` have a cell for each column: its lines, perhaps
+    none.
+    """
 
     shape: Shape
     lines: list[Line] = field(default_factory=list)
@@ -211,6 +214,9 @@ def _parted(rows: Sequence[Row], gutters: Sequence[float]) -> list[Block]:
     for number, row in enumerate(rows):
         for line in row:
             columns[sum(line.left > gutter for gutter in gutters)].append((number, line))
+    if cells := _banded(rows, gutters):
+        lines = [line for row in rows for line in row]
+        return [Block(shape=Shape.TABLE, lines=lines, rows=[c[::-1] for c in cells] if _run_leftwards(rows) else cells)]
     if _are_columns(columns):
         blocks = []
         for column in columns[::-1] if _run_leftwards(rows) else columns:
@@ -218,6 +224,24 @@ def _parted(rows: Sequence[Row], gutters: Sequence[float]) -> list[Block]:
             blocks += blocks_of(inner)
         return blocks
     return _tabled(rows)
+
+
+def _banded(rows: Sequence[Row], gutters: Sequence[float]) -> list[list[str]]:
+    """Return the cells of a table whose cells are paragraphs, side by side and with a gap between rows; else nothing.
+
+    Paragraphs of columns do not begin side by side again and again.
+    """
+    gaps = [below[0].baseline - above[0].baseline for above, below in pairwise(rows)]
+    if not gaps:
+        return []
+    bands: list[list[Row]] = [[rows[0]]]
+    for gap, row in zip(gaps, rows[1:], strict=True):
+        if gap > _BAND_GAP * median(gaps):
+            bands.append([])
+        bands[-1].append(row)
+    if len(bands) < _LEAST_BANDS or any(len(band[0]) <= len(gutters) for band in bands):
+        return []
+    return [_merged_cells([_cells_in(row, gutters) for row in band]) for band in bands]
 
 
 def _run_leftwards(rows: Sequence[Row]) -> bool:
@@ -279,15 +303,24 @@ def _cells(rows: Sequence[Row], gutters: Sequence[float], *, pitch: float) -> li
     found: list[list[str]] = []
     above = math.inf
     for row in rows:
-        cells = [""] * (len(gutters) + 1)
-        for line in row:
-            column = sum(line.left > gutter for gutter in gutters)
-            cells[column] = f"{cells[column]} {line.text}".strip()
+        cells = _cells_in(row, gutters)
         gap = row[0].baseline - above
         is_close = gap <= 0.8 * pitch or (not cells[0] and gap <= 1.5 * row[0].size)
         if found and is_close and not all(cells):
-            found[-1] = [f"{a} {b}".strip() for a, b in zip(found[-1], cells, strict=True)]
+            found[-1] = _merged_cells([found[-1], cells])
         else:
             found.append(cells)
         above = row[0].baseline
     return found
+
+
+def _cells_in(row: Row, gutters: Sequence[float]) -> list[str]:
+    cells = [""] * (len(gutters) + 1)
+    for line in row:
+        column = sum(line.left > gutter for gutter in gutters)
+        cells[column] = f"{cells[column]} {line.text}".strip()
+    return cells
+
+
+def _merged_cells(rows: Sequence[Sequence[str]]) -> list[str]:
+    return ["\n".join(filter(None, cells)) for cells in zip(*rows, strict=True)]

@@ -72,7 +72,8 @@ def parts_of(blocks: Sequence[Block], body: Body) -> list[Part]:
     parts: list[Part] = []
     for block in blocks:
         if block.shape is Shape.TABLE:
-            text = "\n".join(" | ".join(cells).rstrip(" |") for cells in block.rows)
+            rows = ([join_all(cell.split("\n"), body.words) for cell in cells] for cells in block.rows)
+            text = "\n".join(" | ".join(cells).rstrip(" |") for cells in rows)
             parts.append(Part(kind=Kind.TABLE, text=text, size=block.lines[0].size))
         else:
             parts += _prose(block.lines, body)
@@ -193,9 +194,9 @@ def _is_wide(letter: str) -> bool:
     return "\u2e80" <= letter <= "\u9fff" or "\uff00" <= letter <= "\uffef" or letter >= "\U00020000"
 
 
-def join_all(lines: Sequence[str]) -> str:
+def join_all(lines: Sequence[str], words: frozenset[str] = frozenset()) -> str:
     """Return lines of one paragraph as one text."""
     text = ""
     for line in lines:
-        text = join_lines(text, line)
+        text = join_lines(text, line, words)
     return text
