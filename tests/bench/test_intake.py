@@ -10,7 +10,7 @@ from sealserve.intake.media_types import MediaType, Parsed
 from sealserve.intake.parse import parse
 
 
-@pytest.mark.parametrize("name", filter(intake._is_read, FORMATS))
+@pytest.mark.parametrize("name", [name for name in FORMATS if intake._is_read(name)])
 def test_a_format_that_is_read_says_what_the_article_says(name: str) -> None:
     found = parse(FORMATS[name].write(article(3)), media_type=FORMATS[name].media_type)
     assert isinstance(found, Parsed)
