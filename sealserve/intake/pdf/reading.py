@@ -46,7 +46,7 @@ _JUNK_TITLE = re.compile(
 
 @dataclass(slots=True, kw_only=True)
 class _Page:
-    """What one page gave: its runs by angle, and what was left out."""
+    """What one page gave: what a reader sees of it, and what was left out."""
 
     height: float
     seen: list[Run]
