@@ -155,10 +155,10 @@ def test_a_layer_whose_pictures_are_gone_is_all_there_is() -> None:
     assert (found.text, found.hidden) == (SEEN, 0)
 
 
-def test_only_white_words_are_no_text() -> None:
+def test_a_file_of_white_words_only_is_refused() -> None:
     found = read_pdf(pdf_of(text(60, 700, SECRET, before=_WHITE)))
     assert isinstance(found, Unreadable)
-    assert found.defect is Defect.NO_TEXT
+    assert found.defect is Defect.HIDDEN_TEXT
 
 
 _APPEARANCE = stream(

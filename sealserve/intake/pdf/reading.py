@@ -23,6 +23,10 @@ _SCAN = Unreadable(
     defect=Defect.NO_TEXT,
     advice="the PDF has no text layer; a scan needs text recognition first (ocrmypdf, for example)",
 )
+_UNSEEN = Unreadable(
+    defect=Defect.HIDDEN_TEXT,
+    advice="no word of the PDF's text can be seen on its pages; print what is seen to a new PDF",
+)
 _SOUP = Unreadable(
     defect=Defect.NO_TEXT,
     advice="its fonts do not say which letters they show, so its text is no words; print it to a new PDF, or run text"
@@ -182,7 +186,7 @@ def _parsed(found: _Found, title: str) -> Parsed | Unreadable:
     sheets = [sheet for page in found.pages for sheet in _sheets(page)]
     everything = [line for sheet in sheets for row in sheet.rows for line in row]
     if not everything:
-        return _SCAN
+        return _UNSEEN if any(page.hidden for page in found.pages) else _SCAN
     if glyph_soup.is_soup(" ".join(line.text for line in everything[:: 1 + len(everything) // _MOST_JUDGED])):
         return _SOUP
     drop_running_heads(sheets, body_size=paragraphs.body_of(everything).size)
