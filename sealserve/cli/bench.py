@@ -63,6 +63,15 @@ def abuse(
     _measure(session, "serving.abuse", quick=quick)
 
 
+@command(bench, "intake")
+def intake(
+    session: Session,
+    quick: Annotated[bool, typer.Option("--quick", help="A few documents; not for publication.")] = False,
+) -> None:
+    """Measure documents per second by format, memory, and what hostile documents cost honest ones."""
+    _measure(session, "serving.intake", quick=quick)
+
+
 @command(bench, "beside")
 def beside(
     session: Session,

@@ -14,7 +14,7 @@ _BY_EXTRA: Mapping[str, tuple[str, ...]] = {
     "postgres": ("psycopg",),
     "web": ("jinja2", "starlette", "uvicorn"),
     "documents": (
-        "cssselect2", "defusedxml", "docx", "lxml", "openpyxl", "pptx", "pypdf", "tinycss2", "webencodings",
+        "cssselect2", "defusedxml", "docx", "lxml", "openpyxl", "pptx", "pypdfium2", "tinycss2", "webencodings",
     ),
     "sources": ("aiohttp", "botocore", "dulwich", "feedparser", "s3fs"),
     "s3": ("botocore", "fsspec", "s3fs"),

@@ -1,13 +1,12 @@
 """Bytes to text and title, for each format. Runs in the sandbox: hostile files make parsers loop or eat memory."""
 
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 
 from sealserve.intake.charsets import decode
-from sealserve.intake.media_types import LOCKED, Claimed, Defect, MediaType, Parsed, Unreadable, claimed
+from sealserve.intake.media_types import Claimed, Defect, MediaType, Parsed, Unreadable, claimed
 from sealserve.intake.readers.ebooks import read_ebook
 from sealserve.intake.readers.html.html_pages import read_html
 from sealserve.intake.readers.json_files import read_json
@@ -18,11 +17,6 @@ from sealserve.intake.readers.slide_decks import read_slides
 from sealserve.intake.readers.spreadsheets import read_spreadsheet
 from sealserve.intake.readers.word_files import read_word
 from sealserve.intake.recognition import recognise
-
-_LET_THROUGH = (
-    ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, OSError, TypeError, ValueError,
-)  # fmt: skip
-"""What pypdf raises on damaged files besides its own errors (found by feeding it 20,000 of them)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,27 +81,9 @@ _NESTED = Unreadable(defect=Defect.TOO_COSTLY, advice="mails in mails in mails a
 
 
 def _read_pdf(content: bytes) -> Parsed | Unreadable:
-    """Return title and text layer, or why there is none."""
-    import pypdf
-    from pypdf.errors import DependencyError, DeprecationError, FileNotDecryptedError, PyPdfError
+    from sealserve.intake.pdf.reading import read_pdf  # its library is optional
 
-    try:
-        reader = pypdf.PdfReader(io.BytesIO(content))
-        if reader.is_encrypted and not reader.decrypt(""):
-            return LOCKED
-        text = "\n\n".join(page.extract_text() for page in reader.pages)
-        title = (reader.metadata.title or "") if reader.metadata else ""
-    except (FileNotDecryptedError, DependencyError):
-        return LOCKED
-    except RecursionError:
-        return Unreadable(defect=Defect.TOO_COSTLY, advice="it is nested too deeply; print it to a new PDF")
-    except (PyPdfError, DeprecationError, *_LET_THROUGH):
-        return Unreadable(defect=Defect.BROKEN, advice="the PDF is damaged or unusual; print it to a new PDF")
-    if not text.strip():
-        return Unreadable(
-            defect=Defect.NO_TEXT, advice="the PDF has no text layer; a scan needs text recognition first"
-        )
-    return Parsed(title=str(title), text=text)
+    return read_pdf(content)
 
 
 _WEB = ("lxml", "tinycss2", "cssselect2", "webencodings")
@@ -116,7 +92,7 @@ READERS: Mapping[MediaType, Reader] = {
     MediaType.PLAIN: Reader(read_text=_read_plain),
     MediaType.MARKDOWN: Reader(read_text=read_markdown),
     MediaType.HTML: Reader(packages=_WEB, read_text=read_html),
-    MediaType.PDF: Reader(packages=("pypdf",), read_bytes=_read_pdf),
+    MediaType.PDF: Reader(packages=("pypdfium2",), read_bytes=_read_pdf),
     MediaType.DOCX: Reader(packages=("docx", "lxml"), read_bytes=read_word),
     MediaType.PPTX: Reader(packages=("pptx", "lxml"), read_bytes=read_slides),
     MediaType.XLSX: Reader(packages=("openpyxl", "defusedxml"), read_bytes=read_spreadsheet),

@@ -137,7 +137,7 @@ class _Forker:
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env={},
+                env={"OPENBLAS_NUM_THREADS": "1"},  # a process with threads is not to be forked
                 start_new_session=True,  # a Ctrl-C for the daemon ends it last
             )
         self.end = weakref.finalize(self, _end, self._process, self.control)

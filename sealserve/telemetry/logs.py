@@ -24,7 +24,7 @@ REDACTED_KEYS = frozenset({
 _GRPC_LOGGER, _GRPC_NOISE = "grpc._cython.cygrpc", "ExecuteBatchError raised in core"
 """What gRPC logs as an error, with a stack trace, whenever a caller hangs up."""
 
-_QUIET_LIBRARIES = ("alembic", "apscheduler", "httpx", "pypdf", "watchfiles")
+_QUIET_LIBRARIES = ("alembic", "apscheduler", "httpx", "watchfiles")
 
 
 def configure_logs(*, log_format: str = "json", log_level: str = "info") -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from sealserve.grading import answers, degenerate, json_schemas, numbers, patterns, refusals
 from sealserve.intake import charsets, line_ends, media_types, normalise, parse, recognition
+from sealserve.intake.pdf import glyph_soup, paragraphs, reading
 from sealserve.intake.readers import json_files, markdown_files, separated_values
 from sealserve.intake.readers.html import html_pages, html_to_markdown, page_visibility, style_sheets
 from sealserve.learning.study import grounding, passages, sentence_questions
@@ -40,6 +41,10 @@ READERS: dict[str, Callable[[str], object]] = {
     "JSON": json_files.read_json,
     "media query": style_sheets.applies,
     "line ends": line_ends.join_broken_words,
+    "PDF glyphs": glyph_soup.is_soup,
+    "PDF titles": reading._JUNK_TITLE.search,
+    "PDF lines": lambda text: paragraphs.join_lines(text, text),
+    "PDF leaders": lambda text: paragraphs._LEADERS.sub(" ", text),
     "screen": lambda text: normalise.screen(text, max_bytes=10**9),
     "title": normalise.clean_title,
     "normal form": lambda text: to_normal_form("NFKC", text),

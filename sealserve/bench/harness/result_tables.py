@@ -208,6 +208,19 @@ def _train(result: Json) -> str:
     return _table((*head, "one pass is faster", "goal"), rows)
 
 
+def _intake(result: Json) -> str:
+    rows = [
+        (name, f"{one['documents_per_second']:.1f}", f"{one['megabytes_per_second']:.2f}", f"{one['kilobytes']:.0f}")
+        for name, one in result["formats"].items()
+    ]
+    table = _table(("format", "documents a second", "MB a second", "KB each"), rows)
+    return (
+        f"{table}\n\nHonest documents beside hostile ones take {result['others_ratio']:g} times as long as alone. A"
+        f" reading process\nholds {result['child_peak_mib']:.0f} MiB at most; the inbox's own grew by"
+        f" {result['parent_growth_mib']:.0f} MiB."
+    )
+
+
 TABLES: dict[str, Callable[[Json], str]] = {
     "learn": _learn,
     "continual": _continual,
@@ -216,6 +229,7 @@ TABLES: dict[str, Callable[[Json], str]] = {
     "squad": _squad,
     "seal": _seal,
     "train": _train,
+    "intake": _intake,
 }
 
 
