@@ -39,7 +39,7 @@ def keep(*modules: str) -> Callable[[Tensors], None]:
 
 def peft(directory: Path, base: Path, change: Callable[[Tensors], None] = lambda t: None, **config: Any) -> Path:
     """An adapter with the keys that PEFT writes, and the files that it leaves beside it."""
-    stock = {
+    stock: dict[str, Any] = {
         "base_model_name_or_path": NAME, "auto_mapping": None, "inference_mode": True, "lora_dropout": 0.0,
         "layers_to_transform": None, "modules_to_save": None, "use_dora": False, "loftq_config": {}, "revision": None,
         "rank_pattern": {}, "alpha_pattern": {}, "corda_config": None, "fan_in_fan_out": False,

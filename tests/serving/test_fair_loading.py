@@ -98,7 +98,7 @@ class Town:
     """A server with so many tenants and places, and callers."""
 
     def __init__(self, *, tenants: int, places: int, answer_seconds: float = ANSWER_SECONDS) -> None:
-        self.engine = SlowEngine(answer_seconds=answer_seconds)
+        self.engine: Any = SlowEngine(answer_seconds=answer_seconds)
         registry, table = many_tenants(tenants), AdapterTable()
         self.activator = Activator(
             registry, self.engine, table=table, replica="one", poll_seconds=0.25, rollback_window_seconds=60,
@@ -174,7 +174,7 @@ def test_sixty_four_tenants_over_eight_places_all_get_their_turn() -> None:
     assert len(town.served) == 64
     counts = [len(times) for times in town.served.values()]
     assert max(counts) <= 2 * min(counts)
-    assert max(max(waits) for waits in town.waits.values()) <= 64 * LOAD_SECONDS + 2
+    assert max(max(waits) for waits in town.waits.values()) <= 2.5 * 64 * LOAD_SECONDS
 
 
 def test_crowd_of_a_thousand_cold_tenants_starves_nobody_who_keeps_asking() -> None:
