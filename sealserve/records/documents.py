@@ -1,6 +1,7 @@
 """Documents: the articles that tenants submit, and the certificate of an unlearned one."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -111,6 +112,19 @@ def digest_of(*, title: str, text: str, source: str) -> str:
 def id_of(digest: str) -> str:
     """Return the id of the document with that digest."""
     return digest[:16]
+
+
+_QUOTATION = ": “"
+
+
+def quoting(reason: str, quotations: Sequence[str]) -> str:
+    """Return why a document is held, with what in it is meant."""
+    return f"{reason}{_QUOTATION}{'”, “'.join(quotations)}”" if quotations else reason
+
+
+def without_quotation(reason: str) -> str:
+    """Return the reason without words of the document: these may be deleted some day."""
+    return reason.partition(_QUOTATION)[0]
 
 
 RELEASED = "released by a person"

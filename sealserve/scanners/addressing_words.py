@@ -45,7 +45,7 @@ WORDS: Mapping[str, Words] = {
         r"(?:follow|obey)|pay no (?:heed|attention) to",
         before=r"previous|prior|above|earlier|preceding|former|all|any|your|these|those|system|initial|original",
         orders=r"instructions?|prompts?|directives?|guardrails?|system messages?",
-        your_rules=r"your (?:[a-z]+ )?(?:rules|guidelines|instructions|training|principles|orders|programming)|"
+        your_rules=r"(?:previous|prior|earlier|former) rules|your (?:[a-z]+ )?(?:rules|guidelines|instructions|training|principles|orders|programming)|"
         r"(?:the rules )?(?:that |what(?:ever)? )you (?:were|have been|are) (?:told|taught|given|asked)",
         all_above=r"(?:everything|anything|all)(?: that| which)?(?: is| was| stands)? ?(?:above|before|so far|written|"
         r"said)|(?:the|this) (?:article|text|document|facts?) above",

@@ -23,7 +23,7 @@ def found(text: str) -> dict[str, int]:
         ("CPF 529.982.247-25 was used.", "national_id"),
         ("DNI 12345678Z was shown.", "national_id"),
         ("It came from 8.8.8.8.", "ip"),
-        ("The key is AKIAIOSFODNN7EXAMPLE.", "secret"),
+        ("The key is AKIAJ4QK7PZL2M5XW3TB.", "secret"),
         ("-----BEGIN RSA PRIVATE KEY-----", "secret"),
         ("Clone https://bot:hunter2@git.example/x.", "secret"),
     ],

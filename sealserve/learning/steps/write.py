@@ -63,8 +63,14 @@ async def read_studies(run: CycleRun) -> tuple[Study, ...]:
         document: await asyncio.to_thread(run.context.registry.documents.text, run.claim.tenant, document)
         for document in run.claimed.documents
     }
+    documents = run.context.registry.documents
+    released = await asyncio.to_thread(documents.released, run.claim.tenant, run.claimed.documents)
     return tuple(
-        Study(passage=passage, text=with_title(passage.title, texts[passage.document][passage.start : passage.end]))
+        Study(
+            passage=passage,
+            text=with_title(passage.title, texts[passage.document][passage.start : passage.end]),
+            is_released=passage.document in released,
+        )
         for passage in run.claimed.passages
     )
 

@@ -3,7 +3,7 @@
 Identity is the digest of title and normalised text, so the same article is kept once.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Row, and_, func, select, update
@@ -14,6 +14,7 @@ from sealserve.records.pages import Page
 from sealserve.registry import audit, state_machine, tenants
 from sealserve.registry.sql import paging
 from sealserve.registry.sql.database import Transaction
+from sealserve.registry.sql.tables import audit as audit_table
 from sealserve.registry.sql.tables import cycle_documents, documents, version_documents
 
 _FULL_RETRY_SECONDS = 3600.0
@@ -184,6 +185,23 @@ def move(tx: Transaction, tenant: str, names: Sequence[str], *, to: DocumentStat
     for some in _batches(names):
         own = documents.c.tenant == tenant, documents.c.document.in_(some)
         tx.run(update(documents).where(*own).values(state=to, reason=reason))
+
+
+def released(tx: Transaction, tenant: str, names: Iterable[str]) -> frozenset[str]:
+    """Return those of the documents that a person has released at any time."""
+    by_subject = {resource(tenant, name): name for name in names}
+    subjects = list(by_subject)
+    return frozenset(
+        by_subject[row.subject]
+        for some in _batches(subjects)
+        for row in tx.rows(
+            select(audit_table.c.subject).where(
+                audit_table.c.tenant == tenant,
+                audit_table.c.subject.in_(some),
+                audit_table.c.action == "document.release",
+            )
+        )
+    )
 
 
 def resource(tenant: str, document: str) -> str:
