@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import dropwhile, islice, takewhile
 
-from sealserve.scanners.words import words_of
+from sealserve.writing_systems import words_of
 
 MAX_SUBJECTS = 12
 MAX_SPAN = 3

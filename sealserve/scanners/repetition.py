@@ -9,7 +9,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from hashlib import sha256
 
-from sealserve.scanners.words import meaning_words, sentences_of
+from sealserve.writing_systems import meaning_words, sentences_of
 
 MAX_UNKNOWN = 0.35
 """Share of its words up to which a statement with words that no earlier text has says nothing new: synonyms of filler
@@ -30,7 +30,7 @@ _DATE = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
-    """What one text says that another does not: `share` of its statements. `has_subject`: it is about something else."""
+    """What one text says that another does not: `share` of its statements. `has_subject`: it is of something else."""
 
     share: float
     has_subject: bool

@@ -5,23 +5,37 @@ texts.
 """
 
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 """Thai, Lao, Burmese, Khmer, Kana and Han, as the members of a character set."""
 
-_SENTENCE_END = re.compile(r"(?<=[.!?؟।॥])\s+|(?<=[。！？])\s*|\n+")
 _THAI = "\u0e00-\u0eff"
-_THAI_PAUSE = re.compile(rf"(?<=[{_THAI}]) +(?=[{_THAI}])")
-_MARKS = (
-    "\u0300-\u036f\u0591-\u05c7\u064b-\u0652\u0900-\u0903\u093a-\u094f\u0981-\u0983\u09bc-\u09cd"
-    "\u0a01-\u0a03\u0a3c-\u0a4d"
+MARKS = (
+    "\u0300-\u036f\u0591-\u05c7\u064b-\u0652\u0670\u0900-\u0903\u093a-\u094f\u0962\u0963\u0981-\u0983\u09bc-\u09cd"
+    "\u0a01-\u0a03\u0a3c-\u0a51\u0a81-\u0a83\u0abc-\u0acd\u0b01-\u0b03\u0b3c-\u0b57\u0b82\u0bbe-\u0bcd\u0c00-\u0c04"
+    "\u0c3e-\u0c56\u0c81-\u0c83\u0cbc-\u0cd6\u0d00-\u0d03\u0d3b-\u0d4d\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc"
+    "\u0ec8-\u0ece\u102b-\u103e\u17b4-\u17d3\u200c\u200d"
 )
-"""Vowel signs and points of Hebrew, Arabic and Indic scripts: they belong to the word."""
+"""Vowel signs, points and joiners of Hebrew, Arabic, Indic and South-East Asian scripts, as the members of a character
+set: they belong to the word, though Python's `\\w` does not take them."""
 
+_SENTENCE_END = re.compile(r"(?<=[.!?؟।॥])\s+|(?<=[。！？])\s*|\n+")
+_THAI_PAUSE = re.compile(rf"(?<=[{_THAI}]) +(?=[{_THAI}])")
 _LETTER = rf"(?![{UNSPACED}])[^\W_]"
-_PIECE = re.compile(rf"[{UNSPACED}]+|{_LETTER}(?:{_LETTER}|[{_MARKS}]|['’.,:-](?=[^\W_]))*")
+_PIECE = re.compile(rf"[{UNSPACED}]+|{_LETTER}(?:{_LETTER}|[{MARKS}]|['’.,:-](?=[^\W_]))*")
 _IS_UNSPACED = re.compile(rf"[{UNSPACED}]")
+_CLUSTER = re.compile(rf"[{UNSPACED}][{MARKS}]*")
+_IN_WORDS = 1.5
+"""Letters of a script without spaces that say about as much as a word."""
+
+_LANGUAGES = {
+    "CJK": "Chinese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean", "DEVANAGARI": "Hindi",
+    "THAI": "Thai", "ARABIC": "Arabic", "HEBREW": "Hebrew", "CYRILLIC": "Cyrillic script", "GREEK": "Greek",
+}  # fmt: skip
+_SAMPLE = 2000
 
 
 def sentences_of(text: str) -> list[str]:
@@ -38,6 +52,39 @@ def words_of(text: str) -> Iterator[str]:
             yield piece
         else:
             yield from (piece[at : at + 2] for at in range(len(piece) - 1))
+
+
+def with_letters_apart(text: str) -> str:
+    """Return `text` with a space around each letter of a script without spaces: each counts as a word then."""
+    return _CLUSTER.sub(lambda found: f" {found[0]} ", text) if _IS_UNSPACED.search(text) else text
+
+
+def joined(words: str) -> str:
+    """Return what `with_letters_apart` made of a text as it is written."""
+    return _APART.sub("", words)
+
+
+_APART = re.compile(rf"(?<=[{UNSPACED}]) +(?=[{UNSPACED}])|(?<=[{MARKS}]) +(?=[{UNSPACED}])")
+
+
+def is_unspaced(text: str) -> bool:
+    """Return whether letters of a script without spaces between words stand in `text`."""
+    return _IS_UNSPACED.search(text) is not None
+
+
+def count_words(text: str) -> int:
+    """Return how many words `text` has; _IN_WORDS letters count as one where words are not set off."""
+    letters = len(_CLUSTER.findall(text))
+    return len(_CLUSTER.sub(" ", text).split()) + int(letters / _IN_WORDS) if letters else len(text.split())
+
+
+def language_of(text: str) -> str:
+    """Return the language, or the script, that `text` is mostly written in; "" for Latin letters: they name none."""
+    names = [unicodedata.name(one, "").partition(" ")[0] for one in text[:_SAMPLE] if one.isalpha()]
+    counts = Counter(_LANGUAGES.get(name, "") for name in names)
+    if counts["Japanese"] and counts["Chinese"]:
+        counts["Japanese"] += counts.pop("Chinese")
+    return counts.most_common(1)[0][0] if counts else ""
 
 
 def meaning_words(text: str) -> Iterator[str]:
