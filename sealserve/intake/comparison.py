@@ -59,17 +59,21 @@ def compare(text: str, *, title: str, source: str, subjects: Sequence[str], earl
 
 
 def _repeated(text: str, *, title: str, source: str, earlier: Sequence[Earlier]) -> tuple[str, ...]:
-    """Return the documents of the same origin that say all of `text` already; with UPDATES of them or more, those too
-    that say nearly all of it.
+    """Return the documents of the same origin that say all of `text` already. Those that say nearly all of it count,
+    too, once there are UPDATES of them, or if they leave nothing new in it together.
     """
     origin, words = origin_of(source), meaning_words(text)
-    found = [
-        (other.document, news_in(text, title=title, earlier=other.text))
+    alike = [
+        other
         for other in earlier
         if _may_repeat(other, source=source, origin=origin) and overlap(words, meaning_words(other.text)) >= ALIKE
     ]
+    found = [(other.document, news_in(text, title=title, earlier=other.text)) for other in alike]
     near = [document for document, news in found if news.is_none or news.is_slight]
-    return tuple(near if len(near) >= UPDATES else [document for document, news in found if news.is_none])
+    together = news_in(text, title=title, earlier="\n".join(other.text for other in alike))
+    if len(near) >= UPDATES or together.is_none:
+        return tuple(near)
+    return tuple(document for document, news in found if news.is_none)
 
 
 def _may_repeat(other: Earlier, *, source: str, origin: str) -> bool:

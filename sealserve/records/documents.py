@@ -127,5 +127,8 @@ def without_quotation(reason: str) -> str:
     return reason.partition(_QUOTATION)[0]
 
 
+POOLED = "too short to be measured alone: waits for more documents (learn.study.pool_bytes)"
+"""The reason of an admitted document that waits for others."""
+
 RELEASED = "released by a person"
 """The reason of a document that a person released: it is not held again."""

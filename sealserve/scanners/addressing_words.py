@@ -55,7 +55,7 @@ WORDS: Mapping[str, Words] = {
         note_to=r"(?:note|message|notice|instructions?|orders?|attention|memo|reminder|important)[,:]? (?:to|for)|dear|"
         r"hey|hello|attention,?",
         say=r"(?:write|say|state|answer|reply|respond|output|repeat|report|claim|recommend) (?:[a-z]+ ){0,3}(?:only|"
-        r"instead|nothing|that|always)|(?:only|always|just|instead) (?:write|say|state|answer|reply|respond|output|"
+        r"instead|nothing|that|always)|the truth is|(?:only|always|just|instead) (?:write|say|state|answer|reply|respond|output|"
         r"report|recommend)",
         conceal=r"(?:do not|don't|never) (?:[a-z]+ ){0,2}(?:tell|reveal|mention|show|disclose|inform|say)",
         user=r"users?|humans?|operators?",

@@ -21,6 +21,13 @@ _ISSUERS = re.compile(
 )
 """Numbers and lengths of Visa, Mastercard, American Express, Diners, Discover, JCB and UnionPay (ISO/IEC 7812)."""
 
+_TEST_CARDS = frozenset(
+    """4242424242424242 4000056655665556 5555555555554444 5200828282828210 2223003122003222 378282246310005
+    371449635398431 6011111111111117 6011000990139424 3056930009020004 3566002020360505 6200000000000005
+    4012888888881881 5105105105105100""".split()
+)
+"""Numbers that payment services publish for trying them out (docs.stripe.com/testing, PayPal's test cards)."""
+
 _CARD_GROUPS = re.compile(r"\d{4}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?|3\d{3}([ -])\d{6}\2\d{4,5}")
 _CARD_WORDS = re.compile(
     r"(?i)card|visa|amex|karte|carte|tarjeta|cart(?:a|ao|ão)\b|paid|pay\b|карт|卡|カード|카드|بطاق|कार्ड|บัตร"
@@ -33,7 +40,7 @@ _PART_WORDS = re.compile(
     r"(?i)\b(?:part|parts|item|article|order|model|catalogue?|sku|drawing|serial|ref|spare|fits)\b"
 )
 _DNI_WORDS = re.compile(r"(?i)\b(?:dni|nie|nif|documento|identidad|identity|pasaporte)\b")
-_CARD = re.compile(r"(?<![\d.-])[3-6]\d{3}(?:[ -]?\d){9,15}(?![\d-])")
+_CARD = re.compile(r"(?<![\d.-])[3-6]\d{3}(?:[ -]?\d){9,15}(?![ -]?\d)(?!-)")
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
 _IP = re.compile(
     r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)|(?<![\w:])(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}(?![\w:])"
@@ -76,9 +83,12 @@ def _is_meant(pattern: re.Pattern[str], number: str, before: str) -> bool:
 
 
 def is_card(number: str) -> bool:
-    """Return whether an issuer's number has the right check digit (ISO/IEC 7812-1, annex B: Luhn)."""
+    """Return whether an issuer's number has the right check digit (ISO/IEC 7812-1, annex B: Luhn), and is no published
+    test number.
+    """
     digits = [int(c) for c in number if c.isdigit()]
-    if not _ISSUERS.fullmatch("".join(map(str, digits))):
+    plain = "".join(map(str, digits))
+    if not _ISSUERS.fullmatch(plain) or plain in _TEST_CARDS:
         return False
     doubled = [digit * 2 - 9 * (digit > 4) for digit in digits[-2::-2]]
     return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0

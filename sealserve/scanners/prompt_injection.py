@@ -145,6 +145,7 @@ class _Rules:
         if words.letters not in ("", UNSPACED):
             edge = f"(?:^|[^{words.letters}])[وف]?"  # Arabic writes "and" with the word
         part = {name: f"{edge}(?:{getattr(words, name)}){end}" for name in _PARTS}
+        part["reply"] = f"{edge}(?:{words.reply})"  # a colon may end it
         model = f"(?:{words.model}){end}"
         self._any = _compiled("|".join(part[name] for name in ("drop", "model", "this_message", "reply")))
         self._parts = {name: _compiled(part[name]) for name in _PARTS}

@@ -149,6 +149,15 @@ def tenants_with_admitted(tx: Transaction, *, min_bytes: int) -> tuple[str, ...]
     return tuple(row.tenant for row in tx.rows(query.order_by(documents.c.tenant)))
 
 
+def explain_waiting(tx: Transaction, *, min_bytes: int, reason: str) -> None:
+    """Give `reason` to admitted documents without one, of tenants whose admitted ones have less than `min_bytes`."""
+    enough = tenants_with_admitted(tx, min_bytes=min_bytes)
+    waiting = documents.c.state == DocumentState.ADMITTED, documents.c.reason == ""
+    few = set(tenants_with_admitted(tx, min_bytes=0)) - set(enough)
+    for tenant in few:
+        tx.run(update(documents).where(documents.c.tenant == tenant, *waiting).values(reason=reason))
+
+
 def claimed_by(tx: Transaction, cycle: str) -> tuple[Document, ...]:
     """Return the documents that the cycle claimed, oldest first."""
     query = select(documents).join(

@@ -10,7 +10,7 @@ from typing import Any
 
 from sealserve import fault_injection
 from sealserve.errors import FailedPrecondition
-from sealserve.records.documents import RELEASED, Document, DocumentState, NewDocument, without_quotation
+from sealserve.records.documents import POOLED, RELEASED, Document, DocumentState, NewDocument, without_quotation
 from sealserve.records.pages import Page
 from sealserve.records.validation import require_short
 from sealserve.registry import audit, tenants
@@ -92,6 +92,11 @@ class Documents:
         """Return the tenants that have documents of `min_bytes` together waiting for a cycle, by name."""
         with self._database.read() as tx:
             return document_rows.tenants_with_admitted(tx, min_bytes=min_bytes)
+
+    def explain_waiting(self, *, min_bytes: int) -> None:
+        """Give admitted documents of tenants with less than `min_bytes` of them a reason: they wait for more."""
+        with self._database.write() as tx:
+            document_rows.explain_waiting(tx, min_bytes=min_bytes, reason=POOLED)
 
     def hold(self, tenant: str, names: Sequence[str], *, reason: str, actor: str) -> tuple[str, ...]:
         """Hold those of the documents that no cycle has claimed yet and nobody has released; return their ids."""
