@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from sealserve.writing_systems import meaning_words, sentences_of
 
-MAX_UNKNOWN = 0.35
+MAX_UNKNOWN = 0.3
 """Share of its words up to which a statement with words that no earlier text has says nothing new: synonyms of filler
 change about one word in four."""
 

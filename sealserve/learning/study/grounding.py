@@ -97,7 +97,7 @@ def answer_span(answer: str, *, question: str, document: str) -> str:
     while start < len(words):
         end = _find_run_end(words, start, text=text)
         trimmed = _trim_unspaced(_trim(words[start:end], asked), question)
-        if len(trimmed) >= len(best):
+        if len(trimmed) > len(best) or (len(trimmed) == len(best) and not is_unspaced("".join(trimmed))):
             best = trimmed or best
         start = max(end, start + 1)
     return joined(" ".join(best))
@@ -154,9 +154,10 @@ def _before_spaces(text: str, place: int) -> int:
 
 
 def _has_stem(word: str, known: set[str]) -> bool:
-    """Whether another ending of `word` is known: at least its first four letters, and all but its last two."""
-    stem = word[: max(4, len(word) - 2)]
-    return len(stem) >= 4 and any(other.startswith(stem) and abs(len(other) - len(word)) <= 3 for other in known)
+    """Whether another ending of `word` is known: all but its last two letters, four at least, or two of Hangul."""
+    least = 2 if "가" <= word[:1] <= "힣" else 4
+    stem = word[: max(least, len(word) - 2)]
+    return len(stem) >= least and any(other.startswith(stem) and abs(len(other) - len(word)) <= 3 for other in known)
 
 
 def _is_known(date: _Date, dates: set[_Date], numbers: set[str]) -> bool:

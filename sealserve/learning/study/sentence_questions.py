@@ -48,7 +48,7 @@ MIN_SENTENCE_WORDS, MAX_SENTENCE_WORDS = 4, 80
 MAX_SPAN_WORDS = 8
 """Longest answer that a closed-book answer can be expected to contain word for word."""
 
-_QUESTION = re.compile(r"[^\n?？؟]{7,300}[?？؟]")
+_QUESTION = re.compile(r"[^\n?？؟]{4,300}[?？؟]")
 _LABEL = re.compile(r"^(?:\W*(?:question|q)\s*(?:\d+\s*)?[:.]\W*|\W+)", re.IGNORECASE)
 
 
