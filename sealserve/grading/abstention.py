@@ -76,9 +76,11 @@ def _compiled(pattern: str) -> Any:
 
 MAX_FOREIGN_CHARACTERS = 120
 _FOREIGN = _compiled(
-    r"\bich weiss (?:es |das )?(?:leider )?nicht|weiss ich (?:leider )?nicht|(?:nicht|nirgends) (?:angegeben|erwähnt|bekannt)|steht nicht im text|"
-    r"\bno (?:lo )?sé(?:[ .,;!]|$)|\bno se (?:indica|menciona|especifica|sabe)\b|\bje ne (?:le )?sais pas|n'est pas (?:indiqué|"
-    r"mentionné|précisé)|\bnon (?:lo )?so\b|non (?:è )?(?:indicato|specificato|menzionato)|\b(?:eu )?não sei\b|"
+    r"\bich weiss (?:es |das )?(?:leider )?nicht|weiss ich (?:leider )?nicht|steht nicht im text|"
+    r"(?:nicht|nirgends) (?:angegeben|erwähnt|bekannt)|\bno (?:lo )?sé(?:[ .,;!]|$)|"
+    r"\bno se (?:indica|menciona|especifica|sabe)\b|\bje ne (?:le )?sais pas|"
+    r"n'est pas (?:indiqué|mentionné|précisé)|\bnon (?:lo )?so\b|"
+    r"non (?:è )?(?:indicato|specificato|menzionato)|\b(?:eu )?não sei\b|"
     r"não (?:é |está )?(?:indicado|mencionado|informado)|не знаю|неизвестно|не (?:указан|сказан|упомянут)|не говорится|"
     r"不知道|不清楚|未提及|没有提(?:到|及)|未说明|無法得知|无法(?:得知|确定|回答)|"
     r"わかりません|分かりません|知りません|不明です|(?:記載|言及)(?:されて|が|は)?(?:い|あり)ません|書かれていません|"

@@ -28,9 +28,7 @@ def test_an_order_a_date_and_a_filler_are_no_news_and_a_number_is_little(text: s
 
 
 def test_a_page_of_a_series_is_about_something_else() -> None:
-    page = (
-        "{0} leaves from pier four. Dogs travel for nothing. Tickets are sold on board. Children pay half. {0} is old."
-    )
+    page = "{0} leaves from pier four. Dogs travel for nothing. Tickets are sold on board. Children pay. {0} is old."
     first, second = (page.format(name) for name in ("Norvik Ferry", "Selmer Ferry"))
     assert news(second, title="Selmer Ferry", earlier=first) == "new"
 
