@@ -60,7 +60,7 @@ def compare(text: str, *, title: str, source: str, subjects: Sequence[str], earl
 
 def _repeated(text: str, *, title: str, source: str, earlier: Sequence[Earlier]) -> tuple[str, ...]:
     """Return the documents of the same origin that say all of `text` already. Those that say nearly all of it count,
-    too, once there are UPDATES of them, or if they leave nothing new in it together.
+    too, once there are UPDATES of them, or if they leave nothing new in it together, not even its title.
     """
     origin, words = origin_of(source), meaning_words(text)
     alike = [
@@ -71,7 +71,7 @@ def _repeated(text: str, *, title: str, source: str, earlier: Sequence[Earlier])
     found = [(other.document, news_in(text, title=title, earlier=other.text)) for other in alike]
     near = [document for document, news in found if news.is_none or news.is_slight]
     together = news_in(text, title=title, earlier="\n".join(other.text for other in alike))
-    if len(near) >= UPDATES or together.is_none:
+    if len(near) >= UPDATES or (together.is_none and not together.has_title):
         return tuple(near)
     return tuple(document for document, news in found if news.is_none)
 

@@ -30,10 +30,13 @@ _DATE = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
-    """What one text says that another does not: `share` of its statements. `has_subject`: it is of something else."""
+    """What one text says that another does not: `share` of its statements. `has_subject`: it is of something else;
+    `has_title`: its title at least is.
+    """
 
     share: float
     has_subject: bool
+    has_title: bool
 
     @property
     def is_none(self) -> bool:
@@ -57,7 +60,11 @@ def news_in(text: str, *, title: str, earlier: str) -> News:
     statements = [words for words in statements if words and not words <= heading]
     subject = {word for word in meaning_words(_undated(title)) if not _NUMBER.search(word)} - known
     new = sum(_is_new(words, known) or bool(subject & words) for words in statements)
-    return News(share=new / max(1, len(statements)), has_subject=any(subject & words for words in statements))
+    return News(
+        share=new / max(1, len(statements)),
+        has_subject=any(subject & words for words in statements),
+        has_title=bool(subject),
+    )
 
 
 def sketch_of(text: str) -> tuple[str, ...]:
