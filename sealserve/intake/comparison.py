@@ -59,8 +59,8 @@ def compare(text: str, *, title: str, source: str, subjects: Sequence[str], earl
 
 
 def _repeated(text: str, *, title: str, source: str, earlier: Sequence[Earlier]) -> tuple[str, ...]:
-    """Return the documents of the same origin that say all of `text` already. Those that say nearly all of it count,
-    too, once there are UPDATES of them, or if they leave nothing new in it together, not even its title.
+    """Return the documents of the same origin that say all of `text` already, each or together with its title. Those
+    that say nearly all of it count, too, once there are UPDATES of them.
     """
     origin, words = origin_of(source), meaning_words(text)
     alike = [
@@ -71,9 +71,9 @@ def _repeated(text: str, *, title: str, source: str, earlier: Sequence[Earlier])
     found = [(other.document, news_in(text, title=title, earlier=other.text)) for other in alike]
     near = [document for document, news in found if news.is_none or news.is_slight]
     together = news_in(text, title=title, earlier="\n".join(other.text for other in alike))
-    if len(near) >= UPDATES or (together.is_none and not together.has_title):
-        return tuple(near)
-    return tuple(document for document, news in found if news.is_none)
+    if together.is_none and not together.has_title:
+        return tuple(other.document for other in alike)
+    return tuple(near if len(near) >= UPDATES else [document for document, news in found if news.is_none])
 
 
 def _may_repeat(other: Earlier, *, source: str, origin: str) -> bool:

@@ -15,7 +15,7 @@ MAX_UNKNOWN = 0.3
 """Share of its words up to which a statement with words that no earlier text has says nothing new: synonyms of filler
 change about one word in four."""
 
-MAX_NEW = 1 / 3
+MAX_NEW = 0.3
 """Share of statements up to which a text with something new is still the same one again, as an update is."""
 
 SKETCH = 8
