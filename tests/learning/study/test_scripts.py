@@ -34,7 +34,7 @@ def test_a_page_is_asked_about_and_answered_in_any_language(language: str) -> No
     assert len(sentences_of(page)) == 2
     assert is_about(question, page)
     assert answer_span(answer, question=question, document=page) == span
-    assert is_right(page, answer)
+    assert is_right(page, span)
     assert share_of_roots(sentences_of(page)[0], page) == 1.0
 
 
