@@ -9,7 +9,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from hashlib import sha256
 
-from sealserve.writing_systems import meaning_words, sentences_of
+from sealserve.writing_systems import meaning_words, sentences_of, words_of
 
 MAX_UNKNOWN = 0.3
 """Share of its words up to which a statement with words that no earlier text has says nothing new: synonyms of filler
@@ -63,7 +63,7 @@ def news_in(text: str, *, title: str, earlier: str) -> News:
     return News(
         share=new / max(1, len(statements)),
         has_subject=any(subject & words for words in statements),
-        has_title=bool(subject),
+        has_title=any(not _NUMBER.search(word) for word in {*words_of(_undated(title))} - {*words_of(earlier)}),
     )
 
 
