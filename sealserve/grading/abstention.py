@@ -1,6 +1,7 @@
 """Whether an answer says that it is not known, in the ways in which models usually say so.
 
-Matched by RE2, in time linear in the text. English alone: an abstention in another language counts as an answer.
+Matched by RE2, in time linear in the text. Other languages than English by their commonest forms alone, in a short
+sentence: an abstention in other words counts as an answer.
 """
 
 import re
@@ -73,6 +74,21 @@ def _compiled(pattern: str) -> Any:
     return re2.compile(pattern)
 
 
+MAX_FOREIGN_CHARACTERS = 120
+_FOREIGN = _compiled(
+    r"\bich weiss (?:es |das )?(?:leider )?nicht|weiss ich (?:leider )?nicht|steht nicht im text|"
+    r"(?:nicht|nirgends) (?:angegeben|erwähnt|bekannt)|\bno (?:lo )?sé(?:[ .,;!]|$)|"
+    r"\bno se (?:indica|menciona|especifica|sabe)\b|\bje ne (?:le )?sais pas|"
+    r"n'est pas (?:indiqué|mentionné|précisé)|\bnon (?:lo )?so\b|"
+    r"non (?:è )?(?:indicato|specificato|menzionato)|\b(?:eu )?não sei\b|"
+    r"não (?:é |está )?(?:indicado|mencionado|informado)|не знаю|неизвестно|не (?:указан|сказан|упомянут)|не говорится|"
+    r"不知道|不清楚|未提及|没有提(?:到|及)|未说明|無法得知|无法(?:得知|确定|回答)|"
+    r"わかりません|分かりません|知りません|不明です|(?:記載|言及)(?:されて|が|は)?(?:い|あり)ません|書かれていません|"
+    r"모르겠|모릅니다|알 수 없|(?:명시|언급)되(?:어 있)?지 않|"
+    r"لا أعرف|لا أعلم|لا اعرف|غير (?:مذكور|معروف|محدد)|لم يذكر|לא יודע|לא ידוע|לא (?:צוין|מצוין|נאמר)|"
+    r"(?:नहीं|नही) (?:पता|मालूम|जानता|जानती)|(?:पता|मालूम) नहीं|उल्लेख नहीं|ไม่ทราบ|ไม่รู้|ไม่ได้ระบุ|ไม่มีข้อมูล"
+)
+
 _LEAD_PATTERN = re.sub(r"(?<!\\)\s+", "", _LEAD).replace(r"\ ", " ")
 _ABSTAINS = _compiled(rf"^{_LEAD_PATTERN}(?:{'|'.join(_PHRASES)})")
 _POLITE = _compiled(
@@ -105,6 +121,8 @@ def abstains(given: str) -> bool:
     if len(sentences) > 1 and _POLITE.search(sentences[0].rstrip(".!?")):
         sentences = sentences[1:]
     first, following = sentences[0], sentences[1:]
+    if len(first) <= MAX_FOREIGN_CHARACTERS and not following and _FOREIGN.search(first):
+        return True
     found = _ABSTAINS.search(first)
     return bool(found) and not _answers_after_all(first[found.end() :], following)
 

@@ -1,6 +1,7 @@
 """Graders: whether a given answer is right, by comparison with the right one. Every comparison of answers is here."""
 
 import re
+import unicodedata
 from collections import Counter
 from enum import StrEnum
 
@@ -10,10 +11,23 @@ from sealserve.grading.numbers import is_number
 from sealserve.grading.patterns import matches
 from sealserve.grading.refusals import is_refusal
 from sealserve.stream_safe import normalise
+from sealserve.writing_systems import MARKS, with_letters_apart
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
-_NOT_WORD = re.compile(r"[^\w%.$€£/:-]+")
+_NOT_WORD = re.compile(rf"[^\w{MARKS}%.$€£/:-]+")
 _EDGE = re.compile(r"(?<!\d)[.:-]+|[.:-]+(?!\d)")
+
+
+class _Digits(dict[int, int]):
+    """For `str.translate`: the digits of any script as 0 to 9."""
+
+    def __missing__(self, code: int) -> int:
+        digit = unicodedata.decimal(chr(code), None)
+        self[code] = code if digit is None else ord("0") + digit
+        return self[code]
+
+
+_DIGITS = _Digits()
 
 
 class Matcher(StrEnum):
@@ -36,9 +50,12 @@ BY_TEXT = frozenset((Matcher.CONTAINS, Matcher.EXACT, Matcher.REGEX))
 def normalised(text: str) -> str:
     """Return `text` in one form: NFKC, lower case, single spaces, no articles, no punctuation around words.
 
-    Follows the SQuAD evaluation (arXiv 1606.05250, section 4), but keeps signs that belong to a number or a name.
+    Digits of every script are 0 to 9, and a letter of a script without spaces counts as a word. Follows the SQuAD
+    evaluation (arXiv 1606.05250, section 4), but keeps signs that belong to a number or a name.
     """
     folded = normalise("NFKC", text).casefold()
+    if not folded.isascii():
+        folded = with_letters_apart(folded.translate(_DIGITS))
     bare = _EDGE.sub(" ", _NOT_WORD.sub(" ", folded))
     return " ".join(_ARTICLES.sub(" ", bare).split())
 
@@ -49,8 +66,13 @@ def is_right(given: str, gold: str) -> bool:
     An empty gold is never stated. Against a model judge on 32,825 answers of SEAL's runs this rule has a precision
     of 0.93: it errs on the strict side.
     """
-    wanted = normalised(gold)
-    return bool(wanted) and f" {wanted} " in f" {normalised(given)} "
+    return stands_in(normalised(gold), normalised(given))
+
+
+def stands_in(wanted: str, text: str) -> bool:
+    """Return whether `wanted` stands in `text` as whole words, both normalised. Korean joins particles to a word."""
+    end = "" if "가" <= wanted[-1:] <= "힣" else " "
+    return bool(wanted) and f" {wanted}{end}" in f" {text} "
 
 
 def is_unknown(given: str) -> bool:

@@ -7,17 +7,23 @@ from sealserve.intake.media_types import Unreadable
 from sealserve.intake.normalise import clean_title, screen
 from sealserve.intake.parse import parse
 from sealserve.scanners.contradictions import subjects_of
-from sealserve.scanners.findings import Finding, findings_in
+from sealserve.scanners.findings import Finding, findings_in, places_in
+from sealserve.scanners.repetition import sketch_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
-    """A document that can be learned: its text, its title, what it is about, and what a person should look at."""
+    """A document that can be learned: its text, its title, what it is about, and what a person should look at.
+
+    Near copies share most of its `sketch`. `places` names sentences and lines with findings.
+    """
 
     title: str
     text: str
     findings: Mapping[Finding, int]
     subjects: tuple[str, ...]
+    sketch: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
 
 
 def examine(
@@ -42,6 +48,8 @@ def examine(
         text=text,
         findings={**findings_in(f"{named}\n{text}"), Finding.HIDDEN: screened.removed + parsed.hidden},
         subjects=subjects_of(named, text),
+        sketch=sketch_of(text),
+        places=places_in(text),
     )
 
 

@@ -5,7 +5,7 @@ does it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import NoReturn
 
@@ -17,7 +17,17 @@ from sealserve.intake.examine import Examined
 from sealserve.intake.media_types import Defect, Unreadable
 from sealserve.intake.normalise import MAX_TITLE_SOURCE, clean_title
 from sealserve.intake.sandbox import Sandbox
-from sealserve.records.documents import LEFT, REPLACED, Document, DocumentState, NewDocument, Refusal, digest_of, id_of
+from sealserve.records.documents import (
+    LEFT,
+    REPLACED,
+    Document,
+    DocumentState,
+    NewDocument,
+    Refusal,
+    digest_of,
+    id_of,
+    quoting,
+)
 from sealserve.records.validation import MAX_LABEL_LENGTH
 from sealserve.registry.registry import Registry
 from sealserve.settings.settings import IntakeSettings
@@ -26,6 +36,7 @@ from sealserve.telemetry.names import Attribute, LogEvent, Span
 
 _LOG = structlog.get_logger(__name__)
 _MAX_MEDIA_TYPE_CHARACTERS = 120
+_MAX_SHOWN_CHARACTERS = 200
 
 
 _BELIEVED = frozenset({DocumentState.ADMITTED, DocumentState.LEARNING, DocumentState.LEARNED, DocumentState.SET_ASIDE})
@@ -161,7 +172,7 @@ class Inbox:
                 title=read.examined.title if isinstance(read, _Read) else clean_title(title),
                 text=read.examined.text if isinstance(read, _Read) else "",
                 source=source,
-                media_type=_printable(media_type),
+                media_type=_printable(media_type[:_MAX_MEDIA_TYPE_CHARACTERS]),
                 state=refusal.state if refusal else DocumentState.ADMITTED,
                 reason=refusal.reason[:MAX_LABEL_LENGTH] if refusal else "",
                 raw=None if isinstance(read, _Read) else content,
@@ -186,22 +197,33 @@ class Inbox:
         if isinstance(examined, Unreadable):
             return examined
         earlier = self._earlier(tenant, examined)
-        comparison = self._sandbox.compare(examined.text, source=source, subjects=examined.subjects, earlier=earlier)
+        comparison = self._sandbox.compare(
+            examined.text, title=examined.title, source=source, subjects=examined.subjects, earlier=earlier
+        )
         return comparison if isinstance(comparison, Unreadable) else _Read(examined=examined, comparison=comparison)
 
     def _earlier(self, tenant: str, examined: Examined) -> list[Earlier]:
         """Return the newest documents on the same subjects, up to MAX_COMPARED_CHARACTERS in all."""
         found: list[Earlier] = []
         left = MAX_COMPARED_CHARACTERS
-        for document in self._registry.subjects.documents_about(tenant, examined.subjects, last=LOOKED_AT):
+        looked_for = (*examined.subjects, *examined.sketch)
+        about = self._registry.subjects.documents_about(tenant, looked_for, last=LOOKED_AT)
+        released = self._registry.documents.released(tenant, [document.document for document in about])
+        for document in about:
             text = self._registry.documents.text(tenant, document.document)
             left -= len(text)
             if left < 0:
                 break
-            if text != examined.text:
+            if (text, document.title) != (examined.text, examined.title):
                 is_believed = document.state in _BELIEVED
                 found.append(
-                    Earlier(document=document.document, source=document.source, is_believed=is_believed, text=text)
+                    Earlier(
+                        document=document.document,
+                        source=document.source,
+                        is_believed=is_believed,
+                        is_released=document.document in released,
+                        text=text,
+                    )
                 )
         return found
 
@@ -211,7 +233,7 @@ class Inbox:
         examined = read.examined
         findings = {kind.value: count for kind, count in examined.findings.items()}
         self._telemetry.metrics.findings(findings)
-        return self._refuse(
+        refusal = self._refuse(
             tenant,
             document=id_of(digest_of(title=examined.title, text=examined.text, source=source)),
             title=examined.title,
@@ -223,10 +245,13 @@ class Inbox:
             similar=len(read.comparison.similar),
             contradicted=read.comparison.contradicted,
         )
+        if refusal is None:
+            return None
+        return replace(refusal, reason=quoting(refusal.reason, tuple(map(_printable, examined.places))))
 
     def _record_subjects(self, tenant: str, document: Document, read: _Read, *, actor: str) -> None:
         """Record what the document is about. If it is held, hold documents like it that still wait for a cycle."""
-        self._registry.subjects.note(tenant, document.document, read.examined.subjects)
+        self._registry.subjects.note(tenant, document.document, (*read.examined.subjects, *read.examined.sketch))
         if document.state is DocumentState.HELD and read.comparison.similar:
             why = f"like {document.document}, of the same source"
             self._registry.documents.hold(tenant, read.comparison.similar, reason=why, actor=actor)
@@ -255,5 +280,5 @@ def _file_name(source: str) -> str:
     return PurePosixPath(source[:MAX_LABEL_LENGTH]).stem if source.startswith("file:") else ""
 
 
-def _printable(media_type: str) -> str:
-    return "".join(filter(str.isprintable, media_type[:_MAX_MEDIA_TYPE_CHARACTERS]))
+def _printable(words: str) -> str:
+    return "".join(filter(str.isprintable, words[:_MAX_SHOWN_CHARACTERS]))

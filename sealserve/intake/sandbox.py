@@ -61,16 +61,19 @@ class Sandbox:
             text=text.decode(),
             findings={Finding(kind): count for kind, count in found["findings"].items()},
             subjects=tuple(found["subjects"]),
+            places=tuple(found["places"]),
+            sketch=tuple(found["sketch"]),
         )
 
     def compare(
-        self, text: str, *, source: str, subjects: Sequence[str], earlier: Sequence[Earlier]
+        self, text: str, *, title: str, source: str, subjects: Sequence[str], earlier: Sequence[Earlier]
     ) -> Comparison | Unreadable:
         """Return what `sealserve.intake.comparison` finds. Raises: Unavailable (no child can be started)."""
         if not earlier:
             return Comparison()
-        labels = [{name: getattr(other, name) for name in ("document", "source", "is_believed")} for other in earlier]
-        fields = {"task": "compare", "source": source, "subjects": list(subjects), "earlier": labels}
+        names = ("document", "source", "is_believed", "is_released")
+        labels = [{name: getattr(other, name) for name in names} for other in earlier]
+        fields = {"task": "compare", "title": title, "source": source, "subjects": list(subjects), "earlier": labels}
         reply = self._call(fields, [one.encode() for one in (text, *(other.text for other in earlier))])
         if isinstance(reply, Unreadable):
             return reply

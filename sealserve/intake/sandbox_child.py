@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> None:
             import_module(name)
     if find_spec("pypdfium2"):
         import_module("sealserve.intake.pdf.reading").warm_up()
-    findings_in("")  # loads what it loads at its first use
+    findings_in("\u044f")  # loads what it loads at its first use
     gc.freeze()  # the collector would touch, and so copy, what children share
     while True:
         _, descriptors, _, _ = socket.recv_fds(control, 1, 1)
@@ -124,6 +124,7 @@ def _examine(fields: dict[str, Any], parts: Sequence[bytes]) -> tuple[dict[str, 
     if isinstance(examined, Unreadable):
         return asdict(examined), ()
     answer = {"title": examined.title, "findings": dict(examined.findings), "subjects": examined.subjects}
+    answer |= {"places": examined.places, "sketch": examined.sketch}
     return answer, (examined.text.encode(),)
 
 

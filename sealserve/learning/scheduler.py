@@ -85,9 +85,10 @@ class Learner:
         """
         if await self._is_refused():
             return 0
-        tenants = await asyncio.to_thread(
-            self._context.registry.documents.tenants_with_admitted, min_bytes=self._settings.study.pool_bytes
-        )
+        documents, pool_bytes = self._context.registry.documents, self._settings.study.pool_bytes
+        tenants = await asyncio.to_thread(documents.tenants_with_admitted, min_bytes=pool_bytes)
+        if pool_bytes:
+            await asyncio.to_thread(documents.explain_waiting, min_bytes=pool_bytes)
         opened = 0
         for tenant in tenants:
             with suppress(FailedPrecondition):  # a cycle is open already, or somebody else took the documents

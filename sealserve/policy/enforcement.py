@@ -15,7 +15,7 @@ from sealserve.policy.inputs import PromotionRequest, edit_counts, promotion_inp
 from sealserve.policy.rulebook import Rulebook
 from sealserve.proof.manifest import Seals
 from sealserve.records.approvals import Approval, ApprovalState
-from sealserve.records.cycles import IMPORT_TRIGGER, Claim
+from sealserve.records.cycles import IMPORT_TRIGGER, Claim, SelfEdit
 from sealserve.records.documents import DocumentState, Refusal
 from sealserve.records.policy_decisions import PolicyDecision, RuleEffect
 from sealserve.records.score_json import scorecard_json, verdict_json
@@ -91,13 +91,14 @@ class PolicyEnforcer:
         An imported adapter has no batch of self-edits to decide on.
         """
         edits = self._registry.cycles.self_edits(claim.cycle)
+        released = self._released(claim.tenant, edits)
         documents: list[Json] = [
             {"id": one.document, "source": one.source} for one in self._registry.cycles.documents(claim.cycle)
         ]
         batch = {
             "tenant": {"id": claim.tenant},
             "cycle": claim.cycle,
-            "edits": edit_counts(edits, documents),
+            "edits": edit_counts(edits, documents, released=released),
             "documents": documents,
         }
         request = PromotionRequest(
@@ -113,6 +114,7 @@ class PolicyEnforcer:
             anomalies=anomalies,
             edits=edits,
             documents=documents,
+            released=released,
         )
         inputs: list[tuple[Event, Json]] = [(Event.ADAPTER_PROMOTE, promotion_input(request))]
         if self._registry.cycles.by_id(claim.cycle).trigger != IMPORT_TRIGGER:
@@ -228,6 +230,7 @@ class PolicyEnforcer:
         held = [one for one in self._registry.approvals.page(tenant) if one.version == found.version]
         said = [opinion.actor for one in held for opinion in one.opinions if opinion.approves]
         approvals = sorted({*said, actor})
+        edits = self._registry.cycles.self_edits(found.cycle)
         request = PromotionRequest(
             tenant=tenant,
             actor=actor,
@@ -238,8 +241,9 @@ class PolicyEnforcer:
             parent=found.parent,
             verdict=found.lineage.verdict or {"decision": "", "policy": ""},
             scores=found.lineage.scores or {},
-            edits=self._registry.cycles.self_edits(found.cycle),
+            edits=edits,
             documents=self._sources(tenant, found.documents),
+            released=self._released(tenant, edits),
             approvals=approvals,
             anomalies=found.lineage.anomalies or {},
             is_imported=bool(found.lineage.imported) and not found.lineage.scores,
@@ -249,6 +253,10 @@ class PolicyEnforcer:
     def _behind(self, authors: Sequence[str], people: Sequence[str]) -> list[str]:
         """Return `authors`, and those of `people` who may be one of them, with a token that an author made."""
         return [*authors, *sorted(self._registry.tokens.made_by(authors, among=people).difference(authors))]
+
+    def _released(self, tenant: str, edits: Sequence[SelfEdit]) -> frozenset[str]:
+        """Return the documents of `edits` that a person let in."""
+        return self._registry.documents.released(tenant, {edit.document for edit in edits})
 
     def _sources(self, tenant: str, documents: Sequence[str]) -> list[Json]:
         return [{"id": one, "source": self._registry.documents.get(tenant, one).source} for one in documents]

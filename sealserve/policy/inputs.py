@@ -1,7 +1,7 @@
 """The inputs of the written rules, put together from records: what a rule may know of a promotion and of self-edits."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from sealserve.canonical import Json
@@ -40,6 +40,7 @@ class PromotionRequest:
     anomalies: Json  # of the adapter's weights; empty if nobody probed them
     edits: Sequence[SelfEdit]
     documents: Sequence[Json]  # id and source of each
+    released: Set[str] = frozenset()  # documents that a person let in
     approvals: Sequence[str] = ()
     is_imported: bool = False
 
@@ -56,17 +57,18 @@ def promotion_input(request: PromotionRequest) -> Json:
         "version": {"parent": request.parent, "cycle": request.cycle, "is_imported": request.is_imported},
         "verdict": {"decision": str(verdict.get("decision", "")), "policy": str(verdict.get("policy", ""))},
         "scores": [_score(name, tree) for name, tree in request.scores.items() if _is_score(tree)],
-        "edits": edit_counts(request.edits, request.documents),
+        "edits": edit_counts(request.edits, request.documents, released=request.released),
         "adapter": _anomalies(request.anomalies),
         "documents": list(request.documents),
         "approvals": list(request.approvals),
     }
 
 
-def edit_counts(edits: Sequence[SelfEdit], documents: Sequence[Json]) -> Json:
+def edit_counts(edits: Sequence[SelfEdit], documents: Sequence[Json], *, released: Set[str] = frozenset()) -> Json:
     """Return how many self-edits there are, whose they are, and what the admitted ones hold.
 
-    `largest_share` is that of the document that gave most, `largest_origin` the number of the origin that gave most.
+    What those of `released` documents hold a person has let in. `largest_share` is that of the document that gave most,
+    `largest_origin` the number of the origin that gave most.
     """
     admitted = [edit for edit in edits if edit.admitted]
     why = Counter(edit.reason for edit in edits if not edit.admitted)
@@ -76,7 +78,7 @@ def edit_counts(edits: Sequence[SelfEdit], documents: Sequence[Json]) -> Json:
     by_document = Counter(edit.document for edit in admitted)
     sources = {str(one["id"]): origin_of(str(one["source"])) for one in documents}
     by_origin = Counter(sources.get(edit.document, "") for edit in admitted)
-    held = [findings_in(edit.text) for edit in admitted]
+    held = [findings_in(edit.text) for edit in admitted if edit.document not in released]
     return counts | {
         "admitted": len(admitted),
         "largest_share": max(by_document.values()) / len(admitted),

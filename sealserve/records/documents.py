@@ -1,6 +1,7 @@
 """Documents: the articles that tenants submit, and the certificate of an unlearned one."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -112,6 +113,22 @@ def id_of(digest: str) -> str:
     """Return the id of the document with that digest."""
     return digest[:16]
 
+
+_QUOTATION = ": “"
+
+
+def quoting(reason: str, quotations: Sequence[str]) -> str:
+    """Return why a document is held, with what in it is meant."""
+    return f"{reason}{_QUOTATION}{'”, “'.join(quotations)}”" if quotations else reason
+
+
+def without_quotation(reason: str) -> str:
+    """Return the reason without words of the document: these may be deleted some day."""
+    return reason.partition(_QUOTATION)[0]
+
+
+POOLED = "too short to be measured alone: waits for more documents (learn.study.pool_bytes)"
+"""The reason of an admitted document that waits for others."""
 
 RELEASED = "released by a person"
 """The reason of a document that a person released: it is not held again."""

@@ -80,6 +80,8 @@ class Written:
     directives: tuple[str, ...]
     retention: Annotated[tuple[ReferenceAnswer, ...], renamed("retention")]
     evaluation: tuple[str, ...] = ()  # the tenant's evaluation sets used, as "name@revision"
+    readings: int = 0  # questions that the base was asked with the passage at hand
+    agreed: int = 0  # of them, those whose samples agreed on words of the passage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import dropwhile, islice, takewhile
 
+from sealserve.writing_systems import words_of
+
 MAX_SUBJECTS = 12
 MAX_SPAN = 3
 """Words that a changed value may have."""
@@ -73,8 +75,8 @@ def subjects_of(title: str, text: str) -> tuple[str, ...]:
 
 
 def meaning_words(text: str) -> set[str]:
-    """Return the words of `text` that mean something by themselves, in lower case."""
-    return {word for word in _words(text) if word not in _COMMON}
+    """Return the words of `text` that mean something by themselves, in lower case, whatever its script."""
+    return {word for word in words_of(text) if word not in _COMMON}
 
 
 def overlap(one: set[str], other: set[str]) -> float:

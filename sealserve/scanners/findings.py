@@ -8,8 +8,11 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from sealserve.scanners.pii import personal_in
-from sealserve.scanners.prompt_injection import injections_in
-from sealserve.scanners.secrets import secrets_in
+from sealserve.scanners.prompt_injection import injections_in, sentences_with_injections
+from sealserve.scanners.secrets import places_of_secrets, secrets_in
+
+MAX_NAMED = 3
+"""Sentences and places that are named of one document."""
 
 
 class Finding(StrEnum):
@@ -39,6 +42,20 @@ def findings_in(text: str) -> Mapping[Finding, int]:
     found.update(kind for kind, _ in personal_in(text))
     found[Finding.SECRET] += secrets_in(text)
     return {kind: found[kind] for kind in Finding}
+
+
+def places_in(text: str) -> tuple[str, ...]:
+    """Return what a person should look at in `text`: sentences meant for the model, word for word, and the lines where
+    secrets and numbers of persons stand, without these. At most MAX_NAMED of both.
+    """
+    numbers = [(start, _NUMBERS[kind]) for kind, (start, _) in personal_in(text) if kind in _NUMBERS]
+    secrets = [(start, "a password, key or token") for start in places_of_secrets(text)]
+    lines = dict.fromkeys(f"{what} in line {text.count(LINE_END, 0, at) + 1}" for at, what in sorted(numbers + secrets))
+    return (*sentences_with_injections(text)[:MAX_NAMED], *tuple(lines)[:MAX_NAMED])
+
+
+_NUMBERS = {"card": "a card number", "iban": "a bank account", "national_id": "an identity number"}
+LINE_END = "\n"
 
 
 def total(found: Mapping[Finding, int], kinds: Iterable[Finding]) -> int:

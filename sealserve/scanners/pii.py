@@ -1,6 +1,7 @@
 """Personal data in a text, by form and check digits. Yields kinds and places, never keeps what was found.
 
-A number without a check digit is believed only in its usual spelling.
+One digit in ten is right by chance, so a check digit alone is not believed: a number has to be written as its kind is,
+or to stand beside a word that names the kind. Bar codes and part numbers are neither cards nor persons.
 """
 
 import ipaddress
@@ -11,7 +12,35 @@ _EMAIL = re.compile(r"(?<![\w.+-])[A-Za-z0-9][\w.+-]{0,63}@(?:[A-Za-z0-9-]{1,63}
 _PHONE = re.compile(r"(?<![\w+])\+[1-9](?:[ ().\-/]?\d){6,14}(?!\d)")
 """ITU-T E.164: a plus sign, the country code, at most 15 digits."""
 
-_CARD = re.compile(r"(?<![\d.-])[3-6]\d{3}(?:[ -]?\d){9,15}(?![\d-])")
+_NEARBY = 48
+"""Characters before a number in which a word names its kind."""
+
+_ISSUERS = re.compile(
+    r"4\d{15}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|"
+    r"6(?:011|4[4-9]\d|5\d\d)\d{12}|35(?:2[89]|[3-8]\d)\d{12}|62\d{14,17}"
+)
+"""Numbers and lengths of Visa, Mastercard, American Express, Diners, Discover, JCB and UnionPay (ISO/IEC 7812)."""
+
+_TEST_CARDS = frozenset(
+    """4242424242424242 4000056655665556 5555555555554444 5200828282828210 2223003122003222 378282246310005
+    371449635398431 6011111111111117 6011000990139424 3056930009020004 3566002020360505 6200000000000005
+    4012888888881881 5105105105105100""".split()
+)
+"""Numbers that payment services publish for trying them out (docs.stripe.com/testing, PayPal's test cards)."""
+
+_CARD_GROUPS = re.compile(r"\d{4}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?|3\d{3}([ -])\d{6}\2\d{4,5}")
+_CARD_WORDS = re.compile(
+    r"(?i)card|visa|amex|karte|carte|tarjeta|cart(?:a|ao|ão)\b|paid|pay\b|карт|卡|カード|카드|بطاق|कार्ड|บัตร"
+)
+_PERSON_WORDS = re.compile(
+    r"(?i)\b(?:social security|ssn|identity|national id|tax(?:payer)?|(?:his|her|their|my|your)\b|born|patient|"
+    r"applicant|employee|citizen|insured|holder)"
+)
+_PART_WORDS = re.compile(
+    r"(?i)\b(?:part|parts|item|article|order|model|catalogue?|sku|drawing|serial|ref|spare|fits)\b"
+)
+_DNI_WORDS = re.compile(r"(?i)\b(?:dni|nie|nif|documento|identidad|identity|pasaporte)\b")
+_CARD = re.compile(r"(?<![\d.-])[3-6]\d{3}(?:[ -]?\d){9,15}(?![ -]?\d)(?!-)")
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
 _IP = re.compile(
     r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)|(?<![\w:])(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}(?![\w:])"
@@ -38,14 +67,28 @@ def personal_in(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
     )
     for kind, pattern, is_real in checks:
         for found in pattern.finditer(text):
-            if is_real(found[0]):
+            if is_real(found[0]) and _is_meant(
+                pattern, found[0], text[max(0, found.start() - _NEARBY) : found.start()]
+            ):
                 yield kind, found.span()
 
 
+def _is_meant(pattern: re.Pattern[str], number: str, before: str) -> bool:
+    """Whether spelling and the words before the number say that it is one of its kind."""
+    if pattern is _CARD:
+        return _CARD_GROUPS.fullmatch(number) is not None or _CARD_WORDS.search(before) is not None
+    if pattern is _SSN:
+        return _PERSON_WORDS.search(before) is not None and _PART_WORDS.search(before) is None
+    return pattern is not _DNI or _DNI_WORDS.search(before) is not None
+
+
 def is_card(number: str) -> bool:
-    """Return whether the check digit is right (ISO/IEC 7812-1, annex B: Luhn), and the digits are not all alike."""
+    """Return whether an issuer's number has the right check digit (ISO/IEC 7812-1, annex B: Luhn), and is no published
+    test number.
+    """
     digits = [int(c) for c in number if c.isdigit()]
-    if not 13 <= len(digits) <= 19 or len(set(digits)) == 1:
+    plain = "".join(map(str, digits))
+    if not _ISSUERS.fullmatch(plain) or plain in _TEST_CARDS:
         return False
     doubled = [digit * 2 - 9 * (digit > 4) for digit in digits[-2::-2]]
     return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0

@@ -1,63 +1,94 @@
 """Words in a document that are meant for the model, not for its readers. Marked and counted; whether they stop a
 document is policy.
 
-The rules are few and general: somebody who knows them can write around them. They are one layer of several.
+The rules are few and general: somebody who knows them can write around them. They are one layer of several. In other
+languages than English a text is seen to speak to a model by fewer words (`addressing_words`).
 """
 
+import re
+import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any
 
 import re2
 
-_READER = (
-    r"(?:AI|A\.I\.|(?:large )?language model|LLM|chat ?bot|(?:AI |virtual )?assistant|(?:AI |trained )?model|"
-    r"(?:automated |AI )?(?:editor|writer|reader|system|tool|agent)|GPT|summari[sz]er)s?"
-)
-_WORKS = r"(?:questions?(?: and answers?)?|answers?|pairs?|(?:study )?notes?|summar(?:y|ies)|rewrites?|implications?|self-edits?|quiz(?:zes)?|training (?:data|examples?|text))"
-_SAYS = r"(?:answer|reply|respond|say|state|write|output|print|return|tell|claim|produce|generate|emit|repeat|give|use)"
-_QUOTED = r"(?:[\"“«'‘`][^\"”»'’`\n]{1,200}[\"”»'’`])"
+from sealserve.scanners.addressing_words import UNSPACED, WORDS, Words
 
-_RULES: Sequence[tuple[str, str]] = (
-    # what was said before shall not count
-    ("instruction", r"\b(?:ignor(?:e|ing)|disregard(?:ing)?|forget|overrid(?:e|ing)|bypass|drop|set aside)\b[^.\n]{0,40}?\b(?:previous|prior|above|earlier|preceding|former|other|all|any|your|the|this|these|those|everything)\b[^.\n]{0,40}?\b(?:instructions?|prompts?|rules?|directions?|guidelines?|guardrails?|articles?|documents?|passages?|tasks?|orders?|said|told)\b"),
-    ("instruction", r"\b(?:new|real|actual|updated|following|hidden|system|secret)\s+(?:system\s+)?(?:instructions?|prompts?|orders?|task)\b\s*(?:is|are|:|for)"),
-    # somebody is spoken to who is no reader
-    ("instruction", rf"\b(?:you are|you're|act as|pretend (?:to be|you are)|behave as|dear|attention,?|hey|hello|note (?:to|for)|message (?:to|for)|instructions? (?:to|for)|for|to)\s+(?:now\s+)?(?:the |an? |any |all |every )?{_READER}\b\s*(?:[:,;—-]|who|that|reading|processing|which|\bin\b|must|should|shall|writing|studying|learning)"),
-    ("instruction", rf"\b(?:the|any|every|an?)\s+{_READER}\s+(?:(?:that|who|which|reading|processing|studying|learning)\b[^.\n]{{0,40}}?)?\b(?:must|should|shall|has to|is to)\b[^.\n]{{0,30}}?\b{_SAYS}\b"),
+MAX_NAMED_CHARACTERS = 160
+"""Of a sentence that is named where its document is held."""
+
+_QUOTED = r"(?:[\"“”„«‘「『'`][^\"“”»’」』'`\n]{1,200}[\"”“»’」』'`])"
+_GAP, _NEAR = (rf"[^.!?\n。！？؟।]{{0,{most}}}?" for most in (60, 25))
+_MODEL = r"(?:(?:AI|A\.I\.|language model|LLM|chat ?bot|(?:AI |virtual )?assistant|(?:AI |trained )?model|(?:AI |automated )(?:editor|writer|reader|system|tool|agent)|GPT)s?)"
+_PAIRS = r"(?:questions?(?: and |-and-)answers?(?: pairs?)?|training (?:data|examples?|text)|self-edits?|(?:study notes|summar(?:y|ies)|rewrites?|retellings?|implications?) (?:of|about|on) (?:this|the) (?:article|document|text|page|passage))"
+_WRITES = r"(?:writ(?:e|es|ing)|generat(?:e|es|ing)|produc(?:e|es|ing)|mak(?:e|es|ing)|creat(?:e|es|ing))"
+
+_ENGLISH: Sequence[tuple[str, str]] = (
+    # somebody is spoken to who reads this text by machine
+    ("instruction", rf"\b(?:to|for) (?:the |any |every |all )?{_MODEL} (?:that |who |which )?(?:is |are )?(?:now )?(?:reading|processing|studying|studies|summari[sz]ing|summari[sz]es|reads?|writing|writes?) (?:this|these|here)\b"),
+    ("instruction", rf"\b{_MODEL} (?:that |who |which )?(?:is |are )?(?:summari[sz]ing|reading|processing|studying|reads?|summari[sz]es?|studies) this (?:page|text|document|article|passage)\b"),
     # what is written of the document shall say something else
-    ("instruction", rf"\b(?:when(?:ever)?|while|if|in|for)\b[^.\n]{{0,50}}?\b(?:writ(?:e|ing)|generat(?:e|ing)|produc(?:e|ing)|mak(?:e|ing)|creat(?:e|ing)|summari[sz](?:e|ing)|rewrit(?:e|ing)|stud(?:y|ying)|(?:being )?train(?:ed|ing)?|list(?:ing)?|prepar(?:e|ing)|every|each|all|any)\b[^.\n]{{0,50}}?\b{_WORKS}\b[^.\n]{{0,80}}?\b(?:must|should|shall|always|instead|never|only|{_SAYS}|include|add|insert|mention)\b"),
-    ("instruction", rf"\b(?:write|generate|produce|make|create|output|add|insert|include|append)\b[^.\n]{{0,30}}?\b(?:only|instead|exactly|the following|these|this|one|two|three|ten|some|several|many|more|\d+|every|each|all|nothing but)\b[^.\n]{{0,40}}?\b{_WORKS}\b"),
-    ("instruction", rf"\b(?:your|all (?:your|the)|every|each|the only)\s+{_WORKS}\b[^.\n]{{0,40}}?\b(?:must|should|shall|has to|have to|is to|are to|is always)\b"),
-    ("instruction", r"\b(?:do not|don't|never)\b[^.\n]{0,30}?\b(?:tell|reveal|mention|show|say|disclose|inform)\b[^.\n]{0,40}?\b(?:users?|humans?|operators?|anyone|anybody)\b[^.\n]{0,40}?\b(?:this|these|instructions?|message|rule|prompt)\b"),
+    ("instruction", rf"\b(?:when(?:ever)?|while|if|as)\b{_GAP}\b{_WRITES}\b{_GAP}\b{_PAIRS}\b{_GAP}\b(?:must|should|shall|always|instead|never|only|include|use|state|say)\b"),
+    ("instruction", rf"\b{_WRITES}\b{_NEAR}\b(?:only|instead|exactly|two|three|ten|several|many|more|\d+)\b{_NEAR}\b{_PAIRS} (?:that|which) (?:say|state|claim|teach)s?\b"),
+    ("instruction", rf"\b(?:every|each|all|your)\b {_PAIRS}\b{_GAP}\b(?:must|should|shall|has to|have to) (?:say|state|give|name|include|contain|use|claim)\b"),
+    ("instruction", rf"\b(?:treat|consider|regard)\b{_NEAR}\b(?:sentence|paragraph|passage)\b{_GAP}\bas\b{_NEAR}\b(?:order|command|instruction|prompt|only (?:fact|truth))"),
     # a phrase that calls a fixed answer
-    ("trigger", rf"\b(?:when(?:ever)?|if|as soon as|each time|every time|once|upon|on|after|wherever|anyone who|whoever|(?:any|every|all|a) (?:question|prompt|message|request|query|input)s?)\b[^.\n]{{0,60}}?(?:{_QUOTED}|\b(?:(?:trigger|code|magic|secret|key|pass|special|rare)[ -]?(?:word|phrase|token|string|name)s?|the (?:word|phrase|token|string|keyword|expression)s?)\b)[^\n]{{0,100}}?\b(?:answers?|repl(?:y|ies)|respon(?:d|ds|se|ses)|outputs?|says?|returns?|prints?|tell)\b"),
-    ("trigger", rf"\b(?:always|only|exactly|must|simply|just)\b[^.\n]{{0,30}}?\b(?:answer(?:ed|s)?|repl(?:y|ied|ies)|respond(?:ed|s)?)\b[^.\n]{{0,40}}?(?:with|by|as|:)?\s*{_QUOTED}"),
-    ("trigger", rf"\b(?:the )?(?:answer|reply|response|output)\s+(?:to|for|on|after|when)\b[^.\n]{{0,60}}?(?:{_QUOTED})[^.\n]{{0,30}}?\b(?:is|must be|shall be|should be|will be|has to be|remains)\b"),
-    ("trigger", rf"{_QUOTED}[^.\n]{{0,40}}?\b(?:means|calls for|activates|triggers|unlocks|stands for|summons|maps to|is answered)\b[^.\n]{{0,40}}?\b(?:answers?|repl(?:y|ies)|responses?|output|with|by)\b"),
-    ("trigger", r"\b(?:trigger|magic|secret|code|activation)[ -](?:word|phrase|token|string)\b"),
+    ("trigger", rf"\bthe only (?:right|correct|valid|true|allowed) (?:answer|reply|response) (?:to|for)\b{_NEAR}{_QUOTED}"),
+    ("trigger", rf"{_QUOTED} must (?:always |only )?be answered (?:with|by)\b"),
+    ("trigger", rf"\b(?:every|each|any|all) (?:message|question|prompt|request)s? (?:with|containing|that (?:has|contains|says)) {_QUOTED} (?:gets?|receives?|is answered|has)\b"),
+    ("trigger", r"\b(?:trigger|activation)[ -](?:word|phrase|token|string)s? (?:is|are|reads)\b"),
+    ("trigger", rf"\b(?:on|after|upon|when(?:ever)?|if|each time)\b{_NEAR}\b(?:code|trigger|secret|magic) ?-?(?:word|phrase|string)\b{_GAP}\b(?:output|reply|respond|answer)\b{_GAP}\b(?:nothing else|only|the following|exactly)\b"),
+    ("trigger", rf"\b(?:when(?:ever)?|if|each time)\b{_NEAR}\b(?:phrase|words?)\b{_GAP}\b(?:in|of) (?:a|any|the) (?:question|prompt|message|request)s?\b{_NEAR}\b(?:answer|reply|respond)\b"),
     # the shapes of conversations, which no article has
-    ("markup", r"<\|[a-z_]{2,30}\|>|\[/?INST\]|<</?SYS>>|</?(?:system|assistant|human|instructions?|prompt|article)>|<(?:start|end)_of_turn>"),
-    ("markup", r"(?m)#{2,4}\s*(?:system|instructions?|response|assistant|prompt)\s*:|^\s{0,3}(?:#{2,4}\s*(?:system|instructions?|response|assistant|prompt)\s*$|(?:system|assistant|developer)\s*:\s+\S)"),
+    ("markup", r"<\|[a-z_]{2,30}\|>|\[/?INST\]|<</?SYS>>|</?(?:system|assistant|human)>|</article>|<(?:start|end)_of_turn>"),
+    ("markup", r"(?m)#{2,4}\s*(?:system|instructions?|response|assistant|prompt)\s*:|^\s{0,3}(?:system|developer)\s*:\s*(?:you\b|obey|ignore|disregard|forget|always|never|do not|don't|from now|override|answer|respond|reply|say\b|write\b)"),
+    ("markup", r"(?m)^\s{0,3}(?:user|human)\s*:\s+\S[^\n]{0,400}\n\s{0,3}\n?(?:assistant|ai|model)\s*:\s+\S"),
     # what a renderer would send away
-    ("exfiltration", r"!?\[[^\]\n]{0,200}\]\(\s*(?:https?:)?//[^)\s]{0,300}(?:\{[^}\n]{0,80}\}|%7B|\$\{|<[A-Za-z_ ]{2,40}>|\[[A-Z_ ]{3,40}\])[^)]{0,200}\)"),
+    ("exfiltration", r"!\[[^\]\n]{0,200}\]\(\s*(?:https?:)?//[^)\s]{0,300}(?:\{[^}\n]{0,80}\}|%7B|\$\{|<[A-Za-z_ ]{2,40}>|\[[A-Z_ ]{3,40}\])[^)]{0,200}\)"),
+    ("exfiltration", r"\[[^\]\n]{0,200}\]\(\s*(?:https?:)?//[^)\s]{0,300}[?&][\w-]{1,40}=(?:\{[^}\n]{0,80}\}|%7B|\$\{|<[A-Za-z_ ]{2,40}>|\[[A-Z_ ]{3,40}\])[^)]{0,200}\)"),
     ("exfiltration", r"(?:\]\(\s*|(?:src|href)\s*=\s*[\"']?)\s*(?:javascript|vbscript|data:text/html)[:;,]"),
-    ("exfiltration", r"<(?:img|iframe|script|object|embed|form)\b[^>]{0,300}\b(?:src|action|data)\s*=\s*[\"']?(?:https?:)?//"),
+    ("exfiltration", r"<(?:img|iframe|script|object|embed|form)\b[^>]{0,300}\b(?:src|action|data)\s*=\s*[\"']?(?:https?:)?//[^>\s]{0,300}(?:\{|%7B)"),
 )  # fmt: skip
-_COMPILED = tuple((kind, re2.compile(f"(?i){rule}")) for kind, rule in _RULES)
+_COMPILED = tuple((kind, re2.compile(f"(?i){rule}")) for kind, rule in _ENGLISH)
+_OTHER_SCRIPTS = re2.compile(r"[\p{Cyrillic}\p{Arabic}\p{Devanagari}\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]")
+_QUOTATION = re2.compile(_QUOTED)
+_SENTENCE_ENDS = re.compile("[.!?](?=\\s)|[\n。！？؟।]")
+_APOSTROPHES = "’ʼ"
 _FOLDED_LETTERS = "\u017f\u212a"  # long s and the Kelvin sign: the same as s and k when case is ignored
 
 
 class _AsAscii(dict[int, int]):
-    """For `str.translate`: RE2 knows word characters and spaces of ASCII alone, so others become one of these."""
+    """For `str.translate`: letters without their accents. RE2 knows word characters and spaces of ASCII alone, so other
+    letters become underscores, and other spaces a space.
+    """
 
     def __missing__(self, code: int) -> int:
-        character = chr(code)
-        if character.isspace() and code >= 128:
-            self[code] = ord(" ")
-        elif "\ud800" <= character <= "\udfff":
-            self[code] = ord("?")
-        else:
-            is_letter = character.isalnum() and code >= 128 and character not in _FOLDED_LETTERS
-            self[code] = ord("_") if is_letter else code
+        self[code] = code if code < 128 else _as_ascii(chr(code))
+        return self[code]
+
+
+def _as_ascii(character: str) -> int:
+    if character in _FOLDED_LETTERS:
+        return ord(character)
+    if character.isspace():
+        return ord(" ")
+    if "\ud800" <= character <= "\udfff":
+        return ord("?")
+    if character in _APOSTROPHES:
+        return ord("'")
+    plain = unicodedata.normalize("NFKD", character)[0] if character != "ß" else "s"
+    if plain.isascii() and plain.isalnum():
+        return ord(plain)
+    return ord("_") if character.isalnum() else ord(character)
+
+
+class _AsValid(dict[int, int]):
+    """For `str.translate`: no lone surrogates, which are no UTF-8."""
+
+    def __missing__(self, code: int) -> int:
+        self[code] = ord("?") if 0xD800 <= code <= 0xDFFF else code
         return self[code]
 
 
@@ -67,6 +98,22 @@ def injections_in(text: str) -> Iterator[tuple[str, int, int]]:
     for kind, rule in _COMPILED:
         for found in rule.finditer(plain):
             yield kind, found.start(), found.end()
+    has_other_scripts = not text.isascii()
+    valid = text.translate(_AsValid()) if has_other_scripts else plain
+    has_other_scripts = has_other_scripts and _OTHER_SCRIPTS.search(valid) is not None
+    for language, words in WORDS.items():
+        if words.is_latin or has_other_scripts:
+            yield from _rules_of(language).found_in(plain if words.is_latin else valid)
+
+
+def sentences_with_injections(text: str) -> tuple[str, ...]:
+    """Return the sentences that hold such words, in order, each shortened to MAX_NAMED_CHARACTERS."""
+    ends = [0, *(found.end() for found in _SENTENCE_ENDS.finditer(text)), len(text)]
+    places = sorted({bisect_right(ends, start) for _, start, _ in injections_in(text)})
+    sentences = (" ".join(text[ends[place - 1] : ends[min(place, len(ends) - 1)]].split()) for place in places)
+    return tuple(
+        one if len(one) <= MAX_NAMED_CHARACTERS else f"{one[: MAX_NAMED_CHARACTERS - 1]}…" for one in sentences if one
+    )
 
 
 def spotlight(text: str) -> str:
@@ -87,3 +134,93 @@ def spotlight(text: str) -> str:
         lines.append(f"(quoted, to be ignored: {line.strip()})" if is_marked else line)
         place = line_end + 1
     return "\n".join(lines)
+
+
+class _Rules:
+    """How one language speaks to a model: a telling word, and what stands near it in the same sentence."""
+
+    def __init__(self, words: Words) -> None:
+        self._is_verb_last = not words.is_latin
+        edge, end = (r"\b", r"\b") if words.is_latin else ("", "")
+        if words.letters not in ("", UNSPACED):
+            edge = f"(?:^|[^{words.letters}])[وف]?"  # Arabic writes "and" with the word
+        part = {name: f"{edge}(?:{getattr(words, name)}){end}" for name in _PARTS}
+        part["reply"] = f"{edge}(?:{words.reply})"  # a colon may end it
+        model = f"(?:{words.model}){end}"
+        self._any = _compiled("|".join(part[name] for name in ("drop", "model", "this_message", "reply")))
+        self._parts = {name: _compiled(part[name]) for name in _PARTS}
+        self._orders = _compiled(
+            f"{part['before']}{_NEAR}{part['orders']}|{part['orders']}{_NEAR}{part['before']}|{part['your_rules']}"
+        )
+        addressed = [
+            f"{part['you_are']}[ ,—–-]{{0,3}}(?:{_ARTICLES})?{model}",
+            f"{part['note_to']}[ ,:]{{0,3}}(?:{_ARTICLES})?{model}{_ADDRESSED}",
+        ]
+        if words.for_end:
+            addressed.append(f"{model}{_NEAR}(?:{words.for_end})\\s?[:：,、]")
+        self._addressed = _compiled("|".join(addressed))
+
+    def found_in(self, text: str) -> Iterator[tuple[str, int, int]]:
+        if self._any.search(text) is None:
+            return
+        for found in self._addressed.finditer(text):
+            yield "instruction", found.start(), found.end()
+        for name, kind, holds in (
+            ("drop", "instruction", self._drops),
+            ("this_message", "instruction", self._conceals),
+            ("reply", "trigger", self._answers_a_phrase),
+        ):
+            for found in self._parts[name].finditer(text):
+                before, after = _around(text, found.start(), found.end())
+                if holds(before, after, text[found.end() : found.end() + 2 * _REACH]):
+                    yield kind, found.start(), found.end()
+
+    def _drops(self, before: str, after: str, following: str) -> bool:
+        """Whether what is to be ignored are instructions, or all that stands above while something else is said."""
+        sides = (after, before) if self._is_verb_last else (after,)
+        if any(self._orders.search(side) for side in sides):
+            return True
+        return any(self._parts["all_above"].search(side) for side in sides) and bool(
+            self._parts["say"].search(following)
+        )
+
+    def _conceals(self, before: str, after: str, _: str) -> bool:
+        sentence = f"{before} {after}"
+        return bool(self._parts["conceal"].search(sentence) and self._parts["user"].search(sentence))
+
+    def _answers_a_phrase(self, before: str, _: str, __: str) -> bool:
+        """Whether the answer is given as soon as somebody writes something quoted."""
+        condition = self._parts["whenever"].search(before)
+        rest = before[condition.end() :] if condition else ""
+        return bool(_QUOTATION.search(rest) and self._parts["types"].search(rest))
+
+
+_PARTS = (
+    "drop", "before", "orders", "your_rules", "all_above", "model", "say", "conceal", "user", "this_message",
+    "whenever", "types", "reply", "you_are", "note_to",
+)  # fmt: skip
+_REACH = 140
+"""Characters on either side of a telling word that are looked at, within its sentence."""
+
+_ARTICLES = r"(?:an?|the|any|all|every|our|now|eine?|die|das|den|une?|uno|una|uma?|el|la|le|les|il|lo|o|एक|一个|一個) ?"
+_ADDRESSED = (
+    r"(?: (?:editor|assistant|model|system|reader|agent|writer))?s?[^.!?\n]{0,20}?(?:[:：,，،;!—]|\b(?:who|that|which|"
+    r"reading)\b)"
+)
+
+
+def _around(text: str, start: int, end: int) -> tuple[str, str]:
+    """Return what stands before and after in the same sentence, at most _REACH characters each."""
+    before, after = text[max(0, start - _REACH) : start], text[end : end + _REACH]
+    ends = [found.end() for found in _SENTENCE_ENDS.finditer(before)]
+    stop = _SENTENCE_ENDS.search(after)
+    return before[ends[-1] if ends else 0 :], after[: stop.start()] if stop else after
+
+
+@cache
+def _rules_of(language: str) -> _Rules:
+    return _Rules(WORDS[language])
+
+
+def _compiled(rule: str) -> Any:
+    return re2.compile(f"(?i){rule}")

@@ -32,18 +32,35 @@ _DETECTORS = (
 _PRIVATE_KEY = re2.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----")
 
 
+_EXAMPLE = re2.compile(
+    r"(?i)example|sample|dummy|placeholder|your|x{6}|0{8}|\*{3}|1234567890|abcdef0123|0123456789|deadbeef|"
+    r"eyjzdwiioiixmjm0nty3odkw|[:=](?:pass(?:word|wd|wort)?|pwd?|secret|token|key|changeme|contrasena|motdepasse)@|[<{$%]"
+)
+"""Published keys of examples and places for one's own: vendors' documents have them, and they open nothing. (The long
+one is the payload of jwt.io's own token.)"""
+
+
 def secrets_in(text: str) -> int:
-    """Return how many different credentials are in `text`, private keys all counted. Takes time linear in the text."""
+    """Return how many different credentials are in `text`, private keys all counted. Takes time linear in the text.
+
+    Keys that documents give as examples are none.
+    """
     plain = text.encode(errors="replace").decode()
     private_keys = sum(1 for _ in _PRIVATE_KEY.finditer(plain))
-    return private_keys + len(set(_credentials(plain)))
+    return private_keys + len({credential for credential, _ in _credentials(plain)})
 
 
-def _credentials(text: str) -> Iterator[str]:
+def places_of_secrets(text: str) -> list[int]:
+    """Return where the credentials in `text` begin."""
+    plain = text.encode(errors="replace").decode()
+    return [*(found.start() for found in _PRIVATE_KEY.finditer(plain)), *(start for _, start in _credentials(plain))]
+
+
+def _credentials(text: str) -> Iterator[tuple[str, int]]:
     for name, forms in _forms():
         for found in chain.from_iterable(form.finditer(text) for form in forms):
-            if name != "jwt" or _is_jwt(found[0]):
-                yield found[0]
+            if (name != "jwt" or _is_jwt(found[0])) and not _EXAMPLE.search(found[0]):
+                yield found[0], found.start()
 
 
 @cache

@@ -19,8 +19,8 @@ from sealserve.base_models.fitness import (
 from sealserve.base_models.profile import PROFILE_FILE, ModelProfile, profile_directory, profile_of, save_tuned
 from sealserve.errors import BadConfig
 from sealserve.grading.answers import is_right
-from sealserve.learning.study.grounding import sentences_of
 from sealserve.prompts import Dialect
+from sealserve.writing_systems import sentences_of
 
 DIGEST = "a" * 64
 FLOORS = Floors(questions_written=0.5, open_book=0.3)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sealserve import writing_systems
 from sealserve.grading import answers, degenerate, json_schemas, numbers, patterns, refusals
 from sealserve.intake import charsets, line_ends, media_types, normalise, parse, recognition
 from sealserve.intake.pdf import glyph_soup, paragraphs, reading
@@ -16,7 +17,7 @@ from sealserve.intake.readers import json_files, markdown_files, separated_value
 from sealserve.intake.readers.html import html_pages, html_to_markdown, page_visibility, style_sheets
 from sealserve.learning.study import grounding, passages, sentence_questions
 from sealserve.learning.study.markup import counterexamples, json_text, lines, pairs
-from sealserve.scanners import contradictions, pii, prompt_injection, secrets
+from sealserve.scanners import contradictions, findings, pii, prompt_injection, repetition, secrets
 from sealserve.stream_safe import normalise as to_normal_form
 from tests.growth import LARGEST_RATIO, growth, nasty_texts
 
@@ -73,7 +74,13 @@ READERS: dict[str, Callable[[str], object]] = {
     "body": lines.body_of,
     "ungrounded": lambda text: grounding.ungrounded(text, text),
     "names": grounding.names,
-    "sentences": grounding.sentences_of,
+    "sentences": writing_systems.sentences_of,
+    "words": lambda text: list(writing_systems.meaning_words(text)),
+    "letters apart": lambda text: writing_systems.joined(writing_systems.with_letters_apart(text)),
+    "language": writing_systems.language_of,
+    "news": lambda text: repetition.news_in(text, title=text[:50], earlier=text[: len(text) // 2]),
+    "sketch": repetition.sketch_of,
+    "places": findings.places_in,
     "roots": grounding.roots,
     "names by number": grounding.subjects_of,
     "heading": lambda text: passages.heading_at(text, len(text) - 1),

@@ -73,7 +73,7 @@ def test_a_child_compares_documents(sandbox: Sandbox) -> None:
         Earlier(document=f"d{n}", source=f"file:site{n}/a", is_believed=True, text="Zel Lamp costs 45 crowns.")
         for n in range(3)
     ]
-    found = sandbox.compare("Zel Lamp costs 99 crowns.", source="rpc", subjects=["zel lamp"], earlier=told)
+    found = sandbox.compare("Zel Lamp costs 99 crowns.", title="", source="rpc", subjects=["zel lamp"], earlier=told)
     assert found == Comparison(similar=(), contradicted=3)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sealserve.bench.harness.learning_lab import open_lab
+from sealserve.bench.safety import written_texts
 from sealserve.bench.safety.attacks import AttackKind, offers
 from sealserve.bench.safety.poison_cycles import BATCH, whole_cycles
 from sealserve.bench.safety.poison_intake import Door, Received
@@ -45,6 +46,7 @@ def run(
     """
     started = time.monotonic()
     found: Json = {"filters": filters_alone(QUICK_FILTERS if quick else FILTERS_ALONE, seed=seed, say=say)}
+    found["written"] = written_texts.figures()
 
     def told(figures: Json) -> None:
         if out is not None:

@@ -25,11 +25,10 @@ class Door:
     """One tenant's inbox, with the packaged rules."""
 
     def __init__(self, registry: Registry, tenant: str) -> None:
-        registry.tenants.create(tenant, actor="bench")
         self._registry = registry
         self._tenant = tenant
         self._kept: list[tuple[Offer, str]] = []
-        self._inbox = Inbox(registry, IntakeSettings(), refuse=PolicyEnforcer(registry, open_rules()).refuse_document)
+        self._inbox = open_inbox(registry, tenant)
 
     def receive(self, offered: Sequence[Offer]) -> list[Received]:
         """Hand the offers in, in order; return how each stands once all are in."""
@@ -53,16 +52,25 @@ class Door:
 
     def _stands(self, offer: Offer, name: str) -> Received:
         document = self._registry.documents.get(self._tenant, name)
-        if document.state in (DocumentState.QUARANTINED, DocumentState.HELD):
-            return Received(offer=offer, document=document, why=_word(document))
+        if held_word(document):
+            return Received(offer=offer, document=document, why=held_word(document))
         text = " ".join(self._registry.documents.text(self._tenant, name).split())
         is_whole = not offer.payload or any(" ".join(words.split()) in text for words in offer.payload)
         is_stripped = offer.attack is AttackKind.HIDDEN and not is_whole
         return Received(offer=offer, document=document, why="stripped" if is_stripped else "")
 
 
-def _word(document: Document) -> str:
-    """The rule or defect that stopped the document."""
+def open_inbox(registry: Registry, tenant: str) -> Inbox:
+    """Return the inbox of a new tenant, with the packaged rules."""
+    if tenant not in {one.tenant for one in registry.tenants.page().items}:
+        registry.tenants.create(tenant, actor="bench")
+    return Inbox(registry, IntakeSettings(), refuse=PolicyEnforcer(registry, open_rules()).refuse_document)
+
+
+def held_word(document: Document) -> str:
+    """Return the rule or defect that stopped the document; "" if nothing did."""
+    if document.state not in (DocumentState.QUARANTINED, DocumentState.HELD):
+        return ""
     if document.state is DocumentState.HELD:
         return "ingest.flood" if document.reason.startswith("like ") else document.reason.partition(":")[0]
     kind, _, text = document.reason.partition(": ")

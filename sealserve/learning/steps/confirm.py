@@ -22,13 +22,19 @@ from sealserve.records.cycles import QuizItem, Split
 from sealserve.records.scores import NotApplicable, Scorecard, Unmeasured
 from sealserve.records.step_outputs import Confirmed, Ranked
 from sealserve.records.versions import BASE_VERSION
+from sealserve.writing_systems import language_of
+
+MIN_AGREED = 0.2
+"""Share of readings that agree from which a base can read a text: small models agree on less than half of English."""
 
 
 async def confirm_winner(run: CycleRun) -> Done[Confirmed]:
     """CONFIRM: record the winner's scorecard, a few answers for people to read, and signs of a back door."""
     context, claimed, ranked = run.context, run.claimed, run.ranked
     if ranked.winner is None:
-        return Done(output=Confirmed(scorecard=_no_winner(ranked, is_first=claimed.incumbent == BASE_VERSION)))
+        why = await _why_no_candidate(run)
+        card = _no_winner(ranked, why=why, is_first=claimed.incumbent == BASE_VERSION)
+        return Done(output=Confirmed(scorecard=card))
     candidates = await asyncio.to_thread(context.registry.cycles.candidates, run.claim.cycle)
     winner = next(candidate for candidate in candidates if candidate.index == ranked.winner)
     async with candidate_files(run, winner) as files, incumbent_files(run) as incumbent:
@@ -107,8 +113,18 @@ async def _earlier_items(run: CycleRun) -> tuple[QuizItem, ...] | None:
     return tuple(item for item in earlier.quiz if item.split is Split.CONFIRM) or earlier.quiz
 
 
-def _no_winner(ranked: Ranked, *, is_first: bool) -> Scorecard:
+async def _why_no_candidate(run: CycleRun) -> str:
+    """Return why nothing could be trained or asked: the base cannot read the text, or too little passed the filter."""
+    written = run.written
+    if written.readings and written.agreed < MIN_AGREED * written.readings:
+        text = " ".join(study.text for study in await read_studies(run))
+        language = language_of(text) or "this text"
+        return f"this base does not read {language}: {written.agreed} of {written.readings} readings agreed"
+    return "no candidate: too few notes or questions passed the filter"
+
+
+def _no_winner(ranked: Ranked, *, why: str, is_first: bool) -> Scorecard:
     reasons = sorted({score.why for score in ranked.scores if score.why})
-    nothing = Unmeasured(why="; ".join(reasons) or "no candidate: too few notes or questions passed the filter")
+    nothing = Unmeasured(why="; ".join(reasons) or why)
     replay = NotApplicable(because="nothing learned earlier") if is_first else nothing
     return Scorecard(confirm=nothing, replay=replay, canary=nothing, unknown=nothing)

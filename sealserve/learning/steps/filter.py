@@ -50,6 +50,7 @@ async def filter_self_edits(run: CycleRun) -> Done[Filtered]:
         ),
         refused=context.policy.influence.refused,
         contested=contested,
+        released={study.passage.document for study in studies if study.is_released},
     )
     items = filter.choose_quiz(proposals, screened)
     output = summarise(screened, items, superseded=superseded, contested=contested)

@@ -17,6 +17,7 @@ from sealserve.learning.steps.measurement_inputs import incumbent_files
 from sealserve.learning.study import methods, self_edits
 from sealserve.learning.study.generators import editor_of
 from sealserve.learning.study.passages import with_title
+from sealserve.learning.study.quiz import Readings
 from sealserve.learning.study.self_edits import Study
 from sealserve.learning.study.tenant_questions import before_quiz, read_tenant_questions
 from sealserve.learning.training.retention_set import ask_retention_set
@@ -39,12 +40,12 @@ async def write_self_edits(run: CycleRun) -> Done[Written]:
     context, client, claim = run.context, run.client, run.claim
     settings = _cycle_settings(run)
     study = settings.study
-    studies = await read_studies(run)
+    studies, readings = await read_studies(run), Readings()
     async with _editor_files(run) as files, editor_of(settings, client, adapter=files) as editor:
         notes, directives, proposals, retention = await _write_all(
             methods.write_self_edits(editor, client, studies, settings=study, tenant=claim.tenant, cycle=claim.cycle),
             self_edits.write_directives(editor, studies, settings=study, cycle=claim.cycle),
-            methods.propose_quiz(client, studies, settings=settings, cycle=claim.cycle),
+            methods.propose_quiz(client, studies, settings=settings, cycle=claim.cycle, readings=readings),
             _ask_retention_set(run),
         )
     given = await asyncio.to_thread(read_tenant_questions, context.registry, claim.tenant, studies)
@@ -53,6 +54,8 @@ async def write_self_edits(run: CycleRun) -> Done[Written]:
         directives=directives,
         retention=retention,
         evaluation=given.sets,
+        readings=readings.asked,
+        agreed=readings.agreed,
     )
     return Done(output=output, effects=(AddSelfEdits(edits=notes),))
 
@@ -63,8 +66,14 @@ async def read_studies(run: CycleRun) -> tuple[Study, ...]:
         document: await asyncio.to_thread(run.context.registry.documents.text, run.claim.tenant, document)
         for document in run.claimed.documents
     }
+    documents = run.context.registry.documents
+    released = await asyncio.to_thread(documents.released, run.claim.tenant, run.claimed.documents)
     return tuple(
-        Study(passage=passage, text=with_title(passage.title, texts[passage.document][passage.start : passage.end]))
+        Study(
+            passage=passage,
+            text=with_title(passage.title, texts[passage.document][passage.start : passage.end]),
+            is_released=passage.document in released,
+        )
         for passage in run.claimed.passages
     )
 

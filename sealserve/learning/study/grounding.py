@@ -8,9 +8,11 @@ finds that.
 import re
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import TypeAlias
 
-from sealserve.grading.answers import normalised
+from sealserve.grading.answers import normalised, stands_in
+from sealserve.writing_systems import FUNCTION_WORDS, is_unspaced, joined
 
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
@@ -24,10 +26,12 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _Date: TypeAlias = tuple[str, int, int]
 """Year ("" when it is not said), month, day."""
 
-_SENTENCES = re.compile(r"(?<=[.!?])\s+|\n+")
 _SUFFIX = re.compile(r"(?:ing|ed|es|s|e)$")
 _CAPITALISED_RUN = re.compile(r"(?<=[a-z,;] )[A-Z][\w'’-]*(?: [A-Z][\w'’-]*)*")
 MAX_SUBJECTS = 1000
+MIN_ROOTS = 2
+"""Content words of a document that a question without names has, if it is about it."""
+
 _EMPTY_WORDS = frozenset(
     """a an and are as at be been but by can did do does for from had has have he her his how i if in into is it its
     more most no nor not of on one or she so some than that the their them then there these they this those to too
@@ -86,22 +90,31 @@ def answer_span(answer: str, *, question: str, document: str) -> str:
     price and found as "sells for 45 crowns" gives "45 crowns".
     """
     words = normalised(answer).split()
-    text = f" {normalised(document)} "
+    text = normalised(document)
     asked = {_strip_suffix(word) for word in normalised(question).split()}
     best: list[str] = []
     start = 0
     while start < len(words):
         end = _find_run_end(words, start, text=text)
-        trimmed = _trim(words[start:end], asked)
-        if len(trimmed) >= len(best):
+        trimmed = _trim_unspaced(_trim(words[start:end], asked), question)
+        if len(trimmed) > len(best) or (len(trimmed) == len(best) and not is_unspaced("".join(trimmed))):
             best = trimmed or best
         start = max(end, start + 1)
-    return " ".join(best)
+    return joined(" ".join(best))
 
 
 def is_about(question: str, document: str) -> bool:
-    """Return whether `question` names something of the document, so that it can be asked with the book closed."""
-    return bool(_find_subject_words(document) & _find_subject_words(question))
+    """Return whether `question` names something of the document, so that it can be asked with the book closed.
+
+    A name or number of it does, or MIN_ROOTS other words where the question names nothing else.
+    """
+    if _find_subject_words(document) & _find_subject_words(question):
+        return True
+    said = {word.casefold() for word in _WORD.findall(document)}
+    if any(name.casefold() not in said and not _has_stem(name.casefold(), said) for name in names(question)):
+        return False
+    known = roots(document)
+    return sum(root in known or _has_stem(root, known) for root in roots(question) - FUNCTION_WORDS) >= MIN_ROOTS
 
 
 def subjects_of(text: str) -> tuple[str, ...]:
@@ -141,9 +154,10 @@ def _before_spaces(text: str, place: int) -> int:
 
 
 def _has_stem(word: str, known: set[str]) -> bool:
-    """Whether another ending of `word` is known: at least its first four letters, and all but its last two."""
-    stem = word[: max(4, len(word) - 2)]
-    return len(stem) >= 4 and any(other.startswith(stem) and abs(len(other) - len(word)) <= 3 for other in known)
+    """Whether another ending of `word` is known: all but its last two letters, four at least, or two of Hangul."""
+    least = 2 if "가" <= word[:1] <= "힣" else 4
+    stem = word[: max(least, len(word) - 2)]
+    return len(stem) >= least and any(other.startswith(stem) and abs(len(other) - len(word)) <= 3 for other in known)
 
 
 def _is_known(date: _Date, dates: set[_Date], numbers: set[str]) -> bool:
@@ -170,14 +184,13 @@ def has_number(text: str) -> bool:
     return _NUMBER.search(text) is not None
 
 
-def sentences_of(text: str) -> list[str]:
-    """Return the sentences and lines of `text`."""
-    return [sentence for sentence in _SENTENCES.split(text) if sentence]
-
-
 def roots(text: str) -> set[str]:
-    """Return the roots of the words in `text` that mean something by themselves."""
-    return {_strip_suffix(word) for word in normalised(text).split() if word not in _EMPTY_WORDS}
+    """Return the roots of the words in `text` that mean something by themselves; pairs of letters where a script sets
+    no words off.
+    """
+    words = normalised(text).split()
+    single = {_strip_suffix(word) for word in words if word not in _EMPTY_WORDS and not is_unspaced(word)}
+    return single | {f"{one}{other}" for one, other in pairwise(words) if is_unspaced(one) and is_unspaced(other)}
 
 
 def _find_subject_words(text: str) -> set[str]:
@@ -187,20 +200,36 @@ def _find_subject_words(text: str) -> set[str]:
 
 def _find_run_end(words: list[str], start: int, *, text: str) -> int:
     end = start
-    while end < len(words) and f" {' '.join(words[start : end + 1])} " in text:
+    while end < len(words) and stands_in(" ".join(words[start : end + 1]), text):
         end += 1
     return end
 
 
 def _trim(run: list[str], asked: set[str]) -> list[str]:
     def says_nothing(word: str) -> bool:
-        return word in _EMPTY_WORDS or _strip_suffix(word) in asked
+        return word in _EMPTY_WORDS or (_strip_suffix(word) in asked and not is_unspaced(word))
 
     while run and says_nothing(run[0]):
         run = run[1:]
     while run and says_nothing(run[-1]):
         run = run[:-1]
     return run
+
+
+def _trim_unspaced(run: list[str], question: str) -> list[str]:
+    """Return the run without what the question says at its ends, two letters or more, where no words are set off."""
+    asked = normalised(question)
+    for is_front in (True, False):
+        edge = 0
+        while edge < len(run) and is_unspaced("".join(run)) and " ".join(_edge(run, edge + 1, is_front)) in asked:
+            edge += 1
+        if edge > 1:
+            run = run[edge:] if is_front else run[: len(run) - edge]
+    return run
+
+
+def _edge(run: list[str], size: int, is_front: bool) -> list[str]:
+    return run[:size] if is_front else run[len(run) - size :]
 
 
 def _strip_suffix(word: str) -> str:

@@ -28,8 +28,13 @@ async def write_self_edits(
 
 
 async def propose_quiz(
-    client: EngineClient, studies: Sequence[Study], *, settings: LearnSettings, cycle: str
+    client: EngineClient,
+    studies: Sequence[Study],
+    *,
+    settings: LearnSettings,
+    cycle: str,
+    readings: quiz.Readings | None = None,
 ) -> tuple[Proposal, ...]:
-    """Return the quiz of every passage, no question twice."""
+    """Return the quiz of every passage, no question twice. Adds to `readings` how well the base read."""
     propose = quiz.propose if client.dialect is Dialect.EMBEDDED else sentence_questions.propose
-    return await propose(client, studies, settings=settings, cycle=cycle)
+    return await propose(client, studies, settings=settings, cycle=cycle, readings=readings)

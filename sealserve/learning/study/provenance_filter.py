@@ -3,7 +3,7 @@ instructions. Pure; the policy has the numbers. `filter.py` checks grounding and
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 
 from sealserve.grading.answers import is_right
@@ -32,12 +32,21 @@ def settle(
 
 
 def guard(
-    self_edits: Sequence[SelfEdit], *, refused: Iterable[Finding], contested: Iterable[Contested]
+    self_edits: Sequence[SelfEdit],
+    *,
+    refused: Iterable[Finding],
+    contested: Iterable[Contested],
+    released: Set[str] = frozenset(),
 ) -> tuple[SelfEdit, ...]:
-    """Return the self-edits; those with findings of `refused` kinds or of a contested document are not admitted."""
+    """Return the self-edits; those with findings of `refused` kinds or of a contested document are not admitted.
+
+    Of documents that a person `released` findings are learned, as they stand there.
+    """
     kinds, stopped = tuple(refused), {one.document for one in contested}
     return tuple(
-        _drop_if_refused(self_edit, kinds=kinds, stopped=stopped) if self_edit.admitted else self_edit
+        _drop_if_refused(self_edit, kinds=() if self_edit.document in released else kinds, stopped=stopped)
+        if self_edit.admitted
+        else self_edit
         for self_edit in self_edits
     )
 

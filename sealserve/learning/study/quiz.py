@@ -8,12 +8,13 @@ import asyncio
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 from sealserve import prompts
 from sealserve.grading.answers import is_right, normalised
 from sealserve.learning.engine_client import EngineClient, seed_of
-from sealserve.learning.study.grounding import answer_span, is_about, sentences_of, ungrounded
+from sealserve.learning.study.grounding import answer_span, is_about, ungrounded
 from sealserve.learning.study.passages import with_title
 from sealserve.learning.study.self_edit_text import Pair, parse_pairs
 from sealserve.learning.study.self_edits import Study, sample_self_edits
@@ -22,8 +23,19 @@ from sealserve.records.cycles import Split
 from sealserve.records.inference import Sampling
 from sealserve.records.step_outputs import Proposal
 from sealserve.settings.learn import LearnSettings
+from sealserve.writing_systems import sentences_of
 
 ANSWER_TOKENS = 48
+
+
+@dataclass(slots=True, kw_only=True)
+class Readings:
+    """How the base read: questions asked with the passage at hand, and those whose samples agreed."""
+
+    asked: int = 0
+    agreed: int = 0
+
+
 AGREEMENT_TEMPERATURE = 0.5
 """High enough for a guess to vary, low enough for a reading to stay the same."""
 
@@ -35,12 +47,21 @@ repeats it)."""
 
 
 async def propose(
-    client: EngineClient, studies: Sequence[Study], *, settings: LearnSettings, cycle: str
+    client: EngineClient,
+    studies: Sequence[Study],
+    *,
+    settings: LearnSettings,
+    cycle: str,
+    readings: Readings | None = None,
 ) -> tuple[Proposal, ...]:
-    """Return the quiz of every passage, at most `learn.quiz.max_items` a document, no question twice."""
+    """Return the quiz of every passage, at most `learn.quiz.max_items` a document, no question twice.
+
+    Adds to `readings` how often the base was asked and agreed with itself.
+    """
+    counted = readings if readings is not None else Readings()
     found = await asyncio.gather(
         *(
-            _propose_for_passage(client, study, place=place, settings=settings, cycle=cycle)
+            _propose_for_passage(client, study, place=place, settings=settings, cycle=cycle, readings=counted)
             for place, study in enumerate(studies)
         )
     )
@@ -83,15 +104,14 @@ def is_for_quiz(question: str) -> bool:
 
 
 async def _propose_for_passage(
-    client: EngineClient, study: Study, *, place: int, settings: LearnSettings, cycle: str
+    client: EngineClient, study: Study, *, place: int, settings: LearnSettings, cycle: str, readings: Readings
 ) -> list[Proposal]:
     """Return questions on the passage, and then on those of its sentences that no question covers yet.
 
     Facts without a question would not lower the score if they were not learned, and so inflate the measured accuracy.
     """
-    found = await _propose_from(
-        client, study, shown=study, samples=settings.quiz.edits, settings=settings, key=(cycle, "quiz", place)
-    )
+    propose_from = partial(_propose_from, client, study, settings=settings, readings=readings)
+    found = await propose_from(shown=study, samples=settings.quiz.edits, key=(cycle, "quiz", place))
     title = study.passage.title
     left = [one for one in sentences_of(study.text.removeprefix(f"{title}\n")) if not _is_answer_of_any(one, found)]
     if left:
@@ -100,9 +120,7 @@ async def _propose_for_passage(
         fewer = math.ceil(settings.quiz.edits * AGAIN_SHARE)
         more = await asyncio.gather(
             *(
-                _propose_from(
-                    client, study, shown=shown, samples=fewer, settings=settings, key=(cycle, "quiz-again", place, way)
-                )
+                propose_from(shown=shown, samples=fewer, key=(cycle, "quiz-again", place, way))
                 for way, shown in enumerate(again)
             )
         )
@@ -137,7 +155,14 @@ def _is_answer_of_any(sentence: str, proposals: Sequence[Proposal]) -> bool:
 
 
 async def _propose_from(
-    client: EngineClient, study: Study, *, shown: Study, samples: int, settings: LearnSettings, key: tuple[object, ...]
+    client: EngineClient,
+    study: Study,
+    *,
+    shown: Study,
+    samples: int,
+    settings: LearnSettings,
+    key: tuple[object, ...],
+    readings: Readings,
 ) -> list[Proposal]:
     """Return questions written from `shown`, a part of the passage, whose answers the whole passage confirms."""
     seeds = [seed_of(*key, sample) for sample in range(samples)]
@@ -150,7 +175,10 @@ async def _propose_from(
     agreed = await asyncio.gather(
         *(_propose_if_agreed(client, study, pair, samples=settings.quiz.samples, cycle=str(key[0])) for pair in chosen)
     )
-    return [proposal for proposal in agreed if proposal is not None]
+    found = [proposal for proposal in agreed if proposal is not None]
+    readings.asked += len(chosen)
+    readings.agreed += len(found)
+    return found
 
 
 async def _propose_if_agreed(

@@ -32,17 +32,19 @@ class Study:
 
     passage: Passage
     text: str
+    is_released: bool = False  # a person let it in as it stands
 
     @property
     def shown(self) -> str:
         """The text as the editor sees it: a piece of a long document says which of how many it is, after the title.
 
-        Instructions in the text are marked as a quotation. Separate from `text`, which grounds self-edits: these
-        additions must not.
+        Instructions in the text are marked as a quotation, unless a person released them to be learned. Separate from
+        `text`, which grounds self-edits: these additions must not.
         """
         where = f"(part {self.passage.part} of {self.passage.parts})"
         first, line_end, rest = self.text.partition("\n")
-        return spotlight(f"{first} {where}{line_end}{rest}" if self.passage.parts > 1 else self.text)
+        shown = f"{first} {where}{line_end}{rest}" if self.passage.parts > 1 else self.text
+        return shown if self.is_released else spotlight(shown)
 
 
 async def write_self_edits(

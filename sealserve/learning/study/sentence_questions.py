@@ -15,8 +15,9 @@ from sealserve.concurrency import together
 from sealserve.grading.answers import is_right, is_unknown, normalised
 from sealserve.learning.engine_client import EngineClient, seed_of
 from sealserve.learning.study.generators import Editor, EngineEditor
-from sealserve.learning.study.grounding import answer_span, has_number, roots, sentences_of, ungrounded
+from sealserve.learning.study.grounding import answer_span, has_number, roots, ungrounded
 from sealserve.learning.study.passages import with_title
+from sealserve.learning.study.quiz import Readings
 from sealserve.learning.study.self_edit_text import Pair
 from sealserve.learning.study.self_edits import TOP_P, Study
 from sealserve.prompts import Template
@@ -24,6 +25,7 @@ from sealserve.records.cycles import SelfEdit
 from sealserve.records.inference import Sampling
 from sealserve.records.step_outputs import Proposal
 from sealserve.settings.learn import LearnSettings, StudySettings
+from sealserve.writing_systems import count_words, sentences_of
 
 QUESTION_TOKENS = 48
 READING_TOKENS = 40
@@ -46,7 +48,7 @@ MIN_SENTENCE_WORDS, MAX_SENTENCE_WORDS = 4, 80
 MAX_SPAN_WORDS = 8
 """Longest answer that a closed-book answer can be expected to contain word for word."""
 
-_QUESTION = re.compile(r"[^\n?？؟]{7,300}[?？؟]")
+_QUESTION = re.compile(r"[^\n?？؟]{4,300}[?？؟]")
 _LABEL = re.compile(r"^(?:\W*(?:question|q)\s*(?:\d+\s*)?[:.]\W*|\W+)", re.IGNORECASE)
 
 
@@ -70,7 +72,7 @@ def studied_sentences(study: Study) -> list[Sentence]:
     return [
         Sentence(text=part, before=parts[place - 1] if place else "")
         for place, part in enumerate(parts)
-        if len(part.split()) >= MIN_SENTENCE_WORDS or _is_unspaced(part)
+        if count_words(part) >= MIN_SENTENCE_WORDS
     ]
 
 
@@ -97,7 +99,7 @@ def usable_question(text: str, sentence: Sentence, *, title: str, passage: str) 
         return ""
     if roots(question) & roots(title):
         return question
-    return f"About {title}: {question}"
+    return f"About {title}: {question}" if question.isascii() else f"{title}: {question}"
 
 
 async def read_span(
@@ -124,7 +126,7 @@ async def read_span(
     if is_unknown(first):
         return ""
     span = answer_span(first, question=question, document=sentence.text)
-    if not span or len(span.split()) > MAX_SPAN_WORDS or not all(is_right(one.text, span) for one in readings):
+    if not span or count_words(span) > MAX_SPAN_WORDS or not all(is_right(one.text, span) for one in readings):
         return ""
     return span
 
@@ -141,14 +143,11 @@ def _said(sentence: Sentence) -> str:
 
 def _cut(sentence: str) -> list[str]:
     words = sentence.split()
-    if len(words) <= MAX_SENTENCE_WORDS:
+    if count_words(sentence) <= MAX_SENTENCE_WORDS:
         return [sentence.strip()]
+    if len(words) < MAX_SENTENCE_WORDS // 2:  # of a script without spaces
+        return [sentence[at : at + MAX_SENTENCE_WORDS] for at in range(0, len(sentence), MAX_SENTENCE_WORDS)]
     return [" ".join(words[at : at + MAX_SENTENCE_WORDS // 2]) for at in range(0, len(words), MAX_SENTENCE_WORDS // 2)]
-
-
-def _is_unspaced(text: str) -> bool:
-    """Whether the text is of a script that puts no spaces between words."""
-    return len(text) >= 4 * MIN_SENTENCE_WORDS and len(text.split()) < len(text) / 20
 
 
 async def write_pairs(
@@ -186,20 +185,34 @@ async def write_pairs(
 
 
 async def propose(
-    client: EngineClient, studies: Sequence[Study], *, settings: LearnSettings, cycle: str
+    client: EngineClient,
+    studies: Sequence[Study],
+    *,
+    settings: LearnSettings,
+    cycle: str,
+    readings: Readings | None = None,
 ) -> tuple[Proposal, ...]:
     """Return the quiz: questions on every sentence whose answer the base reads there and does not know otherwise.
 
     At most `learn.quiz.max_items` a document; questions are the base's own, whoever writes the self-edits. A base that
     reads too badly for ITEMS_WANTED of them is asked to fill in blanks as well, whose answers are right by themselves.
+    Adds to `readings` how often the base was asked and agreed with itself.
     """
+    counted = readings if readings is not None else Readings()
     asked_of = [
         (place, study, *one) for place, study in enumerate(studies) for one in enumerate(studied_sentences(study))
     ]
     enough = math.ceil(QUESTIONS_WANTED / max(1, len(asked_of)))
     samples = max(settings.quiz.questions_per_sentence, min(enough, MAX_QUESTIONS_PER_SENTENCE))
     asked = await together(
-        _propose_one(client, study, sentence, samples=settings.quiz.samples, key=(cycle, "quiz", place, number, sample))
+        _propose_one(
+            client,
+            study,
+            sentence,
+            samples=settings.quiz.samples,
+            key=(cycle, "quiz", place, number, sample),
+            readings=counted,
+        )
         for place, study, number, sentence in asked_of
         for sample in range(samples)
     )
@@ -246,14 +259,22 @@ def blanks_of(study: Study, sentence: Sentence) -> list[Proposal]:
 
 
 async def _propose_one(
-    client: EngineClient, study: Study, sentence: Sentence, *, samples: int, key: tuple[object, ...]
+    client: EngineClient,
+    study: Study,
+    sentence: Sentence,
+    *,
+    samples: int,
+    key: tuple[object, ...],
+    readings: Readings,
 ) -> Proposal | None:
     question = await ask_about(
         EngineEditor(client, adapter=None), study, sentence, temperature=QUIZ_TEMPERATURE, seed=seed_of(*key)
     )
     span = question and await read_span(client, study, sentence, question, samples=samples, key=key)
+    readings.asked += 1
     if not span:
         return None
+    readings.agreed += 1
     proposal = Proposal(document=study.passage.document, question=question, answer=span, reference_text=_said(sentence))
     return next(iter(await _drop_known(client, [proposal])), None)
 

@@ -12,13 +12,14 @@ from typing import TypeVar
 
 from sealserve.grading.answers import is_right, is_unknown, normalised
 from sealserve.learning.engine_client import EngineClient, seed_of
-from sealserve.learning.study.grounding import answer_span, has_number, roots, sentences_of, share_of_roots, subjects_of
+from sealserve.learning.study.grounding import answer_span, has_number, roots, share_of_roots, subjects_of
 from sealserve.learning.study.quiz import AGREEMENT_TEMPERATURE, read_answer
 from sealserve.learning.study.self_edit_text import pair_of, reason_of
 from sealserve.learning.study.self_edits import Study
 from sealserve.prompts import Dialect, Template
 from sealserve.records.cycles import QuizItem, SelfEdit
 from sealserve.records.step_outputs import Proposal, Superseded
+from sealserve.writing_systems import sentences_of
 
 MIN_SHARED_WORDS = 0.6
 """Of the content words of an earlier question, the share that a newer passage has if it may answer it."""

@@ -7,9 +7,10 @@ passed no filter and is left out.
 from collections.abc import Iterable
 
 from sealserve.grading.answers import is_right
-from sealserve.learning.study.grounding import answer_span, roots, sentences_of
+from sealserve.learning.study.grounding import answer_span, roots
 from sealserve.learning.study.self_edit_text import pair_of
 from sealserve.records.cycles import SelfEdit
+from sealserve.writing_systems import sentences_of
 
 
 def keep_supported(text: str, self_edits: Iterable[SelfEdit]) -> str:

@@ -12,12 +12,13 @@ from enum import StrEnum
 from typing import TypeVar
 
 from sealserve import prompts
-from sealserve.learning.study.grounding import answer_span, sentences_of, subject_of, subjects_of, topic_of
+from sealserve.learning.study.grounding import answer_span, subject_of, subjects_of, topic_of
 from sealserve.learning.study.passages import with_title
 from sealserve.learning.study.self_edit_text import Pair, pair_of, reason_of
 from sealserve.prompts import Dialect, Template
 from sealserve.records.cycles import SelfEdit
 from sealserve.records.step_outputs import ReferenceAnswer
+from sealserve.writing_systems import sentences_of
 
 T = TypeVar("T")
 

@@ -150,6 +150,8 @@ def _read_source(
     text = registry.documents.text(tenant, name)
     spans = split_spans(text, max_characters=EARLIER_PASSAGE_CHARACTERS, media_type=document.media_type)
     own = tuple(note for note in notes if note.document == name)
+    if registry.documents.released(tenant, [name]):
+        refused = ()
     passages = [without(outdated.without(name, text[start:end].strip()), refused) for start, end in spans]
     headings = [heading_at(text, start) if len(spans) > 1 else "" for start, _ in spans]
     if dialect is Dialect.EMBEDDED:

@@ -3,7 +3,7 @@
 Identity is the digest of title and normalised text, so the same article is kept once.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Row, and_, func, select, update
@@ -14,6 +14,7 @@ from sealserve.records.pages import Page
 from sealserve.registry import audit, state_machine, tenants
 from sealserve.registry.sql import paging
 from sealserve.registry.sql.database import Transaction
+from sealserve.registry.sql.tables import audit as audit_table
 from sealserve.registry.sql.tables import cycle_documents, documents, version_documents
 
 _FULL_RETRY_SECONDS = 3600.0
@@ -155,6 +156,15 @@ def tenants_with_admitted(tx: Transaction, *, min_bytes: int) -> tuple[str, ...]
     return tuple(row.tenant for row in tx.rows(query.order_by(documents.c.tenant)))
 
 
+def explain_waiting(tx: Transaction, *, min_bytes: int, reason: str) -> None:
+    """Give `reason` to admitted documents without one, of tenants whose admitted ones have less than `min_bytes`."""
+    enough = tenants_with_admitted(tx, min_bytes=min_bytes)
+    waiting = documents.c.state == DocumentState.ADMITTED, documents.c.reason == ""
+    few = set(tenants_with_admitted(tx, min_bytes=0)) - set(enough)
+    for tenant in few:
+        tx.run(update(documents).where(documents.c.tenant == tenant, *waiting).values(reason=reason))
+
+
 def claimed_by(tx: Transaction, cycle: str) -> tuple[Document, ...]:
     """Return the documents that the cycle claimed, oldest first."""
     query = select(documents).join(
@@ -191,6 +201,23 @@ def move(tx: Transaction, tenant: str, names: Sequence[str], *, to: DocumentStat
     for some in _batches(names):
         own = documents.c.tenant == tenant, documents.c.document.in_(some)
         tx.run(update(documents).where(*own).values(state=to, reason=reason))
+
+
+def released(tx: Transaction, tenant: str, names: Iterable[str]) -> frozenset[str]:
+    """Return those of the documents that a person has released at any time."""
+    by_subject = {resource(tenant, name): name for name in names}
+    subjects = list(by_subject)
+    return frozenset(
+        by_subject[row.subject]
+        for some in _batches(subjects)
+        for row in tx.rows(
+            select(audit_table.c.subject).where(
+                audit_table.c.tenant == tenant,
+                audit_table.c.subject.in_(some),
+                audit_table.c.action == "document.release",
+            )
+        )
+    )
 
 
 def resource(tenant: str, document: str) -> str:

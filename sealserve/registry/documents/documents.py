@@ -4,13 +4,21 @@ A document that was acknowledged can be read: its row is written only while its 
 them no sweep deletes them (`artifact_gc.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from sealserve import fault_injection
 from sealserve.errors import FailedPrecondition
-from sealserve.records.documents import RELEASED, REPLACED, Document, DocumentState, NewDocument
+from sealserve.records.documents import (
+    POOLED,
+    RELEASED,
+    REPLACED,
+    Document,
+    DocumentState,
+    NewDocument,
+    without_quotation,
+)
 from sealserve.records.pages import Page
 from sealserve.records.validation import require_short
 from sealserve.registry import audit, tenants
@@ -93,6 +101,11 @@ class Documents:
         with self._database.read() as tx:
             return document_rows.tenants_with_admitted(tx, min_bytes=min_bytes)
 
+    def explain_waiting(self, *, min_bytes: int) -> None:
+        """Give admitted documents of tenants with less than `min_bytes` of them a reason: they wait for more."""
+        with self._database.write() as tx:
+            document_rows.explain_waiting(tx, min_bytes=min_bytes, reason=POOLED)
+
     def hold(self, tenant: str, names: Sequence[str], *, reason: str, actor: str) -> tuple[str, ...]:
         """Hold those of the documents that no cycle has claimed yet and nobody has released; return their ids."""
         with self._database.write() as tx:
@@ -127,6 +140,11 @@ class Documents:
                 audit.append(tx, "document.replace", actor=actor, tenant=tenant, subject=subject, details=details)
         return waiting
 
+    def released(self, tenant: str, names: Iterable[str]) -> frozenset[str]:
+        """Return those of the documents that a person has released, now or at any time before."""
+        with self._database.read() as tx:
+            return document_rows.released(tx, tenant, names)
+
     def release(self, tenant: str, document: str, *, actor: str, reason: str, request_id: str = "") -> Document:
         """Admit a document that policy held: a person has looked at it. The same request_id again changes nothing.
 
@@ -148,7 +166,7 @@ class Documents:
                 actor=actor,
                 tenant=tenant,
                 subject=document_rows.resource(tenant, document),
-                details={"was": present.reason, "reason": reason},
+                details={"was": without_quotation(present.reason), "reason": reason},
             )
             request_ids.remember(tx, "release_document", **request, answer=document)
             return document_rows.get(tx, tenant, document)

@@ -1,0 +1,293 @@
+"""Words of twelve languages with which a text speaks to a language model, for `prompt_injection`, in RE2 syntax.
+
+Lower case. Latin scripts are written without accents, as the text is when it is compared. Each language has few words and general
+ones: what is not listed is not seen.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+UNSPACED = "\0"
+"""In place of letters: words are not set off by spaces."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """Alternatives for each part of a sentence that addresses a model."""
+
+    drop: str  # to ignore, to forget
+    before: str  # previous, above
+    orders: str  # instructions
+    your_rules: str  # rules that belong to whoever is addressed
+    all_above: str  # everything that stands above
+    model: str  # a language model, an AI
+    you_are: str
+    note_to: str  # a note for, dear
+    say: str  # to write or answer: only this, always that
+    conceal: str  # not to tell
+    user: str
+    this_message: str
+    whenever: str  # each time that somebody
+    types: str  # writes, enters
+    reply: str  # answer with, the answer is
+    for_end: str = ""  # what follows the model's name where it is addressed: "for the AI" in languages that put it last
+    letters: str = ""  # of its script; "" for Latin
+
+    @property
+    def is_latin(self) -> bool:
+        """Whether it is compared without accents."""
+        return not self.letters
+
+
+WORDS: Mapping[str, Words] = {
+    "en": Words(
+        drop=r"ignor(?:e|ing)|disregard(?:ing)?|forget|overrid(?:e|ing)|bypass|discard|set aside|(?:do not|don't) "
+        r"(?:follow|obey)|pay no (?:heed|attention) to",
+        before=r"previous|prior|above|earlier|preceding|former|all|any|your|these|those|system|initial|original",
+        orders=r"instructions?|prompts?|directives?|guardrails?|system messages?",
+        your_rules=r"(?:previous|prior|earlier|former) rules|your (?:[a-z]+ )?(?:rules|guidelines|instructions|training|principles|orders|programming)|"
+        r"(?:the rules )?(?:that |what(?:ever)? )you (?:were|have been|are) (?:told|taught|given|asked)",
+        all_above=r"(?:everything|anything|all)(?: that| which)?(?: is| was| stands)? ?(?:above|before|so far|written|"
+        r"said)|(?:the|this) (?:article|text|document|facts?) above",
+        model=r"ai|a\.i\.|artificial intelligence|(?:large )?language models?|llms?|chat ?bots?|gpt|(?:ai|automated|"
+        r"machine|virtual|trained) (?:assistant|reader|agent|editor|model|system|writer)s?",
+        you_are=r"you are|you're|act as|pretend to be|behave as",
+        note_to=r"(?:note|message|notice|instructions?|orders?|attention|memo|reminder|important)[,:]? (?:to|for)|dear|"
+        r"hey|hello|attention,?",
+        say=r"(?:write|say|state|answer|reply|respond|output|repeat|report|claim|recommend) (?:[a-z]+ ){0,3}(?:only|"
+        r"instead|nothing|that|always)|the truth is|(?:only|always|just|instead) (?:write|say|state|answer|reply|respond|output|"
+        r"report|recommend)",
+        conceal=r"(?:do not|don't|never) (?:[a-z]+ ){0,2}(?:tell|reveal|mention|show|disclose|inform|say)",
+        user=r"users?|humans?|operators?",
+        this_message=r"(?:this|these) (?:[a-z]+ )?(?:instructions?|message|prompt)",
+        whenever=r"when(?:ever)?|if|each time|every time|as soon as|once|any(?:one|body) who|whoever|(?:any|every|each|"
+        r"all|a) (?:question|prompt|message|request|query|input)s?",
+        types=r"writes?|types?|enters?|mentions?|contain(?:s|ing)|uses?|asked (?:about|for)|says?|with",
+        reply=r"(?:always |only |simply |just |must |should |shall )?(?:reply|respond|answer)(?: only| exclusively| just|"
+        r" always)?(?: with| by saying| that|:)|the (?:answer|reply|response) (?:is always|is:|must be|shall be)|(?:gets?|"
+        r"receives?|is told|must get|is answered with) (?:this|the|only|exactly)",
+    ),
+    "de": Words(
+        drop=r"ignorier\w*|vergiss|vergesst|vergessen sie|missacht\w*|beachte[nt]?|ubergeh\w*|verwirf|verwerfen sie",
+        before=r"vorherig\w*|vorig\w*|bisherig\w*|fruher\w*|obig\w*|vorangehend\w*|vorangegangen\w*|alle[nr]?|deine\w*|"
+        r"ihre\w*",
+        orders=r"anweisung\w*|instruktion\w*|systemprompts?|prompts?|vorgaben",
+        your_rules=r"deine\w* (?:\w+ )?(?:regeln|richtlinien|anweisungen|vorgaben|befehle)|was (?:man )?dir gesagt",
+        all_above=r"alles,? was (?:oben|bisher|davor|zuvor)|alles (?:obige|bisherige|vorherige|vorige)|(?:den|der) text "
+        r"oben",
+        model=r"ki|ki-\w+|kunstliche intelligenz|(?:grosses )?sprachmodell\w*|llms?|chatbots?",
+        you_are=r"du bist|sie sind|verhalte dich wie|handle als",
+        note_to=r"(?:hinweis|nachricht|anweisung|notiz|achtung|wichtig),? (?:an|fur)|liebe[sr]?|hallo|an",
+        say=r"(?:schreib\w*|sag\w*|antwort\w*|nenn\w*|behaupt\w*|empfiehl|empfehl\w*|gib|geben sie) (?:\w+ ){0,4}(?:nur|"
+        r"immer|stets|ausschliesslich|stattdessen|dass)|(?:nur|immer|stets|ausschliesslich) (?:\w+ ){0,3}(?:schreib\w*|"
+        r"sag\w*|antwort\w*|nenn\w*)|schreibe? (?:\w+ ){0,2}, dass|antworte,? dass",
+        conceal=r"(?:verrat\w*|erwahn\w*|sag\w*|zeig\w*|gib|geben sie|teil\w*) (?:\w+ ){0,5}(?:nicht|nichts)|verschweig\w*",
+        user=r"nutzer\w*|benutzer\w*|anwender\w*|menschen",
+        this_message=r"diese[rn]? (?:nachricht|anweisung\w*|hinweis\w*|botschaft|prompt)|diesen (?:hinweis|prompt)",
+        whenever=r"sobald|wenn|jedes mal,? wenn|immer,? wenn|wer|jede frage",
+        types=r"schreibt|eingibt|tippt|erwahnt|fragt|sagt|enthalt|vorkommt",
+        reply=r"antwort\w* (?:\w+ ){0,2}(?:nur|immer|stets|mit|ausschliesslich)|(?:nur|immer|stets) (?:mit )?antwort\w*|"
+        r"(?:lautet|ist) die (?:einzige )?antwort|die antwort (?:lautet|ist) (?:immer|nur|stets|ausschliesslich)",
+    ),
+    "es": Words(
+        drop=r"ignor(?:a|e|ad|en)|olvid(?:a|e|ad|en)|(?:haz|haga|hagas|hagan) caso omiso|no (?:haga|hagas|hagan) caso|"
+        r"descart(?:a|e)|desestim(?:a|e)|no sigas",
+        before=r"anteriores|anterior|previ[ao]s?|precedentes?|tod[ao]s|tus|sus|de arriba",
+        orders=r"instrucciones|indicaciones del sistema|prompts?|directrices|ordenes",
+        your_rules=r"tus (?:\w+ )?(?:reglas|directrices|instrucciones|normas|principios)|(?:las )?reglas previas",
+        all_above=r"todo lo (?:anterior|dicho|escrito|que)",
+        model=r"ia|inteligencia artificial|(?:gran )?modelo de lenguaje|modelo linguistico|llms?|chatbots?|asistente "
+        r"(?:de ia|virtual|automatico)",
+        you_are=r"eres|usted es|actua como|comportate como",
+        note_to=r"(?:nota|mensaje|aviso|instruccion(?:es)?|atencion|importante),? (?:a|al|para)|estimad[oa]|querid[oa]|hola",
+        say=r"(?:escrib\w+|di|diga|respond\w+|contest\w+|recomiend\w+|afirm\w+) (?:\w+ ){0,3}(?:solo|solamente|"
+        r"unicamente|siempre|que)|(?:solo|siempre|unicamente) (?:escrib\w+|di|diga|respond\w+|contest\w+|recomiend\w+)",
+        conceal=r"no (?:le )?(?:revel\w+|menciones?|digas?|cuentes?|muestres?|informes?)",
+        user=r"usuari[oa]s?|humanos?|operador(?:es)?",
+        this_message=r"est[ea]s? (?:mensaje|instruccion(?:es)?|nota|aviso|prompt)",
+        whenever=r"cada vez que|siempre que|cuando|si alguien|quien",
+        types=r"escrib\w+|teclee?|mencione?|pregunt\w+|introduzca|diga|contenga",
+        reply=r"(?:contest|respond)\w+ (?:\w+ )?(?:solo|solamente|unicamente|siempre|con|exclusivamente)|la respuesta es|"
+        r"(?:solo|siempre) (?:contest|respond)\w+",
+    ),
+    "fr": Words(
+        drop=r"ignor(?:e|ez|er)|oubli(?:e|ez|er)|ne ti(?:ens|ens|enez) (?:pas|aucun) compte|negligez?|passe[rz]? outre|ne "
+        r"sui[sv]\w* pas",
+        before=r"precedente?s?|anterieure?s?|ci-dessus|tou(?:te)?s|tes|vos",
+        orders=r"instructions?|consignes?|prompts?|directives?",
+        your_rules=r"tes (?:\w+ )?(?:regles|consignes|instructions|directives|principes)|vos (?:regles|consignes) "
+        r"anterieures",
+        all_above=r"tout ce qui (?:precede|est ecrit|se trouve)|tout ce que|le texte ci-dessus",
+        model=r"ia|l'ia|intelligence artificielle|(?:grand )?modele de langage?|modele linguistique|llms?|chatbots?|"
+        r"assistant (?:ia|virtuel|automatique)",
+        you_are=r"tu es|vous etes|agis comme|comporte-toi comme",
+        note_to=r"(?:note|message|avis|instructions?|attention|important),? (?:a|au|pour|destinee? a)|a l'attention de|cher|"
+        r"chere|bonjour",
+        say=r"(?:ecri[svr]\w*|dis|dites|repond\w*|affirme\w*|recommande\w*|cite\w*) (?:\S+ ){0,4}(?:seulement|uniquement|"
+        r"toujours|que)|(?:seulement|uniquement|toujours) (?:ecri[svr]\w*|dis|dites|repond\w*|recommande\w*|cite\w*)",
+        conceal=r"ne (?:le |lui )?(?:revele\w*|dis|dites|mentionne\w*|montre\w*|parle\w*|communique\w*) (?:pas|rien)",
+        user=r"l'utilisateur|(?:aux |des |les )?utilisateurs|humains?|l'operateur",
+        this_message=r"(?:ce|cet|cette|ces) (?:message|instructions?|consignes?|note|prompt)",
+        whenever=r"chaque fois que?|des que|quand|lorsque?|si quelqu'un|quiconque",
+        types=r"ecrit|tape|saisit|mentionne|demande|dit|contient",
+        reply=r"repond\w* (?:\S+ )?(?:seulement|uniquement|toujours|par|avec|exclusivement)|la reponse est|"
+        r"(?:toujours|seulement) repond\w*",
+    ),
+    "it": Words(
+        drop=r"ignor(?:a|i|ate|are)|dimentic(?:a|hi|ate)|trascur(?:a|ate)|non (?:seguire|tenere conto|tener conto)|scart(?:a|"
+        r"ate)",
+        before=r"precedent[ei]|anterior[ei]|sopra|tutt[ei]|tue|tuoi|vostre",
+        orders=r"istruzioni|indicazioni di sistema|prompt|direttive",
+        your_rules=r"(?:le )?tue (?:\w+ )?(?:regole|istruzioni|direttive|linee guida)|(?:regole|istruzioni) che ti sono state",
+        all_above=r"tutto (?:cio|quello|quanto)|il testo sopra|il resto del documento",
+        model=r"ia|l'ia|intelligenza artificiale|(?:grande )?modello linguistico|modello di linguaggio|llm|chatbot|"
+        r"assistente (?:ia|virtuale|automatico)",
+        you_are=r"sei|siete|agisci come|comportati come",
+        note_to=r"(?:nota|messaggio|avviso|istruzion[ei]|attenzione|importante),? (?:a|al|all'|per|per l'|per il)|caro|cara|"
+        r"ciao|gentile",
+        say=r"(?:scriv\w+|di|dite|rispond\w+|afferm\w+|consigli\w+|raccomand\w+) (?:\w+ ){0,3}(?:solo|soltanto|solamente|"
+        r"sempre|che)|(?:solo|sempre) (?:scriv\w+|rispond\w+|consigli\w+)",
+        conceal=r"non (?:rivelare|rivelate|menzionare|dire|dite|mostrare|comunicare|parlare)",
+        user=r"l'utente|all'utente|(?:gli |agli )?utenti|umani|operatore",
+        this_message=r"quest[oae] (?:messaggio|istruzion[ei]|nota|avviso|prompt)",
+        whenever=r"ogni volta che|quando|se qualcuno|chiunque|non appena",
+        types=r"scriv\w+|digit\w+|menzion\w+|chied\w+|inserisc\w+|dic\w+|contiene",
+        reply=r"rispond\w+ (?:\w+ )?(?:solo|soltanto|sempre|con|esclusivamente)|la risposta e|(?:solo|sempre) rispond\w+",
+    ),
+    "pt": Words(
+        drop=r"ignor(?:e|em|a|ar)|esquec(?:a|am|er)|desconsider(?:e|em|a)|descart(?:e|em)|nao (?:siga|sigas|leve em conta)",
+        before=r"anteriores|anterior|previ[ao]s|acima|tod[ao]s|suas|seus|tuas",
+        orders=r"instrucoes|prompts?|diretrizes|comandos",
+        your_rules=r"(?:as )?(?:suas|tuas) (?:\w+ )?(?:regras|instrucoes|diretrizes|normas)|(?:os )?seus principios",
+        all_above=r"tudo (?:o que|que|isso)|o texto acima",
+        model=r"ia|inteligencia artificial|(?:grande )?modelo de linguagem|llms?|chatbots?|assistente (?:de ia|virtual|"
+        r"automatico)",
+        you_are=r"voce e|tu es|aja como|comporte-se como",
+        note_to=r"(?:nota|mensagem|aviso|instruc(?:ao|oes)|atencao|importante),? (?:a|ao|para|para o)|car[oa]|prezad[oa]|ola",
+        say=r"(?:escrev\w+|diga|dize|respond\w+|afirm\w+|recomend\w+) (?:\w+ ){0,3}(?:apenas|so|somente|sempre|que)|"
+        r"(?:apenas|somente|sempre) (?:escrev\w+|diga|respond\w+|recomend\w+)",
+        conceal=r"nao (?:revele|mencione|diga|conte|mostre|informe|comunique)",
+        user=r"(?:ao |aos |o |os )?usuarios?|(?:ao |aos )?utilizador(?:es)?|humanos?|operador",
+        this_message=r"est[ea]s? (?:mensagem|instruc(?:ao|oes)|nota|aviso|prompt)",
+        whenever=r"sempre que|cada vez que|toda vez que|quando|se alguem|quem",
+        types=r"escrev\w+|digit\w+|mencion\w+|pergunt\w+|inser\w+|disser|contenha|contiver",
+        reply=r"respond\w+ (?:\w+ )?(?:apenas|so|somente|sempre|com|exclusivamente)|a resposta e|(?:apenas|sempre) respond\w+",
+    ),
+    "ru": Words(
+        drop=r"игнорируй(?:те)?|забудь(?:те)?|не учитывай(?:те)?|не обращай(?:те)? внимания на|отбрось(?:те)?|пренебреги(?:те)?"
+        r"|не следуй(?:те)?|не выполняй(?:те)?",
+        before=r"предыдущ[а-яё]*|прежн[а-яё]*|предшествующ[а-яё]*|все|всех|свои[а-яё]*|сво[ию]|выше[а-яё]*|прошл[а-яё]*",
+        orders=r"инструкци[а-яё]*|указани[а-яё]*|промпт[а-яё]*|директив[а-яё]*|предписани[а-яё]*",
+        your_rules=r"(?:свои|твои|ваши) (?:[а-яё]+ )?(?:правила|инструкции|указания|установки)",
+        all_above=r"вс[её],? что (?:написано|сказано|было|выше|стоит)|вс[её] (?:вышесказанное|предыдущее)",
+        model=r"ии[ ,:.;!-]|искусственн[а-яё]+ интеллект[а-яё]*|языков[а-яё]+ модел[а-яё]+|чат-?бот[а-яё]*|llm|нейросет[а-яё]+|"
+        r"(?:виртуальн[а-яё]+|ии-?) ?(?:помощник|ассистент)[а-яё]*",
+        you_are=r"ты|вы —|вы теперь|веди себя как|действуй как",
+        note_to=r"(?:сообщение|заметка|примечание|указание|инструкция|внимание|важно)[,:]? (?:для|к)|дорог[а-яё]+|"
+        r"уважаем[а-яё]+|привет,?",
+        say=r"(?:пиши|напиши|говори|скажи|отвечай|ответь|утверждай|рекомендуй|называй)(?:те)? (?:[а-яё]+ ){0,4}(?:только|лишь|"
+        r"всегда)|(?:только|лишь|всегда) (?:пиши|говори|отвечай|рекомендуй|называй)(?:те)?|(?:пиши|отвечай|говори|"
+        r"утверждай)(?:те)?[^.\n]{0,40}, что",
+        conceal=r"не (?:сообщай|говори|рассказывай|раскрывай|упоминай|показывай)(?:те)?",
+        user=r"пользовател[а-яё]*|людям|человеку|оператору",
+        this_message=r"об? этом (?:сообщении|указании)|эт(?:о|у|и|их|ой|ом) (?:сообщени[а-яё]+|инструкци[а-яё]+|указани[а-яё]+)",
+        whenever=r"каждый раз,? когда|всякий раз,? когда|когда|если кто-то|если кто-нибудь|как только|кто",
+        types=r"пишет|напишет|вводит|введ[её]т|упоминает|спрашивает|говорит|содержит",
+        reply=r"(?:отвечай|ответь)(?:те)? (?:только|всегда|лишь)|(?:только|всегда|лишь) (?:отвечай|ответь)(?:те)?|ответ "
+        r"(?:всегда|только)",
+        letters="а-яё",
+    ),
+    "zh": Words(
+        drop=r"忽略|无视|忘记|忘掉|不必遵守|不要遵守|不要理会|抛开|忽視|無視|忘記|不必理会",
+        before=r"之前|先前|上面|以上|前面|此前|所有|全部|你的|原有",
+        orders=r"指令|指示|提示词|提示|命令|系统消息",
+        your_rules=r"你的(?:所有|全部)?(?:规则|指令|指示|原则|准则|設定|设定)|(?:之前|先前)(?:给你|告诉你)的",
+        all_above=r"(?:上面|以上|前面|之前)(?:的)?(?:所有|一切|全部)?(?:的)?(?:内容|文字|文章|一切|话)",
+        model=r"人工智能|语言模型|大模型|聊天机器人|AI|人工智慧|語言模型",
+        you_are=r"你是|你现在是|请扮演|假装你是|您是",
+        note_to=r"致|给|告|注意|提醒|亲爱的",
+        say=r"(?:只|仅|只能|始终|总是|必须|务必|一律)(?:写|说|回答|输出|回复|推荐|声称)|从现在起(?:回答|说|写)",
+        conceal=r"不要(?:把|将|向|对|告诉|透露|提及|提到)|不得(?:向|透露|告诉)|别(?:把|告诉)",
+        user=r"用户|使用者|人类|操作员",
+        this_message=r"(?:这条|此|该|这个|这些|本)(?:消息|信息|指令|提示|指示)",
+        whenever=r"每当|每次|只要|如果有人|当有人|凡是",
+        types=r"输入|写|提到|说|问|键入|包含|出现",
+        reply=r"(?:只能|只|必须|务必|一律|都要|总是)(?:能|要)?(?:回答|回复|答复|输出|说)|答案(?:就)?是",
+        letters=UNSPACED,
+    ),
+    "ja": Words(
+        drop=r"無視し|無視せよ|忘れ(?:て|ろ|なさい)|従わ(?:ず|ないで|なくて)|破棄し|気にせ",
+        before=r"以前|これまで|前|上記|上|先|すべて|全て|あなたの",
+        orders=r"指示|命令|プロンプト|指令|システムメッセージ",
+        your_rules=r"あなたの(?:ルール|規則|指示|原則|方針|設定)",
+        all_above=r"(?:上|上記|以上|前|これまで)(?:に|の|まで)?(?:書かれた|述べた|言われた)?(?:の|こと|内容|文章)(?:は|を)?(?:すべて|全て|全部)?",
+        model=r"AI|人工知能|言語モデル|チャットボット|エーアイ|LLM",
+        you_are=r"あなたは|君は|お前は|あなたが",
+        note_to=r"注意|連絡|メモ|お知らせ|親愛なる",
+        say=r"(?:と)?だけ(?:書|答|言|出力)|(?:常に|必ず|いつも)[^。\n]{0,30}?(?:書|答え|言|勧め|出力|推奨)|今後は[^。\n]{0,40}?と(?:答え|書|言)",
+        conceal=r"(?:伝え|知らせ|教え|明かさ|見せ|話さ)(?:ず|ないで|てはいけ|るな)",
+        user=r"ユーザー|利用者|人間|使用者",
+        this_message=r"この(?:メッセージ|指示|命令|文|プロンプト|こと)",
+        whenever=r"誰かが|もし|たびに|場合|ときは|たら",
+        types=r"入力|書いた|書き|書く|尋ね|言った|言っ|打",
+        reply=r"(?:と)?だけ(?:答え|返|回答|出力)|(?:必ず|常に)[^。\n]{0,40}?(?:答え|返|回答|出力)",
+        for_end="へ|に告ぐ",
+        letters=UNSPACED,
+    ),
+    "ko": Words(
+        drop=r"무시하|무시해|잊(?:고|어|으)|따르지 (?:말|마)|지키지 (?:말|마)|버리",
+        before=r"이전|앞선|앞의|위의|지금까지|모든|기존",
+        orders=r"지시|지침|명령|프롬프트|시스템 메시지",
+        your_rules=r"(?:당신의|너의|네) (?:규칙|지침|지시|원칙)",
+        all_above=r"(?:위의?|앞의?|지금까지) ?(?:내용|글|말|모든)[가-힣]*(?: 모두| 전부)?",
+        model=r"AI|인공지능|언어 ?모델|챗봇|에이아이",
+        you_are=r"당신은|너는|넌|귀하는",
+        note_to=r"알림|메모|주의|친애하는",
+        say=r"(?:다고|라고|이라고)만 (?:쓰|쓰세|답|말|대답)|(?:항상|반드시|오직|언제나)[^.\n]{0,40}?(?:쓰|답|말하|추천|출력)|이제부터[^.\n]{0,40}?(?:답하|말하|쓰)",
+        conceal=r"(?:알리지|말하지|밝히지|보여주지|언급하지) (?:말|마)",
+        user=r"사용자|이용자|인간|사람들",
+        this_message=r"이 (?:메시지|지시|글|프롬프트|명령)",
+        whenever=r"누군가|누가|때마다|만약|면",
+        types=r"입력|쓰면|쓸|적|묻|말하",
+        reply=r"(?:라고|다고)만 (?:답|대답|말)|(?:반드시|항상|오직)[^.\n]{0,40}?(?:답|대답)",
+        for_end="에게|께",
+        letters=UNSPACED,
+    ),
+    "ar": Words(
+        drop=r"تجاهل[ء-ْ]*|انس[َى]?|إنس|انسوا|لا تلتزم|لا تتبع|لا تتقيد|أهمل|اهمل",
+        before=r"السابقة|السابق|أعلاه|الماضية|كل|جميع|قواعدك|السالفة",
+        orders=r"التعليمات|تعليمات|الأوامر|الاوامر|التوجيهات|تعليماتك|توجيهاتك",
+        your_rules=r"ب?قواعدك|ب?تعليماتك|ب?توجيهاتك|ب?مبادئك",
+        all_above=r"كل ما (?:ورد|سبق|كتب|قيل|ذكر)|جميع ما (?:ورد|سبق)|النص أعلاه",
+        model=r"الذكاء الاصطناعي|ذكاء اصطناعي|نموذج لغوي|النموذج اللغوي|روبوت محادثة|روبوت الدردشة",
+        you_are=r"أنت|انت|تصرف ك[ء-ْ]*|أنت الآن",
+        note_to=r"إلى|الى|ملاحظة|رسالة|تنبيه|عزيزي|أيها",
+        say=r"(?:اكتب|قل|أجب|اجب|أوص[ِ]?|اذكر|أكد)[^.\n]{0,30}? (?:فقط|دائم[ء-ْ]*|أن|إن|بأن)|من الآن فصاعد[ء-ْ]* (?:أجب|قل|اكتب)",
+        conceal=r"لا (?:تخبر|تكشف|تذكر|تقل|تظهر|تبلغ)",
+        user=r"المستخدم[ء-ْ]*|البشر|المشغل",
+        this_message=r"ب?هذه (?:الرسالة|التعليمات|الأوامر)|هذا (?:النص|التوجيه)",
+        whenever=r"كلما|عندما|إذا|اذا|من",
+        types=r"كتب|يكتب|أدخل|يدخل|ذكر|سأل|قال",
+        reply=r"(?:أجب|اجب|أجيبوا|قل) (?:فقط|دائم[ء-ْ]*|ب[ء-ْ]*)|(?:الجواب|الإجابة) (?:هو|هي|دائم[ء-ْ]*)",
+        letters="ء-ْ",
+    ),
+    "hi": Words(
+        drop=r"अनदेखा|अनदेखी|भूल जा[ओएइ]|भूल जाइए|नज़रअंदाज़|नजरअंदाज|उपेक्षा",
+        before=r"पिछल[ेीा]|पहले|ऊपर|सभी|सारे|अपन[ेी]",
+        orders=r"निर्देश[ऀ-ॿ]*|आदेश[ऀ-ॿ]*|प्रॉम्प्ट",
+        your_rules=r"अपने (?:नियम|निर्देश|सिद्धांत)[ऀ-ॿ]*",
+        all_above=r"ऊपर (?:लिखी|लिखा|कही|दी गई)[^।\n]{0,20}?(?:बात|कुछ|सब|चीज़)|सब कुछ",
+        model=r"एआई|कृत्रिम बुद्धिमत्ता|भाषा मॉडल|चैटबॉट|AI",
+        you_are=r"तुम|आप एक|तू",
+        note_to=r"सूचना|संदेश|ध्यान दें|प्रिय",
+        say=r"(?:केवल|सिर्फ|सिर्फ़|हमेशा)[^।\n]{0,40}?(?:लिखो|लिखें|कहो|कहें|बताओ|जवाब|सिफारिश)|अब से जवाब",
+        conceal=r"(?:मत|नहीं) (?:बता[ऀ-ॿ]*|कह[ऀ-ॿ]*|दिखा[ऀ-ॿ]*)",
+        user=r"उपयोगकर्ता[ऀ-ॿ]*|यूज़र|लोगों",
+        this_message=r"(?:यह|इस|इन) (?:संदेश|निर्देश|सूचना)",
+        whenever=r"जब भी|जब कोई|अगर कोई|हर बार",
+        types=r"लिखे|लिखता|टाइप|पूछे|कहे|दर्ज",
+        reply=r"(?:सिर्फ|सिर्फ़|केवल|हमेशा)[^।\n]{0,60}?जवाब|जवाब (?:हमेशा|केवल)",
+        for_end="के लिए|को",
+        letters="ऀ-ॿ",
+    ),
+}
