@@ -33,8 +33,8 @@ from sealserve.proof.heads import HEAD_FILE, check_head, write_head
 from sealserve.proof.keys import KeyRing
 from sealserve.proof.manifest import Seals
 from sealserve.records.versions import AdapterVersion, VersionState
-from sealserve.registry.artifacts import ArtifactStore
-from sealserve.registry.object_artifacts import open_artifacts
+from sealserve.registry.artifacts.artifact_store import ArtifactStore
+from sealserve.registry.artifacts.object_artifacts import open_artifacts
 from sealserve.registry.registry import Registry
 from sealserve.settings.settings import Settings
 

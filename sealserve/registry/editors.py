@@ -10,8 +10,8 @@ from sqlalchemy import delete, select
 from sealserve.errors import Conflict
 from sealserve.records.editors import StoredEditors
 from sealserve.registry import audit, tenants
-from sealserve.registry.artifact_gc import is_named
-from sealserve.registry.artifacts import ArtifactStore
+from sealserve.registry.artifacts.artifact_gc import is_named
+from sealserve.registry.artifacts.artifact_store import ArtifactStore
 from sealserve.registry.sql.database import Database, Transaction
 from sealserve.registry.sql.installation_tables import editor_rounds, editors
 

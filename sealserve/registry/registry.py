@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Self
 
 from sealserve.registry import journal
-from sealserve.registry.artifact_gc import ArtifactGc
-from sealserve.registry.artifacts import ArtifactStore
+from sealserve.registry.artifacts.artifact_gc import ArtifactGc
+from sealserve.registry.artifacts.artifact_store import ArtifactStore
+from sealserve.registry.artifacts.object_artifacts import open_artifacts
 from sealserve.registry.audit import AuditTrail
 from sealserve.registry.cycles.cycles import Cycles
 from sealserve.registry.cycles.imports import Imports
@@ -22,7 +23,6 @@ from sealserve.registry.evaluation.canary_suites import CanarySuites
 from sealserve.registry.evaluation.feedback import FeedbackStore
 from sealserve.registry.evaluation.question_sets import QuestionSets
 from sealserve.registry.evaluation.score_cache import CachedScores
-from sealserve.registry.object_artifacts import open_artifacts
 from sealserve.registry.policy_decisions import PolicyDecisions
 from sealserve.registry.replicas import Replicas
 from sealserve.registry.rollouts.rollouts import Rollouts

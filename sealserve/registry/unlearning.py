@@ -18,8 +18,8 @@ from sealserve.records.documents import Document, DocumentState, Unlearned
 from sealserve.records.validation import require_short
 from sealserve.records.versions import BASE_VERSION
 from sealserve.registry import audit, journal, tenants
-from sealserve.registry.artifact_gc import ArtifactGc, touched
-from sealserve.registry.artifacts import ArtifactStore
+from sealserve.registry.artifacts.artifact_gc import ArtifactGc, touched
+from sealserve.registry.artifacts.artifact_store import ArtifactStore
 from sealserve.registry.cycles import cycle_rows
 from sealserve.registry.documents import document_rows as documents
 from sealserve.registry.sql import request_ids

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sealserve.registry.artifacts import ArtifactStore
+from sealserve.registry.artifacts.artifact_store import ArtifactStore
 from sealserve.registry.registry import Registry
 from sealserve.registry.sql import schema
 from sealserve.registry.sql.database import Database

@@ -17,7 +17,7 @@ from sealserve.errors import NotFound, StorageFailed
 from sealserve.records.cycles import CycleState, Step
 from sealserve.records.documents import Document, DocumentState, NewDocument
 from sealserve.records.editors import StoredEditors
-from sealserve.registry.artifact_gc import ArtifactGc
+from sealserve.registry.artifacts.artifact_gc import ArtifactGc
 from sealserve.registry.documents import document_rows
 from sealserve.registry.registry import AddCandidates, Registry
 from tests.registry.postgres import NEEDS_SERVER
@@ -87,7 +87,7 @@ def test_sweep_whose_transaction_does_not_end_well_puts_back_what_it_took(
     def lost(name: str) -> None:
         raise StorageFailed("the server rolled it back")
 
-    monkeypatch.setattr("sealserve.registry.artifact_gc.fault_injection.point", lost)
+    monkeypatch.setattr("sealserve.registry.artifacts.artifact_gc.fault_injection.point", lost)
     with pytest.raises(StorageFailed):
         world.registry.artifact_gc.sweep_unlearned("acme")
     assert world.registry.artifacts.get_bytes(contents) == SHARED.encode()
@@ -211,7 +211,7 @@ def test_sweep_that_falls_silent_until_the_server_rolls_it_back_puts_back_what_i
         if point == "registry.sweep.before_commit":
             sleep(BUSY_SECONDS + 0.5)
 
-    monkeypatch.setattr("sealserve.registry.artifact_gc.fault_injection.point", fall_silent)
+    monkeypatch.setattr("sealserve.registry.artifacts.artifact_gc.fault_injection.point", fall_silent)
     with ThreadPoolExecutor(1) as other:
         sweeping = other.submit(world.registry.artifact_gc.sweep_unlearned, "acme")
         added = _added_once_the_lock_is_free(world)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from sealserve.errors import CorruptArtifact, InvalidArgument, NotFound, SealserveError, StorageFailed
-from sealserve.registry import artifacts
-from sealserve.registry.artifacts import ArtifactStore
+from sealserve.registry.artifacts import artifact_store as artifacts
+from sealserve.registry.artifacts.artifact_store import ArtifactStore
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import fsspec
 import pytest
 
 from sealserve.errors import BadConfig, CorruptArtifact, NotFound, StorageFailed
-from sealserve.registry.artifacts import ArtifactStore
-from sealserve.registry.object_artifacts import UNUSED_SECONDS, ObjectArtifactStore, open_artifacts
+from sealserve.registry.artifacts.artifact_store import ArtifactStore
+from sealserve.registry.artifacts.object_artifacts import UNUSED_SECONDS, ObjectArtifactStore, open_artifacts
 
 CONFIG, WEIGHTS = b'{"r": 8}', bytes(range(256)) * 40
 

@@ -1,5 +1,6 @@
 """A request that names a version gets that one, or is told why not; it never gets another."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ from tests.fakes import FakeEngine
 def version(number: int) -> AdapterVersion:
     return AdapterVersion(
         tenant="acme", version=number, artifact="a" * 64, engine_name=f"acme@v{number}", state=VersionState.READY,
-        reason="", cycle="c", parent=0, documents=(), lineage=Lineage(traceparent="00-1"), created_at=None,
-    )  # type: ignore[arg-type]  # fmt: skip
+        reason="", cycle="c", parent=0, documents=(), lineage=Lineage(traceparent="00-1"),
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )  # fmt: skip
 
 
 async def choice(directory: Path, *, loaded: int) -> VersionChoice:

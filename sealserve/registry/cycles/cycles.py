@@ -9,7 +9,7 @@ from sealserve.records.cycles import Claim, Cycle, QuizItem, SelfEdit, Step, Ste
 from sealserve.records.documents import Document
 from sealserve.records.pages import Page
 from sealserve.registry import journal
-from sealserve.registry.artifacts import ArtifactStore
+from sealserve.registry.artifacts.artifact_store import ArtifactStore
 from sealserve.registry.cycles import cycle_rows
 from sealserve.registry.sql.database import Database
 from sealserve.registry.step_effects import (

@@ -12,7 +12,7 @@ from sealserve.errors import NotFound
 from sealserve.records.candidates import Recipe
 from sealserve.records.cycles import IMPORT_TRIGGER, Cycle
 from sealserve.registry import audit, tenants
-from sealserve.registry.artifacts import ArtifactStore
+from sealserve.registry.artifacts.artifact_store import ArtifactStore
 from sealserve.registry.cycles import cycle_rows
 from sealserve.registry.sql import tables as t
 from sealserve.registry.sql.database import Database

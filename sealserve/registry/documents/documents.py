@@ -22,8 +22,8 @@ from sealserve.records.documents import (
 from sealserve.records.pages import Page
 from sealserve.records.validation import require_short
 from sealserve.registry import audit, tenants
-from sealserve.registry.artifact_gc import ArtifactGc
-from sealserve.registry.artifacts import ArtifactStore
+from sealserve.registry.artifacts.artifact_gc import ArtifactGc
+from sealserve.registry.artifacts.artifact_store import ArtifactStore
 from sealserve.registry.documents import document_rows
 from sealserve.registry.sql import request_ids
 from sealserve.registry.sql.database import Database

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sealserve.errors import BadConfig, CorruptArtifact, NotFound, StorageFailed
-from sealserve.registry.artifacts import ArtifactStore, Manifest, checked_digest
+from sealserve.registry.artifacts.artifact_store import ArtifactStore, Manifest, checked_digest
 from sealserve.registry.sql.database import Clock, utc_now
 
 UNUSED_SECONDS = 7 * 24 * 3600

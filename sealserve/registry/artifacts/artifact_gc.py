@@ -24,7 +24,7 @@ from sealserve import fault_injection
 from sealserve.records.documents import DocumentState
 from sealserve.records.versions import VersionState
 from sealserve.registry import state_machine
-from sealserve.registry.artifacts import ArtifactStore
+from sealserve.registry.artifacts.artifact_store import ArtifactStore
 from sealserve.registry.sql import tables as t
 from sealserve.registry.sql.database import Database, Transaction, utc_now
 from sealserve.registry.sql.installation_tables import editor_rounds
