@@ -90,21 +90,7 @@ class ServeParts:
         self.rollouts = RolloutController(
             registry, replica, rule=self.watch_rule, enforcer=self.enforcer, telemetry=telemetry
         )
-        self.activator = Activator(
-            registry,
-            self.gated,
-            table=self.table,
-            replica=settings.serve.replica_name(),
-            poll_seconds=settings.serve.poll_seconds,
-            rollback_window_seconds=settings.serve.rollback_window_seconds,
-            loaded_adapters=settings.engine.loaded_adapters,
-            resident_tenants=settings.serve.resident_tenants,
-            adapter_wait_seconds=settings.serve.adapter_wait_seconds,
-            max_waiting_per_tenant=settings.serve.max_queued_per_tenant,
-            telemetry=telemetry,
-            require_seal=self.seals.require,
-            open_or_find_standby=self.rollouts.open_or_find_standby,
-        )
+        self.activator = self._make_activator()
         self.rollouts.on_moved = self.activator.wake
         self.presence = Presence(registry.replicas, name=settings.serve.replica_name(), address=settings.serve.address)
         self.presence.on_lost = self.activator.record_again
@@ -123,6 +109,24 @@ class ServeParts:
             note=self.answer_log.note,
             listener=self.rollouts,
             choose=VersionChoice(self.gated, self.table, require=registry.versions.require_answerable).route,
+        )
+
+    def _make_activator(self) -> Activator:
+        serve = self.settings.serve
+        return Activator(
+            self.registry,
+            self.gated,
+            table=self.table,
+            replica=serve.replica_name(),
+            poll_seconds=serve.poll_seconds,
+            rollback_window_seconds=serve.rollback_window_seconds,
+            loaded_adapters=self.settings.engine.loaded_adapters,
+            resident_tenants=serve.resident_tenants,
+            adapter_wait_seconds=serve.adapter_wait_seconds,
+            max_waiting_per_tenant=serve.max_queued_per_tenant,
+            telemetry=self.telemetry,
+            require_seal=self.seals.require,
+            open_or_find_standby=self.rollouts.open_or_find_standby,
         )
 
     async def run(self, *, engine_only: bool) -> None:

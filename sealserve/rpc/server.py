@@ -208,15 +208,20 @@ class RpcServer:
         watch_pb2_grpc.add_WatchServiceServicer_to_server(watches, server)
         approvals = ApprovalService(registry, enforcer=enforcer)
         approval_pb2_grpc.add_ApprovalServiceServicer_to_server(approvals, server)
+        self._add_plain_services(registry)
+        self._names += TENANT_SERVICES
+        self._is_settled = is_settled or _always
+        self._engine = engine
+
+    def _add_plain_services(self, registry: Registry) -> None:
+        """Carry the services that need the registry alone."""
+        server = self._server
         feedback_pb2_grpc.add_FeedbackServiceServicer_to_server(FeedbackService(registry), server)
         evaluation_pb2_grpc.add_EvaluationServiceServicer_to_server(EvaluationService(registry), server)
         canary_pb2_grpc.add_CanaryServiceServicer_to_server(CanaryService(registry), server)
         tenant_pb2_grpc.add_TenantServiceServicer_to_server(TenantService(registry), server)
         token_pb2_grpc.add_TokenServiceServicer_to_server(TokenService(registry, known=self._known), server)
         audit_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(registry), server)
-        self._names += TENANT_SERVICES
-        self._is_settled = is_settled or _always
-        self._engine = engine
 
     def add_engine_service(self, engine: Engine, *, materialise: Callable[[str], AbstractContextManager[Path]]) -> None:
         """Carry EngineService; `materialise` is the artifact store's."""

@@ -22,6 +22,7 @@ SKETCH = 8
 """Statements by whose digests near copies of a text are found, whatever it is about."""
 
 _NUMBER = re.compile(r"\d")
+_DIGITS = re.compile(r"\d+")
 _DATE = re.compile(
     r"(?i)\b(?:\d{1,2}(?:st|nd|rd|th|\.)? )?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.? \d{1,4}"
     r"(?:,? \d{4})?\b|\b\d{1,4}[-./]\d{1,2}[-./]\d{1,4}\b|\b\d{4}年\d{1,2}月(?:\d{1,2}日)?|\b\d{1,2}:\d{2}(?::\d{2})?\b"
@@ -69,7 +70,7 @@ def news_in(text: str, *, title: str, earlier: str) -> News:
 
 def sketch_of(text: str) -> tuple[str, ...]:
     """Return digests of SKETCH statements of `text`, numbers aside: most of them are those of a near copy, too."""
-    statements = {" ".join(sorted({*meaning_words(re.sub(r"\d+", "", one))})) for one in sentences_of(_undated(text))}
+    statements = {" ".join(sorted({*meaning_words(_DIGITS.sub("", one))})) for one in sentences_of(_undated(text))}
     digests = sorted(sha256(one.encode()).hexdigest()[:24] for one in statements if one)
     return tuple(f"said:{digest}" for digest in digests[:SKETCH])
 

@@ -119,9 +119,16 @@ class Activator:
             require_seal=require_seal,
             on_quarantined=self.wake,
         )
-        self._wake = asyncio.Event()
         self._knowledge = Knowledge(registry)
         self._unmet = set(resident_tenants)
+        self._log = structlog.get_logger("sealserve.activator")
+        self.swaps: deque[Swap] = deque(maxlen=_SWAPS_KEPT)
+        self.look_seconds: deque[float] = deque(maxlen=_LOOKS_KEPT)
+        self._begin_empty()
+
+    def _begin_empty(self) -> None:
+        """Know of nothing that was done."""
+        self._wake = asyncio.Event()
         self._due: dict[str, None] = {}  # tenants of which something may be left to do
         self._queue = LoadQueue()
         self._loading: set[str] = set()  # tenants whose versions are loaded because they were asked for
@@ -133,10 +140,7 @@ class Activator:
         self._build: int | None = None  # the engine's number of rebuilds at the last look
         self._tried: set[str] = set()  # tenants whose versions were loaded into this build, or failed to be
         self._ready_build: int | None = None  # the build that all versions that were due were tried in
-        self._log = structlog.get_logger("sealserve.activator")
         self._waiting: dict[str, str] = {}  # tenant -> why its version waits for an operator
-        self.swaps: deque[Swap] = deque(maxlen=_SWAPS_KEPT)
-        self.look_seconds: deque[float] = deque(maxlen=_LOOKS_KEPT)
 
     def wake(self) -> None:
         """Look again at once: something was promoted, rolled back or rebuilt."""

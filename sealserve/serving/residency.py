@@ -94,17 +94,22 @@ class Residency:
         turn = self._line_up(tenant)
         self.ask(tenant)
         patience = asyncio.get_running_loop().time() + self._wait_seconds
+        has_entered = False
         try:
             async with asyncio.timeout_at(min(patience, deadline)):
                 await turn
-        except BaseException as error:
-            if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self._residents.release(tenant)  # it came together with the cancellation
-            else:
-                self._forget(tenant, turn)
-            if not isinstance(error, TimeoutError):
-                raise
+            has_entered = True
+        except TimeoutError as error:
             raise (_late() if deadline <= patience else _too_late(self._waiting_count)) from error
+        finally:
+            if not has_entered:
+                self._leave_line(tenant, turn)
+
+    def _leave_line(self, tenant: str, turn: asyncio.Future[None]) -> None:
+        if turn.done() and not turn.cancelled() and turn.exception() is None:
+            self._residents.release(tenant)  # its turn came together with the cancellation
+        else:
+            self._forget(tenant, turn)
 
     def _line_up(self, tenant: str) -> asyncio.Future[None]:
         waiting = self._waiting.get(tenant, ())

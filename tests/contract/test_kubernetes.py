@@ -32,7 +32,7 @@ def _pod(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("version", API_VERSIONS)
 @pytest.mark.parametrize("index", range(len(OBJECTS)))
 def test_every_object_fits_the_schema_of_its_api(index: int, version: str) -> None:
-    kubernetes_validate.validate(OBJECTS[index], version, strict=True)
+    assert kubernetes_validate.validate(OBJECTS[index], version, strict=True) is not None
 
 
 def test_every_file_of_the_folder_is_used() -> None:

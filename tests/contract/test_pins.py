@@ -8,10 +8,10 @@ import pytest
 
 from tests.contract.tree import ROOT, imports, modules
 
-THROUGH_VLLM = {"huggingface-hub"}
-"""Imported only where vLLM or transformers run, which bring them."""
+THROUGH_PACKAGES = {"huggingface-hub", "pydantic-core"}
+"""Imported only where vLLM, transformers or pydantic are, which bring them in the version that they need."""
 
-THROUGH_OTHERS = {"psycopg", "s3fs", "defusedxml"}
+THROUGH_SQLALCHEMY = {"psycopg"}
 """Imported by SQLAlchemy where registry.url names PostgreSQL."""
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -59,9 +59,9 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
         for line in lines
     }
     optional = {_name(line) for lines in EXTRAS.values() for line in lines}
-    known = declared | optional | THROUGH_VLLM | {"sealserve"}
+    known = declared | optional | THROUGH_PACKAGES | {"sealserve"}
     assert {name: found for name, found in owners.items() if not found & known} == {}
-    assert declared - set().union(*owners.values()) == THROUGH_OTHERS
+    assert declared - set().union(*owners.values()) == THROUGH_SQLALCHEMY
 
 
 def _names(*extras: str) -> set[str]:

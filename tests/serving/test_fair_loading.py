@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -98,7 +98,7 @@ class Town:
     """A server with so many tenants and places, and callers."""
 
     def __init__(self, *, tenants: int, places: int, answer_seconds: float = ANSWER_SECONDS) -> None:
-        self.engine: Any = SlowEngine(answer_seconds=answer_seconds)
+        self.engine = cast(Any, SlowEngine(answer_seconds=answer_seconds))
         registry, table = many_tenants(tenants), AdapterTable()
         self.activator = Activator(
             registry, self.engine, table=table, replica="one", poll_seconds=0.25, rollback_window_seconds=60,

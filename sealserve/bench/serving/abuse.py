@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -22,7 +23,7 @@ import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from sealserve.bench.harness.serving_site import open_site
-from sealserve.bench.serving.abuse_rows import Row, Target, large_suite
+from sealserve.bench.serving.abuse_rows import LOWEST_PRIORITY, Row, Target, large_suite
 from sealserve.client import AsyncClient
 from sealserve.daemon.local import LocalDaemon
 from sealserve.errors import SealserveError
@@ -121,6 +122,7 @@ async def _measure(directory: Path, *, quick: bool, wanted: Sequence[Row], say: 
     say("starting the engine")
     started = time.monotonic()
     calm, seconds = (QUICK_SECONDS, QUICK_SECONDS) if quick else (CALM_SECONDS, ROW_SECONDS)
+    play = partial(_play, calm_seconds=calm, seconds=seconds, niceness=0 if quick else LOWEST_PRIORITY)
     async with _open(directory, quick=quick) as site, AsyncClient(site.address, token=site.token) as admin:
         target, asker = await _prepare(site, admin, suites=2 if quick else SUITES)
         async with (
@@ -131,9 +133,7 @@ async def _measure(directory: Path, *, quick: bool, wanted: Sequence[Row], say: 
             await neighbour.ask_for(calm)
             rows = {}
             for row in wanted:
-                rows[row.value] = found = await _play(
-                    row, target, neighbour, pid=site.pid, calm_seconds=calm, seconds=seconds
-                )
+                rows[row.value] = found = await play(row, target, neighbour, pid=site.pid)
                 say(f"{row.value}: {found.others_p99_ratio:g} x, {found.refused} refused, {found.codes}")
             worst = max(rows, key=lambda row: rows[row].others_p99_ratio)
             if neighbour.failures:
@@ -181,7 +181,14 @@ async def _prepare(site: _Site, admin: AsyncClient, *, suites: int) -> tuple[Tar
 
 
 async def _play(
-    row: Row, target: Target, neighbour: _Neighbour, *, pid: int, calm_seconds: float, seconds: float
+    row: Row,
+    target: Target,
+    neighbour: _Neighbour,
+    *,
+    pid: int,
+    calm_seconds: float,
+    seconds: float,
+    niceness: int,
 ) -> RowFigures:
     before, failed_before = await neighbour.ask_for(calm_seconds)
     rss = _rss_mib(pid)
@@ -189,7 +196,7 @@ async def _play(
         sys.executable, "-m", "sealserve.bench.serving.abuse_rows",
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    order = json.dumps({"row": row.value, "target": asdict(target), "seconds": seconds})
+    order = json.dumps({"row": row.value, "target": asdict(target), "seconds": seconds, "niceness": niceness})
     ending = asyncio.ensure_future(caller.communicate(order.encode()))
     during: list[float] = []
     failed, largest, ends_at = failed_before, rss, time.monotonic() + seconds + WAIT_SECONDS

@@ -124,13 +124,13 @@ class _Caller:
         self.played.add(await call.code())
 
 
-def play(row: Row, target: Target, seconds: float) -> None:
+def play(row: Row, target: Target, seconds: float, *, niceness: int = 0) -> None:
     """Play the row in this process for `seconds`, and print how its calls ended as JSON.
 
     The process takes the time that others leave: a caller has a machine of its own, and what its own work costs this
     one is nothing that the server does.
     """
-    os.nice(LOWEST_PRIORITY)
+    os.nice(niceness)
     sys.stdout.write(json.dumps(asyncio.run(_play(row, target, seconds)).codes))
 
 
@@ -269,4 +269,4 @@ def large_suite(number: int, *, bytes_: int) -> list[canary_pb2.CanaryItem]:
 
 if __name__ == "__main__":
     arguments = json.loads(sys.stdin.read())
-    play(Row(arguments["row"]), Target(**arguments["target"]), arguments["seconds"])
+    play(Row(arguments["row"]), Target(**arguments["target"]), arguments["seconds"], niceness=arguments["niceness"])
