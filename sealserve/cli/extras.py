@@ -8,7 +8,8 @@ from sealserve.errors import BadConfig
 _BY_EXTRA: Mapping[str, tuple[str, ...]] = {
     "server": (
         "alembic", "apscheduler", "cel_expr_python", "cryptography", "detect_secrets", "grpc_health", "grpc_reflection",
-        "httpx", "jsonschema", "numpy", "opentelemetry", "prometheus_client", "safetensors", "scipy", "semantic_text_splitter", "sqlalchemy",
+        "httpx", "jsonschema", "numpy", "opentelemetry", "prometheus_client",
+        "safetensors", "scipy", "semantic_text_splitter", "sqlalchemy",
         "structlog", "tokenizers", "watchfiles", "yaml",
     ),
     "postgres": ("psycopg",),

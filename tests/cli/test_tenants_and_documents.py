@@ -34,7 +34,7 @@ def test_documents_come_from_files_directories_and_stdin(site: Site, tmp_path: P
     (folder / "deep").mkdir(parents=True)
     (folder / "a.md").write_text("# Returns\nLamps go back within 30 days.")
     (folder / "deep" / "b.pdf").write_bytes(pdf())
-    (folder / "c.docx").write_text("left alone")
+    (folder / "c.odt").write_text("left alone")
     added = site.run("doc", "add", "acme", str(folder), "-", "--json", stdin="Chairs stay.")
     assert added.code == 0
     assert [(one["document"]["title"], one["is_new"], one["error"]) for one in added.shown["documents"]] == [

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
+from functools import partial
 from html import escape
 from importlib import import_module
 from typing import Any
@@ -97,9 +98,9 @@ def _pdf(article: Article) -> bytes:
     )
 
 
-def _csv(article: Article) -> bytes:
+def _csv(article: Article, *, delimiter: str = ",") -> bytes:
     written = io.StringIO()
-    csv.writer(written).writerows(article.rows)
+    csv.writer(written, delimiter=delimiter).writerows(article.rows)
     return written.getvalue().encode()
 
 
@@ -179,6 +180,7 @@ FORMATS: Mapping[str, Format] = {
     "pptx": Format(media_type=f"{_OFFICE}.presentationml.presentation", write=_pptx),
     "xlsx": Format(media_type=f"{_OFFICE}.spreadsheetml.sheet", write=_xlsx),
     "csv": Format(media_type="text/csv", write=_csv),
+    "tsv": Format(media_type="text/tab-separated-values", write=partial(_csv, delimiter="\t")),
     "epub": Format(media_type="application/epub+zip", write=_epub),
     "eml": Format(media_type="message/rfc822", write=_email),
     "json": Format(media_type="application/json", write=_json),
