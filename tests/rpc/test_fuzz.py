@@ -91,6 +91,9 @@ def values(field: FieldDescriptor, *, depth: int) -> st.SearchStrategy[Any]:
         FieldDescriptor.CPPTYPE_INT64: st.one_of(INTEGERS, st.sampled_from([2**63 - 1, -(2**63)])),
         FieldDescriptor.CPPTYPE_ENUM: st.integers(-1, 12),
     }
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        key, value = field.message_type.fields
+        return st.dictionaries(values(key, depth=depth), values(value, depth=depth), max_size=3)
     one = kinds.get(field.cpp_type)
     if one is None:
         assert field.message_type is not None

@@ -47,7 +47,7 @@ _SWITCH = re.compile(
     r"toggle|trigger|expand|accordion|collaps|switch|disclosure|opener|question|(?:^|[-_])tabs?(?:$|[-_])",
     re.IGNORECASE,
 )
-_NEARBY_LEVELS, _NEARBY_SIBLINGS, _NEARBY_ELEMENTS = 3, 40, 100
+_NEARBY_LEVELS, _NEARBY_SIBLINGS, _NEARBY_ELEMENTS = 3, 12, 40
 _TAKES_AWAY = frozenset({"script", "style", "template", "noscript", "title"})
 
 
