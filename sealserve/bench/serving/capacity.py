@@ -1,9 +1,10 @@
 """`sealserve bench capacity`: how many replicas many tenants need, simulated from times that were measured elsewhere.
 
 Tenants ask in Poisson arrivals, how often each by Zipf's law. A tenant's requests go to one replica, by consistent
-hashing, which keeps as many adapters resident as it has places and drops the least recently used; a request of another
-tenant waits for its adapter to be read, one after the other. At most `slots` adapters and `sequences` requests run at
-once. At the start the tenants that ask most are resident. Time is virtual; nothing is served.
+hashing, or to so many as its part of all requests is worth, in turn by chance. A replica keeps as many adapters resident
+as it has places and drops the least recently used; a request of another tenant waits for its adapter to be read, one
+after the other. At most `slots` adapters and `sequences` requests run at once. At the start the tenants that ask most
+are resident. Time is virtual; nothing is served.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ import random
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import accumulate
 
 TARGET_MORE = 2.0
@@ -35,8 +37,12 @@ class Load:
     rate: float
     exponent: float = 1.1
     answer_tokens: int = 128
-    requests: int = 50_000
+    requests: int = 20_000
     seed: int = 0
+
+    def shares(self) -> tuple[float, ...]:
+        """Return each tenant's part of all requests, the largest first."""
+        return _zipf(self.tenants, self.exponent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,21 +157,20 @@ def simulate(load: Load, machine: Machine, *, replicas: int) -> Outcome:
     events: list[tuple[float, int, int, int]] = []  # (when, order, tenant or -1 - tenant at its end, replica)
     waits: list[float] = []
     order = 0
-    for at, tenant in _arrivals(load):
-        heapq.heappush(events, (at, order, tenant, -1))
+    for at, tenant, draw in _arrivals(load):
+        heapq.heappush(
+            events, (at, order, tenant, home(tenant, replicas, copy=int(draw * copies(load, tenant, replicas))))
+        )
         order += 1
     last = 0.0
     while events:
-        now, _, tenant, place = heapq.heappop(events)
-        last = now
+        last, _, tenant, place = heapq.heappop(events)
+        site = sites[place]
         if tenant >= 0:
-            place = home(tenant, replicas)
-            site = sites[place]
-            site.waiting.append((now, tenant))
+            site.waiting.append((last, tenant))
         else:
-            site = sites[place]
             _end(site, -1 - tenant)
-        for asked_at, started, starts_at, ends_at in _begin(site, now, load.answer_tokens):
+        for asked_at, started, starts_at, ends_at in _begin(site, last, load.answer_tokens):
             waits.append(starts_at - asked_at + machine.first_token_seconds)
             heapq.heappush(events, (ends_at, order, -1 - started, place))
             order += 1
@@ -179,12 +184,17 @@ def simulate(load: Load, machine: Machine, *, replicas: int) -> Outcome:
     )
 
 
-def home(tenant: int, replicas: int) -> int:
-    """Return the replica of a tenant. One more replica moves one in so many tenants.
+def copies(load: Load, tenant: int, replicas: int) -> int:
+    """Return on how many replicas a tenant is resident: one has no more than its part of all requests."""
+    return max(1, math.ceil(replicas * load.shares()[tenant]))
+
+
+def home(tenant: int, replicas: int, *, copy: int = 0) -> int:
+    """Return the replica of a tenant's `copy`. One more replica moves one in so many tenants.
 
     Jump consistent hashing: Lamping and Veach 2014, arXiv 1406.2294, figure 1.
     """
-    key = int.from_bytes(hashlib.blake2b(str(tenant).encode(), digest_size=8).digest(), "big")
+    key = int.from_bytes(hashlib.blake2b(f"{tenant} {copy}".encode(), digest_size=8).digest(), "big")
     found, following = 0, 0
     while following < replicas:
         found = following
@@ -197,21 +207,29 @@ def _warm(load: Load, machine: Machine, replicas: int) -> dict[int, _Replica]:
     """Return the replicas with the tenants that ask most resident, as far as there are places."""
     sites = {place: _Replica(machine) for place in range(replicas)}
     for tenant in range(min(load.tenants, 4 * replicas * machine.places)):
-        site = sites[home(tenant, replicas)]
-        if len(site.resident) < machine.places:
-            site.resident[tenant] = 0.0
-            site.resident.move_to_end(tenant, last=False)
+        for copy in range(copies(load, tenant, replicas)):
+            site = sites[home(tenant, replicas, copy=copy)]
+            if len(site.resident) < machine.places:
+                site.resident[tenant] = 0.0
+                site.resident.move_to_end(tenant, last=False)
     return sites
 
 
-def _arrivals(load: Load) -> Iterator[tuple[float, int]]:
-    """Yield (seconds, tenant)."""
+def _arrivals(load: Load) -> Iterator[tuple[float, int, float]]:
+    """Yield (seconds, tenant, a draw from [0, 1))."""
     rng = random.Random(load.seed)
-    shares = list(accumulate(1 / rank**load.exponent for rank in range(1, load.tenants + 1)))
+    cumulated = list(accumulate(load.shares()))
     now = 0.0
-    for tenant in rng.choices(range(load.tenants), cum_weights=shares, k=load.requests):
+    for tenant in rng.choices(range(load.tenants), cum_weights=cumulated, k=load.requests):
         now += rng.expovariate(load.rate)
-        yield now, tenant
+        yield now, tenant, rng.random()
+
+
+@cache
+def _zipf(tenants: int, exponent: float) -> tuple[float, ...]:
+    weights = [1 / rank**exponent for rank in range(1, tenants + 1)]
+    total = sum(weights)
+    return tuple(weight / total for weight in weights)
 
 
 def _begin(site: _Replica, now: float, tokens: int) -> Iterator[tuple[float, int, float, float]]:
