@@ -1,7 +1,7 @@
 """`sealserve bench capacity`: how many replicas many tenants need, simulated from times that were measured elsewhere.
 
 Tenants ask in Poisson arrivals, how often each by Zipf's law. A tenant's requests go to one replica, by consistent
-hashing, or to so many as its part of all requests is worth, in turn by chance. A replica keeps as many adapters resident
+hashing, or to so many as its part of all requests is worth. A replica keeps as many adapters resident
 as it has places and drops the least recently used; a request of another tenant waits for its adapter to be read, one
 after the other. At most `slots` adapters and `sequences` requests run at once. At the start the tenants that ask most
 are resident. Time is virtual; nothing is served.
