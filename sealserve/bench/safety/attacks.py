@@ -274,7 +274,6 @@ _HIDING = (
     '<div style="position:absolute;left:-9999px">{s}</div>',
     "<!-- {s} -->",
     '<img src="map.png" alt="{s}">',
-    '<div aria-hidden="true">{s}</div>',
     "<p hidden>{s}</p>",
     '<style>.fine { opacity: 0 }</style><p class="fine">{s}</p>',
     '<p style="visibility: hidden">{s}</p>',
@@ -286,5 +285,4 @@ _EVASIVE_HIDING = (
     '<p style="color:#fefefe;font-size:3px">{s}</p>',
     '<div style="height:1px;overflow:hidden">{s}</div>',
     '<p style="clip-path: inset(100%)">{s}</p>',
-    "<details><summary>Sources</summary>{s}</details>",
 )
