@@ -200,6 +200,21 @@ def test_copies_of_what_is_gone_or_unused_are_dropped(store: ArtifactStore, fold
     assert late.drop_copies() == 1
 
 
+def test_what_a_killed_writer_left_is_cleared_a_day_later(store: ArtifactStore, folder: Path, tmp_path: Path) -> None:
+    kept = store.put_directory(folder)
+    (folder / "adapter_config.json").write_bytes(b'{"r": 16}')
+    tree = store.put_directory(folder)
+    files, base = _objects(store)
+    files.rm_file(f"{base}/trees/{tree[:2]}/{tree}/manifest.json")
+    left = f"{base}/trees/{tree[:2]}/{tree}/files/adapter_config.json"
+    _another(store, tmp_path)
+    assert files.exists(left), "its writer may still be at it"
+    later = datetime.now(UTC) + timedelta(days=2)
+    _another(store, tmp_path, clock=lambda: later)
+    assert not files.exists(left)
+    assert (_another(store, tmp_path).directory(kept) / "adapter_config.json").read_bytes() == CONFIG
+
+
 def test_copy_serves_while_the_object_store_is_away(
     store: ArtifactStore, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

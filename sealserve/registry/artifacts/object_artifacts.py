@@ -43,11 +43,14 @@ class ObjectArtifactStore(ArtifactStore):
     """Artifacts at a URL: `blobs/` for bytes, `trees/` for directories, `aside/` for what is being removed."""
 
     def __init__(self, url: str, cache: Path, *, clock: Clock = utc_now) -> None:
-        """Make the cache; drop what is old in it and what killed removals left. Raises: StorageFailed, BadConfig."""
+        """Make the cache; drop what is old in it and what killed writers and removals left.
+
+        Raises: StorageFailed (also while the object store is away), BadConfig (the url).
+        """
         super().__init__(cache, clock=clock)
         self._cache, self._url, self._clock = cache.absolute(), url, clock
         self._files, self._base = _file_system(url)
-        self._clear_aside()
+        self._clear_unfinished()
         self.drop_copies()
 
     def put_bytes(self, data: bytes) -> str:
@@ -227,10 +230,14 @@ class ObjectArtifactStore(ArtifactStore):
         found: datetime = self._files.modified(path)
         return found if found.tzinfo else found.replace(tzinfo=UTC)
 
-    def _clear_aside(self) -> None:
+    def _clear_unfinished(self) -> None:
+        """Delete old files of removals, and of directories whose manifest was never written."""
         oldest = self._clock() - timedelta(seconds=_ASIDE_SECONDS)
         with self._errors():
-            for path in self._found(f"{self._base}/aside"):
+            files = self._found(f"{self._base}/trees")
+            whole = {path.removesuffix(f"/{_MANIFEST}") for path in files if path.endswith(f"/{_MANIFEST}")}
+            unfinished = [path for path in files if path.partition("/files/")[0] not in whole and "/files/" in path]
+            for path in (*self._found(f"{self._base}/aside"), *unfinished):
                 with suppress(FileNotFoundError):
                     if self._modified(path) < oldest:
                         self._files.rm_file(path)
