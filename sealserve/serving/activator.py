@@ -130,7 +130,7 @@ class Activator:
         """Know of nothing that was done."""
         self._wake = asyncio.Event()
         self._due: dict[str, None] = {}  # tenants of which something may be left to do
-        self._queue = LoadQueue()
+        self._queue = LoadQueue(clock=lambda: asyncio.get_running_loop().time())
         self._loading: set[str] = set()  # tenants whose versions are loaded because they were asked for
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._back_off = BackOff()
