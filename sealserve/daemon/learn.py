@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 import structlog
 
 from sealserve.base_models.fitness import HOW_TO_CHECK, Fitness, read_fitness, refusal
-from sealserve.base_models.profile import profile_of
+from sealserve.base_models.profile import profile_directory, profile_of
 from sealserve.canaries.probes import probes_for
 from sealserve.daemon.lifetime import run_to_end, stop_event
 from sealserve.daemon.storage import keep_private, open_registry
@@ -24,6 +24,7 @@ from sealserve.learning.scheduler import Learner
 from sealserve.learning.training.executors.base import Executor
 from sealserve.learning.training.executors.process import ProcessExecutor
 from sealserve.learning.training.executors.ray import RayExecutor
+from sealserve.learning.training.retention_set import RetentionSets
 from sealserve.learning.training.trainer import ChildTrainer
 from sealserve.local_tokens import internal_secret
 from sealserve.network import reachable
@@ -101,6 +102,7 @@ async def open_context(settings: Settings) -> AsyncIterator[LearnContext]:
             base_directory=base,
             telemetry=telemetry,
             dialect=profile.dialect,
+            retention_sets=RetentionSets(profile_directory()),
             refusal=lambda: refusal(
                 base_shape(base).digest,
                 has_teacher=settings.learn.study.editor == "endpoint",

@@ -69,7 +69,6 @@ MAY_SHARE_A_NAME = {
 """Names that two files outside the parallel folders have."""
 
 MAY_BE_SMALL = {
-    "sealserve/serving/activation/load_queue.py": "whose turn it is, tried by itself",
     "sealserve/learning/steps/adopt_external.py": "four steps beside a folder of steps",
     "sealserve/learning/steps/judge.py": "a step of the cycle has a file of its own",
     "sealserve/registry/evaluation/answer_log.py": "a table and its queries",

@@ -13,7 +13,6 @@ from sealserve.learning.cycle_run import CycleRun
 from sealserve.learning.journal import Done
 from sealserve.learning.steps.filter import summarise
 from sealserve.learning.study.supersession import Outdated
-from sealserve.learning.training.retention_set import ask_retention_set
 from sealserve.records.candidates import Recipe
 from sealserve.records.cycles import FORGET_TRIGGER, Claim, EarlierStudy, QuizItem, SelfEdit, Step
 from sealserve.records.step_outputs import Contested, Filtered, Superseded, Written, from_json
@@ -25,7 +24,7 @@ _COPY_PREFIX = re.compile(r"^d\d{3}-")  # replaced, not repeated, when a copy is
 async def copy_self_edits(run: CycleRun) -> Done[Written]:
     """WRITE: copy every admitted self-edit and quiz item of the cycle's documents into this cycle."""
     notes, items = await asyncio.to_thread(_read_earlier_cycles, run.context.registry, run.claim)
-    retention = await ask_retention_set(run.client, run.context.probes, cache=run.context.retention_sets)
+    retention = await run.context.retention_sets.of(run.client, run.context.probes)
     output = Written(quiz=(), directives=(), retention=retention)
     return Done(output=output, effects=(AddSelfEdits(edits=notes), AddQuiz(items=items)))
 

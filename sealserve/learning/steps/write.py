@@ -20,7 +20,6 @@ from sealserve.learning.study.passages import with_title
 from sealserve.learning.study.quiz import Readings
 from sealserve.learning.study.self_edits import Study
 from sealserve.learning.study.tenant_questions import before_quiz, read_tenant_questions
-from sealserve.learning.training.retention_set import ask_retention_set
 from sealserve.records.cycles import SelfEdit
 from sealserve.records.step_outputs import Proposal, ReferenceAnswer, Written
 from sealserve.registry.registry import AddSelfEdits
@@ -103,7 +102,7 @@ async def _ask_retention_set(run: CycleRun) -> tuple[ReferenceAnswer, ...]:
     """Return the retention set; empty where the settings train on none of it."""
     if not run.context.settings.learn.training.retention:
         return ()
-    return await ask_retention_set(run.client, run.context.probes, cache=run.context.retention_sets)
+    return await run.context.retention_sets.of(run.client, run.context.probes)
 
 
 def _cycle_settings(run: CycleRun) -> LearnSettings:
