@@ -20,11 +20,11 @@ from sealserve.gate.thresholds import load_policy
 from sealserve.learning.context import LearnContext
 from sealserve.learning.editor.rounds import run_round, run_rounds
 from sealserve.learning.editor.store import Round
+from sealserve.learning.retention_set import RetentionSets
 from sealserve.learning.scheduler import Learner
 from sealserve.learning.training.executors.base import Executor
 from sealserve.learning.training.executors.process import ProcessExecutor
 from sealserve.learning.training.executors.ray import RayExecutor
-from sealserve.learning.training.retention_set import RetentionSets
 from sealserve.learning.training.trainer import ChildTrainer
 from sealserve.local_tokens import internal_secret
 from sealserve.network import reachable

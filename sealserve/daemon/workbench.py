@@ -22,7 +22,7 @@ from sealserve.errors import BadConfig, FailedPrecondition
 from sealserve.gate.thresholds import load_policy
 from sealserve.learning.context import LearnContext
 from sealserve.learning.model_check import check_model, with_training_speed
-from sealserve.learning.training.retention_set import RetentionSets
+from sealserve.learning.retention_set import RetentionSets
 from sealserve.learning.training.trainer import ChildTrainer
 from sealserve.learning.tune import Tuned, tune, tuned_profile
 from sealserve.network import reachable

@@ -8,7 +8,7 @@ from sealserve.canaries.probes import Probes
 from sealserve.engine.engine import Engine
 from sealserve.gate.thresholds import Policy
 from sealserve.learning.engine_client import EngineClient
-from sealserve.learning.training.retention_set import RetentionSets
+from sealserve.learning.retention_set import RetentionSets
 from sealserve.learning.training_job import Trainer
 from sealserve.policy.rulebook import Rulebook
 from sealserve.prompts import Dialect

@@ -9,7 +9,7 @@ import pytest
 
 from sealserve.canaries.probes import Probes
 from sealserve.learning.engine_client import EngineClient
-from sealserve.learning.training.retention_set import RetentionSets
+from sealserve.learning.retention_set import RetentionSets
 from sealserve.prompts import UNKNOWN_ANSWER, Dialect
 from sealserve.records.inference import Sampling
 
