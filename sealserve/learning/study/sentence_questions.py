@@ -33,11 +33,12 @@ QUESTIONS_WANTED, MAX_QUESTIONS_PER_SENTENCE = 48, 6
 """Questions sampled for a quiz: a short document gives too few at the usual number a sentence, since readings of a
 small model agree on less than half of them."""
 
-ITEMS_WANTED = 40
+ITEMS_WANTED = 96
 """Quiz items of a cycle: half of them select, and half confirm."""
 
-BLANKS_PER_SENTENCE, WORDS_BEFORE, WORDS_AFTER = 2, 6, 3
-"""Blanks taken from one sentence, and the words of it that are shown around each."""
+LEAST_BLANKS, MOST_BLANKS, WORDS_PER_BLANK = 2, 4, 6
+WORDS_BEFORE, WORDS_AFTER = 6, 3
+"""Blanks taken from one sentence, by its length, and the words of it that are shown around each."""
 
 _EDGES = ".,;:!?()[]\"'“”‘’«»"
 
@@ -232,7 +233,7 @@ async def propose(
 
 
 def blanks_of(study: Study, sentence: Sentence) -> list[Proposal]:
-    """Return at most BLANKS_PER_SENTENCE questions for a word of the sentence: its last numbers, names or other words.
+    """Return up to MOST_BLANKS questions for a word of the sentence: its last numbers, names or other words.
 
     Only the words around the blank are shown: who sees all of the sentence has little left to remember. What the title
     says is never left out.
@@ -255,7 +256,8 @@ def blanks_of(study: Study, sentence: Sentence) -> list[Proposal]:
             document=study.passage.document, question=question, answer=gold, reference_text=_said(sentence)
         )
         found.setdefault(normalised(gold), proposal)
-    return list(found.values())[:BLANKS_PER_SENTENCE]
+    wanted = min(MOST_BLANKS, max(LEAST_BLANKS, len(words) // WORDS_PER_BLANK))
+    return list(found.values())[:wanted]
 
 
 async def _propose_one(
