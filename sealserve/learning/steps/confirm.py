@@ -118,8 +118,9 @@ async def _why_no_candidate(run: CycleRun) -> str:
     written = run.written
     if written.readings and written.agreed < MIN_AGREED * written.readings:
         text = " ".join(study.text for study in await read_studies(run))
-        language = language_of(text) or "this text"
-        return f"this base does not read {language}: {written.agreed} of {written.readings} readings agreed"
+        language = language_of(text)
+        named = language if language not in ("", "English") else "this text"
+        return f"this base does not read {named}: {written.agreed} of {written.readings} readings agreed"
     return "no candidate: too few notes or questions passed the filter"
 
 

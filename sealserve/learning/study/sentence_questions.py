@@ -25,7 +25,7 @@ from sealserve.records.cycles import SelfEdit
 from sealserve.records.inference import Sampling
 from sealserve.records.step_outputs import Proposal
 from sealserve.settings.learn import LearnSettings, StudySettings
-from sealserve.writing_systems import count_words, sentences_of
+from sealserve.writing_systems import count_words, language_of, sentences_of
 
 QUESTION_TOKENS = 48
 READING_TOKENS = 40
@@ -81,14 +81,15 @@ async def ask_about(editor: Editor, study: Study, sentence: Sentence, *, tempera
     """Return one question that the sentence answers; "" if the editor wrote none that can be asked."""
     sampling = Sampling(max_tokens=QUESTION_TOKENS, temperature=temperature, top_p=TOP_P, seed=seed, stop=("\n",))
     examples = [(prompts.question_about(shown), question) for shown, question in prompts.QUESTION_EXAMPLES]
-    reply = await editor.ask(prompts.question_about(sentence.text), sampling=sampling, examples=examples)
+    prompt = prompts.question_about(sentence.text, language=_foreign_language(study.text))
+    reply = await editor.ask(prompt, sampling=sampling, examples=examples)
     return usable_question(reply.text, sentence, title=study.passage.title, passage=study.text)
 
 
 def usable_question(text: str, sentence: Sentence, *, title: str, passage: str) -> str:
     """Return the first question in `text`; "" if it names nothing of the sentence, or a number or name of its own.
 
-    A question that names nothing of the title is asked "About" it, so that it can be asked with the book closed.
+    A question that names nothing of the title is asked after it, so that it can be asked with the book closed.
     """
     found = _QUESTION.search(_LABEL.sub("", text.strip()))
     question = found[0].strip() if found else ""
@@ -100,7 +101,13 @@ def usable_question(text: str, sentence: Sentence, *, title: str, passage: str) 
         return ""
     if roots(question) & roots(title):
         return question
-    return f"About {title}: {question}" if question.isascii() else f"{title}: {question}"
+    return f"{title}: {question}" if _foreign_language(passage) else f"About {title}: {question}"
+
+
+def _foreign_language(text: str) -> str:
+    """Return the language of `text`; "" if it is English, as the prompts are, or cannot be told."""
+    language = language_of(text)
+    return "" if language == "English" else language
 
 
 async def read_span(
