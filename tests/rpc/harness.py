@@ -19,7 +19,7 @@ from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.principals import Principal, Token
 from sealserve.registry.registry import Registry
 from sealserve.registry.sql.database import utc_now
-from sealserve.rpc.server import RpcServer
+from sealserve.rpc.server import RpcServer, ServiceParts
 from sealserve.serving.adapter_table import Route
 from sealserve.serving.answers import Answers
 from sealserve.settings.limits import LimitSettings
@@ -142,19 +142,17 @@ async def served(
         registry.tokens.enrol(principal, secret, actor="test")
     enforcer = PolicyEnforcer(registry, Rulebook(rules, clock=utc_now)) if rules else PermissiveEnforcer()
     server = RpcServer(serve or settings(), find_token=registry.tokens.find, limits=limits, **options)
-    server.add_tenant_services(
-        registry,
+    intake = IntakeSettings(max_document_bytes=100_000, max_documents_per_tenant=8)
+    parts = ServiceParts(
+        registry=registry,
         answers=answers,
-        inbox=Inbox(
-            registry,
-            IntakeSettings(max_document_bytes=100_000, max_documents_per_tenant=8),
-            refuse=enforcer.refuse_document,
-        ),
+        inbox=Inbox(registry, intake, refuse=enforcer.refuse_document),
         engine=engine,
-        max_documents_per_cycle=4,
-        salt=lambda tenant: f"salt of {tenant}",
         enforcer=enforcer,
+        salt=lambda tenant: f"salt of {tenant}",
+        max_documents_per_cycle=4,
     )
+    server.add_tenant_services(parts)
     server.add_engine_service(
         engine,
         materialise=lambda digest: (

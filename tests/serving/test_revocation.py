@@ -46,7 +46,7 @@ async def taught_twice(server: Server, publisher: Publisher) -> tuple[AdapterVer
     await server.activator.settle()
     second = publisher.publish("acme")
     await server.activator.settle()
-    await server.activator._retirement.make_room()
+    await server.activator._states.retirement.make_room()
     assert first.engine_name not in await loaded(server)
     return first, second
 
