@@ -18,7 +18,6 @@ from sealserve.registry.sql.tables import opinions
 from sealserve.registry.versions import activations, held
 from sealserve.registry.versions.version_rows import resource
 
-
 _RELEASED = ApprovalRuling()
 
 
