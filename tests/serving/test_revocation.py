@@ -213,7 +213,7 @@ async def test_tenants_without_a_place_are_refused_and_tried_without_a_task_a_lo
         publisher.publish(tenant)
     await full.activator.settle()
     asked = []
-    monkeypatch.setattr(full.activator, "_open_or_find_standby", lambda tenant: asked.append(tenant))
+    monkeypatch.setattr(full.activator._swapper, "_open_or_find_standby", lambda tenant: asked.append(tenant))
     for _ in range(3):
         await full.activator._begin()
         assert full.activator._tasks == {}

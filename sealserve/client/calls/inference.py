@@ -82,7 +82,9 @@ def _fields(
     **options: Any,
 ) -> dict[str, Any]:
     """Return the fields of a request, which is the same for one message and for a stream."""
-    own = {name: options.pop(name) for name in ("request_id", "min_activation", "sticky_key") if name in options}
+    own: dict[str, Any] = {
+        name: options.pop(name) for name in ("request_id", "min_activation", "sticky_key") if name in options
+    }
     given = Sampling(**options)  # also with `sampling`: TypeError for an argument that does not exist
     return {
         "parent": names.tenant_name(tenant),
