@@ -264,8 +264,8 @@ def _beside(result: Json) -> str:
         for phase, one in result["phases"].items()
     ]
     told = (
-        f"{result['answers']} answers, {result['failed']} failed; the cycle took {result['cycle_seconds']:.0f} s and was"
-        f" {result['cycle_state']}."
+        f"{result['answers']:,} answers, {result['failed']} failed. The cycle took {result['cycle_seconds']:,.0f} s and"
+        f" ended {result['cycle_state']}."
     )
     head = ("phase", "answers", "first token p50, p99", "whole answer p50, p99")
     return f"{told}\n\n{_table(('', 'p50', 'p90', 'p99', 'goal'), rows)}\n\n{_table(head, phases)}"
@@ -291,7 +291,7 @@ def _capacity(result: Json) -> str:
         "replicas",
         "memory",
         "first token p50, p99",
-        "answers that wait for a load",
+        "share that waits for a load",
     )
     return f"With {result['machine']['places']:,} places a replica:\n\n{_table(head, rows)}"
 
