@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,9 +27,11 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("point", FAULT_POINTS)
-def test_killed_process_loses_nothing_and_the_next_one_finishes(point: str, tmp_path: Path) -> None:
+def test_killed_process_loses_nothing_and_the_next_one_finishes(
+    point: str, tmp_path: Path, empty_registry: Path
+) -> None:
     url = f"sqlite:///{tmp_path / 'r.db'}"
-    Registry.open(url, tmp_path / "artifacts").close()  # as a copy of the empty one, which the child could not make
+    shutil.copyfile(empty_registry, tmp_path / "r.db")
     killed = run_child(crashing.main, tmp_path, url, fault=f"{point}:kill", directory=tmp_path)
     assert killed.code == -signal.SIGKILL, killed.stderr
     registry = Registry.open(url, tmp_path / "artifacts")
