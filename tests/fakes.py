@@ -22,7 +22,7 @@ from sealserve.errors import BadAdapter, InvalidArgument, NotFound, Unavailable
 from sealserve.grading.json_schemas import is_accepted
 from sealserve.policy.enforcement import RECOVERY, PolicyEnforcer
 from sealserve.records.approvals import Approval
-from sealserve.records.documents import Refusal
+from sealserve.records.documents import IncomingDocument, Refusal
 from sealserve.records.inference import ChatTurn, EngineInfo, EngineState, FinishReason, Sampling, TokenLogprob
 from sealserve.records.policy_decisions import PolicyDecision
 from sealserve.records.sampling import check_sampling
@@ -331,7 +331,7 @@ class PermissiveEnforcer(PolicyEnforcer):
     def __init__(self) -> None:
         """It needs neither registry nor rules."""
 
-    def refuse_document(self, tenant: str, **about: object) -> Refusal | None:
+    def refuse_document(self, tenant: str, incoming: IncomingDocument, *, actor: str) -> Refusal | None:
         return None
 
     def require_promote(self, tenant: str, version: int, *, actor: str) -> None:

@@ -3,9 +3,11 @@
 
 import contextlib
 from collections.abc import Generator, Iterable, Mapping
+from typing import Unpack
 
 from sealserve.client import calls
 from sealserve.client.calls.documents import NewDocument
+from sealserve.client.calls.inference import AskOptions, Question
 from sealserve.client.sync_connection import Connection
 from sealserve.errors import SealserveError
 from sealserve.records.approvals import Approval, ApprovalState
@@ -14,7 +16,6 @@ from sealserve.records.canary_suites import CanaryItem, CanaryResult, CanarySuit
 from sealserve.records.cycles import SelfEdit
 from sealserve.records.documents import Document, DocumentState, Unlearned
 from sealserve.records.feedback import Feedback, Opinion, VersionFeedback
-from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.principals import Principal, Token
 from sealserve.records.question_sets import EvaluationItem, EvaluationSet
 from sealserve.records.reports import AdapterReport, Answer, AnswerEvent, CycleReport, Model, ServerInfo
@@ -22,8 +23,6 @@ from sealserve.records.rollouts import Traffic, WatchReport
 from sealserve.records.sources import ItemState, NewSource, Source, SourceItem
 from sealserve.records.tenants import Tenant
 from sealserve.records.versions import Activation, AdapterVersion
-
-Question = str | Iterable[ChatTurn]
 
 
 class Client(Connection):
@@ -34,81 +33,21 @@ class Client(Connection):
 
     # answers
 
-    def ask(
-        self,
-        tenant: str,
-        question: Question,
-        *,
-        max_tokens: int = 256,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
-        seed: int | None = None,
-        stop: tuple[str, ...] = (),
-        choice: tuple[str, ...] = (),
-        regex: str = "",
-        json_schema: str = "",
-        request_id: str = "",
-        sampling: Sampling | None = None,
-        min_activation: int = 0,
-        sticky_key: str = "",
-        version: int | None = None,
-    ) -> Answer:
+    def ask(self, tenant: str, question: Question, **options: Unpack[AskOptions]) -> Answer:
         """Return the answer of the tenant's active adapter to a question or a conversation.
 
+        `max_tokens`, `temperature`, `top_p`, `seed` and `stop` are as usual. One of `choice`, `regex` and `json_schema`
+        (an object as JSON text) holds the whole answer to that form; an answer that `max_tokens` cuts is the beginning
+        of one. `sampling` stands for all of these, and for more: several answers, log probabilities, penalties.
         With `min_activation`, raises Unavailable until the server has reached at least that activation. Requests with
-        the same `sticky_key` get the same version. One of `choice`, `regex` and `json_schema` (an object as JSON text)
-        holds the whole answer to that form; an answer that `max_tokens` cuts is the beginning of one. `sampling` stands
-        for all of these arguments, and for more: several answers, log probabilities, penalties. With `version` that one
-        answers (0: the base model), or the call fails.
+        the same `sticky_key` get the same version. With `version` that one answers (0: the base model), or the call
+        fails.
         """
-        sampling = sampling or Sampling(
-            max_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed, stop=stop,
-            choice=choice, regex=regex, json_schema=json_schema,
-        )  # fmt: skip
-        call = calls.inference.generate(
-            tenant,
-            question,
-            sampling=sampling,
-            request_id=request_id,
-            min_activation=min_activation,
-            sticky_key=sticky_key,
-            version=version,
-        )
-        return self._unary(call)
+        return self._unary(calls.inference.generate(tenant, question, options))
 
-    def stream(
-        self,
-        tenant: str,
-        question: Question,
-        *,
-        max_tokens: int = 256,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
-        seed: int | None = None,
-        stop: tuple[str, ...] = (),
-        choice: tuple[str, ...] = (),
-        regex: str = "",
-        json_schema: str = "",
-        request_id: str = "",
-        sampling: Sampling | None = None,
-        min_activation: int = 0,
-        sticky_key: str = "",
-        version: int | None = None,
-    ) -> Generator[AnswerEvent, None]:
+    def stream(self, tenant: str, question: Question, **options: Unpack[AskOptions]) -> Generator[AnswerEvent, None]:
         """Return the answer as it is generated: one Answering, then Pieces, then one Ended. Arguments as for `ask`."""
-        sampling = sampling or Sampling(
-            max_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed, stop=stop,
-            choice=choice, regex=regex, json_schema=json_schema,
-        )  # fmt: skip
-        call = calls.inference.stream(
-            tenant,
-            question,
-            sampling=sampling,
-            request_id=request_id,
-            min_activation=min_activation,
-            sticky_key=sticky_key,
-            version=version,
-        )
+        call = calls.inference.stream(tenant, question, options)
         return self._stream(call, timeout_seconds=self._timeout_seconds)
 
     def count_tokens(self, tenant: str, question: Question) -> int:

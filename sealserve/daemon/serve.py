@@ -26,13 +26,14 @@ from sealserve.policy.rulebook import open_rules
 from sealserve.proof.manifest import Seals
 from sealserve.registry.registry import Registry
 from sealserve.rollout.controller import Replica, RolloutController
-from sealserve.rpc.server import RpcServer
+from sealserve.rpc.server import RpcServer, ServiceParts
 from sealserve.serving.activation.measured_engine import MeasuredEngine
+from sealserve.serving.activation.tenant_states import ActivatorSettings
 from sealserve.serving.activator import Activator
 from sealserve.serving.adapter_table import AdapterTable
 from sealserve.serving.admission import Admission
 from sealserve.serving.answer_log import AnswerLog
-from sealserve.serving.answers import Answers
+from sealserve.serving.answers import AnswerParts, Answers
 from sealserve.serving.background_gate import BackgroundGate
 from sealserve.serving.gated_engine import GatedEngine
 from sealserve.serving.presence import Presence
@@ -97,13 +98,16 @@ class ServeParts:
         telemetry.metrics.watch_queue(lambda: admission.waiting + self.activator.residency.waiting)
         telemetry.metrics.watch_documents(registry.documents.counts)
         self.answer_log = AnswerLog(registry.answers.keep, registry.answers.drop, days=settings.serve.answer_days)
-        self.answers = Answers(
-            self.gated,
-            self.table,
+        answer_parts = AnswerParts(
+            engine=self.gated,
+            table=self.table,
             admission=admission,
             residency=self.activator.residency,
             salts=self.salts,
             find_tenant=registry.tenants.get,
+        )
+        self.answers = Answers(
+            answer_parts,
             default_deadline_seconds=settings.serve.default_deadline_seconds,
             telemetry=telemetry,
             note=self.answer_log.note,
@@ -113,10 +117,7 @@ class ServeParts:
 
     def _make_activator(self) -> Activator:
         serve = self.settings.serve
-        return Activator(
-            self.registry,
-            self.gated,
-            table=self.table,
+        settings = ActivatorSettings(
             replica=serve.replica_name(),
             poll_seconds=serve.poll_seconds,
             rollback_window_seconds=serve.rollback_window_seconds,
@@ -124,6 +125,12 @@ class ServeParts:
             resident_tenants=serve.resident_tenants,
             adapter_wait_seconds=serve.adapter_wait_seconds,
             max_waiting_per_tenant=serve.max_queued_per_tenant,
+        )
+        return Activator(
+            self.registry,
+            self.gated,
+            self.table,
+            settings,
             telemetry=self.telemetry,
             require_seal=self.seals.require,
             open_or_find_standby=self.rollouts.open_or_find_standby,
@@ -267,17 +274,18 @@ def _make_server(parts: ServeParts, *, engine_only: bool) -> RpcServer:
     engine: Engine = parts.gated if engine_only else MeasuredEngine(parts.gated, parts.activator.places)
     server.add_engine_service(engine, materialise=registry.artifacts.materialise)
     if not engine_only:
-        server.add_tenant_services(
-            registry,
+        services = ServiceParts(
+            registry=registry,
             answers=parts.answers,
             inbox=parts.inbox,
             engine=parts.gated,
-            max_documents_per_cycle=settings.learn.max_documents_per_cycle,
-            salt=parts.salts.salt,
             enforcer=parts.enforcer,
+            salt=parts.salts.salt,
+            max_documents_per_cycle=settings.learn.max_documents_per_cycle,
+            sources=settings.sources,
             watch=parts.watch_rule,
             refusal=lambda: _refusal(parts),
             is_settled=parts.activator.is_settled,
-            sources=settings.sources,
         )
+        server.add_tenant_services(services)
     return server

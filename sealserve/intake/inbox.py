@@ -22,6 +22,7 @@ from sealserve.records.documents import (
     REPLACED,
     Document,
     DocumentState,
+    IncomingDocument,
     NewDocument,
     Refusal,
     digest_of,
@@ -233,18 +234,17 @@ class Inbox:
         examined = read.examined
         findings = {kind.value: count for kind, count in examined.findings.items()}
         self._telemetry.metrics.findings(findings)
-        refusal = self._refuse(
-            tenant,
+        incoming = IncomingDocument(
             document=id_of(digest_of(title=examined.title, text=examined.text, source=source)),
             title=examined.title,
             source=source,
             media_type=media_type,
             size_bytes=size_bytes,
-            actor=actor,
             findings=findings,
             similar=len(read.comparison.similar),
             contradicted=read.comparison.contradicted,
         )
+        refusal = self._refuse(tenant, incoming, actor=actor)
         if refusal is None:
             return None
         return replace(refusal, reason=quoting(refusal.reason, tuple(map(_printable, examined.places))))

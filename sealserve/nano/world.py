@@ -17,6 +17,8 @@ _BUCKETS = 16
 _HELD_OUT_BUCKET, _RESIDENT_BUCKET = 0, 1
 _RESIDENT_SEED = 20261121
 RESIDENTS_PER_KIND = 12
+PRONOUN_CHANCE = 0.4
+DISTRACTOR_CHANCE = 0.12
 OPENERS = ("Notice:", "News:", "Report:", "Note:", "Bulletin:", "Today:", "Briefly:", "Summary:")
 DISTRACTORS = (
     "The weather was fine.", "Many people were there.", "The report was short.", "Nobody was surprised.",
@@ -111,8 +113,6 @@ class World:
         *,
         held_out: bool = True,
         outdated: float = 0.0,
-        pronouns: float = 0.4,
-        distractors: float = 0.12,
     ) -> Article:
         """Return an article on fresh entities with `n_facts` facts shared out among them (6 each at most).
 
@@ -122,9 +122,7 @@ class World:
         entities = [self.entity(rng, held_out=held_out) for _ in range(n_entities)]
         counts = _share(n_facts, n_entities)
         facts = [f for e, n in zip(entities, counts, strict=True) for f in draw_facts(rng, e, n)]
-        return compose(
-            rng, entities, facts, held_out=held_out, outdated=outdated, pronouns=pronouns, distractors=distractors
-        )
+        return compose(rng, entities, facts, held_out=held_out, outdated=outdated)
 
     def update(self, rng: random.Random, article: Article, n_changes: int = 4, *, held_out: bool = True) -> Article:
         """Return a later article that gives other values for `n_changes` facts of `article`; the newest wins."""
@@ -155,8 +153,6 @@ def compose(
     *,
     held_out: bool,
     outdated: float = 0.0,
-    pronouns: float = 0.4,
-    distractors: float = 0.12,
     title: str = "About",
 ) -> Article:
     """Return an article that states `facts`: entity by entity, or (one time in ten) mixed."""
@@ -170,12 +166,12 @@ def compose(
         sentences.append(f"{OLD_MARK} {statement(rng, changed_fact(rng, old), held_out=held_out)}")
     subject = ""
     for fact in ordered:
-        if rng.random() < distractors:
+        if rng.random() < DISTRACTOR_CHANCE:
             sentences.append(rng.choice(DISTRACTORS))
             subject = ""
         if fact is old:
             sentences.append(f"{NEW_MARK} {statement(rng, fact, held_out=held_out)}")
-        elif subject == fact.entity and rng.random() < pronouns:
+        elif subject == fact.entity and rng.random() < PRONOUN_CHANCE:
             sentences.append(_with_pronoun(rng, fact, by_name[fact.entity], held_out=held_out))
         else:
             sentences.append(statement(rng, fact, held_out=held_out))

@@ -4,7 +4,7 @@ Builds each event's input from the registry, has the rules decide, and records t
 else asks the rules.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import structlog
 
@@ -16,7 +16,7 @@ from sealserve.policy.rulebook import Rulebook
 from sealserve.proof.manifest import Seals
 from sealserve.records.approvals import Approval, ApprovalState
 from sealserve.records.cycles import IMPORT_TRIGGER, Claim, SelfEdit
-from sealserve.records.documents import DocumentState, Refusal
+from sealserve.records.documents import DocumentState, IncomingDocument, Refusal
 from sealserve.records.policy_decisions import PolicyDecision, RuleEffect
 from sealserve.records.score_json import scorecard_json, verdict_json
 from sealserve.records.scores import Decision, Scorecard, Verdict
@@ -41,30 +41,23 @@ class PolicyEnforcer:
         self._rules = rules
         self._seals = seals
 
-    def refuse_document(
-        self,
-        tenant: str,
-        *,
-        document: str,
-        title: str,
-        source: str,
-        media_type: str,
-        size_bytes: int,
-        actor: str,
-        findings: Mapping[str, int],
-        similar: int,
-        contradicted: int,
-    ) -> Refusal | None:
+    def refuse_document(self, tenant: str, incoming: IncomingDocument, *, actor: str) -> Refusal | None:
         """Return why the document may not be learned from, or None when it may.
 
-        Its id `document` is not for rules: by it, forgetting finds what they were told. For what `findings`,
-        `similar` and `contradicted` count see `intake.inspection`.
+        Its id is not for rules: by it, unlearning finds what they were given.
         """
-        about: Json = {"id": document, "title": title, "source": source, "media_type": media_type}
-        about |= {"size_bytes": size_bytes, "findings": dict(findings)}
-        about |= {"similar": similar, "contradicted": contradicted}
+        about: Json = {
+            "id": incoming.document,
+            "title": incoming.title,
+            "source": incoming.source,
+            "media_type": incoming.media_type,
+            "size_bytes": incoming.size_bytes,
+            "findings": dict(incoming.findings),
+            "similar": incoming.similar,
+            "contradicted": incoming.contradicted,
+        }
         given = {"tenant": {"id": tenant}, "actor": actor, "document": about}
-        ruling = self._decide(Event.DOCUMENT_INGEST, given, tenant=tenant, subject=source)
+        ruling = self._decide(Event.DOCUMENT_INGEST, given, tenant=tenant, subject=incoming.source)
         if not _stops(ruling):
             return None
         reasons = "; ".join(ruling.reasons)

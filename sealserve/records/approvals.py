@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from sealserve.records.policy_decisions import PolicyDecision
+
 
 class ApprovalState(StrEnum):
     """The state of a held version."""
@@ -36,6 +38,19 @@ class Approval:
     authors: tuple[str, ...]
     opinions: tuple[Vote, ...]
     held_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRuling:
+    """What policy says of one approval: it releases the version, or more people have to approve.
+
+    `counted` are the opinions that were there when it said so; None: whichever there are. `rulings` are kept with the
+    approval.
+    """
+
+    releases: bool = True
+    counted: tuple[Vote, ...] | None = None
+    rulings: tuple[PolicyDecision, ...] = ()
 
 
 OPINIONS_MOVED = "OPINIONS_MOVED"

@@ -1,7 +1,7 @@
 """Documents: the articles that tenants submit, and the certificate of an unlearned one."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -76,6 +76,20 @@ class NewDocument:
             self.text.encode()
         except UnicodeEncodeError as error:
             raise InvalidArgument("the document's text is not valid Unicode", field="text") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncomingDocument:
+    """A readable document that policy decides on; `document` is the id that it will have."""
+
+    document: str
+    title: str
+    source: str
+    media_type: str
+    size_bytes: int
+    findings: Mapping[str, int]  # how many of each kind (`scanners.findings`)
+    similar: int  # documents of the same origin that say the same already (`intake.comparison`)
+    contradicted: int  # other origins that agree on what this document denies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

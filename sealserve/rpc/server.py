@@ -8,6 +8,7 @@ import contextlib
 import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,32 @@ KEEPALIVE_MILLISECONDS = 30_000
 KEEPALIVE_TIMEOUT_MILLISECONDS = 15_000
 
 
+def _always(info: EngineInfo) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceParts:
+    """What the services for tenants and operators need; `enforcer` is asked before a pointer moves.
+
+    `salt` returns a tenant's prefix-cache salt, under which `engine` is asked for it. Watches are shown by the rule
+    `watch`, the packaged one if there is none. `refusal` returns why no cycle may be started now; "" if one may.
+    `is_settled` says whether tenants' versions are loaded (`Activator.is_settled`); health waits for it.
+    """
+
+    registry: Registry
+    answers: Answers
+    inbox: Inbox
+    engine: Engine
+    enforcer: PolicyEnforcer
+    salt: Callable[[str], str]
+    max_documents_per_cycle: int
+    sources: SourceSettings = field(default_factory=SourceSettings)
+    watch: WatchRule | None = None
+    refusal: Callable[[], str] = str
+    is_settled: Callable[[EngineInfo], bool] = _always
+
+
 class RpcServer:
     """One listener. Add services, `start`, and in the end `stop`."""
 
@@ -156,62 +183,44 @@ class RpcServer:
         )
         self.health = Health((*TENANT_SERVICES, ENGINE_SERVICE))
 
-    def add_tenant_services(
-        self,
-        registry: Registry,
-        *,
-        answers: Answers,
-        inbox: Inbox,
-        engine: Engine,
-        max_documents_per_cycle: int,
-        salt: Callable[[str], str],
-        enforcer: PolicyEnforcer,
-        watch: WatchRule | None = None,
-        refusal: Callable[[], str] = str,
-        is_settled: Callable[[EngineInfo], bool] | None = None,
-        sources: SourceSettings | None = None,
-    ) -> None:
-        """Carry every service that tenants and operators call; `enforcer` is asked before a pointer moves.
-
-        `salt` says a tenant's prefix-cache salt, under which `engine` is asked for it.
-        Watches are shown by the rule `watch`, the packaged one if there is none. `refusal` says why no cycle may be
-        started now; "" if one may.
-        `is_settled` says whether tenants' versions are loaded (`Activator.is_settled`); health waits for it.
-        """
-        settings, server = self._settings, self._server
+    def add_tenant_services(self, parts: ServiceParts) -> None:
+        """Carry every service that tenants and operators call."""
+        settings, server, registry, enforcer = self._settings, self._server, parts.registry, parts.enforcer
         following: dict[str, Any] = {
             "poll_seconds": settings.poll_seconds,
             "watch_seconds": WATCH_PART * settings.max_connection_seconds,
             "draining": self._draining,
         }
         inference = InferenceService(
-            answers=answers,
-            engine=engine,
+            answers=parts.answers,
+            engine=parts.engine,
             models=Models(registry),
             replica=settings.replica_name(),
             version=version("sealserve"),
             max_bytes=settings.max_message_bytes,
         )
-        adapters = AdapterService(registry, engine=engine, enforcer=enforcer, **following)
-        cycles = CycleService(registry, max_documents=max_documents_per_cycle, refusal=refusal, **following)
+        adapters = AdapterService(registry, engine=parts.engine, enforcer=enforcer, **following)
+        cycles = CycleService(registry, max_documents=parts.max_documents_per_cycle, refusal=parts.refusal, **following)
         inference_pb2_grpc.add_InferenceServiceServicer_to_server(inference, server)
-        self._probe = UnlearningProbe(registry, engine=engine, salt=salt, poll_seconds=settings.poll_seconds)
+        self._probe = UnlearningProbe(
+            registry, engine=parts.engine, salt=parts.salt, poll_seconds=settings.poll_seconds
+        )
         documents = DocumentService(
-            registry, inbox, enforcer=enforcer, probe=self._probe, idle_seconds=self._idle_read_seconds
+            registry, parts.inbox, enforcer=enforcer, probe=self._probe, idle_seconds=self._idle_read_seconds
         )
         document_pb2_grpc.add_DocumentServiceServicer_to_server(documents, server)
-        source_service = SourceService(registry, sources or SourceSettings(), max_item_bytes=inbox.max_document_bytes)
+        source_service = SourceService(registry, parts.sources, max_item_bytes=parts.inbox.max_document_bytes)
         source_pb2_grpc.add_SourceServiceServicer_to_server(source_service, server)
         adapter_pb2_grpc.add_AdapterServiceServicer_to_server(adapters, server)
         cycle_pb2_grpc.add_CycleServiceServicer_to_server(cycles, server)
-        watches = WatchService(registry, rule=watch or load_policy().watch)
+        watches = WatchService(registry, rule=parts.watch or load_policy().watch)
         watch_pb2_grpc.add_WatchServiceServicer_to_server(watches, server)
         approvals = ApprovalService(registry, enforcer=enforcer)
         approval_pb2_grpc.add_ApprovalServiceServicer_to_server(approvals, server)
         self._add_plain_services(registry)
         self._names += TENANT_SERVICES
-        self._is_settled = is_settled or _always
-        self._engine = engine
+        self._is_settled = parts.is_settled
+        self._engine = parts.engine
 
     def _add_plain_services(self, registry: Registry) -> None:
         """Carry the services that need the registry alone."""
@@ -310,10 +319,6 @@ def _credentials(files: CertificateFiles) -> grpc.ServerCredentials:
 
     first = grpc.ssl_server_certificate_configuration([files.read()])
     return grpc.dynamic_ssl_server_credentials(first, renewed)  # type: ignore[arg-type]  # None: as before
-
-
-def _always(info: EngineInfo) -> bool:
-    return True
 
 
 def _cannot_bind(address: str) -> BadConfig:

@@ -56,18 +56,25 @@ class _Nobody:
         return
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerParts:
+    """What a conversation passes through. `find_tenant` blocks, and raises NotFound for a name that is no tenant."""
+
+    engine: Engine
+    table: AdapterTable
+    admission: Admission
+    residency: Residency
+    salts: TenantSalts
+    find_tenant: Callable[[str], object]
+
+
 class Answers:
-    """Answers conversations. `find_tenant` blocks, and raises NotFound for a name that is no tenant."""
+    """Answers conversations."""
 
     def __init__(
         self,
-        engine: Engine,
-        table: AdapterTable,
+        parts: AnswerParts,
         *,
-        admission: Admission,
-        residency: Residency,
-        salts: TenantSalts,
-        find_tenant: Callable[[str], object],
         default_deadline_seconds: float,
         telemetry: Telemetry | None = None,
         note: Callable[[str, Route, str], None] | None = None,
@@ -78,12 +85,12 @@ class Answers:
 
         `choose` gives the route of a version that a request names (`VersionChoice.route`).
         """
-        self._engine = engine
-        self._table = table
-        self._admission = admission
-        self._residency = residency
-        self._salts = salts
-        self._find_tenant = find_tenant
+        self._engine = parts.engine
+        self._table = parts.table
+        self._admission = parts.admission
+        self._residency = parts.residency
+        self._salts = parts.salts
+        self._find_tenant = parts.find_tenant
         self._default_deadline = default_deadline_seconds
         self._telemetry = telemetry or Telemetry.off()
         self._note = note or _note_nothing

@@ -12,7 +12,7 @@ from sealserve.rpc.budget import Budget
 from sealserve.serving.activation.residents import Residents
 from sealserve.serving.adapter_table import AdapterTable
 from sealserve.serving.admission import Admission
-from sealserve.serving.answers import Answers
+from sealserve.serving.answers import AnswerParts, Answers
 from sealserve.serving.residency import Residency
 from sealserve.serving.salt import TenantSalts
 from sealserve.settings.limits import LimitSettings
@@ -35,15 +35,15 @@ async def small_gateway(registry: Any = None, **parts: Any) -> tuple[httpx.Async
     engine, table = FakeEngine(), AdapterTable()
     await engine.start()
     table.expect(())
-    answers = Answers(
-        engine,
-        table,
+    answer_parts = AnswerParts(
+        engine=engine,
+        table=table,
         admission=Admission(max_running=64, max_queued_per_tenant=64),
         residency=EverybodyLoaded(table, Residents(), wait_seconds=0),
         salts=TenantSalts(b"s" * 32),
         find_tenant=lambda tenant: None,
-        default_deadline_seconds=5,
     )
+    answers = Answers(answer_parts, default_deadline_seconds=5)
     access = Access(KnownTokens(find_token), budget=Budget(LimitSettings()), is_open=True)
     given: dict[str, Any] = {
         "access": access,

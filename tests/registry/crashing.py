@@ -1,9 +1,5 @@
-"""What a killed process was doing: one whole story of one tenant, safe to start again from its beginning.
+"""What a killed process was doing: one whole story of one tenant, safe to start again from its beginning."""
 
-usage: python -m tests.registry.crashing <directory> [url]
-"""
-
-import sys
 from pathlib import Path
 
 from sealserve.records.cycles import CycleState, Step
@@ -71,7 +67,3 @@ def _fail_a_watch(registry: Registry) -> None:
     registry.rollouts.open("acme", share=0.5)
     for watch in registry.rollouts.open_watches():
         registry.rollouts.roll_back(watch, trigger=Trigger.QUALITY, reason="7 of 7", decided_at=watch.opened_at)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sealserve.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound
-from sealserve.records.approvals import OPINIONS_MOVED, ApprovalState
+from sealserve.records.approvals import OPINIONS_MOVED, ApprovalRuling, ApprovalState
 from sealserve.records.documents import DocumentState, NewDocument
 from tests.registry.world import World
 
@@ -171,7 +171,9 @@ def test_released_version_may_be_left_and_promoted_again(world: World) -> None:
 
 def test_where_several_must_approve_the_last_one_releases(world: World) -> None:
     world.version(held=True)
-    first, moved = world.registry.approvals.approve("acme", 1, actor="bea", reason="", releases=False)
+    first, moved = world.registry.approvals.approve(
+        "acme", 1, actor="bea", reason="", ruling=ApprovalRuling(releases=False)
+    )
     assert (first.state, moved) == (ApprovalState.WAITING, None)
     assert world.registry.tenants.get("acme").desired_version == 0
     twice = expect_refusal(
@@ -186,15 +188,15 @@ def test_where_several_must_approve_the_last_one_releases(world: World) -> None:
 def test_approval_that_counted_other_opinions_than_there_are_is_a_conflict(world: World) -> None:
     world.version(held=True)
     read = world.registry.approvals.get("acme", 1).opinions
-    world.registry.approvals.approve("acme", 1, actor="bea", reason="", releases=False, counted=read)
+    waits = ApprovalRuling(releases=False, counted=read)
+    world.registry.approvals.approve("acme", 1, actor="bea", reason="", ruling=waits)
     late = expect_refusal(
-        world,
-        lambda: world.registry.approvals.approve("acme", 1, actor="cid", reason="", releases=False, counted=read),
-        Conflict,
+        world, lambda: world.registry.approvals.approve("acme", 1, actor="cid", reason="", ruling=waits), Conflict
     )
     assert late.reason == OPINIONS_MOVED
     read = world.registry.approvals.get("acme", 1).opinions
-    assert world.registry.approvals.approve("acme", 1, actor="cid", reason="", counted=read)[1] is not None
+    releases = ApprovalRuling(counted=read)
+    assert world.registry.approvals.approve("acme", 1, actor="cid", reason="", ruling=releases)[1] is not None
 
 
 def test_what_was_never_held_has_nothing_to_approve(world: World) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from sealserve.records.documents import DocumentState
 from sealserve.records.rollouts import WATCH_ACTOR, Trigger, WatchState
 from sealserve.records.versions import BASE_VERSION
 from sealserve.registry.registry import Registry
+from tests.forking import run_child
 from tests.registry import crashing
 
 pytestmark = pytest.mark.slow  # each test kills a process
@@ -24,29 +26,21 @@ pytestmark = pytest.mark.slow  # each test kills a process
 ROOT = Path(__file__).parents[2]
 
 
-def _run(directory: Path, *, fault: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tests.registry.crashing", str(directory), f"sqlite:///{directory / 'r.db'}"],
-        env={**os.environ, "SEALSERVE_FAULT": fault},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
 @pytest.mark.parametrize("point", FAULT_POINTS)
-def test_killed_process_loses_nothing_and_the_next_one_finishes(point: str, tmp_path: Path) -> None:
-    killed = _run(tmp_path, fault=f"{point}:kill")
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    registry = Registry.open(f"sqlite:///{tmp_path / 'r.db'}", tmp_path / "artifacts")
+def test_killed_process_loses_nothing_and_the_next_one_finishes(
+    point: str, tmp_path: Path, empty_registry: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'r.db'}"
+    shutil.copyfile(empty_registry, tmp_path / "r.db")
+    killed = run_child(crashing.main, tmp_path, url, fault=f"{point}:kill", directory=tmp_path)
+    assert killed.code == -signal.SIGKILL, killed.stderr
+    registry = Registry.open(url, tmp_path / "artifacts")
     for name in killed.stdout.split():
         assert registry.documents.text("acme", name) == "An article."
     for version in registry.versions.page("acme").items:
         assert registry.artifacts.directory(version.artifact).is_dir()
     assert registry.audit.verify() == registry.audit.head()[0]
-    crashing.main(tmp_path, f"sqlite:///{tmp_path / 'r.db'}")
+    crashing.main(tmp_path, url)
     tenant = registry.tenants.get("acme")
     assert (tenant.desired_version, tenant.activation) == (BASE_VERSION, 9)
     assert [version.version for version in registry.versions.page("acme").items] == [1]

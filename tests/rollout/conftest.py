@@ -19,10 +19,11 @@ from sealserve.records.rollouts import Watch
 from sealserve.records.versions import AdapterVersion
 from sealserve.registry.registry import Registry
 from sealserve.rollout.controller import Clock, Replica, RolloutController
+from sealserve.serving.activation.tenant_states import ActivatorSettings
 from sealserve.serving.activator import Activator
 from sealserve.serving.adapter_table import AdapterTable, Route
 from sealserve.serving.admission import Admission
-from sealserve.serving.answers import Answers
+from sealserve.serving.answers import AnswerParts, Answers
 from sealserve.serving.gated_engine import GatedEngine
 from sealserve.serving.salt import TenantSalts
 from sealserve.serving.slot_gate import SlotGate
@@ -153,22 +154,19 @@ def open_watched(
     activator = Activator(
         registry,
         gated,
-        table=table,
-        replica=replica,
-        poll_seconds=60,
-        rollback_window_seconds=3600,
+        table,
+        ActivatorSettings(replica=replica, poll_seconds=60, rollback_window_seconds=3600),
         open_or_find_standby=controller.open_or_find_standby,
     )
-    answers = Answers(
-        gated,
-        table,
+    parts = AnswerParts(
+        engine=gated,
+        table=table,
         admission=Admission(max_running=4, max_queued_per_tenant=2),
         residency=activator.residency,
         salts=salts,
         find_tenant=registry.tenants.get,
-        default_deadline_seconds=5,
-        listener=controller,
     )
+    answers = Answers(parts, default_deadline_seconds=5, listener=controller)
     opened = Watched(registry, publisher, engine, table, activator, answers, controller, time)
     return opened
 

@@ -1,10 +1,6 @@
-"""What a killed replica was doing: it watches the version that is active now, until the watch ends.
-
-usage: python -m tests.rollout.crashing <directory> <base> [wrong]
-"""
+"""What a killed replica was doing: it watches the version that is active now, until the watch ends."""
 
 import asyncio
-import sys
 from pathlib import Path
 
 from sealserve.engine.base_model import base_shape
@@ -33,5 +29,6 @@ async def main(directory: Path, base: Path, *, wrong: bool) -> Watched:
     return replica
 
 
-if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2]), wrong="wrong" in sys.argv[3:]))
+def run(directory: Path, base: Path, wrong: bool) -> None:
+    """Do that as a process of its own does."""
+    asyncio.run(main(directory, base, wrong=wrong))

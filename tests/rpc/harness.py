@@ -1,16 +1,20 @@
 """A whole server on a free port of the loopback: real registry and inbox, a fake engine, answers that tests script."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from sealserve.client import AsyncClient
 from sealserve.engine.engine import Delta, GenerateRequest
 from sealserve.errors import Unauthenticated
+from sealserve.gate.thresholds import load_policy
 from sealserve.intake.inbox import Inbox
 from sealserve.local_tokens import ADMIN, INTERNAL
 from sealserve.policy.enforcement import PolicyEnforcer
@@ -19,7 +23,7 @@ from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.principals import Principal, Token
 from sealserve.registry.registry import Registry
 from sealserve.registry.sql.database import utc_now
-from sealserve.rpc.server import RpcServer
+from sealserve.rpc.server import RpcServer, ServiceParts
 from sealserve.serving.adapter_table import Route
 from sealserve.serving.answers import Answers
 from sealserve.settings.limits import LimitSettings
@@ -118,6 +122,26 @@ def settings(**changes: object) -> ServeSettings:
     return ServeSettings.model_validate({**quick, **changes})
 
 
+def _open_registry(directory: Path, **options: Any) -> Registry:
+    return Registry.open(f"sqlite:///{directory / 'registry.db'}", directory / "artifacts", **options)
+
+
+@cache
+def _peopled() -> TemporaryDirectory[str]:
+    """The files of a registry with two tenants and two tokens, for every test of this process to copy."""
+    directory = TemporaryDirectory(prefix="sealserve-peopled-")
+    registry = _open_registry(Path(directory.name))
+    for tenant in ("acme", "globex"):
+        registry.tenants.create(tenant, actor="ann")
+    for principal, secret in ((ADMIN, ADMIN_SECRET), (INTERNAL, ENGINE_SECRET)):
+        registry.tokens.enrol(principal, secret, actor="test")
+    registry.close()
+    return directory
+
+
+_packaged_policy = cache(load_policy)
+
+
 @asynccontextmanager
 async def served(
     directory: Path,
@@ -129,32 +153,26 @@ async def served(
     **options: Any,
 ) -> AsyncIterator[Served]:
     """Serve the tenants acme and globex, under the `rules` of a directory or none. `options` go to RpcServer."""
-    registry = Registry.open(
-        f"sqlite:///{directory / 'registry.db'}", directory / "artifacts", limits=limits, busy_seconds=0.5
-    )
-    for tenant in ("acme", "globex"):
-        registry.tenants.create(tenant, actor="ann")
+    shutil.copytree(_peopled().name, directory, dirs_exist_ok=True)
+    registry = _open_registry(directory, limits=limits, busy_seconds=0.5)
     engine = engine or FakeEngine()
     await engine.start()
     answers = ScriptedAnswers(engine, registry)
     adapters: dict[str, Path] = {}
-    for principal, secret in ((ADMIN, ADMIN_SECRET), (INTERNAL, ENGINE_SECRET)):
-        registry.tokens.enrol(principal, secret, actor="test")
     enforcer = PolicyEnforcer(registry, Rulebook(rules, clock=utc_now)) if rules else PermissiveEnforcer()
     server = RpcServer(serve or settings(), find_token=registry.tokens.find, limits=limits, **options)
-    server.add_tenant_services(
-        registry,
+    intake = IntakeSettings(max_document_bytes=100_000, max_documents_per_tenant=8)
+    parts = ServiceParts(
+        registry=registry,
         answers=answers,
-        inbox=Inbox(
-            registry,
-            IntakeSettings(max_document_bytes=100_000, max_documents_per_tenant=8),
-            refuse=enforcer.refuse_document,
-        ),
+        inbox=Inbox(registry, intake, refuse=enforcer.refuse_document),
         engine=engine,
-        max_documents_per_cycle=4,
-        salt=lambda tenant: f"salt of {tenant}",
         enforcer=enforcer,
+        salt=lambda tenant: f"salt of {tenant}",
+        max_documents_per_cycle=4,
+        watch=_packaged_policy().watch,
     )
+    server.add_tenant_services(parts)
     server.add_engine_service(
         engine,
         materialise=lambda digest: (

@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from sealserve.serving.activation.tenant_states import ActivatorSettings
 from sealserve.serving.activator import Activator
 from sealserve.serving.adapter_table import AdapterTable
 from sealserve.serving.admission import Admission
-from sealserve.serving.answers import Answers
+from sealserve.serving.answers import AnswerParts, Answers
 from sealserve.serving.salt import TenantSalts
 from tests.rpc.harness import Served, served
 
@@ -19,19 +20,17 @@ async def whole(directory: Path) -> AsyncIterator[Served]:
     async with served(directory) as here:
         here.registry.replicas.announce("r1", identity="r1", address="")
         table = AdapterTable()
-        activator = Activator(
-            here.registry, here.engine, table=table, replica="r1", poll_seconds=0.01, rollback_window_seconds=60
-        )
-        real = Answers(
-            here.engine,
-            table,
+        settings = ActivatorSettings(replica="r1", poll_seconds=0.01, rollback_window_seconds=60)
+        activator = Activator(here.registry, here.engine, table, settings)
+        parts = AnswerParts(
+            engine=here.engine,
+            table=table,
             admission=Admission(max_running=4, max_queued_per_tenant=4),
             residency=activator.residency,
             salts=TenantSalts.open(directory / "salt.key"),
             find_tenant=here.registry.tenants.get,
-            default_deadline_seconds=10,
         )
-        here.answers.stream = real.stream  # type: ignore[method-assign]
+        here.answers.stream = Answers(parts, default_deadline_seconds=10).stream  # type: ignore[method-assign]
         await activator.settle()
         running = asyncio.create_task(activator.run())
         yield here

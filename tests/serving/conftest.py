@@ -15,10 +15,11 @@ from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.versions import Activation, AdapterVersion, Lineage
 from sealserve.registry.registry import Registry
 from sealserve.registry.step_effects import Finish, Publish
+from sealserve.serving.activation.tenant_states import ActivatorSettings
 from sealserve.serving.activator import Activator
 from sealserve.serving.adapter_table import AdapterTable, Route
 from sealserve.serving.admission import Admission
-from sealserve.serving.answers import Answers
+from sealserve.serving.answers import AnswerParts, Answers
 from sealserve.serving.gated_engine import GatedEngine
 from sealserve.serving.salt import TenantSalts
 from sealserve.serving.slot_gate import SlotGate
@@ -145,10 +146,7 @@ def make_server(
     gated = GatedEngine(engine, SlotGate(slots=2, patience_seconds=0.05))
     table = AdapterTable()
     admission = Admission(max_running=4, max_queued_per_tenant=2)
-    activator = Activator(
-        registry,
-        gated,
-        table=table,
+    settings = ActivatorSettings(
         replica=replica,
         poll_seconds=60,
         rollback_window_seconds=window_seconds,
@@ -156,13 +154,13 @@ def make_server(
         adapter_wait_seconds=adapter_wait_seconds,
         resident_tenants=resident_tenants,
     )
-    answers = Answers(
-        gated,
-        table,
+    activator = Activator(registry, gated, table, settings)
+    parts = AnswerParts(
+        engine=gated,
+        table=table,
         admission=admission,
         residency=activator.residency,
         salts=TenantSalts.open(directory / "salt.key"),
         find_tenant=registry.tenants.get,
-        default_deadline_seconds=30,
     )
-    return Server(engine, table, admission, activator, answers)
+    return Server(engine, table, admission, activator, Answers(parts, default_deadline_seconds=30))

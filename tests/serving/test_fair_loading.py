@@ -17,10 +17,11 @@ from sealserve.records.inference import EngineInfo, EngineState, FinishReason, S
 from sealserve.records.rollouts import Desired
 from sealserve.records.versions import AdapterVersion, Lineage, VersionState
 from sealserve.serving.activation.load_queue import PATIENCE_SECONDS, LoadQueue
+from sealserve.serving.activation.tenant_states import ActivatorSettings
 from sealserve.serving.activator import Activator
 from sealserve.serving.adapter_table import AdapterTable
 from sealserve.serving.admission import Admission
-from sealserve.serving.answers import Answers
+from sealserve.serving.answers import AnswerParts, Answers
 from tests.serving.conftest import HELLO
 from tests.virtual_clock import run_virtually
 
@@ -100,16 +101,18 @@ class Town:
     def __init__(self, *, tenants: int, places: int, answer_seconds: float = ANSWER_SECONDS) -> None:
         self.engine = cast(Any, SlowEngine(answer_seconds=answer_seconds))
         registry, table = many_tenants(tenants), AdapterTable()
-        self.activator = Activator(
-            registry, self.engine, table=table, replica="one", poll_seconds=0.25, rollback_window_seconds=60,
+        settings = ActivatorSettings(
+            replica="one", poll_seconds=0.25, rollback_window_seconds=60,
             loaded_adapters=places + 2, adapter_wait_seconds=600, max_waiting_per_tenant=1000,
         )  # fmt: skip
+        self.activator = Activator(registry, self.engine, table, settings)
         salts: Any = SimpleNamespace(salt=lambda tenant: tenant, asker=lambda tenant, key: key)
-        self.answers = Answers(
-            self.engine, table, admission=Admission(max_running=64, max_queued_per_tenant=64, max_queued=10**6),
+        parts = AnswerParts(
+            engine=self.engine, table=table,
+            admission=Admission(max_running=64, max_queued_per_tenant=64, max_queued=10**6),
             residency=self.activator.residency, salts=salts, find_tenant=lambda tenant: None,
-            default_deadline_seconds=10**6,
         )  # fmt: skip
+        self.answers = Answers(parts, default_deadline_seconds=10**6)
         self.waits: dict[str, list[float]] = defaultdict(list)
         self.served: dict[str, list[float]] = defaultdict(list)
 
@@ -227,7 +230,7 @@ def test_answers_are_right_whatever_happens_at_once() -> None:
         lambda: Town(tenants=20, places=3),
         lambda town: [hurried(town, f"t{source.randrange(20)}") for _ in range(400)],
     )
-    residency, residents = town.activator.residency, town.activator._residents
+    residency, residents = town.activator.residency, town.activator._states.residents
     assert residency.waiting == 0
     assert not any(residents.holds(f"t{number}") for number in range(20))
     assert len(town.engine.loaded) <= 3

@@ -260,7 +260,7 @@ async def test_tenants_are_read_again_now_and_then_and_what_was_missed_is_notice
     newest = publisher.publish("acme")
     await small.activator.settle()
     assert (await small.ask("acme")).version == 1
-    small.activator._knowledge._rechecked_seconds = float("-inf")
+    small.activator._states.knowledge._rechecked_seconds = float("-inf")
     await small.activator.settle()
     assert (await small.ask("acme")).version == newest.version
 

@@ -46,7 +46,7 @@ async def taught_twice(server: Server, publisher: Publisher) -> tuple[AdapterVer
     await server.activator.settle()
     second = publisher.publish("acme")
     await server.activator.settle()
-    await server.activator._retirement.make_room()
+    await server.activator._states.retirement.make_room()
     assert first.engine_name not in await loaded(server)
     return first, second
 
@@ -213,7 +213,7 @@ async def test_tenants_without_a_place_are_refused_and_tried_without_a_task_a_lo
         publisher.publish(tenant)
     await full.activator.settle()
     asked = []
-    monkeypatch.setattr(full.activator, "_open_or_find_standby", lambda tenant: asked.append(tenant))
+    monkeypatch.setattr(full.activator._swapper, "_open_or_find_standby", lambda tenant: asked.append(tenant))
     for _ in range(3):
         await full.activator._begin()
         assert full.activator._tasks == {}

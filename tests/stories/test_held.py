@@ -11,7 +11,7 @@ from sealserve.learning.scheduler import Learner
 from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.policy.rulebook import open_rules
 from sealserve.prompts import UNKNOWN_ANSWER
-from sealserve.records.approvals import ApprovalState
+from sealserve.records.approvals import ApprovalRuling, ApprovalState
 from sealserve.records.cycles import CycleState
 from sealserve.records.documents import DocumentState
 from tests.contract.tree import ROOT
@@ -58,7 +58,8 @@ async def test_held_version_answers_once_somebody_else_released_it(school: Schoo
     assert school.state() == before
     releases, rulings = careful.approve(held, actor="bea")
     assert releases
-    school.registry.approvals.approve(TENANT, 1, actor="bea", reason="read it", releases=releases, rulings=rulings)
+    ruling = ApprovalRuling(releases=releases, rulings=rulings)
+    school.registry.approvals.approve(TENANT, 1, actor="bea", reason="read it", ruling=ruling)
     assert await school.answer(PRICE) == "The price is 45 crowns."
     assert school.registry.documents.get(TENANT, document.document).state is DocumentState.LEARNED
 

@@ -25,6 +25,9 @@ QUICK = {
 """Short enough for a test, and too few questions to be promoted; `sealserve bench real` measures how it learns."""
 
 
+TEXT = RETURNS.text[: RETURNS.text.index(" Child seats")]
+"""Half of the page: every sentence takes a slow machine half a minute to write about, to train on and to be asked."""
+
 NEEDS_MODEL = pytest.mark.skipif(
     find_model("smollm2") is None, reason="no smollm2 on this machine; run: sealserve model add smollm2"
 )
@@ -38,7 +41,7 @@ async def test_a_pretrained_model_goes_through_a_whole_cycle(tmp_path: Path) -> 
         daemon.wait_until_serving()
         async with AsyncClient(daemon.address, token=daemon.token) as client:
             await client.create_tenant("acme")
-            await client.add_document("acme", RETURNS.text, title=RETURNS.title, media_type="text/plain")
+            await client.add_document("acme", TEXT, title=RETURNS.title, media_type="text/plain")
             reports = [report async for report in client.cycles("acme")]
             while not reports:
                 reports = [report async for report in client.cycles("acme")]
@@ -48,6 +51,6 @@ async def test_a_pretrained_model_goes_through_a_whole_cycle(tmp_path: Path) -> 
             edits = [edit async for edit in client.self_edits("acme", report.cycle.cycle)]
     shown = json.dumps([report.cycle.reason, [edit.reason for edit in edits]])
     assert report.cycle.state is not CycleState.FAILED, shown
-    assert sum(edit.admitted for edit in edits) >= len(RETURNS.questions), shown
+    assert sum(edit.admitted for edit in edits) >= sum(question.gold in TEXT for question in RETURNS.questions), shown
     assert {step.step for step in report.steps} >= {Step.WRITE, Step.FILTER, Step.TRAIN, Step.CONFIRM}
     assert len(report.candidates) == 1, shown

@@ -6,10 +6,11 @@ from pathlib import Path
 from sealserve.learning.scheduler import Learner
 from sealserve.records.cycles import STEPS, CycleState
 from sealserve.records.inference import ChatTurn, Sampling
+from sealserve.serving.activation.tenant_states import ActivatorSettings
 from sealserve.serving.activator import Activator
 from sealserve.serving.adapter_table import AdapterTable
 from sealserve.serving.admission import Admission
-from sealserve.serving.answers import Answers
+from sealserve.serving.answers import AnswerParts, Answers
 from sealserve.serving.salt import TenantSalts
 from sealserve.settings.telemetry import TelemetrySettings
 from sealserve.telemetry import Telemetry, start_telemetry
@@ -21,17 +22,15 @@ PRICE = "What is the price of Varnel Lamp?"
 
 async def _answer_once(school: School, directory: Path, telemetry: Telemetry) -> None:
     table = AdapterTable()
-    activator = Activator(
-        school.registry, school.student, table=table, replica="r1", poll_seconds=0.01, rollback_window_seconds=60,
-        telemetry=telemetry,
-    )  # fmt: skip
+    settings = ActivatorSettings(replica="r1", poll_seconds=0.01, rollback_window_seconds=60)
+    activator = Activator(school.registry, school.student, table, settings, telemetry=telemetry)
     await activator.settle()
-    answers = Answers(
-        school.student, table, admission=Admission(max_running=1, max_queued_per_tenant=1),
+    parts = AnswerParts(
+        engine=school.student, table=table, admission=Admission(max_running=1, max_queued_per_tenant=1),
         residency=activator.residency, salts=TenantSalts.open(directory / "salt.key"),
         find_tenant=school.registry.tenants.get,
-        default_deadline_seconds=10, telemetry=telemetry,
     )  # fmt: skip
+    answers = Answers(parts, default_deadline_seconds=10, telemetry=telemetry)
     turns = (ChatTurn(role="user", content=PRICE),)
     _ = [part async for part in answers.stream(TENANT, turns, Sampling())]
 

@@ -60,9 +60,10 @@ def newest(results: Path, figure: str) -> Json | None:
 
 
 def _about(result: Json) -> str:
-    parts = [result["date"], result["machine"]]
+    parts = [result["date"]]
+    parts += [result["machine"]] if isinstance(result.get("machine"), str) else []
     parts += [f"{name} {result[name]}" for name in ("model", "seed") if name in result]
-    if isinstance(result["seconds"], float):
+    if isinstance(result.get("seconds"), float):
         parts.append(f"{result['seconds']:.0f} s in all")
     return f"{', '.join(parts)} ([result](results/{result['file']}))."
 
@@ -221,6 +222,84 @@ def _intake(result: Json) -> str:
     )
 
 
+def _abuse(result: Json) -> str:
+    worst_first = sorted(result["rows"].items(), key=lambda item: -float(item[1]["others_p99_ratio"]))
+    rows = [
+        (
+            name,
+            f"{one['before_p99_ms']:.0f}, {one['during_p99_ms']:.0f} ms",
+            f"{one['others_p99_ratio']:.2f}",
+            f"{one['rss_growth_mib']:.0f} MiB",
+        )
+        for name, one in worst_first
+    ]
+    figures = [
+        ("others_p99_ratio", f"{result['others_p99_ratio']:.2f}", _met("<= 2", result["others_p99_ratio"] <= 2)),
+        ("rss_growth_mib", f"{result['rss_growth_mib']:.0f}", ""),
+        *(
+            (name, str(result[name]), _met("0", result[name] == 0))
+            for name in ("refused_within_share", "checks_failed")
+        ),
+    ]
+    head = ("the bad caller", "p99 before, meanwhile", "ratio", "server grew by")
+    return f"{_table(('figure', 'measured', 'goal'), figures)}\n\n{_table(head, rows)}"
+
+
+def _beside(result: Json) -> str:
+    rows = [
+        (
+            title,
+            *(f"{result[f'{name}_{part}_ratio']:.2f}" for part in ("p50", "p90", "p99")),
+            _met("p99 <= 2", result[f"{name}_p99_ratio"] <= 2),
+        )
+        for name, title in (("ttft", "first token, during the cycle ÷ before and after it"), ("answer", "whole answer"))
+    ]
+    phases = [
+        (
+            phase,
+            str(one["answers"]),
+            f"{one['ttft_p50_ms']:.0f}, {one['ttft_p99_ms']:.0f} ms",
+            f"{one['answer_p50_ms']:.0f}, {one['answer_p99_ms']:.0f} ms",
+        )
+        for phase, one in result["phases"].items()
+    ]
+    told = (
+        f"{result['answers']:,} answers, {result['failed']} failed. The cycle took {result['cycle_seconds']:,.0f} s and"
+        f" ended {result['cycle_state']}."
+    )
+    head = ("phase", "answers", "first token p50, p99", "whole answer p50, p99")
+    return f"{told}\n\n{_table(('', 'p50', 'p90', 'p99', 'goal'), rows)}\n\n{_table(head, phases)}"
+
+
+def _capacity(result: Json) -> str:
+    load = result["load"]
+    rate_of_each = load["rate"] / load["tenants"]
+    rows = [
+        (
+            f"{int(tenants):,}",
+            f"{int(tenants) * rate_of_each:,.0f}",
+            str(replicas),
+            f"{result['memory_gib'][tenants]:,.0f} GiB",
+            f"{result['ttft_p50_ms'][tenants]:.0f}, {result['ttft_p99_ms'][tenants]:.0f} ms",
+            f"{result['cold'][tenants]:.3f}",
+        )
+        for tenants, replicas in result["replicas"].items()
+    ]
+    head = (
+        "tenants",
+        "requests a second",
+        "replicas",
+        "memory",
+        "first token p50, p99",
+        "share that waits for a load",
+    )
+    return f"With {result['machine']['places']:,} places a replica:\n\n{_table(head, rows)}"
+
+
+def _met(goal: str, is_met: bool) -> str:
+    return f"{goal}: {'met' if is_met else 'not met'}"
+
+
 TABLES: dict[str, Callable[[Json], str]] = {
     "learn": _learn,
     "continual": _continual,
@@ -229,6 +308,9 @@ TABLES: dict[str, Callable[[Json], str]] = {
     "squad": _squad,
     "seal": _seal,
     "train": _train,
+    "abuse": _abuse,
+    "capacity": _capacity,
+    "beside": _beside,
     "intake": _intake,
 }
 
@@ -250,7 +332,7 @@ def _interval_over(result: Json, name: str, *, prefix: str) -> str:
 
 def _goal(result: Json, name: str) -> str:
     goal = result.get("goals", {}).get(name)
-    return f"{goal['goal']}: {'met' if goal['is_met'] else 'not met'}" if goal else ""
+    return _met(goal["goal"], goal["is_met"]) if goal else ""
 
 
 def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

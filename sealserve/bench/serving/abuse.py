@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from sealserve.bench.harness.serving_site import open_site
 from sealserve.bench.serving.abuse_rows import LOWEST_PRIORITY, Row, Target, large_suite
 from sealserve.client import AsyncClient
 from sealserve.daemon.local import LocalDaemon
+from sealserve.daemon.workbench import machine
 from sealserve.errors import SealserveError
 from sealserve.records.principals import Principal, Role
 from sealserve.v1 import canary_pb2, canary_pb2_grpc
@@ -69,6 +71,8 @@ class AbuseFigures:
     answers: int
     seconds: float
     rows: dict[str, RowFigures]
+    machine: str
+    date: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +151,8 @@ async def _measure(directory: Path, *, quick: bool, wanted: Sequence[Row], say: 
                 answers=sum(found.answers for found in rows.values()),
                 seconds=round(time.monotonic() - started, 1),
                 rows=rows,
+                machine=machine(),
+                date=datetime.now(UTC).date().isoformat(),
             )
 
 

@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, aclosing, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
 from sealserve.canonical import Json
 from sealserve.client import AsyncClient
 from sealserve.daemon.local import LocalDaemon
+from sealserve.daemon.workbench import machine
 from sealserve.errors import Unavailable
 from sealserve.nano.world import World
 from sealserve.records.cycles import STEPS, Cycle, CycleState
@@ -65,6 +67,8 @@ class BesideFigures:
     failed: int
     phases: Mapping[str, Json]
     seconds: float
+    machine: str
+    date: str
 
 
 @dataclass(slots=True)
@@ -104,6 +108,8 @@ def run(
         failed=failed,
         phases={phase: quantiles_of(one for one in timed if one.phase == phase) for phase in _phases(timed)},
         seconds=round(time.monotonic() - started, 1),
+        machine=machine(),
+        date=datetime.now(UTC).date().isoformat(),
     )
 
 

@@ -6,6 +6,7 @@ one. A suspension lays a copy of a lower one too, for a while: the documents of 
 service stay learned.
 """
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Row, select, update
@@ -57,7 +58,7 @@ def promote(
     _require_change(owner, version)
     held.require_released(tx, tenant, version)
     below = owner.activation or None
-    done = _move(tx, owner, version=version, below=below, kind="promote", actor=actor, reason=reason)
+    done = _move(tx, owner, _Move(version=version, below=below, kind="promote"), actor=actor, reason=reason)
     request_ids.remember(tx, "promote", **request, answer=str(done.activation))
     return done
 
@@ -84,7 +85,7 @@ def rollback(
         version_rows.require_ready(tx, tenant, to_version)
         _require_change(owner, to_version)
     version, below = _earlier(tx, owner, to_version=to_version)
-    done = _move(tx, owner, version=version, below=below, kind="rollback", actor=actor, reason=reason)
+    done = _move(tx, owner, _Move(version=version, below=below, kind="rollback"), actor=actor, reason=reason)
     request_ids.remember(tx, "rollback", **request, answer=str(done.activation))
     return done
 
@@ -105,9 +106,8 @@ def spread(
     row = tx.row(_one(tenant, owner.activation))
     below = row.below if row is not None else None
     details = {"other": version, "share": share}
-    done = _move(
-        tx, owner, version=owner.desired_version, below=below, kind=TRAFFIC, actor=actor, reason=reason, more=details
-    )
+    move = _Move(version=owner.desired_version, below=below, kind=TRAFFIC, details=details)
+    done = _move(tx, owner, move, actor=actor, reason=reason)
     tx.insert(traffic, [{"tenant": tenant, "activation": done.activation, "version": version, "share": share}])
     return done
 
@@ -121,7 +121,7 @@ def suspend(tx: Transaction, tenant: str, version: int, *, actor: str, reason: s
     if version == BASE_VERSION or owner.desired_version != version:
         return None
     earlier, below = _earlier(tx, owner, to_version=None)
-    return _move(tx, owner, version=earlier, below=below, kind=SUSPEND, actor=actor, reason=reason)
+    return _move(tx, owner, _Move(version=earlier, below=below, kind=SUSPEND), actor=actor, reason=reason)
 
 
 def resume(tx: Transaction, tenant: str, version: int, *, actor: str, reason: str) -> Activation | None:
@@ -135,7 +135,8 @@ def resume(tx: Transaction, tenant: str, version: int, *, actor: str, reason: st
         return None
     if not version_rows.is_ready(tx, tenant, version):
         return None
-    return _move(tx, owner, version=version, below=owner.activation, kind=RESUME, actor=actor, reason=reason)
+    move = _Move(version=version, below=owner.activation, kind=RESUME)
+    return _move(tx, owner, move, actor=actor, reason=reason)
 
 
 def leave_quarantined(tx: Transaction, tenant: str, version: int, *, actor: str, reason: str) -> None:
@@ -183,22 +184,25 @@ def observed(tx: Transaction, tenant: str) -> tuple[Observed, ...]:
     return tuple(Observed(**row._mapping) for row in tx.rows(query))
 
 
-def _move(
-    tx: Transaction,
-    owner: Tenant,
-    *,
-    version: int,
-    below: int | None,
-    kind: str,
-    actor: str,
-    reason: str,
-    more: Json | None = None,
-) -> Activation:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Move:
+    """What a new activation is: the version it makes the desired one, and the activation below it in the stack.
+
+    `details` are for the audit log.
+    """
+
+    version: int
+    below: int | None
+    kind: str
+    details: Json = field(default_factory=dict)
+
+
+def _move(tx: Transaction, owner: Tenant, move: _Move, *, actor: str, reason: str) -> Activation:
     number = owner.activation + 1
     moved = tx.run(
         update(t.tenants)
         .where(t.tenants.c.tenant == owner.tenant, t.tenants.c.etag == owner.etag)
-        .values(desired_version=version, activation=number, etag=tenants.etag(owner.tenant, number))
+        .values(desired_version=move.version, activation=number, etag=tenants.etag(owner.tenant, number))
     )
     if moved != 1:
         raise _clash(owner)
@@ -208,10 +212,10 @@ def _move(
             {
                 "tenant": owner.tenant,
                 "activation": number,
-                "version": version,
+                "version": move.version,
                 "previous": owner.desired_version,
-                "below": below,
-                "kind": kind,
+                "below": move.below,
+                "kind": move.kind,
                 "actor": actor,
                 "reason": reason,
                 "created_at": tx.now,
@@ -219,23 +223,23 @@ def _move(
         ],
     )
     tenants.note_change(tx, owner.tenant)
-    if kind != TRAFFIC:
+    if move.kind != TRAFFIC:
         own = watches.c.tenant == owner.tenant, watches.c.state == WatchState.OPEN
         tx.run(update(watches).where(*own).values(state=WatchState.SUPERSEDED, decided_at=tx.now))
-    learned, withdrawn = _settle_documents(tx, owner, version=version, kind=kind)
+    learned, withdrawn = _settle_documents(tx, owner, version=move.version, kind=move.kind)
     audit.append(
         tx,
-        f"adapter.{kind}",
+        f"adapter.{move.kind}",
         actor=actor,
         tenant=owner.tenant,
-        subject=version_rows.resource(owner.tenant, version),
+        subject=version_rows.resource(owner.tenant, move.version),
         details={
             "activation": number,
             "previous": owner.desired_version,
             "reason": reason,
             "learned": list(learned),
             "withdrawn": list(withdrawn),
-            **(more or {}),
+            **move.details,
         },
     )
     return get(tx, owner.tenant, number)

@@ -3,13 +3,11 @@
 Whether somebody may decide is settled before (role, policy); here only what cannot be true is refused.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from sealserve import fault_injection
 from sealserve.errors import Conflict, FailedPrecondition, InvalidArgument
-from sealserve.records.approvals import OPINIONS_MOVED, Approval, ApprovalState, Vote
-from sealserve.records.policy_decisions import PolicyDecision
+from sealserve.records.approvals import OPINIONS_MOVED, Approval, ApprovalRuling, ApprovalState
 from sealserve.records.validation import require_short
 from sealserve.records.versions import Activation
 from sealserve.registry import audit, tenants
@@ -19,6 +17,8 @@ from sealserve.registry.sql.database import Database, Transaction
 from sealserve.registry.sql.tables import opinions
 from sealserve.registry.versions import activations, held
 from sealserve.registry.versions.version_rows import resource
+
+_RELEASED = ApprovalRuling()
 
 
 class Approvals:
@@ -49,18 +49,15 @@ class Approvals:
         *,
         actor: str,
         reason: str,
-        releases: bool = True,
-        counted: Sequence[Vote] | None = None,
+        ruling: ApprovalRuling = _RELEASED,
         expected_etag: str | None = None,
-        rulings: Sequence[PolicyDecision] = (),
         request_id: str = "",
     ) -> tuple[Approval, Activation | None]:
-        """Keep the approval; with `releases` make the version the desired one, in the same transaction.
+        """Keep the approval; if `ruling` releases the version, make it the desired one in the same transaction.
 
-        Without, policy wants more people to approve: `counted` are the opinions that were there when it said so.
-        `rulings` are kept with it. The same request_id again returns the first answer. Raises: NotFound;
-        FailedPrecondition (ALREADY_DECIDED, ALREADY_APPROVED by this actor, INCUMBENT_MOVED); Conflict (etag;
-        OPINIONS_MOVED: there are others than `counted`, ask policy again); InvalidArgument.
+        The same request_id again returns the first answer. Raises: NotFound; FailedPrecondition (ALREADY_DECIDED,
+        ALREADY_APPROVED by this actor, INCUMBENT_MOVED); Conflict (etag; OPINIONS_MOVED: there are others than
+        `ruling` counted, ask policy again); InvalidArgument.
         """
         require_short(reason, field="reason")
         arguments = {"version": version, "expected_etag": expected_etag, "reason": reason, "actor": actor}
@@ -71,17 +68,17 @@ class Approvals:
                 return found, activations.get(tx, tenant, int(earlier)) if earlier != "-" else None
             _require_open(found)
             _require_decidable(found, actor=actor)
-            if counted is not None and tuple(counted) != found.opinions:
+            if ruling.counted is not None and ruling.counted != found.opinions:
                 text = f"somebody else decided on {resource(tenant, version)} meanwhile; read it again, then retry"
                 raise Conflict(text, reason=OPINIONS_MOVED)
             owner = tenants.get(tx, tenant)
             if expected_etag is not None and expected_etag != owner.etag:
                 raise Conflict(f"tenant {tenant} was changed by somebody else; read it again, then retry")
-            for ruling in rulings:
-                keep(tx, ruling)
-            _keep(tx, found, "approval.approve", actor=actor, approves=True, reason=reason, releases=releases)
+            for decision in ruling.rulings:
+                keep(tx, decision)
+            _keep(tx, found, "approval.approve", actor=actor, approves=True, reason=reason, releases=ruling.releases)
             moved = None
-            if releases:
+            if ruling.releases:
                 why = reason or f"approved by {actor}"
                 moved = activations.promote(tx, tenant, version, expected_etag=owner.etag, actor=actor, reason=why)
             request_ids.remember(tx, "approve", **request, answer=str(moved.activation) if moved else "-")

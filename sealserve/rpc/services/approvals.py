@@ -5,7 +5,7 @@ from typing import Any
 
 from sealserve.errors import Conflict, InvalidArgument
 from sealserve.policy.enforcement import PolicyEnforcer
-from sealserve.records.approvals import OPINIONS_MOVED, Approval, ApprovalState
+from sealserve.records.approvals import OPINIONS_MOVED, Approval, ApprovalRuling, ApprovalState
 from sealserve.records.versions import Activation
 from sealserve.registry.registry import Registry
 from sealserve.rpc.call_context import actor
@@ -90,9 +90,7 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
             version,
             actor=actor(),
             reason=request.reason,
-            releases=releases,
-            counted=held.opinions,
+            ruling=ApprovalRuling(releases=releases, counted=held.opinions, rulings=rulings),
             expected_etag=request.etag or None,
-            rulings=rulings,
             request_id=request.request_id,
         )

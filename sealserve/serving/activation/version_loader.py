@@ -2,7 +2,8 @@
 
 One that comes back into the same engine is not asked again.
 
-A version that cannot be served is quarantined, which moves its tenant's pointer back if it was the desired one.
+A version that cannot be served is quarantined, which moves its tenant's pointer back if it was the desired one. One
+under which the engine may have died is suspended until it is cleared.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from sealserve.concurrency import in_thread
 from sealserve.engine.engine import AdapterFiles, Engine, GenerateRequest
 from sealserve.errors import BadAdapter, CorruptArtifact, EngineFailed, NotFound, Unavailable, UnfitSettings
 from sealserve.records.inference import ChatTurn, Sampling
-from sealserve.records.versions import AdapterVersion, VersionState
+from sealserve.records.versions import Activation, AdapterVersion, VersionState
 from sealserve.registry.registry import Registry
 from sealserve.serving.activation.places import Need, Places
 from sealserve.serving.activation.retirement import Retirement
@@ -45,7 +46,7 @@ class VersionLoader:
         retirement: Retirement,
         telemetry: Telemetry,
         require_seal: Callable[[AdapterVersion], None],
-        on_quarantined: Callable[[], None],
+        on_moved: Callable[[], None],
     ) -> None:
         """`require_seal` raises BadAdapter for a version that is not what was signed, UnknownSigner if nobody here can
         tell (`Seals.require`).
@@ -56,7 +57,7 @@ class VersionLoader:
         self._retirement = retirement
         self._telemetry = telemetry
         self._require_seal = require_seal
-        self._on_quarantined = on_quarantined
+        self._on_moved = on_moved
         self._versions: dict[str, tuple[str, int]] = {}  # engine name -> what it is
         self._failed_probes: Counter[str] = Counter()
         self._probed: dict[str, int] = {}  # engine name -> the engine's number of rebuilds when it was probed last
@@ -100,10 +101,29 @@ class VersionLoader:
 
     async def quarantine(self, engine_names: Iterable[str], *, reason: str) -> None:
         """Quarantine the versions behind these names; names never loaded here are passed over."""
-        for tenant, version in self.known(engine_names):
+        for tenant, version in self._known(engine_names):
             await self._quarantine(tenant, version, reason)
 
-    def known(self, engine_names: Iterable[str]) -> list[tuple[str, int]]:
+    async def suspend(self, engine_names: Iterable[str], *, reason: str) -> None:
+        """Take the versions behind these names out of service: the ones before them answer."""
+        await self._move_suspended(self._registry.versions.suspend, engine_names, reason=reason)
+
+    async def resume(self, engine_names: Iterable[str], *, reason: str) -> None:
+        """Put those of these suspended versions back into service that nobody has replaced meanwhile."""
+        await self._move_suspended(self._registry.versions.resume, engine_names, reason=reason)
+
+    async def _move_suspended(
+        self, move: Callable[..., Activation | None], engine_names: Iterable[str], *, reason: str
+    ) -> None:
+        for tenant, version in self._known(engine_names):
+            moved = await asyncio.to_thread(move, tenant, version, actor=ACTOR, reason=reason)
+            if moved is not None:
+                self._log.warning(
+                    LogEvent.VERSION_SUSPECTED, tenant=tenant, version=version, kind=moved.kind, reason=reason
+                )
+                self._on_moved()
+
+    def _known(self, engine_names: Iterable[str]) -> list[tuple[str, int]]:
         """Return the tenant and version behind each of these names that was ever loaded here."""
         return [self._versions[name] for name in engine_names if name in self._versions]
 
@@ -132,4 +152,4 @@ class VersionLoader:
     async def _quarantine(self, tenant: str, version: int, reason: str) -> None:
         self._log.warning(LogEvent.VERSION_QUARANTINED, tenant=tenant, version=version, reason=reason)
         await asyncio.to_thread(self._registry.versions.quarantine, tenant, version, actor=ACTOR, reason=reason)
-        self._on_quarantined()
+        self._on_moved()

@@ -1,0 +1,44 @@
+"""The alarm for versions that cannot be loaded before an operator acts. Nothing is condemned, no pointer moves."""
+
+import structlog
+
+from sealserve.errors import Unavailable
+from sealserve.records.rollouts import Desired
+from sealserve.serving.activation.tenant_states import TenantStates
+from sealserve.telemetry import Telemetry
+from sealserve.telemetry.names import LogEvent
+
+RETRY_SECONDS = 30.0
+"""What a caller is told to wait for an operator."""
+
+
+class BlockedVersions:
+    """Use it from one event loop."""
+
+    def __init__(self, states: TenantStates, *, telemetry: Telemetry) -> None:
+        self._states = states
+        self._telemetry = telemetry
+        self._reasons: dict[str, str] = {}  # tenant -> why its version waits for an operator
+        self._log = structlog.get_logger("sealserve.activator")
+
+    def add(self, desired: Desired, why: Unavailable) -> None:
+        """Raise the alarm, once for each reason, and tell the requests that wait; a route before goes on."""
+        tenant = desired.tenant
+        if self._reasons.get(tenant) != why.message:
+            self._reasons[tenant] = why.message
+            self._log.error(
+                LogEvent.VERSION_NOT_LOADED,
+                tenant=tenant,
+                version=desired.version,
+                reason=why.reason,
+                error=why.message,
+            )
+        text = "the version that should answer cannot be loaded before an operator acts"
+        self._states.table.explain(tenant, Unavailable(text, reason=why.reason, retry_seconds=RETRY_SECONDS))
+        self._states.residency.refuse(tenant)
+        self._telemetry.metrics.versions_not_loaded(len(self._reasons))
+
+    def remove(self, tenant: str) -> None:
+        """End the tenant's alarm: its version was loaded."""
+        self._reasons.pop(tenant, None)
+        self._telemetry.metrics.versions_not_loaded(len(self._reasons))
