@@ -27,7 +27,7 @@ from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.records.inference import EngineInfo
 from sealserve.records.principals import Token
 from sealserve.registry.registry import Registry
-from sealserve.rpc.authorisation import PACKAGE, Access, Authentication, KnownTokens, Tenancy
+from sealserve.rpc.authorisation import PACKAGE, Access, Authentication, Issued, KnownTokens, Tenancy
 from sealserve.rpc.budget import Budget
 from sealserve.rpc.health import Health
 from sealserve.rpc.interceptors import IDLE_WRITE_SECONDS, Boundary
@@ -122,18 +122,20 @@ class RpcServer:
         settings: ServeSettings,
         *,
         find_token: Callable[[str], Token],
+        issued_tokens: Issued | None = None,
         limits: LimitSettings | None = None,
         page_key: bytes = b"",
         idle_write_seconds: float = IDLE_WRITE_SECONDS,
         idle_read_seconds: float = IDLE_READ_SECONDS,
     ) -> None:
-        """Must be called in a running loop. `find_token` says whose a secret is (`Registry.token_of`).
+        """Must be called in a running loop. `find_token` says whose a secret is (`Tokens.find`),
+        `issued_tokens` which secrets are worth asking about; all, if there is none.
 
         `page_key`, 32 bytes, seals page tokens: replicas that share it know each other's; without one it is drawn.
         """
         self._settings = settings
         self._idle_read_seconds = idle_read_seconds
-        self._known = KnownTokens(find_token, grace_seconds=settings.token_grace_seconds)
+        self._known = KnownTokens(find_token, issued=issued_tokens, grace_seconds=settings.token_grace_seconds)
         self._draining = asyncio.Event()
         self._names: list[str] = []
         self._engine: Engine | None = None

@@ -141,7 +141,8 @@ async def served(
     for principal, secret in ((ADMIN, ADMIN_SECRET), (INTERNAL, ENGINE_SECRET)):
         registry.tokens.enrol(principal, secret, actor="test")
     enforcer = PolicyEnforcer(registry, Rulebook(rules, clock=utc_now)) if rules else PermissiveEnforcer()
-    server = RpcServer(serve or settings(), find_token=registry.tokens.find, limits=limits, **options)
+    tokens: dict[str, Any] = {"find_token": registry.tokens.find, "issued_tokens": registry.issued_tokens}
+    server = RpcServer(serve or settings(), limits=limits, **tokens, **options)
     server.add_tenant_services(
         registry,
         answers=answers,
