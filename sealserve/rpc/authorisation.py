@@ -360,11 +360,11 @@ class Access:
         QuotaExceeded, StorageFailed, Unavailable.
         """
         principal = await self._admitted(method, secret)
-        share, leave = self._budget.enter(principal, method)
+        share = self._budget.enter(principal, method)
         CURRENT_PRINCIPAL.set(principal)
         CURRENT_SHARE.set(share)
         if (task := asyncio.current_task()) is not None:  # which serves the call, to its end however it ends
-            task.add_done_callback(lambda _: leave())
+            task.add_done_callback(lambda _: share.leave())
 
     async def _admitted(self, method: str, secret: str) -> Principal:
         need = METHODS.get(method) or OVER_HTTP.get(method)
@@ -429,9 +429,10 @@ def require_unbound(principal: Principal) -> None:
 
 
 def require_seen(tenant: str) -> None:
-    """Return if the caller may know of `tenant`. Raises: NotFound."""
+    """Return if the caller may know of `tenant`, for which its call counts. Raises: NotFound, QuotaExceeded."""
     if not CURRENT_PRINCIPAL.get().sees(tenant):
         raise NotFound(f"tenants/{tenant}", kind="tenant")
+    CURRENT_SHARE.get().name_tenant(tenant)
 
 
 def _checked_secret(secret: str) -> str:
@@ -464,15 +465,17 @@ def _each_checked(serve: Any, field: str) -> Any:
 
 def _require_named_seen(request: Any, field: str) -> None:
     principal = CURRENT_PRINCIPAL.get()
-    if principal.tenants is None:
-        return
     name = request
     for part in field.split("."):
         name = getattr(name, part)
     kind, _, rest = name.partition("/")
     tenant = rest.partition("/")[0]
+    is_bound = principal.tenants is not None
     if kind != "tenants" or not tenant:
-        raise InvalidArgument(f"{field} must begin with tenants/{{tenant}}", field=field)
-    if tenant == ANY_TENANT:
+        if is_bound:
+            raise InvalidArgument(f"{field} must begin with tenants/{{tenant}}", field=field)
+        return
+    if tenant != ANY_TENANT:
+        require_seen(tenant)
+    elif is_bound:
         require_unbound(principal)
-    require_seen(tenant)
