@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -15,9 +16,12 @@ _PARENT_POLL_SECONDS = 1.0
 def run_to_end(work: Coroutine[Any, Any, None]) -> None:
     """Run `work`; of an exception group, raise the first error, since the command line reports single errors.
 
-    Files that this process and its children make from now on are their owner's alone.
+    Files that this process and its children make from now on are their owner's alone. The process may open as many as
+    the system lets it: a connection is one, and shells allow 1,024.
     """
     os.umask(0o077)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     try:
         asyncio.run(work)
     except BaseExceptionGroup as group:

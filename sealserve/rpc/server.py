@@ -110,6 +110,9 @@ RESPONSE_FACTOR = 4  # a page holds many of what came in one by one
 WATCH_PART = 0.8
 """Of a connection's age. A watch ends before its connection is cut off: gRPC draws the age from 0.9 to 1.1 of ours."""
 
+HANDSHAKE_MILLISECONDS = 20_000
+"""How long a connection may take to begin with HTTP/2; gRPC gives two minutes."""
+
 KEEPALIVE_MILLISECONDS = 30_000
 KEEPALIVE_TIMEOUT_MILLISECONDS = 15_000
 
@@ -335,6 +338,8 @@ def _options(settings: ServeSettings) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.so_reuseport", 0),  # on, a second server on the same port would take half of the calls
         ("grpc.max_concurrent_streams", STREAMS_OF_CONNECTION),
+        ("grpc.max_allowed_incoming_connections", settings.max_connections),
+        ("grpc.server_handshake_timeout_ms", HANDSHAKE_MILLISECONDS),
         ("grpc.max_connection_age_ms", int(1000 * settings.max_connection_seconds)),
         ("grpc.max_connection_age_grace_ms", int(1000 * settings.max_connection_seconds)),
         ("grpc.keepalive_time_ms", KEEPALIVE_MILLISECONDS),
