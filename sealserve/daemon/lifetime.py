@@ -10,22 +10,31 @@ from typing import Any
 
 from sealserve.concurrency import first_of
 
+OPEN_FILES = 65_536
+"""Shells allow 1,024."""
+
 _PARENT_POLL_SECONDS = 1.0
 
 
 def run_to_end(work: Coroutine[Any, Any, None]) -> None:
     """Run `work`; of an exception group, raise the first error, since the command line reports single errors.
 
-    Files that this process and its children make from now on are their owner's alone. The process may open as many as
-    the system lets it: a connection is one, and shells allow 1,024.
+    Files that this process and its children make from now on are their owner's alone.
     """
     os.umask(0o077)
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _open_more_files()
     try:
         asyncio.run(work)
     except BaseExceptionGroup as group:
         raise first_of(group) from group
+
+
+def _open_more_files() -> None:
+    """Raise this process's limit of open files, as far as the system lets it: a connection is one."""
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if most == resource.RLIM_INFINITY else min(OPEN_FILES, most)
+    if resource.RLIM_INFINITY != limit < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 async def until_stopped(work: Callable[[], Coroutine[Any, Any, None]], parent: int | None) -> None:
