@@ -170,10 +170,14 @@ async def test_tenant_of_whom_an_unbound_principal_asks_too_much_is_refused_to_i
             AsyncClient(here.address, token=secret) as gateway,
             AsyncClient(here.address, token=mine) as ann,
         ):
-            for _ in range(int(BURST_SECONDS)):
-                await gateway.tenant("acme")
+            here.engine.gate.clear()
+            hanging = [asyncio.create_task(gateway.ask("acme", "Where?")) for _ in range(SMALL.calls_in_flight)]
+            await until(lambda: len(here.engine.requests) == len(hanging))
             with pytest.raises(QuotaExceeded, match="tenants/acme"):
                 await ann.tenant("acme")
+            here.engine.gate.set()
+            await asyncio.gather(*hanging)
+            assert (await ann.tenant("acme")).tenant == "acme"
 
 
 async def test_refusal_says_whose_share_it_is_and_when_to_come_back(tmp_path: Path) -> None:
