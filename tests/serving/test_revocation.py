@@ -1,13 +1,14 @@
 """What is revoked stops answering at the next look, however full the engine is; a rollback always finds a place."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
 from sealserve.engine.base_model import BaseShape
-from sealserve.engine.engine import AdapterFiles, Delta, ScoreRequest
+from sealserve.engine.engine import AdapterFiles, Delta, GenerateRequest, ScoreRequest
 from sealserve.errors import EngineFailed, NotFound, Unavailable
 from sealserve.records.documents import DocumentState
 from sealserve.records.inference import EngineState, Sampling
@@ -240,28 +241,52 @@ async def test_request_that_waits_for_a_slot_is_refused_if_nothing_may_answer_in
     await asyncio.gather(*holding)
 
 
-async def test_request_that_waits_for_a_slot_under_an_earlier_version_begins_again_when_that_is_revoked(
-    contended: Server, registry: Registry, publisher: Publisher
+@pytest.fixture
+async def queued(full: Server, publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> tuple[Server, asyncio.Event]:
+    """A server whose engine has requests under the second version of acme in its queue until the event is set."""
+    for _ in range(2):
+        second = publisher.publish("acme")
+        await full.activator.settle()
+    may_begin, generate = asyncio.Event(), full.engine.generate
+
+    async def late(request: GenerateRequest) -> AsyncGenerator[Delta, None]:
+        if request.adapter == second.engine_name:
+            full.engine.requests.append(request)
+            await may_begin.wait()
+        async with aclosing(generate(request)) as deltas:
+            async for delta in deltas:
+                yield delta
+
+    monkeypatch.setattr(full.engine, "generate", late)
+    full.engine.requests.clear()
+    return full, may_begin
+
+
+async def test_request_that_waits_under_an_earlier_version_begins_again_when_that_is_revoked(
+    queued: tuple[Server, asyncio.Event], registry: Registry, publisher: Publisher
 ) -> None:
-    holding, waiting = await asked_behind_others(contended)
+    server, may_begin = queued
+    waiting = asyncio.create_task(server.ask())
+    await eventually(lambda: server.engine.requests)
     publisher.publish("acme")
-    await contended.activator.settle()
+    await server.activator.settle()
     registry.versions.quarantine("acme", 2, actor="test", reason="bad")
-    await contended.activator.settle()
-    contended.engine.gate.set()
+    await server.activator.settle()
+    may_begin.set()
     assert (await asyncio.wait_for(waiting, 20)).version == 3
-    await asyncio.gather(*holding)
 
 
-async def test_request_that_waits_for_a_slot_while_its_version_is_replaced_keeps_it(
-    contended: Server, publisher: Publisher
+async def test_request_that_waits_while_its_version_is_replaced_keeps_it(
+    queued: tuple[Server, asyncio.Event], publisher: Publisher
 ) -> None:
-    holding, waiting = await asked_behind_others(contended)
+    server, may_begin = queued
+    waiting = asyncio.create_task(server.ask())
+    await eventually(lambda: server.engine.requests)
     publisher.publish("acme")
-    await contended.activator.settle()
-    contended.engine.gate.set()
+    await server.activator.settle()
+    may_begin.set()
     assert (await asyncio.wait_for(waiting, 20)).version == 2
-    await asyncio.gather(*holding)
+    assert (await server.ask()).version == 3
 
 
 async def test_promotion_of_a_served_tenant_arrives_when_every_other_place_is_taken(
