@@ -16,6 +16,7 @@ from sealserve.client import AsyncClient
 from sealserve.errors import QuotaExceeded
 from sealserve.records.principals import Principal, Role
 from sealserve.rpc.budget import BURST_SECONDS, Budget, Share
+from sealserve.rpc.interceptors import LARGE_BYTES, LargeMessages
 from sealserve.rpc.polling import follow
 from sealserve.settings.limits import LimitSettings
 from sealserve.v1 import document_pb2, tenant_pb2, tenant_pb2_grpc
@@ -289,3 +290,20 @@ def _short_lived(lives: list[float]) -> Any:
         return follow(read, **{**options, "life_seconds": seconds})
 
     return short
+
+
+async def test_other_work_goes_on_between_large_messages() -> None:
+    turns, happened = LargeMessages(), list[str]()
+
+    async def parse() -> None:
+        await turns.turn(LARGE_BYTES)
+        happened.append("parsed")
+
+    async def tick() -> None:
+        for _ in range(20):
+            happened.append("tick")
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(parse() for _ in range(5)), tick())
+    assert happened.count("parsed") == 5
+    assert all("parsed" not in pair or "tick" in pair for pair in zip(happened, happened[1:], strict=False))
