@@ -101,7 +101,7 @@ async def test_server_that_cannot_answer_now_is_left_out_until_it_can(pair: Pair
     assert min(pair.asked()) >= 2
     pair.first.engine._state = EngineState.REBUILDING
     before, after = pair.asked()[0], -1
-    while after != before:  # until the client has heard of it
+    while after != before:  # until the client has heard of it; what is refused before is asked of the other
         before = pair.asked()[0]
         for _ in range(10):
             await pair.client.ask("acme", "What?")

@@ -54,10 +54,13 @@ async def test_one_address_gets_half_of_the_connections_and_those_that_are_open_
 
 async def test_all_addresses_together_are_bounded() -> None:
     async with listening(max_connections=4) as port:
-        for last in (2, 2, 3, 3):
-            await asyncio.open_connection("127.0.0.1", port, local_addr=(f"127.0.0.{last}", 0))
+        held = [
+            await asyncio.open_connection("127.0.0.1", port, local_addr=(f"127.0.0.{last}", 0)) for last in (2, 2, 3, 3)
+        ]
         further, _ = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.4", 0))
         assert await is_closed(further)
+        for _, writer in held:
+            writer.close()
 
 
 async def test_connection_that_brings_no_request_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 
 from sealserve.bench.harness.adapters import make_sound
@@ -28,7 +29,10 @@ from sealserve.registry.registry import Registry
 from sealserve.settings.engine import EngineSettings
 
 TENANTS = ("twin-a", "twin-b")
-VERSIONS = 4
+DISTINCT = 4
+"""Different sound adapters; versions take them in turn, and neighbouring versions answer differently."""
+
+ROLLBACK_EVERY = 5
 PROMPTS = ("Tell me about the harbour.", "List three places.", "Who are you?", "What is a rule?", "Say something.")
 MAX_TOKENS = 8
 CLIENTS = 4
@@ -76,7 +80,7 @@ class _Tally:
 
 @dataclass(slots=True, kw_only=True)
 class _Twins:
-    """Two daemons, who may publish, and a client that knows both. `expected[tenant, version][prompt]`."""
+    """Two daemons, who may publish, and a client that knows both. `expected[artifact][prompt]`."""
 
     daemons: tuple[LocalDaemon, LocalDaemon]
     registry: Registry
@@ -84,7 +88,9 @@ class _Twins:
     client: AsyncClient
     say: Callable[[str], None]
     rng: random.Random
-    expected: dict[tuple[str, int], dict[str, str]] = field(default_factory=dict)
+    expected: dict[str, dict[str, str]] = field(default_factory=dict)
+    prompts: list[str] = field(default_factory=list)
+    artifacts: dict[tuple[str, int], str] = field(default_factory=dict)  # of versions, as far as they are known
     reached: Counter[str] = field(default_factory=Counter)  # the activation that every replica is known to have
     tally: _Tally = field(default_factory=_Tally)
 
@@ -165,32 +171,21 @@ async def _start(daemon: LocalDaemon) -> None:
 
 
 async def _publish(twins: _Twins, first: AsyncClient, directory: Path) -> None:
-    """Give each tenant its versions, and learn what each says to the prompts at which no two say the same."""
+    """Make the adapters, learn what each says, and keep the prompts at which no two say the same."""
     base = model_directory(EngineSettings().model)
     for tenant in TENANTS:
         await first.create_tenant(tenant)
-        for number in range(1, VERSIONS + 1):
-            path = directory / f"{tenant}-{number}"
-            files = await asyncio.to_thread(make_sound, path, base, seed=_seed(tenant, number))
-            artifact = await asyncio.to_thread(twins.registry.artifacts.put_directory, files)
-            activation = await asyncio.to_thread(promote_artifact, twins, tenant, artifact)
-            await first.wait_until_observed(tenant, activation, timeout_seconds=HELD_UP_SECONDS)
-            twins.expected[tenant, number] = await _find_stable_answers(first, tenant, number)
-            twins.reached[tenant] = activation
-    for tenant in TENANTS:
-        if not _prompts(twins, tenant):
-            raise BadAdapter("the adapters made for this figure do not differ in what they say", defect="no_effect")
-
-
-def _seed(tenant: str, number: int) -> int:
-    """Return a seed that no other version has."""
-    return VERSIONS * TENANTS.index(tenant) + number
-
-
-def _prompts(twins: _Twins, tenant: str) -> list[str]:
-    """Return the prompts to which each of the tenant's versions says something else, and always the same."""
-    answers = [twins.expected[tenant, number] for number in range(1, VERSIONS + 1)]
-    return [prompt for prompt in PROMPTS if len({one[prompt] for one in answers if prompt in one}) == VERSIONS]
+    for seed in range(DISTINCT):
+        files = await asyncio.to_thread(make_sound, directory / f"sound{seed}", base, seed=seed)
+        artifact = await asyncio.to_thread(twins.registry.artifacts.put_directory, files)
+        await _promote_artifact(twins, first, TENANTS[0], artifact, deadline=time.monotonic() + HELD_UP_SECONDS)
+        version = (await first.tenant(TENANTS[0])).desired_version
+        twins.expected[artifact] = await _find_stable_answers(first, TENANTS[0], version)
+    await _promote_artifact(twins, first, TENANTS[1], artifact, deadline=time.monotonic() + HELD_UP_SECONDS)
+    answers = twins.expected.values()
+    twins.prompts = [p for p in PROMPTS if len({one[p] for one in answers if p in one}) == DISTINCT]
+    if not twins.prompts:
+        raise BadAdapter("the adapters made for this figure do not differ in what they say", defect="no_effect")
 
 
 async def _find_stable_answers(client: AsyncClient, tenant: str, version: int) -> dict[str, str]:
@@ -207,46 +202,59 @@ async def _find_stable_answers(client: AsyncClient, tenant: str, version: int) -
 async def _ask(twins: _Twins, *, seed: int) -> None:
     """Ask again and again until cancelled."""
     source, tally = random.Random(seed), twins.tally
-    prompts = {tenant: _prompts(twins, tenant) for tenant in TENANTS}
     while True:
-        tenant = source.choice(TENANTS)
-        prompt, least, began = source.choice(prompts[tenant]), twins.reached[tenant], time.monotonic()
+        tenant, prompt = source.choice(TENANTS), source.choice(twins.prompts)
+        least, began = twins.reached[tenant], time.monotonic()
         try:
             answer = await twins.client.ask(tenant, prompt, max_tokens=MAX_TOKENS)
         except SealserveError as error:
             tally.lost[error.reason] += 1
         else:
+            artifact = await asyncio.to_thread(_artifact_of, twins, tenant, answer.version)
             tally.answers += 1
-            tally.wrong += answer.text != twins.expected[tenant, answer.version][prompt]
+            tally.wrong += answer.text != twins.expected[artifact][prompt]
             tally.stale += answer.answering.activation < least
         tally.slowest_seconds = max(tally.slowest_seconds, time.monotonic() - began)
         await asyncio.sleep(PAUSE_SECONDS)
 
 
+def _artifact_of(twins: _Twins, tenant: str, version: int) -> str:
+    known = twins.artifacts.get((tenant, version))
+    if known is None:
+        known = twins.artifacts[tenant, version] = twins.registry.versions.get(tenant, version).artifact
+    return known
+
+
 async def _promote(twins: _Twins) -> None:
-    """Promote one version after the other until cancelled, and see every living replica follow."""
-    number = 0
-    while True:
-        number += 1
-        tenant, version = TENANTS[number % 2], 1 + number // 2 % VERSIONS
-        began = time.monotonic()
+    """Promote new versions, and roll some back, until cancelled; see every living replica follow."""
+    for number, artifact in enumerate(cycle(twins.expected), start=1):
+        tenant, began = TENANTS[number % len(TENANTS)], time.monotonic()
+        deadline = began + HELD_UP_SECONDS
         try:
-            await _promote_one(twins, tenant, version, request_id=f"twins-{number}", began=began)
+            if number % ROLLBACK_EVERY:
+                await _promote_artifact(twins, twins.client, tenant, artifact, deadline=deadline)
+            else:
+                moved = await twins.client.rollback(tenant, reason="bench kill", request_id=f"back-{number}")
+                await _await_observed(twins, twins.client, tenant, moved.activation, deadline=deadline)
             twins.tally.promotion_seconds.append(time.monotonic() - began)
         except SealserveError as error:
             twins.tally.held_up += 1
-            twins.say(f"HELD UP: {tenant} v{version}: {error.reason}: {error.message}")
+            twins.say(f"HELD UP: {tenant}: {error.reason}: {error.message}")
         await asyncio.sleep(PROMOTE_SECONDS)
 
 
-async def _promote_one(twins: _Twins, tenant: str, version: int, *, request_id: str, began: float) -> None:
+async def _promote_artifact(twins: _Twins, client: AsyncClient, tenant: str, artifact: str, *, deadline: float) -> None:
+    activation = await asyncio.to_thread(promote_artifact, twins, tenant, artifact)
+    await _await_observed(twins, client, tenant, activation, deadline=deadline)
+
+
+async def _await_observed(twins: _Twins, client: AsyncClient, tenant: str, activation: int, *, deadline: float) -> None:
     """Return once every replica that lives has it. A watch ends with the server that it was on: it is begun again."""
-    moved = await twins.client.promote(tenant, version, reason="bench kill", request_id=request_id)
     while True:
-        left = began + HELD_UP_SECONDS - time.monotonic()
+        left = deadline - time.monotonic()
         try:
-            await twins.client.wait_until_observed(tenant, moved.activation, timeout_seconds=max(left, 0.1))
-            twins.reached[tenant] = moved.activation
+            await client.wait_until_observed(tenant, activation, timeout_seconds=max(left, 0.1))
+            twins.reached[tenant] = activation
             return
         except SealserveError:
             if left <= 0:
