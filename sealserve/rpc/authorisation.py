@@ -133,7 +133,7 @@ REFRESH_SECONDS = 0.25
 MOST_UNKNOWN = 1024
 """Calls with unknown tokens that wait for such a look at once."""
 
-REFUSALS_PER_SECOND = 500
+REFUSALS_PER_SECOND = 200
 """So many of them are told that their token is unknown: all at once, they would hold up everybody else."""
 
 _UNKNOWN = "this token is unknown or revoked; ask an administrator for another one"
