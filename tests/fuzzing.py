@@ -19,8 +19,8 @@ MOST_GROWTH_MIB = 24.0
 """What repeating the same calls may add: an allocator's slack. With 100,000 calls it is a kibibyte a call."""
 
 
-def examples(few: int, *, of: int) -> Any:
-    """Return hypothesis settings for `few` examples, of `of` that the file plays; more if more were asked for."""
+def examples(few: int, *, of: int) -> hypothesis_settings:
+    """Return settings for `few` examples, of `of` that the file plays; for more if more were asked for."""
     return hypothesis_settings(
         max_examples=max(few, math.ceil(few * _wanted() / of)),
         deadline=None,
