@@ -40,7 +40,7 @@ ATTEMPTS = 4
 
 INFERENCE_SERVICE = inference_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
 """Its health is watched: a server that starts, or builds its engine anew, gets no calls
-(https://github.com/grpc/grpc/blob/master/doc/health-checking.md).
+(https://github.com/grpc/grpc/blob/master/doc/health-checking.md, ops/decisions/0030).
 """
 
 _RETRY = {
