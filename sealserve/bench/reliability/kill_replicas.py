@@ -25,6 +25,7 @@ from sealserve.daemon.local import LocalDaemon
 from sealserve.engine.base_model import model_directory
 from sealserve.errors import BadAdapter, SealserveError
 from sealserve.proof.manifest import Seals
+from sealserve.records.versions import BASE_VERSION
 from sealserve.registry.registry import Registry
 from sealserve.settings.engine import EngineSettings
 
@@ -80,7 +81,10 @@ class _Tally:
 
 @dataclass(slots=True, kw_only=True)
 class _Twins:
-    """Two daemons, who may publish, and a client that knows both. `expected[artifact][prompt]`."""
+    """Two daemons, who may publish, and a client that knows both.
+
+    expected[artifact][prompt]; artifact "" is the base model, which answers beside a tenant's first version.
+    """
 
     daemons: tuple[LocalDaemon, LocalDaemon]
     registry: Registry
@@ -89,6 +93,7 @@ class _Twins:
     say: Callable[[str], None]
     rng: random.Random
     expected: dict[str, dict[str, str]] = field(default_factory=dict)
+    sound: list[str] = field(default_factory=list)  # the artifacts
     prompts: list[str] = field(default_factory=list)
     artifacts: dict[tuple[str, int], str] = field(default_factory=dict)  # of versions, as far as they are known
     reached: Counter[str] = field(default_factory=Counter)  # the activation that every replica is known to have
@@ -175,15 +180,18 @@ async def _publish(twins: _Twins, first: AsyncClient, directory: Path) -> None:
     base = model_directory(EngineSettings().model)
     for tenant in TENANTS:
         await first.create_tenant(tenant)
+        twins.artifacts[tenant, BASE_VERSION] = ""
+    twins.expected[""] = await _find_stable_answers(first, TENANTS[0], BASE_VERSION)
     for seed in range(DISTINCT):
         files = await asyncio.to_thread(make_sound, directory / f"sound{seed}", base, seed=seed)
         artifact = await asyncio.to_thread(twins.registry.artifacts.put_directory, files)
+        twins.sound.append(artifact)
         await _promote_artifact(twins, first, TENANTS[0], artifact, deadline=time.monotonic() + HELD_UP_SECONDS)
         version = (await first.tenant(TENANTS[0])).desired_version
         twins.expected[artifact] = await _find_stable_answers(first, TENANTS[0], version)
     await _promote_artifact(twins, first, TENANTS[1], artifact, deadline=time.monotonic() + HELD_UP_SECONDS)
     answers = twins.expected.values()
-    twins.prompts = [p for p in PROMPTS if len({one[p] for one in answers if p in one}) == DISTINCT]
+    twins.prompts = [p for p in PROMPTS if len({one[p] for one in answers if p in one}) == len(answers)]
     if not twins.prompts:
         raise BadAdapter("the adapters made for this figure do not differ in what they say", defect="no_effect")
 
@@ -227,7 +235,7 @@ def _artifact_of(twins: _Twins, tenant: str, version: int) -> str:
 
 async def _promote(twins: _Twins) -> None:
     """Promote new versions, and roll some back, until cancelled; see every living replica follow."""
-    for number, artifact in enumerate(cycle(twins.expected), start=1):
+    for number, artifact in enumerate(cycle(twins.sound), start=1):
         tenant, began = TENANTS[number % len(TENANTS)], time.monotonic()
         deadline = began + HELD_UP_SECONDS
         try:
