@@ -83,9 +83,8 @@ async def find_overridden(
     for one in old:
         asked.setdefault((one.question, one.answer), []).append(one)
     statements = [Statement(document="", question=question, answer=answer) for question, answer in asked]
-    found = {
-        (one.question, one.old_answer): one for one in await contradictions(client, statements, studies, samples=samples)
-    }
+    read = await contradictions(client, statements, studies, samples=samples)
+    found = {(one.question, one.old_answer): one for one in read}
     subjects = {study.passage.document: subjects_of(study.text) for study in studies}
     return tuple(
         _overridden(one, denied, subject=subject_of(one.question, subjects[one.newer]))
@@ -107,16 +106,12 @@ def _overridden(one: Superseded, denied: Iterable[OldAnswer], *, subject: str) -
 
 def statements_of_overrides(overridden: Iterable[Overridden]) -> tuple[Statement, ...]:
     """Return what the overriding documents say, to be held against still newer ones."""
-    return tuple(
-        Statement(document=one.newer, question=one.question, answer=one.new_answer) for one in overridden
-    )
+    return tuple(Statement(document=one.newer, question=one.question, answer=one.new_answer) for one in overridden)
 
 
 def still_overridden(overridden: Iterable[Overridden], outdated: Outdated) -> tuple[Overridden, ...]:
     """Return those whose new answers still hold: where a newer document has another, that one decides."""
-    return tuple(
-        one for one in overridden if not outdated.has(one.newer, one.question) and not outdated.states(one.newer, one.new_answer)
-    )
+    return tuple(one for one in overridden if not outdated.has(one.newer, one.question))
 
 
 class Overrides:

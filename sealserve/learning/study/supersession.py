@@ -98,24 +98,24 @@ class Outdated:
         text = pair.answer if pair else self_edit.text
         if not pair and self_edit.template is Template.COUNTEREXAMPLE:
             text = reason_of(self_edit.text)
-        return self.states(self_edit.document, text)
+        return self._states(self_edit.document, text)
 
     def valid(self, items: Iterable[_Asked]) -> tuple[_Asked, ...]:
         """Return the items whose answers still hold."""
         return tuple(
             item
             for item in items
-            if not self.has(item.document, item.question) and not self.states(item.document, item.answer)
+            if not self.has(item.document, item.question) and not self._states(item.document, item.answer)
         )
 
     def without(self, document: str, text: str) -> str:
         """Return `text` of `document` without the sentences that state a superseded value."""
         if document not in self._values:
             return text
-        kept = [sentence for sentence in sentences_of(text) if not self.states(document, sentence)]
+        kept = [sentence for sentence in sentences_of(text) if not self._states(document, sentence)]
         return " ".join(kept).strip()
 
-    def states(self, document: str, text: str) -> bool:
+    def _states(self, document: str, text: str) -> bool:
         return any(is_right(text, value) for value in self._values.get(document, ()))
 
 
