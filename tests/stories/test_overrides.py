@@ -1,4 +1,4 @@
-"""Correcting what the base knows: the newest article wins over rehearsal and regression suites, and over nothing else."""
+"""Correcting what the base knows: the newest article wins, in rehearsal and in regression suites; safety stays."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -106,7 +106,7 @@ async def test_a_correction_of_what_the_base_knows_is_promoted_and_all_else_stay
     assert (score.n, score.excused, score.worse) == (248, 24, 0)
     wanted = {f"canary/{question(key)}" for name in RESIDENTS[:3] for key in facts_of(article(name))}
     assert {item for one in filtered(school, cycle.cycle).overridden for item in one.items} == wanted
-    (row,) = [row for row in school.registry.audit.page(TENANT).items if row.action == "cycle.finish"]
+    (row,) = [row for row in school.registry.audit.rows(tenant=TENANT) if row.action == "cycle.finish"]
     assert set(row.details["excused"]) == wanted
     assert trained(school, "price of Mira Stone") == ["The price is 45 crowns."]
     assert not any("45 crowns" in one for one in trained(school, "price of Varnel Lamp"))
