@@ -187,7 +187,7 @@ async def test_of_two_articles_in_one_cycle_the_later_one_decides_what_is_overri
     cycle = await school.learn()
     assert cycle.state is CycleState.PROMOTED, cycle.reason
     assert await school.answer(PRICE) == "The price is 45 crowns."
-    assert await school.answer("What is the maker of Osk Kettle?") == "The maker is nickel."
+    assert await school.answer("What is the maker of Osk Kettle?") == "The maker is Port Ashby."
     assert {one.newer for one in filtered(school, cycle.cycle).overridden} == {latest.document}
 
 
