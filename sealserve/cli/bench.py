@@ -181,6 +181,12 @@ def continual(session: Session, quick: Quick = False, out: Out = None, seed: See
     _measure(session, "learning.continual", quick=quick, out=out, seed=seed)
 
 
+@command(bench, "override")
+def override(session: Session, quick: Quick = False, seed: Seed = 0) -> None:
+    """Correct facts that the embedded model knows by heart, in whole cycles, with overrides and without."""
+    _measure(session, "learning.override", quick=quick, seed=seed)
+
+
 @command(bench, "editor")
 def editor(session: Session, quick: Quick = False, out: Out = None, seed: Seed = 0) -> None:
     """Run two rounds of the outer loop and measure the editor's gain on held-out documents."""

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sealserve.learning.cycle_run import CycleRun
+from sealserve.learning.evaluation.overrides import still_overridden
 from sealserve.learning.journal import Done
 from sealserve.learning.steps.filter import summarise
 from sealserve.learning.study.supersession import Outdated
 from sealserve.records.candidates import Recipe
 from sealserve.records.cycles import FORGET_TRIGGER, Claim, EarlierStudy, QuizItem, SelfEdit, Step
-from sealserve.records.step_outputs import Contested, Filtered, Superseded, Written, from_json
+from sealserve.records.step_outputs import Contested, Filtered, Overridden, Superseded, Written, from_json
 from sealserve.registry.registry import AddQuiz, AddSelfEdits, Registry
 
 _COPY_PREFIX = re.compile(r"^d\d{3}-")  # replaced, not repeated, when a copy is copied
@@ -61,6 +62,7 @@ def _summarise_copies(registry: Registry, claim: Claim) -> Filtered:
         registry.cycles.quiz(claim.cycle),
         superseded=_superseded(registry, claim),
         contested=_contested(registry, claim),
+        overridden=_overridden(registry, claim),
     )
 
 
@@ -87,6 +89,13 @@ def _superseded(registry: Registry, claim: Claim) -> tuple[Superseded, ...]:
     left = {document.document for document in registry.cycles.documents(claim.cycle)}
     found = [answer for filtered in _read_filters(registry, claim) for answer in filtered.superseded]
     return tuple(answer for answer in found if {answer.document, answer.newer} <= left)
+
+
+def _overridden(registry: Registry, claim: Claim) -> tuple[Overridden, ...]:
+    """Return what the remaining documents override; what only the unlearned document did holds again."""
+    left = {document.document for document in registry.cycles.documents(claim.cycle)}
+    found = [one for filtered in _read_filters(registry, claim) for one in filtered.overridden if one.newer in left]
+    return still_overridden(found, Outdated(_superseded(registry, claim)))
 
 
 def _contested(registry: Registry, claim: Claim) -> tuple[Contested, ...]:

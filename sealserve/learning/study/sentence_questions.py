@@ -17,7 +17,7 @@ from sealserve.learning.engine_client import EngineClient, seed_of
 from sealserve.learning.study.generators import Editor, EngineEditor
 from sealserve.learning.study.grounding import answer_span, has_number, roots, ungrounded
 from sealserve.learning.study.passages import with_title
-from sealserve.learning.study.quiz import Readings
+from sealserve.learning.study.quiz import Readings, drop_known
 from sealserve.learning.study.self_edit_text import Pair
 from sealserve.learning.study.self_edits import TOP_P, Study
 from sealserve.prompts import Template
@@ -228,7 +228,7 @@ async def propose(
     if len(found) < ITEMS_WANTED:
         blanks = [blank for _, study, _, sentence in asked_of for blank in blanks_of(study, sentence)]
         blanks.sort(key=lambda blank: seed_of(cycle, blank.question))
-        found += await _drop_known(client, blanks[: ITEMS_WANTED - len(found)])
+        found += await drop_known(client, blanks[: ITEMS_WANTED - len(found)], counted, max_tokens=READING_TOKENS)
     kept: dict[tuple[str, str], Proposal] = {}
     room = dict.fromkeys((study.passage.document for study in studies), settings.quiz.max_items)
     for proposal in found:
@@ -285,11 +285,4 @@ async def _propose_one(
         return None
     readings.agreed += 1
     proposal = Proposal(document=study.passage.document, question=question, answer=span, reference_text=_said(sentence))
-    return next(iter(await _drop_known(client, [proposal])), None)
-
-
-async def _drop_known(client: EngineClient, proposals: Sequence[Proposal]) -> list[Proposal]:
-    """Return the proposals that the base cannot answer closed-book: what it knows already does not measure learning."""
-    sampling = Sampling(max_tokens=READING_TOKENS)
-    replies = await together(client.ask(one.question, sampling=sampling) for one in proposals)
-    return [one for one, reply in zip(proposals, replies, strict=True) if not is_right(reply.text, one.answer)]
+    return next(iter(await drop_known(client, [proposal], readings, max_tokens=READING_TOKENS)), None)
