@@ -147,7 +147,7 @@ async def served(
         answers=answers,
         inbox=Inbox(
             registry,
-            IntakeSettings(max_document_bytes=100_000, max_documents_per_tenant=8),
+            IntakeSettings(max_file_bytes=100_000, max_documents_per_tenant=8),
             refuse=enforcer.refuse_document,
         ),
         engine=engine,
