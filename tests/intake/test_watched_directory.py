@@ -303,7 +303,10 @@ def test_a_file_that_cannot_be_read_or_is_too_large_is_quarantined_by_name(watch
     found = watched.documents()
     assert {document.state for document in found.values()} == {DocumentState.QUARANTINED, DocumentState.ADMITTED}
     assert found["file:acme/bad.pdf"].reason.startswith("BROKEN: ")
-    assert found["file:acme/huge.txt"].reason == "TOO_LARGE: 10000 bytes, of 5000 at most (intake.max_file_bytes); split it"
+    assert (
+        found["file:acme/huge.txt"].reason
+        == "TOO_LARGE: 10000 bytes, of 5000 at most (intake.max_file_bytes); split it"
+    )
     assert found["file:acme/good.txt"].state is DocumentState.ADMITTED
 
 
