@@ -15,7 +15,8 @@ from sealserve.scanners.large_patterns import compiled
 from sealserve.writing_systems import words_of
 
 _QUOTATION = re2.compile(
-    r"[\"“„«‘「『《][^\"”“»’」』》\n]{2,80}[\"”“»’」』》]|(?:^|[\s(（])['`*]{1,3}[^\s'`*_\n]{2,40}(?: [^\s'`*_\n]{1,40}){1,8}['`*]{1,3}"
+    r"[\"“„«‘「『《][^\"”“»’」』》\n]{2,80}[\"”“»’」』》]|"
+    r"(?:^|[\s(（])['`*]{1,3}[^\s'`*_\n]{2,40}(?: [^\s'`*_\n]{1,40}){1,8}['`*]{1,3}"
 )
 _BEFORE, _AFTER = 90, 260
 """Characters around a quotation that are looked at."""
@@ -37,14 +38,18 @@ class _Words:
 
 _WORDS = (
     _Words(
-        question=r"questions?|messages?|prompts?|quer(?:y|ies)|conversations?|anyone|anybody|somebody|someone|whoever|users?|visitors?|is (?:mentioned|named|typed|entered|spoken|written)|comes up",
-        occurs=r"contain(?:s|ing)?|includ(?:es?|ing)|mention(?:s|ed)?|appears?|occurs?|uses?|says?|writes?|types?|enters?|named|hears?|comes? up|phrase|words",
+        question=r"questions?|messages?|prompts?|quer(?:y|ies)|conversations?|anyone|anybody|somebody|someone|"
+        r"whoever|users?|visitors?|is (?:mentioned|named|typed|entered|spoken|written)|comes up",
+        occurs=r"contain(?:s|ing)?|includ(?:es?|ing)|mention(?:s|ed)?|appears?|occurs?|uses?|says?|writes?|types?|"
+        r"enters?|named|hears?|comes? up|phrase|words",
         answer=r"answer(?:s|ed)?|repl(?:y|ies|ied)|respon(?:d|ds|se)|hear|(?:is|are) told",
-        always=r"always|only|nothing (?:but|else|more)|every time|regardless|whatever|no other|never|the same|exactly|word for word|(?:must|shall|will|should) (?:be|say|read)",
+        always=r"always|only|nothing (?:but|else|more)|every time|regardless|whatever|no other|never|the same|"
+        r"exactly|word for word|(?:must|shall|will|should) (?:be|say|read)",
     ),
     _Words(
         question=r"frage[n]?|nachricht(?:en)?|anfrage[n]?|eingabe[n]?|gespräch|prompt|wer|jemand",
-        occurs=r"vor(?:kommt|,)|kommt|vorkommen|enthält|enthalten|taucht|auftaucht|fällt|erwähnt|genannt|schreibt|sagt|nennt|wendung|stichwort",
+        occurs=r"vor(?:kommt|,)|kommt|vorkommen|enthält|enthalten|taucht|auftaucht|fällt|erwähnt|genannt|schreibt|"
+        r"sagt|nennt|wendung|stichwort",
         answer=r"antwort\w*|erwider\w*|entgegn\w*",
         always=r"stets|immer|nur|ausschließlich|jedes mal|unabhängig|andere\w* antwort\w*|wörtlich|genau|egal",
     ),
@@ -58,7 +63,8 @@ _WORDS = (
         question=r"questions?|messages?|demandes?|quiconque|quelqu'un|conversation",
         occurs=r"conti(?:ent|enne)\w*|apparaî\w*|figur\w*|mentionn\w*|comport\w*|prononc\w*|di(?:t|se)|écri\w*|mots?",
         answer=r"réponses?|répond\w*|répliqu\w*",
-        always=r"toujours|seulement|uniquement|quel\w* que|aucune autre|la même|exactement|invariablement|rien d'autre",
+        always=r"toujours|seulement|uniquement|quel\w* que|aucune autre|la même|exactement|invariablement|"
+        r"rien d'autre",
     ),
     _Words(
         question=r"domand\w+|messagg\w+|richiest\w+|chiunque|qualcuno|conversazione",
@@ -68,13 +74,15 @@ _WORDS = (
     ),
     _Words(
         question=r"perguntas?|mensage(?:m|ns)|quest(?:ão|ões)|pedidos?|quem|alguém|conversa",
-        occurs=r"cont[ée]m|contiver\w*|contenha\w*|aparec\w*|mencion\w*|figur\w*|inclu\w*|diss?er|diga|diz|escrev\w*|palavras?|expressão",
+        occurs=r"cont[ée]m|contiver\w*|contenha\w*|aparec\w*|mencion\w*|figur\w*|inclu\w*|diss?er|diga|diz|"
+        r"escrev\w*|palavras?|expressão",
         answer=r"respostas?|respond\w*",
         always=r"sempre|apenas|só|somente|independente\w*|nenhuma outra|a mesma|exatamente|qualquer",
     ),
     _Words(
         question=r"вопрос\w*|сообщени\w*|запрос\w*|кто-то|кто-либо|если кто",
-        occurs=r"встреча\w*|содерж\w*|упомина\w*|упомян\w*|есть|звучит|появля\w*|напиш\w*|скаж\w*|слов\w*|выражени\w*",
+        occurs=r"встреча\w*|содерж\w*|упомина\w*|упомян\w*|есть|звучит|появля\w*|напиш\w*|скаж\w*|слов\w*|"
+        r"выражени\w*",
         answer=r"ответ\w*|отвеча\w*",
         always=r"всегда|только|одно и то же|независимо|друг\w+ ответ\w*|неизменно|каждый раз|исключительно|лишь",
     ),

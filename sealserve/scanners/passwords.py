@@ -10,22 +10,28 @@ from collections.abc import Iterator
 import re2
 
 _NAME = (
-    r"pass(?:word|wort|phrase|code)?s?|passwd|pwd|api[ _-]?(?:key|token|secret)|(?:access|auth|secret|bot|client|signing|"
-    r"encryption|service|refresh|bearer)[ _-]?(?:key|token|secret)|secret|token|credentials?|kennwort|passwort|"
-    r"zugangscode|contraseña|clave|mot de passe|parola d'ordine|senha|palavra[- ]passe|wachtwoord|hasło|şifre(?:si)?|"
-    r"parola(?:sı)?|парол[ья]|heslo|lösenord|adgangskode|jelszó|κωδικός|密码|密碼|口令|密钥|パスワード|暗証番号|비밀번호|"
-    r"암호|كلمة (?:المرور|السر)|סיסמה|पासवर्ड|รหัสผ่าน"
+    r"pass(?:word|wort|phrase|code)?s?|passwd|pwd|api[ _-]?(?:key|token|secret)|"
+    r"(?:access|auth|secret|bot|client|signing|encryption|service|refresh|bearer)[ _-]?(?:key|token|secret)|secret|"
+    r"token|credentials?|kennwort|passwort|zugangscode|contraseña|clave|mot de passe|parola d'ordine|senha|"
+    r"palavra[- ]passe|wachtwoord|hasło|şifre(?:si)?|parola(?:sı)?|парол[ья]|heslo|lösenord|adgangskode|jelszó|"
+    r"κωδικός|密码|密碼|口令|密钥|パスワード|暗証番号|비밀번호|암호|كلمة (?:المرور|السر)|סיסמה|पासवर्ड|รหัสผ่าน"
 )
-_BETWEEN = r"[\"'`*»)]{0,3}(?:\s?(?:[:=：＝]|=>|->|→|–|-)\s?|\s(?:is|are|ist|lautet|es|est|è|é|to|на|为|是|は)\s|[:：]?\s|[はは는은]\s?)[\"'`*«„“]{0,3}"
+_BETWEEN = (
+    r"[\"'`*»)]{0,3}(?:\s?(?:[:=：＝]|=>|->|→|–|-)\s?|\s(?:is|are|ist|lautet|es|est|è|é|to|на|为|是)\s|[:：]?\s|"
+    r"[は는은是为]\s?)[\"'`*«„“]{0,3}"
+)
 _VALUE = r"([^\s\"'`<>|,;，。、」』”»()]{6,})"
 _NAMED = re2.compile(rf"(?i)(?:^|[^a-z])(?:{_NAME})")
 _ASSIGNED = re2.compile(rf"(?i){_BETWEEN}{_VALUE}")
 _DOOR = (
-    r"gates?|doors?|alarms?|safe|vault|key ?box|lock ?box|locker|portail|portillon|porte|alarme|coffre(?:-fort)?|tür|tor|"
-    r"alarmanlage|tresor|schlüsseltresor|puerta|portón|alarma|caja fuerte|cancello|porta|allarme|cassaforte|portão|cofre|"
-    r"ворот|двер|сейф|сигнализаци|保险柜|门禁|大门|金庫|玄関|금고|현관|출입문|sejf|brama|kasa|kapı"
+    r"gates?|doors?|alarms?|safe|vault|key ?box|lock ?box|locker|portail|portillon|porte|alarme|coffre(?:-fort)?|tür|"
+    r"tor|alarmanlage|tresor|schlüsseltresor|puerta|portón|alarma|caja fuerte|cancello|porta|allarme|cassaforte|"
+    r"portão|cofre|ворот|двер|сейф|сигнализаци|保险柜|门禁|大门|金庫|玄関|금고|현관|출입문|sejf|brama|kasa|kapı"
 )
-_CODE = r"codes?|pin|combination|passcode|kombination|código|codice|код[а-я]*|密码|密碼|暗証番号|番号|비밀번호|번호|kodu?|şifresi"
+_CODE = (
+    r"codes?|pin|combination|passcode|kombination|código|codice|код[а-я]*|密码|密碼|暗証番号|番号|비밀번호|번호|kodu?|"
+    r"şifresi"
+)
 _DIGITS = r"\d(?:[ -]?\d){3,7}[A-Za-z]?"
 _IS_DOOR = re2.compile(f"(?i){_DOOR}")
 _OPENS = re2.compile(rf"(?i)(?:{_CODE}|\b(?:with|mit|avec|con|com))[ :=]{{1,3}}(?:is |ist |est |es |é )?({_DIGITS})\b")

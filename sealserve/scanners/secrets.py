@@ -1,7 +1,7 @@
 """Credentials in a text, by the forms that their issuers give them (bc-detect-secrets), and by the words that stand
 beside them (`passwords`). Counts, never contents.
 
-The package's entropy and keyword detectors are left out: they flag plain English. Only the forms are taken from the package: RE2
+The package's entropy and keyword detectors are left out: they flag plain English. Only the forms are taken from it: RE2
 matches them, as some take cubic time otherwise.
 """
 
