@@ -214,7 +214,7 @@ class RpcServer:
             registry, parts.inbox, enforcer=enforcer, probe=self._probe, idle_seconds=self._idle_read_seconds
         )
         document_pb2_grpc.add_DocumentServiceServicer_to_server(documents, server)
-        source_service = SourceService(registry, parts.sources, max_item_bytes=parts.inbox.max_document_bytes)
+        source_service = SourceService(registry, parts.sources, max_item_bytes=parts.inbox.max_file_bytes)
         source_pb2_grpc.add_SourceServiceServicer_to_server(source_service, server)
         adapter_pb2_grpc.add_AdapterServiceServicer_to_server(adapters, server)
         cycle_pb2_grpc.add_CycleServiceServicer_to_server(cycles, server)

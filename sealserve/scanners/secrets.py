@@ -1,6 +1,7 @@
-"""Credentials in a text, by the forms that their issuers give them (bc-detect-secrets). Counts, never contents.
+"""Credentials in a text, by the forms that their issuers give them (bc-detect-secrets), and by the words that stand
+beside them (`passwords`). Counts, never contents.
 
-Entropy and keyword detectors are left out: they flag plain English. Only the forms are taken from the package: RE2
+The package's entropy and keyword detectors are left out: they flag plain English. Only the forms are taken from it: RE2
 matches them, as some take cubic time otherwise.
 """
 
@@ -12,6 +13,8 @@ from itertools import chain
 from typing import Any
 
 import re2
+
+from sealserve.scanners.passwords import passwords_in
 
 _DETECTORS = (
     ("artifactory", "ArtifactoryDetector"),
@@ -61,6 +64,7 @@ def _credentials(text: str) -> Iterator[tuple[str, int]]:
         for found in chain.from_iterable(form.finditer(text) for form in forms):
             if (name != "jwt" or _is_jwt(found[0])) and not _EXAMPLE.search(found[0]):
                 yield found[0], found.start()
+    yield from ((value, start) for value, start in passwords_in(text) if not _EXAMPLE.search(value))
 
 
 @cache

@@ -14,5 +14,5 @@ def _make(settings: EngineSettings, *, base: Path, otlp_endpoint: str) -> FakeEn
 
 
 if __name__ == "__main__":
-    serve.VllmEngine = _make  # type: ignore[assignment, misc]
+    vars(serve)["VllmEngine"] = _make
     main()

@@ -92,7 +92,7 @@ def run(*, quick: bool = False, seed: int = 0, say: Say = print) -> dict[str, An
 
 async def _measure(size: Size, *, seed: int, say: Say) -> dict[str, Any]:
     started = time.monotonic()
-    training = {"training__max_steps": size.max_steps, "training__candidates": size.candidates}
+    training: dict[str, Any] = {"training__max_steps": size.max_steps, "training__candidates": size.candidates}
     async with open_lab(seed=seed, say=say, **training) as lab:
         batches = await _draw(lab, size)
         ours = [
