@@ -131,8 +131,7 @@ def kill(
         bool, typer.Option("--replicas", help="Kill one of two `serve` in turn, under load, instead.")
     ] = False,
     registry_url: Annotated[
-        str,
-        typer.Option(help="Only with --replicas: an empty database for both; a SQLite file by default.", metavar="URL"),
+        str, typer.Option(help="Only with --replicas: an empty database for both; a SQLite file by default.")
     ] = "",
 ) -> None:
     """Kill `learn`, `serve` and the engine with SIGKILL, and count lost, partial and duplicate work.

@@ -1,8 +1,8 @@
 """`python -m tests.bench.fake_daemon serve PARENT`: a process of the daemon as it is, over the tests' engine."""
 
 from pathlib import Path
+from unittest.mock import patch
 
-from sealserve.daemon import serve
 from sealserve.daemon.__main__ import main
 from sealserve.engine.base_model import base_shape
 from sealserve.settings.engine import EngineSettings
@@ -14,5 +14,5 @@ def _make(settings: EngineSettings, *, base: Path, otlp_endpoint: str) -> FakeEn
 
 
 if __name__ == "__main__":
-    vars(serve)["VllmEngine"] = _make
-    main()
+    with patch("sealserve.daemon.serve.VllmEngine", _make):
+        main()

@@ -190,7 +190,7 @@ async def test_tools_that_may_not_be_called_are_no_obstacle(here: Gateway, tools
 
 
 async def test_requests_of_an_evaluation_harness_are_answered(here: Gateway) -> None:
-    """As lm-eval's local-chat-completions and local-completions send them (lm_eval/models/openai_completions.py)."""
+    """As lm-eval's local-chat-completions and local-completions send them."""
     shared = {"model": "acme", "max_tokens": 8, "temperature": 0, "seed": 1234, "stop": ["Question:", "\n\n"]}
     turns = [{"role": "system", "content": "Be brief.", "type": "text"}, {**QUESTION[0], "type": "text"}]
     async with here.http() as http:

@@ -1,5 +1,7 @@
 """A listing of sets and suites reads none of their items, which may be megabytes."""
 
+from collections.abc import Callable
+
 import pytest
 from sqlalchemy import Table, select, text
 
@@ -9,9 +11,10 @@ from sealserve.registry.sql.evaluation_tables import canary_suites, evaluation_s
 
 
 @pytest.mark.parametrize("table", [canary_suites, evaluation_sets], ids=lambda table: table.name)
-def test_listing_is_read_from_an_index_alone(database: Database, table: Table) -> None:
-    if not database.is_sqlite:
-        pytest.skip("PostgreSQL keeps long values apart")
+def test_listing_in_sqlite_is_read_from_an_index_alone(
+    migrated: Callable[[str], Database], sqlite_url: str, table: Table
+) -> None:
+    database = migrated(sqlite_url)
     query = select(*without_items(table)).where(table.c.tenant == "acme").order_by(table.c.sequence.desc())
     with database.read() as tx:
         compiled = query.compile(tx.connection, compile_kwargs={"literal_binds": True})
