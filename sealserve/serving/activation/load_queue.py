@@ -1,7 +1,7 @@
-"""Whose version is loaded next, of those that requests wait for.
+"""Decides which of the versions that requests wait for is loaded next.
 
-First come, first served, with two lines that take turns: tenants that had to give way lately, and all others. A crowd
-of tenants that come once each holds up a tenant that keeps coming by one load only, and the other way round.
+There are two first-in, first-out queues that take turns: tenants that were evicted lately, and all others. So a crowd
+of tenants with one request each delays a tenant that keeps asking by one load only, and vice versa.
 """
 
 from collections import OrderedDict
