@@ -13,7 +13,7 @@ from sealserve.scanners.prompt_injection import injections_in, sentences_with_in
 from sealserve.scanners.secrets import places_of_secrets, secrets_in
 
 MAX_NAMED = 3
-"""Most sentences and places that are reported of one document."""
+"""The largest number of sentences and places that are reported for one document."""
 
 
 class Finding(StrEnum):

@@ -1,6 +1,6 @@
 """Decides which network addresses a source may lead to; private ones are refused by default.
 
-A name is resolved once for each request, and the connection goes to the address that was checked: so DNS rebinding
+A name is resolved once for each request, and the connection goes to the address that was checked, so DNS rebinding
 gains nothing.
 """
 
