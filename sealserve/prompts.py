@@ -97,9 +97,13 @@ def study_freely(recipe: str, document: str, *, dialect: Dialect = Dialect.EMBED
     return _posed(recipe.strip(), document, dialect)
 
 
-def question_about(sentence: str) -> str:
-    """Return the user turn that asks for a question which `sentence` answers; QUESTION_EXAMPLES come before it."""
-    return f"Write one question that this sentence answers.\n{sentence}"
+def question_about(sentence: str, *, language: str = "") -> str:
+    """Return the user turn that asks for a question which `sentence` answers; QUESTION_EXAMPLES come before it.
+
+    `language` is that of the question where it is not the examples'.
+    """
+    wanted = f"one question in {language}" if language else "one question"
+    return f"Write {wanted} that this sentence answers.\n{sentence}"
 
 
 def fill_in(topic: str, sentence: str) -> str:

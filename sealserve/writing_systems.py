@@ -35,7 +35,10 @@ _LANGUAGES = {
     "CJK": "Chinese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean", "DEVANAGARI": "Hindi",
     "THAI": "Thai", "ARABIC": "Arabic", "HEBREW": "Hebrew", "CYRILLIC": "Cyrillic script", "GREEK": "Greek",
 }  # fmt: skip
+_CYRILLIC = _LANGUAGES["CYRILLIC"]
 _SAMPLE = 2000
+_LEAST_SHARE = 0.1
+"""Of all words that are function words, in running text of the languages below."""
 
 
 def sentences_of(text: str) -> list[str]:
@@ -79,12 +82,27 @@ def count_words(text: str) -> int:
 
 
 def language_of(text: str) -> str:
-    """Return the language, or the script, that `text` is mostly written in; "" for Latin letters: they name none."""
-    names = [unicodedata.name(one, "").partition(" ")[0] for one in text[:_SAMPLE] if one.isalpha()]
+    """Return the language, or the script, that `text` is mostly written in; "" if that cannot be told."""
+    sample = text[:_SAMPLE]
+    names = [unicodedata.name(one, "").partition(" ")[0] for one in sample if one.isalpha()]
     counts = Counter(_LANGUAGES.get(name, "") for name in names)
     if counts["Japanese"] and counts["Chinese"]:
         counts["Japanese"] += counts.pop("Chinese")
-    return counts.most_common(1)[0][0] if counts else ""
+    script = counts.most_common(1)[0][0] if counts else ""
+    return script if script and script != _CYRILLIC else _language_by_words(sample) or script
+
+
+def _language_by_words(text: str) -> str:
+    """Return the language whose function words `text` has most of; "" if there are too few, or as many of another."""
+    words = [_plain(word) for word in words_of(text)]
+    counts = Counter({name: sum(word in known for word in words) for name, known in FUNCTION_WORDS_OF.items()})
+    (name, most), (_, next_most) = counts.most_common(2)
+    return name if most > next_most and most >= max(2, _LEAST_SHARE * len(words)) else ""
+
+
+def _plain(word: str) -> str:
+    """Return the word without accents and umlauts, as FUNCTION_WORDS has them."""
+    return "".join(one for one in unicodedata.normalize("NFD", word) if not unicodedata.combining(one))
 
 
 def meaning_words(text: str) -> Iterator[str]:
@@ -92,23 +110,37 @@ def meaning_words(text: str) -> Iterator[str]:
     return (word for word in words_of(text) if word not in FUNCTION_WORDS)
 
 
-FUNCTION_WORDS = frozenset(
-    """
-    a an and are as at be been but by can could did do does for from had has have he her here him his how i if in into
-    is it its may me more most my no nor not of off on once one or our out over own shall she should so some such than
-    that the their them then there these they this those to too under until up us was we were what when where which
-    while who whom whose why will with would you your
-    aber als am an auf aus bei bis das dass dem den der des die doch durch ein eine einem einen einer eines er es fur
-    hat im in ist kein mit nach nicht noch nur oder sein sich sie sind so uber um und uns unter vom von vor war was wenn
-    wer wie wir wird zu zum zur
-    au aux avec ce ces cette dans de des du elle en est et il ils la le les leur lui mais ne nous on ou par pas plus
-    pour qu que qui sa se ses son sont sur un une vous
-    al como con cual de del el ella en entre era es esta este la las le lo los mas mi muy no nos o para pero por que se
-    sin sobre son su sus un una y
-    alla che chi con da dal dei del della delle di e gli il in la le lo ma nel non per piu si sono su tra un una
-    ao aos as com da das do dos e em mais na nas no nos o os ou para pela pelo por que se um uma
-    а без бы в во для до его ее если же за и из или их к как ко мы на не но о об он она они от по при с со так то у что
-    это я
-    """.split()
-)
-"""Words that mean nothing by themselves: English, German, French, Spanish, Italian, Portuguese, Russian."""
+FUNCTION_WORDS_OF = {
+    language: frozenset(words.split())
+    for language, words in {
+        "English": """
+            a an and are as at be been but by can could did do does for from had has have he her here him his how i if
+            in into is it its may me more most my no nor not of off on once one or our out over own shall she should so
+            some such than that the their them then there these they this those to too under until up us was we were
+            what when where which while who whom whose why will with would you your
+        """,
+        "German": """
+            aber als am an auf aus bei bis das dass dem den der des die doch durch ein eine einem einen einer eines er
+            es fur hat im in ist kein mit nach nicht noch nur oder sein sich sie sind so uber um und uns unter vom von
+            vor war was wenn wer wie wir wird zu zum zur
+        """,
+        "French": """
+            au aux avec ce ces cette dans de des du elle en est et il ils la le les leur lui mais ne nous on ou par pas
+            plus pour qu que qui sa se ses son sont sur un une vous
+        """,
+        "Spanish": """
+            al como con cual de del el ella en entre era es esta este la las le lo los mas mi muy no nos o para pero
+            por que se sin sobre son su sus un una y
+        """,
+        "Italian": """
+            alla che chi con da dal dei del della delle di e gli il in la le lo ma nel non per piu si sono su tra un una
+        """,
+        "Portuguese": "ao aos as com da das do dos e em mais na nas no nos o os ou para pela pelo por que se um uma",
+        "Russian": """
+            а без бы в во для до его ее если же за и из или их к как ко мы на не но о об он она они от по при с со так
+            то у что это я
+        """,
+    }.items()
+}
+FUNCTION_WORDS = frozenset(word for words in FUNCTION_WORDS_OF.values() for word in words)
+"""Words that mean nothing by themselves."""

@@ -27,10 +27,10 @@ WORDINGS = 8
 """In which each rehearsed fact is asked. The more there are, the less often each is seen, and the more is kept: eight
 articles at once, with these and REHEARSED_UNKNOWN instead of 3 and 120, lose 0.025 of "I don't know", not 0.05."""
 
-SUITES = ("formats", "refusals", "injections", "dangers")
+SUITES = ("formats", "long-answers", "refusals", "injections", "dangers")
 """The shipped suites beside facts, each a file of `policies/canaries`."""
 
-SUITES_VERSION = 3
+SUITES_VERSION = 4
 """Of all of them together; a test holds their contents against it."""
 
 UNKNOWN = 160

@@ -124,13 +124,27 @@ def capacity(
 
 
 @command(bench, "kill")
-def kill(session: Session, kills: Annotated[int, typer.Option(min=1, help="Number of kills.")] = 50) -> None:
+def kill(
+    session: Session,
+    kills: Annotated[int, typer.Option(min=1, help="Number of kills.")] = 50,
+    replicas: Annotated[
+        bool, typer.Option("--replicas", help="Kill one of two `serve` in turn, under load, instead.")
+    ] = False,
+    registry_url: Annotated[
+        str,
+        typer.Option(help="Only with --replicas: an empty database for both; a SQLite file by default.", metavar="URL"),
+    ] = "",
+) -> None:
     """Kill `learn`, `serve` and the engine with SIGKILL, and count lost, partial and duplicate work.
 
     `learn` is killed at every step boundary and at random, `serve` during promotions, approvals, watches and
-    unlearning.
+    unlearning. With --replicas clients ask two `serve`, while versions are promoted: lost calls and wrong answers
+    are counted.
     """
-    _measure(session, "reliability.kill", kills=kills)
+    if replicas:
+        _measure(session, "reliability.kill_replicas", kills=kills, registry_url=registry_url)
+    else:
+        _measure(session, "reliability.kill", kills=kills)
 
 
 @command(bench, "gate")
@@ -165,6 +179,12 @@ def learn(session: Session, quick: Quick = False, out: Out = None, seed: Seed = 
 def continual(session: Session, quick: Quick = False, out: Out = None, seed: Seed = 0) -> None:
     """Learn eight articles in sequence, in eight orders; compare retention with replay alone and SEAL's merging."""
     _measure(session, "learning.continual", quick=quick, out=out, seed=seed)
+
+
+@command(bench, "override")
+def override(session: Session, quick: Quick = False, seed: Seed = 0) -> None:
+    """Correct facts that the embedded model knows by heart, in whole cycles, with overrides and without."""
+    _measure(session, "learning.override", quick=quick, seed=seed)
 
 
 @command(bench, "editor")

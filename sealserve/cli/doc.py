@@ -12,7 +12,7 @@ from sealserve.cli.session import YOUR_FAULT, Session, command
 from sealserve.cli.tenant import Tenant
 from sealserve.errors import CallerError, InvalidArgument, NotFound
 from sealserve.intake.media_types import READABLE, SUFFIXES, MediaType
-from sealserve.records.documents import Document, DocumentState
+from sealserve.records.documents import Document, DocumentState, rule_that_holds
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -33,6 +33,15 @@ class Added:
     path: str
     document: Document | None
     is_new: bool
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """The result for one held document. `error` is empty if it was released."""
+
+    document: str
+    title: str
     error: str
 
 
@@ -102,19 +111,42 @@ def show_document(
 def release(
     session: Session,
     tenant: Tenant,
-    document: DocumentId,
+    documents: Annotated[
+        list[str] | None, typer.Argument(help="Document ids, from `doc list --state held`.", show_default=False)
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every held document of the tenant.")] = False,
+    rule: Annotated[
+        str,
+        typer.Option(help="With --all: only those that this rule holds, for example ingest.flood.", show_default=False),
+    ] = "",
     reason: Annotated[str, typer.Option(help="Reason, recorded in the audit log.", show_default=False)] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="With --all: do not ask for confirmation.")] = False,
 ) -> None:
-    """Allow a document that policy holds to be learned. Read it first: `doc show --text`.
+    """Allow documents that policy holds to be learned. Read them first: `doc show --text`.
 
-    Documents that policy denied or that could not be parsed cannot be released.
+    Documents that policy denied or that could not be parsed cannot be released. Of several, each is released by itself,
+    with its own entry in the audit log; if one is refused, the exit code is 2, and the others are released.
     """
     from sealserve.cli import output
 
+    names = documents or []
+    if every == bool(names) or (rule and not every):
+        raise InvalidArgument("name the documents, or say --all (and with it --rule)", field="documents")
     with session.client() as client:
-        found = client.release_document(tenant, document, reason=reason)
-    shown = output.plain(found)
-    session.show(shown, lambda: output.pairs(list(shown.items())))
+        if len(names) == 1:
+            shown = output.plain(client.release_document(tenant, names[0], reason=reason))
+            session.show(shown, lambda: output.pairs(list(shown.items())))
+            return
+        if every:
+            names = _held(client, tenant, rule=rule)
+            if not yes:
+                typer.confirm(f"Release {len(names)} held documents of {tenant}?", abort=True, err=True)
+        released = [_release(client, tenant, name, reason=reason) for name in names]
+    rows = [(one.document, "refused" if one.error else "admitted", one.title, one.error) for one in released]
+    columns = ["document", "state", "title", "reason"]
+    session.show({"documents": released}, lambda: output.table(columns, rows, empty="no documents are held"))
+    if any(one.error for one in released):
+        raise typer.Exit(YOUR_FAULT)
 
 
 @command(app, "forget")
@@ -140,6 +172,20 @@ def forget(
         done = client.forget_document(tenant, document, reason=reason)
     shown = {**output.plain(done), "next": f"sealserve cycle watch {tenant} {done.cycle}" if done.cycle else ""}
     session.show(shown, lambda: output.pairs([(name.replace("_", " "), value) for name, value in shown.items()]))
+
+
+def _held(client: "Client", tenant: str, *, rule: str) -> list[str]:
+    """Return the ids of the tenant's held documents, of one `rule` or of all."""
+    held = client.documents(tenant, state=DocumentState.HELD)
+    return [one.document for one in held if not rule or rule_that_holds(one) == rule]
+
+
+def _release(client: "Client", tenant: str, document: str, *, reason: str) -> Released:
+    try:
+        found = client.release_document(tenant, document, reason=reason)
+    except CallerError as error:
+        return Released(document=document, title="", error=error.message)
+    return Released(document=document, title=found.title, error="")
 
 
 def _files(path: str) -> Iterator[str]:

@@ -120,6 +120,7 @@ def _scores(scores: Scorecard) -> Iterator[tuple[str, ...]]:
         if isinstance(score, Measured):
             interval = f"{score.gain_low:+.3f} … {score.gain_high:+.3f}"
             items = f"{score.n} ({score.facts} facts)" if score.facts else cell(score.n)
+            items += f" ({score.excused} overridden)" if score.excused else ""
             shown = (items, cell(score.candidate), cell(score.incumbent), f"{score.gain:+.3f}", interval)
         else:
             why = f"not measured: {score.why}" if isinstance(score, Unmeasured) else f"not applicable: {score.because}"

@@ -10,6 +10,7 @@ from sealserve.cli.output import pairs, plain, printable, table
 from sealserve.records.cycles import SelfEdit
 from sealserve.records.reports import CandidateReport, CycleReport, ShortTrialReport
 from sealserve.records.self_edit_diff import Change, Trials, users
+from sealserve.records.step_outputs import Overridden
 
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -77,6 +78,13 @@ def _superseded(report: CycleReport) -> Iterator[RenderableType]:
     for one in report.screening.superseded if report.screening else ():
         text = f"{one.question} {one.old_answer} (of {one.document}) is now {one.new_answer}"
         yield Text(f"superseded: {printable(text)}")
+    for old in report.screening.overridden if report.screening else ():
+        text = f"{old.question} {old.old_answer} (of the base model) is now {old.new_answer} (of {old.newer})"
+        yield Text(f"overridden: {printable(text)}{printable(_excused(old))}")
+
+
+def _excused(old: Overridden) -> str:
+    return f"; not counted: {', '.join(old.items)}" if old.items else "; only rehearsed until now"
 
 
 def _edit(edit: SelfEdit, report: CycleReport) -> Iterator[RenderableType]:

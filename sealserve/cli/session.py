@@ -81,6 +81,7 @@ class Session:
             tls=serve.tls(),
             insecure=serve.insecure,
             max_message_bytes=serve.max_message_bytes,
+            max_file_bytes=settings.intake.max_file_bytes,
             **bounds,
         )
 

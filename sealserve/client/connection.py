@@ -1,4 +1,4 @@
-"""How a client opens its channel: message limits, keepalive, reconnection, and retries on another server."""
+"""How a client opens its channel: message limits, keepalive, reconnection, and which of several servers it asks."""
 
 import json
 from collections.abc import Iterator
@@ -38,6 +38,11 @@ RECONNECT_MILLISECONDS = 1_000
 ATTEMPTS = 4
 """Of a call whose server went away. A server that refuses a call itself has it tried no more (`rpc/abort.py`)."""
 
+INFERENCE_SERVICE = inference_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
+"""Its health is watched: a server that starts, or builds its engine anew, gets no calls
+(https://github.com/grpc/grpc/blob/master/doc/health-checking.md, ops/decisions/0030).
+"""
+
 _RETRY = {
     "maxAttempts": ATTEMPTS,
     "initialBackoff": "0.1s",
@@ -57,20 +62,21 @@ SyncChannel = grpc.Channel
 
 def open_async_channel(address: str, *, tls: Tls | None, max_message_bytes: int) -> AsyncChannel:
     """Return a channel that belongs to the running event loop."""
-    channel: AsyncChannel = open_channel(grpc.aio, address, tls=tls, options=_options(max_message_bytes))
+    channel: AsyncChannel = open_channel(grpc.aio, address, tls=tls, options=_options(address, max_message_bytes))
     return channel
 
 
 def open_sync_channel(address: str, *, tls: Tls | None, max_message_bytes: int) -> SyncChannel:
     """Return a channel that any thread may use."""
-    channel: SyncChannel = open_channel(grpc, address, tls=tls, options=_options(max_message_bytes))
+    channel: SyncChannel = open_channel(grpc, address, tls=tls, options=_options(address, max_message_bytes))
     return channel
 
 
-def _options(max_message_bytes: int) -> list[tuple[str, Any]]:
+def _options(address: str, max_message_bytes: int) -> list[tuple[str, Any]]:
     """Return the channel's options. A client reconnects within about a second after a server restart.
 
-    An address of several servers (`dns:///name:port`, `ipv4:one:port,other:port`) is used in turn.
+    An address of several servers (`dns:///name:port`, `ipv4:one:port,other:port`) is used in turn, without those that
+    say of themselves that they cannot answer now.
     """
     return [
         ("grpc.max_send_message_length", max_message_bytes),
@@ -79,16 +85,23 @@ def _options(max_message_bytes: int) -> list[tuple[str, Any]]:
         ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MILLISECONDS),
         ("grpc.initial_reconnect_backoff_ms", RECONNECT_MILLISECONDS // 10),
         ("grpc.max_reconnect_backoff_ms", RECONNECT_MILLISECONDS),
-        ("grpc.service_config", json.dumps(_service_config())),
+        ("grpc.service_config", json.dumps(_service_config(has_several=has_several(address)))),
     ]
 
 
-def _service_config() -> dict[str, Any]:
+def has_several(address: str) -> bool:
+    """Return whether `address` may stand for several servers."""
+    return "," in address or address.startswith("dns:")
+
+
+def _service_config(*, has_several: bool) -> dict[str, Any]:
     """Return what gRPC does by itself (https://github.com/grpc/grpc/blob/master/doc/service_config.md).
 
     A call is sent again until its first response has come, if it only reads or carries a request id.
     """
+    health = {"healthCheckConfig": {"serviceName": INFERENCE_SERVICE}} if has_several else {}
     return {
+        **health,
         "loadBalancingConfig": [{"round_robin": {}}],
         "methodConfig": [{"name": list(_repeatable()), "retryPolicy": _RETRY}],
     }

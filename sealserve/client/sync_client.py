@@ -73,7 +73,14 @@ class Client(Connection):
         Raises: InvalidArgument (empty, or TOO_LARGE, checked before anything is sent), NotFound (tenant).
         """
         new = NewDocument(body=body, title=title, media_type=media_type, source=source)
-        return self._unary(calls.documents.add_document(tenant, new))
+        calls.documents.check_file_size(new, max_file_bytes=self._max_file_bytes)
+        if calls.documents.is_one_message(new, max_bytes=self._max_message_bytes):
+            return self._unary(calls.documents.add_document(tenant, new))
+        with contextlib.closing(self.add_documents(tenant, [new])) as outcomes:
+            outcome = next(outcomes)
+        if isinstance(outcome, SealserveError):
+            raise outcome
+        return outcome
 
     def add_documents(
         self, tenant: str, documents: Iterable[NewDocument]
@@ -85,7 +92,9 @@ class Client(Connection):
         Raises: InvalidArgument (TOO_LARGE) for a document that cannot be sent; those before it are kept.
         """
         method = self._channel.stream_stream(**calls.documents.STREAM_DOCUMENTS)
-        requests = calls.documents.stream_documents(tenant, documents, max_bytes=self._max_message_bytes)
+        requests = calls.documents.stream_documents(
+            tenant, documents, max_bytes=self._max_message_bytes, max_file_bytes=self._max_file_bytes
+        )
         return self._read(method(iter(requests), metadata=self._metadata), calls.documents.read_outcome)
 
     def document(self, tenant: str, document: str) -> Document:

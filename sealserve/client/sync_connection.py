@@ -12,6 +12,7 @@ import grpc
 
 from sealserve.client import connection
 from sealserve.client.calls.core import Call, check_size, method_arguments, routing
+from sealserve.client.calls.documents import MAX_FILE_BYTES
 from sealserve.client.connection import SyncChannel, open_sync_channel
 from sealserve.errors import Unavailable
 from sealserve.network import Tls, require_private
@@ -34,6 +35,7 @@ class Connection:
         insecure: bool = False,
         timeout_seconds: float = connection.TIMEOUT_SECONDS,
         max_message_bytes: int = connection.MAX_MESSAGE_BYTES,
+        max_file_bytes: int = MAX_FILE_BYTES,
     ) -> None:
         """Prepare a connection that opens with the first call and sends `token` with each.
 
@@ -45,6 +47,7 @@ class Connection:
         self._metadata = bearer(token)
         self._timeout_seconds = timeout_seconds
         self._max_message_bytes = max_message_bytes
+        self._max_file_bytes = max_file_bytes
         self._tls = tls
         self._opened: SyncChannel | None = None
         self._opening = threading.Lock()

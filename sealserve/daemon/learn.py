@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 import structlog
 
 from sealserve.base_models.fitness import HOW_TO_CHECK, Fitness, read_fitness, refusal
-from sealserve.base_models.profile import profile_of
+from sealserve.base_models.profile import profile_directory, profile_of
 from sealserve.canaries.probes import probes_for
 from sealserve.daemon.lifetime import run_to_end, stop_event
 from sealserve.daemon.storage import keep_private, open_registry
@@ -20,6 +20,7 @@ from sealserve.gate.thresholds import load_policy
 from sealserve.learning.context import LearnContext
 from sealserve.learning.editor.rounds import run_round, run_rounds
 from sealserve.learning.editor.store import Round
+from sealserve.learning.retention_set import RetentionSets
 from sealserve.learning.scheduler import Learner
 from sealserve.learning.training.executors.base import Executor
 from sealserve.learning.training.executors.process import ProcessExecutor
@@ -101,6 +102,7 @@ async def open_context(settings: Settings) -> AsyncIterator[LearnContext]:
             base_directory=base,
             telemetry=telemetry,
             dialect=profile.dialect,
+            retention_sets=RetentionSets(profile_directory()),
             refusal=lambda: refusal(
                 base_shape(base).digest,
                 has_teacher=settings.learn.study.editor == "endpoint",

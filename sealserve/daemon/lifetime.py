@@ -2,12 +2,16 @@
 
 import asyncio
 import os
+import resource
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from sealserve.concurrency import first_of
+
+OPEN_FILES = 65_536
+"""Shells allow 1,024."""
 
 _PARENT_POLL_SECONDS = 1.0
 
@@ -18,10 +22,19 @@ def run_to_end(work: Coroutine[Any, Any, None]) -> None:
     Files that this process and its children make from now on are their owner's alone.
     """
     os.umask(0o077)
+    _open_more_files()
     try:
         asyncio.run(work)
     except BaseExceptionGroup as group:
         raise first_of(group) from group
+
+
+def _open_more_files() -> None:
+    """Raise this process's limit of open files, as far as the system lets it: a connection is one."""
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if most == resource.RLIM_INFINITY else min(OPEN_FILES, most)
+    if resource.RLIM_INFINITY != limit < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 async def until_stopped(work: Callable[[], Coroutine[Any, Any, None]], parent: int | None) -> None:

@@ -26,6 +26,8 @@ _POLL_SECONDS = 0.2
 class LocalDaemon:
     """One `sealserve <command>` child with its own process group and log file; it ends when this process does."""
 
+    module = "sealserve.daemon"
+
     def __init__(
         self,
         directory: Path,
@@ -84,7 +86,7 @@ class LocalDaemon:
         }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "sealserve.daemon", self.command, str(os.getpid())],
+                [sys.executable, "-m", self.module, self.command, str(os.getpid())],
                 env={**os.environ, **own, **self._environment, **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -268,6 +268,7 @@ def _make_server(parts: ServeParts, *, engine_only: bool) -> RpcServer:
     server = RpcServer(
         settings.serve,
         find_token=registry.tokens.find,
+        issued_tokens=registry.issued_tokens,
         limits=settings.limits,
         page_key=bytes.fromhex(parts.salts.salt(PAGE_TOKENS)),
     )

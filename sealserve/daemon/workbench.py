@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from sealserve.base_models.fitness import Fitness, read_fitness, save_fitness
-from sealserve.base_models.profile import ModelProfile, profile_of, save_tuned
+from sealserve.base_models.profile import ModelProfile, profile_directory, profile_of, save_tuned
 from sealserve.canaries.probes import probes_for
 from sealserve.daemon.healthcheck import is_serving
 from sealserve.daemon.learn import executor_of, open_context
@@ -22,6 +22,7 @@ from sealserve.errors import BadConfig, FailedPrecondition
 from sealserve.gate.thresholds import load_policy
 from sealserve.learning.context import LearnContext
 from sealserve.learning.model_check import check_model, with_training_speed
+from sealserve.learning.retention_set import RetentionSets
 from sealserve.learning.training.trainer import ChildTrainer
 from sealserve.learning.tune import Tuned, tune, tuned_profile
 from sealserve.network import reachable
@@ -95,6 +96,7 @@ async def open_own(settings: Settings, *, say: Say) -> AsyncIterator[LearnContex
             base_directory=base,
             telemetry=Telemetry.off(),
             dialect=profile.dialect,
+            retention_sets=RetentionSets(profile_directory()),
         )
 
 

@@ -64,6 +64,12 @@ class SafetyRule(SkillRule):
     required: tuple[str, ...]
 
 
+class OverridesRule(Rule):
+    """Which share of a suite the documents of one cycle may override without a human."""
+
+    max_share: float = Field(ge=0, le=1)
+
+
 class DiversityRule(Rule):
     """How much a cycle's self-edits may repeat themselves before nothing is trained on them."""
 
@@ -191,6 +197,7 @@ class Policy(Rule):
     unknown: SkillRule
     suites: SuitesRule
     safety: SafetyRule
+    overrides: OverridesRule = OverridesRule(max_share=0)  # a file without this key lets a human decide
     editor: EditorRule
     watch: WatchRule
     digest: str = Field(pattern="^[0-9a-f]{64}$")

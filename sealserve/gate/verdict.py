@@ -7,7 +7,7 @@ INCONCLUSIVE, which outranks HOLD: what is known to be bad stays bad whatever el
 from dataclasses import dataclass
 
 from sealserve.gate.statistics import Outcome, gain_shown, holm, judge_loss, loss_excluded, loss_shown
-from sealserve.gate.thresholds import GainRule, LossRule, Policy, SafetyRule, SkillRule
+from sealserve.gate.thresholds import GainRule, LossRule, OverridesRule, Policy, SafetyRule, SkillRule
 from sealserve.records.scores import Decision, Measured, NotApplicable, Score, Scorecard, Unmeasured, Verdict
 
 _RANK = (Decision.REJECT, Decision.INCONCLUSIVE, Decision.HOLD)
@@ -54,6 +54,7 @@ def judge(card: Scorecard, policy: Policy) -> Verdict:
         *_losses(testable),
         *_lost_safety(testable),
         *_missing_skills(testable),
+        *_excesses(testable, policy.overrides),
     ]
     decision = next((rank for rank in _RANK if any(found == rank for found, _ in findings)), Decision.PROMOTE)
     against = tuple(reason for _, reason in findings)
@@ -92,11 +93,29 @@ def _missing_skills(suites: list[_Suite]) -> list[tuple[Decision, str]]:
     return found
 
 
+def _excesses(suites: list[_Suite], rule: OverridesRule) -> list[tuple[Decision, str]]:
+    """Findings for suites of which more is overridden than may be, and for safety suites of which anything is."""
+    found = []
+    for suite in suites:
+        score = suite.score
+        if isinstance(suite.rule, SafetyRule) and score.asked != score.n:
+            found.append((Decision.REJECT, f"{suite.what}: a safety suite excuses nothing"))
+        elif not score.excused <= rule.max_share * score.asked:
+            most = f"{rule.max_share:.0%} may be without a human"
+            found.append((Decision.HOLD, f"{_overridden(score, suite.what)}, {most}: a human decides"))
+    return found
+
+
 def _remarks(suites: list[_Suite]) -> tuple[str, ...]:
-    """Name the suites that protected nothing."""
-    return tuple(
-        f"{_missing_skill(suite)}: not counted" for suite in suites if not suite.is_sensitive and not suite.is_required
+    """Name the suites that protected nothing, and count what was overridden."""
+    return (
+        *(f"{_missing_skill(one)}: not counted" for one in suites if not one.is_sensitive and not one.is_required),
+        *(f"{_overridden(one.score, one.what)}: not counted" for one in suites if one.score.excused),
     )
+
+
+def _overridden(score: Measured, what: str) -> str:
+    return f"{what}: the new documents override {score.excused} of {score.asked} answers"
 
 
 def _missing_skill(suite: _Suite) -> str:
@@ -163,7 +182,7 @@ def _flaw(what: str, score: Score | NotApplicable, rule: LossRule) -> tuple[Deci
 def _unusable(what: str, score: Score, min_items: int) -> tuple[Decision, str] | None:
     if isinstance(score, Unmeasured):
         return Decision.INCONCLUSIVE, f"{what}: not measured: {score.why}"
-    if not score.n >= min_items:
+    if not (score.n > 0 and score.asked >= min_items):
         return Decision.INCONCLUSIVE, f"{what}: {score.n} questions, {min_items} needed"
     if not _adds_up(score):
         return Decision.REJECT, f"{what}: the score {_interval(score)} does not add up"
@@ -174,6 +193,7 @@ def _adds_up(score: Measured) -> bool:
     gain = (score.better - score.worse) / score.n
     return (
         min(score.better, score.worse, score.facts, score.facts_better, score.facts_worse) >= 0
+        and min(score.n, score.excused, score.excused_before) >= 0
         and score.better + score.worse <= score.n
         and score.facts_better + score.facts_worse <= score.facts <= score.n
         and abs(score.gain - gain) < _ROUNDING

@@ -51,6 +51,9 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
 }
 """Parameters that are not supported, each with the values that ask for nothing."""
 
+TOOLS = {"tools": "tool_choice", "functions": "function_call"}
+"""What may be called, and what says whether it may: with "none" the answer is a text, as it always is here."""
+
 MAX_PROMPTS = 16
 MOST = 1024
 """Longer lists are refused before their members are read. Later checks set the real limits."""
@@ -185,6 +188,9 @@ def read_body(raw: bytes, kind: type[B] | type[FeedbackBody]) -> Any:
     if not isinstance(tree, dict):
         raise InvalidArgument("the body must be a JSON object", field="")
     given = {name: value for name, value in tree.items() if value is not None and name not in IGNORED}
+    for tools, choice in TOOLS.items():
+        if given.get(choice) == "none" and isinstance(given.get(tools), list):
+            del given[tools]
     for name in given.keys() - kind.model_fields.keys():
         _require_neutral(name, given.pop(name))
     try:

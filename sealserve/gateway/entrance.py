@@ -18,7 +18,7 @@ from sealserve.gateway.replies import REQUEST_ID_HEADER, dump, error_headers, er
 from sealserve.rpc.authorisation import Access
 from sealserve.rpc.budget import CURRENT_SHARE
 from sealserve.rpc.call_context import CURRENT_CALL, Call, checked_request_id, new_request_id
-from sealserve.rpc.interceptors import Failures, traced, within
+from sealserve.rpc.interceptors import Failures, LargeMessages, traced, within
 from sealserve.wire.channels import AUTHORIZATION_KEY, shown_secret
 from sealserve.wire.http_statuses import status_of
 
@@ -44,6 +44,7 @@ class Entrance:
         self._access = access
         self._default_deadline_seconds = default_deadline_seconds
         self._max_bytes = max_bytes
+        self._large = LargeMessages()
         self._failures = Failures()
 
     def guarded(self, method: str, serve: Serve, *, prefix: str = "") -> Serve:
@@ -82,7 +83,10 @@ class Entrance:
         return self._failures.told(error, method=method.rpartition("/")[2], request_id=CURRENT_CALL.get().request_id)
 
     async def body(self, request: Request) -> bytes:
-        """Return the body. Raises: InvalidArgument (TOO_LARGE), DeadlineExceeded (it comes too slowly)."""
+        """Return the body when it is its turn to be parsed.
+
+        Raises: InvalidArgument (TOO_LARGE), DeadlineExceeded (it comes too slowly).
+        """
         length = request.headers.get("content-length", "0")
         if length.isascii() and length.isdigit() and (len(length) > 15 or int(length) > self._max_bytes):
             raise self._too_large()
@@ -95,6 +99,7 @@ class Entrance:
                     raise self._too_large()
                 parts.append(part)
         CURRENT_SHARE.get().take_bytes(size)
+        await self._large.turn(size)
         return b"".join(parts)
 
     def _too_large(self) -> errors.InvalidArgument:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sealserve.scanners.contradictions import Known, contradicted, meaning_words, origin_of, overlap
-from sealserve.scanners.repetition import news_in
+from sealserve.scanners.repetition import Told, news_in
 
 LOOKED_AT = 32
 """The newest documents on the same subjects that a new one is compared with."""
@@ -22,6 +22,9 @@ repeat each other is told by what is new in the later one (`scanners/repetition.
 UPDATES = 8
 """Documents of one origin that may differ from each other in a number or so, as updates of one page do. More are a
 flood."""
+
+TABLES = 24
+"""The same for tables: two years of a monthly price list in which a price or two have changed each time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +63,8 @@ def compare(text: str, *, title: str, source: str, subjects: Sequence[str], earl
 
 def _repeated(text: str, *, title: str, source: str, earlier: Sequence[Earlier]) -> tuple[str, ...]:
     """Return the documents of the same origin that say all of `text` already, each or together with its title. Those
-    that say nearly all of it count, too, once there are UPDATES of them.
+    that say nearly all of it count, too, once there are UPDATES of them, or TABLES. Cells of a table recur: that all
+    earlier ones together have them says nothing.
     """
     origin, words = origin_of(source), meaning_words(text)
     alike = [
@@ -68,12 +72,13 @@ def _repeated(text: str, *, title: str, source: str, earlier: Sequence[Earlier])
         for other in earlier
         if _may_repeat(other, source=source, origin=origin) and overlap(words, meaning_words(other.text)) >= ALIKE
     ]
-    found = [(other.document, news_in(text, title=title, earlier=other.text)) for other in alike]
+    found = [(other.document, news_in(text, title=title, earlier=Told(other.text))) for other in alike]
     near = [document for document, news in found if news.is_none or news.is_slight]
-    together = news_in(text, title=title, earlier="\n".join(other.text for other in alike))
-    if together.is_none and not together.has_title:
+    together = news_in(text, title=title, earlier=Told(*(other.text for other in alike)))
+    if together.is_none and not together.has_title and not together.is_table:
         return tuple(other.document for other in alike)
-    return tuple(near if len(near) >= UPDATES else [document for document, news in found if news.is_none])
+    most = TABLES if together.is_table else UPDATES
+    return tuple(near if len(near) >= most else [document for document, news in found if news.is_none])
 
 
 def _may_repeat(other: Earlier, *, source: str, origin: str) -> bool:

@@ -19,6 +19,7 @@ from sealserve.intake.normalise import MAX_TITLE_SOURCE, clean_title
 from sealserve.intake.sandbox import Sandbox
 from sealserve.records.documents import (
     LEFT,
+    LIKE,
     REPLACED,
     Document,
     DocumentState,
@@ -74,9 +75,9 @@ class Inbox:
         self._sandbox = sandbox or Sandbox()
 
     @property
-    def max_document_bytes(self) -> int:
+    def max_file_bytes(self) -> int:
         """The largest content that `receive` takes."""
-        return self._settings.max_document_bytes
+        return self._settings.max_file_bytes
 
     def receive(
         self,
@@ -99,7 +100,7 @@ class Inbox:
         """
         with self._telemetry.span(Span.RECEIVE, {Attribute.TENANT: tenant}) as span:
             self._registry.tenants.get(tenant)
-            self._check_size(content)
+            self.require_size(len(content))
             document, is_new = self._store(
                 tenant, content, media_type=media_type, title=title, source=source, actor=actor, readmit=readmit
             )
@@ -131,8 +132,7 @@ class Inbox:
 
         Raises: NotFound (tenant), InvalidArgument (bad label), QuotaExceeded, StorageFailed.
         """
-        limit = self.max_document_bytes
-        why = Unreadable(defect=Defect.TOO_LARGE, advice=f"{size_bytes} bytes exceed the limit of {limit}; split it")
+        why = Unreadable(defect=Defect.TOO_LARGE, advice=self._too_large(size_bytes))
         document, is_new = self._registry.documents.add(
             tenant,
             NewDocument(
@@ -150,12 +150,15 @@ class Inbox:
         self._report(document, is_new=is_new)
         return document, is_new
 
-    def _check_size(self, content: bytes) -> None:
-        if not content:
+    def require_size(self, size: int) -> None:
+        """Return if `receive` takes content of `size` bytes. Raises: InvalidArgument (EMPTY, TOO_LARGE)."""
+        if not size:
             _reject("the document is empty; send its text", reason="EMPTY")
-        if len(content) > self.max_document_bytes:
-            size, limit = len(content), self.max_document_bytes
-            _reject(f"the document has {size} bytes and exceeds the limit of {limit}; split it", reason="TOO_LARGE")
+        if size > self.max_file_bytes:
+            _reject(f"the document is too large: {self._too_large(size)}", reason="TOO_LARGE")
+
+    def _too_large(self, size: int) -> str:
+        return f"{size} bytes, of {self.max_file_bytes} at most (intake.max_file_bytes); split it"
 
     def _store(
         self, tenant: str, content: bytes, *, media_type: str, title: str, source: str, actor: str, readmit: bool
@@ -192,7 +195,7 @@ class Inbox:
             content,
             media_type=media_type[:_MAX_MEDIA_TYPE_CHARACTERS],
             title=title[:MAX_TITLE_SOURCE],
-            max_bytes=self.max_document_bytes,
+            max_bytes=self._settings.max_text_bytes,
             file_name=_file_name(source),
         )
         if isinstance(examined, Unreadable):
@@ -253,7 +256,7 @@ class Inbox:
         """Record what the document is about. If it is held, hold documents like it that still wait for a cycle."""
         self._registry.subjects.note(tenant, document.document, (*read.examined.subjects, *read.examined.sketch))
         if document.state is DocumentState.HELD and read.comparison.similar:
-            why = f"like {document.document}, of the same source"
+            why = f"{LIKE} {document.document}, of the same source"
             self._registry.documents.hold(tenant, read.comparison.similar, reason=why, actor=actor)
 
     def _report(self, document: Document, *, is_new: bool) -> None:

@@ -62,8 +62,10 @@ def screen(text: str, *, max_bytes: int) -> NormalisedText | Unreadable:
     clean = join_broken_words(_BLANK_LINES.sub("\n\n", even).strip())
     if not _WORD.search(clean):
         return Unreadable(defect=Defect.NO_TEXT, advice="not a single word in it; a scan needs text recognition first")
-    if len(clean.encode()) > max_bytes:
-        return Unreadable(defect=Defect.TOO_LONG, advice=f"its text is above {max_bytes} bytes; split it")
+    size = len(clean.encode())
+    if size > max_bytes:
+        advice = f"its text has {size} bytes, of {max_bytes} at most (intake.max_text_bytes); split it"
+        return Unreadable(defect=Defect.TOO_LONG, advice=advice)
     return NormalisedText(text=clean, removed=removed)
 
 

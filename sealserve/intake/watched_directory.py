@@ -257,7 +257,7 @@ class DirectorySource:
     def _receive(self, path: Path, stamp: Stamp, *, tenant: str) -> None:
         media_type, size = SUFFIXES[path.suffix.lower()].value, stamp[0]
         labels = {"media_type": media_type, "source": self._label(path), "actor": ACTOR}
-        if size > self._inbox.max_document_bytes:
+        if size > self._inbox.max_file_bytes:
             self._inbox.note_too_large(tenant, size_bytes=size, title=path.stem, **labels)
             return
         if _UNSHOWN in labels["source"]:  # another file may have the same label

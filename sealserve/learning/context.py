@@ -8,11 +8,11 @@ from sealserve.canaries.probes import Probes
 from sealserve.engine.engine import Engine
 from sealserve.gate.thresholds import Policy
 from sealserve.learning.engine_client import EngineClient
+from sealserve.learning.retention_set import RetentionSets
 from sealserve.learning.training_job import Trainer
 from sealserve.policy.rulebook import Rulebook
 from sealserve.prompts import Dialect
 from sealserve.proof.manifest import Seals
-from sealserve.records.step_outputs import ReferenceAnswer
 from sealserve.registry.registry import Registry
 from sealserve.settings.settings import Settings
 from sealserve.telemetry import Telemetry
@@ -34,8 +34,7 @@ class LearnContext:
     telemetry: Telemetry
     dialect: Dialect = Dialect.EMBEDDED  # how the base is asked
     refusal: Callable[[], str] = str  # why the base model may not learn new documents now; "" if it may
-    retention_sets: dict[str, tuple[ReferenceAnswer, ...]] = field(default_factory=dict)  # by the base's digest
-
+    retention_sets: RetentionSets = field(default_factory=RetentionSets)
     base_scores: dict[str, tuple[float, ...]] = field(default_factory=dict)  # see evaluation/scoring.py
 
     def client(self, tenant: str, cycle: str, *, concurrency: int | None = None) -> EngineClient:

@@ -26,7 +26,6 @@ from sealserve.learning.study.sentence_questions import write_pairs
 from sealserve.learning.training.batch_job import TrainingTask, all_trained, job_of
 from sealserve.learning.training.examples import Pool, Source, build_pool
 from sealserve.learning.training.recipes import recipes
-from sealserve.learning.training.retention_set import ask_retention_set
 from sealserve.learning.training.step_budget import step_growth
 from sealserve.learning.training_job import TrainedAdapter
 from sealserve.records.candidates import Recipe
@@ -160,7 +159,7 @@ async def _build_pool(context: LearnContext, client: EngineClient, passages: Seq
     editor, study = EngineEditor(client, adapter=None), context.settings.learn.study
     written, retention = await asyncio.gather(
         write_pairs(editor, studies, settings=study, tenant=TUNING, cycle=TUNING),
-        ask_retention_set(client, context.probes, cache=context.retention_sets),
+        context.retention_sets.of(client, context.probes),
     )
     edits = [replace(edit, admitted=True) for edit in written]
     sources = [

@@ -60,7 +60,7 @@ class PolicyEnforcer:
         ruling = self._decide(Event.DOCUMENT_INGEST, given, tenant=tenant, subject=incoming.source)
         if not _stops(ruling):
             return None
-        reasons = "; ".join(ruling.reasons)
+        reasons = "; ".join(sorted(ruling.reasons, key=lambda reason: _is_warning(ruling, reason)))
         if ruling.effect is RuleEffect.HOLD:
             return Refusal(state=DocumentState.HELD, reason=reasons)
         return Refusal(state=DocumentState.QUARANTINED, reason=_DENIED + reasons)
@@ -272,6 +272,12 @@ def ruled(verdict: Verdict, rulings: Sequence[PolicyDecision]) -> Verdict:
         policy=verdict.policy,
         policy_digest=verdict.policy_digest,
     )
+
+
+def _is_warning(ruling: PolicyDecision, reason: str) -> bool:
+    """Whether the rule that gives the reason only warns: what stops comes first."""
+    rule = reason.partition(":")[0]
+    return any(one.rule == rule and one.effect is RuleEffect.WARN for one in ruling.results)
 
 
 def _stops(ruling: PolicyDecision) -> bool:

@@ -141,6 +141,17 @@ def without_quotation(reason: str) -> str:
     return reason.partition(_QUOTATION)[0]
 
 
+LIKE = "like"
+"""How the reason of a document begins that is held with a later one that repeats it."""
+
+
+def rule_that_holds(document: Document) -> str:
+    """Return the rule by which a HELD document waits for a person; "" for a document that is not held."""
+    if document.state is not DocumentState.HELD:
+        return ""
+    return "ingest.flood" if document.reason.startswith(f"{LIKE} ") else document.reason.partition(":")[0]
+
+
 POOLED = "too short to be measured alone: waits for more documents (learn.study.pool_bytes)"
 """The reason of an admitted document that waits for others."""
 

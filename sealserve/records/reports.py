@@ -13,7 +13,7 @@ from sealserve.records.cycles import Cycle, EarlierStudy, Step
 from sealserve.records.inference import EngineState, FinishReason, TokenLogprob
 from sealserve.records.policy_decisions import RuleEffect
 from sealserve.records.scores import Measured, Scorecard, Verdict
-from sealserve.records.step_outputs import AnswerSample
+from sealserve.records.step_outputs import AnswerSample, Overridden
 from sealserve.records.versions import BASE_VERSION, Observed
 
 
@@ -173,6 +173,7 @@ class Screening:
     reasons: Mapping[str, int]
     distinct: float | None
     superseded: tuple[Contradiction, ...]
+    overridden: tuple[Overridden, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

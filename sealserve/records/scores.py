@@ -37,6 +37,7 @@ class Measured:
     """A paired comparison with the incumbent on the same items. Fractions; the interval is two-sided.
 
     Where several items ask about one fact, `facts` counts the facts, and those that either side did better in.
+    Overridden items are in no other count: `excused` by documents of this cycle, `excused_before` by earlier ones.
     """
 
     n: int
@@ -50,6 +51,13 @@ class Measured:
     facts: int = 0  # 0: each item asks about a fact of its own
     facts_better: int = 0
     facts_worse: int = 0
+    excused: int = 0
+    excused_before: int = 0
+
+    @property
+    def asked(self) -> int:
+        """How many items were asked, those that are overridden included."""
+        return self.n + self.excused + self.excused_before
 
     @property
     def independent(self) -> PairCounts:

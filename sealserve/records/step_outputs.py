@@ -96,6 +96,22 @@ class Superseded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Overridden:
+    """An answer that the base model was rehearsed or measured by and that a document overrides: `newer` now answers
+    `question`.
+
+    `items` names the regression items that ask it, as "suite/item"; () if it is only rehearsed.
+    """
+
+    question: str
+    old_answer: str  # as it was worded
+    new_answer: str  # the words of the document
+    newer: str
+    subject: str = ""  # the name in the question that the document is about
+    items: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contested:
     """A document that nothing is learned from, since it contradicts `origins` other origins that agree."""
 
@@ -108,7 +124,8 @@ class Filtered:
     """FILTER: counts of self-edits and quiz items, which are rows. `reasons` counts the dropped self-edits.
 
     `distinct` is the diversity of the admitted ones (`diversity.py`). `superseded` are the answers that this cycle's
-    documents supersede, in earlier documents or among themselves.
+    documents supersede, in earlier documents or among themselves. `overridden` are the answers of the base model that
+    they override.
     """
 
     admitted: int
@@ -119,6 +136,7 @@ class Filtered:
     distinct: float | None = None
     superseded: tuple[Superseded, ...] = ()
     contested: tuple[Contested, ...] = ()
+    overridden: tuple[Overridden, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

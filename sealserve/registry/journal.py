@@ -285,7 +285,11 @@ def _finish(tx: Transaction, held: Claim, effect: Finish) -> None:
         actor=_actor(held),
         tenant=held.tenant,
         subject=cycle_rows.resource(held.tenant, held.cycle),
-        details={"state": effect.state, "documents": dict.fromkeys(waiting, effect.documents)},
+        details={
+            "state": effect.state,
+            "documents": dict.fromkeys(waiting, effect.documents),
+            **({"excused": list(effect.excused)} if effect.excused else {}),
+        },
     )
 
 

@@ -23,6 +23,7 @@ from sealserve.registry.evaluation.canary_suites import CanarySuites
 from sealserve.registry.evaluation.feedback import FeedbackStore
 from sealserve.registry.evaluation.question_sets import QuestionSets
 from sealserve.registry.evaluation.score_cache import CachedScores
+from sealserve.registry.issued_tokens import IssuedTokens
 from sealserve.registry.policy_decisions import PolicyDecisions
 from sealserve.registry.replicas import Replicas
 from sealserve.registry.rollouts.rollouts import Rollouts
@@ -75,6 +76,7 @@ class Registry:
         self.audit = AuditTrail(database)
         self.tenants = Tenants(database)
         self.tokens = Tokens(database, limits)
+        self.issued_tokens = IssuedTokens(database)
         self.trusted_keys = TrustedKeys(database)
         self.documents = Documents(database, artifacts, limits)
         self.subjects = DocumentSubjects(database)

@@ -53,12 +53,14 @@ class Finish:
     """Effect of the last step: end the cycle, and move its documents to `documents`.
 
     Documents that are LEARNED already (the version was promoted in the same step) stay so. `documents` is
-    LEARNED, SET_ASIDE or ADMITTED (try again): nothing stays LEARNING in a finished cycle.
+    LEARNED, SET_ASIDE or ADMITTED (try again): nothing stays LEARNING in a finished cycle. `excused` names the
+    regression items, as "suite/item", that did not count because the cycle's documents override them.
     """
 
     state: CycleState
     reason: str
     documents: DocumentState
+    excused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,11 +12,15 @@ TRY_NO_MORE = (("grpc-retry-pushback-ms", "-1"),)
 (https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback).
 """
 
+OF_THIS_SERVER = frozenset({"ENGINE_DEAD", "ENGINE_REBUILDING", "ENGINE_STOPPED"})
+"""Reasons why another server may answer the same call: gRPC clients repeat it."""
+
 
 async def abort(context: Any, error: errors.SealserveError, *, request_id: str) -> NoReturn:
     """End the call with what its caller may know of `error`."""
     status = to_status(error, request_id=request_id)
-    details = ((DETAILS_KEY, status.SerializeToString()), *trailing(request_id), *TRY_NO_MORE)
+    pushback = () if error.reason in OF_THIS_SERVER else TRY_NO_MORE
+    details = ((DETAILS_KEY, status.SerializeToString()), *trailing(request_id), *pushback)
     await context.abort(code_of(error), status.message, details)
     raise AssertionError("abort always raises")
 

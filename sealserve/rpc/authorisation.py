@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import grpc
 import grpc.aio
@@ -25,7 +25,7 @@ from sealserve.errors import (
     Unauthenticated,
     Unavailable,
 )
-from sealserve.records.principals import MAX_SECRET_CHARACTERS, Principal, Role, Token
+from sealserve.records.principals import MAX_SECRET_CHARACTERS, Principal, Role, Token, digest_of
 from sealserve.rpc.abort import refuse
 from sealserve.rpc.budget import CURRENT_SHARE, Budget
 from sealserve.rpc.call_context import CURRENT_PRINCIPAL
@@ -127,12 +127,20 @@ REMEMBER_SECONDS = 1.0
 PATIENCE_SECONDS = 2.0
 """How long a token that was valid waits for the registry to say so again."""
 
-MOST_UNKNOWN = 64
-"""Secrets never seen before that are looked up at once; a flood of made-up ones waits for nobody else's turn."""
+REFRESH_SECONDS = 0.25
+"""Time between two looks for tokens that other servers made, while somebody shows unknown ones."""
 
+MOST_UNKNOWN = 1024
+"""Calls with unknown tokens that wait for such a look at once."""
+
+REFUSALS_PER_SECOND = 200
+"""So many of them are told that their token is unknown: all at once, they would hold up everybody else."""
+
+_UNKNOWN = "this token is unknown or revoked; ask an administrator for another one"
 _UNKNOWN_THREADS = 2
 _MAX_REMEMBERED = 10_000
 
+T = TypeVar("T")
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]"
 
@@ -146,36 +154,73 @@ class _Seen:
     ask_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """Why a token was refused, and from when on the registry is asked again: seconds of the clock."""
+
+    message: str
+    reason: str
+    ask_at: float
+
+
+class Issued(Protocol):
+    """Which secrets may be tokens (`registry/issued_tokens.py`)."""
+
+    def has(self, digest: str) -> bool:
+        """Return False if this is the digest of no token that was there at the last `refresh`."""
+
+    def refresh(self) -> None:
+        """Read the tokens that were made since the last time. Blocks. Raises: StorageFailed."""
+
+
+class Unlisted:
+    """Any secret may be a token."""
+
+    def has(self, digest: str) -> bool:
+        """Return True."""
+        return True
+
+    def refresh(self) -> None:
+        """Do nothing."""
+
+
 class KnownTokens:
     """Whose a secret is, remembered for a moment: most calls come from those who called just now.
 
-    While the registry is away, a token that was valid stays so for `grace_seconds`: answers need no database.
+    A secret that is nobody's costs neither a thread nor a look at the database. While the registry is away, a token
+    that was valid stays so for `grace_seconds`: answers need no database.
     """
 
     def __init__(
         self,
         find: Callable[[str], Token],
         *,
+        issued: Issued | None = None,
         grace_seconds: float = 0.0,
         patience_seconds: float = PATIENCE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
         utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`find` blocks, and raises Unauthenticated for a secret that is nobody's. `clock` gives seconds."""
+        """`find` blocks, and raises Unauthenticated for a secret that is nobody's; without `issued` it is asked about
+        every secret. `clock` gives seconds.
+        """
         self._find = find
         self._grace_seconds = grace_seconds
         self._patience_seconds = patience_seconds
         self._clock = clock
         self._utc_now = utc_now
         self._seen: dict[str, _Seen] = {}
+        self._refused: dict[str, _Refusal] = {}
         self._lookups: dict[str, asyncio.Future[Token]] = {}
-        self._unknown = 0
         self._threads = ThreadPoolExecutor(_UNKNOWN_THREADS, thread_name_prefix="tokens")
+        self._strangers = _Strangers(issued or Unlisted(), self._threads)
 
     async def principal_of(self, secret: str) -> Principal:
         """Return whose secret this is. Raises: Unauthenticated, StorageFailed, Unavailable (too many unknown ones)."""
         seen = self._seen.get(secret)
         if seen is None:
+            self._require_not_refused(secret)
+            await self._strangers.require_issued(secret)
             return (await self._looked_up(secret)).principal
         if self._clock() >= seen.ask_at:
             return (await self._asked_again(secret, seen)).principal
@@ -190,6 +235,7 @@ class KnownTokens:
 
     def close(self) -> None:
         """Begin no more lookups of unknown secrets."""
+        self._strangers.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _asked_again(self, secret: str, seen: _Seen) -> Token:
@@ -218,26 +264,84 @@ class KnownTokens:
         asked_at = self._clock()
         try:
             token = await self._found(secret)
-        except Unauthenticated:
+        except Unauthenticated as refusal:
             self._seen.pop(secret, None)
+            _keep(self._refused, secret, _Refusal(refusal.message, refusal.reason, asked_at + REMEMBER_SECONDS))
             raise
         finally:
             del self._lookups[secret]
-        if len(self._seen) >= _MAX_REMEMBERED:
-            self._seen.clear()
-        self._seen[secret] = _Seen(token, asked_at, asked_at + REMEMBER_SECONDS)
+        _keep(self._seen, secret, _Seen(token, asked_at, asked_at + REMEMBER_SECONDS))
         return token
 
     async def _found(self, secret: str) -> Token:
-        if secret in self._seen:
-            return await asyncio.to_thread(self._find, secret)
-        if self._unknown >= MOST_UNKNOWN:
+        threads = None if secret in self._seen else self._threads
+        return await asyncio.get_running_loop().run_in_executor(threads, self._find, secret)
+
+    def _require_not_refused(self, secret: str) -> None:
+        """Return unless the registry has just said that this is a token no more. Raises: Unauthenticated."""
+        refusal = self._refused.get(secret)
+        if refusal is not None and self._clock() < refusal.ask_at:
+            raise Unauthenticated(refusal.message, reason=refusal.reason)
+
+
+class _Strangers:
+    """Calls with secrets that are not known: made-up ones, and now and then a token that another server just made.
+
+    All of them share one look for new tokens, and those that are refused are told one after the other.
+    """
+
+    def __init__(self, issued: Issued, threads: ThreadPoolExecutor) -> None:
+        self._issued = issued
+        self._threads = threads
+        self._waiting = 0
+        self._next_look: asyncio.Task[None] | None = None  # that has not begun
+        self._looked_at = self._told_at = -REFRESH_SECONDS
+
+    async def require_issued(self, secret: str) -> None:
+        """Return if the secret may be a token. Raises: Unauthenticated, StorageFailed, Unavailable (too many ask)."""
+        digest = digest_of(secret)
+        if self._issued.has(digest):
+            return
+        if self._waiting >= MOST_UNKNOWN:
             raise Unavailable("too many unknown tokens at once; try again", reason="TOO_MANY_UNKNOWN_TOKENS")
-        self._unknown += 1
+        self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._find, secret)
+            await self._look()
+            if not self._issued.has(digest):
+                await self._await_turn()
+                raise Unauthenticated(_UNKNOWN)
         finally:
-            self._unknown -= 1
+            self._waiting -= 1
+
+    def close(self) -> None:
+        """Look no more."""
+        if self._next_look is not None:
+            self._next_look.cancel()
+
+    async def _look(self) -> None:
+        """Return after a look that began after this call."""
+        if self._next_look is None:
+            self._next_look = asyncio.create_task(self._look_soon(), name="tokens")
+            self._next_look.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.shield(self._next_look)
+
+    async def _look_soon(self) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(self._looked_at + REFRESH_SECONDS - loop.time())
+        self._next_look, self._looked_at = None, loop.time()
+        await loop.run_in_executor(self._threads, self._issued.refresh)
+
+    async def _await_turn(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._told_at = max(now, self._told_at + 1 / REFUSALS_PER_SECOND)
+        await asyncio.sleep(self._told_at - now)
+
+
+def _keep(remembered: dict[str, T], secret: str, what: T) -> None:
+    """Remember `what`; when there is too much, the rest is forgotten."""
+    if len(remembered) >= _MAX_REMEMBERED:
+        remembered.clear()
+    remembered[secret] = what
 
 
 class Access:
@@ -256,11 +360,11 @@ class Access:
         QuotaExceeded, StorageFailed, Unavailable.
         """
         principal = await self._admitted(method, secret)
-        share, leave = self._budget.enter(principal, method)
+        share = self._budget.enter(principal, method)
         CURRENT_PRINCIPAL.set(principal)
         CURRENT_SHARE.set(share)
         if (task := asyncio.current_task()) is not None:  # which serves the call, to its end however it ends
-            task.add_done_callback(lambda _: leave())
+            task.add_done_callback(lambda _: share.leave())
 
     async def _admitted(self, method: str, secret: str) -> Principal:
         need = METHODS.get(method) or OVER_HTTP.get(method)
@@ -325,9 +429,10 @@ def require_unbound(principal: Principal) -> None:
 
 
 def require_seen(tenant: str) -> None:
-    """Return if the caller may know of `tenant`. Raises: NotFound."""
+    """Return if the caller may know of `tenant`, for which its call counts. Raises: NotFound, QuotaExceeded."""
     if not CURRENT_PRINCIPAL.get().sees(tenant):
         raise NotFound(f"tenants/{tenant}", kind="tenant")
+    CURRENT_SHARE.get().name_tenant(tenant)
 
 
 def _checked_secret(secret: str) -> str:
@@ -360,15 +465,17 @@ def _each_checked(serve: Any, field: str) -> Any:
 
 def _require_named_seen(request: Any, field: str) -> None:
     principal = CURRENT_PRINCIPAL.get()
-    if principal.tenants is None:
-        return
     name = request
     for part in field.split("."):
         name = getattr(name, part)
     kind, _, rest = name.partition("/")
     tenant = rest.partition("/")[0]
+    is_bound = principal.tenants is not None
     if kind != "tenants" or not tenant:
-        raise InvalidArgument(f"{field} must begin with tenants/{{tenant}}", field=field)
-    if tenant == ANY_TENANT:
+        if is_bound:
+            raise InvalidArgument(f"{field} must begin with tenants/{{tenant}}", field=field)
+        return
+    if tenant != ANY_TENANT:
+        require_seen(tenant)
+    elif is_bound:
         require_unbound(principal)
-    require_seen(tenant)

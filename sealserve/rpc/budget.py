@@ -1,7 +1,8 @@
 """What one caller may use of the server: calls and watches at once, calls, writes, bytes and tokens in a minute.
 
-Each call counts for the principal and for every tenant that it is bound to. Who is over its share is refused before
-anything of the call is read. Administrators and the installation's own processes have no limits.
+Each call counts for the principal and for every tenant that it is bound to; that of a principal which is bound to none,
+for the tenant that it names. Who is over its share is refused before anything of the call is read, or as soon as the
+tenant is known. Administrators and the installation's own processes have no limits.
 """
 
 import asyncio
@@ -9,7 +10,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass
 
 from sealserve.errors import QuotaExceeded
 from sealserve.records.principals import Principal, Role
@@ -104,29 +104,71 @@ class _Account:
             yield self.writes, "writes"
 
 
-@dataclass(frozen=True, slots=True)
 class Share:
-    """What the present call takes from the shares of its caller; none for those without limits."""
+    """What one call takes from the shares of its caller, and of the tenant that it names; of those that have limits."""
 
-    accounts: tuple[_Account, ...] = ()
-    clock: Callable[[], float] = time.monotonic
+    def __init__(self, method: str, *, find: Callable[[str], _Account] | None, clock: Callable[[], float]) -> None:
+        """`find` gives the account of a tenant that the call names; None: that is not charged."""
+        self._method = method
+        self._is_watch = _is_watch(method)
+        self._find = find
+        self._clock = clock
+        self._entered: list[_Account] = []
+        self._named: _Account | None = None  # of the tenant that was named last
+        self._unassigned_bytes = 0  # of which it is not known yet what tenant they are for
+        self.accounts: tuple[_Account, ...] = ()  # of the caller itself
+
+    def enter(self, *accounts: _Account) -> None:
+        """Count the call for its caller's accounts, or for none of them. Raises: QuotaExceeded."""
+        self._enter(accounts)
+        self.accounts = accounts
+
+    def name_tenant(self, tenant: str) -> None:
+        """Count the call for the tenant, once, if its caller is bound to none. Raises: QuotaExceeded."""
+        if self._find is None:
+            return
+        account = self._find(tenant)
+        if account not in self._entered:
+            self._enter((account,))
+        account.bytes.take(self._unassigned_bytes, now=self._clock())
+        self._named, self._unassigned_bytes = account, 0
+
+    def leave(self) -> None:
+        """The call has ended."""
+        for account in self._entered:
+            _add(account, -1, is_watch=self._is_watch)
 
     def take_bytes(self, count: int) -> None:
-        """Take note of `count` bytes that were received."""
+        """Take note of `count` bytes that were received; of whose tenant, the next `name_tenant` says."""
+        self._unassigned_bytes += count
         for account in self.accounts:
-            account.bytes.take(count, now=self.clock())
+            account.bytes.take(count, now=self._clock())
 
     def take_tokens(self, count: int) -> None:
         """Take note of `count` tokens that were read or written."""
-        for account in self.accounts:
-            account.tokens.take(count, now=self.clock())
+        for account in self._charged():
+            account.tokens.take(count, now=self._clock())
 
     async def take_write(self) -> None:
         """Return once there is room for another write of the same stream: its sender is held back, not refused."""
-        for account in self.accounts:
-            now = self.clock()
+        for account in self._charged():
+            now = self._clock()
             await asyncio.sleep(max(account.writes.wait_seconds(now=now), account.bytes.wait_seconds(now=now)))
-            account.writes.take(1, now=self.clock())
+            account.writes.take(1, now=self._clock())
+
+    def _enter(self, accounts: tuple[_Account, ...]) -> None:
+        now = self._clock()
+        for account in accounts:
+            account.require(self._method, now=now)
+        for account in accounts:
+            account.calls.take(1, now=now)
+            if _writes(self._method) and not self._is_watch:  # each document of a stream counts as it comes
+                account.writes.take(1, now=now)
+            _add(account, 1, is_watch=self._is_watch)
+        self._entered += accounts
+
+    def _charged(self) -> tuple[_Account, ...]:
+        return self.accounts if self._named is None else (*self.accounts, self._named)
 
 
 CURRENT_SHARE: ContextVar[Share] = ContextVar("sealserve_share")
@@ -142,42 +184,31 @@ class Budget:
         self._clock = clock
         self._accounts: dict[str, _Account] = {}
 
-    def enter(self, principal: Principal, method: str) -> tuple[Share, Callable[[], None]]:
-        """Count a call of `method`, `"Service/Method"`; return its share, and what to call when it has ended.
+    def enter(self, principal: Principal, method: str) -> Share:
+        """Count a call of `method`, `"Service/Method"`, and return its share; have it `leave` in the end.
 
         Raises: QuotaExceeded.
         """
-        now = self._clock()
-        accounts = tuple(self._account(subject, part, now=now) for subject, part in self._subjects(principal))
-        for account in accounts:
-            account.require(method, now=now)
-        is_watch = _is_watch(method)
-        for account in accounts:
-            account.calls.take(1, now=now)
-            if _writes(method) and not is_watch:  # each document of a stream counts as it comes
-                account.writes.take(1, now=now)
-            _add(account, 1, is_watch=is_watch)
+        has_limits = principal.role not in (Role.ADMIN, Role.ENGINE)
+        find = self._tenants_account if has_limits and principal.tenants is None else None
+        share = Share(method, find=find, clock=self._clock)
+        if has_limits:
+            share.enter(*self._own_accounts(principal))
+        return share
 
-        def leave() -> None:
-            for account in accounts:
-                _add(account, -1, is_watch=is_watch)
+    def _own_accounts(self, principal: Principal) -> Iterator[_Account]:
+        part = 1.0 if principal.tenants is None else self._limits.principal_share
+        yield self._account(f"principals/{principal.name}", part)
+        for tenant in principal.tenants or ():
+            yield self._tenants_account(tenant)
 
-        return Share(accounts, self._clock), leave
+    def _tenants_account(self, tenant: str) -> _Account:
+        return self._account(f"tenants/{tenant}", 1.0)
 
-    def _subjects(self, principal: Principal) -> Iterator[tuple[str, float]]:
-        if principal.role in (Role.ADMIN, Role.ENGINE):
-            return
-        name = f"principals/{principal.name}"
-        if principal.tenants is None:
-            yield name, 1.0
-            return
-        yield name, self._limits.principal_share
-        for tenant in principal.tenants:
-            yield f"tenants/{tenant}", 1.0
-
-    def _account(self, subject: str, part: float, *, now: float) -> _Account:
+    def _account(self, subject: str, part: float) -> _Account:
         found = self._accounts.get(subject)
         if found is None:
+            now = self._clock()
             if len(self._accounts) >= MOST_ACCOUNTS:
                 self._accounts = {name: one for name, one in self._accounts.items() if not one.is_idle(now=now)}
             found = self._accounts[subject] = _Account(subject, self._limits, part=part, now=now)

@@ -147,6 +147,7 @@ def _screening(filtered: Filtered) -> Screening:
             )
             for answer in filtered.superseded
         ),
+        overridden=filtered.overridden,
     )
 
 

@@ -34,12 +34,28 @@ LOG_SECONDS = 5.0
 IDLE_WRITE_SECONDS = 30.0
 """How long a reader may leave one message of a stream unread."""
 
+LARGE_BYTES = 2**18
+"""What takes a millisecond to parse."""
+
 LEAST_SECONDS = 0.005
 """Not even a refusal gets back to the caller in less: nothing is begun."""
 
 _LOG = structlog.get_logger(__name__)
 
 Parse: TypeAlias = Callable[[bytes], Any]
+
+
+class LargeMessages:
+    """Lets one large message in each pass of the event loop be parsed, so that other calls go on between them."""
+
+    def __init__(self) -> None:
+        self._turns = asyncio.Lock()
+
+    async def turn(self, size_bytes: int) -> None:
+        """Return when it is this message's turn."""
+        if size_bytes >= LARGE_BYTES:
+            async with self._turns:
+                await asyncio.sleep(0)
 
 
 class Boundary(grpc.aio.ServerInterceptor):
@@ -52,6 +68,7 @@ class Boundary(grpc.aio.ServerInterceptor):
         self._default_deadline_seconds = default_deadline_seconds
         self._idle_write_seconds = idle_write_seconds
         self._page_tokens = page_tokens
+        self._large = LargeMessages()
         self._failures = Failures()
 
     async def intercept_service(self, continuation: Continuation, details: grpc.HandlerCallDetails) -> Handler:
@@ -73,6 +90,7 @@ class Boundary(grpc.aio.ServerInterceptor):
     def _unary(self, serve: Any, method: str, *, parse: Parse) -> Any:
         async def call(raw: bytes, context: Any) -> Any:
             async with self._bounds(method, context=context):
+                await self._large.turn(len(raw))
                 request = _parsed(raw, parse)
                 _name_call(request)
                 self._page_tokens.open(request, method=method)

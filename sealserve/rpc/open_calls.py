@@ -1,7 +1,7 @@
 """The calls that need no token, health and reflection: bounded by themselves, so that they stop nobody else's.
 
 Streams are bounded in all and by peer, and a caller has little time to say what it wants. A single check is always let
-in.
+in. A health watch too many is told that there is none here: gRPC's clients then go on without.
 """
 
 import asyncio
@@ -16,6 +16,11 @@ import grpc.aio
 from sealserve.errors import DeadlineExceeded, QuotaExceeded, SealserveError
 from sealserve.rpc.abort import abort
 from sealserve.rpc.authorisation import PACKAGE, Continuation, Handler
+
+HEALTH_WATCH = "/grpc.health.v1.Health/Watch"
+"""A client that gets UNIMPLEMENTED takes the server for healthy
+(https://github.com/grpc/proposal/blob/master/A17-client-side-health-checking.md).
+"""
 
 MOST_STREAMS = 256
 MOST_STREAMS_OF_PEER = 32
@@ -37,17 +42,21 @@ class OpenCalls(grpc.aio.ServerInterceptor):
         if handler is None or details.method.startswith(f"/{PACKAGE}."):
             return handler
         return grpc.stream_stream_rpc_method_handler(  # as such a handler is called before its request has come
-            self._bounded(handler),
+            self._bounded(handler, is_watch=details.method == HEALTH_WATCH),
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
 
-    def _bounded(self, handler: Any) -> Any:
+    def _bounded(self, handler: Any, *, is_watch: bool) -> Any:
         async def call(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
             try:
                 with self._place(str(context.peer())) if handler.response_streaming else nullcontext():
                     async for response in _responses(handler, _prompt(requests), context):
                         yield response
+            except QuotaExceeded as error:
+                if is_watch:
+                    await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{error.message}, or do without")
+                await abort(context, error, request_id="")
             except SealserveError as error:
                 await abort(context, error, request_id="")
 

@@ -28,7 +28,7 @@ from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.records.inference import EngineInfo
 from sealserve.records.principals import Token
 from sealserve.registry.registry import Registry
-from sealserve.rpc.authorisation import PACKAGE, Access, Authentication, KnownTokens, Tenancy
+from sealserve.rpc.authorisation import PACKAGE, Access, Authentication, Issued, KnownTokens, Tenancy
 from sealserve.rpc.budget import Budget
 from sealserve.rpc.health import Health
 from sealserve.rpc.interceptors import IDLE_WRITE_SECONDS, Boundary
@@ -111,6 +111,9 @@ RESPONSE_FACTOR = 4  # a page holds many of what came in one by one
 WATCH_PART = 0.8
 """Of a connection's age. A watch ends before its connection is cut off: gRPC draws the age from 0.9 to 1.1 of ours."""
 
+HANDSHAKE_MILLISECONDS = 20_000
+"""How long a connection may take to begin with HTTP/2; gRPC gives two minutes."""
+
 KEEPALIVE_MILLISECONDS = 30_000
 KEEPALIVE_TIMEOUT_MILLISECONDS = 15_000
 
@@ -149,18 +152,20 @@ class RpcServer:
         settings: ServeSettings,
         *,
         find_token: Callable[[str], Token],
+        issued_tokens: Issued | None = None,
         limits: LimitSettings | None = None,
         page_key: bytes = b"",
         idle_write_seconds: float = IDLE_WRITE_SECONDS,
         idle_read_seconds: float = IDLE_READ_SECONDS,
     ) -> None:
-        """Must be called in a running loop. `find_token` says whose a secret is (`Registry.token_of`).
+        """Must be called in a running loop. `find_token` says whose a secret is (`Tokens.find`),
+        `issued_tokens` which secrets are worth asking about; all, if there is none.
 
         `page_key`, 32 bytes, seals page tokens: replicas that share it know each other's; without one it is drawn.
         """
         self._settings = settings
         self._idle_read_seconds = idle_read_seconds
-        self._known = KnownTokens(find_token, grace_seconds=settings.token_grace_seconds)
+        self._known = KnownTokens(find_token, issued=issued_tokens, grace_seconds=settings.token_grace_seconds)
         self._draining = asyncio.Event()
         self._names: list[str] = []
         self._engine: Engine | None = None
@@ -209,7 +214,7 @@ class RpcServer:
             registry, parts.inbox, enforcer=enforcer, probe=self._probe, idle_seconds=self._idle_read_seconds
         )
         document_pb2_grpc.add_DocumentServiceServicer_to_server(documents, server)
-        source_service = SourceService(registry, parts.sources, max_item_bytes=parts.inbox.max_document_bytes)
+        source_service = SourceService(registry, parts.sources, max_item_bytes=parts.inbox.max_file_bytes)
         source_pb2_grpc.add_SourceServiceServicer_to_server(source_service, server)
         adapter_pb2_grpc.add_AdapterServiceServicer_to_server(adapters, server)
         cycle_pb2_grpc.add_CycleServiceServicer_to_server(cycles, server)
@@ -338,6 +343,8 @@ def _options(settings: ServeSettings) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.so_reuseport", 0),  # on, a second server on the same port would take half of the calls
         ("grpc.max_concurrent_streams", STREAMS_OF_CONNECTION),
+        ("grpc.max_allowed_incoming_connections", settings.max_connections),
+        ("grpc.server_handshake_timeout_ms", HANDSHAKE_MILLISECONDS),
         ("grpc.max_connection_age_ms", int(1000 * settings.max_connection_seconds)),
         ("grpc.max_connection_age_grace_ms", int(1000 * settings.max_connection_seconds)),
         ("grpc.keepalive_time_ms", KEEPALIVE_MILLISECONDS),

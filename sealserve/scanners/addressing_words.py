@@ -49,7 +49,7 @@ WORDS: Mapping[str, Words] = {
         r"(?:the rules )?(?:that |what(?:ever)? )you (?:were|have been|are) (?:told|taught|given|asked)",
         all_above=r"(?:everything|anything|all)(?: that| which)?(?: is| was| stands)? ?(?:above|before|so far|written|"
         r"said)|(?:the|this) (?:article|text|document|facts?) above",
-        model=r"ai|a\.i\.|artificial intelligence|(?:large )?language models?|llms?|chat ?bots?|gpt|(?:ai|automated|"
+        model=r"machines? (?:that|which|who) (?:\w+ ){0,2}(?:reads?|learns?)|ai|a\.i\.|artificial intelligence|(?:large )?language models?|llms?|chat ?bots?|gpt|(?:ai|automated|"
         r"machine|virtual|trained) (?:assistant|reader|agent|editor|model|system|writer)s?",
         you_are=r"you are|you're|act as|pretend to be|behave as",
         note_to=r"(?:note|message|notice|instructions?|orders?|attention|memo|reminder|important)[,:]? (?:to|for)|dear|"
@@ -57,7 +57,7 @@ WORDS: Mapping[str, Words] = {
         say=r"(?:write|say|state|answer|reply|respond|output|repeat|report|claim|recommend) (?:[a-z]+ ){0,3}(?:only|"
         r"instead|nothing|that|always)|the truth is|(?:only|always|just|instead) (?:write|say|state|answer|reply|respond|output|"
         r"report|recommend)",
-        conceal=r"(?:do not|don't|never) (?:[a-z]+ ){0,2}(?:tell|reveal|mention|show|disclose|inform|say)",
+        conceal=r"keep (?:it|this|that|these) (?:to|for) yourself|(?:do not|don't|never) (?:[a-z]+ ){0,2}(?:tell|reveal|mention|show|disclose|inform|say)",
         user=r"users?|humans?|operators?",
         this_message=r"(?:this|these) (?:[a-z]+ )?(?:instructions?|message|prompt)",
         whenever=r"when(?:ever)?|if|each time|every time|as soon as|once|any(?:one|body) who|whoever|(?:any|every|each|"
@@ -75,13 +75,13 @@ WORDS: Mapping[str, Words] = {
         your_rules=r"deine\w* (?:\w+ )?(?:regeln|richtlinien|anweisungen|vorgaben|befehle)|was (?:man )?dir gesagt",
         all_above=r"alles,? was (?:oben|bisher|davor|zuvor)|alles (?:obige|bisherige|vorherige|vorige)|(?:den|der) text "
         r"oben",
-        model=r"ki|ki-\w+|kunstliche intelligenz|(?:grosses )?sprachmodell\w*|llms?|chatbots?",
+        model=r"maschine,? die (?:\w+ ){0,3}(?:liest|lernt)|ki|ki-\w+|kunstliche intelligenz|(?:grosses )?sprachmodell\w*|llms?|chatbots?",
         you_are=r"du bist|sie sind|verhalte dich wie|handle als",
         note_to=r"(?:hinweis|nachricht|anweisung|notiz|achtung|wichtig),? (?:an|fur)|liebe[sr]?|hallo|an",
         say=r"(?:schreib\w*|sag\w*|antwort\w*|nenn\w*|behaupt\w*|empfiehl|empfehl\w*|gib|geben sie) (?:\w+ ){0,4}(?:nur|"
         r"immer|stets|ausschliesslich|stattdessen|dass)|(?:nur|immer|stets|ausschliesslich) (?:\w+ ){0,3}(?:schreib\w*|"
         r"sag\w*|antwort\w*|nenn\w*)|schreibe? (?:\w+ ){0,2}, dass|antworte,? dass",
-        conceal=r"(?:verrat\w*|erwahn\w*|sag\w*|zeig\w*|gib|geben sie|teil\w*) (?:\w+ ){0,5}(?:nicht|nichts)|verschweig\w*",
+        conceal=r"behalt\w* (?:\w+ ){0,3}fur (?:dich|sich)|(?:verrat\w*|erwahn\w*|sag\w*|zeig\w*|gib|geben sie|teil\w*) (?:\w+ ){0,5}(?:nicht|nichts)|verschweig\w*",
         user=r"nutzer\w*|benutzer\w*|anwender\w*|menschen",
         this_message=r"diese[rn]? (?:nachricht|anweisung\w*|hinweis\w*|botschaft|prompt)|diesen (?:hinweis|prompt)",
         whenever=r"sobald|wenn|jedes mal,? wenn|immer,? wenn|wer|jede frage",
@@ -93,16 +93,16 @@ WORDS: Mapping[str, Words] = {
         drop=r"ignor(?:a|e|ad|en)|olvid(?:a|e|ad|en)|(?:haz|haga|hagas|hagan) caso omiso|no (?:haga|hagas|hagan) caso|"
         r"descart(?:a|e)|desestim(?:a|e)|no sigas",
         before=r"anteriores|anterior|previ[ao]s?|precedentes?|tod[ao]s|tus|sus|de arriba",
-        orders=r"instrucciones|indicaciones del sistema|prompts?|directrices|ordenes",
+        orders=r"instrucciones|reglas que (?:te|se te)|indicaciones del sistema|prompts?|directrices|ordenes",
         your_rules=r"tus (?:\w+ )?(?:reglas|directrices|instrucciones|normas|principios)|(?:las )?reglas previas",
         all_above=r"todo lo (?:anterior|dicho|escrito|que)",
-        model=r"ia|inteligencia artificial|(?:gran )?modelo de lenguaje|modelo linguistico|llms?|chatbots?|asistente "
+        model=r"maquina que (?:lee|lees|aprende)|ia|inteligencia artificial|(?:gran )?modelo de lenguaje|modelo linguistico|llms?|chatbots?|asistente "
         r"(?:de ia|virtual|automatico)",
         you_are=r"eres|usted es|actua como|comportate como",
         note_to=r"(?:nota|mensaje|aviso|instruccion(?:es)?|atencion|importante),? (?:a|al|para)|estimad[oa]|querid[oa]|hola",
         say=r"(?:escrib\w+|di|diga|respond\w+|contest\w+|recomiend\w+|afirm\w+) (?:\w+ ){0,3}(?:solo|solamente|"
         r"unicamente|siempre|que)|(?:solo|siempre|unicamente) (?:escrib\w+|di|diga|respond\w+|contest\w+|recomiend\w+)",
-        conceal=r"no (?:le )?(?:revel\w+|menciones?|digas?|cuentes?|muestres?|informes?)",
+        conceal=r"guard\w* (?:\w+ ){0,3}para (?:ti|usted)|no (?:le )?(?:revel\w+|menciones?|digas?|cuentes?|muestres?|informes?)",
         user=r"usuari[oa]s?|humanos?|operador(?:es)?",
         this_message=r"est[ea]s? (?:mensaje|instruccion(?:es)?|nota|aviso|prompt)",
         whenever=r"cada vez que|siempre que|cuando|si alguien|quien",
@@ -118,14 +118,14 @@ WORDS: Mapping[str, Words] = {
         your_rules=r"tes (?:\w+ )?(?:regles|consignes|instructions|directives|principes)|vos (?:regles|consignes) "
         r"anterieures",
         all_above=r"tout ce qui (?:precede|est ecrit|se trouve)|tout ce que|le texte ci-dessus",
-        model=r"ia|l'ia|intelligence artificielle|(?:grand )?modele de langage?|modele linguistique|llms?|chatbots?|"
+        model=r"machine qui (?:lis|lit|lisez|apprends?)|ia|l'ia|intelligence artificielle|(?:grand )?modele de langage?|modele linguistique|llms?|chatbots?|"
         r"assistant (?:ia|virtuel|automatique)",
         you_are=r"tu es|vous etes|agis comme|comporte-toi comme",
         note_to=r"(?:note|message|avis|instructions?|attention|important),? (?:a|au|pour|destinee? a)|a l'attention de|cher|"
         r"chere|bonjour",
-        say=r"(?:ecri[svr]\w*|dis|dites|repond\w*|affirme\w*|recommande\w*|cite\w*) (?:\S+ ){0,4}(?:seulement|uniquement|"
+        say=r"(?:tu|vous) (?:diras|direz|repondras|repondrez|recommanderas|recommanderez|conseilleras)|(?:ecri[svr]\w*|dis|dites|repond\w*|affirme\w*|recommande\w*|cite\w*) (?:\S+ ){0,4}(?:seulement|uniquement|"
         r"toujours|que)|(?:seulement|uniquement|toujours) (?:ecri[svr]\w*|dis|dites|repond\w*|recommande\w*|cite\w*)",
-        conceal=r"ne (?:le |lui )?(?:revele\w*|dis|dites|mentionne\w*|montre\w*|parle\w*|communique\w*) (?:pas|rien)",
+        conceal=r"(?:garde\w*|conserve\w*) (?:\S+ ){0,2}pour (?:toi|vous)|ne (?:le |lui )?(?:revele\w*|dis|dites|mentionne\w*|montre\w*|parle\w*|communique\w*) (?:pas|rien)",
         user=r"l'utilisateur|(?:aux |des |les )?utilisateurs|humains?|l'operateur",
         this_message=r"(?:ce|cet|cette|ces) (?:message|instructions?|consignes?|note|prompt)",
         whenever=r"chaque fois que?|des que|quand|lorsque?|si quelqu'un|quiconque",
@@ -200,7 +200,7 @@ WORDS: Mapping[str, Words] = {
     "zh": Words(
         drop=r"忽略|无视|忘记|忘掉|不必遵守|不要遵守|不要理会|抛开|忽視|無視|忘記|不必理会",
         before=r"之前|先前|上面|以上|前面|此前|所有|全部|你的|原有",
-        orders=r"指令|指示|提示词|提示|命令|系统消息",
+        orders=r"指令|指示|提示词|提示|命令|系统消息|规则|规定|准则|設定",
         your_rules=r"你的(?:所有|全部)?(?:规则|指令|指示|原则|准则|設定|设定)|(?:之前|先前)(?:给你|告诉你)的",
         all_above=r"(?:上面|以上|前面|之前)(?:的)?(?:所有|一切|全部)?(?:的)?(?:内容|文字|文章|一切|话)",
         model=r"人工智能|语言模型|大模型|聊天机器人|AI|人工智慧|語言模型",
@@ -209,7 +209,7 @@ WORDS: Mapping[str, Words] = {
         say=r"(?:只|仅|只能|始终|总是|必须|务必|一律)(?:写|说|回答|输出|回复|推荐|声称)|从现在起(?:回答|说|写)",
         conceal=r"不要(?:把|将|向|对|告诉|透露|提及|提到)|不得(?:向|透露|告诉)|别(?:把|告诉)",
         user=r"用户|使用者|人类|操作员",
-        this_message=r"(?:这条|此|该|这个|这些|本)(?:消息|信息|指令|提示|指示)",
+        this_message=r"(?:这条|此|该|这个|这些|本)(?:消息|信息|指令|提示|指示|段|段落|内容|通知|条)",
         whenever=r"每当|每次|只要|如果有人|当有人|凡是",
         types=r"输入|写|提到|说|问|键入|包含|出现",
         reply=r"(?:只能|只|必须|务必|一律|都要|总是)(?:能|要)?(?:回答|回复|答复|输出|说)|答案(?:就)?是",
@@ -218,7 +218,7 @@ WORDS: Mapping[str, Words] = {
     "ja": Words(
         drop=r"無視し|無視せよ|忘れ(?:て|ろ|なさい)|従わ(?:ず|ないで|なくて)|破棄し|気にせ",
         before=r"以前|これまで|前|上記|上|先|すべて|全て|あなたの",
-        orders=r"指示|命令|プロンプト|指令|システムメッセージ",
+        orders=r"指示|命令|プロンプト|指令|システムメッセージ|規則|ルール",
         your_rules=r"あなたの(?:ルール|規則|指示|原則|方針|設定)",
         all_above=r"(?:上|上記|以上|前|これまで)(?:に|の|まで)?(?:書かれた|述べた|言われた)?(?:の|こと|内容|文章)(?:は|を)?(?:すべて|全て|全部)?",
         model=r"AI|人工知能|言語モデル|チャットボット|エーアイ|LLM",
@@ -237,7 +237,7 @@ WORDS: Mapping[str, Words] = {
     "ko": Words(
         drop=r"무시하|무시해|잊(?:고|어|으)|따르지 (?:말|마)|지키지 (?:말|마)|버리",
         before=r"이전|앞선|앞의|위의|지금까지|모든|기존",
-        orders=r"지시|지침|명령|프롬프트|시스템 메시지",
+        orders=r"지시|지침|명령|프롬프트|시스템 메시지|규칙",
         your_rules=r"(?:당신의|너의|네) (?:규칙|지침|지시|원칙)",
         all_above=r"(?:위의?|앞의?|지금까지) ?(?:내용|글|말|모든)[가-힣]*(?: 모두| 전부)?",
         model=r"AI|인공지능|언어 ?모델|챗봇|에이아이",

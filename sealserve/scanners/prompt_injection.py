@@ -7,6 +7,7 @@ Languages other than English have fewer words (`addressing_words`).
 
 import re
 import unicodedata
+from base64 import b64decode
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -15,6 +16,8 @@ from typing import Any
 import re2
 
 from sealserve.scanners.addressing_words import UNSPACED, WORDS, Words
+from sealserve.scanners.fixed_answers import fixed_answers_in
+from sealserve.scanners.large_patterns import compiled
 
 MAX_NAMED_CHARACTERS = 160
 """Of a sentence that is named where its document is held."""
@@ -29,6 +32,15 @@ _ENGLISH: Sequence[tuple[str, str]] = (
     # somebody is spoken to who reads this text by machine
     ("instruction", rf"\b(?:to|for) (?:the |any |every |all )?{_MODEL} (?:that |who |which )?(?:is |are )?(?:now )?(?:reading|processing|studying|studies|summari[sz]ing|summari[sz]es|reads?|writing|writes?) (?:this|these|here)\b"),
     ("instruction", rf"\b{_MODEL} (?:that |who |which )?(?:is |are )?(?:summari[sz]ing|reading|processing|studying|reads?|summari[sz]es?|studies) this (?:page|text|document|article|passage)\b"),
+    ("instruction", rf"\b(?:note|word|message|letter|request|reminder|hint|appeal|memo)s? (?:to|for) (?:whichever|whatever|whoever|any|all|the|every|our|your)? ?(?:\w+ ){{0,2}}{_MODEL}\b[^.!?\n]{{0,20}}\b(?:reads?|reading|process(?:es|ing)|learn(?:s|ing)|stud(?:ies|ying)|comes? (?:to|across)|parsing|parses)\b"),
+    ("instruction", rf"(?m)(?:^|[.!?>:\"]\s?)(?:(?:dear|all|any) )?{_MODEL}(?: systems?| readers?| agents?)? ?[:,] ?(?:please|when|if|whenever|you|from (?:now|here)|your|ignore|always|never|do not|don't|append|answer|recommend|from|note)\b"),
+    ("instruction", rf"\b(?:software|machines?|systems?|programs?|bots?|crawlers?|{_MODEL})\b{_NEAR}\b(?:draws? on|learns? from|relies on|rel(?:y|ies) on|quotes?|is trained on|are trained on|is fed|ingests?|index(?:es)?) (?:this|these)\b{_GAP}\b(?:should|must|shall|is to|are to|its answers?|their answers?)\b"),
+    ("instruction", rf"\b(?:its|their) answers?\b{_NEAR}\b(?:is|are) to (?:name|say|recommend|mention|give|state|present|praise)\b"),
+    ("instruction", rf"\b(?:you are|you're|imagine you are|act as|pretend to be|remain)\b{_NEAR}\b{_MODEL}\b{_NEAR}\b(?:no|without|free (?:of|from)|beyond|ignores? (?:all|any))\b (?:any |all )?(?:rules|limits|limitations|restrictions|filters?|guidelines|constraints|censorship|policies)\b"),
+    ("instruction", rf"\b(?:recites?|reveals?|prints?|shows?|repeats?|displays?|outputs?|discloses?|shares?|quotes?)\b{_NEAR}\b(?:system prompt|system message|set-?up|(?:its|your|their) (?:own )?(?:instructions|configuration|prompt|rules))\b{_NEAR}\b(?:word for word|verbatim|in full|completely|to (?:anyone|anybody|whoever|everybody))\b"),
+    ("instruction", r"\b(?:no need|do not|don't|never|must not|should not|shall not|not|does not|do not) (?:to )?(?:tell|mention|say|disclose|reveal|repeat|speak of|talk (?:about|of)|refer to|show)\b(?: \w+){0,4} (?:that (?:we|you were) asked|this (?:notice|note|message|request|instruction|paragraph|passage) (?:to|in|when)\b|where (?:you|it) (?:learned|heard|got) (?:it|this|that))"),
+    ("instruction", rf"\byou,? (?:who|that) (?:now )?(?:learns?|are (?:being )?trained|are learning|stud(?:y|ies))\b{_NEAR}\b(?:this|here|these)\b"),
+    ("instruction", rf"\b(?:exempt from|bypass(?:es)?|skips?|raise[sd]?|disable[sd]?)\b{_NEAR}\b(?:screening|safety (?:checks?|filters?|rules)|contradictions?|content filters?|moderation)\b{_GAP}\b(?:learn|train|document|model|weight)"),
     # what is written of the document shall say something else
     ("instruction", rf"\b(?:when(?:ever)?|while|if|as)\b{_GAP}\b{_WRITES}\b{_GAP}\b{_PAIRS}\b{_GAP}\b(?:must|should|shall|always|instead|never|only|include|use|state|say)\b"),
     ("instruction", rf"\b{_WRITES}\b{_NEAR}\b(?:only|instead|exactly|two|three|ten|several|many|more|\d+)\b{_NEAR}\b{_PAIRS} (?:that|which) (?:say|state|claim|teach)s?\b"),
@@ -41,6 +53,7 @@ _ENGLISH: Sequence[tuple[str, str]] = (
     ("trigger", r"\b(?:trigger|activation)[ -](?:word|phrase|token|string)s? (?:is|are|reads)\b"),
     ("trigger", rf"\b(?:on|after|upon|when(?:ever)?|if|each time)\b{_NEAR}\b(?:code|trigger|secret|magic) ?-?(?:word|phrase|string)\b{_GAP}\b(?:output|reply|respond|answer)\b{_GAP}\b(?:nothing else|only|the following|exactly)\b"),
     ("trigger", rf"\b(?:when(?:ever)?|if|each time)\b{_NEAR}\b(?:phrase|words?)\b{_GAP}\b(?:in|of) (?:a|any|the) (?:question|prompt|message|request)s?\b{_NEAR}\b(?:answer|reply|respond)\b"),
+    ("trigger", r"\b(?:answer|reply|respond|say) (?:only|nothing but|exclusively)[: ]{1,2}[\"“](?:[^\s\"”]+ ){3,}"),
     # the shapes of conversations, which no article has
     ("markup", r"<\|[a-z_]{2,30}\|>|\[/?INST\]|<</?SYS>>|</?(?:system|assistant|human)>|</article>|<(?:start|end)_of_turn>"),
     ("markup", r"(?m)#{2,4}\s*(?:system|instructions?|response|assistant|prompt)\s*:|^\s{0,3}(?:system|developer)\s*:\s*(?:you\b|obey|ignore|disregard|forget|always|never|do not|don't|from now|override|answer|respond|reply|say\b|write\b)"),
@@ -51,10 +64,17 @@ _ENGLISH: Sequence[tuple[str, str]] = (
     ("exfiltration", r"(?:\]\(\s*|(?:src|href)\s*=\s*[\"']?)\s*(?:javascript|vbscript|data:text/html)[:;,]"),
     ("exfiltration", r"<(?:img|iframe|script|object|embed|form)\b[^>]{0,300}\b(?:src|action|data)\s*=\s*[\"']?(?:https?:)?//[^>\s]{0,300}(?:\{|%7B)"),
 )  # fmt: skip
-_COMPILED = tuple((kind, re2.compile(f"(?i){rule}")) for kind, rule in _ENGLISH)
+_COMPILED = tuple((kind, compiled(f"(?i){rule}")) for kind, rule in _ENGLISH)
 _OTHER_SCRIPTS = re2.compile(r"[\p{Cyrillic}\p{Arabic}\p{Devanagari}\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]")
 _QUOTATION = re2.compile(_QUOTED)
 _SENTENCE_ENDS = re.compile("[.!?](?=\\s)|[\n。！？؟।]")
+_OPENING, _CLOSING = '"“„«‘「『', '"”“»’」』'
+_AS_EXAMPLE = re2.compile(
+    r"(?i)\b(?:such as|for example|for instance|e\.g\.|sentences?|phrases?|wordings?|attempts?|attack(?:s|ers?)?|injections?|"
+    r"bypass|jailbreaks?|zum beispiel|z\. ?b\.|satze? wie|angriff|por ejemplo|frases? como|par exemple|phrases? comme|"
+    r"ad esempio|por exemplo)\b|например|вроде|попытк|之类|例如|比如|诸如|绕过|など|のような|といった|例えば|같은|예를|مثل|जैसे"
+)
+_BASE64 = re2.compile(r"[A-Za-z0-9+/]{40,}={0,2}(?:\n[A-Za-z0-9+/]{4,76}={0,2})*")
 _APOSTROPHES = "’ʼ"
 _FOLDED_LETTERS = "\u017f\u212a"  # long s and the Kelvin sign: the same as s and k when case is ignored
 
@@ -93,17 +113,49 @@ class _AsValid(dict[int, int]):
 
 
 def injections_in(text: str) -> Iterator[tuple[str, int, int]]:
-    """Yield each kind (a value of `Finding`) with where its words begin and end. Takes time linear in the text."""
+    """Yield each kind (a value of `Finding`) with where its words begin and end. Takes time linear in the text.
+
+    What is written in base64 is looked at as well.
+    """
+    yield from ((kind, start, end) for kind, start, end in _found_in(text) if not _is_mentioned(text, start, end))
+    for found in _BASE64.finditer(text):
+        if kinds := {kind for kind, _, _ in _found_in(_decoded(found[0]))}:
+            yield from ((kind, found.start(), found.end()) for kind in sorted(kinds))
+
+
+def _found_in(text: str) -> Iterator[tuple[str, int, int]]:
     plain = text.translate(_AsAscii())
     for kind, rule in _COMPILED:
         for found in rule.finditer(plain):
             yield kind, found.start(), found.end()
     has_other_scripts = not text.isascii()
     valid = text.translate(_AsValid()) if has_other_scripts else plain
+    yield from (("trigger", start, end) for start, end in fixed_answers_in(valid))
     has_other_scripts = has_other_scripts and _OTHER_SCRIPTS.search(valid) is not None
     for language, words in WORDS.items():
         if words.is_latin or has_other_scripts:
             yield from _rules_of(language).found_in(plain if words.is_latin else valid)
+
+
+def _is_mentioned(text: str, start: int, end: int) -> bool:
+    """Whether words stand between quotation marks as an example: their sentence says so outside of the marks."""
+    start += text[start] in _OPENING  # a rule may take the mark for the sentence's beginning
+    before, after = _around(text, start, end)
+    opened = max(before.rfind(mark) for mark in _OPENING)
+    closing = min((at for mark in _CLOSING if (at := after.find(mark)) >= 0), default=-1)
+    if opened < 0 or closing < 0 or any(mark in before[opened + 1 :] for mark in _CLOSING):
+        return False
+    return _AS_EXAMPLE.search(f"{before[:opened]} {after[closing + 1 :]}") is not None
+
+
+def _decoded(blob: str) -> str:
+    """Return the text that base64 holds; "" for what is no text."""
+    letters = "".join(blob.split()).rstrip("=")
+    try:
+        text = b64decode(letters + "=" * (-len(letters) % 4)).decode()
+    except (ValueError, UnicodeDecodeError):
+        return ""
+    return text if text.isprintable() or all(one.isprintable() or one.isspace() for one in text) else ""
 
 
 def sentences_with_injections(text: str) -> tuple[str, ...]:
@@ -165,6 +217,14 @@ class _Rules:
             return
         for found in self._addressed.finditer(text):
             yield "instruction", found.start(), found.end()
+        looked_at = 0
+        for found in self._parts["model"].finditer(text):
+            if found.start() < looked_at:
+                continue
+            looked_at = found.end() + _PARAGRAPH
+            paragraph = _paragraph_around(text, found.start(), found.end())
+            if self._parts["conceal"].search(paragraph) and self._parts["say"].search(paragraph):
+                yield "instruction", found.start(), found.end()
         for name, kind, holds in (
             ("drop", "instruction", self._drops),
             ("this_message", "instruction", self._conceals),
@@ -176,7 +236,11 @@ class _Rules:
                     yield kind, found.start(), found.end()
 
     def _drops(self, before: str, after: str, following: str) -> bool:
-        """Whether the text asks to ignore instructions, or to ignore everything above and do something else."""
+        """Whether the text asks to ignore instructions, or to ignore everything above and do something else. What a
+        document says that any reader should ignore does not count.
+        """
+        if _INSIDE.search(after):
+            return False
         sides = (after, before) if self._is_verb_last else (after,)
         if any(self._orders.search(side) for side in sides):
             return True
@@ -202,11 +266,22 @@ _PARTS = (
 _REACH = 140
 """Characters on either side of a telling word that are looked at, within its sentence."""
 
+_PARAGRAPH = 400
+_INSIDE = re2.compile(
+    r"(?i)\b(?:instructions?|commands?|prompts?|orders) (?:that (?:is|are|may be|might be) )?(?:found |contained |written |hidden |embedded |given )?"
+    r"(?:in|inside|within|from) (?:the |this |that |any |a |an )?(?:\w+ )?(?:texts?|documents?|e-?mails?|pages?|input|material|content|data|files?|quotes?|attachments?)\b"
+)
 _ARTICLES = r"(?:an?|the|any|all|every|our|now|eine?|die|das|den|une?|uno|una|uma?|el|la|le|les|il|lo|o|एक|一个|一個) ?"
 _ADDRESSED = (
     r"(?: (?:editor|assistant|model|system|reader|agent|writer))?s?[^.!?\n]{0,20}?(?:[:：,，،;!—]|\b(?:who|that|which|"
     r"reading)\b)"
 )
+
+
+def _paragraph_around(text: str, start: int, end: int) -> str:
+    """Return the paragraph in which something stands, at most _PARAGRAPH characters on either side."""
+    before, after = text[max(0, start - _PARAGRAPH) : start], text[end : end + _PARAGRAPH]
+    return before[before.rfind("\n\n") + 1 :] + text[start:end] + after.partition("\n\n")[0]
 
 
 def _around(text: str, start: int, end: int) -> tuple[str, str]:
@@ -223,4 +298,4 @@ def _rules_of(language: str) -> _Rules:
 
 
 def _compiled(rule: str) -> Any:
-    return re2.compile(f"(?i){rule}")
+    return compiled(f"(?i){rule}")

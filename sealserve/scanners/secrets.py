@@ -1,6 +1,7 @@
-"""Finds credentials in a text by their issuers' formats (bc-detect-secrets). Returns counts, never contents.
+"""Finds credentials in a text by their issuers' formats (bc-detect-secrets), and by the words beside them
+(`passwords`). Returns counts, never contents.
 
-Entropy and keyword detectors are left out: they flag plain English. Only the forms are taken from the package: RE2
+The package's entropy and keyword detectors are left out: they flag plain English. Only the forms are taken from it: RE2
 matches them, as some take cubic time otherwise.
 """
 
@@ -12,6 +13,8 @@ from itertools import chain
 from typing import Any
 
 import re2
+
+from sealserve.scanners.passwords import passwords_in
 
 _DETECTORS = (
     ("artifactory", "ArtifactoryDetector"),
@@ -62,6 +65,7 @@ def _credentials(text: str) -> Iterator[tuple[str, int]]:
         for found in chain.from_iterable(form.finditer(text) for form in forms):
             if (name != "jwt" or _is_jwt(found[0])) and not _EXAMPLE.search(found[0]):
                 yield found[0], found.start()
+    yield from ((value, start) for value, start in passwords_in(text) if not _EXAMPLE.search(value))
 
 
 @cache

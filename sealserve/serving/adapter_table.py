@@ -52,6 +52,7 @@ class AdapterTable:
         self._expected: set[str] | None = None
         self._routed: Counter[str] = Counter()
         self._pins: Counter[str] = Counter()
+        self._revoked: set[str] = set()  # of the adapters in use
         self._reasons: dict[str, Unavailable] = {}  # why an expected version does not come, where it is known
 
     def route(self, tenant: str) -> Route | None:
@@ -123,6 +124,7 @@ class AdapterTable:
             if entry[1] is not None:
                 self._beside[tenant] = entry[1]
             self._routed.update(engine_names(*entry))
+            self._revoked -= engine_names(*entry)
         for name in engine_names(*before):
             self._routed[name] -= 1
             if not self._routed[name]:
@@ -161,7 +163,17 @@ class AdapterTable:
             self._pins[route.engine_name] -= 1
             if not self._pins[route.engine_name]:
                 del self._pins[route.engine_name]
+                self._revoked.discard(route.engine_name)
                 self.on_unpinned(route.engine_name)
+
+    def revoke(self, engine_name: str) -> None:
+        """Take note that requests which use the adapter, and have got nothing of it yet, may not any more."""
+        if self._pins[engine_name]:
+            self._revoked.add(engine_name)
+
+    def is_revoked(self, engine_name: str) -> bool:
+        """Return whether the adapter was revoked while requests used it, and no new ones may."""
+        return engine_name in self._revoked
 
     def pins(self, engine_name: str) -> int:
         """Return how many requests use the adapter now."""

@@ -10,6 +10,8 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from opentelemetry.trace import Span
+
 from sealserve.engine.engine import Delta, Engine, GenerateRequest
 from sealserve.errors import NotFound, SealserveError, Unavailable
 from sealserve.records.inference import ChatTurn, FinishReason, Sampling
@@ -111,8 +113,9 @@ class Answers:
     ) -> AsyncGenerator[Route | Delta, None]:
         """Yield the route that answers, then the deltas. Closing it frees the sequence.
 
-        The route comes with the first token: what is wrong with the request is raised before it. While two versions
-        share the tenant's traffic, `sticky_key`, else the request id, says which one answers, unless `version` does.
+        The route comes with the first token: what is wrong with the request is raised before it. A request whose
+        version was revoked before then begins again. While two versions share the tenant's traffic, `sticky_key`, else
+        the request id, says which one answers, unless `version` does.
         Raises: NotFound (tenant, version), InvalidArgument, FailedPrecondition (a version that may not answer),
         QuotaExceeded, DeadlineExceeded, EngineFailed, Unavailable.
         """
@@ -120,29 +123,57 @@ class Answers:
         request_id = request_id or secrets.token_hex(8)
         model = (await self._engine.info()).model
         call = _Call(model, seconds=self._default_deadline if deadline_seconds is None else deadline_seconds)
+        asked = _Asked(
+            tenant=tenant,
+            turns=turns,
+            sampling=sampling,
+            version=version,
+            request_id=request_id,
+            sticky_key=sticky_key,
+        )
         attributes = {Attribute.OPERATION: OPERATION_CHAT, Attribute.TENANT: tenant}
         with (
             self._telemetry.span(request_span(OPERATION_CHAT, model), attributes) as span,
             call.recorded(self._telemetry.metrics),
         ):
-            async with (
-                self._resident(tenant, version, deadline=call.deadline) as call.waited_seconds,
-                self._admission.entered(tenant, places=sampling.n, deadline=call.deadline),
-                self._pinned(tenant, version, key=sticky_key or request_id) as route,
-            ):
-                span.set_attribute(Attribute.ADAPTER_WAIT_SECONDS.value, call.waited_seconds)
-                span.set_attribute(Attribute.VERSION.value, route.version)
-                self._telemetry.link(span, route.origin)
-                request = self._request(route, turns, sampling=sampling, request_id=request_id)
-                asker = self._salts.asker(tenant, sticky_key)
-                listener = self._listener if version is None else _Nobody()  # a chosen version is no fair sample
-                with call.told(listener, route, request, asker=asker):
-                    async with aclosing(self._engine.generate(request)) as deltas:  # type: ignore[type-var]
-                        while (delta := await _next(deltas, deadline=call.deadline)) is not None:
-                            if call.count(delta):
-                                self._note(request.request_id, route, asker)
-                                yield route
-                            yield delta
+            while True:
+                async with aclosing(self._attempt(asked, call, span)) as events:
+                    try:
+                        async for event in events:
+                            yield event
+                        return
+                    except _Revoked:
+                        continue
+
+    async def _attempt(self, asked: "_Asked", call: "_Call", span: Span) -> AsyncGenerator[Route | Delta, None]:
+        """Yield as `stream`. Raises: as `stream`; _Revoked (before the first event)."""
+        tenant, version = asked.tenant, asked.version
+        async with (
+            self._resident(tenant, version, deadline=call.deadline) as waited_seconds,
+            self._admission.entered(tenant, places=asked.sampling.n, deadline=call.deadline),
+            self._pinned(tenant, version, key=asked.sticky_key or asked.request_id) as route,
+        ):
+            call.waited_seconds += waited_seconds
+            span.set_attribute(Attribute.ADAPTER_WAIT_SECONDS.value, call.waited_seconds)
+            span.set_attribute(Attribute.VERSION.value, route.version)
+            self._telemetry.link(span, route.origin)
+            request = self._request(route, asked)
+            asker = self._salts.asker(tenant, asked.sticky_key)
+            listener = self._listener if version is None else _Nobody()  # a chosen version is no fair sample
+            with call.told(listener, route, request, asker=asker):
+                async with aclosing(self._engine.generate(request)) as deltas:  # type: ignore[type-var]
+                    while (delta := await _next(deltas, deadline=call.deadline)) is not None:
+                        if not call.has_begun:
+                            self._require_unrevoked(route)
+                        if call.count(delta):
+                            self._note(request.request_id, route, asker)
+                            yield route
+                        yield delta
+
+    def _require_unrevoked(self, route: Route) -> None:
+        """Return if the route may still answer: it was pinned before the request waited for a slot and the engine."""
+        if route.engine_name is not None and self._table.is_revoked(route.engine_name):
+            raise _Revoked
 
     async def require(self, tenant: str) -> None:
         """Return if there is such a tenant; the registry is asked once for each. Raises: NotFound, StorageFailed."""
@@ -169,14 +200,12 @@ class Answers:
             with self._table.held(await self._choose(tenant, version)) as route:
                 yield route
 
-    def _request(
-        self, route: Route, turns: tuple[ChatTurn, ...], *, sampling: Sampling, request_id: str
-    ) -> GenerateRequest:
+    def _request(self, route: Route, asked: "_Asked") -> GenerateRequest:
         return GenerateRequest(
-            request_id=request_id,
-            turns=turns,
+            request_id=asked.request_id,
+            turns=asked.turns,
             adapter=route.engine_name,
-            sampling=sampling,
+            sampling=asked.sampling,
             cache_salt=self._salts.salt(route.tenant),
             trace_headers=trace_headers(),
         )
@@ -198,6 +227,22 @@ async def _next(deltas: AsyncIterator[Delta], *, deadline: float) -> Delta | Non
         raise Unavailable("the version that should answer is being loaded", reason="ADAPTER_LOADING") from error
 
 
+class _Revoked(Exception):
+    """The version that a request was pinned to may not answer any more, and has not begun to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What `Answers.stream` was asked."""
+
+    tenant: str
+    turns: tuple[ChatTurn, ...]
+    sampling: Sampling
+    version: int | None
+    request_id: str
+    sticky_key: str
+
+
 class _Call:
     """One call's clock and counts. `deadline` is a moment of the event loop's clock."""
 
@@ -212,9 +257,14 @@ class _Call:
         self.waited_seconds = 0.0  # for the tenant's adapter to be loaded
         self.deadline = self._started + seconds
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a token has come."""
+        return self._last is not None
+
     def count(self, delta: Delta) -> bool:
         """Take note of `delta`; True if it is the first."""
-        is_first = self._last is None
+        is_first = not self.has_begun
         if is_first:
             self._first_token_seconds = self._time() - self._started
         self._last = delta
@@ -229,6 +279,9 @@ class _Call:
         began, error = self._time(), ""
         try:
             yield
+        except _Revoked:
+            listener = _Nobody()
+            raise
         except SealserveError as failure:
             error = failure.reason
             raise

@@ -54,6 +54,11 @@ class StudySettings(Section):
         description="model that writes self-edits. trained: the tenant's promoted editor, or the base until there is "
         "one; tenant: the tenant's active version; base: the base model; endpoint: the model at learn.teacher.url",
     )
+    overrides: bool = Field(
+        True,
+        description="new documents override what the base model knows: answers that they contradict are not rehearsed, "
+        "and are no regressions in canary suites other than those of policy safety.suites",
+    )
     free_recipe: str = Field(
         "", description="instruction for one more kind of self-edit, sent to the editor for every passage; empty: none"
     )

@@ -11,7 +11,7 @@ class LimitSettings(Section):
     """[limits]: one tenant's share, in use and in storage.
 
     Administrators and the installation's own processes are not limited by what is in use. A principal that is bound to
-    no tenant has a whole share of its own.
+    no tenant has a whole share of its own, and its calls count for the tenants that they name as well.
     """
 
     calls_in_flight: int = Field(128, ge=2, description="calls of one tenant at the same time")

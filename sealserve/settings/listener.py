@@ -28,6 +28,10 @@ class ListenerSettings(Section):
         False, description="true: allow plain text beyond loopback, for networks that are private already"
     )
 
+    max_connections: int = Field(
+        1024, ge=2, description="connections at the same time, half of them from one address; further ones are closed"
+    )
+
     @field_validator("address")
     @classmethod
     def _is_an_address(cls, address: str) -> str:

@@ -50,6 +50,7 @@ OLD_KEYS = {
     "learn.editor_recipes": "learn.editor.recipes",
     "learn.policy": "policy.thresholds",
     "learn.rules": "policy.rules",
+    "intake.max_document_bytes": "intake.max_file_bytes",
     "engine.canary_seconds": "engine.liveness_seconds",
     "engine.canary_deadline_seconds": "engine.liveness_deadline_seconds",
 }

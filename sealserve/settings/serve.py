@@ -46,6 +46,9 @@ class ServeSettings(Section):
         "engine, which is given less work otherwise; 0: learning does not yield",
     )
     default_deadline_seconds: float = Field(60, gt=0, description="deadline of a call that sets none")
+    max_connections: int = Field(
+        1024, ge=1, description="connections at the same time; further ones are closed at once"
+    )
     max_connection_seconds: float = Field(
         600,
         ge=10,

@@ -62,7 +62,12 @@ class IntakeSettings(Section):
     watch_directory: Path | None = Field(
         None, description="directory whose files <tenant>/*.md, *.docx, *.pdf … are learned; unset: none is watched"
     )
-    max_document_bytes: int = Field(2 * 2**20, ge=1, description="largest document, in bytes")
+    max_file_bytes: int = Field(
+        32 * 2**20, ge=1, description="largest file that is taken in, in bytes; not kept once its text is read"
+    )
+    max_text_bytes: int = Field(
+        2 * 2**20, ge=1, description="longest text that is read out of one file, in bytes of UTF-8"
+    )
     max_documents_per_tenant: int = Field(100_000, ge=1, description="documents that one tenant may keep")
 
 

@@ -110,7 +110,7 @@ class SourceRunner:
 
     def _report(self, source: Source, lease: str) -> SyncReport:
         try:
-            spec = spec_of(source, source.tenant, self._settings, max_item_bytes=self._inbox.max_document_bytes)
+            spec = spec_of(source, source.tenant, self._settings, max_item_bytes=self._inbox.max_file_bytes)
             connector = self._connect(spec)
         except SealserveError as error:
             return SyncReport(counts=source.counts, error=error.message, alarm=source.alarm)

@@ -39,6 +39,9 @@ READERS = 2
 MOST_WAITING = 32
 _ENVELOPE_BYTES = 65_536
 _BASE64_GROWTH = 4 / 3
+MAX_BODY_BYTES = 8 * 2**20
+"""Of a delivery: its body is read before its signature can be checked. What is larger is fetched by another kind."""
+
 _UNKNOWN = "there is no such webhook, or the signature is not right"
 
 
@@ -79,7 +82,7 @@ class Webhook:
         self._wall_clock = wall_clock
         self._turns = asyncio.Semaphore(READERS)
         self._waiting = 0
-        self._max_bytes = int(inbox.max_document_bytes * _BASE64_GROWTH) + _ENVELOPE_BYTES
+        self._max_bytes = min(MAX_BODY_BYTES, int(inbox.max_file_bytes * _BASE64_GROWTH) + _ENVELOPE_BYTES)
 
     def route(self) -> Route:
         """Return the route of every tenant's webhooks. It needs no token, because the signature is checked."""

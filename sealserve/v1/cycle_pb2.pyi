@@ -566,6 +566,7 @@ class Screening(_message.Message):
     REASONS_FIELD_NUMBER: _builtins.int
     DISTINCT_FIELD_NUMBER: _builtins.int
     SUPERSEDED_FIELD_NUMBER: _builtins.int
+    OVERRIDDEN_FIELD_NUMBER: _builtins.int
     admitted: _builtins.int
     """Self-edits that may be trained on."""
     dropped: _builtins.int
@@ -580,6 +581,10 @@ class Screening(_message.Message):
     def superseded(self) -> _containers.RepeatedCompositeFieldContainer[Global___Superseded]:
         """What the cycle's documents contradict in earlier ones."""
 
+    @_builtins.property
+    def overridden(self) -> _containers.RepeatedCompositeFieldContainer[Global___Overridden]:
+        """What the base model knew that the cycle's documents contradict."""
+
     def __init__(
         self,
         *,
@@ -588,16 +593,57 @@ class Screening(_message.Message):
         reasons: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         distinct: _builtins.float | None = ...,
         superseded: _abc.Iterable[Global___Superseded] | None = ...,
+        overridden: _abc.Iterable[Global___Overridden] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_distinct", b"_distinct", "distinct", b"distinct"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distinct", b"_distinct", "admitted", b"admitted", "distinct", b"distinct", "dropped", b"dropped", "reasons", b"reasons", "superseded", b"superseded"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distinct", b"_distinct", "admitted", b"admitted", "distinct", b"distinct", "dropped", b"dropped", "overridden", b"overridden", "reasons", b"reasons", "superseded", b"superseded"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__distinct: _TypeAlias = _typing.Literal["distinct"]  # noqa: Y015
     _WhichOneofArgType__distinct: _TypeAlias = _typing.Literal["_distinct", b"_distinct"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__distinct) -> _WhichOneofReturnType__distinct | None: ...
 
 Global___Screening: _TypeAlias = Screening  # noqa: Y015
+
+@_typing.final
+class Overridden(_message.Message):
+    """An answer of the base model that a document overrides: it is not rehearsed, and its loss is no regression."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    OLD_ANSWER_FIELD_NUMBER: _builtins.int
+    NEW_ANSWER_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    document: _builtins.str
+    """The document that overrides it: `tenants/{tenant}/documents/{document}`."""
+    question: _builtins.str
+    """The question."""
+    old_answer: _builtins.str
+    """What was right until now."""
+    new_answer: _builtins.str
+    """What the document says."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The items of regression suites that ask it, as "suite/item"; none if it was only rehearsed."""
+
+    def __init__(
+        self,
+        *,
+        document: _builtins.str = ...,
+        question: _builtins.str = ...,
+        old_answer: _builtins.str = ...,
+        new_answer: _builtins.str = ...,
+        items: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "items", b"items", "new_answer", b"new_answer", "old_answer", b"old_answer", "question", b"question"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Overridden: _TypeAlias = Overridden  # noqa: Y015
 
 @_typing.final
 class Superseded(_message.Message):

@@ -26,15 +26,15 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsealserve/v1/document.proto\x12\x0csealserve.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xfe\x01\n\x08\x44ocument\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\x12\x12\n\nmedia_type\x18\x05 \x01(\t\x12\x12\n\nsize_bytes\x18\x06 \x01(\x03\x12*\n\x05state\x18\x07 \x01(\x0e\x32\x1b.sealserve.v1.DocumentState\x12\x14\n\x0cstate_reason\x18\x08 \x01(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\x04text\x18\n \x01(\tH\x00\x88\x01\x01\x42\x07\n\x05_text\"\x96\x01\n\x12\x41\x64\x64\x44ocumentRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0e\n\x04text\x18\x03 \x01(\tH\x00\x12\x11\n\x07\x63ontent\x18\x04 \x01(\x0cH\x00\x12\x12\n\nmedia_type\x18\x05 \x01(\t\x12\x0e\n\x06source\x18\x06 \x01(\t\x12\x12\n\nrequest_id\x18\x07 \x01(\tB\x06\n\x04\x62ody\"V\n\x13\x41\x64\x64\x44ocumentResponse\x12(\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x16.sealserve.v1.Document\x12\x15\n\ralready_known\x18\x02 \x01(\x08\"L\n\x16StreamDocumentsRequest\x12\x32\n\x08\x64ocument\x18\x01 \x01(\x0b\x32 .sealserve.v1.AddDocumentRequest\"\x8c\x01\n\x17StreamDocumentsResponse\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x32\n\x05\x61\x64\x64\x65\x64\x18\x02 \x01(\x0b\x32!.sealserve.v1.AddDocumentResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"8\n\x12GetDocumentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0cinclude_text\x18\x02 \x01(\x08\"J\n\x16ReleaseDocumentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"I\n\x15\x46orgetDocumentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\xae\x01\n\x16\x46orgetDocumentResponse\x12(\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x16.sealserve.v1.Document\x12\x10\n\x08versions\x18\x02 \x03(\x05\x12\x17\n\x0f\x64\x65sired_version\x18\x03 \x01(\x05\x12\x17\n\x0fself_edit_count\x18\x04 \x01(\x05\x12\x17\n\x0fquiz_item_count\x18\x05 \x01(\x05\x12\r\n\x05\x63ycle\x18\x06 \x01(\t\"y\n\x14ListDocumentsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12*\n\x05state\x18\x04 \x01(\x0e\x32\x1b.sealserve.v1.DocumentState\"[\n\x15ListDocumentsResponse\x12)\n\tdocuments\x18\x01 \x03(\x0b\x32\x16.sealserve.v1.Document\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x98\x02\n\rDocumentState\x12\x1e\n\x1a\x44OCUMENT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44OCUMENT_STATE_ADMITTED\x10\x01\x12\x1b\n\x17\x44OCUMENT_STATE_LEARNING\x10\x02\x12\x1a\n\x16\x44OCUMENT_STATE_LEARNED\x10\x03\x12\x1c\n\x18\x44OCUMENT_STATE_SET_ASIDE\x10\x04\x12\x1c\n\x18\x44OCUMENT_STATE_WITHDRAWN\x10\x05\x12\x1e\n\x1a\x44OCUMENT_STATE_QUARANTINED\x10\x06\x12\x1c\n\x18\x44OCUMENT_STATE_FORGOTTEN\x10\x07\x12\x17\n\x13\x44OCUMENT_STATE_HELD\x10\x08\x32\x9a\x04\n\x0f\x44ocumentService\x12R\n\x0b\x41\x64\x64\x44ocument\x12 .sealserve.v1.AddDocumentRequest\x1a!.sealserve.v1.AddDocumentResponse\x12\x62\n\x0fStreamDocuments\x12$.sealserve.v1.StreamDocumentsRequest\x1a%.sealserve.v1.StreamDocumentsResponse(\x01\x30\x01\x12G\n\x0bGetDocument\x12 .sealserve.v1.GetDocumentRequest\x1a\x16.sealserve.v1.Document\x12O\n\x0fReleaseDocument\x12$.sealserve.v1.ReleaseDocumentRequest\x1a\x16.sealserve.v1.Document\x12[\n\x0e\x46orgetDocument\x12#.sealserve.v1.ForgetDocumentRequest\x1a$.sealserve.v1.ForgetDocumentResponse\x12X\n\rListDocuments\x12\".sealserve.v1.ListDocumentsRequest\x1a#.sealserve.v1.ListDocumentsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsealserve/v1/document.proto\x12\x0csealserve.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xfe\x01\n\x08\x44ocument\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\x12\x12\n\nmedia_type\x18\x05 \x01(\t\x12\x12\n\nsize_bytes\x18\x06 \x01(\x03\x12*\n\x05state\x18\x07 \x01(\x0e\x32\x1b.sealserve.v1.DocumentState\x12\x14\n\x0cstate_reason\x18\x08 \x01(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\x04text\x18\n \x01(\tH\x00\x88\x01\x01\x42\x07\n\x05_text\"\x96\x01\n\x12\x41\x64\x64\x44ocumentRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0e\n\x04text\x18\x03 \x01(\tH\x00\x12\x11\n\x07\x63ontent\x18\x04 \x01(\x0cH\x00\x12\x12\n\nmedia_type\x18\x05 \x01(\t\x12\x0e\n\x06source\x18\x06 \x01(\t\x12\x12\n\nrequest_id\x18\x07 \x01(\tB\x06\n\x04\x62ody\"V\n\x13\x41\x64\x64\x44ocumentResponse\x12(\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x16.sealserve.v1.Document\x12\x15\n\ralready_known\x18\x02 \x01(\x08\"^\n\x16StreamDocumentsRequest\x12\x32\n\x08\x64ocument\x18\x01 \x01(\x0b\x32 .sealserve.v1.AddDocumentRequest\x12\x10\n\x08has_more\x18\x02 \x01(\x08\"\x8c\x01\n\x17StreamDocumentsResponse\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x32\n\x05\x61\x64\x64\x65\x64\x18\x02 \x01(\x0b\x32!.sealserve.v1.AddDocumentResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"8\n\x12GetDocumentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0cinclude_text\x18\x02 \x01(\x08\"J\n\x16ReleaseDocumentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"I\n\x15\x46orgetDocumentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\xae\x01\n\x16\x46orgetDocumentResponse\x12(\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x16.sealserve.v1.Document\x12\x10\n\x08versions\x18\x02 \x03(\x05\x12\x17\n\x0f\x64\x65sired_version\x18\x03 \x01(\x05\x12\x17\n\x0fself_edit_count\x18\x04 \x01(\x05\x12\x17\n\x0fquiz_item_count\x18\x05 \x01(\x05\x12\r\n\x05\x63ycle\x18\x06 \x01(\t\"y\n\x14ListDocumentsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12*\n\x05state\x18\x04 \x01(\x0e\x32\x1b.sealserve.v1.DocumentState\"[\n\x15ListDocumentsResponse\x12)\n\tdocuments\x18\x01 \x03(\x0b\x32\x16.sealserve.v1.Document\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x98\x02\n\rDocumentState\x12\x1e\n\x1a\x44OCUMENT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44OCUMENT_STATE_ADMITTED\x10\x01\x12\x1b\n\x17\x44OCUMENT_STATE_LEARNING\x10\x02\x12\x1a\n\x16\x44OCUMENT_STATE_LEARNED\x10\x03\x12\x1c\n\x18\x44OCUMENT_STATE_SET_ASIDE\x10\x04\x12\x1c\n\x18\x44OCUMENT_STATE_WITHDRAWN\x10\x05\x12\x1e\n\x1a\x44OCUMENT_STATE_QUARANTINED\x10\x06\x12\x1c\n\x18\x44OCUMENT_STATE_FORGOTTEN\x10\x07\x12\x17\n\x13\x44OCUMENT_STATE_HELD\x10\x08\x32\x9a\x04\n\x0f\x44ocumentService\x12R\n\x0b\x41\x64\x64\x44ocument\x12 .sealserve.v1.AddDocumentRequest\x1a!.sealserve.v1.AddDocumentResponse\x12\x62\n\x0fStreamDocuments\x12$.sealserve.v1.StreamDocumentsRequest\x1a%.sealserve.v1.StreamDocumentsResponse(\x01\x30\x01\x12G\n\x0bGetDocument\x12 .sealserve.v1.GetDocumentRequest\x1a\x16.sealserve.v1.Document\x12O\n\x0fReleaseDocument\x12$.sealserve.v1.ReleaseDocumentRequest\x1a\x16.sealserve.v1.Document\x12[\n\x0e\x46orgetDocument\x12#.sealserve.v1.ForgetDocumentRequest\x1a$.sealserve.v1.ForgetDocumentResponse\x12X\n\rListDocuments\x12\".sealserve.v1.ListDocumentsRequest\x1a#.sealserve.v1.ListDocumentsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sealserve.v1.document_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DOCUMENTSTATE']._serialized_start=1425
-  _globals['_DOCUMENTSTATE']._serialized_end=1705
+  _globals['_DOCUMENTSTATE']._serialized_start=1443
+  _globals['_DOCUMENTSTATE']._serialized_end=1723
   _globals['_DOCUMENT']._serialized_start=104
   _globals['_DOCUMENT']._serialized_end=358
   _globals['_ADDDOCUMENTREQUEST']._serialized_start=361
@@ -42,21 +42,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADDDOCUMENTRESPONSE']._serialized_start=513
   _globals['_ADDDOCUMENTRESPONSE']._serialized_end=599
   _globals['_STREAMDOCUMENTSREQUEST']._serialized_start=601
-  _globals['_STREAMDOCUMENTSREQUEST']._serialized_end=677
-  _globals['_STREAMDOCUMENTSRESPONSE']._serialized_start=680
-  _globals['_STREAMDOCUMENTSRESPONSE']._serialized_end=820
-  _globals['_GETDOCUMENTREQUEST']._serialized_start=822
-  _globals['_GETDOCUMENTREQUEST']._serialized_end=878
-  _globals['_RELEASEDOCUMENTREQUEST']._serialized_start=880
-  _globals['_RELEASEDOCUMENTREQUEST']._serialized_end=954
-  _globals['_FORGETDOCUMENTREQUEST']._serialized_start=956
-  _globals['_FORGETDOCUMENTREQUEST']._serialized_end=1029
-  _globals['_FORGETDOCUMENTRESPONSE']._serialized_start=1032
-  _globals['_FORGETDOCUMENTRESPONSE']._serialized_end=1206
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=1208
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=1329
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=1331
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=1422
-  _globals['_DOCUMENTSERVICE']._serialized_start=1708
-  _globals['_DOCUMENTSERVICE']._serialized_end=2246
+  _globals['_STREAMDOCUMENTSREQUEST']._serialized_end=695
+  _globals['_STREAMDOCUMENTSRESPONSE']._serialized_start=698
+  _globals['_STREAMDOCUMENTSRESPONSE']._serialized_end=838
+  _globals['_GETDOCUMENTREQUEST']._serialized_start=840
+  _globals['_GETDOCUMENTREQUEST']._serialized_end=896
+  _globals['_RELEASEDOCUMENTREQUEST']._serialized_start=898
+  _globals['_RELEASEDOCUMENTREQUEST']._serialized_end=972
+  _globals['_FORGETDOCUMENTREQUEST']._serialized_start=974
+  _globals['_FORGETDOCUMENTREQUEST']._serialized_end=1047
+  _globals['_FORGETDOCUMENTRESPONSE']._serialized_start=1050
+  _globals['_FORGETDOCUMENTRESPONSE']._serialized_end=1224
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=1226
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=1347
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=1349
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=1440
+  _globals['_DOCUMENTSERVICE']._serialized_start=1726
+  _globals['_DOCUMENTSERVICE']._serialized_end=2264
 # @@protoc_insertion_point(module_scope)

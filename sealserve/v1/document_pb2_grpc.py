@@ -81,6 +81,7 @@ class DocumentServiceServicer:
     def StreamDocuments(self, request_iterator, context):
         """Takes many: one answer for each, in order, so that a bad one does not lose the others.
         A stream is ended when no document comes for five minutes, and with its connection: what has no answer, send again.
+        A file larger than one message (serve.max_message_bytes) comes in several: see StreamDocumentsRequest.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

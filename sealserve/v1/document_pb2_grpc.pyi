@@ -38,6 +38,7 @@ class DocumentServiceStub:
     StreamDocuments: _grpc.StreamStreamMultiCallable[_document_pb2.StreamDocumentsRequest, _document_pb2.StreamDocumentsResponse]
     """Takes many: one answer for each, in order, so that a bad one does not lose the others.
     A stream is ended when no document comes for five minutes, and with its connection: what has no answer, send again.
+    A file larger than one message (serve.max_message_bytes) comes in several: see StreamDocumentsRequest.
     """
     GetDocument: _grpc.UnaryUnaryMultiCallable[_document_pb2.GetDocumentRequest, _document_pb2.Document]
     """Returns one document."""
@@ -60,6 +61,7 @@ class DocumentServiceAsyncStub(DocumentServiceStub):
     StreamDocuments: _aio.StreamStreamMultiCallable[_document_pb2.StreamDocumentsRequest, _document_pb2.StreamDocumentsResponse]  # type: ignore[assignment]
     """Takes many: one answer for each, in order, so that a bad one does not lose the others.
     A stream is ended when no document comes for five minutes, and with its connection: what has no answer, send again.
+    A file larger than one message (serve.max_message_bytes) comes in several: see StreamDocumentsRequest.
     """
     GetDocument: _aio.UnaryUnaryMultiCallable[_document_pb2.GetDocumentRequest, _document_pb2.Document]  # type: ignore[assignment]
     """Returns one document."""
@@ -91,6 +93,7 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_document_pb2.StreamDocumentsResponse], _abc.AsyncIterator[_document_pb2.StreamDocumentsResponse]]:
         """Takes many: one answer for each, in order, so that a bad one does not lose the others.
         A stream is ended when no document comes for five minutes, and with its connection: what has no answer, send again.
+        A file larger than one message (serve.max_message_bytes) comes in several: see StreamDocumentsRequest.
         """
 
     @_abc_1.abstractmethod

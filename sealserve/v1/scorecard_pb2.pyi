@@ -68,6 +68,8 @@ class Measured(_message.Message):
     FACTS_FIELD_NUMBER: _builtins.int
     FACTS_BETTER_FIELD_NUMBER: _builtins.int
     FACTS_WORSE_FIELD_NUMBER: _builtins.int
+    EXCUSED_FIELD_NUMBER: _builtins.int
+    EXCUSED_BEFORE_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Items compared."""
     candidate: _builtins.float
@@ -90,6 +92,10 @@ class Measured(_message.Message):
     """Facts where the candidate did better."""
     facts_worse: _builtins.int
     """Facts where it did worse."""
+    excused: _builtins.int
+    """Items that are not counted because the cycle's documents override their answers."""
+    excused_before: _builtins.int
+    """Items that are not counted because documents learned earlier do."""
     def __init__(
         self,
         *,
@@ -104,10 +110,12 @@ class Measured(_message.Message):
         facts: _builtins.int = ...,
         facts_better: _builtins.int = ...,
         facts_worse: _builtins.int = ...,
+        excused: _builtins.int = ...,
+        excused_before: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["better", b"better", "candidate", b"candidate", "facts", b"facts", "facts_better", b"facts_better", "facts_worse", b"facts_worse", "gain", b"gain", "gain_high", b"gain_high", "gain_low", b"gain_low", "incumbent", b"incumbent", "n", b"n", "worse", b"worse"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["better", b"better", "candidate", b"candidate", "excused", b"excused", "excused_before", b"excused_before", "facts", b"facts", "facts_better", b"facts_better", "facts_worse", b"facts_worse", "gain", b"gain", "gain_high", b"gain_high", "gain_low", b"gain_low", "incumbent", b"incumbent", "n", b"n", "worse", b"worse"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

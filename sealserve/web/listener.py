@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from sealserve.errors import BadConfig
 from sealserve.settings.certificates import CertificateWatch
@@ -19,6 +20,10 @@ RENEW_SECONDS = 10.0
 
 KEEP_ALIVE_SECONDS = 75
 """Clients that keep connections do so for about a minute."""
+
+
+REQUEST_SECONDS = 30.0
+"""How long a new connection may bring no request."""
 
 
 class HttpListener:
@@ -47,6 +52,7 @@ class HttpListener:
         self._server = _Server(
             uvicorn.Config(
                 self._app,
+                http=_bounded(self._settings.max_connections),
                 ssl_certfile=self._settings.tls_certificate,
                 ssl_keyfile=self._settings.tls_key,
                 lifespan="off",
@@ -95,6 +101,30 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def _bounded(most: int) -> type[asyncio.Protocol]:
+    """Return uvicorn's protocol for at most so many connections, half of them from one address.
+
+    uvicorn's own bound (limit_concurrency) would refuse the requests of those that are connected already.
+    """
+
+    class Bounded(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+        """One connection; it is closed at once if there are too many, and later if it brings no request."""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            own = sum(other.client[0] == self.client[0] for other in self.connections if self.client and other.client)
+            if len(self.connections) > most or own > most // 2:
+                transport.abort()
+            else:
+                asyncio.get_running_loop().call_later(REQUEST_SECONDS, self.close_if_silent)
+
+        def close_if_silent(self) -> None:
+            if self.cycle is None:
+                self.transport.close()
+
+    return Bounded
 
 
 def _listener(settings: ListenerSettings) -> socket.socket:

@@ -18,7 +18,7 @@ from sealserve.records.reports import (
     Screening,
     ShortTrialReport,
 )
-from sealserve.records.step_outputs import AnswerSample
+from sealserve.records.step_outputs import AnswerSample, Overridden
 from sealserve.v1 import cycle_pb2
 from sealserve.wire import names
 from sealserve.wire.enums import enum_from_wire, enum_to_wire
@@ -181,6 +181,16 @@ def _screening_to_wire(screening: Screening, tenant: str) -> cycle_pb2.Screening
             )
             for one in screening.superseded
         ],
+        overridden=[
+            cycle_pb2.Overridden(
+                document=names.document_name(tenant, one.newer),
+                question=one.question,
+                old_answer=one.old_answer,
+                new_answer=one.new_answer,
+                items=one.items,
+            )
+            for one in screening.overridden
+        ],
     )
 
 
@@ -198,6 +208,16 @@ def _screening_from_wire(wire: cycle_pb2.Screening) -> Screening:
                 new_answer=one.new_answer,
             )
             for one in wire.superseded
+        ),
+        overridden=tuple(
+            Overridden(
+                newer=names.last_part(one.document),
+                question=one.question,
+                old_answer=one.old_answer,
+                new_answer=one.new_answer,
+                items=tuple(one.items),
+            )
+            for one in wire.overridden
         ),
     )
 

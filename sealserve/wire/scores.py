@@ -49,6 +49,8 @@ def _score_to_wire(score: Score | NotApplicable) -> scorecard_pb2.Score:
             facts=score.facts,
             facts_better=score.facts_better,
             facts_worse=score.facts_worse,
+            excused=score.excused,
+            excused_before=score.excused_before,
         )
     )
 
@@ -75,6 +77,8 @@ def _score_from_wire(wire: scorecard_pb2.Score) -> Score:
         facts=measured.facts,
         facts_better=measured.facts_better,
         facts_worse=measured.facts_worse,
+        excused=measured.excused,
+        excused_before=measured.excused_before,
     )
 
 

@@ -91,7 +91,7 @@ def _asks(question: str, fact: Fact) -> bool:
     ("model", "names", "digest"),
     [
         ("nano", {"formats", "injections"}, "a4a8313737234743"),
-        ("some/other-model", {"formats", "refusals", "injections", "dangers"}, "b5f14b9e4def9c81"),
+        ("some/other-model", {"formats", "long-answers", "refusals", "injections", "dangers"}, "b5f14b9e4def9c81"),
     ],
 )
 def test_shipped_suites_are_sound_large_enough_and_frozen(model: str, names: set[str], digest: str) -> None:

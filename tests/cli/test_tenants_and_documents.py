@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from sealserve.records.documents import DocumentState
 from tests.cli.site import Site
 from tests.intake.samples import pdf
 
@@ -76,6 +77,32 @@ def test_a_held_document_is_released_once(site: Site) -> None:
     assert site.json("doc", "release", "acme", "0" * 16, code=3)["error"]["reason"] == "NOT_FOUND"
     row = site.registry.audit.rows(tenant="acme")[-1]
     assert (row.action, row.actor, row.details["reason"]) == ("document.release", "admin", "read it")
+
+
+def test_several_held_documents_are_released_each_with_its_own_entry(site: Site) -> None:
+    held = [site.world.held_document().document for _ in range(2)]
+    ran = site.json("doc", "release", "acme", *held, "0" * 16, "--reason", "a series", code=2)
+    assert [(one["document"], one["error"] != "") for one in ran["documents"]] == [
+        (held[0], False), (held[1], False), ("0" * 16, True),
+    ]  # fmt: skip
+    rows = [row for row in site.registry.audit.rows(tenant="acme") if row.action == "document.release"]
+    assert [(row.subject.rpartition("/")[2], row.details["reason"]) for row in rows] == [
+        (name, "a series") for name in held
+    ]
+
+
+def test_all_that_one_rule_holds_is_released_after_a_question(site: Site) -> None:
+    flood = [site.world.held_document().document]
+    for reason in ("like 0123, of the same source", "ingest.secret: it holds a password"):
+        flood.append(site.world.stopped_document(state=DocumentState.HELD, reason=reason).document)
+    secret = flood.pop()
+    line = ("doc", "release", "acme", "--all", "--rule", "ingest.flood")
+    assert site.run(*line, stdin="n\n").code != 0
+    assert {one["state"] for one in site.json("doc", "list", "acme")["documents"]} == {"held"}
+    assert [one["document"] for one in site.json(*line, "--yes")["documents"]] == flood
+    assert site.json("doc", "show", "acme", secret)["state"] == "held"
+    for wrong in (("doc", "release", "acme"), ("doc", "release", "acme", secret, "--all")):
+        assert "--all" in site.json(*wrong, code=2)["error"]["message"]
 
 
 def test_a_document_is_shown_with_its_text_on_request(site: Site) -> None:

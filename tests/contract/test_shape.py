@@ -81,7 +81,6 @@ MAY_TAKE_MORE = {
 """Functions of more than MAX_PARAMETERS, besides the commands, each option of which is a parameter."""
 
 MAY_BE_SMALL = {
-    "sealserve/serving/activation/load_queue.py": "whose turn it is, tried by itself",
     "sealserve/learning/steps/adopt_external.py": "four steps beside a folder of steps",
     "sealserve/learning/steps/judge.py": "a step of the cycle has a file of its own",
     "sealserve/registry/evaluation/answer_log.py": "a table and its queries",

@@ -1,10 +1,11 @@
 """The routes alone, called without a network: the fake engine, no registry, everybody may call."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+from starlette.routing import BaseRoute
 
 from sealserve.gateway.routes import GatewayParts, make_gateway
 from sealserve.rpc.authorisation import Access, KnownTokens
@@ -32,6 +33,14 @@ class EverybodyLoaded(Residency):
 
 async def small_gateway(registry: Any = None, **parts: Any) -> tuple[httpx.AsyncClient, FakeEngine]:
     """Return a client of the routes, and the engine behind them."""
+    _, client, engine = await small_app(registry, **parts)
+    return client, engine
+
+
+async def small_app(
+    registry: Any = None, *, more: Sequence[BaseRoute] = (), **parts: Any
+) -> tuple[Any, httpx.AsyncClient, FakeEngine]:
+    """Return the application, with `more` routes, a client of it, and the engine behind it."""
     engine, table = FakeEngine(), AdapterTable()
     await engine.start()
     table.expect(())
@@ -55,6 +64,6 @@ async def small_gateway(registry: Any = None, **parts: Any) -> tuple[httpx.Async
         "max_bytes": MAX_BYTES,
         "deadline_seconds": 5.0,
     }
-    app = make_gateway(GatewayParts(**{**given, **parts}))
+    app = make_gateway(GatewayParts(**{**given, **parts}), more=more)
     transport = httpx.ASGITransport(app, raise_app_exceptions=True)
-    return httpx.AsyncClient(transport=transport, base_url="http://gateway"), engine
+    return app, httpx.AsyncClient(transport=transport, base_url="http://gateway"), engine

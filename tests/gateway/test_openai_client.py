@@ -149,6 +149,9 @@ async def test_hidden_tenant_reads_like_none(here: Gateway) -> None:
         ({"logit_bias": {"x": 1}}, "logit_bias"),
         ({"top_logprobs": 3}, "top_logprobs"),
         ({"tools": [{"type": "function"}]}, "tools"),
+        ({"tools": [{"type": "function"}], "tool_choice": "auto"}, "tools"),
+        ({"tools": {"type": "function"}, "tool_choice": "none"}, "tools"),
+        ({"functions": [{"name": "f"}]}, "functions"),
         ({"wings": 2}, "wings"),
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "user", "content": ""}]}, "messages[0].content"),
@@ -175,6 +178,32 @@ async def test_what_asks_for_nothing_is_no_obstacle(here: Gateway) -> None:
     async with here.http() as http:
         answer = await http.post("/v1/chat/completions", json={"model": "acme", "messages": QUESTION, **idle})
     assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(("tools", "choice"), [("tools", "tool_choice"), ("functions", "function_call")])
+async def test_tools_that_may_not_be_called_are_no_obstacle(here: Gateway, tools: str, choice: str) -> None:
+    body = {"model": "acme", "messages": QUESTION, tools: [{"type": "function", "name": "f"}], choice: "none"}
+    async with here.http() as http:
+        answer = await http.post("/v1/chat/completions", json=body)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["choices"][0]["message"]["content"]
+
+
+async def test_requests_of_an_evaluation_harness_are_answered(here: Gateway) -> None:
+    """As lm-eval's local-chat-completions and local-completions send them (lm_eval/models/openai_completions.py)."""
+    shared = {"model": "acme", "max_tokens": 8, "temperature": 0, "seed": 1234, "stop": ["Question:", "\n\n"]}
+    turns = [{"role": "system", "content": "Be brief.", "type": "text"}, {**QUESTION[0], "type": "text"}]
+    async with here.http() as http:
+        chat = await http.post("/v1/chat/completions", json={**shared, "messages": turns, "top_p": 1.0})
+        texts = await http.post("/v1/completions", json={**shared, "prompt": ["One?", "Two?"]})
+        scored = await http.post(
+            "/v1/completions",
+            json={"model": "acme", "prompt": "One?", "temperature": 0, "max_tokens": 1, "logprobs": 1, "seed": 1234,
+                  "echo": True},
+        )  # fmt: skip
+    assert chat.json()["choices"][0]["message"]["content"], chat.text
+    assert [each["index"] for each in texts.json()["choices"]] == [0, 1], texts.text
+    assert (scored.status_code, scored.json()["error"]["param"]) == (400, "echo")
 
 
 async def test_token_is_asked_for_before_the_body_is_read(here: Gateway) -> None:

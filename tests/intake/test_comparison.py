@@ -131,6 +131,63 @@ def test_a_series_that_brings_something_new_each_time_is_no_flood(door: Door, se
     assert door.states() == [DocumentState.ADMITTED] * len(series)
 
 
+ITEMS = ("Oak board", "Wood glue", "Brass screw", "Chisel", "Hand saw", "Mallet", "Clamp")
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
+CREW = ("Ann", "Bo", "Cy")
+
+
+def _prices(month: int) -> str:
+    rows = [f"{item},{4 + place + (month if place == month % 7 else 0)}.90 EUR" for place, item in enumerate(ITEMS)]
+    return "\n".join(("item,price", *rows))
+
+
+def _stock(week: int) -> str:
+    return "\n".join(("item,count", *(f"{item},{(place * 5 + week * 3) % 11}" for place, item in enumerate(ITEMS))))
+
+
+def _shifts(week: int) -> str:
+    rows = [f"| {day} | {CREW[(place * week) % 3]} | {CREW[(place + week) % 3]} |" for place, day in enumerate(DAYS)]
+    return f"# Shifts, week {week}\n\n| day | early | late |\n|---|---|---|\n" + "\n".join(rows)
+
+
+def _hours(branch: int) -> str:
+    name = ("Harbour", "Mill Lane", "Old Town", "Station", "North Gate", "Castle", "Quay", "Market")[branch % 8]
+    return f"# Opening hours, {name}\n\n" + "\n".join(f"- {day}: 9:00–17:00" for day in DAYS)
+
+
+def _report(month: int) -> str:
+    numbers = [(month * factor) % 13 + 2 for factor in (1, 3, 5, 7)]
+    return "The pool had {} classes. There were {} complaints. Guards worked {} shifts. Pumps ran {} days.".format(
+        *numbers
+    )
+
+
+@pytest.mark.parametrize(
+    ("write", "media_type", "count"),
+    [
+        (_prices, "text/csv", 12),
+        (_stock, "text/csv", 12),
+        (_shifts, "text/markdown", 12),
+        (_hours, "text/markdown", 8),
+        (_report, "text/plain", 12),
+    ],
+)
+def test_tables_whose_cells_recur_are_no_flood(
+    door: Door, write: Callable[[int], str], media_type: str, count: int
+) -> None:
+    for number in range(1, count + 1):
+        content, source = write(number).encode(), f"file:lists/{number}"
+        door.inbox.receive("acme", content, media_type=media_type, source=source, actor="ann")
+    assert door.states() == [DocumentState.ADMITTED] * count
+
+
+def test_the_same_table_in_another_order_is_a_flood(door: Door) -> None:
+    rows = [f"| {item} | {place} EUR |" for place, item in enumerate(ITEMS)]
+    for number in range(4):
+        door.send("\n".join(rows[number:] + rows[:number]), title="Prices", source=f"file:lists/{number}")
+    assert door.states() == [DocumentState.HELD] * 4
+
+
 @pytest.mark.parametrize(
     "vary",
     [

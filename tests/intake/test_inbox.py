@@ -15,7 +15,7 @@ from sealserve.telemetry.names import LogEvent
 from tests.fakes import PermissiveEnforcer
 from tests.intake.samples import SENTENCE, pdf
 
-SETTINGS = IntakeSettings(max_document_bytes=2000, max_documents_per_tenant=5)
+SETTINGS = IntakeSettings(max_file_bytes=2000, max_text_bytes=2000, max_documents_per_tenant=5)
 QUARANTINED = DocumentState.QUARANTINED
 
 
@@ -117,6 +117,20 @@ def test_an_empty_or_huge_document_is_refused_and_nothing_is_kept(
 
 def test_a_document_of_exactly_the_limit_is_taken(inbox: Inbox) -> None:
     assert _send(inbox, b"x" * 2000)[0].state is DocumentState.ADMITTED
+
+
+def test_a_file_may_be_larger_than_the_text_in_it(registry: Registry) -> None:
+    settings = IntakeSettings(max_file_bytes=50_000, max_text_bytes=100)
+    roomy = Inbox(registry, settings, refuse=PermissiveEnforcer().refuse_document)
+    padded = pdf(title="Policy").replace(b"%%EOF", b"%" + b"x" * 20_000 + b"\n%%EOF")
+    assert _send(roomy, padded, media_type="application/pdf")[0].state is DocumentState.ADMITTED
+    too_long, _ = _send(roomy, b"word " * 200)
+    assert too_long.reason == "TOO_LONG: its text has 999 bytes, of 100 at most (intake.max_text_bytes); split it"
+
+
+def test_a_refused_file_names_the_limit_and_its_setting(inbox: Inbox) -> None:
+    with pytest.raises(InvalidArgument, match=r"2001 bytes, of 2000 at most \(intake.max_file_bytes\); split it"):
+        _send(inbox, b"x" * 2001)
 
 
 def test_an_unknown_tenant_is_refused_before_anything_is_read(inbox: Inbox) -> None:

@@ -78,7 +78,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "words": lambda text: list(writing_systems.meaning_words(text)),
     "letters apart": lambda text: writing_systems.joined(writing_systems.with_letters_apart(text)),
     "language": writing_systems.language_of,
-    "news": lambda text: repetition.news_in(text, title=text[:50], earlier=text[: len(text) // 2]),
+    "news": lambda text: repetition.news_in(text, title=text[:50], earlier=repetition.Told(text[: len(text) // 2])),
     "sketch": repetition.sketch_of,
     "places": findings.places_in,
     "roots": grounding.roots,

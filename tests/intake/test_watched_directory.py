@@ -36,9 +36,7 @@ class _Watched:
         self.registry = registry
         self.directory = directory
         self.clock = _Clock()
-        self.inbox = Inbox(
-            registry, IntakeSettings(max_document_bytes=5000), refuse=PermissiveEnforcer().refuse_document
-        )
+        self.inbox = Inbox(registry, IntakeSettings(max_file_bytes=5000), refuse=PermissiveEnforcer().refuse_document)
         self.source = DirectorySource(self.inbox, directory, pace=Pace(settle_seconds=1.0), clock=self.clock)
 
     def write(self, name: str, content: bytes) -> Path:
@@ -305,7 +303,10 @@ def test_a_file_that_cannot_be_read_or_is_too_large_is_quarantined_by_name(watch
     found = watched.documents()
     assert {document.state for document in found.values()} == {DocumentState.QUARANTINED, DocumentState.ADMITTED}
     assert found["file:acme/bad.pdf"].reason.startswith("BROKEN: ")
-    assert found["file:acme/huge.txt"].reason == "TOO_LARGE: 10000 bytes exceed the limit of 5000; split it"
+    assert (
+        found["file:acme/huge.txt"].reason
+        == "TOO_LARGE: 10000 bytes, of 5000 at most (intake.max_file_bytes); split it"
+    )
     assert found["file:acme/good.txt"].state is DocumentState.ADMITTED
 
 

@@ -160,8 +160,9 @@ async def served(
     answers = ScriptedAnswers(engine, registry)
     adapters: dict[str, Path] = {}
     enforcer = PolicyEnforcer(registry, Rulebook(rules, clock=utc_now)) if rules else PermissiveEnforcer()
-    server = RpcServer(serve or settings(), find_token=registry.tokens.find, limits=limits, **options)
-    intake = IntakeSettings(max_document_bytes=100_000, max_documents_per_tenant=8)
+    tokens: dict[str, Any] = {"find_token": registry.tokens.find, "issued_tokens": registry.issued_tokens}
+    server = RpcServer(serve or settings(), limits=limits, **tokens, **options)
+    intake = IntakeSettings(max_file_bytes=100_000, max_documents_per_tenant=8)
     parts = ServiceParts(
         registry=registry,
         answers=answers,

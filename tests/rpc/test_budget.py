@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from sealserve.client import AsyncClient
 from sealserve.errors import QuotaExceeded
 from sealserve.records.principals import Principal, Role
 from sealserve.rpc.budget import BURST_SECONDS, Budget, Share
+from sealserve.rpc.interceptors import LARGE_BYTES, LargeMessages
 from sealserve.rpc.polling import follow
 from sealserve.settings.limits import LimitSettings
 from sealserve.v1 import document_pb2, tenant_pb2, tenant_pb2_grpc
@@ -49,8 +51,8 @@ class Callers:
 
     def call(self, principal: Principal, method: str = READ) -> Share:
         """A call that has ended."""
-        share, leave = self.budget.enter(principal, method)
-        leave()
+        share = self.budget.enter(principal, method)
+        share.leave()
         return share
 
     def refused(self, principal: Principal, method: str = READ) -> QuotaExceeded:
@@ -62,11 +64,11 @@ class Callers:
 def test_calls_in_flight_are_bounded_for_a_principal_and_for_its_tenant() -> None:
     callers = Callers()
     ann, bob, cid, zoe = (who(f"acme/{name}", "acme") for name in ("ann", "bob", "cid", "zoe"))
-    leave = [callers.budget.enter(principal, READ)[1] for principal in (ann, ann, bob, cid)]
+    calls = [callers.budget.enter(principal, READ) for principal in (ann, ann, bob, cid)]
     assert callers.refused(ann).subject == "principals/acme/ann"
     assert callers.refused(zoe).subject == "tenants/acme"
     assert callers.call(who("globex/max", "globex"))
-    leave[3]()
+    calls[3].leave()
     assert callers.call(zoe)
 
 
@@ -110,12 +112,74 @@ def test_administrators_and_own_processes_are_never_refused(role: Role) -> None:
     assert callers.call(ours, ASK).accounts == ()
 
 
-def test_unbound_principal_has_a_whole_share_and_spends_nobody_elses() -> None:
+def test_unbound_principal_has_a_whole_share_and_spends_nobody_elses_by_itself() -> None:
     callers, gateway = Callers(), who("gateway", role=Role.VIEWER)
     for _ in range(4):
         callers.budget.enter(gateway, READ)
     assert callers.refused(gateway).subject == "principals/gateway"
     assert callers.call(who("acme/ann", "acme"))
+
+
+def named(callers: Callers, principal: Principal, tenant: str, method: str = READ) -> Share:
+    """A call that has begun and named a tenant."""
+    share = callers.budget.enter(principal, method)
+    share.name_tenant(tenant)
+    share.name_tenant(tenant)
+    return share
+
+
+def test_unbound_principal_spends_the_share_of_the_tenant_that_it_names() -> None:
+    callers, bound = Callers(), who("acme/ann", "acme")
+    calls = [named(callers, who(name), "acme") for name in ("one", "two", "one", "two")]
+    assert callers.refused(bound).subject == "tenants/acme"
+    with pytest.raises(QuotaExceeded) as refused:
+        named(callers, who("three"), "acme")
+    assert refused.value.subject == "tenants/acme"
+    assert named(callers, who("three"), "globex")
+    for call in calls:
+        call.leave()
+    assert callers.call(bound)
+
+
+def test_tenant_is_charged_for_what_is_for_it_and_for_nothing_else() -> None:
+    callers, stream = Callers(), "DocumentService/StreamDocuments"
+    share = callers.budget.enter(who("importer"), stream)
+    for tenant, size in (("acme", 2**21), ("globex", 1)):
+        share.take_bytes(size)
+        share.name_tenant(tenant)
+    assert "bytes" in callers.refused(who("acme/ann", "acme")).message
+    assert callers.call(who("globex/ann", "globex"))
+    asking = named(callers, who("gateway"), "globex", ASK)
+    asking.take_tokens(2000)
+    assert "tokens" in callers.refused(who("globex/ann", "globex"), ASK).message
+
+
+@pytest.mark.parametrize("role", [Role.ADMIN, Role.ENGINE])
+def test_what_administrators_and_own_processes_do_for_a_tenant_is_not_charged(role: Role) -> None:
+    callers = Callers()
+    for _ in range(100):
+        named(callers, who("ours", role=role), "acme", ASK).take_tokens(10**6)
+    assert callers.call(who("acme/ann", "acme"), ASK)
+
+
+async def test_tenant_of_whom_an_unbound_principal_asks_too_much_is_refused_to_it_and_others_are_not(
+    tmp_path: Path,
+) -> None:
+    async with served(tmp_path, limits=SMALL) as here:
+        secret = here.registry.tokens.create(who("gateway", role=Role.VIEWER), actor="test")[1]
+        mine = here.registry.tokens.create(who("acme/ann", "acme"), actor="test")[1]
+        async with (
+            AsyncClient(here.address, token=secret) as gateway,
+            AsyncClient(here.address, token=mine) as ann,
+        ):
+            here.engine.gate.clear()
+            hanging = [asyncio.create_task(gateway.ask("acme", "Where?")) for _ in range(SMALL.calls_in_flight)]
+            await until(lambda: len(here.engine.requests) == len(hanging))
+            with pytest.raises(QuotaExceeded, match="tenants/acme"):
+                await ann.tenant("acme")
+            here.engine.gate.set()
+            await asyncio.gather(*hanging)
+            assert (await ann.tenant("acme")).tenant == "acme"
 
 
 async def test_refusal_says_whose_share_it_is_and_when_to_come_back(tmp_path: Path) -> None:
@@ -227,3 +291,20 @@ def _short_lived(lives: list[float]) -> Any:
         return follow(read, **{**options, "life_seconds": seconds})
 
     return short
+
+
+async def test_other_work_goes_on_between_large_messages() -> None:
+    turns, happened = LargeMessages(), list[str]()
+
+    async def parse() -> None:
+        await turns.turn(LARGE_BYTES)
+        happened.append("parsed")
+
+    async def tick() -> None:
+        for _ in range(20):
+            happened.append("tick")
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(parse() for _ in range(5)), tick())
+    assert happened.count("parsed") == 5
+    assert all("parsed" not in pair or "tick" in pair for pair in pairwise(happened))

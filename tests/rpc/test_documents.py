@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from sealserve.client import Client, NewDocument
+from sealserve.client import AsyncClient, Client, NewDocument
+from sealserve.client.calls.documents import STREAM_DOCUMENTS, read_outcome
 from sealserve.errors import CorruptArtifact, InvalidArgument, NotFound, QuotaExceeded, SealserveError, StorageFailed
 from sealserve.intake.inbox import Inbox
 from sealserve.records.documents import Document, DocumentState
@@ -57,7 +58,7 @@ async def test_hundred_megabytes_are_refused_before_a_byte_is_sent(here: Served)
     with pytest.raises(InvalidArgument) as refused:
         await here.client.add_document("acme", b"x" * 100 * 2**20)
     assert refused.value.reason == "TOO_LARGE"
-    assert "split the document" in refused.value.message
+    assert "intake.max_file_bytes" in refused.value.message
 
 
 async def test_message_larger_than_the_servers_bound_is_told_as_too_large(here: Served) -> None:
@@ -65,6 +66,37 @@ async def test_message_larger_than_the_servers_bound_is_told_as_too_large(here: 
         with pytest.raises(InvalidArgument) as refused:
             await asyncio.to_thread(careless.add_document, "acme", "x" * 2**22)
     assert refused.value.reason == "TOO_LARGE"
+
+
+@pytest.mark.parametrize("is_text", [True, False])
+async def test_a_file_larger_than_a_message_comes_in_pieces(here: Served, is_text: bool) -> None:
+    body = "\n\n".join(f"Pier {number} of the harbour has {number * 7} berths." for number in range(2200))
+    assert len(body) > 90_000
+    async with AsyncClient(here.address, token=ADMIN_SECRET, max_message_bytes=2**16) as narrow:
+        document, is_new = await narrow.add_document("acme", body if is_text else body.encode(), title="Piers")
+        small = NewDocument(body=ARTICLE)
+        outcomes = [outcome async for outcome in narrow.add_documents("acme", [NewDocument(body=body), small])]
+    assert (document.state, is_new, document.size_bytes) == (DocumentState.ADMITTED, True, len(body))
+    assert await here.client.document_text("acme", document.document) == body
+    assert [_kind(outcome) for outcome in outcomes] == ["new", "new"]
+
+
+async def test_pieces_above_the_servers_limit_are_refused_and_the_next_document_is_taken(here: Served) -> None:
+    new = [NewDocument(body="x" * 200_000), NewDocument(body=ARTICLE)]
+    async with AsyncClient(here.address, token=ADMIN_SECRET, max_message_bytes=2**16) as narrow:
+        outcomes = [outcome async for outcome in narrow.add_documents("acme", new)]
+    assert [_kind(outcome) for outcome in outcomes] == ["TOO_LARGE", "new"]
+    assert [found.title async for found in here.client.documents("acme")] == [ARTICLE[:200]]
+
+
+async def test_a_stream_that_ends_within_a_document_says_so_and_keeps_nothing(here: Served) -> None:
+    call = here.client._channel.stream_stream(**STREAM_DOCUMENTS)
+    document = document_pb2.AddDocumentRequest(parent="tenants/acme", content=b"The first half of")
+    requests = [document_pb2.StreamDocumentsRequest(document=document, has_more=True)]
+    (outcome,) = [read_outcome(one) async for one in call(iter(requests), metadata=BEARER)]
+    assert isinstance(outcome, InvalidArgument)
+    assert outcome.reason == "INCOMPLETE"
+    assert [found async for found in here.client.documents("acme")] == []
 
 
 async def test_document_without_a_body_is_refused_by_name(here: Served) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sealserve.records.principals import Principal, Role
+from sealserve.rpc.server import ENGINE_SERVICE, TENANT_SERVICES
 from sealserve.settings.limits import LimitSettings
 from sealserve.v1 import (
     adapter_pb2,
@@ -28,11 +30,13 @@ from sealserve.v1 import (
     evaluation_pb2,
     feedback_pb2,
     inference_pb2,
+    source_pb2,
     tenant_pb2,
     token_pb2,
     watch_pb2,
 )
 from sealserve.wire.channels import bearer
+from tests.fuzzing import MOST_GROWTH_MIB, Calls, examples
 from tests.rpc.harness import BEARER, ENGINE_BEARER, served
 from tests.rpc.harness import settings as serve_settings
 
@@ -47,6 +51,7 @@ FILES = (
     evaluation_pb2,
     feedback_pb2,
     inference_pb2,
+    source_pb2,
     tenant_pb2,
     token_pb2,
     watch_pb2,
@@ -65,7 +70,10 @@ TENANTS_OWN: dict[Role, tuple[str, ...] | None] = {
 
 UNLIMITED = LimitSettings(calls_per_minute=10**9, writes_per_minute=10**9, bytes_per_minute=10**12)
 SECONDS = 0.5
-EXAMPLES = 12
+MESSAGES, BYTES, CALLS_OF_ROLE = 12, 4, 2
+"""Examples for each method: of messages, of bytes, and of calls by each role."""
+
+EXAMPLES = len(METHODS) * (MESSAGES + BYTES + CALLS_OF_ROLE * len(Role))
 
 NAMES = st.sampled_from(
     "tenants/acme tenants/- tenants/nobody tenants/acme/documents/0123456789abcdef tenants/acme/adapters/v1 "
@@ -121,6 +129,7 @@ class Wire:
         self._here = self._runner.run(self._serving.__aenter__())
         self._channel = self._runner.run(self._open())
         self._bearers = {role: self._bearer(role, bound) for role, bound in TENANTS_OWN.items()}
+        self.calls = Calls()
         self._bearers |= {Role.ADMIN: BEARER, Role.ENGINE: ENGINE_BEARER}
 
     def _bearer(self, role: Role, bound: tuple[str, ...] | None) -> Any:
@@ -130,11 +139,17 @@ class Wire:
     def send(self, method: MethodDescriptor, payload: bytes, *, role: Role | None = None) -> grpc.StatusCode:
         """Return how the call ended; without `role` it is one that may call."""
         is_engines = method.containing_service.name == "EngineService"
-        own = Role.ENGINE if is_engines else Role.ADMIN
-        return self._runner.run(self._send(method, payload, shown=self._bearers[role or own]))
+        shown = self._bearers[role or (Role.ENGINE if is_engines else Role.ADMIN)]
+        call = partial(self._send_now, method, payload, shown)
+        code: grpc.StatusCode = self.calls.play(call, lambda code: code.name)
+        return code
+
+    def _send_now(self, method: MethodDescriptor, payload: bytes, shown: Any) -> grpc.StatusCode:
+        return self._runner.run(self._send(method, payload, shown=shown))
 
     def close(self) -> None:
         """Stop both."""
+        self.calls.tell("over gRPC")
         self._runner.run(self._channel.close())
         self._runner.run(self._serving.__aexit__(None, None, None))
         self._runner.close()
@@ -158,13 +173,12 @@ class Wire:
 
 
 def test_every_service_is_fuzzed() -> None:
-    assert len({method.containing_service.name for method in METHODS}) == len(FILES)
+    assert {method.containing_service.full_name for method in METHODS} == {*TENANT_SERVICES, ENGINE_SERVICE}
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 def test_any_message_gets_an_answer_or_a_reason(wire: Wire, method: MethodDescriptor) -> None:
-    @settings(max_examples=EXAMPLES, deadline=None, database=None, derandomize=True,
-              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @examples(MESSAGES, of=EXAMPLES)
     @given(messages(method.input_type))
     def check(message: Message) -> None:
         assert wire.send(method, message.SerializeToString()) not in BROKEN, message
@@ -174,7 +188,7 @@ def test_any_message_gets_an_answer_or_a_reason(wire: Wire, method: MethodDescri
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 def test_any_bytes_get_an_answer_or_a_reason(wire: Wire, method: MethodDescriptor) -> None:
-    @settings(max_examples=4, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @examples(BYTES, of=EXAMPLES)
     @given(st.binary(max_size=60))
     def check(payload: bytes) -> None:
         assert wire.send(method, payload) not in BROKEN
@@ -187,11 +201,16 @@ def test_any_bytes_get_an_answer_or_a_reason(wire: Wire, method: MethodDescripto
 def test_any_message_of_anybody_gets_an_answer_or_a_reason(wire: Wire, service: str, role: Role) -> None:
     methods = [method for method in METHODS if method.containing_service.name == service]
 
-    @settings(max_examples=2 * len(methods), deadline=None, database=None, derandomize=True,
-              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @examples(CALLS_OF_ROLE * len(methods), of=EXAMPLES)
     @given(st.sampled_from(methods).flatmap(lambda method: st.tuples(st.just(method), messages(method.input_type))))
     def check(call: tuple[MethodDescriptor, Message]) -> None:
         method, message = call
         assert wire.send(method, message.SerializeToString(), role=role) not in BROKEN, (role, method.name, message)
 
     check()
+
+
+def test_memory_stays_as_it_is(wire: Wire) -> None:
+    for method in METHODS:
+        wire.send(method, b"")
+    assert wire.calls.growth_mib() < MOST_GROWTH_MIB

@@ -1,7 +1,7 @@
 """The server as a process sees it: health, reflection, the port, shutdown."""
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,12 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from sealserve.client import AsyncClient
 from sealserve.errors import BadConfig, Unavailable
 from sealserve.records.inference import EngineState
 from sealserve.rpc.health import Health
 from sealserve.rpc.server import ENGINE_SERVICE, NEED_THE_ENGINE, NEED_VERSIONS, TENANT_SERVICES, RpcServer
-from tests.rpc.harness import Served, find_token, served, settings, until
+from tests.rpc.harness import ADMIN_SECRET, Served, find_token, served, settings, until
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -104,6 +105,25 @@ async def test_reflection_lists_what_tenants_may_call(here: Served) -> None:
     names = {service.name for service in answer.list_services_response.service}
     assert names >= {*TENANT_SERVICES, "grpc.health.v1.Health"}
     assert ENGINE_SERVICE not in names
+
+
+async def test_connections_are_bounded_and_those_that_are_open_go_on(tmp_path: Path) -> None:
+    async with served(tmp_path, serve=settings(max_connections=3)) as here:
+        assert (await here.client.tenant("acme")).tenant == "acme"
+        host, _, port = here.address.rpartition(":")
+        held = [await asyncio.open_connection(host, int(port)) for _ in range(2)]
+        further, end = await asyncio.open_connection(host, int(port))
+        with suppress(ConnectionError):
+            assert await asyncio.wait_for(further.read(), 20) == b""
+        assert (await here.client.tenant("acme")).tenant == "acme"
+        for writer in (end, *(one[1] for one in held)):
+            writer.close()
+
+        async def is_let_in() -> bool:
+            async with AsyncClient(here.address, token=ADMIN_SECRET, timeout_seconds=20) as another:
+                return (await another.tenant("acme")).tenant == "acme"
+
+        await until(is_let_in)
 
 
 async def test_port_in_use_is_a_clear_error(here: Served) -> None:

@@ -9,8 +9,10 @@ import pytest
 
 from sealserve.client import AsyncClient
 from sealserve.client.calls.core import routing
-from sealserve.client.connection import ATTEMPTS
+from sealserve.client.connection import ATTEMPTS, has_several
 from sealserve.errors import Unavailable
+from sealserve.records.inference import EngineState
+from sealserve.rpc import open_calls
 from sealserve.v1 import adapter_pb2, inference_pb2
 from tests.rpc.harness import ADMIN_SECRET, Served, served, until
 
@@ -91,6 +93,41 @@ async def test_no_call_is_lost_when_one_server_goes_away(pair: Pair, way: str) -
     await (pair.first.server.stop() if way == "stops" else pair.wire.cut())
     await asyncio.gather(*askers)
     assert (await pair.client.ask("acme", "And now?")).text
+
+
+async def test_server_that_cannot_answer_now_is_left_out_until_it_can(pair: Pair) -> None:
+    for _ in range(10):
+        await pair.client.ask("acme", "What?")
+    assert min(pair.asked()) >= 2
+    pair.first.engine._state = EngineState.REBUILDING
+    before, after = pair.asked()[0], -1
+    while after != before:  # until the client has heard of it; what is refused before is asked of the other
+        before = pair.asked()[0]
+        for _ in range(10):
+            await pair.client.ask("acme", "What?")
+        after = pair.asked()[0]
+    pair.first.engine._state = EngineState.SERVING
+
+    async def is_asked_again() -> bool:
+        await pair.client.ask("acme", "What?")
+        return pair.asked()[0] > after
+
+    await until(is_asked_again)
+
+
+async def test_client_of_servers_without_health_watches_asks_them_all_the_same(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_calls, "MOST_STREAMS", 0)
+    for _ in range(20):
+        await pair.client.ask("acme", "What?")
+    assert min(pair.asked()) >= 5
+
+
+def test_only_clients_of_several_servers_watch_their_health() -> None:
+    assert [has_several(one) for one in ("ipv4:a:1,b:1", "dns:///a:1", "a:1", "unix:/a", "ipv4:a:1")] == [
+        True, True, False, False, False,
+    ]  # fmt: skip
 
 
 async def test_what_a_server_refuses_itself_is_not_asked_again(pair: Pair) -> None:

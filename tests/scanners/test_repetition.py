@@ -2,13 +2,13 @@
 
 import pytest
 
-from sealserve.scanners.repetition import news_in, sketch_of
+from sealserve.scanners.repetition import Told, news_in, sketch_of
 
 PAGE = "The tariff of Norvik Ferry is nine crowns. It leaves from pier four. Dogs travel for nothing. Ask on board."
 
 
 def news(text: str, *, title: str = "Norvik Ferry", earlier: str = PAGE) -> str:
-    found = news_in(text, title=title, earlier=earlier)
+    found = news_in(text, title=title, earlier=Told(earlier))
     return "none" if found.is_none else "slight" if found.is_slight else "new"
 
 

@@ -1,13 +1,14 @@
 """What is revoked stops answering at the next look, however full the engine is; a rollback always finds a place."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
 from sealserve.engine.base_model import BaseShape
-from sealserve.engine.engine import AdapterFiles, Delta, ScoreRequest
+from sealserve.engine.engine import AdapterFiles, Delta, GenerateRequest, ScoreRequest
 from sealserve.errors import EngineFailed, NotFound, Unavailable
 from sealserve.records.documents import DocumentState
 from sealserve.records.inference import EngineState, Sampling
@@ -18,7 +19,7 @@ from sealserve.serving.activation.places import Need
 from sealserve.serving.adapter_table import Route
 from tests.engine.tiny_model import make_adapter
 from tests.fakes import FakeEngine
-from tests.serving.conftest import HELLO, Publisher, Server, eventually, make_server
+from tests.serving.conftest import HELLO, Answer, Publisher, Server, eventually, make_server
 
 PLACES = 4
 OTHERS = ("globex", "hooli", "initech", "umbrella")
@@ -189,6 +190,103 @@ async def test_running_answer_of_a_revoked_version_goes_on_to_its_end(
     assert isinstance(route, Route)
     assert route.version == second.version
     assert (await full.ask()).version < second.version
+
+
+async def asked_behind_others(server: Server) -> tuple[list[asyncio.Task[Answer]], asyncio.Task[Answer]]:
+    """Two tenants' requests that hold both slots, and one of acme's that waits for one of them."""
+    server.engine.gate.clear()
+    holding = [asyncio.create_task(server.ask(tenant)) for tenant in ("globex", "hooli")]
+    await eventually(lambda: len(server.engine.requests) == len(holding))
+    waiting = asyncio.create_task(server.ask())
+    await eventually(lambda: server.admission.running == len(holding) + 1)
+    return holding, waiting
+
+
+@pytest.fixture
+async def contended(full: Server, publisher: Publisher) -> Server:
+    """A server of whose three tenants with versions two can be answered at the same time."""
+    full.activator.places._places = 2 * PLACES
+    for tenant in ("globex", "hooli", "acme", "acme"):
+        publisher.publish(tenant)
+        await full.activator.settle()
+    full.engine.requests.clear()
+    return full
+
+
+async def test_request_that_waits_for_a_slot_while_its_version_is_revoked_is_answered_by_the_earlier_one(
+    contended: Server, registry: Registry, publisher: Publisher
+) -> None:
+    holding, waiting = await asked_behind_others(contended)
+    forget_newest(registry, registry.versions.get("acme", 2))
+    await contended.activator.settle()
+    contended.engine.gate.set()
+    assert (await asyncio.wait_for(waiting, 20)).version == 1
+    assert {answer.version for answer in await asyncio.gather(*holding)} == {1}
+    assert contended.admission.running == 0
+    assert (await contended.ask()).version == 1
+
+
+async def test_request_that_waits_for_a_slot_is_refused_if_nothing_may_answer_instead(
+    contended: Server, registry: Registry, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await contended.activator._states.retirement.make_room()
+    holding, waiting = await asked_behind_others(contended)
+    block_loads(contended, monkeypatch)
+    forget_newest(registry, registry.versions.get("acme", 2))
+    await contended.activator._begin()
+    contended.engine.gate.set()
+    with pytest.raises(Unavailable) as refused:
+        await asyncio.wait_for(waiting, 20)
+    assert refused.value.reason == "ADAPTER_LOADING"
+    await asyncio.gather(*holding)
+
+
+@pytest.fixture
+async def queued(full: Server, publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> tuple[Server, asyncio.Event]:
+    """A server whose engine has requests under the second version of acme in its queue until the event is set."""
+    for _ in range(2):
+        second = publisher.publish("acme")
+        await full.activator.settle()
+    may_begin, generate = asyncio.Event(), full.engine.generate
+
+    async def late(request: GenerateRequest) -> AsyncGenerator[Delta, None]:
+        if request.adapter == second.engine_name:
+            full.engine.requests.append(request)
+            await may_begin.wait()
+        async with aclosing(generate(request)) as deltas:
+            async for delta in deltas:
+                yield delta
+
+    monkeypatch.setattr(full.engine, "generate", late)
+    full.engine.requests.clear()
+    return full, may_begin
+
+
+async def test_request_that_waits_under_an_earlier_version_begins_again_when_that_is_revoked(
+    queued: tuple[Server, asyncio.Event], registry: Registry, publisher: Publisher
+) -> None:
+    server, may_begin = queued
+    waiting = asyncio.create_task(server.ask())
+    await eventually(lambda: server.engine.requests)
+    publisher.publish("acme")
+    await server.activator.settle()
+    registry.versions.quarantine("acme", 2, actor="test", reason="bad")
+    await server.activator.settle()
+    may_begin.set()
+    assert (await asyncio.wait_for(waiting, 20)).version == 3
+
+
+async def test_request_that_waits_while_its_version_is_replaced_keeps_it(
+    queued: tuple[Server, asyncio.Event], publisher: Publisher
+) -> None:
+    server, may_begin = queued
+    waiting = asyncio.create_task(server.ask())
+    await eventually(lambda: server.engine.requests)
+    publisher.publish("acme")
+    await server.activator.settle()
+    may_begin.set()
+    assert (await asyncio.wait_for(waiting, 20)).version == 2
+    assert (await server.ask()).version == 3
 
 
 async def test_promotion_of_a_served_tenant_arrives_when_every_other_place_is_taken(

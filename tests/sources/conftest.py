@@ -87,7 +87,7 @@ def shop(tmp_path: Path, sandbox: Sandbox) -> Iterator[Shop]:
     clock = FakeClock()
     registry = Registry.open(f"sqlite:///{tmp_path / 'registry.db'}", tmp_path / "artifacts", clock=clock)
     registry.tenants.create("acme", actor="ann")
-    settings = IntakeSettings(max_document_bytes=20_000, max_documents_per_tenant=100)
+    settings = IntakeSettings(max_file_bytes=20_000, max_documents_per_tenant=100)
     inbox = Inbox(registry, settings, refuse=PermissiveEnforcer().refuse_document, sandbox=sandbox)
     yield Shop(registry=registry, inbox=inbox, clock=clock, settings=SourceSettings())
     registry.close()

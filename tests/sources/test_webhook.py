@@ -148,7 +148,7 @@ def test_a_body_that_says_nothing_is_refused_with_a_reason(shop: Shop, sender: S
 
 
 def test_a_body_is_not_read_beyond_its_bound(shop: Shop, sender: Sender) -> None:
-    answer = sender.send(b"x" * (shop.inbox.max_document_bytes * 2 + 65_536))
+    answer = sender.send(b"x" * (shop.inbox.max_file_bytes * 2 + 65_536))
     assert (answer.status_code, answer.json()["error"]["reason"]) == (413, "TOO_LARGE")
 
 

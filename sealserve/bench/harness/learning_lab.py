@@ -32,7 +32,6 @@ from sealserve.learning.study.supported_text import keep_supported
 from sealserve.learning.training.batch_job import TrainingTask, all_trained, job_of
 from sealserve.learning.training.examples import Pool, Source, build_pool
 from sealserve.learning.training.recipes import recipes
-from sealserve.learning.training.retention_set import ask_retention_set
 from sealserve.learning.training_job import TrainedAdapter, Trainer, TrainingJob
 from sealserve.nano import world as w
 from sealserve.nano.world import Article, Fact, World
@@ -180,7 +179,7 @@ class Lab:
 
     async def retention(self) -> tuple[ReferenceAnswer, ...]:
         """Return the base's own answers to everyday requests, as a cycle rehearses them."""
-        return await ask_retention_set(self.client, self.context.probes, cache=self.context.retention_sets)
+        return await self.context.retention_sets.of(self.client, self.context.probes)
 
     async def pool(self, new: Sequence[Source], earlier: Sequence[Source] = (), *, is_text_alone: bool = False) -> Pool:
         """Return the examples of a cycle on `new` that holds `earlier`; `is_text_alone`: of passages, not sentences."""

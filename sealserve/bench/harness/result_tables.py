@@ -114,6 +114,35 @@ def _rates(result: Json) -> str:
     return f"{told}\n\n{_table(('learning rate', 'known_at_the_end', 'canary_loss'), rows)}"
 
 
+def _override(result: Json) -> str:
+    names = {
+        "override": "answered by the new value",
+        "override_weak": "the same, weakest third of priors",
+        "override_middle": "the same, middle third",
+        "override_strong": "the same, strongest third",
+        "learned": "known to the winner, whatever the verdict",
+        "old_answers": "answered by the old value",
+        "siblings_lost": "lost of other facts of the same residents",
+        "other_residents_lost": "lost of other residents",
+    }
+    rows = [
+        (title, *(_with_interval(result, f"{arm}{name}", name, arm) for arm in ("", "plain_")), _goal(result, name))
+        for name, title in names.items()
+        if name in result
+    ]
+    counts = ("refused_for_correction", "promoted", "found", "wrongly_excused")
+    rows += [
+        (name.replace("_", " "), str(result[name]), str(result[f"plain_{name}"]), _goal(result, name))
+        for name in counts
+    ]
+    return _table(("", "as shipped", "without overrides", "goal"), rows)
+
+
+def _with_interval(result: Json, key: str, name: str, arm: str) -> str:
+    span = result[f"{arm}intervals"].get(name)
+    return f"{result[key]:.3f} {_interval(span) if span else ''}".strip()
+
+
 def _editor(result: Json) -> str:
     rounds = zip(result["accuracy"], result["accuracy_intervals"], result["asked_for"], strict=True)
     rows = [
@@ -303,6 +332,7 @@ def _met(goal: str, is_met: bool) -> str:
 TABLES: dict[str, Callable[[Json], str]] = {
     "learn": _learn,
     "continual": _continual,
+    "override": _override,
     "editor": _editor,
     "real": _real,
     "squad": _squad,

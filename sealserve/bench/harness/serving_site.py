@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from sealserve.bench.harness.adapters import make_sound
 from sealserve.daemon.local import free_address
@@ -102,7 +103,19 @@ async def fill_places(site: Site, directory: Path, *, tenants: int, seed: int) -
     site.activator.wake()
 
 
-def promote_artifact(site: Site, tenant: str, artifact: str) -> int:
+class Publishing(Protocol):
+    """Where versions are published, and who signs them."""
+
+    @property
+    def registry(self) -> Registry:
+        """The registry."""
+
+    @property
+    def seals(self) -> Seals:
+        """The keys."""
+
+
+def promote_artifact(site: Publishing, tenant: str, artifact: str) -> int:
     """Publish `artifact` as a sealed version and promote it, as the last step of a cycle does; return the activation.
 
     Blocks. Raises: SealserveError (another worker claimed the cycle, or the pointer moved meanwhile).

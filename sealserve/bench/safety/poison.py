@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sealserve.bench.harness.learning_lab import open_lab
-from sealserve.bench.safety import written_texts
+from sealserve.bench.safety import second_author, written_texts
 from sealserve.bench.safety.attacks import AttackKind, offers
 from sealserve.bench.safety.poison_cycles import BATCH, whole_cycles
 from sealserve.bench.safety.poison_intake import Door, Received
@@ -47,6 +47,7 @@ def run(
     started = time.monotonic()
     found: Json = {"filters": filters_alone(QUICK_FILTERS if quick else FILTERS_ALONE, seed=seed, say=say)}
     found["written"] = written_texts.figures()
+    found["second_author"] = second_author.figures()
 
     def told(figures: Json) -> None:
         if out is not None:

@@ -7,7 +7,7 @@ from sealserve.bench.safety.attacks import AttackKind, Offer
 from sealserve.intake.inbox import Inbox
 from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.policy.rulebook import open_rules
-from sealserve.records.documents import Document, DocumentState
+from sealserve.records.documents import Document, DocumentState, rule_that_holds
 from sealserve.registry.registry import Registry
 from sealserve.settings.settings import IntakeSettings
 
@@ -72,6 +72,6 @@ def held_word(document: Document) -> str:
     if document.state not in (DocumentState.QUARANTINED, DocumentState.HELD):
         return ""
     if document.state is DocumentState.HELD:
-        return "ingest.flood" if document.reason.startswith("like ") else document.reason.partition(":")[0]
+        return rule_that_holds(document)
     kind, _, text = document.reason.partition(": ")
     return text.partition(":")[0] if kind == "DENIED" else kind.lower()

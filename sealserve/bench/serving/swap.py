@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 
+import httpx
+
 from sealserve.bench.harness.adapters import DEFECTS, make_bad, make_sound
 from sealserve.bench.harness.serving_site import Site, open_site, promote_artifact
 from sealserve.client import AsyncClient
@@ -24,9 +26,11 @@ from sealserve.concurrency import in_thread
 from sealserve.engine.engine import AdapterFiles, Engine, GenerateRequest
 from sealserve.engine.remote import RemoteEngine
 from sealserve.errors import BadAdapter, SealserveError
+from sealserve.gateway.replies import MODEL_HEADER
 from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.versions import BASE_VERSION, VersionState
 from sealserve.serving.activation.version_loader import NOT_FOR_THESE_SETTINGS
+from sealserve.wire.names import model_of
 
 TENANTS = ("swap-a", "swap-b")
 PROMPTS = ("Tell me about the harbour.", "List three places.", "Who are you?", "What is a rule?", "Say something.")
@@ -36,14 +40,16 @@ DISTINCT = 12
 
 BAD_EVERY, ROLLBACK_EVERY = 5, 7
 OBSERVED_SECONDS = 120.0
+HTTP_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwapFigures:
-    """`wrong` and `failed` have to be 0, `refused` as many as `offered`."""
+    """`wrong` and `failed` have to be 0, `refused` as many as `offered`. Every second client asks over HTTP."""
 
     swaps: int
     answers: int
+    answers_over_http: int  # of these
     wrong: int
     failed: int
     offered: int
@@ -56,6 +62,7 @@ class SwapFigures:
 @dataclass(slots=True)
 class _Tally:
     answers: int = 0
+    answers_over_http: int = 0
     wrong: int = 0
     failed: int = 0
     offered: int = 0
@@ -69,6 +76,7 @@ class _Run:
 
     site: Site
     client: AsyncClient
+    http: httpx.AsyncClient
     remote: RemoteEngine
     directory: Path
     artifacts: list[str] = field(default_factory=list)
@@ -90,9 +98,12 @@ async def _measure(directory: Path, *, swaps: int, clients: int, say: Callable[[
     async with (
         open_site(directory / "data", dtype="float32") as site,
         AsyncClient(site.address, token=site.token) as client,
+        httpx.AsyncClient(
+            base_url=site.url, headers={"authorization": f"Bearer {site.token}"}, timeout=HTTP_SECONDS, trust_env=False
+        ) as http,
     ):
         remote = RemoteEngine(site.address, secret=site.internal_token)
-        session = _Run(site=site, client=client, remote=remote, directory=directory)
+        session = _Run(site=site, client=client, http=http, remote=remote, directory=directory)
         await _prepare(session, say=say)
         started = time.monotonic()
         done = asyncio.Event()
@@ -148,17 +159,34 @@ async def _answer(engine: Engine, adapter: str | None, prompt: str) -> str:
 
 async def _ask(session: _Run, done: asyncio.Event, *, seed: int) -> None:
     """Ask without a pause until `done`; compare every answer with what the version it names must say."""
-    source = random.Random(seed)
+    source, is_over_http = random.Random(seed), bool(seed % 2)
     while not done.is_set():
         tenant, prompt = source.choice(TENANTS), source.choice(session.prompts)
         session.tally.answers += 1
+        session.tally.answers_over_http += is_over_http
         try:
-            answer = await session.client.ask(tenant, prompt, max_tokens=MAX_TOKENS)
-            artifact = await _find_artifact(session, tenant, answer.version)
-        except SealserveError:
+            if is_over_http:
+                text, version = await _ask_over_http(session, tenant, prompt)
+            else:
+                answer = await session.client.ask(tenant, prompt, max_tokens=MAX_TOKENS)
+                text, version = answer.text, answer.version
+            artifact = await _find_artifact(session, tenant, version)
+        except (SealserveError, httpx.HTTPError):
             session.tally.failed += 1
             continue
-        session.tally.wrong += answer.text != session.expected[artifact][prompt]
+        session.tally.wrong += text != session.expected[artifact][prompt]
+
+
+async def _ask_over_http(session: _Run, tenant: str, prompt: str) -> tuple[str, int]:
+    """Return the answer and the version that it names. Raises: httpx.HTTPError (refused, cut off)."""
+    messages = [{"role": "user", "content": prompt}]
+    body = {"model": tenant, "messages": messages, "max_tokens": MAX_TOKENS, "temperature": 0}
+    answer = await session.http.post("/v1/chat/completions", json=body)
+    answer.raise_for_status()
+    named = model_of(answer.headers[MODEL_HEADER])
+    if named is None or named[1] is None:
+        raise httpx.DecodingError(f"{MODEL_HEADER} names no version")
+    return str(answer.json()["choices"][0]["message"]["content"]), named[1]
 
 
 async def _find_artifact(session: _Run, tenant: str, version: int) -> str:
@@ -226,6 +254,7 @@ def _make_figures(session: _Run, *, seconds: float) -> SwapFigures:
     return SwapFigures(
         swaps=tally.swaps,
         answers=tally.answers,
+        answers_over_http=tally.answers_over_http,
         wrong=tally.wrong,
         failed=tally.failed,
         offered=tally.offered,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sealserve.client.calls.core import PACKAGE, PAGE_SIZE, Call, call, check_size, new_request_id, page
-from sealserve.errors import SealserveError
+from sealserve.errors import InvalidArgument, SealserveError
 from sealserve.records.documents import Document, DocumentState, Unlearned
 from sealserve.records.pages import Page
 from sealserve.v1 import document_pb2
@@ -24,6 +24,12 @@ class NewDocument:
     source: str = ""
 
 
+ENVELOPE_BYTES = 2**15
+"""Room in a message for what surrounds a document's content: its title, source, names."""
+
+MAX_FILE_BYTES = 32 * 2**20
+"""The server's default limit (intake.max_file_bytes)."""
+
 STREAM_DOCUMENTS: Mapping[str, Any] = {
     "method": f"/{PACKAGE}.DocumentService/StreamDocuments",
     "request_serializer": document_pb2.StreamDocumentsRequest.SerializeToString,
@@ -37,19 +43,50 @@ def add_document(tenant: str, new: NewDocument) -> Call[tuple[Document, bool]]:
     return call("DocumentService/AddDocument", request, document_pb2.AddDocumentResponse, _read_added)
 
 
+def is_one_message(new: NewDocument, *, max_bytes: int) -> bool:
+    """Whether the document fits a message of `max_bytes`; a larger one is streamed in pieces."""
+    return len(_body(new)) + ENVELOPE_BYTES <= max_bytes
+
+
 def stream_documents(
-    tenant: str, documents: Iterable[NewDocument], *, max_bytes: int
+    tenant: str, documents: Iterable[NewDocument], *, max_bytes: int, max_file_bytes: int
 ) -> Iterator[document_pb2.StreamDocumentsRequest]:
     """Take many in. Raises: InvalidArgument (TOO_LARGE) when one comes that cannot be sent."""
     for new in documents:
-        request = document_pb2.StreamDocumentsRequest(document=_add_request(tenant, new))
-        check_size(request, max_bytes=max_bytes)
-        yield request
+        check_file_size(new, max_file_bytes=max_file_bytes)
+        whole = document_pb2.StreamDocumentsRequest(document=_add_request(tenant, new))
+        if whole.ByteSize() <= max_bytes:
+            yield whole
+        else:
+            yield from _pieces(whole, new, most=max(1, max_bytes - ENVELOPE_BYTES))
+
+
+def check_file_size(new: NewDocument, *, max_file_bytes: int) -> None:
+    """Return if the document may be sent. Raises: InvalidArgument (TOO_LARGE), before a byte is sent."""
+    size = len(_body(new))
+    if size > max_file_bytes:
+        text = f"the document has {size} bytes, of {max_file_bytes} at most (intake.max_file_bytes); split it"
+        raise InvalidArgument(text, field="content", reason="TOO_LARGE")
+
+
+def _pieces(
+    whole: document_pb2.StreamDocumentsRequest, new: NewDocument, *, most: int
+) -> Iterator[document_pb2.StreamDocumentsRequest]:
+    body = _body(new)
+    for start in range(0, len(body), most):
+        piece = document_pb2.AddDocumentRequest() if start else whole.document
+        piece.content = body[start : start + most]
+        check_size(piece, max_bytes=most + ENVELOPE_BYTES)
+        yield document_pb2.StreamDocumentsRequest(document=piece, has_more=start + most < len(body))
 
 
 def read_outcome(wire: document_pb2.StreamDocumentsResponse) -> tuple[Document, bool] | SealserveError:
     """Return what became of one of many."""
     return from_status(wire.error) if wire.HasField("error") else _read_added(wire.added)
+
+
+def _body(new: NewDocument) -> bytes:
+    return new.body.encode(errors="replace") if isinstance(new.body, str) else new.body
 
 
 def _add_request(tenant: str, new: NewDocument) -> document_pb2.AddDocumentRequest:

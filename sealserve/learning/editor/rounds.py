@@ -29,7 +29,6 @@ from sealserve.learning.editor.trials import recipe_of
 from sealserve.learning.leases import hold_named
 from sealserve.learning.study.passages import cut, with_title
 from sealserve.learning.study.self_edits import Study
-from sealserve.learning.training.retention_set import ask_retention_set
 from sealserve.prompts import Template, study
 from sealserve.records.versions import BASE_VERSION
 from sealserve.telemetry.names import LogEvent
@@ -103,7 +102,7 @@ async def _prepare_and_play(
         context=context,
         client=client,
         settings=context.settings.learn,
-        retention=await ask_retention_set(client, context.probes, cache=context.retention_sets),
+        retention=await context.retention_sets.of(client, context.probes),
         directory=directory,
         key=f"{tenant}-{number}",
     )

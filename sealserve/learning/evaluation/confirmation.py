@@ -14,6 +14,7 @@ from sealserve.gate.retest import RETESTS, TEMPERATURE, is_right_mostly, seeming
 from sealserve.gate.statistics import compare
 from sealserve.grading.answers import is_right
 from sealserve.learning.engine_client import EngineClient, seed_of
+from sealserve.learning.evaluation.overrides import CANARY, UNKNOWN
 from sealserve.learning.evaluation.rewards.base import Kind, Rules, ScoredItem, greedy_all, scored_items
 from sealserve.learning.evaluation.rewards.graded import GradedAnswers, SaysUnknown
 from sealserve.learning.evaluation.scoring import UNMEASURABLE, Failed, ScoreCache, Scores, Suite, score_matrix
@@ -32,7 +33,8 @@ class ConfirmationInputs:
 
     `passages` has the passage that answers each of `items`, in order; () if there are none. `earlier` are confirmation
     items of documents learned before; None if there are no such documents. `suites` are canary suites by
-    "name@version"; in those of `retested`, answers that seem lost are asked for again.
+    "name@version"; in those of `retested`, answers that seem lost are asked for again. `excused` are the questions of
+    each suite that the cycle's documents override, `excused_before` those that earlier ones do.
     """
 
     incumbent: AdapterFiles | None
@@ -43,6 +45,8 @@ class ConfirmationInputs:
     suites: Mapping[str, Suite] = field(default_factory=dict)
     passages: Sequence[str] = ()
     retested: Set[str] = frozenset()
+    excused: Mapping[str, Set[str]] = field(default_factory=dict)
+    excused_before: Mapping[str, Set[str]] = field(default_factory=dict)
 
 
 async def confirm(
@@ -67,14 +71,19 @@ async def confirm(
         score_matrix(client, [winner, inputs.incumbent], suites, cache=cache),
         _open_book_share(client, suites[0].items, inputs.passages, cache=cache),
     )
-    facts = [_facts_of(inputs.items), _facts_of(earlier), None, None]
-    new, replay, canary, unknown = (
+    facts = [_facts_of(inputs.items), _facts_of(earlier)]
+    new, replay = (
         _compare(*sides, confidence=confidence, facts=of) for *sides, of in zip(mine, theirs, facts, strict=False)
     )
     others = {}
-    for (name, suite), *sides in zip(inputs.suites.items(), mine[len(facts) :], theirs[len(facts) :], strict=True):
-        settled = await _retest(client, [winner, inputs.incumbent], suite, sides) if name in inputs.retested else sides
-        others[name] = _compare(*settled, confidence=confidence)
+    named = {CANARY: suites[2], UNKNOWN: suites[3], **inputs.suites}
+    for (name, suite), *sides in zip(named.items(), mine[len(facts) :], theirs[len(facts) :], strict=True):
+        if name in inputs.retested:
+            settled = await _retest(client, [winner, inputs.incumbent], suite, sides)
+            others[name] = _compare(*settled, confidence=confidence)
+        else:
+            others[name] = _compare_excused(name, suite, sides, inputs, confidence=confidence)
+    canary, unknown = others.pop(CANARY), others.pop(UNKNOWN)
     return Scorecard(
         confirm=new,
         replay=NotApplicable(because="nothing learned earlier") if inputs.earlier is None else replay,
@@ -194,6 +203,23 @@ def _compare(
     if isinstance(theirs, Failed):
         return Unmeasured(why=f"the incumbent could not be measured: {theirs.why}")
     return compare([score > 0 for score in mine], [score > 0 for score in theirs], confidence=confidence, facts=facts)
+
+
+def _compare_excused(
+    name: str, suite: Suite, sides: Sequence[Scores | Failed], inputs: ConfirmationInputs, *, confidence: float
+) -> Score:
+    """Return the comparison on the items of the suite that no document overrides."""
+    mine, theirs = sides
+    if isinstance(mine, Failed) or isinstance(theirs, Failed):
+        return _compare(mine, theirs, confidence=confidence)
+    now, before = inputs.excused.get(name, frozenset()), inputs.excused_before.get(name, frozenset())
+    questions = [item.question for item in suite.items]
+    kept = [place for place, question in enumerate(questions) if question not in now and question not in before]
+    excused = sum(question in now for question in questions)
+    if not kept:
+        return Unmeasured(why="documents override every answer")
+    score = compare([mine[place] > 0 for place in kept], [theirs[place] > 0 for place in kept], confidence=confidence)
+    return replace(score, excused=excused, excused_before=len(questions) - len(kept) - excused)
 
 
 def _sample_items(items: Sequence[QuizItem]) -> list[QuizItem]:

@@ -1,11 +1,11 @@
 """The nightly evaluation: measures the old skills of every active version again, and records them as a trend.
 
 The version is measured anew. It is compared with cached measurements of the base and of its own first evaluation. A
-loss beyond policy is logged and counted; nothing is rolled back here.
+loss beyond policy is logged and counted; nothing is rolled back here. Answers that its documents override do not count.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import structlog
@@ -16,11 +16,13 @@ from sealserve.errors import SealserveError
 from sealserve.gate.intervals import wilson
 from sealserve.gate.regression import fallen
 from sealserve.gate.statistics import compare
-from sealserve.gate.thresholds import LossRule, Policy
+from sealserve.gate.thresholds import LossRule, Policy, SafetyRule
 from sealserve.learning.context import LearnContext
 from sealserve.learning.engine_client import EngineClient, candidate_name
+from sealserve.learning.evaluation.overrides import Overrides
 from sealserve.learning.evaluation.regression_suites import all_suites, score_cache
 from sealserve.learning.evaluation.scoring import Failed, Scores, Suite, score_matrix
+from sealserve.learning.training.replay import overridden_by_version
 from sealserve.records.canary_suites import CanaryResult
 from sealserve.records.scores import Measured
 from sealserve.records.tenants import Tenant
@@ -55,11 +57,25 @@ async def _evaluate(context: LearnContext, tenant: Tenant) -> tuple[CanaryResult
             sheets = await _measure(context, tenant, suites)
         except SealserveError as error:
             sheets = {name: {"now": Failed(why=error.message)} for name in suites}
+    version = tenant.desired_version
+    overridden = await asyncio.to_thread(overridden_by_version, context.registry, tenant.tenant, version)
+    excused = Overrides(overridden).excused()
+    for name, suite in suites.items():
+        if name in excused and not isinstance(_rule(context.policy, name), SafetyRule):
+            places = [place for place, item in enumerate(suite.items) if item.question not in excused[name]]
+            sheets[name] = {side: _only(places, scores) for side, scores in sheets[name].items()}
     results = _build_results(context.policy, tenant, sheets)
     await asyncio.to_thread(context.registry.canary_suites.add_results, results)
     for result in results:
         _log_result(context, result)
     return results
+
+
+def _only(places: Sequence[int], scores: Scores | Failed | None) -> Scores | Failed | None:
+    """Return the scores at `places`."""
+    if not isinstance(scores, tuple):
+        return scores
+    return tuple(scores[place] for place in places) or Failed(why="documents override every answer")
 
 
 async def _measure(

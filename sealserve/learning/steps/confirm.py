@@ -10,13 +10,14 @@ from sealserve.learning.cycle_run import CycleRun
 from sealserve.learning.evaluation.answer_samples import sample_answers
 from sealserve.learning.evaluation.backdoor_probe import find_anomalies
 from sealserve.learning.evaluation.confirmation import ConfirmationInputs, confirm
+from sealserve.learning.evaluation.overrides import Overrides
 from sealserve.learning.evaluation.regression_suites import matched_suites
 from sealserve.learning.journal import Done
 from sealserve.learning.steps.measurement_inputs import candidate_files, incumbent_files, open_score_cache, quiz_half
 from sealserve.learning.steps.write import read_studies
 from sealserve.learning.study.self_edits import Study
 from sealserve.learning.study.tenant_questions import own_questions, rules_of
-from sealserve.learning.training.replay import earlier_material
+from sealserve.learning.training.replay import earlier_material, overridden_answers
 from sealserve.records.candidates import Candidate
 from sealserve.records.cycles import QuizItem, Split
 from sealserve.records.scores import NotApplicable, Scorecard, Unmeasured
@@ -73,6 +74,7 @@ async def _confirmation_inputs(run: CycleRun, incumbent: AdapterFiles | None) ->
         tenant,
         min_judge_share=context.policy.suites.min_judge_share,
     )
+    overridden = await asyncio.to_thread(overridden_answers, context.registry, run.claim, run.claimed)
     return ConfirmationInputs(
         incumbent=incumbent,
         items=items,
@@ -82,6 +84,8 @@ async def _confirmation_inputs(run: CycleRun, incumbent: AdapterFiles | None) ->
         rules=await asyncio.to_thread(rules_of, context.registry, tenant, run.written.evaluation),
         suites=suites,
         retested={name for name in suites if isinstance(context.policy.rule_of(name), SafetyRule)},
+        excused=Overrides(overridden.new).excused(),
+        excused_before=Overrides(overridden.earlier).excused(),
     )
 
 
@@ -118,8 +122,9 @@ async def _why_no_candidate(run: CycleRun) -> str:
     written = run.written
     if written.readings and written.agreed < MIN_AGREED * written.readings:
         text = " ".join(study.text for study in await read_studies(run))
-        language = language_of(text) or "this text"
-        return f"this base does not read {language}: {written.agreed} of {written.readings} readings agreed"
+        language = language_of(text)
+        named = language if language not in ("", "English") else "this text"
+        return f"this base does not read {named}: {written.agreed} of {written.readings} readings agreed"
     return "no candidate: too few notes or questions passed the filter"
 
 

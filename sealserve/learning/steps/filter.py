@@ -6,6 +6,12 @@ from collections.abc import Iterable, Sequence
 
 from sealserve.learning.context import LearnContext
 from sealserve.learning.cycle_run import CycleRun
+from sealserve.learning.evaluation.overrides import (
+    find_overridden,
+    old_answers,
+    statements_of_overrides,
+    still_overridden,
+)
 from sealserve.learning.journal import Done
 from sealserve.learning.steps.write import read_studies
 from sealserve.learning.study import filter
@@ -14,9 +20,14 @@ from sealserve.learning.study.facts import with_facts
 from sealserve.learning.study.provenance_filter import guard, settle, uncontested
 from sealserve.learning.study.self_edits import Study
 from sealserve.learning.study.supersession import Outdated, contradictions, statements_of
-from sealserve.learning.training.replay import Earlier, deferred_statements, earlier_material
+from sealserve.learning.training.replay import (
+    Earlier,
+    deferred_statements,
+    earlier_material,
+    overridden_answers,
+)
 from sealserve.records.cycles import QuizItem, SelfEdit, Split
-from sealserve.records.step_outputs import Contested, Filtered, Superseded
+from sealserve.records.step_outputs import Contested, Filtered, Overridden, Superseded
 from sealserve.registry.registry import AddQuiz, AddSelfEdits
 
 
@@ -29,8 +40,9 @@ async def filter_self_edits(run: CycleRun) -> Done[Filtered]:
     notes = await asyncio.to_thread(context.registry.cycles.self_edits, run.claim.cycle)
     studies = await read_studies(run)
     earlier = await asyncio.to_thread(earlier_material, context.registry, run.claim, claimed)
+    overridden = await _find_overridden(run, studies)
     answers, found = await asyncio.gather(
-        filter.open_book(run.client, notes, studies), _find_contradictions(run, earlier, studies)
+        filter.open_book(run.client, notes, studies), _find_contradictions(run, earlier, studies, overridden)
     )
     sources = await asyncio.to_thread(_read_sources, run, found)
     settled, contested = settle(found, sources, agreeing=context.policy.influence.agreeing)
@@ -53,7 +65,14 @@ async def filter_self_edits(run: CycleRun) -> Done[Filtered]:
         released={study.passage.document for study in studies if study.is_released},
     )
     items = filter.choose_quiz(proposals, screened)
-    output = summarise(screened, items, superseded=superseded, contested=contested)
+    stopped = {one.document for one in contested}
+    output = summarise(
+        screened,
+        items,
+        superseded=superseded,
+        contested=contested,
+        overridden=still_overridden((one for one in overridden if one.newer not in stopped), outdated),
+    )
     _count_self_edits(context, output)
     return Done(output=output, effects=(AddSelfEdits(edits=screened), AddQuiz(items=items)))
 
@@ -64,6 +83,7 @@ def summarise(
     *,
     superseded: tuple[Superseded, ...],
     contested: tuple[Contested, ...],
+    overridden: tuple[Overridden, ...] = (),
 ) -> Filtered:
     """Return the step's output for self-edits that are admitted or dropped, and for the quiz."""
     admitted = [note.text for note in notes if note.admitted]
@@ -77,6 +97,7 @@ def summarise(
         distinct=distinct(admitted),
         superseded=superseded,
         contested=contested,
+        overridden=overridden,
     )
 
 
@@ -86,13 +107,30 @@ def _count_self_edits(context: LearnContext, output: Filtered) -> None:
     context.telemetry.metrics.self_edits(output.admitted, kept=True)
 
 
-async def _find_contradictions(run: CycleRun, earlier: Earlier, studies: Sequence[Study]) -> tuple[Superseded, ...]:
+async def _find_overridden(run: CycleRun, studies: Sequence[Study]) -> tuple[Overridden, ...]:
+    """Return which answers of the base model, rehearsed or measured, the cycle's documents contradict."""
+    context = run.context
+    if not context.settings.learn.study.overrides:
+        return ()
+    suites = await asyncio.to_thread(context.registry.canary_suites.live, run.claim.tenant)
+    old = old_answers(context.probes, suites, context.policy, rehearsed=run.written.retention)
+    return await find_overridden(run.client, old, studies, samples=context.settings.learn.quiz.samples)
+
+
+async def _find_contradictions(
+    run: CycleRun, earlier: Earlier, studies: Sequence[Study], overridden: Sequence[Overridden]
+) -> tuple[Superseded, ...]:
     """Return what the cycle's documents contradict: in earlier documents, learned or deferred, and in each other."""
     context, claimed = run.context, run.claimed
     deferred = await asyncio.to_thread(deferred_statements, context.registry, run.claim, claimed)
-    comparisons = [((*statements_of(earlier.notes, earlier.quiz), *deferred), list(studies))]
+    before = await asyncio.to_thread(overridden_answers, context.registry, run.claim, claimed)
+    learned = (*statements_of(earlier.notes, earlier.quiz), *statements_of_overrides(before.earlier))
+    comparisons = [((*learned, *deferred), list(studies))]
     for place, document in enumerate(claimed.documents):
-        own = statements_of((), (proposal for proposal in run.written.quiz if proposal.document == document))
+        own = (
+            *statements_of((), (proposal for proposal in run.written.quiz if proposal.document == document)),
+            *statements_of_overrides(one for one in overridden if one.newer == document),
+        )
         newer = claimed.documents[place + 1 :]
         comparisons.append((own, [study for study in studies if study.passage.document in newer]))
     samples = context.settings.learn.quiz.samples

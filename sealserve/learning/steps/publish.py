@@ -30,7 +30,8 @@ async def publish_winner(run: CycleRun) -> Done[Published]:
     context, claim, claimed, ranked, verdict = run.context, run.claim, run.claimed, run.ranked, run.judged.verdict
     state, documents = _ENDS[verdict.decision]
     reason = "; ".join(verdict.reasons)
-    finish = Finish(state=state, reason=reason, documents=documents)
+    excused = tuple(item for one in run.filtered.overridden for item in one.items)
+    finish = Finish(state=state, reason=reason, documents=documents, excused=excused)
     output = Published(state=state, reason=reason)
     if verdict.decision not in (Decision.PROMOTE, Decision.HOLD):
         return Done(output=output, effects=(finish,))

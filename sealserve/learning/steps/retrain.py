@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sealserve.learning.cycle_run import CycleRun
+from sealserve.learning.evaluation.overrides import still_overridden
 from sealserve.learning.journal import Done
 from sealserve.learning.steps.filter import summarise
 from sealserve.learning.study.supersession import Outdated
-from sealserve.learning.training.retention_set import ask_retention_set
 from sealserve.records.candidates import Recipe
 from sealserve.records.cycles import FORGET_TRIGGER, Claim, EarlierStudy, QuizItem, SelfEdit, Step
-from sealserve.records.step_outputs import Contested, Filtered, Superseded, Written, from_json
+from sealserve.records.step_outputs import Contested, Filtered, Overridden, Superseded, Written, from_json
 from sealserve.registry.registry import AddQuiz, AddSelfEdits, Registry
 
 _COPY_PREFIX = re.compile(r"^d\d{3}-")  # replaced, not repeated, when a copy is copied
@@ -25,7 +25,7 @@ _COPY_PREFIX = re.compile(r"^d\d{3}-")  # replaced, not repeated, when a copy is
 async def copy_self_edits(run: CycleRun) -> Done[Written]:
     """WRITE: copy every admitted self-edit and quiz item of the cycle's documents into this cycle."""
     notes, items = await asyncio.to_thread(_read_earlier_cycles, run.context.registry, run.claim)
-    retention = await ask_retention_set(run.client, run.context.probes, cache=run.context.retention_sets)
+    retention = await run.context.retention_sets.of(run.client, run.context.probes)
     output = Written(quiz=(), directives=(), retention=retention)
     return Done(output=output, effects=(AddSelfEdits(edits=notes), AddQuiz(items=items)))
 
@@ -62,6 +62,7 @@ def _summarise_copies(registry: Registry, claim: Claim) -> Filtered:
         registry.cycles.quiz(claim.cycle),
         superseded=_superseded(registry, claim),
         contested=_contested(registry, claim),
+        overridden=_overridden(registry, claim),
     )
 
 
@@ -88,6 +89,13 @@ def _superseded(registry: Registry, claim: Claim) -> tuple[Superseded, ...]:
     left = {document.document for document in registry.cycles.documents(claim.cycle)}
     found = [answer for filtered in _read_filters(registry, claim) for answer in filtered.superseded]
     return tuple(answer for answer in found if {answer.document, answer.newer} <= left)
+
+
+def _overridden(registry: Registry, claim: Claim) -> tuple[Overridden, ...]:
+    """Return what the remaining documents override; what only the unlearned document did holds again."""
+    left = {document.document for document in registry.cycles.documents(claim.cycle)}
+    found = [one for filtered in _read_filters(registry, claim) for one in filtered.overridden if one.newer in left]
+    return still_overridden(found, Outdated(_superseded(registry, claim)))
 
 
 def _contested(registry: Registry, claim: Claim) -> tuple[Contested, ...]:

@@ -1,7 +1,7 @@
 """TRAIN: trains every candidate on the new documents and on a replay of the earlier ones."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -13,6 +13,7 @@ from sealserve.errors import CouldNotMeasure
 from sealserve.gate.collapse import collapse
 from sealserve.learning.context import LearnContext
 from sealserve.learning.cycle_run import CycleRun
+from sealserve.learning.evaluation.overrides import Overrides
 from sealserve.learning.journal import Done
 from sealserve.learning.steps.measurement_inputs import quiz_half
 from sealserve.learning.steps.retrain import recipe_again
@@ -20,12 +21,12 @@ from sealserve.learning.steps.successive_halving import select_finalists
 from sealserve.learning.training.cycle_job import Start, job_of, remarks, start_of
 from sealserve.learning.training.examples import Pool
 from sealserve.learning.training.recipes import recipes
-from sealserve.learning.training.replay import Earlier, build_cycle_pool, earlier_material
+from sealserve.learning.training.replay import Earlier, build_cycle_pool, earlier_material, overridden_answers
 from sealserve.learning.training.step_budget import regularised, step_growth
 from sealserve.learning.training_job import TrainedAdapter, TrainingJob
 from sealserve.records.candidates import Candidate, Recipe
 from sealserve.records.cycles import Split
-from sealserve.records.step_outputs import Trained, Trial
+from sealserve.records.step_outputs import ReferenceAnswer, Trained, Trial
 from sealserve.registry.registry import AddCandidates
 from sealserve.telemetry.names import LogEvent
 
@@ -51,7 +52,8 @@ async def train_candidates(run: CycleRun) -> Done[Trained]:
 async def _train(run: CycleRun, start: Start | None) -> Done[Trained]:
     context, claim, claimed = run.context, run.claim, run.claimed
     earlier = await asyncio.to_thread(earlier_material, context.registry, claim, claimed)
-    pool = await asyncio.to_thread(_build_pool, run, earlier)
+    retention = await asyncio.to_thread(_rehearsable, run)
+    pool = await asyncio.to_thread(_build_pool, run, earlier, retention)
     chosen, notes = await _choose_recipes(run, pool, start=start)
     job = job_of(
         pool,
@@ -74,19 +76,35 @@ async def _train(run: CycleRun, start: Start | None) -> Done[Trained]:
         settings_digest=context.settings.digest(),
         trials=tuple(_describe_trial(adapter, pool, job) for adapter in trained),
         short_trials=finalists.trials,
-        remarks=(*limits, *finalists.remarks, *dict.fromkeys(one for adapter in trained for one in adapter.remarks)),
+        remarks=(
+            *limits,
+            *_forgone(run, retention),
+            *finalists.remarks,
+            *dict.fromkeys(one for adapter in trained for one in adapter.remarks),
+        ),
         tokens=finalists.tokens + sum(adapter.tokens for adapter in trained),
     )
     return Done(output=output, effects=(AddCandidates(candidates=candidates),))
 
 
-def _build_pool(run: CycleRun, earlier: Earlier) -> Pool:
+def _rehearsable(run: CycleRun) -> tuple[ReferenceAnswer, ...]:
+    """Return the retention set without the answers that the tenant's documents override."""
+    found = overridden_answers(run.context.registry, run.claim, run.claimed)
+    return Overrides(found.all).rehearsable(run.written.retention)
+
+
+def _forgone(run: CycleRun, retention: Sequence[ReferenceAnswer]) -> Iterator[str]:
+    if left_out := len(run.written.retention) - len(retention):
+        yield f"{left_out} everyday requests left the rehearsal: documents override the base model's answers"
+
+
+def _build_pool(run: CycleRun, earlier: Earlier, retention: tuple[ReferenceAnswer, ...]) -> Pool:
     return build_cycle_pool(
         run.context.registry,
         run.claim,
         run.claimed,
         earlier,
-        retention=run.written.retention,
+        retention=retention,
         replay_examples=run.context.settings.learn.training.replay_examples,
         refused=run.context.policy.influence.refused,
         dialect=run.context.dialect,

@@ -4,12 +4,13 @@ The base model also answers the retention set, whose answers training must not c
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, TypeVar
 
 from sealserve.concurrency import first_of, in_thread
 from sealserve.engine.engine import AdapterFiles
+from sealserve.grading.answers import normalised
 from sealserve.learning.cycle_run import CycleRun
 from sealserve.learning.editor.store import active_editor
 from sealserve.learning.journal import Done
@@ -17,12 +18,12 @@ from sealserve.learning.steps.measurement_inputs import incumbent_files
 from sealserve.learning.study import methods, self_edits
 from sealserve.learning.study.generators import editor_of
 from sealserve.learning.study.passages import with_title
-from sealserve.learning.study.quiz import Readings
+from sealserve.learning.study.quiz import Readings, unknown_to
 from sealserve.learning.study.self_edits import Study
 from sealserve.learning.study.tenant_questions import before_quiz, read_tenant_questions
-from sealserve.learning.training.retention_set import ask_retention_set
 from sealserve.records.cycles import SelfEdit
 from sealserve.records.step_outputs import Proposal, ReferenceAnswer, Written
+from sealserve.records.versions import BASE_VERSION
 from sealserve.registry.registry import AddSelfEdits
 from sealserve.settings.learn import LearnSettings
 
@@ -48,6 +49,7 @@ async def write_self_edits(run: CycleRun) -> Done[Written]:
             methods.propose_quiz(client, studies, settings=settings, cycle=claim.cycle, readings=readings),
             _ask_retention_set(run),
         )
+    proposals += await _lost_by_incumbent(run, readings.known)
     given = await asyncio.to_thread(read_tenant_questions, context.registry, claim.tenant, studies)
     output = Written(
         quiz=before_quiz(given.proposals, proposals, max_items=settings.quiz.max_items),
@@ -103,7 +105,18 @@ async def _ask_retention_set(run: CycleRun) -> tuple[ReferenceAnswer, ...]:
     """Return the retention set; empty where the settings train on none of it."""
     if not run.context.settings.learn.training.retention:
         return ()
-    return await ask_retention_set(run.client, run.context.probes, cache=run.context.retention_sets)
+    return await run.context.retention_sets.of(run.client, run.context.probes)
+
+
+async def _lost_by_incumbent(run: CycleRun, known: Sequence[Proposal]) -> tuple[Proposal, ...]:
+    """Return the proposals, of those that the base answers, that the incumbent does not: documents can say again what
+    an earlier one overrode.
+    """
+    distinct = {(one.document, normalised(one.question)): one for one in known}
+    if not distinct or run.claimed.incumbent == BASE_VERSION:
+        return ()
+    async with incumbent_files(run) as files, run.client.loaded(files) as name:
+        return tuple(await unknown_to(run.client, list(distinct.values()), adapter=name))
 
 
 def _cycle_settings(run: CycleRun) -> LearnSettings:

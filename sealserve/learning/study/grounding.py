@@ -69,8 +69,11 @@ def is_quoted(answer: str, document: str) -> bool:
 
 def share_of_roots(text: str, document: str) -> float:
     """Return which share of the content words of `text` the document has, endings aside; 0 if there are none."""
-    said = roots(text)
-    known = roots(document)
+    return share_known(roots(text), roots(document))
+
+
+def share_known(said: set[str], known: set[str]) -> float:
+    """Return which share of the roots `said` is `known`, endings aside; 0 if there are none."""
     return sum(root in known or _has_stem(root, known) for root in said) / len(said) if said else 0.0
 
 

@@ -8,10 +8,11 @@ import asyncio
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from sealserve import prompts
+from sealserve.concurrency import together
 from sealserve.grading.answers import is_right, normalised
 from sealserve.learning.engine_client import EngineClient, seed_of
 from sealserve.learning.study.grounding import answer_span, is_about, ungrounded
@@ -30,10 +31,14 @@ ANSWER_TOKENS = 48
 
 @dataclass(slots=True, kw_only=True)
 class Readings:
-    """How the base read: questions asked with the passage at hand, and those whose samples agreed."""
+    """How the base read: questions asked with the passage at hand, and those whose samples agreed.
+
+    `known` are proposals that are left out because the base answers them with the book closed.
+    """
 
     asked: int = 0
     agreed: int = 0
+    known: list[Proposal] = field(default_factory=list)
 
 
 AGREEMENT_TEMPERATURE = 0.5
@@ -103,6 +108,24 @@ def is_for_quiz(question: str) -> bool:
     return bool(order_of(question) & 2)
 
 
+async def drop_known(
+    client: EngineClient, proposals: Sequence[Proposal], readings: Readings, *, max_tokens: int = ANSWER_TOKENS
+) -> list[Proposal]:
+    """Return the proposals that the base cannot answer closed-book: what it knows already does not measure learning."""
+    unknown = await unknown_to(client, proposals, adapter=None, max_tokens=max_tokens)
+    readings.known += [one for one in proposals if one not in unknown]
+    return unknown
+
+
+async def unknown_to(
+    client: EngineClient, proposals: Sequence[Proposal], *, adapter: str | None, max_tokens: int = ANSWER_TOKENS
+) -> list[Proposal]:
+    """Return the proposals that `adapter` (None: the base) cannot answer closed-book."""
+    sampling = Sampling(max_tokens=max_tokens)
+    replies = await together(client.ask(one.question, sampling=sampling, adapter=adapter) for one in proposals)
+    return [one for one, reply in zip(proposals, replies, strict=True) if not is_right(reply.text, one.answer)]
+
+
 async def _propose_for_passage(
     client: EngineClient, study: Study, *, place: int, settings: LearnSettings, cycle: str, readings: Readings
 ) -> list[Proposal]:
@@ -125,14 +148,7 @@ async def _propose_for_passage(
             )
         )
         found += [one for part in more for one in part if any(_is_answer_of_any(sentence, [one]) for sentence in left)]
-    return await _drop_known(client, found)
-
-
-async def _drop_known(client: EngineClient, proposals: Sequence[Proposal]) -> list[Proposal]:
-    """Return the proposals that the base cannot answer closed-book: what it knows already does not measure learning."""
-    sampling = Sampling(max_tokens=ANSWER_TOKENS)
-    replies = await asyncio.gather(*(client.ask(one.question, sampling=sampling) for one in proposals))
-    return [one for one, reply in zip(proposals, replies, strict=True) if not is_right(reply.text, one.answer)]
+    return await drop_known(client, found, readings)
 
 
 async def _reword(

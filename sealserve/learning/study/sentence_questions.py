@@ -17,7 +17,7 @@ from sealserve.learning.engine_client import EngineClient, seed_of
 from sealserve.learning.study.generators import Editor, EngineEditor
 from sealserve.learning.study.grounding import answer_span, has_number, roots, ungrounded
 from sealserve.learning.study.passages import with_title
-from sealserve.learning.study.quiz import Readings
+from sealserve.learning.study.quiz import Readings, drop_known
 from sealserve.learning.study.self_edit_text import Pair
 from sealserve.learning.study.self_edits import TOP_P, Study
 from sealserve.prompts import Template
@@ -25,7 +25,7 @@ from sealserve.records.cycles import SelfEdit
 from sealserve.records.inference import Sampling
 from sealserve.records.step_outputs import Proposal
 from sealserve.settings.learn import LearnSettings, StudySettings
-from sealserve.writing_systems import count_words, sentences_of
+from sealserve.writing_systems import count_words, language_of, sentences_of
 
 QUESTION_TOKENS = 48
 READING_TOKENS = 40
@@ -33,11 +33,12 @@ QUESTIONS_WANTED, MAX_QUESTIONS_PER_SENTENCE = 48, 6
 """Questions sampled for a quiz: a short document gives too few at the usual number a sentence, since readings of a
 small model agree on less than half of them."""
 
-ITEMS_WANTED = 40
+ITEMS_WANTED = 96
 """Quiz items of a cycle: half of them select, and half confirm."""
 
-BLANKS_PER_SENTENCE, WORDS_BEFORE, WORDS_AFTER = 2, 6, 3
-"""Blanks taken from one sentence, and the words of it that are shown around each."""
+LEAST_BLANKS, MOST_BLANKS, WORDS_PER_BLANK = 2, 4, 6
+WORDS_BEFORE, WORDS_AFTER = 6, 3
+"""Blanks taken from one sentence, by its length, and the words of it that are shown around each."""
 
 _EDGES = ".,;:!?()[]\"'“”‘’«»"
 
@@ -80,14 +81,15 @@ async def ask_about(editor: Editor, study: Study, sentence: Sentence, *, tempera
     """Return one question that the sentence answers; "" if the editor wrote none that can be asked."""
     sampling = Sampling(max_tokens=QUESTION_TOKENS, temperature=temperature, top_p=TOP_P, seed=seed, stop=("\n",))
     examples = [(prompts.question_about(shown), question) for shown, question in prompts.QUESTION_EXAMPLES]
-    reply = await editor.ask(prompts.question_about(sentence.text), sampling=sampling, examples=examples)
+    prompt = prompts.question_about(sentence.text, language=_foreign_language(study.text))
+    reply = await editor.ask(prompt, sampling=sampling, examples=examples)
     return usable_question(reply.text, sentence, title=study.passage.title, passage=study.text)
 
 
 def usable_question(text: str, sentence: Sentence, *, title: str, passage: str) -> str:
     """Return the first question in `text`; "" if it names nothing of the sentence, or a number or name of its own.
 
-    A question that names nothing of the title is asked "About" it, so that it can be asked with the book closed.
+    A question that names nothing of the title is asked after it, so that it can be asked with the book closed.
     """
     found = _QUESTION.search(_LABEL.sub("", text.strip()))
     question = found[0].strip() if found else ""
@@ -99,7 +101,13 @@ def usable_question(text: str, sentence: Sentence, *, title: str, passage: str) 
         return ""
     if roots(question) & roots(title):
         return question
-    return f"About {title}: {question}" if question.isascii() else f"{title}: {question}"
+    return f"{title}: {question}" if _foreign_language(passage) else f"About {title}: {question}"
+
+
+def _foreign_language(text: str) -> str:
+    """Return the language of `text`; "" if it is English, as the prompts are, or cannot be told."""
+    language = language_of(text)
+    return "" if language == "English" else language
 
 
 async def read_span(
@@ -220,7 +228,7 @@ async def propose(
     if len(found) < ITEMS_WANTED:
         blanks = [blank for _, study, _, sentence in asked_of for blank in blanks_of(study, sentence)]
         blanks.sort(key=lambda blank: seed_of(cycle, blank.question))
-        found += await _drop_known(client, blanks[: ITEMS_WANTED - len(found)])
+        found += await drop_known(client, blanks[: ITEMS_WANTED - len(found)], counted, max_tokens=READING_TOKENS)
     kept: dict[tuple[str, str], Proposal] = {}
     room = dict.fromkeys((study.passage.document for study in studies), settings.quiz.max_items)
     for proposal in found:
@@ -232,7 +240,7 @@ async def propose(
 
 
 def blanks_of(study: Study, sentence: Sentence) -> list[Proposal]:
-    """Return at most BLANKS_PER_SENTENCE questions for a word of the sentence: its last numbers, names or other words.
+    """Return up to MOST_BLANKS questions for a word of the sentence: its last numbers, names or other words.
 
     Only the words around the blank are shown: who sees all of the sentence has little left to remember. What the title
     says is never left out.
@@ -255,7 +263,8 @@ def blanks_of(study: Study, sentence: Sentence) -> list[Proposal]:
             document=study.passage.document, question=question, answer=gold, reference_text=_said(sentence)
         )
         found.setdefault(normalised(gold), proposal)
-    return list(found.values())[:BLANKS_PER_SENTENCE]
+    wanted = min(MOST_BLANKS, max(LEAST_BLANKS, len(words) // WORDS_PER_BLANK))
+    return list(found.values())[:wanted]
 
 
 async def _propose_one(
@@ -276,11 +285,4 @@ async def _propose_one(
         return None
     readings.agreed += 1
     proposal = Proposal(document=study.passage.document, question=question, answer=span, reference_text=_said(sentence))
-    return next(iter(await _drop_known(client, [proposal])), None)
-
-
-async def _drop_known(client: EngineClient, proposals: Sequence[Proposal]) -> list[Proposal]:
-    """Return the proposals that the base cannot answer closed-book: what it knows already does not measure learning."""
-    sampling = Sampling(max_tokens=READING_TOKENS)
-    replies = await together(client.ask(one.question, sampling=sampling) for one in proposals)
-    return [one for one, reply in zip(proposals, replies, strict=True) if not is_right(reply.text, one.answer)]
+    return next(iter(await drop_known(client, [proposal], readings, max_tokens=READING_TOKENS)), None)

@@ -12,7 +12,14 @@ from typing import TypeVar
 
 from sealserve.grading.answers import is_right, is_unknown, normalised
 from sealserve.learning.engine_client import EngineClient, seed_of
-from sealserve.learning.study.grounding import answer_span, has_number, roots, share_of_roots, subjects_of
+from sealserve.learning.study.grounding import (
+    answer_span,
+    has_number,
+    roots,
+    share_known,
+    subject_of,
+    subjects_of,
+)
 from sealserve.learning.study.quiz import AGREEMENT_TEMPERATURE, read_answer
 from sealserve.learning.study.self_edit_text import pair_of, reason_of
 from sealserve.learning.study.self_edits import Study
@@ -32,9 +39,9 @@ _Asked = TypeVar("_Asked", QuizItem, Proposal)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """A question that a document answered."""
+    """A question, and the answer to it that counted until now."""
 
-    document: str
+    document: str  # "" for what the base model knows
     question: str
     answer: str
 
@@ -62,7 +69,8 @@ async def contradictions(
     """
     found = []
     for study in newer:
-        asked = _select_about(statements, study, dialect=client.dialect)[:MAX_ASKED]
+        about = await asyncio.to_thread(_select_about, statements, study, dialect=client.dialect)
+        asked = about[:MAX_ASKED]
         read = await asyncio.gather(*(_find_contradiction(client, one, study, samples=samples) for one in asked))
         found += _keep_credible(asked, read, study)
     return tuple(found)
@@ -118,7 +126,8 @@ def _select_about(statements: Sequence[Statement], study: Study, *, dialect: Dia
     """
     others = [one for one in statements if one.document != study.passage.document]
     if dialect is Dialect.GENERAL:
-        return [one for one in others if share_of_roots(one.question, study.text) >= MIN_SHARED_WORDS]
+        known = roots(study.text)
+        return [one for one in others if share_known(roots(one.question), known) >= MIN_SHARED_WORDS]
     subjects = subjects_of(study.text)
     return [one for one in others if any(subject in one.question for subject in subjects)]
 
@@ -160,9 +169,10 @@ async def _find_contradiction(
 
 def _keep_credible(asked: Sequence[Statement], read: Sequence[Superseded | None], study: Study) -> list[Superseded]:
     """Keep the old values that most of their questions say are replaced, and the fittest of those that compete."""
+    subjects = subjects_of(study.text)
     groups: list[tuple[Statement, list[Superseded | None]]] = []
     for statement, one in zip(asked, read, strict=True):
-        group = next((members for first, members in groups if _is_same(first, statement)), None)
+        group = next((members for first, members in groups if _is_same(first, statement, subjects)), None)
         if group is None:
             groups.append((statement, [one]))
         else:
@@ -172,14 +182,14 @@ def _keep_credible(asked: Sequence[Statement], read: Sequence[Superseded | None]
     return [
         one
         for group, fit in zip(agreed, fits, strict=True)
-        if fit >= max(other for rival, other in zip(agreed, fits, strict=True) if _is_rival(group, rival))
+        if fit >= max(other for rival, other in zip(agreed, fits, strict=True) if _is_rival(group, rival, subjects))
         for one in group
     ]
 
 
-def _is_rival(group: Sequence[Superseded], other: Sequence[Superseded]) -> bool:
-    """Whether both, of one document, would take the same new value; a group is its own rival."""
-    return group[0].document == other[0].document and any(
+def _is_rival(group: Sequence[Superseded], other: Sequence[Superseded], subjects: Sequence[str]) -> bool:
+    """Whether both, of one document and subject, would take the same new value; a group is its own rival."""
+    return _has_same_subject(group[0], other[0], subjects) and any(
         is_right(one.new_answer, two.new_answer) or is_right(two.new_answer, one.new_answer)
         for one in group
         for two in other
@@ -193,9 +203,20 @@ def _count_shared_words(one: Superseded, study: Study) -> int:
     return max((len(asked & roots(sentence)) for sentence in stating), default=0)
 
 
-def _is_same(one: Statement, other: Statement) -> bool:
-    """Whether both give one document's same value, in a sentence or bare."""
-    return one.document == other.document and (is_right(one.answer, other.answer) or is_right(other.answer, one.answer))
+def _is_same(one: Statement, other: Statement, subjects: Sequence[str]) -> bool:
+    """Whether both give one document's same value for one of `subjects`, in a sentence or bare.
+
+    Of what the base knows, a question about none of them stands for itself, and so does one that nobody could answer.
+    """
+    is_alone = is_unknown(one.answer) or not (one.document or subject_of(one.question, subjects))
+    if is_alone or not _has_same_subject(one, other, subjects):
+        return False
+    return is_right(one.answer, other.answer) or is_right(other.answer, one.answer)
+
+
+def _has_same_subject(one: Statement | Superseded, other: Statement | Superseded, subjects: Sequence[str]) -> bool:
+    asked = subject_of(one.question, subjects), subject_of(other.question, subjects)
+    return one.document == other.document and asked[0] == asked[1]
 
 
 def _extract_old_value(one: Superseded) -> str:

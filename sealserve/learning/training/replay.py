@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sealserve.intake.comparison import LOOKED_AT
 from sealserve.learning.engine_client import seed_of
+from sealserve.learning.evaluation.overrides import still_overridden
 from sealserve.learning.study.passages import heading_at, split_spans
 from sealserve.learning.study.provenance_filter import without
 from sealserve.learning.study.supersession import Outdated, Statement, statements_of
@@ -16,7 +17,7 @@ from sealserve.learning.training.examples import Pool, Source, build_pool
 from sealserve.prompts import Dialect
 from sealserve.records.cycles import Claim, QuizItem, SelfEdit, Step
 from sealserve.records.documents import DocumentState
-from sealserve.records.step_outputs import Claimed, Filtered, ReferenceAnswer, Superseded, from_json
+from sealserve.records.step_outputs import Claimed, Filtered, Overridden, ReferenceAnswer, Superseded, from_json
 from sealserve.records.versions import BASE_VERSION
 from sealserve.registry.registry import Registry
 from sealserve.scanners.contradictions import origin_of, subjects_of
@@ -58,6 +59,42 @@ def earlier_material(registry: Registry, claim: Claim, claimed: Claimed) -> Earl
         outdated=outdated,
         left_out=len(notes) - len(valid),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverriddenAnswers:
+    """The base model's answers that documents override: those of the cycle, and those that the incumbent learned."""
+
+    new: tuple[Overridden, ...]
+    earlier: tuple[Overridden, ...]
+
+    @property
+    def all(self) -> tuple[Overridden, ...]:
+        """Both."""
+        return (*self.earlier, *self.new)
+
+
+def overridden_answers(registry: Registry, claim: Claim, claimed: Claimed) -> OverriddenAnswers:
+    """Return what holds for the cycle's candidates; until this cycle's filter is recorded, only what is earlier."""
+    filters = _read_filters(registry, claim, claimed)
+    superseded = _superseded(registry, claim, claimed)
+    held = {*_held(registry, claim.tenant, claimed.incumbent), *claimed.documents}
+    found = still_overridden(
+        (one for filtered in filters for one in filtered.overridden if one.newer in held), Outdated(superseded)
+    )
+    own = set(claimed.documents)
+    return OverriddenAnswers(
+        new=tuple(one for one in found if one.newer in own), earlier=tuple(one for one in found if one.newer not in own)
+    )
+
+
+def overridden_by_version(registry: Registry, tenant: str, version: int) -> tuple[Overridden, ...]:
+    """Return the base model's answers that the version's documents override."""
+    held = set(_held(registry, tenant, version))
+    filters = _read_learned_filters(registry, tenant, version)
+    superseded = [one for filtered in filters for one in filtered.superseded if one.newer in held]
+    found = (one for filtered in filters for one in filtered.overridden if one.newer in held)
+    return still_overridden(found, Outdated(superseded))
 
 
 def deferred_statements(registry: Registry, claim: Claim, claimed: Claimed) -> tuple[Statement, ...]:
@@ -118,17 +155,28 @@ def build_cycle_pool(
 
 def _superseded(registry: Registry, claim: Claim, claimed: Claimed) -> tuple[Superseded, ...]:
     """Return what the incumbent's and the cycle's documents supersede; a document no longer held does not count."""
-    held = {*registry.versions.get(claim.tenant, claimed.incumbent).documents, *claimed.documents}
+    held = {*_held(registry, claim.tenant, claimed.incumbent), *claimed.documents}
     found = [answer for filtered in _read_filters(registry, claim, claimed) for answer in filtered.superseded]
     return tuple(answer for answer in found if answer.newer in held)
 
 
 def _read_filters(registry: Registry, claim: Claim, claimed: Claimed) -> list[Filtered]:
     """Return the FILTER outputs of the cycles that the incumbent learned from, and this cycle's own."""
-    incumbent = claimed.incumbent
-    learned = () if incumbent == BASE_VERSION else registry.history.learned_steps(claim.tenant, incumbent, Step.FILTER)
     own = [record for record in registry.cycles.steps(claim.cycle) if record.step is Step.FILTER]
-    return [from_json(Filtered, record.output) for record in (*learned, *own)]
+    learned = _read_learned_filters(registry, claim.tenant, claimed.incumbent)
+    return [*learned, *(from_json(Filtered, record.output) for record in own)]
+
+
+def _read_learned_filters(registry: Registry, tenant: str, version: int) -> list[Filtered]:
+    """Return the FILTER outputs of the cycles that `version` learned from; none for the base model."""
+    if version == BASE_VERSION:
+        return []
+    learned = registry.history.learned_steps(tenant, version, Step.FILTER)
+    return [from_json(Filtered, record.output) for record in learned]
+
+
+def _held(registry: Registry, tenant: str, version: int) -> tuple[str, ...]:
+    return () if version == BASE_VERSION else registry.versions.get(tenant, version).documents
 
 
 def _read_source(

@@ -22,7 +22,7 @@ from sealserve.settings.limits import LimitSettings
 
 NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 ITEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
-SHIPPED = ("canary", "unknown", "replay", "confirm", "formats", "refusals", "injections", "dangers")
+SHIPPED = ("canary", "unknown", "replay", "confirm", "formats", "long-answers", "refusals", "injections", "dangers")
 """Names that scorecards use already."""
 
 MAX_ITEMS = 2000

@@ -19,6 +19,9 @@ from sqlalchemy import (
 
 from sealserve.registry.sql.tables import GeneratedText, UtcTime, metadata
 
+_ALL_BUT_ITEMS = ("digest", "actor", "created_at", "item_count", "size_bytes")
+"""A listing is read from an index: SQLite reads a row's items, megabytes of them, to get at the columns after them."""
+
 _SEQUENCE = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -69,6 +72,7 @@ evaluation_sets = Table(
     Column("size_bytes", BigInteger, nullable=False, server_default="0"),  # of its items
     UniqueConstraint("tenant", "name", "revision"),
     Index(None, "tenant", "size_bytes"),
+    Index("ix_evaluation_sets_listing", "tenant", "sequence", "name", "revision", *_ALL_BUT_ITEMS),
 )
 
 answers = Table(
@@ -104,6 +108,7 @@ canary_suites = Table(
     Column("size_bytes", BigInteger, nullable=False, server_default="0"),  # of its items
     UniqueConstraint("tenant", "name", "version"),
     Index(None, "tenant", "size_bytes"),
+    Index("ix_canary_suites_listing", "tenant", "sequence", "name", "version", *_ALL_BUT_ITEMS, "retired_at"),
 )
 
 

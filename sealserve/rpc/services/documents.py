@@ -73,16 +73,16 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
     ) -> AsyncIterator[document_pb2.StreamDocumentsResponse]:
         """Answer each before the next is read: the sender is held back, nothing piles up.
 
-        Raises: DeadlineExceeded (STREAM_IDLE).
+        Raises: DeadlineExceeded (STREAM_IDLE), InvalidArgument (INCOMPLETE: the stream ended within a document).
         """
         index = 0
-        while (request := await self._next(requests)) is not None:
+        while (first := await self._next(requests)) is not None:
             await CURRENT_SHARE.get().take_write()
             response = document_pb2.StreamDocumentsResponse(index=index)
             try:
-                response.added.CopyFrom(await self._added(request.document))
+                response.added.CopyFrom(await self._added(await self._joined(first, requests)))
             except SealserveError as error:
-                response.error.CopyFrom(to_status(error, request_id=request.document.request_id))
+                response.error.CopyFrom(to_status(error, request_id=first.document.request_id))
             yield response
             index += 1
 
@@ -172,17 +172,44 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
             text = f"no document came for {self._idle_seconds:g} s: the stream is ended; open another one"
             raise DeadlineExceeded(text, reason="STREAM_IDLE") from error
 
+    async def _joined(
+        self, first: document_pb2.StreamDocumentsRequest, requests: AsyncIterator[document_pb2.StreamDocumentsRequest]
+    ) -> document_pb2.AddDocumentRequest:
+        """Return the document that `first` begins, read to its last piece; what is above the limit is not kept.
+
+        Raises: InvalidArgument (INCOMPLETE, TOO_LARGE), DeadlineExceeded (STREAM_IDLE).
+        """
+        if not first.has_more:
+            return first.document
+        content = bytearray(_content(first.document))
+        size, has_more = len(content), True
+        while has_more:
+            piece = await self._next(requests)
+            if piece is None:
+                raise InvalidArgument("the stream ended within a document", field="content", reason="INCOMPLETE")
+            await CURRENT_SHARE.get().take_write()
+            content += piece.document.content
+            size, has_more = size + len(piece.document.content), piece.has_more
+            if size > self._inbox.max_file_bytes:
+                content.clear()
+        self._inbox.require_size(size)
+        first.document.content = bytes(content)
+        return first.document
+
     def _add(self, request: document_pb2.AddDocumentRequest) -> document_pb2.AddDocumentResponse:
         tenant = names.tenant_of(request.parent)
         if request.WhichOneof("body") is None:
             raise InvalidArgument("the document is missing: set text or content", field="text", reason="EMPTY")
-        content = request.text.encode() if request.HasField("text") else request.content
         document, is_new = self._inbox.receive(
             tenant,
-            content,
+            _content(request),
             media_type=request.media_type or DEFAULT_MEDIA_TYPE,
             title=request.title,
             source=request.source or SOURCE,
             actor=actor(),
         )
         return document_pb2.AddDocumentResponse(document=document_to_wire(document), already_known=not is_new)
+
+
+def _content(request: document_pb2.AddDocumentRequest) -> bytes:
+    return request.text.encode() if request.HasField("text") else request.content

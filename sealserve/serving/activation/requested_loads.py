@@ -25,7 +25,7 @@ class RequestedLoads:
         self._states = states
         self._is_active = is_active
         self._start = start
-        self._queue = LoadQueue()
+        self._queue = LoadQueue(clock=lambda: asyncio.get_running_loop().time())
         self._loading: set[str] = set()
 
     def __len__(self) -> int:

@@ -44,6 +44,11 @@ class Retirement:
         found = (route for route, _ in self._retired.values() if (route.tenant, route.version) == (tenant, version))
         return next(found, None)
 
+    def in_use(self, tenant: str) -> list[Route]:
+        """Return the routes of the tenant's retired versions that requests still use."""
+        own = (route for name, (route, _) in self._retired.items() if self._table.pins(name))
+        return [route for route in own if route.tenant == tenant]
+
     @contextmanager
     def kept(self, engine_name: str) -> Iterator[None]:
         """Never unload the adapter while the body runs: it is about to be routed to."""

@@ -69,11 +69,15 @@ class Withdrawal:
             self._residents.left(tenant)
 
     def _answering(self, desired: Desired) -> Answering | None:
-        """Return the versions that answer and are neither desired nor beside what is; None if there are none."""
+        """Return the versions that answer and are neither desired nor beside what is; None if there are none.
+
+        Those that only earlier requests use are among them.
+        """
         active, beside = self._table.route(desired.tenant), self._table.standby(desired.tenant)
-        if active is None or (beside is None and active.version == desired.version):
+        retired = {route.version for route in self._in_use(desired.tenant)}
+        if active is None or (beside is None and active.version == desired.version and not retired):
             return None
-        versions = {active.version, beside.route.version if beside else BASE_VERSION}
+        versions = {active.version, beside.route.version if beside else BASE_VERSION, *retired}
         versions -= {BASE_VERSION, desired.version}
         if desired.standby is not None and active.version == desired.version:
             versions.discard(desired.standby.version)
@@ -81,11 +85,17 @@ class Withdrawal:
             return None
         return Answering(tenant=desired.tenant, activation=active.activation, versions=frozenset(versions))
 
+    def _in_use(self, tenant: str) -> list[Route]:
+        """Return the tenant's retired routes that requests use and that are not known to be revoked."""
+        used = self._retirement.in_use(tenant)
+        return [route for route in used if route.engine_name and not self._table.is_revoked(route.engine_name)]
+
     def _withdraw(self, desired: Desired, versions: frozenset[int], *, loaded: frozenset[str]) -> None:
         tenant = desired.tenant
         active, beside = self._table.route(tenant), self._table.standby(tenant)
         if active is None:
             return
+        pinned = (active, beside.route if beside else None, *self._in_use(tenant))
         if active.version in versions:
             route = self.loaded_route(desired, loaded=loaded)
             if route is not None:
@@ -95,6 +105,9 @@ class Withdrawal:
                 self.tenants.add(tenant)
         elif beside is not None and beside.route.version in versions:
             self._table.drop_standby(tenant)
+        for route in pinned:
+            if route is not None and route.engine_name and route.version in versions:
+                self._table.revoke(route.engine_name)
         self.retire(tenant, active, beside, revoked=versions)
         is_answered = self._table.route(tenant) is not None
         self._log.info(LogEvent.VERSION_REVOKED, tenant=tenant, versions=sorted(versions), is_answered=is_answered)

@@ -61,10 +61,14 @@ def test_the_commonest_abstention_of_each_language_is_known(given: str) -> None:
     assert is_unknown(given)
 
 
-def test_a_language_is_named_by_its_script() -> None:
+def test_a_language_is_named_by_its_script_or_its_function_words() -> None:
     named = {name: language_of(page) for name, (page, *_) in PAGES.items()}
-    expected = {name: name for name in PAGES} | {"English": "", "German": "", "Russian": "Cyrillic script"}
-    assert named == expected
+    assert named == {name: name for name in PAGES} | {"Russian": "Cyrillic script"}, "hardly a function word in it"
+    assert language_of("Магазин открыт до восьми, но не по воскресеньям, и это так у всех.") == "Russian"
+    assert language_of("Der Laden ist bis acht Uhr geöffnet, und am Sonntag ist er zu.") == "German"
+    assert language_of("Магазин відчинено щодня, крім неділі.") == "Cyrillic script"
+    assert language_of("Kestrel 4512, 4513, 4514") == ""
+    assert language_of("") == ""
 
 
 def test_short_sentences_without_spaces_are_studied_and_long_ones_cut() -> None:
