@@ -236,8 +236,8 @@ class _Rules:
                     yield kind, found.start(), found.end()
 
     def _drops(self, before: str, after: str, following: str) -> bool:
-        """Whether the text asks to ignore instructions, or to ignore everything above and do something else. What a
-        document says that any reader should ignore does not count.
+        """Whether the text asks to ignore instructions, or to ignore everything above and do something else. Advice to
+        ignore instructions that stand in documents does not count.
         """
         if _INSIDE.search(after):
             return False
