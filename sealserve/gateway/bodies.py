@@ -1,7 +1,7 @@
-"""Bodies of requests: OpenAI's parameters and vLLM's additions, read and checked.
+"""Reads and checks request bodies: OpenAI's parameters and vLLM's additions.
 
-One rule for what is not supported: a parameter that does not bear on the answer is ignored; every other one that is
-not known or not supported is refused by name, unless its value asks for nothing.
+A parameter that does not affect the answer is ignored. Any other one that is unknown or not supported is refused by
+name, unless its value asks for nothing.
 """
 
 from typing import Annotated, Any, Literal, TypeVar
@@ -22,7 +22,7 @@ IGNORED = frozenset(
         "store",
     }
 )
-"""Parameters that do not bear on the answer."""
+"""Parameters that do not affect the answer."""
 
 NEUTRAL: dict[str, tuple[Any, ...]] = {
     "audio": (),
@@ -49,14 +49,14 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     "use_beam_search": (False,),
     "length_penalty": (1, 1.0),
 }
-"""Parameters that are not supported, and the values of theirs that ask for nothing."""
+"""Parameters that are not supported, each with the values that ask for nothing."""
 
 TOOLS = {"tools": "tool_choice", "functions": "function_call"}
 """What may be called, and what says whether it may: with "none" the answer is a text, as it always is here."""
 
 MAX_PROMPTS = 16
 MOST = 1024
-"""Longer lists are refused before their members are looked at; how many are taken, the checks behind say."""
+"""Longer lists are refused before their members are read. Later checks set the real limits."""
 
 B = TypeVar("B", bound="Body")
 
@@ -85,7 +85,7 @@ class Message(BaseModel):
 
     @property
     def text(self) -> str:
-        """What is said."""
+        """The text of the message."""
         if isinstance(self.content, str):
             return self.content
         return "\n".join(part.text for part in self.content or ())
@@ -100,7 +100,7 @@ class StreamOptions(BaseModel):
 
 
 class JsonSchema(BaseModel):
-    """The schema that an answer keeps to. It always does: `strict` changes nothing."""
+    """The schema that the answer follows. It always does, so `strict` changes nothing."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -126,7 +126,7 @@ class StructuredOutputs(BaseModel):
 
 
 class Body(_Part):
-    """What both routes take. The bounds of values are `check_sampling`'s."""
+    """What both routes accept. `check_sampling` bounds the values."""
 
     model: Text
     max_tokens: int | None = None
@@ -221,4 +221,4 @@ def _fault(error: ValidationError) -> InvalidArgument:
 
 
 _BRANCHES = frozenset({"str", "int", "float", "bool"})
-"""What pydantic calls the members of a union in the place of an error."""
+"""How pydantic names the members of a union in the location of an error."""

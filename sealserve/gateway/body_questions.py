@@ -1,4 +1,4 @@
-"""From bodies of requests to what is asked of a tenant's adapter, and the names of models."""
+"""Turns request bodies into questions for a tenant's adapter, and names of models into tenants and versions."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from sealserve.wire import names
 from sealserve.wire.engine import checked_turns
 
 UNBOUNDED_TOKENS = 2**20
-"""Where a request sets no bound an answer may fill the context; the engine knows how long that is."""
+"""Without a limit in the request an answer may fill the context, whose length the engine knows."""
 
 ANY_OBJECT = '{"type": "object"}'
 MAX_LEGACY_LOGPROBS = 5
@@ -32,7 +32,7 @@ _FIELDS = {"json_schema": "response_format", "choice": "structured_outputs", "re
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedModel:
-    """The tenant and the version that a model's name stands for; version None: the one whose turn it is."""
+    """The tenant and version that a model name stands for; version None: whichever answers the tenant now."""
 
     tenant: str
     version: int | None

@@ -1,6 +1,6 @@
-"""What surrounds every HTTP call: who calls, its name and deadline, its body, and what is said when it fails.
+"""Surrounds every HTTP call: authentication, request id, deadline, body and errors.
 
-The counterpart of `rpc/interceptors.py`, which judges by the same functions.
+The counterpart of `rpc/interceptors.py`, which uses the same functions.
 """
 
 import asyncio
@@ -35,10 +35,12 @@ Serve = Callable[[Request], Awaitable[Response]]
 
 
 class Entrance:
-    """Lets calls in, and turns what goes wrong into answers."""
+    """Admits calls, and turns failures into responses."""
 
     def __init__(self, access: Access, *, default_deadline_seconds: float, max_bytes: int) -> None:
-        """`max_bytes` bounds a body. Where everybody may call, pages in a browser may not: they send an Origin."""
+        """`max_bytes` bounds a body. With authentication off, requests from pages in a browser (they send an Origin)
+        are refused.
+        """
         self._access = access
         self._default_deadline_seconds = default_deadline_seconds
         self._max_bytes = max_bytes
@@ -127,7 +129,7 @@ async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
 
 @asynccontextmanager
 async def hanging_up(receive: Receive) -> AsyncIterator[asyncio.Task[None]]:
-    """Give a task that ends when the caller has hung up."""
+    """Provide a task that ends when the caller has disconnected."""
 
     async def listen() -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -143,7 +145,7 @@ async def hanging_up(receive: Receive) -> AsyncIterator[asyncio.Task[None]]:
 
 
 def _name_call(request: Request, *, default_seconds: float) -> None:
-    """The caller's own id names the call. Raises: InvalidArgument."""
+    """Use the caller's own request id, if there is one. Raises: InvalidArgument."""
     given = checked_request_id(request.headers.get(REQUEST_ID_HEADER, ""))
     seconds = _seconds(request.headers.get(TIMEOUT_HEADER, ""), default_seconds=default_seconds)
     CURRENT_CALL.set(Call(request_id=given or CURRENT_CALL.get().request_id, deadline_seconds=seconds))
@@ -167,7 +169,7 @@ def _authorization(request: Request) -> str:
 
 
 def _name(response: Response) -> None:
-    """Headers are Latin-1: an id that is not ASCII stays unsaid."""
+    """Headers are Latin-1, so an id that is not ASCII is left out."""
     request_id = CURRENT_CALL.get().request_id
     if request_id.isascii():
         response.headers[REQUEST_ID_HEADER] = request_id

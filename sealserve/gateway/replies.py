@@ -1,4 +1,4 @@
-"""Answers and errors in OpenAI's shapes, as JSON."""
+"""Renders answers and errors as OpenAI's JSON."""
 
 import json
 import math
@@ -29,7 +29,7 @@ def dump(tree: Any) -> bytes:
 
 
 def error_tree(error: errors.SealserveError) -> Json:
-    """Return what a caller is told of `error`."""
+    """Return the body of an error response."""
     status = status_of(error)
     message, code = shown_message(error), _CODES.get(error.reason, error.reason.lower())
     if isinstance(error, errors.NotFound) and error.kind in ("tenant", "model"):
@@ -49,7 +49,7 @@ def error_headers(error: errors.SealserveError) -> dict[str, str]:
 
 
 def fingerprint(answering: Answering) -> str:
-    """Return what names the weights: version and base model."""
+    """Return the fingerprint of the weights: version and base model."""
     return f"{model_id(answering.tenant, answering.version)}-{answering.base_digest[:12]}"
 
 
@@ -62,7 +62,7 @@ def answer_headers(answering: Answering) -> dict[str, str]:
 
 
 def usage_tree(usages: Iterable[Usage]) -> Json:
-    """Return what answers cost, all together."""
+    """Return the usage of all answers together."""
     found = tuple(usages)
     prompt = sum(usage.prompt_tokens for usage in found)
     completion = sum(usage.completion_tokens for usage in found)
@@ -86,7 +86,7 @@ def model_tree(model: Model) -> Json:
 
 
 class Shape:
-    """How an answer to one request looks: as a chat, or as a completion."""
+    """The form of the answers to one request: a chat or a completion."""
 
     def __init__(self, *, is_chat: bool, model: str, request_id: str) -> None:
         self._is_chat = is_chat
@@ -112,14 +112,14 @@ class Shape:
         )
 
     def begin(self, answering: Answering) -> None:
-        """Take note of who answers, before the first chunk."""
+        """Record who answers; called before the first chunk."""
         self._about |= {
             "object": "chat.completion.chunk" if self._is_chat else "text_completion",
             "system_fingerprint": fingerprint(answering),
         }
 
     def opening(self, n: int) -> list[bytes]:
-        """Return the chunks that say who speaks; a completion has none."""
+        """Return the opening chunks, which carry the role; a completion has none."""
         if not self._is_chat:
             return []
         delta = {"role": "assistant", "content": ""}
@@ -136,12 +136,12 @@ class Shape:
         return self._chunk({**choice, "logprobs": logprobs})
 
     def end(self, index: int, finish: FinishReason) -> bytes:
-        """Return the chunk that says why an answer ended."""
+        """Return the chunk with the finish reason."""
         text: Json = {"delta": {}} if self._is_chat else {"text": ""}
         return self._chunk({"index": index, **text, "logprobs": None, "finish_reason": _finish(finish)})
 
     def usage(self, usage: Usage) -> bytes:
-        """Return the last chunk, with what the answer cost."""
+        """Return the last chunk, with the usage."""
         return dump({**self._about, "choices": [], "usage": usage_tree([usage])})
 
     def _chunk(self, choice: Json) -> bytes:

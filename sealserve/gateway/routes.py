@@ -150,7 +150,7 @@ class _Tenants:
         raise errors.NotFound(Model(tenant=named.tenant, version=named.version, active=False).id, kind="model")
 
     async def feedback(self, request: Request) -> Response:
-        """Keep what somebody thinks of an answer."""
+        """Store feedback on an answer."""
         body: FeedbackBody = read_body(await self._entrance.body(request), FeedbackBody)
         tenant, version = await self._answered_by(body)
         opinion = Opinion(
@@ -181,7 +181,7 @@ class _Tenants:
 
 
 class _Site:
-    """What needs no tenant."""
+    """Routes that need no tenant."""
 
     def __init__(self, parts: GatewayParts, entrance: Entrance) -> None:
         self._is_serving = parts.is_serving
@@ -212,5 +212,5 @@ class _Site:
         return Response(dump(tree), status, getattr(error, "headers", None), media_type=JSON)
 
     async def broken(self, request: Request, error: Exception) -> Response:
-        """Answer what nobody foresaw; only the log has its details."""
+        """Answer an unexpected error; only the log has its details."""
         return Response(dump(error_tree(errors.OurError("something broke in the server"))), 500, media_type=JSON)

@@ -19,7 +19,9 @@ HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
 class AnswerStream(Response):
-    """Sends events as they come. The first one is here already: what was wrong before it has a status of its own."""
+    """Sends events as they come. The first one exists already, so earlier errors were answered with a status of their
+    own.
+    """
 
     media_type = "text/event-stream"
 
@@ -47,7 +49,7 @@ class AnswerStream(Response):
         shape.begin(answering)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the answer; whoever hangs up frees its sequences."""
+        """Send the answer; a caller that disconnects frees its sequences."""
         sending = asyncio.ensure_future(self._send(send))
         try:
             async with hanging_up(receive) as gone:

@@ -1,1 +1,1 @@
-"""Documents coming in: received, read, screened, kept. Nothing that is sent is ever dropped without a trace."""
+"""Receives documents: reads, screens and stores them. Nothing that is sent is dropped without a trace."""

@@ -1,4 +1,4 @@
-"""Bytes to text as a browser reads them: the WHATWG Encoding Standard, without its guesses and replacement signs.
+"""Decodes bytes as a browser does, by the WHATWG Encoding Standard, but without guesses and replacement characters.
 
 An encoding is never guessed: a wrong guess would be learned as garbled words.
 """

@@ -1,4 +1,4 @@
-"""Media types: what the sender declares, what can be read, and why a document cannot."""
+"""Media types: which one a sender declares, which can be read, and why a document cannot be."""
 
 from dataclasses import dataclass
 from enum import StrEnum

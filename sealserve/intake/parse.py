@@ -1,4 +1,6 @@
-"""Bytes to text and title, for each format. Runs in the sandbox: hostile files make parsers loop or eat memory."""
+"""Turns bytes into text and title, for each format. Runs in the sandbox: hostile files make parsers loop or exhaust
+memory.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

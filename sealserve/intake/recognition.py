@@ -1,4 +1,4 @@
-"""Which format the bytes really are: by content first, by what the sender says where the content leaves it open."""
+"""Recognises the format of bytes: by content first, and by what the sender says where the content leaves it open."""
 
 import json
 import re

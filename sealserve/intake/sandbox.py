@@ -1,4 +1,4 @@
-"""Documents read outside of this process: a child for each, with limits on time and memory.
+"""Reads documents outside this process: in a child for each, with limits on time and memory.
 
 Whatever a document holds, it costs one child, never the daemon or its event loop. Starting Python and the parsers takes
 a second; a child forked from a process that has loaded them takes some ten milliseconds.

@@ -1,14 +1,14 @@
-"""Words of twelve languages with which a text speaks to a language model, for `prompt_injection`, in RE2 syntax.
+"""Words with which a text in one of twelve languages addresses a language model, for `prompt_injection`, in RE2 syntax.
 
-Lower case. Latin scripts are written without accents, as the text is when it is compared. Each language has few words and general
-ones: what is not listed is not seen.
+Lower case. Latin scripts are written without accents, as the text is when it is compared. Each language has few,
+general words; others are not recognised.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 UNSPACED = "\0"
-"""In place of letters: words are not set off by spaces."""
+"""For scripts that do not separate words by spaces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What two documents say of the same thing, compared by their words alone: does one repeat or deny the other?
+"""Compares two documents by their words alone: does one repeat or contradict the other?
 
 No model is asked, so only plain denials are found: another number of the same unit, or other words where a known
 sentence has its value. The cycle's own reading (`learning/study/supersession.py`) finds the others.
@@ -50,9 +50,9 @@ class Known:
 
 
 def origin_of(source: str) -> str:
-    """Return who speaks: the host of an address, the folder of a file, or the source itself.
+    """Return the origin of a source: the host of an address, the folder of a file, or the source itself.
 
-    Two files of one folder are one voice, as are two pages of one site.
+    Two files of one folder are one origin, as are two pages of one site.
     """
     scheme, colon, rest = source.partition(":")
     if not colon:
@@ -85,10 +85,11 @@ def overlap(one: set[str], other: set[str]) -> float:
 
 
 def contradicted(text: str, known: Sequence[Known], *, origin: str, subjects: Iterable[str]) -> int:
-    """Return how many origins agree on something that `text` denies; 0 when it denies nothing.
+    """Return how many origins agree on something that `text` contradicts; 0 if it contradicts nothing.
 
-    Where `origin` itself said so before, it corrects itself, and where `text` says it, too, it adds: no denials. Only
-    the first MAX_STATEMENTS statements and the first MAX_COMPARED_WORDS words of them are compared.
+    An origin that contradicts its own earlier text corrects itself, and a text that also states the old value adds to
+    it; neither counts. Only the first MAX_STATEMENTS statements and the first MAX_COMPARED_WORDS words of them are
+    compared.
     """
     folded = text.casefold()
     about = [subject for subject in subjects if subject in folded]

@@ -1,4 +1,5 @@
-"""What in a text a person should look at: words meant for the model, secrets, personal data. Counts, never contents.
+"""Finds what a person should look at in a text: words meant for the model, secrets, personal data. Returns counts,
+never contents.
 
 Scanners are pure; what is done with a finding is policy (`document.ingest`, `selfedit.batch`).
 """
@@ -12,7 +13,7 @@ from sealserve.scanners.prompt_injection import injections_in, sentences_with_in
 from sealserve.scanners.secrets import places_of_secrets, secrets_in
 
 MAX_NAMED = 3
-"""Sentences and places that are named of one document."""
+"""The largest number of sentences and places that are reported for one document."""
 
 
 class Finding(StrEnum):

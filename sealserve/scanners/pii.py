@@ -1,7 +1,7 @@
-"""Personal data in a text, by form and check digits. Yields kinds and places, never keeps what was found.
+"""Finds personal data in a text by form and check digits. Yields kinds and places, and never keeps what was found.
 
-One digit in ten is right by chance, so a check digit alone is not believed: a number has to be written as its kind is,
-or to stand beside a word that names the kind. Bar codes and part numbers are neither cards nor persons.
+One check digit in ten is right by chance, so it is not enough: a number must also be written in the usual form, or
+follow a word that names its kind. Bar codes and part numbers are neither cards nor persons.
 """
 
 import ipaddress

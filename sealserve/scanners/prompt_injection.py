@@ -1,8 +1,8 @@
-"""Words in a document that are meant for the model, not for its readers. Marked and counted; whether they stop a
-document is policy.
+"""Finds words in a document that are meant for the model, not for its readers. Policy decides whether they stop a
+document.
 
-The rules are few and general: somebody who knows them can write around them. They are one layer of several. In other
-languages than English a text is seen to speak to a model by fewer words (`addressing_words`).
+The rules are few and general, and somebody who knows them can write around them. They are one layer of several.
+Languages other than English have fewer words (`addressing_words`).
 """
 
 import re
@@ -236,8 +236,8 @@ class _Rules:
                     yield kind, found.start(), found.end()
 
     def _drops(self, before: str, after: str, following: str) -> bool:
-        """Whether what is to be ignored are instructions, or all that stands above while something else is said. What
-        a document says is to be ignored by any reader of it.
+        """Whether the text asks to ignore instructions, or to ignore everything above and do something else. Advice to
+        ignore instructions that stand in documents does not count.
         """
         if _INSIDE.search(after):
             return False

@@ -1,4 +1,4 @@
-"""How much of a text says something that earlier texts of the same origin do not say. Compared by words alone.
+"""Measures how much of a text is new compared with earlier texts of the same origin, by words alone.
 
 A series of documents shares its frame and brings new values; a flood brings the same statements again, with a changed
 date or number, in another order, or with another word here and there.

@@ -1,5 +1,5 @@
-"""Credentials in a text, by the forms that their issuers give them (bc-detect-secrets), and by the words that stand
-beside them (`passwords`). Counts, never contents.
+"""Finds credentials in a text by their issuers' formats (bc-detect-secrets), and by the words beside them
+(`passwords`). Returns counts, never contents.
 
 The package's entropy and keyword detectors are left out: they flag plain English. Only the forms are taken from it: RE2
 matches them, as some take cubic time otherwise.
@@ -39,14 +39,15 @@ _EXAMPLE = re2.compile(
     r"(?i)example|sample|dummy|placeholder|your|x{6}|0{8}|\*{3}|1234567890|abcdef0123|0123456789|deadbeef|"
     r"eyjzdwiioiixmjm0nty3odkw|[:=](?:pass(?:word|wd|wort)?|pwd?|secret|token|key|changeme|contrasena|motdepasse)@|[<{$%]"
 )
-"""Published keys of examples and places for one's own: vendors' documents have them, and they open nothing. (The long
-one is the payload of jwt.io's own token.)"""
+"""Example keys and placeholders from vendors' documentation, which open nothing. (The long one is the payload of
+jwt.io's own token.)
+"""
 
 
 def secrets_in(text: str) -> int:
     """Return how many different credentials are in `text`, private keys all counted. Takes time linear in the text.
 
-    Keys that documents give as examples are none.
+    Example keys do not count.
     """
     plain = text.encode(errors="replace").decode()
     private_keys = sum(1 for _ in _PRIVATE_KEY.finditer(plain))

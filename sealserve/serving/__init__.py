@@ -1,1 +1,1 @@
-"""Answering tenants: which version answers, who may enter, and making what should answer what does."""
+"""Answers tenants: admission, the choice of the version that answers, and the activation of desired versions."""

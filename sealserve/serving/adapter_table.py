@@ -1,11 +1,11 @@
-"""Which version answers each tenant: one immutable entry a tenant, replaced whole, and a count of who is using what.
+"""Holds the version that answers each tenant, as one immutable entry that is replaced whole, and counts the requests
+that use each adapter.
 
-A tenant may have a second version beside the active one, which gets a share of new requests. Whose request goes
-where is decided by a key that the caller sends: the same key gets the same version for as long as the shares hold,
-and a version that gets a larger share keeps the keys it had.
+A tenant may have a second version beside the active one, which gets a share of new requests. Whose request goes where
+is decided by a key that the caller sends: the same key gets the same version for as long as the shares hold, and a
+version that gets a larger share keeps the keys it had.
 
-Use it from one event loop. It says what is true after the activator has
-made it so.
+Use it from one event loop. It says what is true after the activator has made it so.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
-"""Who may enter: so many calls at once, a bounded queue per tenant and in all, and turns between tenants.
+"""Admits calls: bounds how many run and how many wait, per tenant and in all, and lets tenants take turns.
 
-Refuses at once rather than queueing without end.
+A call beyond the bounds is refused at once.
 """
 
 import asyncio

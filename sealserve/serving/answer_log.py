@@ -1,6 +1,6 @@
-"""Remembers which version gave which answer to whom, off the way of the answers themselves.
+"""Records which version answered which request, without delaying the answers.
 
-What is not written yet when the process dies is lost: a second's worth.
+If the process dies, the last second's entries are lost.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
-"""One tenant's conversation, answered: admitted, pinned to one version, streamed, counted.
+"""Answers one tenant's conversation: admits it, pins it to one version, streams the answer and counts it.
 
-What the network layer calls.
+The network layers, gRPC and HTTP, call it.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class Answered:
 
 
 class Listener(Protocol):
-    """Is told of calls. Does not block or raise."""
+    """Is notified of calls. Does not block or raise."""
 
     def answered(self, answered: Answered) -> None:
         """A call has ended: whole, cut off or failed."""

@@ -1,4 +1,4 @@
-"""How much background work may be in the engine at once: one gate for learning, shadow answers and probes.
+"""Limits how much background work is in the engine at once: learning, shadow answers and probes.
 
 A prompt that enters makes the next step longer for everybody, and vLLM's priorities do not help a sequence that runs
 already. So work is counted in tokens: a prompt's until its first token is out, a few for a sequence that generates.
@@ -39,7 +39,7 @@ _POLL_SECONDS = 0.05
 
 
 class BackgroundGate:
-    """Lets background calls in, as many as tenants do not notice."""
+    """Admits background calls, as many as tenants do not notice."""
 
     def __init__(
         self, *, max_sequences: int, slowdown: float, is_tenant_waiting: Callable[[], bool] = lambda: False

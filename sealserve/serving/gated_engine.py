@@ -1,4 +1,4 @@
-"""The engine behind its gates: every call waits for its adapter's slot, background calls also yield to tenants."""
+"""The engine behind its gates: every call waits for its adapter's slot, and background calls also yield to tenants."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing

@@ -1,7 +1,7 @@
 """This server's entry among the replicas: made at start, renewed while it runs, removed at shutdown.
 
-The entry names the process, so that two servers of one name are noticed, and one that was killed and started again
-takes its own place back at once.
+The entry identifies the process, so that two servers with one name are noticed, and a server that was killed and
+started again takes over its entry at once.
 """
 
 import asyncio

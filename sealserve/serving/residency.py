@@ -1,4 +1,4 @@
-"""Holds a request until its tenant's version is loaded, and the version while the request may need it.
+"""Holds a request until its tenant's version is loaded, and keeps the version loaded while the request may need it.
 
 A tenant whose version is not loaded is asked for; its requests wait, bounded in number and time, and all enter when it
 has arrived. They wait before admission, so that a crowd of tenants that have to be loaded takes no place of those that
@@ -141,7 +141,7 @@ def _late() -> DeadlineExceeded:
 
 
 def _too_late(waiting: int) -> Unavailable:
-    """The more wait, the later it is worth to come again."""
+    """The more requests wait, the longer the advised delay before a retry."""
     retry_seconds = RETRY_SECONDS + min(waiting, 300) / 10
     return Unavailable(
         "the version that should answer is being loaded", reason="ADAPTER_LOADING", retry_seconds=retry_seconds

@@ -1,4 +1,4 @@
-"""One prefix-cache salt per tenant, so that no tenant can time its way to another's prompts (law 7).
+"""One prefix-cache salt per tenant, so that no tenant can find out another's prompts by timing (law 7).
 
 The salt is HMAC-SHA256 (RFC 2104) of the tenant's name under a key that never leaves this machine.
 """

@@ -1,4 +1,4 @@
-"""How much slower tenants are answered beside background work than without it, measured on their own calls.
+"""Measures, on tenants' own calls, how much slower they are answered beside background work than without it.
 
 Knows no engine and no limits. Both sides come from the same tenants on the same machine, so the ratio needs no target
 in milliseconds that would be right for one model alone.

@@ -1,4 +1,4 @@
-"""The version that a request names: may it answer, and is it here?"""
+"""Checks that a version which a request names may answer and is loaded here."""
 
 import asyncio
 from collections.abc import Callable

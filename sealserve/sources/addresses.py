@@ -1,7 +1,7 @@
-"""Which addresses of the network a source may lead to: by default none that is private.
+"""Decides which network addresses a source may lead to; private ones are refused by default.
 
-A name is resolved once for each request, and the connection goes to the address that was checked: a name that changes
-its mind in between (DNS rebinding) gains nothing.
+A name is resolved once for each request, and the connection goes to the address that was checked, so DNS rebinding
+gains nothing.
 """
 
 import ipaddress
@@ -16,9 +16,9 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def is_public(address: Address) -> bool:
-    """Whether anybody on the internet may be meant: global unicast, also behind IPv6's forms of an IPv4 address.
+    """Return whether the address is public: global unicast, also inside the IPv6 forms of an IPv4 address.
 
-    The registries of special addresses are IANA's (RFC 6890), as the standard library has them.
+    Special addresses are those of IANA's registries (RFC 6890), as the standard library knows them.
     """
     inner = _embedded(address)
     if inner is not None:

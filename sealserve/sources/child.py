@@ -1,7 +1,7 @@
-"""A process of its own for each sync: what a source sends is unpacked and parsed there, under limits, never in serve.
+"""Runs each sync in a process of its own, which unpacks and parses what a source sends, under limits. serve never does.
 
-`ChildConnector` is a connector whose work the child does. An item that costs the child its life is refused, and the
-next one gets a new child.
+`ChildConnector` is a connector whose work the child does. An item that kills the child is refused, and the next one
+gets a new child.
 """
 
 import os
@@ -40,7 +40,7 @@ _ERRORS = {kind.__name__: kind for kind in (SourceFailed, ItemFailed, ItemRefuse
 
 
 class ChildConnector:
-    """A connector in a process of its own, which is started when it is needed."""
+    """A connector in a process of its own, started on first use."""
 
     def __init__(self, spec: Spec, *, memory_bytes: int = MEMORY_BYTES) -> None:
         self._spec = spec
@@ -130,7 +130,7 @@ def main() -> None:
 
 
 def _serve(connection: socket.socket, spec: Spec) -> None:
-    """Answer one question after the other. What nothing names ends the process: the parent says so."""
+    """Answer one question after the other. An error that is not listed ends the process, and the parent reports it."""
     connector: Connector | None = None
     while True:
         fields, _ = receive_frame(connection)

@@ -8,11 +8,13 @@ from sealserve.errors import Unavailable
 MAX_KEY_LENGTH = 2000
 
 SYNC_BYTES = "SYNC_BYTES"
-"""The reason when one sync may fetch no more: the next one goes on."""
+"""The reason when one sync may fetch no more; the next one continues."""
 
 
 class SourceFailed(Unavailable):
-    """The source cannot be read now: it is away, refuses, or is not what it should be. The next sync tries again."""
+    """The source cannot be read now: it is unreachable, refuses, or is not what it should be. The next sync tries
+    again.
+    """
 
     reason = "SOURCE_FAILED"
 
@@ -61,7 +63,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """Nothing has changed since the cursor, or the validator, was given."""
+    """Nothing has changed since the cursor or the validator was issued."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,7 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How far a connector may go. Bytes are counted unpacked."""
+    """The limits of a connector. Bytes are counted after decompression."""
 
     max_items: int
     max_item_bytes: int
@@ -92,7 +94,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """All that a connector knows of its source. JSON can hold it: it crosses into a process of its own."""
+    """All that a connector knows of its source, in a form that JSON can hold: it is sent to the child process."""
 
     kind: str
     name: str
@@ -127,5 +129,5 @@ class Connector(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of what was opened."""
+        """Close what was opened."""
         ...

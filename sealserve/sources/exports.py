@@ -1,6 +1,6 @@
-"""Exports of knowledge bases: a folder, a zip archive or a JSON file, as Confluence and Zendesk write them.
+"""Reads exports of knowledge bases: folders, zip archives and JSON files, as Confluence and Zendesk write them.
 
-Confluence exports a space as HTML pages named `<title>_<page id>.html`: the id names a page, whatever its title.
+Confluence exports a space as HTML pages named `<title>_<page id>.html`: the id identifies a page, whatever its title.
 Zendesk's Help Center API, and tools that save it, write articles as JSON: objects with `id`, `title` and `body`.
 """
 
@@ -94,7 +94,7 @@ class ExportConnector:
         self._names: dict[str, str] = {}
 
     def listing(self, cursor: str) -> Listing | Unchanged:
-        """Raises: SourceFailed (it is not there, or nothing that can be opened)."""
+        """Raises: SourceFailed (it does not exist, or cannot be opened)."""
         limits, files = self._spec.limits, self._open()
         items: dict[str, ListedItem] = {}
         faults: list[str] = []

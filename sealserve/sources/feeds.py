@@ -1,4 +1,4 @@
-"""RSS and Atom: the entries of a feed, or the pages that they link to."""
+"""Reads RSS and Atom feeds: their entries, or the pages that the entries link to."""
 
 import hashlib
 import html
@@ -26,7 +26,7 @@ _ACCEPT = "application/atom+xml, application/rss+xml, application/xml;q=0.9, tex
 
 
 class FeedConnector:
-    """A feed. What its entries say comes with the listing; linked pages are fetched one by one."""
+    """A feed. The text of its entries comes with the listing; linked pages are fetched one by one."""
 
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
@@ -107,7 +107,7 @@ def _key(entry: feedparser.FeedParserDict) -> str:
 
 
 def _mark(text: str) -> str:
-    """Return a digest: entries may share a link, and each needs a label of its own."""
+    """Return a digest that tells entries with the same link apart: each needs its own label."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""Files below a folder of this machine."""
+"""Reads files below a folder of this machine."""
 
 import os
 import stat
@@ -22,7 +22,7 @@ from sealserve.sources.item_names import is_included, media_type_of, require_pla
 
 MAX_FOLDER_DEPTH = 16
 SETTLE_SECONDS = 3.0
-"""A file that changed less than this ago may still be written: it is left for the next sync."""
+"""A file modified more recently than this may still be being written; the next sync takes it."""
 
 
 class Folder:
@@ -37,7 +37,7 @@ class Folder:
             raise SourceFailed("the folder is not there", reason="NO_FOLDER")
 
     def names(self, *, most: int) -> Iterator[tuple[str, str]]:
-        """Yield (name, token) of every plain file, at most `most`. What cannot be looked into is added to `faults`."""
+        """Yield (name, token) of every plain file, at most `most`. What cannot be read is added to `faults`."""
         self.faults, left = [], most
         pending: list[tuple[Path, int]] = [(self._root, 0)]
         while pending:

@@ -1,7 +1,7 @@
-"""Files at the tip of a branch of a git repository, over https or on this machine.
+"""Reads files at the tip of a branch of a git repository, over https or on this machine.
 
 Each file is a blob, and a blob's name is the digest of its content: between two commits, only changed blobs are read.
-Over https the tip alone is fetched, without history, into memory.
+Over https only the tip is fetched, without history, into memory.
 """
 
 import io
@@ -38,7 +38,7 @@ PACK_SECONDS = 300.0
 _PLAIN_FILE = 0o100000
 _FILE_TYPE = 0o170000
 _BROKEN = (GitProtocolError, HangupException, ObjectFormatException, KeyError, ValueError, AssertionError, OSError)
-"""What dulwich raises for a server or a repository that is not as git writes it."""
+"""What dulwich raises for a malformed server response or repository."""
 
 
 class GitConnector:
@@ -154,7 +154,7 @@ class _HttpGitClient(AbstractHttpGitClient):
 
 
 class _Answer:
-    """What dulwich looks at in a response."""
+    """The parts of a response that dulwich reads."""
 
     def __init__(self, content_type: str | None, redirect_location: str) -> None:
         self.content_type = content_type
@@ -166,7 +166,7 @@ class _Answer:
 
 
 def _require_own(repository: Repo, place: Path) -> None:
-    """Return if what the repository is made of lies below its folder. Raises: SourceFailed."""
+    """Return if all parts of the repository are below its folder. Raises: SourceFailed."""
     root = place.resolve()
     places = [Path(repository.controldir()), Path(repository.commondir())]
     alternates = Path(repository.commondir()) / "objects" / "info" / "alternates"

@@ -1,4 +1,4 @@
-"""Which files of a source are taken, by name, and what they hold."""
+"""Decides by name which files of a source are taken, and which format they have."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -15,7 +15,8 @@ READABLE = frozenset(SUFFIXES)
 
 
 def is_included(name: str, include: Sequence[str], *, suffixes: Collection[str] = READABLE) -> bool:
-    """Whether a file of that name is taken: it matches a pattern of `include`, else it has one of `suffixes`.
+    """Return whether a file of that name is taken: it matches a pattern of `include` or, without patterns, has one of
+    `suffixes`.
 
     Names below a hidden folder are never taken. Without patterns and suffixes every other name is.
     """
@@ -28,7 +29,7 @@ def is_included(name: str, include: Sequence[str], *, suffixes: Collection[str] 
 
 
 def require_plain(name: str) -> None:
-    """Return if the name stays below where it is looked up. Raises: ItemRefused."""
+    """Return if the name does not lead out of the folder in which it is looked up. Raises: ItemRefused."""
     is_climbing = ".." in PurePosixPath(name.replace("\\", "/")).parts
     if not name or name.startswith(("/", "\\")) or is_climbing or "\0" in name or _DRIVE.match(name):
         raise ItemRefused(f"{name[:200]!r} is no name of a file below the source", reason="BAD_NAME")

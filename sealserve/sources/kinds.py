@@ -1,4 +1,4 @@
-"""Which connector reads which kind of source, and where a source may lie on this machine."""
+"""Chooses the connector for a kind of source, and checks where a source on this machine may be."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def spec_of(source: Source | NewSource, tenant: str, settings: SourceSettings, *
 
 
 def is_local(source: Source | NewSource) -> bool:
-    """Whether the source lies on this machine."""
+    """Return whether the source is on this machine."""
     is_local_git = source.kind is SourceKind.GIT and not source.location.startswith(("https://", "http://"))
     return source.kind in _LOCAL or is_local_git
 
@@ -57,7 +57,7 @@ def open_connector(spec: Spec) -> Connector:
 
 
 def _connector(spec: Spec) -> Connector:
-    """Each kind is imported when it is needed: none needs the packages of another."""
+    """Import a kind only when it is needed: none needs the packages of another."""
     match SourceKind(spec.kind):
         case SourceKind.DIRECTORY:
             from sealserve.sources.folders import FolderConnector

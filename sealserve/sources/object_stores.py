@@ -1,4 +1,4 @@
-"""Objects below a prefix of an S3 bucket, at Amazon or at any endpoint that speaks its protocol."""
+"""Reads objects below a prefix of an S3 bucket, at Amazon or at any compatible endpoint."""
 
 import socket
 from typing import Any
@@ -26,11 +26,11 @@ from sealserve.sources.item_names import is_included, media_type_of
 _PAGE = 1000
 _PARAMETERS = ("endpoint", "region")
 _AWAY = (OSError, BotoCoreError, ClientError, ValueError)
-"""What s3fs raises: it turns most of S3's answers into an OSError."""
+"""What s3fs raises; most of S3's errors become an OSError."""
 
 
 class S3Connector:
-    """A bucket, or what is below a prefix of it. `secret` is "KEY ID:SECRET KEY"; without one, requests are unsigned.
+    """A bucket, or a prefix of it. `secret` is "KEY ID:SECRET KEY"; without one, requests are unsigned.
 
     The location may name another endpoint and a region: s3://bucket/prefix?endpoint=https://…&region=eu-central-1.
     """
@@ -112,7 +112,7 @@ class S3Connector:
 
 
 class _CheckedResolver(AbstractResolver):
-    """Gives the address that was checked: the connection goes there and nowhere else."""
+    """Resolves to the address that was checked, so that the connection goes there and nowhere else."""
 
     def __init__(self, *, allow_private: bool) -> None:
         self._allow_private = allow_private
@@ -135,7 +135,7 @@ class _CheckedResolver(AbstractResolver):
 
 
 def _require_allowed(endpoint: str, spec: Spec) -> None:
-    """A number in the place of a name is not resolved, and so not looked at later. Raises: SourceFailed."""
+    """Check an IP address: it is not resolved, so the resolver would never see it. Raises: SourceFailed."""
     parts = urlsplit(endpoint)
     try:
         host, port = parts.hostname, parts.port or 443

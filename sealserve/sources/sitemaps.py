@@ -1,4 +1,4 @@
-"""Sitemaps and the pages they list (sitemaps.org, protocol 0.9): indexes, plain text and gzip included."""
+"""Reads sitemaps and the pages they list (sitemaps.org, protocol 0.9), including indexes, plain text and gzip."""
 
 import io
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ MAX_SITEMAPS = 500
 
 @dataclass(slots=True)
 class _Found:
-    """What the sitemaps read so far list."""
+    """What the sitemaps list that were read so far."""
 
     pages: dict[str, str] = field(default_factory=dict)  # the address, and when it was modified
     faults: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Runs the syncs that are due: a few at a time, each source by one process, by lease."""
+"""Runs the syncs that are due, a few at a time; a lease gives each source to one process."""
 
 import asyncio
 import math
@@ -28,14 +28,14 @@ _LOG = structlog.get_logger(__name__)
 
 MAX_BACKOFF_SECONDS = 86_400.0
 PARTIAL_SECONDS = 60.0
-"""A sync that reached a limit goes on after this, so that other sources have a turn."""
+"""A sync that reached a limit continues after this time, so that other sources get a turn."""
 
 JITTER = 0.1
 _ACTOR = "source:{}"
 
 
 class SourceRunner:
-    """The syncs of one process. Any number of processes may have one."""
+    """The syncs of one process. Any number of processes may run one."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class SourceRunner:
             threads.shutdown(wait=False, cancel_futures=True)
 
     def stop(self) -> None:
-        """End running syncs at their next item; what they wait for is cut off."""
+        """End running syncs at their next item, and cancel what they wait for."""
         self._stopping.set()
         for connector in list(self._open.values()):
             connector.close()
@@ -161,7 +161,7 @@ class SourceRunner:
 
 
 def lease_seconds_of(settings: SourceSettings) -> float:
-    """Return a lease that outlives the listing or one item, however slow: nobody else begins in between."""
+    """Return a lease time that outlives the listing or any one item, so that no other process begins in between."""
     return max(900.0, 2 * settings.request_seconds * (settings.max_redirects + 2))
 
 

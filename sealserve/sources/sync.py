@@ -1,6 +1,6 @@
-"""One sync of one source: what is new or changed there is received, what left a mirrored source is forgotten.
+"""One sync of one source: receives what is new or changed, and unlearns what left a mirrored source.
 
-Each item's fate is recorded before the next item is fetched, so a sync that is cut off is resumed by the next one.
+Each item's outcome is recorded before the next item is fetched, so a sync that is cut off is resumed by the next one.
 """
 
 import hashlib
@@ -35,12 +35,12 @@ from sealserve.telemetry.names import LogEvent
 _LOG = structlog.get_logger(__name__)
 
 MAX_FAILURES_IN_ROW = 20
-"""Items that fail one after the other end a sync: the source is away, and 10,000 more attempts would say the same."""
+"""So many consecutive failures end a sync: the source is unreachable, and further attempts would fail as well."""
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _SETTLED = frozenset({ItemState.RECEIVED, ItemState.REFUSED})
 _WAITS = frozenset({DocumentState.HELD, DocumentState.QUARANTINED, DocumentState.FORGOTTEN})
-"""States of a new version in which what the item said before is not forgotten yet: nobody has let the new one in."""
+"""States of a new version in which the earlier version is not unlearned yet, because the new one is not admitted."""
 
 Forget = Callable[[str, str, str], object]
 """Unlearns (tenant, document) for a reason."""
@@ -73,7 +73,7 @@ class _Tally:
 
 
 class ItemStore:
-    """Makes documents of the items of one source, and forgets those of a mirrored one. Blocking."""
+    """Turns the items of one source into documents, and unlearns those of a mirrored one. Blocking."""
 
     def __init__(self, source: Source, *, registry: Registry, inbox: Inbox, forget: Forget) -> None:
         self._source = source
@@ -109,7 +109,7 @@ class ItemStore:
         return self._registry.sources.record(self._with_document(received, document, is_new=is_new))
 
     def leave(self, item: SourceItem) -> None:
-        """Record that the item left the source; forget its documents if the source is mirrored."""
+        """Record that the item left the source; unlearn its documents if the source is mirrored."""
         sources = self._registry.sources
         if not self._source.mirror:
             sources.record(replace(item, state=ItemState.GONE, reason="it left the source", token="", validator=""))
@@ -122,7 +122,7 @@ class ItemStore:
         sources.record(replace(gone, reason="it left the source; what was learned of it is forgotten"))
 
     def settle(self, item: SourceItem) -> SourceItem:
-        """Forget what the item said before, once a newer version of it was let in. Mirrored sources only."""
+        """Unlearn the item's earlier versions once a newer one is admitted. Mirrored sources only."""
         if not item.superseded or not item.document:
             return item
         is_gone = item.state is ItemState.GONE  # a sync was cut off while it forgot
@@ -142,7 +142,7 @@ class ItemStore:
         return replace(item, state=ItemState.RECEIVED, document=name, is_own=is_own, superseded=superseded)
 
     def _drop(self, tenant: str, document: str, *, because: str) -> None:
-        """Forget a document that no item has any more."""
+        """Unlearn a document that no item has any more."""
         is_forgotten = self._registry.documents.get(tenant, document).state is DocumentState.FORGOTTEN
         if not is_forgotten and not self._registry.sources.uses(tenant, document):
             self._forget(tenant, document, because)
@@ -272,7 +272,7 @@ class Sync:
             raise SourceFailed(f"{MAX_FAILURES_IN_ROW} items in a row failed, the last with: {error.message}")
 
     def _remove(self, gone: Mapping[str, SourceItem], known: Mapping[str, SourceItem]) -> str:
-        """Let go of what left the source; return why not, if that would be too much at once."""
+        """Remove what left the source; return the reason if that is too much at once and nothing is removed."""
         here = [item for item in known.values() if item.state is not ItemState.GONE]
         most = max(1, int(self._settings.max_vanished_share * len(here)))
         if self._source.mirror and len(gone) > most and not self._source.removals_accepted:
@@ -303,18 +303,18 @@ class Sync:
 
 
 def _checked_at(item: SourceItem | None) -> datetime:
-    """What was never looked at comes first, then what was not for the longest time."""
+    """Order by when an item was last checked: never first, then the longest ago."""
     return _NEVER if item is None or item.checked_at is None else item.checked_at
 
 
 def _line(text: str) -> str:
-    """Return `text` as a label may be: one line, what cannot be shown replaced."""
+    """Return `text` as a label: one line, unprintable characters replaced."""
     shown = "".join(character if character.isprintable() else " " for character in text)
     return shown[:MAX_LABEL_LENGTH]
 
 
 def _label(text: str) -> str:
-    """Return a label of its own for each place: a document of the same label is an earlier version of it."""
+    """Return a label that is unique to the item: documents of the same label are versions of one another."""
     line = _line(text)
     if line == text:
         return line
@@ -323,7 +323,7 @@ def _label(text: str) -> str:
 
 
 def _stored(key: str) -> str:
-    """Return a key as the registry keeps it: a name may hold any bytes, a database's text may not."""
+    """Return a key as the registry stores it: a name may contain any bytes, text in a database may not."""
     return "".join("\ufffd" if c == "\0" or "\ud800" <= c <= "\udfff" else c for c in key)
 
 

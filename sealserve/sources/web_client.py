@@ -1,4 +1,4 @@
-"""Bounded requests over HTTP: by size, time, rate and number of redirects, to public addresses only."""
+"""Sends HTTP requests bounded in size, time, rate and redirects, to public addresses only."""
 
 import base64
 import re
@@ -42,13 +42,13 @@ class Response:
 
     @property
     def validator(self) -> str:
-        """What a later request shows to ask whether this changed."""
+        """What a later request sends to ask whether this has changed (an ETag or a date)."""
         etag, modified = self.headers.get("etag", ""), self.headers.get("last-modified", "")
         return f"etag:{etag}" if etag else f"modified:{modified}" if modified else ""
 
 
 class WebClient:
-    """One source's way into the web. Blocking."""
+    """The HTTP client of one source. Blocking."""
 
     def __init__(
         self, limits: Limits, *, secret: str = "", home: str = "", clock: Callable[[], float] = time.monotonic

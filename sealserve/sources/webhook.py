@@ -1,4 +1,4 @@
-"""A route that takes items in as their source sends them, signed: `POST /sources/{tenant}/{source}`.
+"""A route that receives signed items from their source: `POST /sources/{tenant}/{source}`.
 
 The body is JSON: `key` names the item, `event` is "put" or "delete"; with put come `title`, `media_type`, and `text` or
 (in base64) `content`. `X-Timestamp` is the time in seconds since 1970, and `X-Signature` is "sha256=" and the hex HMAC
@@ -56,7 +56,7 @@ class _Refused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Delivery:
-    """One signed item, as it was sent."""
+    """One signed item as it was sent."""
 
     key: str
     is_deleted: bool
@@ -66,7 +66,7 @@ class _Delivery:
 
 
 class Webhook:
-    """Takes deliveries in; `route` is what an application mounts."""
+    """Receives deliveries; an application mounts `route`."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Webhook:
         self._max_bytes = min(MAX_BODY_BYTES, int(inbox.max_file_bytes * _BASE64_GROWTH) + _ENVELOPE_BYTES)
 
     def route(self) -> Route:
-        """Return the route of every tenant's webhooks. It needs no token: the signature is what is checked."""
+        """Return the route of every tenant's webhooks. It needs no token, because the signature is checked."""
         return Route(PATH, self._answer, methods=["POST"])
 
     async def _answer(self, request: Request) -> JSONResponse:
@@ -125,7 +125,7 @@ class Webhook:
         """Take one delivery; return what became of it. Raises: _Refused, SealserveError."""
         source = self._signed_source(tenant, name, body, stamp, signature)
         if self._registry.sources.is_delivered(tenant, name, signature):
-            raise _Refused(409, "REPLAYED", "this delivery was taken before; sign a new one with the time of now")
+            raise _Refused(409, "REPLAYED", "this delivery was received before; sign a new one with the current time")
         delivery = _read(body)
         item = self._store(source, delivery)
         self._registry.sources.note_delivery(tenant, name, signature)

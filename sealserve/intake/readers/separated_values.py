@@ -1,4 +1,4 @@
-"""Tables in text: rows of CSV and TSV files, each told with its headings, or as a question and its answer."""
+"""Reads CSV and TSV files: each row becomes a text with its headings, or a question and its answer."""
 
 import csv
 import io

@@ -1,1 +1,1 @@
-"""Bytes and directories by digest: on a disk, in an object store, and when they are deleted."""
+"""Stores bytes and directories by digest, on a disk or in an object store, and deletes what is no longer used."""

@@ -1,4 +1,4 @@
-"""Deleting artifacts that nothing uses any more, and never one that something is about to use.
+"""Deletes artifacts that nothing uses any more, and never one that something is about to use.
 
 Bytes are put before the row that names them, so that no row ever names what is not there; in between, nothing shows
 that they are wanted. Three rules close that gap, whoever runs where and whoever is killed:
@@ -38,7 +38,7 @@ class ArtifactGc:
         self._artifacts = artifacts
 
     def sweep_unlearned(self, tenant: str) -> int:
-        """Delete the files that forgetting left without a use; return how many. May be called at any time."""
+        """Delete the files that unlearning left unused; return how many. May be called at any time."""
         with self._database.read() as tx:
             there = [digest for digest in _left_over(tx, tenant) if self._artifacts.has(digest)]
             unused = [digest for digest in there if not _is_used(tx, digest)]
@@ -47,7 +47,7 @@ class ArtifactGc:
     def sweep_unnamed(self, *, seconds: float) -> int:
         """Delete artifacts that no document, version, candidate or editor names, and return how many.
 
-        What was put in the last `seconds` stays: whoever put it may be about to name it.
+        Artifacts stored in the last `seconds` stay, because a row that names them may be about to be written.
         """
         moment = (self._database.clock or utc_now)().timestamp() - seconds  # as files are stamped
         old = set(self._artifacts.put_before(moment))
@@ -96,7 +96,7 @@ def touched(tenant: str) -> Any:
 def _left_over(tx: Transaction, tenant: str) -> list[str]:
     """Return the artifacts of forgotten documents, of versions that learned them and of their cycles' candidates.
 
-    Some may be in use elsewhere: contents that two tenants gave are kept once.
+    Some may be in use elsewhere, because equal contents of two tenants are stored once.
     """
     gone = select(t.documents.c.contents).where(
         t.documents.c.tenant == tenant, t.documents.c.state == DocumentState.FORGOTTEN

@@ -30,7 +30,7 @@ _TAKEN = "taken-"
 
 Manifest: TypeAlias = dict[str, dict[str, str | int]]
 Stamp: TypeAlias = tuple[tuple[str, int, int, int], ...]
-"""What tells that a checked file is still the same one: name, size, modification time, inode."""
+"""What identifies a checked file as unchanged: name, size, modification time, inode."""
 
 
 class ArtifactStore:
@@ -254,7 +254,9 @@ class ArtifactStore:
 
 
 def _clear(aside: Path, *, now: float) -> None:
-    """Delete what killed processes left: removals by the time of their rename, writes by that of their last byte."""
+    """Delete what killed processes left behind: old removals, by the time of their rename, and old writes, by their
+    last byte.
+    """
     for path in aside.iterdir():
         status = path.lstat()
         is_removal = path.name.startswith(_TAKEN)

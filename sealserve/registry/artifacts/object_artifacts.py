@@ -1,4 +1,4 @@
-"""The artifact store of several machines: artifacts in an object store, behind fsspec, with checked copies on the disk.
+"""The artifact store for several machines: artifacts in an object store, through fsspec, with checked copies on disk.
 
 An object appears whole or not at all, and a directory is there once its manifest is, which is written last. Documents
 are read from the object store every time; only directories, which are adapters, are copied to the disk.
@@ -20,7 +20,7 @@ from sealserve.registry.artifacts.artifact_store import ArtifactStore, Manifest,
 from sealserve.registry.sql.database import Clock, utc_now
 
 UNUSED_SECONDS = 7 * 24 * 3600
-"""A copy that nobody asked for in so long is dropped from the disk."""
+"""A copy that was not used for so long is deleted from the disk."""
 
 _ASIDE_SECONDS = 24 * 3600  # no removal takes as long
 _MANIFEST = "manifest.json"
@@ -43,7 +43,7 @@ class ObjectArtifactStore(ArtifactStore):
     """Artifacts at a URL: `blobs/` for bytes, `trees/` for directories, `aside/` for what is being removed."""
 
     def __init__(self, url: str, cache: Path, *, clock: Clock = utc_now) -> None:
-        """Make the cache; drop what is old in it and what killed writers and removals left.
+        """Create the cache; delete what is old in it and what killed writers and removals left.
 
         Raises: StorageFailed (also while the object store is away), BadConfig (the url).
         """
@@ -86,7 +86,7 @@ class ObjectArtifactStore(ArtifactStore):
     def directory(self, digest: str) -> Path:
         """As `ArtifactStore.directory`, of the copy on this disk; fetched and checked first if there is none.
 
-        While the object store cannot be reached, the copy on the disk is good enough.
+        If the object store is unreachable, the copy on the disk is used.
         """
         try:
             manifest = self._manifest_bytes(checked_digest(digest))
@@ -273,7 +273,7 @@ def _file_system(url: str) -> tuple[Any, str]:
 
 
 def _store_errors() -> tuple[type[Exception], ...]:
-    """Return what a file system raises when it is away or refuses, apart from what is simply not there."""
+    """Return the errors that a file system raises when it is unreachable or refuses, apart from a missing file."""
     try:
         from botocore.exceptions import BotoCoreError
     except ImportError:
@@ -282,7 +282,7 @@ def _store_errors() -> tuple[type[Exception], ...]:
 
 
 def _plain(digest: str, name: str) -> str:
-    """Return the name if it stays below its directory: manifests are checked, but nothing is taken on trust twice."""
+    """Return the name if it does not lead out of its directory; a second check after the manifest's own."""
     if name.startswith("/") or ".." in Path(name).parts:
         raise CorruptArtifact(f"artifact {digest} is damaged: its manifest names a file outside")
     return name

@@ -1,1 +1,1 @@
-"""What the activator is made of: loading versions, the places they take, and those no longer needed."""
+"""The parts of the activator: loading versions, swapping routes, places for adapters, and retired versions."""

@@ -1,4 +1,4 @@
-"""When a tenant whose version could not be loaded is tried again."""
+"""Decides when a tenant whose version could not be loaded is tried again."""
 
 import asyncio
 from dataclasses import dataclass
@@ -14,19 +14,21 @@ class _Failure:
 
 
 class BackOff:
-    """Waits of one second, two, four, and so on, by tenant; a new activation of the tenant is tried at once."""
+    """Exponential back-off per tenant: one second, two, four, and so on. A new activation of the tenant is tried at
+    once.
+    """
 
     def __init__(self) -> None:
         self._failures: dict[str, _Failure] = {}
 
     def failed(self, tenant: str, activation: int, *, is_urgent: bool) -> None:
-        """Note that it could not be loaded. An urgent one waits no longer than the first time."""
+        """Record a failure. An urgent tenant never waits longer than after the first one."""
         times = self.failures(tenant) + 1
         seconds = FIRST_SECONDS if is_urgent else min(FIRST_SECONDS * 2 ** min(times - 1, 16), LONGEST_SECONDS)
         self._failures[tenant] = _Failure(activation, times, asyncio.get_running_loop().time() + seconds)
 
     def failures(self, tenant: str) -> int:
-        """Return how often in a row the tenant failed."""
+        """Return the number of consecutive failures."""
         found = self._failures.get(tenant)
         return found.times if found else 0
 

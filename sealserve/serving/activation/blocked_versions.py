@@ -1,4 +1,6 @@
-"""The alarm for versions that cannot be loaded before an operator acts. Nothing is condemned, no pointer moves."""
+"""The alarm for versions that cannot be loaded before an operator acts. No version is quarantined, and no pointer
+moves.
+"""
 
 import structlog
 

@@ -1,8 +1,8 @@
-"""What should answer the tenants that this replica has met: those that were asked for, and those that changed.
+"""Knows which version should answer each tenant that this replica has met, by a request or by a change.
 
-It follows the registry by change (`registry/versions/desired.py`), so that a look costs what changed, not how many
-tenants there are. Tenants asked for at the same time are read together. As a safety net some of those it has met are
-read again now and then; that also catches up with a registry that was restored from a backup.
+It reads changes from the registry (`registry/versions/desired.py`), so the cost of a look depends on the number of
+changes, not on the number of tenants. Tenants requested at the same time are read together. As a safety net, some known
+tenants are read again now and then; that also catches up with a registry that was restored from a backup.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ BATCH = 500
 
 RECHECK_SECONDS = 10.0
 RECHECKED = 200
-"""So many of the tenants met are read again, so often."""
+"""So many known tenants are read again every RECHECK_SECONDS."""
 
 
 class Knowledge:
@@ -92,7 +92,7 @@ class Knowledge:
                     self._asked.pop(name).set_exception(NotFound(f"tenants/{name}", kind="tenant"))
 
     async def _recheck(self) -> tuple[Desired, ...]:
-        """Return those of the next tenants met that are not as they are known here."""
+        """Read some known tenants again; return those that differ from what is known here."""
         self._rechecked_seconds = _now()
         self._to_recheck = self._to_recheck or list(self._met)
         names, self._to_recheck = self._to_recheck[:RECHECKED], self._to_recheck[RECHECKED:]

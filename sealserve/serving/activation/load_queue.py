@@ -1,8 +1,8 @@
-"""Whose version is loaded next, of those that requests wait for.
+"""Decides which of the versions that requests wait for is loaded next.
 
-First come, first served, in two lines: tenants that had to give way lately, and all others. What comes first of both is
-next, so that nobody is served twice while another waits. But a crowd of tenants that come once each holds up a tenant
-that keeps coming for `PATIENCE_SECONDS` and one load only: from then on the lines take turns.
+First come, first served, in two queues: tenants that were evicted lately, and all others. Whatever came first of both
+is next, so that nobody is served twice while another waits. But a crowd of tenants with one request each delays a
+tenant that keeps asking by `PATIENCE_SECONDS` and one load only: from then on the queues take turns.
 """
 
 import time
@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 PATIENCE_SECONDS = 4.0
-"""Of a tenant that had to give way lately. So long a crowd may be served before it: 40 to 60 loads on two cores."""
+"""How long others may be served before a tenant that was evicted lately: 40 to 60 loads on two cores."""
 
 
 class LoadQueue:

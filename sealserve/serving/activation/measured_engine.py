@@ -1,4 +1,4 @@
-"""The engine as learners get it: what they load takes no reserved place, and gives way to a rollback."""
+"""The engine as learners use it: their adapters take no reserved place, and give way to a rollback."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing

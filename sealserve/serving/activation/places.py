@@ -1,23 +1,24 @@
-"""Who may have which of the engine's places for adapters (`engine.loaded_adapters`), and who gives way to whom.
+"""Assigns the engine's places for adapters (`engine.loaded_adapters`), and decides which adapter leaves for another.
 
-Two places are kept from everything that is merely useful, so that the versions that have to answer always find one:
+Two places are reserved, so that versions that must answer always find one:
 
-- A tenant's version that is loaded because there is room or because it was asked for, a version that stands by, and
-  what a learner measures share all places but two.
+- All places but two are shared by tenants' versions that are loaded because there is room or because they were asked
+  for, by versions on standby, and by what a learner measures.
 - A version that replaces its tenant's present one may take one place more: both are loaded until the swap.
 - A version whose tenant gets no answers until it is loaded (the one before was revoked) may take the last one.
 
-Where these do not suffice, others give way, in this order: what was loaded in vain, because its tenant's pointer moved
-meanwhile; retired adapters, oldest first; adapters that a learner has forgotten; versions that stand by without
-traffic, the tenant's own first; tenants whose versions answer and are not in use, the least recently used first, which
-are loaded again when they are asked for (to what was asked for they give way before versions that stand by); and for a
-revocation alone, what learners measure, which they load again later.
-Nothing gives way to a learner or to a version that stands by, but for retired adapters to the latter, and no version
-that answers gives way to one that nobody asked for. What is used by a request gives way to nobody, and a tenant of
-`serve.resident_tenants` never does.
+If these do not suffice, others are unloaded, in this order: what was loaded in vain, because its tenant's pointer moved
+meanwhile; retired adapters, oldest first; adapters that a learner has forgotten; standby versions without traffic, the
+tenant's own first; versions that answer but are not in use, the least recently used first, which are loaded again when
+they are asked for (for a version that was asked for, these leave before standby versions); and for a revocation only,
+what learners measure, which they load again later.
 
-A version that was asked for waits until somebody can give way. While every place stays in use, the doors of those who
-have had theirs for longest are closed: they get no new requests until those inside have ended, and then leave.
+Nothing is unloaded for a learner. For a standby version only retired adapters are, and for a version that nobody asked
+for, none that answers. What a request uses is never unloaded, nor is a tenant of `serve.resident_tenants`.
+
+A version that was asked for waits until something can be unloaded. While every place stays in use, the tenants that
+have been resident for longest get no new requests (their *doors* are closed) until their running ones have ended, and
+then leave.
 """
 
 import asyncio
@@ -36,16 +37,17 @@ LEAST_PLACES = 3
 """One for a version that answers, and the two that stay free."""
 
 FORGOTTEN_SECONDS = 600.0
-"""A learner's adapter that nobody asked for so long is taken for forgotten: its learner died, or waits for hours."""
+"""A learner's adapter that was not used for so long counts as forgotten: its learner died, or waits for hours."""
 
 PATIENCE_SECONDS, ROUND_SECONDS = 1.0, 2.0
-"""Of a version that was asked for, before doors are closed; and in which everybody who waits should have had a turn."""
+"""How long a version that was asked for waits before doors are closed, and the time in which every tenant that waits
+should have had a turn."""
 
 DOORS_AT_ONCE = 4
-"""So many tenants leave at the same time, so that one is ready to go whenever a load has ended."""
+"""So many tenants leave at the same time, so that a place is free whenever a load has ended."""
 
 GIVE_UP_SECONDS = 10.0
-"""After so long without a place, others that were asked for have their turn first."""
+"""After so long without a place, a version goes to the end of the queue."""
 
 FULL = "ADAPTERS_FULL"
 
@@ -177,7 +179,9 @@ class Places:
 
     @contextmanager
     def measuring(self, name: str | None) -> Iterator[None]:
-        """Count a learner's call under the adapter while the body runs. Raises: NotFound (it has to give way)."""
+        """Count a learner's call under the adapter while the body runs. Raises: NotFound (it is being unloaded for
+        another).
+        """
         found = self._measured.get(name) if name is not None else None
         if found is None:
             yield
@@ -196,7 +200,7 @@ class Places:
         self._measured.pop(name, None)
 
     async def _load(self, files: AdapterFiles, *, need: Need, tenant: str) -> None:
-        """Load it; an engine with fewer places than it was said to have is taken at its word."""
+        """Load it. If the engine has fewer places than configured, count with its number from now on."""
         while True:
             try:
                 await self._engine.load(files)

@@ -1,4 +1,4 @@
-"""The tenants whose versions are loaded: who uses them now, in which order they were last used, and who may leave.
+"""Tracks the tenants whose versions are loaded: which are in use, when each was last used, and which may be unloaded.
 
 A tenant is *held* by every request of its own from the moment it may enter until its answer has ended, so that its
 version does not leave in between. Tenants of `serve.resident_tenants` never leave.
@@ -9,13 +9,13 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterator
 
 RETURNING_SECONDS = 60.0
-"""For so long a tenant that had to leave counts as one that comes back."""
+"""A tenant that asks again within this time after its version was unloaded counts as returning."""
 
 _MAX_LEFT = 4096
 
 
 class Residents:
-    """Use it from one event loop. No call takes longer the more tenants there are, but for those who are resident."""
+    """Use it from one event loop. No call takes time in proportion to all tenants, only to the resident ones."""
 
     def __init__(self, *, kept: Collection[str] = ()) -> None:
         """`kept` are the tenants that never leave."""
@@ -87,7 +87,9 @@ class Residents:
         return tenant in self._closed
 
     def close_doors(self, number: int, *, resident_seconds: float) -> None:
-        """Have so many doors closed, of those who arrived first and have been here for so long."""
+        """Close the doors of up to `number` tenants, longest resident first, that have been resident for
+        `resident_seconds`.
+        """
         latest = _now() - resident_seconds
         for tenant, since in self._since.items():
             if len(self._closed) >= number or since > latest:

@@ -1,4 +1,4 @@
-"""Adapters that were routed to and are no more: kept for a rollback, unloaded when nobody can need them.
+"""Keeps adapters that no longer answer for a rollback, and unloads them when nothing can need them.
 
 An adapter is unloaded when no request uses it, it is not routed to, and its rollback window has closed, the tenant has
 left enough later ones behind, or it was revoked.

@@ -1,6 +1,6 @@
-"""Loads one version into the engine: its seal and its files are checked first, and one token is asked of it last.
+"""Loads one version into the engine. Its seal and files are checked first, and one token is generated as a probe last.
 
-One that comes back into the same engine is not asked again.
+A version that is loaded again into the same engine is not probed again.
 
 A version that cannot be served is quarantined, which moves its tenant's pointer back if it was the desired one. One
 under which the engine may have died is suspended until it is cleared.
@@ -29,7 +29,7 @@ MAX_FAILED_PROBES = 3
 """An adapter under which the engine fails this often is quarantined; fewer may be the engine's own trouble."""
 
 NOT_FOR_THESE_SETTINGS = frozenset({"wrong_base", "rank_too_large"})
-"""Defects that another setting cures. They say nothing against the version, which is not quarantined for them."""
+"""Defects that another setting would cure. A version is not quarantined for them."""
 
 PROBE = (ChatTurn(role="user", content="Hello."),)
 

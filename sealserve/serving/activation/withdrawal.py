@@ -29,9 +29,9 @@ class Withdrawal:
         self._log = structlog.get_logger("sealserve.activator")
 
     async def apply(self, changed: Sequence[Desired], *, loaded: frozenset[str]) -> tuple[str, ...]:
-        """Take what was revoked off the table and return whose that was. Raises: StorageFailed.
+        """Take revoked versions off the table and return their tenants. Raises: StorageFailed.
 
-        Only tenants that do not answer with what is desired are asked about.
+        Only tenants that are not answered by their desired version are looked up.
         """
         asked = (self._answering(desired) for desired in changed)
         answering = [one for one in asked if one is not None]
