@@ -68,10 +68,11 @@ def compare(text: str, *, title: str, source: str, subjects: Sequence[str], earl
 
 
 def _repeated(text: str, *, title: str, source: str, earlier: Sequence[Earlier]) -> tuple[str, ...]:
-    """Return the documents of the same origin that say all of `text` already, each or together with its title. Those
-    that say nearly all of it count, too, once there are UPDATES of them, or TABLES, and so do those that keep saying the
-    same of the same in other words, once there are CLAIMS. Cells of a table recur: that all
-    earlier ones together have them says nothing.
+    """Return the documents of the same origin that say all of `text` already, each or together with its title.
+
+    Those that say nearly all of it count, too, once there are UPDATES of them, or TABLES, and so do those that keep
+    saying the same of the same in other words, once there are CLAIMS. Cells of a table recur: that all earlier ones
+    together have them says nothing.
     """
     origin, words, claims = origin_of(source), meaning_words(text), claims_of(text)
     own = [other for other in earlier if _may_repeat(other, source=source, origin=origin)]
