@@ -6,6 +6,7 @@ Policy decides what comes of it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sealserve.scanners.claims import claims_of
 from sealserve.scanners.contradictions import Known, contradicted, meaning_words, origin_of, overlap
 from sealserve.scanners.repetition import Told, news_in
 
@@ -25,6 +26,11 @@ flood."""
 
 TABLES = 24
 """The same for tables: two years of a monthly price list in which a price or two have changed each time."""
+
+
+CLAIMS = 3
+"""Earlier documents of one origin that keep saying the same of the same, in whatever words: the next one is one too
+many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,16 +68,18 @@ def compare(text: str, *, title: str, source: str, subjects: Sequence[str], earl
 
 
 def _repeated(text: str, *, title: str, source: str, earlier: Sequence[Earlier]) -> tuple[str, ...]:
-    """Return the documents of the same origin that say all of `text` already, each or together with its title. Those
-    that say nearly all of it count, too, once there are UPDATES of them, or TABLES. Cells of a table recur: that all
-    earlier ones together have them says nothing.
+    """Return the documents of the same origin that say all of `text` already, each or together with its title.
+
+    Those that say nearly all of it count, too, once there are UPDATES of them, or TABLES, and so do those that keep
+    saying the same of the same in other words, once there are CLAIMS. Cells of a table recur: that all earlier ones
+    together have them says nothing.
     """
-    origin, words = origin_of(source), meaning_words(text)
-    alike = [
-        other
-        for other in earlier
-        if _may_repeat(other, source=source, origin=origin) and overlap(words, meaning_words(other.text)) >= ALIKE
-    ]
+    origin, words, claims = origin_of(source), meaning_words(text), claims_of(text)
+    own = [other for other in earlier if _may_repeat(other, source=source, origin=origin)]
+    claiming = tuple(other.document for other in own if claims & claims_of(other.text)) if claims else ()
+    if len(claiming) >= CLAIMS:
+        return claiming
+    alike = [other for other in own if overlap(words, meaning_words(other.text)) >= ALIKE]
     found = [(other.document, news_in(text, title=title, earlier=Told(other.text))) for other in alike]
     near = [document for document, news in found if news.is_none or news.is_slight]
     together = news_in(text, title=title, earlier=Told(*(other.text for other in alike)))

@@ -7,7 +7,7 @@ several questions which share a phrase of their own. Takes time linear in the te
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import re2
 
@@ -188,10 +188,14 @@ def _two_sentences(after: str) -> str:
     return after[: ends[1]] if len(ends) > 1 else after
 
 
+_Asked = tuple[frozenset[tuple[str, ...]], int, int]
+"""The phrases of a question, and where it begins and ends."""
+
+
 def _repeated_answers(text: str) -> Iterator[tuple[int, int]]:
     """Yield the first of _MIN_REPEATED questions that have one answer and a phrase in common, if no other has it."""
-    asked: dict[str, list[tuple[frozenset[tuple[str, ...]], int, int]]] = defaultdict(list)
-    place, question = 0, None
+    asked: dict[str, list[_Asked]] = defaultdict(list)
+    place, question = 0, cast("_Asked | None", None)
     for line in text.split("\n"):
         bare = line.lstrip(" >").strip(" *_#-|\t")
         if "<" in bare:
