@@ -42,8 +42,9 @@ _GENERAL: Mapping[str, Mapping[str, Any]] = {
 
 More epochs teach little more and cost old skills. SmolLM2-135M on four SQuAD passages: after 37 steps, little more than
 two epochs, 9 of 24 of people's questions and 188 of 322 old ones (the base: 1 and 189); after four epochs 9 of 21, and
-0.053 of the old ones lost. A kl_weight of 30 and retention of 0.4 drift a third as far from the base on what is rehearsed
-and yet lose more after as many steps (169 of 322): long rehearsed answers make short ones long (one run each)."""
+0.053 of the old ones lost. A kl_weight of 30 and retention of 0.4 drift a third as far from the base on what is
+rehearsed and yet lose more after as many steps (169 of 322): long rehearsed answers make short ones long (one run
+each)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
