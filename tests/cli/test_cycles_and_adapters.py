@@ -187,7 +187,7 @@ def test_every_trial_is_shown_with_what_became_of_it(site: Site) -> None:
     assert (one["losses"], one["drift"], one["weight_change"]) == ([2.5, 0.5], 0.125, None)
     assert shown["directives"] == [{"text": '{"rank": 4}', "note": "followed rank"}]
     counts = {name: getattr(FILTERED, name) for name in ("admitted", "dropped", "reasons", "distinct")}
-    assert shown["screening"] == {**counts, "superseded": [CONTRADICTION]}
+    assert shown["screening"] == {**counts, "superseded": [CONTRADICTION], "overridden": []}
     assert "12 earlier notes left" in site.run("cycle", "show", "acme").out
     text = site.run("cycle", "show", "acme", "--edits").out
     for words in (
