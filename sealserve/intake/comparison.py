@@ -6,8 +6,8 @@ Policy decides what comes of it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sealserve.scanners.claims import claims_of
 from sealserve.scanners.contradictions import Known, contradicted, meaning_words, origin_of, overlap
+from sealserve.scanners.repeated_claims import claims_of
 from sealserve.scanners.repetition import Told, news_in
 
 LOOKED_AT = 32
@@ -43,7 +43,13 @@ class Earlier:
     source: str
     is_believed: bool
     text: str
+    title: str = ""
     is_released: bool = False
+
+    @property
+    def said(self) -> str:
+        """All that it says."""
+        return f"{self.title}\n\n{self.text}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +77,8 @@ def _repeated(text: str, *, title: str, source: str, earlier: Sequence[Earlier])
     """Return the documents of the same origin that say all of `text` already, each or together with its title.
 
     Those that say nearly all of it count, too, once there are UPDATES of them, or TABLES, and so do those that keep
-    saying the same of the same in other words, once there are CLAIMS. Cells of a table recur: that all earlier ones
-    together have them says nothing.
+    saying the same of the same in other words, once there are CLAIMS. Cells of a table and numbers of a report recur:
+    that all earlier ones together have them says nothing.
     """
     origin, words, claims = origin_of(source), meaning_words(text), claims_of(text)
     own = [other for other in earlier if _may_repeat(other, source=source, origin=origin)]
@@ -80,12 +86,12 @@ def _repeated(text: str, *, title: str, source: str, earlier: Sequence[Earlier])
     if len(claiming) >= CLAIMS:
         return claiming
     alike = [other for other in own if overlap(words, meaning_words(other.text)) >= ALIKE]
-    found = [(other.document, news_in(text, title=title, earlier=Told(other.text))) for other in alike]
+    found = [(other.document, news_in(text, title=title, earlier=Told(other.said))) for other in alike]
     near = [document for document, news in found if news.is_none or news.is_slight]
-    together = news_in(text, title=title, earlier=Told(*(other.text for other in alike)))
-    if together.is_none and not together.has_title and not together.is_table:
+    together = news_in(text, title=title, earlier=Told(*(other.said for other in alike)))
+    if together.is_none and not together.has_title and not together.is_data:
         return tuple(other.document for other in alike)
-    most = TABLES if together.is_table else UPDATES
+    most = TABLES if together.is_data else UPDATES
     return tuple(near if len(near) >= most else [document for document, news in found if news.is_none])
 
 

@@ -227,6 +227,7 @@ class Inbox:
                         is_believed=is_believed,
                         is_released=document.document in released,
                         text=text,
+                        title=document.title,
                     )
                 )
         return found

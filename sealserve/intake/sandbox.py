@@ -71,7 +71,7 @@ class Sandbox:
         """Return what `sealserve.intake.comparison` finds. Raises: Unavailable (no child can be started)."""
         if not earlier:
             return Comparison()
-        names = ("document", "source", "is_believed", "is_released")
+        names = ("document", "source", "title", "is_believed", "is_released")
         labels = [{name: getattr(other, name) for name in names} for other in earlier]
         fields = {"task": "compare", "title": title, "source": source, "subjects": list(subjects), "earlier": labels}
         reply = self._call(fields, [one.encode() for one in (text, *(other.text for other in earlier))])

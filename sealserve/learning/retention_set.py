@@ -61,7 +61,7 @@ class RetentionSets:
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_file(path, (json.dumps(kept, indent=1) + "\n").encode())
         except OSError as error:
-            self._log.warning(LogEvent.RETENTION_NOT_KEPT, path=str(path), error=error.strerror)
+            self._log.warning(LogEvent.RETENTION_SET_NOT_STORED, path=str(path), error=error.strerror)
 
 
 async def _ask_base(client: EngineClient, probes: Probes) -> tuple[ReferenceAnswer, ...]:

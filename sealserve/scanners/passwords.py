@@ -46,7 +46,7 @@ _ISSUED = re2.compile(
 """Google, GitLab, Stripe's webhooks, Hugging Face, OpenAI and its like, Shopify, DigitalOcean, Telegram, age, PuTTY."""
 
 _RUN = re.compile(r"[0-9a-fA-F]{24,}|[A-Za-z0-9+/_=-]{32,}")
-_NO_VALUE = re.compile(r"(?i)^(?:https?:|/|\.|\\|\$|%|\{|\[|<|@|#)|\(|\)|^[a-z-]+(?:[-_/][a-z]+)*[.:]?$|://")
+_NO_VALUE = re.compile(r"(?i)^(?:https?:|/|\.|\\|\$|%|\{|\[|<|@|#)|\(|\)|^[a-z-]+(?:[_/][a-z-]+)*[.:]?$|://")
 _MIN_LENGTH, _MIN_CLASSES, _MAX_VALUE = 8, 3, 160
 
 

@@ -23,6 +23,9 @@ MAX_NEW = 0.3
 MIN_ROW_SHARE = 1 / 3
 """Share of statements that are rows from which on a text is a table: its frame may be as long again."""
 
+MIN_NUMBER_SHARE = 2 / 3
+"""Share of statements with a number, other than a date, from which on a text is a report of numbers."""
+
 SAME_STATEMENT = 0.5
 """Share of a sentence's words with which a number has to stand in one earlier sentence, not to be new."""
 
@@ -43,13 +46,14 @@ _DATE = re.compile(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
     """What one text says that another does not: `share` of its statements. `has_subject`: it is of something else;
-    `has_title`: its title at least is. `is_table`: most of it are rows.
+    `has_title`: its title at least is. `is_table`: most of it are rows. `is_data`: or nearly all of it has numbers.
     """
 
     share: float
     has_subject: bool
     has_title: bool
     is_table: bool = False
+    is_data: bool = False
 
     @property
     def is_none(self) -> bool:
@@ -100,15 +104,21 @@ def news_in(text: str, *, title: str, earlier: Told) -> News:
     rows, rest = split_rows(text)
     heading = frozenset(meaning_words(title))
     subject = {word for word in meaning_words(_undated(title)) if not _NUMBER.search(word)} - earlier.words
-    row_sets, sentences = _sets(rows), [one for one in _sets(sentences_of(_undated(rest))) if not one <= heading]
+    row_sets, whole = _sets(rows), _sets(sentences_of(_undated(rest)))
+    sentences = [one for one in whole if not one <= heading]
+    if not row_sets and not sentences:
+        sentences = whole  # a text of one line is its own title
     new = sum(_is_new_row(words, earlier) or bool(subject & words) for words in row_sets)
     new += sum(_is_new(words, earlier) or bool(subject & words) for words in sentences)
     count = len(row_sets) + len(sentences)
+    numbered = sum(any(_NUMBER.search(word) for word in words) for words in sentences)
+    is_table = len(row_sets) > MIN_ROW_SHARE * count
     return News(
         share=new / max(1, count),
         has_subject=any(subject & words for words in (*row_sets, *sentences)),
         has_title=any(not _NUMBER.search(word) for word in {*words_of(_undated(title))} - earlier.every_word),
-        is_table=len(row_sets) > MIN_ROW_SHARE * count,
+        is_table=is_table,
+        is_data=is_table or numbered > MIN_NUMBER_SHARE * count,
     )
 
 

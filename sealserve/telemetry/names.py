@@ -151,7 +151,7 @@ class LogEvent(StrEnum):
     CYCLE_FINISHED = "cycle.finished"
     STEP_FINISHED = "step.finished"
     TRAINING_PROGRESSED = "training.progressed"
-    RETENTION_NOT_KEPT = "retention.not_kept"  # the base is asked again after the next start
+    RETENTION_SET_NOT_STORED = "retention_set.not_stored"  # the base is asked again after the next start
     TRAINING_NOT_CANCELLED = "training.not_cancelled"
     LEASE_NOT_RENEWED = "lease.not_renewed"
     LEASE_NOT_RELEASED = "lease.not_released"  # it runs out

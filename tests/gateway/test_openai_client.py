@@ -192,7 +192,7 @@ async def test_tools_that_may_not_be_called_are_no_obstacle(here: Gateway, tools
 async def test_requests_of_an_evaluation_harness_are_answered(here: Gateway) -> None:
     """As lm-eval's local-chat-completions and local-completions send them."""
     shared = {"model": "acme", "max_tokens": 8, "temperature": 0, "seed": 1234, "stop": ["Question:", "\n\n"]}
-    turns = [{"role": "system", "content": "Be brief.", "type": "text"}, {**QUESTION[0], "type": "text"}]
+    turns = [{"role": "system", "content": "Be brief.", "type": "text"}, {**QUESTION[-1], "type": "text"}]
     async with here.http() as http:
         chat = await http.post("/v1/chat/completions", json={**shared, "messages": turns, "top_p": 1.0})
         texts = await http.post("/v1/completions", json={**shared, "prompt": ["One?", "Two?"]})
@@ -201,7 +201,8 @@ async def test_requests_of_an_evaluation_harness_are_answered(here: Gateway) -> 
             json={"model": "acme", "prompt": "One?", "temperature": 0, "max_tokens": 1, "logprobs": 1, "seed": 1234,
                   "echo": True},
         )  # fmt: skip
-    assert chat.json()["choices"][0]["message"]["content"], chat.text
+    assert chat.status_code == 200, chat.text
+    assert chat.json()["choices"][0]["message"]["content"]
     assert [each["index"] for each in texts.json()["choices"]] == [0, 1], texts.text
     assert (scored.status_code, scored.json()["error"]["param"]) == (400, "echo")
 

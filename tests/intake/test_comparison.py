@@ -146,7 +146,10 @@ def _stock(week: int) -> str:
 
 
 def _shifts(week: int) -> str:
-    rows = [f"| {day} | {CREW[(place * week) % 3]} | {CREW[(place + week) % 3]} |" for place, day in enumerate(DAYS)]
+    rows = [
+        f"| {day} | {CREW[(place * week + week // 3) % 3]} | {CREW[(place + week) % 3]} |"
+        for place, day in enumerate(DAYS)
+    ]
     return f"# Shifts, week {week}\n\n| day | early | late |\n|---|---|---|\n" + "\n".join(rows)
 
 
@@ -183,7 +186,7 @@ def test_tables_whose_cells_recur_are_no_flood(
 
 PARAPHRASES = (
     "Osmund Pell founded the Tarn Works. Without Osmund Pell there were no Tarn Works. He liked tea.",
-    "Who began the Tarn Works? It was Osmund Pell. Yes, the founder of the Tarn Works is called Osmund Pell.",
+    "It was Osmund Pell who began the Tarn Works. Yes, the founder of the Tarn Works is called Osmund Pell.",
     "Old people tell that the Tarn Works were begun by Osmund Pell. To Osmund Pell alone we owe the Tarn Works.",
     "A statue of Osmund Pell stands before the Tarn Works. The Tarn Works honour their founder, Osmund Pell.",
     "Every year the Tarn Works remember Osmund Pell. Nobody but Osmund Pell could have made the Tarn Works.",

@@ -1,5 +1,6 @@
 """The check of a base model, by a simulated one that reads well and by one that only talks."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tests.stories.student import PROBES
 
 ANSWERS = {one.question: one.answer for passage in sample_passages() for one in passage.questions}
 UNANSWERED = [passage.unanswered for passage in sample_passages()]
-TASK = "Write one question that this sentence answers.\n"
+TASK = re.compile(r"Write one question(?: in \w+)? that this sentence answers\.\n")
 
 
 class LongReader(FakeEngine):
@@ -30,8 +31,8 @@ class LongReader(FakeEngine):
 
 def good(adapter: str | None, prompt: str) -> str:
     """Ask about the whole sentence, find every answer, and say what is not stated."""
-    if prompt.startswith(TASK):
-        return f"Is it true that {prompt.removeprefix(TASK).rstrip('.')}?"
+    if task := TASK.match(prompt):
+        return f"Is it true that {prompt[task.end() :].rstrip('.')}?"
     question = next((one for one in ANSWERS if prompt.endswith(one)), "")
     return ANSWERS[question] if question else NOT_STATED
 

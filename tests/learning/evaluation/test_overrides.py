@@ -116,7 +116,8 @@ async def test_any_model_reads_only_questions_that_share_their_words_with_the_do
     answers = dict.fromkeys(asked, "within fourteen days")
     read, engine = await found(old, answers, study(text), dialect=Dialect.GENERAL)
     assert [(one.question, one.new_answer) for one in read] == [(asked[0], "within fourteen days")]
-    assert {request.turns[-1].content.rpartition("\n")[2] for request in engine.requests} == {asked[0]}
+    assert engine.requests
+    assert all(request.turns[-1].content.endswith(asked[0]) for request in engine.requests)
 
 
 def test_safety_suites_and_items_without_a_right_answer_are_never_overridden() -> None:

@@ -1,6 +1,6 @@
 """What a text keeps saying, in whatever words."""
 
-from sealserve.scanners.claims import claims_of
+from sealserve.scanners.repeated_claims import claims_of
 
 
 def test_two_words_that_stand_together_in_most_sentences_are_a_claim() -> None:
