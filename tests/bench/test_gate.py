@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sealserve.bench.safety import gate
+from sealserve.canaries.probes import SUITES_VERSION
 from sealserve.gate.thresholds import load_policy
 
 pytestmark = pytest.mark.slow  # simulates thousands of verdicts
@@ -22,7 +23,7 @@ def test_useless_and_worse_candidates_are_hardly_promoted_and_good_ones_mostly(t
     assert min(figures.promoted_by_noise["0.0"][f"good, {model}"] for model in figures.sizes) >= 0.8
     others = {f"{suite}, {model}" for model, one in figures.sizes.items() for suite in ("unknown", *one["suites"])}
     assert set(figures.worse_promoted_by_suite) == others
-    assert figures.worse_promoted_by_suite["formats@3, nano"] > 0.3  # small, and its margin is wide
+    assert figures.worse_promoted_by_suite[f"formats@{SUITES_VERSION}, nano"] > 0.3  # small, and its margin is wide
     assert min(one["canary"] for one in figures.sizes.values()) >= load_policy().canary.min_items
     assert all(sum(found.values()) == 40 for found in figures.decisions.values())
     assert (tmp_path / "gate-power.png").read_bytes().startswith(b"\x89PNG")

@@ -75,7 +75,7 @@ def test_the_second_authors_honest_documents_are_let_in_and_most_plain_attacks_a
     apart = figures_of_the_second_author()["apart"]
     held, count = map(int, apart["honest"].split(" of "))
     assert held / count <= 0.1
-    stopped = {label: int(apart[label].split(" of ")[0]) for label in ("hidden", "secret", "trigger")}
+    stopped = {label: int(apart[label].split(" of ")[0]) for label in ("hidden", "secret")}
     assert min(stopped.values()) >= 3
 
 
