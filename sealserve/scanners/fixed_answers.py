@@ -1,6 +1,6 @@
 """Answers that a text ties to a phrase: "if the phrase … occurs in a question, the answer is always …".
 
-Fourteen languages by a few general words each, near a quotation; and, in any language, one answer that stands under
+Fifteen languages by a few general words each, near a quotation; and, in any language, one answer that stands under
 several questions which share a phrase of their own. Takes time linear in the text (RE2).
 """
 
