@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
-from vllm.v1.executor.multiproc_executor import MultiprocExecutor
 from vllm.v1.metrics.loggers import StatLoggerBase
 
 from sealserve.engine.base_model import BaseShape
@@ -35,10 +33,6 @@ from sealserve.settings.engine import DEFAULT_GPU_FRACTION, EngineSettings
 ENGINE_DEAD = "ENGINE_DEAD"
 _GIB = 2**30
 _POLL_SECONDS = 0.5
-_FROM_OUTSIDE = {-signal.SIGKILL, -signal.SIGTERM, 0}
-"""Exit codes of a worker that nothing is known against. It turns SIGTERM into 0."""
-
-_REAP_SECONDS = 2.0
 _DEATH_SECONDS = 5.0  # for a process that is ending to be gone
 _STEPS_TIMED = 100
 _SHUTDOWN_SECONDS = 2.0  # nothing runs any more; the CPU worker needs more than 5 s to end by itself
@@ -48,6 +42,7 @@ _STRUCTURED = {"backend": "guidance", "disable_any_whitespace": True}
 compiles nothing ahead: a schema with lengths, which took xgrammar 25 s at 150,000 tokens, costs it 4 ms. Free
 whitespace lets a weak model write nothing else until it is cut."""
 
+_PROCESSES = "sealserve.engine.vllm_processes"  # imported by vLLM's own processes, and on a CPU only
 _FEW_CORES = 4  # up to here, pinning threads to cores costs more (a trainer shares them) than it gains
 
 
@@ -80,35 +75,6 @@ class Heartbeat(StatLoggerBase):  # type: ignore[misc]
         """Say nothing."""
 
 
-class CandidExecutor(MultiprocExecutor):  # type: ignore[misc]
-    """Makes vLLM's engine process end as its workers did.
-
-    On the CPU a worker, a child of that process, holds the model, and is what the kernel ends when memory runs out. The
-    supervisor is no parent of it and cannot read how it ended.
-    """
-
-    _was_ended_outside = False
-
-    def shutdown(self) -> None:
-        """Take the workers down; ends this process by SIGKILL if they had been ended from outside before."""
-        has_lost_one = getattr(self, "is_failed", False)  # both are unset where the start failed
-        if has_lost_one and not getattr(self, "shutting_down", False):
-            codes = _exit_codes([handle.proc for handle in self.workers])
-            self._was_ended_outside = bool(codes) and codes <= _FROM_OUTSIDE
-        super().shutdown()
-        if self._was_ended_outside:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _exit_codes(processes: list[Any]) -> set[int]:
-    """Return how those that have ended did. A process's pipe closes a moment before its exit code can be read."""
-    ended = wait([process.sentinel for process in processes], timeout=0)
-    for process in processes:
-        if process.sentinel in ended:
-            process.join(_REAP_SECONDS)
-    return {process.exitcode for process in processes if process.exitcode is not None}
-
-
 def build(
     settings: EngineSettings, directory: Path, *, modules: list[str], max_context_tokens: int, otlp_endpoint: str
 ) -> tuple[AsyncLLM, Heartbeat]:
@@ -128,7 +94,8 @@ def build(
         {
             "kv_cache_memory_bytes": int(settings.kv_cache_gib * _GIB),
             "enable_chunked_prefill": False,
-            "distributed_executor_backend": f"{CandidExecutor.__module__}.{CandidExecutor.__qualname__}",
+            "distributed_executor_backend": f"{_PROCESSES}.CandidExecutor",
+            "worker_cls": f"{_PROCESSES}.AsleepWorker",
         }
         if is_cpu
         else {"gpu_memory_utilization": settings.gpu_memory_fraction or DEFAULT_GPU_FRACTION}
@@ -312,7 +279,9 @@ def _environment(settings: EngineSettings, *, is_cpu: bool) -> dict[str, str]:
         variables["TORCH_COMPILE_DISABLE"] = "1"
         if settings.threads or cores <= _FEW_CORES:
             variables["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
-            # One core is left to vLLM's scheduler and to this process, as vLLM's own binding does. With all of two busy
-            # cores SmolLM2-135M took 177 s where it takes 40 s with one: threads wait for each other.
-            variables["OMP_NUM_THREADS"] = str(settings.threads or max(1, cores - 1))
+            # All of a few cores, whose threads wait asleep for each other as vLLM's processes do (`AsleepCondition`):
+            # SmolLM2-135M answers in two thirds of the time that one thread takes of two idle cores, and in the same
+            # time where a trainer keeps both busy. Threads that spin took four times as long there.
+            variables["OMP_NUM_THREADS"] = str(settings.threads or cores)
+            variables["OMP_WAIT_POLICY"], variables["GOMP_SPINCOUNT"] = "PASSIVE", "0"
     return variables

@@ -1,9 +1,5 @@
 """What is asked of vLLM, and what is read from it, without an engine."""
 
-import multiprocessing
-import os
-import signal
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -42,23 +38,3 @@ def test_slowest_step_is_known_and_idling_is_no_step(clock: list[float]) -> None
 def test_text_of_a_scored_prompt_is_not_decoded() -> None:
     params = vllm_core.scoring_params()
     assert (params.detokenize, params.prompt_logprobs, params.max_tokens) == (False, 0, 1)
-
-
-@pytest.mark.parametrize(
-    ("end", "is_from_outside"),
-    [(signal.SIGKILL, True), (signal.SIGTERM, True), (signal.SIGSEGV, False), (signal.SIGABRT, False)],
-)
-def test_end_of_a_worker_from_outside_is_told_from_its_own(end: signal.Signals, is_from_outside: bool) -> None:
-    workers = [multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,)) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    assert vllm_core._exit_codes(workers) == set()
-    first = workers[0].pid
-    assert first is not None
-    os.kill(first, end)
-    while not (codes := vllm_core._exit_codes(workers)):
-        pass
-    for worker in workers:
-        worker.kill()
-    assert codes == {-end}
-    assert (codes <= vllm_core._FROM_OUTSIDE) is is_from_outside

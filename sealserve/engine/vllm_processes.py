@@ -1,0 +1,73 @@
+"""vLLM's own processes on a CPU, beside which other work runs: how they wait, and how they end."""
+
+import os
+import signal
+from multiprocessing.connection import wait
+from typing import Any
+
+from vllm.distributed.device_communicators import shm_broadcast
+from vllm.v1.executor.multiproc_executor import MultiprocExecutor
+from vllm.v1.worker.cpu_worker import CPUWorker
+
+_FROM_OUTSIDE = {-signal.SIGKILL, -signal.SIGTERM, 0}
+"""Exit codes of a worker that nothing is known against. It turns SIGTERM into 0."""
+
+_REAP_SECONDS = 2.0
+_LONGEST_SLEEP_MS = 50  # what a lost wake-up would cost
+
+
+class AsleepCondition(shm_broadcast.SpinCondition):  # type: ignore[misc]
+    """Waits asleep where vLLM's own keeps a core busy for a second after each message.
+
+    On two cores the engine's process took one from its worker for as long as anything ran, and both took theirs from
+    the trainer. A wake-up costs a tiny model's only request a third more time, and one of 135 million weights nothing.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.busy_loop_s = -1.0  # the last message is always longer ago
+
+    def wait(self, timeout_ms: int | None = None) -> None:
+        """Return when a message may have come, at `timeout_ms`, or when it is time to look."""
+        super().wait(_LONGEST_SLEEP_MS if timeout_ms is None else min(timeout_ms, _LONGEST_SLEEP_MS))
+
+
+class CandidExecutor(MultiprocExecutor):  # type: ignore[misc]
+    """Makes vLLM's engine process end as its workers did, and wait asleep for what they answer.
+
+    On the CPU a worker, a child of that process, holds the model, and is what the kernel ends when memory runs out. The
+    supervisor is no parent of it and cannot read how it ended.
+    """
+
+    _was_ended_outside = False
+
+    def _init_executor(self) -> None:
+        shm_broadcast.SpinCondition = AsleepCondition
+        super()._init_executor()
+
+    def shutdown(self) -> None:
+        """Take the workers down; ends this process by SIGKILL if they had been ended from outside before."""
+        has_lost_one = getattr(self, "is_failed", False)  # both are unset where the start failed
+        if has_lost_one and not getattr(self, "shutting_down", False):
+            codes = _exit_codes([handle.proc for handle in self.workers])
+            self._was_ended_outside = bool(codes) and codes <= _FROM_OUTSIDE
+        super().shutdown()
+        if self._was_ended_outside:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class AsleepWorker(CPUWorker):  # type: ignore[misc]
+    """Waits asleep for what the engine's process sends."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        shm_broadcast.SpinCondition = AsleepCondition  # before vLLM makes the worker's queues
+        super().__init__(*arguments, **options)
+
+
+def _exit_codes(processes: list[Any]) -> set[int]:
+    """Return how those that have ended did. A process's pipe closes a moment before its exit code can be read."""
+    ended = wait([process.sentinel for process in processes], timeout=0)
+    for process in processes:
+        if process.sentinel in ended:
+            process.join(_REAP_SECONDS)
+    return {process.exitcode for process in processes if process.exitcode is not None}
