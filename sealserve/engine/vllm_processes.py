@@ -43,7 +43,7 @@ class CandidExecutor(MultiprocExecutor):  # type: ignore[misc]
 
     def _init_executor(self) -> None:
         shm_broadcast.SpinCondition = AsleepCondition
-        # Forked, as is vLLM's default, the worker has what it would import for 20 s of a core. `serve` itself must spawn
+        # Forked, as is vLLM's default, the worker has what it would import for 20 s of a core. `serve` must spawn
         # (gRPC's threads), and has set that for all; here no thread runs yet.
         os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "fork"
         super()._init_executor()
