@@ -25,11 +25,6 @@ def postgres() -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture
-def registries_start_migrated() -> None:
-    """Here every registry runs its migrations."""
-
-
 @pytest.fixture(scope="session")
 def migrated() -> Iterator[Callable[[str], Database]]:
     """Gives the migrated database at a URL, the same one each time."""

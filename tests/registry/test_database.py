@@ -10,16 +10,23 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import event, text
 
 from sealserve.errors import BadConfig, StorageFailed
 from sealserve.records.documents import NewDocument
 from sealserve.records.principals import Principal, Role
 from sealserve.registry.registry import Registry
+from sealserve.registry.sql import schema
 from sealserve.registry.sql.database import Database
 from sealserve.registry.sql.tables import metadata
 from tests.registry.postgres import NEEDS_SERVER, Server
 from tests.registry.world import World
+
+
+@pytest.fixture
+def registries_start_migrated() -> None:
+    """Here every registry runs its migrations."""
 
 
 @pytest.mark.parametrize(
@@ -46,6 +53,23 @@ def test_sqlite_runs_with_its_safe_settings(tmp_path: Path) -> None:
         found.append(tx.connection.execute(text("PRAGMA foreign_keys")).scalar())
     database.close()
     assert found == ["wal", 2, 1]
+
+
+def test_database_of_the_newest_schema_is_opened_without_a_look_at_the_migrations(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(schema, "_upgrade", fail)
+    Registry.open(world.url, world.directory / "artifacts").close()
+    with pytest.raises(AssertionError):
+        Registry.open(f"sqlite:///{world.directory / 'new.db'}", world.directory / "artifacts")
+
+
+def test_last_file_of_migrations_is_named_after_the_last_revision() -> None:
+    script = ScriptDirectory(str(Path(schema.__file__).parent.parent / "migrations"))
+    assert schema.newest() == script.get_current_head()
 
 
 def test_migrations_make_the_tables_that_the_code_knows(world: World) -> None:
