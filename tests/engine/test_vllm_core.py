@@ -4,29 +4,35 @@ import multiprocessing
 import os
 import signal
 import time
+from importlib import import_module
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
-
-from sealserve.engine import vllm_core
 
 pytestmark = pytest.mark.vllm
 
 
+@pytest.fixture(scope="module")
+def vllm_core() -> Any:
+    """The module under test: imported late, for it takes seconds and one worker alone runs these tests."""
+    return import_module("sealserve.engine.vllm_core")
+
+
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def clock(vllm_core: Any, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The present moment, as its one item."""
     now = [100.0]
     monkeypatch.setattr(vllm_core, "time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
 
 
-def report(heartbeat: vllm_core.Heartbeat, clock: list[float], *, after_seconds: float, left: int) -> None:
+def report(heartbeat: Any, clock: list[float], *, after_seconds: float, left: int) -> None:
     clock[0] += after_seconds
     heartbeat.record(SimpleNamespace(num_running_reqs=left, num_waiting_reqs=0), None)
 
 
-def test_slowest_step_is_known_and_idling_is_no_step(clock: list[float]) -> None:
+def test_slowest_step_is_known_and_idling_is_no_step(vllm_core: Any, clock: list[float]) -> None:
     heartbeat = vllm_core.Heartbeat()
     assert heartbeat.slowest_step_seconds == 0
     report(heartbeat, clock, after_seconds=5, left=1)
@@ -39,7 +45,7 @@ def test_slowest_step_is_known_and_idling_is_no_step(clock: list[float]) -> None
     assert heartbeat.slowest_step_seconds == 1
 
 
-def test_text_of_a_scored_prompt_is_not_decoded() -> None:
+def test_text_of_a_scored_prompt_is_not_decoded(vllm_core: Any) -> None:
     params = vllm_core.scoring_params()
     assert (params.detokenize, params.prompt_logprobs, params.max_tokens) == (False, 0, 1)
 
@@ -48,7 +54,9 @@ def test_text_of_a_scored_prompt_is_not_decoded() -> None:
     ("end", "is_from_outside"),
     [(signal.SIGKILL, True), (signal.SIGTERM, True), (signal.SIGSEGV, False), (signal.SIGABRT, False)],
 )
-def test_end_of_a_worker_from_outside_is_told_from_its_own(end: signal.Signals, is_from_outside: bool) -> None:
+def test_end_of_a_worker_from_outside_is_told_from_its_own(
+    vllm_core: Any, end: signal.Signals, is_from_outside: bool
+) -> None:
     workers = [multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,)) for _ in range(2)]
     for worker in workers:
         worker.start()

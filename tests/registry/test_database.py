@@ -1,5 +1,6 @@
 """The databases under the registry: opened safely, and refusing with words that help."""
 
+import inspect
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from sealserve.errors import BadConfig, StorageFailed
 from sealserve.records.documents import NewDocument
 from sealserve.records.principals import Principal, Role
 from sealserve.registry.registry import Registry
+from sealserve.registry.sql import database as database_module
 from sealserve.registry.sql import schema
 from sealserve.registry.sql.database import Database
 from sealserve.registry.sql.tables import metadata
@@ -45,7 +47,8 @@ def test_password_is_never_in_a_message() -> None:
     assert "secret" not in refused.value.message
 
 
-def test_sqlite_runs_with_its_safe_settings(tmp_path: Path) -> None:
+def test_sqlite_runs_with_its_safe_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "_prepare_sqlite", inspect.unwrap(database_module._prepare_sqlite))
     Registry.open(f"sqlite:///{tmp_path / 'r.db'}", tmp_path / "artifacts").close()
     database = Database(f"sqlite:///{tmp_path / 'r.db'}")
     with database.read() as tx:
