@@ -27,6 +27,7 @@ from sealserve.registry.sql import schema
 from sealserve.registry.sql.database import Database
 from sealserve.settings.engine import EngineSettings
 from tests.engine.tiny_model import make_tiny_model
+from tests.registry.postgres import Server, running_server
 from tests.scheduling import OneEngineScheduling, is_deselected_whole, longest_first
 
 TINY_ENGINE = EngineSettings(
@@ -117,6 +118,13 @@ def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     schema.migrate(database)
     database.close()
     return path
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server."""
+    with running_server() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -95,7 +95,7 @@ def test_many_may_open_an_empty_database_at_once(tmp_path: Path) -> None:
 @NEEDS_SERVER
 @pytest.mark.pg
 def test_many_may_open_an_empty_server_database_at_once(postgres: Server, tmp_path: Path) -> None:
-    assert _seen_by_all(postgres.new_database(), tmp_path) == ["acme"] * 4
+    assert _seen_by_all(postgres.new_database(is_migrated=False), tmp_path) == ["acme"] * 4
 
 
 def _seen_by_all(url: str, directory: Path) -> list[str]:
