@@ -1,9 +1,11 @@
 """What the whole run shares: one vLLM engine, which takes a minute to start, the tiny model, an empty registry."""
 
+import gc
 import logging
+import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
-from functools import cache
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,14 @@ from hypothesis import HealthCheck
 from sealserve.engine.base_model import BaseShape, base_shape
 from sealserve.engine.vllm_engine import VllmEngine
 from sealserve.intake import inbox, sandbox
+from sealserve.policy import rulebook
+from sealserve.policy.bundle import Bundle
+from sealserve.registry.sql import database as database_module
 from sealserve.registry.sql import schema
 from sealserve.registry.sql.database import Database
 from sealserve.settings.engine import EngineSettings
 from tests.engine.tiny_model import make_tiny_model
+from tests.registry.postgres import Server, running_server
 from tests.scheduling import OneEngineScheduling, is_deselected_whole, longest_first
 
 TINY_ENGINE = EngineSettings(
@@ -30,15 +36,42 @@ TINY_ENGINE = EngineSettings(
 
 
 def pytest_configure() -> None:
-    """Do once or faster what hundreds of tests do: read the shipped policy (20 ms), build the command line (40 ms),
-    start the process that reads documents (a second).
+    """Do once or faster what hundreds of tests do: read the shipped policy (20 ms) and prove the rules (70 ms), build
+    the command line (40 ms), start the process that reads documents (a second), wait for the disk (5 ms a commit).
     """
-    yaml.SafeLoader = yaml.CSafeLoader  # type: ignore[misc,assignment]
-    typer.main.get_command = cache(typer.main.get_command)
-    setattr(inbox, "Sandbox", cache(sandbox.Sandbox))  # noqa: B010
+    for owner, name, quick in (
+        (yaml, "SafeLoader", yaml.CSafeLoader),
+        (rulebook, "proven_bundle", _proven_once(rulebook.proven_bundle)),
+        (typer.main, "get_command", cache(typer.main.get_command)),
+        (inbox, "Sandbox", cache(sandbox.Sandbox)),
+        (os, "fsync", lambda descriptor: None),
+        (database_module, "_prepare_sqlite", _without_disk(database_module._prepare_sqlite)),
+    ):
+        setattr(owner, name, quick)
     # Nothing that was drawn has to be quick. Before collection, for decorators take the settings that they find.
     hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     hypothesis.settings.load_profile("patient")
+    gc.disable()  # until everything is imported
+
+
+def pytest_collection_finish() -> None:
+    """Have no garbage collection look again at what was imported: with vLLM and torch each takes a second."""
+    gc.freeze()
+    gc.enable()
+
+
+def _proven_once(prove: Callable[[Path], Bundle]) -> Callable[[Path], Bundle]:
+    once = cache(lambda directory, _stamp: prove(directory))
+    return lambda directory: once(directory, rulebook._stamp(directory))
+
+
+def _without_disk(prepare: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    @wraps(prepare)
+    def prepared(connection: Any, record: Any) -> None:
+        prepare(connection, record)
+        connection.execute("PRAGMA synchronous=OFF")
+
+    return prepared
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -85,6 +118,13 @@ def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     schema.migrate(database)
     database.close()
     return path
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server."""
+    with running_server() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

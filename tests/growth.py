@@ -52,17 +52,18 @@ def growth(run: Callable[[Any], object], make: Maker) -> float:
 
     Processor time, the best of some runs, over two doublings; what looks worse than LARGEST_RATIO is measured again.
     """
-    size = _SMALLEST
-    while _seconds(run, make(size)) < _MIN_SECONDS:
+    size, small = _SMALLEST, _seconds(run, make(_SMALLEST))
+    while small < _MIN_SECONDS:
         if size >= _LARGEST:
             return 0.0
         size *= 2
-    ratio = 0.0
-    for runs in (1, *[_RUNS] * _ATTEMPTS):
-        small, large = (min(_seconds(run, make(n)) for _ in range(runs)) for n in (size, 4 * size))
-        ratio = math.sqrt(large / max(small, 1e-9))
+        small = _seconds(run, make(size))
+    ratio = math.sqrt(_seconds(run, make(4 * size)) / small)
+    for _ in range(_ATTEMPTS):
         if ratio <= LARGEST_RATIO:
             break
+        small, large = (min(_seconds(run, make(n)) for _ in range(_RUNS)) for n in (size, 4 * size))
+        ratio = math.sqrt(large / max(small, 1e-9))
     return ratio
 
 

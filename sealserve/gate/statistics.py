@@ -11,8 +11,7 @@ from math import exp, inf, log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincc, betaln
-from scipy.stats import binomtest, norm
+from scipy.special import bdtrc, betaincc, betaln, ndtr
 
 from sealserve.gate.intervals import wilson
 from sealserve.records.scores import Measured
@@ -88,7 +87,7 @@ def gain_shown(better: int, worse: int) -> float:
     Dixon and Mood, JASA 41 (1946) 557-566). Never rejects more often than its level says, at any n.
     """
     pairs = better + worse
-    return float(binomtest(better, pairs, 0.5, alternative="greater").pvalue) if pairs else 1.0
+    return float(bdtrc(better - 1, pairs, 0.5)) if pairs else 1.0
 
 
 def loss_excluded(better: int, worse: int, *, n: int, margin: float) -> float:
@@ -98,7 +97,7 @@ def loss_excluded(better: int, worse: int, *, n: int, margin: float) -> float:
     for the paired-sample design", Statistics in Medicine 17 (1998) 891-908. `margin` 0 asks for a gain.
     Raises: ValueError when the counts do not fit `n`, or margin is outside [0, 1).
     """
-    return float(norm.sf(_tango(better, worse, n=n, difference=-margin)))
+    return float(ndtr(-_tango(better, worse, n=n, difference=-margin)))
 
 
 def loss_shown(better: int, worse: int, *, n: int, margin: float) -> float:
@@ -108,8 +107,8 @@ def loss_shown(better: int, worse: int, *, n: int, margin: float) -> float:
     """
     if margin == 0:
         pairs = better + worse
-        return float(binomtest(worse, pairs, 0.5, alternative="greater").pvalue) if pairs else 1.0
-    return float(norm.cdf(_tango(better, worse, n=n, difference=-margin)))
+        return float(bdtrc(worse - 1, pairs, 0.5)) if pairs else 1.0
+    return float(ndtr(_tango(better, worse, n=n, difference=-margin)))
 
 
 def judge_loss(*, excluded_p: float, shown_p: float, alpha: float) -> Outcome:

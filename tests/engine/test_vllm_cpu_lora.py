@@ -2,19 +2,20 @@
 
 from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
-
-from sealserve.engine.vllm_cpu_lora import GroupedLoraCPU
 
 pytestmark = pytest.mark.vllm
 SLOTS, RANK, WIDTH = 3, 4, 8
 OUT = (6, 2)  # two slices of one output, as query and key are
 
 
-def wrapper(slots: Sequence[int]) -> GroupedLoraCPU:
+def wrapper(slots: Sequence[int]) -> Any:
     """Return one that was told which slot each row has; -1: none."""
+    from sealserve.engine.vllm_cpu_lora import GroupedLoraCPU  # late: vLLM takes seconds, and one worker alone needs it
+
     made = GroupedLoraCPU(64, 64, torch.device("cpu"))
     numbers = [slot + 1 for slot in slots]  # vLLM's ids begin with 1; 0: no adapter
     mapping = SimpleNamespace(index_mapping=tuple(numbers), prompt_mapping=tuple(numbers), is_prefill=True)

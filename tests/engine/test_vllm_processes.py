@@ -5,16 +5,22 @@ import os
 import signal
 import threading
 import time
+from importlib import import_module
+from typing import Any
 
 import pytest
-from vllm.distributed.device_communicators import shm_broadcast
-
-from sealserve.engine import vllm_processes
 
 pytestmark = pytest.mark.vllm
 
 
-def test_waiting_for_a_message_costs_no_processor_time(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def vllm_processes() -> Any:
+    """The module under test: imported late, for it takes seconds and one worker alone runs these tests."""
+    return import_module("sealserve.engine.vllm_processes")
+
+
+def test_waiting_for_a_message_costs_no_processor_time(vllm_processes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shm_broadcast = vllm_processes.shm_broadcast
     monkeypatch.setattr(shm_broadcast, "SpinCondition", vllm_processes.AsleepCondition)
     writer = shm_broadcast.MessageQueue(1, 1)
     reader = shm_broadcast.MessageQueue.create_from_handle(writer.export_handle(), 0)
@@ -41,7 +47,9 @@ def test_waiting_for_a_message_costs_no_processor_time(monkeypatch: pytest.Monke
     ("end", "is_from_outside"),
     [(signal.SIGKILL, True), (signal.SIGTERM, True), (signal.SIGSEGV, False), (signal.SIGABRT, False)],
 )
-def test_end_of_a_worker_from_outside_is_told_from_its_own(end: signal.Signals, is_from_outside: bool) -> None:
+def test_end_of_a_worker_from_outside_is_told_from_its_own(
+    vllm_processes: Any, end: signal.Signals, is_from_outside: bool
+) -> None:
     workers = [multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,)) for _ in range(2)]
     for worker in workers:
         worker.start()

@@ -31,6 +31,8 @@ from tests.fakes import PermissiveEnforcer
 from tests.fuzzing import MOST_GROWTH_MIB, Calls, examples
 from tests.gateway.small import small_app
 
+pytestmark = pytest.mark.slow  # plays some 1,700 calls
+
 ROUTES = ("/v1/chat/completions", "/v1/completions", "/v1/feedback", "/v1/models", "/v1/models/acme@v1", "/health",
           "/metrics", "/sources/acme/cms", "/v1/embeddings", "/v1/models/../../etc/passwd", "/%00",
           "/v1/chat/completions/")  # fmt: skip

@@ -21,6 +21,8 @@ from sealserve.scanners import contradictions, findings, pii, prompt_injection, 
 from sealserve.stream_safe import normalise as to_normal_form
 from tests.growth import LARGEST_RATIO, growth, nasty_texts
 
+pytestmark = pytest.mark.slow  # measures thousands of texts
+
 _HTML = media_types.Claimed(media_type=media_types.MediaType.HTML, charset="")
 _JAPANESE = media_types.Claimed(media_type=media_types.MediaType.PLAIN, charset="euc-jp")
 _MAIL_JAPANESE = media_types.Claimed(media_type=media_types.MediaType.PLAIN, charset="iso-2022-jp")

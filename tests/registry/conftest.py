@@ -14,20 +14,8 @@ from sealserve.registry.registry import Registry
 from sealserve.registry.sql import schema
 from sealserve.registry.sql.database import Database
 from sealserve.registry.sql.tables import metadata
-from tests.registry.postgres import NEEDS_SERVER, Server, running_server
+from tests.registry.postgres import NEEDS_SERVER, Server
 from tests.registry.world import FakeClock, World
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
-    """A PostgreSQL server for the whole test session."""
-    with running_server() as server:
-        yield server
-
-
-@pytest.fixture
-def registries_start_migrated() -> None:
-    """Here every registry runs its migrations."""
 
 
 @pytest.fixture(scope="session")

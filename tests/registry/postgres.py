@@ -6,12 +6,16 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 
 import psycopg
 import pytest
+
+from sealserve.registry.sql import schema
+from sealserve.registry.sql.database import Database
 
 _OPTIONS = "-c listen_addresses='' -c fsync=off -c max_connections=60 -c shared_buffers=16MB"
 
@@ -27,7 +31,7 @@ NEEDS_SERVER = pytest.mark.skipif(binaries() is None, reason="no PostgreSQL serv
 
 
 class Server:
-    """A server in `directory`, which is also where its socket is; hands out empty databases."""
+    """A server in `directory`, which is also where its socket is; hands out databases without rows."""
 
     def __init__(self, directory: Path, user: str) -> None:
         folder = binaries()
@@ -38,12 +42,26 @@ class Server:
         self._numbers = count(1)
         self._run("initdb", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C")
 
-    def new_database(self) -> str:
-        """Return the URL of a database that nobody has used."""
+    def new_database(self, *, is_migrated: bool = True) -> str:
+        """Return the URL of a database that nobody has used: with the newest schema, or without any."""
+        return self._url(self._create(self._migrated if is_migrated else "template1"))
+
+    @cached_property
+    def _migrated(self) -> str:
+        """The name of a database to copy; to run every migration takes longer."""
+        name = self._create("template1")
+        with closing(Database(self._url(name))) as database:
+            schema.migrate(database)
+        return name
+
+    def _create(self, template: str) -> str:
         name = f"registry_{next(self._numbers)}"
         address = f"host={self._directory} user={self._user} dbname=postgres"
         with psycopg.connect(address, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
+        return name
+
+    def _url(self, name: str) -> str:
         return f"postgresql://{self._user}@/{name}?host={self._directory}"
 
     def start(self) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -176,7 +177,8 @@ def test_what_is_put_again_is_new_again(world: World) -> None:
         world.registry.artifacts.delete(digest)
 
 
-def test_what_a_killed_sweep_took_away_is_gone_at_the_next_opening(tmp_path: Path) -> None:
+def test_what_a_killed_sweep_took_away_is_gone_at_the_next_opening(tmp_path: Path, empty_registry: Path) -> None:
+    shutil.copyfile(empty_registry, tmp_path / "r.db")
     program = (
         "import sys; from pathlib import Path\n"
         "from sealserve.records.documents import NewDocument; from sealserve.registry.registry import Registry\n"

@@ -1,5 +1,6 @@
 """The databases under the registry: opened safely, and refusing with words that help."""
 
+import inspect
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,16 +11,24 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import event, text
 
 from sealserve.errors import BadConfig, StorageFailed
 from sealserve.records.documents import NewDocument
 from sealserve.records.principals import Principal, Role
 from sealserve.registry.registry import Registry
+from sealserve.registry.sql import database as database_module
+from sealserve.registry.sql import schema
 from sealserve.registry.sql.database import Database
 from sealserve.registry.sql.tables import metadata
 from tests.registry.postgres import NEEDS_SERVER, Server
 from tests.registry.world import World
+
+
+@pytest.fixture
+def registries_start_migrated() -> None:
+    """Here every registry runs its migrations."""
 
 
 @pytest.mark.parametrize(
@@ -38,7 +47,8 @@ def test_password_is_never_in_a_message() -> None:
     assert "secret" not in refused.value.message
 
 
-def test_sqlite_runs_with_its_safe_settings(tmp_path: Path) -> None:
+def test_sqlite_runs_with_its_safe_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "_prepare_sqlite", inspect.unwrap(database_module._prepare_sqlite))
     Registry.open(f"sqlite:///{tmp_path / 'r.db'}", tmp_path / "artifacts").close()
     database = Database(f"sqlite:///{tmp_path / 'r.db'}")
     with database.read() as tx:
@@ -46,6 +56,23 @@ def test_sqlite_runs_with_its_safe_settings(tmp_path: Path) -> None:
         found.append(tx.connection.execute(text("PRAGMA foreign_keys")).scalar())
     database.close()
     assert found == ["wal", 2, 1]
+
+
+def test_database_of_the_newest_schema_is_opened_without_a_look_at_the_migrations(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(schema, "_upgrade", fail)
+    Registry.open(world.url, world.directory / "artifacts").close()
+    with pytest.raises(AssertionError):
+        Registry.open(f"sqlite:///{world.directory / 'new.db'}", world.directory / "artifacts")
+
+
+def test_last_file_of_migrations_is_named_after_the_last_revision() -> None:
+    script = ScriptDirectory(str(Path(schema.__file__).parent.parent / "migrations"))
+    assert schema.newest() == script.get_current_head()
 
 
 def test_migrations_make_the_tables_that_the_code_knows(world: World) -> None:
@@ -68,7 +95,7 @@ def test_many_may_open_an_empty_database_at_once(tmp_path: Path) -> None:
 @NEEDS_SERVER
 @pytest.mark.pg
 def test_many_may_open_an_empty_server_database_at_once(postgres: Server, tmp_path: Path) -> None:
-    assert _seen_by_all(postgres.new_database(), tmp_path) == ["acme"] * 4
+    assert _seen_by_all(postgres.new_database(is_migrated=False), tmp_path) == ["acme"] * 4
 
 
 def _seen_by_all(url: str, directory: Path) -> list[str]:

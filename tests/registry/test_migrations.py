@@ -1,6 +1,7 @@
 """Migrations of data: rows that an earlier sealserve wrote, read by this one."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,7 @@ VALUES ('c', 'i', 'acme', 'a', 'q?', 'a', 'confirm')
 def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
     """Give the URL of an empty database."""
     if request.param == "postgres":
-        new_database: Callable[[], str] = request.getfixturevalue("postgres").new_database
-        return new_database
+        return partial(request.getfixturevalue("postgres").new_database, is_migrated=False)
     return lambda: f"sqlite:///{tmp_path / 'r.db'}"
 
 

@@ -40,6 +40,8 @@ from tests.fuzzing import MOST_GROWTH_MIB, Calls, examples
 from tests.rpc.harness import BEARER, ENGINE_BEARER, served
 from tests.rpc.harness import settings as serve_settings
 
+pytestmark = pytest.mark.slow  # plays some 1,700 calls
+
 FILES = (
     adapter_pb2,
     approval_pb2,

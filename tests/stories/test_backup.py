@@ -6,7 +6,7 @@ The daemon is the shipped one, put together as `sealserve serve` does, over a fa
 import json
 import shutil
 import stat
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,7 +37,7 @@ from tests.cli.site import run
 from tests.engine.tiny_model import make_adapter
 from tests.fakes import FakeEngine
 from tests.learning.editor.stored import write_editors
-from tests.registry.postgres import NEEDS_SERVER, running_server
+from tests.registry.postgres import NEEDS_SERVER, Server
 
 HELLO = (ChatTurn(role="user", content="Where is the harbour office?"),)
 
@@ -100,7 +100,7 @@ _ON_POSTGRES = [pytest.mark.pg, NEEDS_SERVER]
 def install(
     request: pytest.FixtureRequest, tmp_path: Path, tiny_base: Path, tiny_shape: BaseShape,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Install]:  # fmt: skip
+) -> Install:  # fmt: skip
     """Give the installation of that name: its own data directory, and its own database."""
     monkeypatch.setattr(serve, "VllmEngine", lambda *_, **__: FakeEngine(base=tiny_shape))
 
@@ -114,12 +114,11 @@ def install(
         return Installation(settings, tiny_base)
 
     if request.param == "sqlite":
-        yield make
-        return
-    with running_server() as server:
-        urls = {name: server.new_database() for name in ("old", "new")}
-        urls |= {"postgres to sqlite": {"new": ""}, "sqlite to postgres": {"old": ""}}.get(request.param, {})
-        yield lambda name: make(name, urls[name])
+        return make
+    server: Server = request.getfixturevalue("postgres")
+    urls = {name: server.new_database() for name in ("old", "new")}
+    urls |= {"postgres to sqlite": {"new": ""}, "sqlite to postgres": {"old": ""}}.get(request.param, {})
+    return lambda name: make(name, urls[name])
 
 
 async def ask(parts: ServeParts) -> tuple[str, int]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 SECONDS = 1500
-QUICK = {"SEALSERVE_LEARN__TRAINING__CANDIDATES": "2", "SEALSERVE_LEARN__TRAINING__MAX_STEPS": "100"}
-"""Training of half the demo's length: a test needs that it works, `sealserve bench learn` says how well."""
+QUICK = {"SEALSERVE_LEARN__TRAINING__CANDIDATES": "1", "SEALSERVE_LEARN__TRAINING__MAX_STEPS": "70"}
+"""A sixth of the demo's training: a test needs that it works, `sealserve bench learn` says how well."""
 
 
 @pytest.mark.vllm

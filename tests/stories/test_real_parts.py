@@ -95,7 +95,7 @@ async def open_real_school(directory: Path, base: Path, engine: Engine) -> tuple
     """A school that trains in a process of its own and measures in `engine`."""
     school = open_school(
         directory, training__candidates=CANDIDATES, training__rank=4, training__alpha=8, training__max_steps=12,
-        devices="cpu", niceness=0,
+        devices="cpu", niceness=0, trainer_processes=1,
     )  # fmt: skip
     await school.student.start()
     reader, settings = ScriptedReader(engine, school.student), school.context.settings.learn

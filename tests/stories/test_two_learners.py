@@ -18,7 +18,7 @@ from sealserve.registry.registry import Registry
 from sealserve.rpc.server import RpcServer
 from sealserve.settings.learn import learn_settings
 from sealserve.settings.settings import RegistrySettings, Settings
-from tests.registry.postgres import NEEDS_SERVER, Server, running_server
+from tests.registry.postgres import NEEDS_SERVER, Server
 from tests.rpc.harness import settings as serve_settings
 from tests.stories.student import Student, article
 
@@ -92,12 +92,6 @@ class Site:
         steps = [registry.cycles.steps(cycle.cycle) for cycle in self.cycles()]
         documents, versions = registry.documents.page(TENANT).items, registry.versions.page(TENANT).items
         return (registry.tenants.get(TENANT), steps, documents, versions, registry.audit.head(), self.cycles())
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Server]:
-    with running_server() as server:
-        yield server
 
 
 @asynccontextmanager

@@ -8,9 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
+from sqlalchemy import Connection, inspect, text
 
 from sealserve.errors import StorageFailed
 from sealserve.registry.sql.database import Database
@@ -23,18 +21,37 @@ def migrate(database: Database) -> None:
 
     Raises: StorageFailed, also if a newer sealserve wrote the schema.
     """
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # it announces itself at every opening
     with _sqlite_prepared(database), database.write() as tx:
-        config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-        config.attributes["connection"] = tx.connection
-        try:
-            command.upgrade(config, "head")
-        except CommandError as error:
-            raise StorageFailed(
-                f"database {database.label} has a schema this sealserve does not know; use the newer sealserve "
-                "that wrote it"
-            ) from error
+        if _revision(tx.connection) != newest():
+            _upgrade(tx.connection, label=database.label)
+
+
+def newest() -> str:
+    """Return the revision that the last file of migrations is named after."""
+    return max(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _upgrade(connection: Connection, *, label: str) -> None:
+    from alembic import command  # late: importing it and reading every migration takes longer than opening a database
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it announces itself at every opening
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise StorageFailed(
+            f"database {label} has a schema this sealserve does not know; use the newer sealserve that wrote it"
+        ) from error
 
 
 @contextmanager
