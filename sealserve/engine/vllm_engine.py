@@ -11,11 +11,12 @@ import itertools
 import math
 import os
 import threading
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -63,12 +64,35 @@ class _Model:
 
 @dataclass(slots=True)
 class _Adapters:
-    """`loaded` is what a request may name; `places` remembers every name ever loaded, for names are never reused."""
+    """`loaded` is what a request may name; `paths` remembers every name ever loaded, for names are never reused.
+
+    Adapters of different names are loaded and unloaded at the same time: vLLM carries out the calls that came in
+    during a step in their order, between that step and the next. One that is being loaded has its place already, and
+    one gives up its place when its removal is sent, so that vLLM never has more of them than places.
+    """
 
     loaded: dict[str, Any] = field(default_factory=dict)
-    places: dict[str, Path] = field(default_factory=dict)
+    arriving: set[str] = field(default_factory=set)
+    paths: dict[str, Path] = field(default_factory=dict)
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    locks: "WeakValueDictionary[str, asyncio.Lock]" = field(default_factory=WeakValueDictionary)
+
+    def alone_with(self, name: str) -> asyncio.Lock:
+        """Return the lock that is held while the adapter of that name is loaded or unloaded."""
+        return self.locks.setdefault(name, asyncio.Lock())
+
+    @contextmanager
+    def place_for(self, name: str, *, places: int) -> Iterator[None]:
+        """Keep a place for the adapter while the body loads it. Raises: Unavailable (ADAPTERS_FULL)."""
+        if len(self.loaded) + len(self.arriving) >= places:
+            raise Unavailable(
+                f"{places} adapters are loaded; raise engine.loaded_adapters", retry_seconds=30, reason="ADAPTERS_FULL"
+            )
+        self.arriving.add(name)
+        try:
+            yield
+        finally:
+            self.arriving.discard(name)
 
 
 class VllmEngine:
@@ -170,24 +194,20 @@ class VllmEngine:
     async def load(self, adapter: AdapterFiles) -> None:
         """Make the adapter answerable by name. Raises: BadAdapter, Unavailable (dead, or its table is full)."""
         model = self._serving()
-        async with self._adapters.lock:
-            if self._adapters.places.get(adapter.name, adapter.path) != adapter.path:
+        async with self._adapters.alone_with(adapter.name):
+            if self._adapters.paths.get(adapter.name, adapter.path) != adapter.path:
                 raise BadAdapter(f"the name {adapter.name!r} was used for other files", defect="name_reused")
             if adapter.name in self._adapters.loaded:
                 return
-            if len(self._adapters.loaded) >= self._settings.loaded_adapters:
-                raise Unavailable(
-                    f"{self._settings.loaded_adapters} adapters are loaded; raise engine.loaded_adapters",
-                    retry_seconds=30, reason="ADAPTERS_FULL",
-                )  # fmt: skip
-            await asyncio.to_thread(check_adapter, adapter.path, model.shape, max_rank=self._settings.max_rank)
-            self._adapters.loaded[adapter.name] = await self._add(model, adapter)
-            self._adapters.places[adapter.name] = adapter.path
+            with self._adapters.place_for(adapter.name, places=self._settings.loaded_adapters):
+                await asyncio.to_thread(check_adapter, adapter.path, model.shape, max_rank=self._settings.max_rank)
+                self._adapters.loaded[adapter.name] = await self._add(model, adapter)
+            self._adapters.paths[adapter.name] = adapter.path
 
     async def unload(self, name: str) -> bool:
         """Drop the adapter; False if it was not loaded. Raises: Unavailable."""
         model = self._serving()
-        async with self._adapters.lock:
+        async with self._adapters.alone_with(name):
             adapter = self._adapters.loaded.pop(name, None)
             if adapter is not None:
                 await model.core.control(model.llm, model.llm.remove_lora(adapter.lora_int_id))
