@@ -279,7 +279,11 @@ class LearnSettings(Section):
         "does) nor trains, reserved by a lease; cpu: no device; empty: inherited, or assigned by Ray",
     )
     niceness: int = Field(
-        5, ge=0, le=19, description="niceness of the trainer processes; a higher value leaves serving more CPU time"
+        5,
+        ge=0,
+        le=19,
+        description="niceness of the trainer processes, and of the session if learn leads one of its own; a higher "
+        "value leaves serving more CPU time",
     )
     trainer_timeout_seconds: float = Field(1800, gt=0, description="a trainer process that runs longer is killed")
     allow_unfit_base: bool = Field(
