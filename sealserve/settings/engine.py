@@ -1,5 +1,7 @@
 """Settings of the engine."""
 
+from collections.abc import Collection
+
 from pydantic import Field, model_validator
 
 from sealserve.settings.section import Section
@@ -77,6 +79,16 @@ class EngineSettings(Section):
         if self.loaded_adapters < self.adapter_slots:
             raise ValueError("engine.loaded_adapters must be at least engine.slots")
         return self
+
+    def unfit_residents(self, tenants: Collection[str]) -> str:
+        """Return why the versions of so many tenants cannot all stay loaded; empty if they can."""
+        places = self.loaded_adapters - FREE_PLACES
+        if not tenants or len(tenants) < places:
+            return ""
+        return (
+            f"{len(tenants)} tenants, and engine.loaded_adapters {self.loaded_adapters} leaves {places} places of "
+            "which one has to serve all others"
+        )
 
     @property
     def adapter_slots(self) -> int:
