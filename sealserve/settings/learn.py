@@ -133,7 +133,8 @@ class TrainingSettings(Section):
     )
     update: Literal["rebuild", "continue"] = Field(
         "rebuild",
-        description="rebuild: train from the base on everything learned so far; continue: train the active adapter on",
+        description="rebuild: train from the base, or from the imported adapter that the active one rests on, on "
+        "everything learned so far; continue: train the active adapter on",
     )
     replay_examples: int = Field(
         4096,
