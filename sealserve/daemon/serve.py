@@ -124,7 +124,7 @@ class ServeParts:
             replica=serve.replica_name(),
             poll_seconds=serve.poll_seconds,
             rollback_window_seconds=serve.rollback_window_seconds,
-            loaded_adapters=self.settings.engine.loaded_adapters,
+            loaded_adapters=self.settings.engine.adapter_places,
             resident_tenants=self.resident_tenants,
             adapter_wait_seconds=serve.adapter_wait_seconds,
             max_waiting_per_tenant=serve.max_queued_per_tenant,

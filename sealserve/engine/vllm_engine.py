@@ -220,7 +220,7 @@ class VllmEngine:
                 raise BadAdapter(f"the name {adapter.name!r} was used for other files", defect="name_reused")
             if adapter.name in self._adapters.loaded:
                 return
-            with self._adapters.place_for(adapter.name, places=self._settings.loaded_adapters):
+            with self._adapters.place_for(adapter.name, places=self._settings.adapter_places):
                 stamp = await asyncio.to_thread(self._check, adapter, model.shape)
                 async with self._adapters.sent(size_of(stamp)):
                     self._adapters.loaded[adapter.name] = await self._add(model, adapter)

@@ -99,7 +99,7 @@ async def test_full_table_is_unavailable_and_nothing_is_pushed_out(
 ) -> None:
     names = []
     already = len((await vllm_engine.info()).loaded)
-    for number in range(TINY_ENGINE.loaded_adapters - already):
+    for number in range(TINY_ENGINE.adapter_places - already):
         names.append(f"full@v{number}")
         path = make_adapter(tmp_path / names[-1], tiny_base, seed=100 + number)
         await vllm_engine.load(AdapterFiles(name=names[-1], path=path))

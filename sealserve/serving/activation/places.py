@@ -2,8 +2,8 @@
 
 Two places are reserved, so that versions that must answer always find one:
 
-- All places but two are shared by tenants' versions that are loaded because there is room or because they were asked
-  for, by versions on standby, and by what a learner measures.
+- All places but two are shared by tenants' versions that were asked for, or are loaded because there is room (64 at
+  most), by versions on standby, and by what a learner measures.
 - A version that replaces its tenant's present one may take one place more: both are loaded until the swap.
 - A version whose tenant gets no answers until it is loaded (the one before was revoked) may take the last one.
 
@@ -41,6 +41,9 @@ from sealserve.serving.adapter_table import AdapterTable, engine_names
 
 LEAST_PLACES = 3
 """One for a version that answers, and the two that stay free."""
+
+MOST_UNASKED = 64
+"""So many versions are loaded unasked at most: a server that starts is not ready before they are."""
 
 FORGOTTEN_SECONDS = 600.0
 """A learner's adapter that was not used for so long counts as forgotten: its learner died, or waits for hours."""
@@ -118,7 +121,8 @@ class Places:
     def limit(self, need: Need) -> int:
         """Return how many adapters may be loaded, this one included."""
         spare = {Need.AFTER_REVOCATION: 0, Need.INSTEAD: 1}.get(need, 2)
-        return self._places - spare
+        most = MOST_UNASKED if need is Need.FIRST else self._places
+        return min(self._places - spare, most)
 
     async def load(self, files: AdapterFiles, *, need: Need, tenant: str = "") -> None:
         """Load the adapter, if need be in the place of others.
