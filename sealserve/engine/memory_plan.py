@@ -95,8 +95,8 @@ class Part:
 class MemoryPlan:
     """The least that engine and trainer need. `trainer` is empty where training has other memory.
 
-    `slots`, `places`, `gpu_fraction`: what engine.slots, engine.loaded_adapters and engine.gpu_memory_fraction should be,
-    the last None on a CPU.
+    `slots`, `places`, `gpu_fraction`: what engine.slots, engine.loaded_adapters and engine.gpu_memory_fraction should
+    be, the last None on a CPU.
     `fault`: why it cannot work, and what to do; "" if it fits.
     """
 

@@ -15,6 +15,7 @@ from sealserve.records.inference import Sampling
 from sealserve.records.rollouts import Desired
 from sealserve.records.versions import BASE_VERSION, AdapterVersion, VersionState
 from sealserve.registry.registry import Registry
+from sealserve.serving.activation import places
 from sealserve.serving.adapter_table import Route
 from tests.fakes import FakeEngine
 from tests.serving.conftest import HELLO, Publisher, Server, eventually, make_server
@@ -78,6 +79,19 @@ async def test_every_tenant_is_answered_by_its_own_version_however_few_are_loade
             assert len(await loaded(small)) <= USABLE
     texts = {(await small.ask(tenant)).text for tenant in TENANTS}
     assert len(texts) == len(TENANTS)
+
+
+async def test_however_many_places_there_are_only_some_are_filled_unasked(
+    registry: Registry, versions: dict[str, AdapterVersion], tmp_path: Path, tiny_shape: BaseShape,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    assert versions
+    monkeypatch.setattr(places, "MOST_UNASKED", 2)
+    server = await opened(registry, tmp_path, tiny_shape, places=64)
+    assert resident(server) == {"initech", "umbrella"}
+    for tenant in TENANTS:
+        await server.ask(tenant)
+    assert resident(server) == set(TENANTS)
 
 
 async def test_newest_versions_are_loaded_at_the_start_and_the_others_when_they_are_asked_for(small: Server) -> None:
