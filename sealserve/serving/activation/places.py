@@ -246,8 +246,8 @@ class Places:
             if self._is_left_over(name):
                 self._unload(name)
                 return True
-        if need is not Need.MEASURED and (name := self._retirement.take_oldest()):
-            self._unload(name)
+        if need is not Need.MEASURED and (oldest := self._retirement.take_oldest()):
+            self._unload(oldest)
             return True
         for name in self._forgotten():
             self._unload(name)
