@@ -51,7 +51,7 @@ CPU a slot costs nothing else, for each row is multiplied with its own adapter a
 
 PLACES_SHARE, MOST_PLACES = 0.05, 512
 """Of the RAM: so much of it loaded adapters may take, and no more than `MOST_PLACES` of them. For every adapter in a
-step vLLM 0.32 copies the list of all that are loaded (lora/worker_manager.py)."""
+step vLLM 0.32 copies the list of all that are loaded (`LRUCacheWorkerLoRAManager.add_adapter`)."""
 
 DRIVER_SHARE = 0.02
 """Of a GPU, kept free: the driver's own, and fragments."""
