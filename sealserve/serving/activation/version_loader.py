@@ -11,7 +11,9 @@ under which the engine may have died is suspended until it is cleared.
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import structlog
 
@@ -152,12 +154,19 @@ class VersionLoader:
                 raise
             return found
 
-    async def _check_seal(self, version: AdapterVersion) -> None:
+    @contextmanager
+    def _checked(self, version: AdapterVersion) -> Iterator[Path]:
+        """Give the version's files, its seal and their digests checked. Blocking.
+
+        Raises: BadAdapter, UnknownSigner, CorruptArtifact, NotFound, StorageFailed.
+        """
         try:
-            await asyncio.to_thread(self._require_seal, version)
+            self._require_seal(version)
         except StorageFailed:
             if self._remembered.get((version.tenant, version.version)) != version:
                 raise
+        with self._registry.artifacts.materialise(version.artifact) as path:
+            yield path
 
     def _remember(self, version: AdapterVersion) -> None:
         self._remembered[version.tenant, version.version] = version
@@ -166,8 +175,7 @@ class VersionLoader:
             self._remembered.popitem(last=False)
 
     async def _load(self, version: AdapterVersion, *, need: Need) -> None:
-        await self._check_seal(version)
-        async with in_thread(self._registry.artifacts.materialise(version.artifact)) as path:
+        async with in_thread(self._checked(version)) as path:
             files = AdapterFiles(name=version.engine_name, path=path)
             with self._telemetry.span(Span.LOAD, {Attribute.ADAPTER: version.engine_name}):
                 await self._places.load(files, need=need, tenant=version.tenant)
