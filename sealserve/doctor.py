@@ -74,8 +74,8 @@ class Finding:
 def examine(settings: Settings) -> tuple[Finding, ...]:
     """Return all findings, in the order in which to fix them."""
     checks: tuple[Callable[[Settings], Finding], ...] = (
-        _python, _processor, _serving, _training, _executor, _model, _memory, _fitness, _directory, _disk, _modes,
-        _registry, _keys, _versions, _policy, _inbox, _sources, _certificates, _proxy, _telemetry, _server,
+        _python, _processor, _serving, _training, _executor, _niceness, _model, _memory, _fitness, _directory, _disk,
+        _modes, _registry, _keys, _versions, _policy, _inbox, _sources, _certificates, _proxy, _telemetry, _server,
     )  # fmt: skip
     return tuple(check(settings) for check in checks)
 
@@ -134,6 +134,20 @@ def _executor(settings: Settings) -> Finding:
         advice = "start the cluster (ray start --head), or set learn.ray_address"
         return _finding(name, False, f"no Ray cluster at {learn.ray_address}", advice=advice, bad=State.WARNS)
     return _finding(name, True, f"{_versions_of('ray')}, cluster {learn.ray_address}")
+
+
+def _niceness(settings: Settings) -> Finding:
+    """Check that training yields to serving on this machine."""
+    from sealserve.processes.niceness import AUTOGROUP, is_grouped_by_session
+
+    name, found = "niceness", f"trainers run at {settings.learn.niceness}"
+    if not is_grouped_by_session():
+        return _finding(name, True, f"{found}, which counts beside every process")
+    if os.access(AUTOGROUP, os.W_OK):
+        return _finding(name, True, f"{found}; Linux groups processes by session, and learn lowers that of its own")
+    found += f"; Linux groups processes by session, and {AUTOGROUP} cannot be written"
+    advice = "serve and learn in one session (sealserve up), or: sysctl kernel.sched_autogroup_enabled=0"
+    return _finding(name, False, found, advice=advice, bad=State.WARNS)
 
 
 def _model(settings: Settings) -> Finding:

@@ -34,7 +34,7 @@ def list_adapters(session: Session, tenant: Tenant) -> None:
     rows = (
         (
             output.version_name(one.version), "active" if one.version == active else "", one.state,
-            "loaded" if one.is_loaded else "",
+            "stays loaded" if one.stays_loaded else "loaded" if one.is_loaded else "",
             one.cycle, len(one.documents), one.created_at, one.reason,
         )
         for one in found

@@ -29,6 +29,7 @@ from sealserve.learning.training.trainer import ChildTrainer
 from sealserve.local_tokens import internal_secret
 from sealserve.network import reachable
 from sealserve.policy.rulebook import open_rules
+from sealserve.processes.niceness import SessionNiceness, lower_session_priority
 from sealserve.prompts import Dialect
 from sealserve.proof.manifest import Seals
 from sealserve.records.inference import EngineState
@@ -47,9 +48,10 @@ def run_learn(settings: Settings, *, parent: int | None = None) -> None:
     run_to_end(_learn_until_told(settings, parent))
 
 
-async def learn(settings: Settings, stop: asyncio.Event) -> None:
+async def learn(settings: Settings, stop: asyncio.Event, *, parent: int | None = None) -> None:
     """Run cycles until `stop` is set."""
     async with open_context(settings) as context:
+        await asyncio.to_thread(_yield_to_serving, settings.learn.niceness, parent=parent)
         learner = Learner(context, worker=f"{socket.gethostname()}-{os.getpid()}")
         fitness = await asyncio.to_thread(lambda: read_fitness(base_shape(context.base_directory).digest))
         _log.info(
@@ -111,6 +113,18 @@ async def open_context(settings: Settings) -> AsyncIterator[LearnContext]:
         )
 
 
+def _yield_to_serving(niceness: int, *, parent: int | None) -> None:
+    """Make sure that the trainers' niceness counts beside `serve`, or say that it does not.
+
+    A child of `sealserve up` is of the session that serves: there it counts anyway.
+    """
+    became = lower_session_priority(niceness)
+    if became is SessionNiceness.SET:
+        _log.info(LogEvent.SESSION_PRIORITY_LOWERED, niceness=niceness)
+    elif became is SessionNiceness.REFUSED or (became is SessionNiceness.FOREIGN and parent is None):
+        _log.warning(LogEvent.SESSION_PRIORITY_KEPT, niceness=niceness, reason=became)
+
+
 def _shown(fitness: Fitness | None, dialect: Dialect) -> str:
     if dialect is Dialect.EMBEDDED:
         return "embedded"
@@ -124,7 +138,7 @@ def executor_of(settings: LearnSettings) -> Executor:
 
 async def _learn_until_told(settings: Settings, parent: int | None) -> None:
     async with stop_event(parent) as stop:
-        task, told = asyncio.create_task(learn(settings, stop)), asyncio.create_task(stop.wait())
+        task, told = asyncio.create_task(learn(settings, stop, parent=parent)), asyncio.create_task(stop.wait())
         await asyncio.wait((task, told), return_when=asyncio.FIRST_COMPLETED)
         told.cancel()
         await asyncio.wait((task,), timeout=LEARN_STOP_SECONDS)

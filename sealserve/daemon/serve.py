@@ -17,7 +17,8 @@ from sealserve.engine.engine import Engine
 from sealserve.engine.memory_plan import plan_here, with_room
 from sealserve.engine.supervised import SupervisedEngine, Suspicion
 from sealserve.engine.vllm_engine import VllmEngine
-from sealserve.gate.thresholds import load_policy
+from sealserve.errors import BadConfig
+from sealserve.gate.thresholds import Policy, load_policy
 from sealserve.intake.inbox import Inbox
 from sealserve.intake.watched_directory import DirectorySource
 from sealserve.local_tokens import admin_secret, internal_secret
@@ -80,7 +81,9 @@ class ServeParts:
         self.enforcer = PolicyEnforcer(registry, open_rules(settings.policy.rules), seals=self.seals)
         self.inbox = Inbox(registry, settings.intake, refuse=self.enforcer.refuse_document, telemetry=telemetry)
         self.sources = _source_runner(self.inbox, settings, registry, telemetry)
-        self.watch_rule = load_policy(settings.policy.thresholds).watch
+        policy = load_policy(settings.policy.thresholds)
+        self.watch_rule = policy.watch
+        self.resident_tenants = _resident_tenants(settings, policy)
         replica = Replica(
             name=settings.serve.replica_name(),
             engine=self.gated,
@@ -121,8 +124,8 @@ class ServeParts:
             replica=serve.replica_name(),
             poll_seconds=serve.poll_seconds,
             rollback_window_seconds=serve.rollback_window_seconds,
-            loaded_adapters=self.settings.engine.loaded_adapters,
-            resident_tenants=serve.resident_tenants,
+            loaded_adapters=self.settings.engine.adapter_places,
+            resident_tenants=self.resident_tenants,
             adapter_wait_seconds=serve.adapter_wait_seconds,
             max_waiting_per_tenant=serve.max_queued_per_tenant,
         )
@@ -263,6 +266,14 @@ def _refusal(parts: ServeParts) -> str:
     )
 
 
+def _resident_tenants(settings: Settings, policy: Policy) -> tuple[str, ...]:
+    """Return the tenants whose versions stay loaded, by settings and policy. Raises: BadConfig (too many)."""
+    tenants = tuple(dict.fromkeys((*settings.serve.resident_tenants, *policy.residency.tenants)))
+    if fault := settings.engine.unfit_residents(tenants):
+        raise BadConfig(f"serve.resident_tenants and the policy's residency.tenants name {fault}")
+    return tenants
+
+
 def _make_server(parts: ServeParts, *, engine_only: bool) -> RpcServer:
     settings, registry = parts.settings, parts.registry
     server = RpcServer(
@@ -287,6 +298,7 @@ def _make_server(parts: ServeParts, *, engine_only: bool) -> RpcServer:
             watch=parts.watch_rule,
             refusal=lambda: _refusal(parts),
             is_settled=parts.activator.is_settled,
+            resident_tenants=frozenset(parts.resident_tenants),
         )
         server.add_tenant_services(services)
     return server

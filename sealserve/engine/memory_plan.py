@@ -49,6 +49,10 @@ SLOT_SHARE = 0.05
 """Of the memory that serves: more adapter slots than it holds are not worth it. vLLM reserves them at its start; on a
 CPU a slot costs nothing else, for each row is multiplied with its own adapter alone (ops/decisions/0013)."""
 
+PLACES_SHARE, MOST_PLACES = 0.05, 512
+"""Of the RAM: so much of it loaded adapters may take, and no more than `MOST_PLACES` of them. For every adapter in a
+step vLLM 0.32 copies the list of all that are loaded (`LRUCacheWorkerLoRAManager.add_adapter`)."""
+
 DRIVER_SHARE = 0.02
 """Of a GPU, kept free: the driver's own, and fragments."""
 
@@ -91,7 +95,8 @@ class Part:
 class MemoryPlan:
     """The least that engine and trainer need. `trainer` is empty where training has other memory.
 
-    `slots`: what engine.slots should be. `gpu_fraction`: what engine.gpu_memory_fraction should be; None on a CPU.
+    `slots`, `places`, `gpu_fraction`: what engine.slots, engine.loaded_adapters and engine.gpu_memory_fraction should
+    be, the last None on a CPU.
     `fault`: why it cannot work, and what to do; "" if it fits.
     """
 
@@ -101,6 +106,7 @@ class MemoryPlan:
     trainer: tuple[Part, ...]
     gpu_fraction: float | None
     slots: int
+    places: int
     fault: str
 
     @property
@@ -126,9 +132,13 @@ def plan(size: ModelSize, machine: Machine, *, engine: EngineSettings, learn: Le
 
     A trainer on the same device counts: one whose `learn.devices` is empty, and on a CPU any that is not Ray's.
     """
-    more = engine if engine.slots else engine.model_copy(update={"slots": _slots(size, machine, engine)})
+    more = engine
+    if not more.loaded_adapters:
+        more = more.model_copy(update={"loaded_adapters": _places(size, machine, engine=engine, learn=learn)})
+    if not more.slots:
+        more = more.model_copy(update={"slots": _slots(size, machine, more)})
     found = _plan(size, machine, engine=more, learn=learn)
-    if not found.fault or more.slots == engine.adapter_slots:
+    if not found.fault or (more.slots, more.loaded_adapters) == (engine.adapter_slots, engine.adapter_places):
         return found
     return _plan(size, machine, engine=engine, learn=learn)
 
@@ -144,7 +154,14 @@ def _slots(size: ModelSize, machine: Machine, engine: EngineSettings) -> int:
     number = _serving_bytes(size, cpu_dtype(engine.dtype) if machine.gpu_bytes is None else engine.dtype)
     one = engine.max_rank * size.adapted * number
     fitting = int(SLOT_SHARE * (machine.gpu_bytes or machine.ram_bytes) / max(1, one))
-    return max(engine.adapter_slots, min(fitting, engine.max_sequences, engine.loaded_adapters))
+    return max(engine.adapter_slots, min(fitting, engine.max_sequences, engine.adapter_places))
+
+
+def _places(size: ModelSize, machine: Machine, *, engine: EngineSettings, learn: LearnSettings) -> int:
+    """Return how many loaded adapters a share of the RAM holds."""
+    number = _serving_bytes(size, cpu_dtype(engine.dtype) if machine.gpu_bytes is None else engine.dtype)
+    one = learn.training.rank * size.adapted * number
+    return max(engine.adapter_places, min(int(PLACES_SHARE * machine.ram_bytes / max(1, one)), MOST_PLACES))
 
 
 def plan_here(settings: Settings, directory: Path, *, trains_here: bool = True) -> MemoryPlan:
@@ -158,13 +175,13 @@ def plan_here(settings: Settings, directory: Path, *, trains_here: bool = True) 
 
 
 def with_room(settings: Settings, found: MemoryPlan) -> Settings:
-    """Return the settings with the plan's engine.slots and engine.gpu_memory_fraction.
+    """Return the settings with the plan's engine.slots, engine.loaded_adapters and engine.gpu_memory_fraction.
 
     Raises: BadConfig (it does not fit).
     """
     if found.fault:
         raise BadConfig(found.fault)
-    planned = {"slots": found.slots, "gpu_memory_fraction": found.gpu_fraction}
+    planned = {"slots": found.slots, "loaded_adapters": found.places, "gpu_memory_fraction": found.gpu_fraction}
     kept = {name: value for name, value in planned.items() if value is not None}
     return settings.model_copy(update={"engine": settings.engine.model_copy(update=kept)})
 
@@ -224,6 +241,7 @@ def _plan_cpu(size: ModelSize, machine: Machine, *, engine: EngineSettings, lear
         trainer=training,
         gpu_fraction=None,
         slots=engine.adapter_slots,
+        places=engine.adapter_places,
         fault=fault,
     )
 
@@ -249,6 +267,7 @@ def _plan_gpu(size: ModelSize, total: int, *, engine: EngineSettings, learn: Lea
         trainer=training,
         gpu_fraction=engine.gpu_memory_fraction or max(fitting, 0.0),
         slots=engine.adapter_slots,
+        places=engine.adapter_places,
         fault=_gpu_fault(serving, training, total, fitting=fitting, chosen=engine.gpu_memory_fraction),
     )
 
@@ -298,7 +317,7 @@ def _slot_bytes(size: ModelSize, engine: EngineSettings, number: int) -> int:
 
 def _loaded_bytes(size: ModelSize, engine: EngineSettings, learn: LearnSettings, number: int) -> int:
     """Adapters that wait in RAM have the rank they were trained with."""
-    return engine.loaded_adapters * learn.training.rank * size.adapted * number
+    return engine.adapter_places * learn.training.rank * size.adapted * number
 
 
 def _serving_bytes(size: ModelSize, dtype: str) -> int:

@@ -9,7 +9,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -35,6 +35,10 @@ _FIXED_VALUES: dict[str, tuple[Any, ...]] = {
     "bias": ("none",),
     "init_lora_weights": (True, False, "gaussian"),
 }
+
+
+Stamp: TypeAlias = frozenset[tuple[str, int, int, int]]
+"""Tells unchanged files of an adapter: name, size, modification time, inode."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +78,17 @@ def check_adapter(path: Path, base: BaseShape, *, max_rank: int, max_bytes: int 
     except BrokenTensorFile as error:
         raise BadAdapter(f"{WEIGHTS_FILE}: {error}; write the adapter again", defect="truncated") from error
     return AdapterFacts(rank=config.rank, scaling=config.scaling, modules=tuple(sorted(pairs)), size_bytes=size)
+
+
+def stamp_of(path: Path) -> Stamp:
+    """Return what the directory's entries look like from outside; nothing where it is none."""
+    found = ((entry.name, entry.lstat()) for entry in path.iterdir()) if path.is_dir() else ()
+    return frozenset((name, status.st_size, status.st_mtime_ns, status.st_ino) for name, status in found)
+
+
+def size_of(stamp: Stamp) -> int:
+    """Return how many bytes the files have."""
+    return sum(size for _, size, _, _ in stamp)
 
 
 def largest_adapter_bytes(base: BaseShape, *, max_rank: int) -> int:

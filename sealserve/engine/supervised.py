@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from sealserve.concurrency import together
 from sealserve.engine.engine import AdapterFiles, Delta, Engine, GenerateRequest, Likelihood, Progress, ScoreRequest
 from sealserve.engine.suspects import LONGEST_STEP_SECONDS, WINDOW_SECONDS, Patience, Suspects
 from sealserve.errors import BadAdapter, EngineFailed, SealserveError, Unavailable
@@ -332,8 +333,7 @@ class SupervisedEngine:
         Only a death convicts. An engine that stands still under an adapter may be slow, so that adapter is suspended.
         """
         try:
-            for name in sorted(self._files.keys() - suspects):
-                await self._load_again(name)
+            await together(self._load_again(name) for name in sorted(self._files.keys() - suspects))
             patience_seconds = await self._patience_alone() if suspects else 0.0
         except (Unavailable, TimeoutError) as error:
             raise EngineFailed("the engine was lost again") from error

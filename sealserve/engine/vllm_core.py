@@ -106,7 +106,7 @@ def build(
         args = AsyncEngineArgs(
             model=str(directory), tokenizer=str(directory), dtype=dtype, max_model_len=max_context_tokens,
             max_num_seqs=settings.max_sequences, enable_lora=True, max_loras=settings.adapter_slots,
-            max_cpu_loras=settings.loaded_adapters, max_lora_rank=settings.max_rank, lora_target_modules=modules,
+            max_cpu_loras=settings.adapter_places, max_lora_rank=settings.max_rank, lora_target_modules=modules,
             scheduling_policy="priority", enable_prefix_caching=True, disable_log_stats=True, enable_log_requests=False,
             trust_remote_code=False, load_format="safetensors", use_tqdm_on_load=False,
             structured_outputs_config=_STRUCTURED, otlp_traces_endpoint=otlp_endpoint or None, **memory,

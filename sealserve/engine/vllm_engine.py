@@ -11,18 +11,19 @@ import itertools
 import math
 import os
 import threading
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import structlog
 
 from sealserve.engine.base_model import BaseShape, base_shape
 from sealserve.engine.chat import Chat, require_fitting
 from sealserve.engine.engine import AdapterFiles, Delta, GenerateRequest, Likelihood, Progress, ScoreRequest
-from sealserve.engine.preflight import check_adapter
+from sealserve.engine.preflight import Stamp, check_adapter, size_of, stamp_of
 from sealserve.errors import BadAdapter, BadConfig, EngineFailed, InvalidArgument, NotFound, Unavailable
 from sealserve.records.inference import ChatTurn, EngineInfo, EngineState, FinishReason, Sampling, TokenLogprob
 from sealserve.records.sampling import check_sampling
@@ -43,6 +44,9 @@ _LOG = structlog.get_logger(__name__)
 _LEAST_CONTEXT = 64
 _FINISH = {reason.value: reason for reason in FinishReason}
 _CLOSE_SECONDS = 5.0  # for aborted streams to hand over their last delta
+BYTES_BETWEEN_STEPS = 2**24
+"""So many bytes of adapters vLLM loads between two steps, and always one adapter: every running answer waits for it.
+They are some fifty adapters of the embedded model; one core reads and copies them in a tenth of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +67,53 @@ class _Model:
 
 @dataclass(slots=True)
 class _Adapters:
-    """`loaded` is what a request may name; `places` remembers every name ever loaded, for names are never reused."""
+    """`loaded` is what a request may name; `paths` remembers every name ever loaded, for names are never reused.
+
+    Adapters of different names are loaded and unloaded at the same time: vLLM carries out the calls that came in
+    during a step in their order, between that step and the next. One that is being loaded has its place already, and
+    one gives up its place when its removal is sent, so that vLLM never has more of them than places.
+    """
 
     loaded: dict[str, Any] = field(default_factory=dict)
-    places: dict[str, Path] = field(default_factory=dict)
+    arriving: set[str] = field(default_factory=set)
+    paths: dict[str, Path] = field(default_factory=dict)
+    stamps: dict[str, Stamp] = field(default_factory=dict)  # of the files that were loaded last under a name
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    locks: "WeakValueDictionary[str, asyncio.Lock]" = field(default_factory=WeakValueDictionary)
+    sent_bytes: int = 0  # size of the adapters that vLLM was told to load and has not loaded yet
+    sending: asyncio.Lock = field(default_factory=asyncio.Lock)
+    is_one_done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def alone_with(self, name: str) -> asyncio.Lock:
+        """Return the lock that is held while the adapter of that name is loaded or unloaded."""
+        return self.locks.setdefault(name, asyncio.Lock())
+
+    @contextmanager
+    def place_for(self, name: str, *, places: int) -> Iterator[None]:
+        """Keep a place for the adapter while the body loads it. Raises: Unavailable (ADAPTERS_FULL)."""
+        if len(self.loaded) + len(self.arriving) >= places:
+            raise Unavailable(
+                f"{places} adapters are loaded; raise engine.loaded_adapters", retry_seconds=30, reason="ADAPTERS_FULL"
+            )
+        self.arriving.add(name)
+        try:
+            yield
+        finally:
+            self.arriving.discard(name)
+
+    @asynccontextmanager
+    async def sent(self, size_bytes: int) -> AsyncIterator[None]:
+        """Run the body, which has vLLM load so many bytes, as soon as not too many others are on their way."""
+        async with self.sending:
+            while self.sent_bytes and self.sent_bytes + size_bytes > BYTES_BETWEEN_STEPS:
+                self.is_one_done.clear()
+                await self.is_one_done.wait()
+            self.sent_bytes += size_bytes
+        try:
+            yield
+        finally:
+            self.sent_bytes -= size_bytes
+            self.is_one_done.set()
 
 
 class VllmEngine:
@@ -170,24 +215,21 @@ class VllmEngine:
     async def load(self, adapter: AdapterFiles) -> None:
         """Make the adapter answerable by name. Raises: BadAdapter, Unavailable (dead, or its table is full)."""
         model = self._serving()
-        async with self._adapters.lock:
-            if self._adapters.places.get(adapter.name, adapter.path) != adapter.path:
+        async with self._adapters.alone_with(adapter.name):
+            if self._adapters.paths.get(adapter.name, adapter.path) != adapter.path:
                 raise BadAdapter(f"the name {adapter.name!r} was used for other files", defect="name_reused")
             if adapter.name in self._adapters.loaded:
                 return
-            if len(self._adapters.loaded) >= self._settings.loaded_adapters:
-                raise Unavailable(
-                    f"{self._settings.loaded_adapters} adapters are loaded; raise engine.loaded_adapters",
-                    retry_seconds=30, reason="ADAPTERS_FULL",
-                )  # fmt: skip
-            await asyncio.to_thread(check_adapter, adapter.path, model.shape, max_rank=self._settings.max_rank)
-            self._adapters.loaded[adapter.name] = await self._add(model, adapter)
-            self._adapters.places[adapter.name] = adapter.path
+            with self._adapters.place_for(adapter.name, places=self._settings.adapter_places):
+                stamp = await asyncio.to_thread(self._check, adapter, model.shape)
+                async with self._adapters.sent(size_of(stamp)):
+                    self._adapters.loaded[adapter.name] = await self._add(model, adapter)
+            self._adapters.paths[adapter.name], self._adapters.stamps[adapter.name] = adapter.path, stamp
 
     async def unload(self, name: str) -> bool:
         """Drop the adapter; False if it was not loaded. Raises: Unavailable."""
         model = self._serving()
-        async with self._adapters.lock:
+        async with self._adapters.alone_with(name):
             adapter = self._adapters.loaded.pop(name, None)
             if adapter is not None:
                 await model.core.control(model.llm, model.llm.remove_lora(adapter.lora_int_id))
@@ -325,6 +367,16 @@ class VllmEngine:
             self._running.discard(request_id)
             if not self._running:
                 self._idle.set()
+
+    def _check(self, adapter: AdapterFiles, shape: BaseShape) -> Stamp:
+        """Return the stamp of the adapter's files, which may be loaded. Raises: BadAdapter.
+
+        Files that were loaded before and are unchanged are not read again.
+        """
+        stamp = stamp_of(adapter.path)
+        if stamp != self._adapters.stamps.get(adapter.name):
+            check_adapter(adapter.path, shape, max_rank=self._settings.max_rank)
+        return stamp
 
     async def _add(self, model: _Model, adapter: AdapterFiles) -> Any:
         lora = model.core.lora(adapter.name, next(self._adapters.numbers), adapter.path)

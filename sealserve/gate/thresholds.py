@@ -184,6 +184,12 @@ class InfluenceRule(Rule):
     refused: tuple[Finding, ...]
 
 
+class ResidencyRule(Rule):
+    """Which tenants' versions stay loaded on every server, whoever else is asked for."""
+
+    tenants: tuple[str, ...] = ()
+
+
 class Policy(Rule):
     """One rule set. `digest` is the sha256 of the file's bytes: verdicts carry it."""
 
@@ -200,6 +206,7 @@ class Policy(Rule):
     overrides: OverridesRule = OverridesRule(max_share=0)  # a file without this key lets a human decide
     editor: EditorRule
     watch: WatchRule
+    residency: ResidencyRule = ResidencyRule()
     digest: str = Field(pattern="^[0-9a-f]{64}$")
 
     def rule_of(self, suite: str) -> SkillRule:

@@ -75,6 +75,7 @@ class AdapterVersion:
     lineage: Lineage
     created_at: datetime
     is_loaded: bool = False  # in the server that was asked; the registry does not know
+    stays_loaded: bool = False  # there, whoever else is asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -128,7 +128,8 @@ class ServiceParts:
 
     `salt` returns a tenant's prefix-cache salt, under which `engine` is asked for it. Watches are shown by the rule
     `watch`, the packaged one if there is none. `refusal` returns why no cycle may be started now; "" if one may.
-    `is_settled` says whether tenants' versions are loaded (`Activator.is_settled`); health waits for it.
+    `is_settled` says whether tenants' versions are loaded (`Activator.is_settled`); health waits for it. Versions of
+    `resident_tenants` stay loaded.
     """
 
     registry: Registry
@@ -142,6 +143,7 @@ class ServiceParts:
     watch: WatchRule | None = None
     refusal: Callable[[], str] = str
     is_settled: Callable[[EngineInfo], bool] = _always
+    resident_tenants: frozenset[str] = frozenset()
 
 
 class RpcServer:
@@ -204,7 +206,9 @@ class RpcServer:
             version=version("sealserve"),
             max_bytes=settings.max_message_bytes,
         )
-        adapters = AdapterService(registry, engine=parts.engine, enforcer=enforcer, **following)
+        adapters = AdapterService(
+            registry, engine=parts.engine, enforcer=enforcer, resident_tenants=parts.resident_tenants, **following
+        )
         cycles = CycleService(registry, max_documents=parts.max_documents_per_cycle, refusal=parts.refusal, **following)
         inference_pb2_grpc.add_InferenceServiceServicer_to_server(inference, server)
         self._probe = UnlearningProbe(

@@ -22,7 +22,7 @@ from time import perf_counter
 import structlog
 
 from sealserve.engine.engine import Engine
-from sealserve.errors import NotFound, SealserveError, UnfitSettings, UnknownSigner
+from sealserve.errors import NotFound, SealserveError, StorageFailed, UnfitSettings, UnknownSigner
 from sealserve.records.inference import EngineInfo, EngineState
 from sealserve.records.rollouts import Desired, Standby
 from sealserve.records.versions import BASE_VERSION, AdapterVersion
@@ -192,6 +192,7 @@ class Activator:
     async def _begin(self) -> None:
         """Withdraw what was revoked, start a task for each tenant that needs one, and retire what nobody needs."""
         await self._read_changes()
+        self._blocked.registry_was_read()
         info = await self._engine.info()
         loaded = frozenset(info.loaded)
         for tenant in await self._states.withdrawal.apply(self._due_now(), loaded=loaded):
@@ -312,6 +313,8 @@ class Activator:
             self._log.warning(
                 LogEvent.ACTIVATION_FAILED, tenant=desired.tenant, reason=error.reason, error=error.message
             )
+            if isinstance(error, StorageFailed):
+                self._blocked.wait_for_registry(desired.tenant)
         except Exception as error:
             self._failed(desired)
             self._log.error(

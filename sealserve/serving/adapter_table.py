@@ -87,9 +87,12 @@ class AdapterTable:
         why = self._reasons.get(tenant)
         return why and Unavailable(why.message, reason=why.reason, retry_seconds=why.retry_seconds)
 
-    def explain(self, tenant: str, why: Unavailable) -> None:
-        """Tell whoever asks for the tenant's version before it is loaded why it is not."""
-        self._reasons[tenant] = why
+    def explain(self, tenant: str, why: Unavailable | None) -> None:
+        """Tell whoever asks for the tenant's version before it is loaded why it is not; None: it is being loaded."""
+        if why is None:
+            self._reasons.pop(tenant, None)
+        else:
+            self._reasons[tenant] = why
 
     def swap(self, route: Route, *, standby: Standby | None = None) -> None:
         """Give `route` to its tenant: requests that enter after this call get it, those inside keep theirs."""

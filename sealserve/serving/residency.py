@@ -77,7 +77,7 @@ class Residency:
                 turn.set_result(None)
 
     def refuse(self, tenant: str) -> None:
-        """The tenant's version cannot be loaded before somebody acts: tell who waits for it why."""
+        """The tenant's version cannot be loaded now: tell who waits for it why, as the table explains it."""
         for turn in self._waiting.pop(tenant, ()):
             self._waiting_count -= 1
             why = self._table.reason(tenant)

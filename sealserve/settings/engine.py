@@ -1,5 +1,7 @@
 """Settings of the engine."""
 
+from collections.abc import Collection
+
 from pydantic import Field, model_validator
 
 from sealserve.settings.section import Section
@@ -10,8 +12,8 @@ MAX_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 FREE_PLACES = 2
 """Of `loaded_adapters`: they stay free for promotions and rollbacks."""
 
-LEAST_SLOTS = 4
-"""So many adapter slots every machine has room for."""
+LEAST_SLOTS, LEAST_PLACES = 4, 64
+"""So many adapter slots, and adapters in memory, every machine has room for."""
 
 DEFAULT_GPU_FRACTION = 0.85
 """Of GPU memory, for vLLM where nothing trains beside it."""
@@ -41,11 +43,11 @@ class EngineSettings(Section):
         description="adapter slots: adapters that can share one batch (vLLM max_loras); unset: as many as sequences "
         "and loaded adapters, if a twentieth of the memory holds them, else fewer",
     )
-    loaded_adapters: int = Field(
-        64,
+    loaded_adapters: int | None = Field(
+        None,
         ge=3,
         description="adapters kept in CPU memory (vLLM max_cpu_loras); two of these places stay free for promotions "
-        "and rollbacks",
+        "and rollbacks; unset: what a twentieth of the memory holds, from 64 to 512",
     )
     max_rank: int = Field(
         32, description=f"largest LoRA rank that is accepted; one of {', '.join(map(str, MAX_RANKS))}"
@@ -74,11 +76,26 @@ class EngineSettings(Section):
     def _slots_fit(self) -> "EngineSettings":
         if self.max_rank not in MAX_RANKS:
             raise ValueError(f"engine.max_rank must be one of {MAX_RANKS}, not {self.max_rank}")
-        if self.loaded_adapters < self.adapter_slots:
+        if self.adapter_places < self.adapter_slots:
             raise ValueError("engine.loaded_adapters must be at least engine.slots")
         return self
+
+    def unfit_residents(self, tenants: Collection[str]) -> str:
+        """Return why the versions of so many tenants cannot all stay loaded; empty if they can."""
+        places = self.adapter_places - FREE_PLACES
+        if not tenants or len(tenants) < places:
+            return ""
+        return (
+            f"{len(tenants)} tenants, and engine.loaded_adapters {self.adapter_places} leaves {places} places of "
+            "which one has to serve all others"
+        )
 
     @property
     def adapter_slots(self) -> int:
         """The adapter slots that are set, else what every machine has room for; `memory_plan.with_room` sets them."""
-        return self.slots or min(LEAST_SLOTS, self.loaded_adapters)
+        return self.slots or min(LEAST_SLOTS, self.adapter_places)
+
+    @property
+    def adapter_places(self) -> int:
+        """The loaded adapters that are set, else what every machine has room for; `memory_plan.with_room` sets them."""
+        return self.loaded_adapters or max(LEAST_PLACES, self.slots or 0)

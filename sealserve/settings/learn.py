@@ -133,7 +133,8 @@ class TrainingSettings(Section):
     )
     update: Literal["rebuild", "continue"] = Field(
         "rebuild",
-        description="rebuild: train from the base on everything learned so far; continue: train the active adapter on",
+        description="rebuild: train from the base, or from the imported adapter that the active one rests on, on "
+        "everything learned so far; continue: train the active adapter on",
     )
     replay_examples: int = Field(
         4096,
@@ -279,7 +280,11 @@ class LearnSettings(Section):
         "does) nor trains, reserved by a lease; cpu: no device; empty: inherited, or assigned by Ray",
     )
     niceness: int = Field(
-        5, ge=0, le=19, description="niceness of the trainer processes; a higher value leaves serving more CPU time"
+        5,
+        ge=0,
+        le=19,
+        description="niceness of the trainer processes, and of the session if learn leads one of its own; a higher "
+        "value leaves serving more CPU time",
     )
     trainer_timeout_seconds: float = Field(1800, gt=0, description="a trainer process that runs longer is killed")
     allow_unfit_base: bool = Field(

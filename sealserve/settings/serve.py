@@ -74,7 +74,9 @@ class ServeSettings(Section):
         "it, ADAPTER_LOADING; 0: calls do not wait, and the version is loaded for the next one",
     )
     resident_tenants: Annotated[tuple[str, ...], BeforeValidator(from_text)] = Field(
-        (), description="tenants whose versions stay loaded, whoever else is asked for"
+        (),
+        description="tenants whose versions stay loaded, whoever else is asked for; those of the policy's "
+        "residency.tenants do, too",
     )
     replica: str = Field(
         "",

@@ -24,7 +24,7 @@ from pydantic_settings import (
 
 from sealserve.errors import BadConfig
 from sealserve.network import is_loopback
-from sealserve.settings.engine import FREE_PLACES, EngineSettings
+from sealserve.settings.engine import EngineSettings
 from sealserve.settings.learn import LearnSettings
 from sealserve.settings.limits import LimitSettings
 from sealserve.settings.listener import HttpSettings
@@ -139,12 +139,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _residents_fit(self) -> "Settings":
-        residents, places = len(self.serve.resident_tenants), self.engine.loaded_adapters - FREE_PLACES
-        if residents and residents >= places:
-            raise ValueError(
-                f"serve.resident_tenants names {residents} tenants, and engine.loaded_adapters "
-                f"{self.engine.loaded_adapters} leaves {places} places of which one has to serve all others"
-            )
+        if fault := self.engine.unfit_residents(self.serve.resident_tenants):
+            raise ValueError(f"serve.resident_tenants names {fault}")
         return self
 
     @property

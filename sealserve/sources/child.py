@@ -4,7 +4,6 @@
 gets a new child.
 """
 
-import os
 import resource
 import socket
 import subprocess
@@ -17,6 +16,7 @@ from typing import Any
 
 import sealserve
 from sealserve.intake.sandbox_child import receive_frame, send_frame
+from sealserve.processes.niceness import lower_priority
 from sealserve.sources.connector import (
     Connector,
     Fetched,
@@ -146,7 +146,7 @@ def _serve(connection: socket.socket, spec: Spec) -> None:
 def _limit(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.nice(_NICE)
+    lower_priority(_NICE)
 
 
 def _listing(connector: Connector, fields: dict[str, Any]) -> tuple[dict[str, Any], Sequence[bytes]]:

@@ -27,49 +27,49 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from sealserve.v1 import scorecard_pb2 as sealserve_dot_v1_dot_scorecard__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1asealserve/v1/adapter.proto\x12\x0csealserve.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1csealserve/v1/scorecard.proto\"\xde\x03\n\x07\x41\x64\x61pter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x17\n\x0f\x61rtifact_digest\x18\x03 \x01(\t\x12\x13\n\x0b\x65ngine_name\x18\x04 \x01(\t\x12)\n\x05state\x18\x05 \x01(\x0e\x32\x1a.sealserve.v1.AdapterState\x12\x14\n\x0cstate_reason\x18\x06 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x07 \x01(\x08\x12\r\n\x05\x63ycle\x18\x08 \x01(\t\x12\x16\n\x0eparent_adapter\x18\t \x01(\t\x12\x11\n\tdocuments\x18\n \x03(\t\x12\'\n\x06recipe\x18\x0b \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\nself_edits\x18\x0c \x03(\t\x12\'\n\x06scores\x18\r \x01(\x0b\x32\x17.sealserve.v1.Scorecard\x12&\n\x07verdict\x18\x0e \x01(\x0b\x32\x15.sealserve.v1.Verdict\x12\x13\n\x0b\x62\x61se_digest\x18\x0f \x01(\t\x12\x17\n\x0fsettings_digest\x18\x10 \x01(\t\x12/\n\x0b\x63reate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06loaded\x18\x12 \x01(\x08\"L\n\x13ListAdaptersRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"~\n\x14ListAdaptersResponse\x12\'\n\x08\x61\x64\x61pters\x18\x01 \x03(\x0b\x32\x15.sealserve.v1.Adapter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x16\n\x0e\x61\x63tive_adapter\x18\x03 \x01(\t\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"!\n\x11GetAdapterRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"W\n\x15PromoteAdapterRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"n\n\x16RollbackAdapterRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nto_adapter\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"\xd5\x01\n\nActivation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nactivation\x18\x02 \x01(\x03\x12\x0f\n\x07\x61\x64\x61pter\x18\x03 \x01(\t\x12\x18\n\x10previous_adapter\x18\x04 \x01(\t\x12*\n\x04kind\x18\x05 \x01(\x0e\x32\x1c.sealserve.v1.ActivationKind\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\".\n\x0cTrafficShare\x12\x0f\n\x07\x61\x64\x61pter\x18\x01 \x01(\t\x12\r\n\x05share\x18\x02 \x01(\x01\"W\n\x07Traffic\x12*\n\x06shares\x18\x01 \x03(\x0b\x32\x1a.sealserve.v1.TrafficShare\x12\x12\n\nactivation\x18\x02 \x01(\x03\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\"#\n\x11GetTrafficRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"\x81\x01\n\x11SetTrafficRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12*\n\x06shares\x18\x02 \x03(\x0b\x32\x1a.sealserve.v1.TrafficShare\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"O\n\x16ListActivationsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"a\n\x17ListActivationsResponse\x12-\n\x0b\x61\x63tivations\x18\x01 \x03(\x0b\x32\x18.sealserve.v1.Activation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"&\n\x14WatchAdaptersRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"y\n\x0fObservedAdapter\x12\x0f\n\x07replica\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x61pter\x18\x02 \x01(\t\x12\x12\n\nactivation\x18\x03 \x01(\x03\x12\x30\n\x0cobserve_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x83\x01\n\x15WatchAdaptersResponse\x12\x17\n\x0f\x64\x65sired_adapter\x18\x01 \x01(\t\x12\x12\n\nactivation\x18\x02 \x01(\x03\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12/\n\x08observed\x18\x04 \x03(\x0b\x32\x1d.sealserve.v1.ObservedAdapter*e\n\x0c\x41\x64\x61pterState\x12\x1d\n\x19\x41\x44\x41PTER_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41\x44\x41PTER_STATE_READY\x10\x01\x12\x1d\n\x19\x41\x44\x41PTER_STATE_QUARANTINED\x10\x02*\x89\x01\n\x0e\x41\x63tivationKind\x12\x1f\n\x1b\x41\x43TIVATION_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41\x43TIVATION_KIND_PROMOTE\x10\x01\x12\x1c\n\x18\x41\x43TIVATION_KIND_ROLLBACK\x10\x02\x12\x1b\n\x17\x41\x43TIVATION_KIND_TRAFFIC\x10\x03\x32\x99\x05\n\x0e\x41\x64\x61pterService\x12U\n\x0cListAdapters\x12!.sealserve.v1.ListAdaptersRequest\x1a\".sealserve.v1.ListAdaptersResponse\x12\x44\n\nGetAdapter\x12\x1f.sealserve.v1.GetAdapterRequest\x1a\x15.sealserve.v1.Adapter\x12O\n\x0ePromoteAdapter\x12#.sealserve.v1.PromoteAdapterRequest\x1a\x18.sealserve.v1.Activation\x12Q\n\x0fRollbackAdapter\x12$.sealserve.v1.RollbackAdapterRequest\x1a\x18.sealserve.v1.Activation\x12\x44\n\nGetTraffic\x12\x1f.sealserve.v1.GetTrafficRequest\x1a\x15.sealserve.v1.Traffic\x12\x44\n\nSetTraffic\x12\x1f.sealserve.v1.SetTrafficRequest\x1a\x15.sealserve.v1.Traffic\x12^\n\x0fListActivations\x12$.sealserve.v1.ListActivationsRequest\x1a%.sealserve.v1.ListActivationsResponse\x12Z\n\rWatchAdapters\x12\".sealserve.v1.WatchAdaptersRequest\x1a#.sealserve.v1.WatchAdaptersResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1asealserve/v1/adapter.proto\x12\x0csealserve.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1csealserve/v1/scorecard.proto\"\xf4\x03\n\x07\x41\x64\x61pter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x17\n\x0f\x61rtifact_digest\x18\x03 \x01(\t\x12\x13\n\x0b\x65ngine_name\x18\x04 \x01(\t\x12)\n\x05state\x18\x05 \x01(\x0e\x32\x1a.sealserve.v1.AdapterState\x12\x14\n\x0cstate_reason\x18\x06 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x07 \x01(\x08\x12\r\n\x05\x63ycle\x18\x08 \x01(\t\x12\x16\n\x0eparent_adapter\x18\t \x01(\t\x12\x11\n\tdocuments\x18\n \x03(\t\x12\'\n\x06recipe\x18\x0b \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\nself_edits\x18\x0c \x03(\t\x12\'\n\x06scores\x18\r \x01(\x0b\x32\x17.sealserve.v1.Scorecard\x12&\n\x07verdict\x18\x0e \x01(\x0b\x32\x15.sealserve.v1.Verdict\x12\x13\n\x0b\x62\x61se_digest\x18\x0f \x01(\t\x12\x17\n\x0fsettings_digest\x18\x10 \x01(\t\x12/\n\x0b\x63reate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06loaded\x18\x12 \x01(\x08\x12\x14\n\x0cstays_loaded\x18\x13 \x01(\x08\"L\n\x13ListAdaptersRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"~\n\x14ListAdaptersResponse\x12\'\n\x08\x61\x64\x61pters\x18\x01 \x03(\x0b\x32\x15.sealserve.v1.Adapter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x16\n\x0e\x61\x63tive_adapter\x18\x03 \x01(\t\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"!\n\x11GetAdapterRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"W\n\x15PromoteAdapterRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"n\n\x16RollbackAdapterRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nto_adapter\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"\xd5\x01\n\nActivation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nactivation\x18\x02 \x01(\x03\x12\x0f\n\x07\x61\x64\x61pter\x18\x03 \x01(\t\x12\x18\n\x10previous_adapter\x18\x04 \x01(\t\x12*\n\x04kind\x18\x05 \x01(\x0e\x32\x1c.sealserve.v1.ActivationKind\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\".\n\x0cTrafficShare\x12\x0f\n\x07\x61\x64\x61pter\x18\x01 \x01(\t\x12\r\n\x05share\x18\x02 \x01(\x01\"W\n\x07Traffic\x12*\n\x06shares\x18\x01 \x03(\x0b\x32\x1a.sealserve.v1.TrafficShare\x12\x12\n\nactivation\x18\x02 \x01(\x03\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\"#\n\x11GetTrafficRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"\x81\x01\n\x11SetTrafficRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12*\n\x06shares\x18\x02 \x03(\x0b\x32\x1a.sealserve.v1.TrafficShare\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"O\n\x16ListActivationsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"a\n\x17ListActivationsResponse\x12-\n\x0b\x61\x63tivations\x18\x01 \x03(\x0b\x32\x18.sealserve.v1.Activation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"&\n\x14WatchAdaptersRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"y\n\x0fObservedAdapter\x12\x0f\n\x07replica\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x61pter\x18\x02 \x01(\t\x12\x12\n\nactivation\x18\x03 \x01(\x03\x12\x30\n\x0cobserve_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x83\x01\n\x15WatchAdaptersResponse\x12\x17\n\x0f\x64\x65sired_adapter\x18\x01 \x01(\t\x12\x12\n\nactivation\x18\x02 \x01(\x03\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12/\n\x08observed\x18\x04 \x03(\x0b\x32\x1d.sealserve.v1.ObservedAdapter*e\n\x0c\x41\x64\x61pterState\x12\x1d\n\x19\x41\x44\x41PTER_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41\x44\x41PTER_STATE_READY\x10\x01\x12\x1d\n\x19\x41\x44\x41PTER_STATE_QUARANTINED\x10\x02*\x89\x01\n\x0e\x41\x63tivationKind\x12\x1f\n\x1b\x41\x43TIVATION_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41\x43TIVATION_KIND_PROMOTE\x10\x01\x12\x1c\n\x18\x41\x43TIVATION_KIND_ROLLBACK\x10\x02\x12\x1b\n\x17\x41\x43TIVATION_KIND_TRAFFIC\x10\x03\x32\x99\x05\n\x0e\x41\x64\x61pterService\x12U\n\x0cListAdapters\x12!.sealserve.v1.ListAdaptersRequest\x1a\".sealserve.v1.ListAdaptersResponse\x12\x44\n\nGetAdapter\x12\x1f.sealserve.v1.GetAdapterRequest\x1a\x15.sealserve.v1.Adapter\x12O\n\x0ePromoteAdapter\x12#.sealserve.v1.PromoteAdapterRequest\x1a\x18.sealserve.v1.Activation\x12Q\n\x0fRollbackAdapter\x12$.sealserve.v1.RollbackAdapterRequest\x1a\x18.sealserve.v1.Activation\x12\x44\n\nGetTraffic\x12\x1f.sealserve.v1.GetTrafficRequest\x1a\x15.sealserve.v1.Traffic\x12\x44\n\nSetTraffic\x12\x1f.sealserve.v1.SetTrafficRequest\x1a\x15.sealserve.v1.Traffic\x12^\n\x0fListActivations\x12$.sealserve.v1.ListActivationsRequest\x1a%.sealserve.v1.ListActivationsResponse\x12Z\n\rWatchAdapters\x12\".sealserve.v1.WatchAdaptersRequest\x1a#.sealserve.v1.WatchAdaptersResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sealserve.v1.adapter_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ADAPTERSTATE']._serialized_start=2059
-  _globals['_ADAPTERSTATE']._serialized_end=2160
-  _globals['_ACTIVATIONKIND']._serialized_start=2163
-  _globals['_ACTIVATIONKIND']._serialized_end=2300
+  _globals['_ADAPTERSTATE']._serialized_start=2081
+  _globals['_ADAPTERSTATE']._serialized_end=2182
+  _globals['_ACTIVATIONKIND']._serialized_start=2185
+  _globals['_ACTIVATIONKIND']._serialized_end=2322
   _globals['_ADAPTER']._serialized_start=138
-  _globals['_ADAPTER']._serialized_end=616
-  _globals['_LISTADAPTERSREQUEST']._serialized_start=618
-  _globals['_LISTADAPTERSREQUEST']._serialized_end=694
-  _globals['_LISTADAPTERSRESPONSE']._serialized_start=696
-  _globals['_LISTADAPTERSRESPONSE']._serialized_end=822
-  _globals['_GETADAPTERREQUEST']._serialized_start=824
-  _globals['_GETADAPTERREQUEST']._serialized_end=857
-  _globals['_PROMOTEADAPTERREQUEST']._serialized_start=859
-  _globals['_PROMOTEADAPTERREQUEST']._serialized_end=946
-  _globals['_ROLLBACKADAPTERREQUEST']._serialized_start=948
-  _globals['_ROLLBACKADAPTERREQUEST']._serialized_end=1058
-  _globals['_ACTIVATION']._serialized_start=1061
-  _globals['_ACTIVATION']._serialized_end=1274
-  _globals['_TRAFFICSHARE']._serialized_start=1276
-  _globals['_TRAFFICSHARE']._serialized_end=1322
-  _globals['_TRAFFIC']._serialized_start=1324
-  _globals['_TRAFFIC']._serialized_end=1411
-  _globals['_GETTRAFFICREQUEST']._serialized_start=1413
-  _globals['_GETTRAFFICREQUEST']._serialized_end=1448
-  _globals['_SETTRAFFICREQUEST']._serialized_start=1451
-  _globals['_SETTRAFFICREQUEST']._serialized_end=1580
-  _globals['_LISTACTIVATIONSREQUEST']._serialized_start=1582
-  _globals['_LISTACTIVATIONSREQUEST']._serialized_end=1661
-  _globals['_LISTACTIVATIONSRESPONSE']._serialized_start=1663
-  _globals['_LISTACTIVATIONSRESPONSE']._serialized_end=1760
-  _globals['_WATCHADAPTERSREQUEST']._serialized_start=1762
-  _globals['_WATCHADAPTERSREQUEST']._serialized_end=1800
-  _globals['_OBSERVEDADAPTER']._serialized_start=1802
-  _globals['_OBSERVEDADAPTER']._serialized_end=1923
-  _globals['_WATCHADAPTERSRESPONSE']._serialized_start=1926
-  _globals['_WATCHADAPTERSRESPONSE']._serialized_end=2057
-  _globals['_ADAPTERSERVICE']._serialized_start=2303
-  _globals['_ADAPTERSERVICE']._serialized_end=2968
+  _globals['_ADAPTER']._serialized_end=638
+  _globals['_LISTADAPTERSREQUEST']._serialized_start=640
+  _globals['_LISTADAPTERSREQUEST']._serialized_end=716
+  _globals['_LISTADAPTERSRESPONSE']._serialized_start=718
+  _globals['_LISTADAPTERSRESPONSE']._serialized_end=844
+  _globals['_GETADAPTERREQUEST']._serialized_start=846
+  _globals['_GETADAPTERREQUEST']._serialized_end=879
+  _globals['_PROMOTEADAPTERREQUEST']._serialized_start=881
+  _globals['_PROMOTEADAPTERREQUEST']._serialized_end=968
+  _globals['_ROLLBACKADAPTERREQUEST']._serialized_start=970
+  _globals['_ROLLBACKADAPTERREQUEST']._serialized_end=1080
+  _globals['_ACTIVATION']._serialized_start=1083
+  _globals['_ACTIVATION']._serialized_end=1296
+  _globals['_TRAFFICSHARE']._serialized_start=1298
+  _globals['_TRAFFICSHARE']._serialized_end=1344
+  _globals['_TRAFFIC']._serialized_start=1346
+  _globals['_TRAFFIC']._serialized_end=1433
+  _globals['_GETTRAFFICREQUEST']._serialized_start=1435
+  _globals['_GETTRAFFICREQUEST']._serialized_end=1470
+  _globals['_SETTRAFFICREQUEST']._serialized_start=1473
+  _globals['_SETTRAFFICREQUEST']._serialized_end=1602
+  _globals['_LISTACTIVATIONSREQUEST']._serialized_start=1604
+  _globals['_LISTACTIVATIONSREQUEST']._serialized_end=1683
+  _globals['_LISTACTIVATIONSRESPONSE']._serialized_start=1685
+  _globals['_LISTACTIVATIONSRESPONSE']._serialized_end=1782
+  _globals['_WATCHADAPTERSREQUEST']._serialized_start=1784
+  _globals['_WATCHADAPTERSREQUEST']._serialized_end=1822
+  _globals['_OBSERVEDADAPTER']._serialized_start=1824
+  _globals['_OBSERVEDADAPTER']._serialized_end=1945
+  _globals['_WATCHADAPTERSRESPONSE']._serialized_start=1948
+  _globals['_WATCHADAPTERSRESPONSE']._serialized_end=2079
+  _globals['_ADAPTERSERVICE']._serialized_start=2325
+  _globals['_ADAPTERSERVICE']._serialized_end=2990
 # @@protoc_insertion_point(module_scope)

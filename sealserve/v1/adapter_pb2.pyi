@@ -98,6 +98,7 @@ class Adapter(_message.Message):
     SETTINGS_DIGEST_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     LOADED_FIELD_NUMBER: _builtins.int
+    STAYS_LOADED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`tenants/{tenant}/adapters/{version}`, version "base" (no adapter) or "v3"."""
     version: _builtins.int
@@ -122,6 +123,8 @@ class Adapter(_message.Message):
     """Digest of the settings in force."""
     loaded: _builtins.bool
     """Is it loaded in the server that answers this call? One that is not is loaded when a request asks for it."""
+    stays_loaded: _builtins.bool
+    """Does it stay loaded there, whoever else is asked for? That is for the server's settings and policy to say."""
     @_builtins.property
     def documents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Every document it holds, earlier ones included: `tenants/{tenant}/documents/{document}`."""
@@ -167,10 +170,11 @@ class Adapter(_message.Message):
         settings_digest: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         loaded: _builtins.bool = ...,
+        stays_loaded: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "recipe", b"recipe", "scores", b"scores", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "artifact_digest", b"artifact_digest", "base_digest", b"base_digest", "create_time", b"create_time", "cycle", b"cycle", "documents", b"documents", "engine_name", b"engine_name", "loaded", b"loaded", "name", b"name", "parent_adapter", b"parent_adapter", "recipe", b"recipe", "scores", b"scores", "self_edits", b"self_edits", "settings_digest", b"settings_digest", "state", b"state", "state_reason", b"state_reason", "verdict", b"verdict", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "artifact_digest", b"artifact_digest", "base_digest", b"base_digest", "create_time", b"create_time", "cycle", b"cycle", "documents", b"documents", "engine_name", b"engine_name", "loaded", b"loaded", "name", b"name", "parent_adapter", b"parent_adapter", "recipe", b"recipe", "scores", b"scores", "self_edits", b"self_edits", "settings_digest", b"settings_digest", "state", b"state", "state_reason", b"state_reason", "stays_loaded", b"stays_loaded", "verdict", b"verdict", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -48,6 +48,7 @@ def adapter_to_wire(version: AdapterVersion, *, active: bool, remark: str = "") 
         settings_digest=lineage.settings_digest or "",
         create_time=time_to_wire(version.created_at),
         loaded=version.is_loaded,
+        stays_loaded=version.stays_loaded,
     )
 
 
@@ -67,6 +68,7 @@ def adapter_from_wire(wire: adapter_pb2.Adapter) -> AdapterVersion:
         lineage=_lineage(wire),
         created_at=time_from_wire(wire.create_time),
         is_loaded=wire.loaded,
+        stays_loaded=wire.stays_loaded,
     )
 
 

@@ -14,6 +14,7 @@ from sealserve.doctor import Finding, State, examine
 from sealserve.engine.base_model import base_shape
 from sealserve.engine.memory_plan import Machine
 from sealserve.local_tokens import ADMIN_FILE
+from sealserve.processes import niceness
 from sealserve.registry.registry import Registry
 from sealserve.settings.settings import Settings, load_settings
 from tests.base_models.test_fitness import FIT
@@ -47,6 +48,25 @@ def test_every_finding_that_is_not_well_says_what_to_do(tmp_path: Path) -> None:
     for name in ("python", "data directory"):
         assert findings[name].state is State.OK, name
         assert findings[name].advice == "", name
+
+
+@pytest.mark.parametrize(
+    ("is_grouped", "is_writable", "state", "words"),
+    [
+        (False, False, State.OK, "counts beside every process"),
+        (True, True, State.OK, "learn lowers that of its own"),
+        (True, False, State.WARNS, "cannot be written"),
+    ],
+)
+def test_training_that_may_not_yield_to_serving_is_warned_of(
+    is_grouped: bool, is_writable: bool, state: State, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(niceness, "is_grouped_by_session", lambda: is_grouped)
+    monkeypatch.setattr(os, "access", lambda path, mode: is_writable)
+    found = _finding("niceness", _settings(tmp_path))
+    assert found.state is state
+    assert words in found.found
+    assert ("sealserve up" in found.advice) == (state is State.WARNS)
 
 
 def test_a_folder_of_sources_that_is_not_there_is_warned_of(tmp_path: Path) -> None:

@@ -151,6 +151,45 @@ async def test_name_of_a_refused_adapter_is_still_free(engine: Engine, tiny_base
     assert "second-try@v1" in (await engine.info()).loaded
 
 
+async def test_adapters_that_come_and_go_at_the_same_time_answer_as_they_do_alone(
+    engine: Engine, tiny_base: Path, tmp_path: Path
+) -> None:
+    files = [
+        AdapterFiles(name=f"crowd{i}@v1", path=make_adapter(tmp_path / str(i), tiny_base, seed=80 + i))
+        for i in range(4)
+    ]
+    alone = []
+    for one in files:
+        await engine.load(one)
+        alone.append(text_of(await answer(engine, ask(one.name))))
+        assert await engine.unload(one.name)
+    assert len(set(alone)) == len(files)
+    await asyncio.gather(*(engine.load(one) for one in files[:2]))
+    came_and_went = await asyncio.gather(
+        engine.unload(files[0].name), *(engine.load(one) for one in files[2:]), engine.load(files[2])
+    )
+    assert came_and_went[0] is True
+    assert files[0].name not in (await engine.info()).loaded
+    together = await asyncio.gather(*(answer(engine, ask(one.name)) for one in files[1:]))
+    assert [text_of(deltas) for deltas in together] == alone[1:]
+    assert await asyncio.gather(*(engine.unload(one.name) for one in files[1:])) == [True] * 3
+
+
+async def test_one_bad_adapter_among_several_is_refused_alone(engine: Engine, tiny_base: Path, tmp_path: Path) -> None:
+    loaded = {*(await engine.info()).loaded}
+    files = [
+        AdapterFiles(
+            name=f"mixed{i}@v1", path=make_adapter(tmp_path / str(i), tiny_base, config={"r": 2} if i == 1 else None)
+        )
+        for i in range(3)
+    ]
+    outcomes = await asyncio.gather(*(engine.load(one) for one in files), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [type(None), BadAdapter, type(None)]
+    assert {*(await engine.info()).loaded} == loaded | {"mixed0@v1", "mixed2@v1"}
+    for name in ("mixed0@v1", "mixed2@v1"):
+        assert await engine.unload(name)
+
+
 async def test_unknown_adapter_is_not_found(engine: Engine) -> None:
     with pytest.raises(NotFound):
         await answer(engine, ask("nobody@v9"))

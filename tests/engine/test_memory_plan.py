@@ -105,7 +105,9 @@ def test_the_planned_share_is_put_into_the_settings() -> None:
     assert with_room(settings, on_gpu(80)).engine.gpu_memory_fraction == on_gpu(80).gpu_fraction
     on_laptop = plan(SMALL, LAPTOP, engine=settings.engine, learn=LEARN)
     planned = with_room(settings, on_laptop)
-    assert planned.engine == settings.engine.model_copy(update={"slots": on_laptop.slots})
+    assert planned.engine == settings.engine.model_copy(
+        update={"slots": on_laptop.slots, "loaded_adapters": on_laptop.places}
+    )
     assert with_room(planned, plan(SMALL, LAPTOP, engine=planned.engine, learn=LEARN)) == planned
     with pytest.raises(BadConfig, match=r"trainer 16\."):
         with_room(settings, on_gpu(24))
@@ -122,6 +124,22 @@ def test_slots_take_a_share_of_the_memory_and_no_more_than_can_be_used() -> None
     assert slots(1000, loaded_adapters=8) == 8
     assert slots(1) == 4, "as few as every machine has room for"
     assert slots(16, slots=2) == 2, "what is set stays"
+
+
+def test_loaded_adapters_take_a_share_of_the_memory_from_64_to_512() -> None:
+    def places(gib: int, *, rank: int = 8, gpu_gib: int | None = None, **engine: int) -> int:
+        learn = LEARN.model_copy(update={"training": LEARN.training.model_copy(update={"rank": rank})})
+        machine = Machine(ram_bytes=gib * GIB, cores=4, gpu_bytes=gpu_gib and gpu_gib * GIB)
+        return plan(SMALL, machine, engine=EngineSettings(**engine), learn=learn).places
+
+    assert places(1) == 64, "as few as every machine has room for"
+    assert 64 < places(64, rank=32) < places(64, rank=16) < places(64, rank=8) <= 512
+    assert places(10_000) == 512
+    assert 64 < places(64, rank=32, gpu_gib=8) <= 2 * places(64, rank=32) + 1, (
+        "they are in RAM wherever the engine runs"
+    )
+    assert places(10_000, loaded_adapters=8) == 8, "what is set stays"
+    assert places(1, slots=100) == 100
 
 
 def test_sizes_are_read_from_the_files(tiny_base: Path) -> None:

@@ -48,6 +48,26 @@ async def test_adapter_that_fails_inside_the_engine_leaves_nothing_behind(
     assert await answer(vllm_engine) == before
 
 
+async def test_adapter_that_fails_inside_the_engine_beside_others_leaves_only_them_behind(
+    vllm_engine: VllmEngine, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "check_adapter", lambda *arguments, **options: None)
+    good = [
+        AdapterFiles(name=f"good{i}@v1", path=make_adapter(tmp_path / f"good{i}", tiny_base, seed=300 + i))
+        for i in range(2)
+    ]
+    bad = AdapterFiles(name="bad-half@v1", path=make_adapter(tmp_path / "bad", tiny_base, change=_too_wide))
+    assert vllm_engine._model is not None
+    loaded = len(await vllm_engine._model.llm.list_loras())
+    outcomes = await asyncio.gather(*(vllm_engine.load(one) for one in (good[0], bad, good[1])), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [type(None), BadAdapter, type(None)]
+    assert len(await vllm_engine._model.llm.list_loras()) == loaded + 2
+    assert await answer(vllm_engine, good[0].name) != await answer(vllm_engine, good[1].name)
+    for one in good:
+        assert await vllm_engine.unload(one.name)
+    assert len(await vllm_engine._model.llm.list_loras()) == loaded
+
+
 @pytest.mark.parametrize(
     ("sampling", "field"),
     [
@@ -79,7 +99,7 @@ async def test_full_table_is_unavailable_and_nothing_is_pushed_out(
 ) -> None:
     names = []
     already = len((await vllm_engine.info()).loaded)
-    for number in range(TINY_ENGINE.loaded_adapters - already):
+    for number in range(TINY_ENGINE.adapter_places - already):
         names.append(f"full@v{number}")
         path = make_adapter(tmp_path / names[-1], tiny_base, seed=100 + number)
         await vllm_engine.load(AdapterFiles(name=names[-1], path=path))

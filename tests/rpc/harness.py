@@ -172,6 +172,7 @@ async def served(
         salt=lambda tenant: f"salt of {tenant}",
         max_documents_per_cycle=4,
         watch=_packaged_policy().watch,
+        resident_tenants=frozenset({"globex"}),
     )
     server.add_tenant_services(parts)
     server.add_engine_service(

@@ -3,11 +3,14 @@
 import asyncio
 from contextlib import aclosing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from sealserve import errors
 from sealserve.client import Client, calls
+from sealserve.engine.engine import AdapterFiles
+from sealserve.engine.preflight import CONFIG_FILE
 from sealserve.records.cycles import CycleState, Step
 from sealserve.records.documents import DocumentState
 from sealserve.records.score_json import scorecard_json, verdict_json
@@ -39,6 +42,21 @@ async def test_promotion_moves_the_pointer_and_rollback_moves_it_back(here: Serv
     back = await here.client.rollback("acme")
     assert (back.version, back.previous, back.kind) == (0, 1, "rollback")
     assert [one.activation async for one in here.client.activations("acme")] == [2, 1]
+
+
+async def test_listing_shows_what_is_loaded_here_and_what_stays_loaded(here: Served, tmp_path: Path) -> None:
+    (tmp_path / CONFIG_FILE).touch()
+    made = [here.world.version("acme"), here.world.version("globex"), here.world.version("globex")]
+    for version in made:
+        await here.engine.load(AdapterFiles(name=version.engine_name, path=tmp_path))
+    await here.engine.unload(made[1].engine_name)
+
+    async def shown(tenant: str) -> list[tuple[int, bool, bool]]:
+        return [(one.version, one.is_loaded, one.stays_loaded) async for one in here.client.adapters(tenant)]
+
+    assert await shown("acme") == [(1, True, False)]
+    assert await shown("globex") == [(2, True, True), (1, False, False)]
+    assert (await here.client.adapter("acme", 1)).is_loaded
 
 
 async def test_same_request_id_twice_moves_the_pointer_once(here: Served) -> None:

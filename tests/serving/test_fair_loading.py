@@ -26,6 +26,7 @@ from tests.serving.conftest import HELLO
 from tests.virtual_clock import run_virtually
 
 LOAD_SECONDS, ANSWER_SECONDS = 0.065, 0.2
+STEP_SECONDS, ADD_SECONDS = 0.03, 0.005
 
 
 class SlowEngine:
@@ -64,6 +65,26 @@ class SlowEngine:
         )  # fmt: skip
 
 
+class SteppingEngine(SlowEngine):
+    """Loads and unloads between its steps, as vLLM does: whatever came in during one is carried out after it."""
+
+    async def load(self, adapter: AdapterFiles) -> None:
+        await self._end_of_step()
+        async with self._lock:
+            await asyncio.sleep(ADD_SECONDS)
+        self.loads += 1
+        self.loaded.setdefault(adapter.name, 0)
+
+    async def unload(self, name: str) -> bool:
+        is_loaded = await super().unload(name)
+        await self._end_of_step()
+        return is_loaded
+
+    async def _end_of_step(self) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(STEP_SECONDS - loop.time() % STEP_SECONDS)
+
+
 def many_tenants(count: int) -> Any:
     """A registry in which every tenant has a version."""
     moment = datetime(2026, 1, 1, tzinfo=UTC)
@@ -98,8 +119,15 @@ def many_tenants(count: int) -> Any:
 class Town:
     """A server with so many tenants and places, and callers."""
 
-    def __init__(self, *, tenants: int, places: int, answer_seconds: float = ANSWER_SECONDS) -> None:
-        self.engine = cast(Any, SlowEngine(answer_seconds=answer_seconds))
+    def __init__(
+        self,
+        *,
+        tenants: int,
+        places: int,
+        answer_seconds: float = ANSWER_SECONDS,
+        engine: type[SlowEngine] = SlowEngine,
+    ) -> None:
+        self.engine = cast(Any, engine(answer_seconds=answer_seconds))
         registry, table = many_tenants(tenants), AdapterTable()
         settings = ActivatorSettings(
             replica="one", poll_seconds=0.25, rollback_window_seconds=60,
@@ -192,6 +220,16 @@ def test_sixty_four_tenants_over_eight_places_all_get_their_turn() -> None:
     counts = [len(times) for times in town.served.values()]
     assert max(counts) <= 2 * min(counts)
     assert max(max(waits) for waits in town.waits.values()) <= 2.5 * 64 * LOAD_SECONDS
+
+
+def test_places_change_hands_as_fast_as_answers_end_not_one_after_the_other() -> None:
+    town = play(
+        lambda: Town(tenants=64, places=8, engine=SteppingEngine),
+        lambda town: [town.keep_asking(f"t{number}", until=30) for number in range(64)],
+    )
+    answers = sum(len(times) for times in town.served.values())
+    assert answers >= 0.6 * 30 * 8 / ANSWER_SECONDS
+    assert max(max(waits) for waits in town.waits.values()) <= 3 * 64 * ANSWER_SECONDS / 8
 
 
 def test_crowd_of_a_thousand_cold_tenants_starves_nobody_who_keeps_asking() -> None:

@@ -1,6 +1,7 @@
 """Versions are loaded when they are asked for, in the place of the least recently used; nobody answers for another."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing, suppress
 from pathlib import Path
 
@@ -9,11 +10,12 @@ from structlog.testing import capture_logs
 
 from sealserve.engine.base_model import BaseShape
 from sealserve.engine.engine import AdapterFiles
-from sealserve.errors import DeadlineExceeded, QuotaExceeded, Unavailable
+from sealserve.errors import DeadlineExceeded, QuotaExceeded, StorageFailed, Unavailable
 from sealserve.records.inference import Sampling
 from sealserve.records.rollouts import Desired
 from sealserve.records.versions import BASE_VERSION, AdapterVersion, VersionState
 from sealserve.registry.registry import Registry
+from sealserve.serving.activation import places
 from sealserve.serving.adapter_table import Route
 from tests.fakes import FakeEngine
 from tests.serving.conftest import HELLO, Publisher, Server, eventually, make_server
@@ -77,6 +79,19 @@ async def test_every_tenant_is_answered_by_its_own_version_however_few_are_loade
             assert len(await loaded(small)) <= USABLE
     texts = {(await small.ask(tenant)).text for tenant in TENANTS}
     assert len(texts) == len(TENANTS)
+
+
+async def test_however_many_places_there_are_only_some_are_filled_unasked(
+    registry: Registry, versions: dict[str, AdapterVersion], tmp_path: Path, tiny_shape: BaseShape,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    assert versions
+    monkeypatch.setattr(places, "MOST_UNASKED", 2)
+    server = await opened(registry, tmp_path, tiny_shape, places=64)
+    assert resident(server) == {"initech", "umbrella"}
+    for tenant in TENANTS:
+        await server.ask(tenant)
+    assert resident(server) == set(TENANTS)
 
 
 async def test_newest_versions_are_loaded_at_the_start_and_the_others_when_they_are_asked_for(small: Server) -> None:
@@ -230,6 +245,77 @@ async def test_promotion_of_a_tenant_that_is_not_loaded_is_observed_and_answers_
     (observed,) = registry.versions.observed("acme")
     assert (observed.version, observed.activation) == (newest.version, 2)
     assert (await small.ask("acme")).version == newest.version
+
+
+@pytest.fixture
+def registry_away(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    """Take the registry's database away, or bring it back."""
+    reads = (
+        (registry.versions, "get"), (registry.versions, "record_observed"), (registry.versions, "quarantine"),
+        (registry.rollouts, "standby"), (registry.desired, "since"), (registry.desired, "of"),
+        (registry.desired, "newest"),
+    )  # fmt: skip
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise StorageFailed("the database cannot be reached")
+
+    def switch(is_away: bool) -> None:
+        if not is_away:
+            monkeypatch.undo()
+            return
+        for part, name in reads:
+            monkeypatch.setattr(part, name, fail)
+
+    return switch
+
+
+async def test_version_that_was_loaded_before_is_loaded_again_while_the_registry_is_away(
+    small: Server, versions: dict[str, AdapterVersion], registry_away: Callable[[bool], None]
+) -> None:
+    for tenant in TENANTS:
+        await small.ask(tenant)
+    registry_away(True)
+    texts = set()
+    for _ in range(2):
+        for tenant in TENANTS:
+            answer = await small.ask(tenant)
+            assert answer.version == versions[tenant].version
+            texts.add(answer.text)
+    assert len(texts) == len(TENANTS)
+
+
+async def test_damaged_files_are_not_loaded_while_the_registry_is_away(
+    small: Server, versions: dict[str, AdapterVersion], registry: Registry, registry_away: Callable[[bool], None]
+) -> None:
+    for tenant in TENANTS:
+        await small.ask(tenant)
+    assert "acme" not in resident(small)
+    (weights,) = registry.artifacts.directory(versions["acme"].artifact).glob("*.safetensors")
+    weights.chmod(0o600)
+    weights.write_bytes(weights.read_bytes()[:-4])
+    registry_away(True)
+    with pytest.raises(Unavailable):
+        await small.ask("acme")
+    assert "acme" not in resident(small)
+
+
+async def test_call_for_a_version_that_was_never_loaded_is_told_that_the_registry_is_away(
+    registry: Registry, versions: dict[str, AdapterVersion], tmp_path: Path, tiny_shape: BaseShape,
+    registry_away: Callable[[bool], None],
+) -> None:  # fmt: skip
+    assert versions
+    server = await opened(registry, tmp_path, tiny_shape)
+    registry_away(True)
+    for _ in range(2):
+        with pytest.raises(Unavailable) as refused:
+            await server.ask("acme")
+        assert refused.value.reason == "STORAGE_FAILED"
+        assert refused.value.retry_seconds > 0
+    assert server.activator.residency.waiting == 0
+    assert (await server.ask("umbrella")).version == 1, "loaded ones answer"
+    registry_away(False)
+    await server.activator.settle()
+    assert (await server.ask("acme")).version == 1
 
 
 async def test_look_costs_what_changed_however_many_tenants_there_are(

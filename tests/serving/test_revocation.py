@@ -41,13 +41,20 @@ async def loaded(server: Server) -> set[str]:
     return set((await server.engine.info()).loaded)
 
 
+async def unload_oldest(server: Server) -> None:
+    """Unload the version that was retired first."""
+    oldest = server.activator._states.retirement.take_oldest()
+    assert oldest is not None
+    assert await server.engine.unload(oldest)
+
+
 async def taught_twice(server: Server, publisher: Publisher) -> tuple[AdapterVersion, AdapterVersion]:
     """Two versions of acme, the second of which answers and the first of which is not loaded any more."""
     first = publisher.publish("acme")
     await server.activator.settle()
     second = publisher.publish("acme")
     await server.activator.settle()
-    await server.activator._states.retirement.make_room()
+    await unload_oldest(server)
     assert first.engine_name not in await loaded(server)
     return first, second
 
@@ -229,7 +236,7 @@ async def test_request_that_waits_for_a_slot_while_its_version_is_revoked_is_ans
 async def test_request_that_waits_for_a_slot_is_refused_if_nothing_may_answer_instead(
     contended: Server, registry: Registry, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await contended.activator._states.retirement.make_room()
+    await unload_oldest(contended)
     holding, waiting = await asked_behind_others(contended)
     block_loads(contended, monkeypatch)
     forget_newest(registry, registry.versions.get("acme", 2))

@@ -200,7 +200,7 @@ async def _play(
     rss = _rss_mib(pid)
     caller = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "sealserve.bench.serving.abuse_rows",
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
     order = json.dumps({"row": row.value, "target": asdict(target), "seconds": seconds, "niceness": niceness})
     ending = asyncio.ensure_future(caller.communicate(order.encode()))

@@ -6,7 +6,6 @@ The rows are ways in which one caller once stopped everybody else.
 import asyncio
 import itertools
 import json
-import os
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -21,6 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2_grpc
 
 from sealserve.grading.json_schemas import is_accepted
+from sealserve.processes.niceness import lower_priority
 from sealserve.v1 import (
     adapter_pb2,
     adapter_pb2_grpc,
@@ -127,10 +127,10 @@ class _Caller:
 def play(row: Row, target: Target, seconds: float, *, niceness: int = 0) -> None:
     """Play the row in this process for `seconds`, and print how its calls ended as JSON.
 
-    The process takes the time that others leave: a caller has a machine of its own, and what its own work costs this
-    one is nothing that the server does.
+    The process, which leads its session, takes the time that others leave: a caller has a machine of its own, and what
+    its own work costs this one is nothing that the server does.
     """
-    os.nice(niceness)
+    lower_priority(niceness)
     sys.stdout.write(json.dumps(asyncio.run(_play(row, target, seconds)).codes))
 
 

@@ -51,13 +51,21 @@ def write_adapter(pairs: Mapping[str, tuple[Tensor, Tensor]], *, attempt: Attemp
 
 
 def read_adapter(path: Path, into: Mapping[str, tuple[Tensor, Tensor]], *, rank: int) -> None:
-    """Copy the adapter in `path` over A and B of each layer of `into`. Raises: TrainingFailed (it does not fit)."""
+    """Copy the adapter in `path` over A and B of each layer of `into` that it has.
+
+    Imported adapters may leave layers out: those of a fresh `into` change nothing. Raises: TrainingFailed (it does not
+    fit, or has layers that `into` has not).
+    """
+    sides = {
+        f"base_model.model.{name}.lora_{side}.weight": part[:rank] if side == "A" else part[:, :rank]
+        for name, pair in into.items()
+        for side, part in zip("AB", pair, strict=True)
+    }
     try:
         with safe_open(path / "adapter_model.safetensors", framework="pt", device="cpu") as file:
-            for name, (a_RI, b_OR) in into.items():
-                a_RI[:rank].copy_(file.get_tensor(f"base_model.model.{name}.lora_A.weight"))
-                b_OR[:, :rank].copy_(file.get_tensor(f"base_model.model.{name}.lora_B.weight"))
-    except (OSError, SafetensorError, RuntimeError) as error:
+            for name in file.keys():  # noqa: SIM118 - the file is no mapping
+                sides[name].copy_(file.get_tensor(name))
+    except (OSError, SafetensorError, RuntimeError, KeyError) as error:
         raise TrainingFailed(f"the adapter to go on from does not fit this model at rank {rank}") from error
 
 

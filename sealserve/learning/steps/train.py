@@ -34,7 +34,7 @@ _LOG = structlog.get_logger(__name__)
 
 
 async def train_candidates(run: CycleRun) -> Done[Trained]:
-    """TRAIN: record the trained candidates, each started from the base or from the incumbent.
+    """TRAIN: record the trained candidates, each started from the base, the incumbent or an imported adapter.
 
     If there are more recipes than `learn.training.finalists`, only the best after a short training are trained in full
     (`successive_halving.py`). Nothing is trained if no self-edit or no question passed the filter. Raises:
@@ -113,11 +113,10 @@ def _build_pool(run: CycleRun, earlier: Earlier, retention: tuple[ReferenceAnswe
 
 @asynccontextmanager
 async def _start(run: CycleRun) -> AsyncIterator[Start | None]:
-    """Give the incumbent's adapter inside the block if the settings continue from it; None to train from the base."""
-    if run.context.settings.learn.training.update == "rebuild":
-        yield None
-        return
-    async with in_thread(start_of(run.context.registry, run.claim.tenant, run.claimed.incumbent)) as start:
+    """Give the adapter to start from inside the block; None to start from the base."""
+    is_rebuilt = run.context.settings.learn.training.update == "rebuild"
+    found = start_of(run.context.registry, run.claim.tenant, run.claimed.incumbent, is_rebuilt=is_rebuilt)
+    async with in_thread(found) as start:
         yield start
 
 
@@ -140,7 +139,7 @@ async def _choose_recipes(
         max_rank=info.max_rank or context.settings.learn.training.rank,
         start=start,
     )
-    growth = step_growth(pool, is_rebuilt=start is None)
+    growth = step_growth(pool, is_rebuilt=start is None or start.is_rebuilt)
     return tuple(regularised(recipe, growth) for recipe in chosen), notes
 
 

@@ -15,35 +15,57 @@ from sealserve.learning.training_job import Attempt, TrainingJob
 from sealserve.learning.training_job import Sequence as Turn
 from sealserve.records.candidates import Recipe, Target
 from sealserve.records.step_outputs import Claimed
-from sealserve.records.versions import BASE_VERSION
+from sealserve.records.versions import BASE_VERSION, VersionState
 from sealserve.registry.registry import Registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """The adapter that training continues from; candidates share its rank and alpha."""
+    """The adapter that training starts from; candidates share its rank and alpha.
+
+    `is_rebuilt`: it knows nothing of the tenant's earlier documents, which are therefore trained anew.
+    """
 
     path: Path
+    version: int
     rank: int
     alpha: int
+    is_rebuilt: bool = False
 
 
 @contextmanager
-def start_of(registry: Registry, tenant: str, incumbent: int) -> Iterator[Start | None]:
-    """Give the incumbent's adapter inside the block; None if the incumbent is the base model. Blocking.
+def start_of(registry: Registry, tenant: str, incumbent: int, *, is_rebuilt: bool) -> Iterator[Start | None]:
+    """Give the adapter that training starts from inside the block; None to start from the base model. Blocking.
 
-    Raises: CorruptArtifact, TrainingFailed (its configuration names no rank).
+    It is the incumbent's or, if everything is rebuilt, the imported one that the incumbent rests on: what that one
+    knows is in no self-edit. Raises: CorruptArtifact, TrainingFailed (its configuration names no rank).
     """
-    if incumbent == BASE_VERSION:
+    start = _imported_below(registry, tenant, incumbent) if is_rebuilt else incumbent
+    if start == BASE_VERSION:
         yield None
         return
-    version = registry.versions.get(tenant, incumbent)
+    version = registry.versions.get(tenant, start)
     with registry.artifacts.materialise(version.artifact) as path:
         config = json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))
         rank, alpha = config.get("r"), config.get("lora_alpha")
         if not isinstance(rank, int) or not isinstance(alpha, int | float):
-            raise TrainingFailed("the active adapter names no rank and alpha; set learn.training.update to rebuild")
-        yield Start(path=path, rank=rank, alpha=int(alpha))
+            raise TrainingFailed(f"version {start}, which training starts from, names no rank and alpha")
+        yield Start(path=path, version=start, rank=rank, alpha=int(alpha), is_rebuilt=is_rebuilt)
+
+
+def _imported_below(registry: Registry, tenant: str, version: int) -> int:
+    """Return the newest imported version among `version` and those it was measured against; the base if there is none.
+
+    One that is quarantined ends the search: nothing is built on it.
+    """
+    while version != BASE_VERSION:
+        found = registry.versions.get(tenant, version)
+        if found.state is not VersionState.READY:
+            return BASE_VERSION
+        if found.lineage.imported is not None:
+            return version
+        version = found.parent
+    return BASE_VERSION
 
 
 def job_of(
@@ -57,7 +79,7 @@ def job_of(
     max_source_share: float,
 ) -> TrainingJob:
     """Return the job with one attempt per recipe. Raises: TrainingFailed (a recipe leaves nothing to train on)."""
-    is_rebuilt = start is None
+    is_rebuilt = start is None or start.is_rebuilt
     attempts = []
     for index, recipe in enumerate(recipes):
         steps = steps_for(pool, recipe, max_steps=max_steps, is_rebuilt=is_rebuilt)
@@ -99,7 +121,8 @@ def _remarks(
         if share < counts.count(source) / len(counts) - 1e-9:
             yield f"source {source} was held to {share:.0%} of the new documents' examples (policy influence.max_share)"
     if start:
-        yield f"went on from version {claimed.incumbent}: rank {start.rank}, alpha {start.alpha}"
+        imported = ", which was imported" if start.is_rebuilt else ""
+        yield f"went on from version {start.version}{imported}: rank {start.rank}, alpha {start.alpha}"
 
 
 def _sequence(example: Example, *, is_distilled: bool) -> Turn:

@@ -10,6 +10,7 @@ from sealserve.engine.engine import Engine
 from sealserve.errors import InvalidArgument
 from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.proof.manifest import find_unknown_signers
+from sealserve.records.inference import EngineInfo
 from sealserve.records.rollouts import Traffic
 from sealserve.records.tenants import Tenant
 from sealserve.records.versions import BASE_VERSION, Activation, AdapterVersion, Observed
@@ -36,14 +37,16 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
         draining: asyncio.Event,
         enforcer: PolicyEnforcer,
         watch_seconds: float = math.inf,
+        resident_tenants: frozenset[str] = frozenset(),
     ) -> None:
-        """A watch is ended after `watch_seconds`."""
+        """A watch is ended after `watch_seconds`. Versions of `resident_tenants` stay loaded here."""
         self._registry = registry
         self._engine = engine
         self._poll_seconds = poll_seconds
         self._draining = draining
         self._watch_seconds = watch_seconds
         self._enforcer = enforcer
+        self._resident_tenants = resident_tenants
 
     async def ListAdapters(
         self, request: adapter_pb2.ListAdaptersRequest, context: Any
@@ -58,11 +61,11 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
         )
         active = tenant.desired_version
         remarks = await asyncio.to_thread(_remarks, self._registry, page.items)
-        loaded = (await self._engine.info()).loaded
+        info = await self._engine.info()
         return adapter_pb2.ListAdaptersResponse(
             adapters=[
                 adapter_to_wire(
-                    replace(one, is_loaded=one.engine_name in loaded),
+                    self._as_it_is_here(one, info, is_active=one.version == active),
                     active=one.version == active,
                     remark=remarks.get(one.version, ""),
                 )
@@ -83,8 +86,13 @@ class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
             return adapter_to_wire(base_adapter(tenant, base_digest=info.base_digest), active=is_active)
         found = await asyncio.to_thread(self._registry.versions.get, name, version)
         remarks = await asyncio.to_thread(_remarks, self._registry, [found])
-        found = replace(found, is_loaded=found.engine_name in info.loaded)
+        found = self._as_it_is_here(found, info, is_active=is_active)
         return adapter_to_wire(found, active=is_active, remark=remarks.get(version, ""))
+
+    def _as_it_is_here(self, version: AdapterVersion, info: EngineInfo, *, is_active: bool) -> AdapterVersion:
+        is_loaded = version.engine_name in info.loaded
+        is_kept = is_loaded and is_active and version.tenant in self._resident_tenants
+        return replace(version, is_loaded=is_loaded, stays_loaded=is_kept)
 
     async def PromoteAdapter(self, request: adapter_pb2.PromoteAdapterRequest, context: Any) -> adapter_pb2.Activation:
         """Raises: InvalidArgument, NotFound, FailedPrecondition, Conflict."""

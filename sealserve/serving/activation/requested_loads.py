@@ -9,8 +9,9 @@ from sealserve.serving.activation.load_queue import LoadQueue
 from sealserve.serving.activation.tenant_states import TenantStates
 from sealserve.serving.activation.withdrawal import base_route
 
-LOADS_AT_ONCE = 4
-"""Versions that were asked for and are loaded at the same time; the engine takes one after the other."""
+LOADS_AT_ONCE = 8
+"""Versions that were asked for and are loaded at the same time: some are found and checked while others wait for a
+place or for the engine's step to end."""
 
 _ASK_AGAIN_SECONDS = 0.05  # after an attempt that ended without a route
 

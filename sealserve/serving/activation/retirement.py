@@ -81,13 +81,15 @@ class Retirement:
         """How many retired adapters could be unloaded now."""
         return sum(map(self._is_free, self._retired))
 
-    async def make_room(self) -> bool:
-        """Unload the oldest retired adapter that no request uses, its window open or not; False if there is none."""
-        for name in list(self._retired):
-            if self._is_free(name):
-                await self._unload(name)
-                return True
-        return False
+    def take_oldest(self) -> str | None:
+        """Return the oldest retired adapter that no request uses, its window open or not; None if there is none.
+
+        It does not count as retired any more: nothing leads to it, and the caller unloads it.
+        """
+        name = next(filter(self._is_free, self._retired), None)
+        if name is not None:
+            self._drop(name)
+        return name
 
     def _is_free(self, name: str) -> bool:
         is_used = self._table.pins(name) or self._kept[name] or self._table.is_routed(name)

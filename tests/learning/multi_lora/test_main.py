@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from sealserve.canonical import Json
 from sealserve.engine.base_model import BaseShape
-from sealserve.engine.preflight import check_adapter
+from sealserve.engine.preflight import WEIGHTS_FILE, check_adapter
 from sealserve.errors import BadConfig, TrainingFailed
 from sealserve.learning.training.executors.process import ProcessExecutor
 from sealserve.learning.training.trainer import ChildTrainer
@@ -108,6 +108,32 @@ def test_training_goes_on_from_an_adapter(tiny_base: Path, tiny_shape: BaseShape
     other = replace(still, recipe=replace(RECIPE, rank=2, alpha=4))
     with pytest.raises(TrainingFailed, match="does not fit"):
         train_here(job(tiny_base, tiny_shape, attempts=(other,)), tmp_path / "third")
+
+
+def test_training_goes_on_from_an_adapter_of_some_layers_and_not_from_one_of_others(
+    tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path
+) -> None:
+    first = job(tiny_base, tiny_shape)
+    train_here(first, tmp_path / "first")
+    start = adapter_path(tmp_path / "first", 0)
+    tensors = load_file(start / WEIGHTS_FILE)
+    part = {name: tensor for name, tensor in tensors.items() if "q_proj" in name}
+    assert 0 < len(part) < len(tensors)
+    save_file(part, start / WEIGHTS_FILE)
+    (attempt,) = first.attempts
+    still = replace(attempt, start=start, recipe=replace(RECIPE, learning_rate=1e-12, seed=9))
+    train_here(job(tiny_base, tiny_shape, attempts=(still,)), tmp_path / "second")
+    trained = load_file(adapter_path(tmp_path / "second", 0) / WEIGHTS_FILE)
+    assert trained.keys() == tensors.keys()
+    for name, tensor in trained.items():
+        if name in part:
+            assert np.allclose(tensor, part[name], atol=1e-6), name
+        elif "lora_B" in name:
+            assert np.abs(tensor).max() < 1e-6, f"{name}: a layer that was left out changes nothing"
+    foreign = {"base_model.model.model.layers.7.mlp.up_proj.lora_A.weight": np.zeros((1, 1), dtype=np.float32)}
+    save_file(part | foreign, start / WEIGHTS_FILE)
+    with pytest.raises(TrainingFailed, match="does not fit"):
+        train_here(job(tiny_base, tiny_shape, attempts=(still,)), tmp_path / "third")
 
 
 async def test_a_child_that_takes_too_long_is_killed(tiny_base: Path, tiny_shape: BaseShape, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What processes of the daemon ask of the operating system."""
