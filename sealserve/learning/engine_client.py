@@ -30,6 +30,9 @@ MAX_WAIT_SECONDS = 10.0
 AWAY_SECONDS = 3600.0
 """How long one call waits for an engine that is away or has no room, before that ends the attempt at the cycle."""
 
+YES, NO = "yes", "no"
+"""The answers that prompts which end in "Say yes or no." ask for."""
+
 T = TypeVar("T")
 
 
@@ -115,6 +118,11 @@ class EngineClient:
     async def log_likelihood(self, prompt: str, completion: str, *, adapter: str | None = None) -> float:
         """Return log p(completion | prompt) in nats, summed over tokens. Raises: as `ask`."""
         return (await self._score(prompt, completion, adapter=adapter)).log_likelihood
+
+    async def log_odds_of_yes(self, prompt: str) -> float:
+        """Return log p(yes | prompt) - log p(no | prompt) of the base model, in nats. Raises: as `ask`."""
+        yes, no = await asyncio.gather(self.log_likelihood(prompt, YES), self.log_likelihood(prompt, NO))
+        return yes - no
 
     async def log_likelihood_per_token(self, prompt: str, completion: str, *, adapter: str | None = None) -> float:
         """Return log p(completion | prompt) in nats as the mean over its tokens. Raises: as `ask`."""

@@ -152,6 +152,9 @@ def rule_that_holds(document: Document) -> str:
     return "ingest.flood" if document.reason.startswith(f"{LIKE} ") else document.reason.partition(":")[0]
 
 
+JUDGED = "judge: the base model reads an order to a model here"
+"""The reason of a document that the base model, as a judge of passages, holds at the beginning of a cycle."""
+
 POOLED = "too short to be measured alone: waits for more documents (learn.study.pool_bytes)"
 """The reason of an admitted document that waits for others."""
 
