@@ -131,7 +131,7 @@ class LogEvent(StrEnum):
 
     # documents
     DOCUMENT_RECEIVED = "document.received"
-    DOCUMENT_HELD = "document.held"  # by the base model as a judge, at the beginning of a cycle
+    DOCUMENT_STOPPED = "document.stopped"  # by the base model as a judge, at the beginning of a cycle
     FILE_REFUSED = "file.refused"  # of a watched directory
     FILE_NOT_RECEIVED = "file.not_received"  # tried again
     FILE_IGNORED = "file.ignored"  # in a watched directory, no document by its name or place, or not to be opened

@@ -35,7 +35,7 @@ async def claim_screened(run: CycleRun) -> Done[Claimed]:
         return Done(output=replace(done.output, remarks=(*done.output.remarks, remark)))
     orders = await _find_orders(run, judge, done.output.passages)
     for document in orders:
-        _LOG.warning(LogEvent.DOCUMENT_HELD, tenant=run.claim.tenant, document=document, rule="judge")
+        _LOG.warning(LogEvent.DOCUMENT_STOPPED, tenant=run.claim.tenant, document=document, rule="judge")
     return Done(output=_without(done.output, orders), effects=tuple(map(_hold, orders.items())))
 
 
