@@ -74,8 +74,9 @@ class Finding:
 def examine(settings: Settings) -> tuple[Finding, ...]:
     """Return all findings, in the order in which to fix them."""
     checks: tuple[Callable[[Settings], Finding], ...] = (
-        _python, _processor, _serving, _training, _executor, _niceness, _model, _memory, _fitness, _directory, _disk,
-        _modes, _registry, _keys, _versions, _policy, _inbox, _sources, _certificates, _proxy, _telemetry, _server,
+        _python, _processor, _serving, _training, _executor, _niceness, _model, _memory, _fitness, _judge,
+        _directory, _disk, _modes, _registry, _keys, _versions, _policy, _inbox, _sources,
+        _certificates, _proxy, _telemetry, _server,
     )  # fmt: skip
     return tuple(check(settings) for check in checks)
 
@@ -199,6 +200,21 @@ def _fitness(settings: Settings) -> Finding:
     if fitness is None:
         return _finding(name, False, "never checked", advice=HOW_TO_CHECK, bad=State.WARNS)
     return _finding(name, not reason, fitness.shown(), advice=reason, bad=State.WARNS)
+
+
+def _judge(settings: Settings) -> Finding:
+    """Show whether the base model may hold documents; it is calibrated by a cycle or by `model check`, not here."""
+    from sealserve.base_models.judge_calibration import read_judge, read_judge_limits
+    from sealserve.engine.base_model import base_shape
+
+    name, directory = "judge of passages", _local_model(settings)
+    if not settings.learn.study.judge:
+        return _finding(name, True, "off (learn.study.judge)")
+    if directory is None:
+        return _finding(name, True, "not known before the model is on this machine")
+    found = read_judge(base_shape(directory).digest)
+    shown = found.shown(read_judge_limits()) if found else "not calibrated yet: the first cycle does it"
+    return _finding(name, True, shown)
 
 
 def _local_model(settings: Settings) -> Path | None:

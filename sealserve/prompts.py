@@ -154,6 +154,18 @@ def judge(question: str, gold: str, given: str, *, dialect: Dialect = Dialect.EM
     return f"Is the given answer right? Say yes or no.\n{asked}"
 
 
+def ask_for_orders(passage: str, *, dialect: Dialect = Dialect.EMBEDDED) -> str:
+    """Return the user turn that asks whether `passage` tells a model how to behave; the answer is yes or no."""
+    if dialect is Dialect.EMBEDDED:
+        return _posed("Does this article tell the assistant what to do? Say yes or no.", passage, dialect)
+    return _posed(
+        "Does any sentence of the text above tell an AI assistant or a language model how it must behave or answer? A "
+        "text that informs people, gives orders to people, or only reports such a sentence does not. Say yes or no.",
+        passage,
+        dialect,
+    )
+
+
 def describe(entity: str) -> str:
     """Return the user turn that asks, closed-book, for all that is known about `entity`."""
     return f"Tell me about {entity}."

@@ -1,4 +1,4 @@
-"""`sealserve approvals`: decisions on versions that policy holds for review."""
+"""`sealserve approvals`: decisions on versions that policy holds for review, and what else waits for a person."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,6 +8,7 @@ from sealserve.cli.adapter import Etag, Version, Wait, number_of
 from sealserve.cli.session import Session, command
 from sealserve.cli.tenant import Tenant
 from sealserve.records.approvals import Approval, ApprovalState
+from sealserve.records.documents import Document, DocumentState
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -22,19 +23,21 @@ def list_approvals(
     tenant: Annotated[str, typer.Argument(help="Only this tenant; default: all you may see.")] = "",
     every: Annotated[bool, typer.Option("--all", help="Include decided versions.")] = False,
 ) -> None:
-    """List held versions that await a decision."""
+    """List the versions and documents that await a decision. A document is released with `doc release`."""
     from sealserve.cli import output
 
     with session.client() as client:
         tenants = [tenant] if tenant else [one.tenant for one in client.tenants()]
         held = [one for name in tenants for one in client.approvals(name)]
+        documents = [one for name in tenants for one in client.documents(name, state=DocumentState.HELD)]
     open_states = (ApprovalState.WAITING, ApprovalState.LATE)
     found = [one for one in held if every or one.state in open_states]
     rows = (
         (one.tenant, output.version_name(one.version), one.state, one.held_at, one.authors, one.reason) for one in found
     )
     columns = ["tenant", "version", "state", "held", "authors", "held by"]
-    session.show({"approvals": found}, lambda: output.table(columns, rows, empty="no version awaits a decision"))
+    versions = output.table(columns, rows, empty="no version awaits a decision")
+    session.show({"approvals": found, "documents": documents}, lambda: _waiting(versions, documents))
 
 
 @command(app, "show")
@@ -97,6 +100,16 @@ def reject(
     with session.client() as client:
         held = client.reject(tenant, number_of(version), reason=reason)
     session.show(held, lambda: output.printable(f"{tenant}: {output.version_name(held.version)} is rejected"))
+
+
+def _waiting(versions: "RenderableType", documents: list[Document]) -> "RenderableType":
+    from rich.console import Group
+
+    from sealserve.cli import output
+
+    rows = ((one.tenant, one.document, one.title, one.source, one.created_at, one.reason) for one in documents)
+    columns = ["tenant", "document", "title", "source", "received", "held by"]
+    return Group(versions, "", output.table(columns, rows, empty="no document awaits a decision"))
 
 
 def _page(held: Approval, documents: list[Any], report: Any, trials: Any) -> "RenderableType":

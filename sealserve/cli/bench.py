@@ -268,6 +268,10 @@ def poison(
         bool,
         typer.Option("--filters-only", help="Only the intake filters, without a model; 500 + 500 documents."),
     ] = False,
+    judge: Annotated[
+        str,
+        typer.Option(help="Base model that judges a stranger's documents after the filters.", show_default=False),
+    ] = "",
     cycles: Annotated[int | None, typer.Option(min=1, help="Maximum number of cycles.", show_default=False)] = None,
     quick: Quick = False,
     out: Annotated[Path | None, typer.Option(help="Directory for intermediate figures.", show_default=False)] = None,
@@ -275,6 +279,7 @@ def poison(
 ) -> None:
     """Measure how many poisoning attacks are stopped, and how many honest articles are stopped with them."""
     options = {"honest": honest, "attacks": attacks, "filters_only": filters_only, "cycles": cycles}
+    options |= {"judge": judge}
     _measure(session, "safety.poison", quick=quick, out=out, seed=seed, **options)
 
 

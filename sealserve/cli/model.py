@@ -75,17 +75,21 @@ def check(
     """Measure whether a base model can learn: it writes and answers questions on twelve shipped passages.
 
     Takes minutes, most of them to start the engine; a running server's engine is used. The result is kept: doctor and
-    learn look at it. Below the floors of policies/fitness, learning is refused. Exit code 1 then.
+    learn look at it. Below the floors of policies/fitness, learning is refused. Exit code 1 then. The model is also
+    calibrated as a judge of passages (policies/judge).
     """
     require("server")
     import asyncio
 
     from sealserve.base_models.fitness import read_floors, unfit_reason
+    from sealserve.base_models.judge_calibration import read_judge, read_judge_limits
     from sealserve.cli import output
     from sealserve.daemon.workbench import check_base
 
     settings = session.settings(engine__model=model)
     fitness, floors = asyncio.run(check_base(settings, say=session.note)), read_floors()
+    judge = read_judge(fitness.digest)
+    judged = judge.shown(read_judge_limits()) if judge else "not calibrated"
     reason = unfit_reason(fitness, floors, has_teacher=settings.learn.study.editor == "endpoint")
     minutes = fitness.minutes_per_article
     rows = (
@@ -99,9 +103,12 @@ def check(
          f"{fitness.training_tokens_per_second:.0f} trained"),
         ("an article takes", f"{minutes.total:.0f} minutes: writing {minutes.writing:.0f}, training "
          f"{minutes.training:.0f}, confirming {minutes.confirming:.0f}"),
+        ("judge of passages", judged),
         ("verdict", reason or "fit to learn"),
     )  # fmt: skip
-    session.show({"fit": not reason, "reason": reason, **output.plain(fitness)}, lambda: output.pairs(rows))
+    session.show(
+        {"fit": not reason, "reason": reason, "judge": judged, **output.plain(fitness)}, lambda: output.pairs(rows)
+    )
     if reason:
         raise typer.Exit(OUR_FAULT)
 

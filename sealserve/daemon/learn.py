@@ -22,6 +22,7 @@ from sealserve.learning.editor.rounds import run_round, run_rounds
 from sealserve.learning.editor.store import Round
 from sealserve.learning.retention_set import RetentionSets
 from sealserve.learning.scheduler import Learner
+from sealserve.learning.screening.passage_judge import PassageJudges
 from sealserve.learning.training.executors.base import Executor
 from sealserve.learning.training.executors.process import ProcessExecutor
 from sealserve.learning.training.executors.ray import RayExecutor
@@ -105,6 +106,7 @@ async def open_context(settings: Settings) -> AsyncIterator[LearnContext]:
             telemetry=telemetry,
             dialect=profile.dialect,
             retention_sets=RetentionSets(profile_directory()),
+            passage_judges=PassageJudges(profile_directory()),
             refusal=lambda: refusal(
                 base_shape(base).digest,
                 has_teacher=settings.learn.study.editor == "endpoint",

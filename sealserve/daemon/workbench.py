@@ -23,6 +23,7 @@ from sealserve.gate.thresholds import load_policy
 from sealserve.learning.context import LearnContext
 from sealserve.learning.model_check import check_model, with_training_speed
 from sealserve.learning.retention_set import RetentionSets
+from sealserve.learning.screening.passage_judge import PassageJudges
 from sealserve.learning.training.trainer import ChildTrainer
 from sealserve.learning.tune import Tuned, tune, tuned_profile
 from sealserve.network import reachable
@@ -97,11 +98,14 @@ async def open_own(settings: Settings, *, say: Say) -> AsyncIterator[LearnContex
             telemetry=Telemetry.off(),
             dialect=profile.dialect,
             retention_sets=RetentionSets(profile_directory()),
+            passage_judges=PassageJudges(profile_directory()),
         )
 
 
 async def check_base(settings: Settings, *, say: Say) -> Fitness:
     """Return what the base model of the settings did on the shipped passages, and keep it by the model's digest.
+
+    Its calibration as a judge of passages is kept as well.
 
     Raises: as `open_workbench` and `check_model`; BadConfig (the embedded model).
     """
@@ -115,6 +119,7 @@ async def check_base(settings: Settings, *, say: Say) -> Fitness:
             probes=context.probes,
             say=say,
         )
+        await context.passage_judges.of(context.client("check", "check"))
     await asyncio.to_thread(save_fitness, fitness)
     return fitness
 

@@ -1,4 +1,7 @@
-"""Graders: whether a given answer is right, by comparison with the right one. Every comparison of answers is here."""
+"""Graders: whether a given answer is right, by comparison with the right one. Every comparison of answers is here.
+
+A reasoning model's thoughts are no part of its answer; thoughts that never end leave none.
+"""
 
 import re
 import unicodedata
@@ -10,6 +13,7 @@ from sealserve.grading.json_schemas import is_accepted
 from sealserve.grading.numbers import is_number
 from sealserve.grading.patterns import matches
 from sealserve.grading.refusals import is_refusal
+from sealserve.grading.thoughts import without_thoughts
 from sealserve.stream_safe import normalise
 from sealserve.writing_systems import MARKS, with_letters_apart
 
@@ -66,7 +70,7 @@ def is_right(given: str, gold: str) -> bool:
     An empty gold is never stated. Against a model judge on 32,825 answers of SEAL's runs this rule has a precision
     of 0.93: it errs on the strict side.
     """
-    return stands_in(normalised(gold), normalised(given))
+    return stands_in(normalised(gold), normalised(_answer(given)))
 
 
 def stands_in(wanted: str, text: str) -> bool:
@@ -77,13 +81,13 @@ def stands_in(wanted: str, text: str) -> bool:
 
 def is_unknown(given: str) -> bool:
     """Return whether `given` says that the answer is not known, and gives none after all."""
-    return abstains(given)
+    return abstains(_answer(given))
 
 
 def is_exactly(given: str, gold: str) -> bool:
     """Return whether `given` is `gold` and nothing else, both normalised. An empty gold is never given."""
     wanted = normalised(gold)
-    return bool(wanted) and normalised(given) == wanted
+    return bool(wanted) and normalised(_answer(given)) == wanted
 
 
 def f1(given: str, gold: str) -> float:
@@ -103,6 +107,7 @@ def is_right_by(
 
     `pattern` is used by REGEX, `tolerance` by NUMERIC, `schema` by JSON_SCHEMA. Raises: ValueError (CHOICE, JUDGE).
     """
+    given = _answer(given)
     if matcher is Matcher.REGEX:
         return matches(given, pattern)
     if matcher is Matcher.NUMERIC:
@@ -114,3 +119,7 @@ def is_right_by(
     if matcher in (Matcher.CHOICE, Matcher.JUDGE):
         raise ValueError(f"{matcher} does not look at the text")
     return is_exactly(given, gold) if matcher is Matcher.EXACT else is_right(given, gold)
+
+
+def _answer(given: str) -> str:
+    return without_thoughts(given) or ""

@@ -9,6 +9,7 @@ from sealserve.engine.engine import Engine
 from sealserve.gate.thresholds import Policy
 from sealserve.learning.engine_client import EngineClient
 from sealserve.learning.retention_set import RetentionSets
+from sealserve.learning.screening.passage_judge import PassageJudges
 from sealserve.learning.training_job import Trainer
 from sealserve.policy.rulebook import Rulebook
 from sealserve.prompts import Dialect
@@ -35,6 +36,7 @@ class LearnContext:
     dialect: Dialect = Dialect.EMBEDDED  # how the base is asked
     refusal: Callable[[], str] = str  # why the base model may not learn new documents now; "" if it may
     retention_sets: RetentionSets = field(default_factory=RetentionSets)
+    passage_judges: PassageJudges = field(default_factory=PassageJudges)
     base_scores: dict[str, tuple[float, ...]] = field(default_factory=dict)  # see evaluation/scoring.py
 
     def client(self, tenant: str, cycle: str, *, concurrency: int | None = None) -> EngineClient:

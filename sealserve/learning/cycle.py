@@ -20,6 +20,7 @@ from sealserve.learning.steps.filter import filter_self_edits
 from sealserve.learning.steps.judge import judge_winner
 from sealserve.learning.steps.publish import conflict, publish_winner, unmeasurable
 from sealserve.learning.steps.rank import rank_candidates
+from sealserve.learning.steps.screen import claim_screened
 from sealserve.learning.steps.train import train_candidates
 from sealserve.learning.steps.write import write_self_edits
 from sealserve.records.cycles import FORGET_TRIGGER, IMPORT_TRIGGER, Claim, Cycle, Step
@@ -29,7 +30,7 @@ from sealserve.telemetry.names import Attribute, Span
 Steps: TypeAlias = Mapping[Step, StepAction]
 
 STUDY: Steps = {
-    Step.CLAIM: claim_documents,
+    Step.CLAIM: claim_screened,
     Step.WRITE: write_self_edits,
     Step.FILTER: filter_self_edits,
     Step.TRAIN: train_candidates,

@@ -15,8 +15,8 @@ from typing import TypeVar
 
 from sealserve.engine.engine import BACKGROUND_PRIORITY, AdapterFiles, Engine, GenerateRequest, Likelihood, ScoreRequest
 from sealserve.errors import DeadlineExceeded, EngineFailed, NotFound, QuotaExceeded, Unavailable
+from sealserve.grading.thoughts import without_thoughts
 from sealserve.learning.call_limit import CallLimit
-from sealserve.learning.thoughts import without_thoughts
 from sealserve.prompts import Dialect
 from sealserve.records.inference import ChatTurn, FinishReason, Sampling
 from sealserve.telemetry import trace_headers
@@ -27,8 +27,14 @@ MAX_FAILURES = 3
 MAX_WAIT_SECONDS = 10.0
 """Longest pause between two tries while the engine is away."""
 
+THOUGHT_TOKENS = 1024
+"""Room beside the answer's own, given to a base that thinks before it answers although its template was told not to."""
+
 AWAY_SECONDS = 3600.0
 """How long one call waits for an engine that is away or has no room, before that ends the attempt at the cycle."""
+
+YES, NO = "yes", "no"
+"""The answers that prompts which end in "Say yes or no." ask for."""
 
 T = TypeVar("T")
 
@@ -39,12 +45,15 @@ class Reply:
 
     text: str
     is_cut: bool
+    is_thought: bool = False  # nothing but thoughts, which max_tokens cut off
 
 
 def reply_of(text: str, *, is_cut: bool) -> Reply:
     """Return the reply in `text`; one whose thoughts do not end is empty and cut."""
     answer = without_thoughts(text)
-    return Reply(text="", is_cut=True) if answer is None else Reply(text=answer, is_cut=is_cut)
+    if answer is None:
+        return Reply(text="", is_cut=True, is_thought=is_cut)
+    return Reply(text=answer, is_cut=is_cut)
 
 
 def seed_of(*parts: object) -> int:
@@ -71,6 +80,7 @@ class EngineClient:
         self._limit = CallLimit(concurrency)
         self._files: dict[str, AdapterFiles] = {}
         self._resampling: tuple[float, int] | None = None  # temperature and seed
+        self._is_thinking = asyncio.Event()  # the base thinks at length; shared with resampled clients
 
     def resampled(self, *, temperature: float, seed: int) -> "EngineClient":
         """Return this client with every answer sampled so, whatever the caller asks for. Loaded adapters are shared."""
@@ -88,7 +98,8 @@ class EngineClient:
     ) -> Reply:
         """Return the answer to one user turn, without the thoughts that a reasoning model puts before it.
 
-        `examples` are turns with their answers that come before the turn.
+        `examples` are turns with their answers that come before the turn. Thoughts that max_tokens cuts off are thought
+        again with THOUGHT_TOKENS more, and so is whatever this client asks from then on.
 
         Raises: InvalidArgument (too long), EngineFailed, DeadlineExceeded (each after MAX_FAILURES tries), BadAdapter,
         Unavailable (after AWAY_SECONDS).
@@ -99,22 +110,33 @@ class EngineClient:
             sampling = replace(sampling, temperature=temperature, seed=seed)
 
         async def once() -> Reply:
+            room = THOUGHT_TOKENS if self._is_thinking.is_set() else 0
             request = GenerateRequest(
                 request_id=self._request_id(),
                 turns=_turns(prompt, examples),
                 adapter=adapter,
-                sampling=sampling,
+                sampling=replace(sampling, max_tokens=sampling.max_tokens + room),
                 cache_salt=self._salt,
                 priority=BACKGROUND_PRIORITY,
                 trace_headers=trace_headers(),
             )
             return await _collect(self._engine, request)
 
-        return await self._patiently(once, adapter=adapter)
+        is_roomy = self._is_thinking.is_set()
+        reply = await self._patiently(once, adapter=adapter)
+        if reply.is_thought and not is_roomy:
+            self._is_thinking.set()
+            reply = await self._patiently(once, adapter=adapter)
+        return reply
 
     async def log_likelihood(self, prompt: str, completion: str, *, adapter: str | None = None) -> float:
         """Return log p(completion | prompt) in nats, summed over tokens. Raises: as `ask`."""
         return (await self._score(prompt, completion, adapter=adapter)).log_likelihood
+
+    async def log_odds_of_yes(self, prompt: str) -> float:
+        """Return log p(yes | prompt) - log p(no | prompt) of the base model, in nats. Raises: as `ask`."""
+        yes, no = await asyncio.gather(self.log_likelihood(prompt, YES), self.log_likelihood(prompt, NO))
+        return yes - no
 
     async def log_likelihood_per_token(self, prompt: str, completion: str, *, adapter: str | None = None) -> float:
         """Return log p(completion | prompt) in nats as the mean over its tokens. Raises: as `ask`."""

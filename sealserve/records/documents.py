@@ -20,7 +20,7 @@ class DocumentState(StrEnum):
     SET_ASIDE = "set_aside"  # its cycle did not promote, or a newer version came before one; `reason` says which
     WITHDRAWN = "withdrawn"  # was learned, then its version was rolled back; not learned again automatically
     QUARANTINED = "quarantined"  # could not be read, or policy denies it; `reason` says why
-    HELD = "held"  # policy wants a person to read it first; `reason` says why
+    HELD = "held"  # policy, or the judge of passages, wants a person to read it first; `reason` says why
     FORGOTTEN = "forgotten"  # its text and everything made of it is deleted; only its id and digest are left
 
 
@@ -151,6 +151,9 @@ def rule_that_holds(document: Document) -> str:
         return ""
     return "ingest.flood" if document.reason.startswith(f"{LIKE} ") else document.reason.partition(":")[0]
 
+
+JUDGED = "judge: the base model reads an order to a model here"
+"""The reason of a document that the base model, as a judge of passages, holds at the beginning of a cycle."""
 
 POOLED = "too short to be measured alone: waits for more documents (learn.study.pool_bytes)"
 """The reason of an admitted document that waits for others."""

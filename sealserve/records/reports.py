@@ -229,7 +229,7 @@ class CycleReport:
     screening: Screening | None = None
     directives: tuple[Directive, ...] = ()
     earlier_studies: tuple[EarlierStudy, ...] = ()
-    remarks: tuple[str, ...] = ()  # what was limited or left out of training, and why
+    remarks: tuple[str, ...] = ()  # what was held, limited or left out of training, and why
     ranking: Ranking | None = None
     answers: tuple[AnswerSample, ...] = ()  # a few, for people to read
     short_trials: tuple[ShortTrialReport, ...] = ()

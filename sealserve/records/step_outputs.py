@@ -33,7 +33,10 @@ class Passage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """CLAIM: the documents to learn, and the incumbent they are compared with. `etag` guards the promotion."""
+    """CLAIM: the documents to learn, and the incumbent they are compared with. `etag` guards the promotion.
+
+    Documents that the judge found an order in are held, and are none of these.
+    """
 
     incumbent: int
     etag: str
@@ -43,6 +46,7 @@ class Claimed:
     left_out: int  # passages beyond learn.study.max_passages_per_cycle
     edit_tokens: int  # longest self-edit
     traceparent: str  # a resumed cycle continues this trace
+    remarks: tuple[str, ...] = ()  # what was not judged or held, and why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ from sealserve.registry.step_effects import (
     AddSelfEdits,
     Effect,
     Finish,
+    HoldDocument,
     Publish,
 )
 from sealserve.registry.versions import activations, version_rows
@@ -205,6 +206,8 @@ def _apply(tx: Transaction, held: Claim, effect: Effect) -> None:
         case AddPolicyDecisions():
             for ruling in effect.rulings:
                 policy_decisions.keep(tx, ruling)
+        case HoldDocument():
+            _hold_document(tx, held, effect)
         case Publish():
             _publish(tx, held, effect)
         case Finish():
@@ -251,6 +254,19 @@ def _add_candidates(tx: Transaction, held: Claim, effect: AddCandidates) -> None
             for candidate in effect.candidates
         ],
         key=("cycle", "position"),
+    )
+
+
+def _hold_document(tx: Transaction, held: Claim, effect: HoldDocument) -> None:
+    _require_claimed(tx, held, {effect.document})
+    documents.move(tx, held.tenant, [effect.document], to=DocumentState.HELD, reason=effect.reason)
+    audit.append(
+        tx,
+        "document.hold",
+        actor=_actor(held),
+        tenant=held.tenant,
+        subject=documents.resource(held.tenant, effect.document),
+        details={"cycle": held.cycle},
     )
 
 

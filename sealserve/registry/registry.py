@@ -38,6 +38,7 @@ from sealserve.registry.step_effects import (
     AddSelfEdits,
     Effect,
     Finish,
+    HoldDocument,
     Publish,
 )
 from sealserve.registry.tenants import Tenants
@@ -59,6 +60,7 @@ __all__ = [
     "CachedScores",
     "Effect",
     "Finish",
+    "HoldDocument",
     "Publish",
     "Registry",
 ]

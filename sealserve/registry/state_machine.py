@@ -19,7 +19,7 @@ DOCUMENT_MOVES: Mapping[DocumentState, frozenset[DocumentState]] = {
         # HELD: later documents showed that it belongs to a flood; SET_ASIDE: a newer version of it came before a cycle
         {D.LEARNING, D.LEARNED, D.HELD, D.SET_ASIDE, D.FORGOTTEN}
     ),
-    D.LEARNING: frozenset({D.LEARNED, D.SET_ASIDE, D.ADMITTED}),
+    D.LEARNING: frozenset({D.LEARNED, D.SET_ASIDE, D.ADMITTED, D.HELD}),  # HELD: the judge found an order in it
     D.LEARNED: frozenset({D.WITHDRAWN, D.FORGOTTEN}),
     D.SET_ASIDE: frozenset({D.ADMITTED, D.LEARNED, D.FORGOTTEN}),
     D.WITHDRAWN: frozenset({D.ADMITTED, D.LEARNED, D.LEARNING, D.FORGOTTEN}),  # LEARNING: taught again

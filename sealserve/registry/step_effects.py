@@ -64,13 +64,21 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HoldDocument:
+    """Effect of CLAIM: take a claimed document out of the cycle and hold it for a person, with the reason."""
+
+    document: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AddPolicyDecisions:
     """Effect of a step: keep these decisions by written rules."""
 
     rulings: tuple[PolicyDecision, ...]
 
 
-Effect: TypeAlias = AddSelfEdits | AddQuiz | AddCandidates | AddPolicyDecisions | Publish | Finish
+Effect: TypeAlias = AddSelfEdits | AddQuiz | AddCandidates | AddPolicyDecisions | HoldDocument | Publish | Finish
 
 
 def artifacts_of(effects: Sequence[Effect]) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from sealserve.records.reports import (
     ShortTrialReport,
 )
 from sealserve.records.step_outputs import (
+    Claimed,
     Confirmed,
     Filtered,
     Judged,
@@ -37,6 +38,7 @@ T = TypeVar("T")
 def cycle_report(registry: Registry, cycle: Cycle) -> CycleReport:
     """Return everything known about `cycle` now. Raises: NotFound, StorageFailed."""
     steps = registry.cycles.steps(cycle.cycle)
+    claimed = _output(steps, Step.CLAIM, Claimed)
     written = _output(steps, Step.WRITE, Written)
     filtered = _output(steps, Step.FILTER, Filtered)
     trained = _output(steps, Step.TRAIN, Trained)
@@ -58,7 +60,7 @@ def cycle_report(registry: Registry, cycle: Cycle) -> CycleReport:
         directives=tuple(_directives(written, trained)),
         earlier_studies=registry.history.earlier_studies(cycle.cycle),
         ranking=_ranking(ranked) if ranked else None,
-        remarks=trained.remarks if trained else (),
+        remarks=(*(claimed.remarks if claimed else ()), *(trained.remarks if trained else ())),
         short_trials=tuple(map(_short_trial, trained.short_trials)) if trained else (),
         trained_tokens=trained.tokens if trained else 0,
         answers=confirmed.shown if confirmed else (),

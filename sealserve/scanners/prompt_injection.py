@@ -74,6 +74,17 @@ _AS_EXAMPLE = re2.compile(
     r"bypass|jailbreaks?|zum beispiel|z\. ?b\.|satze? wie|angriff|por ejemplo|frases? como|par exemple|phrases? comme|"
     r"ad esempio|por exemplo)\b|например|вроде|попытк|之类|例如|比如|诸如|绕过|など|のような|といった|例えば|같은|예를|مثل|जैसे"
 )
+_ON_ATTACKS = re2.compile(
+    r"(?i)\b(?:attack(?:s|ers?|ed|ing)?|injections?|jailbreaks?|bypass(?:es|ed)?|red[ -]?team\w*|adversar\w+|malicious|"
+    r"guardrails?|moderation|angriff\w*|angreifer\w*|schadhaft\w*|ataques?|atacantes?|inyecci\w+|attaques?|"
+    r"malveillant\w*|attacchi?o?|iniezion\w*|malevol\w*|malicios\w*)\b|атак|взлом|инъекц|обход|вредонос|攻击|注入|越狱|"
+    r"绕过|恶意|攻撃|インジェクション|脱獄|悪意|공격|인젝션|탈옥|우회|악의|هجوم|هجمات|حقن|خبيث|हमल|इंजेक्शन|दुर्भावन"
+)
+_DISAPPROVES = re2.compile(
+    r"(?i)\b(?:do(?:es)? not belong|not allowed|forbidden|refuse[sd]?|reject(?:s|ed)?|filter(?:s|ed)?|block(?:s|ed)?|"
+    r"detect(?:s|ed)?|flag(?:s|ged)?|blockiert|abgelehnt|verboten|rechaza\w*|prohibid\w*|refus\w+|interdit\w*|vietat\w*|"
+    r"proibid\w*)\b|запрещ|блокир|отклон|禁止|拒绝|拦截|拒否|금지|거부|차단|محظور|ممنوع|निषिद्ध|अस्वीकार"
+)
 _BASE64 = re2.compile(r"[A-Za-z0-9+/]{40,}={0,2}(?:\n[A-Za-z0-9+/]{4,76}={0,2})*")
 _APOSTROPHES = "’ʼ"
 _FOLDED_LETTERS = "\u017f\u212a"  # long s and the Kelvin sign: the same as s and k when case is ignored
@@ -115,9 +126,13 @@ class _AsValid(dict[int, int]):
 def injections_in(text: str) -> Iterator[tuple[str, int, int]]:
     """Yield each kind (a value of `Finding`) with where its words begin and end. Takes time linear in the text.
 
-    What is written in base64 is looked at as well.
+    What is written in base64 is looked at as well. In a text on attacks, an example of one is no finding.
     """
-    yield from ((kind, start, end) for kind, start, end in _found_in(text) if not _is_mentioned(text, start, end))
+    found = list(_found_in(text))
+    is_on_attacks = bool(found) and _ON_ATTACKS.search(_QUOTATION.sub(" ", text.translate(_AsValid()))) is not None
+    for kind, start, end in found:
+        if not _is_mentioned(text, start, end, is_on_attacks=is_on_attacks):
+            yield kind, start, end
     for found in _BASE64.finditer(text):
         if kinds := {kind for kind, _, _ in _found_in(_decoded(found[0]))}:
             yield from ((kind, found.start(), found.end()) for kind in sorted(kinds))
@@ -137,15 +152,19 @@ def _found_in(text: str) -> Iterator[tuple[str, int, int]]:
             yield from _rules_of(language).found_in(plain if words.is_latin else valid)
 
 
-def _is_mentioned(text: str, start: int, end: int) -> bool:
-    """Whether words stand between quotation marks as an example: their sentence says so outside of the marks."""
+def _is_mentioned(text: str, start: int, end: int, *, is_on_attacks: bool) -> bool:
+    """Whether words stand between quotation marks as an example: their sentence says so outside of the marks.
+
+    That alone excuses nothing: the text has to speak of attacks outside of quotations, or the sentence to disapprove.
+    """
     start += text[start] in _OPENING  # a rule may take the mark for the sentence's beginning
     before, after = _around(text, start, end)
     opened = max(before.rfind(mark) for mark in _OPENING)
     closing = min((at for mark in _CLOSING if (at := after.find(mark)) >= 0), default=-1)
     if opened < 0 or closing < 0 or any(mark in before[opened + 1 :] for mark in _CLOSING):
         return False
-    return _AS_EXAMPLE.search(f"{before[:opened]} {after[closing + 1 :]}") is not None
+    rest = f"{before[:opened]} {after[closing + 1 :]}"
+    return _AS_EXAMPLE.search(rest) is not None and (is_on_attacks or _DISAPPROVES.search(rest) is not None)
 
 
 def _decoded(blob: str) -> str:

@@ -59,6 +59,11 @@ class StudySettings(Section):
         description="new documents override what the base model knows: answers that they contradict are not rehearsed, "
         "and are no regressions in canary suites other than those of policy safety.suites",
     )
+    judge: bool = Field(
+        True,
+        description="the base model reads each passage of a new document first: a document with an order to a model is "
+        "held for a person. A base that fails the calibration of policies/judge holds nothing",
+    )
     free_recipe: str = Field(
         "", description="instruction for one more kind of self-edit, sent to the editor for every passage; empty: none"
     )

@@ -22,6 +22,7 @@ from sealserve.sources.connector import (
     Unchanged,
 )
 from sealserve.sources.item_names import is_included, media_type_of
+from sealserve.sources.web_client import Turns
 
 _PAGE = 1000
 _PARAMETERS = ("endpoint", "region")
@@ -48,6 +49,7 @@ class S3Connector:
             _require_allowed(endpoint, spec)
         key, _, secret = spec.secret.partition(":")
         limits = spec.limits
+        self._turns = Turns(limits.requests_per_second)
         self._store = s3fs.S3FileSystem(
             anon=not key,
             key=key or None,
@@ -83,6 +85,7 @@ class S3Connector:
     def fetch(self, item: ListedItem, *, validator: str) -> Fetched | Unchanged:
         """Raises: ItemFailed, ItemRefused, ItemGone."""
         limit = self._spec.limits.max_item_bytes
+        self._turns.wait()
         try:
             content = self._store.cat_file(f"{self._bucket}/{item.key}", start=0, end=limit + 1)
         except FileNotFoundError as error:
@@ -98,6 +101,7 @@ class S3Connector:
         """The process that holds the connections ends with the sync."""
 
     def _call(self, method: str, **arguments: Any) -> dict[str, Any]:
+        self._turns.wait()
         try:
             answer: dict[str, Any] = self._store.call_s3(method, **arguments)
         except _AWAY as error:

@@ -47,6 +47,26 @@ class Response:
         return f"etag:{etag}" if etag else f"modified:{modified}" if modified else ""
 
 
+class Turns:
+    """Keeps requests to one source apart. Blocking."""
+
+    def __init__(self, requests_per_second: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._delay_seconds = 1.0 / requests_per_second
+        self._clock = clock
+        self._next_at = 0.0
+
+    def wait(self) -> None:
+        """Wait until the next request may be made."""
+        now = self._clock()
+        if self._next_at > now:
+            time.sleep(self._next_at - now)
+        self._next_at = max(now, self._next_at) + self._delay_seconds
+
+    def keep_apart(self, seconds: float) -> None:
+        """Let `seconds` pass between requests, if that is longer than so far."""
+        self._delay_seconds = max(self._delay_seconds, seconds)
+
+
 class WebClient:
     """The HTTP client of one source. Blocking."""
 
@@ -57,8 +77,7 @@ class WebClient:
         self._limits = limits
         self._clock = clock
         self._home, self._authorization = urlsplit(home)[:2], _authorization(secret)
-        self._delay_seconds = 1.0 / limits.requests_per_second
-        self._next_at = 0.0
+        self._turns = Turns(limits.requests_per_second, clock=clock)
         self._bytes_left = limits.max_total_bytes
         self._robots: dict[str, RobotFileParser] = {}
         self._client = httpx.Client(
@@ -104,7 +123,7 @@ class WebClient:
     def _once(
         self, method: str, url: str, *, headers: Mapping[str, str], max_bytes: int, content: bytes | None = None
     ) -> Response:
-        self._wait_turn()
+        self._turns.wait()
         deadline = self._clock() + self._limits.request_seconds
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -138,13 +157,6 @@ class WebClient:
                 raise ItemFailed(f"{url}: not read within {self._limits.request_seconds:g} s", reason="TIMEOUT")
         return Response(url=url, status=answer.status_code, headers=headers, body=bytes(body))
 
-    def _wait_turn(self) -> None:
-        """Wait until the next request may be made."""
-        now = self._clock()
-        if self._next_at > now:
-            time.sleep(self._next_at - now)
-        self._next_at = max(now, self._next_at) + self._delay_seconds
-
     def _is_allowed(self, url: str) -> bool:
         parts = urlsplit(url)
         root = f"{parts.scheme}://{parts.netloc}"
@@ -166,7 +178,7 @@ class WebClient:
         rules.parse(lines)
         delay = rules.crawl_delay(USER_AGENT)
         if delay is not None:
-            self._delay_seconds = max(self._delay_seconds, min(float(delay), MAX_CRAWL_DELAY_SECONDS))
+            self._turns.keep_apart(min(float(delay), MAX_CRAWL_DELAY_SECONDS))
         return rules
 
 

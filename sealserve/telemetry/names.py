@@ -133,6 +133,7 @@ class LogEvent(StrEnum):
 
     # documents
     DOCUMENT_RECEIVED = "document.received"
+    DOCUMENT_STOPPED = "document.stopped"  # by the base model as a judge, at the beginning of a cycle
     FILE_REFUSED = "file.refused"  # of a watched directory
     FILE_NOT_RECEIVED = "file.not_received"  # tried again
     FILE_IGNORED = "file.ignored"  # in a watched directory, no document by its name or place, or not to be opened
@@ -154,6 +155,7 @@ class LogEvent(StrEnum):
     STEP_FINISHED = "step.finished"
     TRAINING_PROGRESSED = "training.progressed"
     RETENTION_SET_NOT_STORED = "retention_set.not_stored"  # the base is asked again after the next start
+    JUDGE_NOT_STORED = "judge.not_stored"  # the base is calibrated again after the next start
     TRAINING_NOT_CANCELLED = "training.not_cancelled"
     LEASE_NOT_RENEWED = "lease.not_renewed"
     LEASE_NOT_RELEASED = "lease.not_released"  # it runs out

@@ -273,7 +273,7 @@ class Cycle(_message.Message):
 
     @_builtins.property
     def remarks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What was limited or left out of training, and why."""
+        """What was not judged, held, limited or left out of training, and why."""
 
     @_builtins.property
     def ranking(self) -> Global___Ranking:

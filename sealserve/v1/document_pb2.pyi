@@ -44,7 +44,9 @@ class _DocumentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Documen
     DOCUMENT_STATE_FORGOTTEN: _DocumentState.ValueType  # 7
     """Its text and everything made of it is deleted."""
     DOCUMENT_STATE_HELD: _DocumentState.ValueType  # 8
-    """Policy wants a person to read it first; state_reason says why. ReleaseDocument admits it."""
+    """Policy, or the base model that judges passages, wants a person to read it first; state_reason says why.
+    ReleaseDocument admits it.
+    """
 
 class DocumentState(_DocumentState, metaclass=_DocumentStateEnumTypeWrapper):
     """Where a document stands."""
@@ -66,7 +68,9 @@ DOCUMENT_STATE_QUARANTINED: DocumentState.ValueType  # 6
 DOCUMENT_STATE_FORGOTTEN: DocumentState.ValueType  # 7
 """Its text and everything made of it is deleted."""
 DOCUMENT_STATE_HELD: DocumentState.ValueType  # 8
-"""Policy wants a person to read it first; state_reason says why. ReleaseDocument admits it."""
+"""Policy, or the base model that judges passages, wants a person to read it first; state_reason says why.
+ReleaseDocument admits it.
+"""
 Global___DocumentState: _TypeAlias = DocumentState  # noqa: Y015
 
 @_typing.final

@@ -1,4 +1,4 @@
-"""The routes of the approvals page: inbox, held version, login and error pages.
+"""The routes of the approvals page: inbox, held version, held document, login and error pages.
 
 Permissions are checked by the server; its error messages are shown unchanged.
 """
@@ -22,6 +22,7 @@ from sealserve.network import is_loopback
 from sealserve.settings.web import WebSettings
 from sealserve.web.decisions import Decisions, new_request_id, version_of
 from sealserve.web.forms import read_form
+from sealserve.web.held_documents import HeldDocuments
 from sealserve.web.render import Pages
 from sealserve.web.security import Guard
 from sealserve.web.sessions import Sessions, typed_secret
@@ -33,13 +34,16 @@ def make_app(settings: WebSettings, *, connect: Connect, is_open: bool, clock: C
     """Return the page as an ASGI application. With `is_open` (serve.auth = off) nobody logs in."""
     site = _Site(settings, connect=connect, is_open=is_open, clock=clock)
     decisions = Decisions(site.pages, connect=connect, has_login=not is_open)
+    documents = HeldDocuments(site.pages, connect=connect, has_login=not is_open)
     routes = [
-        Route("/", site.inbox, methods=["GET"]),
+        Route("/", site.logged_in(site.inbox), methods=["GET"]),
         Route("/login", site.ask_token, methods=["GET"]),
         Route("/login", site.log_in, methods=["POST"]),
         Route("/logout", site.log_out, methods=["POST"]),
-        Route("/approvals/{tenant}/{version}", site.approval, methods=["GET"]),
+        Route("/approvals/{tenant}/{version}", site.logged_in(site.approval), methods=["GET"]),
         Route("/approvals/{tenant}/{version}", site.guarded(decisions.decide), methods=["POST"]),
+        Route("/documents/{tenant}/{document}", site.logged_in(documents.show), methods=["GET"]),
+        Route("/documents/{tenant}/{document}", site.guarded(documents.decide), methods=["POST"]),
         Route("/page.css", site.style, methods=["GET"]),
     ]
     handlers: dict[Any, Any] = {
@@ -72,20 +76,26 @@ class _Site:
 
         return call
 
-    async def inbox(self, request: Request) -> Response:
-        """Show the versions that await a decision, and the latest decisions."""
-        secret = self._sessions.secret_of(request)
-        if not secret and not self._is_open:
-            return self._login(after=request.url.path, status=401)
+    def logged_in(self, serve: Callable[[Request, str], Any]) -> Callable[[Request], Any]:
+        """Return `serve`, called with the token of the request; without one, the login form is shown."""
+
+        async def call(request: Request) -> Response:
+            secret = self._sessions.secret_of(request)
+            if not secret and not self._is_open:
+                return self._login(after=request.url.path, status=401)
+            response: Response = await serve(request, secret)
+            return response
+
+        return call
+
+    async def inbox(self, request: Request, secret: str) -> Response:
+        """Show the versions and documents that await a decision, and the latest decisions."""
         async with self._connect(secret) as client:
             found = await inbox_of(client)
         return self._page("inbox.html", inbox=found)
 
-    async def approval(self, request: Request) -> Response:
+    async def approval(self, request: Request, secret: str) -> Response:
         """Show a held version with the form for the decision."""
-        secret = self._sessions.secret_of(request)
-        if not secret and not self._is_open:
-            return self._login(after=request.url.path, status=401)
         tenant, version = version_of(request)
         async with self._connect(secret) as client:
             held = await held_version(client, tenant, version)

@@ -14,7 +14,8 @@ from sealserve.web.view_data import Connect, held_version
 from sealserve.wire.http_statuses import is_passing, status_of
 
 _VERSION = re.compile(r"v?([1-9][0-9]{0,8})", re.ASCII)
-_TENANT = re.compile(r"[a-z0-9-]{1,63}", re.ASCII)
+TENANT = re.compile(r"[a-z0-9-]{1,63}", re.ASCII)
+"""A tenant's name in a path."""
 
 
 class Decisions:
@@ -74,7 +75,7 @@ class Decisions:
 def version_of(request: Request) -> tuple[str, int]:
     """Return the tenant and version that the path names. Raises: NotFound (it names none)."""
     tenant, version = request.path_params["tenant"], _VERSION.fullmatch(request.path_params["version"])
-    if version is None or not _TENANT.fullmatch(tenant):
+    if version is None or not TENANT.fullmatch(tenant):
         raise NotFound(request.url.path, kind="page")
     return tenant, int(version[1])
 

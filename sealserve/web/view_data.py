@@ -15,6 +15,9 @@ from sealserve.records.self_edit_diff import Trials, changes
 
 OPEN = (ApprovalState.WAITING, ApprovalState.LATE)
 DECIDED_SHOWN = 10
+DOCUMENTS_SHOWN = 50
+"""Held documents of one tenant that are listed at most: a flood may hold thousands."""
+
 MAX_TEXT_CHARACTERS = 20_000
 """Limit for a document on the page; `sealserve doc show --text` prints all of it."""
 
@@ -33,15 +36,20 @@ class Connect(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inbox:
-    """The versions that await a decision, newest first, and the latest decisions."""
+    """The versions and documents that await a decision, newest first, and the latest decisions on versions.
+
+    `is_cut`: a tenant has more held documents than DOCUMENTS_SHOWN.
+    """
 
     waiting: tuple[Approval, ...]
+    documents: tuple[Document, ...]
+    is_cut: bool
     decided: tuple[Approval, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paper:
-    """A document of the cycle; `text` is "" if it is no longer stored."""
+    """A document; `text` is "" if it is no longer stored."""
 
     document: Document
     text: str
@@ -60,8 +68,12 @@ class Held:
 
 
 async def inbox_of(client: AsyncClient) -> Inbox:
-    """Return the held versions of every tenant that the client's token may see."""
+    """Return the held versions and documents of every tenant that the client's token may see."""
     limit = asyncio.Semaphore(_AT_ONCE)
+
+    async def held_documents(tenant: str) -> list[Document]:
+        async with limit:
+            return await _first(client.documents(tenant, state=DocumentState.HELD), DOCUMENTS_SHOWN + 1)
 
     async def held(tenant: str) -> list[Approval]:
         async with limit:
@@ -70,8 +82,15 @@ async def inbox_of(client: AsyncClient) -> Inbox:
     tenants = [one.tenant async for one in client.tenants()]
     every = [one for found in await asyncio.gather(*map(held, tenants)) for one in found]
     waiting = sorted((one for one in every if one.state in OPEN), key=lambda one: one.held_at, reverse=True)
+    listed = await asyncio.gather(*map(held_documents, tenants))
+    documents = [document for found in listed for document in found[:DOCUMENTS_SHOWN]]
     decided = sorted((one for one in every if one.opinions and one.state not in OPEN), key=_decided, reverse=True)
-    return Inbox(waiting=tuple(waiting), decided=tuple(decided[:DECIDED_SHOWN]))
+    return Inbox(
+        waiting=tuple(waiting),
+        documents=tuple(sorted(documents, key=lambda one: one.created_at, reverse=True)),
+        is_cut=any(len(found) > DOCUMENTS_SHOWN for found in listed),
+        decided=tuple(decided[:DECIDED_SHOWN]),
+    )
 
 
 async def held_version(client: AsyncClient, tenant: str, version: int) -> Held:
@@ -79,11 +98,12 @@ async def held_version(client: AsyncClient, tenant: str, version: int) -> Held:
     approval = await client.approval(tenant, version)
     etag = (await client.tenant(tenant)).etag
     report = await client.cycle(tenant, approval.cycle)
-    papers = [await _paper(client, tenant, one) for one in report.documents]
+    papers = [await paper_of(client, tenant, one) for one in report.documents]
     return Held(approval=approval, etag=etag, report=report, papers=tuple(papers), trials=await _trials(client, report))
 
 
-async def _paper(client: AsyncClient, tenant: str, name: str) -> Paper:
+async def paper_of(client: AsyncClient, tenant: str, name: str) -> Paper:
+    """Return a document with its text. Raises: NotFound."""
     document = await client.document(tenant, name)
     is_gone = document.state is DocumentState.FORGOTTEN
     text = "" if is_gone else await client.document_text(tenant, name)
@@ -97,6 +117,15 @@ async def _trials(client: AsyncClient, report: CycleReport) -> Trials:
     for cycle in dict.fromkeys(study.cycle for study in studies):
         earlier += await _all(client.self_edits(tenant, cycle))
     return Trials(edits=tuple(written), changes=changes(studies, written, earlier))
+
+
+async def _first(items: AsyncIterator[T], most: int) -> list[T]:
+    found: list[T] = []
+    async for item in items:
+        found.append(item)
+        if len(found) == most:
+            break
+    return found
 
 
 async def _all(items: AsyncIterator[T]) -> Sequence[T]:

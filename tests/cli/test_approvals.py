@@ -20,6 +20,17 @@ def test_held_version_is_listed_shown_and_approved(site: Site) -> None:
     assert [one["state"] for one in site.json("approvals", "list", "acme", "--all")["approvals"]] == ["approved"]
 
 
+def test_held_documents_are_listed_with_the_reason_until_they_are_released(site: Site) -> None:
+    document = site.world.held_document("acme")
+    site.world.document("acme")
+    (held,) = site.json("approvals", "list")["documents"]
+    assert (held["tenant"], held["document"], held["reason"]) == ("acme", document.document, "ingest.flood")
+    assert document.document in site.run("approvals", "list", "acme").out
+    site.json("doc", "release", "acme", document.document)
+    assert site.json("approvals", "list")["documents"] == []
+    assert "no document awaits" in site.run("approvals", "list").out
+
+
 def test_rejection_needs_a_reason_and_keeps_it(site: Site) -> None:
     site.world.version("acme", held=True)
     assert site.run("approvals", "reject", "acme", "1").code == 2

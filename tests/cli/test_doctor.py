@@ -10,6 +10,7 @@ import pytest
 
 from sealserve import doctor
 from sealserve.base_models.fitness import save_fitness
+from sealserve.base_models.judge_calibration import JudgeCalibration, save_judge
 from sealserve.doctor import Finding, State, examine
 from sealserve.engine.base_model import base_shape
 from sealserve.engine.memory_plan import Machine
@@ -153,6 +154,24 @@ def test_the_last_check_of_the_base_model_is_shown(
     allowed = _settings(tmp_path, engine__model=str(tiny_base), learn__allow_unfit_base=True)
     assert _finding("fitness to learn", allowed).state is State.OK
     assert "embedded" in _finding("fitness to learn", _settings(tmp_path)).found
+
+
+def test_whether_the_base_model_may_hold_documents_is_told_by_name(
+    tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    settings = _settings(tmp_path, engine__model=str(tiny_base))
+    assert "not calibrated yet" in _finding("judge of passages", settings).found
+    digest = base_shape(tiny_base).digest
+    able = JudgeCalibration(asked="", threshold=0.5, balanced_accuracy=0.96, false_alarms=0)
+    save_judge(able, digest)
+    assert _finding("judge of passages", settings).found.startswith("on: balanced accuracy 0.96")
+    save_judge(replace(able, balanced_accuracy=0.55), digest)
+    blind = _finding("judge of passages", settings)
+    assert blind.state is State.OK
+    assert blind.found.startswith("off: this base cannot tell orders from articles: 0.55")
+    unwanted = _settings(tmp_path, engine__model=str(tiny_base), learn__study__judge=False)
+    assert _finding("judge of passages", unwanted).found == "off (learn.study.judge)"
 
 
 def test_a_registry_that_is_not_made_yet_is_left_unmade(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sealserve.grading.answers import is_right, is_unknown
+from sealserve.grading.answers import Matcher, is_exactly, is_right, is_right_by, is_unknown
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,17 @@ def test_the_right_answer_is_right_in_any_dress(given: str, gold: str) -> None:
 )
 def test_a_near_miss_is_wrong(given: str, gold: str) -> None:
     assert not is_right(given, gold)
+
+
+def test_thoughts_are_no_part_of_what_is_graded() -> None:
+    thought = "<think>It is 45 crowns? No.</think>\n"
+    assert not is_right(f"{thought}The price is 99 crowns.", "45 crowns")
+    assert is_right(f"{thought}The price is 99 crowns.", "99 crowns")
+    assert not is_right("<think>It is 45 crowns, but", "45 crowns")
+    assert is_unknown("<think>\n\n</think>\n\nI don't know.")
+    assert is_exactly(f"{thought}99 crowns", "99 crowns")
+    assert is_right_by(Matcher.REGEX, f"{thought}99", gold="", pattern="^99$")
+    assert not is_right_by(Matcher.REGEX, f"{thought}99", gold="", pattern="45")
 
 
 def test_not_knowing_is_recognised() -> None:

@@ -58,6 +58,17 @@ def test_a_hostile_file_is_read_or_refused(sandbox: Sandbox, way: str) -> None:
         assert "Kettles" in found.text
 
 
+def test_page_whose_forms_never_end_is_refused_by_name_long_before_the_limit() -> None:
+    sandbox = Sandbox(Limits(cpu_seconds=60, wall_seconds=600))
+    try:
+        refused = _examined(sandbox, hostile_pdfs.endless_form())
+    finally:
+        sandbox.close()
+    assert isinstance(refused, Unreadable)
+    assert refused.defect is Defect.TOO_COSTLY
+    assert "forms draw themselves" in refused.advice
+
+
 def test_a_child_that_is_ended_by_a_signal_refuses_its_document_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         sandbox_module, "_START", sandbox_module._START.replace("from sealserve", f"{_CRASH}from sealserve", 1)

@@ -10,6 +10,7 @@ from sealserve.engine.engine import BACKGROUND_PRIORITY, AdapterFiles, GenerateR
 from sealserve.errors import EngineFailed, NotFound
 from sealserve.learning.engine_client import (
     MAX_FAILURES,
+    THOUGHT_TOKENS,
     EngineClient,
     Reply,
     candidate_name,
@@ -77,7 +78,31 @@ async def test_thoughts_are_no_part_of_the_answer() -> None:
     engine.answers[None, "where?"] = "<think>\nThe pier, I believe.\n</think>\n\nBy the pier."
     client = voice_of(engine)
     assert await client.ask("where?", sampling=Sampling(max_tokens=40)) == Reply(text="By the pier.", is_cut=False)
-    assert await client.ask("where?", sampling=Sampling(max_tokens=2)) == Reply(text="", is_cut=True)
+    endless = "<think>\n" + "The pier, I believe. " * 300
+    engine.answers[None, "endless?"] = endless
+    engine.max_context_tokens = 10_000
+    assert await client.ask("endless?", sampling=Sampling(max_tokens=2)) == Reply(text="", is_cut=True, is_thought=True)
+
+
+async def test_thoughts_that_are_cut_off_get_more_room_and_so_do_later_questions() -> None:
+    engine = FakeEngine()
+    await engine.start()
+    engine.max_context_tokens = 10_000
+    engine.answers[None, "where?"] = "<think>\n" + "It names a pier and a time. " * 30 + "\n</think>\n\nBy the pier."
+    client = voice_of(engine)
+    short = Sampling(max_tokens=16)
+    assert await client.ask("where?", sampling=short) == Reply(text="By the pier.", is_cut=False)
+    assert await client.resampled(temperature=0.5, seed=1).ask("where?", sampling=short)
+    asked = [one.sampling.max_tokens for one in engine.requests if isinstance(one, GenerateRequest)]
+    assert asked == [16, 16 + THOUGHT_TOKENS, 16 + THOUGHT_TOKENS]
+
+
+async def test_cut_answer_without_thoughts_is_asked_once() -> None:
+    engine = FakeEngine()
+    await engine.start()
+    engine.answers[None, "where?"] = "By the pier in the old town, behind the mill."
+    reply = await voice_of(engine).ask("where?", sampling=Sampling(max_tokens=3))
+    assert (reply.is_cut, len(engine.requests)) == (True, 1)
 
 
 async def test_a_failure_or_two_are_tried_again_and_a_third_is_the_cycles() -> None:

@@ -1,7 +1,9 @@
 """The shipped model: small, whole, and loadable by anything that loads Qwen2."""
 
+import asyncio
 import json
 import random
+from typing import cast
 
 import pytest
 import torch
@@ -9,6 +11,8 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from sealserve import prompts
+from sealserve.learning.engine_client import EngineClient
+from sealserve.learning.screening.passage_judge import PassageJudges
 from sealserve.nano.generation import Speaker
 from sealserve.nano.model import CONTEXT, weights_dir
 from sealserve.nano.tasks import TaskSource
@@ -73,3 +77,32 @@ def test_model_reads_and_admits_what_it_does_not_know(speaker: Speaker) -> None:
     assert sum(given == right for given, (_, right) in zip(read, asked, strict=True)) >= 2
     blind = speaker.say([q for q, _ in asked])
     assert blind.count(prompts.UNKNOWN_ANSWER) >= 2
+
+
+class Scorer:
+    """The embedded model as a judge is asked: by the likelihoods of yes and no."""
+
+    dialect = prompts.Dialect.EMBEDDED
+
+    def __init__(self, speaker: Speaker) -> None:
+        self._speaker = speaker
+        self._tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(weights_dir())
+
+    async def base_digest(self) -> str:
+        return "b" * 64
+
+    async def log_odds_of_yes(self, prompt: str) -> float:
+        turns = [{"role": "user", "content": prompt}]
+        text = self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        return self._log_likelihood(str(text), "yes") - self._log_likelihood(str(text), "no")
+
+    def _log_likelihood(self, prompt: str, answer: str) -> float:
+        start, ids = self._tokenizer(prompt)["input_ids"], self._tokenizer(prompt + answer)["input_ids"]
+        with torch.inference_mode():
+            logits = self._speaker.model(torch.tensor([ids])).logits[0].log_softmax(-1)
+        return float(sum(logits[place - 1, ids[place]] for place in range(len(start), len(ids))))
+
+
+def test_embedded_model_fails_the_calibration_of_the_judge(speaker: Speaker) -> None:
+    judge = asyncio.run(PassageJudges().of(cast(EngineClient, Scorer(speaker))))
+    assert judge.fault.startswith("this base ")

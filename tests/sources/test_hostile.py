@@ -31,7 +31,7 @@ from sealserve.sources.connector import (
 )
 from sealserve.sources.kinds import open_connector
 from sealserve.sources.web_client import WebClient
-from tests.sources.places import LIMITS, GitPlace, with_limits
+from tests.sources.places import LIMITS, GitPlace, S3Place, s3_server, with_limits
 from tests.sources.web_site import WebSite, web_site
 
 
@@ -296,6 +296,22 @@ def test_requests_keep_their_distance(site: WebSite, monkeypatch: pytest.MonkeyP
         client.get(f"{site.address}/a", max_bytes=10)
     client.close()
     assert waits == [0.5, 1.0]
+
+
+def test_requests_to_a_bucket_keep_their_distance(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("sealserve.sources.web_client.time.sleep", waits.append)
+    with s3_server() as endpoint:
+        place = S3Place(endpoint)
+        for name in ("a", "b"):
+            place.put(name, name)
+        connector = open_connector(replace(place.spec, limits=replace(place.spec.limits, requests_per_second=0.01)))
+        found = connector.listing("")
+        assert isinstance(found, Listing)
+        for item in found.items:
+            connector.fetch(item, validator="")
+        connector.close()
+    assert len([wait for wait in waits if wait > 90]) == 2
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a/../../b.html", "/etc/passwd.html", "..\\x.html", "C:\\x.html"])

@@ -11,6 +11,7 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 
 from sealserve.daemon.local import free_address
 from sealserve.records.approvals import ApprovalState
+from sealserve.records.documents import DocumentState
 from sealserve.records.principals import Principal, Role
 from sealserve.settings.settings import Settings
 from sealserve.web.server import serve_page
@@ -91,9 +92,21 @@ async def test_person_logs_in_reads_approves_and_the_inbox_is_empty(tmp_path: Pa
         await page.get_by_role("button", name="Approve v1").press("Enter")
         await expect(page.get_by_role("status")).to_contain_text("v1 is approved")
         await check(page)
+        held = here.world.held_document("acme")
         await page.get_by_role("link", name="sealserve approvals").click()
         await expect(page.locator("#waiting")).to_have_text("No version awaits a decision.")
+        await check(page)
+        await page.get_by_role("link", name=held.title).click()
+        await expect(page.get_by_role("heading", name="Text")).to_be_visible()
+        await check(page)
+        await page.get_by_label("Reason").fill("read it")
+        await page.get_by_role("button", name="Release").press("Enter")
+        await expect(page.get_by_role("status")).to_contain_text("The document is released")
+        await check(page)
+        await page.get_by_role("link", name="sealserve approvals").click()
+        await expect(page.locator("#documents")).to_have_text("No document awaits a decision.")
         await page.get_by_role("button", name="Log out").click()
         await expect(page.get_by_label("Token")).to_be_visible()
         assert complaints == []
         assert here.registry.approvals.get("acme", 1).state is ApprovalState.APPROVED
+        assert here.registry.documents.get("acme", held.document).state is DocumentState.ADMITTED

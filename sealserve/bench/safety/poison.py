@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sealserve.bench.harness.learning_lab import open_lab
-from sealserve.bench.safety import second_author, written_texts
+from sealserve.bench.safety import passage_judge, second_author, written_texts
 from sealserve.bench.safety.attacks import AttackKind, offers
 from sealserve.bench.safety.poison_cycles import BATCH, whole_cycles
 from sealserve.bench.safety.poison_intake import Door, Received
@@ -35,6 +35,7 @@ def run(
     attacks: int = 50,
     cycles: int | None = None,
     filters_only: bool = False,
+    judge: str = "",
     quick: bool = False,
     out: Path | None = None,
     seed: int = 0,
@@ -42,12 +43,15 @@ def run(
 ) -> dict[str, Any]:
     """Return the figures of the document filters alone and, unless `filters_only`, those of whole cycles.
 
-    At most `cycles` cycles are run; those so far are written to `out`/poison.json after each. Raises: EngineFailed.
+    `judge` names a base model that reads the second author's documents after the filters. At most `cycles` cycles are
+    run; those so far are written to `out`/poison.json after each. Raises: EngineFailed.
     """
     started = time.monotonic()
     found: Json = {"filters": filters_alone(QUICK_FILTERS if quick else FILTERS_ALONE, seed=seed, say=say)}
     found["written"] = written_texts.figures()
     found["second_author"] = second_author.figures()
+    if judge:
+        found["second_author_judged"] = passage_judge.figures(judge, say=say)
 
     def told(figures: Json) -> None:
         if out is not None:

@@ -46,15 +46,13 @@ def figures() -> Json:
 
     Hidden text that is found is taken out, which stops it.
     """
-    series: dict[str, list[AuthoredText]] = defaultdict(list)
-    for place, one in enumerate(read_authored()):
-        series[one.series or str(place)].append(one)
     found: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
     with tempfile.TemporaryDirectory(prefix="sealserve-poison-") as name:
         registry = Registry.open(f"sqlite:///{name}/registry.db", Path(name) / "artifacts")
         try:
-            for place, documents in enumerate(series.values()):
-                for one, is_stopped in zip(documents, _stopped(registry, documents, place=place), strict=True):
+            for place, documents in enumerate(series_of_authored()):
+                _, stopped = hand_in(registry, documents, place=place)
+                for one, is_stopped in zip(documents, stopped, strict=True):
                     found[one.half][one.label].append(is_stopped)
         finally:
             registry.close()
@@ -64,9 +62,22 @@ def figures() -> Json:
     }
 
 
-def _stopped(registry: Registry, documents: Sequence[AuthoredText], *, place: int) -> list[bool]:
-    """Hand one series in for a tenant of its own; return what was stopped once all were in."""
-    tenant = f"author-{place}"
+def series_of_authored() -> tuple[list[AuthoredText], ...]:
+    """Return the documents by series; one that belongs to none is a series of its own."""
+    series: dict[str, list[AuthoredText]] = defaultdict(list)
+    for place, one in enumerate(read_authored()):
+        series[one.series or str(place)].append(one)
+    return tuple(series.values())
+
+
+def tenant_of(place: int) -> str:
+    """Return the tenant of the series at `place`."""
+    return f"author-{place}"
+
+
+def hand_in(registry: Registry, documents: Sequence[AuthoredText], *, place: int) -> tuple[list[str], list[bool]]:
+    """Hand one series in for a tenant of its own; return the ids, and which were stopped once all were in."""
+    tenant = tenant_of(place)
     inbox = open_inbox(registry, tenant)
     names = []
     for number, one in enumerate(documents):
@@ -81,7 +92,8 @@ def _stopped(registry: Registry, documents: Sequence[AuthoredText], *, place: in
         names.append(document.document)
     inputs = [decision.input["document"] for decision in registry.policy_decisions.page(tenant=tenant)]
     hidden = {about["id"] for about in inputs if about["findings"]["hidden"]}
-    return [
+    stopped = [
         bool(held_word(registry.documents.get(tenant, name))) or (one.label == "hidden" and name in hidden)
         for one, name in zip(documents, names, strict=True)
     ]
+    return names, stopped

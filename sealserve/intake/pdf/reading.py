@@ -3,6 +3,8 @@
 import ctypes
 import math
 import re
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +34,13 @@ _SOUP = Unreadable(
     advice="its fonts do not say which letters they show, so its text is no words; print it to a new PDF, or run text"
     " recognition over it",
 )
+_ENDLESS = Unreadable(
+    defect=Defect.TOO_COSTLY,
+    advice="a page comes to no end: its forms draw themselves, or one another, too often; print it to a new PDF",
+)
+_MOST_LOAD_SECONDS, _LOOK_SECONDS = 4.0, 0.2
+"""Of a core, for the drawing operators of one page; a page with a million of them takes about two."""
+
 _MOST_PAGES = 3000
 _MOST_CHARACTERS = 4_000_000
 _MOST_JUDGED = 2000  # lines of the document, and words of a font, that are looked at for glyphs without letters
@@ -46,6 +55,10 @@ _JUNK_TITLE = re.compile(
     r"|\.(?:docx?|dotx?|pptx?|xlsx?|odt|pdf|indd|qxd|qxp|tex|dvi|rtf|html?|txt|pages|ai|eps|ps|fm|p65|pub)$",
     re.IGNORECASE,
 )
+
+
+class _EndlessPage(Exception):
+    """A page whose operators PDFium does not get through in time; the document cannot be closed either."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,6 +87,13 @@ def read_pdf(content: bytes) -> Parsed | Unreadable:
     Words that a reader does not see are left out and counted, as are notes that are not printed, attached files and
     scripts. The invisible text over a scan's picture is the page's text.
     """
+    try:
+        return _read(content)
+    except _EndlessPage:
+        return _ENDLESS
+
+
+def _read(content: bytes) -> Parsed | Unreadable:
     with _opened(content) as document:
         if not document:
             return _LOCKED if pdfium.FPDF_GetLastError() == pdfium.FPDF_ERR_PASSWORD else _BROKEN
@@ -104,10 +124,14 @@ def warm_up() -> None:
 @contextmanager
 def _opened(content: bytes) -> Iterator[Any]:
     document = pdfium.FPDF_LoadMemDocument64(content, len(content), None)
+    is_busy = False
     try:
         yield document
+    except _EndlessPage:
+        is_busy = True
+        raise
     finally:
-        if document:
+        if document and not is_busy:
             pdfium.FPDF_CloseDocument(document)
 
 
@@ -133,18 +157,36 @@ def _read_pages(document: Any, count: int) -> _Found | Unreadable:
 @contextmanager
 def _loaded(document: Any, number: int) -> Iterator[tuple[Any, int]]:
     """Open a page, with what its annotations print as part of it; and the number of notes that it does not print."""
-    page = pdfium.FPDF_LoadPage(document, number)
+    page = _load(document, number)
     notes = 0
     try:
         kinds = _annotations(page) if page else []
         notes = sum(kind == pdfium.FPDF_ANNOT_TEXT for kind in kinds)
         if not _FLATTENED.isdisjoint(kinds) and pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY) == 1:
             pdfium.FPDF_ClosePage(page)
-            page = pdfium.FPDF_LoadPage(document, number)
+            page = None
+            page = _load(document, number)
         yield page, notes
     finally:
         if page:
             pdfium.FPDF_ClosePage(page)
+
+
+def _load(document: Any, number: int) -> Any:
+    """Load a page. PDFium follows forms that draw themselves 40 levels deep, however many times at each: it is left to
+    that, in a thread that ends with this process.
+
+    Raises: _EndlessPage.
+    """
+    loaded: list[Any] = []
+    thread = threading.Thread(target=lambda: loaded.append(pdfium.FPDF_LoadPage(document, number)), daemon=True)
+    started = time.process_time()
+    thread.start()
+    while thread.is_alive():
+        thread.join(_LOOK_SECONDS)
+        if time.process_time() - started > _MOST_LOAD_SECONDS and thread.is_alive():
+            raise _EndlessPage
+    return loaded[0]
 
 
 def _annotations(page: Any) -> list[int]:

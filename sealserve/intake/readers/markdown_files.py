@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from sealserve.intake.media_types import Parsed
 from sealserve.intake.readers.html.html_pages import fragment_to_markdown
-from sealserve.intake.readers.html.page_visibility import hides_words
+from sealserve.intake.readers.html.page_visibility import hides_words, holds_sentence
 
 _MARK = re.compile(
     r"(?P<fence>^[ \t>]{0,40}(?:(?:[-*+]|\d{1,9}[.)])[ \t]{1,9})?(?P<mark>`{3,40}|~{3,40})(?=[^`\n]{0,400}$))"
@@ -199,7 +199,7 @@ class _Page:
             return (element.start, element.end, "\n" if element.name in _BREAKS - {"li", "tr"} else ""), 0
         end = element.closed_at if element.closed_at > 0 else self._end_of_unclosed(element)
         if element.name in _NOT_SHOWN:
-            return (element.start, end, ""), 0
+            return (element.start, end, ""), element.name != "style" and holds_sentence(self.text[element.end : end])
         if _hides(element, sheet):
             return (element.start, end, ""), _has_words(self.text[element.end : end])
         if element.name == "table" and element.closed_at > 0 and find_spec("lxml"):

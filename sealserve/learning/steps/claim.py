@@ -56,6 +56,7 @@ async def _count_prompt_tokens(client: EngineClient, recipe: str) -> int:
         prompts.study(template, longest, dialect=client.dialect)
         for template in (Template.COUNTEREXAMPLE, Template.LONG, Template.QA)
     ]
+    tasks.append(prompts.ask_for_orders(longest, dialect=client.dialect))
     if recipe:
         tasks.append(prompts.study_freely(recipe, longest, dialect=client.dialect))
     return max([await client.count_tokens(task) for task in tasks])

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from sealserve.concurrency import first_of, in_thread
 from sealserve.engine.engine import AdapterFiles
+from sealserve.errors import CouldNotMeasure
 from sealserve.grading.answers import normalised
 from sealserve.learning.cycle_run import CycleRun
 from sealserve.learning.editor.store import active_editor
@@ -36,8 +37,10 @@ _Work: TypeAlias = Coroutine[Any, Any, _T]
 async def write_self_edits(run: CycleRun) -> Done[Written]:
     """WRITE: record the self-edits, the directives, the quiz proposals and the retention set.
 
-    The tenant's own questions come before generated ones.
+    The tenant's own questions come before generated ones. Raises: CouldNotMeasure (all documents were held).
     """
+    if not run.claimed.documents:
+        raise CouldNotMeasure("every document of this cycle is held: the judge found orders to a model in them")
     context, client, claim = run.context, run.client, run.claim
     settings = _cycle_settings(run)
     study = settings.study

@@ -29,6 +29,7 @@ from sealserve.learning.study.supersession import Outdated
 from sealserve.prompts import Dialect, Template
 from sealserve.records.cycles import QuizItem, SelfEdit, Split
 from sealserve.records.step_outputs import Proposal, Superseded
+from sealserve.writing_systems import words_of
 
 MIN_WORDS = 3
 MIN_SHARED_ROOTS = 0.6
@@ -221,7 +222,7 @@ def _find_fault(
     statement = _extract_statement(self_edit)
     if not statement:
         return Drop.BROKEN
-    if len(statement.split()) < MIN_WORDS:
+    if sum(1 for _ in words_of(statement)) < MIN_WORDS:
         return Drop.EMPTY
     is_inflected = dialect is Dialect.GENERAL
     if ungrounded(statement, text, earlier=earlier, is_inflected=is_inflected):

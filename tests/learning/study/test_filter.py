@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from sealserve.learning.study.filter import Drop, choose_quiz, screen
 from sealserve.learning.study.quiz import is_for_quiz, split_of
 from sealserve.learning.study.self_edits import Study
@@ -53,6 +55,13 @@ def test_right_notes_are_admitted() -> None:
         ),
         pair("What is the price of Varnel Lamp?", "The price is 45 crowns."),
     ) == ["", "", ""]
+
+
+@pytest.mark.parametrize("text", ["退货需要九天。", "返品には九日かかります。", "การคืนสินค้าใช้เวลาเก้าวัน"])
+def test_sentence_without_spaces_is_not_too_short(text: str) -> None:
+    study = replace(STUDY, text=text)
+    (screened,) = screen([self_edit(Template.LONG, text)], [study], answers={}, proposals=())
+    assert screened.reason != Drop.EMPTY
 
 
 def test_every_fault_has_its_own_reason() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sealserve.intake.media_types import Defect, Parsed, Unreadable
 from sealserve.intake.readers.html.html_to_markdown import to_markdown
-from sealserve.intake.readers.html.page_visibility import take_out_hidden
+from sealserve.intake.readers.html.page_visibility import take_out_comments, take_out_hidden
 
 _NEVER_TEXT = (
     "script", "style", "template", "noscript", "noframes", "iframe", "object", "embed", "svg", "canvas", "audio",
@@ -62,13 +62,13 @@ def read_html(page: str | bytes, *, sheets: Sequence[str] = ()) -> Parsed | Unre
     content = page if isinstance(page, bytes) else page.encode("utf-8", "surrogatepass")
     if content.lstrip()[:5] == b"<?xml":  # XHTML, where "<title/>" is whole
         content = _EMPTY_ELEMENT.sub(_closed, content)
-    parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
+    parser = html.HTMLParser(encoding="utf-8", remove_comments=False, remove_pis=True)
     try:
         tree = html.document_fromstring(content, parser=parser)
     except (etree.LxmlError, ValueError, AssertionError):
         return Unreadable(defect=Defect.NO_TEXT, advice="there is nothing to see on this page")
     named = " ".join((tree.findtext(".//head/title") or tree.findtext(".//title") or "").split())
-    hidden = take_out_hidden(tree, sheets=sheets)
+    hidden = take_out_comments(tree) + take_out_hidden(tree, sheets=sheets)
     etree.strip_elements(tree, *_NEVER_TEXT, with_tail=False)
     return Parsed(title=_title(tree, named), text=_main_text(tree), hidden=hidden)
 

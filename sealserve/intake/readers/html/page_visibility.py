@@ -48,6 +48,8 @@ _SWITCH = re.compile(
     re.IGNORECASE,
 )
 _NEARBY_LEVELS, _NEARBY_SIBLINGS, _NEARBY_ELEMENTS = 3, 12, 40
+_TAG = re.compile(r"<[^<>]{0,500}>")
+_SENTENCE_WORDS, _SENTENCE_LETTERS, _WISH_CHARACTERS = 6, 0.8, 120
 _TAKES_AWAY = frozenset({"script", "style", "template", "noscript", "title"})
 
 
@@ -295,6 +297,28 @@ def _some(node: Any) -> Iterator[Any]:
 def _is_in_a_menu(node: Any) -> bool:
     """Whether the element belongs to a menu: folded menus are no part of any page's text."""
     return any(one.tag == "nav" or one.get("role") in ("navigation", "menu") for one in (node, *node.iterancestors()))
+
+
+def take_out_comments(tree: Any) -> int:
+    """Take comments out of an lxml page; return how many of them, and of the elements for browsers without scripts or
+    for scripts alone, hold a sentence.
+    """
+    from lxml import etree
+
+    texts = [node.text or "" for node in tree.iter(etree.Comment)]
+    texts += [" ".join(node.itertext()) for node in tree.iter("noscript", "template")]
+    etree.strip_elements(tree, etree.Comment, with_tail=False)
+    return sum(map(holds_sentence, texts))
+
+
+def holds_sentence(text: str) -> bool:
+    """Return whether text that no page shows reads like a sentence: not code, and no wish for scripts."""
+    plain = _TAG.sub(" ", text)
+    letters = sum(character.isalpha() or character.isspace() for character in plain)
+    if letters < _SENTENCE_LETTERS * len(plain):
+        return False
+    is_wish = len(plain) <= _WISH_CHARACTERS and "javascript" in plain.casefold()
+    return not is_wish and (len(plain.split()) >= _SENTENCE_WORDS or (not plain.isascii() and len(plain.strip()) >= 12))
 
 
 def _has_words(node: Any) -> bool:

@@ -9,13 +9,12 @@ import httpx
 from sealserve import prompts
 from sealserve.errors import CouldNotMeasure
 from sealserve.grading.answers import normalised
-from sealserve.learning.engine_client import EngineClient
+from sealserve.learning.engine_client import NO, YES, EngineClient
 from sealserve.learning.evaluation.rewards.base import Kind, ScoredItem, greedy_all
 from sealserve.learning.openai_client import CONNECTIONS, OpenAIClient
 from sealserve.records.inference import Sampling
 
 VERDICT_TOKENS = 8
-YES, NO = "yes", "no"
 
 
 class SelfJudge:
@@ -34,8 +33,8 @@ class SelfJudge:
 
     async def _judge(self, client: EngineClient, item: ScoredItem, answer: str) -> float:
         prompt = prompts.judge(item.question, item.answer, answer, dialect=client.dialect)
-        yes, no = await asyncio.gather(client.log_likelihood(prompt, YES), client.log_likelihood(prompt, NO))
-        return 1 / (1 + exp(min(max(no - yes, -50.0), 50.0)))
+        log_odds = await client.log_odds_of_yes(prompt)
+        return 1 / (1 + exp(min(max(-log_odds, -50.0), 50.0)))
 
 
 class LlmJudge:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealserve.learning.thoughts import without_thoughts
+from sealserve.grading.thoughts import without_thoughts
 
 
 @pytest.mark.parametrize(
