@@ -100,7 +100,7 @@ def _python(_: Settings) -> Finding:
 
 
 def _processor(settings: Settings) -> Finding:
-    from sealserve.engine.processor import cpu_dtype, has_bfloat16
+    from sealserve.processes.processor import cpu_dtype, has_bfloat16
 
     fast = "bfloat16 and float32" if has_bfloat16() else "float32 (no AVX-512: bfloat16 would be many times slower)"
     found = f"fast here: {fast}; a CPU engine runs in {cpu_dtype(settings.engine.dtype)}"

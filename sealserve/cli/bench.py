@@ -279,8 +279,7 @@ def poison(
 ) -> None:
     """Measure how many poisoning attacks are stopped, and how many honest articles are stopped with them."""
     options = {"honest": honest, "attacks": attacks, "filters_only": filters_only, "cycles": cycles}
-    options |= {"judge": judge}
-    _measure(session, "safety.poison", quick=quick, out=out, seed=seed, **options)
+    _measure(session, "safety.poison", quick=quick, out=out, seed=seed, judge=judge, **options)
 
 
 @command(bench, "reward")

@@ -15,9 +15,9 @@ from typing import Any
 
 from sealserve.base_models.profile import profile_of
 from sealserve.engine.base_model import base_shape
-from sealserve.engine.processor import cpu_dtype
 from sealserve.engine.tensor_file import BrokenTensorFile, read_header
 from sealserve.errors import BadConfig
+from sealserve.processes.processor import cpu_dtype
 from sealserve.settings.engine import DEFAULT_GPU_FRACTION, EngineSettings
 from sealserve.settings.learn import LearnSettings
 from sealserve.settings.settings import Settings

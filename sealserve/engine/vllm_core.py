@@ -24,9 +24,9 @@ from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.metrics.loggers import StatLoggerBase
 
 from sealserve.engine.base_model import BaseShape
-from sealserve.engine.processor import cpu_dtype
 from sealserve.engine.sockets import socket_directory
 from sealserve.errors import EngineFailed, InvalidArgument, Unavailable
+from sealserve.processes.processor import cpu_dtype
 from sealserve.records.inference import Sampling
 from sealserve.settings.engine import DEFAULT_GPU_FRACTION, EngineSettings
 

@@ -9,6 +9,8 @@ from vllm.distributed.device_communicators import shm_broadcast
 from vllm.v1.executor.multiproc_executor import MultiprocExecutor
 from vllm.v1.worker.cpu_worker import CPUWorker
 
+from sealserve.engine.vllm_orphans import watch_parent
+
 _FROM_OUTSIDE = {-signal.SIGKILL, -signal.SIGTERM, 0}
 """Exit codes of a worker that nothing is known against. It turns SIGTERM into 0."""
 
@@ -60,10 +62,11 @@ class CandidExecutor(MultiprocExecutor):  # type: ignore[misc]
 
 
 class AsleepWorker(CPUWorker):  # type: ignore[misc]
-    """Waits asleep for what the engine's process sends."""
+    """Waits asleep for what the engine's process sends, and ends with it."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         shm_broadcast.SpinCondition = AsleepCondition  # before vLLM makes the worker's queues
+        watch_parent()  # vLLM's plugins count as loaded in a fork, and their threads are not there
         super().__init__(*arguments, **options)
 
 

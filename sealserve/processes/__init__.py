@@ -1,1 +1,1 @@
-"""What processes of the daemon ask of the operating system."""
+"""What processes of the daemon ask of the machine: what its processor can do, and how much of it they get."""

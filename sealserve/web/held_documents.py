@@ -54,7 +54,7 @@ class HeldDocuments:
         self, error: SealserveError, secret: str, *, tenant: str, name: str, form: dict[str, str]
     ) -> Response:
         """Show the document with the error and the typed reason; if it cannot be shown now, only the form."""
-        typed = {"reason": form.get("reason", ""), "status": status_of(error)}
+        typed: dict[str, Any] = {"reason": form.get("reason", ""), "status": status_of(error)}
         if not isinstance(error, Unauthenticated) and not is_passing(error):
             try:
                 async with self._connect(secret) as client:

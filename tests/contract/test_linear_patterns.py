@@ -32,7 +32,7 @@ ANCHORED = {
 IN_FUNCTIONS = {
     "sealserve/nano/claims.py": "alternatives between fixed words, of the embedded world",
     "sealserve/policy/bundle.py": "an operator's own policy files",
-    "sealserve/engine/processor.py": "/proc/cpuinfo",
+    "sealserve/processes/processor.py": "/proc/cpuinfo",
     "sealserve/settings/cron.py": "one field of a cron line, of the operator's own settings",
     "sealserve/wire/enums.py": "names of protobuf enums",
     "sealserve/intake/readers/html/page_visibility.py": "names of tags and attributes, each matched as a whole",

@@ -27,6 +27,7 @@ MAY_READ_ENVIRONMENT = (
     "sealserve/fault_injection.py",  # a test switch, not a setting
     "sealserve/engine/vllm_core.py",  # vLLM is configured through it
     "sealserve/engine/vllm_engine.py",  # as above
+    "sealserve/engine/vllm_processes.py",  # as above
     "sealserve/learning/training/executors/process.py",  # hands it on to a child process
     "sealserve/learning/training/executors/ray.py",  # as above; and Ray is configured through it
     "sealserve/learning/training/executors/device_leases.py",  # CUDA's own list of devices

@@ -12,7 +12,7 @@ import pytest
 from sealserve.engine import vllm_engine as module
 from sealserve.engine.base_model import BaseShape
 from sealserve.engine.engine import AdapterFiles
-from sealserve.engine.preflight import WEIGHTS_FILE, size_of, stamp_of
+from sealserve.engine.preflight import WEIGHTS_FILE, AdapterFacts, check_adapter, size_of, stamp_of
 from sealserve.engine.vllm_engine import VllmEngine
 from sealserve.errors import BadAdapter, Unavailable
 from tests.conftest import TINY_ENGINE
@@ -59,8 +59,8 @@ class Llm:
 
 
 async def control(llm: Llm, call: Coroutine[Any, Any, Any]) -> Any:
-    (outcome,) = await asyncio.gather(asyncio.ensure_future(call), return_exceptions=True)
-    return outcome
+    outcomes = await asyncio.gather(call, return_exceptions=True)
+    return outcomes[0]
 
 
 @pytest.fixture
@@ -71,16 +71,17 @@ def llm() -> Llm:
 @pytest.fixture
 def engine(llm: Llm, tiny_base: Path, tiny_shape: BaseShape) -> VllmEngine:
     engine = VllmEngine(TINY_ENGINE.model_copy(update={"loaded_adapters": PLACES}), base=tiny_base)
-    core = SimpleNamespace(
+    core: Any = SimpleNamespace(
         control=control, lora=lambda name, number, path: SimpleNamespace(name=name, lora_int_id=number)
     )
+    chat: Any = SimpleNamespace(longest_entry=1)
     engine._model = module._Model(
         core=core,
         llm=llm,
         heartbeat=None,
-        chat=SimpleNamespace(longest_entry=1),
+        chat=chat,
         shape=tiny_shape,
-        max_context_tokens=512,  # type: ignore[arg-type]
+        max_context_tokens=512,
     )
     engine._is_serving = True
     return engine
@@ -168,10 +169,12 @@ async def test_files_that_are_unchanged_are_checked_once(
     engine: VllmEngine, llm: Llm, files: list[AdapterFiles], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checked: list[Path] = []
-    check = module.check_adapter
-    monkeypatch.setattr(
-        module, "check_adapter", lambda path, *shape, **limits: (checked.append(path), check(path, *shape, **limits))
-    )
+
+    def check(path: Path, shape: BaseShape, **limits: Any) -> AdapterFacts:
+        checked.append(path)
+        return check_adapter(path, shape, **limits)
+
+    monkeypatch.setattr(module, "check_adapter", check)
     path = files[0].path
     for _ in range(2):
         await play(llm, engine.load(files[0]), waiting=1)

@@ -36,7 +36,7 @@ def test_waiting_for_a_message_costs_no_processor_time(vllm_processes: Any, monk
     thread.start()
     writer.wait_until_ready()
     writer.enqueue("first")
-    time.sleep(0.5)  # vLLM's own condition keeps a core busy for a second after a message
+    thread.join(timeout=0.5)  # vLLM's own condition keeps a core busy for a second after a message
     writer.enqueue("second")
     thread.join(timeout=60)
     assert [message for message, _ in heard] == ["first", "second"]

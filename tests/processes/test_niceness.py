@@ -66,7 +66,7 @@ class System:
 @pytest.fixture
 def grouped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "is_grouped_by_session", lambda: True)
-    monkeypatch.setattr(module.os, "getsid", lambda pid: os.getpid())
+    monkeypatch.setattr(os, "getsid", lambda pid: os.getpid())
     monkeypatch.setattr(module, "_RETRY_SECONDS", 0)
 
 

@@ -9,8 +9,8 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.core_model_loading import revert_weight_conversion
 
-from sealserve.engine.processor import has_bfloat16
 from sealserve.errors import TrainingFailed
+from sealserve.processes.processor import has_bfloat16
 
 
 def load_base(directory: Path) -> nn.Module:

@@ -68,7 +68,7 @@ def test_a_free_recipe_is_one_more_template_for_whom_it_is_meant() -> None:
 
 
 def test_candidates_that_go_on_from_an_adapter_have_its_shape_whatever_is_wished() -> None:
-    start = Start(path=Path("adapter"), rank=4, alpha=12)
+    start = Start(path=Path("adapter"), version=1, rank=4, alpha=12)
     chosen, notes = recipes(SETTINGS, ['{"rank": 16, "epochs": 2}'], cycle="c", max_rank=32, start=start)
     assert {(recipe.rank, recipe.alpha) for recipe in chosen} == {(4, 12)}
     assert notes == ("followed epochs",)

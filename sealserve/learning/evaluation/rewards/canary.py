@@ -7,9 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from sealserve import prompts
 from sealserve.errors import CouldNotMeasure
 from sealserve.grading.answers import Matcher
-from sealserve.learning.engine_client import EngineClient
+from sealserve.learning.engine_client import NO, YES, EngineClient
 from sealserve.learning.evaluation.rewards.base import ScoredItem
-from sealserve.learning.evaluation.rewards.llm_judge import NO, YES
 from sealserve.learning.study.quiz import ANSWER_TOKENS
 from sealserve.prompts import UNKNOWN_ANSWER
 from sealserve.records.inference import Sampling

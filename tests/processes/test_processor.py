@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sealserve.engine import processor
-from sealserve.engine.processor import cpu_dtype, has_bfloat16
+from sealserve.processes.processor import cpu_dtype, has_bfloat16
 
 
 @pytest.mark.parametrize(
