@@ -124,7 +124,7 @@ def _yield_to_serving(niceness: int, *, parent: int | None) -> None:
     if became is SessionNiceness.SET:
         _log.info(LogEvent.SESSION_PRIORITY_LOWERED, niceness=niceness)
     elif became is SessionNiceness.REFUSED or (became is SessionNiceness.FOREIGN and parent is None):
-        _log.warning(LogEvent.SESSION_PRIORITY_KEPT, niceness=niceness, reason=became)
+        _log.warning(LogEvent.SESSION_PRIORITY_NOT_LOWERED, niceness=niceness, reason=became)
 
 
 def _shown(fitness: Fitness | None, dialect: Dialect) -> str:

@@ -84,7 +84,7 @@ class LogEvent(StrEnum):
     MEMORY_PLANNED = "memory.planned"  # what engine and trainer need, and what there is
     LEARNER_STARTED = "learner.started"
     SESSION_PRIORITY_LOWERED = "session.priority_lowered"  # training yields to processes of other sessions
-    SESSION_PRIORITY_KEPT = "session.priority_kept"  # learn.niceness counts among the processes of this session only
+    SESSION_PRIORITY_NOT_LOWERED = "session.priority_not_lowered"  # learn.niceness counts in this session only
     PAGE_STARTED = "page.started"  # the approvals page, with its address
     CERTIFICATE_RENEWED = "certificate.renewed"  # a listener shows the new one from now on
     CERTIFICATE_NOT_RENEWED = "certificate.not_renewed"  # the files are no pair: the old one is shown

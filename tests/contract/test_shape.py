@@ -82,6 +82,7 @@ MAY_TAKE_MORE = {
 """Functions of more than MAX_PARAMETERS, besides the commands, each option of which is a parameter."""
 
 MAY_BE_SMALL = {
+    "sealserve/engine/vllm_orphans.py": "a plugin of vLLM's, which every one of its processes imports",
     "sealserve/learning/steps/adopt_external.py": "four steps beside a folder of steps",
     "sealserve/learning/steps/judge.py": "a step of the cycle has a file of its own",
     "sealserve/registry/evaluation/answer_log.py": "a table and its queries",

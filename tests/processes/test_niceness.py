@@ -105,9 +105,9 @@ def test_system_without_groups_needs_nothing(tmp_path: Path, monkeypatch: pytest
     [
         (SessionNiceness.SET, None, [("session.priority_lowered", "info")]),
         (SessionNiceness.SET, 7, [("session.priority_lowered", "info")]),
-        (SessionNiceness.FOREIGN, None, [("session.priority_kept", "warning")]),
+        (SessionNiceness.FOREIGN, None, [("session.priority_not_lowered", "warning")]),
         (SessionNiceness.FOREIGN, 7, []),  # a child of `sealserve up`: both are of one session
-        (SessionNiceness.REFUSED, 7, [("session.priority_kept", "warning")]),
+        (SessionNiceness.REFUSED, 7, [("session.priority_not_lowered", "warning")]),
         (SessionNiceness.NEEDLESS, None, []),
     ],
 )
