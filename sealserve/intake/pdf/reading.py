@@ -3,12 +3,14 @@
 import ctypes
 import math
 import re
+import resource
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pypdfium2.raw as pdfium
@@ -40,6 +42,9 @@ _ENDLESS = Unreadable(
 )
 _MOST_LOAD_SECONDS, _LOOK_SECONDS = 4.0, 0.2
 """Of a core, for the drawing operators of one page; a page with a million of them takes about two."""
+
+_MOST_MEMORY_SHARE = 0.75
+"""Of what the process may map. Forms that never end take some 200 MiB in a second."""
 
 _MOST_PAGES = 3000
 _MOST_CHARACTERS = 4_000_000
@@ -184,9 +189,17 @@ def _load(document: Any, number: int) -> Any:
     thread.start()
     while thread.is_alive():
         thread.join(_LOOK_SECONDS)
-        if time.process_time() - started > _MOST_LOAD_SECONDS and thread.is_alive():
+        is_long = time.process_time() - started > _MOST_LOAD_SECONDS
+        if (is_long or _is_memory_short()) and thread.is_alive():
             raise _EndlessPage
     return loaded[0]
+
+
+def _is_memory_short() -> bool:
+    """Return whether most of what the process may map is mapped: PDFium aborts it where an allocation fails."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    mapped = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    return limit != resource.RLIM_INFINITY and mapped > _MOST_MEMORY_SHARE * limit
 
 
 def _annotations(page: Any) -> list[int]:
