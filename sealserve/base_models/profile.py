@@ -42,10 +42,10 @@ _GENERAL: Mapping[str, Mapping[str, Any]] = {
 """For any model that nobody measured: rates over a decade are tried shortly, and the best is trained in full.
 
 Four documents at once train for 37 steps at most. SmolLM2-135M on four SQuAD passages knows 9 of 24 of people's
-questions after 37 steps, and 188 of 322 old ones (the base: 1 and 189). After 69 steps, four epochs of such passages, it
-knows 9 of 21, and 0.053 of the old ones are lost; after 19, two epochs of shorter ones, 1 of 19. A kl_weight of 30 and
-retention of 0.4 drift a third as far from the base on what is rehearsed and yet lose more after as many steps (169 of
-322): long rehearsed answers make short ones long (one run each)."""
+questions after 37 steps, and 188 of 322 old ones (the base: 1 and 189). After 69 steps, four epochs of such passages,
+it knows 9 of 21, and 0.053 of the old ones are lost; after 19, two epochs of shorter ones, 1 of 19. A kl_weight of 30
+and retention of 0.4 drift a third as far from the base on what is rehearsed and yet lose more after as many steps (169
+of 322): long rehearsed answers make short ones long (one run each)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
