@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sealserve.engine import processor
+from sealserve.processes import processor
 from sealserve.processes.processor import cpu_dtype, has_bfloat16
 
 

@@ -14,7 +14,7 @@ from sealserve.records.step_outputs import Proposal
 
 FACTS_APART = 16
 """From so many facts in a cycle on, each fact is asked about in one half alone. Half of fewer are too few to show
-a gain on: then both halves ask about every fact, in different words."""
+a gain on: then both halves ask about every fact, in different words, unless no fact has two questions."""
 
 _Fact = tuple[str, str]
 """Document, and the answer that stands for it."""
@@ -34,7 +34,7 @@ def with_facts(proposals: Sequence[Proposal]) -> tuple[Proposal, ...]:
     for proposal in sorted(proposals, key=lambda p: (not p.is_given, order_of(p.question), p.document)):
         fact = named[proposal.document][normalised(proposal.answer)]
         groups.setdefault((proposal.document, fact), []).append(proposal)
-    is_apart = len(groups) >= FACTS_APART
+    is_apart = len(groups) >= FACTS_APART or all(len(group) == 1 for group in groups.values())
     placed: dict[tuple[str, str], Proposal] = {}
     for turn, (document, fact) in enumerate(sorted(groups, key=lambda key: (key[0], order_of(key[1])))):
         for place, proposal in enumerate(groups[document, fact]):

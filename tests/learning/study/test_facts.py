@@ -48,6 +48,11 @@ def test_of_few_facts_each_is_asked_about_in_both_halves_and_one_question_confir
         assert any(is_reserved(p) and half_of(p) is Split.CONFIRM for p in own)
 
 
+def test_of_few_facts_with_one_question_each_both_halves_have_some() -> None:
+    quiz = with_facts([ask(f"q of {i}?", f"value{i}") for i in range(7)])
+    assert sorted(Counter(map(half_of, quiz)).values()) == [3, 4]
+
+
 def test_a_fact_with_one_question_is_reserved_by_its_words_as_before() -> None:
     quiz = with_facts([ask(f"what of {i}?", f"value{i}") for i in range(40)])
     assert [is_reserved(p) for p in quiz] == [is_for_quiz(p.question) for p in quiz]
