@@ -137,6 +137,7 @@ def open_school(directory: Path, **learn: Any) -> School:
             **{
                 "study__edits_per_template": 3,
                 "study__qa_edits": 3,
+                "study__judge": False,  # what is asked first is then written
                 "quiz__edits": 8,
                 "max_attempts": 3,
                 **learn,

@@ -104,7 +104,6 @@ class Student(FakeEngine):
         )
 
     async def score(self, request: ScoreRequest) -> Likelihood:
-        self.asked.set()
         said = await super().score(request)
         is_right = self.say(request.adapter, request.turns[-1].content, seed=0) == request.completion
         return Likelihood(log_likelihood=-0.5 if is_right else -9.0, tokens=said.tokens)

@@ -41,6 +41,7 @@ class Site:
             registry=RegistrySettings(url=url, lease_seconds=2),
             learn=learn_settings(
                 study__edits_per_template=3,
+                study__judge=False,
                 study__qa_edits=3,
                 quiz__edits=8,
                 gather_seconds=0.2,
