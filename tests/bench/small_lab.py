@@ -30,7 +30,7 @@ class SmallLab(Lab):
 
 def use_small_lab(monkeypatch: pytest.MonkeyPatch, module: Any, directory: Path, base: Path) -> School:
     """Have `module` open a small lab in `directory`; return the school behind it."""
-    school = open_school(directory)
+    school = open_school(directory, study__judge=True)  # as shipped
     context = replace(school.context, base_directory=base)
 
     @asynccontextmanager
