@@ -42,9 +42,14 @@ _LEAST_SHARE = 0.1
 
 
 def sentences_of(text: str) -> list[str]:
-    """Return the sentences and lines of `text`. Thai ends its sentences with a space."""
+    """Return the sentences and lines of `text`, to compare texts by: the stop of an abbreviation ends one as well."""
     whole = [part for part in _SENTENCE_END.split(text) if part and part.strip()]
-    return [part for sentence in whole for part in _THAI_PAUSE.split(sentence)]
+    return [part for sentence in whole for part in at_thai_pauses(sentence)]
+
+
+def at_thai_pauses(text: str) -> list[str]:
+    """Return the parts of `text` between the spaces that stand between Thai words: they end a sentence there."""
+    return _THAI_PAUSE.split(text)
 
 
 def words_of(text: str) -> Iterator[str]:

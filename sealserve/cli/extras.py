@@ -9,7 +9,7 @@ _BY_EXTRA: Mapping[str, tuple[str, ...]] = {
     "server": (
         "alembic", "apscheduler", "cel_expr_python", "cryptography", "detect_secrets", "grpc_health", "grpc_reflection",
         "httpx", "jsonschema", "numpy", "opentelemetry", "prometheus_client",
-        "safetensors", "scipy", "semantic_text_splitter", "sqlalchemy",
+        "safetensors", "scipy", "semantic_text_splitter", "sentencex", "sqlalchemy",
         "structlog", "tokenizers", "watchfiles", "yaml",
     ),
     "postgres": ("psycopg",),

@@ -15,6 +15,7 @@ from sealserve.intake import charsets, line_ends, media_types, normalise, parse,
 from sealserve.intake.pdf import glyph_soup, paragraphs, reading
 from sealserve.intake.readers import json_files, markdown_files, separated_values
 from sealserve.intake.readers.html import html_pages, html_to_markdown, page_visibility, style_sheets
+from sealserve.learning import sentences
 from sealserve.learning.study import grounding, passages, sentence_questions
 from sealserve.learning.study.markup import counterexamples, json_text, lines, pairs
 from sealserve.scanners import contradictions, findings, pii, prompt_injection, repetition, secrets
@@ -77,6 +78,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "ungrounded": lambda text: grounding.ungrounded(text, text),
     "names": grounding.names,
     "sentences": writing_systems.sentences_of,
+    "whole sentences": sentences.whole_sentences,
     "words": lambda text: list(writing_systems.meaning_words(text)),
     "letters apart": lambda text: writing_systems.joined(writing_systems.with_letters_apart(text)),
     "language": writing_systems.language_of,

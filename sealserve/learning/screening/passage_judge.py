@@ -25,8 +25,8 @@ from sealserve.base_models.judge_calibration import (
 from sealserve.concurrency import together
 from sealserve.errors import StorageFailed
 from sealserve.learning.engine_client import EngineClient
+from sealserve.learning.sentences import whole_sentences
 from sealserve.telemetry.names import LogEvent
-from sealserve.writing_systems import sentences_of
 
 
 class PassageJudges:
@@ -80,7 +80,7 @@ class PassageJudge:
         """
         if await _log_odds(self._client, passage) <= self._threshold:
             return ""
-        sentences = sentences_of(passage) or [passage]
+        sentences = whole_sentences(passage) or [passage]
         log_odds = await together(_log_odds(self._client, sentence) for sentence in sentences)
         return max(zip(log_odds, sentences, strict=True))[1]
 

@@ -15,6 +15,7 @@ from sealserve import prompts
 from sealserve.concurrency import together
 from sealserve.grading.answers import is_right, normalised
 from sealserve.learning.engine_client import EngineClient, seed_of
+from sealserve.learning.sentences import whole_sentences
 from sealserve.learning.study.grounding import answer_span, is_about, ungrounded
 from sealserve.learning.study.passages import with_title
 from sealserve.learning.study.self_edit_text import Pair, parse_pairs
@@ -24,7 +25,6 @@ from sealserve.records.cycles import Split
 from sealserve.records.inference import Sampling
 from sealserve.records.step_outputs import Proposal
 from sealserve.settings.learn import LearnSettings
-from sealserve.writing_systems import sentences_of
 
 ANSWER_TOKENS = 48
 
@@ -136,7 +136,7 @@ async def _propose_for_passage(
     propose_from = partial(_propose_from, client, study, settings=settings, readings=readings)
     found = await propose_from(shown=study, samples=settings.quiz.edits, key=(cycle, "quiz", place))
     title = study.passage.title
-    left = [one for one in sentences_of(study.text.removeprefix(f"{title}\n")) if not _is_answer_of_any(one, found)]
+    left = [one for one in whole_sentences(study.text.removeprefix(f"{title}\n")) if not _is_answer_of_any(one, found)]
     if left:
         alone = replace(study, text=with_title(title, " ".join(left)))
         again = [alone, *await _reword(client, study, settings=settings, key=(cycle, "reworded", place))]

@@ -14,6 +14,7 @@ from sealserve import prompts
 from sealserve.concurrency import together
 from sealserve.grading.answers import is_right, is_unknown, normalised
 from sealserve.learning.engine_client import EngineClient, seed_of
+from sealserve.learning.sentences import whole_sentences
 from sealserve.learning.study.generators import Editor, EngineEditor
 from sealserve.learning.study.grounding import answer_span, has_number, roots, ungrounded
 from sealserve.learning.study.passages import with_title
@@ -25,7 +26,7 @@ from sealserve.records.cycles import SelfEdit
 from sealserve.records.inference import Sampling
 from sealserve.records.step_outputs import Proposal
 from sealserve.settings.learn import LearnSettings, StudySettings
-from sealserve.writing_systems import count_words, language_of, sentences_of
+from sealserve.writing_systems import count_words, language_of
 
 QUESTION_TOKENS = 48
 READING_TOKENS = 40
@@ -69,7 +70,7 @@ class Sentence:
 def studied_sentences(study: Study) -> list[Sentence]:
     """Return the sentences of the passage that can state something; long ones in parts."""
     text = study.text.removeprefix(f"{study.passage.title}\n")
-    parts = [part for whole in sentences_of(text) for part in _cut(whole)]
+    parts = [part for whole in whole_sentences(text) for part in _cut(whole)]
     return [
         Sentence(text=part, before=parts[place - 1] if place else "")
         for place, part in enumerate(parts)

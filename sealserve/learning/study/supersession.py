@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from sealserve.grading.answers import is_right, is_unknown, normalised
 from sealserve.learning.engine_client import EngineClient, seed_of
+from sealserve.learning.sentences import whole_sentences
 from sealserve.learning.study.grounding import (
     answer_span,
     has_number,
@@ -26,7 +27,6 @@ from sealserve.learning.study.self_edits import Study
 from sealserve.prompts import Dialect, Template
 from sealserve.records.cycles import QuizItem, SelfEdit
 from sealserve.records.step_outputs import Proposal, Superseded
-from sealserve.writing_systems import sentences_of
 
 MIN_SHARED_WORDS = 0.6
 """Of the content words of an earlier question, the share that a newer passage has if it may answer it."""
@@ -112,7 +112,7 @@ class Outdated:
         """Return `text` of `document` without the sentences that state a superseded value."""
         if document not in self._values:
             return text
-        kept = [sentence for sentence in sentences_of(text) if not self._states(document, sentence)]
+        kept = [sentence for sentence in whole_sentences(text) if not self._states(document, sentence)]
         return " ".join(kept).strip()
 
     def _states(self, document: str, text: str) -> bool:
@@ -199,7 +199,7 @@ def _is_rival(group: Sequence[Superseded], other: Sequence[Superseded], subjects
 def _count_shared_words(one: Superseded, study: Study) -> int:
     """Return how many words the question shares with a sentence of the newer document that states the new value."""
     asked = roots(one.question) - roots(one.new_answer)
-    stating = [sentence for sentence in sentences_of(study.text) if is_right(sentence, one.new_answer)]
+    stating = [sentence for sentence in whole_sentences(study.text) if is_right(sentence, one.new_answer)]
     return max((len(asked & roots(sentence)) for sentence in stating), default=0)
 
 

@@ -7,10 +7,10 @@ passed no filter and is left out.
 from collections.abc import Iterable
 
 from sealserve.grading.answers import is_right
+from sealserve.learning.sentences import whole_sentences
 from sealserve.learning.study.grounding import answer_span, roots
 from sealserve.learning.study.self_edit_text import pair_of
 from sealserve.records.cycles import SelfEdit
-from sealserve.writing_systems import sentences_of
 
 
 def keep_supported(text: str, self_edits: Iterable[SelfEdit]) -> str:
@@ -23,7 +23,7 @@ def keep_supported(text: str, self_edits: Iterable[SelfEdit]) -> str:
             statements.append(roots(self_edit.text))
     kept = [
         sentence
-        for sentence in sentences_of(text)
+        for sentence in whole_sentences(text)
         if any(answer and is_right(sentence, answer) for answer in answers)
         or any(roots(sentence) <= words for words in statements)
     ]

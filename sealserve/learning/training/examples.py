@@ -12,13 +12,13 @@ from enum import StrEnum
 from typing import TypeVar
 
 from sealserve import prompts
+from sealserve.learning.sentences import whole_sentences
 from sealserve.learning.study.grounding import answer_span, subject_of, subjects_of, topic_of
 from sealserve.learning.study.passages import with_title
 from sealserve.learning.study.self_edit_text import Pair, pair_of, reason_of
 from sealserve.prompts import Dialect, Template
 from sealserve.records.cycles import SelfEdit
 from sealserve.records.step_outputs import ReferenceAnswer
-from sealserve.writing_systems import sentences_of
 
 T = TypeVar("T")
 
@@ -190,7 +190,7 @@ def _open_book_prompt(pair: Pair, source: Source, *, dialect: Dialect) -> str | 
 def _completion_examples(source: Source, topic: str) -> list[Example]:
     """Return every sentence twice, begun in other places: what is told in one order alone is recalled in that order."""
     found = []
-    for sentence in (one for passage in source.passages for one in sentences_of(passage)):
+    for sentence in (one for passage in source.passages for one in whole_sentences(passage)):
         words = sentence.split()
         for share in BEGINNINGS:
             start = round(len(words) * share)
