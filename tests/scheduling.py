@@ -24,8 +24,16 @@ class OneEngineScheduling(LoadFileScheduling):  # type: ignore[misc]
 
 
 def longest_first(items: list[pytest.Item]) -> None:
-    """Sort in place: what starts vLLM, then what is slow, then the rest; the last files to end are short."""
-    items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("vllm", "slow")])
+    """Sort in place: what starts vLLM, then what is slow, then the rest; the last files to end are short.
+
+    What ends the engine that tests share comes after those who need it.
+    """
+    items.sort(
+        key=lambda item: (
+            *(item.get_closest_marker(name) is None for name in ("vllm", "slow")),
+            item.get_closest_marker("ends_engine") is not None,
+        )
+    )
 
 
 def is_deselected_whole(file: Path, expression: str) -> bool:

@@ -15,14 +15,18 @@ SECONDS = 900
 QUICK = {
     "SEALSERVE_ENGINE__MODEL": "smollm2",
     "SEALSERVE_LEARN__GATHER_SECONDS": "0.5",
-    "SEALSERVE_LEARN__SUITE_ITEMS": "4",
+    "SEALSERVE_LEARN__SUITE_ITEMS": "2",
     "SEALSERVE_LEARN__TRAINING__CANDIDATES": "1",
     "SEALSERVE_LEARN__TRAINING__EPOCHS": "1",
     "SEALSERVE_LEARN__TRAINING__RETENTION": "0",
+    "SEALSERVE_LEARN__STUDY__JUDGE": "false",
     "SEALSERVE_LEARN__STUDY__EDITS_PER_TEMPLATE": "0",
     "SEALSERVE_LEARN__STUDY__QUESTIONS_PER_SENTENCE": "2",
 }
-"""Short enough for a test, and too few questions to be promoted; `sealserve bench real` measures how it learns."""
+"""Short enough for a test, and too few questions to be promoted; `sealserve bench real` measures how it learns.
+
+The model is not calibrated as a judge: that asks it about 56 texts (`tests/nano/test_weights.py` does so).
+"""
 
 
 TEXT = RETURNS.text[: RETURNS.text.index(" Child seats")]
