@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache, wraps
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from sealserve.registry.sql.database import Database
 from sealserve.settings.engine import EngineSettings
 from tests.engine.tiny_model import make_tiny_model
 from tests.registry.postgres import Server, running_server
-from tests.scheduling import OneEngineScheduling, is_deselected_whole, longest_first
+from tests.scheduling import OneEngineScheduling, is_deselected_whole, longest_first, seconds_of_folders
 
 TINY_ENGINE = EngineSettings(
     max_rank=8, slots=2, loaded_adapters=32, kv_cache_gib=0.05, max_sequences=16, threads=1, dtype="float32"
@@ -82,6 +83,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest."""
     longest_first(items)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """With --durations: show how many seconds each folder of tests took, all workers together."""
+    if terminalreporter.config.getoption("durations"):
+        lines = seconds_of_folders(chain.from_iterable(terminalreporter.stats.values()))
+        terminalreporter.write_sep("=", "seconds of each folder")
+        terminalreporter.write_line(", ".join(lines))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -15,12 +15,7 @@ from sealserve.records.inference import ChatTurn, EngineState, Sampling
 from tests.conftest import TINY_ENGINE
 from tests.engine.tiny_model import make_adapter
 
-pytestmark = [
-    pytest.mark.vllm,
-    pytest.mark.ends_engine,
-    pytest.mark.timeout(900),
-    pytest.mark.asyncio(loop_scope="session"),
-]
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="session")]
 HELLO = (ChatTurn(role="user", content="Where is the harbour office?"),)
 
 
@@ -64,6 +59,7 @@ def worker_process(engine: VllmEngine) -> int:
     return next(int(pid) for pid in children if b"VLLM::Worker" in Path(f"/proc/{pid}/cmdline").read_bytes())
 
 
+@pytest.mark.ends_engine
 async def test_killed_engine_is_rebuilt_with_its_adapters_and_blames_nobody(
     vllm_engine: VllmEngine, tiny_base: Path, tmp_path: Path
 ) -> None:

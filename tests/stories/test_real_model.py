@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from sealserve.base_models.cache import find_model
 from sealserve.client import AsyncClient
 from sealserve.daemon.local import LocalDaemon
 from sealserve.demo.help_pages import RETURNS
 from sealserve.records.cycles import CycleState, Step
+from tests.additions import has_smollm2  # noqa: F401 for the condition of a mark, evaluated when its test begins
 
 SECONDS = 900
 QUICK = {
@@ -33,7 +33,7 @@ TEXT = RETURNS.text[: RETURNS.text.index(" Child seats")]
 """Half of the page: every sentence takes a slow machine half a minute to write about, to train on and to be asked."""
 
 NEEDS_MODEL = pytest.mark.skipif(
-    find_model("smollm2") is None, reason="no smollm2 on this machine; run: sealserve model add smollm2"
+    "not has_smollm2()", reason="no smollm2 on this machine; run: sealserve model add smollm2"
 )
 
 
