@@ -15,7 +15,7 @@ SECONDS = 900
 QUICK = {
     "SEALSERVE_ENGINE__MODEL": "smollm2",
     "SEALSERVE_LEARN__GATHER_SECONDS": "0.5",
-    "SEALSERVE_LEARN__SUITE_ITEMS": "2",
+    "SEALSERVE_LEARN__SUITE_ITEMS": "1",
     "SEALSERVE_LEARN__TRAINING__CANDIDATES": "1",
     "SEALSERVE_LEARN__TRAINING__EPOCHS": "1",
     "SEALSERVE_LEARN__TRAINING__RETENTION": "0",
@@ -29,8 +29,8 @@ The model is not calibrated as a judge: that asks it about 56 texts (`tests/nano
 """
 
 
-TEXT = RETURNS.text[: RETURNS.text.index(" Child seats")]
-"""Half of the page: every sentence takes a slow machine half a minute to write about, to train on and to be asked."""
+TEXT = RETURNS.text[: RETURNS.text.index(" Refunds")]
+"""Three sentences of the page: each takes a slow machine half a minute to write about, to train on and to be asked."""
 
 NEEDS_MODEL = pytest.mark.skipif(
     "not has_smollm2()", reason="no smollm2 on this machine; run: sealserve model add smollm2"
