@@ -33,12 +33,15 @@ from tests.engine.tiny_model import make_tiny_model
 from tests.registry.postgres import Server, running_server
 from tests.scheduling import OneEngineScheduling, is_deselected_whole, longest_first, seconds_of_folders
 
+FEW_EXAMPLES = 25
+"""Examples that the fast tests draw for each property; all tests draw Hypothesis's own number."""
+
 TINY_ENGINE = EngineSettings(
     max_rank=8, slots=2, loaded_adapters=32, kv_cache_gib=0.05, max_sequences=16, threads=1, dtype="float32"
 )
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Do once or faster what hundreds of tests do: read the shipped policy (20 ms) and prove the rules (70 ms), build
     the command line (40 ms), start the process that reads documents (a second), wait for the disk (5 ms a commit),
     compile a statement (a millisecond).
@@ -54,7 +57,10 @@ def pytest_configure() -> None:
     ):
         setattr(owner, name, quick)
     # Nothing that was drawn has to be quick. Before collection, for decorators take the settings that they find.
-    hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    examples = FEW_EXAMPLES if "not slow" in config.getoption("markexpr") else hypothesis.settings().max_examples
+    hypothesis.settings.register_profile(
+        "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=examples
+    )
     hypothesis.settings.load_profile("patient")
     gc.disable()  # until everything is imported
 

@@ -1,7 +1,7 @@
 """What runs where and when: whole files go to whichever worker is free, and one engine runs at a time."""
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -48,11 +48,12 @@ def is_deselected_whole(file: Path, expression: str) -> bool:
 
 def seconds_of_folders(reports: Iterable[object]) -> list[str]:
     """Return "folder seconds" for each folder of tests, the slowest first; what is no report of a test is left out."""
-    seconds: Counter[str] = Counter()
+    seconds: defaultdict[str, float] = defaultdict(float)
     for report in reports:
         if isinstance(report, pytest.TestReport):
             seconds["/".join(report.nodeid.split("/")[:2])] += report.duration
-    return [f"{folder} {duration:.0f}" for folder, duration in seconds.most_common()]
+    slowest_first = sorted(seconds.items(), key=lambda item: -item[1])
+    return [f"{folder} {duration:.0f}" for folder, duration in slowest_first]
 
 
 @cache

@@ -2,6 +2,8 @@
 
 import platform
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from importlib import metadata
 from importlib.util import find_spec
 
@@ -42,16 +44,15 @@ def check_training_packages(_: Settings) -> Finding:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the main packages, as far as they are installed."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    return {"python": platform.python_version(), **dict(_installed(_PACKAGES))}
 
 
 def versions_of(*packages: str) -> str:
     """Return those of the packages that are installed, with their versions."""
-    found = versions()
-    return ", ".join(f"{package} {found[package]}" for package in packages if package in found)
+    return ", ".join(f"{package} {version}" for package, version in _installed(packages))
+
+
+def _installed(packages: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for package in packages:
+        with suppress(metadata.PackageNotFoundError):
+            yield package, metadata.version(package)
