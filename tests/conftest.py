@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache, wraps
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import structlog
 import typer.main
 import yaml
 from hypothesis import HealthCheck
+from sqlalchemy import URL, Dialect, Engine
+from sqlalchemy.util import LRUCache
 
 from sealserve.engine.base_model import BaseShape, base_shape
 from sealserve.engine.vllm_engine import VllmEngine
@@ -28,16 +31,20 @@ from sealserve.registry.sql.database import Database
 from sealserve.settings.engine import EngineSettings
 from tests.engine.tiny_model import make_tiny_model
 from tests.registry.postgres import Server, running_server
-from tests.scheduling import OneEngineScheduling, is_deselected_whole, longest_first
+from tests.scheduling import OneEngineScheduling, is_deselected_whole, longest_first, seconds_of_folders
+
+FEW_EXAMPLES = 25
+"""Examples that the fast tests draw for each property; all tests draw Hypothesis's own number."""
 
 TINY_ENGINE = EngineSettings(
     max_rank=8, slots=2, loaded_adapters=32, kv_cache_gib=0.05, max_sequences=16, threads=1, dtype="float32"
 )
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Do once or faster what hundreds of tests do: read the shipped policy (20 ms) and prove the rules (70 ms), build
-    the command line (40 ms), start the process that reads documents (a second), wait for the disk (5 ms a commit).
+    the command line (40 ms), start the process that reads documents (a second), wait for the disk (5 ms a commit),
+    compile a statement (a millisecond).
     """
     for owner, name, quick in (
         (yaml, "SafeLoader", yaml.CSafeLoader),
@@ -46,17 +53,25 @@ def pytest_configure() -> None:
         (inbox, "Sandbox", cache(sandbox.Sandbox)),
         (os, "fsync", lambda descriptor: None),
         (database_module, "_prepare_sqlite", _without_disk(database_module._prepare_sqlite)),
+        (database_module, "_engine", _sharing_compiled(database_module._engine)),
     ):
         setattr(owner, name, quick)
     # Nothing that was drawn has to be quick. Before collection, for decorators take the settings that they find.
-    hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    examples = FEW_EXAMPLES if "not slow" in config.getoption("markexpr") else hypothesis.settings().max_examples
+    hypothesis.settings.register_profile(
+        "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=examples
+    )
     hypothesis.settings.load_profile("patient")
     gc.disable()  # until everything is imported
 
 
 def pytest_collection_finish() -> None:
-    """Have no garbage collection look again at what was imported: with vLLM and torch each takes a second."""
+    """Have no garbage collection look again at what was imported: with vLLM and torch each takes a second.
+
+    Others are rare: a worker has memory for the little that waits for one.
+    """
     gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     gc.enable()
 
 
@@ -74,6 +89,22 @@ def _without_disk(prepare: Callable[[Any, Any], None]) -> Callable[[Any, Any], N
     return prepared
 
 
+def _sharing_compiled(make: Callable[..., Engine]) -> Callable[..., Engine]:
+    """Let all SQLite engines have one dialect, by which SQLAlchemy finds again what it has compiled."""
+    compiled = LRUCache[Any, Any](5000)
+    dialects: list[Dialect] = []
+
+    def made(url: URL, *, busy_seconds: float) -> Engine:
+        engine = make(url, busy_seconds=busy_seconds)
+        if url.get_backend_name() == "sqlite":
+            dialects.append(engine.dialect)
+            engine.dialect, engine._compiled_cache = dialects[0], compiled
+            del dialects[1:]
+        return engine
+
+    return made
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out files of which nothing would run."""
     return is_deselected_whole(collection_path, config.getoption("markexpr")) or None
@@ -82,6 +113,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest."""
     longest_first(items)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """With --durations: show how many seconds each folder of tests took, all workers together."""
+    if terminalreporter.config.getoption("durations"):
+        lines = seconds_of_folders(chain.from_iterable(terminalreporter.stats.values()))
+        terminalreporter.write_sep("=", "seconds of each folder")
+        terminalreporter.write_line(", ".join(lines))
 
 
 @pytest.hookimpl(optionalhook=True)

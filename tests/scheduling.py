@@ -1,6 +1,8 @@
 """What runs where and when: whole files go to whichever worker is free, and one engine runs at a time."""
 
 import re
+from collections import defaultdict
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -24,8 +26,16 @@ class OneEngineScheduling(LoadFileScheduling):  # type: ignore[misc]
 
 
 def longest_first(items: list[pytest.Item]) -> None:
-    """Sort in place: what starts vLLM, then what is slow, then the rest; the last files to end are short."""
-    items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("vllm", "slow")])
+    """Sort in place: what starts vLLM, then what is slow, then the rest; the last files to end are short.
+
+    What ends the engine that tests share comes after those who need it.
+    """
+    items.sort(
+        key=lambda item: (
+            *(item.get_closest_marker(name) is None for name in ("vllm", "slow")),
+            item.get_closest_marker("ends_engine") is not None,
+        )
+    )
 
 
 def is_deselected_whole(file: Path, expression: str) -> bool:
@@ -34,6 +44,16 @@ def is_deselected_whole(file: Path, expression: str) -> bool:
         return False
     marked = "".join(_FILE_MARKS.findall(file.read_text(encoding="utf-8")))
     return any(f"not {name}" in expression for name in _MARK.findall(marked))
+
+
+def seconds_of_folders(reports: Iterable[object]) -> list[str]:
+    """Return "folder seconds" for each folder of tests, the slowest first; what is no report of a test is left out."""
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for report in reports:
+        if isinstance(report, pytest.TestReport):
+            seconds["/".join(report.nodeid.split("/")[:2])] += report.duration
+    slowest_first = sorted(seconds.items(), key=lambda item: -item[1])
+    return [f"{folder} {duration:.0f}" for folder, duration in slowest_first]
 
 
 @cache

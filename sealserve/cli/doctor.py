@@ -13,11 +13,12 @@ def register(app: typer.Typer) -> None:
 
 def doctor(session: Session) -> None:
     """Check this machine and its settings, with advice for each problem. Exit code 1 if a check fails."""
-    from sealserve import doctor as checks
     from sealserve.cli import output
+    from sealserve.doctor.examination import examine
+    from sealserve.doctor.finding import State
 
-    findings = checks.examine(session.settings())
-    healthy = not any(finding.state is checks.State.FAILS for finding in findings)
+    findings = examine(session.settings())
+    healthy = not any(finding.state is State.FAILS for finding in findings)
     rows = ((finding.state, finding.name, finding.found, finding.advice) for finding in findings)
     session.show(
         {"healthy": healthy, "findings": findings},
@@ -29,8 +30,8 @@ def doctor(session: Session) -> None:
 
 def version(session: Session) -> None:
     """Show the versions of sealserve and its main dependencies."""
-    from sealserve import doctor as checks
     from sealserve.cli import output
+    from sealserve.doctor.packages import versions
 
-    found = checks.versions()
+    found = versions()
     session.show(found, lambda: output.pairs(found.items()))

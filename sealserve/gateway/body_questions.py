@@ -12,7 +12,7 @@ from sealserve.records.inference import ChatTurn, Sampling
 from sealserve.records.principals import Principal
 from sealserve.records.sampling import check_sampling
 from sealserve.records.versions import BASE_VERSION
-from sealserve.rpc.authorisation import require_seen
+from sealserve.rpc.authorisation.access import require_seen
 from sealserve.rpc.call_context import CURRENT_PRINCIPAL
 from sealserve.rpc.conversations import Question
 from sealserve.wire import names

@@ -15,7 +15,7 @@ from starlette.types import Receive
 
 from sealserve import errors
 from sealserve.gateway.replies import REQUEST_ID_HEADER, dump, error_headers, error_tree
-from sealserve.rpc.authorisation import Access
+from sealserve.rpc.authorisation.access import Access
 from sealserve.rpc.budget import CURRENT_SHARE
 from sealserve.rpc.call_context import CURRENT_CALL, Call, checked_request_id, new_request_id
 from sealserve.rpc.interceptors import Failures, LargeMessages, traced, within

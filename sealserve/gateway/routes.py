@@ -22,7 +22,7 @@ from sealserve.gateway.stream import AnswerStream, require_whole
 from sealserve.records.feedback import Opinion, Thumb
 from sealserve.records.reports import Answer, Answering, Model
 from sealserve.registry.registry import Registry
-from sealserve.rpc.authorisation import Access, require_seen
+from sealserve.rpc.authorisation.access import Access, require_seen
 from sealserve.rpc.call_context import CURRENT_CALL, CURRENT_PRINCIPAL, actor
 from sealserve.rpc.conversations import Conversations, Question
 from sealserve.rpc.models import Models

@@ -172,7 +172,7 @@ class Share:
 
 
 CURRENT_SHARE: ContextVar[Share] = ContextVar("sealserve_share")
-"""Set by `authorisation.Authentication` in the task that serves the call."""
+"""Set by `authorisation/access.py` in the task that serves the call."""
 
 
 class Budget:

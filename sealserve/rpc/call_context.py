@@ -24,7 +24,7 @@ CURRENT_CALL: ContextVar[Call] = ContextVar("sealserve_call")
 """Set by the interceptor in the task that serves the call."""
 
 CURRENT_PRINCIPAL: ContextVar[Principal] = ContextVar("sealserve_principal")
-"""Who calls. Set by `authorisation.Authentication`, likewise."""
+"""Who calls. Set by `authorisation/access.py`, likewise."""
 
 
 def actor() -> str:

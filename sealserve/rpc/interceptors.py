@@ -7,7 +7,7 @@ caller learns a request id and nothing more.
 import asyncio
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any, TypeAlias, cast
@@ -20,7 +20,7 @@ from opentelemetry import context as trace_context
 
 from sealserve import errors
 from sealserve.rpc.abort import abort, trailing
-from sealserve.rpc.authorisation import PACKAGE, Continuation, Handler
+from sealserve.rpc.authorisation.permissions import PACKAGE
 from sealserve.rpc.budget import CURRENT_SHARE, WATCHES
 from sealserve.rpc.call_context import CURRENT_CALL, REQUEST_ID_KEY, Call, checked_request_id, new_request_id
 from sealserve.rpc.page_tokens import SealedPageTokens
@@ -43,6 +43,8 @@ LEAST_SECONDS = 0.005
 _LOG = structlog.get_logger(__name__)
 
 Parse: TypeAlias = Callable[[bytes], Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
+Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]"
 
 
 class LargeMessages:

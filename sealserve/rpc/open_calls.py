@@ -15,7 +15,8 @@ import grpc.aio
 
 from sealserve.errors import DeadlineExceeded, QuotaExceeded, SealserveError
 from sealserve.rpc.abort import abort
-from sealserve.rpc.authorisation import PACKAGE, Continuation, Handler
+from sealserve.rpc.authorisation.permissions import PACKAGE
+from sealserve.rpc.interceptors import Continuation, Handler
 
 HEALTH_WATCH = "/grpc.health.v1.Health/Watch"
 """A client that gets UNIMPLEMENTED takes the server for healthy

@@ -28,7 +28,11 @@ from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.records.inference import EngineInfo
 from sealserve.records.principals import Token
 from sealserve.registry.registry import Registry
-from sealserve.rpc.authorisation import PACKAGE, Access, Authentication, Issued, KnownTokens, Tenancy
+from sealserve.rpc.authorisation.access import Access
+from sealserve.rpc.authorisation.authentication import Authentication, Tenancy
+from sealserve.rpc.authorisation.known_tokens import KnownTokens
+from sealserve.rpc.authorisation.permissions import PACKAGE
+from sealserve.rpc.authorisation.unknown_tokens import Issued
 from sealserve.rpc.budget import Budget
 from sealserve.rpc.health import Health
 from sealserve.rpc.interceptors import IDLE_WRITE_SECONDS, Boundary

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -38,13 +38,29 @@ def test_learn_tells_what_was_taught_from_what_was_not(
     json.dumps(figures)
 
 
-def test_continual_shows_that_replay_keeps_what_merging_alone_would_lose(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_base: Path
-) -> None:
-    use_small_lab(monkeypatch, continual, tmp_path / "data", tiny_base)
-    monkeypatch.setattr(continual_ways, "merge", lambda base, adapter, into: base)
-    monkeypatch.setattr(continual_ways, "summed", lambda adapters, into: adapters[-1])  # as if nothing before were kept
-    figures = continual.run(quick=True, out=tmp_path / "plots", say=lambda line: None)
+@dataclass(frozen=True, slots=True)
+class Continual:
+    """One run of `continual`: its figures, the directory of its plots, and every recipe that it trained."""
+
+    figures: dict[str, Any]
+    plots: Path
+    recipes: tuple[Recipe, ...]
+
+
+@pytest.fixture(scope="module")
+def continued(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Continual:
+    directory = tmp_path_factory.mktemp("continual")
+    with pytest.MonkeyPatch.context() as patched:
+        school = use_small_lab(patched, continual, directory / "data", tiny_base)
+        patched.setattr(continual_ways, "merge", lambda base, adapter, into: base)
+        patched.setattr(continual_ways, "summed", lambda adapters, into: adapters[-1])  # as if no earlier one were kept
+        figures = continual.run(quick=True, out=directory / "plots", say=lambda line: None)
+    recipes = tuple(attempt.recipe for job in school.teacher.jobs for attempt in job.attempts)
+    return Continual(figures, directory / "plots", recipes)
+
+
+def test_continual_shows_that_replay_keeps_what_merging_alone_would_lose(continued: Continual) -> None:
+    figures = continued.figures
     assert figures["retained_lag2"] == 1.0
     assert figures["seal_retained_lag2"] == 0.0
     assert figures["canary_loss"] == 0.0
@@ -58,18 +74,12 @@ def test_continual_shows_that_replay_keeps_what_merging_alone_would_lose(
     assert figures["seal_rates"] == dict.fromkeys(("0.0003", "0.001", "0.003"), tried)
     assert (figures["orders"], figures["replay_orders"], figures["seal_orders"]) == (2, 2, 1)
     assert set(figures["intervals"].values()) == {None}  # two orders cannot be resampled
-    assert len(list((tmp_path / "plots").glob("*.png"))) == 2
+    assert len(list(continued.plots.glob("*.png"))) == 2
     json.dumps(figures)
 
 
-def test_seal_learns_by_its_own_settings_and_replay_alone_without_retention_set(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_base: Path
-) -> None:
-    school = use_small_lab(monkeypatch, continual, tmp_path / "data", tiny_base)
-    monkeypatch.setattr(continual_ways, "merge", lambda base, adapter, into: base)
-    monkeypatch.setattr(continual_ways, "summed", lambda adapters, into: adapters[-1])
-    continual.run(quick=True, say=lambda line: None)
-    recipes = [attempt.recipe for job in school.teacher.jobs for attempt in job.attempts]
+def test_seal_learns_by_its_own_settings_and_replay_alone_without_retention_set(continued: Continual) -> None:
+    recipes = continued.recipes
     seal = [one for one in recipes if one.rank == continual_ways.SEAL_RANK]
     assert sorted({one.learning_rate for one in seal}) == list(continual_ways.SEAL_RATES)
     assert {(one.alpha, one.epochs, one.batch_size, one.retention) for one in seal} == {(64, 10, 1, 0.0)}

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from sealserve import doctor
 from sealserve.base_models.fitness import save_fitness
 from sealserve.base_models.judge_calibration import JudgeCalibration, save_judge
-from sealserve.doctor import Finding, State, examine
+from sealserve.doctor import documents
+from sealserve.doctor.examination import examine
+from sealserve.doctor.finding import Finding, State
 from sealserve.engine.base_model import base_shape
 from sealserve.engine.memory_plan import Machine
 from sealserve.local_tokens import ADMIN_FILE
@@ -104,7 +105,7 @@ def test_what_cannot_be_read_in_the_watched_directory_is_a_warning_that_names_it
 def test_few_change_events_are_a_warning_where_a_directory_is_watched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "_INOTIFY", tmp_path)
+    monkeypatch.setattr(documents, "_INOTIFY", tmp_path)
     settings = _settings(tmp_path, intake__watch_directory=tmp_path)
     assert _finding("watched directory", settings).state is State.OK  # no Linux
     (tmp_path / "max_user_instances").write_text("128\n")
@@ -180,7 +181,7 @@ def test_a_registry_that_is_not_made_yet_is_left_unmade(tmp_path: Path) -> None:
 
 
 def test_a_port_taken_by_something_else_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sealserve.doctor._PROBE_SECONDS", 0.3)
+    monkeypatch.setattr("sealserve.doctor.connections._PROBE_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         found = _finding("server", _settings(tmp_path, serve__address=f"127.0.0.1:{taken.getsockname()[1]}"))
     assert (found.state, bool(found.advice)) == (State.FAILS, True)

@@ -9,7 +9,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sealserve.daemon.storage import open_registry
-from sealserve.doctor import Finding, State, examine
+from sealserve.doctor.examination import examine
+from sealserve.doctor.finding import Finding, State
 from sealserve.proof.keys import KeyRing, pem_of
 from sealserve.proof.manifest import Seals
 from sealserve.records.cycles import CycleState, Step

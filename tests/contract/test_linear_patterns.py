@@ -53,6 +53,7 @@ def test_every_pattern_takes_time_linear_in_the_text() -> None:
     assert slow == []
 
 
+@pytest.mark.slow  # measures bad patterns
 @pytest.mark.parametrize(
     "pattern",
     [r"[ \t]+\n", r"(?s)/\*.*?\*/", r"(?m)^#[ \t]+(.+?)[ \t#]*$", "[\u200d]+(?=[a-z])"],

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from sealserve.telemetry.names import LogEvent
 from tests.contract.tree import ROOT, Module, modules
@@ -12,7 +13,7 @@ NOUN_VERB_PAST = re.compile(r"[a-z_]+\.(?:not_)?(?:[a-z_]+ed|rebuilt|read|lost|r
 
 
 def test_every_log_call_names_a_log_event() -> None:
-    calls = list(_log_calls())
+    calls = _log_calls()
     assert len(calls) > len(LogEvent) // 2, "the calls are found"
     assert not [f"{module.path}:{call.lineno}" for module, call, event in calls if not _events(event)]
 
@@ -32,14 +33,15 @@ def test_runbook_names_log_events_as_they_are() -> None:
     assert set(events) <= {event.value for event in LogEvent}
 
 
-def _log_calls() -> Iterator[tuple[Module, ast.Call, ast.expr | None]]:
-    """Yield every call of a logger, with its first argument; `partial(_LOG.info, event)` is one."""
-    for module in modules():
-        if module.is_test:
-            continue
-        for node in ast.walk(module.tree):
-            if not isinstance(node, ast.Call):
-                continue
+@cache
+def _log_calls() -> tuple[tuple[Module, ast.Call, ast.expr | None], ...]:
+    """Return every call of a logger, with its first argument; `partial(_LOG.info, event)` is one."""
+    return tuple(call for module in modules() if not module.is_test for call in _log_calls_in(module))
+
+
+def _log_calls_in(module: Module) -> Iterator[tuple[Module, ast.Call, ast.expr | None]]:
+    for node in module.nodes:
+        if isinstance(node, ast.Call):
             parts = node.args if ast.unparse(node.func) == "partial" else [node.func, *node.args]
             if parts and LOGGER.fullmatch(ast.unparse(parts[0])):
                 yield module, node, parts[1] if len(parts) > 1 else None

@@ -10,7 +10,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.rpc import status_pb2
 
 from sealserve.client import calls
-from sealserve.rpc.authorisation import METHODS
+from sealserve.rpc.authorisation.permissions import METHODS
 from tests.contract.tree import ROOT
 
 PROTOS = sorted((ROOT / "proto/sealserve/v1").glob("*.proto"))

@@ -60,7 +60,7 @@ MAY_BE_LARGE = {
 MAY_SHARE_A_NAME = {
     "answers": "grading compares answers, serving gives them",
     "base": "the protocol of a folder of implementations",
-    "base_model": "the engine reads its shape, the training process its weights",
+    "base_model": "the engine reads its shape, the training process its weights, doctor its fitness",
     "evaluate": "nano evaluates a model, policy a rule",
     "filter": "the cycle's step, and the rules that it applies",
     "probes": "canaries load them, nano generates them",

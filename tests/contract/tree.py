@@ -11,7 +11,7 @@ TOP = ("pyproject.toml", "README.md", "Dockerfile", ".ci", "sealserve", "proto",
 MAX_TEXT_BYTES = 2_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Module:
     """One hand-written Python file; `name` is its dotted path, `path` is relative to the root."""
 
@@ -19,7 +19,7 @@ class Module:
     path: str
     text: str
     tree: ast.Module
-    nodes: tuple[ast.AST, ...]  # of the whole tree: walking it takes longer than any rule
+    nodes: tuple[ast.AST, ...]  # of the whole tree, without contexts: walking it takes longer than any rule
 
     @property
     def is_test(self) -> bool:
@@ -60,11 +60,16 @@ def modules() -> tuple[Module, ...]:
     return tuple(_module(path) for path in found)
 
 
-def imports(module: Module) -> Iterator[tuple[str, int]]:
-    """Yield (dotted name, line) of every absolute import, those inside functions too.
+@cache
+def imports(module: Module) -> tuple[tuple[str, int], ...]:
+    """Return (dotted name, line) of every absolute import, those inside functions too.
 
-    `from a import b` yields a and a.b: `b` may be a module.
+    `from a import b` gives a and a.b: `b` may be a module.
     """
+    return tuple(_imports(module))
+
+
+def _imports(module: Module) -> Iterator[tuple[str, int]]:
     for node in module.nodes:
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
@@ -89,4 +94,16 @@ def _module(path: Path) -> Module:
     text = path.read_text(encoding="utf-8")
     name = relative(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     tree = ast.parse(text)
-    return Module(name=name, path=relative(path), text=text, tree=tree, nodes=tuple(ast.walk(tree)))
+    return Module(name=name, path=relative(path), text=text, tree=tree, nodes=_nodes_of(tree))
+
+
+def _nodes_of(tree: ast.Module) -> tuple[ast.AST, ...]:
+    """Return what `ast.walk` yields, in half the time, without the nodes that only say whether a name is stored."""
+    nodes: list[ast.AST] = [tree]
+    for node in nodes:
+        for value in vars(node).values():
+            if isinstance(value, list):
+                nodes += [one for one in value if isinstance(one, ast.AST)]
+            elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context):
+                nodes.append(value)
+    return tuple(nodes)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sealserve.daemon.storage import keep_private, open_registry
-from sealserve.doctor import Finding, State, examine
+from sealserve.doctor.examination import examine
+from sealserve.doctor.finding import Finding, State
 from sealserve.local_tokens import admin_secret, internal_secret
 from sealserve.private_files import SECRET_FILES, exposed_in
 from sealserve.proof.manifest import Seals

@@ -1,4 +1,4 @@
-"""A real engine that is killed comes back and answers as before."""
+"""A real engine that is killed comes back and answers as before. The first to be killed is the one that tests share."""
 
 import asyncio
 import os
@@ -15,8 +15,18 @@ from sealserve.records.inference import ChatTurn, EngineState, Sampling
 from tests.conftest import TINY_ENGINE
 from tests.engine.tiny_model import make_adapter
 
-pytestmark = [pytest.mark.vllm, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="session")]
 HELLO = (ChatTurn(role="user", content="Where is the harbour office?"),)
+
+
+class StartedEngine(VllmEngine):
+    """An engine that runs already."""
+
+    def __init__(self, engine: VllmEngine) -> None:
+        self.__dict__ = engine.__dict__
+
+    async def start(self) -> None:
+        """Do nothing."""
 
 
 async def answer(engine: SupervisedEngine, adapter: str, *, tokens: int = 12) -> str:
@@ -49,12 +59,15 @@ def worker_process(engine: VllmEngine) -> int:
     return next(int(pid) for pid in children if b"VLLM::Worker" in Path(f"/proc/{pid}/cmdline").read_bytes())
 
 
-async def test_killed_engine_is_rebuilt_with_its_adapters_and_blames_nobody(tiny_base: Path, tmp_path: Path) -> None:
+@pytest.mark.ends_engine
+async def test_killed_engine_is_rebuilt_with_its_adapters_and_blames_nobody(
+    vllm_engine: VllmEngine, tiny_base: Path, tmp_path: Path
+) -> None:
     made: list[VllmEngine] = []
     suspected: list[tuple[tuple[str, ...], Suspicion]] = []
 
     def factory() -> VllmEngine:
-        made.append(VllmEngine(TINY_ENGINE, base=tiny_base))
+        made.append(VllmEngine(TINY_ENGINE, base=tiny_base) if made else StartedEngine(vllm_engine))
         return made[-1]
 
     async def on_suspect(names: tuple[str, ...], suspicion: Suspicion, reason: str) -> None:
@@ -63,17 +76,17 @@ async def test_killed_engine_is_rebuilt_with_its_adapters_and_blames_nobody(tiny
     engine = SupervisedEngine(factory, settings=TINY_ENGINE, on_suspect=on_suspect)
     await engine.start()
     try:
-        await engine.load(AdapterFiles(name="a@v1", path=make_adapter(tmp_path, tiny_base)))
-        before = await answer(engine, "a@v1")
+        await engine.load(AdapterFiles(name="mended@v1", path=make_adapter(tmp_path, tiny_base)))
+        before = await answer(engine, "mended@v1")
         for victim in (engine_process, worker_process):
             killed = made[-1]
             os.kill(victim(killed), signal.SIGKILL)
             with pytest.raises(Unavailable):
-                await answer_for_ever(engine, "a@v1")
+                await answer_for_ever(engine, "mended@v1")
             assert (await engine.info()).state is EngineState.REBUILDING
             assert await asyncio.to_thread(killed.was_killed)
             await serving_again(engine)
-            assert await answer(engine, "a@v1") == before
+            assert await answer(engine, "mended@v1") == before
         assert suspected == []
     finally:
         await engine.close()

@@ -8,7 +8,8 @@ import httpx
 from starlette.routing import BaseRoute
 
 from sealserve.gateway.routes import GatewayParts, make_gateway
-from sealserve.rpc.authorisation import Access, KnownTokens
+from sealserve.rpc.authorisation.access import Access
+from sealserve.rpc.authorisation.known_tokens import KnownTokens
 from sealserve.rpc.budget import Budget
 from sealserve.serving.activation.residents import Residents
 from sealserve.serving.adapter_table import AdapterTable

@@ -12,6 +12,8 @@ from sealserve.intake.sandbox_child import Limits
 from tests.intake import hostile_pdfs
 from tests.intake.pdf_files import pdf_of
 
+pytestmark = pytest.mark.slow  # large files, and processes that reach their limits
+
 _REFUSED = {Defect.TOO_COSTLY, Defect.BROKEN, Defect.NO_TEXT, Defect.TOO_LONG}
 
 

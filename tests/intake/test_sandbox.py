@@ -81,6 +81,7 @@ def test_a_child_whose_parser_gives_up_says_so(sandbox: Sandbox) -> None:
     assert _defect(sandbox, b"%PDF-1.4 rubbish", "application/pdf") is Defect.BROKEN
 
 
+@pytest.mark.slow  # kills processes
 @pytest.mark.parametrize(
     "limits", [Limits(wall_seconds=0.02), Limits(memory_bytes=2**25)], ids=["out of time", "out of memory"]
 )
@@ -129,6 +130,7 @@ def test_documents_are_read_side_by_side_and_replies_are_not_mixed_up(sandbox: S
     assert texts == {number: f"Lamp number {number}." for number in range(8)}
 
 
+@pytest.mark.slow  # starts processes
 def test_a_killed_process_is_started_again_at_the_next_document() -> None:
     sandbox = Sandbox()
     assert isinstance(_examined(sandbox, b"Words."), Examined)
@@ -138,6 +140,7 @@ def test_a_killed_process_is_started_again_at_the_next_document() -> None:
     sandbox.close()
 
 
+@pytest.mark.slow  # starts processes
 def test_where_no_process_starts_the_fault_is_not_the_documents(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox_module, "_START", "raise SystemExit(1)")
     with pytest.raises(Unavailable, match="cannot be read now"):

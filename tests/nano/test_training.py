@@ -23,6 +23,12 @@ def tokenizer() -> Tokenizer:
     return world_tokenizer()
 
 
+@pytest.fixture(autouse=True)
+def tokenizer_is_made_once(tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every run have the same tokenizer; to make it takes longer than to train."""
+    monkeypatch.setattr("sealserve.nano.train.world_tokenizer", lambda: tokenizer)
+
+
 def test_every_byte_survives_the_tokenizer(tokenizer: Tokenizer) -> None:
     text = bytes(range(256)).decode("latin1") + " \u20ac \u65e5\u672c \U0001f600"
     assert tokenizer.decode(tokenizer.encode(text).ids) == text

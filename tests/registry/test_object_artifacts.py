@@ -35,7 +35,7 @@ def s3() -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture(params=["memory", "file", "s3"])
+@pytest.fixture(params=["memory", "file", pytest.param("s3", marks=pytest.mark.slow)])  # slow: asks a server
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A place of its own in each kind of object store."""
     name = secrets.token_hex(8)

@@ -15,7 +15,8 @@ from google.protobuf.message_factory import GetMessageClass
 from sealserve.client import AsyncClient, NewDocument
 from sealserve.errors import NotFound, PermissionDenied, SealserveError, Unauthenticated
 from sealserve.records.principals import INCLUDED, Principal, Role, Token
-from sealserve.rpc.authorisation import EVERY, METHODS, NONE, REMEMBER_SECONDS, KnownTokens
+from sealserve.rpc.authorisation.known_tokens import REMEMBER_SECONDS, KnownTokens
+from sealserve.rpc.authorisation.permissions import EVERY, METHODS, NONE
 from sealserve.v1 import engine_pb2, engine_pb2_grpc, tenant_pb2, tenant_pb2_grpc
 from sealserve.wire.channels import bearer
 from sealserve.wire.statuses import DETAILS_KEY

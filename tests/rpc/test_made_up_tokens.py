@@ -9,8 +9,8 @@ import pytest
 from sealserve.errors import SealserveError, StorageFailed, Unauthenticated, Unavailable
 from sealserve.records.principals import Principal, Role, Token
 from sealserve.registry.registry import Registry
-from sealserve.rpc import authorisation
-from sealserve.rpc.authorisation import REMEMBER_SECONDS, KnownTokens
+from sealserve.rpc.authorisation import unknown_tokens
+from sealserve.rpc.authorisation.known_tokens import REMEMBER_SECONDS, KnownTokens
 from tests.registry.world import FakeClock
 
 ANN = Principal(name="ann", role=Role.VIEWER, tenants=None)
@@ -78,7 +78,7 @@ async def test_token_that_another_server_has_made_works_at_once_even_in_a_flood(
 
 
 async def test_calls_with_unknown_tokens_are_bounded(here: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(authorisation, "MOST_UNKNOWN", 20)
+    monkeypatch.setattr(unknown_tokens, "MOST_UNKNOWN", 20)
     here.may_look.clear()
     asked = asyncio.ensure_future(ended(here, *(f"guess {n}" for n in range(30))))
     for _ in range(5):
@@ -115,7 +115,7 @@ async def test_while_the_database_is_away_the_known_go_on_and_the_unknown_are_to
 
 
 async def test_call_that_is_given_up_leaves_its_place(here: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(authorisation, "MOST_UNKNOWN", 1)
+    monkeypatch.setattr(unknown_tokens, "MOST_UNKNOWN", 1)
     here.may_look.clear()
     call = asyncio.ensure_future(here.tokens.principal_of("guess 1"))
     await asyncio.sleep(0)

@@ -11,7 +11,7 @@ import pytest
 from sealserve.errors import SealserveError, StorageFailed, Unauthenticated
 from sealserve.records.principals import Principal, Role, Token
 from sealserve.registry.sql.database import Database
-from sealserve.rpc.authorisation import REMEMBER_SECONDS, KnownTokens
+from sealserve.rpc.authorisation.known_tokens import REMEMBER_SECONDS, KnownTokens
 from tests.registry.world import FakeClock
 from tests.rpc.harness import Served, token_for
 
@@ -119,7 +119,7 @@ async def test_many_who_show_the_same_token_share_a_lookup() -> None:
 
 
 async def test_answers_go_on_without_the_database(here: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sealserve.rpc.authorisation.REMEMBER_SECONDS", 0.0)
+    monkeypatch.setattr("sealserve.rpc.authorisation.known_tokens.REMEMBER_SECONDS", 0.0)
     monkeypatch.setattr(here.answers, "_registry", Remembering())
     assert (await here.client.ask("acme", "Where?")).text
 

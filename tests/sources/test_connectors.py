@@ -127,6 +127,7 @@ def test_a_listing_that_is_too_long_says_so(place: Place) -> None:
     assert "more than 2" in found.fault
 
 
+@pytest.mark.slow  # starts processes
 def test_a_process_of_its_own_reads_it_as_well(place: Place) -> None:
     place.put("returns", "Lamps may be returned for 30 days.")
     connector = ChildConnector(place.spec)

@@ -408,6 +408,7 @@ def test_a_server_that_is_no_git_server_is_said_to_be_none(site: WebSite, body: 
     assert fails(spec(SourceKind.GIT, f"{site.address}/wiki")) in ("BAD_REPOSITORY", "NO_BRANCH", "NO_REPOSITORY")
 
 
+@pytest.mark.slow  # fills a process's memory
 def test_an_item_that_takes_all_memory_is_refused_and_the_next_one_is_fetched(tmp_path: Path) -> None:
     """A limit of the process that fetches ends that process; a new one takes the next item."""
     content = io.BytesIO()

@@ -3,10 +3,9 @@
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -18,12 +17,13 @@ from sealserve.registry.registry import Registry
 from sealserve.rpc.server import RpcServer
 from sealserve.settings.learn import learn_settings
 from sealserve.settings.settings import RegistrySettings, Settings
+from tests.forking import start_child
 from tests.registry.postgres import NEEDS_SERVER, Server
 from tests.rpc.harness import settings as serve_settings
+from tests.stories import worker
 from tests.stories.student import Student, article
 
 TENANT = "acme"
-ROOT = Path(__file__).parents[2]
 STOPPED = {
     "from outside, while the model writes": "",
     "with a trained candidate that is not recorded": "artifacts.put_directory.after_rename:stop",
@@ -54,23 +54,21 @@ class Site:
         self.address = ""
 
     @contextmanager
-    def learner(self, name: str, *, fault: str = "") -> Iterator[subprocess.Popen[bytes]]:
+    def learner(self, name: str, *, fault: str = "") -> Iterator[BaseProcess]:
         """Run a learning process; its log is NAME.log."""
         environment = {
-            **os.environ,
             **self.settings.as_environment(),
             "SEALSERVE_LEARN__ENGINE_ADDRESS": self.address,
             "SEALSERVE_FAULT": fault,
             "CUDA_VISIBLE_DEVICES": "",
         }
-        with (self.directory / f"{name}.log").open("wb") as log:
-            command = [sys.executable, "-m", "tests.stories.worker", name]
-            process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log)
+        log = self.directory / f"{name}.log"
+        process = start_child(worker.main, name, environment=environment, paths=(log, log))
         try:
             yield process
         finally:
             process.kill()
-            process.wait()
+            process.join()
 
     def log(self, name: str) -> str:
         """What the process has said so far."""
@@ -125,7 +123,7 @@ async def test_a_learner_that_was_stopped_past_its_lease_changes_nothing(
             await until(lambda: [cycle.state for cycle in site.cycles()] == [CycleState.RUNNING])
             await asyncio.wait_for(site.engine.asked.wait(), 300)
             if not fault:
-                first.send_signal(signal.SIGSTOP)
+                send(first, signal.SIGSTOP)
             with site.learner("second") as second:
                 site.engine.gate.set()
                 await until(lambda: is_stopped(first))
@@ -134,14 +132,14 @@ async def test_a_learner_that_was_stopped_past_its_lease_changes_nothing(
                 fences = [record.fence for record in site.registry.cycles.steps(site.cycles()[0].cycle)]
                 assert fences == sorted(fences)
                 assert len(set(fences)) > 1
-                first.send_signal(signal.SIGCONT)
+                send(first, signal.SIGCONT)
                 await until(lambda: "cycle.lost" in site.log("first") or "cycle.crashed" in site.log("first"))
                 assert site.everything() == before
-                second.send_signal(signal.SIGTERM)
-                await until(lambda: second.poll() == 0)
+                second.terminate()
+                await until(lambda: second.exitcode == 0)
             site.add("Osk Kettle", shift=2)
             await until(lambda: [cycle.state for cycle in site.cycles()] == [CycleState.PROMOTED] * 2)
-            assert first.poll() is None
+            assert first.is_alive()
         tenant = site.registry.tenants.get(TENANT)
         assert (tenant.desired_version, tenant.activation) == (2, 2)
         assert [version.version for version in site.registry.versions.page(TENANT).items] == [2, 1]
@@ -157,7 +155,13 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.05)
 
 
-def is_stopped(process: subprocess.Popen[bytes]) -> bool:
+def send(process: BaseProcess, number: signal.Signals) -> None:
+    """Send the signal to a process that was started."""
+    assert process.pid is not None
+    os.kill(process.pid, number)
+
+
+def is_stopped(process: BaseProcess) -> bool:
     """Return whether the kernel has suspended it (state T, proc_pid_stat(5))."""
     stat = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8")
     return stat.rpartition(")")[2].split()[0] == "T"

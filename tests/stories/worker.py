@@ -1,11 +1,10 @@
 """A learning process: as `sealserve learn` puts it together, but with a simulated trainer and probes.
 
-usage: python -m tests.stories.worker NAME    (settings from the environment; ends at SIGTERM)
+Its settings are read from the environment. It ends at SIGTERM.
 """
 
 import asyncio
 import signal
-import sys
 from dataclasses import replace
 
 from sealserve.daemon.learn import open_context
@@ -14,13 +13,13 @@ from sealserve.settings.settings import load_settings
 from tests.stories.student import PROBES, Teacher
 
 
-async def main(name: str) -> None:
+def main(name: str) -> None:
     """Learn until told to stop."""
+    asyncio.run(_learn(name))
+
+
+async def _learn(name: str) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with open_context(load_settings()) as context:
         await Learner(replace(context, trainer=Teacher(), probes=PROBES), worker=name).run(stop)
-
-
-if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from sealserve.records.principals import Role
-from sealserve.rpc import authorisation
 from sealserve.web.security import HEADERS, MAX_BODY_BYTES
 from tests.web.browser import ORIGIN, OWN, Page, looking, words
 from tests.web.held import hold
@@ -67,7 +66,7 @@ async def test_expired_token_is_asked_for_again(page: Page, monkeypatch: pytest.
     later = datetime.now(UTC) + timedelta(days=2)
     known = page.here.server._known
     monkeypatch.setattr(known, "_utc_now", lambda: later)
-    assert known._seen, authorisation.REMEMBER_SECONDS
+    assert known._seen
     sent = await page.post("/approvals/acme/1", decision="approve", reason="kept")
     assert (sent.status_code, "expired" in words(sent), "kept</textarea>" in sent.text) == (401, True, True)
     answer = await page.get("/")

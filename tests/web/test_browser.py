@@ -1,7 +1,6 @@
 """The page in a real browser: a person logs in, reads, decides, with no complaint of the browser's."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,12 +14,12 @@ from sealserve.records.documents import DocumentState
 from sealserve.records.principals import Principal, Role
 from sealserve.settings.settings import Settings
 from sealserve.web.server import serve_page
+from tests.additions import find_chromium
 from tests.rpc.harness import Served, served
 from tests.web.held import hold
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WITHOUT = "no Chromium on this machine (Debian: apt-get install chromium)"
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT)]
+pytestmark = [pytest.mark.browser, pytest.mark.skipif("find_chromium() is None", reason=WITHOUT)]
 
 PATIENCE_MILLISECONDS = 60_000
 """On a loaded machine a browser takes its time."""
@@ -49,7 +48,7 @@ async def browser() -> AsyncIterator[Browser]:
     """Chromium, without a window."""
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox"], timeout=PATIENCE_MILLISECONDS
+            executable_path=find_chromium(), args=["--no-sandbox"], timeout=PATIENCE_MILLISECONDS
         )
         try:
             yield chromium

@@ -6,7 +6,7 @@ from typing import Any
 from sealserve.errors import InvalidArgument, NotFound, PermissionDenied
 from sealserve.records.principals import Principal, Role, Token
 from sealserve.registry.registry import Registry
-from sealserve.rpc.authorisation import KnownTokens
+from sealserve.rpc.authorisation.known_tokens import KnownTokens
 from sealserve.rpc.call_context import CURRENT_PRINCIPAL
 from sealserve.rpc.page_tokens import page_size_of, position_of, position_token
 from sealserve.v1 import token_pb2, token_pb2_grpc
