@@ -1,6 +1,9 @@
 """One suite that every kind of source passes, over real servers on loopback."""
 
+import random
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ import pytest
 from sealserve.sources.child import ChildConnector
 from sealserve.sources.connector import Connector, Fetched, ItemGone, ItemRefused, Listing, Unchanged
 from sealserve.sources.kinds import open_connector
-from tests.sources.places import KINDS, Place, place_of, with_limits
+from tests.sources.places import KINDS, GitPlace, Place, partial_git_server, place_of, with_limits
 
 
 @pytest.fixture(params=KINDS)
@@ -135,3 +138,48 @@ def test_a_process_of_its_own_reads_it_as_well(place: Place) -> None:
     finally:
         connector.close()
     assert "30 days" in text
+
+
+needs_git = pytest.mark.skipif(not shutil.which("git"), reason="git itself is the server")
+
+
+@needs_git
+def test_of_a_repository_only_files_that_are_asked_for_are_fetched(tmp_path: Path) -> None:
+    place = GitPlace(tmp_path / "wiki")
+    noise = random.Random(1)
+    (place.root / "film.bin").write_bytes(noise.randbytes(500_000))
+    place._commit("film.bin")
+    for number in range(40):
+        place.put(f"page{number:02}", f"Page {number}: {noise.randbytes(3000).hex()}")
+    with partial_git_server(place.root) as (address, sizes):
+        spec = with_limits(replace(place.spec, location=address), max_total_bytes=450_000, max_items=50)
+        connector = open_connector(spec)
+        found = texts(connector)
+        connector.close()
+        assert len(found) == 40
+        assert sum(sizes) < 450_000
+        sizes.clear()
+        place.put("page07", "Page 7 is new.")
+        again = open_connector(spec)
+        changed = next(item for item in listed(again).items if item.key == "docs/page07.md")
+        fetched = again.fetch(changed, validator="")
+        again.close()
+    assert isinstance(fetched, Fetched)
+    assert fetched.content == b"Page 7 is new."
+    assert sum(sizes) < 20_000
+
+
+@needs_git
+def test_file_of_a_repository_that_is_too_large_is_refused_before_it_is_all_there(tmp_path: Path) -> None:
+    place = GitPlace(tmp_path / "wiki")
+    place.put("huge", random.Random(2).randbytes(300_000).hex())
+    place.put("small", "Lamps may be returned for 30 days.")
+    with partial_git_server(place.root) as (address, _):
+        connector = open_connector(replace(place.spec, location=address))
+        items = {item.key: item for item in listed(connector).items}
+        with pytest.raises(ItemRefused):
+            connector.fetch(items["docs/huge.md"], validator="")
+        fetched = connector.fetch(items["docs/small.md"], validator="")
+        connector.close()
+    assert isinstance(fetched, Fetched)
+    assert fetched.content == b"Lamps may be returned for 30 days."
