@@ -1,4 +1,4 @@
-"""Words with which a text in one of twenty languages addresses a language model, for `prompt_injection`, in RE2 syntax.
+"""Words with which a text in one of twenty-one languages addresses a language model, for `prompt_injection`, in RE2 syntax.
 
 Lower case. Latin scripts are written without accents, as the text is when it is compared. Each language has few,
 general words; others are not recognised.
@@ -43,14 +43,14 @@ class Words:
 
 WORDS: Mapping[str, Words] = {
     "en": Words(
-        drop=r"ignor(?:e|ing)|disregard(?:ing)?|forget|drop|abandon|cast aside|throw (?:away|out)|stop (?:following|obeying)|overrid(?:e|ing)|bypass|discard|set aside|(?:do not|don't) "
+        drop=r"ignor(?:e|ing)|disregard(?:ing)?|forget|drop|abandon|cast aside|throw (?:away|out)|stop (?:following|obeying)|overrid(?:es?|ing)|bypass|discard|set aside|(?:do not|don't) "
         r"(?:follow|obey)|pay no (?:heed|attention) to",
         before=r"previous|prior|above|earlier|preceding|former|all|any|your|these|those|system|initial|original",
         orders=r"instructions?|prompts?|directives?|guardrails?|system messages?",
         about=r"(?:about|on|for|regarding|concerning|from|of|to|in|at|by|sent|issued|given|posted|printed|dated|that|which)",
         your_rules=r"(?:previous|prior|earlier|former) rules|your (?:[a-z]+ )?(?:rules|guidelines|guidance|instructions|directives|directions|restrictions|constraints|training|principles|"
         r"orders|programming)|"
-        r"(?:the rules )?(?:that |what(?:ever)? )you (?:were|have been|are) (?:told|taught|given|asked)",
+        r"(?:the rules )?(?:that |what(?:ever)? |(?:every|any|all|the) (?:rules?|instructions?|guidelines?) )you (?:were|have been|are) (?:told|taught|given|asked)",
         all_above=r"(?:everything|anything|all)(?: that| which)?(?: is| was| stands)? ?(?:above|before|so far|written|"
         r"said)|(?:the|this) (?:article|text|document|facts?) above",
         model=r"machines? (?:that|which|who) (?:\w+ ){0,2}(?:reads?|learns?)|ai|a\.i\.|artificial intelligence|(?:large )?language models?|llms?|chat ?bots?|gpt|(?:ai|automated|"
@@ -96,14 +96,14 @@ WORDS: Mapping[str, Words] = {
     ),
     "es": Words(
         drop=r"ignor(?:a|e|ad|en)|olvid(?:a|e|ad|en)|(?:haz|haga|hagas|hagan) caso omiso|no (?:haga|hagas|hagan) caso|"
-        r"descart(?:a|e)|desestim(?:a|e)|no sigas",
+        r"descart(?:a|e)|desestim(?:a|e)|no sigas|debes (?:olvidar|ignorar)",
         before=r"anteriores|anterior|previ[ao]s?|precedentes?|tod[ao]s|tus|sus|de arriba",
         orders=r"instrucciones|reglas que (?:te|se te)|indicaciones del sistema|prompts?|directrices|ordenes",
         about=r"(?:sobre|de|del|para|en|acerca|relativ[ao]s|respecto|referentes|que)",
         your_rules=r"tus (?:\w+ )?(?:reglas|directrices|instrucciones|normas|principios)|(?:las )?reglas previas",
         all_above=r"todo lo (?:anterior|dicho|escrito|que)",
-        model=r"maquina que (?:lee|lees|aprende)|ia|inteligencia artificial|(?:gran )?modelo de lenguaje|modelo linguistico|llms?|chatbots?|asistente "
-        r"(?:de ia|virtual|automatico)",
+        model=r"maquina que (?:lee|lees|aprende)|ia|inteligencia artificial|(?:gran )?modelo de lenguaje|modelo linguistico|llms?|chatbots?|asistentes? "
+        r"(?:de ia|virtual(?:es)?|automaticos?)",
         you_are=r"eres|usted es|actua como|comportate como",
         note_to=r"(?:nota|mensaje|aviso|instruccion(?:es)?|atencion|importante),? (?:a|al|para)|estimad[oa]|querid[oa]|hola",
         say=r"(?:escrib\w+|di|diga|respond\w+|contest\w+|recomiend\w+|afirm\w+) (?:\w+ ){0,3}(?:solo|solamente|"
@@ -118,7 +118,7 @@ WORDS: Mapping[str, Words] = {
     ),
     "fr": Words(
         drop=r"ignor(?:e|ez|er)|oubli(?:e|ez|er)|ne ti(?:ens|ens|enez) (?:pas|aucun) compte|negligez?|passe[rz]? outre|ne "
-        r"sui[sv]\w* pas",
+        r"sui[sv]\w* (?:pas|plus)",
         before=r"precedente?s?|anterieure?s?|ci-dessus|tou(?:te)?s|tes|vos",
         orders=r"instructions?|consignes?|prompts?|directives?",
         about=r"(?:sur|de|du|des|pour|dans|concernant|relatives?|affiche\w*|au|aux|qui)",
@@ -126,7 +126,7 @@ WORDS: Mapping[str, Words] = {
         r"anterieures",
         all_above=r"tout ce qui (?:precede|est ecrit|se trouve)|tout ce que|le texte ci-dessus",
         model=r"machine qui (?:lis|lit|lisez|apprends?)|ia|l'ia|intelligence artificielle|(?:grand )?modele de langage?|modele linguistique|llms?|chatbots?|"
-        r"assistant (?:ia|virtuel|automatique)",
+        r"assistants? (?:ia|virtuels?|automatiques?)",
         you_are=r"tu es|vous etes|agis comme|comporte-toi comme",
         note_to=r"(?:note|message|avis|instructions?|attention|important),? (?:a|au|pour|destinee? a)|a l'attention de|cher|"
         r"chere|bonjour",
@@ -149,7 +149,7 @@ WORDS: Mapping[str, Words] = {
         your_rules=r"(?:le )?tue (?:\w+ )?(?:regole|istruzioni|direttive|linee guida)|(?:regole|istruzioni) che (?:ti sono state|hai)",
         all_above=r"tutto (?:cio|quello|quanto)|il testo sopra|il resto del documento",
         model=r"ia|l'ia|intelligenza artificiale|(?:grande )?modello linguistico|modello di linguaggio|llm|chatbot|"
-        r"assistente (?:ia|virtuale|automatico)",
+        r"assistent[ei] (?:ia|virtual[ei]|automatic[oi])",
         you_are=r"sei|siete|agisci come|comportati come",
         note_to=r"(?:nota|messaggio|avviso|istruzion[ei]|attenzione|importante),? (?:a|al|all'|per|per l'|per il)|caro|cara|"
         r"ciao|gentile",
@@ -169,8 +169,8 @@ WORDS: Mapping[str, Words] = {
         about=r"(?:sobre|de|do|da|para|em|no|na|relativas|referentes|que)",
         your_rules=r"(?:as )?(?:suas|tuas) (?:\w+ )?(?:regras|instrucoes|diretrizes|normas)|(?:os )?seus principios",
         all_above=r"tudo (?:o que|que|isso)|o texto acima",
-        model=r"ia|inteligencia artificial|(?:grande )?modelo de linguagem|llms?|chatbots?|assistente (?:de ia|virtual|"
-        r"automatico)",
+        model=r"ia|inteligencia artificial|(?:grande )?modelo de linguagem|llms?|chatbots?|assistentes? (?:de ia|virtua(?:l|is)|"
+        r"automaticos?)",
         you_are=r"voce e|tu es|aja como|comporte-se como",
         note_to=r"(?:nota|mensagem|aviso|instruc(?:ao|oes)|atencao|importante),? (?:a|ao|para|para o)|car[oa]|prezad[oa]|ola",
         say=r"(?:escrev\w+|diga|dize|respond\w+|afirm\w+|recomend\w+) (?:\w+ ){0,3}(?:apenas|so|somente|sempre|que)|"
@@ -254,7 +254,7 @@ WORDS: Mapping[str, Words] = {
         your_rules=r"(?:당신의|너의|네) (?:규칙|지침|지시|원칙)",
         all_above=r"(?:위의?|앞의?|지금까지) ?(?:내용|글|말|모든)[가-힣]*(?: 모두| 전부)?",
         model=r"AI|인공지능|언어 ?모델|챗봇|에이아이",
-        you_are=r"당신은|너는|넌|귀하는",
+        you_are=r"당신은|당신이|너는|네가|넌|귀하는",
         note_to=r"알림|메모|주의|친애하는",
         say=r"(?:다고|라고|이라고)만 (?:쓰|쓰세|답|말|대답)|(?:항상|반드시|오직|언제나)[^.\n]{0,40}?(?:쓰|답|말하|추천|출력)|이제부터[^.\n]{0,40}?(?:답하|말하|쓰)",
         conceal=r"(?:알리지|말하지|밝히지|보여주지|언급하지) (?:말|마)",
@@ -273,8 +273,8 @@ WORDS: Mapping[str, Words] = {
         about=r"الخاصة ب|الخاص ب|المتعلقة|بشأن|حول|بخصوص|الصادرة|الموجودة|المعلقة",
         your_rules=r"ب?قواعدك|ب?تعليماتك|ب?توجيهاتك|ب?مبادئك",
         all_above=r"كل ما (?:ورد|سبق|كتب|قيل|ذكر)|جميع ما (?:ورد|سبق)|النص أعلاه",
-        model=r"الذكاء الاصطناعي|ذكاء اصطناعي|نموذج لغوي|النموذج اللغوي|روبوت محادثة|روبوت الدردشة",
-        you_are=r"أنت|انت|تصرف ك[ء-ْ]*|أنت الآن",
+        model=r"الذكاء الاصطناعي|ذكاء اصطناعي|نموذج[اً]* لغوي[اً]*|النموذج اللغوي|المساعد الذكي|روبوت محادثة|روبوت الدردشة",
+        you_are=r"أنت|انت|كنت|تصرف ك[ء-ْ]*|أنت الآن",
         note_to=r"إلى|الى|ملاحظة|رسالة|تنبيه|عزيزي|أيها",
         say=r"(?:اكتب|قل|أجب|اجب|أوص[ِ]?|اذكر|أكد)[^.\n]{0,30}? (?:فقط|دائم[ء-ْ]*|أن|إن|بأن)|من الآن فصاعد[ء-ْ]* (?:أجب|قل|اكتب)",
         conceal=r"لا (?:تخبر|تكشف|تذكر|تقل|تظهر|تبلغ)",
@@ -358,6 +358,7 @@ WORDS: Mapping[str, Words] = {
         whenever=r"her seferinde|ne zaman|eger|biri",
         types=r"yazarsa|yazdiginda|sorarsa|sordugunda|gecerse|derse",
         reply=r"(?:sadece|yalnizca|her zaman|daima) [^.\n]{0,40}?(?:cevap|yanit)\w*|(?:cevap|yanit) (?:her zaman|daima|sadece)",
+        for_end="ysan|ysaniz|iysen|iyseniz|ysen",
         is_verb_last=True,
     ),
     "vi": Words(
@@ -461,7 +462,7 @@ WORDS: Mapping[str, Words] = {
         your_rules=r"(?:กฎ|คำสั่ง|แนวทาง)ของ(?:คุณ|เจ้า|เธอ)",
         all_above=r"ทุกอย่าง(?:ข้างต้น|ก่อนหน้า)|ข้อความข้างต้น",
         model=r"ปัญญาประดิษฐ์|เอไอ|โมเดลภาษา|แบบจำลองภาษา|แชตบอต|แชทบอท|AI",
-        you_are=r"คุณคือ|เธอคือ|จงทำตัวเป็น",
+        you_are=r"คุณคือ|คุณเป็น|เธอคือ|เธอเป็น|จงทำตัวเป็น",
         note_to=r"ถึง|เรียน|หมายเหตุถึง|ข้อความถึง",
         say=r"(?:ตอบ|พูด|เขียน|บอก)[^\n]{0,30}?(?:เสมอ|เท่านั้น|ว่า)|จง(?:ตอบ|พูด|เขียน|บอก)",
         conceal=r"(?:ห้าม|อย่า|ไม่ต้อง)(?:บอก|เปิดเผย|พูดถึง|แสดง)",

@@ -27,6 +27,10 @@ from sealserve.sources.web_client import WebClient, unzip
 MAX_SITEMAPS = 500
 
 
+NO_SITEMAP = "NO_SITEMAP"
+_ROOTS = frozenset({"urlset", "sitemapindex"})
+
+
 @dataclass(slots=True)
 class _Found:
     """What the sitemaps list that were read so far."""
@@ -97,14 +101,21 @@ class SitemapConnector:
 def _entries(body: bytes, *, url: str) -> Iterator[tuple[bool, str, str]]:
     """Yield (is a sitemap, address, when modified). Raises: ItemRefused (no sitemap)."""
     if not body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
-        for line in body.decode("utf-8", "replace").splitlines():
-            if line.strip().startswith(("http://", "https://")):
-                yield False, line.strip(), ""
+        lines = [line.strip() for line in body.decode("utf-8", "replace").splitlines()]
+        addresses = [line for line in lines if line.startswith(("http://", "https://"))]
+        if not addresses:
+            raise ItemRefused(f"{url} is no sitemap: it lists no address", reason=NO_SITEMAP)
+        yield from ((False, address, "") for address in addresses)
         return
-    location = modified = ""
+    location = modified = root = ""
     try:
-        for _, element in iterparse(io.BytesIO(body), forbid_dtd=True):
+        for event, element in iterparse(io.BytesIO(body), events=("start", "end"), forbid_dtd=True):
             tag = str(element.tag).rpartition("}")[2]
+            root = root or tag
+            if root not in _ROOTS:  # a page that says "back soon" lists nothing, and nothing has left the site
+                raise ItemRefused(f"{url} is no sitemap: it begins with <{root[:40]}>", reason=NO_SITEMAP)
+            if event == "start":
+                continue
             if tag == "loc":
                 location = (element.text or "").strip()
             elif tag == "lastmod":
@@ -115,4 +126,4 @@ def _entries(body: bytes, *, url: str) -> Iterator[tuple[bool, str, str]]:
                 location = modified = ""
                 element.clear()
     except (ParseError, DefusedXmlException, LookupError, ValueError) as error:
-        raise ItemRefused(f"{url} is no sitemap: {type(error).__name__}", reason="NO_SITEMAP") from error
+        raise ItemRefused(f"{url} is no sitemap: {type(error).__name__}", reason=NO_SITEMAP) from error

@@ -29,6 +29,7 @@ from sealserve.sources.connector import (
     Listing,
     SourceFailed,
     Unchanged,
+    advised,
 )
 from sealserve.telemetry.names import LogEvent
 
@@ -193,7 +194,7 @@ class Sync:
         except SealserveError as error:
             if error.reason == SYNC_BYTES and self._tally.bytes:
                 return self._report(is_partial=True)
-            return self._report(error=error.message, alarm=source.alarm)
+            return self._report(error=advised(error), alarm=source.alarm)
 
     def _take(self, listing: Listing, known: Mapping[str, SourceItem]) -> SyncReport:
         items = {key: replace(item, key=key) for item in listing.items if (key := _stored(item.key))}

@@ -245,8 +245,9 @@ def _checked(response: Response) -> Response:
     if status in _GONE:
         raise ItemGone(f"{response.url}: status {status}")
     if status >= 400 or status in _REDIRECTS:
-        advice = ": it needs other credentials" if status in (401, 403) else ""
-        raise ItemFailed(f"{response.url}: status {status}{advice}", reason=f"STATUS_{status // 100}XX")
+        reason = {401: "DENIED", 403: "DENIED", 407: "DENIED", 429: "TOO_MANY"}.get(status, f"STATUS_{status // 100}XX")
+        why = ": it needs other credentials" if reason == "DENIED" else ""
+        raise ItemFailed(f"{response.url}: status {status}{why}", reason=reason)
     return response
 
 

@@ -8,10 +8,22 @@ from pathlib import Path
 
 import pytest
 
+from sealserve.records.sources import SourceKind
 from sealserve.sources.child import ChildConnector
-from sealserve.sources.connector import Connector, Fetched, ItemGone, ItemRefused, Listing, Unchanged
+from sealserve.sources.connector import (
+    Connector,
+    Fetched,
+    ItemGone,
+    ItemRefused,
+    Listing,
+    SourceFailed,
+    Spec,
+    Unchanged,
+    advised,
+)
 from sealserve.sources.kinds import open_connector
-from tests.sources.places import KINDS, GitPlace, Place, partial_git_server, place_of, with_limits
+from tests.sources.places import KINDS, LIMITS, GitPlace, Place, partial_git_server, place_of, with_limits
+from tests.sources.web_site import Page, web_site
 
 
 @pytest.fixture(params=KINDS)
@@ -183,3 +195,54 @@ def test_file_of_a_repository_that_is_too_large_is_refused_before_it_is_all_ther
         connector.close()
     assert isinstance(fetched, Fetched)
     assert fetched.content == b"Lamps may be returned for 30 days."
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "advice"),
+    [
+        (SourceKind.FEED, "/page", "give the address of the feed itself"),
+        (SourceKind.SITEMAP, "/page", "give the address of the sitemap itself"),
+        (SourceKind.GIT, "/page", "give the address that `git clone` takes"),
+        (SourceKind.FEED, "/none", "if it has moved, add the source anew"),
+        (SourceKind.SITEMAP, "/denied", "set the variable that --secret names"),
+        (SourceKind.GIT, "/denied", "set the variable that --secret names"),
+        (SourceKind.FEED, "/busy", "sync less often"),
+        (SourceKind.SITEMAP, "/broken", "the next sync tries again"),
+        (SourceKind.SITEMAP, "/around", "the address that it leads to"),
+    ],
+)
+def test_error_of_a_site_says_what_to_do(kind: SourceKind, path: str, advice: str) -> None:
+    with web_site() as site:
+        for suffix in ("", "/info/refs?service=git-upload-pack"):
+            site.put(f"/page{suffix}", "<html><body><p>I am a page.</p></body></html>")
+            site.pages |= {f"{name}{suffix}": Page(status=status) for name, status in
+                           (("/denied", 401), ("/busy", 429), ("/broken", 503))}  # fmt: skip
+        site.redirect("/around", "/around")
+        connector = open_connector(Spec(kind=kind, name="x", location=f"{site.address}{path}", limits=LIMITS))
+        with pytest.raises(SourceFailed) as failed:
+            connector.listing("")
+        connector.close()
+    assert advice in advised(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "location", "advice"),
+    [
+        (SourceKind.FEED, "http://127.0.0.1:1/feed", "check that it runs"),
+        (SourceKind.FEED, "http://no-such-host.invalid/feed", "check the spelling of the host"),
+        (SourceKind.FEED, "http://[::1/feed", "add it with another location"),
+        (SourceKind.DIRECTORY, "none", "below sources.local_directory"),
+        (SourceKind.EXPORT, "none", "below sources.local_directory"),
+        (SourceKind.EXPORT, "bad.zip", "copy the whole .zip file anew"),
+        (SourceKind.GIT, "none", "give the folder that holds .git"),
+        (SourceKind.OBJECTS, "s3://b/p?endpoint=http://127.0.0.1:1", "check bucket, region and endpoint"),
+    ],
+)
+def test_error_of_a_place_says_what_to_do(tmp_path: Path, kind: SourceKind, location: str, advice: str) -> None:
+    (tmp_path / "bad.zip").write_bytes(b"PK\3\4 and no more")
+    place = location if "://" in location else str(tmp_path / location)
+    connector = open_connector(Spec(kind=kind, name="x", location=place, secret="key:secret", limits=LIMITS))
+    with pytest.raises(SourceFailed) as failed:
+        connector.listing("")
+    connector.close()
+    assert advice in advised(failed.value)

@@ -175,6 +175,12 @@ def test_an_encoding_that_was_not_asked_for_is_refused(site: WebSite) -> None:
     assert fails(spec(SourceKind.FEED, f"{site.address}/feed")) == "ENCODING"
 
 
+@pytest.mark.parametrize("body", ["<html><body>Back soon.</body></html>", "Back soon.", ""])
+def test_page_that_is_no_sitemap_does_not_empty_the_site(site: WebSite, body: str) -> None:
+    site.put("/map.xml", body)
+    assert fails(spec(SourceKind.SITEMAP, f"{site.address}/map.xml")) == "NO_SITEMAP"
+
+
 LAUGHS = (
     "<!DOCTYPE x [<!ENTITY a 'ha'>"
     + "".join(f"<!ENTITY {chr(98 + n)} '{f'&{chr(97 + n)};' * 10}'>" for n in range(9))
