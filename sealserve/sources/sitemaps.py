@@ -72,7 +72,9 @@ class SitemapConnector:
         if body.startswith(b"\x1f\x8b"):
             body = unzip(body, max_bytes=limits.max_listing_bytes)
         for is_sitemap, location, modified in _entries(body, url=url):
-            target = urljoin(url, location)
+            target = _address_of(location, base=url)
+            if not target:
+                continue
             if is_sitemap:
                 self._descend(target, found, depth=depth + 1)
             elif self._is_wanted(target):
@@ -96,6 +98,15 @@ class SitemapConnector:
         home, parts = urlsplit(self._spec.location), urlsplit(url)
         is_here = parts.scheme in ("http", "https") and parts.hostname == home.hostname
         return is_here and len(url) <= MAX_KEY_LENGTH and is_included(parts.path, self._spec.include, suffixes=())
+
+
+def _address_of(location: str, *, base: str) -> str:
+    """Return the whole address of what a sitemap names; "" if that is no address."""
+    try:
+        target = urljoin(base, location)
+        return target if urlsplit(target).hostname else ""
+    except ValueError:
+        return ""
 
 
 def _entries(body: bytes, *, url: str) -> Iterator[tuple[bool, str, str]]:

@@ -241,8 +241,7 @@ def test_error_of_a_site_says_what_to_do(kind: SourceKind, path: str, advice: st
 def test_error_of_a_place_says_what_to_do(tmp_path: Path, kind: SourceKind, location: str, advice: str) -> None:
     (tmp_path / "bad.zip").write_bytes(b"PK\3\4 and no more")
     place = location if "://" in location else str(tmp_path / location)
-    connector = open_connector(Spec(kind=kind, name="x", location=place, secret="key:secret", limits=LIMITS))
+    spec = Spec(kind=kind, name="x", location=place, secret="key:secret", limits=LIMITS)
     with pytest.raises(SourceFailed) as failed:
-        connector.listing("")
-    connector.close()
+        open_connector(spec).listing("")
     assert advice in advised(failed.value)

@@ -181,6 +181,17 @@ def test_page_that_is_no_sitemap_does_not_empty_the_site(site: WebSite, body: st
     assert fails(spec(SourceKind.SITEMAP, f"{site.address}/map.xml")) == "NO_SITEMAP"
 
 
+def test_bad_address_in_a_sitemap_or_a_redirect_costs_nothing_else(site: WebSite) -> None:
+    places = "".join(
+        f"<url><loc>{place}</loc></url>" for place in ("https://[::1/x", f"{site.address}/good", "http:///")
+    )
+    site.put("/map.xml", f"<urlset>{places}</urlset>")
+    (found,) = listing_of(spec(SourceKind.SITEMAP, f"{site.address}/map.xml")).items
+    assert found.key == f"{site.address}/good"
+    site.redirect("/around", "https://[::1/x")
+    assert fails(spec(SourceKind.SITEMAP, f"{site.address}/around")) == "REDIRECTS"
+
+
 LAUGHS = (
     "<!DOCTYPE x [<!ENTITY a 'ha'>"
     + "".join(f"<!ENTITY {chr(98 + n)} '{f'&{chr(97 + n)};' * 10}'>" for n in range(9))
