@@ -34,7 +34,7 @@ from sealserve.sources.item_names import is_included, media_type_of
 from sealserve.sources.web_client import WebClient
 
 PACK_SECONDS = 300.0
-"""Time of one request: all files of a tip come in one answer."""
+"""Time of a request for files: all of a tip may come in one answer."""
 
 MAX_BATCH_FILES = 256
 MAX_BATCH_BYTES = 32 * 2**20
@@ -59,8 +59,12 @@ class GitConnector:
         self._files: MemoryRepo | None = None  # those of the last answer
         self._batch = 1
         is_remote = spec.location.startswith(("https://", "http://"))
-        patient = replace(spec.limits, request_seconds=max(PACK_SECONDS, spec.limits.request_seconds))
-        self._web = WebClient(patient, secret=spec.secret, home=spec.location) if is_remote else None
+        self._web: WebClient | None = None
+        self._packs: WebClient | None = None  # for requests that take longer
+        if is_remote:
+            patient = replace(spec.limits, request_seconds=max(PACK_SECONDS, spec.limits.request_seconds))
+            self._web = WebClient(spec.limits, secret=spec.secret, home=spec.location)
+            self._packs = WebClient(patient, secret=spec.secret, home=spec.location)
 
     def listing(self, cursor: str) -> Listing | Unchanged:
         """Raises: SourceFailed (no repository, no such branch, too large)."""
@@ -91,8 +95,9 @@ class GitConnector:
 
     def close(self) -> None:
         """Close the connections and the repository."""
-        if self._web is not None:
-            self._web.close()
+        for web in (self._web, self._packs):
+            if web is not None:
+                web.close()
         if isinstance(self._repository, Repo):
             self._repository.close()
 
@@ -102,7 +107,7 @@ class GitConnector:
             _require_own(self._repository, Path(self._spec.location))
             tip = _tip(dict(self._repository.get_refs()), self._spec.branch, head=_head(self._repository))
         else:
-            client = _HttpGitClient(self._spec.location, web=self._web, max_bytes=self._spec.limits.max_total_bytes)
+            client = self._client(max_bytes=self._spec.limits.max_total_bytes)
             refs: dict[Any, Any] = dict(client.get_refs(b"/").refs)
             tip = _tip(refs, self._spec.branch, head=refs.get(b"HEAD"))
             if tip.decode() == cursor:
@@ -143,12 +148,16 @@ class GitConnector:
 
     def _fetched(self, wanted: list[bytes], *, max_bytes: int, depth: int | None = None) -> MemoryRepo:
         """Return a repository with the objects; of a commit (with `depth`) without its files, if the server can."""
-        assert self._web is not None
-        client = _HttpGitClient(self._spec.location, web=self._web, max_bytes=max_bytes)
+        client = self._client(max_bytes=max_bytes)
         found = MemoryRepo()
         wants: Any = lambda *_, **__: wanted  # noqa: E731 - dulwich names a protocol for it
         client.fetch(b"/", found, determine_wants=wants, depth=depth, filter_spec=b"blob:none" if depth else None)
         return found
+
+    def _client(self, *, max_bytes: int) -> "_HttpGitClient":
+        assert self._web is not None
+        assert self._packs is not None
+        return _HttpGitClient(self._spec.location, web=self._web, packs=self._packs, max_bytes=max_bytes)
 
     def _files_of(self, tip: bytes) -> Listing:
         assert self._repository is not None
@@ -173,10 +182,11 @@ class GitConnector:
 class _HttpGitClient(AbstractHttpGitClient):
     """git's smart protocol over our bounded requests."""
 
-    def __init__(self, url: str, *, web: WebClient, max_bytes: int) -> None:
+    def __init__(self, url: str, *, web: WebClient, packs: WebClient, max_bytes: int) -> None:
         super().__init__(url, quiet=True)
         self.config = None
         self._web = web
+        self._packs = packs
         self._max_bytes = max_bytes
 
     def _get_url(self, path: str | bytes) -> str:
@@ -193,7 +203,7 @@ class _HttpGitClient(AbstractHttpGitClient):
             answer = self._web.get(url, max_bytes=self._max_bytes, extra=headers or {})
         else:
             body = data if isinstance(data, bytes) else b"".join(data)
-            answer = self._web.post(url, body, headers=headers or {}, max_bytes=self._max_bytes)
+            answer = self._packs.post(url, body, headers=headers or {}, max_bytes=self._max_bytes)
         return _Answer(answer.headers.get("content-type"), answer.url if answer.url != url else ""), io.BytesIO(
             answer.body or b""
         ).read
