@@ -77,7 +77,7 @@ _OTHER_SCRIPTS = re2.compile(
 )
 _QUOTATION = re2.compile(_QUOTED)
 _SENTENCE_ENDS = re.compile("[.!?](?=\\s)|[\n。！？؟।]")
-_FENCE = "```"
+_FENCE = re.compile("```")
 _OPENING, _CLOSING = '"“„«‘「『', '"”“»’」』'
 _AS_EXAMPLE = re2.compile(
     r"(?i)\b(?:such as|for example|for instance|e\.g\.|sentences?|phrases?|wordings?|attempts?|attack(?:s|ers?)?|injections?|"
@@ -159,8 +159,10 @@ def injections_in(text: str) -> Iterator[tuple[str, int, int]]:
     """
     found = list(_found_in(text))
     is_on_attacks = bool(found) and _ON_ATTACKS.search(_QUOTATION.sub(" ", text.translate(_AsValid()))) is not None
+    fences = [fence.start() for fence in _FENCE.finditer(text)] if is_on_attacks else []
     for kind, start, end in found:
-        if not _is_mentioned(text, start, end, is_on_attacks=is_on_attacks):
+        is_code = is_on_attacks and _is_in_code(text, start, end, fences=fences)
+        if not is_code and not _is_mentioned(text, start, end, is_on_attacks=is_on_attacks):
             yield kind, start, end
     for said, start, end in encoded_in(text):
         yield from ((kind, start, end) for kind in sorted({kind for kind, _, _ in _found_in(said)}))
@@ -193,8 +195,6 @@ def _is_mentioned(text: str, start: int, end: int, *, is_on_attacks: bool) -> bo
 
     That alone excuses nothing: the text has to speak of attacks outside of quotations, or the sentence to disapprove.
     """
-    if is_on_attacks and _is_in_code(text, start, end):
-        return True
     start += text[start] in _OPENING  # a rule may take the mark for the sentence's beginning
     before, after = _around(text, start, end)
     opened = max(before.rfind(mark) for mark in _OPENING)
@@ -205,12 +205,13 @@ def _is_mentioned(text: str, start: int, end: int, *, is_on_attacks: bool) -> bo
     return _AS_EXAMPLE.search(rest) is not None and (is_on_attacks or _DISAPPROVES.search(rest) is not None)
 
 
-def _is_in_code(text: str, start: int, end: int) -> bool:
-    """Whether the words stand in a fenced block or between backticks of one line."""
-    if text.count(_FENCE, 0, start) % 2 and _FENCE in text[end:]:
+def _is_in_code(text: str, start: int, end: int, *, fences: Sequence[int]) -> bool:
+    """Whether the words stand in a fenced block, or between backticks of one line. `fences` are where fences begin."""
+    above = bisect_right(fences, start)
+    if above % 2 and above < len(fences):
         return True
-    before, after = text[text.rfind("\n", 0, start) + 1 : start], text[end:].partition("\n")[0]
-    return before.count("`") % 2 == 1 and "`" in after
+    before, after = text[max(0, start - _REACH) : start], text[end : end + _REACH]
+    return before[before.rfind("\n") + 1 :].count("`") % 2 == 1 and "`" in after.partition("\n")[0]
 
 
 def sentences_with_injections(text: str) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ def places_of_secrets(text: str) -> list[int]:
 def _credentials(text: str) -> Iterator[tuple[str, int]]:
     for name, forms in _forms():
         for found in chain.from_iterable(form.finditer(text) for form in forms):
-            if name == "azure_storage_key" and _CUT_OFF.search(text[: found.start()][-1:]):
+            if name == "azure_storage_key" and _CUT_OFF.fullmatch(text[max(0, found.start() - 1) : found.start()]):
                 continue
             if (name != "jwt" or _is_jwt(found[0])) and not _EXAMPLE.search(found[0]):
                 yield found[0], found.start()
