@@ -77,6 +77,7 @@ _OTHER_SCRIPTS = re2.compile(
 )
 _QUOTATION = re2.compile(_QUOTED)
 _SENTENCE_ENDS = re.compile("[.!?](?=\\s)|[\n。！？؟।]")
+_PARAGRAPH_END = "\n\n"
 _FENCE = re.compile("```")
 _OPENING, _CLOSING = '"“„«‘「『', '"”“»’」』'
 _AS_EXAMPLE = re2.compile(
@@ -164,8 +165,18 @@ def injections_in(text: str) -> Iterator[tuple[str, int, int]]:
         is_code = is_on_attacks and _is_in_code(text, start, end, fences=fences)
         if not is_code and not _is_mentioned(text, start, end, is_on_attacks=is_on_attacks):
             yield kind, start, end
-    for said, start, end in encoded_in(text):
-        yield from ((kind, start, end) for kind in sorted({kind for kind, _, _ in _found_in(said)}))
+    yield from _found_in_encoded(list(encoded_in(text)))
+
+
+def _found_in_encoded(runs: Sequence[tuple[str, int, int]]) -> Iterator[tuple[str, int, int]]:
+    """Yield each kind that a decoded run holds, with the run's place. All are looked at in one go, as paragraphs."""
+    starts, length = [], 0
+    for said, _, _ in runs:
+        starts.append(length)
+        length += len(said) + len(_PARAGRAPH_END)
+    found = _found_in(_PARAGRAPH_END.join(said for said, _, _ in runs)) if runs else ()
+    for kind, place in sorted({(kind, bisect_right(starts, start) - 1) for kind, start, _ in found}):
+        yield kind, runs[place][1], runs[place][2]
 
 
 def _found_in(text: str) -> Iterator[tuple[str, int, int]]:
