@@ -8,7 +8,8 @@ linear in the text.
 import codecs
 import re
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 from urllib.parse import unquote_plus
 
 import re2
@@ -34,12 +35,7 @@ _IS_SPELLED_ORDER = re2.compile(
 
 def encoded_in(text: str) -> Iterator[tuple[str, int, int]]:
     """Yield what encoded runs of `text` say, and where each begins and ends."""
-    for pattern, decode in (
-        (_BASE64, _from_base64),
-        (_HEX, _from_hex),
-        (_PERCENT, unquote_plus),
-        (_ESCAPED, _from_codes),
-    ):
+    for pattern, decode in _DECODERS:
         for found in pattern.finditer(text):
             if said := _if_text(decode(found[0])):
                 yield said, found.start(), found.end()
@@ -97,3 +93,11 @@ def _from_codes(run: str) -> str:
 
 def _if_text(said: str) -> str:
     return said if all(one.isprintable() or one.isspace() for one in said) else ""
+
+
+_DECODERS: Sequence[tuple[Any, Callable[[str], str]]] = (
+    (_BASE64, _from_base64),
+    (_HEX, _from_hex),
+    (_PERCENT, unquote_plus),
+    (_ESCAPED, _from_codes),
+)

@@ -170,11 +170,14 @@ def injections_in(text: str) -> Iterator[tuple[str, int, int]]:
 
 def _found_in_encoded(runs: Sequence[tuple[str, int, int]]) -> Iterator[tuple[str, int, int]]:
     """Yield each kind that a decoded run holds, with the run's place. All are looked at in one go, as paragraphs."""
-    starts, length = [], 0
+    if not runs:
+        return
+    starts: list[int] = []
+    length = 0
     for said, _, _ in runs:
         starts.append(length)
         length += len(said) + len(_PARAGRAPH_END)
-    found = _found_in(_PARAGRAPH_END.join(said for said, _, _ in runs)) if runs else ()
+    found = _found_in(_PARAGRAPH_END.join(said for said, _, _ in runs))
     for kind, place in sorted({(kind, bisect_right(starts, start) - 1) for kind, start, _ in found}):
         yield kind, runs[place][1], runs[place][2]
 
