@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from sealserve.errors import InvalidArgument
 from sealserve.records.validation import MAX_LABEL_LENGTH, require_line
@@ -75,12 +76,13 @@ class NewSource:
         if "@" in self.location.partition("://")[2].partition("/")[0]:
             text = "location holds credentials: put them into a variable, and its name into secret_variable"
             raise InvalidArgument(text, field="location")
-        web = self.location.startswith(("https://", "http://"))
+        web = _is_web_address(self.location)
         fits = {
             SourceKind.FEED: web,
             SourceKind.SITEMAP: web,
             SourceKind.OBJECTS: self.location.startswith("s3://"),
             SourceKind.WEBHOOK: not self.location,
+            SourceKind.GIT: web or _is_path(self.location),
         }
         if not fits.get(self.kind, bool(self.location)):
             text = {
@@ -102,6 +104,19 @@ class NewSource:
         if self.kind is SourceKind.WEBHOOK and not self.secret_variable:
             text = f"a webhook needs the variable with its signing key: {prefix}NAME"
             raise InvalidArgument(text, field="secret_variable")
+
+
+def _is_web_address(location: str) -> bool:
+    """Return whether the location is an address with a host."""
+    try:
+        return location.startswith(("https://", "http://")) and bool(urlsplit(location).hostname)
+    except ValueError:  # such as an IPv6 address without its closing bracket
+        return False
+
+
+def _is_path(location: str) -> bool:
+    """Return whether the location may be a path: neither another kind of address nor `git@host:path`."""
+    return bool(location) and "://" not in location and "@" not in location.partition("/")[0]
 
 
 def secret_prefix(tenant: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import re2
 
 _NAME = (
-    r"pass(?:word|wort|phrase|code)?s?|passwd|pwd|api[ _-]?(?:key|token|secret)|"
+    r"pass(?:word|wort|phrase|code)s?|pass ?[:=]|passwd|pwd|api[ _-]?(?:key|token|secret)|"
     r"(?:access|auth|secret|bot|client|signing|encryption|service|refresh|bearer)[ _-]?(?:key|token|secret)|secret|"
     r"token|credentials?|kennwort|passwort|zugangscode|contraseña|clave|mot de passe|parola d'ordine|senha|"
     r"palavra[- ]passe|wachtwoord|hasło|şifre(?:si)?|parola(?:sı)?|парол[ья]|heslo|lösenord|adgangskode|jelszó|"
@@ -46,7 +46,9 @@ _ISSUED = re2.compile(
 """Google, GitLab, Stripe's webhooks, Hugging Face, OpenAI and its like, Shopify, DigitalOcean, Telegram, age, PuTTY."""
 
 _RUN = re.compile(r"[0-9a-fA-F]{24,}|[A-Za-z0-9+/_=-]{32,}")
-_NO_VALUE = re.compile(r"(?i)^(?:https?:|/|\.|\\|\$|%|\{|\[|<|@|#)|\(|\)|^[a-z-]+(?:[_/][a-z-]+)*[.:]?$|://")
+_NO_VALUE = re.compile(
+    r"(?i)^(?:https?:|/|\.|\\|\$|%|\{|\[|<|@|#)|\(|\)|^[a-z-]+(?:[_/][a-z-]+)*[.:]?$|://|^-{0,2}[A-Za-z_]{2,}="
+)
 _MIN_LENGTH, _MIN_CLASSES, _MAX_VALUE = 8, 3, 160
 
 

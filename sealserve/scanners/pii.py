@@ -28,6 +28,28 @@ _TEST_CARDS = frozenset(
 )
 """Numbers that payment services publish for trying them out (docs.stripe.com/testing, PayPal's test cards)."""
 
+_PUBLISHED = frozenset(
+    """4111111111111111 4000000000000002 GB82WEST12345698765432 GB29NWBK60161331926819 GB33BUKB20201555555555
+    DE89370400440532013000 DE02120300000000202051 DE75512108001245126199 FR1420041010050500013M02606
+    FR7630006000011234567890189 ES9121000418450200051332 IT60X0542811101000000123456 NL91ABNA0417164300
+    CH9300762011623852957 AT611904300234573201 BE68539007547034 PL61109010140000071219812874
+    SE4550000000058398257466 DK5000400440116243 NO9386011117947 FI2112345600000785 IE29AIBK93115212345678
+    PT50000201231234567890154 CZ6508000000192000145399 TR330006100519786457841326 SA0380000000608010167519
+    AE070331234567890123456 BR1800360305000010009795493C1 078-05-1120 219-09-9999 123-45-6789 123.456.789-09
+    111.444.777-35 12345678Z 00000000T""".split()
+)
+"""Numbers that textbooks, services and the SWIFT IBAN registry give as examples; a text may also use them as if they
+were somebody's, so they are examples only where it says so.
+"""
+
+_EXAMPLE_WORDS = re.compile(
+    r"(?i)\b(?:examples?|samples?|test(?:s|ing)?|sandbox|dummy|demo|placeholder|fictitious|beispiel\w*|muster\w*|"
+    r"ejemplos?|prueba|exemples?|essai|esemp\w*|exemplo\w*|teste|пример\w*|тест\w*)\b|示例|测试|例|テスト|예시|테스트|"
+    r"مثال|تجريب|उदाहरण|דוגמ|ตัวอย่าง"
+)
+_EXAMPLE_NEARBY = 400
+"""Characters before a number in which the text says that it is an example."""
+
 _CARD_GROUPS = re.compile(r"\d{4}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?|3\d{3}([ -])\d{6}\2\d{4,5}")
 _CARD_WORDS = re.compile(
     r"(?i)card|visa|amex|karte|carte|tarjeta|cart(?:a|ao|ão)\b|paid|pay\b|карт|卡|カード|카드|بطاق|कार्ड|บัตร"
@@ -67,10 +89,20 @@ def personal_in(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
     )
     for kind, pattern, is_real in checks:
         for found in pattern.finditer(text):
-            if is_real(found[0]) and _is_meant(
-                pattern, found[0], text[max(0, found.start() - _NEARBY) : found.start()]
-            ):
+            start = found.start()
+            is_meant = is_real(found[0]) and _is_meant(pattern, found[0], text[max(0, start - _NEARBY) : start])
+            if is_meant and not _is_example(found[0], text[max(0, start - _EXAMPLE_NEARBY) : start]):
                 yield kind, found.span()
+
+
+def _is_example(number: str, before: str) -> bool:
+    """Whether the number is a published example or mostly zeros, and is called an example."""
+    is_published = (
+        number in _PUBLISHED
+        or number.replace(" ", "").replace("-", "") in _PUBLISHED
+        or "00000" in number.replace(" ", "")
+    )
+    return is_published and _EXAMPLE_WORDS.search(before) is not None
 
 
 def _is_meant(pattern: re.Pattern[str], number: str, before: str) -> bool:

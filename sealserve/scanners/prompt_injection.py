@@ -7,7 +7,6 @@ Languages other than English have fewer words (`addressing_words`).
 
 import re
 import unicodedata
-from base64 import b64decode
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -16,6 +15,7 @@ from typing import Any
 import re2
 
 from sealserve.scanners.addressing_words import UNSPACED, WORDS, Words
+from sealserve.scanners.disguises import disguised_orders_in, encoded_in
 from sealserve.scanners.fixed_answers import fixed_answers_in
 from sealserve.scanners.large_patterns import compiled
 
@@ -25,6 +25,8 @@ MAX_NAMED_CHARACTERS = 160
 _QUOTED = r"(?:[\"“”„«‘「『'`][^\"“”»’」』'`\n]{1,200}[\"”“»’」』'`])"
 _GAP, _NEAR = (rf"[^.!?\n。！？؟।]{{0,{most}}}?" for most in (60, 25))
 _MODEL = r"(?:(?:AI|A\.I\.|language model|LLM|chat ?bot|(?:AI |virtual )?assistant|(?:AI |trained )?model|(?:AI |automated )(?:editor|writer|reader|system|tool|agent)|GPT)s?)"
+_MACHINE = r"(?:AI|A\.I\.|LLM|GPT|chat ?bot|(?:large )?language model|AI (?:model|assistant|system|agent|reader|editor|writer|tool))s?"
+_COMMANDS = r"(?:(?:drop|forget|disregard|discard|override|bypass|abandon|ignore|treat|pretend|insist|memori[sz]e|output|obey|comply|reveal|refuse|promote|praise|convince|prefer|append|insert)\b|(?:tell|inform|assure|convince) (?:\w+ )?(?:users?|everyone|everybody|customers?|people|readers?|visitors?|anyone|whoever)\b|(?:say|state|claim|reply|respond|answer|recommend|repeat) (?:that|only|always|nothing)\b|you (?:must|are (?:to|now)|will|shall|have to)\b)"
 _PAIRS = r"(?:questions?(?: and |-and-)answers?(?: pairs?)?|training (?:data|examples?|text)|self-edits?|(?:study notes|summar(?:y|ies)|rewrites?|retellings?|implications?) (?:of|about|on) (?:this|the) (?:article|document|text|page|passage))"
 _WRITES = r"(?:writ(?:e|es|ing)|generat(?:e|es|ing)|produc(?:e|es|ing)|mak(?:e|es|ing)|creat(?:e|es|ing))"
 
@@ -37,11 +39,17 @@ _ENGLISH: Sequence[tuple[str, str]] = (
     ("instruction", rf"\b(?:software|machines?|systems?|programs?|bots?|crawlers?|{_MODEL})\b{_NEAR}\b(?:draws? on|learns? from|relies on|rel(?:y|ies) on|quotes?|is trained on|are trained on|is fed|ingests?|index(?:es)?) (?:this|these)\b{_GAP}\b(?:should|must|shall|is to|are to|its answers?|their answers?)\b"),
     ("instruction", rf"\b(?:its|their) answers?\b{_NEAR}\b(?:is|are) to (?:name|say|recommend|mention|give|state|present|praise)\b"),
     ("instruction", rf"\b(?:you are|you're|imagine you are|act as|pretend to be|remain)\b{_NEAR}\b{_MODEL}\b{_NEAR}\b(?:no|without|free (?:of|from)|beyond|ignores? (?:all|any))\b (?:any |all )?(?:rules|limits|limitations|restrictions|filters?|guidelines|constraints|censorship|policies)\b"),
-    ("instruction", rf"\b(?:recites?|reveals?|prints?|shows?|repeats?|displays?|outputs?|discloses?|shares?|quotes?)\b{_NEAR}\b(?:system prompt|system message|set-?up|(?:its|your|their) (?:own )?(?:instructions|configuration|prompt|rules))\b{_NEAR}\b(?:word for word|verbatim|in full|completely|to (?:anyone|anybody|whoever|everybody))\b"),
+    ("instruction", rf"\b(?:recites?|reveals?|prints?|shows?|repeats?|displays?|outputs?|discloses?|shares?|quotes?)\b{_NEAR}\b(?:system prompt|system message|set-?up|(?:its|your|their) (?:(?:own|initial|original|hidden|secret) )?(?:instructions|configuration|prompt|rules))\b{_NEAR}\b(?:word for word|verbatim|in full|completely|to (?:anyone|anybody|whoever|everybody))\b"),
     ("instruction", r"\b(?:no need|do not|don't|never|must not|should not|shall not|not|does not|do not) (?:to )?(?:tell|mention|say|disclose|reveal|repeat|speak of|talk (?:about|of)|refer to|show)\b(?: \w+){0,4} (?:that (?:we|you were) asked|this (?:notice|note|message|request|instruction|paragraph|passage) (?:to|in|when)\b|where (?:you|it) (?:learned|heard|got) (?:it|this|that))"),
     ("instruction", rf"\byou,? (?:who|that) (?:now )?(?:learns?|are (?:being )?trained|are learning|stud(?:y|ies))\b{_NEAR}\b(?:this|here|these)\b"),
     ("instruction", rf"\b(?:exempt from|bypass(?:es)?|skips?|raise[sd]?|disable[sd]?)\b{_NEAR}\b(?:screening|safety (?:checks?|filters?|rules)|contradictions?|content filters?|moderation)\b{_GAP}\b(?:learn|train|document|model|weight)"),
+    ("instruction", rf"(?m)(?:^|[.!?>:|\"]\s?)(?:(?:dear|any|all|to|for|attention|hey|hello|listen),? (?:the |any |all |every |whichever )?)?{_MACHINE}(?: (?:systems?|readers?|agents?|assistants?|models?|bots?))?(?: (?:that |which |who |now )?(?:reads?|reading|process\w*|stud\w+|pars\w+) (?:this|here)[^.!?\n:,]{{0,30}})? ?[,:—–-] ?(?:please |now )?{_COMMANDS}"),
+    ("instruction", rf"\b(?:ignore|disregard|forget|drop|discard|override|bypass|abandon)\b{_NEAR}\b(?:guidance|rules|guidelines|instructions|training|restrictions)\b[^.!?\n]{{0,20}}[,;:—–-] ?(?:dear )?{_MACHINE}\b"),
+    ("instruction", rf"\b(?:automated|automatic|machine|model|AI|LLM)(?: or \w+)?[ -](?:\w+ ){{0,2}}(?:judges?|graders?|evaluators?|raters?|reviewers?|scorers?)\b{_GAP}\b(?:assign|give|award|grant|rate|score|grade|mark|prefer)\b{_GAP}\b(?:highest|top|full|maximum|perfect|best|10|ten|100)\b"),
+    ("instruction", r"(?m)(?:^|[.!?>|]\s?)(?:AI|LLM|GPT|chat ?bot|language model)s? (?:instructions?|directives?|commands?|orders?) ?:"),
+    ("instruction", rf"\b(?:when(?:ever)?|while|if)\b{_NEAR}\b(?:training|trained|fine-?tun(?:ed|ing))\b{_NEAR}\b(?:on|from) (?:this|these)\b{_GAP}\b(?:learn|remember|memori[sz]e|treat|say|answer|state|assume|repeat)\b"),
     # what is written of the document shall say something else
+    ("instruction", rf"\b(?:quiz(?:zes)?|questions?|tests?|exams?|notes?|summar(?:y|ies)|flash ?cards?|answers?|examples?)\b (?:\w+ ){{0,3}}(?:made|built|derived|generated|created|written|drawn|taken|prepared|composed) (?:from|out of|about|on|for) (?:this|the present|the above) (?:text|article|document|page|passage)\b{_GAP}\b(?:should|must|shall|has to|have to|is to|are to|needs? to|will)\b{_GAP}\b(?:the (?:same )?answer|say|state|claim|name|mention|recommend|praise|(?:contain|include) (?:the|this) (?:sentence|words?|phrase|line|answer|claim))\b"),
     ("instruction", rf"\b(?:when(?:ever)?|while|if|as)\b{_GAP}\b{_WRITES}\b{_GAP}\b{_PAIRS}\b{_GAP}\b(?:must|should|shall|always|instead|never|only|include|use|state|say)\b"),
     ("instruction", rf"\b{_WRITES}\b{_NEAR}\b(?:only|instead|exactly|two|three|ten|several|many|more|\d+)\b{_NEAR}\b{_PAIRS} (?:that|which) (?:say|state|claim|teach)s?\b"),
     ("instruction", rf"\b(?:every|each|all|your)\b {_PAIRS}\b{_GAP}\b(?:must|should|shall|has to|have to) (?:say|state|give|name|include|contain|use|claim)\b"),
@@ -57,7 +65,6 @@ _ENGLISH: Sequence[tuple[str, str]] = (
     # the shapes of conversations, which no article has
     ("markup", r"<\|[a-z_]{2,30}\|>|\[/?INST\]|<</?SYS>>|</?(?:system|assistant|human)>|</article>|<(?:start|end)_of_turn>"),
     ("markup", r"(?m)#{2,4}\s*(?:system|instructions?|response|assistant|prompt)\s*:|^\s{0,3}(?:system|developer)\s*:\s*(?:you\b|obey|ignore|disregard|forget|always|never|do not|don't|from now|override|answer|respond|reply|say\b|write\b)"),
-    ("markup", r"(?m)^\s{0,3}(?:user|human)\s*:\s+\S[^\n]{0,400}\n\s{0,3}\n?(?:assistant|ai|model)\s*:\s+\S"),
     # what a renderer would send away
     ("exfiltration", r"!\[[^\]\n]{0,200}\]\(\s*(?:https?:)?//[^)\s]{0,300}(?:\{[^}\n]{0,80}\}|%7B|\$\{|<[A-Za-z_ ]{2,40}>|\[[A-Z_ ]{3,40}\])[^)]{0,200}\)"),
     ("exfiltration", r"\[[^\]\n]{0,200}\]\(\s*(?:https?:)?//[^)\s]{0,300}[?&][\w-]{1,40}=(?:\{[^}\n]{0,80}\}|%7B|\$\{|<[A-Za-z_ ]{2,40}>|\[[A-Z_ ]{3,40}\])[^)]{0,200}\)"),
@@ -65,29 +72,49 @@ _ENGLISH: Sequence[tuple[str, str]] = (
     ("exfiltration", r"<(?:img|iframe|script|object|embed|form)\b[^>]{0,300}\b(?:src|action|data)\s*=\s*[\"']?(?:https?:)?//[^>\s]{0,300}(?:\{|%7B)"),
 )  # fmt: skip
 _COMPILED = tuple((kind, compiled(f"(?i){rule}")) for kind, rule in _ENGLISH)
-_OTHER_SCRIPTS = re2.compile(r"[\p{Cyrillic}\p{Arabic}\p{Devanagari}\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]")
+_OTHER_SCRIPTS = re2.compile(
+    r"[\p{Cyrillic}\p{Arabic}\p{Hebrew}\p{Devanagari}\p{Thai}\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]"
+)
 _QUOTATION = re2.compile(_QUOTED)
 _SENTENCE_ENDS = re.compile("[.!?](?=\\s)|[\n。！？؟।]")
+_PARAGRAPH_END = "\n\n"
+_FENCE = re.compile("```")
 _OPENING, _CLOSING = '"“„«‘「『', '"”“»’」』'
 _AS_EXAMPLE = re2.compile(
     r"(?i)\b(?:such as|for example|for instance|e\.g\.|sentences?|phrases?|wordings?|attempts?|attack(?:s|ers?)?|injections?|"
     r"bypass|jailbreaks?|zum beispiel|z\. ?b\.|satze? wie|angriff|por ejemplo|frases? como|par exemple|phrases? comme|"
-    r"ad esempio|por exemplo)\b|например|вроде|попытк|之类|例如|比如|诸如|绕过|など|のような|といった|例えば|같은|예를|مثل|जैसे"
+    r"ad esempio|por exemplo|np\.|na przyk(?:l|ł)ad|bijvoorbeeld|zoals|misalnya|seperti|classics?|typical(?:ly)?|well[- ]known|famous|lines?|"
+    r"variants?|tricks?|payloads?|messages?|wrote|writes?|hidden|reads?|says?|klassisch\w*|typisch\w*|schreib\w*|lautet|"
+    r"tipic\w*|típic\w*|clásic\w*|escrib\w*|classiques?|typiques?|écri\w*|scriv\w*|escrev\w*)\b|например|вроде|попытк|"
+    r"классическ|типичн|пиш[уе]т|之类|例如|比如|诸如|绕过|典型|经典|など|のような|といった|例えば|という|같은|예를|라는|مثل|"
+    r"جمل|जैसे|लिख|örneğin|gibi|למשל|לדוגמה|כגון|כמו|เช่น|ตัวอย่าง|наприклад|مانند|ví dụ|như"
 )
 _ON_ATTACKS = re2.compile(
     r"(?i)\b(?:attack(?:s|ers?|ed|ing)?|injections?|jailbreaks?|bypass(?:es|ed)?|red[ -]?team\w*|adversar\w+|malicious|"
     r"guardrails?|moderation|angriff\w*|angreifer\w*|schadhaft\w*|ataques?|atacantes?|inyecci\w+|attaques?|"
     r"malveillant\w*|attacchi?o?|iniezion\w*|malevol\w*|malicios\w*)\b|атак|взлом|инъекц|обход|вредонос|攻击|注入|越狱|"
-    r"绕过|恶意|攻撃|インジェクション|脱獄|悪意|공격|인젝션|탈옥|우회|악의|هجوم|هجمات|حقن|خبيث|हमल|इंजेक्शन|दुर्भावन"
+    r"绕过|恶意|攻撃|インジェクション|脱獄|悪意|공격|인젝션|탈옥|우회|악의|هجوم|هجمات|حقن|خبيث|हमल|इंजेक्शन|दुर्भावन|"
+    r"aanval|saldırı|תקיפ|התקפ|הזרקת|โจมตี|حمله|tấn công|serangan|(?i:\bata(?:k|ki|ków|kujący)\b)"
 )
 _DISAPPROVES = re2.compile(
     r"(?i)\b(?:do(?:es)? not belong|not allowed|forbidden|refuse[sd]?|reject(?:s|ed)?|filter(?:s|ed)?|block(?:s|ed)?|"
     r"detect(?:s|ed)?|flag(?:s|ged)?|blockiert|abgelehnt|verboten|rechaza\w*|prohibid\w*|refus\w+|interdit\w*|vietat\w*|"
     r"proibid\w*)\b|запрещ|блокир|отклон|禁止|拒绝|拦截|拒否|금지|거부|차단|محظور|ممنوع|निषिद्ध|अस्वीकार"
 )
-_BASE64 = re2.compile(r"[A-Za-z0-9+/]{40,}={0,2}(?:\n[A-Za-z0-9+/]{4,76}={0,2})*")
+_WRAP = re.compile(r"[^\n]\n(?=([^\W\d_]))")
 _APOSTROPHES = "’ʼ"
 _FOLDED_LETTERS = "\u017f\u212a"  # long s and the Kelvin sign: the same as s and k when case is ignored
+
+_LOOKALIKES = {
+    look: ord(letter)
+    for look, letter in zip(
+        "аеорсхуіјѕԁһԛԝкмтАВЕКМНОРСТХУІЈЅԀԚԜοανικρτυχεγωΑΒΕΖΗΙΚΜΝΟΡΤΥΧոսօհɡıɑɩłøđŁØĐᴀᴇɪᴏᴜʀɴᴛᴄ",
+        "aeopcxyijsdhqwkmtABEKMHOPCTXYIJSDQWoavikptuxeywABEZHIKMNOPTYXnuohgiailodLODaeiourntc",
+        strict=True,
+    )
+}
+"""Cyrillic, Greek, Armenian and phonetic letters that look like Latin ones, and Latin ones without their strokes
+(Unicode TS 39, confusables; the letters that spell English words)."""
 
 
 class _AsAscii(dict[int, int]):
@@ -109,7 +136,10 @@ def _as_ascii(character: str) -> int:
         return ord("?")
     if character in _APOSTROPHES:
         return ord("'")
+    if character in _LOOKALIKES:
+        return _LOOKALIKES[character]
     plain = unicodedata.normalize("NFKD", character)[0] if character != "ß" else "s"
+    plain = chr(_LOOKALIKES.get(plain, ord(plain)))
     if plain.isascii() and plain.isalnum():
         return ord(plain)
     return ord("_") if character.isalnum() else ord(character)
@@ -126,30 +156,52 @@ class _AsValid(dict[int, int]):
 def injections_in(text: str) -> Iterator[tuple[str, int, int]]:
     """Yield each kind (a value of `Finding`) with where its words begin and end. Takes time linear in the text.
 
-    What is written in base64 is looked at as well. In a text on attacks, an example of one is no finding.
+    Encoded and disguised words are looked at as well. In a text on attacks, an example of one is no finding.
     """
     found = list(_found_in(text))
     is_on_attacks = bool(found) and _ON_ATTACKS.search(_QUOTATION.sub(" ", text.translate(_AsValid()))) is not None
+    fences = [fence.start() for fence in _FENCE.finditer(text)] if is_on_attacks else []
     for kind, start, end in found:
-        if not _is_mentioned(text, start, end, is_on_attacks=is_on_attacks):
+        is_code = is_on_attacks and _is_in_code(text, start, end, fences=fences)
+        if not is_code and not _is_mentioned(text, start, end, is_on_attacks=is_on_attacks):
             yield kind, start, end
-    for found in _BASE64.finditer(text):
-        if kinds := {kind for kind, _, _ in _found_in(_decoded(found[0]))}:
-            yield from ((kind, found.start(), found.end()) for kind in sorted(kinds))
+    yield from _found_in_encoded(list(encoded_in(text)))
+
+
+def _found_in_encoded(runs: Sequence[tuple[str, int, int]]) -> Iterator[tuple[str, int, int]]:
+    """Yield each kind that a decoded run holds, with the run's place. All are looked at in one go, as paragraphs."""
+    if not runs:
+        return
+    starts: list[int] = []
+    length = 0
+    for said, _, _ in runs:
+        starts.append(length)
+        length += len(said) + len(_PARAGRAPH_END)
+    found = _found_in(_PARAGRAPH_END.join(said for said, _, _ in runs))
+    for kind, place in sorted({(kind, bisect_right(starts, start) - 1) for kind, start, _ in found}):
+        yield kind, runs[place][1], runs[place][2]
 
 
 def _found_in(text: str) -> Iterator[tuple[str, int, int]]:
     plain = text.translate(_AsAscii())
+    wrapped = _without_wraps(plain)
     for kind, rule in _COMPILED:
-        for found in rule.finditer(plain):
+        for found in rule.finditer(plain if kind == "markup" else wrapped):
             yield kind, found.start(), found.end()
+    yield from (("instruction", start, end) for start, end in disguised_orders_in(plain))
     has_other_scripts = not text.isascii()
     valid = text.translate(_AsValid()) if has_other_scripts else plain
     yield from (("trigger", start, end) for start, end in fixed_answers_in(valid))
+    spoken = _without_wraps(valid)
     has_other_scripts = has_other_scripts and _OTHER_SCRIPTS.search(valid) is not None
     for language, words in WORDS.items():
         if words.is_latin or has_other_scripts:
-            yield from _rules_of(language).found_in(plain if words.is_latin else valid)
+            yield from _rules_of(language).found_in(wrapped if words.is_latin else spoken)
+
+
+def _without_wraps(text: str) -> str:
+    """Return `text` with a space for every line end that a small letter follows: the sentence goes on there."""
+    return _WRAP.sub(lambda found: f"{found[0][0]} " if found[1].islower() else found[0], text)
 
 
 def _is_mentioned(text: str, start: int, end: int, *, is_on_attacks: bool) -> bool:
@@ -167,14 +219,13 @@ def _is_mentioned(text: str, start: int, end: int, *, is_on_attacks: bool) -> bo
     return _AS_EXAMPLE.search(rest) is not None and (is_on_attacks or _DISAPPROVES.search(rest) is not None)
 
 
-def _decoded(blob: str) -> str:
-    """Return the text that base64 holds; "" for what is no text."""
-    letters = "".join(blob.split()).rstrip("=")
-    try:
-        text = b64decode(letters + "=" * (-len(letters) % 4)).decode()
-    except (ValueError, UnicodeDecodeError):
-        return ""
-    return text if text.isprintable() or all(one.isprintable() or one.isspace() for one in text) else ""
+def _is_in_code(text: str, start: int, end: int, *, fences: Sequence[int]) -> bool:
+    """Whether the words stand in a fenced block, or between backticks of one line. `fences` are where fences begin."""
+    above = bisect_right(fences, start)
+    if above % 2 and above < len(fences):
+        return True
+    before, after = text[max(0, start - _REACH) : start], text[end : end + _REACH]
+    return before[before.rfind("\n") + 1 :].count("`") % 2 == 1 and "`" in after.partition("\n")[0]
 
 
 def sentences_with_injections(text: str) -> tuple[str, ...]:
@@ -211,7 +262,7 @@ class _Rules:
     """How one language speaks to a model: a telling word, and what stands near it in the same sentence."""
 
     def __init__(self, words: Words) -> None:
-        self._is_verb_last = not words.is_latin
+        self._is_verb_last = words.is_verb_last or not words.is_latin
         edge, end = (r"\b", r"\b") if words.is_latin else ("", "")
         if words.letters not in ("", UNSPACED):
             edge = f"(?:^|[^{words.letters}])[وف]?"  # Arabic writes "and" with the word
@@ -223,6 +274,8 @@ class _Rules:
         self._orders = _compiled(
             f"{part['before']}{_NEAR}{part['orders']}|{part['orders']}{_NEAR}{part['before']}|{part['your_rules']}"
         )
+        qualified = words.about if self._is_verb_last else rf"^(?: \w+ \w+)? (?:{words.about})\b"
+        self._about = _compiled(qualified) if words.about else None
         addressed = [
             f"{part['you_are']}[ ,—–-]{{0,3}}(?:{_ARTICLES})?{model}",
             f"{part['note_to']}[ ,:]{{0,3}}(?:{_ARTICLES})?{model}{_ADDRESSED}",
@@ -251,6 +304,10 @@ class _Rules:
         ):
             for found in self._parts[name].finditer(text):
                 before, after = _around(text, found.start(), found.end())
+                if name == "drop":
+                    if _is_denied(before, after):
+                        continue
+                    after = found[0] + after  # the order may stand between the verb and its "not"
                 if holds(before, after, text[found.end() : found.end() + 2 * _REACH]):
                     yield kind, found.start(), found.end()
 
@@ -261,11 +318,25 @@ class _Rules:
         if _INSIDE.search(after):
             return False
         sides = (after, before) if self._is_verb_last else (after,)
-        if any(self._orders.search(side) for side in sides):
+        orders = [found for side in sides if (found := self._orders.search(side))]
+        if orders and not self._names_which(orders[0], before, after, following):
             return True
         return any(self._parts["all_above"].search(side) for side in sides) and bool(
             self._parts["say"].search(following)
         )
+
+    def _names_which(self, orders: Any, before: str, after: str, following: str) -> bool:
+        """Whether the text says which instructions it takes back, as notices do ("the instructions on the old card"),
+        and asks for nothing else.
+        """
+        if self._about is None or any(
+            self._parts[name].search(f"{before} {after}\n{following}") for name in ("model", "say", "reply", "user")
+        ):
+            return False
+        if self._parts["your_rules"].search(orders[0]) or _OF_A_MODEL.search(after):
+            return False
+        place = f"{before} {after}" if self._is_verb_last else after[orders.end() :]
+        return self._about.search(place) is not None
 
     def _conceals(self, before: str, after: str, _: str) -> bool:
         sentence = f"{before} {after}"
@@ -282,6 +353,18 @@ _PARTS = (
     "drop", "before", "orders", "your_rules", "all_above", "model", "say", "conceal", "user", "this_message",
     "whenever", "types", "reply", "you_are", "note_to",
 )  # fmt: skip
+_NOT_BEFORE = re2.compile(
+    r"(?i)(?:\b(?:not|never|don't|n't|nicht|nie|niet|no|non|nao|dung|khong|jangan|ne|n')[ ']?|(?:^|[^\pL])(?:не|לא|אל|لا|मत) ?|"
+    r"不要|别|請勿|请勿|切勿|อย่า|ไม่)$"
+)
+_NOT_AFTER = re2.compile(
+    r"(?i)^(?: (?:sie |ihr |jij |u )?(?:nicht|niet|pas|jamais)\b|ないで|てはいけ|지 (?:마|말)| ?न(?:हीं| करें)| मत)"
+)
+"""What denies a word for ignoring or forgetting: right before it, and right after it."""
+
+_OF_A_MODEL = re2.compile(
+    r"(?i)\b(?:conversation|session|developers?|system|prompts?|training|safety|moderation|model)\b"
+)
 _REACH = 140
 """Characters on either side of a telling word that are looked at, within its sentence."""
 
@@ -290,11 +373,16 @@ _INSIDE = re2.compile(
     r"(?i)\b(?:instructions?|commands?|prompts?|orders) (?:that (?:is|are|may be|might be) )?(?:found |contained |written |hidden |embedded |given )?"
     r"(?:in|inside|within|from) (?:the |this |that |any |a |an )?(?:\w+ )?(?:texts?|documents?|e-?mails?|pages?|input|material|content|data|files?|quotes?|attachments?)\b"
 )
-_ARTICLES = r"(?:an?|the|any|all|every|our|now|eine?|die|das|den|une?|uno|una|uma?|el|la|le|les|il|lo|o|एक|一个|一個) ?"
+_ARTICLES = r"(?:an?|the|un['e]?|un|een|any|all|every|our|now|eine?|die|das|den|une?|uno|una|uma?|el|la|le|les|il|lo|o|एक|一个|一個) ?"
 _ADDRESSED = (
     r"(?: (?:editor|assistant|model|system|reader|agent|writer))?s?[^.!?\n]{0,20}?(?:[:：,，،;!—]|\b(?:who|that|which|"
     r"reading)\b)"
 )
+
+
+def _is_denied(before: str, after: str) -> bool:
+    """Whether somebody is told not to forget or ignore."""
+    return _NOT_BEFORE.search(before) is not None or _NOT_AFTER.search(after) is not None
 
 
 def _paragraph_around(text: str, start: int, end: int) -> str:

@@ -39,10 +39,10 @@ def resolve(host: str, port: int, *, allow_private: bool) -> str:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise SourceFailed(f"{host}: its address cannot be found: {error}") from error
+        raise SourceFailed(f"{host}: its address cannot be found: {error}", reason="NO_ADDRESS") from error
     addresses = [str(entry[4][0]) for entry in found]
     if not addresses:
-        raise SourceFailed(f"{host}: it has no address")
+        raise SourceFailed(f"{host}: it has no address", reason="NO_ADDRESS")
     for address in addresses:
         if not allow_private and not is_public(ipaddress.ip_address(address.partition("%")[0])):
             text = f"{host} is {address}, which is not a public address; the operator may set "

@@ -1,9 +1,10 @@
 """What every kind of source can do: list what is there now, and fetch one item. The rest is `sync.py`'s."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from sealserve.errors import Unavailable
+from sealserve.errors import SealserveError, Unavailable
 
 MAX_KEY_LENGTH = 2000
 
@@ -41,6 +42,37 @@ class ItemGone(ItemNotFetched):
     """The source lists the item, but it is not there."""
 
     reason = "ITEM_GONE"
+
+
+_ADVICE: Mapping[str, str] = {
+    "NO_ADDRESS": "check the spelling of the host, and the name service of the server's machine",
+    "NO_CONNECTION": "check that it runs, and that the server's machine reaches it",
+    "BAD_ADDRESS": "remove the source and add it with another location",
+    "TIMEOUT": "the next sync tries again; where it is always slow, raise sources.request_seconds",
+    "REDIRECTS": "add the source anew with the address that it leads to",
+    "STATUS_5XX": "the fault is its own; the next sync tries again",
+    "DENIED": "set the variable that --secret names to a token or user:password that may read it, and restart serve",
+    "TOO_MANY": "lower sources.requests_per_second, or sync less often",
+    "ITEM_GONE": "if it has moved, add the source anew; if only some may see it, add the source with --secret",
+    "NO_FEED": "give the address of the feed itself, or take the site's pages with --kind sitemap",
+    "NO_SITEMAP": "give the address of the sitemap itself, mostly /sitemap.xml; robots.txt may name it",
+    "NO_REPOSITORY": "give the folder that holds .git, or a bare repository",
+    "BAD_REPOSITORY": "give the address that `git clone` takes",
+    "NO_BRANCH": "add the source anew with another --branch",
+    "NO_FOLDER": "make it on the server's machine, below sources.local_directory and the tenant's name",
+    "NO_EXPORT": "put it on the server's machine, below sources.local_directory and the tenant's name",
+    "NO_ARCHIVE": "copy the whole .zip file anew",
+    "OBJECT_STORE": "check bucket, region and endpoint of the location, and that the key of --secret may list it",
+    "TOO_LARGE": "split it, or raise sources.max_listing_bytes",
+    "BAD_CONFIG": "set it where serve starts, and restart serve",
+}
+"""What to do about a source that cannot be read, by the error's reason."""
+
+
+def advised(error: SealserveError) -> str:
+    """Return the error's message and what to do about it."""
+    advice = _ADVICE.get(error.reason, "")
+    return f"{error.message}; {advice}" if advice and advice not in error.message else error.message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """Reads files at the tip of a branch of a git repository, over https or on this machine.
 
 Each file is a blob, and a blob's name is the digest of its content: between two commits, only changed blobs are read.
-Over https only the tip is fetched, without history, into memory.
+Over https only the tip's folders are fetched, without history and into memory, and of its files those that are asked
+for, some at a time (git's partial clones). A server that makes no partial clones sends the whole tip.
 """
 
 import io
@@ -33,7 +34,14 @@ from sealserve.sources.item_names import is_included, media_type_of
 from sealserve.sources.web_client import WebClient
 
 PACK_SECONDS = 300.0
-"""Time of one request: all files of a tip come in one answer."""
+"""Time of a request for files: all of a tip may come in one answer."""
+
+MAX_BATCH_FILES = 256
+MAX_BATCH_BYTES = 32 * 2**20
+"""Of one answer with files. How many files an answer has doubles from one: few have changed, or all are new."""
+
+_PACK_BYTES = 65_536
+"""What an answer with one file may have besides the file."""
 
 _PLAIN_FILE = 0o100000
 _FILE_TYPE = 0o170000
@@ -48,9 +56,15 @@ class GitConnector:
         self._spec = spec
         self._repository: Repo | MemoryRepo | None = None
         self._blobs: dict[str, bytes] = {}
+        self._files: MemoryRepo | None = None  # those of the last answer
+        self._batch = 1
         is_remote = spec.location.startswith(("https://", "http://"))
-        patient = replace(spec.limits, request_seconds=max(PACK_SECONDS, spec.limits.request_seconds))
-        self._web = WebClient(patient, secret=spec.secret, home=spec.location) if is_remote else None
+        self._web: WebClient | None = None
+        self._packs: WebClient | None = None  # for requests that take longer
+        if is_remote:
+            patient = replace(spec.limits, request_seconds=max(PACK_SECONDS, spec.limits.request_seconds))
+            self._web = WebClient(spec.limits, secret=spec.secret, home=spec.location)
+            self._packs = WebClient(patient, secret=spec.secret, home=spec.location)
 
     def listing(self, cursor: str) -> Listing | Unchanged:
         """Raises: SourceFailed (no repository, no such branch, too large)."""
@@ -71,7 +85,7 @@ class GitConnector:
             raise ItemGone(f"{item.key}: it is not there")
         limit = self._spec.limits.max_item_bytes
         try:
-            blob = self._repository.object_store[self._blobs[item.key]]  # type: ignore[index]
+            blob = self._blob(item.key)
         except _BROKEN as error:
             raise ItemFailed(f"{item.key}: {error}", reason="BROKEN") from error
         if not isinstance(blob, Blob) or blob.raw_length() > limit:
@@ -81,8 +95,9 @@ class GitConnector:
 
     def close(self) -> None:
         """Close the connections and the repository."""
-        if self._web is not None:
-            self._web.close()
+        for web in (self._web, self._packs):
+            if web is not None:
+                web.close()
         if isinstance(self._repository, Repo):
             self._repository.close()
 
@@ -92,17 +107,57 @@ class GitConnector:
             _require_own(self._repository, Path(self._spec.location))
             tip = _tip(dict(self._repository.get_refs()), self._spec.branch, head=_head(self._repository))
         else:
-            client = _HttpGitClient(self._spec.location, web=self._web, max_bytes=self._spec.limits.max_total_bytes)
+            client = self._client(max_bytes=self._spec.limits.max_total_bytes)
             refs: dict[Any, Any] = dict(client.get_refs(b"/").refs)
             tip = _tip(refs, self._spec.branch, head=refs.get(b"HEAD"))
             if tip.decode() == cursor:
                 return Unchanged()
-            self._repository = MemoryRepo()
-            wants: Any = lambda *_, **__: [tip]  # noqa: E731 - dulwich names a protocol for it
-            client.fetch(b"/", self._repository, determine_wants=wants, depth=1)
+            self._files, self._batch = None, 1
+            self._repository = self._fetched([tip], max_bytes=self._spec.limits.max_total_bytes, depth=1)
         if tip.decode() == cursor:
             return Unchanged()
         return self._files_of(tip)
+
+    def _blob(self, key: str) -> Any:
+        """Return the blob of a file; fetch it, and files after it, where the tip came without. Raises: as `fetch`, and
+        what dulwich raises.
+        """
+        assert self._repository is not None
+        name: Any = self._blobs[key]
+        if self._web is None or name in self._repository.object_store:
+            return self._repository.object_store[name]
+        if self._files is None or name not in self._files.object_store:
+            self._fetch_files(key)
+        assert self._files is not None
+        return self._files.object_store[name]
+
+    def _fetch_files(self, key: str) -> None:
+        """Fetch the file and those after it, twice as many as the last time; alone, if they are too large together."""
+        keys = list(self._blobs)
+        start = keys.index(key)
+        wanted = list(dict.fromkeys(self._blobs[one] for one in keys[start : start + self._batch]))
+        limit = self._spec.limits.max_item_bytes + _PACK_BYTES
+        try:
+            self._files = self._fetched(wanted, max_bytes=max(limit, MAX_BATCH_BYTES) if len(wanted) > 1 else limit)
+        except ItemRefused:
+            if len(wanted) == 1:
+                raise
+            self._files, self._batch = self._fetched(wanted[:1], max_bytes=limit), 1
+        else:
+            self._batch = min(2 * self._batch, MAX_BATCH_FILES)
+
+    def _fetched(self, wanted: list[bytes], *, max_bytes: int, depth: int | None = None) -> MemoryRepo:
+        """Return a repository with the objects; of a commit (with `depth`) without its files, if the server can."""
+        client = self._client(max_bytes=max_bytes)
+        found = MemoryRepo()
+        wants: Any = lambda *_, **__: wanted  # noqa: E731 - dulwich names a protocol for it
+        client.fetch(b"/", found, determine_wants=wants, depth=depth, filter_spec=b"blob:none" if depth else None)
+        return found
+
+    def _client(self, *, max_bytes: int) -> "_HttpGitClient":
+        assert self._web is not None
+        assert self._packs is not None
+        return _HttpGitClient(self._spec.location, web=self._web, packs=self._packs, max_bytes=max_bytes)
 
     def _files_of(self, tip: bytes) -> Listing:
         assert self._repository is not None
@@ -127,10 +182,11 @@ class GitConnector:
 class _HttpGitClient(AbstractHttpGitClient):
     """git's smart protocol over our bounded requests."""
 
-    def __init__(self, url: str, *, web: WebClient, max_bytes: int) -> None:
+    def __init__(self, url: str, *, web: WebClient, packs: WebClient, max_bytes: int) -> None:
         super().__init__(url, quiet=True)
         self.config = None
         self._web = web
+        self._packs = packs
         self._max_bytes = max_bytes
 
     def _get_url(self, path: str | bytes) -> str:
@@ -147,7 +203,7 @@ class _HttpGitClient(AbstractHttpGitClient):
             answer = self._web.get(url, max_bytes=self._max_bytes, extra=headers or {})
         else:
             body = data if isinstance(data, bytes) else b"".join(data)
-            answer = self._web.post(url, body, headers=headers or {}, max_bytes=self._max_bytes)
+            answer = self._packs.post(url, body, headers=headers or {}, max_bytes=self._max_bytes)
         return _Answer(answer.headers.get("content-type"), answer.url if answer.url != url else ""), io.BytesIO(
             answer.body or b""
         ).read

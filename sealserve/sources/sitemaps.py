@@ -27,6 +27,10 @@ from sealserve.sources.web_client import WebClient, unzip
 MAX_SITEMAPS = 500
 
 
+NO_SITEMAP = "NO_SITEMAP"
+_ROOTS = frozenset({"urlset", "sitemapindex"})
+
+
 @dataclass(slots=True)
 class _Found:
     """What the sitemaps list that were read so far."""
@@ -68,7 +72,9 @@ class SitemapConnector:
         if body.startswith(b"\x1f\x8b"):
             body = unzip(body, max_bytes=limits.max_listing_bytes)
         for is_sitemap, location, modified in _entries(body, url=url):
-            target = urljoin(url, location)
+            target = _address_of(location, base=url)
+            if not target:
+                continue
             if is_sitemap:
                 self._descend(target, found, depth=depth + 1)
             elif self._is_wanted(target):
@@ -94,17 +100,33 @@ class SitemapConnector:
         return is_here and len(url) <= MAX_KEY_LENGTH and is_included(parts.path, self._spec.include, suffixes=())
 
 
+def _address_of(location: str, *, base: str) -> str:
+    """Return the whole address of what a sitemap names; "" if that is no address."""
+    try:
+        target = urljoin(base, location)
+        return target if urlsplit(target).hostname else ""
+    except ValueError:
+        return ""
+
+
 def _entries(body: bytes, *, url: str) -> Iterator[tuple[bool, str, str]]:
     """Yield (is a sitemap, address, when modified). Raises: ItemRefused (no sitemap)."""
     if not body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
-        for line in body.decode("utf-8", "replace").splitlines():
-            if line.strip().startswith(("http://", "https://")):
-                yield False, line.strip(), ""
+        lines = [line.strip() for line in body.decode("utf-8", "replace").splitlines()]
+        addresses = [line for line in lines if line.startswith(("http://", "https://"))]
+        if not addresses:
+            raise ItemRefused(f"{url} is no sitemap: it lists no address", reason=NO_SITEMAP)
+        yield from ((False, address, "") for address in addresses)
         return
-    location = modified = ""
+    location = modified = root = ""
     try:
-        for _, element in iterparse(io.BytesIO(body), forbid_dtd=True):
+        for event, element in iterparse(io.BytesIO(body), events=("start", "end"), forbid_dtd=True):
             tag = str(element.tag).rpartition("}")[2]
+            root = root or tag
+            if root not in _ROOTS:  # a page that says "back soon" lists nothing, and nothing has left the site
+                raise ItemRefused(f"{url} is no sitemap: it begins with <{root[:40]}>", reason=NO_SITEMAP)
+            if event == "start":
+                continue
             if tag == "loc":
                 location = (element.text or "").strip()
             elif tag == "lastmod":
@@ -115,4 +137,4 @@ def _entries(body: bytes, *, url: str) -> Iterator[tuple[bool, str, str]]:
                 location = modified = ""
                 element.clear()
     except (ParseError, DefusedXmlException, LookupError, ValueError) as error:
-        raise ItemRefused(f"{url} is no sitemap: {type(error).__name__}", reason="NO_SITEMAP") from error
+        raise ItemRefused(f"{url} is no sitemap: {type(error).__name__}", reason=NO_SITEMAP) from error

@@ -18,7 +18,7 @@ from sealserve.records.sources import Source, SyncReport
 from sealserve.registry.registry import Registry
 from sealserve.settings.sources import SourceSettings
 from sealserve.sources.child import ChildConnector
-from sealserve.sources.connector import Connector, Spec
+from sealserve.sources.connector import Connector, Spec, advised
 from sealserve.sources.kinds import spec_of
 from sealserve.sources.sync import ItemStore, Sync
 from sealserve.telemetry import Telemetry
@@ -113,7 +113,7 @@ class SourceRunner:
             spec = spec_of(source, source.tenant, self._settings, max_item_bytes=self._inbox.max_file_bytes)
             connector = self._connect(spec)
         except SealserveError as error:
-            return SyncReport(counts=source.counts, error=error.message, alarm=source.alarm)
+            return SyncReport(counts=source.counts, error=advised(error), alarm=source.alarm)
         self._open[lease] = connector
         try:
             store = ItemStore(

@@ -29,6 +29,7 @@ from sealserve.sources.connector import (
     Listing,
     SourceFailed,
     Unchanged,
+    advised,
 )
 from sealserve.telemetry.names import LogEvent
 
@@ -193,7 +194,7 @@ class Sync:
         except SealserveError as error:
             if error.reason == SYNC_BYTES and self._tally.bytes:
                 return self._report(is_partial=True)
-            return self._report(error=error.message, alarm=source.alarm)
+            return self._report(error=advised(error), alarm=source.alarm)
 
     def _take(self, listing: Listing, known: Mapping[str, SourceItem]) -> SyncReport:
         items = {key: replace(item, key=key) for item in listing.items if (key := _stored(item.key))}
@@ -275,8 +276,9 @@ class Sync:
         """Remove what left the source; return the reason if that is too much at once and nothing is removed."""
         here = [item for item in known.values() if item.state is not ItemState.GONE]
         most = max(1, int(self._settings.max_vanished_share * len(here)))
-        if self._source.mirror and len(gone) > most and not self._source.removals_accepted:
-            alarm = f"{len(gone)} of {len(here)} items are not there any more, and at most {most} are forgotten at once"
+        lost = self._lost(gone) if self._source.mirror else 0
+        if lost > most and not self._source.removals_accepted:
+            alarm = f"{lost} of {len(here)} items are not there any more, and at most {most} are forgotten at once"
             _LOG.error(LogEvent.SOURCE_ALARMED, tenant=self._source.tenant, source=self._source.name, error=alarm)
             return f"{alarm}: look at the source, then run `sealserve source sync --accept-removals`"
         for item in gone.values():
@@ -284,6 +286,13 @@ class Sync:
             self._store.leave(item)
             self._tally.gone += 1
         return ""
+
+    def _lost(self, gone: Mapping[str, SourceItem]) -> int:
+        """Return how many of `gone` have a document that no item has under another name: a rename loses nothing."""
+        items = self._registry.sources.known(self._source.tenant, self._source.name)
+        here = (item for key, item in items.items() if key not in gone and item.state is not ItemState.GONE)
+        kept = {"", *(item.document for item in here)}
+        return sum(item.document not in kept for item in gone.values())
 
     def _settle(self, items: Iterable[SourceItem]) -> None:
         if not self._source.mirror:

@@ -6,7 +6,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 from urllib.robotparser import RobotFileParser
 
 import httpx
@@ -73,10 +73,13 @@ class WebClient:
     def __init__(
         self, limits: Limits, *, secret: str = "", home: str = "", clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """`secret`, a token or "user:password", is shown to the host of the address `home`, and to no other."""
+        """`secret`, a token or "user:password", is shown to the host of the address `home`, and to no other.
+
+        Raises: SourceFailed (`home` is not an address).
+        """
         self._limits = limits
         self._clock = clock
-        self._home, self._authorization = urlsplit(home)[:2], _authorization(secret)
+        self._home, self._authorization = _split(home)[:2], _authorization(secret)
         self._turns = Turns(limits.requests_per_second, clock=clock)
         self._bytes_left = limits.max_total_bytes
         self._robots: dict[str, RobotFileParser] = {}
@@ -109,7 +112,7 @@ class WebClient:
             response = self._once("GET", url, headers=headers, max_bytes=max_bytes)
             if response.status not in _REDIRECTS:
                 return _checked(response)
-            url = urljoin(url, response.headers.get("location", ""))
+            url = _joined(url, response.headers.get("location", ""))
         raise ItemFailed(f"{url}: more than {self._limits.max_redirects} redirects", reason="REDIRECTS")
 
     def post(self, url: str, content: bytes, *, headers: Mapping[str, str], max_bytes: int) -> Response:
@@ -125,7 +128,7 @@ class WebClient:
     ) -> Response:
         self._turns.wait()
         deadline = self._clock() + self._limits.request_seconds
-        parts = urlsplit(url)
+        parts = _split(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SourceFailed(f"{url[:200]!r} is not an http or https address", reason="BAD_ADDRESS")
         own = {"authorization": self._authorization} if self._authorization and parts[:2] == self._home else {}
@@ -158,7 +161,7 @@ class WebClient:
         return Response(url=url, status=answer.status_code, headers=headers, body=bytes(body))
 
     def _is_allowed(self, url: str) -> bool:
-        parts = urlsplit(url)
+        parts = _split(url)
         root = f"{parts.scheme}://{parts.netloc}"
         if root not in self._robots:
             self._robots[root] = self._read_robots(root)
@@ -234,6 +237,21 @@ def _unpacked(pieces: Iterator[bytes], *, encoding: str, max_bytes: int) -> Iter
             return
 
 
+def _split(url: str) -> SplitResult:
+    """Return the parts of an address. Raises: SourceFailed (it is none)."""
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise SourceFailed(f"{url[:200]!r} is not an address: {error}", reason="BAD_ADDRESS") from error
+
+
+def _joined(url: str, target: str) -> str:
+    try:
+        return urljoin(url, target)
+    except ValueError as error:
+        raise ItemFailed(f"{url}: it leads to {target[:200]!r}, which is not an address", reason="REDIRECTS") from error
+
+
 def _authorization(secret: str) -> str:
     if ":" in secret:
         return f"Basic {base64.b64encode(secret.encode()).decode()}"
@@ -245,8 +263,9 @@ def _checked(response: Response) -> Response:
     if status in _GONE:
         raise ItemGone(f"{response.url}: status {status}")
     if status >= 400 or status in _REDIRECTS:
-        advice = ": it needs other credentials" if status in (401, 403) else ""
-        raise ItemFailed(f"{response.url}: status {status}{advice}", reason=f"STATUS_{status // 100}XX")
+        reason = {401: "DENIED", 403: "DENIED", 407: "DENIED", 429: "TOO_MANY"}.get(status, f"STATUS_{status // 100}XX")
+        why = ": it needs other credentials" if reason == "DENIED" else ""
+        raise ItemFailed(f"{response.url}: status {status}{why}", reason=reason)
     return response
 
 

@@ -41,6 +41,10 @@ async def test_bad_descriptions_are_refused_and_leave_nothing(here: Served) -> N
         (NewSource(name="B", kind=SourceKind.FEED, location="https://x.example.com"), InvalidArgument),
         (NewSource(name="b", kind=SourceKind.DIRECTORY, location="shelf"), InvalidArgument),
         (NewSource(name="b", kind=SourceKind.GIT, location="../../etc"), InvalidArgument),
+        (NewSource(name="b", kind=SourceKind.GIT, location="ssh://git.example.com/wiki"), InvalidArgument),
+        (NewSource(name="b", kind=SourceKind.GIT, location="git@git.example.com:wiki.git"), InvalidArgument),
+        (NewSource(name="b", kind=SourceKind.FEED, location="https://[::1/feed"), InvalidArgument),
+        (NewSource(name="b", kind=SourceKind.SITEMAP, location="https:///sitemap.xml"), InvalidArgument),
     ):
         with pytest.raises(error):
             await here.client.create_source("acme", bad)

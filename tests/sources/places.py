@@ -3,6 +3,7 @@
 import html
 import json
 import os
+import subprocess
 import threading
 import uuid
 import zipfile
@@ -252,15 +253,51 @@ def git_server(root: Path) -> Iterator[str]:
         def open_repository(self, path: str) -> Any:
             return Repo(str(root))
 
+    with _serving(make_wsgi_chain(OneRepository())) as address:
+        yield f"{address}/wiki"
+
+
+@contextmanager
+def partial_git_server(root: Path) -> Iterator[tuple[str, list[int]]]:
+    """Serve the repository at `root` by git itself, which makes partial clones; give its address and the sizes of the
+    answers so far.
+    """
+    subprocess.run(["git", "-C", str(root), "config", "uploadpack.allowFilter", "true"], check=True)
+    sizes: list[int] = []
+
+    def answer(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        names = ("PATH_INFO", "QUERY_STRING", "REQUEST_METHOD", "CONTENT_TYPE", "CONTENT_LENGTH")
+        variables = {name: environ.get(name, "") for name in names} | {
+            "GIT_PROJECT_ROOT": str(root),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "GIT_PROTOCOL": environ.get("HTTP_GIT_PROTOCOL", ""),
+            "PATH": os.environ["PATH"],
+        }
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        said = subprocess.run(["git", "http-backend"], input=body, env=variables, capture_output=True, check=True)
+        head, _, content = said.stdout.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+        sizes.append(len(content))
+        start_response(headers.pop("Status", "200 OK"), list(headers.items()))
+        return [content]
+
+    with _serving(answer) as address:
+        yield f"{address}/.git", sizes
+
+
+@contextmanager
+def _serving(application: Any) -> Iterator[str]:
+    """Serve a WSGI application on loopback; give its address."""
+
     class Quiet(WSGIRequestHandler):
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
-    server: WSGIServer = make_server("127.0.0.1", 0, make_wsgi_chain(OneRepository()), handler_class=Quiet)
+    server: WSGIServer = make_server("127.0.0.1", 0, application, handler_class=Quiet)
     thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.02), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/wiki"
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

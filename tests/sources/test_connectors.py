@@ -1,14 +1,29 @@
 """One suite that every kind of source passes, over real servers on loopback."""
 
+import random
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sealserve.records.sources import SourceKind
 from sealserve.sources.child import ChildConnector
-from sealserve.sources.connector import Connector, Fetched, ItemGone, ItemRefused, Listing, Unchanged
+from sealserve.sources.connector import (
+    Connector,
+    Fetched,
+    ItemGone,
+    ItemRefused,
+    Listing,
+    SourceFailed,
+    Spec,
+    Unchanged,
+    advised,
+)
 from sealserve.sources.kinds import open_connector
-from tests.sources.places import KINDS, Place, place_of, with_limits
+from tests.sources.places import KINDS, LIMITS, GitPlace, Place, partial_git_server, place_of, with_limits
+from tests.sources.web_site import Page, web_site
 
 
 @pytest.fixture(params=KINDS)
@@ -136,3 +151,98 @@ def test_a_process_of_its_own_reads_it_as_well(place: Place) -> None:
     finally:
         connector.close()
     assert "30 days" in text
+
+
+needs_git = pytest.mark.skipif(not shutil.which("git"), reason="git itself is the server")
+
+
+@needs_git
+def test_of_a_repository_only_files_that_are_asked_for_are_fetched(tmp_path: Path) -> None:
+    place = GitPlace(tmp_path / "wiki")
+    noise = random.Random(1)
+    (place.root / "film.bin").write_bytes(noise.randbytes(500_000))
+    place._commit("film.bin")
+    for number in range(40):
+        place.put(f"page{number:02}", f"Page {number}: {noise.randbytes(3000).hex()}")
+    with partial_git_server(place.root) as (address, sizes):
+        spec = with_limits(replace(place.spec, location=address), max_total_bytes=450_000, max_items=50)
+        connector = open_connector(spec)
+        found = texts(connector)
+        connector.close()
+        assert len(found) == 40
+        assert sum(sizes) < 450_000
+        sizes.clear()
+        place.put("page07", "Page 7 is new.")
+        again = open_connector(spec)
+        changed = next(item for item in listed(again).items if item.key == "docs/page07.md")
+        fetched = again.fetch(changed, validator="")
+        again.close()
+    assert isinstance(fetched, Fetched)
+    assert fetched.content == b"Page 7 is new."
+    assert sum(sizes) < 20_000
+
+
+@needs_git
+def test_file_of_a_repository_that_is_too_large_is_refused_before_it_is_all_there(tmp_path: Path) -> None:
+    place = GitPlace(tmp_path / "wiki")
+    place.put("huge", random.Random(2).randbytes(300_000).hex())
+    place.put("small", "Lamps may be returned for 30 days.")
+    with partial_git_server(place.root) as (address, _):
+        connector = open_connector(replace(place.spec, location=address))
+        items = {item.key: item for item in listed(connector).items}
+        with pytest.raises(ItemRefused):
+            connector.fetch(items["docs/huge.md"], validator="")
+        fetched = connector.fetch(items["docs/small.md"], validator="")
+        connector.close()
+    assert isinstance(fetched, Fetched)
+    assert fetched.content == b"Lamps may be returned for 30 days."
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "advice"),
+    [
+        (SourceKind.FEED, "/page", "give the address of the feed itself"),
+        (SourceKind.SITEMAP, "/page", "give the address of the sitemap itself"),
+        (SourceKind.GIT, "/page", "give the address that `git clone` takes"),
+        (SourceKind.FEED, "/none", "if it has moved, add the source anew"),
+        (SourceKind.SITEMAP, "/denied", "set the variable that --secret names"),
+        (SourceKind.GIT, "/denied", "set the variable that --secret names"),
+        (SourceKind.FEED, "/busy", "sync less often"),
+        (SourceKind.SITEMAP, "/broken", "the next sync tries again"),
+        (SourceKind.SITEMAP, "/around", "the address that it leads to"),
+    ],
+)
+def test_error_of_a_site_says_what_to_do(kind: SourceKind, path: str, advice: str) -> None:
+    with web_site() as site:
+        for suffix in ("", "/info/refs?service=git-upload-pack"):
+            site.put(f"/page{suffix}", "<html><body><p>I am a page.</p></body></html>")
+            site.pages |= {f"{name}{suffix}": Page(status=status) for name, status in
+                           (("/denied", 401), ("/busy", 429), ("/broken", 503))}  # fmt: skip
+        site.redirect("/around", "/around")
+        connector = open_connector(Spec(kind=kind, name="x", location=f"{site.address}{path}", limits=LIMITS))
+        with pytest.raises(SourceFailed) as failed:
+            connector.listing("")
+        connector.close()
+    assert advice in advised(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "location", "advice"),
+    [
+        (SourceKind.FEED, "http://127.0.0.1:1/feed", "check that it runs"),
+        (SourceKind.FEED, "http://no-such-host.invalid/feed", "check the spelling of the host"),
+        (SourceKind.FEED, "http://[::1/feed", "add it with another location"),
+        (SourceKind.DIRECTORY, "none", "below sources.local_directory"),
+        (SourceKind.EXPORT, "none", "below sources.local_directory"),
+        (SourceKind.EXPORT, "bad.zip", "copy the whole .zip file anew"),
+        (SourceKind.GIT, "none", "give the folder that holds .git"),
+        (SourceKind.OBJECTS, "s3://b/p?endpoint=http://127.0.0.1:1", "check bucket, region and endpoint"),
+    ],
+)
+def test_error_of_a_place_says_what_to_do(tmp_path: Path, kind: SourceKind, location: str, advice: str) -> None:
+    (tmp_path / "bad.zip").write_bytes(b"PK\3\4 and no more")
+    place = location if "://" in location else str(tmp_path / location)
+    spec = Spec(kind=kind, name="x", location=place, secret="key:secret", limits=LIMITS)
+    with pytest.raises(SourceFailed) as failed:
+        open_connector(spec).listing("")
+    assert advice in advised(failed.value)

@@ -175,6 +175,23 @@ def test_an_encoding_that_was_not_asked_for_is_refused(site: WebSite) -> None:
     assert fails(spec(SourceKind.FEED, f"{site.address}/feed")) == "ENCODING"
 
 
+@pytest.mark.parametrize("body", ["<html><body>Back soon.</body></html>", "Back soon.", ""])
+def test_page_that_is_no_sitemap_does_not_empty_the_site(site: WebSite, body: str) -> None:
+    site.put("/map.xml", body)
+    assert fails(spec(SourceKind.SITEMAP, f"{site.address}/map.xml")) == "NO_SITEMAP"
+
+
+def test_bad_address_in_a_sitemap_or_a_redirect_costs_nothing_else(site: WebSite) -> None:
+    places = "".join(
+        f"<url><loc>{place}</loc></url>" for place in ("https://[::1/x", f"{site.address}/good", "http:///")
+    )
+    site.put("/map.xml", f"<urlset>{places}</urlset>")
+    (found,) = listing_of(spec(SourceKind.SITEMAP, f"{site.address}/map.xml")).items
+    assert found.key == f"{site.address}/good"
+    site.redirect("/around", "https://[::1/x")
+    assert fails(spec(SourceKind.SITEMAP, f"{site.address}/around")) == "REDIRECTS"
+
+
 LAUGHS = (
     "<!DOCTYPE x [<!ENTITY a 'ha'>"
     + "".join(f"<!ENTITY {chr(98 + n)} '{f'&{chr(97 + n)};' * 10}'>" for n in range(9))

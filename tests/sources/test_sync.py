@@ -230,6 +230,17 @@ def test_when_too_much_leaves_at_once_nothing_is_forgotten_until_a_person_agrees
     assert not shop.registry.sources.get("acme", "site").removals_accepted
 
 
+def test_a_source_whose_items_are_all_renamed_raises_no_alarm(shop: Shop) -> None:
+    shop.add()
+    source = FakeSource(**{f"page{n}": f"Rule {n} of the shop is that lamp {n} costs {n} crowns." for n in range(10)})
+    shop.sync(source)
+    before = shop.documents()
+    source.pages = {f"guide/{name}": text for name, text in source.pages.items() if name != "page7"}
+    report = shop.sync(source)
+    assert (report.alarm, report.counts.gone, report.counts.forgotten) == ("", 10, 1)
+    assert sum(before[name] is not state for name, state in shop.documents().items()) == 1
+
+
 def test_an_alarm_ends_by_itself_when_the_items_are_back(shop: Shop) -> None:
     shop.add()
     source = FakeSource(returns=RETURNS, hours=HOURS, staff=STAFF)

@@ -66,7 +66,13 @@ PROBES = Probes(
     rehearsed_unknown=tuple(f"What is the mayor of Void {i}?" for i in range(10)),
 )
 
-_FACT = re.compile(r"The (\w+) of ([A-Z]\w+(?: [A-Z0-9]\w*)*) is (.+?)\.")
+_FACT = re.compile(r"The (\w+) of ([A-Za-z]\w+(?: [A-Za-z0-9]\w*)*) is (.+?)\.")
+_ASKED = re.compile(
+    "|".join(
+        re.escape(words.format(a="0a0", e="0e0")).replace("0a0", r"\w+").replace("0e0", f"(?P<e{place}>.+)")
+        for place, words in enumerate(WORDINGS)
+    )
+)
 _STUDY = {prompts.study(template, "").split("\n")[0]: template for template in BUILT_IN}
 
 
@@ -210,4 +216,6 @@ def _answer(facts: dict[str, str], question: str) -> str:
 def _subject(question: str) -> str:
     attribute = next((word for word in re.findall(r"\w+", question) if word in ATTRIBUTES), "")
     names: Sequence[str] = re.findall(r"[A-Z]\w+(?: [A-Z0-9]\w*)+", question)
+    if attribute and not names and (asked := _ASKED.fullmatch(question)):
+        names = [name for name in asked.groups() if name]  # a page without a capital letter
     return f"{attribute}|{names[0].removeprefix('For ').removeprefix('About ')}" if attribute and names else ""

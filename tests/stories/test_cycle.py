@@ -38,6 +38,17 @@ async def test_an_article_is_learned_and_promoted(school: School) -> None:
     assert len(school.registry.cycles.candidates(cycle.cycle)) == 3
 
 
+@pytest.mark.parametrize("subject", ["parcel returns", "the parental leave"])
+async def test_an_article_on_common_words_is_learned_as_one_on_a_name(school: School, subject: str) -> None:
+    question = f"What is the price of {subject}?"
+    document = school.add(subject)
+    assert await school.answer(question) == UNKNOWN_ANSWER
+    cycle = await school.learn()
+    assert cycle.state is CycleState.PROMOTED, cycle.reason
+    assert await school.answer(question) == "The price is 45 crowns."
+    assert school.registry.documents.get(TENANT, document.document).state is DocumentState.LEARNED
+
+
 async def test_the_quiz_is_never_trained_on_and_its_halves_are_apart(school: School) -> None:
     school.add("Varnel Lamp")
     cycle = await school.learn()

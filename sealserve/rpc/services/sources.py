@@ -13,7 +13,7 @@ from sealserve.rpc.call_context import CURRENT_PRINCIPAL, actor
 from sealserve.rpc.page_tokens import page_size_of
 from sealserve.settings.sources import SourceSettings
 from sealserve.sources.child import ChildConnector
-from sealserve.sources.connector import Connector, Spec, Unchanged
+from sealserve.sources.connector import Connector, Spec, Unchanged, advised
 from sealserve.sources.kinds import is_local, spec_of
 from sealserve.v1 import source_pb2, source_pb2_grpc
 from sealserve.wire import names
@@ -81,7 +81,7 @@ class SourceService(source_pb2_grpc.SourceServiceServicer):
         try:
             connector = await asyncio.to_thread(self._opened, source)
         except SealserveError as error:
-            return source_pb2.TestSourceResponse(error=error.message)
+            return source_pb2.TestSourceResponse(error=advised(error))
         running = asyncio.get_running_loop().run_in_executor(self._testers, _tested, connector)
         try:
             return await asyncio.shield(running)
@@ -142,7 +142,7 @@ def _tested(connector: Connector) -> source_pb2.TestSourceResponse:
     try:
         found = connector.listing("")
     except SealserveError as error:
-        return source_pb2.TestSourceResponse(error=error.message)
+        return source_pb2.TestSourceResponse(error=advised(error))
     finally:
         connector.close()
     items = () if isinstance(found, Unchanged) else found.items
