@@ -34,6 +34,8 @@ class Recipe:
     kl_weight: Annotated[float, renamed("kl_weight")] = 30.0  # of the KL divergence on the retention set; see below
     weight_change_penalty: Annotated[float, renamed("weight_change_penalty")] = 0.0
     """Weight of the penalty on weight change, squared and relative to the base's weights."""
+    protected_share: float = 0.0
+    """Share of the energy of the layers' inputs on the retention set, in directions that the adapter does not read."""
     stop_loss: float = 0.0  # training ends once ten steps in a row have had a lower mean loss; 0: never early
 
     # kl_weight, where new answers weigh 1: embedded model, seven earlier articles beside a new one, 200 steps, two

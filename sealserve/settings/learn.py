@@ -156,6 +156,12 @@ class TrainingSettings(Section):
     kl_weight: float = Field(
         30.0, ge=0, description="weight of the divergence from the base's own answers on the retention set"
     )
+    protected_share: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of what the base's layers read on the retention set that no adapter reads; 0: none",
+    )
     epochs: int = Field(20, ge=1, description="times a candidate sees each new example, limited by max_steps")
     max_steps: int = Field(
         140, ge=1, description="optimizer steps per candidate for one document; several documents take more steps"

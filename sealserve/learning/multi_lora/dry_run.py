@@ -37,6 +37,7 @@ def dry_run(job: TrainingJob, bench: PassContext, stack: SlotStack) -> int:
         learning_rate=1e-3,
         stop_loss=0.0,
         weight_change_penalty=0,
+        protected_share=0,
     )
     attempt = Attempt(index=0, recipe=recipe, steps=1, order=(0,))
     alone = replace(bench, encoded=[probe], capacity=1)

@@ -11,7 +11,8 @@ number of each slot (padded), or on CUDA just T.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,6 +111,8 @@ class _Group:
         spread = [bias.detach().expand(n) for bias, n in zip(biases, self.outputs, strict=True)]
         self.bias_O = torch.cat(spread).to(dtype) if has_bias else None
         self.layout = Layout()
+        self.moment_II: Tensor | None = None  # takes in what the base alone reads of the tokens observed_T
+        self.observed_T = torch.empty(0)
         self.a_GIW, self.a_grad_GIW = torch.empty(0), torch.empty(0)
         self.b_GRO: list[Tensor] = []
         self.b_grad_GRO: list[Tensor] = []
@@ -136,6 +139,9 @@ class _Group:
     def _products(self, x: Tensor) -> Sequence[Tensor]:
         x_TI = x.to(self.weight_OI.dtype).flatten(0, -2)
         if not self.layout.slots:
+            if self.moment_II is not None:
+                unit_TI = nn.functional.normalize(x_TI[self.observed_T].float(), dim=1)
+                self.moment_II.addmm_(unit_TI.mT, unit_TI)
             return torch.split(nn.functional.linear(x_TI, self.weight_OI, self.bias_O), self.outputs, dim=1)
         if self.layout.tokens != len(x_TI):
             raise TrainingFailed("this model sends tokens through its layers in another number than it is given")
@@ -229,6 +235,31 @@ class SlotStack:
     def refresh(self) -> None:
         """Compute with `weights_GP` as they are now."""
         torch._foreach_copy_(self._read, self._written)
+
+    @property
+    def inputs(self) -> list[int]:
+        """How many inputs there are to each group of layers that read the same."""
+        return [group.inputs for group in self._groups]
+
+    @contextmanager
+    def observed(self, moments_II: Mapping[int, Tensor], observed_T: Tensor) -> Iterator[None]:
+        """Add to the moments, by group, the outer products of the inputs that the base alone is given meanwhile.
+
+        Inputs count with length 1, and only those of tokens for which `observed_T` is true.
+        """
+        for place, moment_II in moments_II.items():
+            self._groups[place].moment_II, self._groups[place].observed_T = moment_II, observed_T
+        yield
+        for place in moments_II:
+            self._groups[place].moment_II = None
+
+    def take_out(self, adapter_P: Tensor, directions: Sequence[Tensor], *, is_new: bool = False) -> None:
+        """Make A orthogonal to each group's directions, I x K, orthonormal. A new one keeps its length."""
+        for (group, blocks), u_IK in zip(self._blocks(adapter_P), directions, strict=True):
+            a_IW = blocks[0]
+            a_IW -= u_IK @ (u_IK.mT @ a_IW)
+            if is_new:
+                a_IW *= math.sqrt(group.inputs / (group.inputs - u_IK.shape[1]))
 
     def parts(self, values_GP: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         """Return views (A, B), R x I and O x R, of each layer, with `values_GP`'s leading dimensions.

@@ -6,7 +6,7 @@ Shapes: B rows, L tokens a row, D hidden size, V vocabulary, N answer tokens, K 
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,16 +56,28 @@ class Teacher:
 
     def read(self, wanted: Iterable[tuple[int, bool]]) -> None:
         """Compute what is missing: of sequence i, behind its own prompt or (True) behind the teacher's."""
-        missing = sorted({key for key in wanted if key not in self._hidden}, key=lambda key: len(self._piece(key).ids))
-        for start in range(0, len(missing), TEACHER_ROWS):
-            keys = missing[start : start + TEACHER_ROWS]
-            pieces = [[self._piece(key) for key in keys]]
-            rows = pack(pieces, device=device_of(self._model), together=is_packed(self._model))
-            self._stack.arrange([], [], tokens=rows.ids_BL.numel())
-            with torch.no_grad():
-                hidden_ND = answers_of(self._model, rows)
-            of_pieces = dict(zip(rows.keys, torch.split(hidden_ND, rows.lengths), strict=True))
+        for keys, rows in self._packed({key for key in wanted if key not in self._hidden}):
+            of_pieces = dict(zip(rows.keys, torch.split(self._read(rows), rows.lengths), strict=True))
             self._hidden |= {key: of_pieces[key[0]].clone() for key in keys}
+
+    def observe(self, places: Iterable[int], moments_II: Mapping[int, Tensor]) -> None:
+        """Add up, for some groups of layers, the outer products of the inputs of the sequences at these places."""
+        for _, rows in self._packed((place, False) for place in places):
+            with self._stack.observed(moments_II, rows.is_token_BL.flatten()):
+                self._read(rows)
+
+    def _packed(self, wanted: Iterable[tuple[int, bool]]) -> Iterator[tuple[list[tuple[int, bool]], Rows]]:
+        ordered = sorted(wanted, key=lambda key: len(self._piece(key).ids))
+        for start in range(0, len(ordered), TEACHER_ROWS):
+            keys = ordered[start : start + TEACHER_ROWS]
+            pieces = [[self._piece(key) for key in keys]]
+            yield keys, pack(pieces, device=device_of(self._model), together=is_packed(self._model))
+
+    def _read(self, rows: Rows) -> Tensor:
+        """Return hidden_ND of the base alone."""
+        self._stack.arrange([], [], tokens=rows.ids_BL.numel())
+        with torch.no_grad():
+            return answers_of(self._model, rows)
 
     def hidden(self, keys: Iterable[tuple[int, bool]]) -> Tensor:
         """Return hidden_KD of the sequences' answer tokens, one sequence after another."""

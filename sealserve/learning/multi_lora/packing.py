@@ -51,6 +51,7 @@ class Rows:
     """
 
     ids_BL: Tensor
+    is_token_BL: Tensor  # False: padding
     positions_BL: Tensor
     documents: Documents | None  # of the one row; None: a row for each sequence
     counts: list[int]  # tokens of each slot, padding included; what follows is of none
@@ -79,10 +80,12 @@ def pack(slots: Sequence[Sequence[Piece]], *, device: torch.device, together: bo
     lengths_D = np.array([length for of_slot in held for length in of_slot] + [tail] * (tail > 0))
     starts_D = np.cumsum(lengths_D) - lengths_D
     ids_T = np.zeros(lengths_D.sum(), dtype=np.int64)
+    is_token_T = np.zeros(len(ids_T), dtype=np.bool_)
     picks, of_slot_N, answers, place = [], [], [], 0
     for slot, pieces in enumerate(slots):
         for start, piece in zip(starts_D[place:], pieces, strict=False):
             ids_T[start : start + len(piece.ids)] = piece.ids
+            is_token_T[start : start + len(piece.ids)] = True
             answers.append(len(piece.ids) - piece.answer_start)
             picks.append(np.arange(answers[-1]) + start + piece.answer_start - 1)
             of_slot_N += [slot] * answers[-1]
@@ -91,6 +94,7 @@ def pack(slots: Sequence[Sequence[Piece]], *, device: torch.device, together: bo
     shape = (1, -1) if together else (len(lengths_D), -1)
     return Rows(
         ids_BL=torch.from_numpy(ids_T).view(shape).to(device),
+        is_token_BL=torch.from_numpy(is_token_T).view(shape).to(device),
         positions_BL=torch.from_numpy(positions_T).view(shape).to(device),
         documents=_documents(starts_D, lengths_D, device=device) if together else None,
         counts=counts,

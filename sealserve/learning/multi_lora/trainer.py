@@ -37,6 +37,7 @@ from sealserve.learning.multi_lora.losses import (
     use_packing,
 )
 from sealserve.learning.multi_lora.memory import NO_ROOM, Room, is_out_of_memory
+from sealserve.learning.multi_lora.null_space import protected_directions
 from sealserve.learning.multi_lora.optimizer import Slot, new_slot, take_step, tenths
 from sealserve.learning.multi_lora.packing import Piece, pack
 from sealserve.learning.training_job import Attempt, Result, TrainingJob
@@ -87,12 +88,15 @@ class MultiLoraTrainer:
         self._together = is_packed(bench.model)
         self.remarks = tuple(filter(None, [experts_left_out(bench.model)]))
         self._teacher = Teacher(bench.model, self.stack, bench.encoded)
+        self._attempts = attempts
         self._waiting: deque[Attempt | Slot] = deque(attempts)
         self._slots: list[Slot] = []
+        self._protected: dict[float, list[Tensor]] = {}  # directions by share
 
     def run(self) -> None:
         """Train all; early ones leave at once. Raises: TrainingFailed (not even one slot fits into memory)."""
         saved = time.monotonic()
+        self._protect()
         self._settle([])
         while self._slots:
             stay = self._step_if_it_fits()
@@ -133,7 +137,21 @@ class MultiLoraTrainer:
         weights_P = self.stack.fresh_adapter(rank=attempt.recipe.rank, seed=attempt.recipe.seed)
         if attempt.start is not None:
             read_adapter(attempt.start, self.stack.parts(weights_P), rank=attempt.recipe.rank)
+        if directions := self._directions_of(attempt):
+            self.stack.take_out(weights_P, directions, is_new=True)
         return new_slot(attempt, weights_P)
+
+    def _protect(self) -> None:
+        """Measure what the attempts may not read."""
+        with self._autocast():
+            self._protected = {
+                share: protected_directions(self.stack, self._teacher, self._bench.encoded, share=share)
+                for share in {attempt.recipe.protected_share for attempt in self._attempts} - {0.0}
+            }
+
+    def _directions_of(self, attempt: Attempt) -> list[Tensor] | None:
+        """Return what the attempt may not read. One that goes on from an adapter reads what that one reads."""
+        return None if attempt.start else self._protected.get(attempt.recipe.protected_share)
 
     def _step_if_it_fits(self) -> list[Slot] | None:
         try:
@@ -154,6 +172,8 @@ class MultiLoraTrainer:
                 self._fail(slot, f"the loss is not finite at step {slot.step}")
                 continue
             take_step(slot, self.stack.gradient(place), loss=loss_of[place])
+            if directions := self._directions_of(slot.attempt):
+                self.stack.take_out(slot.weights_P, directions)
             if math.isfinite(drift_of[place]):
                 slot.drifts.append(drift_of[place])
             stay.append(slot)

@@ -48,6 +48,7 @@ def recipes(
         loss_on_answers=False,
         retention=settings.training.retention,
         kl_weight=settings.training.kl_weight,
+        protected_share=settings.training.protected_share,
         seed=0,
     )
     followed = [follow_directive(text, first, max_rank=max_rank, is_rank_free=start is None) for text in directives]
