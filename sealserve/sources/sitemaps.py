@@ -103,8 +103,9 @@ class SitemapConnector:
 def _address_of(location: str, *, base: str) -> str:
     """Return the whole address of what a sitemap names; "" if that is no address."""
     try:
-        target = urljoin(base, location)
-        return target if urlsplit(target).hostname else ""
+        named = urlsplit(location)
+        is_address = named.hostname or not named.scheme  # "http:///" names no host, and urljoin would take the base's
+        return urljoin(base, location) if is_address else ""
     except ValueError:
         return ""
 
