@@ -66,7 +66,8 @@ def _blocks(inputs: Sequence[int]) -> list[list[int]]:
 
 def _leading(moment_II: Tensor, share: float) -> Tensor:
     """Return the fewest eigenvectors that hold `share` of the trace, but not all."""
-    energies_I, vectors_II = torch.linalg.eigh(moment_II)  # in ascending order
-    held_I = energies_I.clamp(min=0).flip(0).cumsum(0)
+    values_I, vectors_II = torch.linalg.eigh(moment_II)  # in ascending order
+    held_I = values_I.clamp(min=0).flip(0).cumsum(0)
     count = int((held_I < share * held_I[-1]).sum()) + 1
-    return vectors_II[:, -min(count, len(vectors_II) - 1) :].contiguous()
+    leading_IK: Tensor = vectors_II[:, -min(count, len(vectors_II) - 1) :].contiguous()
+    return leading_IK
