@@ -140,6 +140,8 @@ class WebClient:
         except httpx.TimeoutException as error:
             raise ItemFailed(f"{url}: no answer within {self._limits.request_seconds:g} s", reason="TIMEOUT") from error
         except httpx.HTTPError as error:
+            if "location header" in str(error):  # httpx reads where a redirect leads before it returns the response
+                raise ItemFailed(f"{url}: redirects to what is no address", reason="REDIRECTS") from error
             raise SourceFailed(f"{url}: {str(error) or type(error).__name__}", reason="NO_CONNECTION") from error
 
     def _read(self, answer: httpx.Response, *, url: str, max_bytes: int, deadline: float) -> Response:
