@@ -4,7 +4,7 @@ import re
 
 from sentencex import segment
 
-from sealserve.writing_systems import at_thai_pauses, language_of
+from sealserve.writing_systems import at_thai_pauses, language_of, sentences_of
 
 _ISO_639 = {
     "Arabic": "ar", "Chinese": "zh", "Cyrillic script": "ru", "French": "fr", "German": "de", "Greek": "el",
@@ -18,9 +18,26 @@ _PART = re.compile(r".{1,2000}(?:(?<=[.!?])\s|$)|.{1,2000}\s|.{1,2000}")
 marks that are never closed."""
 
 
+_SPACE = re.compile(r"\s")
+
+
 def whole_sentences(text: str) -> list[str]:
-    """Return the sentences and lines of `text`, without the spaces around them."""
+    """Return the sentences and lines of `text`, without the spaces around them; every space is a plain one."""
     code = _ISO_639.get(language_of(text), "en")
-    parts = (part for line in text.splitlines() for part in _PART.findall(line))
-    found = [sentence.strip() for part in parts for sentence in segment(code, part)]
+    parts = (part for line in text.splitlines() for part in _PART.findall(_SPACE.sub(" ", line)))
+    found = [sentence.strip() for part in parts for sentence in _segmented(part, code)]
     return [part for sentence in found if sentence for part in at_thai_pauses(sentence)]
+
+
+def _segmented(part: str, code: str) -> list[str]:
+    """Return the sentences of the part, cut after each full stop if the library panics (1.0.32 does, at some no-break spaces).
+
+    A panic is no Exception: it would end the process, again and again, as long as the document is there.
+    """
+    try:
+        found: list[str] = segment(code, part)
+    except BaseException as error:
+        if type(error).__module__ != "pyo3_runtime":
+            raise
+        return sentences_of(part)
+    return found

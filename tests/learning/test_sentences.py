@@ -1,8 +1,15 @@
 """Where sentences of a text end."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from sealserve.learning import sentences as module
 from sealserve.learning.sentences import whole_sentences
+
+PIECES = st.sampled_from(
+    ["B", "é", "中", "ท", "2", ". ", "?", "。", '"', "“", "(", "\u00a0", "\u0085", "\u2028", "\n", "Dr. "]
+)
 
 
 @pytest.mark.parametrize(
@@ -35,3 +42,22 @@ def test_a_long_line_loses_nothing() -> None:
     found = whole_sentences(" ".join(sentences))
     assert " ".join(found) == " ".join(sentences)
     assert len(set(sentences) - set(found)) < 20  # one in 2,000 characters may be cut at its abbreviation
+
+
+@given(text=st.one_of(st.text(), st.lists(PIECES, max_size=40).map("".join)))
+def test_nothing_but_spaces_is_lost(text: str) -> None:
+    assert "".join(" ".join(whole_sentences(text)).split()) == "".join(text.split())
+
+
+def test_a_no_break_space_before_a_full_stop_is_a_space() -> None:
+    assert whole_sentences("By A. B\u00a0. Then he left.") == ["By A. B .", "Then he left."]
+
+
+def test_a_panic_of_the_library_costs_abbreviations_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    panic = type("PanicException", (BaseException,), {"__module__": "pyo3_runtime"})
+
+    def fail(code: str, text: str) -> list[str]:
+        raise panic(text)
+
+    monkeypatch.setattr(module, "segment", fail)
+    assert whole_sentences("The U.S. Court ruled. He left.") == ["The U.S.", "Court ruled.", "He left."]
