@@ -30,9 +30,10 @@ def whole_sentences(text: str) -> list[str]:
 
 
 def _segmented(part: str, code: str) -> list[str]:
-    """Return the sentences of the part, cut after each full stop if the library panics (1.0.32 does, at some no-break spaces).
+    """Return the sentences of the part; cut after each full stop if the library panics.
 
-    A panic is no Exception: it would end the process, again and again, as long as the document is there.
+    Release 1.0.32 does at some no-break spaces. A panic is no Exception: it would end the process, again and again, as
+    long as the document is there.
     """
     try:
         found: list[str] = segment(code, part)

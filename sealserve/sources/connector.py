@@ -49,7 +49,7 @@ _ADVICE: Mapping[str, str] = {
     "NO_CONNECTION": "check that it runs, and that the server's machine reaches it",
     "BAD_ADDRESS": "remove the source and add it with another location",
     "TIMEOUT": "the next sync tries again; where it is always slow, raise sources.request_seconds",
-    "REDIRECTS": "add the source anew with the address that it leads to",
+    "REDIRECTS": "add the source anew with its final address",
     "STATUS_5XX": "the fault is its own; the next sync tries again",
     "DENIED": "set the variable that --secret names to a token or user:password that may read it, and restart serve",
     "TOO_MANY": "lower sources.requests_per_second, or sync less often",

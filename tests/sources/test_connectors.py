@@ -209,7 +209,7 @@ def test_file_of_a_repository_that_is_too_large_is_refused_before_it_is_all_ther
         (SourceKind.GIT, "/denied", "set the variable that --secret names"),
         (SourceKind.FEED, "/busy", "sync less often"),
         (SourceKind.SITEMAP, "/broken", "the next sync tries again"),
-        (SourceKind.SITEMAP, "/around", "the address that it leads to"),
+        (SourceKind.SITEMAP, "/around", "its final address"),
     ],
 )
 def test_error_of_a_site_says_what_to_do(kind: SourceKind, path: str, advice: str) -> None:

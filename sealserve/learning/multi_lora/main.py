@@ -80,6 +80,7 @@ def run(job: TrainingJob, directory: Path, *, mine: set[int], children: int = 1,
         with refused_by_name(model):
             trainer = MultiLoraTrainer(job, waiting, bench=bench, directory=directory, say=_say)
             token_bytes = dry_run(job, bench, trainer.stack)
+            trainer.protect()
         room = plan(
             wanted=len(waiting),
             numbers=trainer.stack.size,

@@ -96,7 +96,6 @@ class MultiLoraTrainer:
     def run(self) -> None:
         """Train all; early ones leave at once. Raises: TrainingFailed (not even one slot fits into memory)."""
         saved = time.monotonic()
-        self._protect()
         self._settle([])
         while self._slots:
             stay = self._step_if_it_fits()
@@ -141,8 +140,8 @@ class MultiLoraTrainer:
             self.stack.take_out(weights_P, directions, is_new=True)
         return new_slot(attempt, weights_P)
 
-    def _protect(self) -> None:
-        """Measure what the attempts may not read."""
+    def protect(self) -> None:
+        """Measure what the attempts may not read; before `run` if a recipe has a protected share."""
         with self._autocast():
             self._protected = {
                 share: protected_directions(self.stack, self._teacher, self._bench.encoded, share=share)
@@ -151,7 +150,8 @@ class MultiLoraTrainer:
 
     def _directions_of(self, attempt: Attempt) -> list[Tensor] | None:
         """Return what the attempt may not read. One that goes on from an adapter reads what that one reads."""
-        return None if attempt.start else self._protected.get(attempt.recipe.protected_share)
+        share = attempt.recipe.protected_share
+        return None if attempt.start or not share else self._protected[share]
 
     def _step_if_it_fits(self) -> list[Slot] | None:
         try:

@@ -73,7 +73,9 @@ def train(directory: Path, **changes: Any) -> tuple[dict[str, Tensor], float, fl
     attempt = Attempt(index=0, recipe=recipe, steps=STEPS, order=tuple(order))
     job = TrainingJob(base_directory=Path("none"), base_digest="0" * 64, sequences=(), attempts=(attempt,))
     bench = PassContext(model=fresh_model(), encoded=SEQUENCES, dtype=torch.float32, capacity=1)
-    MultiLoraTrainer(job, [attempt], bench=bench, directory=directory, say=lambda **_: None).run()
+    trainer = MultiLoraTrainer(job, [attempt], bench=bench, directory=directory, say=lambda **_: None)
+    trainer.protect()
+    trainer.run()
     result = read_result(directory, 0)
     assert result.drift is not None
     return load_file(adapter_path(directory, 0) / "adapter_model.safetensors"), result.drift, result.losses[-1]
