@@ -38,7 +38,7 @@ def _segmented(part: str, code: str) -> list[str]:
     try:
         found: list[str] = segment(code, part)
     except BaseException as error:
-        if type(error).__module__ != "pyo3_runtime":
-            raise
-        return sentences_of(part)
+        if type(error).__module__ == "pyo3_runtime":
+            return sentences_of(part)
+        raise
     return found
