@@ -37,7 +37,7 @@ class StudySettings(Section):
         "questions to be measured; `sealserve cycle start` does not wait",
     )
     questions_per_sentence: int = Field(
-        3, ge=1, description="questions sampled per sentence, of a base model other than the embedded one"
+        8, ge=1, description="questions sampled per sentence, of a base model other than the embedded one"
     )
     edits_per_template: int = Field(
         1, ge=0, description="self-edits sampled per passage and template, question-answer excepted (see qa_edits)"
