@@ -162,30 +162,33 @@ class MultiLoraTrainer:
             raise
 
     def _step(self) -> list[Slot]:
-        """Take one step of every slot and return those that go on."""
+        """Take one step of every slot and return those that go on.
+
+        If a loss is not finite, that slot leaves and the others take no step: oneDNN's bfloat16 products of an odd
+        number of terms, such as logits of an odd vocabulary, read on into the next row, which may be the lost slot's.
+        """
         started = time.monotonic()
         found = self._backward()
         loss_of, drift_of = found.loss_G.tolist(), (found.drift_G / found.kept_G).tolist()
-        stay = []
+        if lost := [place for place, loss in enumerate(loss_of) if not math.isfinite(loss)]:
+            for place in lost:
+                self._fail(self._slots[place], f"the loss is not finite at step {self._slots[place].step}")
+            return [slot for place, slot in enumerate(self._slots) if place not in lost]
         for place, slot in enumerate(self._slots):
-            if not math.isfinite(loss_of[place]):
-                self._fail(slot, f"the loss is not finite at step {slot.step}")
-                continue
             take_step(slot, self.stack.gradient(place), loss=loss_of[place])
             if directions := self._directions_of(slot.attempt):
                 self.stack.take_out(slot.weights_P, directions)
             if math.isfinite(drift_of[place]):
                 slot.drifts.append(drift_of[place])
-            stay.append(slot)
         self.stack.refresh()
         seconds = (time.monotonic() - started) / len(self._slots)
-        for slot in stay:
+        for slot in self._slots:
             slot.seconds += seconds
             if (slot.step - 1) % 10 == 0:
                 self._report(slot, step=slot.step - 1)
             if slot.is_done():
                 self._finish(slot)
-        return [slot for slot in stay if not slot.is_done()]
+        return [slot for slot in self._slots if not slot.is_done()]
 
     def _chosen(self) -> list[list[int]]:
         """Return the next batch of every slot."""
