@@ -82,13 +82,7 @@ def add(
     )
     with session.client() as client:
         made = client.create_source(tenant, new)
-    advice = (
-        f"it waits for what is posted to /sources/{tenant}/{made.name} at the server's http.address"
-        if kind is SourceKind.WEBHOOK
-        else "its first sync begins soon"
-    )
-    check = f"check it with: sealserve source test {tenant} {made.name}"
-    session.show(_shown(made), lambda: output.printable(f"source {made.name} is added; {advice}; {check}"))
+    session.show(_shown(made), lambda: output.printable(_added(made)))
 
 
 @command(app, "list")
@@ -191,6 +185,15 @@ def remove(session: Session, tenant: Tenant, name: Name) -> None:
     with session.client() as client:
         gone = client.delete_source(tenant, name)
     session.show(_shown(gone), lambda: output.printable(f"source {gone.name} is removed; its documents stay"))
+
+
+def _added(source: Source) -> str:
+    """Return what to do after adding the source."""
+    posted = f"it waits for what is posted to /sources/{source.tenant}/{source.name} at the server's http.address"
+    advice = posted if source.kind is SourceKind.WEBHOOK else "its first sync begins soon"
+    return (
+        f"source {source.name} is added; {advice}; check it with: sealserve source test {source.tenant} {source.name}"
+    )
 
 
 def _ended(client: "Client", asked: Source, *, timeout_seconds: float) -> Source:
