@@ -67,8 +67,6 @@ def add(
     --secret names a variable SOURCE_<TENANT>__<NAME> in the server's environment. Its value is a token or
     user:password, for objects "key id:secret key", for a webhook the signing key. It is never stored.
     """
-    from sealserve.cli import output
-
     new = NewSource(
         name=name,
         kind=kind,
@@ -82,7 +80,7 @@ def add(
     )
     with session.client() as client:
         made = client.create_source(tenant, new)
-    session.show(_shown(made), lambda: output.printable(_added(made)))
+    session.show(_shown(made), lambda: _added(made))
 
 
 @command(app, "list")
@@ -189,6 +187,8 @@ def remove(session: Session, tenant: Tenant, name: Name) -> None:
 
 def _added(source: Source) -> str:
     """Return what to do after adding the source."""
+    from sealserve.cli import output
+
     posted = f"it waits for what is posted to /sources/{source.tenant}/{source.name} at the server's http.address"
     advice = posted if source.kind is SourceKind.WEBHOOK else "its first sync begins soon"
     return (

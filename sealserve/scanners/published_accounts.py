@@ -39,12 +39,16 @@ _ORGANISATION = re.compile(
     r"clinic|club|union|cooperative|publishers?|branch|supplier|vendor|beneficiary company|"
     r"\w*(?:verein|verband|stiftung|genossenschaft|gesellschaft|stadtkasse|gemeindekasse|kreiskasse|landeskasse|"
     r"hauptkasse|bundeskasse|stadtwerke|gemeinde|finanzamt|universität|hochschule|schule|kindertagesstätte|kirche|"
-    r"pfarrei|kloster|bücherei|museum|klinik|krankenhaus|gewerkschaft|kammer|verlag|vereniging|stichting|vakbond)|"
+    r"pfarrei|kloster|bücherei|museum|klinik|krankenhaus|gewerkschaft|kammer|verlag|vereniging|stichting|vakbond|"
+    r"gasthof|hotel|restaurant|praxis|apotheke|werkstatt|bäckerei|brauerei|agentur|betriebe?|förening|stiftelse|"
+    r"kommun|forening)(?:e?s|en)?|"
+    r"hotel|inn|bakery|brewery|pharmacy|studio|agency|shop|store|institute|centre|center|pcc|parochial|hôtel|auberge|"
+    r"boulangerie|pharmacie|cabinet|atelier|restaurante|taller|librería|albergo|ristorante|farmacia|officina|winkel|"
     r"filiale|firma|lieferant|gläubiger|association|fondation|mairie|commune|trésor public|école|université|paroisse|"
     r"syndicat|fournisseur|succursale|asociación|fundación|ayuntamiento|colegio|universidad|parroquia|proveedor|"
     r"sucursal|associazione|fondazione|comune|scuola|università|parrocchia|fornitore|associação|fundação|câmara|"
-    r"escola|universidade|stowarzyszenie|fundacja|gmina|szkoła|uniwersytet|förening(?:en)?|stiftelsen?|kommun(?:en)?|"
-    r"forening(?:en)?|yhdistys|säätiö|kunta|spolek|nadace|obec|derneği|vakfı|belediyesi)\b)|"
+    r"escola|universidade|stowarzyszenie|fundacja|gmina|szkoła|uniwersytet|"
+    r"yhdistys|säätiö|kunta|spolek|nadace|obec|derneği|vakfı|belediyesi)\b)|"
     r"(?:株式会社|有限会社|公司|协会|協会)"
 )
 _PAYMENT = re.compile(
@@ -55,6 +59,14 @@ _PAYMENT = re.compile(
     r"donazion\w*|overma\w*|overschrijv\w*|betal\w*|transferência|pagamento|donativos?|przelew\w*|płatnoś\w*|"
     r"wpłat\w*|betalning|inbetalning|överför\w*|indbetal\w*|overfør\w*|maksu|tilisiirto|platb\w*|ödeme|havale)\b"
 )
+_REFERENCE = re.compile(
+    r"(?i)\b(?:your (?:order|invoice|booking|customer|membership|contract|reservation) (?:number|no)|"
+    r"ihre? (?:bestell|rechnungs|kunden|buchungs|vertrags|mitglieds)nummer|votre numéro de (?:commande|facture|client)|"
+    r"(?:su|tu) número de (?:pedido|factura|cliente)|il (?:suo |tuo )?numero d(?:'|i )(?:ordine|fattura)|"
+    r"(?:uw|je) (?:bestel|factuur|klant)nummer|seu número de (?:pedido|encomenda|fatura))\b"
+)
+"""What a payer is asked to write beside the payment: the account is the one that all who order pay to."""
+
 _BUSINESS = re.compile(
     r"\b(?:HRB|HRA|SIRET|SIREN|CIF|NIF|KVK|KvK|VAT|TVA|UID|USt-?Id\w*|Ust-?Id\w*|CVR|REGON|KRS|RCS|EORI|DUNS|EIN|"
     r"P\. ?IVA|BTW|IČO|DIČ|NIP|Y-tunnus)\b|"
@@ -64,7 +76,8 @@ _BUSINESS = re.compile(
 )
 _PERSON = re.compile(
     r"(?i)\b(?:salar(?:y|ies)|wages?|payroll|payslip|refund\w*|reimburs\w*|expenses|private|personal|my|his|her|their|"
-    r"your (?:bank )?account|mr|mrs|ms|miss|born|date of birth|dob|passport|"
+    r"your (?:bank )?account|receives|gets|erhält|bekommt|zahlt an|reçoit|recibe|riceve|ontvangt|"
+    r"mr|mrs|ms|miss|born|date of birth|dob|passport|"
     r"(?:employee|patient|member|tenant|guest|donor|customer|client|volunteer|student|pupil|trainer|applicant)s?"
     r"(?!['’]s? (?:name|number))|"
     r"(?:(?<!account )(?<!company )(?<!business )name|(?:sur|vor|nach)name|nom|nombre|nome|naam|imię|namn|navn)"
@@ -88,12 +101,13 @@ _NAMELESS = re.compile(
 """What a line about an account says without naming whose it is: labels, a code, a bank and its town."""
 
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
+_SENTENCE_END = re.compile(r"[^\W\d_]{3}[.!?] (?=[A-ZÄÖÜÅÉŁ])")
 _LETTERS = re.compile(r"[^\W\d_]{2}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Surroundings:
-    """The words around an account: on its own line, up to other accounts; elsewhere in its block; in the heading."""
+    """The words around an account: in its sentence, up to other accounts; elsewhere in its block; in the heading."""
 
     before: str
     after: str
@@ -136,13 +150,16 @@ def names_a_business(text: str) -> bool:
 
 def _is_owned(around: _Surroundings, *, is_business: bool) -> bool:
     """Whether the block or its heading says that an organisation is paid, and neither speaks of a person."""
-    if _PERSON.search(around.heading) or _PERSON.search(around.block):
+    if _PERSON.search(around.block):
         return False
-    is_named = _ORGANISATION.search(around.block) is not None
-    if _HOLDER.search(around.block) and not is_named:
-        return False
+    if _ORGANISATION.search(around.block):
+        return True
     words = f"{around.heading}\n{around.block}\n{around.line}"
-    return is_named or _OURS.search(words) is not None or (is_business and _PAYMENT.search(words) is not None)
+    if _PERSON.search(around.heading) or _HOLDER.search(around.block):
+        return False
+    if _OURS.search(words) or _REFERENCE.search(words):
+        return True
+    return is_business and _PAYMENT.search(words) is not None
 
 
 def _is_nameless(line: str) -> bool:
@@ -159,10 +176,12 @@ def _surroundings(text: str, span: tuple[int, int]) -> _Surroundings:
     before, after = above[-1][-_BEFORE:], below[0][:_AFTER]
     earlier, later = list(_IBAN.finditer(before))[-1:], _IBAN.search(after)
     start, end = earlier[0].end() if earlier else 0, later.start() if later else len(after)
+    sentence = [found.end() for found in _SENTENCE_END.finditer(before)][-1:]
+    stop = _SENTENCE_END.search(after)
     others = (*reversed(own_block[:_LINES_BEFORE]), *_until_blank(below[1:])[:_LINES_AFTER])
     return _Surroundings(
-        before=before[start:],
-        after=after[:end],
+        before=before[max(start, *sentence, 0) :],
+        after=after[: min(end, stop.end()) if stop else end],
         others=(*others, *filter(None, (before[:start], after[end:]))),
         heading=titles[0] if titles and len(titles[0]) <= _MAX_HEADING else "",
     )

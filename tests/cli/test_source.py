@@ -1,5 +1,6 @@
 """`sealserve source`."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +81,8 @@ def shelves(tmp_path: Path) -> Iterator[Site]:
     (own / "shelf").mkdir(parents=True)
     (own / "shelf" / "returns.md").write_text("Returns take nine days.")
     (own / "articles.json").write_text('{"articles": [{"id": 17, "title": "Returns", "body": "<p>Nine days.</p>"}]}')
+    for path in (own / "shelf" / "returns.md", own / "articles.json"):
+        os.utime(path, (1_700_000_000, 1_700_000_000))  # they have long been written
     with running(tmp_path, sources=SourceSettings(local_directory=tmp_path / "shelves")) as here:
         yield here
 
