@@ -191,9 +191,8 @@ def _added(source: Source) -> str:
 
     posted = f"it waits for what is posted to /sources/{source.tenant}/{source.name} at the server's http.address"
     advice = posted if source.kind is SourceKind.WEBHOOK else "its first sync begins soon"
-    return (
-        f"source {source.name} is added; {advice}; check it with: sealserve source test {source.tenant} {source.name}"
-    )
+    check = f"check it with: sealserve source test {source.tenant} {source.name}"
+    return output.printable(f"source {source.name} is added; {advice}; {check}")
 
 
 def _ended(client: "Client", asked: Source, *, timeout_seconds: float) -> Source:
