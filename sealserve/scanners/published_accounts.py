@@ -101,7 +101,7 @@ _NAMELESS = re.compile(
 """What a line about an account says without naming whose it is: labels, a code, a bank and its town."""
 
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
-_SENTENCE_END = re.compile(r"[^\W\d_]{3}[.!?] (?=[A-ZÄÖÜÅÉŁ])")
+_SENTENCE_END = re.compile(r"(?:^|[^\W\d_]{3})[.!?] (?=[A-ZÄÖÜÅÉŁ])")
 _LETTERS = re.compile(r"[^\W\d_]{2}")
 
 
