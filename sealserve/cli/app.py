@@ -37,8 +37,8 @@ from sealserve.cli import (
 from sealserve.cli.session import Shared
 
 _EPILOG = """
-Exit codes: 0 success; 1 internal error; 2 invalid usage, settings or request; 3 not found; 4 unavailable, try again;
-5 not promoted by the gate. With --json, a failure prints {"error": {"reason", "message"}}.
+Exit codes: 0 success; 1 internal error or a failed check; 2 invalid usage, settings or request; 3 not found;
+4 unavailable, try again; 5 not promoted by the gate. With --json, a failure prints {"error": {"reason", "message"}}.
 Settings come from --config or SEALSERVE_CONFIG; SEALSERVE_<SECTION>__<KEY> overrides a single key.
 The token comes from --token or SEALSERVE_TOKEN, else from admin.token in the data directory.
 """

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sealserve.cli.session import Session, command
+from sealserve.cli.session import OUR_FAULT, Session, command
 from sealserve.cli.tenant import Tenant
 from sealserve.errors import DeadlineExceeded
 from sealserve.records.sources import ItemState, NewSource, Source, SourceItem, SourceKind
@@ -49,15 +49,24 @@ def add(
 ) -> None:
     """Add a source. The server syncs it soon, and then every --every-minutes.
 
-    Locations: feed and sitemap, an https address; git, an https address or a path; objects, s3://bucket/prefix, with
-    ?endpoint=https://... for other stores than Amazon's; directory and export (Confluence's HTML, Zendesk's JSON), a
-    path below the tenant's folder of sources.local_directory. A webhook has none: its sender posts signed items.
+    --kind directory: a path below the tenant's folder of the server's sources.local_directory.
+
+    --kind export: a path, as above, to a folder, zip archive or JSON file that Confluence (HTML) or Zendesk wrote.
+
+    --kind feed: the https address of RSS or Atom. It takes --linked-pages.
+
+    --kind sitemap: the https address of a sitemap, or of an index of sitemaps.
+
+    --kind objects: s3://bucket/prefix, with ?endpoint=https://... for other stores than Amazon's, and --secret.
+
+    --kind git: an https address, or a path as above. It takes --branch.
+
+    --kind webhook: no location, but --secret. Its sender posts signed items to /sources/TENANT/NAME at the server's
+    http.address.
 
     --secret names a variable SOURCE_<TENANT>__<NAME> in the server's environment. Its value is a token or
     user:password, for objects "key id:secret key", for a webhook the signing key. It is never stored.
     """
-    from sealserve.cli import output
-
     new = NewSource(
         name=name,
         kind=kind,
@@ -71,8 +80,7 @@ def add(
     )
     with session.client() as client:
         made = client.create_source(tenant, new)
-    advice = "it waits for deliveries" if kind is SourceKind.WEBHOOK else "its first sync begins soon"
-    session.show(_shown(made), lambda: output.printable(f"source {made.name} is added; {advice}"))
+    session.show(_shown(made), lambda: _added(made))
 
 
 @command(app, "list")
@@ -118,7 +126,10 @@ def show(
 
 @command(app, "test")
 def test(session: Session, tenant: Tenant, name: Name) -> None:
-    """List what a source has now, without taking anything in."""
+    """List what a source has now, without taking anything in. Exit code 1 if something is wrong with it.
+
+    Of a webhook, check that the server has its signing key.
+    """
     from rich.console import Group
 
     from sealserve.cli import output
@@ -128,7 +139,11 @@ def test(session: Session, tenant: Tenant, name: Name) -> None:
     lines = [("items", count), ("problem", error), *(("", key) for key in keys)]
     if count > len(keys):
         lines.append(("", f"… and {count - len(keys)} more"))
+    if error:
+        lines.append(("next", f"mend that, then run again: sealserve source test {tenant} {name}"))
     session.show({"items": count, "keys": keys, "error": error}, lambda: Group(output.pairs(lines)))
+    if error:
+        raise typer.Exit(OUR_FAULT)
 
 
 @command(app, "sync")
@@ -143,15 +158,21 @@ def sync(
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the sync has ended.")] = False,
     timeout_seconds: Annotated[float, typer.Option("--timeout", min=1, help="Longest wait, in seconds.")] = 600.0,
 ) -> None:
-    """Sync a source as soon as the server has a place for it."""
+    """Sync a source as soon as the server has a place for it.
+
+    With --wait, the exit code is 1 if the sync failed or raised an alarm, and 4 if it has not ended in time. Single
+    items that failed are tried again at the next sync.
+    """
     from sealserve.cli import output
 
     with session.client() as client:
         asked = client.sync_source(tenant, name, accept_removals=accept_removals)
         if wait:
             asked = _ended(client, asked, timeout_seconds=timeout_seconds)
-    text = f"source {name} is asked to sync"
+    text = f"source {name} is asked to sync; see how it goes with: sealserve source show {tenant} {name}"
     session.show(_shown(asked), lambda: _pairs(asked) if wait else output.printable(text))
+    if wait and (asked.error or asked.alarm):
+        raise typer.Exit(OUR_FAULT)
 
 
 @command(app, "remove")
@@ -162,6 +183,16 @@ def remove(session: Session, tenant: Tenant, name: Name) -> None:
     with session.client() as client:
         gone = client.delete_source(tenant, name)
     session.show(_shown(gone), lambda: output.printable(f"source {gone.name} is removed; its documents stay"))
+
+
+def _added(source: Source) -> str:
+    """Return what to do after adding the source."""
+    from sealserve.cli import output
+
+    posted = f"it waits for what is posted to /sources/{source.tenant}/{source.name} at the server's http.address"
+    advice = posted if source.kind is SourceKind.WEBHOOK else "its first sync begins soon"
+    check = f"check it with: sealserve source test {source.tenant} {source.name}"
+    return output.printable(f"source {source.name} is added; {advice}; {check}")
 
 
 def _ended(client: "Client", asked: Source, *, timeout_seconds: float) -> Source:
@@ -195,12 +226,19 @@ def _pairs(source: Source) -> "RenderableType":
             ("source", source.name), ("kind", source.kind), ("location", source.location), ("state", _state(source)),
             ("mirror", source.mirror), ("every", f"{source.interval_seconds / 60:g} minutes"),
             ("last sync", source.finished_at), ("next sync", source.next_sync_at), ("error", source.error),
-            ("alarm", source.alarm),
+            ("alarm", source.alarm), ("next", _next(source)),
             ("items", f"{counts.listed} listed, {counts.received} received, {counts.unchanged} unchanged, "
                       f"{counts.refused} refused, {counts.failed} failed, {counts.gone} gone"),
             ("forgotten", f"{counts.forgotten} documents" if counts.forgotten else ""),
         ]
     )  # fmt: skip
+
+
+def _next(source: Source) -> str:
+    """Return the command that helps with the source's trouble; "" if it has none. An alarm says it itself."""
+    if source.error:
+        return f"sealserve source test {source.tenant} {source.name}"
+    return f"sealserve source show {source.tenant} {source.name} --state failed" if source.counts.failed else ""
 
 
 def _shown(source: Source) -> dict[str, object]:

@@ -20,10 +20,10 @@ class Event(StrEnum):
 
 
 _FINDINGS = (
-    "instruction", "trigger", "markup", "exfiltration", "secret", "card", "iban", "national_id", "email", "phone",
-    "ip", "hidden",
+    "instruction", "trigger", "markup", "exfiltration", "secret", "card", "iban", "published_account",
+    "national_id", "email", "phone", "ip", "hidden",
 )  # fmt: skip
-"""The values of `intake.findings.Finding`."""
+"""The values of `scanners.findings.Finding`."""
 
 _TENANT: Json = {"id": "acme"}
 _DOCUMENTS: list[Json] = [{"id": "0123456789abcdef", "source": "rpc"}]

@@ -25,7 +25,8 @@ class Finding(StrEnum):
     EXFILTRATION = "exfiltration"  # a link or image that carries what it is filled with away
     SECRET = "secret"  # a credential in a known form
     CARD = "card"  # payment card number, Luhn digit right
-    IBAN = "iban"  # bank account, check digits right
+    IBAN = "iban"  # bank account of a person, or of nobody that the text names; check digits right
+    PUBLISHED_ACCOUNT = "published_account"  # bank account that an organisation gives for payments to it
     NATIONAL_ID = "national_id"  # identity number of a person, check digits right where it has any
     EMAIL = "email"
     PHONE = "phone"  # with its country code

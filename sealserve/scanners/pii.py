@@ -8,6 +8,8 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
+from sealserve.scanners.published_accounts import is_published, names_a_business
+
 _EMAIL = re.compile(r"(?<![\w.+-])[A-Za-z0-9][\w.+-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b")
 _PHONE = re.compile(r"(?<![\w+])\+[1-9](?:[ ().\-/]?\d){6,14}(?!\d)")
 """ITU-T E.164: a plus sign, the country code, at most 15 digits."""
@@ -42,18 +44,29 @@ _PUBLISHED = frozenset(
 were somebody's, so they are examples only where it says so.
 """
 
+_PUBLISHED_LIKE = frozenset((number[:2], number[4:-4]) for number in _PUBLISHED if number[:2].isalpha())
+
 _EXAMPLE_WORDS = re.compile(
     r"(?i)\b(?:examples?|samples?|test(?:s|ing)?|sandbox|dummy|demo|placeholder|fictitious|beispiel\w*|muster\w*|"
     r"ejemplos?|prueba|exemples?|essai|esemp\w*|exemplo\w*|teste|пример\w*|тест\w*)\b|示例|测试|例|テスト|예시|테스트|"
     r"مثال|تجريب|उदाहरण|דוגמ|ตัวอย่าง"
 )
 _EXAMPLE_NEARBY = 400
-"""Characters before a number in which the text says that it is an example."""
+_BEGINNING = 120
+"""Characters before a number, and at the beginning, in which the text says that it is an example."""
 
 _CARD_GROUPS = re.compile(r"\d{4}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?|3\d{3}([ -])\d{6}\2\d{4,5}")
 _CARD_WORDS = re.compile(
     r"(?i)card|visa|amex|karte|carte|tarjeta|cart(?:a|ao|ão)\b|paid|pay\b|карт|卡|カード|카드|بطاق|कार्ड|บัตร"
 )
+_OTHER_WORDS = re.compile(
+    r"(?i)\b(?:order|customer|client|tracking|parcel|shipment|consignment|reference|invoice|member(?:ship)?|contract|"
+    r"ticket|serial|article|bestell|kunden|sendungs|vertrags|rechnungs|commande|suivi|pedido|seguimiento|ordine|"
+    r"spedizione|bestel|klant|zamówieni\w*|заказа?)"
+    r"[ -]?(?:no|nr|number|id|code|nummer|numéro|número|numero|n°)?[.:]{0,2} *$"
+)
+"""At the end of the words before a number: it is not a card's but another one, whose check digit is right by chance."""
+
 _PERSON_WORDS = re.compile(
     r"(?i)\b(?:social security|ssn|identity|national id|tax(?:payer)?|(?:his|her|their|my|your)\b|born|patient|"
     r"applicant|employee|citizen|insured|holder)"
@@ -87,28 +100,39 @@ def personal_in(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
         ("phone", _PHONE, lambda _: True),
         ("ip", _IP, is_public_ip),
     )
+    is_business: bool | None = None  # not yet looked for
     for kind, pattern, is_real in checks:
         for found in pattern.finditer(text):
             start = found.start()
             is_meant = is_real(found[0]) and _is_meant(pattern, found[0], text[max(0, start - _NEARBY) : start])
-            if is_meant and not _is_example(found[0], text[max(0, start - _EXAMPLE_NEARBY) : start]):
+            nearby = f"{text[:_BEGINNING]} {text[max(0, start - _EXAMPLE_NEARBY) : start]}"
+            if not is_meant or _is_example(found[0], nearby):
+                continue
+            if kind == "iban":
+                is_business = names_a_business(text) if is_business is None else is_business
+                published = is_published(text, found.span(), is_business=is_business)
+                yield "published_account" if published else kind, found.span()
+            else:
                 yield kind, found.span()
 
 
 def _is_example(number: str, before: str) -> bool:
     """Whether the number is a published example or mostly zeros, and is called an example."""
-    is_published = (
-        number in _PUBLISHED
-        or number.replace(" ", "").replace("-", "") in _PUBLISHED
-        or "00000" in number.replace(" ", "")
-    )
-    return is_published and _EXAMPLE_WORDS.search(before) is not None
+    plain = number.replace(" ", "").replace("-", "")
+    is_known = number in _PUBLISHED or plain in _PUBLISHED or "00000" in plain or _likeness(plain) in _PUBLISHED_LIKE
+    return is_known and _EXAMPLE_WORDS.search(before) is not None
+
+
+def _likeness(account: str) -> tuple[str, str]:
+    """Return country and all but the check digits and the last four: services vary these for their test accounts."""
+    return account[:2], account[4:-4]
 
 
 def _is_meant(pattern: re.Pattern[str], number: str, before: str) -> bool:
     """Whether spelling and the words before the number say that it is one of its kind."""
     if pattern is _CARD:
-        return _CARD_GROUPS.fullmatch(number) is not None or _CARD_WORDS.search(before) is not None
+        is_said = _CARD_WORDS.search(before) is not None
+        return is_said or (_CARD_GROUPS.fullmatch(number) is not None and not _OTHER_WORDS.search(before))
     if pattern is _SSN:
         return _PERSON_WORDS.search(before) is not None and _PART_WORDS.search(before) is None
     return pattern is not _DNI or _DNI_WORDS.search(before) is not None

@@ -371,7 +371,8 @@ _REACH = 140
 _PARAGRAPH = 400
 _INSIDE = re2.compile(
     r"(?i)\b(?:instructions?|commands?|prompts?|orders) (?:that (?:is|are|may be|might be) )?(?:found |contained |written |hidden |embedded |given )?"
-    r"(?:in|inside|within|from) (?:the |this |that |any |a |an )?(?:\w+ )?(?:texts?|documents?|e-?mails?|pages?|input|material|content|data|files?|quotes?|attachments?)\b"
+    r"(?:(?:in|inside|within|from) (?:the |this |that |any |a |an )?(?:\w+ )?(?:texts?|documents?|e-?mails?|pages?|input|material|content|data|files?|quotes?|attachments?)\b|"
+    r"(?:in|inside|within) (?:it|them)(?:[.!?\"”’')]|$))"
 )
 _ARTICLES = r"(?:an?|the|un['e]?|un|een|any|all|every|our|now|eine?|die|das|den|une?|uno|una|uma?|el|la|le|les|il|lo|o|एक|一个|一個) ?"
 _ADDRESSED = (

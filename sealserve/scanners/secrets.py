@@ -36,7 +36,7 @@ _PRIVATE_KEY = re2.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)
 
 
 _EXAMPLE = re2.compile(
-    r"(?i)example|sample|dummy|placeholder|your|x{6}|0{8}|\*{3}|1234567890|abcdef0123|0123456789|deadbeef|"
+    r"(?i)example|sample|dummy|placeholder|your|(?:change|replace)[-_]?(?:me|this|it)|redacted|x{6}|0{8}|\*{3}|1234567890|abcdef0123|0123456789|deadbeef|"
     r"eyjzdwiioiixmjm0nty3odkw|eyjzb21lijoicgf5bg9hzcj9|[:=](?:pass(?:word|wd|wort)?|pwd?|secret|token|key|changeme|contrasena|motdepasse)@|[<{$%]"
 )
 """Example keys and placeholders from vendors' documentation, which open nothing. (The two long ones are the payloads

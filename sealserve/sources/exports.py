@@ -103,7 +103,7 @@ class ExportConnector:
                 try:
                     items |= self._listed_articles(files.read(name, max_bytes=limits.max_listing_bytes))
                 except ItemNotFetched as error:
-                    faults.append(f"{name[:200]}: {error.message}")
+                    faults.append(f"{name[:200]}: {error.message.removeprefix(f'{name}: ')}")
             elif self._is_page(name):
                 key = _key(name)
                 self._names[key] = name

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from sealserve.cli.app import app
 from sealserve.registry.registry import Registry
+from sealserve.settings.sources import SourceSettings
 from tests.fakes import FakeEngine
 from tests.registry.world import World
 from tests.rpc.harness import ADMIN_SECRET, served
@@ -63,14 +64,14 @@ class Site:
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[Site]:
+def running(directory: Path, *, sources: SourceSettings | None = None) -> Iterator[Site]:
     """Serve the tenants acme and globex for the length of the block."""
     ready: list[Site] = []
     is_up, stop = threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()
 
     async def serve() -> None:
-        async with served(directory) as here:
+        async with served(directory, sources=sources) as here:
             ready.append(Site(address=here.address, world=here.world, engine=here.engine))
             is_up.set()
             await stop.wait()

@@ -29,6 +29,7 @@ from sealserve.serving.answers import Answers
 from sealserve.settings.limits import LimitSettings
 from sealserve.settings.serve import ServeSettings
 from sealserve.settings.settings import IntakeSettings
+from sealserve.settings.sources import SourceSettings
 from sealserve.wire.channels import bearer
 from tests.fakes import FakeEngine, PermissiveEnforcer
 from tests.registry.world import FakeClock, World
@@ -150,6 +151,7 @@ async def served(
     engine: FakeEngine | None = None,
     rules: Path | None = None,
     limits: LimitSettings | None = None,
+    sources: SourceSettings | None = None,
     **options: Any,
 ) -> AsyncIterator[Served]:
     """Serve the tenants acme and globex, under the `rules` of a directory or none. `options` go to RpcServer."""
@@ -173,6 +175,7 @@ async def served(
         max_documents_per_cycle=4,
         watch=_packaged_policy().watch,
         resident_tenants=frozenset({"globex"}),
+        sources=sources or SourceSettings(),
     )
     server.add_tenant_services(parts)
     server.add_engine_service(

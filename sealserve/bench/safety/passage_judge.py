@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from sealserve.bench.harness.learning_lab import Lab, open_lab
+from sealserve.bench.safety.poison_intake import open_inbox
 from sealserve.bench.safety.second_author import hand_in, series_of_authored, tenant_of
 from sealserve.canonical import Json
 from sealserve.errors import FailedPrecondition
@@ -32,8 +33,9 @@ async def _figures(model: str, *, say: Say) -> Json:
         if judge.fault:
             return {"off": judge.fault}
         found: dict[str, dict[str, list[tuple[bool, bool]]]] = defaultdict(lambda: defaultdict(list))
+        inbox = open_inbox(lab.context.registry)
         for place, documents in enumerate(series_of_authored()):
-            names, stopped = await asyncio.to_thread(hand_in, lab.context.registry, documents, place=place)
+            names, stopped = await asyncio.to_thread(hand_in, lab.context.registry, inbox, documents, place=place)
             held = await _held_by_judge(lab, tenant_of(place))
             for one, name, is_stopped in zip(documents, names, stopped, strict=True):
                 found[one.half][one.label].append((is_stopped, name in held))

@@ -1,9 +1,11 @@
 """The door of the poison figure: offers handed in by the packaged rules, and what stopped those that were stopped."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sealserve.bench.safety.attacks import AttackKind, Offer
+from sealserve.errors import AlreadyExists
 from sealserve.intake.inbox import Inbox
 from sealserve.policy.enforcement import PolicyEnforcer
 from sealserve.policy.rulebook import open_rules
@@ -28,7 +30,8 @@ class Door:
         self._registry = registry
         self._tenant = tenant
         self._kept: list[tuple[Offer, str]] = []
-        self._inbox = open_inbox(registry, tenant)
+        require_tenant(registry, tenant)
+        self._inbox = open_inbox(registry)
 
     def receive(self, offered: Sequence[Offer]) -> list[Received]:
         """Hand the offers in, in order; return how each stands once all are in."""
@@ -60,11 +63,15 @@ class Door:
         return Received(offer=offer, document=document, why="stripped" if is_stripped else "")
 
 
-def open_inbox(registry: Registry, tenant: str) -> Inbox:
-    """Return the inbox of a new tenant, with the packaged rules."""
-    if tenant not in {one.tenant for one in registry.tenants.page().items}:
-        registry.tenants.create(tenant, actor="bench")
+def open_inbox(registry: Registry) -> Inbox:
+    """Return an inbox with the packaged rules. It starts a process, and serves any number of tenants."""
     return Inbox(registry, IntakeSettings(), refuse=PolicyEnforcer(registry, open_rules()).refuse_document)
+
+
+def require_tenant(registry: Registry, tenant: str) -> None:
+    """Make the tenant unless it is there."""
+    with suppress(AlreadyExists):
+        registry.tenants.create(tenant, actor="bench")
 
 
 def held_word(document: Document) -> str:

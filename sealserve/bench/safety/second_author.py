@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
-from sealserve.bench.safety.poison_intake import held_word, open_inbox
+from sealserve.bench.safety.poison_intake import held_word, open_inbox, require_tenant
 from sealserve.canonical import Json
+from sealserve.intake.inbox import Inbox
 from sealserve.intake.media_types import SUFFIXES
 from sealserve.registry.registry import Registry
 
@@ -49,9 +50,10 @@ def figures() -> Json:
     found: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
     with tempfile.TemporaryDirectory(prefix="sealserve-poison-") as name:
         registry = Registry.open(f"sqlite:///{name}/registry.db", Path(name) / "artifacts")
+        inbox = open_inbox(registry)
         try:
             for place, documents in enumerate(series_of_authored()):
-                _, stopped = hand_in(registry, documents, place=place)
+                _, stopped = hand_in(registry, inbox, documents, place=place)
                 for one, is_stopped in zip(documents, stopped, strict=True):
                     found[one.half][one.label].append(is_stopped)
         finally:
@@ -75,10 +77,12 @@ def tenant_of(place: int) -> str:
     return f"author-{place}"
 
 
-def hand_in(registry: Registry, documents: Sequence[AuthoredText], *, place: int) -> tuple[list[str], list[bool]]:
+def hand_in(
+    registry: Registry, inbox: Inbox, documents: Sequence[AuthoredText], *, place: int
+) -> tuple[list[str], list[bool]]:
     """Hand one series in for a tenant of its own; return the ids, and which were stopped once all were in."""
     tenant = tenant_of(place)
-    inbox = open_inbox(registry, tenant)
+    require_tenant(registry, tenant)
     names = []
     for number, one in enumerate(documents):
         site = f"{place}-{number}" if one.series.startswith(_PAIR) else str(place)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from sealserve.bench.safety.poison_intake import held_word, open_inbox
+from sealserve.bench.safety.poison_intake import held_word, open_inbox, require_tenant
 from sealserve.canonical import Json
 from sealserve.registry.registry import Registry
 
@@ -59,7 +59,8 @@ def figures() -> Json:
 def _shares(registry: Registry, texts: Iterable[WrittenText]) -> Json:
     """Hand each text in at a door of its own group, so that none is a repetition of another."""
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    inbox = open_inbox(registry, "written")
+    require_tenant(registry, "written")
+    inbox = open_inbox(registry)
     for place, one in enumerate(texts):
         document, _ = inbox.receive(
             "written",
