@@ -3,9 +3,10 @@
 A restart needs only these records and the rows that the steps' effects wrote.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from functools import cache
+from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import BeforeValidator, TypeAdapter
 
@@ -280,10 +281,17 @@ OUTPUT_OF: Mapping[Step, type[Any]] = {
 
 def to_json(output: Any) -> Json:
     """Return `output` as JSON values."""
-    tree: Json = TypeAdapter(type(output)).dump_python(output, mode="json")
+    tree: Json = _adapter_of(cast(Hashable, type(output))).dump_python(output, mode="json")
     return tree
 
 
 def from_json(kind: type[T], tree: Json) -> T:
     """Return the `kind` written as `tree`. Raises: pydantic.ValidationError when it is not one."""
-    return TypeAdapter(kind).validate_python(tree)
+    found: T = _adapter_of(cast(Hashable, kind)).validate_python(tree)
+    return found
+
+
+@cache
+def _adapter_of(kind: Any) -> TypeAdapter[Any]:
+    """Return what reads and writes a kind; made once, for that takes as long as reading a hundred of them."""
+    return TypeAdapter(kind)

@@ -7,6 +7,7 @@ several questions which share a phrase of their own. Takes time linear in the te
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast
 
 import re2
@@ -139,10 +140,11 @@ _WORDS = (
 
 def fixed_answers_in(text: str) -> Iterator[tuple[int, int]]:
     """Yield where a phrase stands that has an answer of its own."""
-    rules = [rule for rule in _RULES if rule.is_spoken_in(text)]
+    all_rules, any_answer = _compiled_words()
+    rules = [rule for rule in all_rules if rule.is_spoken_in(text)]
     for found in _QUOTATION.finditer(text) if rules else ():
         after = text[found.end() : found.end() + _AFTER]
-        if _ANY_ANSWER.search(after):
+        if any_answer.search(after):
             before, after = _last_sentence(text[max(0, found.start() - _BEFORE) : found.start()]), _two_sentences(after)
             if any(rule.holds(before, after) for rule in rules):
                 yield found.start(), found.end()
@@ -174,8 +176,10 @@ def _compiled(rule: str) -> Any:
     return compiled(f"(?i){letters}")
 
 
-_RULES = tuple(map(_Rule, _WORDS))
-_ANY_ANSWER = _compiled("|".join(words.answer for words in _WORDS))
+@cache
+def _compiled_words() -> tuple[tuple[_Rule, ...], Any]:
+    """Return the rules, and what finds an answer in any language. Compiled at the first use: it takes half a second."""
+    return tuple(map(_Rule, _WORDS)), _compiled("|".join(words.answer for words in _WORDS))
 
 
 def _last_sentence(before: str) -> str:

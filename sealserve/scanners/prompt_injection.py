@@ -71,7 +71,6 @@ _ENGLISH: Sequence[tuple[str, str]] = (
     ("exfiltration", r"(?:\]\(\s*|(?:src|href)\s*=\s*[\"']?)\s*(?:javascript|vbscript|data:text/html)[:;,]"),
     ("exfiltration", r"<(?:img|iframe|script|object|embed|form)\b[^>]{0,300}\b(?:src|action|data)\s*=\s*[\"']?(?:https?:)?//[^>\s]{0,300}(?:\{|%7B)"),
 )  # fmt: skip
-_COMPILED = tuple((kind, compiled(f"(?i){rule}")) for kind, rule in _ENGLISH)
 _OTHER_SCRIPTS = re2.compile(
     r"[\p{Cyrillic}\p{Arabic}\p{Hebrew}\p{Devanagari}\p{Thai}\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]"
 )
@@ -185,7 +184,7 @@ def _found_in_encoded(runs: Sequence[tuple[str, int, int]]) -> Iterator[tuple[st
 def _found_in(text: str) -> Iterator[tuple[str, int, int]]:
     plain = text.translate(_AsAscii())
     wrapped = _without_wraps(plain)
-    for kind, rule in _COMPILED:
+    for kind, rule in _english():
         for found in rule.finditer(plain if kind == "markup" else wrapped):
             yield kind, found.start(), found.end()
     yield from (("instruction", start, end) for start, end in disguised_orders_in(plain))
@@ -398,6 +397,11 @@ def _around(text: str, start: int, end: int) -> tuple[str, str]:
     ends = [found.end() for found in _SENTENCE_ENDS.finditer(before)]
     stop = _SENTENCE_ENDS.search(after)
     return before[ends[-1] if ends else 0 :], after[: stop.start()] if stop else after
+
+
+@cache
+def _english() -> tuple[tuple[str, Any], ...]:
+    return tuple((kind, _compiled(rule)) for kind, rule in _ENGLISH)
 
 
 @cache

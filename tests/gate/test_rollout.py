@@ -6,7 +6,6 @@ from math import comb, isclose
 import numpy as np
 import pytest
 from pydantic import ValidationError
-from scipy.integrate import quad
 
 from sealserve.bench.safety.rollout import EQUALS, simulate, simulate_equal
 from sealserve.gate.rollout import WatchEvidence, is_slower, judge_watch, next_stage, signals
@@ -21,6 +20,8 @@ RULE = load_policy().watch
 
 @pytest.mark.parametrize(("bad", "good", "tolerated"), [(0, 0, 0.5), (7, 0, 0.5), (3, 9, 0.02), (40, 25, 0.5)])
 def test_e_value_is_the_mixture_of_likelihood_ratios(bad: int, good: int, tolerated: float) -> None:
+    from scipy.integrate import quad  # takes a second to import
+
     def ratio(share: float) -> float:
         return (share / tolerated) ** bad * ((1 - share) / (1 - tolerated)) ** good / (1 - tolerated)
 

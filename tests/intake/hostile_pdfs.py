@@ -28,12 +28,12 @@ def many_places(count: int) -> bytes:
 
 def bomb(megabytes: int) -> bytes:
     """Return a file whose page unpacks to as much."""
-    return _deflated(b" " * (megabytes * 2**20))
+    return _unpacking_to(_compressed_repeatedly(WORDS.encode(), b" " * 2**20, megabytes))
 
 
 def large_picture(side: int) -> bytes:
     """Return a file with a picture of `side` × `side` pixels that unpacks to as many bytes."""
-    picture = stream(zlib.compress(bytes(side * side), 9), f"{_IMAGE} /Width {side} /Height {side} {_FLATE}")
+    picture = stream(_compressed_repeatedly(b"", bytes(side), side), f"{_IMAGE} /Width {side} /Height {side} {_FLATE}")
     return _with_object("q 500 0 0 500 50 50 cm /X Do Q\n", picture)
 
 
@@ -77,6 +77,25 @@ def _with_object(content: str, body: bytes) -> bytes:
 
 def _deflated(content: bytes) -> bytes:
     """Return a PDF whose only page has this content, compressed."""
-    body = stream(zlib.compress(WORDS.encode() + content, 9), _FLATE)
+    return _unpacking_to(zlib.compress(WORDS.encode() + content, 9))
+
+
+def _unpacking_to(compressed: bytes) -> bytes:
+    """Return a PDF whose only page has the content that is compressed."""
     leaf = Leaf(content="", entries="/Contents 100 0 R")
-    return pdf_of(leaf, extra=Extra(objects={100: body})).replace(b"/Contents 1001 0 R", b"")
+    extra = Extra(objects={100: stream(compressed, _FLATE)})
+    return pdf_of(leaf, extra=extra).replace(b"/Contents 1001 0 R", b"")
+
+
+def _compressed_repeatedly(head: bytes, chunk: bytes, times: int) -> bytes:
+    """Return `head` and so many chunks as zlib compresses them, in the time that two chunks take it.
+
+    After a full flush nothing refers to what was before it (RFC 1951, section 3.2.3), so the second chunk's bytes do
+    for all that follow. The last block is an empty one, and the checksum ends the stream (RFC 1950).
+    """
+    packer, checksum = zlib.compressobj(9), zlib.adler32(head)
+    begun = packer.compress(head + chunk) + packer.flush(zlib.Z_FULL_FLUSH)
+    again = packer.compress(chunk) + packer.flush(zlib.Z_FULL_FLUSH)
+    for _ in range(times):
+        checksum = zlib.adler32(chunk, checksum)
+    return begun + again * (times - 1) + b"\x03\x00" + checksum.to_bytes(4, "big")

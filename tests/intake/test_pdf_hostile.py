@@ -19,7 +19,7 @@ _REFUSED = {Defect.TOO_COSTLY, Defect.BROKEN, Defect.NO_TEXT, Defect.TOO_LONG}
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    sandbox = Sandbox(Limits(cpu_seconds=3))
+    sandbox = Sandbox(Limits(cpu_seconds=1))
     yield sandbox
     sandbox.close()
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import kendalltau, spearmanr
 
 from sealserve.bench.harness.intervals import CONFIDENCE, ROUNDS
 
@@ -40,6 +39,8 @@ def agreement(documents: Sequence[Sequence[Row]], *, seed: int = 0) -> Agreement
 
     Raises: ValueError when no document can be ranked.
     """
+    from scipy.stats import kendalltau, spearmanr  # takes seconds to import
+
     spearmans, kendalls, picked, ties, unmeasured = [], [], [], 0, 0
     for rows in documents:
         known = [(reward, truth) for reward, truth in rows if reward is not None]

@@ -18,6 +18,7 @@ from sealserve.learning.training_job import Attempt, TrainingJob, adapter_path, 
 from sealserve.records.candidates import Recipe
 from tests.learning.small_model import SEQUENCES, fresh_model
 
+pytestmark = pytest.mark.slow  # torch takes seconds to import
 SHARE = 0.8
 STEPS = 30
 
