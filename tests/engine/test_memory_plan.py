@@ -115,7 +115,7 @@ def test_the_planned_share_is_put_into_the_settings() -> None:
 
 def test_slots_take_a_share_of_the_memory_and_no_more_than_can_be_used() -> None:
     def slots(gib: int, **engine: int) -> int:
-        settings, machine = EngineSettings(**engine), Machine(ram_bytes=gib * GIB, cores=4)
+        settings, machine = EngineSettings(dtype="float32", **engine), Machine(ram_bytes=gib * GIB, cores=4)
         return plan(SMALL, machine, engine=settings, learn=LEARN).slots
 
     assert 4 < slots(16) < slots(32) < 64
