@@ -43,6 +43,18 @@ def test_waiting_for_a_message_costs_no_processor_time(vllm_processes: Any, monk
     assert heard[1][1] < 0.25
 
 
+def test_lost_wake_up_costs_little_beside_the_wait(vllm_processes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[int | None] = []
+    monkeypatch.setattr(
+        vllm_processes.shm_broadcast.SpinCondition, "wait", lambda _, timeout_ms=None: slept.append(timeout_ms)
+    )
+    condition = vllm_processes.AsleepCondition.__new__(vllm_processes.AsleepCondition)
+    for waited_seconds, timeout_ms in ((0.0, None), (0.16, None), (60.0, None), (60.0, 5)):
+        condition.last_read = time.monotonic() - waited_seconds
+        condition.wait(timeout_ms)
+    assert slept == [1, 10, 50, 5]
+
+
 @pytest.mark.parametrize(
     ("end", "is_from_outside"),
     [(signal.SIGKILL, True), (signal.SIGTERM, True), (signal.SIGSEGV, False), (signal.SIGABRT, False)],

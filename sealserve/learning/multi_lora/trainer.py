@@ -164,8 +164,9 @@ class MultiLoraTrainer:
     def _step(self) -> list[Slot]:
         """Take one step of every slot and return those that go on.
 
-        If a loss is not finite, that slot leaves and the others take no step: oneDNN's bfloat16 products of an odd
-        number of terms, such as logits of an odd vocabulary, read on into the next row, which may be the lost slot's.
+        If a loss is not finite, that slot leaves and the others take no step: on processors with AMX, oneDNN's bfloat16
+        products of an odd number of terms (gradients of an odd vocabulary's logits) read on into the next row, which
+        may be the lost slot's.
         """
         started = time.monotonic()
         found = self._backward()
