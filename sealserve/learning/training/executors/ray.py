@@ -1,6 +1,6 @@
-"""Runs training children as tasks of a Ray cluster: Ray only finds them a node and a CUDA device.
+"""Runs training children under actors of a Ray cluster: Ray only finds them a node and a CUDA device.
 
-State stays in the registry. Ray retries no task, uploads no files and reports no usage. Inputs and results are passed
+State stays in the registry. Ray retries nothing, uploads no files and reports no usage. Inputs and results are passed
 by path, in a directory that every node sees. The only module that imports ray.
 """
 
@@ -30,7 +30,7 @@ from sealserve.telemetry.names import LogEvent
 _LOG = structlog.get_logger(__name__)
 
 CANCEL_SECONDS = 30.0
-"""How long a cancelled task is waited for: Ray kills its worker at once, unless the node is away."""
+"""How long a killed actor is waited for: Ray kills its worker at once, unless the node is away."""
 
 _PROBE_SECONDS = 5.0
 _ENVIRONMENT = {
@@ -104,65 +104,62 @@ class RayRoom:
     is_elsewhere: bool = True
 
     async def run(self, child: Child, *, on_progress: Callable[[Json], None]) -> Ended:
-        """As `Room.run`. A child ends with its Ray worker, and that with this process."""
+        """As `Room.run`. A child ends with its Ray worker, and that with this process.
+
+        The worker is an actor's: killing one is safe whenever it happens, whereas cancelling a task of Ray 2.60 that
+        is just about to end aborts the process that cancels.
+        """
         import ray
         from ray.exceptions import RayError
 
-        task = ray.remote(run_here).options(
-            num_cpus=child.threads,
-            num_gpus=self.gpus,
-            num_returns="streaming",
-            max_retries=0,
-            scheduling_strategy="SPREAD",
-        )
-        reports = task.remote(child, on_cpu=not self.gpus)
-        is_over = False
+        options = {"num_cpus": child.threads, "num_gpus": self.gpus, "scheduling_strategy": "SPREAD"}
+        actor = ray.remote(Worker).options(**options, max_restarts=0, max_task_retries=0).remote()
+        reports = actor.run.options(num_returns="streaming").remote(child, on_cpu=not self.gpus)
         try:
-            ended = await _forward_reports(reports, child, on_progress)
-            is_over = True
+            return await _forward_reports(reports, child, on_progress)
         except RayError as error:
-            is_over = True
-            raise TrainingFailed(f"the Ray task that trained was lost ({type(error).__name__})") from error
+            raise TrainingFailed(f"the Ray actor that trained was lost ({type(error).__name__})") from error
         finally:
-            if not is_over:
-                await _cancel(reports)
-        return ended
+            await _kill(actor, reports)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """A task has its place: the node's address, and which of `Child.reads` are not there."""
+    """An actor has its place: the node's address, and which of `Child.reads` are not there."""
 
     node: str
     missing: tuple[str, ...]
 
 
-def run_here(child: Child, *, on_cpu: bool) -> Iterator[Started | bytes | Ended]:
-    """Run the child under this Ray worker, and yield that it started, each line it prints, and how it ended."""
-    import ray
+class Worker:
+    """What a Ray worker of ours does."""
 
-    missing = tuple(str(path) for path in child.reads if not path.exists())
-    yield Started(node=ray.util.get_node_ip_address(), missing=missing)
-    if missing:
-        return
-    hidden = {"CUDA_VISIBLE_DEVICES": ""} if on_cpu else {}
-    with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(
-            [sys.executable, *child.arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env={**os.environ, **child.environment, **hidden},
-        )
-        try:
-            assert process.stdout is not None
-            for line in process.stdout:  # noqa: UP028 - Ray uses send(), which a file lacks
-                yield line
-            code = process.wait()
-        finally:
-            process.kill()
-        errors.seek(max(0, errors.seek(0, os.SEEK_END) - LAST_WORDS_BYTES))
-        yield Ended(code=code, last_words=errors.read().decode(errors="replace"))
+    def run(self, child: Child, *, on_cpu: bool) -> Iterator[Started | bytes | Ended]:
+        """Run the child, and yield that it started, each line it prints, and how it ended."""
+        import ray
+
+        missing = tuple(str(path) for path in child.reads if not path.exists())
+        yield Started(node=ray.util.get_node_ip_address(), missing=missing)
+        if missing:
+            return
+        hidden = {"CUDA_VISIBLE_DEVICES": ""} if on_cpu else {}
+        with tempfile.TemporaryFile() as errors:
+            process = subprocess.Popen(
+                [sys.executable, *child.arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env={**os.environ, **child.environment, **hidden},
+            )
+            try:
+                assert process.stdout is not None
+                for line in process.stdout:  # noqa: UP028 - Ray uses send(), which a file lacks
+                    yield line
+                code = process.wait()
+            finally:
+                process.kill()
+            errors.seek(max(0, errors.seek(0, os.SEEK_END) - LAST_WORDS_BYTES))
+            yield Ended(code=code, last_words=errors.read().decode(errors="replace"))
 
 
 def _room(nodes: list[dict[str, Any]], *, on_cpu: bool) -> RayRoom:
@@ -196,19 +193,19 @@ async def _forward_reports(reports: Any, child: Child, on_progress: Callable[[Js
                     on_progress(json.loads(said))
     except TimeoutError as error:
         raise TrainingFailed(f"training took longer than {child.max_seconds:g} s and was stopped") from error
-    raise TrainingFailed("the Ray task ended without a word")
+    raise TrainingFailed("the Ray actor ended without a word")
 
 
-async def _cancel(reports: Any) -> None:
-    """Kill the task's worker, whose child then ends, and wait until the task is over."""
+async def _kill(actor: Any, reports: Any) -> None:
+    """Kill the actor's worker, whose child then ends, and wait until it is gone."""
     import ray
     from ray.exceptions import RayError
 
     try:
         async with asyncio.timeout(CANCEL_SECONDS):
-            await asyncio.to_thread(ray.cancel, reports, force=True)
+            await asyncio.to_thread(ray.kill, actor)
             await reports.completed()
     except TimeoutError:
         _LOG.warning(LogEvent.TRAINING_NOT_CANCELLED, seconds=CANCEL_SECONDS)
-    except RayError:  # that it was cancelled
+    except RayError:  # that it was killed
         return
