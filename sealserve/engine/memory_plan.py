@@ -25,6 +25,9 @@ from sealserve.settings.settings import Settings
 GIB = 2**30
 _DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
+CPU_ADAPTER_NUMBER = 4
+"""Bytes per number of an adapter that serves on a CPU: float32 whatever the model's format (`vllm_cpu_lora.DTYPE`)."""
+
 CPU_ENGINE_BYTES, GPU_ENGINE_BYTES = int(2.5 * GIB), 2 * GIB
 """The engine without weights and cache. On a CPU its three processes hold 2.5 GiB of libraries and buffers (vLLM 0.32,
 SmolLM2-135M: 3.7 GiB resident, less weights, cache and adapters). On a GPU: its context and the captured graphs, for
@@ -151,16 +154,14 @@ def _plan(size: ModelSize, machine: Machine, *, engine: EngineSettings, learn: L
 
 def _slots(size: ModelSize, machine: Machine, engine: EngineSettings) -> int:
     """Return how many adapter slots a share of the memory holds, and no more than can be used at once."""
-    number = _serving_bytes(size, cpu_dtype(engine.dtype) if machine.gpu_bytes is None else engine.dtype)
-    one = engine.max_rank * size.adapted * number
+    one = engine.max_rank * size.adapted * _adapter_number(size, machine, engine)
     fitting = int(SLOT_SHARE * (machine.gpu_bytes or machine.ram_bytes) / max(1, one))
     return max(engine.adapter_slots, min(fitting, engine.max_sequences, engine.adapter_places))
 
 
 def _places(size: ModelSize, machine: Machine, *, engine: EngineSettings, learn: LearnSettings) -> int:
     """Return how many loaded adapters a share of the RAM holds."""
-    number = _serving_bytes(size, cpu_dtype(engine.dtype) if machine.gpu_bytes is None else engine.dtype)
-    one = learn.training.rank * size.adapted * number
+    one = learn.training.rank * size.adapted * _adapter_number(size, machine, engine)
     return max(engine.adapter_places, min(int(PLACES_SHARE * machine.ram_bytes / max(1, one)), MOST_PLACES))
 
 
@@ -221,7 +222,11 @@ def _plan_cpu(size: ModelSize, machine: Machine, *, engine: EngineSettings, lear
     serving = (
         Part(name="weights", bytes=size.parameters * number),
         Part(name="KV cache", bytes=int(engine.kv_cache_gib * GIB)),
-        Part(name="adapters", bytes=_slot_bytes(size, engine, number) + _loaded_bytes(size, engine, learn, number)),
+        Part(
+            name="adapters",
+            bytes=_slot_bytes(size, engine, CPU_ADAPTER_NUMBER)
+            + _loaded_bytes(size, engine, learn, CPU_ADAPTER_NUMBER),
+        ),
         Part(name="process", bytes=CPU_ENGINE_BYTES),
     )
     is_small = size.weight_bytes < SMALL_BASE_BYTES
@@ -318,6 +323,11 @@ def _slot_bytes(size: ModelSize, engine: EngineSettings, number: int) -> int:
 def _loaded_bytes(size: ModelSize, engine: EngineSettings, learn: LearnSettings, number: int) -> int:
     """Adapters that wait in RAM have the rank they were trained with."""
     return engine.adapter_places * learn.training.rank * size.adapted * number
+
+
+def _adapter_number(size: ModelSize, machine: Machine, engine: EngineSettings) -> int:
+    """Bytes per number of an adapter that serves."""
+    return CPU_ADAPTER_NUMBER if machine.gpu_bytes is None else _serving_bytes(size, engine.dtype)
 
 
 def _serving_bytes(size: ModelSize, dtype: str) -> int:

@@ -23,6 +23,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.metrics.loggers import StatLoggerBase
 
+from sealserve.engine import vllm_cpu_lora
 from sealserve.engine.base_model import BaseShape
 from sealserve.engine.sockets import socket_directory
 from sealserve.errors import EngineFailed, InvalidArgument, Unavailable
@@ -107,6 +108,7 @@ def build(
             model=str(directory), tokenizer=str(directory), dtype=dtype, max_model_len=max_context_tokens,
             max_num_seqs=settings.max_sequences, enable_lora=True, max_loras=settings.adapter_slots,
             max_cpu_loras=settings.adapter_places, max_lora_rank=settings.max_rank, lora_target_modules=modules,
+            lora_dtype=vllm_cpu_lora.DTYPE if is_cpu else "auto",
             scheduling_policy="priority", enable_prefix_caching=True, disable_log_stats=True, enable_log_requests=False,
             trust_remote_code=False, load_format="safetensors", use_tqdm_on_load=False,
             structured_outputs_config=_STRUCTURED, otlp_traces_endpoint=otlp_endpoint or None, **memory,

@@ -13,6 +13,11 @@ import torch
 from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
 from vllm.platforms import current_platform
 
+DTYPE = torch.float32
+"""Adapters' own format on the CPU. A product of up to 16 rows with matrices of rank 16 takes a third to a half of the
+time that it takes in bfloat16, even where the processor has bfloat16 instructions (hidden sizes 384 to 4096); one of
+128 rows and more up to twice as long, but there the base model's own products take most of a step."""
+
 Rows: TypeAlias = slice | torch.Tensor  # which rows of a batch one adapter has
 
 

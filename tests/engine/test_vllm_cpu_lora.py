@@ -27,11 +27,12 @@ def wrapper(slots: Sequence[int]) -> Any:
     "slots", [[0] * 5, [-1] * 5, [0, 0, 2, 2, 2], [2, -1, 0, -1, 2, 1, 0], [-1, -1, 2], [1]], ids=str
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_each_row_has_its_own_adapter(slots: list[int], dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("adapter", [torch.float32, torch.bfloat16], ids=str)
+def test_each_row_has_its_own_adapter(slots: list[int], dtype: torch.dtype, adapter: torch.dtype) -> None:
     draw = torch.Generator().manual_seed(len(slots))
     x, y = (torch.randn(len(slots), width, generator=draw).to(dtype) for width in (WIDTH, sum(OUT)))
-    a = tuple(torch.randn(SLOTS, 1, RANK, WIDTH, generator=draw).to(dtype) for _ in OUT)
-    b = tuple(torch.randn(SLOTS, 1, out, RANK, generator=draw).to(dtype) for out in OUT)
+    a = tuple(torch.randn(SLOTS, 1, RANK, WIDTH, generator=draw).to(adapter) for _ in OUT)
+    b = tuple(torch.randn(SLOTS, 1, out, RANK, generator=draw).to(adapter) for out in OUT)
     wanted = y.double()
     for row, slot in enumerate(slots):
         if slot >= 0:
@@ -40,7 +41,7 @@ def test_each_row_has_its_own_adapter(slots: list[int], dtype: torch.dtype) -> N
     made = wrapper(slots)
     linear = y.clone()
     made.add_lora_linear(linear, x, a, b, 2.0, OUT)
-    tolerance = 1e-5 if dtype is torch.float32 else 0.1
+    tolerance = 1e-5 if dtype is adapter is torch.float32 else 0.1
     torch.testing.assert_close(linear.double(), wanted, atol=tolerance, rtol=tolerance)
     untouched = [row for row, slot in enumerate(slots) if slot < 0]
     assert torch.equal(linear[untouched], y[untouched])
