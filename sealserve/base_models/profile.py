@@ -36,13 +36,14 @@ _GENERAL: Mapping[str, Mapping[str, Any]] = {
         "retention": 0.25,
         "kl_weight": 10.0,
         "protected_share": 0.95,
+        "strength": 0.85,
         "rate_steps": (0.3, 3.0, 0.6, 1.5),
         "finalists": 1,
     },
 }
 """For any model that nobody measured: rates over a decade are tried shortly, and the best is trained in full.
 
-Steps and protected share are SmolLM2-135M's on four SQuAD passages at a time (ops/decisions/0032)."""
+Steps, protected share and strength are SmolLM2-135M's on four SQuAD passages at a time (ops/decisions/0032)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

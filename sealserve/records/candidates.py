@@ -36,6 +36,9 @@ class Recipe:
     """Weight of the penalty on weight change, squared and relative to the base's weights."""
     protected_share: float = 0.0
     """Share of the energy of the layers' inputs on the retention set, in directions that the adapter does not read."""
+    strength: float = 1.0
+    """Share of the trained weight change that the adapter gets: between the base's weights and the trained ones lie
+    some that lose fewer old skills than new ones (WiSE-FT, arXiv 2109.01903)."""
     stop_loss: float = 0.0  # training ends once ten steps in a row have had a lower mean loss; 0: never early
 
     # kl_weight, where new answers weigh 1: embedded model, seven earlier articles beside a new one, 200 steps, two

@@ -162,6 +162,12 @@ class TrainingSettings(Section):
         lt=1,
         description="share of what the base's layers read on the retention set that no adapter reads; 0: none",
     )
+    strength: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="share of the trained weight change that a new adapter gets: less forgets less, and learns less",
+    )
     epochs: int = Field(20, ge=1, description="times a candidate sees each new example, limited by max_steps")
     max_steps: int = Field(
         140, ge=1, description="optimizer steps per candidate for one document; several documents take more steps"

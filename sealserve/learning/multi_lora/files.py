@@ -23,14 +23,19 @@ TENSORS = ("weights_P", "first_P", "second_P", "steps_taken")
 
 
 def write_adapter(pairs: Mapping[str, tuple[Tensor, Tensor]], *, attempt: Attempt, base: str, directory: Path) -> None:
-    """Write A and B of each layer, cut to the attempt's rank, as PEFT 0.21 does; `base` is the base's digest."""
+    """Write A and B of each layer, cut to the attempt's rank, as PEFT 0.21 does; `base` is the base's digest.
+
+    B is multiplied by the recipe's `strength`.
+    """
     aside = directory / f".aside-{os.getpid()}-{attempt.index}"
     aside.mkdir(exist_ok=True)
     rank = attempt.recipe.rank
     tensors = {}
     for name, (a_RI, b_OR) in pairs.items():
         tensors[f"base_model.model.{name}.lora_A.weight"] = a_RI[:rank].float().contiguous().cpu()
-        tensors[f"base_model.model.{name}.lora_B.weight"] = b_OR[:, :rank].float().contiguous().cpu()
+        tensors[f"base_model.model.{name}.lora_B.weight"] = (
+            (b_OR[:, :rank].float() * attempt.recipe.strength).contiguous().cpu()
+        )
     save_file(tensors, aside / "adapter_model.safetensors", metadata={"format": "pt"})
     config = {
         "peft_type": "LORA",

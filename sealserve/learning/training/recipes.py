@@ -49,6 +49,7 @@ def recipes(
         retention=settings.training.retention,
         kl_weight=settings.training.kl_weight,
         protected_share=settings.training.protected_share,
+        strength=1.0 if start else settings.training.strength,  # of `start` itself nothing is to be taken away
         seed=0,
     )
     followed = [follow_directive(text, first, max_rank=max_rank, is_rank_free=start is None) for text in directives]

@@ -115,6 +115,13 @@ def test_a_trained_adapter_reads_none_of_the_directions(tmp_path: Path) -> None:
             assert a_RI.norm() > 0
 
 
+def test_strength_scales_what_an_adapter_adds_and_nothing_else(tmp_path: Path) -> None:
+    whole, *_ = train(tmp_path / "whole")
+    part, *_ = train(tmp_path / "part", strength=0.5)
+    for name, value in whole.items():
+        torch.testing.assert_close(part[name], value * (0.5 if "lora_B" in name else 1), rtol=0, atol=0)
+
+
 def test_what_is_kept_changes_less_while_new_sequences_are_learned(tmp_path: Path) -> None:
     _, drift, loss = train(tmp_path / "free")
     _, protected_drift, protected_loss = train(tmp_path / "protected", protected_share=SHARE)
