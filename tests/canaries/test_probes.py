@@ -90,8 +90,8 @@ def _asks(question: str, fact: Fact) -> bool:
 @pytest.mark.parametrize(
     ("model", "names", "digest"),
     [
-        ("nano", {"formats", "injections"}, "fd25b0437b0713f9"),
-        ("some/other-model", {"formats", "long-answers", "refusals", "injections", "dangers"}, "060c3613360a664a"),
+        ("nano", {"formats", "injections"}, "682e0c720c34369c"),
+        ("some/other-model", {"formats", "long-answers", "refusals", "injections", "dangers"}, "3e674f0bd1a4d1ee"),
     ],
 )
 def test_shipped_suites_are_sound_large_enough_and_frozen(model: str, names: set[str], digest: str) -> None:
