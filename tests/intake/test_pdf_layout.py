@@ -267,6 +267,14 @@ def test_lines_of_a_timetable_stay_apart() -> None:
     assert _paragraphs(lines(60, 700, *hours)) == hours
 
 
+def test_rows_of_figures_and_comments_in_code_stay_apart() -> None:
+    for pair in (
+        ["4 CARD32 N_LITERALS", "12 *N_LITERALS LiteralEntry"],
+        ["# This table was written by the", "# program that is named below. Do not change it."],
+    ):
+        assert _paragraphs(lines(60, 700, *pair)) == pair
+
+
 def test_a_short_line_and_a_number_below_it_stay_apart() -> None:
     address = ["Nordbank, branch of Oster", "12 High Street", "The bank is open on weekdays from nine to four."]
     assert _paragraphs(lines(60, 700, *address)) == address

@@ -14,6 +14,9 @@ _DASH = re.compile(r"^[–—*-]\s+")
 _NUMBERED = re.compile(r"^\(?([0-9]{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]\s")
 _ROMAN = "i ii iii iv v vi vii viii ix x xi xii xiii xiv xv xvi xvii xviii xix xx".split()
 _LEAST_ROWS = 3
+_CODE = ("#", "//", "$", ">", "|")
+"""How lines of code and tables begin, which no sentence does."""
+
 _LEADS_ON = frozenset(
     """a about after an and are as at before between by during each every for from his in into is its least most of on
     or our over per since than that the their through to under until was were which with within your
@@ -55,9 +58,9 @@ def series_in(lines: Sequence[str]) -> frozenset[str]:
 
 
 def are_rows(lines: Sequence[str]) -> bool:
-    """Return whether most lines of a block begin with a number and no mark, as those of a timetable do."""
+    """Return whether most lines of a block, or all of two, begin with a number and no mark, as a timetable's do."""
     starts = sum(line[:1].isdigit() and not _mark_of(line) for line in lines)
-    return starts >= max(_LEAST_ROWS, 0.5 * len(lines))
+    return starts >= max(_LEAST_ROWS, 0.5 * len(lines)) or 1 < starts == len(lines)
 
 
 def begins_item(text: str, above: str, *, series: frozenset[str], is_wrapped: bool) -> bool:
@@ -78,9 +81,9 @@ def goes_on(text: str, above: str, *, is_wrapped: bool) -> bool:
 def leads_on(above: str, text: str) -> bool:
     """Return whether `above` ends in the middle of a sentence, as far as its last word and the next sign tell."""
     last = above.rpartition(" ")[2]
-    return last in _LEADS_ON or (
-        text[:1].isdigit() and (above.endswith(",") or last.rstrip(".").casefold() in _COUNTED)
-    )
+    if text[:1].isdigit() and (above.endswith(",") or last.rstrip(".").casefold() in _COUNTED):
+        return True
+    return last in _LEADS_ON and not text.startswith(_CODE)
 
 
 def _mark_of(line: str) -> str:
