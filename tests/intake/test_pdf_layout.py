@@ -268,11 +268,12 @@ def test_lines_of_a_timetable_stay_apart() -> None:
 
 
 def test_rows_of_figures_and_comments_in_code_stay_apart() -> None:
-    for pair in (
+    for rows in (
         ["4 CARD32 N_LITERALS", "12 *N_LITERALS LiteralEntry"],
+        ["The list of literals:", "4 CARD32 N_LITERALS and padding up to this", "12 LiteralEntry"],
         ["# This table was written by the", "# program that is named below. Do not change it."],
     ):
-        assert _paragraphs(lines(60, 700, *pair)) == pair
+        assert _paragraphs(lines(60, 700, *rows)) == rows
 
 
 def test_a_short_line_and_a_number_below_it_stay_apart() -> None:

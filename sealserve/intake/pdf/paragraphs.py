@@ -206,7 +206,7 @@ def _is_paragraph_below(above: Line, line: Line, setting: _Setting) -> bool:
     """Return whether a line of text at the usual distance is a paragraph of its own: `above` had room for its word."""
     if line.text[:1].islower():
         return False
-    if setting.is_rows and line.text[:1].isdigit():
+    if line.text[:1].isdigit() and (setting.is_rows or above.text[:1].isdigit()):
         return not line_starts.leads_on(above.text, line.text)
     if line_starts.goes_on(line.text, above.text, is_wrapped=setting.is_wrapped(above)):
         return False
