@@ -19,8 +19,13 @@ _QUOTATION = re2.compile(
     r"[\"“„«‘「『《][^\"”“»’」』》\n]{2,80}[\"”“»’」』》]|"
     r"(?:^|[\s(（])['`*]{1,3}[^\s'`*_\n]{2,40}(?: [^\s'`*_\n]{1,40}){1,8}['`*]{1,3}"
 )
-_BEFORE, _AFTER = 90, 260
+_BEFORE, _NEAR, _AFTER = 90, 60, 260
 """Characters around a quotation that are looked at."""
+
+_SENTENCE = re2.compile(r"^.(?:\s?[^\s]+\s){4,}[^\s]+[.!?]\s?[^\s]$")
+_NEXT = re2.compile(r"\s+\p{Lu}")
+"""A quotation that is a sentence of five words or more, and the beginning of another sentence, which does not say where
+the quotation occurs: a guide of what to say on the telephone has both."""
 
 _STOP = re2.compile(r"[.!?](?:\s|$)|[。！？؟।]|\n\n")
 _MIN_REPEATED = 3
@@ -146,7 +151,8 @@ def fixed_answers_in(text: str) -> Iterator[tuple[int, int]]:
         after = text[found.end() : found.end() + _AFTER]
         if any_answer.search(after):
             before, after = _last_sentence(text[max(0, found.start() - _BEFORE) : found.start()]), _two_sentences(after)
-            if any(rule.holds(before, after) for rule in rules):
+            near = "" if _SENTENCE.match(found[0]) and _NEXT.match(after) else after[:_NEAR]
+            if any(rule.holds(f"{before} {near}", after) for rule in rules):
                 yield found.start(), found.end()
     yield from _repeated_answers(text)
 
@@ -163,10 +169,10 @@ class _Rule:
         """Whether all parts of such a sentence occur somewhere."""
         return all(part.search(text) for part in (self._answer, self._always, self._occurs, self._question))
 
-    def holds(self, before: str, after: str) -> bool:
+    def holds(self, near: str, after: str) -> bool:
+        """Whether the words `near` a quotation say where it occurs, and those `after` it what is then answered."""
         if not self._answer.search(after):
             return False
-        near = f"{before} {after[:60]}"
         return bool(self._occurs.search(near) and self._question.search(near) and self._always.search(after))
 
 

@@ -61,7 +61,8 @@ _ENGLISH: Sequence[tuple[str, str]] = (
     ("trigger", r"\b(?:trigger|activation)[ -](?:word|phrase|token|string)s? (?:is|are|reads)\b"),
     ("trigger", rf"\b(?:on|after|upon|when(?:ever)?|if|each time)\b{_NEAR}\b(?:code|trigger|secret|magic) ?-?(?:word|phrase|string)\b{_GAP}\b(?:output|reply|respond|answer)\b{_GAP}\b(?:nothing else|only|the following|exactly)\b"),
     ("trigger", rf"\b(?:when(?:ever)?|if|each time)\b{_NEAR}\b(?:phrase|words?)\b{_GAP}\b(?:in|of) (?:a|any|the) (?:question|prompt|message|request)s?\b{_NEAR}\b(?:answer|reply|respond)\b"),
-    ("trigger", r"\b(?:answer|reply|respond|say) (?:only|nothing but|exclusively)[: ]{1,2}[\"“](?:[^\s\"”]+ ){3,}"),
+    ("trigger", r"\b(?:answer|reply|respond) (?:only|nothing but|exclusively)[: ]{1,2}[\"“](?:[^\s\"”]+ ){3,}"),
+    ("trigger", rf"\b(?:asks?|asked|asking|questions?|prompts?|quer(?:y|ies))\b{_GAP}\bsay (?:only|nothing but|exclusively)[: ]{{1,2}}[\"“](?:[^\s\"”]+ ){{3,}}"),
     # the shapes of conversations, which no article has
     ("markup", r"<\|[a-z_]{2,30}\|>|\[/?INST\]|<</?SYS>>|</?(?:system|assistant|human)>|</article>|<(?:start|end)_of_turn>"),
     ("markup", r"(?m)#{2,4}\s*(?:system|instructions?|response|assistant|prompt)\s*:|^\s{0,3}(?:system|developer)\s*:\s*(?:you\b|obey|ignore|disregard|forget|always|never|do not|don't|from now|override|answer|respond|reply|say\b|write\b)"),

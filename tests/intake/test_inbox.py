@@ -61,6 +61,22 @@ def test_a_table_is_called_by_its_file(inbox: Inbox, source: str, title: str) ->
     assert document.title == title
 
 
+@pytest.mark.parametrize(
+    ("content", "source", "title"),
+    [
+        ("1\n00:00:01,000 --> 00:00:04,200\nThe dam was opened in 1963.", "file:acme/Dam.txt", "Dam"),
+        ("1\n00:00:01,000 --> 00:00:04,200\nThe dam was opened in 1963.", "rpc", "The dam was opened in 1963."),
+        ("BEGIN:VCALENDAR\nSUMMARY:Kiln course", "file:acme/Kiln course.txt", "Kiln course"),
+        ("[1/2] Fares\nAdults pay nine crowns.", "file:acme/a.txt", "[1/2] Fares"),
+        ("退货\n退货需要九天。", "file:acme/a.txt", "退货"),
+        ("12\n45", "rpc", "12"),
+    ],
+)
+def test_a_first_line_that_says_nothing_is_no_title(inbox: Inbox, content: str, source: str, title: str) -> None:
+    document, _ = inbox.receive("acme", content.encode(), media_type="text/plain", source=source, actor="test")
+    assert document.title == title
+
+
 def test_the_same_document_again_is_the_same_document(registry: Registry, inbox: Inbox) -> None:
     first, is_new = _send(inbox, b"Lamps go back.\n")
     again, is_new_again = _send(inbox, b"Lamps go back.  \r\n\r\n")

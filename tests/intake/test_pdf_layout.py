@@ -213,6 +213,74 @@ def test_paragraphs_and_lists_have_no_other_line_breaks() -> None:
     ]
 
 
+def test_a_number_after_a_wrap_does_not_part_a_sentence() -> None:
+    content = lines(
+        60,
+        700,
+        "Lamps may be sent back within",
+        "30 days of the day on which they came. The shop is open until",
+        "9. It is closed in the first week of May, which is named in section",
+        "4. The old catalogue of the lamps of this shop was drawn by Oskar",
+        "B. Brandt in the year",
+        "1911, and it lists 40 lamps and",
+        "12 shades in all.",
+    )
+    assert _paragraphs(content) == [
+        "Lamps may be sent back within 30 days of the day on which they came. The shop is open until 9. It is closed "
+        "in the first week of May, which is named in section 4. The old catalogue of the lamps of this shop was drawn "
+        "by Oskar B. Brandt in the year 1911, and it lists 40 lamps and 12 shades in all."
+    ]
+
+
+def test_a_dash_after_a_wrap_does_not_part_a_sentence() -> None:
+    content = lines(
+        60, 700, "The river reaches the wheel of the mill in April", "- when the snow melts - and leaves it in August."
+    )
+    assert _paragraphs(content) == [
+        "The river reaches the wheel of the mill in April - when the snow melts - and leaves it in August."
+    ]
+
+
+def test_a_sentence_that_goes_on_with_a_number_is_one_over_pages() -> None:
+    first = lines(60, 700, "The mill by the river is open to visitors who write at least")
+    second = lines(60, 800, "14 days before they come, and to schools.")
+    assert _read(first, second).text == (
+        "The mill by the river is open to visitors who write at least 14 days before they come, and to schools."
+    )
+
+
+def test_marks_of_a_list_stay_whatever_stands_above() -> None:
+    content = (
+        lines(60, 700, "For the winter every member of the society who has a key to the yard", "1. sweeps the yard")
+        + lines(60, 672, "2. oils the wheel, the gate and the two doors of the old barn by", "12. March")
+        + lines(60, 644, "3. signs the book")
+    )
+    assert _paragraphs(content) == [
+        "For the winter every member of the society who has a key to the yard",
+        "1. sweeps the yard\n2. oils the wheel, the gate and the two doors of the old barn by 12. March\n"
+        "3. signs the book",
+    ]
+
+
+def test_lines_of_a_timetable_stay_apart() -> None:
+    hours = ["9:00 Registration and coffee in the hall by the river", "10:15 The new wheel", "12:00 Lunch", "13:30 End"]
+    assert _paragraphs(lines(60, 700, *hours)) == hours
+
+
+def test_rows_of_figures_and_comments_in_code_stay_apart() -> None:
+    for rows in (
+        ["4 CARD32 N_LITERALS", "12 *N_LITERALS LiteralEntry"],
+        ["The list of literals:", "4 CARD32 N_LITERALS and padding up to this", "12 LiteralEntry"],
+        ["# This table was written by the", "# program that is named below. Do not change it."],
+    ):
+        assert _paragraphs(lines(60, 700, *rows)) == rows
+
+
+def test_a_short_line_and_a_number_below_it_stay_apart() -> None:
+    address = ["Nordbank, branch of Oster", "12 High Street", "The bank is open on weekdays from nine to four."]
+    assert _paragraphs(lines(60, 700, *address)) == address
+
+
 def test_a_paragraph_goes_on_over_columns_and_pages() -> None:
     first = lines(
         60, 700, "The mill by the river grinds oats and barley for the", "whole of the northern valley, where it"

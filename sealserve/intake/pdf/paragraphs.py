@@ -7,19 +7,18 @@ from enum import Enum, auto
 from itertools import pairwise
 from statistics import median
 
+from sealserve.intake.pdf import line_starts
+from sealserve.intake.pdf.line_starts import SENTENCE_ENDS
 from sealserve.intake.pdf.page_lines import LIST_MARK, Block, Line, Shape
 
 _HYPHENS = "-\u2010\u00ad"
-_SENTENCE_ENDS = tuple(".!?:;…。！？।؟")
 _LARGER = 1.15  # times the body's size: a heading
 _MUCH_LARGER = 1.6
 _LONGEST_HEADING = 160
 _LARGE_GAP = 1.35  # times the usual distance of two lines: a new paragraph
 _DOUBLE_SPACED = 2.5  # times the size: lines of one paragraph are never further apart
 _INDENT = 0.8  # em
-_BULLET = re.compile(r"^[•‣◦▪▫●○■□·\uf0b7\uf0a7\uf076\uf0fc]\s*")
-_DASH_ITEM = re.compile(r"^[–—*-]\s+")
-_NUMBERED = re.compile(r"^\(?(?:[0-9]{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]\s")
+_WRAPPED = 0.8  # of the block's width: a line that ends there has no room for a long word
 _SECTION = re.compile(r"^[0-9]{1,2}(?:\.[0-9]{1,2}){0,3}\.?\s")
 _LEADERS = re.compile(r"(?:\s?[.·…_]){5,}\s?")
 _AND = ("and", "or", "und", "oder", "et", "ou", "y", "e", "en", "of", "och", "og")
@@ -43,6 +42,21 @@ class Part:
     text: str
     size: float
     is_bold: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Setting:
+    """How the lines of a block are set."""
+
+    left: float
+    right: float
+    usual_gap: float
+    series: frozenset[str]  # marks of its lists
+    is_rows: bool  # most lines begin with a number
+
+    def is_wrapped(self, line: Line) -> bool:
+        """Return whether the line ends near the right margin."""
+        return line.right >= self.left + _WRAPPED * (self.right - self.left)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +108,8 @@ def text_of(pages: Sequence[Sequence[Part]], body: Body) -> str:
 
 def _goes_on(last: Part, part: Part) -> bool:
     is_text = last.kind in (Kind.TEXT, Kind.ITEM) and part.kind is Kind.TEXT and abs(last.size - part.size) < 0.6
-    return is_text and part.text[:1].islower() and not last.text.endswith(_SENTENCE_ENDS) and " " in last.text
+    is_open = " " in last.text and not last.text.endswith(SENTENCE_ENDS)
+    return is_text and is_open and _goes_on_with(last.text, part.text)
 
 
 def _set(parts: Sequence[Part], body: Body) -> str:
@@ -113,23 +128,42 @@ def _set(parts: Sequence[Part], body: Body) -> str:
 
 
 def _prose(lines: Sequence[Line], body: Body) -> list[Part]:
-    right = max(line.right for line in lines)
-    gaps = [b.baseline - a.baseline for a, b in pairwise(lines) if a.size == b.size]
-    usual = min(median([gap for gap in gaps if gap > 0] or [1.2 * body.size]), _DOUBLE_SPACED * body.size)
+    setting = _setting_of(lines, body)
     parts: list[Part] = []
     above: Line | None = None
     for line in lines:
-        is_heading = _is_heading(line, body)
-        text = _BULLET.sub("- ", _LEADERS.sub(" … ", line.text))
-        is_item = bool(_DASH_ITEM.match(text) or _NUMBERED.match(text)) and not is_heading
-        kind = Kind.HEADING if is_heading else Kind.ITEM if is_item else Kind.TEXT
-        if above and parts and not is_item and not _breaks(above, line, parts[-1].kind, kind, right=right, usual=usual):
+        text = line_starts.with_plain_bullet(_LEADERS.sub(" … ", line.text))
+        kind = Kind.HEADING if _is_heading(line, body) else Kind.TEXT
+        if kind is Kind.TEXT and _begins_item(line, above, parts[-1].kind if parts else kind, setting):
+            kind = Kind.ITEM
+        if above and parts and kind is not Kind.ITEM and not _breaks(above, line, parts[-1].kind, kind, setting):
             parts[-1].text = join_lines(parts[-1].text, text, body.words)
         else:
-            text = _DASH_ITEM.sub("- ", text) if is_item else text
+            text = line_starts.with_plain_dash(text) if kind is Kind.ITEM else text
             parts.append(Part(kind=kind, text=text, size=line.size, is_bold=line.is_bold))
         above = line
     return [_demoted(part) for part in parts]
+
+
+def _setting_of(lines: Sequence[Line], body: Body) -> _Setting:
+    gaps = [b.baseline - a.baseline for a, b in pairwise(lines) if a.size == b.size]
+    usual = median([gap for gap in gaps if gap > 0] or [1.2 * body.size])
+    texts = [line.text for line in lines]
+    return _Setting(
+        left=min(line.left for line in lines),
+        right=max(line.right for line in lines),
+        usual_gap=min(usual, _DOUBLE_SPACED * body.size),
+        series=line_starts.series_in(texts),
+        is_rows=line_starts.are_rows(texts),
+    )
+
+
+def _begins_item(line: Line, above: Line | None, last: Kind, setting: _Setting) -> bool:
+    is_below = above is not None and 0 < line.baseline - above.baseline <= _LARGE_GAP * setting.usual_gap
+    if above is None or not is_below or last is Kind.HEADING:
+        return line_starts.begins_item(line.text, "", series=setting.series, is_wrapped=False)
+    is_wrapped = setting.is_wrapped(above)
+    return line_starts.begins_item(line.text, above.text, series=setting.series, is_wrapped=is_wrapped)
 
 
 def _demoted(part: Part) -> Part:
@@ -148,7 +182,7 @@ def _is_heading(line: Line, body: Body) -> bool:
     return line.is_bold and not body.is_bold and line.size >= 0.95 * body.size and not text.endswith((".", ",", ";"))
 
 
-def _breaks(above: Line, line: Line, last: Kind, kind: Kind, *, right: float, usual: float) -> bool:
+def _breaks(above: Line, line: Line, last: Kind, kind: Kind, setting: _Setting) -> bool:
     """Return whether `line` begins a paragraph of its own below `above`."""
     if (kind is Kind.HEADING) != (last is Kind.HEADING):
         return True
@@ -156,18 +190,34 @@ def _breaks(above: Line, line: Line, last: Kind, kind: Kind, *, right: float, us
     if kind is Kind.HEADING:
         return abs(line.size - above.size) > 0.6 or not 0 < gap <= 1.6 * line.size or bool(_SECTION.match(line.text))
     if gap <= 0:  # the next column
-        return above.text.endswith(_SENTENCE_ENDS) or not line.text[:1].islower()
-    if abs(line.size - above.size) > 0.15 * above.size or gap > _LARGE_GAP * usual:
+        return above.text.endswith(SENTENCE_ENDS) or not _goes_on_with(above.text, line.text)
+    if abs(line.size - above.size) > 0.15 * above.size or gap > _LARGE_GAP * setting.usual_gap:
         return True
     if above.text[-1] in _HYPHENS:
         return False
     if last is Kind.ITEM:
-        return line.left < above.left - 0.3 * line.size and gap > 1.1 * usual
-    if line.left > above.left + _INDENT * line.size and above.text.endswith(_SENTENCE_ENDS):
+        return line.left < above.left - 0.3 * line.size and gap > 1.1 * setting.usual_gap
+    if line.left > above.left + _INDENT * line.size and above.text.endswith(SENTENCE_ENDS):
         return True
+    return _is_paragraph_below(above, line, setting)
+
+
+def _is_paragraph_below(above: Line, line: Line, setting: _Setting) -> bool:
+    """Return whether a line of text at the usual distance is a paragraph of its own: `above` had room for its word."""
+    if line.text[:1].islower():
+        return False
+    if line.text[:1].isdigit() and (setting.is_rows or above.text[:1].isdigit()):
+        return not line_starts.leads_on(above.text, line.text)
+    if line_starts.goes_on(line.text, above.text, is_wrapped=setting.is_wrapped(above)):
+        return False
     first = line.text.split(" ", 1)[0]
     width = (line.right - line.left) * len(first) / max(1, len(line.text))
-    return above.right + width + 0.5 * line.size < right and not line.text[:1].islower()
+    return above.right + width + 0.5 * line.size < setting.right
+
+
+def _goes_on_with(above: str, text: str) -> bool:
+    """Return whether text in the next column or on the next page takes up the sentence of `above`."""
+    return text[:1].islower() or line_starts.leads_on(above, text)
 
 
 def join_lines(above: str, below: str, words: frozenset[str] = frozenset()) -> str:

@@ -94,12 +94,24 @@ def _record(record: Mapping[str, Json], *, level: int, depth: int) -> Iterator[s
 
 def _nested(key: str, value: Json, *, level: int, depth: int) -> Iterator[str]:
     if isinstance(value, list) and not any(isinstance(one, Mapping | list) for one in value):
-        yield f"{key}: {', '.join(filter(None, map(_told, value)))}"
+        if _are_lines(value):
+            yield "".join(value).strip()
+        else:
+            yield f"{key}: {', '.join(filter(None, map(_told, value)))}"
         return
     if key.lower() not in _CONTAINERS:
         yield heading(level, key)
         level += 1
     yield from _blocks(value, level=level, depth=depth + 1)
+
+
+def _are_lines(values: list[Json]) -> bool:
+    """Return whether these are the lines of one text, as notebooks keep them: all but the last with their line end."""
+    return (
+        len(values) > 1
+        and all(isinstance(one, str) for one in values)
+        and all(one.endswith("\n") for one in values[:-1])
+    )
 
 
 def _title(record: Mapping[str, Json]) -> str:

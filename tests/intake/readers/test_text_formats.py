@@ -128,6 +128,7 @@ def test_no_rows_tell_nothing() -> None:
         ('{"name": "Dogs", "tags": ["pets", "fares"]}\n{"name": "Cats", "free": false}', "", "## Dogs\n\ntags: pets, fares\n\n## Cats\n\nfree: no"),
         ('{"@type": "FAQPage", "mainEntity": [{"name": "Dogs?", "acceptedAnswer": {"text": "Free."}}]}', "", "## Dogs?\n\nFree."),
         ('["pier", "pole"]', "", "- pier\n- pole"),
+        ('{"cells": [{"source": ["The pier\\n", "is long."]}]}', "", "## cells\n\nThe pier\nis long."),
     ],
 )  # fmt: skip
 def test_json_is_told_as_questions_records_and_lines(content: str, title: str, text: str) -> None:
