@@ -134,7 +134,7 @@ async def _rebuild(
             pool = await lab.pool([studied[order[step]].source], earlier)
             chosen = replace(seeded(recipe, lab.seed, place, step), epochs=1000)
             if is_regularised:
-                chosen = regularised(chosen, step_growth(pool), dialect=lab.context.dialect)
+                chosen = regularised(chosen, step_growth(pool))
             lessons.append(TrainingTask(pool=pool, recipe=chosen, max_steps=max_steps))
         adapters = await lab.train(lessons)
         await _examine(lab, course, studied, orders, adapters, step=step)

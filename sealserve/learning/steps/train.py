@@ -140,7 +140,7 @@ async def _choose_recipes(
         start=start,
     )
     growth = step_growth(pool, is_rebuilt=start is None or start.is_rebuilt)
-    return tuple(regularised(recipe, growth, dialect=context.dialect) for recipe in chosen), notes
+    return tuple(regularised(recipe, growth) for recipe in chosen), notes
 
 
 def _store_candidates(

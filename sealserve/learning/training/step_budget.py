@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from sealserve.learning.training.examples import Origin, Pool
 from sealserve.learning.training.sampler import is_wanted
-from sealserve.prompts import Dialect
 from sealserve.records.candidates import Recipe
 
 STEPS_PER_NEW_DOCUMENT = 2 / 7
@@ -23,17 +22,14 @@ MAX_GROWTH = 10.0
 documents beside sixteen earlier ones leave each some 300 sequences so; with some 200, questions on the earlier ones
 lost 0.17 to 0.19 (embedded model)."""
 
-RAMPS = {Dialect.EMBEDDED: (1.25, 2.0), Dialect.GENERAL: (2.0, 3.0)}
-CROWDED = 4.0
+SHORT, LONG, CROWDED = 2.0, 3.0, 4.0
 WEIGHT_CHANGE_PENALTY = 20.0
-"""Training as many times longer than for one document as the end of its ramp weighs weight change so much, and what is
-kept twice as much; less down to the ramp's beginning, where nothing needs it. Embedded model, six to eight articles
-beside eight earlier ones: without, old skills lose 0.02 to 0.04 whatever `kl_weight` is, because new values are given
-for others' facts; with, 0.006 and 0.011 in 390 and 420 steps, and all that the articles say is right. Four articles
-that correct sixteen facts (1.9 times longer): without, 0.012 of other residents' facts are lost, with a share of 0.86
-of it 0.003, and 0.875 of the new ones are right either way. From CROWDED on, so many documents need room: eight beside
-sixteen in 546 steps know 0.91 of the new and 0.87 of the earlier facts at a weight of 20, 0.97 and 0.92 at 10, where
-old skills lose 0.009 and 0.014 (ops/decisions/0014). Nothing was measured on the ramp of other models."""
+"""Training LONG times longer than for one document weighs weight change so much, and what is kept twice as much; less
+down to SHORT, where nothing needs it. Embedded model, six to eight articles beside eight earlier ones: without, old
+skills lose 0.02 to 0.04 whatever `kl_weight` is, because new values are given for others' facts; with, 0.006 and
+0.011 in 390 and 420 steps, and all that the articles say is right. From CROWDED on, so many documents need room: eight
+beside sixteen in 546 steps know 0.91 of the new and 0.87 of the earlier facts at a weight of 20, 0.97 and 0.92 at 10,
+where old skills lose 0.009 and 0.014 (ops/decisions/0014)."""
 
 
 def step_growth(pool: Pool, *, is_rebuilt: bool = True) -> float:
@@ -45,10 +41,9 @@ def step_growth(pool: Pool, *, is_rebuilt: bool = True) -> float:
     return _new_growth(pool) * _earlier_growth(pool, is_rebuilt=is_rebuilt)
 
 
-def regularised(recipe: Recipe, growth: float, *, dialect: Dialect) -> Recipe:
+def regularised(recipe: Recipe, growth: float) -> Recipe:
     """Return the recipe with the regularisation that training `growth` times longer needs."""
-    short, long = RAMPS[dialect]
-    share = min(1.0, max(0.0, growth - short) / (long - short))
+    share = min(1.0, max(0.0, growth - SHORT) / (LONG - SHORT))
     weight_change_penalty = WEIGHT_CHANGE_PENALTY * share * min(1.0, CROWDED / growth)
     return replace(
         recipe,

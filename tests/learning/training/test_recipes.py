@@ -5,8 +5,7 @@ from pathlib import Path
 
 from sealserve.learning.training.cycle_job import Start
 from sealserve.learning.training.recipes import recipes
-from sealserve.learning.training.step_budget import CROWDED, WEIGHT_CHANGE_PENALTY, regularised
-from sealserve.prompts import Dialect, Template
+from sealserve.prompts import Template
 from sealserve.records.candidates import Target
 from sealserve.settings.learn import LearnSettings, learn_settings
 
@@ -80,16 +79,3 @@ def test_further_wishes_of_the_model_come_after_the_variations_each_once() -> No
     chosen, _ = recipes(learn_settings(training__candidates=8), asked, cycle="c", max_rank=32)
     default = LearnSettings().training.epochs
     assert [recipe.epochs for recipe in chosen] == [default, 3, default, default, default, default, 5, 7]
-
-
-def test_long_training_is_restrained_and_that_of_the_embedded_model_earlier() -> None:
-    (recipe,), _ = recipes(learn_settings(training__candidates=1), (), cycle="c", max_rank=8)
-    shares = {
-        dialect: [
-            regularised(recipe, growth, dialect=dialect).weight_change_penalty / WEIGHT_CHANGE_PENALTY
-            for growth in (1.0, 1.25, 2.0, 3.0, 2 * CROWDED)
-        ]
-        for dialect in Dialect
-    }
-    assert shares == {Dialect.EMBEDDED: [0.0, 0.0, 1.0, 1.0, 0.5], Dialect.GENERAL: [0.0, 0.0, 0.0, 1.0, 0.5]}
-    assert regularised(recipe, 2.0, dialect=Dialect.EMBEDDED).kl_weight == 2 * recipe.kl_weight
