@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import httpx
 import hypothesis
 import pytest
 import pytest_asyncio
@@ -43,13 +44,14 @@ TINY_ENGINE = EngineSettings(
 
 def pytest_configure(config: pytest.Config) -> None:
     """Do once or faster what hundreds of tests do: read the shipped policy (20 ms) and prove the rules (70 ms), build
-    the command line (40 ms), start the process that reads documents (a second), wait for the disk (5 ms a commit),
-    compile a statement (a millisecond).
+    the command line (40 ms), read the certificates of all authorities for an HTTP client (20 ms), start the process
+    that reads documents (a second), wait for the disk (5 ms a commit), compile a statement (a millisecond).
     """
     for owner, name, quick in (
         (yaml, "SafeLoader", yaml.CSafeLoader),
         (rulebook, "proven_bundle", _proven_once(rulebook.proven_bundle)),
         (typer.main, "get_command", cache(typer.main.get_command)),
+        (httpx._transports.default, "create_ssl_context", cache(httpx.create_ssl_context)),
         (inbox, "Sandbox", cache(sandbox.Sandbox)),
         (os, "fsync", lambda descriptor: None),
         (database_module, "_prepare_sqlite", _without_disk(database_module._prepare_sqlite)),
