@@ -1,9 +1,11 @@
 """`serve` as it is wired, with its HTTP listener on a free port, over the fake engine."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +58,18 @@ class Gateway:
             api_key=token or self.admin,
             max_retries=0,
             timeout=30,
-            http_client=openai.DefaultAsyncHttpxClient(trust_env=False),
+            http_client=openai.DefaultAsyncHttpxClient(trust_env=False, verify=_certificates()),
         )
 
     def grpc(self, token: str = "") -> AsyncClient:
         """Return a client over gRPC."""
         return AsyncClient(self.grpc_address, token=token or self.admin, timeout_seconds=30)
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Read once: that takes longer than most tests."""
+    return ssl.create_default_context()
 
 
 @asynccontextmanager
