@@ -1,9 +1,11 @@
 """`serve` as it is wired, with its HTTP listener on a free port, over the fake engine."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from sealserve.daemon.local import free_address
 from sealserve.daemon.serve import ServeParts
 from sealserve.local_tokens import admin_secret
 from sealserve.records.principals import Principal, Role
+from sealserve.rpc import server
 from sealserve.settings.settings import load_settings
 from tests.fakes import FakeEngine
 from tests.rpc.harness import until
@@ -33,12 +36,15 @@ class Gateway:
     parts: ServeParts
     engine: FakeEngine
     admin: str
+    tokens: dict[str, str] = field(default_factory=dict)
 
     def token(self, *tenants: str, role: Role = Role.VIEWER, name: str = "") -> str:
-        """Return the secret of a new token that is bound to `tenants`; to none if there are none."""
+        """Return the secret of a token that is bound to `tenants`; to none if there are none. Made when first asked."""
         name = name or f"{role}-{'-'.join(tenants) or 'all'}"
-        principal = Principal(name=name, role=role, tenants=tenants or None)
-        return self.parts.registry.tokens.create(principal, actor="test")[1]
+        if name not in self.tokens:
+            principal = Principal(name=name, role=role, tenants=tenants or None)
+            self.tokens[name] = self.parts.registry.tokens.create(principal, actor="test")[1]
+        return self.tokens[name]
 
     def http(self, token: str = "", **options: Any) -> httpx.AsyncClient:
         """Return a client that shows `token`, the administrator's if none is given."""
@@ -52,12 +58,18 @@ class Gateway:
             api_key=token or self.admin,
             max_retries=0,
             timeout=30,
-            http_client=openai.DefaultAsyncHttpxClient(trust_env=False),
+            http_client=openai.DefaultAsyncHttpxClient(trust_env=False, verify=_certificates()),
         )
 
     def grpc(self, token: str = "") -> AsyncClient:
         """Return a client over gRPC."""
         return AsyncClient(self.grpc_address, token=token or self.admin, timeout_seconds=30)
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Read once: that takes longer than most tests."""
+    return ssl.create_default_context()
 
 
 @asynccontextmanager
@@ -70,6 +82,7 @@ async def gateway(directory: Path, monkeypatch: pytest.MonkeyPatch, **settings: 
         return engines[-1]
 
     monkeypatch.setattr(serve, "VllmEngine", make)
+    monkeypatch.setattr(server, "HEALTH_SECONDS", 0.01)  # nobody waits for the second look
     address = free_address()
     overrides = {
         "data_directory": directory / "data",

@@ -9,12 +9,31 @@ from typing import Any
 import httpx
 import openai
 import pytest
+import pytest_asyncio
 
 from sealserve.records.reports import Ended
 from tests.gateway.harness import Gateway, gateway
 from tests.rpc.harness import until
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 QUESTION: Any = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Who are you?"}]
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def here(shared: Gateway) -> Gateway:
+    """One server for all tests; nobody has asked it anything."""
+    shared.engine.requests.clear()
+    shared.engine.aborted.clear()
+    shared.engine.gate.set()
+    return shared
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gateway]:
+    """A server whose engine may die."""
+    async with gateway(tmp_path, monkeypatch) as running:
+        yield running
 
 
 async def test_chat_answers_as_over_grpc(here: Gateway) -> None:
@@ -249,25 +268,25 @@ async def test_caller_that_hangs_up_frees_its_sequence(here: Gateway) -> None:
         here.engine.requests.clear()
 
 
-async def test_deadline_is_504_and_a_dead_engine_503_with_a_time_to_retry(here: Gateway) -> None:
-    here.engine.gate.clear()
+async def test_deadline_is_504_and_a_dead_engine_503_with_a_time_to_retry(fresh: Gateway) -> None:
+    fresh.engine.gate.clear()
     body = {"model": "acme", "messages": QUESTION}
-    async with here.http() as http:
+    async with fresh.http() as http:
         late = await http.post("/v1/chat/completions", json=body, headers={"x-sealserve-timeout": "0.2"})
-        here.engine.die()
-        here.engine.gate.set()
+        fresh.engine.die()
+        fresh.engine.gate.set()
         away = await http.post("/v1/chat/completions", json=body)
     assert (late.status_code, late.json()["error"]["type"]) == (504, "server_error")
     assert away.status_code == 503
     assert int(away.headers["retry-after"]) >= 1
 
 
-async def test_engine_that_dies_in_mid_answer_is_told_in_the_stream(here: Gateway) -> None:
-    async with here.openai() as client:
-        here.engine.max_context_tokens = 10**6
-        here.engine.answers[None, "Who are you?"] = " ".join(["word"] * 100_000)
+async def test_engine_that_dies_in_mid_answer_is_told_in_the_stream(fresh: Gateway) -> None:
+    async with fresh.openai() as client:
+        fresh.engine.max_context_tokens = 10**6
+        fresh.engine.answers[None, "Who are you?"] = " ".join(["word"] * 100_000)
         stream = await client.chat.completions.create(model="acme", messages=QUESTION, stream=True)
-        here.engine.die()
+        fresh.engine.die()
         with pytest.raises(openai.APIError):
             _ = [chunk async for chunk in stream]
 

@@ -209,4 +209,4 @@ async def until(holds: Callable[[], bool] | Callable[[], Awaitable[bool]], *, se
             found = holds()
             if found if isinstance(found, bool) else await found:
                 return
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)  # leaves the processor to what is waited for

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Barrier
 from typing import Any
 
@@ -53,8 +55,15 @@ async def hold(here: Served, author: AsyncClient) -> None:
     here.registry.cycles.record_step(claim, Step.PUBLISH, {}, seconds=1, effects=effects)
 
 
-def rules(directory: Path, overlay: str = "") -> Path:
-    """The shipped rules, and `overlay` for the tenant acme."""
+def rules(overlay: str = "") -> Path:
+    """The shipped rules, and `overlay` for the tenant acme: the same files for every test, so they are proven once."""
+    return Path(_written_rules(overlay).name) / "policies"
+
+
+@cache
+def _written_rules(overlay: str) -> TemporaryDirectory[str]:
+    written = TemporaryDirectory(prefix="sealserve-rules-")
+    directory = Path(written.name)
     tenants = directory / "policies/rules/tenants"
     tenants.mkdir(parents=True)
     shipped = (ROOT / "policies/rules/default.yaml").read_text()
@@ -64,7 +73,7 @@ def rules(directory: Path, overlay: str = "") -> Path:
     (cases / "default.yaml").write_text((ROOT / "policies/tests/rules/default.yaml").read_text())
     if overlay:
         (tenants / "acme.yaml").write_text(overlay)
-    return directory / "policies"
+    return written
 
 
 FOUR_EYES = "approval.grant:\n  vars: {four_eyes: true}\n"
@@ -74,7 +83,7 @@ TWO_PEOPLE = "adapter.promote:\n  vars: {approvals: 2}\n"
 @asynccontextmanager
 async def under(directory: Path, overlay: str) -> AsyncIterator[Served]:
     """A server under the shipped rules and those of `overlay`."""
-    async with served(directory, rules=rules(directory, overlay)) as here:
+    async with served(directory, rules=rules(overlay)) as here:
         yield here
 
 

@@ -135,7 +135,7 @@ async def test_who_may_only_read_sees_the_page_and_is_refused_in_the_servers_wor
 
 
 async def test_author_is_refused_where_policy_asks_for_four_eyes(tmp_path: Path) -> None:
-    async with looking(tmp_path, rules=rules(tmp_path, FOUR_EYES)) as page:
+    async with looking(tmp_path, rules=rules(FOUR_EYES)) as page:
         hold(page.world, card=WHOLE)
         await page.log_in("ann", Role.TENANT_ADMIN, "acme")
         denied = await page.decide("approve", reason="mine")
@@ -144,7 +144,7 @@ async def test_author_is_refused_where_policy_asks_for_four_eyes(tmp_path: Path)
 
 
 async def test_where_policy_wants_two_people_the_first_is_told_so(tmp_path: Path) -> None:
-    async with looking(tmp_path, rules=rules(tmp_path, TWO_PEOPLE)) as page:
+    async with looking(tmp_path, rules=rules(TWO_PEOPLE)) as page:
         hold(page.world, card=WHOLE)
         await page.log_in("bea", Role.APPROVER)
         first = await page.decide("approve")

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,9 @@ from tests.learning.multi_lora.test_main import job, train_here
 from tests.stories.school import TENANT, open_school
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # the first one that needs a cluster waits for it
+
+NEVER_RENEWED_SECONDS = 3600.0
+"""A lease that is longer than any test: a worker renews it after a third of that."""
 
 FOR_EVER = "import os, json; print(json.dumps({'pid': os.getpid()}), flush=True); os.read(0, 1)"
 RENDEZVOUS = """
@@ -153,11 +157,12 @@ async def test_a_result_after_the_lease_was_lost_is_refused(executor: Executor, 
     await school.student.start()
     school.add("Varnel Lamp")
     slow = _Held(school.teacher, executor, until=tmp_path / "released")
-    first = Learner(_with(school.context, slow), worker="first")
+    first = Learner(_never_renewing(school.context, slow), worker="first")
     assert await first.gather() == 1
     losing = asyncio.create_task(first.work_once())
     async with asyncio.timeout(110):
         await slow.started.wait()
+    school.clock.now += timedelta(seconds=2 * NEVER_RENEWED_SECONDS)
     school.restart("second")
     cycle = await school.learner.work_once()
     assert cycle is not None
@@ -309,14 +314,17 @@ class _Held:
     ) -> tuple[TrainedAdapter, ...]:
         room: Room
         async with self._executor.room() as room:
-            ended = await room.run(child(RELEASED, self._until), on_progress=lambda report: self.started.set())
+            held = child(RELEASED, self._until, max_seconds=400)
+            ended = await room.run(held, on_progress=lambda report: self.started.set())
         assert ended.code == 0
         self.is_done = True
         return await self._trainer.train(job, directory, on_progress=on_progress)
 
 
-def _with(context: LearnContext, trainer: Trainer) -> LearnContext:
-    return replace(context, trainer=trainer)
+def _never_renewing(context: LearnContext, trainer: Trainer) -> LearnContext:
+    """Return a context whose worker does not notice during a test that its lease was lost: no renewal is due."""
+    registry = context.settings.registry.model_copy(update={"lease_seconds": NEVER_RENEWED_SECONDS})
+    return replace(context, trainer=trainer, settings=context.settings.model_copy(update={"registry": registry}))
 
 
 async def _heard_of(heard: list[Json], count: int) -> None:
