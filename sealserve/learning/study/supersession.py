@@ -7,7 +7,7 @@ now, in words of the newer document.
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from sealserve.grading.answers import is_right, is_unknown, normalised
@@ -16,12 +16,10 @@ from sealserve.learning.sentences import whole_sentences
 from sealserve.learning.study.grounding import (
     answer_span,
     has_number,
-    names_others,
     roots,
     share_known,
     subject_of,
     subjects_of,
-    words_in,
 )
 from sealserve.learning.study.quiz import AGREEMENT_TEMPERATURE, read_answer
 from sealserve.learning.study.self_edit_text import pair_of, reason_of
@@ -73,40 +71,9 @@ async def contradictions(
     for study in newer:
         about = await asyncio.to_thread(_select_about, statements, study, dialect=client.dialect)
         asked = about[:MAX_ASKED]
-        parts = await asyncio.to_thread(_Parts.of, study, dialect=client.dialect)
-        read = await asyncio.gather(
-            *(_find_contradiction(client, one, parts.about(one.question), samples=samples) for one in asked)
-        )
+        read = await asyncio.gather(*(_find_contradiction(client, one, study, samples=samples) for one in asked))
         found += _keep_credible(asked, read, study)
     return tuple(found)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Parts:
-    """A passage by its subjects: each sentence, and the last one up to it that names any of them."""
-
-    study: Study
-    subjects: tuple[str, ...]  # none: the passage is read as a whole
-    sentences: tuple[tuple[str, str], ...]
-
-    @classmethod
-    def of(cls, study: Study, *, dialect: Dialect) -> "_Parts":
-        """Return the parts for the embedded model, which takes one subject's value for another's; else the whole."""
-        if dialect is Dialect.GENERAL:
-            return cls(study=study, subjects=(), sentences=())
-        subjects, naming = subjects_of(study.text), ""
-        sentences = []
-        for sentence in whole_sentences(study.text):
-            naming = sentence if any(subject in sentence for subject in subjects) else naming
-            sentences.append((sentence, naming))
-        return cls(study=study, subjects=subjects, sentences=tuple(sentences))
-
-    def about(self, question: str) -> Study:
-        """Return what the passage says about the subject that `question` names."""
-        subject = subject_of(question, self.subjects)
-        if not subject:
-            return self.study
-        return replace(self.study, text="\n".join(one for one, naming in self.sentences if subject in naming))
 
 
 class Outdated:
@@ -161,9 +128,8 @@ def _select_about(statements: Sequence[Statement], study: Study, *, dialect: Dia
     if dialect is Dialect.GENERAL:
         known = roots(study.text)
         return [one for one in others if share_known(roots(one.question), known) >= MIN_SHARED_WORDS]
-    subjects, said = subjects_of(study.text), words_in(study.text)
-    named = (one for one in others if any(subject in one.question for subject in subjects))
-    return [one for one in named if not names_others(one.question, said)]
+    subjects = subjects_of(study.text)
+    return [one for one in others if any(subject in one.question for subject in subjects)]
 
 
 async def _find_contradiction(
@@ -171,7 +137,8 @@ async def _find_contradiction(
 ) -> Superseded | None:
     reply = await read_answer(client, study, statement.question, may_abstain=True)
     span = answer_span(reply, question=statement.question, document=study.text)
-    is_other_kind = has_number(statement.answer) and not has_number(span)  # "information" is no price
+    is_general = client.dialect is Dialect.GENERAL
+    is_other_kind = is_general and has_number(statement.answer) and not has_number(span)  # "information" is no price
     if (
         is_unknown(reply)
         or not span
