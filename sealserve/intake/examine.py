@@ -30,7 +30,7 @@ class Examined:
 
 _LINES_LOOKED_AT = 20
 _WORD = re.compile(r"[^\W\d_]{2}|[\u3040-\u9fff]")
-_CODE = re.compile(r"[\\{}<%$@;|/]|#!|\[[^]]*\]$|[A-Z-]+:\S")
+_CODE = re.compile(r"^(?:[\\{}<%$@;|/]|#!|\[[^]]*\]$|[A-Z-]+:\S)")
 """How lines of code and data begin: commands, brackets, "BEGIN:VCALENDAR"."""
 
 

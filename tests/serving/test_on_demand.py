@@ -121,6 +121,7 @@ async def test_requests_that_wait_for_one_version_have_it_loaded_once(
 
 
 async def test_resident_tenants_are_answered_while_others_wait(small: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    await small.ask("umbrella")  # so that it is not the one that gives way
     gate = hold_loads(small, monkeypatch)
     waiting = [asyncio.create_task(small.ask("acme")) for _ in range(4)]  # for one of the two places
     await eventually(lambda: small.activator.residency.waiting == 4)
