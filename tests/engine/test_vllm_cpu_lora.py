@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import torch
 
+from sealserve.engine.memory_plan import CPU_ADAPTER_NUMBER
+
 pytestmark = pytest.mark.vllm
 SLOTS, RANK, WIDTH = 3, 4, 8
 OUT = (6, 2)  # two slices of one output, as query and key are
@@ -45,3 +47,9 @@ def test_each_row_has_its_own_adapter(slots: list[int], dtype: torch.dtype, adap
     torch.testing.assert_close(linear.double(), wanted, atol=tolerance, rtol=tolerance)
     untouched = [row for row, slot in enumerate(slots) if slot < 0]
     assert torch.equal(linear[untouched], y[untouched])
+
+
+def test_memory_is_planned_for_the_format_that_adapters_have() -> None:
+    from sealserve.engine.vllm_cpu_lora import DTYPE
+
+    assert DTYPE.itemsize == CPU_ADAPTER_NUMBER

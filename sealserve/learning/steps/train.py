@@ -129,7 +129,7 @@ async def _choose_recipes(
     """
     context, claim = run.context, run.claim
     if again := await asyncio.to_thread(recipe_again, context.registry, claim):
-        return (replace(again, rank=start.rank, alpha=start.alpha) if start else again,), ()
+        return (replace(again, rank=start.rank, alpha=start.alpha, strength=1.0) if start else again,), ()
     info = await context.engine.info()
     chosen, notes = recipes(
         context.settings.learn,

@@ -74,6 +74,14 @@ def test_candidates_that_go_on_from_an_adapter_have_its_shape_whatever_is_wished
     assert notes == ("followed epochs",)
 
 
+def test_only_an_adapter_trained_from_the_base_gets_less_than_was_trained() -> None:
+    settings = learn_settings(training__strength=0.8)
+    start = Start(path=Path("adapter"), version=1, rank=4, alpha=12)
+    for begin, strength in ((None, 0.8), (start, 1.0)):
+        chosen, _ = recipes(settings, (), cycle="c", max_rank=32, start=begin)
+        assert {recipe.strength for recipe in chosen} == {strength}
+
+
 def test_further_wishes_of_the_model_come_after_the_variations_each_once() -> None:
     asked = ['{"epochs": 3}', '{"epochs": 5}', '{"epochs": 3}', '{"epochs": 7}']
     chosen, _ = recipes(learn_settings(training__candidates=8), asked, cycle="c", max_rank=32)
