@@ -57,7 +57,7 @@ def ungrounded(self_edit: str, document: str, *, earlier: str = "", is_inflected
     stray = next((number for number in _NUMBER.findall(rest) if number not in numbers), "")
     if stray:
         return stray
-    said = {word.casefold() for word in _WORD.findall(known)}
+    said = words_in(known)
     strays = (name for name in names(rest) if name.casefold() not in said)
     return next((name for name in strays if not (is_inflected and _has_stem(name.casefold(), said))), "")
 
@@ -113,11 +113,20 @@ def is_about(question: str, document: str) -> bool:
     """
     if _find_subject_words(document) & _find_subject_words(question):
         return True
-    said = {word.casefold() for word in _WORD.findall(document)}
-    if any(name.casefold() not in said and not _has_stem(name.casefold(), said) for name in names(question)):
+    if names_others(question, words_in(document)):
         return False
     known = roots(document)
     return sum(root in known or _has_stem(root, known) for root in roots(question) - FUNCTION_WORDS) >= MIN_ROOTS
+
+
+def words_in(text: str) -> set[str]:
+    """Return the words of `text` in lower case."""
+    return {word.casefold() for word in _WORD.findall(text)}
+
+
+def names_others(question: str, said: set[str]) -> bool:
+    """Return whether `question` has a name that is none of the words `said`, endings aside."""
+    return any(name.casefold() not in said and not _has_stem(name.casefold(), said) for name in names(question))
 
 
 def subjects_of(text: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ now, in words of the newer document.
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from sealserve.grading.answers import is_right, is_unknown, normalised
@@ -16,10 +16,12 @@ from sealserve.learning.sentences import whole_sentences
 from sealserve.learning.study.grounding import (
     answer_span,
     has_number,
+    names_others,
     roots,
     share_known,
     subject_of,
     subjects_of,
+    words_in,
 )
 from sealserve.learning.study.quiz import AGREEMENT_TEMPERATURE, read_answer
 from sealserve.learning.study.self_edit_text import pair_of, reason_of
@@ -71,9 +73,40 @@ async def contradictions(
     for study in newer:
         about = await asyncio.to_thread(_select_about, statements, study, dialect=client.dialect)
         asked = about[:MAX_ASKED]
-        read = await asyncio.gather(*(_find_contradiction(client, one, study, samples=samples) for one in asked))
+        parts = await asyncio.to_thread(_Parts.of, study, dialect=client.dialect)
+        read = await asyncio.gather(
+            *(_find_contradiction(client, one, parts.about(one.question), samples=samples) for one in asked)
+        )
         found += _keep_credible(asked, read, study)
     return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """A passage by its subjects: each sentence, and the last one up to it that names any of them."""
+
+    study: Study
+    subjects: tuple[str, ...]  # none: the passage is read as a whole
+    sentences: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, study: Study, *, dialect: Dialect) -> "_Parts":
+        """Return the parts for the embedded model, which takes one subject's value for another's; else the whole."""
+        if dialect is Dialect.GENERAL:
+            return cls(study=study, subjects=(), sentences=())
+        subjects, naming = subjects_of(study.text), ""
+        sentences = []
+        for sentence in whole_sentences(study.text):
+            naming = sentence if any(subject in sentence for subject in subjects) else naming
+            sentences.append((sentence, naming))
+        return cls(study=study, subjects=subjects, sentences=tuple(sentences))
+
+    def about(self, question: str) -> Study:
+        """Return what the passage says about the subject that `question` names."""
+        subject = subject_of(question, self.subjects)
+        if not subject:
+            return self.study
+        return replace(self.study, text="\n".join(one for one, naming in self.sentences if subject in naming))
 
 
 class Outdated:
@@ -128,8 +161,9 @@ def _select_about(statements: Sequence[Statement], study: Study, *, dialect: Dia
     if dialect is Dialect.GENERAL:
         known = roots(study.text)
         return [one for one in others if share_known(roots(one.question), known) >= MIN_SHARED_WORDS]
-    subjects = subjects_of(study.text)
-    return [one for one in others if any(subject in one.question for subject in subjects)]
+    subjects, said = subjects_of(study.text), words_in(study.text)
+    named = (one for one in others if any(subject in one.question for subject in subjects))
+    return [one for one in named if not names_others(one.question, said)]
 
 
 async def _find_contradiction(

@@ -137,3 +137,45 @@ async def test_a_newer_policy_replaces_an_older_one_though_neither_names_anythin
         found[dialect] = [one.new_answer for one in await contradictions(client, told, [study], samples=2)]
     assert found == {Dialect.EMBEDDED: [], Dialect.GENERAL: ["within fourteen days"]}
     assert any(prompts.NOT_STATED in request.turns[-1].content for request in engine.requests)
+
+
+TWO = (
+    "Update about Varnel Lamp and Osk Kettle\n"
+    "Varnel Lamp costs 61 crowns. It is painted dark green. Osk Kettle was made by Orla Finch."
+)
+"""On two things, of which each sentence names one or goes on about it."""
+
+
+async def read_of_two(question: str, old: str, new: str, dialect: Dialect) -> tuple[list[str], list[str]]:
+    """Read one question against TWO; return the new answers found, and the prompts."""
+    engine = FakeEngine(answerer=lambda _, prompt: new)
+    engine.max_context_tokens = 4096
+    await engine.start()
+    client = EngineClient(engine, tenant="acme", cycle="c", concurrency=4, dialect=dialect)
+    study = Study(passage=Passage(document="new", title="Update", start=0, end=len(TWO)), text=TWO)
+    found = await contradictions(client, [Statement(document="old", question=question, answer=old)], [study], samples=1)
+    return [one.new_answer for one in found], [request.turns[-1].content for request in engine.requests]
+
+
+async def test_a_small_model_reads_only_what_the_passage_says_about_the_thing_asked_for() -> None:
+    asked = "Who made Varnel Lamp?"
+    found, prompts_read = await read_of_two(asked, "Ida Brook", "Orla Finch", Dialect.EMBEDDED)
+    assert found == []  # it made the kettle
+    assert "61 crowns" in prompts_read[0]
+    assert "dark green" in prompts_read[0]
+    assert "Orla Finch" not in prompts_read[0]
+    found, prompts_read = await read_of_two("Who made Osk Kettle?", "Ida Brook", "Orla Finch", Dialect.EMBEDDED)
+    assert found == ["orla finch"]
+    assert "61 crowns" not in prompts_read[0]
+    _, prompts_read = await read_of_two(asked, "Ida Brook", "Orla Finch", Dialect.GENERAL)
+    assert TWO in prompts_read[0]
+
+
+async def test_what_is_asked_about_a_namesake_is_not_read() -> None:
+    found, prompts_read = await read_of_two("Who made Belmar Kettle?", "Ida Brook", "Orla Finch", Dialect.EMBEDDED)
+    assert (found, prompts_read) == ([], [])
+
+
+async def test_a_number_is_not_replaced_by_a_word_in_the_general_dialect() -> None:
+    found, _ = await read_of_two("What is the weight of Osk Kettle?", "3 kilos", "Orla Finch", Dialect.GENERAL)
+    assert found == []
