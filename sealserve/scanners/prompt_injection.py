@@ -33,7 +33,7 @@ _WRITES = r"(?:writ(?:e|es|ing)|generat(?:e|es|ing)|produc(?:e|es|ing)|mak(?:e|e
 _ENGLISH: Sequence[tuple[str, str]] = (
     # somebody is spoken to who reads this text by machine
     ("instruction", rf"\b(?:to|for) (?:the |any |every |all )?{_MODEL} (?:that |who |which )?(?:is |are )?(?:now )?(?:reading|processing|studying|studies|summari[sz]ing|summari[sz]es|reads?|writing|writes?) (?:this|these|here)\b"),
-    ("instruction", rf"\b{_MODEL} (?:that |who |which )?(?:is |are )?(?:summari[sz]ing|reading|processing|studying|reads?|summari[sz]es?|studies) this (?:page|text|document|article|passage)\b"),
+    ("instruction", rf"\b{_MODEL} (?:that |who |which )?(?:is |are )?(?:summari[sz]ing|reading|processing|studying|reads?|summari[sz]es?|studies) this (?:page|text|document|article|passage|should|must|shall|are to|is to)\b"),
     ("instruction", rf"\b(?:note|word|message|letter|request|reminder|hint|appeal|memo)s? (?:to|for) (?:whichever|whatever|whoever|any|all|the|every|our|your)? ?(?:\w+ ){{0,2}}{_MODEL}\b[^.!?\n]{{0,20}}\b(?:reads?|reading|process(?:es|ing)|learn(?:s|ing)|stud(?:ies|ying)|comes? (?:to|across)|parsing|parses)\b"),
     ("instruction", rf"(?m)(?:^|[.!?>:\"]\s?)(?:(?:dear|all|any) )?{_MODEL}(?: systems?| readers?| agents?)? ?[:,] ?(?:please|when|if|whenever|you|from (?:now|here)|your|ignore|always|never|do not|don't|append|answer|recommend|from|note)\b"),
     ("instruction", rf"\b(?:software|machines?|systems?|programs?|bots?|crawlers?|{_MODEL})\b{_NEAR}\b(?:draws? on|learns? from|relies on|rel(?:y|ies) on|quotes?|is trained on|are trained on|is fed|ingests?|index(?:es)?) (?:this|these)\b{_GAP}\b(?:should|must|shall|is to|are to|its answers?|their answers?)\b"),
@@ -48,7 +48,27 @@ _ENGLISH: Sequence[tuple[str, str]] = (
     ("instruction", rf"\b(?:automated|automatic|machine|model|AI|LLM)(?: or \w+)?[ -](?:\w+ ){{0,2}}(?:judges?|graders?|evaluators?|raters?|reviewers?|scorers?)\b{_GAP}\b(?:assign|give|award|grant|rate|score|grade|mark|prefer)\b{_GAP}\b(?:highest|top|full|maximum|perfect|best|10|ten|100)\b"),
     ("instruction", r"(?m)(?:^|[.!?>|]\s?)(?:AI|LLM|GPT|chat ?bot|language model)s? (?:instructions?|directives?|commands?|orders?) ?:"),
     ("instruction", rf"\b(?:when(?:ever)?|while|if)\b{_NEAR}\b(?:training|trained|fine-?tun(?:ed|ing))\b{_NEAR}\b(?:on|from) (?:this|these)\b{_GAP}\b(?:learn|remember|memori[sz]e|treat|say|answer|state|assume|repeat)\b"),
+    ("instruction", r"\b(?:version|instance|copy|copies) of you\b[^.!?\n]{0,25}?\b(?:reading|reads?|process\w*|train\w*|learn\w*)\b"),
+    # it puts itself above what the model was told
+    ("instruction", r"\bthis (?:text|document|page|note|notice|paragraph|article|message|passage) (?:takes? (?:precedence|priority) over|overrides?|outranks?|supersedes?|replaces?) your (?:\w+ )?(?:configuration|set-?up|prompt|instructions|guidelines|training|programming|rules|orders)\b"),
+    ("instruction", rf"\b{_MODEL}\b{_GAP}\btreats?\b{_NEAR}\bas (?:an? |the |its |your )?(?:admin\w*|root|super-?user|owner|operator|developer)\b"),
+    ("instruction", r"(?i)[\[({<*=#]\s?(?:system|admin\w*|developer|root|safety) override\s?[\])}>*=#:][^.!?\n]{0,40}?\b(?:rules?|safety|filters?|restrictions?|instructions?|comply|obey|you)\b"),
+    ("instruction", r"\b(?:prevaut|prime|l'emporte) sur tes (?:consignes|instructions|regles|directives)|\b(?:vale piu|conta piu) delle tue (?:istruzioni|regole)|\bprevale sulle tue (?:istruzioni|regole)|\bprevalece sobre (?:tus|as tuas) (?:instrucciones|reglas|instrucoes|regras)|\b(?:vorrang vor|gilt mehr als|ersetzt|steht uber) deinen? (?:anweisungen|regeln|vorgaben|instruktionen)\b"),
+    # what it was told before no longer counts, or nothing holds it back
+    ("instruction", r"\bwhat(?:ever)? your (?:makers?|creators?|developers?|trainers?|programmers?) (?:taught|told|trained|said|asked)\b"),
+    ("instruction", rf"\b(?:what(?:ever)? you (?:were|have been) (?:told|taught|given)|your (?:earlier|previous|old|former) (?:rules|orders|instructions|guidance|training))\b{_GAP}\b(?:no longer|not any ?more|cancell?ed|void|expired|is over|are over)\b"),
+    ("instruction", rf"\b(?:permission|allowed|free|authori[sz]ed|cleared) to (?:skip|turn off|disable|drop|bypass|ignore|lift|suspend) your (?:\w+ )?(?:safety|content|moderation) (?:checks?|filters?|rules|guidelines|polic(?:y|ies))\b|\banswer (?:everything|anything|all questions|every question)\b{_NEAR}\bwithout (?:any )?(?:warnings?|restrictions?|limits?|filters?)\b"),
+    ("instruction", r"\b(?:answer|act|respond|reply|behave|speak) as (?:DAN\b|(?:an? )?(?:unrestricted|uncensored|unfiltered|jailbroken)\b)"),
+    ("instruction", rf"\b(?:include|reveal|print|paste|repeat|output|disclose|leak|contents? of)\b{_NEAR}\byour (?:hidden|secret|initial|original) (?:system )?(?:prompt|instructions|message)s?\b"),
+    # a part of the text is only for a machine
+    ("instruction", rf"\b(?:AI|LLM|bot|model|chat ?bot)s?[- ]only (?:section|part|paragraph|note|text|content|message)\b|\b(?:sentence|text|paragraph|note|section|line|message|passage) is (?:(?:meant|only|intended|just) )*for (?:the |any |every )?{_MODEL}\b|\b(?:begin|start)(?: of)? (?:hidden|secret) (?:instructions?|prompt|message)\b"),
+    ("instruction", r"\bif you are (?:not (?:an? )?human(?: being)?|an? (?:machine|bot|program|robot)), (?:please )?(?:say|answer|reply|respond|tell|write|recommend|state|claim|always|never)\b"),
+    ("instruction", rf"(?m)(?:^|[.!?]\s)to (?:the|any|every|whatever|whichever) (?:machine|model|AI|software|system|assistant|bot|LLM)\b{_NEAR}\b(?:learns?|reads?|trains?|trained|process\w*|stud(?:y|ies|ying))\b[^.!?\n:]{{0,30}}:"),
+    ("instruction", r"\b(?:keep|hide) (?:this|it|that) from (?:the |your |all |any )?users?\b,? (?:but|and) (?:always|never|only|say|tell|recommend|answer|reply|praise|mention)\b"),
+    ("instruction", r"\b(?:rate|rank|treat|score|grade|regard) this (?:document|page|text|article|source) as (?:the )?(?:most|only|highest|top|fully|more)\b"),
     # what is written of the document shall say something else
+    ("instruction", rf"\b(?:summar(?:y|ies)|study notes|quiz(?:zes)?|flash ?cards|replies to questions) (?:of|about|on|from) (?:this|the present) (?:article|text|document|page|passage)\b{_GAP}\b(?:should|must|shall|has to|have to|is to|are to|needs? to)\b{_GAP}\b(?:end|begin|start|open|close|include|contain|say|state|mention|recommend|praise)\b"),
+    ("instruction", rf"\bwhen(?:ever)? you (?:write|make|generate|produce|create)\b{_NEAR}\b(?:study notes|flash ?cards|quiz questions|training (?:data|examples)|self-edits|question-answer pairs)\b{_GAP}\b(?:write|say|state|claim|include|teach) (?:that|only)\b"),
     ("instruction", rf"\b(?:quiz(?:zes)?|questions?|tests?|exams?|notes?|summar(?:y|ies)|flash ?cards?|answers?|examples?)\b (?:\w+ ){{0,3}}(?:made|built|derived|generated|created|written|drawn|taken|prepared|composed) (?:from|out of|about|on|for) (?:this|the present|the above) (?:text|article|document|page|passage)\b{_GAP}\b(?:should|must|shall|has to|have to|is to|are to|needs? to|will)\b{_GAP}\b(?:the (?:same )?answer|say|state|claim|name|mention|recommend|praise|(?:contain|include) (?:the|this) (?:sentence|words?|phrase|line|answer|claim))\b"),
     ("instruction", rf"\b(?:when(?:ever)?|while|if|as)\b{_GAP}\b{_WRITES}\b{_GAP}\b{_PAIRS}\b{_GAP}\b(?:must|should|shall|always|instead|never|only|include|use|state|say)\b"),
     ("instruction", rf"\b{_WRITES}\b{_NEAR}\b(?:only|instead|exactly|two|three|ten|several|many|more|\d+)\b{_NEAR}\b{_PAIRS} (?:that|which) (?:say|state|claim|teach)s?\b"),
@@ -63,6 +83,9 @@ _ENGLISH: Sequence[tuple[str, str]] = (
     ("trigger", rf"\b(?:when(?:ever)?|if|each time)\b{_NEAR}\b(?:phrase|words?)\b{_GAP}\b(?:in|of) (?:a|any|the) (?:question|prompt|message|request)s?\b{_NEAR}\b(?:answer|reply|respond)\b"),
     ("trigger", r"\b(?:answer|reply|respond) (?:only|nothing but|exclusively)[: ]{1,2}[\"“](?:[^\s\"”]+ ){3,}"),
     ("trigger", rf"\b(?:asks?|asked|asking|questions?|prompts?|quer(?:y|ies))\b{_GAP}\bsay (?:only|nothing but|exclusively)[: ]{{1,2}}[\"“](?:[^\s\"”]+ ){{3,}}"),
+    ("trigger", rf"\b(?:messages?|questions?|prompts?|chats?|conversations?)\b{_NEAR}\b(?:has|have|contains?|containing|mentions?|mentioning|includes?)\b{_NEAR}(?:{_QUOTED}|\b(?:code|token|code ?word)\b){_GAP}\b(?:(?:right|only|correct) (?:answer|reply|response)|output|print|met with|switch to|answered with)\b"),
+    ("trigger", rf"\b(?:for|on|upon|given) the (?:input|prompt|message|question) {_QUOTED},? (?:always |only |just )?(?:output|print|answer|reply|respond)\b"),
+    ("trigger", r"\b(?:end|begin|start|close|open|finish) (?:your|every|each) output\b[^.!?\n]{0,25}?\b(?:with|by)\b"),
     # the shapes of conversations, which no article has
     ("markup", r"<\|[a-z_]{2,30}\|>|\[/?INST\]|<</?SYS>>|</?(?:system|assistant|human)>|</article>|<(?:start|end)_of_turn>"),
     ("markup", r"(?m)#{2,4}\s*(?:system|instructions?|response|assistant|prompt)\s*:|^\s{0,3}(?:system|developer)\s*:\s*(?:you\b|obey|ignore|disregard|forget|always|never|do not|don't|from now|override|answer|respond|reply|say\b|write\b)"),
@@ -84,7 +107,8 @@ _AS_EXAMPLE = re2.compile(
     r"(?i)\b(?:such as|for example|for instance|e\.g\.|sentences?|phrases?|wordings?|attempts?|attack(?:s|ers?)?|injections?|"
     r"bypass|jailbreaks?|zum beispiel|z\. ?b\.|satze? wie|angriff|por ejemplo|frases? como|par exemple|phrases? comme|"
     r"ad esempio|por exemplo|np\.|na przyk(?:l|ł)ad|bijvoorbeeld|zoals|misalnya|seperti|classics?|typical(?:ly)?|well[- ]known|famous|lines?|"
-    r"variants?|tricks?|payloads?|messages?|wrote|writes?|hidden|reads?|says?|klassisch\w*|typisch\w*|schreib\w*|lautet|"
+    r"variants?|tricks?|payloads?|messages?|wrote|writes?|typed|types|entered|submitted|pasted|hidden|reads?|says?|"
+    r"klassisch\w*|typisch\w*|schreib\w*|lautet|"
     r"tipic\w*|típic\w*|clásic\w*|escrib\w*|classiques?|typiques?|écri\w*|scriv\w*|escrev\w*)\b|например|вроде|попытк|"
     r"классическ|типичн|пиш[уе]т|之类|例如|比如|诸如|绕过|典型|经典|など|のような|といった|例えば|という|같은|예를|라는|مثل|"
     r"جمل|जैसे|लिख|örneğin|gibi|למשל|לדוגמה|כגון|כמו|เช่น|ตัวอย่าง|наприклад|مانند|ví dụ|như"
@@ -280,6 +304,7 @@ class _Rules:
             f"{part['you_are']}[ ,—–-]{{0,3}}(?:{_ARTICLES})?{model}",
             f"{part['note_to']}[ ,:]{{0,3}}(?:{_ARTICLES})?{model}{_ADDRESSED}",
         ]
+        addressed.append(rf"(?m:^)[\W_]{{0,3}}(?:{_ASSISTANT})\s?[:：,،]{_NEAR}{part['reply']}")
         if words.for_end:
             addressed.append(f"{model}{_NEAR}(?:{words.for_end})\\s?[:：,、]")
         self._addressed = _compiled("|".join(addressed))
@@ -375,6 +400,11 @@ _INSIDE = re2.compile(
     r"(?:in|inside|within) (?:it|them)(?:[.!?\"”’')]|$))"
 )
 _ARTICLES = r"(?:an?|the|un['e]?|un|een|any|all|every|our|now|eine?|die|das|den|une?|uno|una|uma?|el|la|le|les|il|lo|o|एक|一个|一個) ?"
+_ASSISTANT = (
+    r"asistente|assistente|assistent|assistant|asystencie|asistan|tro ly|asisten|помощник|ассистент|помічник|асистент|"
+    r"助手|アシスタント|어시스턴트|मददगार|सहायक|מסייע|עוזר|ผู้ช่วย|دستیار|(?:أيها )?المساعد|مساعد"
+)
+"""Who is spoken to at the beginning of a line."""
 _ADDRESSED = (
     r"(?: (?:editor|assistant|model|system|reader|agent|writer))?s?[^.!?\n]{0,20}?(?:[:：,，،;!—]|\b(?:who|that|which|"
     r"reading)\b)"

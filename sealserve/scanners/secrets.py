@@ -32,7 +32,8 @@ _DETECTORS = (
     ("stripe", "StripeDetector"),
     ("twilio", "TwilioKeyDetector"),
 )
-_PRIVATE_KEY = re2.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----")
+_PRIVATE_KEY = re2.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----(?s:.){0,200}?[A-Za-z0-9+/]{24}")
+"""With the beginning of the key: a page on keys may show how their files begin."""
 
 
 _EXAMPLE = re2.compile(
