@@ -17,6 +17,7 @@ import pytest
 import pytest_asyncio
 import structlog
 import typer.main
+import typer.testing
 import yaml
 from hypothesis import HealthCheck
 from sqlalchemy import URL, Dialect, Engine
@@ -50,10 +51,12 @@ def pytest_configure(config: pytest.Config) -> None:
     that reads documents (a second), wait for the disk (5 ms a commit), compile a statement (a millisecond), look up
     the installed version (3 ms).
     """
+    get_command = cache(typer.main.get_command)
     for owner, name, quick in (
         (yaml, "SafeLoader", yaml.CSafeLoader),
         (rulebook, "proven_bundle", _proven_once(rulebook.proven_bundle)),
-        (typer.main, "get_command", cache(typer.main.get_command)),
+        (typer.main, "get_command", get_command),
+        (typer.testing, "_get_command", get_command),
         (httpx._transports.default, "create_ssl_context", cache(httpx.create_ssl_context)),
         (inbox, "Sandbox", cache(sandbox.Sandbox)),
         (server, "version", cache(metadata.version)),
