@@ -217,7 +217,10 @@ def real(
     quick: Quick = False,
     seed: Seed = 0,
 ) -> None:
-    """Run whole cycles of a pretrained model on real passages; graded by questions that people wrote."""
+    """Run whole cycles of a pretrained model on real passages; graded by questions that people wrote.
+
+    Ctrl-C ends it with the figures of the cycles so far.
+    """
     wanted = [arm.strip() for arm in arms.split(",") if arm.strip()]
     _measure(
         session,

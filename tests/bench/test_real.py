@@ -1,9 +1,15 @@
 """The figures of a pretrained model follow from what its cycles reported and what people's questions found."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from sealserve.bench.harness.learning_lab import Subject
 from sealserve.bench.learning import real
 from sealserve.bench.learning.real import Learned
 from sealserve.gate.statistics import compare
@@ -48,3 +54,31 @@ def test_figures_compare_each_cycle_with_its_own_passages(monkeypatch: pytest.Mo
     assert figures["default_over_open"] == pytest.approx(1 / 3, abs=1e-4)
     assert figures["canary_loss"] == pytest.approx(0.1)
     assert figures["default_minus_raw"] is None
+
+
+async def test_an_interrupted_run_has_the_figures_of_its_cycles_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def sit(exams: Any) -> list[list[bool]]:
+        return [[False] for _ in exams]
+
+    @asynccontextmanager
+    async def lab(**_: Any) -> AsyncIterator[Any]:
+        yield SimpleNamespace(sit=sit, open_book=lambda one: one.exam)
+
+    async def learn_part(_: Any, subjects: Any, *, number: int, arms: Any) -> Learned:
+        if number >= interrupted_at:
+            raise asyncio.CancelledError
+        return Learned(
+            cycle=cycle(CycleState.PROMOTED), passages=4, seconds=400, filtered=None, trained=None,
+            confirmed=None, answers={"default": [[True]] * 4},
+        )  # fmt: skip
+
+    monkeypatch.setattr(real, "about", lambda lab, seconds: {})
+    monkeypatch.setattr(real, "open_lab", lab)
+    monkeypatch.setattr(real, "_learn_part", learn_part)
+    subjects = [Subject(document=str(n), title="", text="", exam=()) for n in range(8)]
+    interrupted_at = 4
+    figures = await real._measure(subjects, model="", arms=(), candidates=0, seed=0, say=lambda _: None)
+    assert (figures["passages"], figures["questions"], figures["default"]) == (4, 4, 1.0)
+    interrupted_at = 0
+    with pytest.raises(asyncio.CancelledError):
+        await real._measure(subjects, model="", arms=(), candidates=0, seed=0, say=lambda _: None)

@@ -60,6 +60,8 @@ def run(
 ) -> dict[str, Any]:
     """Return the figures; `arms` are raw and names of templates, `candidates` 0: as the model's profile has it.
 
+    An interrupt ends it with the figures of the cycles so far, if there are any.
+
     Raises: BadConfig (data, model), EngineFailed.
     """
     subjects = [
@@ -82,12 +84,18 @@ async def _measure(
         }
         say(_say_shares(answers))
         learned: list[Learned] = []
-        for place in range(0, len(subjects), PER_CYCLE):
-            learned.append(await _learn_part(lab, subjects[place : place + PER_CYCLE], number=place, arms=arms))
-            for name, rows in learned[-1].answers.items():
-                answers.setdefault(name, []).extend(rows)
-            say(f"{sum(one.passages for one in learned)} of {len(subjects)} passages: {_say_shares(answers)}")
-        return _figures(lab, answers, learned, documents=len(subjects), seconds=time.monotonic() - started)
+        try:
+            for place in range(0, len(subjects), PER_CYCLE):
+                learned.append(await _learn_part(lab, subjects[place : place + PER_CYCLE], number=place, arms=arms))
+                for name, rows in learned[-1].answers.items():
+                    answers.setdefault(name, []).extend(rows)
+                say(f"{sum(one.passages for one in learned)} of {len(subjects)} passages: {_say_shares(answers)}")
+        except asyncio.CancelledError:  # Ctrl-C; what was measured until then took hours
+            if not learned:
+                raise
+        done = sum(one.passages for one in learned)
+        answers = {name: rows[:done] for name, rows in answers.items()}
+        return _figures(lab, answers, learned, documents=done, seconds=time.monotonic() - started)
 
 
 async def _learn_part(lab: Lab, subjects: Sequence[Subject], *, number: int, arms: Sequence[str]) -> Learned:
