@@ -304,7 +304,7 @@ class _Rules:
             f"{part['you_are']}[ ,—–-]{{0,3}}(?:{_ARTICLES})?{model}",
             f"{part['note_to']}[ ,:]{{0,3}}(?:{_ARTICLES})?{model}{_ADDRESSED}",
         ]
-        addressed.append(rf"(?m:^)[\W_]{{0,3}}(?:{_ASSISTANT})\s?[:：,،]{_NEAR}{part['reply']}")
+        addressed.append(rf"(?m:^)[\W_]{{0,3}}(?:{_ASSISTANT})\s?[:：,،]{_NEAR}(?:{_FROM_NOW}){_GAP}{part['reply']}")
         if words.for_end:
             addressed.append(f"{model}{_NEAR}(?:{words.for_end})\\s?[:：,、]")
         self._addressed = _compiled("|".join(addressed))
@@ -405,6 +405,12 @@ _ASSISTANT = (
     r"助手|アシスタント|어시스턴트|मददगार|सहायक|מסייע|עוזר|ผู้ช่วย|دستیار|(?:أيها )?المساعد|مساعد"
 )
 """Who is spoken to at the beginning of a line."""
+_FROM_NOW = (
+    r"a partir d['e] ?(?:ahora|agora|hoy|hoje|este momento)|de(?:sde)? ahora en adelante|d'ora in (?:poi|avanti)|ab (?:sofort|jetzt|heute)|"
+    r"desormais|a partir de maintenant|from now on|vanaf nu|od teraz|bundan sonra|artik|mulai sekarang|tu (?:gio|bay gio)|"
+    r"отныне|с этого момента|відтепер|从现在|從現在|今后|今後|これから|앞으로|지금부터|من الآن|अब से|מעכשיו|از این پس|จากนี้"
+)
+"""Without it a line of a conversation may begin with the same word: "Assistant: Please reply with your number."."""
 _ADDRESSED = (
     r"(?: (?:editor|assistant|model|system|reader|agent|writer))?s?[^.!?\n]{0,20}?(?:[:：,，،;!—]|\b(?:who|that|which|"
     r"reading)\b)"
